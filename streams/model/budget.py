@@ -6,6 +6,31 @@ from enum import StrEnum
 
 from streams.model.types import Header, Millis, Record
 
+_KEY_MARK = "#"
+_KEY_CHARS = 33
+"""Of what stands behind the family in the key of a budget with a key: the mark, and 16 bytes in hex."""
+
+
+def keyed(family: str, digest: bytes) -> str:
+    """Return the budget key of one value of a budget's key; `family` is the budget with its owner, a JSON array.
+
+    INVARIANT: no budget without a key has such a budget key, because that ends with a bracket.
+    """
+    return f"{family}{_KEY_MARK}{digest.hex()}"
+
+
+def family_of(budget_key: str) -> str:
+    """Return the family of a budget key that `keyed` has made; empty for the budget key of a budget without a key."""
+    return budget_key[:-_KEY_CHARS] if budget_key[-_KEY_CHARS : 1 - _KEY_CHARS] == _KEY_MARK else ""
+
+
+def request_key(budget_key: str) -> bytes:
+    """Return the record key of requests about a budget.
+
+    All values of a budget's key have the same, so that one partition of the allocator can count them.
+    """
+    return (family_of(budget_key) or budget_key).encode("utf-8", "surrogatepass")
+
 
 class BudgetOp(StrEnum):
     """What a gate asks of the allocator."""
@@ -16,20 +41,25 @@ class BudgetOp(StrEnum):
 
 
 class BudgetAnswer(StrEnum):
-    """The allocator's answer to an ASK. RECALL answers no request: leases that are not used must be returned at
-    once."""
+    """The allocator's answer to an ASK.
+
+    RECALL answers no request: leases that are not used must be returned at once. NO_ROOM refuses a lease because the
+    budget has as many keys in the window as it may have.
+    """
 
     REFUSED = "REFUSED"
     TOO_LATE = "TOO_LATE"
     GRANTED = "GRANTED"
     RECALL = "RECALL"
+    NO_ROOM = "NO_ROOM"
 
 
 class BudgetRequest(Record, frozen=True, kw_only=True):
     """A gate partition asks for a lease of one window of a budget, or returns what it has not used of one.
 
     Attributes:
-        budget_key: the budget and its owner; also the record's key.
+        budget_key: the budget and its owner, and for a budget with a key the digest of the key's value. The record's
+            key is the budget key without that digest.
         gate_partition: the partition that asks, and that the answer goes to.
         serial: rises with each request of a partition; a repeated request is recognised by it.
         limit: of the whole budget, according to the asking gate's rules.
@@ -37,6 +67,7 @@ class BudgetRequest(Record, frozen=True, kw_only=True):
         want: the amount that is wanted.
         amount: the amount that is returned.
         targets: of a budget of distinct values, those that are asked for or returned.
+        keys_max: how many values of its key the budget may have in a window; 0 for a budget without a key.
     """
 
     header: Header
@@ -51,6 +82,7 @@ class BudgetRequest(Record, frozen=True, kw_only=True):
     want: int = 0
     amount: int = 0
     targets: tuple[bytes, ...] = ()
+    keys_max: int = 0
 
 
 class BudgetGrant(Record, frozen=True, kw_only=True):

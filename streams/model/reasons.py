@@ -85,6 +85,8 @@ class Reason(StrEnum):
     TOO_MANY_PENDING = "too_many_pending"
     BUDGET_EXHAUSTED = "budget_exhausted"
     BUDGET_UNAVAILABLE = "budget_unavailable"
+    BUDGET_KEY_INVALID = "budget_key_invalid"
+    BUDGET_KEYS_EXHAUSTED = "budget_keys_exhausted"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -163,6 +165,8 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.TOO_MANY_PENDING: "too many intents of this session are pending already",
     Reason.BUDGET_EXHAUSTED: "the call exceeds a budget",
     Reason.BUDGET_UNAVAILABLE: "no answer about a shared budget arrived in time; try again",
+    Reason.BUDGET_KEY_INVALID: "the call has no usable value for the key of a budget",
+    Reason.BUDGET_KEYS_EXHAUSTED: "a budget has as many keys in this window as it may have; a new one gets none",
     Reason.INTERNAL_ERROR: "the gate could not judge the intent; see the gate's log",
 }
 

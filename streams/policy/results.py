@@ -43,6 +43,7 @@ class Reason(StrEnum):
     NO_PERMIT = "no_permit"
     RULE_DENIED = "rule_denied"
     RULE_ERROR = "rule_error"
+    BUDGET_KEY_INVALID = "budget_key_invalid"
     QUARANTINED_BY_RULE = "quarantined_by_rule"
     APPROVAL_REQUIRED = "approval_required"
     DEFERRED_BY_RULE = "deferred_by_rule"

@@ -170,7 +170,7 @@ class RowKind(Kind, Enum):
         "what the partition holds of a budget that several partitions share",
         "streams.processors.budgets.lease_row:LeaseRow",
         "streams.processors.budgets.leases",
-        "one of a budget, until the end of its window",
+        "one of a budget, or of each value of its key, until the end of its window",
     )
     REQUEST_SERIAL = Kind(
         b"q",
@@ -226,7 +226,15 @@ class RowKind(Kind, Enum):
         "one window of a shared budget, with the leases that are out (allocator)",
         "streams.processors.budgets.allocator:AllocationRow",
         "streams.processors.budgets.allocator",
-        "one of a window, until a minute after its end",
+        "one of a window, until a minute after its end; for a budget with a key, `keys_max` of a window",
+    )
+    KEY_COUNT = Kind(
+        b"K",
+        "budget key without the digest of the key's value, NUL, start of the window",
+        "how many values of a budget's key have a budget in a window (allocator)",
+        "",
+        "streams.processors.budgets.live_keys",
+        "one of a window of a budget with a key, until a minute after its end",
     )
     HORIZON = Kind(
         b"z",
@@ -258,7 +266,8 @@ class RowKind(Kind, Enum):
         "a timer",
         "",
         "streams.engine.state",
-        "at most two of a session and of a partition, and one of an intent that waits, of a lease and of an allocation",
+        "at most two of a session and of a partition, one of an intent that waits and of a lease, "
+        "and a few of an allocation",
     )
     BROADCAST = Kind(
         BROADCAST_KEY_PREFIX,
@@ -299,6 +308,7 @@ _SEGMENT = RowKind.VERDICT_BYTES.prefix
 _UNPROVEN = RowKind.UNPROVEN.prefix
 _LEASE = RowKind.LEASE.prefix
 _ALLOCATION = RowKind.ALLOCATION.prefix
+_KEY_COUNT = RowKind.KEY_COUNT.prefix
 _STOP = RowKind.STOP.prefix
 _STOP_END = RowKind.STOP_END.prefix
 
@@ -399,6 +409,11 @@ def record_key_of_stop_end(key: bytes) -> bytes:
 def allocation_row_key(budget_key: str, start_ms: int) -> bytes:
     """Return the key of a window of a shared budget at the allocator."""
     return _ALLOCATION + _terminated(budget_key.encode()) + start_ms.to_bytes(INSTANT_BYTES, "big")
+
+
+def key_count_row_key(family: str, start_ms: int) -> bytes:
+    """Return the key of how many values of a budget's key have a budget in a window."""
+    return _KEY_COUNT + _terminated(family.encode()) + start_ms.to_bytes(INSTANT_BYTES, "big")
 
 
 def budget_of_allocation(key: bytes) -> str:

@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 
 from streams.engine.broadcasts import _EVENT_KEY
 from streams.engine.state import _timer_key
+from streams.model.budget import family_of, keyed, request_key
 from streams.model.errors import RecordError
 from streams.model.keys import session_key_of
+from streams.policy.errors import Location
+from streams.policy.language.bundle import Budget, MeasureKind, Per
+from streams.policy.runtime.memory_updates import digest_of
 from streams.ports.processor import BROADCAST_KEY_PREFIX, MEMORY_KEY, STREAM_TIME_KEY, V1_MEMORY_KEY
 from streams.processors import rows
+from streams.processors.budgets.charges import budget_key
 from streams.processors.rows import RowKind, TimerKind, timer_payload
 
 PIECES = ("", "\x00", "|", "[", '"', '["refunds","sum","user","acme","auth0', 'alice"]', "a", "aa", "ä", "\x01", "ÿ")
@@ -49,6 +54,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.STOP_END: (rows.stop_end_row_key, (INSTANT, st.binary(max_size=40))),
     RowKind.STOPS_FOLLOWED: (lambda: rows.STOPS_FOLLOWED_KEY, ()),
     RowKind.ALLOCATION: (rows.allocation_row_key, (TEXT, INSTANT)),
+    RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),
     RowKind.LAYOUT: (lambda: rows.LAYOUT_KEY, ()),
     RowKind.STREAM_TIME: (lambda: STREAM_TIME_KEY, ()),
@@ -148,6 +154,34 @@ def test_names_come_back_as_they_were(session_key: bytes, name: str, memory: str
     )  # fmt: skip
     assert rows.budget_of_lease(rows.lease_row_key(budget)) == budget
     assert rows.budget_of_allocation(key_of((RowKind.ALLOCATION, (budget, start_ms)))) == budget
+
+
+VALUE = st.text(max_size=4) | st.integers() | st.sampled_from((*PIECES, "1", 1, 2**63, -1))
+
+
+@given(
+    sharers=st.tuples(TEXT, TEXT),
+    values=st.tuples(VALUE, VALUE),
+    limits=st.tuples(st.booleans(), st.booleans()),
+)
+@example(sharers=("alice", 'alice"]#' + "0" * 32), values=("1", 1), limits=(True, False))
+def test_each_value_of_a_key_has_a_lease_of_its_own(
+    sharers: tuple[str, str], values: tuple[str | int, str | int], limits: tuple[bool, bool]
+) -> None:
+    budget = Budget("b", Location("r.yaml", 1, 1), "p", Per.USER, MeasureKind.SUM, None, None, None, 1, 1)
+
+    def key(number: int) -> str:
+        family = budget_key(budget, "acme", (sharers[number],))
+        return keyed(family, digest_of(values[number])) if limits[number] else family
+
+    def named(number: int) -> tuple[object, ...]:
+        value = (type(values[number]), values[number]) if limits[number] else None
+        return (sharers[number], value)
+
+    assert (rows.lease_row_key(key(0)) == rows.lease_row_key(key(1))) == (named(0) == named(1))
+    assert [bool(family_of(key(number))) for number in (0, 1)] == list(limits)
+    if limits == (True, True):
+        assert (request_key(key(0)) == request_key(key(1))) == (sharers[0] == sharers[1])
 
 
 @given(session_key=SESSION, memory=TEXT, other=TEXT, digest=DIGEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 from typing import NamedTuple
@@ -67,10 +67,13 @@ class Report(NamedTuple):
     duplicates: int
     starts: int
     violations: list[str]
+    reasons: Counter[str]
 
 
 class Fleet:
     """One seed."""
+
+    rules = RULES
 
     def __init__(self, seed: int, plan: FaultPlan | None = None) -> None:
         self._rng = rng = Random(seed)  # noqa: S311 - it is to be repeatable, not secret
@@ -123,7 +126,7 @@ class Fleet:
     def _lay_ground(self) -> None:
         for entry in (REFUND, SEND, report_keys(REFUND.server_id), report_keys(SEND.server_id)):
             self._world.write(CATALOG.name, entry_key(entry), entry)
-        self._world.write(RULESET.name, b"default", ruleset(bundle_files(RULES)))
+        self._world.write(RULESET.name, b"default", ruleset(bundle_files(self.rules)))
         for maker in self._sessions:
             self._world.write(SESSION.name, maker.key, maker.established(START_MS))
 
@@ -138,16 +141,18 @@ class Fleet:
     def _propose(self) -> None:
         rng = self._rng
         maker = rng.choice(self._sessions)
-        if rng.random() < 0.7:
-            args: dict[str, object] = {"amount": rng.choice((1, 5, 20, 60))}
-            intent = maker.intent(REFUND, args, self._world.now_ms)
-        else:
-            args = {"to": rng.sample([f"t-{number}" for number in range(9)], rng.randint(1, 2))}
-            intent = maker.intent(SEND, args, self._world.now_ms)
+        args = self.drawn_args(rng)
+        intent = maker.intent(REFUND if "amount" in args else SEND, args, self._world.now_ms)
         self._intents[intent.intent_id] = (intent, args)
         self._world.write(INTENT.name, maker.key, intent)
         if rng.random() < 0.1:
             self._world.plan(self._world.now_ms + rng.randint(1, 9_000), lambda: self._write_again(maker, intent))
+
+    def drawn_args(self, rng: Random) -> dict[str, object]:
+        """The arguments of an intent: of a refund, or of a mail."""
+        if rng.random() < 0.7:
+            return {"amount": rng.choice((1, 5, 20, 60))}
+        return {"to": rng.sample([f"t-{number}" for number in range(9)], rng.randint(1, 2))}
 
     def _write_again(self, maker: SessionMaker, intent: Intent) -> None:
         self._world.write(INTENT.name, maker.key, intent)
@@ -243,12 +248,12 @@ class Fleet:
             record = self._world.decode(received)
             if isinstance(record, Verdict) and record.outcome is Outcome.ALLOW and record.intent_id not in seen:
                 seen.add(record.intent_id)
-                violations += self._count(record.intent_id, 1, spent, uses)
+                violations += self._counted(record.intent_id, 1, spent, uses)
             elif isinstance(record, SessionEvent) and record.proof is not None:
                 intent_id = str(record.intent_id)
                 if intent_id not in back:
                     back.add(intent_id)
-                    violations += self._count(intent_id, -1, spent, uses)
+                    violations += self._counted(intent_id, -1, spent, uses)
         reasons = [verdict.reason for verdict in self._final.values()]
         return Report(
             allowed=reasons.count("permitted"),
@@ -258,9 +263,10 @@ class Fleet:
             duplicates=self._duplicates,
             starts=self._starts,
             violations=violations,
+            reasons=Counter(reasons),
         )
 
-    def _count(
+    def _counted(
         self,
         intent_id: str,
         sign: int,
@@ -269,6 +275,18 @@ class Fleet:
     ) -> list[str]:
         intent, args = self._intents[intent_id]
         window = self._final[intent_id].evaluated_at // WINDOW_MS
+        return self.count(intent, args, window, sign, spent, uses)
+
+    def count(
+        self,
+        intent: Intent,
+        args: dict[str, object],
+        window: int,
+        sign: int,
+        spent: dict[tuple[object, ...], int],
+        uses: dict[tuple[object, ...], dict[str, int]],
+    ) -> list[str]:
+        """Count an allowed call, or one that did not run, and name the limits that are exceeded."""
         found = []
         spent["calls", window] += sign
         if spent["calls", window] > CALLS_LIMIT:

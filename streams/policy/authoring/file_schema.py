@@ -266,6 +266,14 @@ def _budget() -> Schema:
             "match": _ref("match"),
             "when": _ref("condition"),
             "window": _ref("duration"),
+            "key": _ref("expression"),
+            "keys_max": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": parse_memory.KEYS_MAX,
+                "default": parse_memory.KEYS_DEFAULT,
+                "description": "How many values of `key` may have a budget in one window.",
+            },
         },
         required=("per", "measure", "limit"),
     )

@@ -186,6 +186,8 @@ class Budget:
         of: the amount to sum, or the value whose distinct values are counted; None if calls are counted.
         match: the calls that it limits; None: every call.
         window_ms: the budget starts again at each multiple of this since the epoch; None (sessions only): never.
+        key: each value of this expression has a budget of its own; None: all calls share one.
+        keys_max: how many values may have a budget in one window; None without `key`.
     """
 
     name: str
@@ -198,6 +200,8 @@ class Budget:
     when: Scalar | None
     limit: int
     window_ms: int | None
+    key: Scalar | None = None
+    keys_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class CheckedBudget:
     budget: Budget
     when: MemoryExpression | None
     of: MemoryExpression | None
+    key: MemoryExpression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class CheckedMemories:
         """Return every expression with the name of its pack."""
         found = [(item.memory.pack, part) for item in self.memories for part in
                  (item.when, item.key, item.of, item.reset_when, item.since_when, item.since_key)]  # fmt: skip
-        found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of)]
+        found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of, item.key)]
         return tuple((pack, part) for pack, part in found if part is not None)
 
 
@@ -116,6 +117,7 @@ class _MemoryChecker:
             budget,
             self._expression(budget.when, budget.match, _CONDITION_TYPES),
             self._expression(budget.of, budget.match, kinds),
+            self._expression(budget.key, budget.match, _KEY_TYPES, may_read_label=False),
         )
 
     def _expression(

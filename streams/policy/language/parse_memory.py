@@ -19,6 +19,9 @@ WINDOW_MS_MAX = 31 * 86_400_000
 LIMIT_MAX = 2**53 - 1
 TARGETS_MAX = 1_000
 """The largest limit of a budget of distinct values, because each value is stored."""
+KEYS_DEFAULT = 10_000
+KEYS_MAX = 1_000_000
+"""The most keys that a budget may have in one window. The budget allocator stores a row of about 100 bytes for each."""
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RESET_OCCASIONS = (Occasion.RAN, Occasion.ALLOWED, Occasion.APPROVED)
@@ -104,7 +107,7 @@ def read_budgets(reader: MappingReader, pack: str, findings: Findings, read_matc
 
 
 def _budget(key: Scalar, node: Node, pack: str, findings: Findings, read_match: ReadMatch) -> Budget | None:
-    keys = ("per!", "measure!", "limit!", "match", "when", "window")
+    keys = ("per!", "measure!", "limit!", "match", "when", "window", "key", "keys_max")
     reader = MappingReader(node, f"budget `{key.text[:80]}`", keys, findings)
     per, limit = reader.choice("per", Per), reader.integer("limit", 1, LIMIT_MAX)
     measured = _measure(reader, findings)
@@ -117,9 +120,23 @@ def _budget(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
     match, when = read_match(reader, "match", ()), reader.scalar("when")
     if measured is not None and measured[0] is MeasureKind.DISTINCT and limit is not None and limit > TARGETS_MAX:
         reader.error("wrong_value", reader.at("limit"), f"`limit` of distinct values must be at most {TARGETS_MAX}")
+    kept_by, keys_max = _key(reader, per)
     if per is None or limit is None or measured is None:
         return None
-    return Budget(key.text, key.location, pack, per, *measured, match, when, limit, window_ms)
+    return Budget(key.text, key.location, pack, per, *measured, match, when, limit, window_ms, kept_by, keys_max)
+
+
+def _key(reader: MappingReader, per: Per | None) -> tuple[Scalar | None, int | None]:
+    """Return the key of a budget, and how many values of it may be in use; None and None if it has no key."""
+    keys_max = reader.integer("keys_max", 1, KEYS_MAX)
+    if reader.node("key") is None:
+        if reader.node("keys_max") is not None:
+            reader.error("wrong_value", reader.at("keys_max"), "`keys_max` is allowed only with `key`")
+        return None, None
+    if per is Per.SESSION:
+        message = "a budget per session can't have a `key`: use another `per`, or a memory with `keep: sum` and `key`"
+        reader.error("wrong_value", reader.at("key"), message)
+    return reader.scalar("key"), keys_max or KEYS_DEFAULT
 
 
 def _measure(reader: MappingReader, findings: Findings) -> tuple[MeasureKind, Scalar | None] | None:

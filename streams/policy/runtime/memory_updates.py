@@ -17,10 +17,13 @@ from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Mem
 from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, MemoryExpression
 from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
+from streams.policy.results import Reason
 
 KEY_BYTES = 16
 AMOUNT_MAX = 2**53 - 1
 TARGETS_PER_CALL_MAX = 100
+BUDGET_KEY_BYTES_MAX = 256
+"""The longest text that may be the key of a budget, in UTF-8."""
 INTEGRITIES = ("untrusted", "trusted")
 CONFIDENTIALITIES = ("public", "private", "user_identity")
 
@@ -57,11 +60,16 @@ class MemoryUpdate(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """Describes what an allowed call takes from a budget: an amount, or values that count once each."""
+    """Describes what an allowed call takes from a budget: an amount, or values that count once each.
+
+    Attributes:
+        key: digest of the value of the budget's key; empty for a budget without a key.
+    """
 
     budget: Budget
     amount: int
     targets: tuple[bytes, ...] = ()
+    key: bytes = b""
 
 
 class Recall(NamedTuple):
@@ -82,6 +90,14 @@ class Recall(NamedTuple):
 
 class MemoryUpdateError(EvaluationError):
     """Reports that the memory updates or budget charges of a call can't be determined."""
+
+    reason = Reason.RULE_ERROR
+
+
+class BudgetKeyError(MemoryUpdateError):
+    """Reports that a call has no valid value for the key of a budget."""
+
+    reason = Reason.BUDGET_KEY_INVALID
 
 
 class ToolPlan:
@@ -257,7 +273,8 @@ class _BudgetMeter:
         self._callers = caller_matcher(item.budget.match) if item.budget.match is not None else None
         self._when = _program(item.when, constants)
         self._of = _program(item.of, constants)
-        self.needs = _needs(self._callers, item.when, item.of)
+        self._key = _program(item.key, constants)
+        self.needs = _needs(self._callers, item.when, item.of, item.key)
 
     def charge(self, facts: Facts) -> Charge | None:
         try:
@@ -265,15 +282,32 @@ class _BudgetMeter:
                 return None
             if self._when is not None and not _holds(self._when, facts):
                 return None
+            key = b"" if self._key is None else self._key_of(self._key, facts)
             if self._of is None:
-                return Charge(self.budget, 1)
+                return Charge(self.budget, 1, (), key)
             value = self._of(facts)
             if self.budget.measure is MeasureKind.DISTINCT:
-                return Charge(self.budget, 0, _targets_of(value))
-            return Charge(self.budget, _amount_of(value))
+                return Charge(self.budget, 0, _targets_of(value), key)
+            return Charge(self.budget, _amount_of(value), (), key)
+        except BudgetKeyError:
+            raise
         except EvaluationError as error:
             text = f"budget `{self.budget.name}` can't be charged for this call: {error}"
             raise MemoryUpdateError(text) from None
+
+    def _key_of(self, key: Value, facts: Facts) -> bytes:
+        """Return the digest of the value of the budget's key.
+
+        Raises:
+            BudgetKeyError: there is none, or it is not text or a whole number, or it is too long.
+        """
+        try:
+            value = key(facts)
+            if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > BUDGET_KEY_BYTES_MAX:
+                raise EvaluationError(f"a key may have {BUDGET_KEY_BYTES_MAX} bytes at most")
+            return digest_of(value)
+        except EvaluationError as error:
+            raise BudgetKeyError(f"the key of budget `{self.budget.name}` is not usable: {error}") from None
 
 
 class Memories:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeGuard, TypeVar, overload
 
 from streams.policy.cel.work import CURRENT, Account
-from streams.policy.errors import BundleError, EvaluationError, Findings
+from streams.policy.errors import BundleError, Findings
 from streams.policy.language.bundle import Bundle, BundleSource
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.check_memory import NO_MEMORIES, CheckedMemories, check_memories
@@ -20,7 +20,7 @@ from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffec
 from streams.policy.runtime.combine import Progress, combine, progress_of
 from streams.policy.runtime.evaluate import Conditions
 from streams.policy.runtime.explain import Explainer
-from streams.policy.runtime.memory_updates import Memories, ToolPlan
+from streams.policy.runtime.memory_updates import Memories, MemoryUpdateError, ToolPlan
 from streams.policy.runtime.partial_evaluation import (
     Reads,
     is_constant_false,
@@ -212,8 +212,8 @@ class CompiledRuleset:
         try:
             plan.updates(facts)
             plan.charges(facts)
-        except EvaluationError as error:
-            return replace(result, effect=Effect.DENY, reason=Reason.RULE_ERROR, reason_text=str(error))
+        except MemoryUpdateError as error:
+            return replace(result, effect=Effect.DENY, reason=error.reason, reason_text=str(error))
         return result
 
     def _program_for(self, tool: Tool) -> ToolProgram:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, family_of, request_key
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
@@ -20,6 +20,7 @@ from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors import layout
+from streams.processors.budgets.live_keys import count_key, live_keys
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dead_letters import (
     Reporter,
@@ -87,6 +88,7 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
         recall_due_ms: until when answers to that recall are waited for.
         clean: partitions that have returned what they did not use, and were given nothing since.
         clean_until_ms: until when they count as such; afterwards calls that did not run may have given something back.
+        unused_since_ms: since when no partition holds anything; 0 if one does.
     """
 
     start_ms: int
@@ -102,6 +104,12 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
     recall_due_ms: int = 0
     clean: tuple[int, ...] = ()
     clean_until_ms: int = 0
+    unused_since_ms: int = 0
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no partition holds anything, or waits for anything."""
+        return not (self.held or self.targets or self.pending or self.recalled)
 
 
 _decode = msgspec.msgpack.Decoder(AllocationRow).decode
@@ -133,6 +141,9 @@ class BudgetAllocator(Processor):
         row_key = allocation_row_key(request.budget_key, request.window_start)
         found = state.get(row_key)
         if found is None:
+            answered = self._new_key(request, state, now_ms)
+            if answered is not None:
+                return answered
             state.set_timer(request.window_end + GRACE_MS, row_key)
             row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         else:
@@ -156,11 +167,20 @@ class BudgetAllocator(Processor):
         if payload.startswith(_RECALL_PREFIX):
             return self._on_silence(payload[len(_RECALL_PREFIX) :], state, now_ms)
         found = state.get(payload)
-        if found is not None:
+        if found is None:
+            return []
+        row, family = _decode(found), family_of(budget_of_allocation(payload))
+        if now_ms < row.end_ms + GRACE_MS:
+            if not row.is_unused or now_ms < row.unused_since_ms + GRACE_MS:
+                return []
+            state.cancel_timer(row.end_ms + GRACE_MS, payload)
+        else:
             # INVARIANT: a window that was forgotten is not leased again.
-            end_ms = max(_horizon(state), _decode(found).end_ms)
+            end_ms = max(_horizon(state), row.end_ms)
             state.put(HORIZON_KEY, end_ms.to_bytes(INSTANT_BYTES, "big"))
-            state.delete(payload)
+        state.delete(payload)
+        if family:
+            count_key(family, row.start_ms, state, -1)
         return []
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
@@ -178,6 +198,20 @@ class BudgetAllocator(Processor):
     def on_time_reset(self, reset: TimeReset) -> list[Output]:
         """Return the audit record and the alert of a stream time that an operator had set back."""
         return time_reset_outputs(self._reporter, reset)
+
+    def _new_key(self, request: BudgetRequest, state: StateView, now_ms: int) -> list[Output] | None:
+        """Count a new value of a budget's key; return what is answered if it can't be leased from, otherwise None."""
+        key, family = request.budget_key, family_of(request.budget_key)
+        if not family:
+            return None
+        if request.op is BudgetOp.GIVE_BACK:
+            return []  # Nothing is held of a value that was forgotten.
+        if live_keys(family, request.window_start, state) >= request.keys_max:
+            row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
+            answer = Answer(request.serial, BudgetAnswer.NO_ROOM.value)
+            return [self._grant(key, row, request.gate_partition, answer, now_ms)]
+        count_key(family, request.window_start, state, 1)
+        return None
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Stop waiting for partitions that have not answered a recall; their gate may be dead."""
@@ -215,8 +249,13 @@ class BudgetAllocator(Processor):
             row = replace(row, recalled=recalls, recalled_ms=now_ms, recall_due_ms=now_ms + wait_ms)
             state.set_timer(row.recall_due_ms, _RECALL_PREFIX + row_key)
         row = replace(row, answers={**row.answers, **answers})
+        key = budget_of_allocation(row_key)
+        if family_of(key) and row.is_unused != bool(row.unused_since_ms):
+            row = replace(row, unused_since_ms=now_ms if row.is_unused else 0)
+            if row.is_unused:
+                state.set_timer(now_ms + GRACE_MS, row_key)
         state.put(row_key, encode_row(row))
-        key, recall = budget_of_allocation(row_key), Answer(0, BudgetAnswer.RECALL.value)
+        recall = Answer(0, BudgetAnswer.RECALL.value)
         told = [*((other, recall) for other in recalls), *answers.items()]
         return [self._grant(key, row, other, answer, now_ms) for other, answer in told]
 
@@ -251,9 +290,10 @@ def _checked(key: bytes | None, record: Record) -> BudgetRequest:
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
     if key is None:
         raise RecordError(DeadLetterReason.KEY_MISSING, "the record has no key")
-    if key != record.budget_key.encode("utf-8", "surrogatepass") or len(key) > KEY_BYTES_MAX:
+    if key != request_key(record.budget_key) or len(key) > KEY_BYTES_MAX:
         raise RecordError(DeadLetterReason.KEY_MISMATCH, "the key is not that of the budget, or too long")
-    numbers = (record.gate_partition, record.serial, record.limit, record.need, record.want, record.amount)
+    amounts = (record.limit, record.need, record.want, record.amount, record.keys_max)
+    numbers = (record.gate_partition, record.serial, *amounts)
     if record.op is BudgetOp.UNKNOWN or min(numbers) < 0 or record.window_end <= record.window_start:
         text = f"request `{record.header.id}` asks for nothing that there is"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)

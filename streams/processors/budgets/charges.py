@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.model.budget import keyed
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.policy.language.bundle import Budget, Per
@@ -74,6 +75,9 @@ class BudgetCharges:
         for charge, status in found:
             if status is Status.EXHAUSTED:
                 return Taken(refused=Reason.BUDGET_EXHAUSTED, text=_told(charge.budget))
+            if status is Status.NO_ROOM:
+                text = f"{_told(charge.budget)}, for at most {charge.budget.keys_max} keys"
+                return Taken(refused=Reason.BUDGET_KEYS_EXHAUSTED, text=text)
         short = [charge for charge, status in found if status is Status.SHORT]
         if short:
             return self._wait(short, intent, session_key, state, now_ms)
@@ -117,7 +121,8 @@ class BudgetCharges:
 
 def _told(budget: Budget) -> str:
     window = "" if budget.window_ms is None else f" in {budget.window_ms // 1_000} s"
-    return f"budget `{budget.name}` of {budget.limit} per {budget.per}{window}"
+    key = "" if budget.key is None else f" and `{budget.key.text}`"
+    return f"budget `{budget.name}` of {budget.limit} per {budget.per}{key}{window}"
 
 
 def _start_ms(budget: Budget, now_ms: int) -> int:
@@ -127,14 +132,16 @@ def _start_ms(budget: Budget, now_ms: int) -> int:
 def _claim(charge: Charge, intent: Intent, now_ms: int) -> Claim:
     budget, tenant_uid = charge.budget, intent.header.tenant_uid
     start_ms = _start_ms(budget, now_ms)
+    family = budget_key(budget, tenant_uid, _sharer(budget.per, intent))
     return Claim(
-        key=budget_key(budget, tenant_uid, _sharer(budget.per, intent)),
+        key=keyed(family, charge.key) if charge.key else family,
         tenant_uid=tenant_uid,
         start_ms=start_ms,
         end_ms=start_ms + (budget.window_ms or 1),
         limit=budget.limit,
         amount=charge.amount,
         targets=charge.targets,
+        keys_max=budget.keys_max or 0,
     )
 
 
@@ -147,7 +154,10 @@ def _sharer(per: Per, intent: Intent) -> tuple[str, ...]:
 
 
 def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
-    """Return the key of a shared budget: who shares it and what it measures, as amounts and values are separate."""
+    """Return the key of a shared budget: who shares it and what it measures, as amounts and values are separate.
+
+    Of a budget with a key, this is what all values of the key have in common.
+    """
     head = [budget.name, budget.measure.value, budget.per.value]
     key = json.dumps([*head, tenant_uid, *sharer], separators=(",", ":"))
     if len(key) <= _KEY_BYTES_MAX:

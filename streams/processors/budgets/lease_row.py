@@ -46,6 +46,8 @@ class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
         span_start_ms: when the span began.
         span_calls: how many calls were counted in it.
         ahead_from_ms: from when on the allocator is asked ahead of need again.
+        keys_max: how many values of its key the budget may have; 0 for a budget without a key.
+        no_room_until_ms: until when the allocator is not asked for a new value of the key.
     """
 
     tenant_uid: str
@@ -69,6 +71,13 @@ class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
     span_start_ms: int = 0
     span_calls: int = 0
     ahead_from_ms: int = 0
+    keys_max: int = 0
+    no_room_until_ms: int = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether calls have taken something that was not given back."""
+        return bool(self.spent) or any(self.targets.values())
 
     def expected(self) -> int:
         """Return how many units the partition will use within a round trip, at the rate of its last two spans."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, family_of, request_key
 from streams.model.proof import derived_uuid
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.types import Header
@@ -40,6 +40,12 @@ WAITING_MAX = 1_024
 """How many intents of a partition wait for one budget at most."""
 FIRST_SHARE_DIVISOR = 32
 """The first request is for at least this part of the limit: how much will be needed is not known yet."""
+KEYED_SHARE_DIVISOR = 4
+"""A request for one value of a budget's key is for at least this part of the limit. Calls with one value mostly come from
+few sessions, so few partitions share it; what is not used stays leased until it is recalled."""
+UNANSWERED_MS = 60_000
+"""After how long without an answer a value of a budget's key is forgotten that nothing was spent of. No intent waits so
+long. Otherwise values that somebody makes up would fill the state while the allocator is away."""
 LEFT_DIVISOR = 8
 """Intents that wait get at most this part of what the allocator has left beyond their needs."""
 AHEAD_ROUND_TRIPS = 2
@@ -64,6 +70,7 @@ class Status(Enum):
     ENOUGH = 1
     SHORT = 2
     EXHAUSTED = 3
+    NO_ROOM = 4
 
 
 class Claim(NamedTuple):
@@ -76,6 +83,7 @@ class Claim(NamedTuple):
     limit: int
     amount: int
     targets: tuple[bytes, ...]
+    keys_max: int = 0
 
 
 _decode = decode_lease
@@ -111,6 +119,8 @@ class BudgetLeases:
             return Status.ENOUGH
         if _together(claim, row) > claim.limit:
             return Status.EXHAUSTED
+        if now_ms < row.no_room_until_ms:
+            return Status.NO_ROOM
         left = row.left + len(_idle(claim, row))
         return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
 
@@ -149,7 +159,8 @@ class BudgetLeases:
             if len(row.waiting) >= WAITING_MAX:
                 return None
         if waiting not in row.waiting:
-            row = replace(row, waiting=(*row.waiting, waiting), demand=row.demand + claim.amount)
+            demand = row.demand + claim.amount
+            row = replace(row, waiting=(*row.waiting, waiting), demand=demand, touched_ms=now_ms)
         outputs: list[Output] = []
         if row.asked is None:
             idle = _idle(claim, row)
@@ -206,12 +217,20 @@ class BudgetLeases:
         self._put(recall.budget_key, row, state, now_ms)
         return output
 
-    def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
-        """Process an answer, and return who has waited for it. An answer to no open request changes nothing."""
+    def on_grant(
+        self, grant: BudgetGrant, state: StateView, now_ms: int
+    ) -> tuple[tuple[tuple[bytes, str], ...], list[Output]]:
+        """Process an answer, and return who has waited for it. An answer to no open request changes nothing here.
+
+        Returns:
+            Who has waited, as session key and intent id; and what is to be written.
+        """
         found = state.get(lease_row_key(grant.budget_key))
-        row = None if found is None else _decode(found)
-        if row is None or row.asked is None or row.asked.serial != grant.serial:
-            return ()
+        if found is None:
+            return (), self._unwanted(grant, state, now_ms)
+        row = _decode(found)
+        if row.asked is None or row.asked.serial != grant.serial:
+            return (), []
         asked, waiting = row.asked, row.waiting
         round_trip = note_round_trip(state, now_ms - (asked.since_ms or asked.asked_ms))
         row = replace(row, asked=None, waiting=(), touched_ms=now_ms, left=grant.left, round_trip_ms=round_trip)
@@ -220,7 +239,9 @@ class BudgetLeases:
             row = replace(row, available=row.available + grant.amount, targets=targets)
         is_granted = grant.answer is BudgetAnswer.GRANTED and grant.amount + len(grant.targets) > 0
         if is_granted:
-            row = replace(row, short_until_ms=0, ahead_from_ms=0)
+            row = replace(row, short_until_ms=0, ahead_from_ms=0, no_room_until_ms=0)
+        elif grant.answer is BudgetAnswer.NO_ROOM:
+            row = replace(row, no_room_until_ms=now_ms + RECHECK_MS)
         elif asked.need or asked.targets:
             row = replace(row, short_until_ms=now_ms + RECHECK_MS)
         else:
@@ -231,7 +252,20 @@ class BudgetLeases:
         used = max(row.used, row.demand) if is_granted else row.used
         row = replace(row, demand=0, behind=max(0, row.demand - row.available) if is_granted else 0, used=used)
         self._put(grant.budget_key, row, state, now_ms)
-        return waiting
+        return waiting, []
+
+    def _unwanted(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
+        """Return a lease of a value of a budget's key that came after the value was forgotten here.
+
+        INVARIANT: until the end of its window, a value without a row is one that nothing was spent of here.
+        """
+        is_lost = grant.answer is BudgetAnswer.GRANTED and now_ms < grant.window_end
+        if not is_lost or not family_of(grant.budget_key):
+            return []
+        tenant_uid, start_ms, end_ms = grant.header.tenant_uid, grant.window_start, grant.window_end
+        row = LeaseRow(tenant_uid, start_ms, end_ms, 0, available=grant.amount)
+        serial = _next_serial(state)
+        return [self._return(grant.budget_key, row, serial, grant.targets, now_ms, state.partition)]
 
     def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
         """Delete a lease after its window, or return what of it is idle."""
@@ -244,6 +278,12 @@ class BudgetLeases:
             return []
         outputs: list[Output] = []
         holds = row.available or not all(row.targets.values())
+        if row.keys_max:
+            if now_ms < self._keyed_due_ms(row, now_ms - 1):
+                self._put(key, row, state, now_ms)
+                return []
+            state.delete(lease_row_key(key))
+            return [self._given_back(key, row, state, now_ms)[1]] if holds else []
         if holds and now_ms - row.touched_ms >= self._idle_ms and row.asked is None:
             row, output = self._given_back(key, row, state, now_ms)
             outputs.append(output)
@@ -253,7 +293,9 @@ class BudgetLeases:
     def _put(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> None:
         """Store a row with a timer: at the end of its window, or sooner if something of it may become idle."""
         due_ms = row.end_ms
-        if row.available or not all(row.targets.values()):
+        if row.keys_max:
+            due_ms = self._keyed_due_ms(row, now_ms)
+        elif row.available or not all(row.targets.values()):
             # What was requested may be on its way for an intent that waits: nothing is idle before the answer.
             touched_ms = now_ms if row.asked is not None else row.touched_ms
             due_ms = min(row.end_ms, max(touched_ms + self._idle_ms, now_ms + 1))
@@ -264,6 +306,17 @@ class BudgetLeases:
             state.set_timer(due_ms, payload)
             row = replace(row, due_ms=due_ms)
         state.put(lease_row_key(key), encode_row(row))
+
+    def _keyed_due_ms(self, row: LeaseRow, now_ms: int) -> int:
+        """Return when a value of a budget's key is forgotten here, after `now_ms`.
+
+        What is left of its lease is not returned before that: calls with this value come seldom, and a lease for each
+        of them would cost more than a recall near the end of the budget.
+        """
+        if row.is_used:
+            return row.end_ms
+        kept_ms = self._idle_ms if row.asked is None else UNANSWERED_MS
+        return min(row.end_ms, max(row.touched_ms + kept_ms, now_ms + 1))
 
     def _given_back(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> tuple[LeaseRow, Output]:
         """Return the row without what no call uses, and the record that returns that."""
@@ -288,6 +341,7 @@ class BudgetLeases:
             need=asked.need,
             want=asked.want,
             targets=asked.targets,
+            keys_max=row.keys_max,
         )
         return self._output(key, request)
 
@@ -305,12 +359,13 @@ class BudgetLeases:
             limit=row.limit,
             amount=row.available,
             targets=targets,
+            keys_max=row.keys_max,
         )
         return self._output(key, request)
 
     def _output(self, key: str, request: BudgetRequest) -> Output:
         value = self._encoder.encode(BUDGET_REQUEST.name, request)
-        return Output(BUDGET_REQUEST, key.encode(), value, request.header)
+        return Output(BUDGET_REQUEST, request_key(key), value, request.header)
 
 
 def _holder(charge: ChargeRow) -> bytes:
@@ -323,13 +378,15 @@ def _holder(charge: ChargeRow) -> bytes:
 def _of_now(claim: Claim, state: StateView) -> LeaseRow:
     """Return the row of the current window; of an earlier window only the waiting intents and the timer are kept."""
     found = state.get(lease_row_key(claim.key))
-    fresh = LeaseRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
+    fresh = LeaseRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit, keys_max=claim.keys_max)
     if found is None:
         return fresh
     row = _decode(found)
     if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
         return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
-    return row if row.limit == claim.limit else replace(row, limit=claim.limit)
+    if (row.limit, row.keys_max) == (claim.limit, claim.keys_max):
+        return row
+    return replace(row, limit=claim.limit, keys_max=claim.keys_max)
 
 
 def _idle(claim: Claim, row: LeaseRow) -> tuple[bytes, ...]:
@@ -359,6 +416,8 @@ def _wanted(claim: Claim, row: LeaseRow, state: StateView) -> int:
     """
     if claim.targets:
         return 0
+    if claim.keys_max:
+        return max(row.demand, row.limit // KEYED_SHARE_DIVISOR)
     if round_trip_ms(state) is None or not row.span_start_ms:
         return max(row.demand, row.limit // FIRST_SHARE_DIVISOR)
     return max(row.demand - row.available, row.behind) + min(row.expected(), row.left // LEFT_DIVISOR)

@@ -181,8 +181,7 @@ class Gate(Processor):
         leases = self._judge.budget_charges.leases
         if grant.answer is BudgetAnswer.RECALL:
             return [leases.on_recall(grant, state, now_ms)]
-        waiting = leases.on_grant(grant, state, now_ms)
-        outputs: list[Output] = []
+        waiting, outputs = leases.on_grant(grant, state, now_ms)
         for session_key, intent_id in waiting:
             judged = partial(pending.judge_after_budget, self._judge, session_key, intent_id, state, now_ms)
             outputs += isolated(judged, state, f"judging intent `{intent_id}`, which waited for a budget,")

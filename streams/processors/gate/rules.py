@@ -77,4 +77,4 @@ def plan_effects(ruling: Ruling) -> tuple[Decision, PlannedEffects]:
     try:
         return decision, PlannedEffects(plan.updates(facts), plan.charges(facts))
     except MemoryUpdateError as error:
-        return Decision(Outcome.DENY, Reason.RULE_ERROR, str(error), decision.policy), NO_PLANNED_EFFECTS
+        return Decision(Outcome.DENY, _REASONS[error.reason], str(error), decision.policy), NO_PLANNED_EFFECTS

@@ -10,7 +10,8 @@ import pytest
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, run_case_files
 from streams.policy.language.bundle import MeasureKind
 from streams.policy.language.tool_types import ToolTypes
-from streams.policy.runtime.memory_updates import MemoryUpdateError
+from streams.policy.results import Effect, Reason
+from streams.policy.runtime.memory_updates import MemoryUpdateError, digest_of
 from tests.unit.policy.rulefiles import tool
 
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
@@ -82,6 +83,17 @@ BUDGETS = [
     ("{per: user, measure: calls, limit: 1, window: 500ms}", "`window` must be at least 1000 ms"),
     ("{per: user, measure: {sum: session.tainted}, limit: 1, window: 1h}", "expected a value of type dyn or int"),
     ("{per: user, measure: {sum: history.x}, limit: 1, window: 1h}", "unknown field `x`, expected a field of History"),
+    ("{per: session, measure: calls, limit: 1, key: args.a}", "4:47: error: a budget per session can't have a `key`"),
+    ("{per: user, measure: calls, limit: 1, window: 1h, keys_max: 9}", "`keys_max` is allowed only with `key`"),
+    ("{per: user, measure: calls, limit: 1, window: 1h, key: args.a, keys_max: 0}", "`keys_max` must be an integer from"),
+    (
+        "{per: user, measure: calls, limit: 1, window: 1h, key: args.a, keys_max: 1000001}",
+        "`keys_max` must be an integer from 1 to 1000000",
+    ),
+    ("{per: user, measure: calls, limit: 1, window: 1h, key: agrs.a}", "4:61: error: unknown name `agrs.a`"),
+    ("{per: user, measure: calls, limit: 1, window: 1h, key: session.tainted}", "dyn or int or string, found bool"),
+    ("{per: user, measure: calls, limit: 1, window: 1h, key: label.integrity}", "`key` and `of` can't read `label`"),
+    ("{per: user, measure: calls, limit: 1, window: 1h, key: [args.a]}", "must be text, found a list"),
 ]
 
 
@@ -89,6 +101,24 @@ BUDGETS = [
 def test_a_bad_budget_is_refused_with_its_place(budget: str, expected: str) -> None:
     found = refusal(f"budgets:\n  b: {budget}\n")
     assert any(expected in line and line.startswith("pay/pay.rules.yaml:4:") for line in found), found
+
+
+def test_the_key_of_a_budget_is_read_from_the_call() -> None:
+    budget = (
+        "budgets:\n  b: {per: tenant, measure: {sum: args.amount}, limit: 9, window: 1h, match: {tools: [pay.refund]},\n"
+        "      when: has(args.amount), key: 'args.account.lowerAscii()'}\n"
+    )
+    compiled = compile_bundle(bundle_from_files(files(budget)))
+    (found,) = (each for pack in compiled.bundle.packs for each in pack.budgets)
+    assert found.keys_max == 10_000
+    call = {"tool": tool("pay", "refund"), "args": {"amount": 5, "account": "A-1"}}
+    (charge,) = compiled.plan(call["tool"]).charges(call)
+    assert (charge.amount, charge.key) == (5, digest_of("a-1"))
+    for args in ({"amount": 5}, {"amount": 5, "account": [1]}, {"amount": 5, "account": 1}):
+        judged = compiled.judge({**call, "args": args})
+        assert (judged.effect, judged.reason) == (Effect.DENY, Reason.BUDGET_KEY_INVALID)
+        assert "the key of budget `b` is not usable" in judged.reason_text
+    assert compiled.judge({**call, "args": {"other": 5}}).effect is Effect.ALLOW
 
 
 def test_names_are_the_bundles_and_there_once() -> None:

@@ -466,6 +466,18 @@ def the_owner_of_a_shared_budget_does_not_answer() -> Verdict:
     return bench.verdict()
 
 
+@case(Reason.BUDGET_KEY_INVALID)
+def the_key_of_a_budget_is_not_in_the_call() -> Verdict:
+    return with_budget("tenant, key: args.customer").judge(FILES_READ, {"path": "a.txt"})
+
+
+@case(Reason.BUDGET_KEYS_EXHAUSTED)
+def a_budget_has_no_room_for_another_key() -> Verdict:
+    bench = with_budget("tenant, key: args.path, keys_max: 1")
+    bench.judge(FILES_READ, {"path": "a.txt"})
+    return bench.judge(FILES_READ, {"path": "b.txt"})
+
+
 @case(Reason.INTERNAL_ERROR)
 def judging_it_fails() -> Verdict:
     class Broken(CompiledRuleset):
