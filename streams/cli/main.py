@@ -70,6 +70,10 @@ EXTRAS = {"demo": "demo", "gate": "gate", "ssf": "sts", "sts": "sts"}
 """The extra to install for each command that needs more than the extra `cli`."""
 
 
+given_before: dict[str, str] = {}
+"""The options before the command that a command to type next must repeat."""
+
+
 class ExtraMissingError(StoplogError):
     """A package that a command needs is not installed."""
 
@@ -130,8 +134,9 @@ def _top(
     ] = False,
 ) -> None:
     """Decide, for every tool call that an AI agent proposes, whether it runs."""
+    given_before.clear()
     if settings is not None:
-        os.environ[SETTINGS_VARIABLE] = settings
+        given_before["settings"] = os.environ[SETTINGS_VARIABLE] = settings
 
 
 def _stub() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Annotated
 import typer
 
 from streams.audit.signatures import SigningKey
+from streams.cli.main import given_before
 from streams.cli.option_groups import OptionGroup
 from streams.cli.screen import Screen
 from streams.operations.signing_keys import is_encrypted, load_key_file, passphrase_from
@@ -84,6 +87,16 @@ class Connection(OptionGroup):
         stated = {"log": log and log.value, "bootstrap": self.bootstrap, "state_dir": self.state_dir, **others}
         return {name: value for name, value in stated.items() if value is not None}
 
+    def command(self, text: str) -> str:
+        """Return a command to type next, such as `stoplog session list`: with the options that say where the log is.
+
+        Args:
+            text: the command without `stoplog`.
+        """
+        before = {"--settings": given_before.get("settings")}
+        after = {"--log": self.log, "--bootstrap": self.bootstrap, "--state-dir": self.state_dir}
+        return " ".join(part for part in ("stoplog", _stated(before), text, _stated(after)) if part)
+
     def settings(self, **others: object) -> Settings:
         """Return the settings, overridden by the options.
 
@@ -146,6 +159,10 @@ class SignedDraft(Signature):
             rich_help_panel=_SIGNING_PANEL,
         ),
     ] = None
+
+
+def _stated(options: Mapping[str, object]) -> str:
+    return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
 def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from streams.cli.findings import refusal_recorded
+from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, HistoryKeyOption, Output
 from streams.cli.rules_check import CatalogOption
@@ -27,11 +30,14 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.trials import plan_trial
 
+_OF_HISTORIES = "'--root-key' / '--catalog'"
 _SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
 _STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
 _EFFECTS = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
 _NO_VALUE = "no value: "
 _PART_CHARS_MAX = 160
+_WHY_CHARS_MIN = 40
+_TEXT_LITERAL = re.compile(r'"(?:\\.|[^"\\])*"')
 _CHAINS = frozenset({Connective.AND, Connective.OR})
 _JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
 
@@ -46,7 +52,10 @@ def explain(
     intent: Annotated[
         str | None,
         typer.Option(
-            "--intent", metavar="ID", help="The intent's id, the beginning of it, or its name in the history."
+            "--intent",
+            metavar="ID",
+            help="The intent: its id or that of its verdict, event, task or alert, the beginning of one, or "
+            "its name in the history.",
         ),
     ] = None,
     line: Annotated[
@@ -72,8 +81,8 @@ def explain(
 ) -> None:
     """Show how every rule evaluates one intent, and why: the parts of its condition, with their values.
 
-    The records before the intent are run through the engine, so that the rules see the same facts as in a gate. A
-    history needs nothing else. The log needs the root key, because proofs are checked.
+    The records before the intent are run through the engine, so that the rules see the same facts as in a gate, under
+    the rules that were in force. The log needs no root key: it says what gates have rejected, and the rest is believed.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -85,21 +94,60 @@ def explain(
         elif intent is None:
             raise typer.BadParameter("give an intent, or a history with `--history`", param_hint="--intent")
         else:
-            key = load_root_key(root_key or settings.key_path)
-            plan = plan_trial(settings, THE_LOG, key, rules=directory)
+            if root_key is not None or catalog is not None:
+                raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
+            plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory)
             codec = build_codec(settings)
             with open_log(settings, create=False) as opened:
-                explained = explain_from_log(opened, codec, SystemClock(), plan, intent=intent, reveal=reveal)
-    _tell_intent(screen, explained)
+                explained = explain_from_log(
+                    opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal
+                )
+    _tell_intent(screen, explained, reveal=reveal)
+    asked = {judged.explanation.digest for judged in explained.judged}
+    for verdict in explained.recorded:
+        _tell_verdict(screen, verdict, asked, recorded=True)
     for judged in explained.judged:
         _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)
-    asked = {judged.explanation.digest for judged in explained.judged}
-    for recorded, verdicts in ((False, explained.verdicts), (True, explained.recorded)):
-        for verdict in verdicts:
-            _tell_verdict(screen, verdict, asked, recorded=recorded)
+    for verdict in explained.verdicts:
+        _tell_verdict(screen, verdict, asked, recorded=False, is_shown=not (explained.recorded and explained.agrees))
+    if history is None:
+        _tell_limits(screen, explained, is_under_own_rules=directory is None)
+        _tell_next(screen, explained, connection, verbose=verbose)
 
 
-def _tell_intent(screen: Screen, explained: Explained) -> None:
+def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bool) -> None:
+    """Say where the run can differ from the gate."""
+    if explained.hidden:
+        topics = ", ".join(explained.hidden)
+        screen.record({"kind": "hidden_topics", "topics": list(explained.hidden)})
+        screen.say(f"without the records of topics that this client may not read: {topics}", WARN)
+    if not explained.recorded:
+        screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
+    elif is_under_own_rules and not explained.agrees:
+        screen.say(
+            "the gate decided otherwise than this run, which has only the records of this session that the log still "
+            "keeps: budgets that sessions share, and sessions that it descends from, are not in it",
+            WARN,
+        )
+
+
+def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, verbose: bool) -> None:
+    intent = explained.intent
+    explain = f"rules explain --intent {intent.intent_id}"
+    session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
+    tool = shlex.quote(f"{intent.tool.server_id}/{intent.tool.name}")
+    steps = [
+        ("what the session read and did", f"session show {session}"),
+        ("what the tool is approved for", f"catalog show {tool}"),
+        ("with the values of arguments", f"{explain} --reveal"),
+    ]
+    if not verbose:
+        steps.append(("every part of every condition", f"{explain} --verbose"))
+    screen.say()
+    tell_steps(screen, connection, steps)
+
+
+def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool) -> None:
     intent = explained.intent
     tool = f"{intent.tool.server_id}/{intent.tool.name}"
     screen.record(
@@ -111,6 +159,7 @@ def _tell_intent(screen: Screen, explained: Explained) -> None:
             "place": explained.place,
             "time_ms": explained.time_ms,
             "times_judged": len(explained.judged),
+            "agrees": explained.agrees,
         }
     )
     screen.rich(
@@ -121,6 +170,8 @@ def _tell_intent(screen: Screen, explained: Explained) -> None:
         )
     )
     screen.rich(Text(printable(f"intent {intent.intent_id}"), FAINT))
+    if reveal:
+        screen.say(f"arguments {intent.args_json}")
     if not explained.judged:
         screen.say()
         screen.say("the rules were not evaluated: an earlier check decided", WARN)
@@ -163,10 +214,34 @@ def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], *, whole:
     )
     for outcome in _SHOWN:
         for each in shown:
-            if each.outcome is outcome:
+            if each.outcome is outcome and (outcome is not RuleOutcome.FALSE or whole or only):
                 screen.say()
                 screen.tree(_tree(each, whole))
+    if not (whole or only):
+        _tell_false(screen, [each for each in shown if each.outcome is RuleOutcome.FALSE])
     _tell_others(screen, shown)
+
+
+def _tell_false(screen: Screen, rules: Sequence[RuleExplanation]) -> None:
+    """Write rules that did not match, one line each: what in the condition decided that."""
+    if rules:
+        screen.say()
+        screen.say("rules that did not match, and what decided that", STRONG)
+    id_chars = max((len(each.rule_id) for each in rules), default=0)
+    effect_chars = max((len(str(each.effect)) for each in rules), default=0)
+    for each in rules:
+        decided = (
+            "" if each.whole is None else ", ".join(f"{part.text} = {part.value}" for part in _deciding(each.whole))
+        )
+        head = f"{each.rule_id:<{id_chars}} {each.effect!s:<{effect_chars}} "
+        screen.rich(Text.assemble(head, (short(decided, max(_WHY_CHARS_MIN, screen.width_chars - len(head))), FAINT)))
+
+
+def _deciding(part: ExplainedPart) -> list[ExplainedPart]:
+    """Return the parts that make a condition false: those of a conjunction, or the condition itself."""
+    if part.connective in _CHAINS:
+        return [found for inner in part.decisive_parts() for found in _deciding(inner)]
+    return [part]
 
 
 def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
@@ -212,7 +287,8 @@ def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
     if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
         return
     for each in inner:
-        _grow_inner(branch, each, part.connective, whole)
+        if not _is_constant(each):
+            _grow_inner(branch, each, part.connective, whole)
 
 
 def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bool) -> None:
@@ -222,6 +298,11 @@ def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bo
             _grow_inner(branch, inner, within, whole)
     else:
         _grow(branch, part, whole)
+
+
+def _is_constant(part: ExplainedPart) -> bool:
+    """Return whether the part reads no fact: its text is literals only, such as a long pattern in pieces."""
+    return part.connective is Connective.OTHER and not re.search("[A-Za-z_]", _TEXT_LITERAL.sub("", part.text))
 
 
 def _style_of(value: str) -> str:
@@ -252,7 +333,7 @@ def _part_fields(part: ExplainedPart) -> dict[str, Any]:
     return fields
 
 
-def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool) -> None:
+def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool, is_shown: bool = True) -> None:
     screen.record(
         {
             "kind": "recorded_verdict" if recorded else "verdict",
@@ -263,6 +344,8 @@ def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded
             "digest": None if verdict.ruleset_digest is None else verdict.ruleset_digest.hex(),
         }
     )
+    if not is_shown:
+        return
     screen.say()
     digest = "none" if verdict.ruleset_digest is None else verdict.ruleset_digest.hex()
     screen.rich(

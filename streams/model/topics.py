@@ -135,7 +135,9 @@ SESSION = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.TOKEN_SERVICE,),
-    readers=(Role.GATE, Role.AUDITOR),
+    # Whoever looks into an alert must see whose session it is, what it may do and what it has read. Arguments of calls
+    # are not among that: those are in intents and verdicts.
+    readers=(Role.GATE, Role.AUDITOR, Role.SOC),
     dead_letters=True,
     keyed_input=True,
     note="session life: when it begins and ends, and what it may do",
@@ -148,7 +150,7 @@ REPORT = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.EXECUTOR, Role.AGENT),
-    readers=(Role.GATE, Role.AUDITOR),
+    readers=(Role.GATE, Role.AUDITOR, Role.SOC),
     dead_letters=True,
     keyed_input=True,
     note="the outcome of allowed calls, and what sessions have read: proven, and never in a transaction",
@@ -160,7 +162,7 @@ DELEGATION = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.TOKEN_SERVICE,),
     # A reviewer must see which rules and grants an approval makes effective.
-    readers=(Role.GATE, Role.CATALOG_REVIEW),
+    readers=(Role.GATE, Role.CATALOG_REVIEW, Role.SOC),
     dead_letters=True,
     keyed_input=True,
     note="grants with their complete chain, keyed to the session that receives them",

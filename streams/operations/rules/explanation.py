@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from streams.codec.avro import Codec
-from streams.codec.history import HistoryLine
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import named_uuid
-from streams.model.errors import RecordError, StoplogError
+from streams.delegation.anchors import TrustAnchors
+from streams.model.errors import StoplogError
 from streams.model.intent import Intent
-from streams.model.topics import BY_NAME, INTENT, VERDICT, Spread
+from streams.model.keys import session_key_of
+from streams.model.topics import INTENT, VERDICT
 from streams.model.types import Record
-from streams.model.verdict import Verdict
-from streams.operations.topics.reader import read_in_order
-from streams.operations.trial import INPUTS, Numbered, TryPlan, TryReport, read_lines, run_lines
+from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.rules.recorded_session import intent_of, read_session
+from streams.operations.topics.lookup import IdError, Owner, find_intent
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Numbered, TryPlan, TryReport, read_lines, run_lines
 from streams.policy import (
     FACT_NAMES,
     BundleSource,
@@ -30,11 +34,8 @@ from streams.policy import (
 )
 from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, tool_version_of
-from streams.ports import Clock, Received
+from streams.ports import Clock
 from streams.ports.open_log import Log
-
-RECORDS_MAX = 200_000
-"""The most records, of a session and of broadcast topics, that an explanation from the log reads."""
 
 INTENTS_LISTED_MAX = 20
 
@@ -61,6 +62,7 @@ class Explained:
         judged: each evaluation by the rules; empty if an earlier check decided.
         verdicts: the engine's verdicts in this run.
         recorded: the verdicts on the log, if the intent was read from there.
+        hidden: topics that this client may not read, so that their records are missing from the run.
     """
 
     intent: Intent
@@ -69,6 +71,13 @@ class Explained:
     judged: tuple[Judged, ...]
     verdicts: tuple[Verdict, ...]
     recorded: tuple[Verdict, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether the run has given the verdicts that are on the log, as far as there are any."""
+        given = {(verdict.outcome, verdict.reason) for verdict in self.verdicts}
+        return all((verdict.outcome, verdict.reason) in given for verdict in self.recorded)
 
 
 class _Asked(NamedTuple):
@@ -133,25 +142,72 @@ def explain_from_log(
     plan: TryPlan,
     *,
     intent: str,
+    tenant_uid: str = "",
     reveal: bool = False,
 ) -> Explained:
     """Run the records of an intent's session from the log, and explain the intent. Blocking.
 
+    The run needs no root key of the deployment; see `recorded_session`.
+
     Args:
-        plan: the settings and rules; its history is the log (`THE_LOG`), and its root key the deployment's.
-        intent: its id, or an unambiguous beginning of it.
+        plan: the settings and rules; its history is the log (`THE_LOG`), and its root key any.
+        intent: its id, that of its verdict, or any other id that `find_intent` finds it by.
+        tenant_uid: whose intent is meant if several tenants have one.
         reveal: whether to show values that the schema marks as sensitive.
 
     Raises:
-        ExplainError: the intent is missing or ambiguous, or its session has too many records.
+        IdError: the intent is missing, or ambiguous.
+        ExplainError: this client may read neither the intent nor its verdict.
+        SessionTooLongError: its session has too many records.
         TopicReadError, LogError: the log can't be read.
         HistoryError, BundleError, BundleReadError: see `run_history`.
     """
-    found = _chosen(_lines(log, codec, clock, (INTENT.name,), None), intent, None, f"the {log.name}")
-    lines = list(_lines(log, codec, clock, tuple(sorted(INPUTS)), found.line.key))
-    verdicts = [each.line.record for each in _lines(log, codec, clock, (VERDICT.name,), found.line.key)]
-    explained = _explained(lines, found, f"the {log.name}", plan, reveal=reveal)
-    return Explained(**{**vars(explained), "recorded": _verdicts_on(explained.intent, verdicts)})
+    owner = _owner(log, codec, clock, intent, tenant_uid)
+    key = session_key_of(owner.tenant_uid, owner.session_id)
+    deployment = plan.gate.deployment
+    session = read_session(log, codec, clock, key, DEVELOPMENT_ROOT_KEY, deployment)
+    recorded = _verdicts_on(owner.intent_id, session.verdicts)
+    found = next((line for line in session.lines if _is_intent(line.line.record, owner.intent_id)), None)
+    if found is None and not recorded:
+        hidden = " and ".join(f"`{topic}`" for topic in session.hidden if topic in (INTENT.name, VERDICT.name))
+        why = f"this client may not read {hidden}" if hidden else "its topics no longer have it"
+        raise ExplainError(f"the arguments of intent `{owner.intent_id}` can't be read from the {log.name}: {why}")
+    gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
+    run = replace(plan, gate=gate)
+    if found is None:
+        # Its proof was not valid, and this client sees only the verdict.
+        made = intent_of(recorded[0])
+        explained = Explained(
+            intent=made, time_ms=made.header.time, place=f"the {log.name}", judged=(), verdicts=recorded
+        )
+    else:
+        explained = _explained(_until_decided(session.lines, recorded), found, f"the {log.name}", run, reveal=reveal)
+    return replace(explained, recorded=recorded, hidden=session.hidden)
+
+
+def _owner(log: Log, codec: Codec, clock: Clock, intent: str, tenant_uid: str) -> Owner:
+    """Return the intent that is meant. A name that is on no record may be one that a history gave to its intent."""
+    try:
+        return find_intent(log, codec, clock, intent, tenant_uid)
+    except IdError:
+        named = named_uuid(intent)
+        if named == intent:
+            raise
+        try:
+            return find_intent(log, codec, clock, named, tenant_uid)
+        except IdError:
+            pass
+        raise
+
+
+def _until_decided(lines: list[Numbered], recorded: Sequence[Verdict]) -> list[Numbered]:
+    """Return the lines up to the final verdict, if there is one: what came later has decided nothing."""
+    ends = [verdict.evaluated_at for verdict in recorded if verdict.outcome in FINAL_OUTCOMES]
+    return [each for each in lines if each.line.time_ms <= min(ends)] if ends else lines
+
+
+def _is_intent(record: Record, intent_id: str | None) -> bool:
+    return isinstance(record, Intent) and record.intent_id == intent_id
 
 
 def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool) -> Explained:
@@ -165,42 +221,17 @@ def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: Try
         time_ms=found.line.time_ms,
         place=place,
         judged=tuple(recorder.judged(reveal=reveal)),
-        verdicts=_verdicts_on(intent, written),
+        verdicts=_verdicts_on(intent.intent_id, written),
     )
 
 
-def _verdicts_on(intent: Intent, records: Sequence[Record | None]) -> tuple[Verdict, ...]:
+def _verdicts_on(intent_id: str | None, records: Sequence[Record | None]) -> tuple[Verdict, ...]:
     """Return the different verdicts on an intent: one that is redelivered gets the same verdict again."""
     found: list[Verdict] = []
     for record in records:
-        if isinstance(record, Verdict) and record.intent_id == intent.intent_id and record not in found:
+        if isinstance(record, Verdict) and record.intent_id == intent_id and record not in found:
             found.append(record)
     return tuple(found)
-
-
-def _lines(log: Log, codec: Codec, clock: Clock, topics: tuple[str, ...], key: bytes | None) -> Iterator[Numbered]:
-    """Yield the readable records of topics, in order of time: those of one key, and those for every gate."""
-    count = 0
-    for received in read_in_order(log, topics, clock):
-        is_broadcast = BY_NAME[received.topic].spread is Spread.BROADCAST
-        if received.value is None or not (key is None or is_broadcast or received.key == key):
-            continue
-        record = _decoded(codec, received)
-        if record is None:
-            continue
-        count += 1
-        if key is not None and count > RECORDS_MAX:
-            raise ExplainError(
-                f"the session has more than {RECORDS_MAX} records; save them with `stoplog tail`, and use `--history`"
-            )
-        yield Numbered(count, HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, record))
-
-
-def _decoded(codec: Codec, received: Received) -> Record | None:
-    try:
-        return codec.decode(received.topic, received.value or b"", received.headers)
-    except RecordError:
-        return None
 
 
 def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, where: str) -> Numbered:

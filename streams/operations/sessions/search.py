@@ -6,7 +6,7 @@ All records of a session are in one partition of each topic, so reading one sess
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -15,14 +15,20 @@ from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError, StoplogError
-from streams.model.keys import partition_for, session_key_of
+from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet, session_target
 from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
+from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
-from streams.operations.topics.reader import partitions_of, read_places
+from streams.operations.topics.reader import (
+    hidden_topics,
+    partitions_of,
+    places_of_key,
+    read_places,
+    read_places_in_order,
+)
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
@@ -59,10 +65,22 @@ class Filter(NamedTuple):
         return self.state is None or self.state is standing.state
 
 
-def show_session(
-    log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock, releasers: Releasers
-) -> tuple[SessionView, RevocationSet]:
-    """Return one session as the log shows it, and the revocations in force. Blocking.
+class Shown(NamedTuple):
+    """One session as the log shows it.
+
+    Attributes:
+        view: the session.
+        revocations: the revocations in force.
+        hidden: topics that access control hides from this client, so that what they say is missing from the view.
+    """
+
+    view: SessionView
+    revocations: RevocationSet
+    hidden: frozenset[str]
+
+
+def show_session(log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock, releasers: Releasers) -> Shown:
+    """Return one session as the log shows it. Blocking.
 
     Args:
         releasers: whose releases count.
@@ -74,24 +92,30 @@ def show_session(
     """
     key = session_key_of(tenant_uid, session_id)
     view = SessionView(tenant_uid, session_id)
-    own = [SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name, AUDIT.name]
-    counts: dict[str, int] = {}
-    for place in partitions_of(log, own):
-        counts[place.topic] = counts.get(place.topic, 0) + 1
-    places = [TopicPartition(topic, partition_for(key, count)) for topic, count in counts.items()]
+    own = [topic.name for topic in (AUDIT, VERDICT, SESSION, DELEGATION, AUDIT_REPORTED, REPORT)]
+    hidden = hidden_topics(log, [*own, REVOCATION.name])
+    places = places_of_key(log, [name for name in own if name not in hidden], key)
     found = False
     refused: set[str] = set()
-    for received in _records(log, places, clock):
+    for received in _records(log, places, clock, own):
         if received.key == key and (record := _read(codec, received)) is not None:
             found = True
-            if not _is_refused(received, record, refused):
+            is_reported = received.topic == AUDIT_REPORTED.name
+            if not _is_refused(received, record, refused) and (not is_reported or _is_of_an_executor(record)):
                 view.take(record, received.timestamp_ms)
     if not found:
         raise SessionMissingError(
             f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
         )
+    if REVOCATION.name in hidden:
+        return Shown(view, RevocationSet(releasers), hidden)
     revocations = _revocations(log, codec, clock, releasers, {session_target(tenant_uid, session_id): view})
-    return view, revocations
+    return Shown(view, revocations, hidden)
+
+
+def _is_of_an_executor(record: Record) -> bool:
+    """Return whether the record says that an executor did not run a call: nothing else is believed of such reports."""
+    return isinstance(record, AuditEvent) and record.event_type is AuditEventType.REFUSAL
 
 
 def list_sessions(
@@ -105,17 +129,22 @@ def list_sessions(
     views: OrderedDict[bytes, SessionView] = OrderedDict()
     reports: OrderedDict[bytes, list[AuditEvent]] = OrderedDict()
     refused: set[str] = set()
-    places = partitions_of(log, [SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name, AUDIT.name])
-    for received in _records(log, places, clock):
+    order = [topic.name for topic in (AUDIT, SESSION, REPORT, DELEGATION, VERDICT)]
+    hidden = hidden_topics(log, order)
+    if VERDICT.name in hidden:
+        # Audit records say the same of each verdict, but for the arguments.
+        order.append(AUDIT.name)
+    places = partitions_of(log, [name for name in dict.fromkeys(order) if name not in hidden])
+    for received in _records(log, places, clock, order):
         record = _read(codec, received)
         if record is None or received.key is None:
             continue
         if _is_refused(received, record, refused):
             continue
-        if isinstance(record, AuditEvent):
+        view = views.get(received.key)
+        if isinstance(record, AuditEvent) and (view is None or record.event_type is not AuditEventType.VERDICT):
             _keep(reports, received.key, record)
             continue
-        view = views.get(received.key)
         if view is None:
             if not isinstance(record, SessionEvent | Delegation):
                 continue
@@ -125,8 +154,7 @@ def list_sessions(
             if len(views) > SESSIONS_MAX:
                 views.popitem(last=False)
         view.take(record, received.timestamp_ms)
-        view.read.clear()
-        view.did.clear()
+        view.forget_lines()
     by_target = {session_target(view.tenant_uid, view.session_id): view for view in views.values()}
     revocations = _revocations(log, codec, clock, releasers, by_target)
     now_ms = clock.now_ms()
@@ -136,16 +164,19 @@ def list_sessions(
             yield view, standing
 
 
-def _records(log: Log, places: list[TopicPartition], clock: Clock) -> Iterable[Received]:
-    """Yield the records of some partitions: first what gates recorded, then what opens and describes sessions, then
-    verdicts; within each topic in order of time."""
+def _records(log: Log, places: list[TopicPartition], clock: Clock, order: Sequence[str]) -> Iterable[Received]:
+    """Yield the records of some partitions: topic by topic, in order of time within each.
+
+    Args:
+        order: the topics. What gates recorded comes before what opens and describes sessions, and calls come before
+            what executors say of them.
+    """
     with closing(log.reader()) as reader:
         ends = {place: end for place, end in reader.end_offsets(places).items() if end > 0}
-    order = (AUDIT.name, SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name)
     for topic in order:
-        own = {place: end for place, end in ends.items() if place.topic == topic}
+        own = [place for place in ends if place.topic == topic]
         if own:
-            yield from read_places(log, own, clock)
+            yield from read_places_in_order(log, own, clock)
 
 
 def _keep(reports: OrderedDict[bytes, list[AuditEvent]], key: bytes, record: AuditEvent) -> None:

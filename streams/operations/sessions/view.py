@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
+from streams.delegation.authority import AuthorityRow, authority_row
+from streams.delegation.digest import lineage_of
+from streams.delegation.errors import GrantError
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
 from streams.model.revocation_set import Call, RevocationSet
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
@@ -58,6 +63,49 @@ class Line(NamedTuple):
 
 
 @dataclass
+class ProposedCall:
+    """An intent of the session, as gates and executors have recorded it.
+
+    Attributes:
+        judged_ms: when a gate first decided, ms of broker time.
+        decided_ms: when the verdict that counts was given.
+        held: the outcome of the first verdict, if the call was held: then `outcome` is the final one.
+        args_json: the arguments that were judged; None where this client may not read them.
+        rules: the rules that matched, and those that failed.
+        label: that of what the session has read, with this call.
+        ran: what the executor did, empty if nothing is known; `ran_ms` is when it reported that.
+    """
+
+    intent_id: str
+    verdict_id: str
+    tool: str
+    judged_ms: int
+    decided_ms: int
+    outcome: Outcome
+    reason: str
+    text: str
+    rules: tuple[str, ...] = ()
+    held: Outcome | None = None
+    args_json: str | None = None
+    label: str = ""
+    ran: str = ""
+    ran_ms: int = 0
+
+
+@dataclass
+class Document:
+    """Something that the session has read: a named source, or the result of a call with these arguments."""
+
+    name: str
+    how: str
+    label: str
+    intent_id: str | None
+    first_ms: int
+    last_ms: int
+    times: int = 1
+
+
+@dataclass
 class SessionView:
     """A session as the log shows it. `scopes` are the effective ones, after all events that narrowed them."""
 
@@ -77,7 +125,10 @@ class SessionView:
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     read: list[Line] = field(default_factory=list)
     did: list[Line] = field(default_factory=list)
+    intents: dict[str, ProposedCall] = field(default_factory=dict)
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     active_ms: int = 0
+    _counted: set[str] = field(default_factory=set)
 
     @property
     def sub(self) -> str:
@@ -108,6 +159,24 @@ class SessionView:
         """Return the grants of this session, with their ancestors."""
         return tuple(sorted({uid for grant in self.grants.values() for uid in (*_chain_uids(grant), grant.uid)}))
 
+    @property
+    def authority(self) -> AuthorityRow | None:
+        """Return what the session's grant allows, with the bounds of its whole chain; None without a grant.
+
+        Its scopes are those that the session and the grant have in common, and it ends when either does. Gates verify
+        grants: one that they have rejected does not count.
+        """
+        uid = None if self.opened is None else self.opened.delegation_uid
+        grant = self.grants.get(uid or "") or next(iter(self.grants.values()), None)
+        if grant is None:
+            return None
+        try:
+            row = authority_row(lineage_of(grant))
+        except GrantError:
+            return None
+        scopes = tuple(scope for scope in self.scopes if scope in row.scopes)
+        return msgspec.structs.replace(row, scopes=scopes, exp_ms=min(row.exp_ms, self.expires_ms or row.exp_ms))
+
     def take(self, record: Record, time_ms: int) -> None:
         """Apply one of its records. Call this in the order of the log."""
         if isinstance(record, SessionEvent):
@@ -119,11 +188,28 @@ class SessionView:
                 self.over = self.over or SessionEventType.SESSION_REVOKED
         elif isinstance(record, Verdict):
             self._take_verdict(record, time_ms)
-        elif isinstance(record, AuditEvent) and is_of_a_gate(record):
+        elif isinstance(record, AuditEvent):
+            self._take_audit(record, time_ms)
+
+    def forget_lines(self) -> None:
+        """Forget the single calls and inputs, of which only the counts are of interest."""
+        self.read.clear()
+        self.did.clear()
+        self.intents.clear()
+        self.documents.clear()
+        self._counted.clear()
+
+    def _take_audit(self, record: AuditEvent, time_ms: int) -> None:
+        if is_of_a_gate(record):
             if record.reason == SessionChange.FINGERPRINT_CHANGED:
                 self.changed = record.reason_text or ""
             else:
                 self.ended = record
+        elif record.event_type is AuditEventType.VERDICT and record.verdict_id is not None:
+            self._take_decision(record, record.header.time, time_ms, None)
+        elif record.event_type is AuditEventType.REFUSAL and record.intent_id in self.intents:
+            call = self.intents[record.intent_id]
+            call.ran, call.ran_ms = f"refused by the executor: {record.reason_text or record.reason}", time_ms
 
     def standing(self, revocations: RevocationSet, now_ms: int) -> Standing:
         """Return its state, according to the records of gates and the revocations in force."""
@@ -182,17 +268,68 @@ class SessionView:
             )
             call = "" if event.tool is None else _name(event.tool)
             _append(self.read, Line(time_ms, kind.value.lower(), call, "error" if event.is_error else "", label))
+        if kind in _READS:
+            self._take_documents(event, time_ms, label)
+        if kind in COMPLETIONS and event.intent_id in self.intents:
+            ran = self.intents[event.intent_id]
+            ran.ran_ms = time_ms
+            if kind is SessionEventType.TOOL_NOT_RUN:
+                ran.ran = ran.ran or "not run"
+            else:
+                ran.ran = "failed" if event.is_error else "ran"
+
+    def _take_documents(self, event: SessionEvent, time_ms: int, label: str) -> None:
+        how = event.type.value.lower() if event.tool is None else _name(event.tool)
+        for source in event.sources or (event.intent_id or how,):
+            name = source if event.sources else ""
+            known = self.documents.get((source, how))
+            if known is None:
+                while len(self.documents) >= LINES_MAX:
+                    del self.documents[next(iter(self.documents))]
+                self.documents[source, how] = Document(name, how, label, event.intent_id, time_ms, time_ms)
+            else:
+                known.last_ms, known.times, known.label = time_ms, known.times + 1, label or known.label
 
     def _take_verdict(self, verdict: Verdict, time_ms: int) -> None:
+        self._take_decision(verdict, verdict.evaluated_at, time_ms, verdict.args_json)
+
+    def _take_decision(self, record: Verdict | AuditEvent, judged_ms: int, time_ms: int, args_json: str | None) -> None:
+        """Take a verdict, or the audit record of one, whichever comes first."""
+        intent_id, verdict_id, outcome = record.intent_id or "", record.verdict_id or "", record.outcome or Outcome.DENY
+        known = self.intents.get(intent_id)
+        if known is not None and args_json is not None:
+            known.args_json = args_json
+        if verdict_id in self._counted:
+            return
+        self._counted.add(verdict_id)
         self.active_ms = max(self.active_ms, time_ms)
-        name = _name(verdict.tool)
-        if verdict.outcome in FINAL_OUTCOMES:
+        name = _name(record.tool or _NO_TOOL)
+        if outcome in FINAL_OUTCOMES:
             outcomes = self.calls.setdefault(name, {})
-            outcomes[verdict.outcome.value] = outcomes.get(verdict.outcome.value, 0) + 1
-        if verdict.outcome is Outcome.QUARANTINE:
+            outcomes[outcome.value] = outcomes.get(outcome.value, 0) + 1
+        if outcome is Outcome.QUARANTINE:
             self.frozen_ms = time_ms
-        label = _label(verdict.label.integrity.value, verdict.label.confidentiality.value)
-        _append(self.did, Line(time_ms, verdict.outcome.value, name, f"{verdict.reason}: {verdict.reason_text}", label))
+        label = "" if record.label is None else _label(record.label.integrity.value, record.label.confidentiality.value)
+        _append(self.did, Line(time_ms, outcome.value, name, f"{record.reason}: {record.reason_text}", label))
+        call = ProposedCall(
+            intent_id=intent_id,
+            verdict_id=verdict_id,
+            tool=name,
+            judged_ms=judged_ms,
+            decided_ms=judged_ms,
+            outcome=outcome,
+            reason=record.reason or "",
+            text=record.reason_text or "",
+            rules=_rules_of(record),
+            args_json=args_json,
+            label=label,
+        )
+        if known is not None:
+            call.judged_ms, call.held = known.judged_ms, known.held or known.outcome
+            call.args_json, call.ran, call.ran_ms = args_json or known.args_json, known.ran, known.ran_ms
+        self.intents[intent_id] = call
+        if len(self.intents) > LINES_MAX:
+            del self.intents[next(iter(self.intents))]
 
 
 def is_of_a_gate(record: AuditEvent) -> bool:
@@ -207,6 +344,11 @@ def _append(lines: list[Line], line: Line) -> None:
     lines.append(line)
     if len(lines) > LINES_MAX:
         del lines[0]
+
+
+def _rules_of(record: Verdict | AuditEvent) -> tuple[str, ...]:
+    failed = tuple(fault.rule_id for fault in record.errors) if isinstance(record, Verdict) else ()
+    return tuple(hit.rule_id for hit in record.rules) + failed
 
 
 def _chain_uids(grant: Delegation) -> Iterator[str]:

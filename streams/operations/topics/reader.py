@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from heapq import merge
 
 from streams.model.errors import StoplogError
+from streams.model.keys import partition_for
+from streams.model.topics import BY_NAME, Spread
 from streams.ports import Clock, Reader, Received, TopicPartition
 from streams.ports.open_log import Log
 from streams.sdk.missing_topics import why_missing
@@ -39,6 +42,32 @@ def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
     return [TopicPartition(name, number) for name in topics for number in range(states[name].partitions)]
 
 
+def hidden_topics(log: Log, topics: Sequence[str]) -> frozenset[str]:
+    """Return those of the topics that access control hides from this client.
+
+    Raises:
+        LogError: the log did not answer.
+    """
+    with closing(log.admin()) as admin:
+        return admin.hidden(topics)
+
+
+def places_of_key(log: Log, topics: Sequence[str], key: bytes) -> list[TopicPartition]:
+    """Return the partition of the key, of each of the topics; all partitions of one that is not partitioned by it.
+
+    Raises:
+        TopicReadError, LogError: see `partitions_of`.
+    """
+    places = partitions_of(log, topics)
+    counts = Counter(place.topic for place in places)
+    return [
+        place
+        for place in places
+        if BY_NAME[place.topic].spread is not Spread.CO_PARTITIONED
+        or place.partition == partition_for(key, counts[place.topic])
+    ]
+
+
 def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
     """Yield all records that are on the topics when this begins, in offset order of each partition. Blocking.
 
@@ -69,7 +98,15 @@ def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Rec
     Raises:
         TopicReadError, LogError: see `read_to_end`.
     """
-    partitions = partitions_of(log, topics)
+    yield from read_places_in_order(log, partitions_of(log, topics), clock)
+
+
+def read_places_in_order(log: Log, partitions: Sequence[TopicPartition], clock: Clock) -> Iterator[Received]:
+    """Yield all records of some partitions as `read_in_order` does.
+
+    Raises:
+        TopicReadError, LogError: see `read_to_end`.
+    """
     with ExitStack() as stack:
         asking = stack.enter_context(closing(log.reader()))
         ends = {place: end for place, end in asking.end_offsets(partitions).items() if end > 0}

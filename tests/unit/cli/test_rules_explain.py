@@ -190,8 +190,8 @@ class TestLog:
         assert "under other rules" not in deployed("rules", "explain", "--intent", "first", "--no-json").out
         (home / "other").mkdir()
         (home / "other" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
-        shown = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()[-1]
-        assert shown.startswith("verdict on the log: ALLOW permitted: ")
+        lines = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()
+        (shown,) = [line for line in lines if line.startswith("verdict on the log: ALLOW permitted: ")]
         assert f", under other rules: {recorded['digest'][:12]}" in shown
 
     def test_other_rules_than_those_that_were_published(self, deployed: Stoplog, home: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from simulation.records import UNTRUSTED, SessionMaker, agent, header
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.delegation import GrantBody
+from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, GrantBody, ToolGrant
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, REPORT, SESSION
@@ -119,6 +119,34 @@ class TestShow:
             "a person is present",
         ):
             assert part in text
+
+    def test_it_may_do_what_its_credential_and_its_grant_both_allow(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        (shown,) = deployed("session", "show", "s-1").records
+        assert shown["authority"] is None
+        assert "no grant limits its tools or arguments" in deployed("session", "show", "s-1", "--no-json").out
+        bound = ArgumentConstraint(argument="/url", type=ConstraintType.WILDCARD, value_json='"https://a.example/*"')
+        detail = AuthorizationDetail(
+            type="tools", tools=(ToolGrant(server_id="web", name="fetch", constraints=(bound,)),)
+        )
+        grant = maker.grant(
+            "g-1",
+            writer.now_ms,
+            scopes=("mail:send", "other"),
+            authorization_details=(detail,),
+            exp=writer.now_ms + 60_000,
+        )
+        writer.put(maker, [grant])
+        (shown,) = deployed("session", "show", "s-1").records
+        authority = shown["authority"]
+        assert (authority["scopes"], authority["expires_ms"]) == (["mail:send"], writer.now_ms + 60_000)
+        assert authority["tools"] == [
+            {
+                "tool": "web/fetch",
+                "constraints": [{"argument": "/url", "type": "WILDCARD", "value_json": '"https://a.example/*"'}],
+            }
+        ]
+        assert '/url wildcard "https://a.example/*"' in deployed("session", "show", "s-1", "--no-json").out
 
     def test_its_risk_is_what_gates_go_by(self, deployed: Stoplog, writer: Writer) -> None:
         maker = writer.open("s-1")

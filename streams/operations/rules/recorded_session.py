@@ -1,0 +1,220 @@
+"""Reads what a gate went by in one session, to run it again without the deployment's root key.
+
+**Idea.** Whether a proof was valid is on the log already: a record that a gate rejected has an audit record of type
+DEAD_LETTER with its place, and an intent whose proof was bad has a verdict that says so. So the records that a gate has
+rejected are left out, and all others get proofs under another key, which everybody knows. The run then depends on
+nothing that only the gate may know.
+
+An intent is taken from the topic of intents where this client may read it. Where it may not, it is made from its
+verdict, which has the exact call that was judged.
+
+**Rejected.** To copy the facts of each decision to the audit log: most of them are arguments, which fewer people may
+read than the audit log, and no rule that is written later could be tried on them. To ask for the root key: whoever has
+it can open sessions and grant anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from streams.audit.report_keys import ReportKey
+from streams.codec.avro import Codec
+from streams.codec.history import HistoryLine
+from streams.codec.history_grant_defaults import prove_grant
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.errors import RecordError, StoplogError
+from streams.model.intent import Intent
+from streams.model.proof import (
+    make_hmac,
+    proof_message,
+    proven_event,
+    session_report,
+    session_secret,
+    session_writer_key,
+)
+from streams.model.reasons import Reason
+from streams.model.report_keys import REPORT_KEYS_NAME
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
+from streams.model.topics import AUDIT, BY_NAME, INTENT, VERDICT, Spread, outcome_topic_name
+from streams.model.types import Proof, ProofAlg, Record
+from streams.model.verdict import Verdict
+from streams.operations.topics.reader import hidden_topics, places_of_key, read_in_order, read_places_in_order
+from streams.operations.trial import INPUTS, Numbered
+from streams.ports import Clock, Received
+from streams.ports.open_log import Log
+
+RECORDS_MAX = 200_000
+"""The most records, of a session and of broadcast topics, that are read."""
+
+_UNPROVEN = frozenset({Reason.PROOF_MISSING.value, Reason.PROOF_UNSUPPORTED.value, Reason.PROOF_INVALID.value})
+_OF_INPUTS = tuple(f"{topic}/".encode() for topic in sorted(INPUTS))
+
+
+class SessionTooLongError(StoplogError):
+    """The session has more records than are read."""
+
+
+class RecordedSession(NamedTuple):
+    """What a gate went by in a session.
+
+    Attributes:
+        lines: the inputs, in order of time, with proofs under the key of the run.
+        verdicts: the verdicts that gates gave in the session, in order of time.
+        hidden: topics that access control hides from this client, so that their records are missing.
+    """
+
+    lines: list[Numbered]
+    verdicts: list[Verdict]
+    hidden: tuple[str, ...]
+
+
+def read_session(log: Log, codec: Codec, clock: Clock, key: bytes, root_key: bytes, deployment: str) -> RecordedSession:
+    """Read a session's inputs and verdicts, and prove the inputs again. Blocking.
+
+    Args:
+        key: the key of the session's records.
+        root_key: the key that proofs of the run are derived from.
+        deployment: the name of the deployment that reports are proven for.
+
+    Raises:
+        SessionTooLongError: there are more than `RECORDS_MAX` records.
+        TopicReadError, LogError: the log can't be read.
+    """
+    topics = sorted(INPUTS)
+    hidden = hidden_topics(log, (*topics, VERDICT.name))
+    verdicts = [] if VERDICT.name in hidden else list(_verdicts(log, codec, clock, key))
+    unproven = {verdict.intent_id for verdict in verdicts if verdict.reason in _UNPROVEN}
+    rejected = _rejected(log, codec, clock, key)
+    lines: list[HistoryLine] = []
+    for received, record in _decoded(log, codec, clock, [name for name in topics if name not in hidden], key):
+        if f"{received.topic}/{received.partition}/{received.offset}" in rejected:
+            continue
+        if isinstance(record, ToolCatalogEntry) and record.name == REPORT_KEYS_NAME:
+            continue  # the run has keys of its own
+        is_unproven = isinstance(record, Intent) and record.intent_id in unproven
+        made = record if is_unproven else proven_again(record, root_key, deployment)
+        lines.append(HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, made))
+        if len(lines) > RECORDS_MAX:
+            raise SessionTooLongError(
+                f"the session has more than {RECORDS_MAX} records; save them with `stoplog tail`, and use `--history`"
+            )
+    if INTENT.name in hidden:
+        intents = (intent_of(verdict) for verdict in _first_of_each(verdicts) if verdict.intent_id not in unproven)
+        lines += [
+            HistoryLine("", INTENT.name, key, intent.header.time, proven_again(intent, root_key, deployment))
+            for intent in intents
+        ]
+        lines.sort(key=lambda line: line.time_ms)
+    return RecordedSession([Numbered(no, line) for no, line in enumerate(lines, 1)], verdicts, tuple(sorted(hidden)))
+
+
+def intent_of(verdict: Verdict) -> Intent:
+    """Return the intent that a verdict decided, as far as the verdict tells: without its proof, and without what it
+    claimed about its prompts."""
+    return Intent(
+        header=msgspec.structs.replace(verdict.header, time=verdict.evaluated_at),
+        intent_id=verdict.intent_id,
+        session_id=verdict.session_id,
+        tool_call_id=verdict.intent_id,
+        sub=verdict.sub,
+        act=verdict.act,
+        delegation_uid=verdict.delegation_path[-1] if verdict.delegation_path else None,
+        tool=verdict.tool,
+        args_json=verdict.args_json,
+        args_digest=verdict.args_digest,
+        model=verdict.model,
+        approval_id=verdict.approval_id,
+    )
+
+
+def proven_again(record: Record, root_key: bytes, deployment: str) -> Record:
+    """Return the record with proofs under keys that are derived from `root_key`, in place of its own.
+
+    Args:
+        deployment: the name of the deployment that reports are proven for.
+    """
+    if isinstance(record, Intent):
+        reply, tenant = record.reply_to, record.header.tenant_uid
+        if reply is not None and reply.topic == outcome_topic_name(tenant):
+            # The run has no topics of tenants.
+            record = msgspec.structs.replace(record, reply_to=None)
+        secret = session_secret(root_key, tenant, record.session_id)
+        proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(record)))
+        return msgspec.structs.replace(record, proof=proof)
+    if isinstance(record, Delegation) and record.op is DelegationOp.GRANT:
+        # Bound to no key: intents of the run are proven with the session's secret.
+        chain = tuple(msgspec.structs.replace(body, cnf_jkt=None) for body in record.chain)
+        unbound = msgspec.structs.replace(record, cnf_jkt=None, chain=chain)
+        return prove_grant(unbound, {"chain": [{} for _ in chain]}, root_key)
+    if isinstance(record, SessionEvent):
+        return _event_proven_again(record, root_key, deployment)
+    return record
+
+
+def _event_proven_again(event: SessionEvent, root_key: bytes, deployment: str) -> SessionEvent:
+    if event.proof is None:
+        return event
+    if event.type in PROVEN_EVENTS:
+        return proven_event(session_writer_key(root_key), event)
+    if event.type in COMPLETIONS and event.tool is not None:
+        return ReportKey.derived(root_key, event.tool.server_id, deployment).proven(event)
+    if event.type in REPORTS:
+        return session_report(session_secret(root_key, event.header.tenant_uid, event.session_id), event, deployment)
+    return event
+
+
+def _first_of_each(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Yield the first verdict on each intent: a call that was held gets several."""
+    seen: set[str] = set()
+    for verdict in verdicts:
+        if verdict.intent_id not in seen:
+            seen.add(verdict.intent_id)
+            yield verdict
+
+
+def _verdicts(log: Log, codec: Codec, clock: Clock, key: bytes) -> Iterator[Verdict]:
+    for _, record in _decoded(log, codec, clock, (VERDICT.name,), key):
+        if isinstance(record, Verdict):
+            yield record
+
+
+def _decoded(
+    log: Log, codec: Codec, clock: Clock, topics: Iterable[str], key: bytes
+) -> Iterator[tuple[Received, Record]]:
+    """Yield the readable records of a session, and those for every gate, in order of time."""
+    places = places_of_key(log, tuple(topics), key)
+    for received in read_places_in_order(log, places, clock):
+        is_own = received.key == key or BY_NAME[received.topic].spread is Spread.BROADCAST
+        if is_own and (record := decoded(codec, received)) is not None:
+            yield received, record
+
+
+def _rejected(log: Log, codec: Codec, clock: Clock, key: bytes) -> frozenset[str]:
+    """Return the places of the inputs that gates have rejected: of the session, and of what every gate reads."""
+    if hidden_topics(log, (AUDIT.name,)):
+        return frozenset()
+    found: set[str] = set()
+    for received in read_in_order(log, (AUDIT.name,), clock):
+        value = received.value
+        # Most records are verdicts of other sessions: these need not be decoded.
+        if value is None or not (received.key == key or any(name in value for name in _OF_INPUTS)):
+            continue
+        record = decoded(codec, received)
+        if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
+            found.update(record.inputs)
+    return frozenset(found)
+
+
+def decoded(codec: Codec, received: Received) -> Record | None:
+    """Return the record; None if it has no value, or can't be read."""
+    if received.value is None:
+        return None
+    try:
+        return codec.decode(received.topic, received.value, received.headers)
+    except RecordError:
+        return None

@@ -1,0 +1,250 @@
+"""From an alert to its cause: what an analyst types after the demonstration, without the root key."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.cli.main import run
+from streams.embedded.admin import EmbeddedAdmin
+from streams.model.topics import AUDIT, INTENT, REPORT, REVOCATION, SESSION, VERDICT
+from tests.unit.cli.conftest import Result, Stoplog
+
+Triage = Callable[..., Result]
+HidingTopics = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of a demonstration: real agents, tools and a real gate; its root key is not kept."""
+    folder = tmp_path_factory.mktemp("demo") / "kept"
+    assert run(["demo", "--keep", str(folder), "--json"]) == 0
+    state = folder / "state"
+    assert not list(state.rglob("*.key"))
+    return state
+
+
+@pytest.fixture
+def triage(state: Path, stoplog: Stoplog) -> Triage:
+    """Runs a command on the log of the demonstration."""
+    return lambda *args: stoplog(*args, "--state-dir", str(state))
+
+
+@pytest.fixture
+def hiding(monkeypatch: pytest.MonkeyPatch) -> HidingTopics:
+    """Hides topics from the client, as the access control of Kafka does."""
+
+    def hide(*names: str) -> None:
+        def hidden(_admin: object, topics: list[str], *, configs: bool = False) -> frozenset[str]:
+            return frozenset(names) & frozenset(topics)
+
+        monkeypatch.setattr(EmbeddedAdmin, "hidden", hidden)
+
+    return hide
+
+
+def alert_of(triage: Triage) -> dict[str, Any]:
+    (line,) = triage("tail", "alerts", "--no-follow").records
+    value: dict[str, Any] = line["value"]
+    return value
+
+
+def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
+    return [record for record in result.records if record["kind"] == kind]
+
+
+def named_commands(result: Result) -> Iterator[list[str]]:
+    """The commands that a screen names, each at the end of a line."""
+    for line in result.out.splitlines():
+        before, found, command = line.partition("  stoplog ")
+        if found and before.strip():
+            yield shlex.split(command)
+
+
+class TestExplain:
+    def test_the_intent_of_an_alert_as_the_gate_judged_it(self, triage: Triage) -> None:
+        alert = alert_of(triage)
+        result = triage("rules", "explain", "--intent", alert["finding_uid"])
+        assert (result.status, result.err) == (0, "")
+        (intent,) = of_kind(result, "intent")
+        assert (intent["session"], intent["tool"], intent["agrees"]) == (alert["session_id"], "mail/send", True)
+        (recorded,), (again,) = of_kind(result, "recorded_verdict"), of_kind(result, "verdict")
+        assert (recorded["outcome"], recorded["reason"], recorded["digest"]) == (
+            again["outcome"],
+            again["reason"],
+            again["digest"],
+        )
+        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        assert rules["MAIL-010"]["outcome"] == "true"
+        assert {part["text"]: part["value"] for part in rules["MAIL-010"]["condition"]["parts"]}[
+            "session.tainted"
+        ] == "true"
+
+    def test_every_id_of_an_intent_names_it(self, triage: Triage) -> None:
+        alert = alert_of(triage)
+        (verdict,) = [
+            line["value"]
+            for line in triage("tail", "verdicts", "--no-follow").records
+            if line["value"]["verdict_id"] in alert["related_event_ids"]
+        ]
+        (audit,) = [
+            line["value"]
+            for line in triage("tail", "audit", "--no-follow").records
+            if line["value"].get("verdict_id") == verdict["verdict_id"]
+        ]
+        intent_id = verdict["intent_id"]
+        for stated in (verdict["verdict_id"], audit["header"]["id"], intent_id, intent_id[:-4]):
+            (found,) = of_kind(triage("rules", "explain", "--intent", stated, "--rule", "MAIL-010"), "intent")
+            assert found["intent"] == intent_id
+
+    def test_of_a_grant_with_bounds_in_a_sub_session(self, triage: Triage) -> None:
+        """Its chain was signed under the deployment's root key; the run proves it again."""
+        refused = [
+            line["value"]
+            for line in triage("tail", "verdicts", "--no-follow").records
+            if line["value"]["reason"] == "delegation_arguments_not_granted"
+        ]
+        result = triage("rules", "explain", "--intent", refused[0]["intent_id"])
+        (intent,) = of_kind(result, "intent")
+        assert (intent["agrees"], intent["times_judged"]) == (True, 0)
+        allowed = [
+            line["value"]
+            for line in triage("tail", "verdicts", "--no-follow", "--session", refused[0]["session_id"]).records
+            if line["value"]["outcome"] == "ALLOW"
+        ]
+        (intent,) = of_kind(triage("rules", "explain", "--intent", allowed[0]["intent_id"]), "intent")
+        assert (intent["agrees"], intent["times_judged"]) == (True, 1)
+
+    def test_from_the_verdict_where_intents_may_not_be_read(self, triage: Triage, hiding: HidingTopics) -> None:
+        alert = alert_of(triage)
+        asked = ("rules", "explain", "--intent", alert["finding_uid"])
+        with_intents = of_kind(triage(*asked), "rule")
+        hiding(INTENT.name)
+        result = triage(*asked)
+        assert of_kind(result, "rule") == with_intents
+        assert of_kind(result, "hidden_topics")[0]["topics"] == [INTENT.name]
+        assert of_kind(result, "intent")[0]["agrees"] is True
+
+    def test_not_where_neither_may_be_read(self, triage: Triage, hiding: HidingTopics) -> None:
+        alert = alert_of(triage)
+        hiding(INTENT.name, VERDICT.name)
+        result = triage("rules", "explain", "--intent", alert["finding_uid"])
+        assert result.status == 1
+        assert f"this client may not read `{INTENT.name}` and `{VERDICT.name}`" in result.err
+
+    def test_an_id_of_something_else_says_what_to_type(self, triage: Triage) -> None:
+        session = alert_of(triage)["session_id"]
+        result = triage("rules", "explain", "--intent", session)
+        assert result.status == 1
+        assert f"`{session}` is not an intent but a session" in result.err
+        assert "stoplog session show" in result.err
+
+    def test_a_root_key_is_for_histories(self, triage: Triage) -> None:
+        result = triage("rules", "explain", "--intent", "x", "--root-key", "k")
+        assert result.status == 2
+        assert "`--history`" in result.err
+
+
+class TestSession:
+    def test_its_intents_with_arguments_times_and_what_came_of_them(self, triage: Triage) -> None:
+        alert = alert_of(triage)
+        (shown,) = triage("session", "show", alert["session_id"]).records
+        denied = [each for each in shown["intents"] if each["outcome"] == "DENY"]
+        assert [(each["tool"], each["reason"], each["ran"]) for each in denied] == [("mail/send", "rule_denied", "")]
+        assert "evil.example" in json.loads(denied[0]["args_json"])["to"][0]
+        assert "MAIL-010" in denied[0]["rules"]
+        ran = [each for each in shown["intents"] if each["ran"] == "ran"]
+        assert ran
+        assert all(each["ran_ms"] >= each["judged_ms"] > 0 for each in ran)
+        read = [json.loads(each["args_json"]).get("revision") for each in shown["documents"]]
+        assert "HEAD:docs/vendor-notes.md" in read
+        text = triage("session", "show", alert["session_id"], "--no-json").out
+        assert f"intent {denied[0]['intent_id']}" in text
+        assert "what it read" in text
+
+    def test_every_id_of_a_session_shows_it(self, triage: Triage) -> None:
+        """The settings name another tenant than the demonstration has."""
+        alert = alert_of(triage)
+        name, tenant = alert["session_id"], alert["header"]["tenant_uid"]
+        (shown,) = triage("session", "show", f"{tenant}|{name}").records
+        intent = shown["intents"][0]
+        for stated in (name, name[:-3], f"{tenant}|{name[:-3]}", intent["intent_id"], intent["verdict_id"]):
+            (again,) = triage("session", "show", stated).records
+            assert (again["tenant"], again["session"]) == (tenant, name)
+
+    def test_a_grant_shows_the_session_that_it_is_for(self, triage: Triage) -> None:
+        with_grant = [
+            shown
+            for listed in triage("session", "list").records
+            for shown in triage("session", "show", listed["session"]).records
+            if shown["grants"] and shown["intents"]
+        ]
+        (shown,) = triage("session", "show", with_grant[0]["grants"][0]["uid"]).records
+        assert shown["session"] == with_grant[0]["session"]
+
+    def test_what_it_may_do_is_what_grant_and_credential_have_in_common(self, triage: Triage) -> None:
+        (shown,) = [
+            shown
+            for listed in triage("session", "list", "--agent", "mailer").records
+            for shown in triage("session", "show", listed["session"]).records
+        ]
+        conveyed = shown["grants"][0]["hops"][-1]["scopes"]
+        assert shown["authority"]["scopes"] == [scope for scope in shown["scopes"] if scope in conveyed]
+        (tool,) = [each for each in shown["authority"]["tools"] if each["tool"] == "mail/send"]
+        assert tool["constraints"][0]["argument"] == "/to"
+        assert "/to" in triage("session", "show", shown["session"], "--no-json").out
+
+    def test_arguments_are_for_those_who_may_read_verdicts(self, triage: Triage, hiding: HidingTopics) -> None:
+        alert = alert_of(triage)
+        (whole,) = triage("session", "show", alert["session_id"]).records
+        hiding(VERDICT.name)
+        (shown,) = triage("session", "show", alert["session_id"]).records
+        assert shown["hidden_topics"] == [VERDICT.name]
+        assert {each["args_json"] for each in shown["intents"]} == {None}
+        without = [{**each, "args_json": None} for each in whole["intents"]]
+        assert shown["intents"] == without
+        text = triage("session", "show", alert["session_id"], "--no-json").out
+        assert f"arguments can't be shown: this client may not read `{VERDICT.name}`" in text
+        assert "evil.example" not in text
+        (listed,) = [each for each in triage("session", "list").records if each["session"] == alert["session_id"]]
+        assert listed["calls"] == whole["calls"]
+
+    @pytest.mark.parametrize("topic", [SESSION, REPORT, AUDIT, REVOCATION])
+    def test_it_says_what_is_missing(self, triage: Triage, hiding: HidingTopics, topic: Any) -> None:
+        session = alert_of(triage)["session_id"]
+        hiding(topic.name)
+        result = triage("session", "show", session, "--no-json")
+        assert result.status == 0, result.err
+        assert f"this client may not read `{topic.name}`" in result.out
+
+    def test_the_beginning_of_several_ids_names_none(self, triage: Triage) -> None:
+        names = sorted(listed["session"] for listed in triage("session", "list").records)
+        begins = next(a[:10] for a, b in pairwise(names) if a[:10] == b[:10])
+        result = triage("session", "show", begins)
+        assert result.status == 1
+        assert "give more of the id" in result.err
+        assert f"  session {triage('session', 'list').records[0]['tenant']}|" in result.err
+
+
+def test_what_a_screen_names_can_be_typed(triage: Triage, stoplog: Stoplog) -> None:
+    """Each screen leads to the next. `--follow` is not typed, and nothing is stopped."""
+    alert = alert_of(triage)
+    shown = triage("session", "show", alert["session_id"], "--no-json")
+    explained = triage("rules", "explain", "--intent", alert["finding_uid"], "--no-json")
+    commands = [*named_commands(shown), *named_commands(explained)]
+    assert {tuple(command[:2]) for command in commands} >= {
+        ("rules", "explain"),
+        ("session", "show"),
+        ("tail", "audit"),
+    }
+    for command in commands:
+        if command[0] != "kill":
+            result = stoplog(*command)
+            assert (result.status, result.err) == (0, ""), command
+            assert result.out
