@@ -16,7 +16,7 @@ from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
-from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffect
+from streams.policy.results import Effect, Mode, PolicyResult, RuleEffect
 from streams.policy.runtime.combine import Progress, combine, progress_of
 from streams.policy.runtime.evaluate import Conditions
 from streams.policy.runtime.explain import Explainer

@@ -85,7 +85,10 @@ BUDGETS = [
     ("{per: user, measure: {sum: history.x}, limit: 1, window: 1h}", "unknown field `x`, expected a field of History"),
     ("{per: session, measure: calls, limit: 1, key: args.a}", "4:47: error: a budget per session can't have a `key`"),
     ("{per: user, measure: calls, limit: 1, window: 1h, keys_max: 9}", "`keys_max` is allowed only with `key`"),
-    ("{per: user, measure: calls, limit: 1, window: 1h, key: args.a, keys_max: 0}", "`keys_max` must be an integer from"),
+    (
+        "{per: user, measure: calls, limit: 1, window: 1h, key: args.a, keys_max: 0}",
+        "`keys_max` must be an integer from",
+    ),
     (
         "{per: user, measure: calls, limit: 1, window: 1h, key: args.a, keys_max: 1000001}",
         "`keys_max` must be an integer from 1 to 1000000",
@@ -105,7 +108,8 @@ def test_a_bad_budget_is_refused_with_its_place(budget: str, expected: str) -> N
 
 def test_the_key_of_a_budget_is_read_from_the_call() -> None:
     budget = (
-        "budgets:\n  b: {per: tenant, measure: {sum: args.amount}, limit: 9, window: 1h, match: {tools: [pay.refund]},\n"
+        "budgets:\n  b: {per: tenant, measure: {sum: args.amount}, limit: 9, window: 1h,\n"
+        "      match: {tools: [pay.refund]},\n"
         "      when: has(args.amount), key: 'args.account.lowerAscii()'}\n"
     )
     compiled = compile_bundle(bundle_from_files(files(budget)))
