@@ -12,7 +12,7 @@ from streams.policy.authoring.case_file import TESTS_SUFFIX
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
-from streams.policy.language.schema import FACTS
+from streams.policy.language.schema import FACTS, now_facts
 
 SCHEMA_FILE = "schema.json"
 FIXTURES = "fixtures"
@@ -20,6 +20,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _TOOL = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_.-]{1,64}\Z")
 _PACKS = re.compile(r"^packs: \[([a-z0-9_, ]*)\]$", re.MULTILINE)
 _DIGEST = "ab" * 32
+_ISSUER = "https://issuer.example"
+_MONDAY_NOON_MS = 1_767_614_400_000
 
 
 class ScaffoldError(StoplogError):
@@ -156,7 +158,21 @@ def _fixture(tool: str) -> str:
     facts["tool"] |= {"id": tool, "server_id": server, "name": short, "version": "1", "reversible": True}
     facts["tool"]["definition_digest"] = _DIGEST
     facts["catalog"] = {"reviewed_digests": [_DIGEST]}
+    facts["delegation"] |= {"root_issuer": _ISSUER, "hops": [_root_hop(facts["user"]["scopes"])]}
+    facts["now"] = now_facts(_MONDAY_NOON_MS)
     return json.dumps(facts, indent=2) + "\n"
+
+
+def _root_hop(scopes: list[str]) -> dict[str, Any]:
+    return {
+        "uid": "g-1",
+        "issuer": _ISSUER,
+        "sub": "alice",
+        "actor": "assistant",
+        "depth": 0,
+        "scopes": scopes,
+        "expires_in_ms": 600_000,
+    }
 
 
 _EMPTY: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}

@@ -16,6 +16,7 @@ from streams.policy.authoring.coverage import Coverage, RuleCoverage
 from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.fixtures import Fixtures
+from streams.policy.authoring.possible_facts import is_always_supplied
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
 from streams.policy.language.fact_types import Facts
@@ -254,6 +255,12 @@ class _CaseFileReader:
         if facts is None:
             return None
         removed = tuple(split_path(path) for path in unset)
+        fails_closed = expect.errors or (expect.verdict is ExpectedVerdict.DENY and expect.rules == frozenset())
+        for path in () if fails_closed else removed:
+            if is_always_supplied(path):
+                message = f"no gate makes these facts: every gate supplies `{'.'.join(path)}`"
+                hint = "name the rules that are in error without it under `errors`, or don't unset it"
+                reader.error("impossible_facts", reader.at("unset"), message, hint)
         return Case(name, reader.location, self._pack, facts, removed, expect)
 
     def _expect(self, reader: MappingReader) -> Expectation | None:

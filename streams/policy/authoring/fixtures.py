@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from streams.policy.authoring.possible_facts import complete, impossibilities
 from streams.policy.errors import Findings, Location
 from streams.policy.language.bundle import BundleReadError, read_text
 from streams.policy.language.fact_validation import schema_violations
-from streams.policy.language.paths import PathError, with_changes
+from streams.policy.language.paths import PathError, split_path, with_changes
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.policy.runtime.ruleset import CompiledRuleset
 
@@ -67,6 +68,7 @@ class Fixtures:
             problems = schema_violations({name: fact for name, fact in facts.items() if name != "history"})
             if not isinstance(facts.get("history", {}), dict):
                 problems.append("`history` must be a mapping")
+            problems.extend(f"no gate makes these facts: {why}" for why in impossibilities(facts))
         for problem in problems:
             self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
         return facts if not problems else None
@@ -76,6 +78,9 @@ class Fixtures:
     ) -> Mapping[str, Any] | None:
         """Return the facts of a fixture after changes, or None after an error was reported.
 
+        Facts that follow from the changed ones change with them; see `possible_facts.complete`. Facts that no gate
+        could make are errors.
+
         Args:
             reader: the mapping of the file that changes them, for errors.
             fixture: the facts.
@@ -84,13 +89,17 @@ class Fixtures:
         """
         facts = self._with_history(fixture)
         try:
-            changed = with_changes(facts, changes, unset)
+            known = with_changes(facts, changes, ())
+            complete(known, [split_path(path) for path in changes])
+            changed = with_changes(known, {}, unset)
         except PathError as error:
             reader.error("bad_path", reader.location, str(error))
             return None
-        known = with_changes(facts, changes, ())
-        for problem in schema_violations(known, partial=True, history=self._history):
+        problems = schema_violations(known, partial=True, history=self._history)
+        for problem in problems:
             reader.error("bad_facts", reader.location, f"the facts of the case don't fit the schema: {problem}")
+        for why in () if problems else impossibilities(known):
+            reader.error("impossible_facts", reader.location, f"no gate makes these facts: {why}")
         return changed
 
     def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:

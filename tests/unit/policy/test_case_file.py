@@ -284,3 +284,99 @@ class TestPaths:
     def test_paths_have_a_form(self, path: str) -> None:
         with pytest.raises(PathError):
             split_path(path)
+
+
+IMPOSSIBLE = [
+    ("session.confidentiality: secret", "`session.confidentiality` must be one of public, private, user_identity"),
+    ("session.denied: -1", "`session.denied` is -1, and never negative"),
+    ("session.age_ms: -1", "`session.age_ms` is -1, and never negative"),
+    ("session.risk: 5", "`session.risk` is 5, but it is always from 0 to 4"),
+    ("session.risk: -1", "`session.risk` is -1, but it is always from 0 to 4"),
+    ("session.intents: 9", "`session.intents` is 9, but 3 allowed and 0 denied ones make 3"),
+    ("session.calls: {a.b: 0}", "`session.calls` has a tool with less than one call"),
+    ("session.calls: {a.b: 5}, session.allowed: 4", "`session.calls` has 5 calls, but only 4 were allowed"),
+    ("session.spent: 1, session.allowed: 0, session.calls: {}", "`session.spent` is not 0, but no call was allowed"),
+    ("session.tainted: false, provenance: [{source: e, trust: untrusted}]", "`session.tainted` is false, but"),
+    ("session.changed: [model]", "`session.changed` names `model`, but `session.model` is missing"),
+    ("session.fingerprint_changed: true", "`session.fingerprint_changed` is true exactly if `session.changed`"),
+    ("session.system_prompt_digest: approved", "`session.system_prompt_digest` must be a SHA-256 digest in hex"),
+    ("tool.external: true, tool.open_world: false", "`tool.external` is always the same as `tool.open_world`"),
+    ("tool.reversible: true, tool.irreversible: true", "`tool.irreversible` is always the opposite of"),
+    ("tool.id: a.b, tool.name: c", "`tool.id` is `a.b`, but the server and the name make `crm.c`"),
+    ('tool.version: "1.2"', "`tool.version` is `1.2`, but it is always the number of the catalog entry"),
+    ("catalog.reviewed_digests: []", "`catalog.reviewed_digests` lacks `tool.definition_digest`"),
+    ("approval.granted: true", "`approval.granted` is true exactly if `approval.granted_by` names a group"),
+    ("approval.granted_by: {g: 0}", "`approval.granted_by` has a group with less than one approval"),
+    ("delegation.depth: 1", "the `depth` of `delegation` and of its hops must count the hops from 0"),
+    ("delegation.hops: []", "`delegation.hops` is empty"),
+    ("delegation.root_issuer: x", "`delegation.root_issuer` is always the issuer of the first hop"),
+    ("delegation.hops.0.sub: bob", "the `sub` of every hop is always `user.id`"),
+    ("delegation.hops.0.actor: bob", "the `actor` of the last hop is always `agent.id`"),
+    ("delegation.hops.0.scopes: []", "`user.scopes` has `crm:read`, which the last hop of `delegation` doesn't convey"),
+    ("model: {name: small}", "`model` has both `provider` and `name`, or nothing"),
+    ("now: {ms: 0, hour: 3, minute: 0, weekday: 4}", "`now.hour` is 3, but at `now.ms` it is 0"),
+    ("deferral.waited_ms: -5", "`deferral.waited_ms` is -5, and never negative"),
+    ("signals: [{name: drift, score: 0.9}]", "`signals` is not a fact"),
+    ("session.purpose: {in_scope: false}", "`session.purpose` is not a field of Session"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), IMPOSSIBLE, ids=[change for change, _ in IMPOSSIBLE])
+def test_facts_that_no_gate_makes_are_errors_with_a_place(tmp_path: Path, change: str, why: str) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, set: {" + change + "}, expect: {verdict: allow}}")))
+    assert not report.passed
+    found = [finding for finding in report.findings if finding.code in ("bad_facts", "impossible_facts")]
+    assert [str(finding.location) for finding in found] == ["p/p.tests.yaml:4:5"]
+    assert why in found[0].message
+
+
+def test_a_fixture_that_no_gate_makes_is_an_error(tmp_path: Path) -> None:
+    fixture = FIXTURE | {"approval": {"granted": True, "granted_by": {}}}
+    (finding,) = run_case_files(lay(tmp_path, fixture=fixture)).findings
+    assert (finding.code, str(finding.location)) == ("bad_fixture", "p/p.tests.yaml:3:1")
+    assert "no gate makes these facts: `approval.granted`" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("expect", "is_error"),
+    [
+        ("{verdict: allow, rules: [P-1]}", True),
+        ("{verdict: deny, rules: [D-1]}", True),
+        ("{verdict: deny}", True),
+        ("{verdict: deny, rules: []}", False),
+        ("{verdict: deny, errors: [D-1]}", False),
+    ],
+)
+def test_a_case_without_a_fact_that_is_always_there_must_fail_closed(
+    tmp_path: Path, expect: str, is_error: bool
+) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, unset: [session.tainted], expect: " + expect + "}")))
+    found = [str(finding.location) for finding in report.findings if finding.code == "impossible_facts"]
+    assert found == (["p/p.tests.yaml:4:15"] if is_error else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "condition"),
+    [
+        ("tool.open_world: true", "tool.external"),
+        ("tool.irreversible: true", "!tool.reversible"),
+        ("tool.id: pay.refund", "tool.server_id == 'pay' && tool.name == 'refund'"),
+        ("tool.name: purge", "tool.id == 'crm.purge'"),
+        (f"tool.definition_digest: {'c' * 64}", "tool.definition_digest in catalog.reviewed_digests"),
+        ("session.calls: {crm.purge: 40}", "session.allowed == 40 && session.intents == 40"),
+        ("session.denied: 7", "session.intents == 10"),
+        ("session.changed: [toolset], session.toolset_digest: '" + "d" * 64 + "'", "session.fingerprint_changed"),
+        ("provenance: [{source: e, trust: untrusted}]", "session.tainted"),
+        ("approval.granted_by: {leads: 1}", "approval.granted"),
+        ("user.id: bob, agent.id: bot", "delegation.hops.all(h, h.sub == 'bob' && h.actor == 'bot')"),
+        ("user.scopes: ['x:y']", "'x:y' in delegation.hops[0].scopes"),
+        ("now.hour: 22, now.weekday: 6", "timestamp(now.ms / 1000).getHours('UTC') == 22 && now.minute == 0"),
+        ("now.ms: 0", "now.weekday == 4 && now.hour == 0"),
+    ],
+)
+def test_facts_follow_those_that_they_depend_on(tmp_path: Path, change: str, condition: str) -> None:
+    rules = rule(id="P-1", effect="permit", when=f'"{condition}"')
+    case = one("{name: x, set: {" + change + "}, expect: {verdict: allow}}")
+    report = run_case_files(lay(tmp_path, case, rules))
+    assert [result.problems for result in report.results] == [()]
+    assert {finding.code for finding in report.findings} <= {"uncovered_rule", "uncovered_condition"}

@@ -81,8 +81,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "session.attended": (False, True),
     "args.x": (None, 1, 2, 2.0, "many"),
     "args.amount": (1,),
-    "approval.granted": (False, True),
-    "approval.granted_by": ({"g": 1},),
+    "approval": ({"granted": False, "granted_by": {}}, {"granted": True, "granted_by": {"g": 1}}),
 }
 GONE = ("args.amount", "agent.id", "session.risk", "tool.server_id", "user.scopes")
 TYPED = {
@@ -140,8 +139,12 @@ def some_cases(ruleset: CompiledRuleset) -> list[tuple[str, dict[str, Any]]]:
         case: dict[str, Any] = {"set": {path: value for path, value in changes.items() if value is not None}}
         if chance.random() < 0.4:
             case["unset"] = [chance.choice(GONE)]
-        pack = chance.choice(("p", "q"))
-        found.append((pack, expecting(ruleset, pack, chance.randrange(4), f"case {number}", case)))
+        pack, form, name = chance.choice(("p", "q")), chance.randrange(4), f"case {number}"
+        made = expecting(ruleset, pack, form, name, case)
+        if case.get("unset", ["args.amount"]) != ["args.amount"] and not made["expect"].get("errors"):
+            # Every gate supplies the field, so a case without it must show that a rule fails closed.
+            made = expecting(ruleset, pack, form, name, {"set": case["set"]})
+        found.append((pack, made))
     return found
 
 
