@@ -53,7 +53,13 @@ class MinimalProcessor(Processor):
         """There are none."""
         return []
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:  # noqa: ARG002 - the port's
+    def on_dead_letter(
+        self,
+        record: Received,  # noqa: ARG002 - the port's
+        error: RecordError,  # noqa: ARG002 - the port's
+        state: StateView,  # noqa: ARG002 - the port's
+        now_ms: int,  # noqa: ARG002 - the port's
+    ) -> list[Output]:
         """There is no record of them."""
         return []
 

@@ -127,9 +127,9 @@ class SealedProcessor(Processor):
         """As the processor does it."""
         return self._processor.on_timer(payload, state, now_ms)
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
         """As the processor does it."""
-        return self._processor.on_dead_letter(record, error)
+        return self._processor.on_dead_letter(record, error, state, now_ms)
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """As the processor does it."""

@@ -52,6 +52,7 @@ GATE = ProcessorSpec(
         topics.OUTCOME,
         topics.AUDIT,
         topics.ALERT,
+        topics.ALERT_OCSF,
         topics.APPROVAL_REQUEST,
         topics.BUDGET_REQUEST,
         topics.REVOCATION,
@@ -64,7 +65,7 @@ BUDGETS = ProcessorSpec(
     broadcast=(),
     changelog=topics.BUDGET_CHANGELOG,
     # Its partitions are assigned apart from the gate's: on the gate's topic it would be a second writer.
-    outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED, topics.ALERT),
+    outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
 )
 
 PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)

@@ -14,12 +14,15 @@ import struct
 
 from streams.codec.decoder import compile_decoder, compile_field_reader
 from streams.codec.encoder import compile_encoder
+from streams.codec.ocsf import ocsf_bytes
 from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
 from streams.codec.source import Compiled
 from streams.codec.varints import MalformedError, TruncatedError
+from streams.model.alert import Alert
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
+from streams.model.topics import ALERT_OCSF
 from streams.model.types import Record
 from streams.ports import Headers
 
@@ -91,7 +94,7 @@ class Codec:
         return fields
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """Return the value of a record for `topic`, with the schema id before it.
+        """Return the value of a record for `topic`, with the schema id before it. An alert can also be written as OCSF.
 
         Raises:
             RecordError: the record is of another topic or too large, or a field does not have the type of its class.
@@ -113,6 +116,9 @@ class Codec:
         return value
 
     def _compile_encoder(self, topic: str) -> tuple[Compiled, type[Record]]:
+        if topic == ALERT_OCSF.name:
+            # The one topic whose values are JSON: the alert as a SIEM reads it.
+            return self._encoders.setdefault(topic, (Compiled(ocsf_bytes, (topic,)), Alert))
         record_type = record_class(topic)
         version = self._source.current(topic)
         made = compile_encoder(version.shape, _PREFIX.pack(0, version.id)), record_type

@@ -2,55 +2,70 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from streams.codec.json_lines import json_line
-from streams.model.alert import Alert
+from streams.model.alert import Alert, ReadDocument
 
 OCSF_VERSION = "1.8.0"
 CATEGORY_UID = 2
 CLASS_UID = 2004
-ACTIVITY_CREATE = 1
-TYPE_UID = CLASS_UID * 100 + ACTIVITY_CREATE
+TYPE_UID = 200401
+"""Of a finding's first record; that of its second is higher by one."""
 PROFILES = ("security_control",)
 ATLAS_SITE = "https://atlas.mitre.org/techniques/"
 
+_ACTIVITIES = ("Unknown", "Create", "Update", "Close")
+_TYPE_FACTOR = 100
 _ANALYTIC_RULE = 1
+_FILE_UNKNOWN = 0
 _SEVERITIES = ("Unknown", "Informational", "Low", "Medium", "High", "Critical", "Fatal")
 _CONFIDENCES = ("Unknown", "Low", "Medium", "High")
+_STATUSES = ("Unknown", "New", "In Progress", "Suppressed", "Resolved")
+_ACTIONS = ("Unknown", "Allowed", "Denied", "Observed", "Modified")
+_DISPOSITIONS = {0: "Unknown", 1: "Allowed", 2: "Blocked", 17: "Logged", 23: "Approved"}
 
 
 def detection_finding(alert: Alert) -> dict[str, Any]:
     """Return the alert as an OCSF event.
 
-    Data without a field of its own in OCSF (the session's agent, the OWASP ids) goes where readers of OCSF look for
-    such data: `actor`, and the tags of `metadata`.
+    The call is evidence of the finding: the tool is `api`, with the intent's id as that of the request. What the
+    session had read are further evidences. Data without a field of its own in OCSF (the OWASP ids) goes where
+    readers of OCSF look for such data: the tags of `metadata`.
     """
+    type_uid = CLASS_UID * _TYPE_FACTOR + alert.activity_id
+    activity = _named(_ACTIVITIES, alert.activity_id)
     event: dict[str, Any] = {
         "category_uid": CATEGORY_UID,
         "category_name": "Findings",
         "class_uid": CLASS_UID,
         "class_name": "Detection Finding",
-        "activity_id": ACTIVITY_CREATE,
-        "activity_name": "Create",
-        "type_uid": TYPE_UID,
-        "type_name": "Detection Finding: Create",
+        "activity_id": alert.activity_id,
+        "activity_name": activity,
+        "type_uid": type_uid,
+        "type_name": f"Detection Finding: {activity}",
         "time": alert.last_seen_time,
+        "start_time": alert.first_seen_time,
+        "end_time": alert.last_seen_time,
         "severity_id": alert.severity_id,
         "severity": _named(_SEVERITIES, alert.severity_id),
         "confidence_id": alert.confidence_id,
         "confidence": _named(_CONFIDENCES, alert.confidence_id),
         "risk_level_id": alert.risk_level_id,
         "status_id": alert.status_id,
+        "status": _named(_STATUSES, alert.status_id),
         "action_id": alert.action_id,
+        "action": _named(_ACTIONS, alert.action_id),
         "disposition_id": alert.disposition_id,
+        "disposition": _DISPOSITIONS.get(alert.disposition_id, "Other"),
         "is_alert": True,
         "count": alert.count,
         "message": alert.title,
         "metadata": _metadata(alert),
         "finding_info": _finding_info(alert),
-        "evidences": [_evidence(alert)],
+        "evidences": [_evidence(alert), *[_read(document) for document in alert.documents]],
     }
     if alert.suggested_response:
         event["remediation"] = {"desc": "\n".join(alert.suggested_response)}
@@ -60,6 +75,11 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
 def ocsf_json(alert: Alert) -> str:
     """Return the same event as JSON text."""
     return json_line(detection_finding(alert), sort_keys=True)
+
+
+def ocsf_bytes(alert: Alert) -> bytes:
+    """Return the same event as UTF-8, as it stands on its topic."""
+    return ocsf_json(alert).encode()
 
 
 def _metadata(alert: Alert) -> dict[str, Any]:
@@ -83,6 +103,7 @@ def _finding_info(alert: Alert) -> dict[str, Any]:
         "desc": alert.desc,
         "types": list(alert.types),
         "created_time": alert.first_seen_time,
+        "modified_time": alert.header.time,
         "first_seen_time": alert.first_seen_time,
         "last_seen_time": alert.last_seen_time,
         "analytic": {
@@ -107,7 +128,7 @@ def _finding_info(alert: Alert) -> dict[str, Any]:
 
 
 def _evidence(alert: Alert) -> dict[str, Any]:
-    """Return who acted. A finding about a definition has no actor, but the source of the finding."""
+    """Return who acted, and with what. A finding about a definition has no actor, but the source of the finding."""
     evidence: dict[str, Any] = {"data": {"dedup_key": alert.dedup_key}}
     actor: dict[str, Any] = {}
     if alert.act is not None and alert.act.sub:
@@ -118,6 +139,23 @@ def _evidence(alert: Alert) -> dict[str, Any]:
         actor["user"] = {"uid": alert.sub, "name": alert.sub}
     if actor:
         evidence["actor"] = actor
+    if alert.tool is not None:
+        api: dict[str, Any] = {"operation": alert.tool.name, "service": {"name": alert.tool.server_id}}
+        if alert.intent_id is not None:
+            api["request"] = {"uid": alert.intent_id}
+        evidence["api"] = api
+    return evidence
+
+
+def _read(document: ReadDocument) -> dict[str, Any]:
+    """Return something that the session had read before. Its name is given only where anybody may see it."""
+    evidence: dict[str, Any] = {
+        "name": "read before",
+        "uid": document.uid,
+        "data": {"integrity": document.integrity.value},
+    }
+    if document.name is not None:
+        evidence["file"] = {"name": document.name, "type_id": _FILE_UNKNOWN}
     return evidence
 
 
@@ -125,6 +163,7 @@ def _named(names: tuple[str, ...], index: int) -> str:
     return names[index] if 0 <= index < len(names) else "Other"
 
 
+@lru_cache(maxsize=1)
 def _own_version() -> str:
     try:
         return version("stoplog")

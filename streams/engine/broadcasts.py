@@ -129,9 +129,11 @@ class Broadcasts:
         transaction.ensure_open()
         task.state.keep_record()
         if record is not None and error is not None:
-            task.steps.report_dead_letter(record, error)
+            task.steps.report_dead_letter(record, error, task.stream_time_ms)
         if event is not None:
-            task.steps.emit_outputs(self._follower.on_broadcast_event(event, place, time_ms))
+            reported = self._follower.on_broadcast_event(event, place, time_ms, task.state, task.stream_time_ms)
+            task.state.keep_record()
+            task.steps.emit_outputs(reported)
 
     def _is_new(self, record: Received | None, task: PartitionTask) -> bool:
         """Return whether a record was not reported yet; from now on it was."""

@@ -103,12 +103,12 @@ class RecordSteps:
             )
             outgoing = self.placement.outgoing(outputs)
         except SetAsideError as error:
-            self._set_aside(record, error)
+            self._set_aside(record, error, stream_time_ms)
         except RecordError as error:
             self._state.drop_record()
             if error.reason == DeadLetterReason.BROKER_TIME_AHEAD:
                 record = record._replace(timestamp_ms=stream_time_ms)
-            self.report_dead_letter(record, error)
+            self.report_dead_letter(record, error, stream_time_ms)
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
@@ -117,7 +117,7 @@ class RecordSteps:
             self._state.drop_record()
             # The text of an unexpected error may quote arguments: it stays in the log of this machine.
             failure = RecordError(DeadLetterReason.PROCESSING_FAILED, type(error).__name__)
-            self.report_dead_letter(record, failure)
+            self.report_dead_letter(record, failure, stream_time_ms)
         else:
             self._state.keep_record()
             self.emit_all(outgoing)
@@ -139,14 +139,16 @@ class RecordSteps:
         self._state.keep_record()
         self.emit_all(outgoing)
 
-    def report_dead_letter(self, record: Received, error: RecordError) -> None:
+    def report_dead_letter(self, record: Received, error: RecordError, stream_time_ms: int) -> None:
         """Write a record's dead letter, if its topic has any, and what the processor reports about it.
 
         Args:
             record: an input record of this partition, or a broadcast record.
             error: why it can't be processed.
+            stream_time_ms: of this partition.
         """
-        reported = self.placement.outgoing(self._processor.on_dead_letter(record, error))
+        reported = self.placement.outgoing(self._processor.on_dead_letter(record, error, self._state, stream_time_ms))
+        self._state.keep_record()
         if record.topic in self._with_dead_letters:
             self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
         self.emit_all(reported)
@@ -164,14 +166,14 @@ class RecordSteps:
         for one in outgoing:
             self._emit(one)
 
-    def _set_aside(self, record: Received, error: SetAsideError) -> None:
+    def _set_aside(self, record: Received, error: SetAsideError, stream_time_ms: int) -> None:
         """Keep what a record has changed, and write its outputs, although it becomes a dead letter."""
         try:
             outgoing = self.placement.outgoing(error.outputs)
         except RecordError as failure:
             self._state.drop_record()
-            self.report_dead_letter(record, failure)
+            self.report_dead_letter(record, failure, stream_time_ms)
             return
         self._state.keep_record()
         self.emit_all(outgoing)
-        self.report_dead_letter(record, error)
+        self.report_dead_letter(record, error, stream_time_ms)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from streams.model.types import Actor, Header, Millis, Record
+from streams.model.labels import Integrity
+from streams.model.types import Actor, Header, Millis, Record, ToolRef, Uuid
 
 # The OCSF 1.8 codes of a Detection Finding (2004) that alerts use.
+SEVERITY_LOW = 2
 SEVERITY_MEDIUM = 3
 SEVERITY_HIGH = 4
 SEVERITY_CRITICAL = 5
@@ -15,9 +17,13 @@ ACTION_DENIED = 2
 ACTION_OBSERVED = 3
 DISPOSITION_BLOCKED = 2
 DISPOSITION_LOGGED = 17
+ACTIVITY_CREATE = 1
+ACTIVITY_UPDATE = 2
 
 NAME_CHARS_MAX = 200
 DESC_CHARS_MAX = 1_000
+DOCUMENTS_MAX = 8
+"""Documents that an alert names: the last ones that the session has read and that nobody vouches for."""
 
 
 def clipped(name: str) -> str:
@@ -32,11 +38,20 @@ class Attack(Record, frozen=True, kw_only=True):
     technique_name: str
 
 
-RUG_PULL = Attack(technique_uid="AML.T0109", technique_name="Rug Pull")
+class ReadDocument(Record, frozen=True, kw_only=True):
+    """Something that the session has read: the id of the record that says so, and a name that anybody may see."""
+
+    uid: str
+    name: str | None = None
+    integrity: Integrity = Integrity.UNTRUSTED
 
 
 class Alert(Record, frozen=True, kw_only=True):
-    """A finding; the ids are OCSF's (Detection Finding 2004)."""
+    """A finding; the ids are OCSF's (Detection Finding 2004).
+
+    One finding can have two records: the first is written when it occurs, the second, with `activity_id` 2 and the
+    same `finding_uid`, when its window ends, if it has occurred again (`count`, `last_seen_time`).
+    """
 
     header: Header
     finding_uid: str
@@ -62,3 +77,7 @@ class Alert(Record, frozen=True, kw_only=True):
     dedup_key: str
     suggested_response: tuple[str, ...] = ()
     ocsf_json: str | None = None
+    activity_id: int = ACTIVITY_CREATE
+    intent_id: Uuid | None = None
+    tool: ToolRef | None = None
+    documents: tuple[ReadDocument, ...] = ()

@@ -27,7 +27,7 @@ from streams.model.keys import tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
 from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.session import COMPLETIONS, SessionEvent
-from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOG, RULESET
+from streams.model.topics import ALERT_OCSF, BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.operations.catalog.files import read_catalog
 from streams.operations.rules.publication import make_bundle
@@ -201,6 +201,8 @@ def _feed(driver: Driver, lines: Sequence[Numbered], plan: TryPlan, report: TryR
 
 def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
     for received in driver.read_raw():
+        if received.topic == ALERT_OCSF.name:
+            continue  # it is the alert, which a history has as a record
         if BY_NAME[received.topic].record is None:
             yield Tried(received, None, DeadLetter.read(received))
         else:

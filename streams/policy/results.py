@@ -111,6 +111,7 @@ class PolicyResult:
     """The result of the rules for one intent.
 
     `rules` and `errors` contain enforced and shadow rules, which `mode` distinguishes, ordered by rule id.
+    `tags` are those of all enforced rules that matched, `decided_tags` those of the one that determines the outcome.
     `obligations`, `approval` and `defer_ms` come from enforced rules, and are set only if the outcome uses them.
     """
 
@@ -125,3 +126,4 @@ class PolicyResult:
     shadow: ShadowOutcome | None = None
     tags: tuple[str, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    decided_tags: tuple[str, ...] = ()

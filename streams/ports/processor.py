@@ -200,13 +200,17 @@ class BroadcastFollower(Protocol):
             What is to be written, and whether the partition has followed everything.
         """
 
-    def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
+    def on_broadcast_event(
+        self, event: BroadcastEvent, place: str, time_ms: int, state: StateView, now_ms: int
+    ) -> list[Output]:
         """Return the records that report an event. The owner of partition 0 asks, once for each event.
 
         Args:
             event: one that the sink returned.
             place: topic, partition and offset of the record, or whatever else names the event.
             time_ms: broker time of the record.
+            state: the state of partition 0.
+            now_ms: stream time of partition 0.
         """
 
 
@@ -368,8 +372,15 @@ class Processor(Protocol):
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Process a timer that was set in `state` and is due. It is cancelled already."""
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
-        """Return the records that report an input or broadcast record that becomes a dead letter. Must not fail."""
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
+        """Return the records that report an input or broadcast record that becomes a dead letter. Must not fail.
+
+        Args:
+            record: the record.
+            error: why it becomes one.
+            state: the state of the partition that reports it. What is written to it is kept.
+            now_ms: stream time of that partition.
+        """
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the records that report a timer at which `on_timer` failed. The timer is cancelled anyway.

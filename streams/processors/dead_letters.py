@@ -5,26 +5,20 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from streams.model.alert import (
-    ACTION_DENIED,
-    ACTION_OBSERVED,
-    CONFIDENCE_HIGH,
-    DISPOSITION_BLOCKED,
-    DISPOSITION_LOGGED,
-    SEVERITY_HIGH,
-    STATUS_NEW,
-    Alert,
-)
+from streams.model.alert import Alert
+from streams.model.analytics import ANALYTICS, DEAD_LETTERS, made_alert
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, InputLoss, TimeCorrection
-from streams.model.topics import ALERT, Topic
+from streams.model.topics import Topic
 from streams.model.types import Header
 from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, SetAsideError, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
+from streams.processors.dedup.alerts import alert_outputs
 
+_DEAD_LETTERS = {reason.value: analytic for reason, analytic in DEAD_LETTERS.items()}
 _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512
 _KEY_BYTES_MAX = 16_384
@@ -94,7 +88,7 @@ def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int
         f"{deleted.next_offset - 1}) were deleted before they were processed: what they asked for was never judged, "
         "and what they reported is not known"
     )
-    what = _Alarm("Input was deleted before it was processed", InputLoss.INPUT_DELETED.value, text, count)
+    what = _Alarm(InputLoss.INPUT_DELETED.value, text, count)
     dedup_key = json.dumps([InputLoss.INPUT_DELETED.value, deleted.topic, deleted.partition])
     return _alarmed(reporter, place, now_ms, what, dedup_key, ("stoplog doctor", "stoplog topics check"))
 
@@ -111,15 +105,14 @@ def time_reset_outputs(reporter: Reporter, reset: TimeReset) -> list[Output]:
         f"stream time of partition {reset.partition} of {reporter.source} was set back from {reset.from_ms} to "
         f"{reset.to_ms}: it was {reset.from_ms - reset.to_ms} ms ahead. What expired meanwhile remains expired"
     )
-    what = _Alarm("Stream time was set back", TimeCorrection.STREAM_TIME_RESET.value, text, 1)
+    what = _Alarm(TimeCorrection.STREAM_TIME_RESET.value, text, 1)
     dedup_key = json.dumps([TimeCorrection.STREAM_TIME_RESET.value, reporter.source, reset.partition])
     return _alarmed(reporter, place, reset.to_ms, what, dedup_key, ("stoplog doctor", "stoplog topics time"))
 
 
 class _Alarm(NamedTuple):
-    """What is reported: a title, a reason's code, a text for people, and how many records it is about."""
+    """What is reported: a reason's code, a text for people, and how many records it is about."""
 
-    title: str
     code: str
     text: str
     records: int
@@ -130,31 +123,20 @@ def _alarmed(
 ) -> list[Output]:
     """Return an audit record, and an alert about it."""
     audit = _audit(reporter, None, place, now_ms, (what.code, what.text))
-    alert_id = derived_uuid("alert", audit.header.id)
-    alert = Alert(
-        header=Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid=""),
-        finding_uid=alert_id,
-        severity_id=SEVERITY_HIGH,
-        confidence_id=CONFIDENCE_HIGH,
-        status_id=STATUS_NEW,
-        title=what.title,
+    alert = made_alert(
+        what.code,
+        _header(reporter, derived_uuid("alert", audit.header.id), now_ms),
+        title=ANALYTICS[what.code].title,
         desc=what.text,
-        analytic_uid=what.code,
-        analytic_version="1",
-        action_id=ACTION_OBSERVED,
-        disposition_id=DISPOSITION_LOGGED,
-        first_seen_time=now_ms,
-        last_seen_time=now_ms,
-        count=what.records,
-        related_event_ids=(audit.header.id,),
         dedup_key=dedup_key,
-        suggested_response=response,
+        response=response,
+        count=what.records,
+        related=(audit.header.id,),
     )
-    encoded = reporter.encoder.encode(ALERT.name, alert)
-    return [audit, Output(ALERT, dedup_key.encode(), encoded, alert.header)]
+    return [audit, *alert_outputs(reporter.encoder, alert)]
 
 
-def unproven_flood_alert(reporter: Reporter, partition: int, text: str, now_ms: int) -> Output:
+def unproven_flood_alert(reporter: Reporter, partition: int, text: str, now_ms: int) -> Alert:
     """Return the alert that so many intents without a proof come that the partition no longer judges each of them.
 
     Args:
@@ -164,26 +146,47 @@ def unproven_flood_alert(reporter: Reporter, partition: int, text: str, now_ms: 
         now_ms: stream time.
     """
     reason = DeadLetterReason.TOO_MANY_UNPROVEN.value
-    alert_id = derived_uuid("alert", reason, str(partition), str(now_ms))
-    alert = Alert(
-        header=Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid=""),
-        finding_uid=alert_id,
-        severity_id=SEVERITY_HIGH,
-        confidence_id=CONFIDENCE_HIGH,
-        status_id=STATUS_NEW,
-        title=f"Many intents without a proof on partition {partition}",
+    return made_alert(
+        reason,
+        _header(reporter, derived_uuid("alert", reason, str(partition), str(now_ms)), now_ms),
+        title=f"{ANALYTICS[reason].title} on partition {partition}",
         desc=text,
-        analytic_uid=reason,
-        analytic_version="1",
-        types=("ASI03",),
-        action_id=ACTION_DENIED,
-        disposition_id=DISPOSITION_BLOCKED,
-        first_seen_time=now_ms,
-        last_seen_time=now_ms,
         dedup_key=json.dumps([reason, partition]),
-        suggested_response=("stoplog tail alerts", "stoplog topics apply"),
+        response=("stoplog tail deadletters --no-follow", "stoplog topics check"),
     )
-    return Output(ALERT, alert.dedup_key.encode(), reporter.encoder.encode(ALERT.name, alert), alert.header)
+
+
+def dead_letter_alert(
+    reporter: Reporter, record: Received, error: RecordError, audit_id: str, now_ms: int
+) -> Alert | None:
+    """Return the alert about a dead letter; None if its reason raises none.
+
+    All dead letters of a topic with the same reason are one finding: whoever writes them chooses what they contain.
+
+    Args:
+        reporter: who reports it.
+        record: the record that became a dead letter.
+        error: why it did.
+        audit_id: the id of its audit record.
+        now_ms: stream time.
+    """
+    analytic = _DEAD_LETTERS.get(str(error.reason))
+    if analytic is None:
+        return None
+    reason, place = str(error.reason), f"{record.topic}/{record.partition}/{record.offset}"
+    return made_alert(
+        reason,
+        _header(reporter, derived_uuid("dead letter alert", place), now_ms),
+        title=f"{analytic.title}: {record.topic}",
+        desc=f"{place}: {str(error)[:_TEXT_CHARS_MAX]}",
+        dedup_key=json.dumps([reason, record.topic, record.partition]),
+        response=("stoplog tail deadletters --no-follow", "stoplog tail audit --no-follow"),
+        related=(audit_id,),
+    )
+
+
+def _header(reporter: Reporter, alert_id: str, now_ms: int) -> Header:
+    return Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid="")
 
 
 def left_out_record(reporter: Reporter, partition: int, start_ms: int, end_ms: int, count: int) -> Output:

@@ -148,6 +148,22 @@ class RowKind(Kind, Enum):
         "streams.processors.dedup.flood",
         "one of a partition",
     )
+    ALERT = Kind(
+        b"a",
+        "digest of the dedup key",
+        "an alert whose window is open, with its count",
+        "streams.processors.dedup.alerts:AlertRow",
+        "streams.processors.dedup.alerts",
+        "`OPEN_PER_KIND_MAX` and one of each kind of alert, for `alert_window_ms`",
+    )
+    OPEN_ALERTS = Kind(
+        b"A",
+        "nothing",
+        "how many alerts of each kind have an open window",
+        "",
+        "streams.processors.dedup.alerts",
+        "one of a partition, with an entry for each kind",
+    )
     DESCENDANT = Kind(
         b"d",
         "session key",
@@ -266,7 +282,7 @@ class RowKind(Kind, Enum):
         "a timer",
         "",
         "streams.engine.state",
-        "at most two of a session and of a partition, one of an intent that waits and of a lease, "
+        "at most two of a session and of a partition, one of an intent that waits, of a lease and of an open alert, "
         "and a few of an allocation",
     )
     BROADCAST = Kind(
@@ -293,6 +309,7 @@ HORIZON_KEY = RowKind.HORIZON.prefix
 LAYOUT_KEY = RowKind.LAYOUT.prefix
 UNPROVEN_FLOOD_KEY = RowKind.UNPROVEN_FLOOD.prefix
 VERDICT_BYTES_HEAD_KEY = RowKind.VERDICT_BYTES_HEAD.prefix
+OPEN_ALERTS_KEY = RowKind.OPEN_ALERTS.prefix
 
 # Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
 _SESSION = RowKind.SESSION.prefix
@@ -311,6 +328,7 @@ _ALLOCATION = RowKind.ALLOCATION.prefix
 _KEY_COUNT = RowKind.KEY_COUNT.prefix
 _STOP = RowKind.STOP.prefix
 _STOP_END = RowKind.STOP_END.prefix
+_ALERT = RowKind.ALERT.prefix
 
 
 def session_row_key(session_key: bytes) -> bytes:
@@ -364,6 +382,11 @@ def grant_row_key(session_key: bytes) -> bytes:
 def unproven_row_key(session_key: bytes) -> bytes:
     """Return the key of what a session keeps of intents without a proof."""
     return _UNPROVEN + session_key
+
+
+def alert_row_key(digest: bytes) -> bytes:
+    """Return the key of an alert whose window is open."""
+    return _ALERT + digest
 
 
 def segment_row_key(start_ms: int, number: int) -> bytes:
@@ -451,6 +474,7 @@ class TimerKind(IntEnum):
     LEASE = 3
     VERDICT_BYTES = 4
     UNPROVEN_FLOOD = 5
+    ALERT = 9
 
 
 def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:

@@ -37,6 +37,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         unproven_per_window_max: how many intents without a proof a partition judges in a window; each further one
             becomes a dead letter.
         unproven_window_ms: the length of that window.
+        alert_window_ms: for how long further occurrences of an alert are only counted; then one record says how many.
         trust_anchors: who may issue root grants.
         require_delegation: whether every session needs a grant; false for the development token service, which opens
             sessions without grants.
@@ -65,6 +66,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     budget_idle_ms: int = 5_000
     unproven_per_window_max: int = 500
     unproven_window_ms: int = 10_000
+    alert_window_ms: int = 60_000
     trust_anchors: TrustAnchors = TrustAnchors()
     require_delegation: bool = False
     delegation_depth_max: int = DEPTH_MAX

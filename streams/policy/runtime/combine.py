@@ -122,6 +122,7 @@ def combine(
         shadow,
         tuple(sorted({tag for rule in (*enforced, *enforced_failed) for tag in rule.tags})),
         explanations,
+        () if outcome.rule is None else outcome.rule.tags,
     )
 
 

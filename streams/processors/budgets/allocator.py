@@ -183,8 +183,9 @@ class BudgetAllocator(Processor):
             count_key(family, row.start_ms, state, -1)
         return []
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
         """Return the audit record of a request that can't be processed."""
+        del state, now_ms
         return [dead_letter_record(self._reporter, record, error)]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:

@@ -25,6 +25,7 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row
 
 _KEY_BYTES_MAX = 400
+_HOLDER_HEX_CHARS = 16
 _OWN = RowKind.SPEND.prefix
 
 replace = msgspec.structs.replace
@@ -36,11 +37,13 @@ class Taken(NamedTuple):
     Attributes:
         refused: why nothing was taken; None if all was.
         text: which budget that is due to.
+        holder: that budget and whose it is, if it is exhausted.
         waits: nothing was taken yet; requests are out.
     """
 
     refused: Reason | None = None
     text: str = ""
+    holder: str = ""
     waits: bool = False
     charges: tuple[ChargeRow, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -57,11 +60,11 @@ class BudgetCharges:
 
     def exhausted(
         self, charges: tuple[Charge, ...], intent: Intent, session_key: bytes, state: StateView, now_ms: int
-    ) -> str | None:
-        """Name the first budget that certainly does not suffice now; None if each may suffice."""
+    ) -> Budget | None:
+        """Return the first budget that certainly does not suffice now; None if each may suffice."""
         for charge in charges:
             if self._status(charge, intent, session_key, state, now_ms) is Status.EXHAUSTED:
-                return _told(charge.budget)
+                return charge.budget
         return None
 
     def take(
@@ -74,10 +77,12 @@ class BudgetCharges:
         found = [(charge, self._status(charge, intent, session_key, state, now_ms)) for charge in due]
         for charge, status in found:
             if status is Status.EXHAUSTED:
-                return Taken(refused=Reason.BUDGET_EXHAUSTED, text=_told(charge.budget))
+                budget = charge.budget
+                return Taken(refused=Reason.BUDGET_EXHAUSTED, text=told(budget), holder=holder(budget, intent))
             if status is Status.NO_ROOM:
-                text = f"{_told(charge.budget)}, for at most {charge.budget.keys_max} keys"
-                return Taken(refused=Reason.BUDGET_KEYS_EXHAUSTED, text=text)
+                text = f"{told(charge.budget)}, for at most {charge.budget.keys_max} keys"
+                held_by = holder(charge.budget, intent)
+                return Taken(refused=Reason.BUDGET_KEYS_EXHAUSTED, text=text, holder=held_by)
         short = [charge for charge, status in found if status is Status.SHORT]
         if short:
             return self._wait(short, intent, session_key, state, now_ms)
@@ -114,12 +119,23 @@ class BudgetCharges:
         for charge in short:
             asked = self.leases.wait(_claim(charge, intent, now_ms), waiting, state, now_ms)
             if asked is None:
-                return Taken(refused=Reason.BUDGET_UNAVAILABLE, text=_told(charge.budget), outputs=tuple(outputs))
+                return Taken(refused=Reason.BUDGET_UNAVAILABLE, text=told(charge.budget), outputs=tuple(outputs))
             outputs += asked
-        return Taken(waits=True, text=_told(short[0].budget), outputs=tuple(outputs))
+        return Taken(waits=True, text=told(short[0].budget), outputs=tuple(outputs))
 
 
-def _told(budget: Budget) -> str:
+def holder(budget: Budget, intent: Intent) -> str:
+    """Return the budget's name, and a digest that tells one holder (a session, an agent, a user...) from another.
+
+    It goes to readers who may not know arguments, so the key of a budget with a key is not in it.
+    """
+    sharer = (intent.session_id,) if budget.per is Per.SESSION else _sharer(budget.per, intent)
+    digest = hashlib.sha256(budget_key(budget, intent.header.tenant_uid, sharer).encode()).hexdigest()
+    return f"{budget.name} {digest[:_HOLDER_HEX_CHARS]}"
+
+
+def told(budget: Budget) -> str:
+    """Return a budget in words."""
     window = "" if budget.window_ms is None else f" in {budget.window_ms // 1_000} s"
     key = "" if budget.key is None else f" and `{budget.key.text}`"
     return f"budget `{budget.name}` of {budget.limit} per {budget.per}{key}{window}"

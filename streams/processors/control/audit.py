@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streams.model.alert import clipped
+from streams.model.alert import Alert, clipped
 from streams.model.audit import AuditEvent
 from streams.model.control import RulesChange
 from streams.model.errors import InvariantError, RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.reasons import CONTROL_TEXTS, ControlReason
 from streams.model.types import ToolRef
-from streams.ports.processor import BroadcastEvent, Output
-from streams.ports.wire import Encoder
+from streams.ports.processor import BroadcastEvent, Output, StateView
 from streams.processors.audit import audit_output, control_event
 from streams.processors.control.alerts import control_alert
 from streams.processors.control.catalog import CatalogEvent
 from streams.processors.control.publications import RulesEvent
 from streams.processors.control.stops import StopEvent
+from streams.processors.dedup.alerts import AlertWindows
 
 _CATALOG_ALARMS = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
 
@@ -39,8 +39,6 @@ class _Account:
         title: the title of the alert.
         look_at: the command that shows what is in force.
         is_alarming: whether the event raises an alert although nothing was rejected.
-        mistake: the reason that looks like a mistake rather than like an attack.
-        mistake_types: the ASI ids of a mistake.
         by_place: whether each record is a finding of its own, or all of them are one.
         ruleset_digest, rules_change, tool: what the audit record says about rules and tools.
     """
@@ -53,22 +51,24 @@ class _Account:
     title: str
     look_at: str
     is_alarming: bool = False
-    mistake: DeadLetterReason | None = None
-    mistake_types: tuple[str, ...] = ()
     by_place: bool = True
     ruleset_digest: bytes | None = None
     rules_change: RulesChange | None = None
     tool: ToolRef | None = None
 
 
-def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
+def event_outputs(
+    alerts: AlertWindows, event: BroadcastEvent, place: str, time_ms: int, state: StateView, now_ms: int
+) -> list[Output]:
     """Return the audit record of an event, and an alert if something was rejected, was removed, or is behind.
 
     Args:
-        encoder: what encodes the records.
+        alerts: raises the alert, and has what encodes the records.
         event: the change.
         place: topic, partition and offset of the change, or whatever else identifies it.
         time_ms: broker time of the change.
+        state: the state of the partition that reports it.
+        now_ms: stream time of that partition.
     """
     if isinstance(event, RulesEvent):
         account, about = _of_rules(event), "rules"
@@ -80,9 +80,9 @@ def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: 
         raise InvariantError(f"`{type(event).__name__}` is not an event of control state")
     reason = event.reason if event.error is None else event.error.reason
     audit = _audit(account, event.error, reason, place, time_ms)
-    outputs = [audit_output(encoder, account.name.encode(), audit)]
+    outputs = [audit_output(alerts.encoder, account.name.encode(), audit)]
     if event.error is not None or account.is_alarming:
-        outputs.append(_alert(encoder, account, about, audit, time_ms))
+        outputs += alerts.raised(_alert(account, about, audit, time_ms), state, max(now_ms, time_ms))
     return outputs
 
 
@@ -101,16 +101,13 @@ def _audit(account: _Account, error: RecordError | None, reason: str | None, pla
     )
 
 
-def _alert(encoder: Encoder, account: _Account, about: str, audit: AuditEvent, time_ms: int) -> Output:
+def _alert(account: _Account, about: str, audit: AuditEvent, time_ms: int) -> Alert:
     return control_alert(
-        encoder,
         audit,
         time_ms,
         title=account.title,
         about=(about, account.name, *((audit.inputs[0],) if account.by_place else ())),
         look_at=account.look_at,
-        is_mistake=account.mistake is not None and audit.reason == account.mistake,
-        mistake_types=account.mistake_types,
     )
 
 
@@ -124,7 +121,6 @@ def _of_rules(event: RulesEvent) -> _Account:
         title=f"{title}: bundle {event.name}",
         look_at="stoplog rules status",
         is_alarming=is_behind,
-        mistake=DeadLetterReason.BUNDLE_INVALID,
     )
     if bundle is None:
         return replace(account, by_place=False)
@@ -160,8 +156,6 @@ def _of_catalog(event: CatalogEvent) -> _Account:
         title=title,
         look_at="stoplog catalog list",
         is_alarming=event.reason in _CATALOG_ALARMS,
-        mistake=DeadLetterReason.CATALOG_INVALID,
-        mistake_types=("ASI04",),
     )
     if entry is None:
         return account
@@ -187,9 +181,8 @@ def _of_stop(event: StopEvent) -> _Account:
         name=name,
         text=f"{_effect(event.reason)}: {event.detail}",
         title=f"the stop of {name} stays in force: no releaser has lifted it",
-        look_at="stoplog tail revocations",
+        look_at="stoplog tail revocations --no-follow",
         is_alarming=event.reason is ControlReason.STOP_RESTORED,
-        mistake=DeadLetterReason.RELEASE_OUTDATED,
     )
     if record is None:
         return account

@@ -46,6 +46,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.stops import StopEvent
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.headers import SOURCE, gate_header
 from streams.processors.rows import (
     STOPS_FOLLOWED_KEY,
@@ -110,16 +111,18 @@ _decode_followed = msgspec.msgpack.Decoder(FollowedRow).decode
 class StopTable:
     """Keeps rows of stops in step with a set of revocations. Does nothing where releases are not checked."""
 
-    def __init__(self, revocations: RevocationSet, encoder: Encoder, kept_ms: int) -> None:
+    def __init__(self, revocations: RevocationSet, encoder: Encoder, alerts: AlertWindows, kept_ms: int) -> None:
         """Create it.
 
         Args:
             revocations: the set, which stops from the rows are put back into.
             encoder: encodes what is written.
+            alerts: raises alerts.
             kept_ms: how long after its end a stop, or after it was written a release, is kept on the topic.
         """
         self._revocations = revocations
         self._encoder = encoder
+        self._alerts = alerts
         self._kept_ms = kept_ms
         # Caches: how far rows were checked, and the sorted keys of a set. What is lost with them is done again.
         self._checked: dict[int, bytes] = {}
@@ -249,7 +252,7 @@ class StopTable:
                 detail = f"{name}, which was stopped at offset {row.stopped_at}"
                 event = StopEvent(name, -1, None, ControlReason.STOP_RESTORED, None, detail)
                 place = f"missing/{REVOCATION.name}/0/{row.stopped_at}"
-                outputs += event_outputs(self._encoder, event, place, now_ms)
+                outputs += event_outputs(self._alerts, event, place, now_ms, state, now_ms)
         return outputs, len(weakened) == count or len(found) < STOPS_PER_STEP_MAX
 
     def _stop(self, key: _Key, record_key: bytes, row: StopRow, now_ms: int) -> Output:

@@ -1,111 +1,166 @@
-"""Make the alert about a denial that a security team must see at once."""
+"""Make the alerts about verdicts and grants that a security team must see at once.
+
+Nothing here quotes an argument: whoever reads alerts need not be allowed to read arguments.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from shlex import quote
-from typing import NamedTuple
 
-from streams.model.alert import (
-    ACTION_DENIED,
-    CONFIDENCE_HIGH,
-    DISPOSITION_BLOCKED,
-    RUG_PULL,
-    SEVERITY_HIGH,
-    SEVERITY_MEDIUM,
-    STATUS_NEW,
-    Alert,
-    Attack,
-    clipped,
-)
+import msgspec
+
+from streams.delegation.errors import GrantError
+from streams.model.alert import DOCUMENTS_MAX, Alert, ReadDocument, clipped
+from streams.model.analytics import VERDICTS, made_alert
+from streams.model.atlas import techniques_in
+from streams.model.delegation import Delegation
 from streams.model.proof import derived_uuid
 from streams.model.reasons import Reason
-from streams.model.topics import ALERT
-from streams.model.verdict import RuleHit, RuleMode, Verdict
-from streams.ports.processor import Output
-from streams.ports.wire import Encoder
+from streams.model.types import Actor, ToolRef
+from streams.model.verdict import Influence, Origin, RuleHit, RuleMode, Verdict
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
-from streams.processors.headers import reply_header
+from streams.processors.headers import gate_header, reply_header
+
+replace = msgspec.structs.replace
+_RULED = frozenset({Reason.RULE_DENIED, Reason.QUARANTINED_BY_RULE})
 
 
-class Finding(NamedTuple):
-    """Describes a denial in the terms of OCSF, OWASP (ASI) and MITRE ATLAS."""
-
-    title: str
-    types: tuple[str, ...] = ()
-    attacks: tuple[Attack, ...] = ()
-
-
-_FORGED_GRANT = Finding("grant forged or altered", ("ASI03", "ASI07"))
-_WIDENED_GRANT = Finding("grant wider than its parent", ("ASI03",))
-
-FINDINGS: dict[Reason, Finding] = {
-    Reason.PROOF_INVALID: Finding("intent forged or altered", ("ASI03", "ASI07")),
-    Reason.ACTOR_MISMATCH: Finding("intent in somebody else's session", ("ASI03",)),
-    Reason.SUBJECT_MISMATCH: Finding("intent for somebody else's subject", ("ASI03",)),
-    Reason.REPLY_TOPIC_FOREIGN: Finding("outcome asked for on another tenant's topic", ("ASI07",)),
-    Reason.TOOL_DEFINITION_CHANGED: Finding("tool definition changed after its approval", ("ASI04",), (RUG_PULL,)),
-    Reason.DELEGATION_SIGNATURE_INVALID: _FORGED_GRANT,
-    Reason.DELEGATION_CHAIN_BROKEN: _FORGED_GRANT,
-    Reason.DELEGATION_UNTRUSTED_ROOT: _FORGED_GRANT,
-    Reason.DELEGATION_UID_REUSED: _FORGED_GRANT,
-    Reason.DELEGATION_SUBJECT_CHANGED: _FORGED_GRANT,
-    Reason.DELEGATION_ACTOR_MISMATCH: _FORGED_GRANT,
-    Reason.DELEGATION_WIDENED_SCOPES: _WIDENED_GRANT,
-    Reason.DELEGATION_WIDENED_AUDIENCE: _WIDENED_GRANT,
-    Reason.DELEGATION_WIDENED_TOOLS: _WIDENED_GRANT,
-    Reason.DELEGATION_WIDENED_ARGUMENTS: _WIDENED_GRANT,
-    Reason.DELEGATION_WIDENED_LIMITS: _WIDENED_GRANT,
-    Reason.QUARANTINED_BY_RULE: Finding("session quarantined"),
-    Reason.RULE_DENIED: Finding("tool call denied by a rule"),
-}
-"""The reasons that raise an alert."""
-
-
-def alert_output(
-    encoder: Encoder, finding: Finding, case: Case, decision: Decision, verdict: Verdict, audit_id: str
-) -> Output:
-    """Return the alert about a verdict.
+def verdict_alerts(case: Case, decision: Decision, verdict: Verdict, audit_id: str) -> Iterator[Alert]:
+    """Yield the alerts about a verdict: about its reason, and about each rule that could not be evaluated.
 
     Args:
-        finding: the entry of `FINDINGS` for the decision's reason.
         case: the intent that was decided.
         decision: what was decided.
         verdict: its record.
         audit_id: the id of the verdict's audit record.
     """
-    asked, policy, rule = case.asked, decision.policy, _deciding_rule(verdict)
-    intent = asked.intent
-    tool = clipped(f"{intent.tool.server_id}/{intent.tool.name}")
+    for fault in verdict.errors:
+        text = f"rule `{fault.rule_id}` can't be evaluated: {fault.text}"
+        parts = {"rule": fault.rule_id}
+        yield _about_call(Reason.RULE_ERROR, case, verdict, audit_id, parts, (f"rule {fault.rule_id}", text))
+    reason = decision.reason
+    if reason not in VERDICTS or reason is Reason.RULE_ERROR:
+        return
+    tool = clipped(f"{verdict.tool.server_id}/{verdict.tool.name}")
+    rule = _deciding_rule(verdict) if reason in _RULED else None
+    parts = {
+        "session": verdict.session_id,
+        "tool": tool,
+        "rule": "" if rule is None else rule.rule_id,
+        "budget": decision.about,
+    }
+    alert = _about_call(reason, case, verdict, audit_id, parts, (tool, decision.text))
+    if rule is not None:
+        tags = () if decision.policy is None else decision.policy.decided_tags
+        alert = replace(
+            alert,
+            analytic_uid=rule.rule_id,
+            analytic_version=rule.rule_version,
+            attacks=techniques_in(tags),
+            types=tuple(tag for tag in tags if tag.startswith("ASI")),
+        )
+    yield alert
+
+
+def grant_alert(grant: Delegation, error: GrantError, session_key: bytes, now_ms: int) -> Alert | None:
+    """Return the alert about a grant that is rejected when it arrives; None if its reason raises none.
+
+    Args:
+        grant: the grant.
+        error: why it is rejected.
+        session_key: the key of the session that it is for.
+        now_ms: stream time.
+    """
+    analytic = VERDICTS.get(error.reason)
+    if analytic is None:
+        return None
+    uid, reason = clipped(grant.uid), error.reason.value
+    # A grant that is rejected may have names of any length.
+    actor = Actor(iss=clipped(grant.act.iss), sub=clipped(grant.act.sub), sub_profile=grant.act.sub_profile)
+    session_id, key = grant.session_id or "", session_key.decode("utf-8", "replace")
+    alert = made_alert(
+        reason,
+        gate_header(derived_uuid("grant alert", grant.header.id, session_key.hex()), grant.header.tenant_uid, now_ms),
+        title=f"{analytic.title}: grant {uid}",
+        desc=f"{error} (grant {uid}, agent {actor.sub}, subject {clipped(grant.sub)})",
+        dedup_key=json.dumps([reason, grant.header.tenant_uid, session_id, "grant", uid]),
+        response=shown(key),
+        related=(grant.header.id,),
+    )
+    return replace(alert, session_id=session_id, sub=clipped(grant.sub), act=actor)
+
+
+def _about_call(
+    reason: Reason,
+    case: Case,
+    verdict: Verdict,
+    audit_id: str,
+    parts: Mapping[str, str],
+    said: tuple[str, str],
+) -> Alert:
+    """Return the alert about a call.
+
+    Args:
+        parts: what can identify the finding, by name.
+        said: the end of the title, and the explanation.
+    """
+    what, text = said
+    intent, now_ms = case.asked.intent, case.asked.now_ms
+    analytic, key = VERDICTS[reason], case.asked.session_key.decode("utf-8", "replace")
     agent, subject = clipped(intent.act.sub), clipped(intent.sub)
-    dedup_key = json.dumps([decision.reason.value, intent.header.tenant_uid, intent.session_id, tool])
-    alert_id = derived_uuid("alert", verdict.verdict_id)
-    alert = Alert(
-        header=reply_header(alert_id, intent, asked.now_ms),
-        finding_uid=alert_id,
-        severity_id=SEVERITY_MEDIUM if decision.reason is Reason.RULE_DENIED else SEVERITY_HIGH,
-        confidence_id=CONFIDENCE_HIGH,
-        status_id=STATUS_NEW,
-        title=f"{finding.title}: {tool}",
-        desc=f"{decision.text} (agent {agent}, subject {subject}, session {intent.session_id})",
-        analytic_uid=decision.reason.value if rule is None else rule.rule_id,
-        analytic_version="1" if rule is None else rule.rule_version,
-        attacks=finding.attacks,
-        types=finding.types if policy is None else tuple(tag for tag in policy.tags if tag.startswith("ASI")),
-        action_id=ACTION_DENIED,
-        disposition_id=DISPOSITION_BLOCKED,
+    alert_id = derived_uuid("alert", verdict.verdict_id, *([parts["rule"]] if reason is Reason.RULE_ERROR else []))
+    alert = made_alert(
+        reason.value,
+        reply_header(alert_id, intent, now_ms),
+        title=f"{analytic.title}: {what}",
+        desc=f"{text} (agent {agent}, subject {subject}, session {intent.session_id})",
+        dedup_key=json.dumps([reason.value, intent.header.tenant_uid, *(parts[name] for name in analytic.key)]),
+        response=(*shown(key), *((stopped(key, alert_id),) if "session" in analytic.key else ())),
+        related=(audit_id, verdict.verdict_id),
+    )
+    tool = verdict.tool
+    return replace(
+        alert,
         session_id=intent.session_id,
         sub=intent.sub,
         act=intent.act,
-        first_seen_time=asked.now_ms,
-        last_seen_time=asked.now_ms,
-        related_event_ids=(audit_id, verdict.verdict_id),
-        dedup_key=dedup_key,
-        # Quoted for a shell, which would take the key's separator for a pipe.
-        suggested_response=(f"stoplog tail audit --session {quote(asked.session_key.decode())}",),
+        intent_id=intent.intent_id,
+        tool=ToolRef(
+            server_id=clipped(tool.server_id),
+            name=clipped(tool.name),
+            definition_digest=tool.definition_digest,
+            catalog_version=tool.catalog_version,
+        ),
+        documents=_documents(verdict.influences),
     )
-    return Output(ALERT, dedup_key.encode(), encoder.encode(ALERT.name, alert), alert.header)
+
+
+def shown(session_key: str) -> tuple[str, ...]:
+    """Return the commands that show what a session did."""
+    # Quoted for a shell, which would take the key's separator for a pipe. After `--`, it can't be taken for an option.
+    name = quote(session_key)
+    return (
+        f"stoplog session show {'-- ' if session_key.startswith('-') else ''}{name}",
+        f"stoplog tail audit --no-follow --session {name}",
+    )
+
+
+def stopped(session_key: str, alert_id: str) -> str:
+    """Return the command that stops a session because of an alert."""
+    return f"stoplog kill --session {quote(session_key)} --why 'alert {alert_id}'"
+
+
+def _documents(influences: tuple[Influence, ...]) -> tuple[ReadDocument, ...]:
+    """Return the last things that the session has read and that nobody vouches for.
+
+    They have no names here: a name is an argument of the call that read it, and is shown with the session to those who
+    may read arguments.
+    """
+    untrusted = [influence for influence in influences if influence.origin is Origin.UNTRUSTED]
+    return tuple(ReadDocument(uid=influence.event_id) for influence in untrusted[-DOCUMENTS_MAX:])
 
 
 def _deciding_rule(verdict: Verdict) -> RuleHit | None:

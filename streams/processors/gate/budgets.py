@@ -6,7 +6,7 @@ from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import StateView
-from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
+from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken, holder, told
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.settings import GateSettings
@@ -38,10 +38,10 @@ def charge_budgets(
     """
     asked = case.asked
     if decision.outcome is not Outcome.ALLOW:
-        text = budget_charges.exhausted(charges, asked.intent, asked.session_key, state, asked.now_ms)
-        if text is None:
+        budget = budget_charges.exhausted(charges, asked.intent, asked.session_key, state, asked.now_ms)
+        if budget is None:
             return decision, NOTHING_TAKEN
-        return decision.refused(Reason.BUDGET_EXHAUSTED, text), NOTHING_TAKEN
+        return decision.refused(Reason.BUDGET_EXHAUSTED, told(budget), holder(budget, asked.intent)), NOTHING_TAKEN
     taken = budget_charges.take(charges, asked.intent, asked.session_key, state, asked.now_ms)
     due_ms = asked.progress.budget_due_ms
     if taken.waits and due_ms and asked.now_ms >= due_ms:
@@ -49,5 +49,5 @@ def charge_budgets(
     if taken.waits and case.session.counters.waiting_count >= settings.pending_per_session_max:
         taken = taken._replace(waits=False, refused=Reason.TOO_MANY_PENDING)
     if taken.refused is not None:
-        decision = decision.refused(taken.refused, taken.text)
+        decision = decision.refused(taken.refused, taken.text, taken.holder)
     return decision, taken

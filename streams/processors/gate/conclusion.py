@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 
+from streams.model.analytics import VERDICTS
 from streams.model.canonical import sha256
 from streams.model.topics import VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
@@ -16,8 +17,9 @@ from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, verdict_event
 from streams.processors.control.state import ControlState
 from streams.processors.dedup import unproven, verdicts
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.dedup.unproven import Provability
-from streams.processors.gate.alerts import FINDINGS, alert_output
+from streams.processors.gate.alerts import verdict_alerts
 from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
@@ -61,6 +63,7 @@ class Concluder:
         self._encoder = encoder
         self._control = control
         self._verdicts = VerdictBuilder(settings)
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
 
     def conclude(self, case: Case, decision: Decision, state: StateView, effects: Effects = NO_EFFECTS) -> list[Output]:
         """Write and store the verdict of a decision; an interim verdict makes the intent pending.
@@ -70,7 +73,7 @@ class Concluder:
         """
         asked = case.asked
         session_key, intent_id = asked.session_key, asked.intent.intent_id
-        verdict, digest, outputs = self.write(case, decision)
+        verdict, digest, outputs = self.write(case, decision, state)
         is_final = decision.outcome in FINAL_OUTCOMES
         self._remember(case, verdict, outputs[0].value or b"", digest, state)
         row = counted_row(case, decision, self._control.revocations.next_offset)
@@ -131,7 +134,7 @@ class Concluder:
             return Provability.PROVEN
         return Provability.PERHAPS if unproven.is_signed(case.asked.intent) else Provability.NEVER
 
-    def write(self, case: Case, decision: Decision) -> tuple[Verdict, bytes, list[Output]]:
+    def write(self, case: Case, decision: Decision, state: StateView) -> tuple[Verdict, bytes, list[Output]]:
         """Return the verdict, the digest of its bytes, and the outputs: verdict, audit record, and what else is due."""
         asked, rendered = case.asked, self._verdicts.rendered(decision.policy)
         verdict = self._verdicts.build(case, decision, rendered, self._control)
@@ -149,9 +152,9 @@ class Concluder:
             Output(VERDICT, asked.session_key, value, verdict.header),
             audit_output(self._encoder, asked.session_key, event),
         ]
-        finding = FINDINGS.get(decision.reason)
-        if finding is not None:
-            outputs.append(alert_output(self._encoder, finding, case, decision, verdict, event.header.id))
+        if decision.reason in VERDICTS or verdict.errors:
+            for alert in verdict_alerts(case, decision, verdict, event.header.id):
+                outputs += self._alerts.raised(alert, state, asked.now_ms, is_proven=case.is_proven)
         if asked.intent.reply_to is not None:
             outputs += outcome_outputs(
                 self._encoder, asked.session_key, asked.intent, verdict.outcome, verdict.reason, verdict.evaluated_at

@@ -13,17 +13,21 @@ REFUSALS = frozenset({Outcome.DENY, Outcome.QUARANTINE})
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """Holds an outcome with its reason, and the result of the rules if they were evaluated."""
+    """Holds an outcome with its reason, and the result of the rules if they were evaluated.
+
+    `about` names what the reason is about: a budget and whose it is; empty for other reasons.
+    """
 
     outcome: Outcome
     reason: Reason
     text: str
     policy: PolicyResult | None = None
+    about: str = ""
 
-    def refused(self, reason: Reason, detail: str = "") -> Decision:
+    def refused(self, reason: Reason, detail: str = "", about: str = "") -> Decision:
         """Return a denial that keeps the result of the rules; see `deny`."""
         denial = deny(reason, detail)
-        return Decision(denial.outcome, denial.reason, denial.text, self.policy)
+        return Decision(denial.outcome, denial.reason, denial.text, self.policy, about)
 
 
 def deny(reason: Reason, detail: str = "") -> Decision:

@@ -29,6 +29,7 @@ from streams.processors.control.stop_table import StopTable
 from streams.processors.dead_letters import (
     LeftOutError,
     Reporter,
+    dead_letter_alert,
     dead_letter_record,
     deleted_input_outputs,
     left_out_record,
@@ -36,6 +37,7 @@ from streams.processors.dead_letters import (
     timer_failure_record,
 )
 from streams.processors.dedup import flood, segments
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.gate import approvals, pending, revoked_pending
 from streams.processors.gate.intents import Intents
 from streams.processors.gate.isolation import isolated
@@ -62,7 +64,8 @@ class Gate(Processor):
         self._control = control
         self._broadcast = Broadcast(control, self)
         self._stops_kept_ms = max(PAST_KEPT_MS, settings.session_age_max_ms)
-        self._stop_table = StopTable(control.revocations, encoder, self._stops_kept_ms)
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
+        self._stop_table = StopTable(control.revocations, encoder, self._alerts, self._stops_kept_ms)
         self._judge = Judge(settings, encoder, control)
         self._ends = SessionEnds(settings, encoder, self._judge)
         self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)
@@ -122,6 +125,8 @@ class Gate(Processor):
             return []
         if kind is TimerKind.UNPROVEN_FLOOD:
             return self._end_flood(state)
+        if kind is TimerKind.ALERT:
+            return self._alerts.on_due(session_key, state, now_ms)
         if kind is TimerKind.LEASE:
             return self._judge.budget_charges.leases.on_due(session_key.decode(), state, now_ms)
         return pending.judge_due(self._judge, session_key, intent_id, state, now_ms)
@@ -155,15 +160,23 @@ class Gate(Processor):
         ended, is_ended = revoked_pending.end_revoked(self._judge, self._control.revocations, state, now_ms)
         return [*kept, *ended], is_kept and is_ended
 
-    def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
+    def on_broadcast_event(
+        self, event: BroadcastEvent, place: str, time_ms: int, state: StateView, now_ms: int
+    ) -> list[Output]:
         """Return the audit record of a publication, catalog entry or release, and an alert if one is due."""
-        return event_outputs(self._encoder, event, place, time_ms)
+        return event_outputs(self._alerts, event, place, time_ms, state, now_ms)
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
-        """Return the audit record of a record that can't be processed; nothing where many have a common one."""
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
+        """Return the audit record of a record that can't be processed, and an alert if one is due.
+
+        Where many dead letters have a common audit record, nothing is returned.
+        """
         if isinstance(error, LeftOutError):
             return []
-        return [dead_letter_record(self._reporter, record, error)]
+        audit = dead_letter_record(self._reporter, record, error)
+        alert = dead_letter_alert(self._reporter, record, error, audit.header.id, now_ms)
+        raised = [] if alert is None else self._alerts.raised(alert, state, now_ms)
+        return [audit, *raised]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""

@@ -15,6 +15,7 @@ from streams.ports.processor import Output, SetAsideError, StateView
 from streams.processors.control.state import ControlState
 from streams.processors.dead_letters import LeftOutError, Reporter, unproven_flood_alert
 from streams.processors.dedup import flood, unproven, verdicts
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.dedup.flood import Admission
 from streams.processors.dedup.verdicts import Given
 from streams.processors.gate import pending
@@ -53,6 +54,7 @@ class Intents:
         self._judge = judge
         self._ends = ends
         self._reporter = reporter
+        self._alerts = AlertWindows(reporter.encoder, settings.alert_window_ms)
 
     def process(
         self, session_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
@@ -152,7 +154,7 @@ class Intents:
         if admission is Admission.LEFT_OUT:
             raise LeftOutError(DeadLetterReason.TOO_MANY_UNPROVEN, text)
         alert = unproven_flood_alert(self._reporter, state.partition, text, now_ms)
-        raise SetAsideError(DeadLetterReason.TOO_MANY_UNPROVEN, text, [alert])
+        raise SetAsideError(DeadLetterReason.TOO_MANY_UNPROVEN, text, self._alerts.raised(alert, state, now_ms))
 
     def _decide(self, case: Case, state: StateView) -> list[Output]:
         """Decide an intent that has just been read.

@@ -6,7 +6,9 @@ from streams.delegation.errors import GrantError
 from streams.model.delegation import Delegation
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.gate import pending
+from streams.processors.gate.alerts import grant_alert
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.rows import session_row_key
@@ -25,6 +27,7 @@ class SessionGrants:
         self._judge = judge
         self._ends = ends
         self._standard = grants.standard_of(settings)
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
 
     def process(self, session_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
         """Apply a grant to its session, and return what follows from it.
@@ -36,6 +39,9 @@ class SessionGrants:
         try:
             row = grants.after_grant(session_key, grant, before, state, self._standard, now_ms)
         except GrantError as error:
+            alert = grant_alert(grant, error, session_key, now_ms)
+            if alert is not None:
+                outputs += self._alerts.raised(alert, state, now_ms)
             row, cause = grants.refused(before, grant, error, outputs)
             row = retention.arm(session_key, row, state, self._settings, now_ms)
             state.put(session_row_key(session_key), encode_row(row))

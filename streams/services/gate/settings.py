@@ -42,6 +42,7 @@ class GateSection(_Section):
     budget_wait_ms: int = Field(500, ge=10, le=30_000)
     budget_wait_max_ms: int = Field(10_000, ge=10, le=60_000)
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
+    alert_window_ms: int = Field(60_000, ge=1_000, le=3_600_000)
     trust_anchors: dict[str, str | list[str]] = {}
     require_delegation: bool = False
     delegation_depth_max: int = Field(4, ge=0, le=16)

@@ -8,14 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from streams.model.alert import (
-    ACTION_OBSERVED,
-    CONFIDENCE_HIGH,
-    DISPOSITION_LOGGED,
-    SEVERITY_HIGH,
-    STATUS_NEW,
-    Alert,
-)
+import msgspec
+
+from streams.model.alert import Alert
+from streams.model.analytics import TRANSACTION_STUCK, made_alert
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
 from streams.operations.open_transactions import StableOffsets, Stuck, writer_texts
@@ -28,7 +24,7 @@ from streams.topology import GATE
 _log = logging.getLogger(__name__)
 
 CHECK_MS = 1_000
-ANALYTIC = "transaction_stuck"
+ANALYTIC = TRANSACTION_STUCK
 SOURCE = "stoplog/gate"
 _MS_PER_S = 1_000
 
@@ -102,23 +98,15 @@ class TransactionWatch:
         topic, number = stuck.partition
         wall_ms = self._transport.now_ms()
         alert_id = derived_uuid("stuck", topic, str(number), str(stuck.stable_offset))
-        return Alert(
-            header=Header(id=alert_id, source=SOURCE, time=wall_ms, tenant_uid=""),
-            finding_uid=alert_id,
-            severity_id=SEVERITY_HIGH,
-            confidence_id=CONFIDENCE_HIGH,
-            status_id=STATUS_NEW,
+        alert = made_alert(
+            ANALYTIC,
+            Header(id=alert_id, source=SOURCE, time=wall_ms, tenant_uid=""),
             title=f"an open transaction holds up `{topic}` partition {number}",
             desc=text,
-            analytic_uid=ANALYTIC,
-            analytic_version="1",
-            action_id=ACTION_OBSERVED,
-            disposition_id=DISPOSITION_LOGGED,
-            first_seen_time=wall_ms - (now_ms - stuck.since_ms),
-            last_seen_time=wall_ms,
             dedup_key=json.dumps([ANALYTIC, topic, number]),
-            suggested_response=(stuck.advice(self._prefix),),
+            response=(stuck.advice(self._prefix),),
         )
+        return msgspec.structs.replace(alert, first_seen_time=wall_ms - (now_ms - stuck.since_ms))
 
 
 @contextmanager

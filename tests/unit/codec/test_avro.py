@@ -86,8 +86,16 @@ class TestFramings:
     def test_topics_without_records_are_our_mistake(self, topic: str) -> None:
         with pytest.raises(InvariantError, match=topic):
             CODEC.decode(topic, VALUE)
+
+    @pytest.mark.parametrize("topic", ["stoplog.gate.changelog", "nowhere"])
+    def test_nothing_is_encoded_for_them(self, topic: str) -> None:
         with pytest.raises(InvariantError, match=topic):
             CODEC.encode(topic, INTENT)
+
+    def test_only_alerts_are_written_as_ocsf(self) -> None:
+        with pytest.raises(RecordError, match="holds no records of type `Intent`") as raised:
+            CODEC.encode("agent.alert.ocsf.v1", INTENT)
+        assert raised.value.reason == DeadLetterReason.SCHEMA_MISMATCH
 
 
 class TestBounds:

@@ -63,9 +63,12 @@ def test_a_call_under_a_forged_or_widened_grant_is_an_alarm(name: str, title: st
     bench.establish(receiver, delegation_uid=grant.uid)
     bench.driver.pipe(DELEGATION.name, receiver.key, grant)
     bench.propose(session=receiver, delegation_uid=grant.uid)
-    (alert,) = [read.record for read in bench.driver.read(ALERT.name)]
+    arrived, alert = [read.record for read in bench.driver.read(ALERT.name)]
+    assert isinstance(arrived, Alert)
+    assert (arrived.title, arrived.intent_id) == (f"{title.partition(':')[0]}: grant {grant.uid}", None)
     assert isinstance(alert, Alert)
     assert (alert.title, "ASI03" in alert.types) == (title, True)
+    assert arrived.analytic_uid == alert.analytic_uid
 
 
 def test_what_holds_is_accepted() -> None:

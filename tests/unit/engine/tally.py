@@ -83,7 +83,7 @@ class Tally(Processor):
             Output(BASELINE, key, self._encoder.encode(BASELINE.name, baseline), header),
         ]
 
-    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
         place = f"{record.topic}/{record.partition}/{record.offset}"
         return [self._alert(self._header(place, record.timestamp_ms, ""), f"{error.reason} at {place}", 1)]
 

@@ -1,0 +1,212 @@
+"""Raise alerts so that a flood is one alert with a count.
+
+**Idea.** What a security team must see at once happens again and again, because an agent tries again, or because
+somebody wants a real alert to drown. Two occurrences are the same finding if they have the same `dedup_key`. The first
+occurrence is written at once, and opens a window of `window_ms` in the state of the partition. Further occurrences
+within the window are only counted. When the window ends, a second record with the same `finding_uid` says how often the
+finding occurred and when it was last seen; there is none if it occurred once. The next occurrence after that is a new
+finding. So a finding that never ends costs two records in each window.
+
+Windows are stream time and rows of the partition, so what is written follows from the log alone.
+
+**Bounds.** Whoever can write intents chooses names of sessions, and with them keys of findings. So of each kind of
+finding (its reason), `OPEN_PER_KIND_MAX` are open at once on a partition; of those that nobody has proven,
+`UNPROVEN_OPEN_PER_KIND_MAX`. Every further one counts for a common finding of its kind, which names no session. Kinds
+are codes of reasons, of which there are some dozens. What is counted there is in the audit records one by one.
+
+**Rejected.** A record for each occurrence, with the key for readers to group by: the flood reaches every reader, and
+pushes other findings out of the topic. A count in memory: it is lost with the gate, and two gates that read the same
+log write different alerts. A window that each occurrence makes longer: somebody could keep the last count from ever
+being written. To forget the oldest open finding to make room: a flood of invented sessions would close the real one,
+whose next occurrence would be an alert again (ADR 0047).
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+import msgspec
+
+from streams.model.alert import ACTIVITY_UPDATE, Alert
+from streams.model.proof import derived_uuid
+from streams.model.topics import ALERT, ALERT_OCSF
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
+from streams.processors.rows import OPEN_ALERTS_KEY, TimerKind, alert_row_key, timer_payload
+
+OPEN_PER_KIND_MAX = 256
+UNPROVEN_OPEN_PER_KIND_MAX = 32
+_DIGEST_BYTES = 16
+
+
+class AlertRow(msgspec.Struct, frozen=True, array_like=True):
+    """A finding whose window is open.
+
+    Attributes:
+        start_ms: when it occurred first.
+        until_ms: when its window ends.
+        kind: its kind; empty for the common finding of a kind.
+        count: how often it has occurred.
+        last_ms: when it occurred last.
+        last_related: the ids of the records that its last occurrence is about; empty if it occurred once.
+        alert: the alert as it was written.
+    """
+
+    start_ms: int
+    until_ms: int
+    kind: str
+    count: int
+    last_ms: int
+    last_related: tuple[str, ...]
+    alert: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(AlertRow).decode
+_decode_alert = msgspec.msgpack.Decoder(Alert).decode
+_decode_open = msgspec.msgpack.Decoder(dict[str, int]).decode
+replace = msgspec.structs.replace
+
+
+def alert_outputs(encoder: Encoder, alert: Alert) -> list[Output]:
+    """Return an alert as it is written: as a record, and as OCSF."""
+    key = alert.dedup_key.encode()
+    return [Output(topic, key, encoder.encode(topic.name, alert), alert.header) for topic in (ALERT, ALERT_OCSF)]
+
+
+class AlertWindows:
+    """Raises alerts, once in a window. All memory is in the state views.
+
+    Attributes:
+        encoder: what encodes them.
+    """
+
+    def __init__(self, encoder: Encoder, window_ms: int) -> None:
+        """Create it.
+
+        Args:
+            encoder: what encodes the alerts.
+            window_ms: the length of a window.
+        """
+        self.encoder = encoder
+        self._window_ms = window_ms
+
+    def raised(self, alert: Alert, state: StateView, now_ms: int, *, is_proven: bool = True) -> list[Output]:
+        """Return what is to be written of an alert: nothing if the finding's window is open.
+
+        Args:
+            alert: one occurrence. The first part of its key is its kind.
+            state: the state of the partition.
+            now_ms: stream time.
+            is_proven: whether those who caused it have proven who they are.
+        """
+        written = self._ended(alert, state, now_ms)
+        if written is None:
+            return []
+        kind = json.loads(alert.dedup_key)[0]
+        opened = _open_of(state)
+        if opened.get(kind, 0) < (OPEN_PER_KIND_MAX if is_proven else UNPROVEN_OPEN_PER_KIND_MAX):
+            state.put(OPEN_ALERTS_KEY, _encode(opened | {kind: opened.get(kind, 0) + 1}))
+            return written + self._open(alert, kind, state, now_ms)
+        common = _common(alert, kind, state.partition)
+        before = self._ended(common, state, now_ms)
+        return written if before is None else written + before + self._open(common, "", state, now_ms)
+
+    def on_due(self, payload_key: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """End the window whose timer is due: return the record with the count, if there is more to say than was said.
+
+        Args:
+            payload_key: what the timer has for a key.
+            state: the state of the partition.
+            now_ms: stream time.
+        """
+        digest = bytes.fromhex(payload_key.decode())
+        found = state.get(alert_row_key(digest))
+        if found is None:
+            return []
+        row = _decode(found)
+        # Otherwise it is another window of the same finding, which has a timer of its own.
+        return self._close(digest, row, state, now_ms) if row.until_ms <= now_ms else []
+
+    def _ended(self, alert: Alert, state: StateView, now_ms: int) -> list[Output] | None:
+        """Count an occurrence in its finding's window: then there is nothing to write (None).
+
+        If the finding has no open window, return what is to be written before its first record. That is the last record
+        of a window whose timer has not come yet, as after stream time was set back.
+        """
+        digest = _digest(alert.dedup_key)
+        found = state.get(alert_row_key(digest))
+        if found is None:
+            return []
+        row = _decode(found)
+        if not row.start_ms <= now_ms < row.until_ms:
+            return self._close(digest, row, state, now_ms)
+        counted = replace(row, count=row.count + alert.count, last_ms=now_ms, last_related=alert.related_event_ids)
+        state.put(alert_row_key(digest), _encode(counted))
+        return None
+
+    def _open(self, alert: Alert, kind: str, state: StateView, now_ms: int) -> list[Output]:
+        digest, until_ms = _digest(alert.dedup_key), now_ms + self._window_ms
+        row = AlertRow(now_ms, until_ms, kind, alert.count, now_ms, (), _encode(alert))
+        state.put(alert_row_key(digest), _encode(row))
+        state.set_timer(until_ms, timer_payload(TimerKind.ALERT, digest.hex().encode()))
+        return alert_outputs(self.encoder, alert)
+
+    def _close(self, digest: bytes, row: AlertRow, state: StateView, now_ms: int) -> list[Output]:
+        state.delete(alert_row_key(digest))
+        if row.kind:
+            opened = _open_of(state)
+            left = opened.get(row.kind, 0) - 1
+            others = {kind: count for kind, count in opened.items() if kind != row.kind}
+            if left > 0 or others:
+                state.put(OPEN_ALERTS_KEY, _encode(others | ({row.kind: left} if left > 0 else {})))
+            else:
+                state.delete(OPEN_ALERTS_KEY)
+        alert = _decode_alert(row.alert)
+        if row.count <= alert.count:
+            return []
+        made_id = derived_uuid("alert update", alert.finding_uid, str(row.start_ms))
+        update = replace(
+            alert,
+            header=replace(alert.header, id=made_id, time=max(now_ms, row.last_ms)),
+            activity_id=ACTIVITY_UPDATE,
+            count=row.count,
+            last_seen_time=row.last_ms,
+            related_event_ids=tuple(dict.fromkeys((*alert.related_event_ids, *row.last_related))),
+        )
+        return alert_outputs(self.encoder, update)
+
+
+def _common(alert: Alert, kind: str, partition: int) -> Alert:
+    """Return the common alert of the findings of a kind that there is no room for."""
+    made_id = derived_uuid("common alert", alert.finding_uid)
+    text = (
+        f"more findings of this kind came on partition {partition} than have alerts of their own at once; this one "
+        "counts the others, whose audit records are complete"
+    )
+    return replace(
+        alert,
+        header=replace(alert.header, id=made_id, tenant_uid="", traceparent=None, tracestate=None),
+        finding_uid=made_id,
+        title=f"many alerts of one kind: {kind}",
+        desc=text,
+        analytic_uid=kind,
+        session_id=None,
+        sub=None,
+        act=None,
+        intent_id=None,
+        tool=None,
+        documents=(),
+        dedup_key=json.dumps([kind, "common", partition]),
+        suggested_response=("stoplog tail audit --no-follow",),
+    )
+
+
+def _open_of(state: StateView) -> dict[str, int]:
+    found = state.get(OPEN_ALERTS_KEY)
+    return {} if found is None else _decode_open(found)
+
+
+def _digest(dedup_key: str) -> bytes:
+    return blake2b(dedup_key.encode(), digest_size=_DIGEST_BYTES).digest()

@@ -1,0 +1,261 @@
+"""Alerts: what raises one, what it says, and that a flood of findings is one alert with a count."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulation.records import SessionMaker, ruleset
+from streams.codec.ocsf import detection_finding
+from streams.engine.state import PartitionState
+from streams.model.alert import ACTIVITY_CREATE, ACTIVITY_UPDATE, SEVERITY_MEDIUM, Alert, clipped
+from streams.model.analytics import VERDICTS, made_alert
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.session import SessionEventType
+from streams.model.topics import ALERT, ALERT_OCSF, DELEGATION, INTENT, RULESET, SESSION
+from streams.model.types import Header
+from streams.processors.dedup.alerts import OPEN_PER_KIND_MAX, UNPROVEN_OPEN_PER_KIND_MAX, AlertWindows
+from streams.processors.rows import OPEN_ALERTS_KEY, RowKind
+from streams.stores.memory import MemoryStores
+from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, GateBench, wire
+from tests.unit.codec.test_ocsf import faults
+from tests.unit.delegation.attacks import ATTACKS
+from tests.unit.delegation.family import Family
+from tests.unit.delegation.test_attacks import SETTINGS
+
+ATTACKER = {"to": "attacker@evil.example"}
+WINDOW_MS = GATE_SETTINGS.alert_window_ms
+RULES = """
+apiVersion: rules/v1
+pack: testing
+budgets:
+  few_mails: {per: session, measure: calls, match: {tools: [mail.send]}, limit: 2, window: 1h}
+rules:
+  - id: T-001
+    effect: permit
+    match: {tools: [mail.send]}
+    when: "true"
+    reason: fine
+    tags: [ASI02, AML.T0053]
+  - id: T-002
+    effect: deny
+    match: {tools: [mail.send]}
+    when: has(args.to) && args.to == "attacker@evil.example"
+    reason: to the attacker
+    tags: [ASI01, AML.T0086]
+"""
+
+
+def written(bench: GateBench) -> list[Alert]:
+    """The new alerts. Each is on both topics, in the same form."""
+    found = bench.driver.read_raw(ALERT.name, ALERT_OCSF.name)
+    records = [wire().decode(ALERT.name, each.value or b"", each.headers) for each in found if each.topic == ALERT.name]
+    events = [(each.key, json.loads(each.value or b"")) for each in found if each.topic == ALERT_OCSF.name]
+    alerts = [record for record in records if isinstance(record, Alert)]
+    assert events == [(alert.dedup_key.encode(), detection_finding(alert)) for alert in alerts]
+    assert [faults(event) for _, event in events] == [[] for _ in alerts]
+    return alerts
+
+
+def rows_of_alerts(bench: GateBench) -> list[bytes]:
+    prefixes = (RowKind.ALERT.prefix, RowKind.OPEN_ALERTS.prefix)
+    return [key for key in bench.driver.disk.rows(0) if key.startswith(prefixes)]
+
+
+class TestWhatIsSaid:
+    def test_a_denied_call_is_named_with_intent_tool_and_what_was_read(self) -> None:
+        bench = GateBench()
+        bench.driver.pipe(
+            SESSION.name,
+            bench.session.key,
+            bench.session.proven(bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms)),
+        )
+        intent = bench.propose(MAIL_SEND, ATTACKER)
+        (alert,) = written(bench)
+        assert alert.intent_id == intent.intent_id
+        assert alert.tool is not None
+        assert (alert.tool.server_id, alert.tool.name) == ("mail", "send")
+        assert (alert.analytic_uid, alert.types) == ("T-010", ("ASI01",))
+        event = detection_finding(alert)
+        call, *read = event["evidences"]
+        assert call["api"] == {
+            "operation": "send",
+            "service": {"name": "mail"},
+            "request": {"uid": intent.intent_id},
+        }
+        assert [each["uid"] for each in read] == [document.uid for document in alert.documents]
+        assert "attacker@" not in json.dumps(event)
+
+    def test_techniques_are_those_of_the_rule_that_decided(self) -> None:
+        bench = GateBench(with_rules=False)
+        bench.driver.pipe(RULESET.name, b"default", ruleset({"bundle.yaml": BUNDLE, "testing/t.rules.yaml": RULES}))
+        bench.propose(MAIL_SEND, ATTACKER)
+        (alert,) = written(bench)
+        assert [attack.technique_uid for attack in alert.attacks] == ["AML.T0086"]
+        assert alert.attacks[0].technique_name == "Exfiltration via AI Agent Tool Invocation"
+        assert alert.types == ("ASI01",)
+
+    def test_every_command_that_is_suggested_is_one_of_ours(self) -> None:
+        bench = GateBench()
+        bench.propose(MAIL_SEND, ATTACKER)
+        (alert,) = written(bench)
+        assert alert.suggested_response == (
+            "stoplog session show 'acme|s-1'",
+            "stoplog tail audit --no-follow --session 'acme|s-1'",
+            f"stoplog kill --session 'acme|s-1' --why 'alert {alert.finding_uid}'",
+        )
+
+
+class TestWhatRaisesOne:
+    def test_a_budget_that_is_exhausted(self) -> None:
+        bench = GateBench(with_rules=False)
+        bench.driver.pipe(RULESET.name, b"default", ruleset({"bundle.yaml": BUNDLE, "testing/t.rules.yaml": RULES}))
+        for _ in range(5):
+            bench.propose(MAIL_SEND, {"to": "bob@example.com"})
+        (alert,) = written(bench)
+        assert (alert.analytic_uid, alert.title) == (Reason.BUDGET_EXHAUSTED, "budget exhausted: mail/send")
+        assert "budget `few_mails` of 2 per session in 3600 s" in alert.desc
+        assert alert.attacks[0].technique_uid == "AML.T0034.002"
+        bench.wait(WINDOW_MS)
+        assert [each.count for each in written(bench)] == [3]
+
+    def test_a_rule_that_cannot_be_evaluated_whatever_comes_of_the_call(self) -> None:
+        bench = GateBench()
+        for number in range(3):
+            bench.propose(MAIL_SEND, {"divide": 0, "to": f"bob{number}@example.com"})
+        (alert,) = written(bench)
+        assert (alert.analytic_uid, alert.severity_id) == (Reason.RULE_ERROR, SEVERITY_MEDIUM)
+        assert alert.title == "rule can't be evaluated: rule T-012"
+        assert alert.dedup_key == '["rule_error", "acme", "T-012"]'
+        # The call is denied for another reason, and the rule is broken all the same.
+        bench.propose(MAIL_SEND, {"divide": 0, **ATTACKER})
+        assert [each.analytic_uid for each in written(bench)] == ["T-010"]
+        bench.wait(WINDOW_MS)
+        assert [(each.analytic_uid, each.count) for each in written(bench)] == [(Reason.RULE_ERROR, 4)]
+
+    @pytest.mark.parametrize("name", [name for name, (reason, _) in ATTACKS.items() if reason in VERDICTS])
+    def test_a_grant_when_it_arrives(self, name: str) -> None:
+        reason, make = ATTACKS[name]
+        grant, receiver = make(Family())
+        bench = GateBench(settings=SETTINGS, with_session=False)
+        for _ in range(3):
+            bench.driver.pipe(DELEGATION.name, receiver.key, grant)
+        (alert,) = written(bench)
+        assert alert.analytic_uid == reason
+        assert alert.title == f"{VERDICTS[reason].title}: grant {clipped(grant.uid)}"
+        assert (alert.session_id, alert.intent_id, alert.types) == (grant.session_id, None, VERDICTS[reason].types)
+        bench.wait(WINDOW_MS)
+        assert [each.count for each in written(bench)] == [3]
+
+    def test_dead_letters_that_forge_something(self) -> None:
+        bench = GateBench()
+        forged = bench.session.event(SessionEventType.SESSION_REVOKED, bench.now_ms)
+        for _ in range(20):
+            bench.driver.pipe(SESSION.name, bench.session.key, msgspec.structs.replace(forged, proof=None))
+        (alert,) = written(bench)
+        assert (alert.analytic_uid, alert.types) == (DeadLetterReason.WRITER_UNPROVEN, ("ASI03", "ASI07"))
+        bench.wait(WINDOW_MS)
+        assert [each.count for each in written(bench)] == [20]
+
+    def test_a_broken_envelope_raises_none(self) -> None:
+        bench = GateBench()
+        bench.driver.pipe(INTENT.name, bench.session.key, b"nonsense")
+        assert written(bench) == []
+
+    def test_rules_that_are_rejected_again_and_again_are_common_findings_in_the_end(self) -> None:
+        bench = GateBench()
+        for _ in range(OPEN_PER_KIND_MAX + 20):
+            bench.driver.pipe(RULESET.name, b"default", b"nonsense")
+        assert len(written(bench)) <= OPEN_PER_KIND_MAX + 1
+
+
+class TestFloods:
+    def test_a_flood_is_one_alert_and_one_count(self) -> None:
+        bench = GateBench()
+        for _ in range(50):
+            bench.propose(MAIL_SEND, ATTACKER)
+            bench.wait(10)
+        (first,) = written(bench)
+        assert (first.activity_id, first.count) == (ACTIVITY_CREATE, 1)
+        bench.wait(WINDOW_MS)
+        (last,) = written(bench)
+        assert (last.activity_id, last.count) == (ACTIVITY_UPDATE, 50)
+        assert last.finding_uid == first.finding_uid
+        assert last.header.id != first.header.id
+        assert (last.first_seen_time, last.last_seen_time) == (first.first_seen_time, first.first_seen_time + 490)
+        assert detection_finding(last)["type_uid"] == 200402
+        bench.wait(HOUR_MS // 2)
+        assert written(bench) == []
+        assert rows_of_alerts(bench) == []
+
+    def test_what_occurs_once_is_said_once_and_the_next_window_is_a_new_finding(self) -> None:
+        bench = GateBench()
+        bench.propose(MAIL_SEND, ATTACKER)
+        (first,) = written(bench)
+        bench.wait(WINDOW_MS)
+        assert written(bench) == []
+        bench.propose(MAIL_SEND, ATTACKER)
+        (second,) = written(bench)
+        assert second.dedup_key == first.dedup_key
+        assert second.finding_uid != first.finding_uid
+
+    def test_another_gate_that_takes_over_goes_on_counting(self) -> None:
+        bench = GateBench()
+        for _ in range(3):
+            bench.propose(MAIL_SEND, ATTACKER)
+            bench.restart()
+        assert len(written(bench)) == 1
+        bench.wait(WINDOW_MS)
+        assert [alert.count for alert in written(bench)] == [3]
+
+    def test_invented_sessions_have_common_alerts(self) -> None:
+        bench = GateBench()
+        invented = [SessionMaker(f"s-invented-{number}") for number in range(3 * UNPROVEN_OPEN_PER_KIND_MAX)]
+        for session in invented:
+            bench.establish(session)
+        for session in invented:
+            bench.propose(session=session, unproven={"turn": 77})
+        alerts = written(bench)
+        assert len(alerts) == UNPROVEN_OPEN_PER_KIND_MAX + 1
+        common = alerts[-1]
+        assert common.dedup_key == '["proof_invalid", "common", 0]'
+        assert (common.session_id, common.intent_id, common.header.tenant_uid) == (None, None, "")
+        bench.wait(WINDOW_MS)
+        (update,) = written(bench)
+        assert (update.finding_uid, update.count) == (common.finding_uid, 2 * UNPROVEN_OPEN_PER_KIND_MAX)
+        assert rows_of_alerts(bench) == []
+
+
+class TestWindows:
+    def alert(self, key: str = "k", time_ms: int = START_MS, **fields: Any) -> Alert:
+        reason = Reason.RULE_ERROR.value
+        header = Header(id="c237cd76-dd2c-81d9-b0ae-59627e601de2", source="test", time=time_ms, tenant_uid="acme")
+        made = made_alert(reason, header, title="t", desc="d", dedup_key=json.dumps([reason, key]), response=())
+        return msgspec.structs.replace(made, **fields)
+
+    def test_counts_of_occurrences_are_added(self) -> None:
+        state, windows = PartitionState(MemoryStores().open(0)), AlertWindows(wire(), WINDOW_MS)
+        assert len(windows.raised(self.alert(count=3), state, START_MS)) == 2
+        assert windows.raised(self.alert(count=4), state, START_MS + 1) == []
+        # Its timer never came: the window is closed by the next occurrence.
+        outputs = windows.raised(self.alert(), state, START_MS + WINDOW_MS)
+        alerts = [wire().decode(ALERT.name, each.value or b"", ()) for each in outputs if each.topic is ALERT]
+        assert [(a.activity_id, a.count) for a in alerts if isinstance(a, Alert)] == [(2, 7), (1, 1)]
+
+    def test_a_stream_time_that_was_set_back_begins_a_new_window(self) -> None:
+        state, windows = PartitionState(MemoryStores().open(0)), AlertWindows(wire(), WINDOW_MS)
+        windows.raised(self.alert(), state, START_MS + HOUR_MS)
+        assert len(windows.raised(self.alert(), state, START_MS)) == 2
+        assert state.get(OPEN_ALERTS_KEY) == msgspec.msgpack.encode({"rule_error": 1})
+
+    def test_one_kind_leaves_room_for_others(self) -> None:
+        state, windows = PartitionState(MemoryStores().open(0)), AlertWindows(wire(), WINDOW_MS)
+        for number in range(2 * OPEN_PER_KIND_MAX):
+            windows.raised(self.alert(str(number)), state, START_MS)
+        other = msgspec.structs.replace(self.alert(), dedup_key='["rule_denied", "x"]')
+        assert len(windows.raised(other, state, START_MS)) == 2
+        rows = list(state.scan(RowKind.ALERT.prefix, RowKind.ALERT.prefix + b"\xff"))
+        assert len(rows) == OPEN_PER_KIND_MAX + 2
