@@ -13,6 +13,8 @@ from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
+from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
+from streams.model.analytics import CONTROLS, DEAD_LETTERS, OTHERS, VERDICTS, Analytic
 from streams.model.reasons import (
     CONTROL_TEXTS,
     DEAD_LETTER_TEXTS,
@@ -22,6 +24,7 @@ from streams.model.reasons import (
     SESSION_CHANGE_TEXTS,
     TIME_CORRECTION_TEXTS,
     DeadLetterReason,
+    Reason,
 )
 from streams.model.token_reasons import TOKEN_TEXTS
 from streams.model.topics import (
@@ -132,6 +135,89 @@ def render_reasons() -> str:
     )
 
 
+_SEVERITY_TEXTS = {
+    SEVERITY_LOW: "low",
+    SEVERITY_MEDIUM: "medium",
+    SEVERITY_HIGH: "high",
+    SEVERITY_CRITICAL: "critical",
+}
+_ALERT_HEADS = ("analytic uid", "severity", "raised when", "tags", "what to do")
+
+_ALERT_FIELDS = {
+    "`finding_info.uid`": "the finding. Both of its records have it",
+    "`metadata.uid`": "the record",
+    "`metadata.correlation_uid`": "the dedup key: occurrences with the same key are the same finding",
+    "`activity_id`, `type_uid`": "1 (Create), 200401: the finding has occurred. 2 (Update), 200402: its window has "
+    "ended, and it had occurred more than once",
+    "`count`, `finding_info.first_seen_time`, `finding_info.last_seen_time`": "how often it has occurred, and when",
+    "`severity_id`, `confidence_id`": "as in OCSF. Confidence is 3 (high), for `tool_text_suspicious` 2 (medium)",
+    "`action_id`, `disposition_id`": "2, 2: it was denied. 3, 17: it was only seen",
+    "`finding_info.analytic.uid`, `.version`": "the rule that decided, or the reason in the tables below",
+    "`finding_info.attacks[].technique.uid`": "techniques of MITRE ATLAS: of the rule that decided, or of the reason",
+    "`finding_info.types[]`, `metadata.tags[]`": "ids of the OWASP Top 10 for Agentic Applications, likewise",
+    "`finding_info.desc`": "the explanation: a sentence that quotes no argument",
+    "`finding_info.related_events[].uid`": "the audit record and the verdict, of the first and of the last occurrence",
+    "`evidences[0].api`": "the call: `operation` is the tool, `service.name` its server, `request.uid` the intent",
+    "`evidences[0].actor`": "`app_name` is the agent, `user.uid` the subject, `session.uid` the session",
+    "`evidences[1...].uid`": "events in which the session had read what nobody vouches for, the latest last. Names of "
+    "documents are arguments of the calls that read them, so they are not in the alert: `stoplog session show` "
+    "shows them to those who may read verdicts",
+    "`metadata.tenant_uid`": "the tenant; empty for findings about the deployment",
+    "`remediation.desc`": "commands, one in a line: what shows more, and what stops the session",
+}
+
+
+def render_alerts() -> str:
+    """Return `alerts.md`: every kind of alert, when it is raised, and what to do."""
+    return _page(
+        "Alerts",
+        "Gates and the catalog review write each alert twice: to `agent.alert.v1` as a record, and to "
+        f"`{ALERT_OCSF.name}` as a Detection Finding (class 2004) of OCSF 1.8.0. `stoplog tail alerts` and "
+        "`stoplog tail ocsf` print them. [How to triage an alert](../how-to/triage-an-alert.md) begins with one.",
+        "## Fields",
+        _table(("field of OCSF", "content"), _ALERT_FIELDS.items()),
+        "## A flood is one alert\n\nThe first occurrence of a finding is written at once. For `gate.alert_window_ms` "
+        "(1 minute), further occurrences with the same dedup key are only counted. At the end, a second record says how "
+        "often the finding occurred; there is none if it occurred once. The next occurrence is a new finding with the "
+        "same dedup key. Of each reason, a partition has at most 256 findings at once (32 if nobody has proven who "
+        'caused them); all others count for a common one, whose dedup key is `[reason, "common", partition]`. The '
+        "audit records are complete in any case. [ADR 0047](../adr/0047-a-flood-is-one-alert.md) says why.\n\nThe "
+        "dedup key is a JSON list that begins with the reason. Its other parts have this order:",
+        _table(
+            ("alert about", "dedup key"),
+            (
+                ("a verdict", "reason, tenant, and the parts that the next table names"),
+                ("a grant that arrives", "reason, tenant, session, `grant`, id of the grant"),
+                ("a dead letter", "reason, topic, partition"),
+                ("rules, tools and stops", "reason; `rules`, `catalog` or `stop`; name; place of the record"),
+                ("a definition of a tool", "reason, the tools, digest of the definition"),
+            ),
+        ),
+        "Session, tool, rule, budget and other parts are names as the log has them, cut to 200 characters. A budget "
+        "has its name and a digest of whose it is.",
+        "## Verdicts and grants\n\nReasons that begin with `delegation_` also raise an alert when the grant arrives.",
+        _table(
+            (*_ALERT_HEADS, "dedup key"),
+            ((*_alert_row(reason, kind), ", ".join(kind.key) or "nothing more") for reason, kind in VERDICTS.items()),
+        ),
+        "## Dead letters",
+        _table(_ALERT_HEADS, (_alert_row(reason, kind) for reason, kind in DEAD_LETTERS.items())),
+        "## Rules, tools and stops\n\nAny other reason for which one of these is rejected raises an alert of severity "
+        "critical, too.",
+        _table(_ALERT_HEADS, (_alert_row(reason, kind) for reason, kind in CONTROLS.items())),
+        "## Others",
+        _table(_ALERT_HEADS, (_alert_row(reason, kind) for reason, kind in OTHERS.items())),
+    )
+
+
+def _alert_row(reason: str, kind: Analytic) -> tuple[str, ...]:
+    tags = ", ".join((*kind.types, *(attack.technique_uid for attack in kind.attacks)))
+    uid = "the rule's id" if "rule" in kind.key and reason != Reason.RULE_ERROR else _code(reason)
+    about = f" (`{reason}`)" if uid != _code(reason) else ""
+    tags = "those of the rule" if about else tags or "none"
+    return uid + about, _SEVERITY_TEXTS[kind.severity_id], kind.when, tags, kind.advice
+
+
 def render_topics() -> str:
     """Return `topics.md`: the topics, their records and formats, and who may write and read them."""
     return _page(
@@ -163,6 +249,7 @@ def render_all() -> dict[str, str]:
     asyncapi = json.dumps(render_asyncapi(), indent=2, ensure_ascii=False)
     return {
         "reasons.md": render_reasons(),
+        "alerts.md": render_alerts(),
         "topics.md": render_topics(),
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",

@@ -42,8 +42,8 @@ class Analytic(NamedTuple):
         types: the ids of the OWASP Top 10 for Agentic Applications.
         attacks: the techniques of MITRE ATLAS.
         key: what follows the reason and the tenant in the dedup key of an alert about a verdict: occurrences that have
-            these in common are one finding. Where the intent may be forged, the tool is no part of it, because whoever
-            forges an intent chooses its tool.
+            these in common are one finding. The tool is left out where the intent may be forged, because whoever forges
+            an intent chooses its tool.
     """
 
     title: str
@@ -168,6 +168,15 @@ VERDICTS: dict[Reason, Analytic] = {
     Reason.BUDGET_EXHAUSTED: Analytic(
         "budget exhausted",
         "a call needs more than is left of a budget",
+        _SESSION,
+        SEVERITY_MEDIUM,
+        types=("ASI08",),
+        attacks=(RESOURCE_CONSUMPTION,),
+        key=("budget",),
+    ),
+    Reason.BUDGET_KEYS_EXHAUSTED: Analytic(
+        "budget has too many keys",
+        "a budget with a key has as many keys in its window as it may have, and a call has another one",
         _SESSION,
         SEVERITY_MEDIUM,
         types=("ASI08",),
@@ -359,7 +368,7 @@ OTHERS: dict[str, Analytic] = {
     ),
     TRANSACTION_STUCK: Analytic(
         "an open transaction holds up input",
-        "a transaction stays open for so long that a gate can't read its input",
+        "a transaction stays open, and a gate can't read its input past it",
         "End the transaction; the alert names its producer.",
         is_blocked=False,
     ),
