@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,9 +11,13 @@ import typer
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import OK, Screen
+from streams.cli.text import printable
+from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.operations.known_names import look_up
 from streams.operations.operator import Operator
-from streams.operations.stops import release_stop, revocation_target, until_instant, write_revocation
+from streams.operations.stops import meant_target, release_stop, until_instant, write_revocation
+from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
 kill_app = typer.Typer(add_completion=False)
@@ -125,12 +130,11 @@ def kill(
     kind, stated = target.chosen()
     with open_operator(connection.settings(), name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
-        full_name = revocation_target(kind, stated, operator.deployment.tenant_uid)
-        _tell(
-            operator,
-            write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms),
-            output.screen(),
-        )
+        full_name = meant_target(operator, kind, stated)
+        written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
+        _tell(operator, written, output.screen(), connection)
+        # Only now: nothing may come before a stop.
+        _warn_if_unknown(operator, written, connection)
 
 
 @release_app.command()
@@ -153,16 +157,16 @@ def release(
     settings = connection.settings()
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
-        full_name = revocation_target(kind, stated, operator.deployment.tenant_uid)
+        full_name = meant_target(operator, kind, stated)
         written = release_stop(operator, kind, full_name, why, key)
-        _tell(operator, written, output.screen())
+        _tell(operator, written, output.screen(), connection)
 
 
 def _option(kind: RevocationKind) -> str:
     return _OPTIONS.get(kind, f"--{kind.value.lower()}")
 
 
-def _tell(operator: Operator, written: Revocation, screen: Screen) -> None:
+def _tell(operator: Operator, written: Revocation, screen: Screen, connection: Connection) -> None:
     kind, target, until_ms = written.kind, written.id, written.until
     fields = {
         "kind": kind.value,
@@ -177,5 +181,34 @@ def _tell(operator: Operator, written: Revocation, screen: Screen) -> None:
     is_stop = written.state is RevocationState.REVOKED
     screen.say(f"{what} is {'stopped' if is_stop else 'released'}: recorded on the {operator.log.name}", OK)
     if is_stop:
-        option = "--all" if kind is RevocationKind.ALL else f"{_option(kind)} '{target}'"
-        screen.say(f"to undo: stoplog release {option} --key FILE --why TEXT")
+        undo = connection.command(f"release {_target_option(kind, target)} --key FILE --why TEXT")
+        screen.say(f"to undo: {undo}")
+
+
+def _target_option(kind: RevocationKind, target: str) -> str:
+    return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {shlex.quote(target)}"
+
+
+def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connection) -> None:
+    """Warn on standard error if the log knows nothing of the name, and say what else may be meant."""
+    kind, target = written.kind, written.id
+    try:
+        unknown = look_up(operator, kind, target)
+    except (StoplogError, LogError) as error:
+        _warn(f"whether there is a {_noun(kind)} `{target}` could not be checked: {error}")
+        return
+    if unknown is None:
+        return
+    text = f"no {_noun(kind)} `{target}` is on the {operator.log.name}; the stop is in force for when there is one"
+    if unknown.near:
+        steps = (f"kill {_target_option(kind, name)} --why {shlex.quote(written.reason)}" for name in unknown.near)
+        text += ". If you meant another one:" + "".join(f"\n  {connection.command(step)}" for step in steps)
+    _warn(text)
+
+
+def _noun(kind: RevocationKind) -> str:
+    return {RevocationKind.SUBJECT: "user", RevocationKind.DELEGATION: "grant"}.get(kind, kind.value.lower())
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"{typer.style('warning:', fg='yellow', bold=True)} {printable(text, lines=True)}", err=True)

@@ -17,6 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import EVERYTHING, RevocationSet
 from streams.model.topics import REVOCATION
+from streams.operations.known_names import is_known
 from streams.operations.operator import Operator
 from streams.ports import TopicPartition
 
@@ -92,6 +93,28 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):
         raise RevocationTargetError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
     return stated
+
+
+def meant_target(operator: Operator, kind: RevocationKind, stated: str) -> str:
+    """Return the `id` of a revocation as `revocation_target` does. Blocking.
+
+    A name of another tenant than that of the settings is accepted if the log knows it, and knows nothing of this name
+    in the own tenant.
+
+    Raises:
+        RevocationTargetError: see `revocation_target`.
+        TopicReadError, LogError: the log can't be read.
+    """
+    tenant_uid = operator.deployment.tenant_uid
+    try:
+        return revocation_target(kind, stated, tenant_uid)
+    except RevocationTargetError:
+        own = f"{tenant_uid}{_TENANT_SEPARATOR}{stated}"
+        if kind not in _SCOPED or not all(stated.partition(_TENANT_SEPARATOR)):
+            raise
+        if is_known(operator, kind, own) or not is_known(operator, kind, stated):
+            raise
+        return stated
 
 
 def write_revocation(

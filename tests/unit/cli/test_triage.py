@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from streams.cli.main import run
 from streams.embedded.admin import EmbeddedAdmin
-from streams.model.topics import AUDIT, INTENT, REPORT, REVOCATION, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SESSION, VERDICT
 from tests.unit.cli.conftest import Result, Stoplog
 
 Triage = Callable[..., Result]
@@ -248,3 +249,68 @@ def test_what_a_screen_names_can_be_typed(triage: Triage, stoplog: Stoplog) -> N
             result = stoplog(*command)
             assert (result.status, result.err) == (0, ""), command
             assert result.out
+
+
+class TestKill:
+    """Stops on a log of its own, beside that of the demonstration: nothing else may change that one."""
+
+    @pytest.fixture
+    def copied(self, state: Path, stoplog: Stoplog, tmp_path: Path) -> Triage:
+        folder = tmp_path / "copy"
+        shutil.copytree(state, folder)
+        return lambda *args: stoplog(*args, "--state-dir", str(folder))
+
+    @pytest.mark.parametrize(
+        ("option", "wrong", "right"),
+        [
+            ("--tool", "mail/sned", "mail/send"),
+            ("--tool", "mial/*", "mail/*"),
+            ("--agent", "office-asistant", "office-assistant"),
+            ("--user", "bob@exmaple.com", "bob@example.com"),
+        ],
+    )
+    def test_a_name_that_nobody_knows_is_stopped_and_the_nearest_is_named(
+        self, copied: Triage, monkeypatch: pytest.MonkeyPatch, option: str, wrong: str, right: str
+    ) -> None:
+        monkeypatch.setenv("STOPLOG_TENANT", alert_of(copied)["header"]["tenant_uid"])
+        result = copied("kill", option, wrong, "--why", "it's odd")
+        assert result.status == 0
+        assert result.records[0]["state"] == "REVOKED"
+        assert f"{wrong}` is on the embedded log" in result.err
+        command = next(line for line in result.err.splitlines() if right in line)
+        again = copied(*shlex.split(command.strip())[1:-2])
+        assert (again.status, again.err) == (0, "")
+        assert again.records[0]["id"].endswith(right)
+        assert again.records[0]["reason"] == "it's odd"
+
+    def test_a_known_name_is_stopped_without_a_word(self, copied: Triage) -> None:
+        alert = alert_of(copied)
+        tenant, session = alert["header"]["tenant_uid"], alert["session_id"]
+        result = copied("kill", "--session", f"{tenant}|{session}", "--why", "x")
+        assert (result.status, result.err, result.records[0]["id"]) == (0, "", f"{tenant}|{session}")
+        grant = next(
+            grant["uid"]
+            for listed in copied("session", "list").records
+            for shown in copied("session", "show", listed["session"]).records
+            for grant in shown["grants"]
+        )
+        for option, value in (("--delegation", grant), ("--tool", "git/git_log"), ("--tenant", tenant)):
+            result = copied("kill", option, value, "--why", "x")
+            assert (result.status, result.err) == (0, "")
+
+    def test_a_session_of_another_tenant_is_named(self, copied: Triage) -> None:
+        alert = alert_of(copied)
+        result = copied("kill", "--session", alert["session_id"], "--why", "x")
+        assert result.records[0]["id"] == f"default|{alert['session_id']}"
+        assert f"kill --session '{alert['header']['tenant_uid']}|{alert['session_id']}' --why x" in result.err
+
+    def test_a_name_that_is_no_known_tenants_is_rejected_as_before(self, copied: Triage) -> None:
+        result = copied("kill", "--user", "auth0|5f7c", "--why", "x")
+        assert result.status == 1
+        assert "set STOPLOG_TENANT=auth0" in result.err
+
+    def test_what_cannot_be_checked_does_not_prevent_a_stop(self, copied: Triage, hiding: HidingTopics) -> None:
+        hiding(CATALOG.name)
+        result = copied("kill", "--tool", "no/such", "--why", "x")
+        assert (result.status, result.err) == (0, "")
+        assert result.records[0]["state"] == "REVOKED"

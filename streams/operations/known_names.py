@@ -1,0 +1,108 @@
+"""Finds out whether the log knows what a person wants to stop, and what else may be meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.delegation import Delegation
+from streams.model.report_keys import REPORT_KEYS_NAME
+from streams.model.revocation import RevocationKind
+from streams.model.session import SessionEvent
+from streams.model.topics import CATALOG, DELEGATION, SESSION, Topic
+from streams.model.types import Header
+from streams.operations.operator import Operator
+from streams.operations.topics.reader import hidden_topics, read_to_end
+
+NEAR_MAX = 3
+NAMES_MAX = 200_000
+"""How many names are compared at most."""
+
+_NEARNESS_MIN = 0.6
+_SEPARATOR = "|"
+
+_TOPICS: dict[RevocationKind, Topic] = {
+    RevocationKind.SESSION: SESSION,
+    RevocationKind.AGENT: SESSION,
+    RevocationKind.SUBJECT: SESSION,
+    RevocationKind.TENANT: SESSION,
+    RevocationKind.TOOL: CATALOG,
+    RevocationKind.DELEGATION: DELEGATION,
+}
+"""Where the names of each kind are. Nothing lists all models."""
+
+
+class Unknown(NamedTuple):
+    """A name that is not on the log.
+
+    Attributes:
+        near: names that are on the log and look like it, the nearest first.
+        topic: where names of its kind are.
+    """
+
+    near: tuple[str, ...]
+    topic: str
+
+
+def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | None:
+    """Return what the log has instead of a name that it does not know; None if it knows the name. Blocking.
+
+    It also returns None if this client can't tell: nothing lists the names of this kind, or access control hides them.
+
+    Args:
+        target: the `id` of a revocation, see `streams.operations.stops.revocation_target`.
+
+    Raises:
+        TopicReadError, LogError: the log can't be read.
+    """
+    topic = _TOPICS.get(kind)
+    if topic is None or hidden_topics(operator.log, (topic.name,)):
+        return None
+    known: dict[str, None] = {}
+    for name in _names(operator, kind):
+        if name == target:
+            return None
+        if len(known) < NAMES_MAX:
+            known[name] = None
+    own = target.partition(_SEPARATOR)[2]
+    # The same name in another tenant is what is most likely meant.
+    same = [name for name in known if own and name.partition(_SEPARATOR)[2] == own]
+    near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
+    return Unknown(tuple(dict.fromkeys((*same, *near)))[:NEAR_MAX], topic.name)
+
+
+def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:
+    """Return whether the log has the name. Blocking.
+
+    Raises:
+        TopicReadError, LogError: see `look_up`.
+    """
+    topic = _TOPICS.get(kind)
+    if topic is None or hidden_topics(operator.log, (topic.name,)):
+        return False
+    return any(name == target for name in _names(operator, kind))
+
+
+def _names(operator: Operator, kind: RevocationKind) -> Iterator[str]:
+    if kind is RevocationKind.SESSION:
+        for received in read_to_end(operator.log, (SESSION.name,), operator.clock):
+            yield (received.key or b"").decode("utf-8", "replace")
+        return
+    for _, record in operator.find(_TOPICS[kind]):
+        header = getattr(record, "header", None)
+        if not isinstance(header, Header):
+            continue
+        if isinstance(record, ToolCatalogEntry) and record.name != REPORT_KEYS_NAME:
+            yield f"{record.server_id}/{record.name}"
+            yield f"{record.server_id}/*"
+        elif isinstance(record, Delegation):
+            yield from (record.uid, *(body.uid for body in record.chain))
+        elif isinstance(record, SessionEvent):
+            if kind is RevocationKind.TENANT:
+                yield header.tenant_uid
+            elif kind is RevocationKind.AGENT and record.act is not None:
+                yield f"{header.tenant_uid}{_SEPARATOR}{record.act.sub}"
+            elif kind is RevocationKind.SUBJECT and record.sub is not None:
+                yield f"{header.tenant_uid}{_SEPARATOR}{record.sub}"
