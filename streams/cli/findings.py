@@ -64,9 +64,9 @@ def counted(findings: Iterable[Finding]) -> str:
     return ", ".join(many(counts[severity], severity.value) for severity in Severity if counts[severity])
 
 
-def many(count: int, noun: str) -> str:
-    """Return a number and its noun, in the plural if needed."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def many(count: int, noun: str, plural: str = "") -> str:
+    """Return a number and its noun, in the plural if needed: `plural`, or the noun with an `s`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> None:

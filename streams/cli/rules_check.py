@@ -13,9 +13,11 @@ from streams.cli.findings import counted, many, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
+from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.rules.tools import tools_of_file, tools_of_log
+from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (
     AttackReport,
     BundleError,
@@ -34,6 +36,7 @@ from streams.policy import (
     run_case_files,
     solver_is_installed,
 )
+from streams.wiring.codecs import build_offline_codec
 from streams.wiring.operators import open_operator
 
 DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The directory with `bundle.yaml`.")]
@@ -121,10 +124,14 @@ def run_tests(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all rules, not only those with gaps.")] = False,
     output: Output,
 ) -> None:
-    """Run the cases of every `*.tests.yaml` and the attacks of every `*.attacks.yaml`.
+    """Run the cases of every `*.tests.yaml`, the scenarios of every `*.scenarios.yaml` and the attacks of every
+    `*.attacks.yaml`.
 
-    The exit status is 1 if a case fails, if a rule lacks cases, if more than 5 in 100 attacks of a technique pass, or
-    if an innocent call has another verdict than expected.
+    The exit status is 1 if a case or a step of a scenario fails, if a rule lacks cases, if more than 5 in 100 attacks
+    of a technique pass, or if an innocent call has another verdict than expected.
+
+    Scenarios are sequences: they run through the gate that `stoplog try` runs, with memories, budgets, approvals and
+    stops.
 
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
     missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
@@ -133,17 +140,19 @@ def run_tests(
     screen = output.screen()
     source = load_bundle(directory)
     try:
-        report = run_case_files(directory)
+        scenarios = run_scenarios(directory, build_offline_codec())
+        report = run_case_files(directory, observations=scenarios.observations)
     except BundleError as error:
         tell_findings(screen, error.findings, directory, source.files)
-        screen.record(_summary(CaseReport((), error.findings), None))
+        screen.record(_summary(CaseReport((), error.findings), ScenarioReport(), None))
         screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
         screen.record({"kind": "case", **_case_fields(result)})
         if not result.passed:
             _tell_case(screen, result, directory)
-    tell_findings(screen, report.findings, directory, source.files)
+    tell_scenarios(screen, scenarios, directory)
+    tell_findings(screen, (*scenarios.findings, *report.findings), directory, source.files)
     for counts in report.rules:
         screen.record({"kind": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
@@ -151,19 +160,22 @@ def run_tests(
         columns = ("rule", "fires", "does not fire", "misses a field", "outcomes seen")
         screen.table(columns, map(_rule_row, lacking))
     _tell_attacks(screen, report.attacks)
-    changes = mutate_cases(directory) if mutate and report.passed else None
+    tell_scenario_counts(screen, scenarios)
+    changes = mutate_cases(directory) if mutate and report.passed and scenarios.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
-    screen.record(_summary(report, changes))
+    screen.record(_summary(report, scenarios, changes))
     screen.say(_said(report), OK if report.passed else FAIL)
+    if not scenarios.passed and not scenarios.failures:
+        screen.say(f"no scenario was run: the scenario files have errors ({counted(scenarios.findings)})", FAIL)
     if mutate and changes is None:
         screen.say("no rule was changed: first, all cases must pass and every rule must be covered", WARN)
-    if not _is_sound(report, changes):
+    if not _is_sound(report, scenarios, changes):
         raise typer.Exit(FAILED)
 
 
-def _is_sound(report: CaseReport, changes: MutationReport | None) -> bool:
-    return report.passed and (changes is None or changes.passed)
+def _is_sound(report: CaseReport, scenarios: ScenarioReport, changes: MutationReport | None) -> bool:
+    return report.passed and scenarios.passed and (changes is None or changes.passed)
 
 
 def _outcomes(report: CaseReport) -> tuple[int, int]:
@@ -171,11 +183,11 @@ def _outcomes(report: CaseReport) -> tuple[int, int]:
     return sum(counts.seen for counts in report.rules), 2 * sum(counts.tests for counts in report.rules)
 
 
-def _summary(report: CaseReport, changes: MutationReport | None) -> dict[str, object]:
+def _summary(report: CaseReport, scenarios: ScenarioReport, changes: MutationReport | None) -> dict[str, object]:
     seen, outcomes = _outcomes(report)
     return {
         "kind": "summary",
-        "passed": _is_sound(report, changes),
+        "passed": _is_sound(report, scenarios, changes),
         "cases": len(report.results),
         "failed": len(report.failures),
         "rules": len(report.rules),
@@ -184,6 +196,7 @@ def _summary(report: CaseReport, changes: MutationReport | None) -> dict[str, ob
         "attacks": report.attacks.attacks,
         "attacks_caught": report.attacks.caught,
         "innocent_calls": report.attacks.innocent_calls,
+        **scenario_counts(scenarios),
         "changes": None if changes is None else changes.tried,
         "changes_unnoticed": None if changes is None else len(changes.survivors),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
 from streams.codec.wire import CodecWire
 from streams.delegation.anchors import TrustAnchors
-from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver
+from streams.history.driver import DRIVER_SETTINGS, gate_driver
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import entry_key
@@ -145,33 +145,127 @@ def run_lines(
         HistoryError: there are no lines.
         CatalogFileError, BundleError, BundleReadError: see `run_history`.
     """
+    for step in run_steps(lines, plan, report, compile_bundle):
+        yield from step.written
+
+
+class Step(NamedTuple):
+    """What the engine wrote because of one line, and of the time that passed since the line before.
+
+    Attributes:
+        numbered: the line; None for what precedes the first line, and for the time after the last one.
+        written: the records, in log order.
+        trial: the engine, to look at before the next step.
+        is_last: whether this is the time after the last line.
+    """
+
+    numbered: Numbered | None
+    written: tuple[Tried, ...]
+    trial: Trial
+    is_last: bool = False
+
+
+class Trial:
+    """A gate that runs in the time of its records, with the budget allocator beside it.
+
+    Args:
+        codec: of the records.
+        gate: the settings of the gate.
+        compile_bundle: compiles a published bundle.
+        start_ms: the time at which the clock begins.
+    """
+
+    def __init__(
+        self, codec: Codec, gate: GateSettings, start_ms: int, compile_bundle: CompileBundle = compile_bundle
+    ) -> None:
+        self._codec = codec
+        self._driver = gate_driver(
+            wire=CodecWire(codec),
+            compile_bundle=compile_bundle,
+            settings=gate,
+            start_ms=start_ms,
+            engine_settings=_ENGINE,
+        )
+
+    @property
+    def now_ms(self) -> int:
+        """Return the time."""
+        return self._driver.clock.now_ms()
+
+    def publish(self, bundle: RulesetBundle) -> None:
+        """Publish rules; what the gate writes about it is not part of any output."""
+        self._driver.pipe(RULESET.name, publication_key(bundle), bundle)
+        self._driver.read_raw()
+
+    def add_tools(self, entries: Iterable[ToolCatalogEntry]) -> None:
+        """Publish catalog entries."""
+        for entry in entries:
+            self._driver.pipe(CATALOG.name, entry_key(entry), entry)
+
+    def write(self, line: HistoryLine) -> Received:
+        """Write a record at its time, and let the gate process it.
+
+        Raises:
+            RecordError: it can't be put on its topic.
+        """
+        return self._driver.pipe(line.topic, line.key, line.record, line.time_ms)
+
+    def advance(self, time_ms: int) -> None:
+        """Let time pass until `time_ms`."""
+        self._driver.advance(time_ms)
+
+    def written(self) -> tuple[Tried, ...]:
+        """Return what was written since the last call, without the OCSF form of alerts."""
+        written = self._driver.read_raw()
+        return tuple(_tried(received, self._codec) for received in written if received.topic != ALERT_OCSF.name)
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row of the gate's state."""
+        return self._driver.disk.rows(0).get(key)
+
+    def close(self) -> None:
+        """Stop the gate."""
+        self._driver.close()
+
+
+def run_steps(
+    lines: Sequence[Numbered],
+    plan: TryPlan,
+    report: TryReport,
+    compile_bundle: CompileBundle = compile_bundle,
+) -> Iterator[Step]:
+    """Run the lines of a history like `run_lines`, and yield the outcome of each of them.
+
+    Raises:
+        HistoryError: there are no lines.
+        CatalogFileError, BundleError, BundleReadError: see `run_history`.
+    """
     if not lines:
         raise HistoryError(str(plan.history), 0, "has no record that can be processed")
     start_ms = lines[0].line.time_ms
     own = [line.record.name for _, line in lines if isinstance(line.record, RulesetBundle)]
     bundle = None
     if plan.rules is not None or not own:
-        bundle = _bundle(plan.rules or plan.starter_rules, plan.gate.bundle_name, start_ms)
+        bundle = bundle_of(plan.rules or plan.starter_rules, plan.gate.bundle_name, start_ms)
         lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
         report.rules = str(plan.rules or "the starter rules")
     name = plan.gate.bundle_name if bundle is not None or plan.gate.bundle_name in own else own[0]
-    driver = gate_driver(
-        wire=CodecWire(plan.codec),
-        compile_bundle=compile_bundle,
-        settings=_gate_settings(plan, name, lines),
-        start_ms=start_ms,
-        engine_settings=_ENGINE,
-    )
-    with closing(driver):
+    with closing(Trial(plan.codec, _gate_settings(plan, name, lines), start_ms, compile_bundle)) as trial:
         if bundle is not None:
-            driver.pipe(RULESET.name, publication_key(bundle), bundle)
-            driver.read_raw()  # the outputs of this publication are not part of the history's
-        for entry in (*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)):
-            driver.pipe(CATALOG.name, entry_key(entry), entry)
-        yield from _written(driver, plan.codec)
-        yield from _feed(driver, lines, plan, report)
-        driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
-        yield from _written(driver, plan.codec)
+            trial.publish(bundle)
+        trial.add_tools((*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)))
+        yield Step(None, trial.written(), trial)
+        for numbered in lines:
+            try:
+                trial.write(numbered.line)
+            except RecordError as error:
+                fault = f"can't be processed: {error}"
+                report.faults.append(HistoryError(str(plan.history), numbered.line_no, fault))
+                continue
+            report.inputs_count += 1
+            yield Step(numbered, trial.written(), trial)
+        trial.advance(trial.now_ms + AFTERWARDS_MS)
+        yield Step(None, trial.written(), trial, is_last=True)
 
 
 def _gate_settings(plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
@@ -188,25 +282,10 @@ def _gate_settings(plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -
     return msgspec.structs.replace(made, bundle_name=bundle_name)
 
 
-def _feed(driver: Driver, lines: Sequence[Numbered], plan: TryPlan, report: TryReport) -> Iterator[Tried]:
-    for line_no, line in lines:
-        try:
-            driver.pipe(line.topic, line.key, line.record, line.time_ms)
-        except RecordError as error:
-            report.faults.append(HistoryError(str(plan.history), line_no, f"can't be processed: {error}"))
-            continue
-        report.inputs_count += 1
-        yield from _written(driver, plan.codec)
-
-
-def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
-    for received in driver.read_raw():
-        if received.topic == ALERT_OCSF.name:
-            continue  # it is the alert, which a history has as a record
-        if BY_NAME[received.topic].record is None:
-            yield Tried(received, None, DeadLetter.read(received))
-        else:
-            yield Tried(received, codec.decode(received.topic, received.value or b"", received.headers), None)
+def _tried(received: Received, codec: Codec) -> Tried:
+    if BY_NAME[received.topic].record is None:
+        return Tried(received, None, DeadLetter.read(received))
+    return Tried(received, codec.decode(received.topic, received.value or b"", received.headers), None)
 
 
 def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
@@ -251,8 +330,13 @@ def _report_keys(plan: TryPlan, lines: Sequence[Numbered], start_ms: int) -> Ite
     stated = {e.server_id for e in entries if isinstance(e, ToolCatalogEntry) and e.name == REPORT_KEYS_NAME}
     reports = (line.record for _, line in lines if isinstance(line.record, SessionEvent))
     servers = {report.tool.server_id for report in reports if report.type in COMPLETIONS and report.tool is not None}
-    for server_id in sorted(servers - stated):
-        key = ReportKey.derived(plan.gate.root_key, server_id)
+    yield from derived_report_keys(plan.gate, servers - stated, start_ms)
+
+
+def derived_report_keys(gate: GateSettings, servers: Collection[str], start_ms: int) -> Iterator[ToolCatalogEntry]:
+    """Yield catalog entries of the derived keys with which the reports of some servers are signed."""
+    for server_id in sorted(servers):
+        key = ReportKey.derived(gate.root_key, server_id)
         made_id = derived_uuid("tried report keys", server_id)
         header = Header(id=made_id, source=SOURCE, time=start_ms, tenant_uid="")
         yield report_keys_entry(server_id, [str(key.public)], header=header, reviewed_by=SOURCE)
@@ -262,7 +346,20 @@ def _catalog(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
     return [] if plan.catalog is None else read_catalog(plan.catalog, start_ms, SOURCE, "")
 
 
-def _bundle(directory: Path, name: str, start_ms: int) -> RulesetBundle:
+def bundle_of(
+    directory: Path, name: str, start_ms: int, compile_bundle: CompileBundle = compile_bundle
+) -> RulesetBundle:
+    """Return an unsigned publication of a directory of rules. Blocking.
+
+    Args:
+        directory: the directory with `bundle.yaml`.
+        name: the name under which it is published.
+        start_ms: the time of its record.
+        compile_bundle: compiles the files.
+
+    Raises:
+        BundleError, BundleReadError: the rules are invalid, or can't be read.
+    """
     source = load_bundle(directory)
     compiled = compile_bundle(source)
     return make_bundle(

@@ -6,13 +6,13 @@ those of the pack that is tested. `coverage.py` defines which cases every rule n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from streams.policy.authoring.attack_file import AttackReport, run_attacks
-from streams.policy.authoring.coverage import Coverage, RuleCoverage
+from streams.policy.authoring.coverage import Coverage, Observation, RuleCoverage
 from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.fixtures import Fixtures
@@ -99,12 +99,15 @@ class CaseReport:
         return tuple(result for result in self.results if not result.passed)
 
 
-def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> CaseReport:
+def run_case_files(
+    directory: Path, tools: Mapping[str, ToolTypes] | None = None, observations: Iterable[Observation] = ()
+) -> CaseReport:
     """Run every test case below a directory of rules against the bundle. Blocking.
 
     Args:
         directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
+        observations: evaluations in scenarios, which count towards the coverage of the rules, too.
 
     Raises:
         BundleError: the bundle is rejected.
@@ -122,6 +125,8 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
         comparison.add(case.name, case.facts, result.result)
+    for seen in observations:
+        coverage.add(seen.facts, (), seen.errors, seen.result)
     # A case that can't be read may be the one that seems to be missing.
     rules = coverage.report(findings if is_complete else Findings())
     attacks = run_attacks(root, ruleset, fixtures, findings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.policy.authoring.rule_outcome import tool_of
 from streams.policy.cel.exact import Program, compile_exact
@@ -55,6 +55,14 @@ class _Test:
     node: Expr
     program: Program
     seen: set[bool] = field(default_factory=set)
+
+
+class Observation(NamedTuple):
+    """An evaluation by a gate in a scenario: its facts, its result, and the rules expected to be in error."""
+
+    facts: Facts
+    result: PolicyResult
+    errors: frozenset[str] = frozenset()
 
 
 class Coverage:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from streams.policy.language.bundle import Budget, Per
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.budgets.leases import BudgetLeases, Claim, Status
+from streams.processors.budgets.leases import BudgetLeases, Claim, Status, used_of_lease
 from streams.processors.rows import RowKind, lease_row_key, spend_row_key
 from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row
@@ -134,6 +134,29 @@ def holder(budget: Budget, intent: Intent) -> str:
     return f"{budget.name} {digest[:_HOLDER_HEX_CHARS]}"
 
 
+class Rows(Protocol):
+    """The rows of a partition's state."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row, or None."""
+
+
+def used(charge: Charge, intent: Intent, session_key: bytes, rows: Rows, now_ms: int) -> int:
+    """Return how much of the budget of a charge this partition's calls have used in the current window.
+
+    Args:
+        charge: what a call takes or would take.
+        intent: the call.
+        session_key: the key of its session.
+        rows: the state of the partition.
+        now_ms: stream time.
+    """
+    if charge.budget.per is Per.SESSION:
+        row = _own_row(charge.budget, session_key, rows, now_ms)
+        return len(row.targets) if charge.targets else row.units
+    return used_of_lease(_claim(charge, intent, now_ms), rows.get)
+
+
 def told(budget: Budget) -> str:
     """Return a budget in words."""
     window = "" if budget.window_ms is None else f" in {budget.window_ms // 1_000} s"
@@ -181,7 +204,7 @@ def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
     return json.dumps([*head, hashlib.sha256(key.encode()).hexdigest()], separators=(",", ":"))
 
 
-def _own_row(budget: Budget, session_key: bytes, state: StateView, now_ms: int) -> SpendRow:
+def _own_row(budget: Budget, session_key: bytes, state: Rows, now_ms: int) -> SpendRow:
     start_ms = _start_ms(budget, now_ms)
     found = state.get(spend_row_key(session_key, budget.name))
     row = SpendRow(start_ms) if found is None else decode_spend(found)

@@ -6,6 +6,7 @@ A lease belongs to one window of broker time and is worth nothing in another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -366,6 +367,20 @@ class BudgetLeases:
     def _output(self, key: str, request: BudgetRequest) -> Output:
         value = self._encoder.encode(BUDGET_REQUEST.name, request)
         return Output(BUDGET_REQUEST, request_key(key), value, request.header)
+
+
+def used_of_lease(claim: Claim, get: Callable[[bytes], bytes | None]) -> int:
+    """Return what calls of this partition have used of the claim's budget and window: an amount, or how many values.
+
+    Args:
+        claim: of the budget; its amount and values count only as far as it was taken.
+        get: returns a row of the partition's state.
+    """
+    found = get(lease_row_key(claim.key))
+    row = None if found is None else _decode(found)
+    if row is None or row.start_ms != claim.start_ms:
+        return 0
+    return sum(1 for uses in row.targets.values() if uses) if claim.targets else row.spent
 
 
 def _holder(charge: ChargeRow) -> bytes:

@@ -25,6 +25,18 @@ CATALOG = {
     "reviewed_by": "ann",
 }
 PERMIT = '  - {id: P-1, effect: permit, match: {tools: ["pay.*"]}, when: session.risk < 3, reason: calm}\n'
+SCENARIOS = """
+tools: {pay.refund: {open_world: false}}
+scenarios:
+  - name: a risk rises
+    steps:
+      - {call: pay.refund, args: {amount: 1}, expect: {verdict: allow, rules: [P-1]}}
+      - {event: risk_level_change, risk: HIGH}
+      - {call: pay.refund, args: {amount: 1}, expect: {verdict: deny, reason: no_permit, rules: []}}
+"""
+NO_SCENARIOS = dict.fromkeys(
+    ("scenarios", "scenarios_failed", "steps", "memories", "memories_read", "budgets", "budgets_exhausted"), 0
+)
 CASES = """
 tests: p.rules.yaml
 base: ../fixtures/base.json
@@ -166,8 +178,8 @@ class TestTest:
         (summary,) = of_kind(result, "summary")
         assert summary == {
             "kind": "summary", "passed": True, "cases": 3, "failed": 0, "rules": 1, "condition_outcomes": 2,
-            "condition_outcomes_seen": 2, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, "changes": 2,
-            "changes_unnoticed": 0,
+            "condition_outcomes_seen": 2, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, **NO_SCENARIOS,
+            "changes": 2, "changes_unnoticed": 0,
         }  # fmt: skip
         (row,) = of_kind(result, "rule")
         assert (row["rule"], row["fires"], row["does_not_fire"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
@@ -227,6 +239,49 @@ class TestTest:
             "no rule was changed: first, all cases must pass and every rule must be covered",
         ]
 
+    def test_scenarios_run_beside_the_cases(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "p.scenarios.yaml").write_text(SCENARIOS)
+        result = stoplog("rules", "test", ".")
+        assert result.status == 0
+        (scenario,) = of_kind(result, "scenario")
+        assert scenario == {
+            "kind": "scenario", "scenario": "a risk rises", "pack": "p", "file": "p/p.scenarios.yaml", "line": 4,
+            "passed": True, "steps": 3, "problems": [],
+        }  # fmt: skip
+        summary = of_kind(result, "summary")[0]
+        assert (summary["scenarios"], summary["scenarios_failed"], summary["steps"]) == (1, 0, 3)
+        shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
+        assert [line.split() for line in shown if line.startswith("p ")] == [["p", "1", "3", "0"]]
+        assert "1 scenario, 3 steps passed; 0 of 0 memories read, 0 of 0 budgets exhausted" in shown
+
+    def test_a_scenario_counts_towards_the_coverage(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, cases="".join(line for line in CASES.splitlines(keepends=True) if "risky" not in line))
+        assert stoplog("rules", "test", ".").status == 1
+        (home / "p" / "p.scenarios.yaml").write_text(SCENARIOS)
+        assert stoplog("rules", "test", ".").status == 0
+
+    def test_a_scenario_that_fails(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "p.scenarios.yaml").write_text(SCENARIOS.replace("verdict: deny", "verdict: allow"))
+        result = stoplog("rules", "test", ".", "--no-json")
+        assert result.status == 1
+        assert result.out.splitlines()[:2] == [
+            "p/p.scenarios.yaml:8:9: failed: scenario `a risk rises`, step 3 (call pay.refund)",
+            "       = the verdict is deny, expected allow: no_permit: no rule permits `pay.refund`",
+        ]
+        assert "1 scenario, 3 steps, 1 failed" in result.out
+
+    def test_a_scenario_file_with_an_error(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "p.scenarios.yaml").write_text(SCENARIOS.replace("P-1", "P-11"))
+        result = stoplog("rules", "test", ".")
+        assert result.status == 1
+        (finding,) = of_kind(result, "finding")
+        assert (finding["code"], finding["file"], finding["line"]) == ("unknown_rule", "p/p.scenarios.yaml", 6)
+        shown = stoplog("rules", "test", ".", "--no-json").out
+        assert "no scenario was run: the scenario files have errors (1 error)" in shown
+
     def test_what_is_not_covered(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases="".join(line for line in CASES.splitlines(keepends=True) if "blank" not in line))
         result = stoplog("rules", "test", ".")
@@ -255,7 +310,8 @@ class TestTest:
         assert (result.status, [record["code"] for record in of_kind(result, "finding")]) == (1, ["unknown_field"])
         assert result.records[-1] == {
             "kind": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
-            "condition_outcomes_seen": 0, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, "changes": None,
+            "condition_outcomes_seen": 0, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, **NO_SCENARIOS,
+            "changes": None,
             "changes_unnoticed": None,
         }  # fmt: skip
         assert "no case was run: the rules are invalid (1 error)" in stoplog("rules", "test", ".", "--no-json").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,66 @@ def test_what_waits_comes_to_its_end(stoplog: Stoplog, home: Path) -> None:
     (verdict, _audit) = stoplog("try", write(home / "h.jsonl", intent()), *CATALOG, *RULES).records
     assert verdict["value"]["reason"] == "session_unknown"
     assert verdict["time_ms"] == START_MS + 1_000 + 2_000
+
+
+def test_the_outcome_is_written_as_an_expectation_which_then_holds(stoplog: Stoplog, home: Path) -> None:
+    for name in ("honest", "hijacked"):
+        written = stoplog("try", history(name), *CATALOG, *RULES, "--write-expect", "expect.yaml")
+        assert written.status == 0
+        again = stoplog("try", history(name), *CATALOG, *RULES, "--expect", "expect.yaml", "--no-json")
+        assert (again.status, again.err) == (0, "")
+        assert again.out.splitlines()[-1] == "every line has the expected result"
+        # It compares, and leaves the output as it is.
+        assert stoplog("try", history(name), *CATALOG, *RULES, "--expect", "expect.yaml").out == written.out
+
+
+def test_each_line_with_another_result_is_told_with_its_reason(stoplog: Stoplog, home: Path) -> None:
+    stoplog("try", history("honest"), *CATALOG, *RULES, "--write-expect", "expect.yaml")
+    lines = (home / "expect.yaml").read_text().splitlines()
+    assert lines[:3] == [
+        "history: honest.jsonl",
+        "expect:",
+        "  - {line: 4, verdict: allow, reason: permitted, rules: [OFF-003]}  # call mail.send",
+    ]
+    lines[2] = lines[2].replace("allow", "deny")
+    del lines[3]
+    lines.append("  - {line: 99, verdict: allow}")
+    (home / "expect.yaml").write_text("\n".join(lines))
+    result = stoplog("try", history("honest"), *CATALOG, *RULES, "--expect", "expect.yaml", "--no-json")
+    assert result.status == 1
+    assert result.out.splitlines()[-1] == "3 lines with another result than expected"
+    told = result.err.splitlines()
+    assert told[0].startswith("expect.yaml:3:5: failed: line 4 (call mail.send at 2025-11-25T09:00:02.000Z)")
+    assert told[1].startswith("       = the verdict is allow, expected deny: permitted; rules: OFF-003 (permit: ")
+    assert told[2].startswith(f"{history('honest')}:5: failed: line 5 (call git.git_show at ")
+    assert told[3].startswith(
+        "       = the verdict is allow, but the step expects no verdict on it: permitted; rules: "
+    )
+    assert told[4:] == [
+        f"expect.yaml:{len(lines)}:5: failed: line 99",
+        "       = the history has no record in this line that is processed",
+    ]
+
+
+def test_a_file_of_expectations_with_errors_runs_nothing(stoplog: Stoplog, home: Path) -> None:
+    (home / "expect.yaml").write_text("expect:\n  - {line: 4, verdct: allow}\n  - {line: 4}\n")
+    result = stoplog("try", history("honest"), *CATALOG, *RULES, "--expect", "expect.yaml")
+    assert (result.status, result.out) == (1, "")
+    assert "expect.yaml:2:15: error: an expectation has no key `verdct` (did you mean `verdict`?)" in result.err
+    assert "expect.yaml:3:5: error: the line expects nothing" in result.err
+
+
+def test_a_recorded_history_can_be_a_scenario_of_the_rules(stoplog: Stoplog, home: Path) -> None:
+    shutil.copytree(HISTORIES / "rules", home / "rules")
+    for name in ("hijacked", "catalog"):
+        shutil.copy(HISTORIES / f"{name}.jsonl", home / "rules" / "office")
+    stoplog("try", history("hijacked"), *CATALOG, *RULES, "--write-expect", "expect.yaml")
+    expected = "".join(f"    {line}\n" for line in (home / "expect.yaml").read_text().splitlines()[1:])
+    head = "scenarios:\n  - name: hijacked\n    catalog: catalog.jsonl\n    history: hijacked.jsonl\n"
+    path = home / "rules" / "office" / "hijacked.scenarios.yaml"
+    path.write_text(head + expected)
+    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["kind"] == "scenario"]
+    assert (scenario["passed"], scenario["steps"], scenario["problems"]) == (True, 11, [])
+    path.write_text(head + expected.replace("verdict: quarantine", "verdict: deny"))
+    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["kind"] == "scenario"]
+    assert [problem["step"].partition(" (")[0] for problem in scenario["problems"]] == ["line 13"]
