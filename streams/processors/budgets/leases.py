@@ -45,8 +45,8 @@ KEYED_SHARE_DIVISOR = 4
 """A request for one value of a budget's key is for at least this part of the limit. Calls with one value mostly come
 from few sessions, so few partitions share it; what is not used stays leased until it is recalled."""
 UNANSWERED_MS = 60_000
-"""After how long without an answer a value of a budget's key is forgotten that nothing was spent of. No intent waits for
-that long. Otherwise values that somebody makes up would fill the state while the allocator is away."""
+"""After how long without an answer a value of a budget's key is forgotten that nothing was spent of. No intent waits
+for that long. Otherwise values that somebody makes up would fill the state while the allocator is away."""
 LEFT_DIVISOR = 8
 """Intents that wait get at most this part of what the allocator has left beyond their needs."""
 AHEAD_ROUND_TRIPS = 2
