@@ -24,6 +24,15 @@ from typing import Any, NamedTuple, NoReturn
 import jsonschema_rs
 
 from streams.model.canonical import parse_strict
+from streams.processors.control.schema_patterns import (
+    PATTERN_BYTES_MAX,
+    PATTERN_WORK_MAX,
+    PATTERNS_MAX,
+    SchemaPatterns,
+)
+from streams.processors.control.schema_references import References
+
+__all__ = ["PATTERNS_MAX", "PATTERN_BYTES_MAX", "SUBSCHEMAS_MAX", "ArgsSchema"]
 
 SCHEMA_BYTES_MAX = 262_144
 SUBSCHEMAS_MAX = 20_000
@@ -34,12 +43,6 @@ STEPS_MAX = 1_000_000
 
 WORK_MAX = 5_000_000
 """How many pairs of a value and a part of the schema may have to be tried: some 50 ms."""
-
-PATTERN_BYTES_MAX = 100_000
-"""Largest compiled pattern. The time of a match is proportional to it and to the length of the text."""
-
-PATTERNS_MAX = 100
-"""Most patterns of a schema. All of them may be tried on one text, and each is kept compiled."""
 
 _DETAIL_CHARS_MAX = 200
 _VALUE = "it"
@@ -78,8 +81,6 @@ _BELOW = (
     "unevaluatedItems",
     "unevaluatedProperties",
 )
-_LOCAL = "#/"
-_Path = tuple[str, ...]
 
 
 class _Weight(NamedTuple):
@@ -115,10 +116,11 @@ class ArgsSchema:
         self._fan_out = 1 if self._depth_max is None else expanded.fan_out
         self._names_fault = not expanded.branches
         self._names = expanded.names
+        self._text_weights = expanded.text_weights()
         self._validator = jsonschema_rs.validator_for(
             schema,
             retriever=_refuse_to_fetch,
-            pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=expanded.patterns.bytes_max),
             mask=_VALUE,
         )
 
@@ -135,6 +137,8 @@ class ArgsSchema:
             return f"they are nested deeper than {self._depth_max} levels, and the schema refers to itself"
         if self._takes_long(args, size):
             return f"they have too many values for the schema's alternatives: over {WORK_MAX} steps to check them"
+        if self._matches_long(args, size):
+            return f"their texts are too long for the schema's patterns: over {PATTERN_WORK_MAX} steps to match them"
         if self._validator.is_valid(args):
             return None
         if not self._names_fault:
@@ -167,6 +171,15 @@ class ArgsSchema:
             return False
         return self._weight * _tries(args, 1, WORK_MAX // self._weight + 1) > WORK_MAX
 
+    def _matches_long(self, args: Mapping[str, Any], size: int) -> bool:
+        everywhere, by_name = self._text_weights
+        heaviest = everywhere + max(by_name.values(), default=0)
+        if heaviest * size <= PATTERN_WORK_MAX or not heaviest:
+            return False
+        return sum(
+            (everywhere + by_name.get(name, 0)) * (len(name) + _chars(value)) for name, value in args.items()
+        ) > PATTERN_WORK_MAX  # fmt: skip
+
 
 class _ExpandedSchema:
     """Measures a schema whose references are followed.
@@ -175,10 +188,12 @@ class _ExpandedSchema:
         branches: whether the schema has alternatives or references.
         names: the names of properties that the schema itself has.
         fan_out: in how many ways a schema that refers to itself leads from a value to one below it.
+        patterns: the schema's patterns.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._root = schema
+        self._references = References(schema)
         self.names: set[str] = set()
         self._sizes: dict[str, int] = {}
         self._open: set[str] = set()
@@ -186,9 +201,11 @@ class _ExpandedSchema:
         self.branches = False
         self.fan_out = 1
         self._weights: dict[str, _Weight] = {}
-        self._patterns: set[str] = set()
+        self._texts: dict[str, int] = {}
+        self._patterns: dict[str, None] = {}
         self._size(schema)
         self._whole = self._weight_of(schema)
+        self.patterns = SchemaPatterns(self._patterns)
 
     def depth_max(self) -> int | None:
         """Return how deep arguments may be nested; None if the depth makes no difference."""
@@ -242,17 +259,46 @@ class _ExpandedSchema:
         if reference in self._open:
             return _Weight(1, 0)
         if reference not in self._weights:
-            target = self._resolve(reference)
-            if target is self._root:
-                return _Weight(1, 0)
+            targets = self._references.targets(reference)
             self._open.add(reference)
-            self._weights[reference] = self._weight_of(target)
+            found = [_Weight(1, 0) if each is self._root else self._weight_of(each) for each in targets]
             self._open.discard(reference)
+            self._weights[reference] = _Weight(sum(w.here for w in found), sum(w.below for w in found))
         return self._weights[reference]
+
+    def text_weights(self) -> tuple[int, dict[str, int]]:
+        """Return the weight of the patterns that may be tried on any text, and on that of each argument beside it."""
+        root = self._root
+        named = root.get("properties")
+        members = named if isinstance(named, dict) else {}
+        by_name = {name: self._text_weight(member) for name, member in members.items()}
+        return self._text_weight({**root, "properties": {}}), by_name
+
+    def _text_weight(self, node: object) -> int:
+        """Return the weight of the patterns of a subschema that may be tried on one text of the value."""
+        if not isinstance(node, dict):
+            return 0
+        named = node.get("patternProperties")
+        total = self.patterns.weight(node.get("pattern"))
+        total += sum(map(self.patterns.weight, named)) if isinstance(named, dict) else 0
+        each_of = _members(node, _LISTS_BESIDE, (*_MAPS_BESIDE, *_MAPS_BELOW), (*_BESIDE, *_BELOW))
+        total += sum(map(self._text_weight, each_of))
+        total += sum(self._text_weight_referred(node[name]) for name in _REFERENCES if isinstance(node.get(name), str))
+        return total + max(map(self._text_weight, _members(node, _LISTS_PLACED, _MAPS_PLACED)), default=0)
+
+    def _text_weight_referred(self, reference: str) -> int:
+        if reference in self._open:
+            return 0
+        if reference not in self._texts:
+            targets = self._references.targets(reference)
+            self._open.add(reference)
+            self._texts[reference] = sum(self._text_weight(each) for each in targets if each is not self._root)
+            self._open.discard(reference)
+        return self._texts[reference]
 
     def _collect_patterns(self, node: dict[str, Any]) -> None:
         found = [node.get("pattern"), *(named if isinstance(named := node.get("patternProperties"), dict) else ())]
-        self._patterns.update(pattern for pattern in found if isinstance(pattern, str))
+        self._patterns.update((pattern, None) for pattern in found if isinstance(pattern, str))
         if len(self._patterns) > PATTERNS_MAX:
             raise ValueError(f"it has more than {PATTERNS_MAX} patterns")
 
@@ -262,29 +308,13 @@ class _ExpandedSchema:
             return 1
         if reference in self._sizes:
             return self._sizes[reference]
-        target = self._resolve(reference)
-        if target is self._root:
-            self._refers_to_itself = True
-            return 1
+        targets = self._references.targets(reference)
+        self._refers_to_itself = self._refers_to_itself or any(each is self._root for each in targets)
         self._open.add(reference)
-        size = self._sizes[reference] = self._size(target)
+        size = sum(1 if each is self._root else self._size(each) for each in targets)
         self._open.discard(reference)
+        self._sizes[reference] = self._checked(size)
         return size
-
-    def _resolve(self, reference: str) -> object:
-        """Return the target of a reference; one by `$id` or anchor counts as a reference to the whole schema."""
-        if not reference.startswith(_LOCAL):
-            return self._root
-        node: object = self._root
-        for step in reference[len(_LOCAL) :].split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, dict) and name in node:
-                node = node[name]
-            elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):
-                node = node[int(name)]
-            else:
-                return self._root
-        return node
 
     @staticmethod
     def _checked(size: int) -> int:
@@ -340,6 +370,21 @@ def _tries(value: object, fan_out: int, enough: int) -> int:
             tries += times * len(node) if isinstance(node, dict) else 0
             waiting += [(child, times * fan_out) for child in children]
     return tries
+
+
+def _chars(value: object) -> int:
+    """Return the bytes of all texts in a value, the names of fields included."""
+    total, left = 0, [value]
+    while left:
+        node = left.pop()
+        if isinstance(node, str):
+            total += len(node) if node.isascii() else len(node.encode("utf-8", "surrogatepass"))
+        elif isinstance(node, dict):
+            left += node
+            left += node.values()
+        elif isinstance(node, list):
+            left += node
+    return total
 
 
 def _deeper_than(value: object, levels: int) -> bool:

@@ -73,6 +73,56 @@ def test_references_that_multiply_are_refused() -> None:
         schema({"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": definitions})
 
 
+def doubled(links: int, reference: str, **root: object) -> dict[str, object]:
+    """A chain of definitions, each of which refers twice to the next one."""
+    keyword, target = reference.split()
+    definitions: dict[str, object] = {
+        f"d{n}": {
+            "$anchor": f"d{n}",
+            "$dynamicAnchor": f"y{n}",
+            "allOf": [{keyword: target.format(n + 1)}] * 2,
+        }
+        for n in range(links)
+    }
+    definitions[f"d{links}"] = {"$anchor": f"d{links}", "$dynamicAnchor": f"y{links}", "type": "object"}
+    return {"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": definitions, **root}
+
+
+@pytest.mark.parametrize(
+    ("reference", "root"),
+    [
+        ("$ref #d{}", {}),
+        ("$dynamicRef #y{}", {}),
+        ("$ref #/%24defs/d{}", {}),
+        ("$ref #/$defs/%64{}", {}),
+        ("$ref json-schema:///#/$defs/d{}", {}),
+        ("$ref https://schemas.example/s#/$defs/d{}", {"$id": "https://schemas.example/s"}),
+        ("$ref s#/$defs/d{}", {"$id": "https://schemas.example/s"}),
+        ("$ref https://json-schema.org/s#/$defs/d{}", {"$id": "https://json-schema.org/s"}),
+    ],
+)
+def test_references_of_all_forms_that_multiply_are_refused(reference: str, root: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"parts|refers to|`\$id`"):
+        schema(doubled(24, reference, **root))
+
+
+def test_references_that_start_at_an_inner_id_are_refused() -> None:
+    inner: dict[str, object] = doubled(24, "$ref #/$defs/d{}")
+    harmless: dict[str, object] = {f"d{n}": {} for n in range(25)}
+    whole = {"$defs": {**harmless, "inner": {**inner, "$id": "inner"}}, "allOf": [{"$ref": "inner"}]}
+    with pytest.raises(ValueError, match="remove the `\\$id`"):
+        schema({"type": "object", **whole})
+
+
+@pytest.mark.parametrize("reference", ["#name", "#/$defs/n%61me", "https://schemas.example/s#/$defs/name"])
+def test_references_of_other_forms_are_followed(reference: str) -> None:
+    definitions = {"name": {"$anchor": "name", "type": "string"}}
+    whole = {"$id": "https://schemas.example/s", "$defs": definitions, "properties": {"a": {"$ref": reference}}}
+    made = schema({"type": "object", **whole})
+    assert made.fault({"a": "x"}) is None
+    assert made.fault({"a": 7}) == "they fit no branch of the schema"
+
+
 def texts(patterns: list[str]) -> dict[str, object]:
     return {f"p{number}": {"type": "string", "pattern": pattern} for number, pattern in enumerate(patterns)}
 
@@ -90,6 +140,63 @@ def test_patterns_that_cost_too_much_are_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         schema({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}})
     assert PATTERN_BYTES_MAX <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^[^\n]{1,200}$", r"^.{1,255}$", "^[^<>]{1,500}$", r"^#[^\n]{1,300}$", r"^[^/]{0,255}[a-z0-9]$"]
+)
+def test_ordinary_patterns_are_used_although_they_are_large(pattern: str) -> None:
+    made = schema({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}, "b": {}}})
+    assert made.fault({"a": "#a", "b": "x" * 250_000}) is None
+    assert "does not match" in (made.fault({"a": "\n/<"}) or "")
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^.{1,400}.{1,400}$", r"^(.{1,200}|a)$", r".{1,200}", r"^.{1,200}|a$", r"^[ab]{1,900}[ab]{1,900}c$"]
+)
+def test_large_patterns_with_several_ways_to_match_are_refused(pattern: str) -> None:
+    beside = {"a": {"pattern": r"^[^\n]{1,200}$"}, "b": {"pattern": pattern}}
+    for properties in (beside, {"b": beside["b"]}):
+        with pytest.raises(ValueError, match=r"."):
+            schema({"type": "object", "properties": properties})
+
+
+SLOW = [f"[01]*1[01]{{{1_000 - number}}}2|^" for number in range(20)]
+"""Each takes a second on 250,000 characters."""
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"properties": {"a": {"allOf": [{"pattern": pattern} for pattern in SLOW]}}},
+        {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"allOf": [{"pattern": p} for p in SLOW]}}},
+        {"additionalProperties": {"anyOf": [{"pattern": pattern} for pattern in SLOW]}},
+        {"propertyNames": {"allOf": [{"pattern": pattern} for pattern in SLOW]}},
+        {"patternProperties": {pattern: {} for pattern in SLOW}},
+    ],
+)
+def test_texts_that_are_too_long_for_the_patterns_are_refused_unread(properties: dict[str, object]) -> None:
+    made = schema({"type": "object", **properties})
+    validated: list[object] = []
+
+    class Counted:
+        def is_valid(self, args: object) -> bool:
+            validated.append(args)
+            return True
+
+    made._validator = Counted()
+    for args in ({"a": "01" * 125_000}, {"a": ["01" * 125_000]}, {"01" * 125_000: "a"}):
+        if "properties" in properties and "a" not in args:
+            continue
+        assert "too long for the schema's patterns" in (made.fault(args, len(json.dumps(args))) or "")
+        assert "too long for the schema's patterns" in (made.fault(args) or "")
+    assert made.fault({"a": "01" * 1_000}) is None
+    assert len(validated) == 1
+
+
+def test_a_pattern_in_an_example_is_no_pattern() -> None:
+    example = {"examples": [{"pattern": "(?=a)"}], "properties": {"a": {"pattern": "^a$"}}}
+    assert schema({"type": "object", **example}).fault({"a": "a"}) is None
 
 
 @pytest.mark.parametrize(
