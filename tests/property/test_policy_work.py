@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from streams.policy import bundle_from_files, compile_bundle
-from streams.policy.cel import work
+from streams.policy.cel import strings, work
+from streams.policy.cel.pattern_costs import UNFOLDED_FREE_MAX, unfolded_positions
 from streams.policy.results import Effect, Reason
 from streams.policy.runtime.ruleset import CompiledRuleset
 from tests.starter import starter_fixtures, starter_source
@@ -203,3 +204,56 @@ def test_the_starter_rules_need_a_small_part_of_the_work(monkeypatch: pytest.Mon
     for facts in starter_fixtures():
         ruleset.evaluate(facts)
     assert 0 < max(work.WORK_MAX - account.left for account in accounts) < work.WORK_MAX // 20
+
+
+UNFOLDING = (
+    ("a{1000}", 1_000),
+    ("((a?){30}){30}", 900),
+    (r"(?:\pL|\pN|\pS){300}", 1_800),
+    ("(?i)a(?P<x>b{2}){3}", 6),
+    (r"(?:\p{Greek}|[[:alpha:]\]]{4}){5}", 25),
+    ("[^]]{3}", 3),
+    (r"\Qa{9}\E", 0),
+    (r"\x{85}+[0-9a-f]*(ab|cd)?", 0),
+    ("a{,5}", 0),
+)
+
+
+@pytest.mark.parametrize(("pattern", "positions"), UNFOLDING)
+def test_repetitions_are_unfolded(pattern: str, positions: int) -> None:
+    assert unfolded_positions(pattern) == positions
+
+
+@pytest.mark.parametrize(
+    "pattern", [".{1000}", "(.{31}){32}", "((a?){30}){30}", "[01]*1[01]{900}2", r"(?:\pL|\pN|\pS){300}"]
+)
+def test_a_search_that_takes_seconds_is_an_error_of_the_rule(pattern: str) -> None:
+    rules = ruleset_of(f"args.text.matches({json.dumps(pattern)})", f"args.texts.exists(t, t.matches({pattern!r}))")
+    args = {"text": "aéж漢" * 60_000, "texts": ["a" * 200_000]}
+    for name, value in args.items():
+        result = rules.judge({**starter_fixtures()[0], "args": {"text": "", "texts": [], name: value}})
+        assert any("units of work" in failure.text for failure in result.errors), name
+    short = {"text": "aéж漢", "texts": ["a"]}
+    result = rules.judge({**starter_fixtures()[0], "args": short})
+    assert not result.errors
+
+
+def test_patterns_from_arguments_that_are_too_large_are_paid_for() -> None:
+    rules = ruleset_of("args.texts.exists(t, 'a'.matches(t))")
+    patterns = [rf"\pL{{{999 - number}}}" for number in range(60)]
+    result = rules.judge({**starter_fixtures()[0], "args": {"texts": patterns}})
+    assert any("units of work" in failure.text for failure in result.errors)
+
+
+def test_the_patterns_of_the_starter_packs_are_searched_for_freely(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, int] = {}
+
+    def unfolded(pattern: str) -> int:
+        return found.setdefault(pattern, unfolded_positions(pattern))
+
+    monkeypatch.setattr(strings, "unfolded_positions", unfolded)
+    ruleset = compile_bundle(starter_source())
+    for facts in starter_fixtures():
+        ruleset.judge(facts)
+    assert len(found) > 5
+    assert 0 < max(found.values()) <= UNFOLDED_FREE_MAX

@@ -12,6 +12,13 @@ import re2
 
 from streams.policy.cel.convert import format_double, to_string
 from streams.policy.cel.ops import TEXT_SIZE_MAX, no_overload
+from streams.policy.cel.pattern_costs import (
+    UNFOLDED_FREE_MAX,
+    UNITS_PER_INSTRUCTION,
+    UNITS_REJECTED,
+    search_units,
+    unfolded_positions,
+)
 from streams.policy.cel.required_substrings import required_substrings
 from streams.policy.cel.values import LISTS, Duration, Timestamp, TypeValue, UInt, type_of
 from streams.policy.cel.work import spend, spend_once
@@ -63,7 +70,13 @@ def compile_pattern(pattern: str) -> Any:
     if len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
     spend_once("pattern", pattern, UNITS_PER_PATTERN_CHAR * len(pattern))
-    return _compile_pattern(pattern)
+    try:
+        compiled = _compile_pattern(pattern)
+    except EvaluationError:
+        spend(UNITS_REJECTED)
+        raise
+    spend_once("program", pattern, UNITS_PER_INSTRUCTION * compiled.programsize)
+    return compiled
 
 
 @lru_cache(maxsize=PATTERNS_KEPT_MAX)
@@ -91,13 +104,13 @@ def compile_any_pattern(patterns: Sequence[str]) -> Any | None:
         return None
 
 
-def is_pattern(text: str) -> bool:
-    """Return whether a text is a valid pattern."""
+def is_free_pattern(text: str) -> bool:
+    """Return whether a text is a valid pattern, and every search for it costs no more than to read the text."""
     try:
         compile_pattern(text)
     except EvaluationError:
         return False
-    return True
+    return unfolded_positions(text) <= UNFOLDED_FREE_MAX
 
 
 def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
@@ -149,8 +162,13 @@ def _lacks_required(required: tuple[str, ...], text: str) -> bool:
 def matches(*args: Any) -> bool:
     """Implement `text.matches(pattern)`: whether the pattern is found anywhere in the text."""
     _expect("matches", args, str, str)
+    text, pattern = args
     try:
-        return compile_pattern(args[1]).search(args[0]) is not None
+        compiled = compile_pattern(pattern)
+        units = search_units(pattern, text)
+        if units:
+            spend(units)
+        return compiled.search(text) is not None
     except UnicodeEncodeError:
         raise EvaluationError("text has no utf-8 form") from None
 

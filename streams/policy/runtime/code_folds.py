@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.simplify import simplify
-from streams.policy.cel.strings import is_pattern, search_in_any
+from streams.policy.cel.strings import is_free_pattern, search_in_any
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, walk
@@ -195,4 +195,4 @@ def _searched_pattern(node: Comprehension, fold: Fold) -> str | None:
     text, pattern = body.args
     if not isinstance(text, Ident) or text.name != node.iter_var or not isinstance(pattern, Const):
         return None
-    return pattern.value if pattern.value.__class__ is str and is_pattern(pattern.value) else None
+    return pattern.value if pattern.value.__class__ is str and is_free_pattern(pattern.value) else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
-from streams.policy.cel.strings import is_pattern, search_for
+from streams.policy.cel.strings import is_free_pattern, search_for
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr, Ident
 from streams.policy.runtime.code_guards import CLASSES
@@ -165,7 +165,7 @@ def _string_call(writer: Writer, node: Call) -> str | None:
 
 def _search(writer: Writer, text: Expr, pattern: Const) -> str | None:
     """Return the form of a search for a pattern. In loops no variable is shared; see `_speculative`."""
-    if pattern.value.__class__ is not str or not is_pattern(pattern.value):
+    if pattern.value.__class__ is not str or not is_free_pattern(pattern.value):
         return None
     symbols = writer.symbols
     search: Any = search_for(pattern.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from streams.policy.cel.strings import is_pattern
+from streams.policy.cel.strings import is_free_pattern
 from streams.policy.cel.structural_hash import outermost_folds, structural_key
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
 
@@ -36,7 +36,7 @@ def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
     for condition in conditions:
         for text, pattern in _searches(condition):
             patterns = found.setdefault(structural_key(text), [])
-            if pattern not in patterns and is_pattern(pattern):
+            if pattern not in patterns and is_free_pattern(pattern):
                 patterns.append(pattern)
     return {key: patterns for key, patterns in found.items() if len(patterns) > 1}
 
