@@ -40,8 +40,8 @@ def bundle_files(rules: str) -> dict[str, str]:
 class CountingBench(GateBench):
     """A driven gate with a pack of the test's own in force."""
 
-    def __init__(self, rules: str, *, settings: GateSettings = GATE_SETTINGS) -> None:
-        super().__init__(settings=settings, with_rules=False, with_session=False)
+    def __init__(self, rules: str, *, settings: GateSettings = GATE_SETTINGS, partitions: int = 1) -> None:
+        super().__init__(settings=settings, partitions=partitions, with_rules=False, with_session=False)
         self.establish(self.session, expires_ms=self.now_ms + SESSION_LIFE_MS)
         for entry in (REFUND, LOOKUP, PURGE, SEND, *(report_keys(server) for server in ("pay", "data", "post"))):
             self.publish(entry)
