@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import time
 from pathlib import Path
 
 from bench import printed_measurements
-from bench.machine import describe_machine
+from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 
 # Modules with a function `run(quick=...)`.
@@ -47,9 +46,7 @@ def main() -> int:
     unknown = [name for name in options.names if name not in _names()]
     if unknown:
         parser.error(f"unknown measurement `{unknown[0]}`: expected one of {', '.join(_names())}")
-    # The settings of a deployment on this machine must not affect the measurements.
-    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
-        del os.environ[name]
+    forget_settings()
     for name in options.names or _names():
         began_s = time.monotonic()
         machine = describe_machine()

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from bench.machine import describe_machine
+from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -165,8 +165,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=TURNS, help=f"turns of each version (default: {TURNS})")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the result goes (default: bench/results)")
     options = parser.parse_args()
-    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
-        del os.environ[name]
+    forget_settings()
     machine = describe_machine()
     result = compare(options.revision, options.now, options.log, options.turns)
     save("compare", result, machine, quick=options.turns < TURNS, folder=options.out)

@@ -1,26 +1,27 @@
 """Measures an executor: other servers' verdicts that it skips, own calls, a backlog, and the time to a call.
 
-`python -m bench.executor REVISION` compares it with that of an earlier commit, in turns.
+`python -m bench.executor REVISION [--log LOG] [--turns N]` compares it with that of an earlier commit, in turns.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
-import os
 import select
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO, Any
+from typing import Any
 
+from bench.child import Child
 from bench.compare import worktree
+from bench.environments import REPOSITORY
 from bench.latency import quantile, read_to_end
-from bench.machine import describe_machine
+from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 from bench.workload import ACT, TENANT, TRACEPARENT, now_ms
 from bench.world import KINDS, PARTITIONS, Kind, World, open_world
@@ -35,8 +36,6 @@ from streams.model.verdict import Outcome, RuleEffect, RuleHit, RuleMode, Verdic
 from streams.ports import Outgoing, TopicPartition
 from streams.sdk import SingleUseStore
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-CHILD = Path(__file__).with_name("executor_child.py")
 OWN, OTHER = "mail", "crm"
 TOOL = "send"
 GROUP = "stoplog-executor-bench"
@@ -271,63 +270,31 @@ def _verdict(world: World, number: int, server_id: str, life_ms: int, session_id
     return world.outgoing(VERDICT, session_key_of(TENANT, session_id), verdict, verdict.header)
 
 
-class _Child:
+class _Executor(Child):
     """A running `bench.executor_child`."""
-
-    def __init__(self, world: World, calls: int, checkout: Path) -> None:
-        order: dict[str, Any] = {
-            "settings": world.settings,
-            "single_use": str(world.folder / "used"),
-            "group": GROUP,
-            "instance": "e-1",
-            "servers": [OWN],
-            "tools": [f"{OWN}/{TOOL}"],
-            "calls": calls,
-        }
-        # Verdicts from before the executor's first start could have been used before, as far as it knows.
-        with SingleUseStore(Path(order["single_use"]), "e-1") as store:
-            store.begin(0)
-        self._process = subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps(order)],
-            cwd=checkout,
-            env={**os.environ, "PYTHONPATH": str(checkout)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if self._out().readline() != '"ready"\n':
-            raise RuntimeError("the executor did not come up")
 
     def wait_complete(self, seconds: float = CASE_S_MAX) -> None:
         """Wait until all calls have begun, for at most `seconds`."""
-        select.select([self._out()], [], [], seconds)
-
-    def end(self) -> dict[str, Any]:
-        """End it; returns its report."""
-        out, _ = self._process.communicate("end\n", timeout=CASE_S_MAX)
-        report: dict[str, Any] = json.loads(out.splitlines()[-1])
-        if not report["ended"]:
-            raise RuntimeError("the executor did not end")
-        return report
-
-    def kill(self) -> None:
-        """A no-op when it has ended."""
-        self._process.kill()
-        self._process.wait()
-
-    def _out(self) -> IO[str]:
-        if self._process.stdout is None:
-            raise RuntimeError("the executor has no standard output")
-        return self._process.stdout
+        select.select([self.output], [], [], seconds)
 
 
 @contextlib.contextmanager
-def _executor(world: World, *, calls: int, checkout: Path) -> Iterator[_Child]:
-    child = _Child(world, calls, checkout)
-    try:
+def _executor(world: World, *, calls: int, checkout: Path) -> Iterator[_Executor]:
+    order: dict[str, Any] = {
+        "settings": world.settings,
+        "single_use": str(world.folder / "used"),
+        "group": GROUP,
+        "instance": "e-1",
+        "servers": [OWN],
+        "tools": [f"{OWN}/{TOOL}"],
+        "calls": calls,
+    }
+    # Verdicts from before the executor's first start could have been used before, as far as it knows.
+    with SingleUseStore(Path(order["single_use"]), "e-1") as store:
+        store.begin(0)
+    with _Executor("bench.executor_child", order, checkout=checkout) as child:
+        child.wait_ready()
         yield child
-    finally:
-        child.kill()
 
 
 def compare(revision: str, kind: Kind, turns: int) -> dict[str, Any]:
@@ -362,10 +329,16 @@ def compare(revision: str, kind: Kind, turns: int) -> dict[str, Any]:
 
 def main() -> int:
     """Compare with an earlier commit and write the result."""
-    revision, kinds = sys.argv[1], sys.argv[2:] or list(KINDS)
+    parser = argparse.ArgumentParser(prog="python -m bench.executor", description=__doc__)
+    parser.add_argument("revision", metavar="REVISION", help="the earlier commit")
+    parser.add_argument("--log", choices=KINDS, action="append", help="a log that both run on (default: all)")
+    parser.add_argument("--turns", type=int, default=TURNS, help=f"turns of each version (default: {TURNS})")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the result goes (default: bench/results)")
+    options = parser.parse_args()
+    forget_settings()
     machine = describe_machine()
-    result = {"cases": [compare(revision, kind, TURNS) for kind in KINDS if kind in kinds]}
-    save("executor_compare", result, machine, quick=False, folder=RESULTS)
+    result = {"cases": [compare(options.revision, kind, options.turns) for kind in options.log or KINDS]}
+    save("executor_compare", result, machine, quick=options.turns < TURNS, folder=options.out)
     return 0
 
 

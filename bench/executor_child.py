@@ -1,7 +1,8 @@
 """An executor in a process of its own, which reports when its calls began, and its CPU time and memory.
 
-`bench.executor` runs this file: it prints `ready`, works until it reads a line, and prints its report. It imports
-nothing of the benchmarks and only what the SDK exports, so that it also runs with the code of an earlier commit.
+`bench.executor` runs this file: it is ready once it works, works until it is told to end, and reports. It also runs
+with the code of an earlier commit. So it imports only the key of the benchmarks, and what the SDK exports; and it has
+its own part of the exchange that `bench.child` describes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
-STOP_S_MAX = 60
 SAMPLE_S = 0.1
 _KIB = 1024
 
@@ -72,23 +72,24 @@ def main() -> None:
         Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=order["group"], instance=order["instance"])
-        working = threading.Thread(target=loop.run, args=(stop,), daemon=True)
-        working.start()
         threading.Thread(target=_tell_complete, args=(calls,), daemon=True).start()
         threading.Thread(target=_sample, args=(stop, rss_kb), daemon=True).start()
+        threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
         _say("ready")
-        sys.stdin.readline()
-        stop.set()
-        working.join(STOP_S_MAX)
+        loop.run(stop)
     _say(
         {
             "began_ns": list(calls.began_ns),
             "cpu_s": list(calls.cpu_s),
             "ran_twice": calls.ran_twice,
             "rss_kb": rss_kb,
-            "ended": not working.is_alive(),
         }
     )
+
+
+def _await_end(stop: threading.Event) -> None:
+    sys.stdin.readline()
+    stop.set()
 
 
 def _tell_complete(calls: Calls) -> None:

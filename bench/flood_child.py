@@ -1,25 +1,20 @@
 """Writes a flood of records to the intent topic as fast as the brokers take them, in a process of its own.
 
-Other modules run it: `python -m bench.flood_child JSON` makes its records, prints `ready`, waits for a line, writes for
-the time that it was told, and prints how many it has written.
+Other modules run it: `bench.flood_child` makes its records, waits until it may begin, writes for the time that it was
+told, and reports how many it has written.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
 
+from bench.child import await_begin, read_order, say
 from bench.floods import flood_records
-from bench.world import World
+from bench.world import reopen
 from streams.model.topics import INTENT
-from streams.wiring.codecs import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
 
 QUEUE_KB_MAX = 65_536
 POLL_S = 0.01
@@ -27,15 +22,11 @@ POLL_S = 0.01
 
 def main() -> None:
     """Run it."""
-    order = json.loads(sys.argv[1])
-    settings = Settings(**order["settings"])
-    log = open_log(settings)
-    world = World(settings.log, Path(order["folder"]), order["settings"], log, build_codec(settings), None)
+    order = read_order()
+    world = reopen(order)
     records = flood_records(world, order["flood"])
     producer = Producer({**order["client"], "linger.ms": 5, "queue.buffering.max.kbytes": QUEUE_KB_MAX})
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
+    await_begin()
     written = 0
 
     def on_delivery(error: Any, _message: Any) -> None:
@@ -57,8 +48,8 @@ def main() -> None:
             producer.poll(POLL_S)
     producer.purge()
     producer.flush(POLL_S)
-    sys.stdout.write(f"{written}\n")
-    log.close()
+    say({"written": written})
+    world.log.close()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import itertools
 import json
 import random
 import shlex
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,9 +18,11 @@ from typing import Any
 
 import msgspec
 
+from bench.child import Child
+from bench.gate import session_records
 from bench.gate_process import ServedGate, served_gate
 from bench.latency import quantile
-from bench.workload import ACT, catalog_records, credential, established, intent, now_ms
+from bench.workload import ACT, catalog_records, credential, intent, now_ms
 from bench.world import PARTITIONS, ROOT_KEY, World, open_world
 from streams.model.canonical import canonical, sha256
 from streams.model.catalog import ToolCatalogEntry
@@ -30,7 +30,7 @@ from streams.model.catalog_signature import entry_key
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
-from streams.model.topics import CATALOG, INTENT, SESSION, VERDICT, Role
+from streams.model.topics import CATALOG, INTENT, VERDICT, Role
 from streams.model.types import ToolRef
 from streams.operations.settings import TopicsSection
 from streams.operations.topics.quotas import quota_commands
@@ -96,8 +96,7 @@ def _measure_all(rates: Mapping[str, int], quota: int, flood_s: int) -> list[dic
         entry = _awkward_entry()
         world.publish(iter([world.outgoing(CATALOG, entry_key(entry), entry, entry.header)]))
         sessions = _sessions_of_one_partition(2)
-        events = [(session, established(ROOT_KEY, session)) for session in sessions]
-        world.publish(iter([world.outgoing(SESSION, session.key, event, event.header) for session, event in events]))
+        world.publish(session_records(world, sessions))
         with served_gate(world) as gate:
             honest = _Honest(world, sessions[0])
             honest.propose_for(WARM_UP_S)
@@ -110,12 +109,12 @@ def _measure(world: World, gate: ServedGate, honest: _Honest, flood: str, rate: 
     with _flooding(world, flood, rate, flood_s) as flooder:
         honest.propose_for(BEFORE_S)
         before = len(honest.made)
-        _start(flooder)
+        flooder.begin()
         cpu_s, began_s = gate.cpu_s(), time.monotonic()
         honest.propose_for(flood_s)
         busy = (gate.cpu_s() - cpu_s) / (time.monotonic() - began_s)
         honest.drain()
-        written = int(flooder.communicate()[0] or 0)
+        written = flooder.end()["written"]
     ordered = sorted(honest.waited_ms[before:])
     return {
         "flood": flood,
@@ -189,7 +188,8 @@ class _Honest:
 
 
 @contextlib.contextmanager
-def _flooding(world: World, flood: str, rate: int, duration_s: int) -> Iterator[subprocess.Popen[str]]:
+def _flooding(world: World, flood: str, rate: int, duration_s: int) -> Iterator[Child]:
+    """A flooder that is ready when this is entered; the caller lets it begin."""
     broker = world.broker
     client = {
         "bootstrap.servers": "" if broker is None else broker.bootstrap_for_users,
@@ -206,25 +206,9 @@ def _flooding(world: World, flood: str, rate: int, duration_s: int) -> Iterator[
         "rate": rate,
         "duration_s": duration_s,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.flood_child", json.dumps(order)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        if process.stdout is None or process.stdout.readline() != "ready\n":
-            raise RuntimeError("the flooder did not come up")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _start(flooder: subprocess.Popen[str]) -> None:
-    if flooder.stdin is not None:
-        flooder.stdin.write("go\n")
-        flooder.stdin.flush()
+    with Child("bench.flood_child", order) as child:
+        child.wait_ready()
+        yield child
 
 
 def flood_records(world: World, flood: str) -> list[Outgoing]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from bench.workload import RULE_SETS, credential, established, intent
 from bench.world import KINDS, ROOT_KEY, Kind, World, open_world
 from streams.model.topics import INTENT, SESSION
 from streams.ports import Outgoing
+from streams.sdk.credential import SessionCredential
 
 CHILD_S_MAX = 240
 TURNS = 20
@@ -99,7 +100,7 @@ def _measure(world: World, sessions: int, bare: int, staged: int) -> dict[str, A
 
 def open_sessions(world: World, sessions: int) -> None:
     """Open the sessions, and let a gate take that in: what comes after is intents alone."""
-    world.publish(_session_records(world, sessions))
+    world.publish(session_records(world, (credential(ROOT_KEY, number) for number in range(sessions))))
     run_child(world, count=sessions, warm_up=0)
 
 
@@ -108,9 +109,9 @@ def load_intents(world: World, sessions: int, first: int, end: int) -> None:
     world.publish(intent_records(world, sessions, first, end))
 
 
-def _session_records(world: World, sessions: int) -> Iterator[Outgoing]:
-    for number in range(sessions):
-        session = credential(ROOT_KEY, number)
+def session_records(world: World, sessions: Iterable[SessionCredential]) -> Iterator[Outgoing]:
+    """The records that open the sessions."""
+    for session in sessions:
         event = established(ROOT_KEY, session)
         yield world.outgoing(SESSION, session.key, event, event.header)
 

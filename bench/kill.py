@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from bench.child import Child
 from bench.gate import open_sessions
 from bench.gate_process import served_gate
 from bench.latency import quantile, read_to_end
@@ -29,7 +27,6 @@ RATE = 1_000
 WARM_UP_S = 5
 STOPPED_S = 0.7
 RELEASED_S = 0.8
-STOP_S_MAX = 60
 AIM_MS = 1_000
 BUCKETS_MS = (5, 10, 20, 50, 100, 200, 500, 1_000)
 
@@ -76,50 +73,24 @@ def _write(world: World, state: RevocationState, number: int) -> None:
     world.publish(iter([world.outgoing(REVOCATION, revocation_key(record.kind, record.id), record, header)]))
 
 
-class _Executor:
-    """A running `bench.kill_child`."""
-
-    def __init__(self, world: World, number: int) -> None:
-        order = {
-            "settings": world.settings,
-            "single_use": str(world.folder / f"used-{number}"),
-            "group": "stoplog-executor-bench",
-            "instance": f"e-{number}",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.kill_child", json.dumps(order)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_ready(self) -> None:
-        """Block until it works."""
-        if self._process.stdout is None or self._process.stdout.readline() != '"ready"\n':
-            raise RuntimeError("an executor did not come up")
-
-    def end(self) -> dict[str, Any]:
-        """End it; returns what it has seen."""
-        out, _ = self._process.communicate("end\n", timeout=STOP_S_MAX)
-        report: dict[str, Any] = json.loads(out.splitlines()[-1])
-        return report
-
-    def kill(self) -> None:
-        """A no-op when it has ended."""
-        self._process.kill()
-        self._process.wait()
-
-
 @contextlib.contextmanager
-def _executors(world: World) -> Iterator[list[_Executor]]:
-    executors = [_Executor(world, number) for number in range(EXECUTORS)]
-    try:
+def _executors(world: World) -> Iterator[list[Child]]:
+    """Executors that work when this is entered; each reports what it has seen when it is ended."""
+    with contextlib.ExitStack() as stack:
+        executors = [stack.enter_context(_executor(world, number)) for number in range(EXECUTORS)]
         for executor in executors:
             executor.wait_ready()
         yield executors
-    finally:
-        for executor in executors:
-            executor.kill()
+
+
+def _executor(world: World, number: int) -> Child:
+    order = {
+        "settings": world.settings,
+        "single_use": str(world.folder / f"used-{number}"),
+        "group": "stoplog-executor-bench",
+        "instance": f"e-{number}",
+    }
+    return Child("bench.kill_child", order)
 
 
 def _result(

@@ -1,19 +1,15 @@
 """An executor in a process of its own, which reports when each stop took effect in it, and when calls began.
 
-Other modules run it: `python -m bench.kill_child JSON` prints `ready`, works until it reads a line, and prints its
-report.
+Other modules run it: `bench.kill_child` is ready once it works, and works until it is told to end.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from bench.child import READY, ending, read_order, say
 from bench.workload import catalog_records
 from bench.world import ROOT_KEY
 from streams.model.report_keys import REPORT_KEYS_NAME
@@ -32,12 +28,10 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
-STOP_S_MAX = 20
-
 
 def main() -> None:
     """Run it."""
-    order = json.loads(sys.argv[1])
+    order = read_order()
     settings = Settings(**order["settings"])
     transport = Transport(open_log(settings), build_codec(settings), SystemClock(), settings.release.trusted())
     began_ns: list[int] = []
@@ -51,7 +45,7 @@ def main() -> None:
     tools = {f"{entry.server_id}/{entry.name}": FunctionTool(call, entry.definition_digest) for entry in entries}
     servers = sorted({entry.server_id for entry in entries})
     keys = {server_id: ReportKey.derived(ROOT_KEY, server_id) for server_id in servers}
-    stop = threading.Event()
+    stop = ending()
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
@@ -67,18 +61,9 @@ def main() -> None:
         loop = VerdictLoop(
             executor, transport, group=order["group"], instance=order["instance"], settings=LoopSettings(concurrency=2)
         )
-        working = threading.Thread(target=loop.run, args=(stop,), daemon=True)
-        working.start()
-        _say("ready")
-        sys.stdin.readline()
-        stop.set()
-        working.join(STOP_S_MAX)
-    _say({"in_force_ns": in_force, "began_ns": began_ns})
-
-
-def _say(what: Any) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+        say(READY)
+        loop.run(stop)
+    say({"in_force_ns": in_force, "began_ns": began_ns})
 
 
 if __name__ == "__main__":

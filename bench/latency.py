@@ -93,7 +93,7 @@ def measure(world: World, *, first: int, count: int, rate: int) -> list[float]:
             now_ns = time.time_ns()
             seen.extend((now_ns, record) for record in records)
             if time.monotonic() > deadline_s:
-                raise RuntimeError(f"only {len(seen)} of {count} verdicts came (loader: {loader.poll()})")
+                raise RuntimeError(f"only {len(seen)} of {count} verdicts came (does the loader run: {loader.running})")
     reader.close()
     readable_ns: dict[str, int] = {}
     for now_ns, record in seen:

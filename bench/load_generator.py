@@ -1,54 +1,37 @@
 """Publishes intents at a steady rate, in a process of its own.
 
-Other modules run it: `python -m bench.load_generator JSON` makes its intents, prints `ready`, waits for a line, and
-starts.
+Other modules run it: `bench.load_generator` makes its intents, waits until it may begin, and ends by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
+from bench.child import Child, await_begin, paced, read_order, say
 from bench.gate import intent_records
-from bench.world import World
-from streams.wiring.codecs import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
+from bench.world import World, reopen
 
 FLUSH_MS = 10_000
-STOP_S_MAX = 60
-_TICK_S = 0.001
 
 
 def main() -> None:
     """Run it."""
-    order = json.loads(sys.argv[1])
-    settings = Settings(**order["settings"])
-    log = open_log(settings)
-    world = World(settings.log, Path(order["folder"]), order["settings"], log, build_codec(settings), None)
+    order = read_order()
+    world = reopen(order)
     records = list(intent_records(world, order["sessions"], order["first"], order["first"] + order["count"]))
-    publisher = log.publisher()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-    began_s = time.monotonic()
-    for number, record in enumerate(records):
-        due_s = began_s + number / order["rate"]
-        while (left_s := due_s - time.monotonic()) > 0:
-            time.sleep(min(left_s, _TICK_S))
+    publisher = world.log.publisher()
+    await_begin()
+    for record, _ in zip(records, paced(order["rate"]), strict=False):
         publisher.publish(record)
     publisher.flush(FLUSH_MS)
     publisher.close()
-    log.close()
+    world.log.close()
+    say({"intents": len(records)})
 
 
 @contextlib.contextmanager
-def loading(world: World, *, sessions: int, first: int, count: int, rate: int) -> Iterator[subprocess.Popen[str]]:
+def loading(world: World, *, sessions: int, first: int, count: int, rate: int) -> Iterator[Child]:
     """A loader that has begun when this is entered, and has ended when it is left."""
     order = {
         "settings": world.settings,
@@ -58,22 +41,11 @@ def loading(world: World, *, sessions: int, first: int, count: int, rate: int) -
         "count": count,
         "rate": rate,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.load_generator", json.dumps(order)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the loader has no pipes")
-    if process.stdout.readline() != "ready\n":
-        raise RuntimeError("the loader did not come up")
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    try:
-        yield process
-    finally:
-        process.wait(STOP_S_MAX)
+    with Child("bench.load_generator", order) as child:
+        child.wait_ready()
+        child.begin()
+        yield child
+        child.end()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Describes the machine on which a measurement runs."""
+"""The machine on which a measurement runs: what it is like, and which of its settings must not count."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def describe_machine() -> dict[str, str]:
         "librdkafka": confluent_kafka.libversion()[0],
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def forget_settings() -> None:
+    """Remove the settings of a deployment on this machine from the environment: they are not what is measured."""
+    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
+        del os.environ[name]
 
 
 def _cpu_model() -> str:

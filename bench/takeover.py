@@ -10,22 +10,16 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from bench.event_waits import Load, answered_twice, observe, waits
 from bench.gate_process import ServedGate
-from bench.latency import POLL_MS, POLL_RECORDS, read_to_end
-from bench.load_generator import loading
 from bench.sessions import session_rows
 from bench.workload import TENANT, now_ms
 from bench.world import PARTITIONS, World, open_world
-from streams.model.intent import Intent
 from streams.model.keys import partition_for, session_key_of
-from streams.model.topics import INTENT, VERDICT
-from streams.model.verdict import Verdict
-from streams.ports import Outgoing, Received
+from streams.ports import Outgoing
 from streams.ports.processor import STREAM_TIME_KEY
 from streams.topology import GATE
 
@@ -33,7 +27,6 @@ SESSIONS = 1_000_000
 SESSIONS_QUICK = 20_000
 SESSIONS_THAT_CALL = 10_000
 RATE = 200
-STEADY_S = 4
 AFTER_EVENT_S = {6_000: 16, 12_000: 22}
 AFTER_EVENT_COLD_S = 25
 DRAIN_S_MAX = 120.0
@@ -41,8 +34,6 @@ RESTORED_S_MAX = 300.0
 SILENCE_S_MAX = 8.0
 MB = 1_000_000
 _RESTORED = re.compile(rf"records of `{re.escape(GATE.changelog.name)}` from offset 0 on, in (\d+) ms")
-# Intents that may still wait when the event comes.
-MARGIN_MS = 1_500
 # Those of a broker that nobody has tuned; the brokers of tests are quicker.
 BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
 
@@ -151,57 +142,19 @@ def _case(world: World, number: int, case: Case) -> dict[str, Any]:
 
 def _measure(world: World, number: int, case: Case, second: ServedGate) -> dict[str, Any]:
     after_s = AFTER_EVENT_S[case.session_timeout_ms] if case.standbys else AFTER_EVENT_COLD_S
-    count = RATE * (STEADY_S + after_s)
-    begins = world.ends(INTENT)
-    reader = world.log.reader()
-    reader.assign(world.ends(VERDICT))
-    seen: list[tuple[int, Received]] = []
-    happened_ms = 0
-    began_s = time.monotonic()
-    load = {"sessions": SESSIONS_THAT_CALL, "first": number * 100_000, "count": count, "rate": RATE}
-    with loading(world, **load):
-        while len(seen) < count and time.monotonic() - began_s < STEADY_S + after_s + DRAIN_S_MAX:
-            seen.extend((time.time_ns(), record) for record in reader.poll(POLL_RECORDS, POLL_MS))
-            if not happened_ms and time.monotonic() - began_s >= STEADY_S:
-                happened_ms = now_ms()
-                second.kill() if case.event == "kill" else second.freeze()
+    load = Load(SESSIONS_THAT_CALL, number * 100_000, RATE, after_s, DRAIN_S_MAX)
+    observed = observe(world, load, second.kill if case.event == "kill" else second.freeze)
     if case.event == "zombie":
         # It comes back, and what it had decided must count for nothing.
         second.thaw()
         second.wait_serving()
-    reader.close()
-    return _result(world, seen, read_to_end(world, INTENT, begins), happened_ms)
-
-
-def _result(
-    world: World, seen: list[tuple[int, Received]], intents: list[Received], happened_ms: int
-) -> dict[str, Any]:
-    readable_ns: dict[str, int] = {}
-    verdicts: Counter[str] = Counter()
-    for now_ns, record in seen:
-        verdict = world.codec.decode(VERDICT.name, record.value, record.headers)
-        if isinstance(verdict, Verdict):
-            readable_ns.setdefault(verdict.intent_id, now_ns)
-            verdicts[verdict.intent_id] += 1
-    waits: dict[int, float] = dict.fromkeys(range(PARTITIONS), 0.0)
-    before, unanswered = 0.0, 0
-    for record in intents:
-        made = world.codec.decode(INTENT.name, record.value, record.headers)
-        if not isinstance(made, Intent):
-            continue
-        if made.intent_id not in readable_ns:
-            unanswered += 1
-            continue
-        wait_s = readable_ns[made.intent_id] / 1e9 - record.timestamp_ms / 1e3
-        if record.timestamp_ms < happened_ms - MARGIN_MS:
-            before = max(before, wait_s)
-        else:
-            waits[record.partition] = max(waits[record.partition], wait_s)
+    found = waits(world, observed)
+    silence_s = {str(partition): wait_ms / 1_000 for partition, wait_ms in found.by_partition_ms.items()}
     return {
-        "longest_wait_before_s": before,
-        "silence_by_partition_s": {str(partition): wait_s for partition, wait_s in waits.items()},
-        "silence_s": max(waits.values()),
-        "intents": len(intents),
-        "unanswered": unanswered,
-        "answered_twice": sum(count > 1 for count in verdicts.values()),
+        "longest_wait_before_s": found.before_ms / 1_000,
+        "silence_by_partition_s": silence_s,
+        "silence_s": max(silence_s.values()),
+        "intents": found.intents,
+        "unanswered": found.unanswered,
+        "answered_twice": answered_twice(world, observed),
     }

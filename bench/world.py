@@ -106,6 +106,14 @@ def open_world(
         yield world
 
 
+def reopen(order: Mapping[str, Any]) -> World:
+    """A world in a child process, which has its `settings` and `folder` in its order. The broker stays the parent's."""
+    settings = Settings(**order["settings"])
+    return World(
+        settings.log, Path(order["folder"]), order["settings"], open_log(settings), build_codec(settings), None
+    )
+
+
 def _prepare(world: World, rules: str) -> None:
     admin = world.log.admin()
     specs = [

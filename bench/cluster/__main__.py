@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, GATES_AS_RECOMMENDED, Run
 from bench.cluster.faults import FAULTS, QUICK
 from bench.cluster.measurement import RATE, measure
-from bench.machine import describe_machine
-from bench.report import RESULTS, cluster_table, save
+from bench.machine import describe_machine, forget_settings
+from bench.report import RESULTS, save
+from bench.tables.faults import cluster_table
 
 
 def main() -> int:
@@ -29,9 +29,7 @@ def main() -> int:
     unknown = [name for name in options.faults if name not in FAULTS]
     if unknown:
         parser.error(f"no fault `{unknown[0]}`; there are {', '.join(FAULTS)}")
-    # Settings of a deployment on this machine are not what is measured.
-    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
-        del os.environ[name]
+    forget_settings()
     machine = describe_machine()
     machine["kafka"] = machine["kafka"].replace("one broker", "three brokers")
     run = Run(

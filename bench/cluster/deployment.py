@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +17,13 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 from bench.cluster.calls import Ran
 from bench.cluster.executor_child import RunningExecutor, notes_path, read_notes
 from bench.cluster.reading import Topics
+from bench.gate import session_records
 from bench.gate_process import ServedGate
-from bench.workload import bundle_record, catalog_records, credential, established
+from bench.workload import bundle_record, catalog_records, credential
 from bench.world import PARTITIONS, ROOT_KEY, World
 from simulation.broker.cluster import ADMINISTRATOR, NODES, KafkaCluster
 from streams.model.catalog_signature import entry_key
-from streams.model.topics import AUDIT, CATALOG, GATE_CHANGELOG, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOG, GATE_CHANGELOG, INTENT, RULESET, VERDICT
 from streams.operations.topics.application import carry_out, make_plan
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
@@ -108,10 +107,6 @@ class Deployment:
         """Start a gate, or start it again, and wait until it serves."""
         self.gates[name] = ServedGate(self.world_of(GATES), name, {})
         self.gates[name].wait_serving()
-
-    def signal_gate(self, name: str, number: signal.Signals) -> None:
-        """Send a gate's process a signal."""
-        os.kill(self.gates[name].pid, number)
 
     def start_executor(self, name: str) -> None:
         """Start one of EXECUTORS, or start it again, and wait until it can run calls."""
@@ -230,12 +225,7 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
 
 
 def _open_sessions(world: World, sessions: int) -> None:
-    events = []
-    for number in range(sessions):
-        session = credential(ROOT_KEY, number)
-        event = established(ROOT_KEY, session)
-        events.append(world.outgoing(SESSION, session.key, event, event.header))
-    world.publish(iter(events))
+    world.publish(session_records(world, (credential(ROOT_KEY, number) for number in range(sessions))))
     time.sleep(SESSION_TAKE_IN_S)
 
 
@@ -243,8 +233,7 @@ def _end_all(deployment: Deployment) -> None:
     for executor in deployment.executors.values():
         executor.kill()
     for gate in deployment.gates.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(gate.pid, signal.SIGCONT)
+        gate.thaw()
         gate.kill()
 
 

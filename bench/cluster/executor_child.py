@@ -1,7 +1,7 @@
 """An executor in a process of its own, which notes each call that it runs.
 
-Not a command for people: `python -m bench.cluster.executor_child JSON` says `ready` once it can run calls, and works
-until it reads a line. As a supervisor would, it starts anew after an error. It can be killed at any moment.
+Not a command for people: `bench.cluster.executor_child` is ready once it can run calls, and works until it is told to
+end. As a supervisor would, it starts anew after an error. It can be killed at any moment.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.child import READY, Child, ending, read_order, say
 from bench.cluster.calls import Ran
 from bench.workload import TEXTS
 from bench.world import ROOT_KEY, World
@@ -38,7 +36,6 @@ from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 RESTART_PAUSE_S = 0.5
-STOP_S_MAX = 60
 # A call takes that long before its effect and after it, so that kills cut calls off on either side.
 CALL_HALF_S = 0.01
 _UUID_CHARS = 36
@@ -71,10 +68,9 @@ class _Notes:
 
 def main() -> None:
     """Run it."""
-    order = json.loads(sys.argv[1])
+    order = read_order()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    stop = threading.Event()
-    threading.Thread(target=_await_end, args=(stop,), daemon=True).start()
+    stop = ending()
     notes = _Notes(Path(order["notes"]), order["instance"])
     tools = {
         f"{server_id}/{name}": FunctionTool(notes.tool(server_id, name))
@@ -102,8 +98,7 @@ def _run(order: Mapping[str, object], tools: Mapping[str, FunctionTool], stop: t
             RevocationWatch(transport) as watch,
             Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
         ):
-            sys.stdout.write("ready\n")
-            sys.stdout.flush()
+            say(READY)
             VerdictLoop(executor, transport, group=str(order["group"]), instance=instance).run(stop)
     finally:
         log.close()
@@ -115,12 +110,7 @@ def _list(value: object) -> list[object]:
     return value
 
 
-def _await_end(stop: threading.Event) -> None:
-    sys.stdin.readline()
-    stop.set()
-
-
-class RunningExecutor:
+class RunningExecutor(Child):
     """A running executor."""
 
     def __init__(self, world: World, instance: str, group: str, servers: tuple[str, ...]) -> None:
@@ -135,7 +125,6 @@ class RunningExecutor:
         Raises:
             RuntimeError: it did not come up.
         """
-        self._log = (world.folder / f"{instance}.log").open("ab")
         order = {
             "settings": world.settings,
             "instance": instance,
@@ -144,47 +133,13 @@ class RunningExecutor:
             "single_use": str(world.folder / f"{group}.sqlite"),
             "notes": str(notes_path(world.folder, instance)),
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.cluster.executor_child", json.dumps(order)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-        if self._process.stdout is None or self._process.stdout.readline() != "ready\n":
+        with (world.folder / f"{instance}.log").open("ab") as log:
+            super().__init__("bench.cluster.executor_child", order, log=log)
+        try:
+            self.wait_ready()
+        except RuntimeError:
             self.kill()
-            raise RuntimeError(f"executor `{instance}` did not come up: see its log")
-
-    def freeze(self) -> None:
-        """Let it stand still, with its connections open."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Undo `freeze`."""
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End it at once, wherever it is. A no-op when it has ended."""
-        self._process.kill()
-        self._close()
-
-    def end(self) -> None:
-        """End it gracefully.
-
-        Raises:
-            RuntimeError: it ended with an error.
-        """
-        self._process.communicate("end\n", timeout=STOP_S_MAX)
-        self._close()
-        if self._process.returncode:
-            raise RuntimeError(f"an executor ended with status {self._process.returncode}: see its log")
-
-    def _close(self) -> None:
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._log.close()
+            raise
 
 
 def notes_path(folder: Path, instance: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -85,10 +84,10 @@ def _kill_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
 
 
 def _stop_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
-    name = GATE_NAMES[0]
-    deployment.signal_gate(name, signal.SIGSTOP)
+    gate = deployment.gates[GATE_NAMES[0]]
+    gate.freeze()
     time.sleep(ZOMBIE_S)
-    deployment.signal_gate(name, signal.SIGCONT)
+    gate.thaw()
 
 
 def _kill_executors(deployment: Deployment, _nodes: tuple[int, ...]) -> None:

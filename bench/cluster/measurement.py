@@ -57,7 +57,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
             time.sleep(STEADY_S)
             windows = [_window("none", deployment, observer), *(_try(name, deployment, observer) for name in names)]
-            proposed = load.end()
+            proposed = load.end()["intents"]
         drained_s = _drain(
             lambda: len({each.record.fields["intent_id"] for each in list(observer.arrivals)}) >= proposed
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from bench.machine import describe_machine
-from bench.report import RESULTS, save, soak_table
+from bench.machine import describe_machine, forget_settings
+from bench.report import RESULTS, save
 from bench.soak.measurement import MINUTES, RATE, SLOPE_MB_PER_MINUTE_MAX, measure
+from bench.tables.faults import soak_table
 from bench.world import KINDS
 
 
@@ -21,9 +21,7 @@ def main() -> int:
     parser.add_argument("--log", choices=KINDS, default="kafka", help="the log (default: kafka)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
     options = parser.parse_args()
-    # Settings of a deployment on this machine are not what is measured.
-    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
-        del os.environ[name]
+    forget_settings()
     machine = describe_machine()
     result = measure(options.log, options.minutes, options.rate, lambda line: print(line, flush=True))
     save("soak", result, machine, quick=options.minutes < MINUTES, folder=options.out)

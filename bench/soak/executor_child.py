@@ -1,21 +1,18 @@
 """An executor in a process of its own, which runs the calls of one server.
 
-Not a command for people: `python -m bench.soak.executor_child JSON` says `ready`, works until it reads a line, and says
+Not a command for people: `bench.soak.executor_child` is ready once it works, works until it is told to end, and reports
 how many calls it has run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from bench.child import READY, Child, ending, read_order, say
 from bench.world import ROOT_KEY, World
 from streams.ports import LogError
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
@@ -29,7 +26,6 @@ SERVER = "mail"
 TOOLS = ("mail/list", "mail/send")
 GROUP = "stoplog-executor-soak"
 INSTANCE = "e-1"
-STOP_S_MAX = 60
 REJOIN_S = 1.0
 
 
@@ -47,10 +43,10 @@ class _Calls:
 
 def main() -> None:
     """Run it."""
-    order = json.loads(sys.argv[1])
+    order = read_order()
     settings = Settings(**order["settings"])
     transport = Transport(open_log(settings), build_codec(settings), SystemClock())
-    calls, stop = _Calls(), threading.Event()
+    calls, stop = _Calls(), ending()
     with (
         SingleUseStore(Path(order["single_use"]), INSTANCE) as store,
         RevocationWatch(transport) as watch,
@@ -63,14 +59,9 @@ def main() -> None:
             revocations=watch,
         ) as executor,
     ):
-        working = threading.Thread(target=_work, args=(executor, transport, stop), daemon=True)
-        working.start()
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.readline()
-        stop.set()
-        working.join(STOP_S_MAX)
-    sys.stdout.write(f"{json.dumps({'calls': calls.count})}\n")
+        say(READY)
+        _work(executor, transport, stop)
+    say({"calls": calls.count})
 
 
 def _work(executor: Executor, transport: Transport, stop: threading.Event) -> None:
@@ -83,46 +74,13 @@ def _work(executor: Executor, transport: Transport, stop: threading.Event) -> No
             stop.wait(REJOIN_S)
 
 
-class RunningExecutor:
-    """An executor that runs."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        """Use `executing`."""
-        self._process = process
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def end(self) -> int:
-        """End it; returns how many calls it has run."""
-        out, _ = self._process.communicate("end\n", timeout=STOP_S_MAX)
-        if self._process.returncode:
-            raise RuntimeError(f"the executor ended with status {self._process.returncode}")
-        return int(json.loads(out.splitlines()[-1])["calls"])
-
-
 @contextlib.contextmanager
-def executing(world: World) -> Iterator[RunningExecutor]:
-    """An executor that has started when this is entered; the caller ends it."""
-    order: dict[str, Any] = {"settings": world.settings, "single_use": str(world.folder / "used")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.soak.executor_child", json.dumps(order)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        if process.stdout is None or process.stdout.readline() != "ready\n":
-            raise RuntimeError("the executor did not come up")
-        yield RunningExecutor(process)
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+def executing(world: World) -> Iterator[Child]:
+    """An executor that works when this is entered; the caller ends it, and is told how many `calls` it has run."""
+    order = {"settings": world.settings, "single_use": str(world.folder / "used")}
+    with Child("bench.soak.executor_child", order) as child:
+        child.wait_ready()
+        yield child
 
 
 if __name__ == "__main__":

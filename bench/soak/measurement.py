@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.child import Child
 from bench.gate_process import served_gate
-from bench.soak.executor_child import executing
+from bench.soak.executor_child import TOOLS, executing
 from bench.soak.load import CALLS_PER_SESSION, SESSIONS_LIVE, loading
 from bench.soak.slopes import S_PER_MINUTE, second_half, slope_per_minute
+from bench.workload import TEXTS
 from bench.world import Kind, open_world
 
 MINUTES = 30
@@ -19,6 +21,8 @@ RATE = 100
 SLOPE_MB_PER_MINUTE_MAX = 0.5
 SAMPLE_S = 1.0
 PROCESSES = ("gate", "executor")
+CALLS_SHARE_MIN = 0.5
+"""Of the calls that the executor would run if none expired while the machine stands still."""
 
 _KINDS = {"VmRSS": "rss", "RssAnon": "own"}
 
@@ -38,12 +42,17 @@ def measure(kind: Kind, minutes: float, rate: int, told: Callable[[str], None] =
 
     Returns:
         The result for `bench.report`. `flat` says whether both slopes are below the bound.
+
+    Raises:
+        RuntimeError: the load or the executor has ended before its time, or the executor has run too few calls.
     """
     with open_world(kind, "permit-all") as world, served_gate(world) as gate, executing(world) as executor:
         with loading(world, rate=rate) as load:
-            samples = _sample({"gate": gate.pid, "executor": executor.pid}, minutes, lambda: load.running, told)
+            pids = {"gate": gate.pid, "executor": executor.pid}
+            samples = _sample(pids, minutes, {"load": load, "executor": executor}, told)
             made = load.end()
-        calls = executor.end()
+        calls = executor.end()["calls"]
+    check_calls(made["intents"], calls)
     slopes = {name: slope_per_minute(second_half(samples["own", name])) for name in PROCESSES}
     return {
         "log": kind,
@@ -61,13 +70,31 @@ def measure(kind: Kind, minutes: float, rate: int, told: Callable[[str], None] =
     }
 
 
-def _sample(pids: dict[str, int], minutes: float, is_loaded: Callable[[], bool], told: Callable[[str], None]) -> Series:
+def check_calls(intents: int, calls: int) -> None:
+    """Refuse a measurement of an executor that was idle: its memory says nothing.
+
+    Args:
+        intents: how many were proposed; the tools have taken turns, and all were allowed.
+        calls: how many the executor has run.
+
+    Raises:
+        RuntimeError: fewer than `CALLS_SHARE_MIN` of the calls of its tools.
+    """
+    own = intents * len(TOOLS) // len(TEXTS)
+    if calls < max(1, own * CALLS_SHARE_MIN):
+        raise RuntimeError(f"the executor has run {calls} of {own} calls: it was idle, and nothing has been measured")
+
+
+def _sample(
+    pids: Mapping[str, int], minutes: float, children: Mapping[str, Child], told: Callable[[str], None]
+) -> Series:
     """Return when each sample was taken, in s since the start, and the memory then, in MB."""
     samples: Series = {(kind, name): [] for kind in ("rss", "own") for name in pids}
     began_s, told_minutes = time.monotonic(), 0
     while (passed_s := time.monotonic() - began_s) < minutes * S_PER_MINUTE:
-        if not is_loaded():
-            raise RuntimeError("the load has ended before its time")
+        for name, child in children.items():
+            if not child.running:
+                raise RuntimeError(f"the {name} has ended before its time")
         for name, pid in pids.items():
             for kind, value in _memory_mb(pid).items():
                 samples[kind, name].append((passed_s, value))

@@ -227,29 +227,27 @@ class GateProcess:
 
     def wait_serving(self, partitions: int | None = None) -> list[int]:
         """Block until it serves partitions (that many, if said); returns them."""
+
+        def serves(event: dict[str, Any]) -> bool:
+            return event["event"] == "serving" and partitions in (None, len(event["partitions"]))
+
+        served: list[int] = self._wait_for(serves, "does not serve")["partitions"]
+        return served
+
+    def wait_standing_by(self, partitions: list[int]) -> None:
+        """Block until it has warm standbys of these partitions."""
+        wanted = {"event": "standing by", "instance": self.instance, "partitions": partitions}
+        self._wait_for(lambda event: event == wanted, f"has no standbys of {partitions}")
+
+    def _wait_for(self, is_wanted: Callable[[dict[str, Any]], bool], otherwise: str) -> dict[str, Any]:
         deadline_s = time.monotonic() + WAIT_S
         while time.monotonic() < deadline_s:
             with contextlib.suppress(queue.Empty):
                 event = self._events.get(timeout=1)
-                served: list[int] = event.get("partitions", [])
-                if event["event"] == "serving" and (partitions is None or len(served) == partitions):
-                    return served
+                if is_wanted(event):
+                    return event
             assert self.process.poll() is None, f"gate {self.instance} has ended: {self.log_text()}"
-        raise AssertionError(f"gate {self.instance} does not serve: {self.log_text()}")
-
-    def wait_standing_by(self, partitions: list[int]) -> None:
-        """Block until it has warm standbys of these partitions."""
-        deadline_s = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline_s:
-            with contextlib.suppress(queue.Empty):
-                if self._events.get(timeout=1) == {
-                    "event": "standing by",
-                    "instance": self.instance,
-                    "partitions": partitions,
-                }:
-                    return
-            assert self.process.poll() is None, f"gate {self.instance} has ended: {self.log_text()}"
-        raise AssertionError(f"gate {self.instance} has no standbys of {partitions}: {self.log_text()}")
+        raise AssertionError(f"gate {self.instance} {otherwise}: {self.log_text()}")
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""

@@ -14,11 +14,12 @@ import pytest
 from bench.cluster.calls import Calls, Ran, verify_calls
 from bench.cluster.executor_child import RunningExecutor, notes_path, read_notes
 from bench.cluster.reading import Stored, fields_of
+from bench.gate import session_records
 from bench.gate_process import served_gate
 from bench.latency import read_to_end
-from bench.workload import credential, established, intent
+from bench.workload import credential, intent
 from bench.world import PARTITIONS, ROOT_KEY, World, open_world
-from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, SESSION, VERDICT, Topic
+from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, VERDICT, Topic
 from streams.ports import Outgoing, TopicPartition
 
 SESSIONS = 12
@@ -74,11 +75,7 @@ def test_calls_run_once_while_executors_are_killed(world: World) -> None:
     try:
         with served_gate(world):
             sessions = [credential(ROOT_KEY, number) for number in range(SESSIONS)]
-            world.publish(
-                world.outgoing(SESSION, session.key, event, event.header)
-                for session in sessions
-                for event in [established(ROOT_KEY, session)]
-            )
+            world.publish(session_records(world, sessions))
             for life in range(LIVES):
                 world.publish(proposed(world, life))
                 time.sleep(LIFE_S)

@@ -1,9 +1,10 @@
-"""What the soak computes from samples, and what a gate may hold in caches."""
+"""What the soak computes from samples, and when it refuses what it has measured."""
 
 from __future__ import annotations
 
 import pytest
 
+from bench.soak.measurement import check_calls
 from bench.soak.slopes import second_half, slope_per_minute
 
 
@@ -25,3 +26,18 @@ def test_samples_of_one_instant_have_no_slope() -> None:
 def test_only_the_second_half_of_the_time_counts() -> None:
     samples = [(float(second), 1.0) for second in range(0, 101, 10)]
     assert second_half(samples)[0][0] == 50.0
+
+
+@pytest.mark.parametrize("calls", [0, 199])
+def test_an_idle_executor_is_no_measurement(calls: int) -> None:
+    with pytest.raises(RuntimeError, match=f"has run {calls} of 400 calls"):
+        check_calls(1_000, calls)
+
+
+def test_a_load_without_a_call_is_no_measurement() -> None:
+    with pytest.raises(RuntimeError, match="idle"):
+        check_calls(0, 0)
+
+
+def test_an_executor_that_has_run_most_of_its_calls_is_measured() -> None:
+    check_calls(1_000, 200)

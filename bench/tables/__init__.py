@@ -1,0 +1,1 @@
+"""The results of measurements as tables for people."""

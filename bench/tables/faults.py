@@ -1,0 +1,148 @@
+"""What comes of faults, floods and long runs."""
+
+from __future__ import annotations
+
+from bench.tables.cells import Result, table, tenths, whole
+
+
+def rebalance_table(result: Result) -> str:
+    """Return how long partitions pause when a gate comes or goes."""
+    return (
+        f"The longest wait of an intent around the event, by partition, under {result['rate_per_s']} intents/s.\n\n"
+    ) + table(
+        (
+            "a second gate",
+            "longest wait before ms",
+            *(f"partition {number} ms" for number in range(result["partitions"])),
+        ),
+        [
+            (
+                case["event"],
+                whole(case["longest_wait_before_ms"]),
+                *(whole(wait) for wait in case["pause_ms"].values()),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
+def takeover_table(result: Result) -> str:
+    """Return how long the partitions of a gate are silent that is killed or stands still."""
+    restore = result["restore"]
+    met = "within" if result["within"] else "longer than"
+    cases = table(
+        (
+            "the second of two gates",
+            "standbys",
+            "session timeout s",
+            "longest wait before s",
+            "silence s",
+            "silence of its partitions s",
+            "of the others s",
+            "unanswered",
+            "answered twice",
+        ),
+        [
+            (
+                {"kill": "is killed", "zombie": "stands still"}[case["event"]],
+                case["standbys"],
+                whole(case["session_timeout_ms"] / 1_000),
+                tenths(case["longest_wait_before_s"]),
+                tenths(case["silence_s"]),
+                *(tenths(_longest(case, moved=moved)) for moved in (True, False)),
+                case["unanswered"],
+                case["answered_twice"],
+            )
+            for case in result["cases"]
+        ],
+    )
+    return (
+        f"{whole(result['sessions'])} live sessions, {result['rate_per_s']} intents/s. With standbys and the shortest"
+        f" session timeout, the silence is {met} {tenths(result['silence_s_max'])} s.\n\n{cases}\n"
+        f"A gate restores all of it from the changelog in {tenths(restore['duration_s'])} s:"
+        f" {whole(restore['records'])} records, {tenths(restore['bytes'] / 1e6)} MB,"
+        f" {tenths(restore['mb_per_s'])} MB/s.\n"
+    )
+
+
+def _longest(case: Result, *, moved: bool) -> float:
+    """The longest silence of the partitions that the event moves, or of the others."""
+    waits = case["silence_by_partition_s"].items()
+    longest: float = max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
+    return longest
+
+
+def floods_table(result: Result) -> str:
+    """Return the table of the floods."""
+
+    def row(case: Result) -> tuple[object, ...]:
+        limit = f"{whole(case['quota_bytes_per_s'])} bytes/s" if case["quota_bytes_per_s"] else "none"
+        figures = ("never" if case[name] is None else whole(case[name]) for name in ("p50_ms", "p99_ms", "max_ms"))
+        tried = f"{whole(case['rate'])}/s" if case["rate"] else "all it can"
+        return (case["flood"], limit, tried, whole(case["written_per_s"]), *figures, case["unanswered"])
+
+    head = ("flood", "quota", "tried", "written/s", "p50 ms", "p99 ms", "longest ms", "unanswered")
+    return (
+        f"How long an honest session waits for a verdict while another writer floods its partition for "
+        f"{result['flood_s']} s; {result['honest_per_s']} honest intents per second.\n\n"
+        + table(head, [row(case) for case in result["cases"]])
+    )
+
+
+def cluster_table(result: Result) -> str:
+    """What the faults on a cluster did, in words and a table."""
+    broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
+    gates = "".join(f", `{name}={value}`" for name, value in result["gate_settings"].items())
+    findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
+    return (
+        f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
+        f" {whole(result['rate_per_s'])} intents/s. Of {whole(result['intents'])} intents every one has exactly one"
+        " final verdict and one audit record of it, in the order of its session"
+        f"{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
+        "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
+        " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
+        " could be read.\n\n"
+    ) + table(
+        (
+            "fault",
+            "the lost brokers were",
+            "led by them s",
+            "others s",
+            "the log itself s",
+            *(f"{number} s" for number in range(result["partitions"])),
+            "verdicts",
+        ),
+        [
+            (
+                case["text"],
+                ", ".join(case["roles_taken"]),
+                tenths(case["silent_s_max_led"]),
+                tenths(case["silent_s_max_others"]),
+                tenths(max(case["log_silent_s"])),
+                *(f"{silent:.1f}" for silent in case["silent_s"]),
+                ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
+def soak_table(result: Result) -> str:
+    """Return how the memory of a gate and an executor went, in words and a table."""
+    names = list(result["own_mb"])
+    slopes = ", ".join(f"{name} {result['slopes_mb_per_minute'][name]:.2f}" for name in names)
+    columns = [result[kind][name] for kind in ("own_mb", "rss_mb") for name in names]
+    return (
+        f"A gate and an executor, each in a process of its own, on the {result['log']} log, for"
+        f" {result['minutes']:g} minutes under {whole(result['rate_per_s'])} intents/s:"
+        f" {whole(result['intents'])} intents in {whole(result['sessions'])} sessions of"
+        f" {result['calls_per_session']} calls, {result['sessions_live']} of them live at a time;"
+        f" {whole(result['calls'])} calls of the executor's own server."
+        f" Growth over the second half (least squares), MB a minute: {slopes}. It should be at most"
+        f" {result['slope_mb_per_minute_max']}, which is {'met' if result['flat'] else 'NOT met'}.\n\n"
+        "Memory in MB, mean of the minute. Own memory is without pages of files, which the kernel drops and reads again"
+        " as it likes.\n\n"
+    ) + table(
+        ("minute", *(f"{name}, {kind}" for kind in ("own", "resident") for name in names)),
+        [(minute, *(tenths(value) for value in row)) for minute, row in enumerate(zip(*columns, strict=True), 1)],
+    )
