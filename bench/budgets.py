@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from random import Random
 
-from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, header, ruleset, tool_entry
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.codec.avro import Codec
@@ -19,7 +19,7 @@ from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
 from streams.engine.state import PartitionState
 from streams.history.driver import Driver, gate_driver
-from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetRequest
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, keyed, request_key
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.keys import partition_for
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
@@ -27,6 +27,7 @@ from streams.model.verdict import Verdict
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
 from streams.ports.processor import Output
+from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -63,7 +64,23 @@ budgets:
 budgets:
   shared: {per: user, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 1000000000, window: 24h}
 """,
+    "budget of each account (50)": """
+budgets:
+  each: {per: tenant, key: args.account, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 1000000000,
+         window: 24h}
+""",
+    "budget of each intent": """
+budgets:
+  each: {per: tenant, key: intent.id, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 1000000000,
+         window: 24h}
+""",
 }
+KEYED = """
+budgets:
+  each: {per: tenant, key: args.account, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 10000,
+         window: 24h}
+"""
+CUSTOMERS = 200
 READING = "  - {id: C-2, effect: deny, match: {tools: [pay.refund]}, when: history.refunds > 100000, reason: many}\n"
 SHARED = f"""
 budgets:
@@ -134,9 +151,7 @@ class Spent:
     messages: int
 
 
-def use_up(wire: CodecWire, amounts: tuple[int, ...], favourite_share: float, at_once: int) -> Spent:
-    """Propose until everything is refused: `at_once` calls, and a pause; `favourite_share` of them of one session."""
-    rng = Random(7)  # noqa: S311 - repeatable, not secret
+def _driver(wire: CodecWire, kept: str) -> Driver:
     driver: Driver = gate_driver(
         wire=wire,
         compile_bundle=compile_bundle,
@@ -145,7 +160,14 @@ def use_up(wire: CodecWire, amounts: tuple[int, ...], favourite_share: float, at
         partitions=PARTITIONS,
     )
     driver.pipe(CATALOG.name, entry_key(PAY), PAY)
-    driver.pipe(RULESET.name, b"default", ruleset(_files(SHARED)))
+    driver.pipe(RULESET.name, b"default", ruleset(_files(kept)))
+    return driver
+
+
+def use_up(wire: CodecWire, amounts: tuple[int, ...], favourite_share: float, at_once: int) -> Spent:
+    """Propose until everything is refused: `at_once` calls, and a pause; `favourite_share` of them of one session."""
+    rng = Random(7)  # noqa: S311 - repeatable, not secret
+    driver = _driver(wire, SHARED)
     makers = [SessionMaker(f"s-{number}") for number in range(SESSIONS)]
     for maker in makers:
         driver.pipe(SESSION.name, maker.key, maker.established(START_MS, expires_ms=START_MS * 2))
@@ -173,8 +195,66 @@ def use_up(wire: CodecWire, amounts: tuple[int, ...], favourite_share: float, at
     return Spent(spent, allowed, messages)
 
 
+def serve_customers(wire: CodecWire, amount: int, calls: int, same_session: bool) -> Spent:
+    """Propose `calls` calls for each of many customers, one by one with pauses, whose budgets allow all of them or not.
+
+    Args:
+        wire: the codec.
+        amount: what a call takes of the 10,000 units of its customer.
+        calls: how many calls each customer has.
+        same_session: whether all calls of a customer come from one session, or each from any.
+    """
+    rng = Random(7)  # noqa: S311 - repeatable, not secret
+    driver = _driver(wire, KEYED)
+    makers = [SessionMaker(f"s-{number}") for number in range(SESSIONS)]
+    for maker in makers:
+        driver.pipe(SESSION.name, maker.key, maker.established(START_MS, expires_ms=START_MS * 2))
+    work = [customer for customer in range(CUSTOMERS) for _ in range(calls)]
+    rng.shuffle(work)
+    for customer in work:
+        maker = makers[customer % SESSIONS] if same_session else rng.choice(makers)
+        intent = maker.intent(PAY, {"amount": amount, "account": f"c-{customer}"}, driver.clock.now_ms())
+        driver.pipe(INTENT.name, maker.key, intent)
+        driver.advance(driver.clock.now_ms() + PAUSE_MS)
+    verdicts = [read.record for read in driver.read(VERDICT.name)]
+    allowed = sum(isinstance(verdict, Verdict) and verdict.outcome.value == "ALLOW" for verdict in verdicts)
+    messages = len(driver.read(BUDGET_REQUEST.name)) + len(driver.read(BUDGET_GRANT.name))
+    driver.close()
+    return Spent(allowed * amount, allowed, messages)
+
+
+def us_per_request(wire: CodecWire) -> float:
+    """CPU time of the budget allocator for a request about a customer that it doesn't know yet."""
+    best = float("inf")
+    for _ in range(RUNS):
+        allocator, state = BudgetAllocator(wire), PartitionState(MemoryStores().open(0))
+        requests = []
+        for number in range(INTENTS):
+            key = keyed('["each","sum","tenant","acme"]', number.to_bytes(16, "big"))
+            request = BudgetRequest(
+                header=header(f"request {number}", START_MS),
+                budget_key=key,
+                op=BudgetOp.ASK,
+                gate_partition=number % PARTITIONS,
+                serial=number + 1,
+                window_start=START_MS,
+                window_end=START_MS + 86_400_000,
+                limit=10_000,
+                need=2_000,
+                want=2_500,
+                keys_max=INTENTS,
+            )
+            requests.append((request_key(key), request))
+        began = time.process_time()
+        for key_bytes, request in requests:
+            allocator.process(BUDGET_REQUEST.name, key_bytes, request, state, START_MS, START_MS)
+            state.keep_record()
+        best = min(best, time.process_time() - began)
+    return best / INTENTS * 1e6
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     wire = CodecWire(Codec(CommittedSchemas.load()))
     print(f"{'us of the gate per intent':<28}{'its tool':>10}{'other tool':>12}")
     for name, kept in RULES.items():
@@ -199,6 +279,16 @@ def main() -> None:
             f"{shown:<14}{favourite_share:>10.0%}{at_once:>9}{used.allowed:>9}{unused:>10.2f}"
             f"{used.messages / used.allowed:>22.2f}"
         )
+    print()
+    print(f"a budget of 10000 for each of {CUSTOMERS} customers, over {PARTITIONS} partitions, {SESSIONS} sessions")
+    print(f"{'amount':<10}{'calls of each':>14}{'sessions':>18}{'allowed':>9}{'fit':>7}{'messages per intent':>21}")
+    for amount, calls in ((2_000, 1), (2_000, 4), (2_000, 8), (500, 10), (100, 4), (100, 20)):
+        for same_session in (True, False):
+            served = serve_customers(wire, amount, calls, same_session)
+            fit, sessions = CUSTOMERS * min(calls, 10_000 // amount), "one" if same_session else "any"
+            messages = served.messages / (CUSTOMERS * calls)
+            print(f"{amount:<10}{calls:>14}{sessions:>18}{served.allowed:>9}{fit:>7}{messages:>21.2f}")
+    print(f"us of the allocator for a new customer: {us_per_request(wire):.1f}")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def check_bundle(
         _lint_rule(rule, optional, findings)
         if tools:
             _report_unmatched_patterns(rule, tools, findings)
+    _report_keys_of_all_calls(memories, findings)
     for _, expression in memories.expressions:
         _lint_literals(expression.tree, expression.expanded, None, findings)
     if prove:
@@ -160,6 +161,17 @@ def _report_slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Fi
                 message = f"pattern `{pattern.text}` matches only tools that have a `/` in their name"
                 hint = dot_hint(pattern.text)
                 findings.warning("slash_in_tool", pattern.location, message, rule_id=rule_id, hint=hint)
+
+
+def _report_keys_of_all_calls(memories: CheckedMemories, findings: Findings) -> None:
+    """Report budgets of every call whose key is an argument: every call without that argument is denied."""
+    for item in memories.budgets:
+        budget = item.budget
+        if item.key is None or "args" not in item.key.facts or budget.match is not None or budget.when is not None:
+            continue
+        message = f"budget `{budget.name}` is about every tool, so a call that has no value for its `key` is denied"
+        hint = "name the tools that have the argument under `match`"
+        findings.warning("key_of_all_calls", item.key.expanded.at(0), message, hint=hint)
 
 
 def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:

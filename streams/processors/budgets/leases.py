@@ -42,11 +42,13 @@ WAITING_MAX = 1_024
 FIRST_SHARE_DIVISOR = 32
 """The first request is for at least this part of the limit: how much will be needed is not known yet."""
 KEYED_SHARE_DIVISOR = 4
-"""A request for one value of a budget's key is for at least this part of the limit. Calls with one value mostly come
-from few sessions, so few partitions share it; what is not used stays leased until it is recalled."""
+"""The first request for one value of a budget's key is for at least this part of the limit. Calls with one value mostly
+come from few sessions, so few partitions share it; what is not used stays leased until it is recalled."""
+KEYED_MORE_DIVISOR = 2
+"""Further requests of a partition that has spent something of the value are for at least this part."""
 UNANSWERED_MS = 60_000
-"""After how long without an answer a value of a budget's key is forgotten that nothing was spent of. No intent waits
-for that long. Otherwise values that somebody makes up would fill the state while the allocator is away."""
+"""After how long without an answer a value of a budget's key is forgotten that nothing was spent of; intents wait less
+than that. Otherwise values that somebody makes up would fill the state while the allocator is away."""
 LEFT_DIVISOR = 8
 """Intents that wait get at most this part of what the allocator has left beyond their needs."""
 AHEAD_ROUND_TRIPS = 2
@@ -432,7 +434,7 @@ def _wanted(claim: Claim, row: LeaseRow, state: StateView) -> int:
     if claim.targets:
         return 0
     if claim.keys_max:
-        return max(row.demand, row.limit // KEYED_SHARE_DIVISOR)
+        return max(row.demand, row.limit // (KEYED_MORE_DIVISOR if row.spent else KEYED_SHARE_DIVISOR))
     if round_trip_ms(state) is None or not row.span_start_ms:
         return max(row.demand, row.limit // FIRST_SHARE_DIVISOR)
     return max(row.demand - row.available, row.behind) + min(row.expected(), row.left // LEFT_DIVISOR)

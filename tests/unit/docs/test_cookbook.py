@@ -92,6 +92,9 @@ CHECKS: dict[str, Recipe] = {
     "23": Recipe("refund", DENY, [{"history": {"just_looked_up": False}, "args.order": "o-1"}],
                  [{"history": {"just_looked_up": True}, "args.order": "o-1"}],
                  "history.just_looked_up|args.order=o-1"),
+    "24": Recipe("refund", DENY, [{"args.amount": 0, "args.currency": "USD"}, {"args.currency": "EUR"},
+                                  {"args.currency": "USD"}, {"args.currency": "USD", "args.customer": 1.5}],
+                 [{"args.currency": "USD", "args.customer": "c-1"}], "args.amount|args.currency=USD"),
 }  # fmt: skip
 
 
@@ -153,3 +156,8 @@ def test_budgets_are_what_they_say() -> None:
     assert (total.per, total.limit, total.window_ms) == ("user", 200_000, 86_400_000)
     (recipients,) = (budget for pack in compiled("6").bundle.packs for budget in pack.budgets)
     assert (recipients.per, recipients.measure, recipients.limit) == ("session", "distinct", 20)
+    (customers,) = (budget for pack in compiled("24").bundle.packs for budget in pack.budgets)
+    assert (customers.per, customers.limit, customers.window_ms) == ("tenant", 10_000, 86_400_000)
+    plan = compiled("24").plan(facts("refund", {})["tool"])
+    keys = [plan.charges(facts("refund", {"args.customer": name}))[0].key for name in ("C-1", "c-1", "c-2")]
+    assert (keys[0] == keys[1], keys[0] == keys[2]) == (True, False)

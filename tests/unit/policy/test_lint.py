@@ -95,6 +95,18 @@ def test_a_budget_for_a_tool_written_as_commands_show_it() -> None:
     assert codes(PERMIT.replace("true", "session.tainted"), before=budget) == [("slash_in_tool", None)]
 
 
+def test_a_budget_of_every_call_whose_key_is_an_argument() -> None:
+    tainted = PERMIT.replace("true", "session.tainted")
+    head = "budgets:\n  b: {per: tenant, measure: calls, limit: 1, window: 1h, key: "
+    assert codes(tainted, before=head + "args.customer}\n") == [("key_of_all_calls", None)]
+    for more in (
+        "args.customer, match: {tools: [pay.refund]}",
+        "args.customer, when: has(args.customer)",
+        "session.id",
+    ):
+        assert codes(tainted, before=head + more + "}\n") == []
+
+
 def test_two_rules_on_one_condition() -> None:
     first = rule(id="A-1", effect="permit")
     assert codes(first + rule(id="B-1", effect="deny")) == [("contradiction", "B-1")]
