@@ -153,6 +153,7 @@ _ALERT_FIELDS = {
     "`severity_id`, `confidence_id`": "as in OCSF. Confidence is 3 (high), for `tool_text_suspicious` 2 (medium)",
     "`action_id`, `disposition_id`": "2, 2: it was denied. 3, 17: it was only seen",
     "`finding_info.analytic.uid`, `.version`": "the rule that decided, or the reason in the tables below",
+    "`metadata.event_code`": "the reason, also where a rule decided",
     "`finding_info.attacks[].technique.uid`": "techniques of MITRE ATLAS: of the rule that decided, or of the reason",
     "`finding_info.types[]`, `metadata.tags[]`": "ids of the OWASP Top 10 for Agentic Applications, likewise",
     "`finding_info.desc`": "the explanation: a sentence that quotes no argument",
@@ -179,8 +180,7 @@ def render_alerts() -> str:
         "## A flood is one alert\n\nThe first occurrence of a finding is written at once. For `gate.alert_window_ms` "
         "(1 minute), further occurrences with the same dedup key are only counted. At the end, a second record says "
         "how often the finding occurred; there is none if it occurred once. The next occurrence is a new finding with "
-        "the "
-        "same dedup key. Of each reason, a partition has at most 256 findings at once (32 if nobody has proven who "
+        "the same dedup key. Of each reason, a partition has at most 256 findings at once (32 if nobody has proven who "
         'caused them); all others count for a common one, whose dedup key is `[reason, "common", partition]`. The '
         "audit records are complete in any case. [ADR 0047](../adr/0047-a-flood-is-one-alert.md) says why.\n\nThe "
         "dedup key is a JSON list that begins with the reason. Its other parts have this order:",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -19,7 +19,7 @@ from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Record, ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.operations.topics.tail import DeadLetter
+from streams.operations.topics.tail import DeadLetter, event_text
 
 _WHAT_CHARS = 17
 _SESSION_CHARS = 16
@@ -46,19 +46,39 @@ _STOPPING = frozenset({SessionEventType.SESSION_REVOKED, SessionEventType.SESSIO
 
 
 class Row(NamedTuple):
-    """The parts of a line."""
+    """The parts of a line; `then` is a command that says more."""
 
     what: str
     style: str
     session: str
     call: str
     why: str
+    then: str = ""
 
 
 def row_of(record: Record) -> Row:
     """Return the row of a record."""
     describe = _DESCRIBE.get(type(record))
     return Row(type(record).__name__, FAINT, "", "", "") if describe is None else describe(record)
+
+
+def event_row(event: Mapping[str, Any]) -> Row:
+    """Return the row of an event of OCSF, of whose form nothing is known."""
+    severity, severity_id = event_text(event, "severity"), event.get("severity_id")
+    is_alarming = isinstance(severity_id, int) and severity_id >= _SEVERITY_ALARMING
+    title, text = event_text(event, "message"), event_text(event, "finding_info", "desc")
+    return Row(
+        printable(f"OCSF {severity.upper()}"),
+        FAIL if is_alarming else WARN,
+        event_text(event, "evidences", "actor", "session", "uid"),
+        event_text(event, "finding_info", "analytic", "uid"),
+        f"{_repeated(event.get('count'))}{title}: {text}",
+        event_text(event, "remediation", "desc").partition("\n")[0],
+    )
+
+
+def _repeated(count: object) -> str:
+    return f"{count} times: " if isinstance(count, int) and count > 1 else ""
 
 
 def letter_row(letter: DeadLetter, key: bytes | None) -> Row:
@@ -87,6 +107,9 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
             left, max(_WHY_CHARS_MIN, width_chars - len(_INDENT)), max_lines=_WHY_LINES_MAX, placeholder=" …"
         )
         line.append("".join(f"\n{_INDENT}{text}" for text in more))
+    if row.then:
+        # Whole, so that it can be copied.
+        line.append(f"\n{_INDENT}{printable(row.then)}", STRONG)
     return line
 
 
@@ -135,7 +158,12 @@ def _alert(record: Alert) -> Row:
     )
     style = FAIL if record.severity_id >= _SEVERITY_ALARMING else WARN
     return Row(
-        f"ALERT {severity}", style, record.session_id or "", record.analytic_uid, f"{record.title}: {record.desc}"
+        f"ALERT {severity}",
+        style,
+        record.session_id or "",
+        record.analytic_uid,
+        f"{_repeated(record.count)}{record.title}: {record.desc}",
+        next(iter(record.suggested_response), ""),
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
-from streams.cli.rows import Row, heading, letter_row, line_of, row_of
+from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, Screen
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
@@ -17,6 +17,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
+_OWN_NAME = "stoplog"
 
 # Made from the one list of subjects.
 Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]  # mypy wants it written out
@@ -42,6 +43,7 @@ def tail(
     """Print records as they arrive: verdicts, audit records, alerts and others.
 
     On a terminal, a record is one line. Otherwise, records are JSON lines of a history file, which `stoplog try` reads.
+    The subject `ocsf` prints alerts as events of OCSF 1.8, for a SIEM.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -58,16 +60,20 @@ def tail(
             from_beginning=from_beginning,
         )
         for count, seen in enumerate(records, start=1):
-            _print(screen, seen)
+            _print(screen, seen, connection)
             if count == count_max:
                 break
 
 
-def _print(screen: Screen, seen: Seen) -> None:
+def _print(screen: Screen, seen: Seen, connection: Connection) -> None:
     if not screen.as_json:
-        screen.rich(line_of(_row(seen), seen.received.timestamp_ms, screen.width_chars))
+        row = _row(seen)
+        own, _, command = row.then.partition(" ")
+        if own == _OWN_NAME:
+            row = row._replace(then=connection.command(command))
+        screen.rich(line_of(row, seen.received.timestamp_ms, screen.width_chars))
         return
-    line = seen.history_line()
+    line = seen.line()
     if line is None:
         screen.record(seen.fields())
     else:
@@ -77,6 +83,8 @@ def _print(screen: Screen, seen: Seen) -> None:
 def _row(seen: Seen) -> Row:
     if seen.record is not None:
         return row_of(seen.record)
+    if seen.event is not None:
+        return event_row(seen.event)
     if seen.letter is not None:
         return letter_row(seen.letter, seen.received.key)
     key = (seen.received.key or b"").decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -84,6 +85,7 @@ def ocsf_bytes(alert: Alert) -> bytes:
 
 def _metadata(alert: Alert) -> dict[str, Any]:
     return {
+        "event_code": _kind(alert),
         "version": OCSF_VERSION,
         "product": {"name": "stoplog", "vendor_name": "stoplog", "version": _own_version()},
         "profiles": list(PROFILES),
@@ -94,6 +96,15 @@ def _metadata(alert: Alert) -> dict[str, Any]:
         "original_time": str(alert.header.time),
         "tags": [{"name": "owasp_agentic", "value": each} for each in alert.types],
     }
+
+
+def _kind(alert: Alert) -> str:
+    """Return the reason that begins the dedup key, also where the analytic is a rule."""
+    try:
+        parts = json.loads(alert.dedup_key)
+    except ValueError:
+        return alert.analytic_uid
+    return parts[0] if isinstance(parts, list) and parts and isinstance(parts[0], str) else alert.analytic_uid
 
 
 def _finding_info(alert: Alert) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from streams.codec.avro import Codec
 from streams.codec.deadletter import CONNECT_PREFIX, OWN_PREFIX
@@ -12,6 +13,7 @@ from streams.codec.history import format_line
 from streams.model.errors import RecordError
 from streams.model.topics import (
     ALERT,
+    ALERT_OCSF,
     APPROVAL_DECISION,
     APPROVAL_REQUEST,
     AUDIT,
@@ -33,6 +35,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "verdicts": (VERDICT.name,),
     "audit": (AUDIT.name, AUDIT_REPORTED.name),
     "alerts": (ALERT.name,),
+    "ocsf": (ALERT_OCSF.name,),
     "intents": (INTENT.name,),
     "sessions": (SESSION.name, REPORT.name),
     "approvals": (APPROVAL_REQUEST.name, APPROVAL_DECISION.name),
@@ -74,12 +77,16 @@ class DeadLetter(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A record that was read. `record` is None if it can't be decoded: then `fault` says why."""
+    """A record that was read. `record` is None if it can't be decoded: then `fault` says why.
+
+    An event of OCSF is in `event`, as its JSON says it.
+    """
 
     received: Received
     record: Record | None
     letter: DeadLetter | None
     fault: str
+    event: Mapping[str, Any] | None = None
 
     def fields(self) -> dict[str, object]:
         """Return a dead letter, or an unreadable record, as JSON: histories don't have these."""
@@ -92,8 +99,10 @@ class Seen(NamedTuple):
         where = f"{received.topic}/{received.partition}/{received.offset}"
         return {"record": "unreadable", **place, "value": {"place": where, "fault": self.fault}}
 
-    def history_line(self) -> str | None:
-        """Return the record as a line of a history; None for a dead letter or an unreadable record."""
+    def line(self) -> str | None:
+        """Return the record as a line of a history, or an event as it is; None for anything else."""
+        if self.event is not None:
+            return (self.received.value or b"").decode()
         if self.record is None:
             return None
         return format_line(self.received.topic, self.received.key or b"", self.received.timestamp_ms, self.record)
@@ -149,14 +158,38 @@ def look(
 def _see(codec: Codec, received: Received) -> Seen:
     if received.topic in SUBJECTS["deadletters"]:
         return Seen(received, None, DeadLetter.read(received), "")
+    if received.topic in SUBJECTS["ocsf"]:
+        return _see_event(received)
     try:
         return Seen(received, codec.decode(received.topic, received.value, received.headers), None, "")
     except RecordError as error:
         return Seen(received, None, None, str(error))
 
 
+def _see_event(received: Received) -> Seen:
+    try:
+        event = json.loads(received.value or b"")
+        if not isinstance(event, dict):
+            raise ValueError(f"it is of type {type(event).__name__}")
+    except ValueError as error:
+        return Seen(received, None, None, f"not a JSON object: {error}")
+    return Seen(received, None, None, "", event)
+
+
+def event_text(event: object, *path: str) -> str:
+    """Return the text at a place of an event, of whose form nothing is known; empty if there is none."""
+    for name in path:
+        if isinstance(event, list):
+            event = event[0] if event else None
+        event = event.get(name) if isinstance(event, dict) else None
+    return event if isinstance(event, str) else ""
+
+
 def _owner(seen: Seen) -> tuple[str, str]:
     """Return tenant and session: of the record if it has them, else of its key."""
+    if seen.event is not None:
+        found = event_text(seen.event, "evidences", "actor", "session", "uid")
+        return event_text(seen.event, "metadata", "tenant_uid"), found
     header, session = getattr(seen.record, "header", None), getattr(seen.record, "session_id", None)
     if isinstance(header, Header) and isinstance(session, str):
         return header.tenant_uid, session

@@ -87,7 +87,10 @@ def grant_alert(grant: Delegation, error: GrantError, session_key: bytes, now_ms
         title=f"{analytic.title}: grant {uid}",
         desc=f"{error} (grant {uid}, agent {actor.sub}, subject {clipped(grant.sub)})",
         dedup_key=json.dumps([reason, grant.header.tenant_uid, session_id, "grant", uid]),
-        response=shown(key),
+        response=(
+            f"stoplog session show {_named(key)}",
+            f"stoplog tail audit --no-follow --session {quote(key)}",
+        ),
         related=(grant.header.id,),
     )
     return replace(alert, session_id=session_id, sub=clipped(grant.sub), act=actor)
@@ -118,7 +121,11 @@ def _about_call(
         title=f"{analytic.title}: {what}",
         desc=f"{text} (agent {agent}, subject {subject}, session {intent.session_id})",
         dedup_key=json.dumps([reason.value, intent.header.tenant_uid, *(parts[name] for name in analytic.key)]),
-        response=(*shown(key), *((stopped(key, alert_id),) if "session" in analytic.key else ())),
+        response=(
+            f"stoplog rules explain --intent {intent.intent_id}",
+            f"stoplog session show {_named(key)}",
+            *((f"stoplog kill --session {quote(key)} --why 'alert {alert_id}'",) if "session" in analytic.key else ()),
+        ),
         related=(audit_id, verdict.verdict_id),
     )
     tool = verdict.tool
@@ -138,19 +145,9 @@ def _about_call(
     )
 
 
-def shown(session_key: str) -> tuple[str, ...]:
-    """Return the commands that show what a session did."""
-    # Quoted for a shell, which would take the key's separator for a pipe. After `--`, it can't be taken for an option.
-    name = quote(session_key)
-    return (
-        f"stoplog session show {'-- ' if session_key.startswith('-') else ''}{name}",
-        f"stoplog tail audit --no-follow --session {name}",
-    )
-
-
-def stopped(session_key: str, alert_id: str) -> str:
-    """Return the command that stops a session because of an alert."""
-    return f"stoplog kill --session {quote(session_key)} --why 'alert {alert_id}'"
+def _named(session_key: str) -> str:
+    """Return a session as an argument. Quoted for a shell, which would take the separator for a pipe."""
+    return f"{'-- ' if session_key.startswith('-') else ''}{quote(session_key)}"
 
 
 def _documents(influences: tuple[Influence, ...]) -> tuple[ReadDocument, ...]:

@@ -51,7 +51,8 @@ def hiding(monkeypatch: pytest.MonkeyPatch) -> HidingTopics:
 
 
 def alert_of(triage: Triage) -> dict[str, Any]:
-    (line,) = triage("tail", "alerts", "--no-follow").records
+    lines = triage("tail", "alerts", "--no-follow").records
+    (line,) = [line for line in lines if line["value"]["analytic_uid"] == "MAIL-010"]
     value: dict[str, Any] = line["value"]
     return value
 

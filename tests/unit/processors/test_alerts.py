@@ -98,13 +98,13 @@ class TestWhatIsSaid:
         assert alert.attacks[0].technique_name == "Exfiltration via AI Agent Tool Invocation"
         assert alert.types == ("ASI01",)
 
-    def test_every_command_that_is_suggested_is_one_of_ours(self) -> None:
+    def test_the_commands_that_explain_and_stop_it_are_suggested(self) -> None:
         bench = GateBench()
-        bench.propose(MAIL_SEND, ATTACKER)
+        intent = bench.propose(MAIL_SEND, ATTACKER)
         (alert,) = written(bench)
         assert alert.suggested_response == (
+            f"stoplog rules explain --intent {intent.intent_id}",
             "stoplog session show 'acme|s-1'",
-            "stoplog tail audit --no-follow --session 'acme|s-1'",
             f"stoplog kill --session 'acme|s-1' --why 'alert {alert.finding_uid}'",
         )
 
