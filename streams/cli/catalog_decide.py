@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -54,7 +54,11 @@ from streams.operations.review.diff import FACT_FIELDS
 from streams.operations.settings import CatalogSection
 from streams.sdk.mcp_catalog import ToolFacts
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
+
 
 _FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
 

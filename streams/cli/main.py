@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -118,6 +117,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - reads archives and mail headers
+
         typer.echo(f"stoplog {version('stoplog')}")
         raise typer.Exit
 

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.audit.signatures import SigningKey
 from streams.cli.main import given_before
 from streams.cli.option_groups import OptionGroup
 from streams.cli.screen import Screen
-from streams.operations.signing_keys import is_encrypted, load_key_file, passphrase_from
-from streams.wiring.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    # Loaded when a command is run, so that its help answers at once.
+    from streams.audit.signatures import SigningKey
+    from streams.wiring.settings import Settings
 
 _LOG_PANEL = "Where the log is"
 _SIGNING_PANEL = "Signing"
@@ -106,6 +108,8 @@ class Connection(OptionGroup):
         Raises:
             SettingsError: see `load_settings`.
         """
+        from streams.wiring.settings import load_settings  # noqa: PLC0415 - see above
+
         return load_settings(self.overrides(**others))
 
 
@@ -171,6 +175,12 @@ def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
     Raises:
         SigningKeyError: the key can't be read or used.
     """
+    from streams.operations.signing_keys import (  # noqa: PLC0415 - see above
+        is_encrypted,
+        load_key_file,
+        passphrase_from,
+    )
+
     passphrase = passphrase_from(passphrase_file)
     if passphrase is None and is_encrypted(path):
         passphrase = typer.prompt(f"Passphrase of {path}", hide_input=True, err=True).encode()

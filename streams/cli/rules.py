@@ -1,28 +1,85 @@
-"""`stoplog rules`: create, check, test and publish a directory of rules."""
+"""`stoplog rules`: create, check, test and publish a directory of rules.
+
+A command's module is loaded when the command is run: the checker alone takes longer to load than `rules status` to run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
-from streams.cli.rules_check import check, run_tests
-from streams.cli.rules_explain import explain
-from streams.cli.rules_new import new
-from streams.cli.rules_publish import promote, publish, rollback, sign, status
+_MARKUP: Literal["markdown"] = "markdown"
 
-app = typer.Typer(add_completion=False, help="Create, test, explain and publish rules.", rich_markup_mode="markdown")
-
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "new": new,
-    "check": check,
-    "test": run_tests,
-    "explain": explain,
-    "publish": publish,
-    "sign": sign,
-    "promote": promote,
-    "rollback": rollback,
-    "status": status,
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "new": (
+        "rules_new",
+        "new",
+        "Write a pack of two rules, with a fixture and with passing test cases, which `rules test` runs.",
+    ),
+    "check": (
+        "rules_check",
+        "check",
+        "Report errors and doubtful places in rules; exit status 1 if a gate would reject them.",
+    ),
+    "test": (
+        "rules_check",
+        "run_tests",
+        "Run the cases of every `*.tests.yaml` and the attacks of every `*.attacks.yaml`.",
+    ),
+    "explain": (
+        "rules_explain",
+        "explain",
+        "Show how every rule evaluates one intent, and why: the parts of its condition, with their values.",
+    ),
+    "publish": (
+        "rules_publish",
+        "publish",
+        "Publish rules to the gates, which apply them at once. Invalid rules are not published.",
+    ),
+    "sign": ("rules_publish", "sign", "Check a draft, and add your signature to it."),
+    "promote": (
+        "rules_publish",
+        "promote",
+        "Apply the rules of the canary, which a share of sessions has, to all sessions.",
+    ),
+    "rollback": ("rules_publish", "rollback", "Return to earlier rules, at once."),
+    "status": (
+        "rules_publish",
+        "status",
+        "Show which rules are in force, since when and by whom, and the earlier rules that you can return to.",
+    ),
 }
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
+"""Commands by name: module, function, and the first paragraph of its documentation."""
+
+
+class RulesGroup(TyperGroup):
+    """Lists its commands from stubs, and loads a command when it is run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Load and return the command that the arguments name."""
+        name, _stub, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load(name), rest
+
+
+def load(name: str) -> Any:
+    """Load and return a command."""
+    module, function, _ = COMMANDS[name]
+    alone = typer.Typer(add_completion=False, rich_markup_mode=_MARKUP)
+    alone.command(name)(getattr(import_module(f"streams.cli.{module}"), function))
+    return typer.main.get_command(alone)
+
+
+app = typer.Typer(
+    cls=RulesGroup, add_completion=False, help="Create, test, explain and publish rules.", rich_markup_mode=_MARKUP
+)
+
+
+def _stub() -> None:
+    """Stand for a command in the list; never run."""
+
+
+for _name, (_module, _function, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(_stub)

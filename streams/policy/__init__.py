@@ -12,41 +12,126 @@ The rooms, each of which imports only from those below it:
 - `results` and `errors`: what an evaluation returns, and what a bundle is rejected for.
 """
 
-from streams.policy.authoring.attack_file import AttackReport, TechniqueResult
-from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
-from streams.policy.authoring.coverage import RuleCoverage
-from streams.policy.authoring.explain_intent import (
-    Connective,
-    ExplainedPart,
-    IntentExplanation,
-    RuleExplanation,
-    explain_intent,
-)
-from streams.policy.authoring.lint import LintReport, check_bundle
-from streams.policy.authoring.mutate import MutationReport, mutate_cases
-from streams.policy.authoring.prover import solver_is_installed
-from streams.policy.authoring.rule_outcome import RuleOutcome
-from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
-from streams.policy.language.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
-from streams.policy.language.fact_types import Facts
-from streams.policy.language.fact_validation import schema_violations
-from streams.policy.language.schema import FACT_NAMES, FACTS, now_facts, schema_digest
-from streams.policy.language.tool_types import UNTYPED, ToolTypes
-from streams.policy.results import (
-    ApprovalSettings,
-    Effect,
-    Explanation,
-    Mode,
-    Obligation,
-    PolicyResult,
-    Reason,
-    RuleEffect,
-    RuleFailure,
-    RuleMatch,
-    ShadowOutcome,
-)
-from streams.policy.runtime.explain import REDACTED
-from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
+from typing import TYPE_CHECKING
+
+from streams.model.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from streams.policy.authoring.attack_file import AttackReport, TechniqueResult
+    from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
+    from streams.policy.authoring.coverage import RuleCoverage
+    from streams.policy.authoring.explain_intent import (
+        Connective,
+        ExplainedPart,
+        IntentExplanation,
+        RuleExplanation,
+        explain_intent,
+    )
+    from streams.policy.authoring.lint import LintReport, check_bundle
+    from streams.policy.authoring.mutate import MutationReport, mutate_cases
+    from streams.policy.authoring.prover import solver_is_installed
+    from streams.policy.authoring.rule_outcome import RuleOutcome
+    from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
+    from streams.policy.language.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
+    from streams.policy.language.fact_types import Facts
+    from streams.policy.language.fact_validation import schema_violations
+    from streams.policy.language.schema import FACT_NAMES, FACTS, now_facts, schema_digest
+    from streams.policy.language.tool_types import UNTYPED, ToolTypes
+    from streams.policy.results import (
+        ApprovalSettings,
+        Effect,
+        Explanation,
+        Mode,
+        Obligation,
+        PolicyResult,
+        Reason,
+        RuleEffect,
+        RuleFailure,
+        RuleMatch,
+        ShadowOutcome,
+    )
+    from streams.policy.runtime.explain import REDACTED
+    from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
+
+_NAMES = {
+    "streams.policy.authoring.attack_file": (
+        "AttackReport",
+        "TechniqueResult",
+    ),
+    "streams.policy.authoring.case_file": (
+        "CaseReport",
+        "CaseResult",
+        "case_facts",
+        "run_case_files",
+    ),
+    "streams.policy.authoring.coverage": ("RuleCoverage",),
+    "streams.policy.authoring.explain_intent": (
+        "Connective",
+        "ExplainedPart",
+        "IntentExplanation",
+        "RuleExplanation",
+        "explain_intent",
+    ),
+    "streams.policy.authoring.lint": (
+        "LintReport",
+        "check_bundle",
+    ),
+    "streams.policy.authoring.mutate": (
+        "MutationReport",
+        "mutate_cases",
+    ),
+    "streams.policy.authoring.prover": ("solver_is_installed",),
+    "streams.policy.authoring.rule_outcome": ("RuleOutcome",),
+    "streams.policy.errors": (
+        "BundleError",
+        "EvaluationError",
+        "Finding",
+        "Location",
+        "PolicyError",
+        "Severity",
+    ),
+    "streams.policy.language.bundle": (
+        "BundleReadError",
+        "BundleSource",
+        "bundle_from_files",
+        "load_bundle",
+    ),
+    "streams.policy.language.fact_types": ("Facts",),
+    "streams.policy.language.fact_validation": ("schema_violations",),
+    "streams.policy.language.schema": (
+        "FACT_NAMES",
+        "FACTS",
+        "now_facts",
+        "schema_digest",
+    ),
+    "streams.policy.language.tool_types": (
+        "UNTYPED",
+        "ToolTypes",
+    ),
+    "streams.policy.results": (
+        "ApprovalSettings",
+        "Effect",
+        "Explanation",
+        "Mode",
+        "Obligation",
+        "PolicyResult",
+        "Reason",
+        "RuleEffect",
+        "RuleFailure",
+        "RuleMatch",
+        "ShadowOutcome",
+    ),
+    "streams.policy.runtime.explain": ("REDACTED",),
+    "streams.policy.runtime.ruleset": (
+        "CompiledRuleset",
+        "compile_bundle",
+    ),
+}
+
+if not TYPE_CHECKING:
+    # Type checkers would take every name for one of the package.
+    __getattr__ = lazy_names(__name__, _NAMES)
+
 
 # Bundles: read the files and compile them.
 __all__ = [

@@ -12,49 +12,125 @@ An agent:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from streams.audit.releasers import NOBODY, Releasers
-from streams.audit.report_keys import ReportKey
-from streams.audit.signatures import SigningKeyError
-from streams.model.outcome import IntentOutcome
-from streams.sdk.agent import Agent
-from streams.sdk.aio import AsyncAgent
-from streams.sdk.credential import OpenedWith, SessionCredential
-from streams.sdk.development_tokens import DevTokenService, load_root_key
-from streams.sdk.entropy import SYSTEM
-from streams.sdk.errors import (
-    DelegationError,
-    ExecutorError,
-    McpServerError,
-    OutcomeReadError,
-    OutcomeTimeoutError,
-    ProposalError,
-    PublishError,
-    ReportError,
-    SdkError,
-    SingleUseError,
-    TokenServiceError,
-    VerdictReadError,
-)
-from streams.sdk.executor import Executor
-from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
-from streams.sdk.intents import CallContext
-from streams.sdk.key_files import load_report_key
-from streams.sdk.revocations import RevocationWatch, Stop
-from streams.sdk.single_use import Ending, SingleUseStore
-from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
-from streams.sdk.tools import (
-    CancellableFunctionTool,
-    Cancellation,
-    FunctionTool,
-    ToolCancelledError,
-    ToolResult,
-    ToolRunner,
-)
-from streams.sdk.toolset import Toolset
-from streams.sdk.transport import RecordCodec, Transport
-from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
-from streams.sdk.verdict_reader import VerdictReader
+from streams.model.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from streams.audit.report_keys import ReportKey
+    from streams.audit.signatures import SigningKeyError
+    from streams.model.outcome import IntentOutcome
+    from streams.sdk.agent import Agent
+    from streams.sdk.aio import AsyncAgent
+    from streams.sdk.credential import OpenedWith, SessionCredential
+    from streams.sdk.development_tokens import DevTokenService, load_root_key
+    from streams.sdk.errors import (
+        DelegationError,
+        ExecutorError,
+        McpServerError,
+        OutcomeReadError,
+        OutcomeTimeoutError,
+        ProposalError,
+        PublishError,
+        ReportError,
+        SdkError,
+        SingleUseError,
+        TokenServiceError,
+        VerdictReadError,
+    )
+    from streams.sdk.executor import Executor
+    from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
+    from streams.sdk.intents import CallContext
+    from streams.sdk.key_files import load_report_key
+    from streams.sdk.revocations import RevocationWatch, Stop
+    from streams.sdk.single_use import Ending, SingleUseStore
+    from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
+    from streams.sdk.tools import (
+        CancellableFunctionTool,
+        Cancellation,
+        FunctionTool,
+        ToolCancelledError,
+        ToolResult,
+        ToolRunner,
+    )
+    from streams.sdk.toolset import Toolset
+    from streams.sdk.transport import RecordCodec, Transport
+    from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
+    from streams.sdk.verdict_reader import VerdictReader
+
+_NAMES = {
+    "streams.audit.report_keys": ("ReportKey",),
+    "streams.audit.signatures": ("SigningKeyError",),
+    "streams.model.outcome": ("IntentOutcome",),
+    "streams.sdk.agent": ("Agent",),
+    "streams.sdk.aio": ("AsyncAgent",),
+    "streams.sdk.credential": (
+        "OpenedWith",
+        "SessionCredential",
+    ),
+    "streams.sdk.development_tokens": (
+        "DevTokenService",
+        "load_root_key",
+    ),
+    "streams.sdk.errors": (
+        "DelegationError",
+        "ExecutorError",
+        "McpServerError",
+        "OutcomeReadError",
+        "OutcomeTimeoutError",
+        "ProposalError",
+        "PublishError",
+        "ReportError",
+        "SdkError",
+        "SingleUseError",
+        "TokenServiceError",
+        "VerdictReadError",
+    ),
+    "streams.sdk.executor": ("Executor",),
+    "streams.sdk.executor_types": (
+        "ExecutorSettings",
+        "ToolOutcome",
+    ),
+    "streams.sdk.intents": ("CallContext",),
+    "streams.sdk.key_files": ("load_report_key",),
+    "streams.sdk.revocations": (
+        "RevocationWatch",
+        "Stop",
+    ),
+    "streams.sdk.single_use": (
+        "Ending",
+        "SingleUseStore",
+    ),
+    "streams.sdk.token_exchange": (
+        "SessionToken",
+        "StsClient",
+        "TokenRefusedError",
+    ),
+    "streams.sdk.tools": (
+        "CancellableFunctionTool",
+        "Cancellation",
+        "FunctionTool",
+        "ToolCancelledError",
+        "ToolResult",
+        "ToolRunner",
+    ),
+    "streams.sdk.toolset": ("Toolset",),
+    "streams.sdk.transport": (
+        "RecordCodec",
+        "Transport",
+    ),
+    "streams.sdk.verdict_consumer": (
+        "LoopSettings",
+        "VerdictLoop",
+    ),
+    "streams.sdk.verdict_reader": ("VerdictReader",),
+}
+
+if not TYPE_CHECKING:
+    # Type checkers would take every name for one of the package.
+    __getattr__ = lazy_names(__name__, _NAMES)
+
 
 __all__ = [
     "Agent",
@@ -131,6 +207,8 @@ def connect(
     from streams.codec.avro import Codec  # noqa: PLC0415 - only those who connect need it
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise
     from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
+    from streams.sdk.entropy import SYSTEM  # noqa: PLC0415 - see `lazy_names`
+    from streams.sdk.transport import Transport  # noqa: PLC0415 - likewise
 
     log = KafkaLog(bootstrap, topic_prefix=topic_prefix, extra=extra or {})
     return Transport(log, codec or Codec(CommittedSchemas.load()), SYSTEM, releasers)

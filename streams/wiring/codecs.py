@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas, SchemaSource
-from streams.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 
 def build_codec(settings: Settings) -> Codec:

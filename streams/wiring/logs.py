@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from streams.embedded.log import EmbeddedLog
-from streams.kafka.log import KafkaLog
+from typing import TYPE_CHECKING
+
 from streams.ports.open_log import Log, LogMissingError
 from streams.stores.private_folder import make_private
 from streams.wiring.clock import SystemClock
-from streams.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 
 def open_log(settings: Settings, *, create: bool = True) -> Log:
@@ -25,6 +28,8 @@ def open_log(settings: Settings, *, create: bool = True) -> Log:
     """
     prefix = settings.topics.prefix
     if settings.log == "kafka":
+        from streams.kafka.log import KafkaLog  # noqa: PLC0415 - a command needs one kind of log, and its client library
+
         return KafkaLog(settings.bootstrap, topic_prefix=prefix, extra=settings.kafka)
     path = settings.embedded_path
     if not create and not path.is_file():
@@ -32,5 +37,7 @@ def open_log(settings: Settings, *, create: bool = True) -> Log:
             f"there is no embedded log at `{path}`; create it with `stoplog topics apply`, or give another state "
             "folder (`--state-dir`) or a cluster (`--bootstrap`)"
         )
+    from streams.embedded.log import EmbeddedLog  # noqa: PLC0415 - likewise
+
     make_private(path.parent)
     return EmbeddedLog(path, clock=SystemClock(), topic_prefix=prefix)

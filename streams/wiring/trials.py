@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streams.operations.trial import TryPlan
 from streams.wiring.codecs import build_offline_codec
-from streams.wiring.settings import Settings
 from streams.wiring.shipped import rules_directory
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 
 def plan_trial(

@@ -39,7 +39,11 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import streams.sdk", "import streams.sdk, streams.sdk.mcp_tools"])
+EVERY_NAME = "import streams.sdk; [getattr(streams.sdk, name) for name in streams.sdk.__all__]"
+"""Names of the package are loaded when they are used."""
+
+
+@pytest.mark.parametrize("statement", [EVERY_NAME, f"{EVERY_NAME}; import streams.sdk.mcp_tools"])
 def test_importing_the_sdk_loads_nothing_heavy(statement: str) -> None:
     loaded = loaded_after(statement)
     assert "streams.sdk.agent" in loaded

@@ -20,7 +20,7 @@ from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
-from streams.processors.sessions.events import higher_risk
+from streams.processors.sessions.risk import higher_risk
 
 LINES_MAX = 10_000
 """How many lines about a session's inputs, and about its calls, are kept: the last ones."""

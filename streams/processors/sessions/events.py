@@ -22,10 +22,9 @@ from streams.processors.session_row import (
     Trust,
     evolve,
 )
-from streams.processors.sessions.risk import RISK_LEVELS, risk_of
+from streams.processors.sessions.risk import higher_risk, level_of
 
 replace = msgspec.structs.replace
-_RISK_NOT_KNOWN = "UNSTATED"
 _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
 
@@ -109,7 +108,7 @@ def _established(row: SessionRow, event: SessionEvent, _control: ControlState, n
         scopes=event.scopes,
         purpose=event.purpose,
         purpose_sequence=event.sequence,
-        risk_level=None if event.risk_level is None else _level(event),
+        risk_level=None if event.risk_level is None else level_of(event),
     )
 
 
@@ -187,17 +186,6 @@ def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """Raise the level of risk. It can't fall within a session: nothing proves who reports that it has fallen."""
     return evolve(row, risk_level=higher_risk(row.identity.risk_level, event))
-
-
-def higher_risk(known: str | None, event: SessionEvent) -> str | None:
-    """Return the higher of the known level of risk and the level that the event reports."""
-    level = _level(event)
-    return known if risk_of(level) < risk_of(known) else level
-
-
-def _level(event: SessionEvent) -> str:
-    level = event.risk_level
-    return level if level is not None and level in RISK_LEVELS else _RISK_NOT_KNOWN
 
 
 def _claims_changed(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import pytest
 import typer
 
-from streams.cli import main
+from streams.cli import main, rules
 from streams.cli.option_groups import OptionGroup, takes_groups
 
 SHARED = ("--log", "--bootstrap", "--state-dir", "--json", "--as", "--follow", "--root-key", "--instance")
@@ -58,8 +58,8 @@ def test_a_command_gets_its_groups(args: list[str], said: str) -> None:
 
 def options(command: Any) -> Iterator[Any]:
     yield from (parameter for parameter in command.params if hasattr(parameter, "help"))
-    for inner in getattr(command, "commands", {}).values():
-        yield from options(inner)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options(rules.load(name) if isinstance(command, rules.RulesGroup) else inner)
 
 
 def test_shared_options_have_one_help_text() -> None:
