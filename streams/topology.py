@@ -44,7 +44,7 @@ GATE = ProcessorSpec(
         topics.BUDGET_GRANT,
         topics.INTENT,
     ),
-    broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE),
+    broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE, topics.ATTRIBUTES),
     changelog=topics.GATE_CHANGELOG,
     # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.
     outputs=(

@@ -27,10 +27,14 @@ server_app = typer.Typer(
 releaser_app = typer.Typer(
     add_completion=False, help="Create keys of people who release stops.", rich_markup_mode="rich"
 )
+writer_app = typer.Typer(
+    add_completion=False, help="Create keys of those who write attributes of entities.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")
 app.add_typer(releaser_app, name="releaser")
+app.add_typer(writer_app, name="writer")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
@@ -64,6 +68,11 @@ def _server() -> None:
 @releaser_app.callback()
 def _releaser() -> None:
     """Create keys of people who release stops."""
+
+
+@writer_app.callback()
+def _writer() -> None:
+    """Create keys of those who write attributes of entities."""
 
 
 @app.command()
@@ -159,6 +168,21 @@ def new_releaser(
     only: gates and the token service in their settings (`release.releasers`), executors in their program.
     """
     _make(output.screen(), out, passphrase_file, "release.releasers", "gates, token service and executors")
+
+
+@writer_app.command("new")
+@takes_groups
+def new_writer(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key with which one writer signs attributes of entities. An existing file is never overwritten.
+
+    Give the file to the program or the person who writes them. Gates need the public key only.
+    """
+    _make(output.screen(), out, passphrase_file, "attributes.writers")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str, readers: str = "gates") -> None:

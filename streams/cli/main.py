@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": (_ACT, "Approve a pending call."),
     "refuse": (_ACT, "Deny a pending call."),
     "rules": (_RULES, "Check, test and publish rules."),
+    "attributes": (_RULES, "Show and write what your systems say about customers, documents, accounts."),
     "catalog": (_RULES, "Review which tools may be called: import, compare, approve."),
 }
 """Commands by name: the panel of the help that lists them, and what they do. `try` is in `cli/try_.py`."""

@@ -11,6 +11,7 @@ from streams.codec.history_grant_defaults import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision
+from streams.model.attributes import EntityAttributes, entity_key
 from streams.model.audit import AuditCheckpoint
 from streams.model.bundle_signature import publication_key
 from streams.model.canonical import CanonicalError, canonical, canonical_args, parse_strict, sha256
@@ -33,7 +34,7 @@ from streams.model.proof import (
 )
 from streams.model.revocation import Revocation
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import Spread, Topic
+from streams.model.topics import ATTRIBUTES, Spread, Topic
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 
@@ -90,6 +91,10 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
         _fill_approval_decision(value)
     elif record is ToolCatalogEntry:
         _fill_catalog_entry(value)
+    elif record is EntityAttributes and line.key is not None:
+        kind, _, entity_id = session_id.partition("/")
+        value.setdefault("kind", kind)
+        value.setdefault("id", entity_id)
     return value
 
 
@@ -143,6 +148,8 @@ def key_of(record: Record) -> bytes:
             return publication_key(record)
         case Baseline(agent=agent, epoch=epoch):
             return f"{agent}/{epoch}".encode()
+        case EntityAttributes():
+            return entity_key(record.header.tenant_uid, record.kind, record.id)
         case AuditCheckpoint(partition=partition):
             return b"%d" % partition
         case Alert(dedup_key=dedup_key):
@@ -157,8 +164,9 @@ def key_of(record: Record) -> bytes:
 
 
 def _owner(line: Line) -> tuple[str, str]:
-    """Return tenant and session, as far as the key contains them."""
-    if line.topic.spread is not Spread.CO_PARTITIONED or line.topic.key != _SESSION_KEY or line.key is None:
+    """Return tenant and session (of attributes, the entity), as far as the key contains them."""
+    has_owner = line.topic.spread is Spread.CO_PARTITIONED and line.topic.key == _SESSION_KEY
+    if line.key is None or not (has_owner or line.topic is ATTRIBUTES):
         return "", ""
     tenant_uid, _, session_id = line.key.decode("utf-8", "replace").partition("|")
     return tenant_uid, session_id

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
+from streams.audit.attribute_writers import AttributeWriters
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.releasers import Releasers
@@ -28,6 +30,7 @@ from streams.ports import Headers, Outgoing, Received
 from streams.ports.processor import Processor
 from streams.ports.wire import Wire
 from streams.processors.budgets.allocator import BudgetAllocator
+from streams.processors.control.attributes import BYTES_MAX, Attributes
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
@@ -224,6 +227,8 @@ def gate_driver(
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
     releasers: Releasers = RELEASED_BY_ANYBODY,
+    writers: AttributeWriters = WRITTEN_BY_ANYBODY,
+    attributes_bytes_max: int = BYTES_MAX,
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
@@ -238,6 +243,8 @@ def gate_driver(
         publishers: whose signatures rules need.
         reviewers: whose signatures tools need.
         releasers: whose signature releases need.
+        writers: whose signature attributes need.
+        attributes_bytes_max: how many bytes of attributes are held.
         start_ms: the time at which the clock begins.
         partitions: how many partitions each co-partitioned topic has.
         engine_settings: how the engine runs.
@@ -245,7 +252,15 @@ def gate_driver(
     """
     return Driver(
         spec=GATE,
-        processor=make_gate(wire, compile_bundle, settings, publishers, reviewers, releasers),
+        processor=make_gate(
+            wire,
+            compile_bundle,
+            settings,
+            publishers,
+            reviewers,
+            releasers,
+            attributes=Attributes(writers, attributes_bytes_max),
+        ),
         wire=wire,
         start_ms=start_ms,
         partitions=partitions,
@@ -262,7 +277,10 @@ def make_gate(
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
     releasers: Releasers = RELEASED_BY_ANYBODY,
+    *,
+    attributes: Attributes | None = None,
 ) -> Gate:
     """Create a gate with control state of its own."""
     rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
-    return Gate(settings, wire, ControlState(rules, Catalog(reviewers), RevocationSet(releasers)))
+    held = Attributes(WRITTEN_BY_ANYBODY) if attributes is None else attributes
+    return Gate(settings, wire, ControlState(rules, Catalog(reviewers), RevocationSet(releasers), held))

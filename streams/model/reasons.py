@@ -209,6 +209,9 @@ class DeadLetterReason(StrEnum):
     STOP_DELETED = "stop_deleted"
     APPROVAL_NOT_AWAITED = "approval_not_awaited"
     APPROVAL_NOT_VALID = "approval_not_valid"
+    ATTRIBUTES_INVALID = "attributes_invalid"
+    ATTRIBUTES_UNPROVEN = "attributes_unproven"
+    ATTRIBUTES_FULL = "attributes_full"
     PROCESSING_FAILED = "processing_failed"
 
 
@@ -248,6 +251,10 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.STOP_DELETED: "the record is a tombstone for a stop in force; the stop stays in force",
     DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision about the intent is awaited, or it was decided before",
     DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or its author may not decide",
+    DeadLetterReason.ATTRIBUTES_INVALID: "the attributes can't be used; rules that ask for the entity deny",
+    DeadLetterReason.ATTRIBUTES_UNPROVEN: "nobody who may speak about the entity has signed this; rules that ask for "
+    "it deny",
+    DeadLetterReason.ATTRIBUTES_FULL: "a gate has no room for the entity; rules that ask for it deny",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
 }
 
@@ -275,6 +282,7 @@ class ControlReason(StrEnum):
     STOP_RELEASED = "stop_released"
     STOP_RESTORED = "stop_restored"
     STOP_NOT_SHORTENED = "stop_not_shortened"
+    ATTRIBUTES_SET = "attributes_set"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -296,6 +304,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.STOP_RELEASED: "what was stopped is released",
     ControlReason.STOP_RESTORED: "a stop that is in force was missing from its topic; it is written again",
     ControlReason.STOP_NOT_SHORTENED: "a stop ends before another one of the same name; the later end counts",
+    ControlReason.ATTRIBUTES_SET: "a person has set attributes of an entity",
 }
 
 

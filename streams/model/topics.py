@@ -11,6 +11,7 @@ import msgspec
 
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
+from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.catalog import ToolCatalogEntry
@@ -43,6 +44,7 @@ class Role(StrEnum):
     RULE_PUBLISHING = "rule-publishing"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+    CONNECTOR = "connector"
 
 
 TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE})
@@ -228,6 +230,20 @@ BASELINE = Topic(
     dead_letters=True,
     note="behaviour baselines",
 )
+# INVARIANT: its writers have no transactional id. An open transaction would keep gates from knowing that they have read
+# everything, and they would deny.
+ATTRIBUTES = Topic(
+    name="agent.attributes.v1",
+    record=EntityAttributes,
+    key="tenant|kind/id",
+    spread=Spread.BROADCAST,
+    writers=(Role.CONNECTOR,),
+    readers=(Role.GATE, Role.CONNECTOR, Role.AUDITOR),
+    compacted=True,
+    retention_ms=None,
+    dead_letters=True,
+    note="attributes of entities from outside: owner, region, tier of a customer, a document, an account",
+)
 VERDICT = Topic(
     name="agent.verdict.v1",
     record=Verdict,
@@ -365,6 +381,7 @@ DECLARED: tuple[Topic, ...] = (
     CATALOG,
     RULESET,
     BASELINE,
+    ATTRIBUTES,
     VERDICT,
     OUTCOME,
     APPROVAL_REQUEST,

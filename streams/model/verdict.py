@@ -111,7 +111,8 @@ class Verdict(Record, frozen=True, kw_only=True):
     """The decision about one intent, with the exact call that was judged.
 
     `ancestor_session_ids` are the sessions that the call's session descends from, `ancestor_actors` the agents of those
-    sessions: a revocation of any of them stops the call.
+    sessions: a revocation of any of them stops the call. `attributes_offset` is up to where the attributes of entities
+    had been read; None if no rule of the tool reads them.
     """
 
     header: Header
@@ -150,3 +151,4 @@ class Verdict(Record, frozen=True, kw_only=True):
     mode: VerdictMode = VerdictMode.SHADOW
     audit_leaf: Sha256 | None = None
     proof: InclusionProof | None = None
+    attributes_offset: int | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streams.audit.attribute_writers import AttributeWriters, AttributeWritersError
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.releasers import Releasers, ReleasersError
 from streams.audit.reviewers import Reviewers, ReviewersError
@@ -130,6 +131,42 @@ class ReleaseSection(_Section):
             raise SettingsError(f"section `[release]` of the settings: {error}") from None
 
 
+class AttributesSection(_Section):
+    """`[attributes]`: whose records about entities a gate believes.
+
+    `writers`: public keys by the names of their owners (`crm = "ed25519:..."`).
+    `tenants`: the tenants that a writer may speak for, if not all (`crm = ["acme"]`).
+    `kinds`: the kinds of entities that a writer may speak about, if not all (`crm = ["customer"]`).
+    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
+    `bytes_max`: how many bytes of attributes a gate holds.
+    `allow_unsigned`: without writers: whoever may write the topic may speak about every entity of every tenant.
+    """
+
+    writers: dict[str, str] = {}
+    tenants: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = {}
+    deployment: str = Field("", max_length=200)
+    bytes_max: int = Field(134_217_728, ge=1_048_576, le=8_589_934_592)
+    allow_unsigned: bool = False
+
+    def trusted(self) -> AttributeWriters:
+        """Return the trusted writers of attributes.
+
+        Raises:
+            SettingsError: the writers are invalid.
+        """
+        try:
+            return AttributeWriters.of(
+                self.writers,
+                tenants=self.tenants,
+                kinds=self.kinds,
+                deployment=self.deployment,
+                allow_unsigned=self.allow_unsigned,
+            )
+        except AttributeWritersError as error:
+            raise SettingsError(f"section `[attributes]` of the settings: {error}") from None
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The settings of the deployment that operations need.
@@ -140,6 +177,7 @@ class Deployment:
         rules: the trusted publishers of rules.
         catalog: the trusted reviewers of tools.
         release: the trusted releasers of stops.
+        attributes: the trusted writers of attributes.
     """
 
     tenant_uid: str
@@ -147,3 +185,4 @@ class Deployment:
     rules: RulesSection
     catalog: CatalogSection
     release: ReleaseSection
+    attributes: AttributesSection = field(default_factory=AttributesSection)

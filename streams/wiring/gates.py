@@ -17,6 +17,7 @@ from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
 from streams.ports.processor import Processor
 from streams.processors.budgets.allocator import BudgetAllocator
+from streams.processors.control.attributes import Attributes
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -55,7 +56,9 @@ def build_gate(
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
         revocations = RevocationSet(settings.release.trusted())
-        return Gate(gate_settings, wire, ControlState(rules, Catalog(settings.catalog.trusted()), revocations))
+        attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
+        control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
+        return Gate(gate_settings, wire, control)
 
     return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate", resets_time), stores)
 

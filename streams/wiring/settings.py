@@ -21,7 +21,14 @@ from pydantic_settings import (
 )
 
 from streams.model.errors import SettingsError
-from streams.operations.settings import CatalogSection, Deployment, ReleaseSection, RulesSection, TopicsSection
+from streams.operations.settings import (
+    AttributesSection,
+    CatalogSection,
+    Deployment,
+    ReleaseSection,
+    RulesSection,
+    TopicsSection,
+)
 from streams.processors.settings import GateSettings
 from streams.services.gate.settings import EngineSection, GateSection
 from streams.services.metrics import MetricsSection
@@ -75,6 +82,7 @@ class Settings(BaseSettings):
     ssf: SsfSection = SsfSection()
     catalog: CatalogSection = CatalogSection()
     release: ReleaseSection = ReleaseSection()
+    attributes: AttributesSection = AttributesSection()
     metrics: MetricsSection = MetricsSection()
 
     @classmethod
@@ -114,6 +122,7 @@ class Settings(BaseSettings):
             rules=self.rules,
             catalog=self.catalog,
             release=self.release,
+            attributes=self.attributes,
         )
 
     def gate_settings(self, root_key: bytes) -> GateSettings:

@@ -32,6 +32,7 @@ from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
     ALERT,
     APPROVAL_DECISION,
+    ATTRIBUTES,
     AUDIT,
     AUDIT_REPORTED,
     BASELINE,
@@ -93,12 +94,13 @@ USERS = {
     Role.RULE_PUBLISHING: "publisher",
     Role.AUDITOR: "auditor",
     Role.OPERATOR: "operator",
+    Role.CONNECTOR: "connector",
 }
 OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 """Second principals of the same roles."""
 
 GROUP = "stoplog-executor-files"
-DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, APPROVAL_DECISION, DELEGATION, VERDICT)
+DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, ATTRIBUTES, APPROVAL_DECISION, DELEGATION, VERDICT)
 ATTEMPT_MS = 6_000
 REFUSED = r"(?i)authoriz"
 READY_MS = 60_000

@@ -32,6 +32,7 @@ from streams.operations.topics.reader import TopicReadError, partitions_of, read
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
 from streams.ports.open_log import Log
+from streams.processors.control.attributes import Attributes
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -203,7 +204,12 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
 def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Clock) -> Iterator[Finding]:
     """Check what a gate would read from the broadcast topics."""
     rules = Publications(deployment.bundle_name, deployment.rules.trusted(), InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(deployment.catalog.trusted()), RevocationSet(deployment.release.trusted()))
+    control = ControlState(
+        rules,
+        Catalog(deployment.catalog.trusted()),
+        RevocationSet(deployment.release.trusted()),
+        Attributes(deployment.attributes.trusted(), deployment.attributes.bytes_max),
+    )
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):

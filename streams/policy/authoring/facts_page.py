@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.policy.language.fact_types import Field, ListOf, MapOf, Struct, type_name
-from streams.policy.language.schema import FACTS
+from streams.policy.language.schema import ENTITY_FIELDS, FACTS
 
 
 def facts_page() -> str:
@@ -23,6 +23,15 @@ def facts_page() -> str:
     ]
     for struct in _structs():
         lines += ["", f"## {struct.name}", "", *struct_table(struct)]
+    lines += [
+        "",
+        "## Entity",
+        "",
+        "Each field of `entities` has these fields, and the attributes that the bundle declares",
+        "([entities](entities.md)).",
+        "",
+        *struct_table(Struct("Entity", ENTITY_FIELDS)),
+    ]
     return "\n".join(lines) + "\n"
 
 

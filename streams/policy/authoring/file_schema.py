@@ -16,7 +16,7 @@ from streams.policy.authoring.attack_file import ATTACK_CHANGES_MAX, CALLS_MAX, 
 from streams.policy.authoring.case_file import CASES_MAX, CHANGES_MAX
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.scenario_schema import scenario_schemas
-from streams.policy.language import parse, parse_match, parse_memory, yaml_mapping
+from streams.policy.language import parse, parse_entities, parse_match, parse_memory, yaml_mapping
 from streams.policy.language.bundle import FILES_MAX, Keep, Occasion, Per
 from streams.policy.language.schema import FACTS
 from streams.policy.results import Mode, Reason, RuleEffect
@@ -66,6 +66,7 @@ def file_schema() -> Schema:
             "match": _match(),
             "memory": _memory(),
             "budget": _budget(),
+            "entity": _entity(),
             "patterns": _items(
                 {"type": "string", "pattern": _whole(parse_match.GLOB_PATTERN)},
                 parse_match.PATTERNS_MAX,
@@ -141,6 +142,12 @@ def _rule_file() -> Schema:
                 "Values that are remembered within a session. Conditions use them as `history.NAME`.",
             ),
             "budgets": _named(_ref("budget"), parse_memory.NAME_PATTERN, "Limits on what is allowed in total."),
+            "entities": _named(
+                _ref("entity"),
+                parse_memory.NAME_PATTERN,
+                "Things outside that calls are about. Conditions use what is known of them as `entities.NAME.FIELD`.",
+                parse_entities.ENTITIES_MAX,
+            ),
             "rules": _items(_ref("rule"), parse.RULES_MAX),
         },
         required=("apiVersion", "pack", "rules"),
@@ -259,6 +266,23 @@ def _memory() -> Schema:
             "since": _match({"on": start, "when": _ref("condition"), "key": _ref("expression")}),
         },
         required=("keep", "on"),
+    )
+
+
+def _entity() -> Schema:
+    return _record(
+        {
+            "kind": {"type": "string", "pattern": _whole(parse_memory.NAME_PATTERN)},
+            "key": _ref("expression"),
+            "match": _ref("match"),
+            "fields": _named(
+                {"enum": list(parse_entities.TYPES)},
+                parse_memory.NAME_PATTERN,
+                "The attributes that conditions can read, with their types.",
+                parse_entities.FIELDS_MAX,
+            ),
+        },
+        required=("key", "fields"),
     )
 
 

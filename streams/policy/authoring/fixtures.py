@@ -21,7 +21,7 @@ class Fixtures:
 
     Args:
         root: the directory of the rules; fixtures lie below it.
-        ruleset: the compiled bundle, which says what `history` has.
+        ruleset: the compiled bundle, which says what `history` and `entities` have.
         findings: receives the errors.
     """
 
@@ -29,6 +29,8 @@ class Fixtures:
         self._root = root.resolve()
         self._history = ruleset.history
         self._nothing = ruleset.memories.empty_history()
+        self._entities = ruleset.entities
+        self._unknown = ruleset.memories.no_entities()
         self._findings = findings
         self._read: dict[Path, Mapping[str, Any] | None] = {}
 
@@ -64,10 +66,10 @@ class Fixtures:
             return None
         problems = ["it must be an object"]
         if isinstance(facts, dict):
-            # The fields of `history` depend on the bundle. They are validated for each case.
-            problems = schema_violations({name: fact for name, fact in facts.items() if name != "history"})
-            if not isinstance(facts.get("history", {}), dict):
-                problems.append("`history` must be a mapping")
+            # The fields of `history` and `entities` depend on the bundle. They are validated for each case.
+            own = ("history", "entities")
+            problems = schema_violations({name: fact for name, fact in facts.items() if name not in own})
+            problems += [f"`{name}` must be a mapping" for name in own if not isinstance(facts.get(name, {}), dict)]
             problems.extend(f"no gate makes these facts: {why}" for why in impossibilities(facts))
         for problem in problems:
             self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
@@ -87,7 +89,7 @@ class Fixtures:
             changes: new values by path.
             unset: the paths of the fields to remove.
         """
-        facts = self._with_history(fixture)
+        facts = self._with_own_facts(fixture)
         try:
             known = with_changes(facts, changes, ())
             complete(known, [split_path(path) for path in changes])
@@ -95,15 +97,19 @@ class Fixtures:
         except PathError as error:
             reader.error("bad_path", reader.location, str(error))
             return None
-        problems = schema_violations(known, partial=True, history=self._history)
+        problems = schema_violations(known, partial=True, history=self._history, entities=self._entities)
         for problem in problems:
             reader.error("bad_facts", reader.location, f"the facts of the case don't fit the schema: {problem}")
         for why in () if problems else impossibilities(known):
             reader.error("impossible_facts", reader.location, f"no gate makes these facts: {why}")
         return changed
 
-    def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fixture with the `history` of a new session, except for the fields that it sets itself."""
-        if not self._history.fields:
-            return fixture
-        return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
+    def _with_own_facts(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fixture with the `history` of a new session and with unknown entities, except for the fields that
+        it sets itself."""
+        facts = dict(fixture)
+        if self._history.fields:
+            facts["history"] = {**self._nothing, **fixture.get("history", {})}
+        if self._entities.fields:
+            facts["entities"] = {**self._unknown, **fixture.get("entities", {})}
+        return facts

@@ -18,7 +18,7 @@ from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Sel
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.language.bundle import Bundle, BundleSource, Match, Pack
 from streams.policy.language.check_memory import CheckedMemories, check_memories
-from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
 from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import ToolMatcher
 from streams.policy.language.macros import ExpandedText
@@ -78,6 +78,7 @@ def check_bundle(
     reported = _report_equal_conditions(rules, findings)
     reported = report_unreachable(rules, reported, findings)
     _report_unread_memories(bundle, rules, findings)
+    _report_unread_entities(bundle, rules, memories, findings)
     optional = _optional_paths(bundle)
     for rule in rules:
         _lint_rule(rule, optional, findings)
@@ -87,7 +88,8 @@ def check_bundle(
     for _, expression in memories.expressions:
         _lint_literals(expression.tree, expression.expanded, None, findings)
     if prove:
-        report_proofs(rules, list_constants(bundle), history_struct(bundle), examples, reported, findings)
+        own = (history_struct(bundle), entities_struct(bundle))
+        report_proofs(rules, list_constants(bundle), own, examples, reported, findings)
     return LintReport(findings.sorted(), is_proven=prove)
 
 
@@ -181,6 +183,7 @@ def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
         kept = [*(memory.match for memory in pack.memories), *(budget.match for budget in pack.budgets)]
         kept += [memory.reset.match for memory in pack.memories if memory.reset is not None]
         kept += [memory.since.match for memory in pack.memories if memory.since is not None]
+        kept += [entity.match for entity in pack.entities]
         yield from ((match, None) for match in kept if match is not None)
 
 
@@ -209,6 +212,18 @@ def _report_unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], find
     for memory in (memory for pack in bundle.packs for memory in pack.memories):
         if () not in read and (memory.name,) not in read:
             findings.warning("unused_memory", memory.location, f"no rule reads memory `{memory.name}`")
+
+
+def _report_unread_entities(
+    bundle: Bundle, rules: tuple[CheckedRule, ...], memories: CheckedMemories, findings: Findings
+) -> None:
+    trees = [part.tree for rule in rules for part in (rule.checked, *(one.checked for one in rule.explain))]
+    trees += [expression.tree for _, expression in memories.expressions]
+    read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "entities"}
+    for entity in (entity for pack in bundle.packs for entity in pack.entities):
+        if () not in read and (entity.name,) not in read:
+            text = f"no rule, memory or budget reads entity `{entity.name}`"
+            findings.warning("unused_entity", entity.location, text)
 
 
 def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) -> None:

@@ -49,7 +49,7 @@ class AlreadyReported(NamedTuple):
 def report_proofs(
     rules: Iterable[CheckedRule],
     constants: Mapping[str, Sequence[Any]],
-    history: Struct,
+    own: tuple[Struct, Struct],
     examples: Iterable[Facts],
     reported: AlreadyReported,
     findings: Findings,
@@ -59,7 +59,7 @@ def report_proofs(
     Args:
         rules: the rules of the bundle.
         constants: the named lists of the bundle, by full name.
-        history: the type of the fact `history`.
+        own: the types of the facts `history` and `entities`.
         examples: facts of intents, which answer some questions without the solver.
         reported: the rules that are already reported.
         findings: receives the findings.
@@ -68,7 +68,7 @@ def report_proofs(
         SolverMissingError: z3 is not installed.
     """
     active = {rule.rule.id: rule for rule in rules if rule.rule.mode is not Mode.OFF}
-    _ProofReporter(active, Prover(active.values(), constants, history, examples), reported, findings).run()
+    _ProofReporter(active, Prover(active.values(), constants, own[0], examples, own[1]), reported, findings).run()
 
 
 class _ProofReporter:

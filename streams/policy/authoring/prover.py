@@ -21,6 +21,7 @@ from streams.policy.errors import PolicyError
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.fact_types import Facts, Struct
+from streams.policy.language.schema import ENTITIES
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.results import RuleEffect
 from streams.policy.runtime.explain import as_json
@@ -108,6 +109,7 @@ class Prover:
         constants: the named lists, by full name.
         history: the type of the fact `history`.
         examples: facts of intents, for example of test cases; they can refute claims without the solver.
+        entities: the type of the fact `entities`.
 
     Raises:
         SolverMissingError: z3 is not installed.
@@ -119,14 +121,15 @@ class Prover:
         constants: Mapping[str, Sequence[Any]],
         history: Struct,
         examples: Iterable[Facts] = (),
+        entities: Struct = ENTITIES,
     ) -> None:
         if not solver_is_installed():
             raise SolverMissingError("the solver z3 is not installed: run `pip install 'stoplog[lint]'`")
         from streams.policy.authoring.smt.translate import Translator  # noqa: PLC0415 - z3 is optional, and slow to load
 
         self.questions_count = 0
-        self._history = history
-        self._translator = Translator(structs_by_type_name(UNTYPED.args, history), constants)
+        self._own = (history, entities)
+        self._translator = Translator(structs_by_type_name(UNTYPED.args, *self._own), constants)
         self._examples = list(examples)[:EXAMPLES_MAX]
         self._rules = {rule.rule.id: rule for rule in rules}
         self._constants = constants
@@ -311,7 +314,7 @@ class Prover:
             return _UNKNOWN
         paths = {path for formula in formulas for path in formula.paths}
         translator = self._translator
-        facts = facts_of(solver.model(), translator.variables, translator.members, paths, self._history)
+        facts = facts_of(solver.model(), translator.variables, translator.members, paths, self._own)
         if not refutes(facts):
             return _UNKNOWN
         if len(self._examples) < EXAMPLES_MAX:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from streams.policy.errors import Location, PolicyError
+from streams.policy.language.fact_types import Field
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 
@@ -160,6 +161,26 @@ class Memory:
     since: Since | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A thing outside, as declared under `entities:`: rules read what operators' systems say about it.
+
+    Attributes:
+        kind: its kind on the topic of attributes.
+        key: the id of the entity that a call is about.
+        match: the calls that are about one; None: every call.
+        fields: the attributes that rules can read, with their types.
+    """
+
+    name: str
+    location: Location
+    pack: str
+    kind: str
+    key: Scalar
+    match: Match | None
+    fields: tuple[Field, ...]
+
+
 class Per(StrEnum):
     """The scope of a budget: the calls that share one."""
 
@@ -215,6 +236,7 @@ class Pack:
     rules: tuple[Rule, ...] = ()
     memories: tuple[Memory, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    entities: tuple[Entity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

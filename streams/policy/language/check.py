@@ -22,7 +22,7 @@ from streams.policy.language.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
 from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
 from streams.policy.language.function_declarations import FUNCTION_NAMES, FUNCTIONS_CONFIG, NETWORK_TYPES
-from streams.policy.language.schema import FACTS, HISTORY, NOT_SUPPLIED, fact
+from streams.policy.language.schema import ENTITIES, FACTS, HISTORY, NOT_SUPPLIED, fact
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
@@ -45,6 +45,8 @@ extensions:
   - name: strings
   - name: two-var-comprehensions
 """
+_DECLARED_UNDER = {HISTORY: "history", ENTITIES: "entities"}
+"""The records whose fields a bundle declares, and the key of a rule file under which it does."""
 _ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$")
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _FIELD = re.compile(r"undefined field '(.*?)' not found in struct '(.*?)'")
@@ -86,18 +88,21 @@ class Checker:
         args: the type of the tool's arguments.
         lists: the element type of each list, by its full name (`lists.payments.agents`).
         history: the type of the fact `history`, which has a field for each memory of the bundle.
+        entities: the type of the fact `entities`, which has a field for each entity that the bundle declares.
     """
 
-    def __init__(self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> None:
+    def __init__(
+        self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY, entities: Struct = ENTITIES
+    ) -> None:
         self._args = args
-        self._structs = structs_by_type_name(args, history)
+        self._structs = structs_by_type_name(args, history, entities)
         self._lists = dict(lists)
-        own: dict[str, FactType] = {"args": args, "history": history}
+        own: dict[str, FactType] = {"args": args, "history": history, "entities": entities}
         variables: dict[str, Any] = {field.name: _cel_type(own.get(field.name, field.type)) for field in FACTS}
         variables |= {name: _cel_type(ListOf(kind)) for name, kind in lists.items()}
         variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
         config = cel.NewEnvConfigFromYaml(CHECKER_CONFIG)
-        self._env = cel.NewEnv(make_pool(args, history), config=config, variables=variables)
+        self._env = cel.NewEnv(make_pool(args, history, entities), config=config, variables=variables)
 
     def check(self, text: str) -> CheckedExpression:
         """Parse and type-check an expression.
@@ -143,11 +148,12 @@ class Checker:
             field, struct = match[1], self._structs.get(match[2])
             known = [member.name for member in struct.fields] if struct else []
             has = f"its fields are {', '.join(known)}" if known else "it has no fields"
-            hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
+            declared_under = {f"{PACKAGE}.{each.name}": key for each, key in _DECLARED_UNDER.items()}.get(match[2])
+            hint = nearest(field, known) or (f"declare it under `{declared_under}:`" if declared_under else has)
             owner = struct.name if struct else match[2]
             if (path := f"{owner.lower()}.{field}") in NOT_SUPPLIED:
                 return _not_supplied(path, offset)
-            name = field if owner == HISTORY.name else None
+            name = field if owner in (HISTORY.name, ENTITIES.name) else None
             return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
         if match := _NAME.search(message):
             return self._unknown_name(match[1], _start_of_name(match[1], text, offset))
@@ -190,13 +196,15 @@ def _not_supplied(path: str, offset: int) -> Problem:
 
 
 @lru_cache(maxsize=CHECKERS_KEPT_MAX)
-def _cached_checker(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct) -> Checker:
-    return Checker(args, dict(lists), history)
+def _cached_checker(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct, entities: Struct) -> Checker:
+    return Checker(args, dict(lists), history, entities)
 
 
-def checker_for(args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> Checker:
+def checker_for(
+    args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY, entities: Struct = ENTITIES
+) -> Checker:
     """Return the checker for these types; it is made once and then cached."""
-    return _cached_checker(args, tuple(sorted(lists.items())), history)
+    return _cached_checker(args, tuple(sorted(lists.items())), history, entities)
 
 
 def _unsupported_nodes(tree: Expr) -> list[Problem]:
@@ -214,11 +222,11 @@ def _unsupported_nodes(tree: Expr) -> list[Problem]:
     return problems
 
 
-def structs_by_type_name(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
-    """Return the records of the schema, of `args` and of `history`, by the checker's name of their type."""
+def structs_by_type_name(args: FactType, history: Struct = HISTORY, entities: Struct = ENTITIES) -> dict[str, Struct]:
+    """Return the records of the schema, of `args`, `history` and `entities`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
-    facts = (field.type for field in FACTS if field.name != "history")
-    stack: list[FactType] = [args, history, *EXTENSION_STRUCTS, *facts]
+    facts = (field.type for field in FACTS if field.name not in ("history", "entities"))
+    stack: list[FactType] = [args, history, entities, *EXTENSION_STRUCTS, *facts]
     while stack:
         top = stack.pop()
         if isinstance(top, ListOf):

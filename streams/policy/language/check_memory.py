@@ -1,4 +1,4 @@
-"""Type-checks the expressions of memories and budgets, and reports every error with its location."""
+"""Type-checks the expressions of memories, budgets and entities, and reports every error with its location."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streams.policy.cel.tree import Expr, free_names
 from streams.policy.errors import Findings
-from streams.policy.language.bundle import Budget, Bundle, Match, MeasureKind, Memory
+from streams.policy.language.bundle import Budget, Bundle, Entity, Match, MeasureKind, Memory
 from streams.policy.language.compile import PackChecker
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText
@@ -53,11 +53,20 @@ class CheckedBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedEntity:
+    """A declared entity whose key is well typed."""
+
+    entity: Entity
+    key: MemoryExpression
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedMemories:
-    """The checked memories and budgets of a bundle, each ordered by name."""
+    """The checked memories, budgets and entities of a bundle, each ordered by name."""
 
     memories: tuple[CheckedMemory, ...] = ()
     budgets: tuple[CheckedBudget, ...] = ()
+    entities: tuple[CheckedEntity, ...] = ()
 
     @property
     def expressions(self) -> tuple[tuple[str, MemoryExpression], ...]:
@@ -65,6 +74,7 @@ class CheckedMemories:
         found = [(item.memory.pack, part) for item in self.memories for part in
                  (item.when, item.key, item.of, item.reset_when, item.since_when, item.since_key)]  # fmt: skip
         found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of, item.key)]
+        found += [(item.entity.pack, item.key) for item in self.entities]
         return tuple((pack, part) for pack, part in found if part is not None)
 
 
@@ -73,7 +83,7 @@ NO_MEMORIES = CheckedMemories()
 
 
 def check_memories(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> CheckedMemories:
-    """Check every memory and every budget of a bundle.
+    """Check every memory, every budget and every entity of a bundle.
 
     Args:
         bundle: the parsed bundle.
@@ -82,15 +92,18 @@ def check_memories(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Fin
     """
     memories: list[CheckedMemory] = []
     budgets: list[CheckedBudget] = []
+    entities: list[CheckedEntity] = []
     for pack in bundle.packs:
-        if not pack.memories and not pack.budgets:
+        if not (pack.memories or pack.budgets or pack.entities):
             continue
         checker = _MemoryChecker(PackChecker(bundle, pack, tools, findings), findings)
         memories.extend(map(checker.memory, pack.memories))
         budgets.extend(map(checker.budget, pack.budgets))
+        entities.extend(item for item in map(checker.entity, pack.entities) if item is not None)
     return CheckedMemories(
         tuple(sorted(memories, key=lambda item: item.memory.name)),
         tuple(sorted(budgets, key=lambda item: item.budget.name)),
+        tuple(sorted(entities, key=lambda item: item.entity.name)),
     )
 
 
@@ -120,8 +133,23 @@ class _MemoryChecker:
             self._expression(budget.key, budget.match, _KEY_TYPES, may_read_label=False),
         )
 
+    def entity(self, entity: Entity) -> CheckedEntity | None:
+        key = self._expression(entity.key, entity.match, _KEY_TYPES, may_read_label=False, what="the key of an entity")
+        if key is None:
+            return None
+        if "entities" in key.facts:
+            message = "the key of an entity can't read `entities`: it is evaluated before they are looked up"
+            self._findings.error("reads_entities", entity.key.location, message)
+        return CheckedEntity(entity, key)
+
     def _expression(
-        self, scalar: Scalar | None, match: Match | None, kinds: frozenset[str], *, may_read_label: bool = True
+        self,
+        scalar: Scalar | None,
+        match: Match | None,
+        kinds: frozenset[str],
+        *,
+        may_read_label: bool = True,
+        what: str = "a memory or a budget",
     ) -> MemoryExpression | None:
         if scalar is None:
             return None
@@ -131,7 +159,7 @@ class _MemoryChecker:
         expanded, checked = found
         facts = frozenset(name.partition(".")[0] for name in free_names(checked.tree)) & FACT_NAMES
         if "history" in facts:
-            message = "a memory or a budget can't read `history`: read it in a rule"
+            message = f"{what} can't read `history`: read it in a rule"
             self._findings.error("reads_history", scalar.location, message)
         if "label" in facts and not may_read_label:
             message = "`key` and `of` can't read `label`: they are evaluated before the call has a result"

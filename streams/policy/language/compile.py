@@ -13,7 +13,7 @@ from streams.policy.language.fact_types import FactType, Field, Kind, Struct
 from streams.policy.language.globs import literal_tool
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText, MacroError, MacroScope
-from streams.policy.language.schema import HISTORY
+from streams.policy.language.schema import ENTITIES, ENTITY_FIELDS, HISTORY
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 
 _BOOL = StaticType("bool")
@@ -90,6 +90,16 @@ def history_struct(bundle: Bundle) -> Struct:
     return Struct(HISTORY.name, tuple(fields.values()))
 
 
+def entities_struct(bundle: Bundle) -> Struct:
+    """Return the type of the fact `entities`: a field for each declared entity of the bundle."""
+    declared = {entity.name: entity for pack in bundle.packs for entity in pack.entities}
+    fields = []
+    for name, entity in sorted(declared.items()):
+        own = Struct(f"Entity_{name}", (*ENTITY_FIELDS, *entity.fields))
+        fields.append(Field(name, own, f"the {entity.kind} that the call is about", optional=True))
+    return Struct(ENTITIES.name, tuple(fields))
+
+
 def _kind(item: NamedList) -> Kind:
     return _KINDS[type(item.values[0])] if item.values else Kind.DYN
 
@@ -103,6 +113,8 @@ class PackChecker:
                  for item in source.lists]  # fmt: skip
         self._kinds = {name: _kind(item) for name, item in named}
         self._history = history_struct(bundle)
+        self._entities = entities_struct(bundle)
+        self._entity_names = frozenset(field.name for field in self._entities.fields)
         self._history_names = frozenset(field.name for field in self._history.fields)
         self._budgets = frozenset(budget.name for each in bundle.packs for budget in each.budgets)
         self._tools = tools
@@ -113,7 +125,7 @@ class PackChecker:
         )
 
     def _checker(self, args: FactType) -> Checker:
-        return checker_for(args, self._kinds, self._history)
+        return checker_for(args, self._kinds, self._history, self._entities)
 
     def macros(self, pack: Pack) -> None:
         """Check the bodies of a pack's macros, also of those that no rule uses."""
@@ -226,5 +238,10 @@ class PackChecker:
         root = name.partition(".")[0]
         if root in self._budgets or root == "budgets":
             return "a condition can't read a budget: the gate itself denies calls that would exceed it"
-        known = (("history", self._history_names), ("lists", self._scope.lists), ("macros", self._scope.macros))
+        known = (
+            ("history", self._history_names),
+            ("entities", self._entity_names),
+            ("lists", self._scope.lists),
+            ("macros", self._scope.macros),
+        )
         return next((f"write `{space}.{root}`" for space, names in known if root in names), None)

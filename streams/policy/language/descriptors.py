@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2
 
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
-from streams.policy.language.schema import FACTS, HISTORY
+from streams.policy.language.schema import ENTITIES, FACTS, HISTORY
 
 PACKAGE = "stoplog.rules"
 
@@ -32,12 +32,14 @@ def message_name(struct: Struct) -> str:
     return f"{PACKAGE}.{struct.name}"
 
 
-def make_pool(args: FactType, history: Struct = HISTORY) -> Any:
-    """Return a descriptor pool with the records of the schema, of `history`, and of `args` if it is a record."""
+def make_pool(args: FactType, history: Struct = HISTORY, entities: Struct = ENTITIES) -> Any:
+    """Return a descriptor pool with the records of the schema, of `history` and `entities`, and of `args` if it is a
+    record."""
     file = descriptor_pb2.FileDescriptorProto(name="stoplog/rules.proto", package=PACKAGE, syntax="proto3")
     file.dependency.append(struct_pb2.DESCRIPTOR.name)
     done: set[str] = set()
     _declare(history, file, done)
+    _declare(entities, file, done)
     for field in FACTS:
         _declare(field.type, file, done)
     _declare(args, file, done)

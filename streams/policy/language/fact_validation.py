@@ -6,27 +6,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
-from streams.policy.language.schema import FACT_NAMES, FACTS, HISTORY
+from streams.policy.language.schema import ENTITIES, FACT_NAMES, FACTS, HISTORY
 
-NOT_REQUIRED = frozenset({"history", "label"})
+NOT_REQUIRED = frozenset({"history", "label", "entities"})
 """Top-level facts that may be missing from a fixture."""
 
 
-def schema_violations(facts: Mapping[str, Any], *, partial: bool = False, history: Struct = HISTORY) -> list[str]:
+def schema_violations(
+    facts: Mapping[str, Any], *, partial: bool = False, history: Struct = HISTORY, entities: Struct = ENTITIES
+) -> list[str]:
     """Return every way in which facts violate the schema: unknown names, wrong types, missing fields.
 
     Args:
         facts: the facts to check.
         partial: accept that top-level facts are missing.
         history: the type of the fact `history`, which has a field for each memory of the bundle.
+        entities: the type of the fact `entities`, which has a field for each entity that the bundle declares.
 
     Returns:
         One message for each violation; none if the facts are valid.
     """
     found = [f"`{name}` is not a fact" for name in facts if name not in FACT_NAMES]
+    own = {"history": history, "entities": entities}
     for field in FACTS:
         if field.name in facts:
-            wanted = history if field.name == "history" else field.type
+            wanted = own.get(field.name, field.type)
             found.extend(_violations(field.name, wanted, facts[field.name]))
         elif not partial and field.name not in NOT_REQUIRED:
             found.append(f"`{field.name}` is missing")

@@ -23,6 +23,7 @@ from streams.policy.language.bundle import (
 )
 from streams.policy.language.error_hints import EFFECT_SYNONYMS, MODE_SYNONYMS
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, node_kind, read_yaml
+from streams.policy.language.parse_entities import read_entities, report_repeated_entities
 from streams.policy.language.parse_match import read_match
 from streams.policy.language.parse_memory import read_budgets, read_memories, report_repeated_names
 from streams.policy.language.schema import RESERVED_WORDS, schema_digest
@@ -144,6 +145,7 @@ class _Parser:
         for pack in found.values():
             self._report_repeated_names(shared, pack)
         report_repeated_names(found.values(), self._findings)
+        report_repeated_entities(found.values(), self._findings)
         return tuple(found.values())
 
     def _report_repeated_names(self, shared: Pack, pack: Pack) -> None:
@@ -158,7 +160,8 @@ class _Parser:
                 seen.setdefault(item.name, at)
 
     def _rule_file(self, root: Node, directory: str, bundle_mode: Mode) -> Pack:
-        keys = ("apiVersion!", "pack!", "owner", "description", "lists", "macros", "rules!", "history", "budgets")
+        keys = ("apiVersion!", "pack!", "owner", "description", "lists", "macros", "rules!", "history", "budgets",
+                "entities")  # fmt: skip
         reader = MappingReader(root, "a rule file", keys, self._findings)
         _api_version(reader)
         name = reader.text("pack", PACK_PATTERN, "a name of lower-case letters, digits and `_`")
@@ -175,6 +178,7 @@ class _Parser:
             tuple(rule for rule in rules if rule is not None),
             read_memories(reader, directory, self._findings, self._match),
             read_budgets(reader, directory, self._findings, self._match),
+            read_entities(reader, directory, self._findings, self._match),
         )
 
     def _lists(self, reader: MappingReader) -> tuple[NamedList, ...]:

@@ -197,6 +197,15 @@ LABEL = Struct(
 HISTORY = Struct("History", ())
 """The type of `history` in a bundle without memories; `compile.history_struct` makes that of other bundles."""
 
+ENTITY_FIELDS = (
+    _bool("known", "there is a record of the entity"),
+    _int("age_ms", "the time since its attributes were last known to be true", optional=True),
+)
+"""The fields of every entity, besides the attributes that the bundle declares."""
+
+ENTITIES = Struct("Entities", ())
+"""The type of `entities` in a bundle that declares none; `compile.entities_struct` makes that of other bundles."""
+
 NOW = Struct(
     "Now",
     (
@@ -226,6 +235,13 @@ FACTS: tuple[Field, ...] = (
     Field("provenance", ListOf(PROVENANCE), "everything that the session has read"),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
+    Field(
+        "entities",
+        ENTITIES,
+        "what operators' systems say about the things that the call is about: one field for each that `entities:` "
+        "declares",
+        sensitive=True,
+    ),
     Field("approval", APPROVAL, "the approvals of exactly this call"),
     Field("deferral", DEFERRAL, "the state of the call's cancel window"),
     Field("now", NOW, "log time"),

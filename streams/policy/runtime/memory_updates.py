@@ -18,6 +18,7 @@ from streams.policy.language.check_memory import CheckedBudget, CheckedMemories,
 from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
 from streams.policy.results import Reason
+from streams.policy.runtime.entity_lookups import EntityLookup, lookups_for
 
 KEY_BYTES = 16
 AMOUNT_MAX = 2**53 - 1
@@ -109,7 +110,10 @@ class ToolPlan:
         empty_history: the fact `history` of a session without stored memories; None if it depends on the call.
         has_updates: whether a call of the tool can update a memory.
         has_effects: whether a call that is not denied can update a memory or charge a budget.
+        lookups: the entities that rules, memories and budgets of the tool read.
     """
+
+    lookups: tuple[EntityLookup, ...] = ()
 
     def __init__(
         self, recalls: Sequence[Recall], update_rules: Sequence[_UpdateRule], meters: Sequence[_BudgetMeter]
@@ -132,6 +136,7 @@ class ToolPlan:
         """Return the same plan with further facts in `needs`."""
         plan = ToolPlan(self.recalls, self._update_rules, self._budget_meters)
         plan.needs = self.needs | more
+        plan.lookups = self.lookups
         return plan
 
     def updates(self, facts: Facts) -> tuple[MemoryUpdate, ...]:
@@ -320,6 +325,8 @@ class Memories:
 
     def __init__(self, checked: CheckedMemories, constants: Mapping[str, Any]) -> None:
         self._constants = constants
+        self._entities = checked.entities
+        self._reads_entities = any("entities" in part.facts for _, part in checked.expressions)
         self._items = {item.memory.name: item for item in checked.memories}
         rules = [_UpdateRule(item, constants) for item in checked.memories]
         rules += [
@@ -330,6 +337,26 @@ class Memories:
         ]
         self._update_rules = [(_tools(rule.match), rule) for rule in rules]
         self._budget_meters = [(_tools(item.budget.match), _BudgetMeter(item, constants)) for item in checked.budgets]
+
+    def with_lookups(self, plan: ToolPlan, tool: tuple[str, str, str], read: frozenset[str] | None) -> ToolPlan:
+        """Return the plan with the entities that the calls of a tool are about.
+
+        Args:
+            plan: the plan of the tool, with all facts that it needs.
+            tool: server, name and version.
+            read: the names of the entities that the tool's rules read; None if all.
+        """
+        if "entities" not in plan.needs:
+            return plan
+        # Memories and budgets may read any of them.
+        lookups = lookups_for(self._entities, self._constants, tool, None if self._reads_entities else read)
+        plan = plan.needing(frozenset[str]().union(*(lookup.needs for lookup in lookups)))
+        plan.lookups = lookups
+        return plan
+
+    def no_entities(self) -> dict[str, Any]:
+        """Return the fact `entities` of a call about things that nobody knows."""
+        return {item.entity.name: {"known": False} for item in self._entities}
 
     @property
     def names(self) -> frozenset[str]:

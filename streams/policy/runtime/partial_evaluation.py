@@ -29,19 +29,20 @@ ToolFields = Mapping[str, str | bool]
 
 
 class Reads(NamedTuple):
-    """What conditions read: top-level facts, and memories (None means all)."""
+    """What conditions read: top-level facts, and memories and entities (None means all)."""
 
     facts: frozenset[str]
     memories: frozenset[str] | None
+    entities: frozenset[str] | None
 
     def union(self, other: Reads) -> Reads:
         """Return what any of the two reads."""
-        if self.memories is None or other.memories is None:
-            return Reads(self.facts | other.facts, None)
-        return Reads(self.facts | other.facts, self.memories | other.memories)
+        memories = None if self.memories is None or other.memories is None else self.memories | other.memories
+        entities = None if self.entities is None or other.entities is None else self.entities | other.entities
+        return Reads(self.facts | other.facts, memories, entities)
 
 
-READS_TOOL = Reads(frozenset((_FACT,)), frozenset())
+READS_TOOL = Reads(frozenset((_FACT,)), frozenset(), frozenset())
 """The fact `tool`, which is always read."""
 
 
@@ -72,9 +73,14 @@ def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
     """
     paths = read_paths(condition).union(*(read_paths(part.checked.tree) for part in rule.explain))
     callers = ("agent", "tenant") if caller_matcher(rule.rule.match) is not None else ()
-    named = {path[1:2] for path in paths if path[0] == "history"}
-    memories = None if () in named else frozenset(part for way in named for part in way)
-    return Reads((frozenset(path[0] for path in paths) & FACT_NAMES).union(callers), memories)
+    facts = (frozenset(path[0] for path in paths) & FACT_NAMES).union(callers)
+    return Reads(facts, _named("history", paths), _named("entities", paths))
+
+
+def _named(fact: str, paths: Iterable[tuple[str, ...]]) -> frozenset[str] | None:
+    """Return the fields of a fact that are read; None if it is read as a whole."""
+    named = {path[1:2] for path in paths if path[0] == fact}
+    return None if () in named else frozenset(part for way in named for part in way)
 
 
 def union_of_reads(reads: Iterable[Reads]) -> Reads:

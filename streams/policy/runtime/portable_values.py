@@ -41,6 +41,7 @@ _CLASSES: tuple[type, ...] = (
         check_memory.CheckedBudget,
         check_memory.CheckedMemories,
     ),
+    *(bundle.Since, bundle.Entity, check_memory.CheckedEntity),
     *(tool_types.ToolTypes, fact_types.ListOf, fact_types.MapOf, fact_types.Struct, fact_types.Field),
 )
 _ENUMS: tuple[type[StrEnum], ...] = (

@@ -11,7 +11,7 @@ from streams.policy.errors import BundleError, Findings
 from streams.policy.language.bundle import Bundle, BundleSource
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.check_memory import NO_MEMORIES, CheckedMemories, check_memories
-from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
 from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
@@ -154,6 +154,7 @@ class CompiledRuleset:
         # By the identity of the fact `tool`, which the program keeps alive: a gate passes the same object each time.
         self._by_identity: dict[int, ToolProgram] = {}
         self.history = history_struct(bundle)
+        self.entities = entities_struct(bundle)
         self.memories = Memories(memories, self._constants)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
@@ -247,11 +248,12 @@ class CompiledRuleset:
     def _types_of(self, key: ToolVersion) -> tuple[ToolTypes | None, Mapping[str, Struct]]:
         """Return the types of a tool's arguments, or None if unknown, and the records that its rules can read."""
         types = self._tools.get(f"{key[0]}/{key[1]}")
-        return types, structs_by_type_name(types.args if types else UNTYPED.args, self.history)
+        return types, structs_by_type_name(types.args if types else UNTYPED.args, self.history, self.entities)
 
     def _plan_of(self, key: ToolVersion, reads: Iterable[Reads]) -> ToolPlan:
-        facts, memories = union_of_reads(reads)
-        return self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
+        facts, memories, entities = union_of_reads(reads)
+        plan = self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
+        return self.memories.with_lookups(plan, key, entities)
 
 
 def is_tool_fact(tool: Any) -> TypeGuard[Tool]:

@@ -18,6 +18,7 @@ from streams.model.types import ToolRef
 from streams.ports.processor import BroadcastEvent, Output, StateView
 from streams.processors.audit import audit_output, control_event
 from streams.processors.control.alerts import control_alert
+from streams.processors.control.attributes import AttributesEvent
 from streams.processors.control.catalog import CatalogEvent
 from streams.processors.control.publications import RulesEvent
 from streams.processors.control.stops import StopEvent
@@ -76,9 +77,11 @@ def event_outputs(
         account, about = _of_catalog(event), "catalog"
     elif isinstance(event, StopEvent):
         account, about = _of_stop(event), "stop"
+    elif isinstance(event, AttributesEvent):
+        account, about = _of_attributes(event), "attributes"
     else:
         raise InvariantError(f"`{type(event).__name__}` is not an event of control state")
-    reason = event.reason if event.error is None else event.error.reason
+    reason = _reason_of(event)
     audit = _audit(account, event.error, reason, place, time_ms)
     outputs = [audit_output(alerts.encoder, account.name.encode(), audit)]
     if event.error is not None or account.is_alarming:
@@ -187,6 +190,30 @@ def _of_stop(event: StopEvent) -> _Account:
     if record is None:
         return account
     return replace(account, tenant_uid=record.header.tenant_uid, claimed_by=clipped(record.initiating_entity))
+
+
+def _of_attributes(event: AttributesEvent) -> _Account:
+    record = event.record
+    name = clipped(f"{record.header.tenant_uid}|{record.kind}/{record.id}")
+    signed = f"signed by {event.signer}" if event.signer else "not signed"
+    why = f", because: {record.reason}" if record.reason else ""
+    # Names and no values: they may be personal, and the audit log is read by more people than the topic.
+    names = ", ".join(event.names) or "none"
+    return _Account(
+        change="attributes change",
+        name=name,
+        tenant_uid=record.header.tenant_uid,
+        claimed_by=clipped(record.set_by or ""),
+        text=clipped(f"{_effect(ControlReason.ATTRIBUTES_SET)}: {names}, {signed}{why}"),
+        title=f"attributes of {name}",
+        look_at="stoplog attributes show",
+    )
+
+
+def _reason_of(event: RulesEvent | CatalogEvent | StopEvent | AttributesEvent) -> str | None:
+    if event.error is not None:
+        return event.error.reason
+    return ControlReason.ATTRIBUTES_SET if isinstance(event, AttributesEvent) else event.reason
 
 
 def _signed(event: RulesEvent | CatalogEvent) -> str:

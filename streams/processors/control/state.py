@@ -1,4 +1,4 @@
-"""Hold control state: what is broadcast to every gate (revocations, catalog, rules, baselines).
+"""Hold control state: what is broadcast to every gate (revocations, catalog, rules, baselines, attributes).
 
 It changes only between two records of a partition, so that each intent is judged on one version of it.
 """
@@ -14,6 +14,7 @@ import msgspec
 from streams.audit.releasers import NOBODY as RELEASED_BY_NOBODY
 from streams.audit.reviewers import NOBODY
 from streams.model.alert import clipped
+from streams.model.attributes import EntityAttributes
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
@@ -21,10 +22,11 @@ from streams.model.keys import revocation_key
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
-from streams.model.topics import CATALOG, REVOCATION
+from streams.model.topics import ATTRIBUTES, CATALOG, REVOCATION
 from streams.model.types import Record
 from streams.policy.runtime.ruleset import CompiledRuleset
 from streams.ports import Received
+from streams.processors.control.attributes import Attributes, AttributesEvent
 from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
 from streams.processors.control.stops import StopEvent
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 _WITH_CATALOG = b"\x01"
 """First byte of a memory that includes the catalog's. A memory of the rules alone is an array."""
 
-ControlEvent = RulesEvent | CatalogEvent | StopEvent
+ControlEvent = RulesEvent | CatalogEvent | StopEvent | AttributesEvent
 _encode = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
 
@@ -49,6 +51,7 @@ class ControlState:
         rules: the publications of the bundle that is enforced.
         catalog: the catalog of tools.
         revocations: the revocations in effect; by default no release lifts any.
+        attributes: the attributes of entities; by default no record counts.
         tools: the same dictionary as `catalog.tools`.
         stale: whether the engine can't tell that it has read everything.
     """
@@ -56,6 +59,7 @@ class ControlState:
     rules: Publications
     catalog: Catalog = field(default_factory=lambda: Catalog(NOBODY))
     revocations: RevocationSet = field(default_factory=lambda: RevocationSet(RELEASED_BY_NOBODY))
+    attributes: Attributes = field(default_factory=Attributes)
     tools: dict[tuple[str, str], CatalogTool] = field(init=False)
     stale: bool = True
     _stop_events: list[StopEvent] = field(default_factory=list)
@@ -87,9 +91,9 @@ class ControlState:
         return self.take_events()
 
     def take_events(self) -> list[ControlEvent]:
-        """Return the effects of rules, catalog entries and releases since the last call, as far as they are known."""
+        """Return the effects of what was read since the last call, as far as they are known."""
         stops, self._stop_events = self._stop_events, []
-        return [*self.rules.take_events(), *self.catalog.take_events(), *stops]
+        return [*self.rules.take_events(), *self.catalog.take_events(), *stops, *self.attributes.take_events()]
 
     def settle(self) -> list[ControlEvent]:
         """Decide on everything that was read, once all topics have been read to their end. Blocks."""
@@ -130,11 +134,14 @@ class ControlState:
 
         Raises:
             RecordError: the record is rejected. What was in force stays in force, but a rejected catalog entry blocks
-                its tool, and a rejected revocation revokes what its key names. A release that does not count is
+                its tool, a rejected revocation revokes what its key names, and of an entity whose attributes are
+                rejected nothing is clear any more. A release that does not count is
                 reported by an event instead.
         """
         if topic == REVOCATION.name:
             self.revocations.next_offset = next_offset
+        elif topic == ATTRIBUTES.name:
+            self.attributes.next_offset = next_offset
         if key is None:
             raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
         if record is None:
@@ -145,6 +152,8 @@ class ControlState:
             return self.catalog.offer(key, record, next_offset - 1)
         if isinstance(record, RulesetBundle):
             return self.rules.offer(record, next_offset - 1)
+        if isinstance(record, EntityAttributes):
+            return self.attributes.offer(key, record, next_offset - 1, appended_ms)
         if not isinstance(record, Baseline):
             raise RecordError(
                 DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
@@ -174,10 +183,14 @@ class ControlState:
             self.catalog.block_named(key)
         elif topic == REVOCATION.name:
             self.revocations.stop(key)
+        elif topic == ATTRIBUTES.name:
+            self.attributes.make_unclear(key)
 
     def _forget(self, topic: str, key: bytes, offset: int, appended_ms: int) -> bool:
         if topic == CATALOG.name:
             return self.catalog.forget(key, offset)
+        if topic == ATTRIBUTES.name:
+            self.attributes.forget(key)
         if topic == REVOCATION.name:
             try:
                 self.revocations.forget(key, appended_ms)

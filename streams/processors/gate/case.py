@@ -97,6 +97,8 @@ class Case(msgspec.Struct):
         is_proven: whether the proof of possession holds, and the arguments are those that it covers. Only then does the
             intent count for its session.
         tool: the catalog entry of the tool; set by the check of the tool.
+        attributes_offset: up to where the attributes of entities had been read when they were looked up; None if the
+            rules don't read them.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
     """
 
@@ -107,6 +109,7 @@ class Case(msgspec.Struct):
     is_proven: bool = False
     tool: CatalogTool | None = None
     session_proof: bool | None = None
+    attributes_offset: int | None = None
     _label: Label | None = None
     _secret: bytes | None = None
     _signer: str | None = None

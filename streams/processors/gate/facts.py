@@ -182,6 +182,8 @@ _MAKERS: dict[str, _Maker] = {
     "catalog": lambda _case, control, _progress: control.catalog.facts,
     "provenance": _provenance,
     "label": _label,
+    # What the tool's rules ask for is added in `rules.facts_for`.
+    "entities": lambda _case, _control, _progress: {},
     "approval": lambda _case, _control, progress: {
         "granted": bool(progress.granted_by),
         "granted_by": dict(progress.granted_by),

@@ -14,6 +14,7 @@ from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
+from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
 from streams.processors.sessions.memory import recall
 
@@ -63,6 +64,13 @@ def facts_for(
 ) -> dict[str, Any]:
     """Return the facts that the rules, memories and budgets of a tool read."""
     facts = build_facts(case, control, progress, plan.needs)
+    if plan.lookups:
+        entities = entity_facts(plan.lookups, facts, case, control.attributes)
+        if entities is None:
+            # A rule that reads any of them is then in error, which denies.
+            del facts["entities"]
+        else:
+            facts["entities"] = entities
     if plan.recalls:
         kept = state if case.session.counters.keeps_count else None
         facts["history"] = recall(plan, facts, case.asked.session_key, kept, case.asked.now_ms)

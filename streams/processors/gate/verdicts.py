@@ -109,6 +109,7 @@ class VerdictBuilder:
             audience=intent.tool.server_id,
             reply_to=intent.reply_to,
             mode=VerdictMode.ENFORCE,
+            attributes_offset=case.attributes_offset,
         )
 
     def _expires_ms(self, case: Case) -> int:

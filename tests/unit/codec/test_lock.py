@@ -39,10 +39,20 @@ def found(schemas: Path) -> list[str]:
 
 
 def in_order_of_ids(committed: LockFile) -> tuple[Topic, ...]:
-    """The topics with a schema in the order in which they were added."""
-    first_ids = {name: subject.versions[0].id for name, subject in committed.subjects.items()}
-    with_schema = [topic for topic in DECLARED if topic.record is not None]
+    """The topics with a schema in the order in which they were added, as far as `first_subjects` names them."""
+    first_ids = first_subjects(committed)
+    with_schema = [topic for topic in DECLARED if topic.record is not None and subject_name(topic.name) in first_ids]
     return tuple(sorted(with_schema, key=lambda topic: first_ids[subject_name(topic.name)]))
+
+
+def first_subjects(committed: LockFile) -> dict[str, int]:
+    """The first ids of the subjects that were there before any subject had a second version.
+
+    Later subjects have ids after those of second versions, which a first lock does not know.
+    """
+    second = min(version.id for subject in committed.subjects.values() for version in subject.versions[1:])
+    ids = {name: subject.versions[0].id for name, subject in committed.subjects.items()}
+    return {name: first for name, first in ids.items() if first < second}
 
 
 def test_nothing_to_do(schemas: Path) -> None:
@@ -70,10 +80,12 @@ def test_docs_and_layout_may_be_edited(schemas: Path) -> None:
 
 def test_history_is_not_rewritten(schemas: Path) -> None:
     for folder in ("avro", "history"):
-        edit(schemas / folder / "verdict.v1.avsc", {"name": "baseline_version", "default": 7})
-    assert any("verdict.v1.avsc: is not what was published as version 1" in finding for finding in found(schemas))
+        edit(schemas / folder / "tool_catalog_entry.v1.avsc", {"name": "reversible", "default": True})
+    assert any(
+        "tool_catalog_entry.v1.avsc: is not what was published as version 1" in finding for finding in found(schemas)
+    )
     with pytest.raises(SchemaError, match="is not the one that was locked as version 1"):
-        CommittedSchemas.load(schemas).current("agent.verdict.v1")
+        CommittedSchemas.load(schemas).current("agent.catalog.v1")
 
 
 def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
@@ -118,15 +130,26 @@ def test_one_file_is_todays(schemas: Path) -> None:
 
 
 def back_to_first_versions(schemas: Path) -> None:
-    """Leave the first version of each schema: later ones are locked one by one, each after the one before it."""
+    """Leave the first version of each schema: later ones are locked one by one, each after the one before it.
+
+    Schemas of later subjects are left out (`first_subjects`).
+    """
+    committed = read_lock(schemas)
+    first = first_subjects(committed)
+    later = {subject.versions[0].path for name, subject in committed.subjects.items() if name not in first}
     for path in (schemas / "avro").iterdir():
+        if f"history/{path.name}" in later:
+            path.unlink()
+            continue
         stem, version = path.name.removesuffix(".avsc").split(".v")
         if version != "1":
             path.unlink()
             shutil.copy(schemas / "history" / f"{stem}.v1.avsc", schemas / "avro")
     published = schemas / "published.txt"
     lines = [
-        line for line in published.read_text().splitlines() if line.startswith("#") or line.split()[1:2] in ([], ["1"])
+        line
+        for line in published.read_text().splitlines()
+        if line.startswith("#") or line.split()[1:2] == [] or (line.split()[0] in first and line.split()[1] == "1")
     ]
     published.write_text("\n".join(lines) + "\n")
 
@@ -140,7 +163,7 @@ def test_the_first_lock_is_made_from_nothing(schemas: Path, monkeypatch: pytest.
     (schemas / "ids.lock.json").unlink()
     shutil.rmtree(schemas / "history")
     assert lock.write(schemas) == []
-    first = {name: subject.versions[:1] for name, subject in committed.subjects.items()}
+    first = {name: committed.subjects[name].versions[:1] for name in first_subjects(committed)}
     assert {name: subject.versions for name, subject in read_lock(schemas).subjects.items()} == first
 
 
@@ -158,17 +181,17 @@ class TestWhatWasPublished:
             return [str(finding) for finding in lock.write(schemas)]
 
     def test_content_does_not_change_under_a_version(self, schemas: Path) -> None:
-        path = schemas / "avro" / "verdict.v1.avsc"
+        path = schemas / "avro" / "tool_catalog_entry.v1.avsc"
         schema = json.loads(path.read_text())
-        schema["fields"] = [field for field in schema["fields"] if field["name"] != "audience"]
+        schema["fields"] = [field for field in schema["fields"] if field["name"] != "reviewed_by"]
         path.write_text(json.dumps(schema))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lock, "differences", lambda record, shape: [])  # whoever does this changes the class, too
             (finding,) = self.lock_anew(schemas)
-        (line,) = (each for each in PUBLISHED if each.subject == "agent.verdict.v1-value" and not each.withdrawn)
+        (line,) = (each for each in PUBLISHED if each.subject == "agent.catalog.v1-value" and not each.withdrawn)
         assert finding.startswith(
-            f"agent.verdict.v1-value version 1: was published with id 2000000009 and digest {line.sha256}, but has id "
-            f"2000000009 and digest {content_digest(path.read_text())}: "
+            f"agent.catalog.v1-value version 1: was published with id {line.id} and digest {line.sha256}, but has id "
+            f"{line.id} and digest {content_digest(path.read_text())}: "
         )
 
     def test_an_id_stays_that_of_its_version(self, schemas: Path) -> None:

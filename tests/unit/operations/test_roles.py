@@ -8,6 +8,7 @@ import pytest
 
 from streams.model.topics import (
     APPROVAL_DECISION,
+    ATTRIBUTES,
     AUDIT,
     AUDIT_REPORTED,
     BASELINE,
@@ -31,7 +32,7 @@ from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT, REPORT}, Role.EXECUTOR: {REPORT, AUDIT_REPORTED}}
-DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION, SESSION)
+DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, ATTRIBUTES, APPROVAL_DECISION, DELEGATION, SESSION)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
 
@@ -87,6 +88,16 @@ def test_of_what_runs_as_a_gate_only_the_gate_itself_writes_them() -> None:
 
 def test_all_that_every_gate_reads_is_among_it() -> None:
     assert {topic for spec in PROCESSORS for topic in spec.broadcast} <= set(DECIDING)
+
+
+def test_attributes_are_written_by_connectors_alone_and_without_transactions(granted: tuple[AclSpec, ...]) -> None:
+    """Whoever else could write them would decide; and an open transaction would make gates deny."""
+    writing = {acl.principal for acl in granted if (acl.name, acl.operation) == (ATTRIBUTES.name, "WRITE")}
+    assert writing == {NAMES[Role.CONNECTOR]}
+    assert not ATTRIBUTES.is_written_in_transactions
+    own = {acl for acl in granted if acl.principal == NAMES[Role.CONNECTOR]}
+    assert not any(acl.resource == "TRANSACTIONAL_ID" for acl in own)
+    assert {acl.name for acl in own if acl.resource == "TOPIC"} == {ATTRIBUTES.name}
 
 
 @pytest.mark.parametrize("role", NEAR)

@@ -11,7 +11,7 @@ import z3
 from streams.policy.authoring.smt.fact_variables import FactVariable, FactVariables, Path
 from streams.policy.authoring.smt.terms import ANY, Double, Sort, Term, is_of
 from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
-from streams.policy.language.schema import FACTS
+from streams.policy.language.schema import ENTITIES, FACTS, HISTORY
 
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\"\"")
 _EMPTY_VALUES: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
@@ -22,7 +22,7 @@ def facts_of(
     variables: FactVariables,
     members: dict[Path, list[tuple[Term, Any]]],
     paths: Iterable[Path],
-    history: Struct,
+    own: tuple[Struct, Struct],
 ) -> dict[str, Any]:
     """Return facts in which the given fields have their values in the model, and all others are empty.
 
@@ -31,9 +31,9 @@ def facts_of(
         variables: the variables for fields.
         members: for each list, the values whose membership was tested, with the variables for the result.
         paths: the fields that occur in the formula.
-        history: the type of the fact `history`.
+        own: the types of the facts `history` and `entities`.
     """
-    facts = empty_facts(history)
+    facts = empty_facts(*own)
     for path in sorted(paths, key=len):
         fact_variable = variables[path]
         holder = _holder(facts, path)
@@ -48,9 +48,10 @@ def facts_of(
     return facts
 
 
-def empty_facts(history: Struct) -> dict[str, Any]:
+def empty_facts(history: Struct = HISTORY, entities: Struct = ENTITIES) -> dict[str, Any]:
     """Return facts in which every value is false, zero or empty, without optional fields."""
-    return {field.name: _empty(history if field.name == "history" else field.type) for field in FACTS}
+    own = {"history": history, "entities": entities}
+    return {field.name: _empty(own.get(field.name, field.type)) for field in FACTS}
 
 
 def _empty(kind: FactType) -> Any:

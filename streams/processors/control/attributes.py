@@ -1,0 +1,181 @@
+"""Hold the attributes of entities, which every gate reads completely (docs/adr/0046-attributes.md).
+
+Rules must be able to tell an entity that nobody knows from one that this gate could not keep. So there are three
+answers: known, unknown, and unclear. Unclear are the entities whose newest record was rejected or can't be read (what
+came before it may be wrong now), and those for which there was no room. A call that asks for an unclear entity has no
+fact `entities` at all, so that each rule that reads it is in error, which denies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from streams.audit.attribute_writers import NOBODY, AttributeWriters
+from streams.model.attributes import (
+    AttributesError,
+    EntityAttributes,
+    Value,
+    check_entity,
+    entity_key,
+    read_attributes,
+)
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import ATTRIBUTES
+
+BYTES_MAX = 134_217_728
+"""Bytes of entities that a gate holds by default: some 300,000 of the usual size."""
+
+UNCLEAR_MAX = 10_000
+"""Entities that are known to be unclear one by one. With one more, every entity that is not held is unclear."""
+
+ENTITY_BYTES = 216
+"""What an entity takes besides its key and its attributes: an entry of the dictionary, and three objects."""
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(dict[str, Value]).decode
+
+
+class Entity(NamedTuple):
+    """What is known of an entity.
+
+    Attributes:
+        attributes: by name.
+        since_ms: when this was last known to be true: the broker's time of the record, or `observed_at` if that is
+            earlier.
+    """
+
+    attributes: dict[str, Value]
+    since_ms: int
+
+
+UNKNOWN = Entity({}, -1)
+"""The answer for an entity of which there is no record."""
+
+
+class AttributesEvent(NamedTuple):
+    """Reports that a person has set attributes. What connectors write is not reported one by one.
+
+    Attributes:
+        record: the record.
+        offset: its offset on its topic.
+        names: the names of the attributes.
+        signer: who has signed it; None if no signature is needed.
+        error: always None: a record that is rejected becomes a dead letter at once.
+    """
+
+    record: EntityAttributes
+    offset: int
+    names: tuple[str, ...]
+    signer: str | None
+    error: RecordError | None = None
+
+    @property
+    def topic(self) -> str:
+        """The topic of attributes."""
+        return ATTRIBUTES.name
+
+
+@dataclass
+class Attributes:
+    """Holds the attributes of all entities.
+
+    Attributes:
+        writers: whose records count.
+        bytes_max: how many bytes of keys and attributes are held.
+        next_offset: up to where the topic has been read.
+    """
+
+    writers: AttributeWriters = NOBODY
+    bytes_max: int = BYTES_MAX
+    next_offset: int = 0
+    _held: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    _unclear: dict[bytes, None] = field(default_factory=dict)
+    _is_overfull: bool = False
+    _bytes_count: int = 0
+    _events: list[AttributesEvent] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Return how many entities are held."""
+        return len(self._held)
+
+    @property
+    def bytes_count(self) -> int:
+        """Return how many bytes they take, about."""
+        return self._bytes_count
+
+    def find(self, tenant_uid: str, kind: str, entity_id: str) -> Entity | None:
+        """Return what is known of an entity; `UNKNOWN` if there is no record of it, None if it is unclear."""
+        key = entity_key(tenant_uid, kind, entity_id)
+        held = self._held.get(key)
+        if held is not None:
+            return Entity(_decode(held[0]), held[1])
+        return None if self._is_overfull or key in self._unclear else UNKNOWN
+
+    def offer(self, key: bytes, record: EntityAttributes, offset: int, appended_ms: int) -> bool:
+        """Apply a record, and tell whether an event reports it.
+
+        Raises:
+            RecordError: the record does not count; its entity is unclear from now on.
+        """
+        try:
+            attributes, signer = self._checked(key, record)
+        except RecordError:
+            self.make_unclear(key)
+            raise
+        since_ms = appended_ms if record.observed_at is None else min(appended_ms, record.observed_at)
+        row = _encode(attributes)
+        self._drop(key)
+        size = len(key) + len(row) + ENTITY_BYTES
+        if self._bytes_count + size > self.bytes_max:
+            self.make_unclear(key)
+            text = f"there is no room for `{record.kind}/{record.id[:80]}`: {self.count} entities take"
+            text = f"{text} {self._bytes_count} bytes, and the setting `attributes.bytes_max` is {self.bytes_max}"
+            raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
+        self._held[key] = (row, since_ms)
+        self._bytes_count += size
+        if record.set_by is None:
+            return False
+        self._events.append(AttributesEvent(record, offset, tuple(sorted(attributes)), signer))
+        return True
+
+    def take_events(self) -> list[AttributesEvent]:
+        """Return what persons have set since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def forget(self, key: bytes) -> None:
+        """Apply a tombstone: nothing is known of the entity any more."""
+        self._drop(key)
+
+    def make_unclear(self, key: bytes) -> None:
+        """Note that nobody knows what is true of an entity, because its newest record can't be used."""
+        self._drop(key)
+        if len(self._unclear) >= UNCLEAR_MAX:
+            self._is_overfull = True
+            return
+        self._unclear[key] = None
+
+    def _checked(self, key: bytes, record: EntityAttributes) -> tuple[dict[str, Value], str | None]:
+        tenant_uid = record.header.tenant_uid
+        try:
+            check_entity(tenant_uid, record.kind, record.id)
+            attributes = read_attributes(record.attributes_json)
+        except AttributesError as error:
+            raise RecordError(DeadLetterReason.ATTRIBUTES_INVALID, str(error)) from None
+        expected_key = entity_key(tenant_uid, record.kind, record.id)
+        if key != expected_key:
+            shown, own = (each[:120].decode("utf-8", "replace") for each in (key, expected_key))
+            text = f"the record's key is `{shown}`, but its own is `{own}`"
+            raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
+        return attributes, self.writers.check(record)
+
+    def _drop(self, key: bytes) -> None:
+        self._unclear.pop(key, None)
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._bytes_count -= len(key) + len(held[0]) + ENTITY_BYTES
