@@ -148,9 +148,9 @@ def run_tests(
         screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
-        screen.record({"kind": "case", **_case_fields(result)})
+        screen.record({"kind": "case", **case_fields(result)})
         if not result.passed:
-            _tell_case(screen, result, directory)
+            tell_case(screen, result, directory)
     tell_scenarios(screen, scenarios, directory)
     tell_findings(screen, (*scenarios.findings, *report.findings), directory, source.files)
     for counts in report.rules:
@@ -251,7 +251,8 @@ def _technique_row(result: TechniqueResult) -> list[str | Text]:
     ]
 
 
-def _tell_case(screen: Screen, result: CaseResult, root: Path) -> None:
+def tell_case(screen: Screen, result: CaseResult, root: Path) -> None:
+    """Write a case that failed, and why."""
     at = result.case.location
     where = printable(f"{root / at.path}:{at.line}:{at.column}: ")
     screen.rich(Text.assemble((where, STRONG), ("failed: ", FAIL), printable(f"case `{result.case.name}`")))
@@ -259,7 +260,8 @@ def _tell_case(screen: Screen, result: CaseResult, root: Path) -> None:
         screen.rich(Text.assemble(("       = ", FAINT), printable(problem)))
 
 
-def _case_fields(result: CaseResult) -> dict[str, object]:
+def case_fields(result: CaseResult) -> dict[str, object]:
+    """Return the result of a case as JSON."""
     case = result.case
     return {
         "case": case.name,

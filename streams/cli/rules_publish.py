@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli.findings import refusal_recorded
+from streams.cli.findings import counted, many, refusal_recorded, tell_findings
+from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, OwnKeyOption, PassphraseOption, SignedDraft, load_key
-from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.rules_check import case_fields, tell_case
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
@@ -28,8 +30,9 @@ from streams.operations.rules.publication import (
 )
 from streams.operations.rules.publication import publish as publish_bundle
 from streams.operations.rules.publication import sign as sign_bundle
+from streams.operations.rules.readiness import examine
 from streams.operations.settings import Deployment
-from streams.policy import load_bundle
+from streams.policy import BundleSource, load_bundle
 from streams.wiring.operators import open_operator
 
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
@@ -60,7 +63,11 @@ def publish(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Publish rules to the gates, which apply them at once. Invalid rules are not published.
+    """Publish rules to the gates, which apply them at once.
+
+    The rules are checked and their test cases are run first, and warnings are shown. Rules with errors, or with cases
+    that fail, are not published. `rules check` and `rules test` do more: they look for rules without effect, for gaps
+    in the cases, and for attacks that pass.
 
     The settings of the gates say how many signatures are required. If one is enough, use `--key`. If two are required,
     one person writes a draft (`--key FILE --out DRAFT`), another signs it (`rules sign DRAFT --key FILE`), and either
@@ -72,13 +79,14 @@ def publish(
         if what.is_dir():
             chosen = name or operator.deployment.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
+            _examine(screen, load_bundle(what), what)
         elif canary is not None or serial is not None or name is not None:
             raise typer.BadParameter(
                 "a draft already states its name, serial and share; write a new draft to change them"
             )
         else:
             bundle = read_draft(what)
-            check_draft(bundle)
+            _examine(screen, check_draft(bundle))
         _finish(screen, operator, bundle, signing)
 
 
@@ -179,6 +187,25 @@ def status(
         screen.say(
             f"{history.unsigned_count} more lack required signatures: gates with these settings reject them", WARN
         )
+
+
+def _examine(screen: Screen, source: BundleSource, directory: Path | None = None) -> None:
+    """Check rules and run their cases, and show what is found.
+
+    Raises:
+        Exit: there are errors, or cases that fail.
+    """
+    readiness = examine(source, directory)
+    tell_findings(screen, readiness.findings, directory or Path(), source.files)
+    for result in readiness.failures:
+        screen.record({"kind": "case", **case_fields(result)})
+        tell_case(screen, result, directory or Path())
+    if not readiness.is_ready:
+        found = counted(readiness.findings)
+        failed = f"{len(readiness.failures):,} of {many(readiness.cases_count, 'case')} failed"
+        why = ", ".join(each for each in (found, failed if readiness.failures else "") if each)
+        screen.say(f"not published: {why}; gates keep the rules that they have", FAIL)
+        raise typer.Exit(FAILED)
 
 
 def _share(text: str | None) -> int:

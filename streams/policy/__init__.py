@@ -18,7 +18,7 @@ from streams.model.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from streams.policy.authoring.attack_file import AttackReport, TechniqueResult
-    from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
+    from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files, run_plain_cases
     from streams.policy.authoring.coverage import RuleCoverage
     from streams.policy.authoring.explain_intent import (
         Connective,
@@ -63,6 +63,7 @@ _NAMES = {
         "CaseResult",
         "case_facts",
         "run_case_files",
+        "run_plain_cases",
     ),
     "streams.policy.authoring.coverage": ("RuleCoverage",),
     "streams.policy.authoring.explain_intent": (
@@ -199,6 +200,7 @@ __all__ += [
     "case_facts",
     "mutate_cases",
     "run_case_files",
+    "run_plain_cases",
 ]
 
 # Explanations of one intent.

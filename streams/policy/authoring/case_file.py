@@ -133,6 +133,24 @@ def run_case_files(
     return CaseReport(results, findings.sorted(), rules, attacks, is_complete=is_complete)
 
 
+def run_plain_cases(directory: Path) -> tuple[tuple[CaseResult, ...], tuple[Finding, ...]]:
+    """Run every test case below a directory of rules, and nothing else: no coverage, no attacks. Blocking.
+
+    Args:
+        directory: the directory that contains `bundle.yaml`.
+
+    Returns:
+        The results, and the errors of the case files.
+
+    Raises:
+        BundleError: the bundle is rejected.
+        BundleReadError: its files can't be read.
+    """
+    root = Path(directory)
+    ruleset, findings = compile_bundle(load_bundle(root)), Findings()
+    return run_cases(ruleset, read_cases(root, ruleset, findings)), findings.sorted()
+
+
 def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
     """Return the facts of every readable case below a directory of rules. Blocking.
 

@@ -30,6 +30,7 @@ from streams.policy.language.tool_types import ToolTypes
 from streams.policy.results import Mode, RuleEffect
 
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
+_PATTERN_CHARS_SHOWN = 200
 _SECURITY_LISTS = frozenset(("provenance", "hops"))
 
 
@@ -257,6 +258,9 @@ def _lint_literals(tree: Expr, expanded: ExpandedText, rule_id: str | None, find
     for node in walk(tree):
         if isinstance(node, Call):
             _lint_literal(node, warn)
+            if (problem := _bad_regex(node)) is not None:
+                at = expanded.at(start_offset(node.args[-1]))
+                findings.error("bad_regex", at, problem, rule_id=rule_id)
     report_unknown_values(tree, expanded, rule_id, findings)
 
 
@@ -265,15 +269,7 @@ def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
     if not isinstance(last, Const) or not isinstance(last.value, str):
         return
     text = last.value
-    if call.function == "matches" and call.args[0].type.kind not in PATTERN_RECEIVERS:
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            re2.compile(text, options)
-        except re2.error as error:
-            reason = error.args[0].decode(errors="replace") if error.args else "it can't be parsed"
-            warn("bad_regex", last, f"`{text}` is not a regular expression: {reason}")
-    elif call.function == "duration" and not _is_duration(text):
+    if call.function == "duration" and not _is_duration(text):
         warn("bad_duration", last, f"`{text}` is not a duration such as `90s` or `1h30m`")
     elif call.function in ("ip", "containsIP", "cidr", "containsCIDR"):
         parse = ipaddress.ip_address if "ip" in call.function.lower() else ipaddress.ip_network
@@ -283,6 +279,34 @@ def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
             warn(
                 "bad_address", last, f"`{text}` is not {'an address' if parse is ipaddress.ip_address else 'a network'}"
             )
+
+
+def _bad_regex(call: Call) -> str | None:
+    """Return why the pattern of a call of `matches` is invalid; None if it is valid, or known only at run time."""
+    if call.function != "matches" or call.args[0].type.kind in PATTERN_RECEIVERS:
+        return None
+    text = _constant_text(call.args[-1])
+    if text is None:
+        return None
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if error.args else "it can't be parsed"
+        shown = text if len(text) <= _PATTERN_CHARS_SHOWN else f"{text[:_PATTERN_CHARS_SHOWN]}..."
+        return f"`{shown}` is not a regular expression: {reason}"
+    return None
+
+
+def _constant_text(node: Expr) -> str | None:
+    """Return the value of a text, or of constant texts that are joined with `+`; None for other expressions."""
+    if isinstance(node, Const):
+        return node.value if isinstance(node.value, str) else None
+    if not isinstance(node, Call) or node.function != "_+_":
+        return None
+    parts = [_constant_text(part) for part in node.args]
+    return None if None in parts else "".join(part for part in parts if part is not None)
 
 
 def _is_duration(text: str) -> bool:

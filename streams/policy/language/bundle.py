@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,14 @@ RULES_SUFFIX = ".rules.yaml"
 FILES_MAX = 500
 FILE_BYTES_MAX = 4_000_000
 BUNDLE_BYTES_MAX = 32_000_000
+
+_YAML = re.compile(r"(?i)\.ya?ml\Z")
+_LIKE_BUNDLE = re.compile(r"(?i)bundle\.ya?ml")
+_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack)s?\.ya?ml")
+_KINDS_BESIDE_RULES = re.compile(r"\.(tests|attacks)\.yaml\Z")
+_RULES_KEY = re.compile(rb"(?m)^rules:")
+_LOOKED_AT_BYTES = 65_536
+_WRONG_NAMES_SHOWN = 5
 
 
 class BundleReadError(PolicyError):
@@ -276,8 +285,11 @@ def load_bundle(directory: Path) -> BundleSource:
     """
     root = Path(directory)
     paths = [root / BUNDLE_FILE, *sorted(root.rglob(f"*{RULES_SUFFIX}"))]
+    _check_names(root)
     if not paths[0].is_file():
         raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`")
+    if len(paths) == 1:
+        raise BundleReadError(f"`{root}` contains no rules: write them in `PACK/NAME{RULES_SUFFIX}`")
     if len(paths) > FILES_MAX:
         raise BundleReadError(f"`{root}` contains {len(paths)} files: the limit is {FILES_MAX}")
     files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}
@@ -305,3 +317,35 @@ def read_text(path: Path) -> str:
         # `strerror` does not repeat the path, unlike the error's own text.
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise BundleReadError(f"`{path}` can't be read: {why}") from error
+
+
+def _check_names(root: Path) -> None:
+    """Reject files that nobody would read, although their names or contents say that somebody should.
+
+    Raises:
+        BundleReadError: names them, and the names that they should have.
+    """
+    wrong = []
+    for path in sorted(root.rglob("*")):
+        wanted = _name_for(path, is_at_root=path.parent == root)
+        if wanted not in (None, path.name):
+            wrong.append(f"`{path.relative_to(root).as_posix()}` must be named `{wanted}`")
+    if wrong:
+        more = f", and {len(wrong) - _WRONG_NAMES_SHOWN} more" if len(wrong) > _WRONG_NAMES_SHOWN else ""
+        shown = "; ".join(wrong[:_WRONG_NAMES_SHOWN])
+        raise BundleReadError(f"`{root}` contains files that would be ignored: {shown}{more}")
+
+
+def _name_for(path: Path, *, is_at_root: bool) -> str | None:
+    """Return the name that a file must have to be read as what it seems to be; None if it seems to be nothing."""
+    if not _YAML.search(path.name) or not path.is_file():
+        return None
+    if is_at_root:
+        return BUNDLE_FILE if _LIKE_BUNDLE.fullmatch(path.name) else None
+    if like := _LIKE_RULES.fullmatch(path.name):
+        return f"{like[1]}.{like[2].lower()}s.yaml"
+    if _KINDS_BESIDE_RULES.search(path.name):
+        return None
+    with path.open("rb") as opened:
+        is_rules = _RULES_KEY.search(opened.read(_LOOKED_AT_BYTES)) is not None
+    return f"{path.stem}{RULES_SUFFIX}" if is_rules else None

@@ -143,6 +143,8 @@ class TestRules:
         assert deployed("rules", "publish", RULES).records[0]["serial"] == 3
         assert deployed("rules", "publish", RULES, "--name", "other").records[0]["serial"] == 1
         (home / "bundle.yaml").write_text("rules: [")
+        (home / "p").mkdir()
+        (home / "p" / "p.rules.yaml").write_text("rules: []")
         result = deployed("rules", "publish", str(home))
         assert result.status == 1
         assert "bundle rejected" in result.err

@@ -23,7 +23,7 @@ HEAD = "apiVersion: rules/v1\nbundle: own\nversion: '{version}'\npacks: [p]\n"
 RULES = """apiVersion: rules/v1
 pack: p
 rules:
-  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: number NUMBER}
+  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: size(tenant) > 0, reason: number NUMBER}
 """
 Write = Callable[[int], str]
 
@@ -197,13 +197,56 @@ class TestPublish:
         stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
         draft = json.loads((home / "draft.json").read_text())
         file = draft["publication"]["files"][1]
-        file["content"] = file["content"].replace('"true"', '"tru"')
+        file["content"] = file["content"].replace("size(tenant)", "size(tenan)")
         files = {each["path"]: each["content"] for each in draft["publication"]["files"]}
         draft["publication"]["digest"] = bundle_from_files(files).digest.hex()
         (home / "draft.json").write_text(json.dumps(draft))
         for command in (("sign", "draft.json", "--key", people["bob"]), ("publish", "draft.json")):
             result = stoplog("rules", *command)
             assert (result.status, [record["code"] for record in result.records]) == (1, ["unknown_name"])
+
+    def test_cases_that_fail_keep_rules_from_being_published(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        folder = Path(rules(1))
+        fixture = Path(__file__).parents[3] / "rules" / "fixtures" / "lookup.json"
+        (folder / "p" / "base.json").write_text(fixture.read_text())
+        cases = "tests: p.rules.yaml\nbase: base.json\ncases:\n  - {name: any, expect: {verdict: VERDICT}}\n"
+        tests = folder / "p" / "p.tests.yaml"
+        tests.write_text(cases.replace("VERDICT", "deny"))
+        result = stoplog("rules", "publish", str(folder), "--key", people["ann"])
+        assert result.status == 1
+        (case,) = result.records
+        assert (case["kind"], case["case"], case["line"], case["passed"]) == ("case", "any", 4, False)
+        said = stoplog("rules", "publish", str(folder), "--key", people["ann"], "--no-json")
+        assert "p.tests.yaml:4:5: failed: case `any`" in said.out
+        assert "not published: 1 of 1 case failed; gates keep the rules that they have" in said.out + said.err
+        assert in_force(stoplog) == {}
+        tests.write_text(cases.replace("VERDICT", "denied"))
+        (finding,) = stoplog("rules", "publish", str(folder), "--key", people["ann"]).records
+        assert (finding["code"], finding["severity"]) == ("wrong_value", "error")
+        assert in_force(stoplog) == {}
+        tests.write_text(cases.replace("VERDICT", "allow"))
+        assert stoplog("rules", "publish", str(folder), "--key", people["ann"]).status == 0
+        assert in_force(stoplog) == {"all": 1}
+
+    def test_warnings_are_shown_and_errors_of_the_check_refuse(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        folder = Path(rules(1))
+        file = folder / "p" / "p.rules.yaml"
+        text = file.read_text()
+        file.write_text(text.replace("size(tenant) > 0", '"true"'))
+        warning, published = stoplog("rules", "publish", str(folder), "--key", people["ann"]).records
+        assert (warning["severity"], warning["code"], warning["line"]) == ("warning", "constant", 4)
+        assert published["published"]
+        draft = str(home / "draft.json")
+        file.write_text(text.replace("size(tenant) > 0", "'tenant.matches(\"(\")'"))
+        for out in ((), ("--out", draft)):
+            result = stoplog("rules", "publish", str(folder), "--key", people["ann"], *out)
+            assert (result.status, [record["code"] for record in result.records]) == (1, ["bad_regex"])
+        assert not Path(draft).exists()
+        assert in_force(stoplog) == {"all": 1}
 
     def test_a_serial_for_a_topic_that_lost_its_records(
         self, stoplog: Stoplog, people: dict[str, str], rules: Write

@@ -85,3 +85,44 @@ def test_there_is_a_bound_on_files(tmp_path: Path) -> None:
     root = lay(tmp_path, files() | {f"p/{number}.rules.yaml": "" for number in range(FILES_MAX)})
     with pytest.raises(BundleReadError, match="the limit is"):
         load_bundle(root)
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("p/more.rules.yml", "more.rules.yaml"),
+        ("p/more.Rules.YAML", "more.rules.yaml"),
+        ("p/more.RULES.yaml", "more.rules.yaml"),
+        ("p/more.rule.yaml", "more.rules.yaml"),
+        ("q/more.rules.yml", "more.rules.yaml"),
+        ("p/deep/more.rules.YML", "more.rules.yaml"),
+        ("p/more.tests.yml", "more.tests.yaml"),
+        ("p/more.Attacks.yaml", "more.attacks.yaml"),
+        ("q/more.yaml", "more.rules.yaml"),
+        ("q/more.YML", "more.rules.yaml"),
+        ("bundle.yml", "bundle.yaml"),
+        ("Bundle.yaml", "bundle.yaml"),
+    ],
+)
+def test_a_file_that_would_be_ignored_is_an_error(tmp_path: Path, path: str, wanted: str) -> None:
+    lay(tmp_path, files() | {path: "apiVersion: rules/v1\npack: q\nrules: []\n"})
+    with pytest.raises(BundleReadError) as caught:
+        load_bundle(tmp_path)
+    assert str(caught.value) == f"`{tmp_path}` contains files that would be ignored: `{path}` must be named `{wanted}`"
+
+
+def test_other_files_may_lie_beside_rules(tmp_path: Path) -> None:
+    others = {"p/notes.yaml": "a: b", "p/README.md": "rules:", "schema.json": "{}", "q/data.yml": "x: [rules]"}
+    assert dict(load_bundle(lay(tmp_path, files() | others)).files) == files()
+
+
+def test_only_some_of_many_files_are_named(tmp_path: Path) -> None:
+    lay(tmp_path, files() | {f"p/{number}.rules.yml": "" for number in range(9)})
+    with pytest.raises(BundleReadError, match=r"`4\.rules\.yaml`, and 4 more$"):
+        load_bundle(tmp_path)
+
+
+def test_a_bundle_without_rules_is_an_error(tmp_path: Path) -> None:
+    lay(tmp_path, {"bundle.yaml": HEAD})
+    with pytest.raises(BundleReadError, match=r"contains no rules: write them in `PACK/NAME\.rules\.yaml`"):
+        load_bundle(tmp_path)

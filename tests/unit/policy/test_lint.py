@@ -23,6 +23,7 @@ def test_a_sound_bundle_has_no_findings() -> None:
     [
         ("agent.id.matches('(')", "bad_regex"),
         ("agent.id.matches('(?=a)')", "bad_regex"),
+        ("agent.id.matches('(a|' + 'b|' + 'c')", "bad_regex"),
         ("duration('5 minutes') > duration('1s')", "bad_duration"),
         ("duration('5') > duration('1s')", "bad_duration"),
         ("ip('1.2.3') == ip(agent.id)", "bad_address"),
@@ -48,6 +49,8 @@ def test_doubtful_conditions(when: str, code: str) -> None:
     "when",
     [
         "agent.id.matches('^[a-z]+$')",
+        "agent.id.matches('(a|' + 'b)')",
+        "agent.id.matches('(' + agent.id)",
         "duration('1h30m') > duration('90s')",
         "ip('::1') == ip(agent.id) && cidr('10.0.0.0/8').containsIP('10.0.0.1')",
         "has(session.model) && size(session.model) > 3",
@@ -125,7 +128,7 @@ def test_errors_are_reported_without_advice() -> None:
     [
         ({"when": '"session.tainted > 1"'}, "", "p/p.rules.yaml:7:28: error: wrong_type"),
         ({"when": '"session.foo"'}, "", "p/p.rules.yaml:7:19: error: unknown_field"),
-        ({"when": "\"agent.id.matches('[')\""}, "", "p/p.rules.yaml:7:29: warning: bad_regex"),
+        ({"when": "\"agent.id.matches('[')\""}, "", "p/p.rules.yaml:7:29: error: bad_regex"),
         ({"when": "\"cidr('10.0.0.0/40').containsIP(agent.id)\""}, "", "p/p.rules.yaml:7:17: warning: bad_address"),
         ({"when": "\"duration('1 day') > duration('1h')\""}, "", "p/p.rules.yaml:7:21: warning: bad_duration"),
         ({"when": '"session.risk > 1 && agent.instance == agent.id"'}, "", "p/p.rules.yaml:7:32: warning: unguarded"),
@@ -133,7 +136,7 @@ def test_errors_are_reported_without_advice() -> None:
         ({"match": "{tools: [pay.refund, pay.refnd]}"}, "", "p/p.rules.yaml:6:33: warning: no_tool"),
         ({}, "lists:\n  a: [x]\n", "p/p.rules.yaml:4:3: warning: unused_list"),
         ({}, "macros: {m: session.tainted}\n", "p/p.rules.yaml:3:13: warning: unused_macro"),
-        ({"explain": "{x: \"agent.id.matches(')')\"}"}, "", "p/p.rules.yaml:9:36: warning: bad_regex"),
+        ({"explain": "{x: \"agent.id.matches(')')\"}"}, "", "p/p.rules.yaml:9:36: error: bad_regex"),
     ],
 )
 def test_every_advice_names_its_place(changes: dict[str, str], before: str, place: str) -> None:
@@ -151,7 +154,7 @@ def test_two_rules_name_the_later() -> None:
 def test_advice_names_its_place() -> None:
     (finding,) = check_bundle(source(rule(when="\"session.tainted && agent.id.matches('(')\""))).findings
     assert str(finding.location) == "p/p.rules.yaml:7:48"
-    assert str(finding).startswith("p/p.rules.yaml:7:48: warning: rule `R-1`: `(` is not a regular expression")
+    assert str(finding).startswith("p/p.rules.yaml:7:48: error: rule `R-1`: `(` is not a regular expression")
 
 
 @pytest.mark.parametrize(
