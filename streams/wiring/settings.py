@@ -34,11 +34,13 @@ from streams.services.gate.settings import EngineSection, GateSection
 from streams.services.metrics import MetricsSection
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.settings import StsSection
+from streams.wiring.settings_file import file_faults
 
 ENV_PREFIX = "STOPLOG_"
 SETTINGS_FILE = "stoplog.toml"
 SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
 
+_VALUE_CHARS_SHOWN = 80
 _SECRETIVE = frozenset({"kafka", "schema_registry"})
 """Sections whose values are never shown: they can have passwords, under names that only librdkafka knows."""
 
@@ -177,6 +179,7 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
         faults.append(
             f"the settings file `{file}` does not exist (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)"
         )
+    faults += _file_faults(file) if file.is_file() else ()
     if faults:
         raise SettingsError("; ".join(faults))
     try:
@@ -185,6 +188,27 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
         raise SettingsError("; ".join(_faults(error, file))) from None
     except ValueError as error:
         raise SettingsError(f"`{file}` can't be read: {error}") from None
+
+
+def _file_faults(file: Path) -> Iterator[str]:
+    """Yield the faults of the settings file, each with its line.
+
+    Raises:
+        SettingsError: it can't be read, or is not TOML.
+    """
+    try:
+        found = list(file_faults(file, Settings))
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"`{file}` can't be read: {error}") from None
+    for fault in found:
+        at = f"`{file}`" if fault.line is None else f"`{file}:{fault.line}`"
+        path = ".".join(map(str, fault.path))
+        if fault.kind == "extra_forbidden":
+            yield f"{at}: setting `{path}` is unknown{_suggestion(path, set(setting_names()))}"
+            continue
+        got = "" if fault.path[0] in _SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
+        advice = f": {fault.advice}" if fault.advice else ""
+        yield f"{at}: setting `{path}`: {fault.text[:1].lower()}{fault.text[1:]}{got}{advice}"
 
 
 def setting_names() -> tuple[str, ...]:
@@ -234,7 +258,8 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
             text = fault["msg"]
-            got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{str(fault['input'])[:80]}`"
+            value = str(fault["input"])[:_VALUE_CHARS_SHOWN]
+            got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{value}`"
             yield f"setting `{path}`: {text[:1].lower()}{text[1:]}{got}"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from streams.model.errors import SettingsError
 from streams.wiring.settings import load_settings, setting_names, settings_sources
+from streams.wiring.settings_file import LINES_MAX
 
 
 @pytest.fixture(autouse=True)
@@ -185,3 +186,51 @@ class TestTrustAnchors:
         write(in_empty_folder, '[gate.trust_anchors]\n"https://id.example" = "hmca"\n')
         with pytest.raises(SettingsError, match=r"setting `gate\.trust_anchors`: .*`hmca` is not a key"):
             load_settings().gate_settings(bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[gate]\n\n# strict\nrequire_delegation = "yes"',
+            "`stoplog.toml:4`: setting `gate.require_delegation`: input should be a valid boolean, got `yes`: "
+            "write `true` or `false`, without quotes",
+        ),
+        ("[release]\nallow_unsigned = 1", "`stoplog.toml:2`: setting `release.allow_unsigned`: input should be a"),
+        ('[gate]\nverdict_ttl_ms = "5000"', "`stoplog.toml:2`: setting `gate.verdict_ttl_ms`: input should be a valid"),
+        ("[gate]\nverdict_ttl_ms = 1.5", "`stoplog.toml:2`: setting `gate.verdict_ttl_ms`: input should be"),
+        ("[gate]\nverdict_ttl_ms = true", "`stoplog.toml:2`: setting `gate.verdict_ttl_ms`: input should be"),
+        ("instance = 7", "`stoplog.toml:1`: setting `instance`: input should be a valid string, got `7`: write a text"),
+        ("state_dir = 7", "`stoplog.toml:1`: setting `state_dir`: "),
+        ('log = "kafca"', "`stoplog.toml:1`: setting `log`: input should be 'kafka' or 'embedded', got `kafca`"),
+        ('group = "g"\n\n[foo]\nx = 1', "`stoplog.toml:3`: setting `foo` is unknown"),
+        ("gate.verdict_ttl = 5", "`stoplog.toml:1`: setting `gate.verdict_ttl` is unknown; did you mean"),
+        (
+            '[topics.tenants]\nacme = [\n  "User:a",\n]\nother = "User:b"',
+            "`stoplog.toml:5`: setting `topics.tenants.other`: ",
+        ),
+        ('group = """\n[gate]\nskew_ms = -1\n"""\n[gate]\nskew_ms = -1', "`stoplog.toml:6`: setting `gate.skew_ms`: "),
+    ],
+)
+def test_a_fault_of_the_file_has_its_line(in_empty_folder: Path, text: str, told: str) -> None:
+    write(in_empty_folder, text)
+    assert fault().startswith(told)
+
+
+def test_a_long_file_is_checked_without_lines(in_empty_folder: Path) -> None:
+    write(in_empty_folder, "#\n" * LINES_MAX + "instance = 7")
+    assert fault().startswith("`stoplog.toml`: setting `instance`: ")
+
+
+def test_texts_of_the_environment_stand_for_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "yes")
+    monkeypatch.setenv("STOPLOG_GATE__VERDICT_TTL_MS", "5000")
+    gate = load_settings().gate
+    assert (gate.require_delegation, gate.verdict_ttl_ms) == (True, 5000)
+
+
+def test_what_a_file_leaves_to_the_environment_is_no_fault(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(in_empty_folder, '[sts.sources.users]\nissuer = "https://users.example"\n')
+    assert "stoplog.toml:" not in fault()

@@ -1,0 +1,105 @@
+"""Checks the settings file by itself, so that a fault is reported with its line.
+
+A value of the file must have the type of its setting: `"yes"` is no boolean and `"5000"` no number. The environment has
+only texts, so that there `5000` and `true` stand for what they say.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+LINES_MAX = 2_000
+"""In files with more lines, faults are reported without their line: to find it takes longer with each line."""
+
+_FROM_ELSEWHERE = frozenset({"missing", "value_error", "assertion_error"})
+"""Faults that the environment or the command line can still mend, since they concern several settings together."""
+
+_ADVICE = {
+    "bool_type": "write `true` or `false`, without quotes",
+    "int_type": "write a whole number, without quotes",
+    "float_type": "write a number, without quotes",
+    "string_type": "write a text, in quotes",
+}
+
+
+class FileFault(NamedTuple):
+    """A fault of the settings file.
+
+    Attributes:
+        path: the setting, as its parts.
+        line: where it is, counted from 1; None if that is not known.
+        kind: the library's name of the fault.
+        text: what is wrong.
+        value: what the file has.
+        advice: what to write; empty if that is obvious.
+    """
+
+    path: tuple[str | int, ...]
+    line: int | None
+    kind: str
+    text: str
+    value: object
+    advice: str
+
+
+def file_faults(file: Path, settings: type[BaseModel]) -> Iterator[FileFault]:
+    """Yield the unknown settings of a file, and those with values of a wrong type or out of bounds. Blocking.
+
+    Args:
+        file: a TOML file.
+        settings: what it may have.
+
+    Raises:
+        ValueError: it is not TOML.
+        OSError: it can't be read.
+    """
+    text = file.read_bytes().decode()
+    values = tomllib.loads(text)
+    # Strict, and from JSON, where a text may stand for a path and a list for a tuple.
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in settings.model_fields.items()}
+    whole = create_model("SettingsFile", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+    try:
+        whole.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        for fault in error.errors():
+            if fault["type"] not in _FROM_ELSEWHERE:
+                line, path = _line_of(text, fault["loc"]), fault["loc"]
+                yield FileFault(path, line, fault["type"], fault["msg"], fault["input"], _ADVICE.get(fault["type"], ""))
+
+
+def _line_of(text: str, path: Sequence[str | int]) -> int | None:
+    """Return the line of the statement that sets a path, or as much of it as the file has.
+
+    The parser knows no places, so ever longer beginnings of the file are parsed: the first one that has the path ends
+    with its statement.
+    """
+    lines = text.splitlines(keepends=True)
+    if len(lines) > LINES_MAX:
+        return None
+    wanted = _reach(tomllib.loads(text), path)
+    start = 1
+    for count in range(1, len(lines) + 1):
+        try:
+            values = tomllib.loads("".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue
+        if wanted and _reach(values, path) == wanted:
+            return start
+        start = count + 1
+    return None
+
+
+def _reach(values: object, path: Sequence[str | int]) -> int:
+    """Return how many parts of a path there are in values."""
+    for reached, part in enumerate(path):
+        try:
+            values = values[part]  # type: ignore[index]  # what has no such part is an error that is caught
+        except (TypeError, LookupError):
+            return reached
+    return len(path)
