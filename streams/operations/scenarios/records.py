@@ -52,14 +52,12 @@ class RecordMaker:
         root_key: the key from which proofs are made.
         catalog: the entries of its tools, by `tool_key`.
         calls: the calls that were made, by name.
-        stops: the offsets of stops, by kind and id.
     """
 
     scenario: Scenario
     root_key: bytes
     catalog: Mapping[bytes, ToolCatalogEntry]
     calls: dict[str, MadeCall] = field(default_factory=dict)
-    stops: dict[tuple[str, str], int] = field(default_factory=dict)
     made_count: int = 0
 
     def opened(self, name: str, now_ms: int) -> HistoryLine:
@@ -110,7 +108,7 @@ class RecordMaker:
         """Return the names of calls by the ids of their intents."""
         return {call.intent_id: name for name, call in self.calls.items()}
 
-    def stop_of(self, step: ScenarioStep) -> tuple[str, str]:
+    def _stopped(self, step: ScenarioStep) -> tuple[str, str]:
         """Return the kind and the id of what a step stops or releases, as the record has them."""
         kind = StopKind(step.target)
         name = step.fields.get("name", "*")
@@ -190,7 +188,7 @@ class RecordMaker:
         return self._line("session_event", self._key(step.session), value, now_ms)
 
     def _revocation(self, step: ScenarioStep, now_ms: int) -> HistoryLine:
-        kind, name = self.stop_of(step)
+        kind, name = self._stopped(step)
         value: dict[str, Any] = {
             "kind": kind,
             "id": name,
@@ -199,9 +197,7 @@ class RecordMaker:
             "initiating_entity": DEFAULT_STOPPER,
         }
         if step.verb is Verb.RELEASE:
-            if (kind, name) not in self.stops:
-                raise StepError(f"no step before this one stops the {step.target} `{step.fields.get('name', '*')}`")
-            value |= {"state": "RELEASED", "lifts_before": self.stops[kind, name] + 1}
+            value["state"] = "RELEASED"
         return self._line("revocation", None, value, now_ms)
 
     def _made(self, step: ScenarioStep) -> MadeCall:
