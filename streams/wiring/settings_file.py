@@ -1,6 +1,6 @@
 """Checks the settings file by itself, so that a fault is reported with its line.
 
-A value of the file must have the type of its setting: `"yes"` is no boolean and `"5000"` no number. The environment has
+A value of the file must have the type of its setting: `"yes"` is not a boolean and `"5000"` no number. The environment has
 only texts, so that there `5000` and `true` stand for what they say.
 """
 
