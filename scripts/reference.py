@@ -13,6 +13,7 @@ from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
+from streams.metrics.declared import METRICS, OTHER, Exporter, Metric
 from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
 from streams.model.analytics import CONTROLS, DEAD_LETTERS, OTHERS, VERDICTS, Analytic
 from streams.model.reasons import (
@@ -84,6 +85,17 @@ _HEADER_TEXTS = {
     "ce_time": "the writer's time; decisions use the broker's time",
     "content-type": "the format of the value",
     "traceparent": "the W3C trace context, if the writer has one (also `tracestate`)",
+}
+
+_EXPORTER_TEXTS = {
+    Exporter.GATE: "Gate",
+    Exporter.EXECUTOR: "Executor",
+    Exporter.TOKENS: "Token service",
+}
+
+_LABEL_PAGES = {
+    "reason": "a code of [reasons](reasons.md)",
+    "topic": "a name of [topics](topics.md)",
 }
 
 _LETTER_TEXTS = {
@@ -245,6 +257,44 @@ def render_topics() -> str:
     )
 
 
+def render_metrics() -> str:
+    """Return `metrics.md`: every metric, with its labels, and the paths that serve them."""
+    parts: list[str] = []
+    for exporter, text in _EXPORTER_TEXTS.items():
+        own = [metric for metric in METRICS if metric.exporters[0] is exporter or len(metric.exporters) > 1]
+        parts.append(f"## {text}")
+        parts.append(_table(("metric", "type", "labels", "meaning"), map(_metric_row, own)))
+    labels = {(label.name, label.values, label.limit) for metric in METRICS for label in metric.labels}
+    return _page(
+        "Metrics and health",
+        "`streams/metrics/declared.py` declares the metrics, and this page is generated from it. A process serves them "
+        "at `/metrics` where the setting `metrics.listen` says, with the extra `metrics` installed, along with "
+        "`/health/live` and `/health/ready` ([how to watch it](../how-to/run-in-production.md)). It also exports the "
+        "`process_` and `python_` metrics of Prometheus' client library.",
+        "The names follow the conventions of Prometheus: base units, the unit last, `_total` after counters. A "
+        "histogram has the series `_bucket`, `_sum` and `_count`. A series appears with its first value; metrics "
+        "without labels are there from the start.",
+        *parts,
+        "## Labels\n\nNobody outside chooses how many series there are. A value that is not listed, or that comes "
+        f"after as many others as a label has room for, counts as `{OTHER}`. No label holds a tenant, a session, an "
+        "agent, a user or a tool.",
+        _table(("label", "values"), sorted({(_code(name), _label_text(name, v, n)) for name, v, n in labels})),
+    )
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(_code(label.name) for label in metric.labels)
+    return _code(metric.name), metric.kind.value, labels, metric.help
+
+
+def _label_text(name: str, values: frozenset[str] | None, limit: int) -> str:
+    if values is None:
+        return f"any, at most {limit}"
+    if name in _LABEL_PAGES:
+        return _LABEL_PAGES[name]
+    return ", ".join(_code(value) for value in sorted(values))
+
+
 def render_all() -> dict[str, str]:
     """Return the text of every generated page, by the name of its file."""
     asyncapi = json.dumps(render_asyncapi(), indent=2, ensure_ascii=False)
@@ -252,6 +302,7 @@ def render_all() -> dict[str, str]:
         "reasons.md": render_reasons(),
         "alerts.md": render_alerts(),
         "topics.md": render_topics(),
+        "metrics.md": render_metrics(),
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",
         "starter-packs.md": f"{_MADE}\n{attacks_page(run_case_files(RULES_SCHEMA.parent).attacks)}",

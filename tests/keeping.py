@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulation.records import SessionMaker, report_keys, ruleset, tool_entry
+from streams.engine.meter import Meter
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -17,6 +18,7 @@ from streams.processors.control.catalog import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.sessions.memory import recall
 from streams.processors.settings import GateSettings
+from streams.topology import ProcessorSpec
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
@@ -40,8 +42,17 @@ def bundle_files(rules: str) -> dict[str, str]:
 class CountingBench(GateBench):
     """A driven gate with a pack of the test's own in force."""
 
-    def __init__(self, rules: str, *, settings: GateSettings = GATE_SETTINGS, partitions: int = 1) -> None:
-        super().__init__(settings=settings, partitions=partitions, with_rules=False, with_session=False)
+    def __init__(
+        self,
+        rules: str,
+        *,
+        settings: GateSettings = GATE_SETTINGS,
+        partitions: int = 1,
+        meters: Mapping[ProcessorSpec, Meter] | None = None,
+    ) -> None:
+        super().__init__(
+            settings=settings, partitions=partitions, with_rules=False, with_session=False, meters=meters
+        )
         self.establish(self.session, expires_ms=self.now_ms + SESSION_LIFE_MS)
         for entry in (REFUND, LOOKUP, PURGE, SEND, *(report_keys(server) for server in ("pay", "data", "post"))):
             self.publish(entry)

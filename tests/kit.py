@@ -28,6 +28,7 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
 from streams.delegation.anchors import TrustAnchors
+from streams.engine.meter import Meter
 from streams.engine.settings import EngineSettings
 from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
 from streams.model.audit import AuditEvent, AuditEventType
@@ -42,6 +43,7 @@ from streams.ports import Headers
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
+from streams.topology import ProcessorSpec
 
 START_MS = 1_764_061_200_000
 MINUTE_MS = 60_000
@@ -154,6 +156,7 @@ class GateBench:
         before: Sequence[tuple[bytes, RulesetBundle]] = (),
         with_rules: bool = True,
         with_session: bool = True,
+        meters: Mapping[ProcessorSpec, Meter] | None = None,
     ) -> None:
         self.driver: Driver = gate_driver(
             wire=wire(),
@@ -166,6 +169,7 @@ class GateBench:
             partitions=partitions,
             engine_settings=engine_settings,
             before=[(RULESET.name, key, bundle) for key, bundle in before],
+            meters=meters,
         )
         self._parts = (wire(), compiler, settings, publishers, reviewers, releasers)
         for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):

@@ -14,6 +14,8 @@ from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
 from streams.cli.screen import OK, Screen
+from streams.metrics.declared import Exporter
+from streams.metrics.registry import Metrics
 from streams.operations.root_key import load_root_key
 from streams.ports.open_log import Log
 from streams.sdk.transport import Transport
@@ -59,19 +61,21 @@ def gate(
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
+    metrics = Metrics(Exporter.GATE)
     with open_log(settings, create=False) as opened:
         runner = GateRunner(
-            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time),
+            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time, metrics=metrics),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
-            beside=lambda: build_budgets(settings, opened, codec, resets_time=reset_time),
+            beside=lambda: build_budgets(settings, opened, codec, resets_time=reset_time, metrics=metrics),
+            metrics=metrics,
         )
         lag = StandbyLag(lambda: runner.standby_lags)
         transport = Transport(opened, codec, SystemClock())
         watch = TransactionWatch(transport, SystemClock(), lambda: runner.serving, settings.topics.prefix)
         with (
-            serving_metrics(settings.metrics, lag),
+            serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),
             transport,
             watching_transactions(watch),
             _stopped_by_signals(runner),

@@ -14,6 +14,7 @@ from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
 from streams.operations.root_key import load_root_key
 from streams.sdk.transport import Transport
+from streams.services.metrics import serving_metrics
 from streams.services.sts.service import RETIRED_KEPT_MS, RunningSts
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -69,6 +70,7 @@ def serve(
                 instance=settings.instance,
                 dev_issuer=dev_issuer,
             ) as running,
+            serving_metrics(settings.metrics, metrics=running.metrics, probe=running.health),
         ):
 
             def tell(address: str, number: int) -> None:

@@ -192,6 +192,10 @@ class EmbeddedConsumer:
         """Return whether everything was returned that the partition held when the last poll looked."""
         return self._fetcher.has_reached_end(partition)
 
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the end of the partition when the last poll looked."""
+        return self._fetcher.end(partition)
+
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets; None for partitions without one."""
         part_ids = self._topic_table.resolve(partitions)

@@ -61,6 +61,11 @@ class Fetcher:
         cursor = self._cursors.get(partition)
         return cursor is not None and self._seen_version is not None and cursor.position >= cursor.end
 
+    def end(self, partition: TopicPartition) -> int | None:
+        """Return the partition's end at the last `fetch`; None before the first one, or if it is not assigned."""
+        cursor = self._cursors.get(partition)
+        return None if cursor is None or self._seen_version is None else cursor.end
+
     def pause(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
         """Exclude partitions from `fetch`, or include them again."""
         for partition in partitions:

@@ -49,6 +49,7 @@ class Assignment:
         self.tasks: dict[int, PartitionTask] = {}
         self.restored: dict[int, Restored] = {}
         self._job = job
+        self._meter = ports.meter
         self._consumer = ports.consumer
         self._stores = ports.stores
         self._emit = emit
@@ -86,6 +87,11 @@ class Assignment:
         """Whether partitions wait for their state."""
         return self._takeover.is_active
 
+    @property
+    def restore_left(self) -> dict[int, int]:
+        """How many offsets of the changelog must still be applied, by partition, as far as that is known."""
+        return self._takeover.left
+
     def begin(self, partitions: list[int]) -> None:
         """Begin to restore the state of these partitions in the next steps. Their input must be paused."""
         self._assigned = partitions
@@ -100,6 +106,7 @@ class Assignment:
         """
         for partition, taken in self._takeover.step(timeout_ms).items():
             self.restored[partition] = taken.restored
+            self._meter.restored(taken.restored)
             self._open_task(partition, taken)
 
     def stand_by(self) -> None:
@@ -156,6 +163,7 @@ class Assignment:
             has_reached_end=self._consumer.has_reached_end,
             deleted=taken.deleted,
         )
+        self._meter.taken_over(task.state)
         if self._broadcasts is not None:
             self._broadcasts.recall(task)
         inputs = self._inputs_of([partition])

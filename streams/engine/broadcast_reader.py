@@ -42,6 +42,7 @@ class BroadcastReader:
 
     Attributes:
         reports: what is to be reported, oldest first; whoever reports removes it.
+        newest: by topic, the next offset to be read, and the broker time of the newest record that was read.
     """
 
     def __init__(
@@ -67,6 +68,12 @@ class BroadcastReader:
         self._asked_ms: int | None = None
         self._awaited: dict[tuple[str, int], Received] = {}
         self.reports: list[BroadcastReport] = []
+        self.newest: dict[str, tuple[int, int]] = {}
+
+    @property
+    def confirmed_ms(self) -> int | None:
+        """When what was read is known to have been all, by the clock that never goes back; None if it never was."""
+        return self._confirmed_ms
 
     def read_to_end(self) -> None:
         """Read everything there is, and make it ready. Blocks.
@@ -136,6 +143,7 @@ class BroadcastReader:
             return 0
         for record in records:
             self._apply(record)
+            self.newest[record.topic] = (record.offset + 1, record.timestamp_ms)
         # After each batch of a long topic, as a record is held until its event is known.
         self._note(self._sink.take_events())
         # Only records that were written since the start.

@@ -59,6 +59,16 @@ class Broadcasts:
         self._remembered: bytes | None = None
 
     @property
+    def reader(self) -> BroadcastReader:
+        """What reads the topics."""
+        return self._reader
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all that was broadcast until a short time ago has been read."""
+        return not self._sink.stale
+
+    @property
     def is_busy(self) -> bool:
         """Whether `poll` has something to do although nothing has come."""
         return self._sink.is_busy

@@ -78,6 +78,10 @@ class InputBuffer:
         """Return how many records wait."""
         return self._count
 
+    def count_of(self, topic: str) -> int:
+        """Return how many records of a topic wait."""
+        return len(self._by_topic[topic].records)
+
     def add(self, records: Iterable[tuple[Received, Record | Exception]]) -> None:
         """Append records to their topics', each with its decoded form or the error that decoding it raised.
 

@@ -97,7 +97,7 @@ class OutputPlacement:
             headers = self._wire.headers(topic, output.header)
             if (value is not None and len(value) > _SURELY_FITS_BYTES) or len(headers) > _SURELY_FITS_HEADERS:
                 _check_size(topic, key, value or b"", headers)
-            made.append(Outgoing(topic.name, partition, key, value, headers))
+            made.append(Outgoing(topic.name, partition, key, value, headers, output.note))
         return made
 
     def _partition_of(self, topic: Topic, key: bytes | None, named: int | None) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from streams.engine.meter import Meter
 from streams.engine.peers import EndTransactions
 from streams.ports import Clock, Consumer, Producer, Reader, StoreProvider
 
@@ -17,6 +18,7 @@ class Ports:
         end_transactions: ends what another instance has left open (`streams.engine.peers`); None leaves it to timeouts.
         look_for_topics: begins to bring the topics of tenants in the worker's partition counts up to date, and returns
             at once: operators create and delete these topics while workers run. The worker calls it again and again.
+        meter: counts what the worker does; by default for nobody.
     """
 
     consumer: Consumer
@@ -26,3 +28,4 @@ class Ports:
     clock: Clock
     end_transactions: EndTransactions | None = None
     look_for_topics: Callable[[], None] | None = None
+    meter: Meter = field(default_factory=Meter)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from streams.engine.job import Job
 from streams.engine.placement import InputPlacement, OutputPlacement
@@ -26,6 +29,18 @@ TEXT_CHARS_MAX = 500
 Emit = Callable[[Outgoing], None]
 Decoded = tuple[Received, Record | Exception]
 """A record, and its decoded form or the error that decoding it raised."""
+
+
+class DeadLettered(NamedTuple):
+    """A record that became a dead letter, for measurements.
+
+    Attributes:
+        topic: the topic that it was read from.
+        reason: a `DeadLetterReason`.
+    """
+
+    topic: str
+    reason: str
 
 
 class RecordSteps:
@@ -150,7 +165,8 @@ class RecordSteps:
         reported = self.placement.outgoing(self._processor.on_dead_letter(record, error, self._state, stream_time_ms))
         self._state.keep_record()
         if record.topic in self._with_dead_letters:
-            self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
+            letter = self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX])
+            self._emit(replace(letter, note=DeadLettered(record.topic, str(error.reason))))
         self.emit_all(reported)
 
     def emit_outputs(self, outputs: list[Output]) -> None:

@@ -96,6 +96,11 @@ class Takeover:
         """Whether any partition is not ready yet."""
         return self._waiting is not None or self._restorer.active
 
+    @property
+    def left(self) -> dict[int, int]:
+        """See `Restorer.left`."""
+        return self._restorer.left
+
     def begin(self, partitions: list[int]) -> None:
         """Take over these partitions in the next steps, instead of any others."""
         self._waiting = partitions
@@ -219,6 +224,14 @@ class Restorer:
         if not self._restoring:
             self._close_reader()
         return done
+
+    @property
+    def left(self) -> dict[int, int]:
+        """How many offsets of the changelog each partition that is restored must still apply."""
+        return {
+            partition: max(0, restoring.target - (restoring.store.changelog_offset() or 0))
+            for partition, restoring in self._restoring.items()
+        }
 
     @property
     def active(self) -> bool:

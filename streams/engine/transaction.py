@@ -33,6 +33,7 @@ class Transaction:
         self._inputs_count = 0
         self._bytes = 0
         self._last_input: Received | None = None
+        self._notes: list[object] = []
 
     @property
     def is_open(self) -> bool:
@@ -49,6 +50,16 @@ class Transaction:
         """The latest of them; None if there is none."""
         return self._last_input
 
+    @property
+    def opened_ms(self) -> int | None:
+        """When it was opened, by the clock that never goes back; None if it is not open."""
+        return self._opened_ms
+
+    @property
+    def notes(self) -> list[object]:
+        """The notes of its records for measurements, in their order; those of the last one until the next is opened."""
+        return self._notes
+
     def ensure_open(self) -> None:
         """Begin a transaction if none is open."""
         if self._opened_ms is None:
@@ -56,6 +67,7 @@ class Transaction:
             self._opened_ms = self._clock.monotonic_ms()
             self._inputs_count = self._bytes = 0
             self._last_input = None
+            self._notes = []
 
     def emit(self, outgoing: Outgoing) -> None:
         """Send a record in the transaction.
@@ -67,6 +79,8 @@ class Transaction:
             raise InvariantError(f"a record for `{outgoing.topic}` was emitted outside a transaction")
         if outgoing.value is not None:
             self._bytes += len(outgoing.value)
+        if outgoing.note is not None:
+            self._notes.append(outgoing.note)
         self._producer.send(outgoing)
 
     def add_input(self, record: Received) -> None:

@@ -29,6 +29,7 @@ from streams.engine.assignment import Assignment
 from streams.engine.batch import Batch
 from streams.engine.broadcasts import open_broadcasts
 from streams.engine.job import Job
+from streams.engine.meter import Seen
 from streams.engine.ports import Ports
 from streams.engine.recovery import Restored
 from streams.engine.settings import EngineSettings
@@ -94,6 +95,7 @@ class Worker:
         self._processor = processor
         self._ports = ports
         self._settings = settings
+        self._meter = ports.meter
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
         job = Job(spec=spec, processor=processor, wire=wire, settings=settings, partition_counts=partition_counts)
         self._broadcasts = open_broadcasts(job, ports)
@@ -141,13 +143,22 @@ class Worker:
             WorkerGaveUpError: transactions are aborted again and again.
         """
         records: list[Received] = []
+        meter = self._meter
+        meter.turn()
         try:
             if self._broadcasts is not None:
                 self._broadcasts.poll()
+            meter.lap("control")
             records = self._poll()
-            self._assignment.take_over(self._settings.idle_poll_ms)
+            meter.lap("poll")
+            if self.restoring:
+                self._assignment.take_over(self._settings.idle_poll_ms)
+                meter.lap("restore")
             count = self._work(records)
             self._assignment.stand_by()
+            meter.lap("stand_by")
+            if meter.is_due:
+                self._measure()
         except AbortableTransactionError as error:
             self._abort(error)
             return len(records)
@@ -190,6 +201,18 @@ class Worker:
     def standby_lags(self) -> dict[int, int | None]:
         """How many offsets each standby of this instance is behind, by partition; None while it isn't known."""
         return self._assignment.standby_lags
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """What is missing until the worker processes all that it should; empty if nothing is."""
+        missing = []
+        if not self._assignment.partitions:
+            missing.append("partitions: the group has assigned none to this instance")
+        elif self.restoring:
+            missing.append("the state of partitions, which is being restored")
+        if self._broadcasts is not None and not self._broadcasts.is_current:
+            missing.append("the log: it is not confirmed that stops, tools and rules are read to their ends")
+        return tuple(missing)
 
     @property
     def following(self) -> bool:
@@ -257,6 +280,8 @@ class Worker:
                 self._probe()
             count = self._process()
             self._punctuate(idle=not records)
+            if count:
+                self._meter.lap("decide")
             if self._is_full() or self._transaction.is_due(self._settings, idle=not records):
                 self._commit()
         except RetriableLogError as error:
@@ -370,7 +395,10 @@ class Worker:
         if self._processor.commit_hook is not None:
             for task in self._tasks.values():
                 task.before_commit()
+        self._meter.committing(self._tasks)
+        opened_ms = self._transaction.opened_ms
         self._transaction.commit(self._tasks, self._group)
+        self._meter.committed(self._transaction, opened_ms, self._ports.clock)
         self._aborts_in_a_row = 0
         self._time.committed()
         self._batch.committed(self._transaction.inputs_count, self._transaction.last_input)
@@ -393,6 +421,7 @@ class Worker:
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
         self._last_abort = str(error)
+        self._meter.aborted()
         if self._transaction.is_open:
             self._batch.aborted(self._transaction.inputs_count, self._transaction.last_input)
         self._transaction.abort()
@@ -403,6 +432,9 @@ class Worker:
             for partition, offset in task.aborted().items():
                 self._ports.consumer.seek(partition, offset)
         self._give_up_or_wait(error)
+
+    def _measure(self) -> None:
+        self._meter.look(Seen(self._spec, self._tasks, self._assignment, self._broadcasts, self._ports))
 
     def _rebuild(self, error: DamagedStoreError) -> None:
         """Delete all local state, which can't be trusted any more, and rebuild it from the changelog."""

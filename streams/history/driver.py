@@ -15,6 +15,7 @@ from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
+from streams.engine.meter import Meter
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
 from streams.history.workers import build_worker, create_topics
@@ -75,6 +76,7 @@ class Driver:
         settings: EngineSettings = DRIVER_SETTINGS,
         beside: Mapping[ProcessorSpec, Processor] | None = None,
         before: Sequence[tuple[str, bytes, Record]] = (),
+        meters: Mapping[ProcessorSpec, Meter] | None = None,
     ) -> None:
         """Create the log and start the worker.
 
@@ -87,7 +89,9 @@ class Driver:
             settings: how the engine runs.
             beside: processors without broadcast topics that run on the same log, each with a worker of its own.
             before: records of broadcast topics, as topic, key and record, that are written before the worker starts.
+            meters: what counts for each worker; by default nothing does.
         """
+        self._meters = meters or {}
         self.clock = ManualClock(start_ms)
         self.log = MemoryLog(self.clock)
         self.disk = Disk()
@@ -122,6 +126,7 @@ class Driver:
             clock=self.clock,
             settings=self._settings,
             instance="driver" if spec is self._spec else f"driver-{spec.name}",
+            meter=self._meters.get(spec),
         )
         self._workers.append(worker)
         worker.start()
@@ -233,6 +238,7 @@ def gate_driver(
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
     before: Sequence[tuple[str, bytes, Record]] = (),
+    meters: Mapping[ProcessorSpec, Meter] | None = None,
 ) -> Driver:
     """Return a driver of the gate, with the budget allocator beside it.
 
@@ -249,6 +255,7 @@ def gate_driver(
         partitions: how many partitions each co-partitioned topic has.
         engine_settings: how the engine runs.
         before: as in `Driver`.
+        meters: as in `Driver`.
     """
     return Driver(
         spec=GATE,
@@ -267,6 +274,7 @@ def gate_driver(
         settings=engine_settings,
         beside={BUDGETS: BudgetAllocator(wire)},
         before=before,
+        meters=meters,
     )
 
 

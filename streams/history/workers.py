@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.engine.meter import Meter
 from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics, tenant_topics
@@ -33,6 +34,7 @@ def build_worker(
     settings: EngineSettings,
     instance: str,
     resets_time: bool = False,
+    meter: Meter | None = None,
 ) -> Worker:
     """Return a worker that is not started. `instance` names its group member, its transactional id and its readers."""
     counts = check_topics(spec, log.admin())
@@ -48,6 +50,7 @@ def build_worker(
             clock=clock,
             end_transactions=lambda gone: log.producer(gone).init_transactions(),
             look_for_topics=lambda: counts.update(tenant_topics(spec, log.admin())),
+            meter=meter or Meter(),
         ),
         settings=settings,
         partition_counts=counts,

@@ -212,6 +212,10 @@ class MemoryConsumer(_Client):
         """Return whether `poll` has returned everything that the partition holds at this moment."""
         return self._reading.has_reached_end(partition)
 
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the high watermark of the partition at this moment."""
+        return self._broker.partition(partition).high_watermark
+
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets.
 

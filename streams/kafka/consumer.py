@@ -211,6 +211,14 @@ class KafkaConsumer:
         """
         return partition in self._ended
 
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the high watermark that came with the partition's last fetch; None before the first one."""
+        try:
+            known = self._client.get_watermark_offsets(to_client(self._names, partition), cached=True)
+        except KafkaException:
+            return None
+        return None if known is None or known[1] < 0 else known[1]
+
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets, after waiting for any transaction that is still writing them.
 

@@ -283,6 +283,10 @@ class RevocationSet:
             return None
         return [key for changed_at, key in self._changes if changed_at >= offset]
 
+    def counts(self, now_ms: int) -> dict[RevocationKind, int]:
+        """Return how many stops of each kind are in force at an instant. Looks at each stop."""
+        return {kind: sum(until_ms > now_ms for until_ms in stops.values()) for kind, stops in self._until.items()}
+
     def all_keys(self) -> list[_Key]:
         """Return the keys of all entries and releases."""
         stops = [(kind, target) for kind, entries in self._until.items() for target in entries]

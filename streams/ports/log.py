@@ -43,6 +43,9 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be written. It always names its partition: we place records, not the client library.
 
     A struct, because several are made for each intent: a named tuple takes five times as long. It has no cycles.
+
+    Attributes:
+        note: what is measured once the record is committed (`streams.ports.processor.Output`). It is not written.
     """
 
     topic: str
@@ -50,6 +53,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    note: object = None
 
 
 class LogError(Exception):
@@ -143,6 +147,15 @@ class Consumer(Protocol):
         Returns:
             False if there is more, and also if the end is not known, as before the first fetch after an assignment or
             a seek.
+        """
+
+    def end_offset(self, partition: TopicPartition) -> int | None:
+        """Return the high watermark of an assigned partition that was fetched last, for measurements. Asks nobody.
+
+        It counts open transactions and offsets without data; `has_reached_end` tells whether there is more to read.
+
+        Returns:
+            None before the first fetch.
         """
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:

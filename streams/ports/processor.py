@@ -89,6 +89,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
         header: its header, which the envelope is made from.
         partition: where it goes, if not to the partition of whoever writes it. Ignored on broadcast topics (partition
             0) and on topics that are placed by key.
+        note: what is measured once the record is committed. The engine only passes it on.
     """
 
     topic: Topic
@@ -96,6 +97,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     header: Header
     partition: int | None = None
+    note: object = None
 
 
 class SetAsideError(RecordError):

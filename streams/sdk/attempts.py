@@ -11,6 +11,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.metrics import declared
+from streams.metrics.registry import Metrics
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.verdict import Verdict
 from streams.sdk.errors import ExecutorError
@@ -32,6 +34,7 @@ from streams.sdk.transport import WallClock
 from streams.sdk.verdict_checks import Refused, Standard, check
 
 ERROR_TEXT_CHARS_MAX = 2_000
+_MS_PER_S = 1_000
 
 _FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
 """Refusals after which no executor may run the call any more."""
@@ -53,8 +56,16 @@ class Ended:
 class Attempts:
     """Runs calls, each at most once. Thread-safe."""
 
-    def __init__(self, clock: WallClock, standard: Standard, store: SingleUseStore, tool_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        clock: WallClock,
+        standard: Standard,
+        store: SingleUseStore,
+        tool_timeout_ms: int,
+        metrics: Metrics,
+    ) -> None:
         self._clock = clock
+        self._metrics = metrics
         self._standard = standard
         self._store = store
         self._tool_timeout_ms = tool_timeout_ms
@@ -67,13 +78,18 @@ class Attempts:
             SingleUseError: its use could not be recorded, so the call was not run.
             ExecutorError: too many calls hang.
         """
+        attempted = self._run(verdict, key, cancellation)
+        self._count(attempted)
+        return attempted
+
+    def _run(self, verdict: Verdict, key: bytes | None, cancellation: Cancellation) -> Refused | Ended:
         now_ms = self._clock.now_ms()
         cleared = check(verdict, key, self._standard, now_ms)
         if not self._store.remembers(verdict.evaluated_at):
             # It is not used up either: nobody knows whether its call has run, and whether its charge was spent.
             return cleared if isinstance(cleared, Refused) else Refused(Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
         if isinstance(cleared, Refused):
-            return self.give_up(verdict, cleared, now_ms)
+            return self._give_up(verdict, cleared, now_ms)
         try:
             self._runner.refuse_if_hanging()
         except HangingToolsError as error:
@@ -82,11 +98,15 @@ class Attempts:
         if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
             return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
         # INVARIANT: from here on the verdict is used up, whatever happens.
+        began_ms = self._clock.now_ms()
         try:
             ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)
         except ToolNotBegunError:
             return _not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
-        return self._ended(call, ending, result)
+        ended = self._ended(call, ending, result)
+        self._metrics.observe(declared.RUN_LATENCY, [max(0, began_ms - verdict.evaluated_at) / _MS_PER_S])
+        self._metrics.observe(declared.CALL_SECONDS, [max(0, ended.end.now_ms - began_ms) / _MS_PER_S])
+        return ended
 
     def finish(self, ended: Sequence[Ended]) -> list[Use]:
         """Record the ends of calls on disk.
@@ -96,7 +116,7 @@ class Attempts:
         """
         return self._store.finish_all([each.end for each in ended])
 
-    def give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | Ended:
+    def _give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | Ended:
         """Claim a verdict that is refused permanently; one that was used before stays as it is.
 
         Raises:
@@ -126,6 +146,8 @@ class Attempts:
             if each.refusal in _FOR_GOOD and self._store.remembers(verdict.evaluated_at)
         }
         found: list[Refused | tuple[Use, ToolOutcome]] = [each for _, each in refused]
+        for _, each in refused:
+            self._count(each)
         if not ended:
             return found
         expires_ms = [refused[number][0].expires_at for number in ended]
@@ -149,6 +171,14 @@ class Attempts:
         return self.give_up_all(
             [(verdict, self._why_expired(verdict, key, now_ms)) for verdict, key in verdicts], now_ms
         )
+
+    def _count(self, attempted: Refused | Ended) -> None:
+        """Count a call that was run, or refused."""
+        refusal = attempted.refusal if isinstance(attempted, Refused) else attempted.end.refusal
+        if refusal is not None:
+            self._metrics.add(declared.CALLS_REFUSED, refusal.value)
+        elif isinstance(attempted, Ended):
+            self._metrics.add(declared.CALLS, attempted.end.ending.value)
 
     def _why_expired(self, verdict: Verdict, key: bytes | None, now_ms: int) -> Refused:
         refused = check(verdict, key, self._standard, now_ms)

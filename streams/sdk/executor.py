@@ -20,6 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from streams.audit.report_keys import ReportKey
+from streams.metrics import declared
+from streams.metrics.declared import Exporter
+from streams.metrics.registry import Metrics
 from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
@@ -55,6 +58,9 @@ class Executor:
     """Runs the calls of one or more servers. Thread-safe.
 
     Use it as a context manager, or call `start`: nothing runs before all revocations have been read.
+
+    Attributes:
+        metrics: what it counts.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Executor:
         source: str | None = None,
         settings: ExecutorSettings | None = None,
         entropy: Entropy = SYSTEM,
+        metrics: Metrics | None = None,
     ) -> None:
         """Create an executor that has not started yet.
 
@@ -80,6 +87,7 @@ class Executor:
                 the catalog has the key for its server.
             revocations: a watch that is shared with other executors; by default the executor has its own.
             source: the name of this executor in its reports, as a URI reference.
+            metrics: where it counts; by default in metrics of its own. Executors of one process can share them.
 
         Raises:
             ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
@@ -113,7 +121,10 @@ class Executor:
                 "in `report_keys`"
             )
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}", keys)
-        self._attempts = Attempts(transport, self._standard, single_use, self._settings.tool_timeout_ms)
+        self.metrics = metrics or Metrics(Exporter.EXECUTOR)
+        self.metrics.before_scrape(self._look)
+        tool_timeout_ms = self._settings.tool_timeout_ms
+        self._attempts = Attempts(transport, self._standard, single_use, tool_timeout_ms, self.metrics)
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
@@ -307,6 +318,19 @@ class Executor:
             SingleUseError: it could not be recorded.
         """
         return self._attempts.give_up_all(refused, self._transport.now_ms())
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """What is missing until this executor runs calls; empty if nothing is. May be read in any thread."""
+        if not self._started:
+            return ("the start of the executor",)
+        if self._revocations.is_stale():
+            return ("the log: it is not confirmed that all revocations are read",)
+        return ()
+
+    def _look(self) -> None:
+        self.metrics.set(declared.REPORTS_PENDING, self._store.unreported_count)
+        self.metrics.set(declared.STOPS_STALE, self._revocations.is_stale())
 
     def _check_reports(self) -> None:
         try:

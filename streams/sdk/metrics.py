@@ -12,8 +12,9 @@ from typing import Self
 
 from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
-STOP_SECONDS = "stoplog_stop_in_force_seconds"
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from streams.metrics import declared
+
+STOP_SECONDS = declared.STOP_SECONDS.name
 SOURCES = ("streams.processors.control.state", "streams.sdk.revocations")
 _MS_PER_S = 1_000
 
@@ -31,8 +32,8 @@ class StopMetrics(logging.Handler):
         self._registry = registry
         self._latency = Histogram(
             STOP_SECONDS,
-            "From the append of a revocation until it is in force in this process",
-            buckets=BUCKETS_S,
+            declared.STOP_SECONDS.help,
+            buckets=declared.STOP_SECONDS.buckets,
             registry=registry,
         )
         self._levels: dict[str, int] = {}

@@ -159,6 +159,7 @@ class SingleUseStore:
         self._lock = threading.Lock()
         self._claims_until_prune = 0
         self._live: set[str] = set()
+        self._unreported: set[str] = set()
         self._began_ms: int | None = None
         try:
             _make_private(path)
@@ -246,7 +247,7 @@ class SingleUseStore:
         Raises:
             SingleUseError: see `finish`.
         """
-        return self._file.write(lambda connection: [self._finish(connection, end) for end in ends])
+        return self._ended(self._file.write(lambda connection: [self._finish(connection, end) for end in ends]))
 
     def give_up_all(self, ends: Sequence[End], expires_ms: Sequence[int]) -> list[Use | None]:
         """Claim calls that will never run and record that, in one change of the file.
@@ -268,7 +269,9 @@ class SingleUseStore:
                 for end, expires in zip(ends, expires_ms, strict=True)
             ]
 
-        return self._file.write(change)
+        uses = self._file.write(change)
+        self._ended([use for use in uses if use is not None])
+        return uses
 
     def mark_reported(self, verdict_ids: Iterable[str]) -> None:
         """Record that the reports of these uses are on the log.
@@ -281,7 +284,14 @@ class SingleUseStore:
         self._file.write(
             lambda connection: connection.executemany("UPDATE uses SET reported = 1 WHERE verdict_id = ?", rows)
         )
+        with self._lock:
+            self._unreported.difference_update(ids)
         self.release(ids)
+
+    @property
+    def unreported_count(self) -> int:
+        """How many calls have ended, as far as this process knows, and are not marked as reported."""
+        return len(self._unreported)
 
     def release(self, verdict_ids: Iterable[str]) -> None:
         """Stop working on these uses in this process: those that are not reported count as left over."""
@@ -311,7 +321,12 @@ class SingleUseStore:
 
         left = self._file.write(change)
         begun = [_decode_call(call) for call, use in left if use is None]
-        return begun, [_decode_use(use) for _, use in left if use is not None]
+        return begun, self._ended([_decode_use(use) for _, use in left if use is not None])
+
+    def _ended(self, uses: list[Use]) -> list[Use]:
+        with self._lock:
+            self._unreported.update(use.call.verdict_id for use in uses)
+        return uses
 
     def close(self) -> None:
         """Close the file."""

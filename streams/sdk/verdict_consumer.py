@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from streams.metrics.health import Health, hanging
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Consumer, Received, RetriableLogError, TopicPartition
@@ -116,6 +117,7 @@ class VerdictLoop:
         self._consumer: Consumer | None = None
         self._paused = False
         self._failed_count = 0
+        self._turned_ms: int | None = None
         self._started_ms = 0
         self._polled_ms = 0
         self._report_due_ms = 0
@@ -150,6 +152,13 @@ class VerdictLoop:
         if self._to_report:
             text = "calls could not be reported before the stop; they are reported at the next start"
             raise ExecutorError(f"{len(self._to_report)} {text}")
+
+    def health(self) -> Health:
+        """Return whether the loop turns, and what is missing until it runs calls. May be called in any thread."""
+        missing = list(self._executor.waits_for)
+        if not self._progress:
+            missing.append("partitions: the group has assigned none to this instance")
+        return Health(hanging("executor", self._turned_ms, self._entropy.monotonic_ms()), tuple(missing))
 
     def waiting(self) -> list[Verdict]:
         """Return the verdicts that were read and have not had their turn. May be called in any thread.
@@ -213,6 +222,7 @@ class VerdictLoop:
     # -- one turn -------------------------------------------------------------------------------------------------
 
     def _turn(self, consumer: Consumer) -> None:
+        self._turned_ms = self._entropy.monotonic_ms()
         self._read(consumer)
         self._admit()
         if self._stopped_something.is_set():

@@ -1,13 +1,17 @@
-"""Serves metrics of a running service for Prometheus, if the settings say so."""
+"""Serves metrics and health of a running service, if the settings say so."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streams.http.monitor import MonitorError, monitored
+from streams.metrics.exposition import scraper
+from streams.metrics.health import Probe
+from streams.metrics.registry import Metrics
 from streams.model.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -15,11 +19,14 @@ if TYPE_CHECKING:
 
 
 class MetricsSection(BaseModel):
-    """`[metrics]`: `listen` says where `/metrics` is served for Prometheus, `host:port`; nowhere by default."""
+    """`[metrics]`: `listen` says where `/metrics`, `/health/live` and `/health/ready` are served; nowhere by default.
+
+    `:port` listens on loopback, `host:port` on that address.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
+    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}$")
 
 
 class Collects(Protocol):
@@ -30,19 +37,26 @@ class Collects(Protocol):
 
 
 @contextmanager
-def serving_metrics(section: MetricsSection, *collectors: Collects) -> Iterator[None]:
-    """Serve `/metrics` while entered, if the setting `metrics.listen` says where.
+def serving_metrics(
+    section: MetricsSection, *collectors: Collects, metrics: Metrics | None = None, probe: Probe | None = None
+) -> Iterator[int | None]:
+    """Serve metrics and health while entered, if the setting `metrics.listen` says where.
 
     Args:
         section: the settings.
-        collectors: what the service exports besides the metrics of every service.
+        collectors: what the service exports besides its metrics and those of every process.
+        metrics: the metrics of the service.
+        probe: its health.
+
+    Yields:
+        The port; None if nothing is served.
 
     Raises:
         SettingsError: the address can't be listened on, or the extra is missing.
     """
     listen = section.listen
     if listen is None:
-        yield
+        yield None
         return
     try:
         from prometheus_client import (  # noqa: PLC0415 - an extra
@@ -50,7 +64,6 @@ def serving_metrics(section: MetricsSection, *collectors: Collects) -> Iterator[
             PLATFORM_COLLECTOR,
             PROCESS_COLLECTOR,
             CollectorRegistry,
-            start_http_server,
         )
 
         from streams.sdk.metrics import StopMetrics  # noqa: PLC0415 - likewise
@@ -59,15 +72,9 @@ def serving_metrics(section: MetricsSection, *collectors: Collects) -> Iterator[
     registry = CollectorRegistry()
     for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *collectors):
         registry.register(collector)
-    host, _, port = listen.rpartition(":")
-    with StopMetrics(registry):
+    with StopMetrics(registry), ExitStack() as opened:
         try:
-            server, thread = start_http_server(int(port), host.strip("[]"), registry)
-        except (OSError, OverflowError) as error:
-            raise SettingsError(f"setting `metrics.listen`: can't listen on `{listen}`: {error}") from None
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            port = opened.enter_context(monitored(listen, probe, scraper(metrics, registry)))
+        except MonitorError as error:
+            raise SettingsError(f"setting `metrics.listen`: {error}") from None
+        yield port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from streams.codec.avro import Codec
@@ -11,6 +11,9 @@ from streams.engine.ports import Ports
 from streams.engine.startup import check_topics
 from streams.engine.tenant_topics import TenantTopics
 from streams.engine.worker import Worker
+from streams.engine.worker_meter import CountNotes, WorkerMeter
+from streams.metrics.declared import Exporter
+from streams.metrics.registry import Metrics
 from streams.model.revocation_set import RevocationSet
 from streams.operations.topics.access import budgets_group
 from streams.ports import StoreError, StoreProvider
@@ -24,6 +27,7 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
 from streams.processors.rows import COLD_ROWS
 from streams.services.gate.compiler import ChildCompiler
+from streams.services.gate.metrics import budgets_meter, gate_meter
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE, ProcessorSpec
@@ -39,12 +43,16 @@ def build_gate(
     stores: StoreProvider | None = None,
     *,
     resets_time: bool = False,
+    metrics: Metrics | None = None,
+    tell: Sequence[CountNotes] = (),
 ) -> Worker:
     """Build a gate without starting it. Opens connections.
 
     Args:
         stores: the stores of local state; by default RocksDB in the state folder of the settings.
         resets_time: whether stream times that are far ahead are set back to now.
+        metrics: where the gate counts what it does; None counts it nowhere.
+        tell: called with what was committed, as its notes and the wall clock in ms.
 
     Raises:
         StartRefusedError: the topics are not as declared.
@@ -52,39 +60,48 @@ def build_gate(
     """
     gate_settings = settings.gate_settings(root_key)
     wire, clock = CodecWire(codec), SystemClock()
+    revocations = RevocationSet(settings.release.trusted())
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
-        revocations = RevocationSet(settings.release.trusted())
         attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
         control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
         return Gate(gate_settings, wire, control)
 
-    return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate", resets_time), stores)
+    meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
+    part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter)
+    return _build(settings, log, wire, clock, part, stores)
 
 
 def build_budgets(
-    settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None, *, resets_time: bool = False
+    settings: Settings,
+    log: Log,
+    codec: Codec,
+    stores: StoreProvider | None = None,
+    *,
+    resets_time: bool = False,
+    metrics: Metrics | None = None,
 ) -> Worker:
     """Build the budget allocator without starting it. It runs beside a gate. Opens connections.
 
     Args:
         stores: the stores of local state; by default RocksDB in the state folder of the settings.
         resets_time: whether stream times that are far ahead are set back to now.
+        metrics: where the allocator counts what it does; None counts it nowhere.
 
     Raises:
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
     wire = CodecWire(codec)
-    part = _Part(
-        BUDGETS, lambda: BudgetAllocator(wire), budgets_group(settings.group), "-budgets", "budgets", resets_time
-    )
+    group, meter = budgets_group(settings.group), budgets_meter(metrics or Metrics(Exporter.GATE))
+    part = _Part(BUDGETS, lambda: BudgetAllocator(wire), group, "-budgets", "budgets", resets_time, meter)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
 class _Part(NamedTuple):
-    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores.
+    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores,
+    and what counts.
 
     `resets_time` is the operator's wish, which is the same for both.
     """
@@ -95,6 +112,7 @@ class _Part(NamedTuple):
     id_suffix: str
     kind: str
     resets_time: bool
+    meter: WorkerMeter
 
 
 def _build(
@@ -129,6 +147,7 @@ def _build(
             clock=clock,
             end_transactions=end_transactions,
             look_for_topics=TenantTopics(part.spec, log.admin, partition_counts).look if part.spec is GATE else None,
+            meter=part.meter,
         ),
         settings=settings.engine.for_engine(),
         partition_counts=partition_counts,

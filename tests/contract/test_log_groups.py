@@ -384,6 +384,22 @@ def test_the_end_is_known_once_everything_was_read(log: LogUnderTest) -> None:
     consumer.close()
 
 
+def test_the_high_watermark_is_known_after_a_fetch(log: LogUnderTest) -> None:
+    topic = make_topic(log, "watermark", 2)
+    full, empty = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    publish(log, full, [b"0", b"1", b"2"])
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    reaches_end(consumer, full)
+    reaches_end(consumer, empty)
+    assert (consumer.end_offset(full), consumer.end_offset(empty)) == (3, 0)
+    publish(log, full, [b"3"])
+    until(lambda: consumer.poll(10, POLL_MS) != [], "the new record")
+    reaches_end(consumer, full)
+    assert consumer.end_offset(full) == 4
+    consumer.close()
+
+
 def test_the_end_is_not_that_of_open_transactions(log: LogUnderTest) -> None:
     topic = make_topic(log, "stable-end", 1)
     at = TopicPartition(topic, 0)

@@ -7,6 +7,7 @@ allocated by the partition that its key falls into. The allocator runs on the sa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -112,6 +113,20 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
         return not (self.held or self.targets or self.pending or self.recalled)
 
 
+class Answered(NamedTuple):
+    """An answer of the allocator, for measurements.
+
+    Attributes:
+        budget_key: the budget and its owner.
+        answer: the answer.
+        leased: the share of the limit that is leased after it; None if the limit is not known.
+    """
+
+    budget_key: str
+    answer: BudgetAnswer
+    leased: float | None
+
+
 _decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
@@ -159,8 +174,9 @@ class BudgetAllocator(Processor):
             row = self._given_back(row, request, state, now_ms)
         else:
             asked = (_pending(request),)
+        limit = _limit((*row.pending, *asked))
         row, answers = _answered(row, (*row.pending, *asked))
-        return self._settled(row_key, row, answers, state, now_ms)
+        return self._settled(row_key, row, answers, state, now_ms, limit)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Refuse what waits for a recall that not all have answered, or forget a window that is over."""
@@ -223,7 +239,7 @@ class BudgetAllocator(Processor):
         # They are not asked again for a while: everything that waits would wait for them once more.
         clean = tuple(sorted({*row.clean, *row.recalled}))
         row = replace(row, recalled=(), clean=clean, clean_until_ms=now_ms + CLEAN_MS)
-        return self._settled(row_key, row, {}, state, now_ms)
+        return self._settled(row_key, row, {}, state, now_ms, _limit(row.pending))
 
     def _given_back(self, row: AllocationRow, request: BudgetRequest, state: StateView, now_ms: int) -> AllocationRow:
         row = _given_back(row, request)
@@ -236,9 +252,12 @@ class BudgetAllocator(Processor):
         return replace(row, recalled=recalled, clean=clean, clean_until_ms=now_ms + CLEAN_MS)
 
     def _settled(
-        self, row_key: bytes, row: AllocationRow, answers: dict[int, Answer], state: StateView, now_ms: int
+        self, row_key: bytes, row: AllocationRow, answers: dict[int, Answer], state: StateView, now_ms: int, limit: int
     ) -> list[Output]:
-        """Refuse the pending requests that nothing more will come for, or recall for them; store the row."""
+        """Refuse the pending requests that nothing more will come for, or recall for them; store the row.
+
+        `limit` is the budget's limit, as the requests say; 0 if there is none.
+        """
         recalls: tuple[int, ...] = ()
         if row.pending and not row.recalled:
             row, answers, recalls = _refused(row, answers, now_ms)
@@ -258,14 +277,23 @@ class BudgetAllocator(Processor):
         state.put(row_key, encode_row(row))
         recall = Answer(0, BudgetAnswer.RECALL.value)
         told = [*((other, recall) for other in recalls), *answers.items()]
-        return [self._grant(key, row, other, answer, now_ms) for other, answer in told]
+        leased = _leased(row) / limit if limit else None
+        return [self._grant(key, row, other, answer, now_ms, leased) for other, answer in told]
 
     def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
         row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         answer = Answer(request.serial, BudgetAnswer.TOO_LATE.value)
         return self._grant(request.budget_key, row, request.gate_partition, answer, now_ms)
 
-    def _grant(self, key: str, row: AllocationRow, partition: int, answer: Answer, now_ms: int) -> Output:
+    def _grant(
+        self,
+        key: str,
+        row: AllocationRow,
+        partition: int,
+        answer: Answer,
+        now_ms: int,
+        leased: float | None = None,
+    ) -> Output:
         about = str(answer.serial) if answer.serial else f"recall {row.recalled_ms}"
         record_id = derived_uuid("budget grant", key, str(row.start_ms), str(partition), about)
         header = Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=row.tenant_uid)
@@ -282,7 +310,7 @@ class BudgetAllocator(Processor):
             targets=answer.targets,
         )
         value = self._encoder.encode(BUDGET_GRANT.name, grant)
-        return Output(BUDGET_GRANT, key.encode(), value, header, partition)
+        return Output(BUDGET_GRANT, key.encode(), value, header, partition, Answered(key, grant.answer, leased))
 
 
 def _checked(key: bytes | None, record: Record) -> BudgetRequest:
@@ -357,6 +385,15 @@ def _refused(
 
 def _refusal(row: AllocationRow, asked: Pending) -> Answer:
     return Answer(asked.serial, BudgetAnswer.REFUSED.value, left=_left(row, asked))
+
+
+def _limit(asked: Iterable[Pending]) -> int:
+    """Return the limit of a budget: the highest one, while gates have different rules."""
+    return max((each.limit for each in asked), default=0)
+
+
+def _leased(row: AllocationRow) -> int:
+    return sum(row.held.values()) + len(row.targets)
 
 
 def _left(row: AllocationRow, asked: Pending) -> int:

@@ -23,6 +23,7 @@ from streams.model.labels import Label
 from streams.model.proof import has_session_proof, proof_message, session_secret
 from streams.processors.control.state import CatalogTool
 from streams.processors.session_row import SessionRow
+from streams.processors.state import PendingKind
 
 
 class Progress(NamedTuple):
@@ -58,6 +59,7 @@ class Asked(msgspec.Struct, frozen=True):
         received_ms: the broker's append time of the intent.
         now_ms: stream time.
         progress: what the intent has been through while it was pending.
+        held_for: what it has waited for last; None if it is judged as it comes.
     """
 
     intent: Intent
@@ -65,6 +67,7 @@ class Asked(msgspec.Struct, frozen=True):
     received_ms: int
     now_ms: int
     progress: Progress = FIRST_TIME
+    held_for: PendingKind | None = None
 
 
 class Arguments(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
+from streams.processors.gate.judged import Judged
 from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.verdicts import VerdictBuilder
@@ -149,7 +150,7 @@ class Concluder:
             tags=rendered.tags,
         )
         outputs = [
-            Output(VERDICT, asked.session_key, value, verdict.header),
+            Output(VERDICT, asked.session_key, value, verdict.header, None, Judged(asked, verdict)),
             audit_output(self._encoder, asked.session_key, event),
         ]
         if decision.reason in VERDICTS or verdict.errors:

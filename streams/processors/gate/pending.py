@@ -122,7 +122,7 @@ def released_case(
     """Return a pending intent as a case. It is no longer pending afterwards."""
     row = release(session_key, intent.intent_id, pending_row, read_session(state, session_key), state)
     state.put(session_row_key(session_key), encode_row(row))
-    return Case(Asked(intent, session_key, pending_row.received_ms, now_ms, progress), row)
+    return Case(Asked(intent, session_key, pending_row.received_ms, now_ms, progress, pending_row.kind), row)
 
 
 def _progress_with_approvals(pending_row: PendingRow) -> Progress:

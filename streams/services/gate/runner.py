@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable
 
 from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.metrics import declared
+from streams.metrics.health import Health, hanging
+from streams.metrics.registry import Metrics
 from streams.model.errors import StoplogError
 from streams.policy.ext.table import load_libraries
 from streams.ports import Clock, FencedError, LogError, RetriableLogError, UnansweredError
@@ -32,6 +35,7 @@ STANDBYS_NOTED_MS = 1_000
 WARM_LAG_MAX = 10_000
 """A standby that is behind by this many offsets at most is warm: the rest is restored within a second."""
 
+NOT_STARTED = "the log: stops, tools and rules are not read yet"
 _MS_PER_S = 1_000
 
 BuildWorker = Callable[[], Worker]
@@ -76,6 +80,8 @@ class GateRunner:
         on_standing_by: OnStandingBy | None = None,
         beside: BuildWorker | None = None,
         name: str = "gate",
+        worker: str = "gate",
+        metrics: Metrics | None = None,
     ) -> None:
         """Args:
         build: builds a worker without starting it; called again for each restart, in the running thread.
@@ -85,13 +91,19 @@ class GateRunner:
             standby is kept.
         beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
         name: its name in errors and log lines.
+        worker: its name in metrics.
+        metrics: where restarts are counted; None counts them nowhere.
         """
         self._build = build
         self._clock = clock
         self._on_serving = on_serving
         self._on_standing_by = on_standing_by
         self._name = name
-        self._beside = None if beside is None else GateRunner(beside, clock, name="budget allocator")
+        self._worker_name = worker
+        self._metrics = metrics
+        self._beside = None
+        if beside is not None:
+            self._beside = GateRunner(beside, clock, name="budget allocator", worker="budgets", metrics=metrics)
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
@@ -99,6 +111,8 @@ class GateRunner:
         self._standbys_noted_ms = 0
         self._warm: list[int] = []
         self._has_joined = False
+        self._turned_ms: int | None = None
+        self._waits_for: tuple[str, ...] = (NOT_STARTED,)
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
@@ -113,6 +127,19 @@ class GateRunner:
         """Return how many offsets each standby was behind when that was looked at last, by partition; None where it
         isn't known. Thread-safe."""
         return self._standby_lags
+
+    def health(self) -> Health:
+        """Return whether the gate's loop turns, and what it waits for before it decides. Thread-safe.
+
+        It is ready once it has read stops, tools and rules to their ends, and all partitions that it was assigned are
+        restored. The budget allocator beside it must turn, too.
+        """
+        now_ms = self._clock.monotonic_ms()
+        beside = self._beside
+        hangs = hanging(self._name, self._turned_ms, now_ms)
+        if beside is not None:
+            hangs = hangs or hanging(beside._name, beside._turned_ms, now_ms)
+        return Health(hangs, self._waits_for)
 
     def start(self) -> None:
         """Run in a new thread."""
@@ -175,10 +202,12 @@ class GateRunner:
     def _keep_running(self) -> None:
         failures = pauses = 0
         while not self._stopping.is_set():
-            began_ms = self._clock.monotonic_ms()
+            began_ms = self._turned_ms = self._clock.monotonic_ms()
             try:
                 self._run_worker()
             except (LogError, WorkerGaveUpError) as error:
+                if self._metrics is not None:
+                    self._metrics.add(declared.RESTARTS, self._worker_name)
                 if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS:
                     failures = pauses = 0
                 pauses += 1
@@ -210,14 +239,17 @@ class GateRunner:
             self._has_joined = True
             _settle_memory()
             while not self._stopping.is_set():
+                self._turned_ms = self._clock.monotonic_ms()
                 worker.step()
                 self._check_beside()
                 self._note_serving([] if worker.restoring else worker.partitions)
+                self._waits_for = worker.waits_for
                 self._note_standbys(worker)
         except BaseException:
             self._close_failed(worker)
             raise
         finally:
+            self._waits_for = (NOT_STARTED,)
             self._note_serving([])
             self._standby_lags, self._warm = {}, []
         worker.stop()

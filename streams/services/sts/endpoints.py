@@ -21,6 +21,8 @@ from streams.http.client_address import place_of
 from streams.http.header_bound import bounded
 from streams.http.limits import RateLimit
 from streams.identity.keyring import ALGORITHM, KeyRing
+from streams.metrics import declared
+from streams.metrics.registry import Metrics
 from streams.model.errors import StoplogError
 from streams.model.token_reasons import TokenReason
 from streams.services.sts.errors import RefusedError, refuse
@@ -33,6 +35,7 @@ THREADS = 16
 WAITING_MAX = 64
 """How many requests can be in progress or wait for a thread; clients with more are asked to retry."""
 
+_MS_PER_S = 1_000
 _FORM = "application/x-www-form-urlencoded"
 _NO_STORE = {**NO_STORE, "pragma": "no-cache"}
 _TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -46,7 +49,18 @@ Handle = Callable[[Form, Request], Mapping[str, Any]]
 class Endpoints:
     """The routes of one service."""
 
-    def __init__(self, service: TokenService, keys: KeyRing, section: StsSection, per_address: RateLimit) -> None:
+    def __init__(
+        self,
+        service: TokenService,
+        keys: KeyRing,
+        section: StsSection,
+        per_address: RateLimit,
+        metrics: Metrics,
+        timer_ms: Callable[[], int],
+    ) -> None:
+        """Make the routes; `timer_ms` is a clock that never goes back, in ms."""
+        self._metrics = metrics
+        self._timer_ms = timer_ms
         self._service = service
         self._keys = keys
         self._issuer = section.issuer.rstrip("/")
@@ -59,9 +73,9 @@ class Endpoints:
     def application(self, more: list[BaseRoute]) -> ASGIApp:
         """Return the application; `more` are additional routes."""
         routes: list[BaseRoute] = [
-            Route("/token", self._answering(self._exchange), methods=["POST"]),
-            Route("/revoke", self._answering(self._revoke), methods=["POST"]),
-            Route("/introspect", self._answering(self._introspect), methods=["POST"]),
+            Route("/token", self._answering("token", self._exchange), methods=["POST"]),
+            Route("/revoke", self._answering("revoke", self._revoke), methods=["POST"]),
+            Route("/introspect", self._answering("introspect", self._introspect), methods=["POST"]),
             Route("/jwks", self._jwks, methods=["GET"]),
             Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
@@ -90,19 +104,24 @@ class Endpoints:
     def _introspect(self, form: Form, request: Request) -> Mapping[str, Any]:
         return show(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/introspect")
 
-    def _answering(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+    def _answering(self, endpoint: str, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that handles forms with a function. The function blocks, so it runs in a thread."""
 
         async def answer(request: Request) -> Response:
+            began_ms = self._timer_ms()
             wait_ms = self._per_address.take(place_of(request))
             if wait_ms:
                 # It is not recorded, because anybody could fill the log with such records.
                 text = "too many requests from this address"
-                return _refused(RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms))
+                error = RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms)
+                self._count(endpoint, began_ms, error)
+                return _refused(error)
             try:
                 members = await self._answered(handle, request)
+                self._count(endpoint, began_ms, None)
                 return JsonAnswer(members, headers=_NO_STORE)
             except RefusedError as error:
+                self._count(endpoint, began_ms, error)
                 if not error.is_on_record:
                     self._record(error)
                 return _refused(error)
@@ -121,6 +140,13 @@ class Endpoints:
             return await loop.run_in_executor(self._threads, self._handled, handle, form, request)
         finally:
             self._waiting -= 1
+
+    def _count(self, endpoint: str, began_ms: int, error: RefusedError | None) -> None:
+        self._metrics.observe(declared.TOKEN_SECONDS, [(self._timer_ms() - began_ms) / _MS_PER_S], endpoint)
+        if error is not None:
+            self._metrics.add(declared.TOKEN_REFUSALS, endpoint, error.reason.value)
+        elif endpoint == "token":
+            self._metrics.add(declared.TOKENS_ISSUED)
 
     def _record(self, error: RefusedError) -> None:
         """Record a refusal, without waiting for it."""

@@ -15,6 +15,9 @@ from streams.http.client_address import LOOPBACK
 from streams.http.limits import RateLimit
 from streams.identity.jwks import WAIT_S, IssuerKeys, KeyTimes, Load, load_file, load_url
 from streams.identity.keyring import keys_in
+from streams.metrics.declared import Exporter
+from streams.metrics.health import Health
+from streams.metrics.registry import Metrics
 from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
@@ -40,6 +43,7 @@ class RunningSts:
         application: an ASGI application.
         keys: its signing keys.
         parts: the parts that handle requests.
+        metrics: what it counts.
         dev: the issuer for development, if there is one.
     """
 
@@ -103,12 +107,23 @@ class RunningSts:
             )
             per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
             self.parts = parts
-            endpoints = Endpoints(TokenService(parts), self.keys, section, per_address)
+            self.metrics = Metrics(Exporter.TOKENS)
+            service = TokenService(parts)
+            endpoints = Endpoints(service, self.keys, section, per_address, self.metrics, entropy.monotonic_ms)
             opened.callback(endpoints.close)
             more: list[BaseRoute] = [] if self.dev is None else self.dev.routes()
             application = endpoints.application(more)
             self.application: ASGIApp = application if self.dev is None else from_here_alone(application)
             self._opened = opened.pop_all()
+
+    def health(self) -> Health:
+        """Return what is missing until tokens are issued. Thread-safe.
+
+        The probe is answered by a thread of its own, so a service that answers it lives.
+        """
+        if self.parts.revocations.is_stale():
+            return Health(waits_for=("the log: it is not confirmed that all revocations are read",))
+        return Health()
 
     def close(self) -> None:
         """Finish open requests, and release all resources."""

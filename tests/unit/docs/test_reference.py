@@ -10,12 +10,13 @@ import pytest
 
 from scripts import reference
 from streams.codec.schema_types import parse_record
+from streams.metrics.declared import METRICS
 from streams.model.reasons import DeadLetterReason, Reason, Refusal
 from streams.model.topics import PER_TENANT, TOPICS
 from streams.model.verdict import Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
 
-PAGES = ("reasons.md", "topics.md", "facts.md", "functions.md", "starter-packs.md", "asyncapi.json")
+PAGES = ("reasons.md", "topics.md", "metrics.md", "facts.md", "functions.md", "starter-packs.md", "asyncapi.json")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -35,8 +36,16 @@ def test_every_topic_is_there() -> None:
         assert page.count(f"| `{topic.shown_name}` |") >= 2
 
 
+def test_every_metric_is_there_with_its_labels() -> None:
+    page = reference.render_metrics()
+    for metric in METRICS:
+        labels = ", ".join(f"`{label.name}`" for label in metric.labels)
+        row = f"| `{metric.name}` | {metric.kind.value} | {labels} | {metric.help} |"
+        assert page.count(row) == max(1, len(metric.exporters))
+
+
 def test_tables_have_as_many_cells_as_heads() -> None:
-    for page in (reference.render_reasons(), reference.render_topics()):
+    for page in (reference.render_reasons(), reference.render_topics(), reference.render_metrics()):
         for block in page.split("\n\n"):
             rows = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
             assert len({row.count("|") for row in rows}) <= 1

@@ -155,6 +155,7 @@ class FailingWorker:
     """Serves one partition for a number of steps, and then fails."""
 
     restoring = False
+    waits_for = ()
     standby_lags: ClassVar[dict[int, int | None]] = {}
 
     def __init__(self, error: Exception, clock: Clock, life_ms: int, closed: list[int]) -> None:
@@ -288,6 +289,7 @@ class TestRestarts:
 
 class _Idle:
     restoring = False
+    waits_for = ("partitions",)
     standby_lags: ClassVar[dict[int, int | None]] = {}
     partitions: tuple[int, ...] = ()
 
