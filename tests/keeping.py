@@ -50,9 +50,7 @@ class CountingBench(GateBench):
         partitions: int = 1,
         meters: Mapping[ProcessorSpec, Meter] | None = None,
     ) -> None:
-        super().__init__(
-            settings=settings, partitions=partitions, with_rules=False, with_session=False, meters=meters
-        )
+        super().__init__(settings=settings, partitions=partitions, with_rules=False, with_session=False, meters=meters)
         self.establish(self.session, expires_ms=self.now_ms + SESSION_LIFE_MS)
         for entry in (REFUND, LOOKUP, PURGE, SEND, *(report_keys(server) for server in ("pay", "data", "post"))):
             self.publish(entry)

@@ -1,7 +1,7 @@
 """Checks the settings file by itself, so that a fault is reported with its line.
 
-A value of the file must have the type of its setting: `"yes"` is not a boolean and `"5000"` no number. The environment has
-only texts, so that there `5000` and `true` stand for what they say.
+A value of the file must have the type of its setting: `"yes"` is not a boolean, and `"5000"` is not a number. The
+environment has only texts, so that there `5000` and `true` stand for what they say.
 """
 
 from __future__ import annotations
