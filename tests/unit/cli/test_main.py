@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import time
@@ -96,6 +97,38 @@ def test_a_place_that_can_not_be_written_is_named(
     assert "Traceback" not in result.err
     assert f"error: `{named}` can't be used: " in result.err
     assert "Not a directory" in result.err or "File exists" in result.err
+
+
+def _like_anybody() -> None:
+    """Give up what lets root write into every folder; for others it changes nothing."""
+    drop_from_bounding_set = 24
+    for capability in (1, 2, 3):  # to write anything, to read anything, and to act as the owner of any file
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("topics", "apply", "--state-dir", "closed"), "`closed/log.sqlite` can't be "),
+        (("topics", "apply", "--state-dir", "closed/state"), "`closed/state` can't be used: Permission denied"),
+        (("try", "history.jsonl", "--out", "closed/out.jsonl"), "`closed/out.jsonl` can't be used: Permission denied"),
+        (("keys", "new", "--out", "closed/root.key"), "`closed/root.key` can't be used: Permission denied"),
+    ],
+)
+def test_a_folder_that_nobody_may_write_is_named(home: Path, args: tuple[str, ...], told: str) -> None:
+    (home / "closed").mkdir(mode=0o500)
+    (home / "history.jsonl").write_text("")
+    ended = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *args],
+        cwd=home,
+        preexec_fn=_like_anybody,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert f"error: {told}" in ended.stderr
 
 
 def test_settings_that_can_not_be_understood_are_a_misuse(stoplog: Stoplog, home: Path) -> None:
