@@ -39,9 +39,17 @@ def tell_scenario_counts(screen: Screen, report: ScenarioReport) -> None:
     failed = len(report.failures)
     ran = f"{many(len(report.results), 'scenario')}, {many(report.steps_count, 'step')}"
     ran = f"{ran}, {failed:,} failed" if failed else f"{ran} passed"
-    memories = f"{len(report.memories_read)} of {many(report.memories_count, 'memory', 'memories')} read"
-    budgets = f"{len(report.budgets_exhausted)} of {many(report.budgets_count, 'budget')} exhausted"
-    screen.say(f"{ran}; {memories}, {budgets}", FAIL if failed else OK)
+    screen.say(f"{ran}{_tested(report)}", FAIL if failed else OK)
+
+
+def _tested(report: ScenarioReport) -> str:
+    """Return how many of the memories and budgets the scenarios test, if the bundle has any."""
+    parts = []
+    if report.memories_count:
+        parts.append(f"{len(report.memories_read)} of {many(report.memories_count, 'memory', 'memories')} read")
+    if report.budgets_count:
+        parts.append(f"{len(report.budgets_exhausted)} of {many(report.budgets_count, 'budget')} exhausted")
+    return f"; {', '.join(parts)}" if parts else ""
 
 
 def scenario_counts(report: ScenarioReport) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Writes a new pack: a rule that permits, a rule that denies, and test cases that pass, for its author to extend."""
+"""Writes a new pack for its author to extend: a rule that permits, one that denies, test cases and a scenario."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from streams.model.errors import StoplogError
 from streams.policy.authoring.case_file import TESTS_SUFFIX
 from streams.policy.authoring.file_schema import schema_text
+from streams.policy.authoring.scenario_keys import SCENARIOS_SUFFIX
 from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
 from streams.policy.language.schema import FACTS, now_facts
@@ -58,6 +59,7 @@ def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
     files = {
         folder / f"{name}{RULES_SUFFIX}": _rules(name, tool),
         folder / f"{name}{TESTS_SUFFIX}": _cases(name),
+        folder / f"{name}{SCENARIOS_SUFFIX}": _scenario(name, tool),
         directory / FIXTURES / f"{name}.json": _fixture(tool),
         directory / SCHEMA_FILE: schema_text(),
     }
@@ -143,6 +145,24 @@ cases:
   - name: not known what was read
     unset: [session.tainted]
     expect: {{verdict: deny, reason: rule_error, rules: [{permit}], errors: [{deny}]}}
+"""
+
+
+def _scenario(name: str, tool: str) -> str:
+    prefix = name.upper().replace("_", "-")
+    permit, deny = f"{prefix}-001", f"{prefix}-010"
+    server = tool.partition(".")[0]
+    return f"""# yaml-language-server: $schema=../{SCHEMA_FILE}
+tools:
+  {tool}: {{destructive: false, open_world: false, reversible: true, output: untrusted private}}
+sessions:
+  assistant: {{user: alice, scopes: ["{server}:use"]}}
+scenarios:
+  - name: what a call returns is untrusted, so the next one is denied
+    steps:
+      - {{call: {tool}, as: first, expect: {{verdict: allow, rules: [{permit}]}}}}
+      - {{result: first}}
+      - {{call: {tool}, expect: {{verdict: deny, rules: [{permit}, {deny}], alerts: [{deny}]}}}}
 """
 
 

@@ -253,7 +253,7 @@ class TestTest:
         assert (summary["scenarios"], summary["scenarios_failed"], summary["steps"]) == (1, 0, 3)
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
         assert [line.split() for line in shown if line.startswith("p ")] == [["p", "1", "3", "0"]]
-        assert "1 scenario, 3 steps passed; 0 of 0 memories read, 0 of 0 budgets exhausted" in shown
+        assert "1 scenario, 3 steps passed" in shown
 
     def test_a_scenario_counts_towards_the_coverage(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases="".join(line for line in CASES.splitlines(keepends=True) if "risky" not in line))

@@ -17,12 +17,12 @@ def test_a_new_pack_is_sound_and_its_cases_run(stoplog: Stoplog, home: Path) -> 
     made = stoplog("rules", "new", "notes", "--tool", "notes.write")
     assert made.status == 0
     assert [record["file"] for record in made.records if record["kind"] == "file"] == [
-        "rules/notes/notes.rules.yaml", "rules/notes/notes.tests.yaml", "rules/fixtures/notes.json",
-        "rules/schema.json", "rules/bundle.yaml",
+        "rules/notes/notes.rules.yaml", "rules/notes/notes.tests.yaml", "rules/notes/notes.scenarios.yaml",
+        "rules/fixtures/notes.json", "rules/schema.json", "rules/bundle.yaml",
     ]  # fmt: skip
     assert stoplog("rules", "check", "rules", "--strict").status == 0
     tested = stoplog("rules", "test", "rules")
-    assert (tested.status, tested.records[-1]["cases"]) == (0, 6)
+    assert (tested.status, tested.records[-1]["cases"], tested.records[-1]["steps"]) == (0, 6, 3)
     assert check_bundle(load_bundle(home / "rules")).findings == ()
     report = mutate_cases(home / "rules")
     assert (report.tried > 2, report.survivors) == (True, ())
