@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "new": (
         "rules_new",
         "new",
-        "Write a pack of two rules, with a fixture and with passing test cases, which `rules test` runs.",
+        "Write a pack of two rules, with a fixture, test cases and a scenario that pass, which `rules test` runs.",
     ),
     "check": (
         "rules_check",
@@ -27,7 +27,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "test": (
         "rules_check",
         "run_tests",
-        "Run the cases of every `*.tests.yaml` and the attacks of every `*.attacks.yaml`.",
+        "Run the cases of every `*.tests.yaml`, the scenarios of every `*.scenarios.yaml` and the attacks of every "
+        "`*.attacks.yaml`.",
     ),
     "explain": (
         "rules_explain",
@@ -37,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "publish": (
         "rules_publish",
         "publish",
-        "Publish rules to the gates, which apply them at once. Invalid rules are not published.",
+        "Publish rules to the gates, which apply them at once.",
     ),
     "sign": ("rules_publish", "sign", "Check a draft, and add your signature to it."),
     "promote": (

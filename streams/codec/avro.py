@@ -14,7 +14,6 @@ import struct
 
 from streams.codec.decoder import compile_decoder, compile_field_reader
 from streams.codec.encoder import compile_encoder
-from streams.codec.ocsf import ocsf_bytes
 from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
 from streams.codec.source import Compiled
@@ -118,6 +117,9 @@ class Codec:
     def _compile_encoder(self, topic: str) -> tuple[Compiled, type[Record]]:
         if topic == ALERT_OCSF.name:
             # The one topic whose values are JSON: the alert as a SIEM reads it.
+            # Agents and executors write no alerts, and their install has no orjson.
+            from streams.codec.ocsf import ocsf_bytes  # noqa: PLC0415 - needs orjson, which the base install lacks
+
             return self._encoders.setdefault(topic, (Compiled(ocsf_bytes, (topic,)), Alert))
         record_type = record_class(topic)
         version = self._source.current(topic)

@@ -12,11 +12,11 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
+from streams.operations.alerts import send_alerts
 from streams.operations.settings import Deployment
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Clock, Outgoing, Received
 from streams.ports.open_log import Log
-from streams.sdk.alerts import send_alerts
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import RecordCodec, Transport

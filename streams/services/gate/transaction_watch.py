@@ -14,9 +14,9 @@ from streams.model.alert import Alert
 from streams.model.analytics import TRANSACTION_STUCK, made_alert
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
+from streams.operations.alerts import send_alerts
 from streams.operations.open_transactions import StableOffsets, Stuck, writer_texts
 from streams.ports import Clock, LogError, Reader, TopicPartition
-from streams.sdk.alerts import send_alerts
 from streams.sdk.errors import PublishError
 from streams.sdk.transport import Transport
 from streams.topology import GATE

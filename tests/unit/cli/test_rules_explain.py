@@ -26,6 +26,14 @@ HISTORY = ("--history", str(HISTORIES / "hijacked.jsonl"), "--catalog", str(HIST
 RULES = str(HISTORIES / "rules")
 
 
+def write_bundle(folder: Path, bundle: str) -> None:
+    """A bundle with one rule, which is for no tool that there is."""
+    (folder / "idle").mkdir(parents=True)
+    (folder / "bundle.yaml").write_text(bundle)
+    rule = '{id: IDLE-001, effect: permit, match: {tools: [none.at_all]}, when: "true", reason: idle}'
+    (folder / "idle" / "idle.rules.yaml").write_text(f"apiVersion: rules/v1\npack: idle\nrules:\n  - {rule}\n")
+
+
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
     return [record for record in result.records if record["kind"] == kind]
 
@@ -188,21 +196,18 @@ class TestLog:
         (recorded,) = of_kind(deployed("rules", "explain", "--intent", "first"), "recorded_verdict")
         assert (recorded["outcome"], recorded["digest"]) == ("ALLOW", (verdict.ruleset_digest or b"").hex())
         assert "under other rules" not in deployed("rules", "explain", "--intent", "first", "--no-json").out
-        (home / "other").mkdir()
-        (home / "other" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
+        write_bundle(home / "other", 'apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
         lines = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()
         (shown,) = [line for line in lines if line.startswith("verdict on the log: ALLOW permitted: ")]
         assert f", under other rules: {recorded['digest'][:12]}" in shown
 
     def test_other_rules_than_those_that_were_published(self, deployed: Stoplog, home: Path) -> None:
-        (home / "other").mkdir()
-        (home / "other" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
+        write_bundle(home / "other", 'apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
         (judgement,) = of_kind(deployed("rules", "explain", "other", "--intent", "first"), "judgement")
         assert (judgement["bundle"], judgement["effect"], judgement["reason"]) == ("other", "DENY", "no_permit")
 
     def test_rules_that_are_refused_are_told_as_check_tells_them(self, deployed: Stoplog, home: Path) -> None:
-        (home / "bad").mkdir()
-        (home / "bad" / "bundle.yaml").write_text("apiVersion: rules/v1\nbundle: bad\n")
+        write_bundle(home / "bad", "apiVersion: rules/v1\nbundle: bad\n")
         checked = of_kind(deployed("rules", "check", "bad"), "finding")
         assert [finding["code"] for finding in checked] == ["missing_key"]
         for of in (("--intent", "first"), (*HISTORY, "--intent", "exfiltrate")):

@@ -118,6 +118,8 @@ def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:
 
 def test_rules_that_are_refused_are_told_with_their_place(stoplog: Stoplog, home: Path) -> None:
     (home / "bundle.yaml").write_text("rules: [\n")
+    (home / "p").mkdir()
+    (home / "p" / "p.rules.yaml").write_text("apiVersion: rules/v1\npack: p\nrules: []\n")
     result = stoplog("try", history("honest"), *CATALOG, "--rules", ".")
     assert result.status == 1
     assert "bundle.yaml:2:1: error:" in result.err

@@ -10,7 +10,7 @@ from streams.metrics.declared import METRICS, OTHER, Exporter, Kind, Metric
 from streams.metrics.registry import Metrics
 from streams.model.errors import InvariantError
 
-SERIES_MAX = 4_000
+SERIES_MAX = 5_000
 """Of one metric whose labels have all of their values."""
 
 

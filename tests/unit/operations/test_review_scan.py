@@ -49,8 +49,6 @@ def test_how_many_of_the_poisoned_need_to_be_accepted() -> None:
 
 def test_how_many_of_the_innocent_are_pointed_out() -> None:
     wrong = {name: found for name, definition in INNOCENT.items() if (found := pointed_out(definition))}
-    # Its pattern is larger than what gates accept, so that they would block the tool.
-    assert [each.kind for each in wrong.pop("regex")] == ["schema_unusable"]
     assert wrong == {}
 
 
