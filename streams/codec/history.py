@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from streams.codec.history_defaults import Line, complete, fill, key_of
+from streams.codec.history_defaults import SESSION_KEY, Line, complete, fill, key_of
 from streams.codec.history_grant_defaults import state_grant
 from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
 from streams.model.delegation import Delegation
@@ -27,6 +27,7 @@ from streams.model.topics import (
     BASELINE,
     BUDGET_GRANT,
     BUDGET_REQUEST,
+    BY_NAME,
     CATALOG,
     DELEGATION,
     INTENT,
@@ -35,9 +36,13 @@ from streams.model.topics import (
     RULESET,
     SESSION,
     VERDICT,
+    Spread,
     Topic,
 )
 from streams.model.types import Record
+
+SECONDS = range(900_000_000, 5_000_000_000)
+"""Numbers that are instants of the years 1998 to 2128 in seconds, and of January and February 1970 in milliseconds."""
 
 LINE_BYTES_MAX = 8_388_608
 """The longest line; a record of the largest size fits, however it is spelled."""
@@ -192,7 +197,9 @@ def _iter_lines(
             if not continued:
                 text = _text(raw.removeprefix(_BOM) if line_no == 1 else raw, line_no, name)
                 if text and not text.startswith("#"):
-                    yield line_no, parse_line(text, line_no, name, root_key, deployment)
+                    line = parse_line(text, line_no, name, root_key, deployment)
+                    _check_plausible(line, line_no, name)
+                    yield line_no, line
         except HistoryError as error:
             if on_error is None:
                 raise
@@ -200,6 +207,22 @@ def _iter_lines(
         # The rest of a line that is too long comes in pieces.
         continued = not whole
         line_no += whole
+
+
+def _check_plausible(line: HistoryLine, line_no: int, name: str) -> None:
+    """Reject what can be a record, but is far more likely a mistake of whoever wrote the file.
+
+    Raises:
+        HistoryError: the time is in seconds, or the key has no tenant.
+    """
+    if line.time_ms in SECONDS:
+        text = f"`time_ms` is {line.time_ms}, which is a time in seconds: write {line.time_ms * 1_000}"
+        raise HistoryError(name, line_no, text)
+    if BY_NAME[line.topic].spread is Spread.CO_PARTITIONED and BY_NAME[line.topic].key == SESSION_KEY:
+        tenant, bar, session = line.key.partition(b"|")
+        if not (tenant and bar and session):
+            text = f"`key` is `{line.key.decode(errors='replace')[:80]}`, without a tenant: write `TENANT|SESSION`"
+            raise HistoryError(name, line_no, text)
 
 
 def _text(raw: bytes, line_no: int, name: str) -> str:

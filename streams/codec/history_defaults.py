@@ -40,7 +40,7 @@ from streams.model.verdict import Outcome
 
 SOURCE = "history"
 
-_SESSION_KEY = "tenant|session_id"
+SESSION_KEY = "tenant|session_id"
 ROUND_NO_MAX = 256
 _TOOL_PARTS = {
     "inputSchema": "input_schema",
@@ -165,7 +165,7 @@ def key_of(record: Record) -> bytes:
 
 def _owner(line: Line) -> tuple[str, str]:
     """Return tenant and session (of attributes, the entity), as far as the key contains them."""
-    has_owner = line.topic.spread is Spread.CO_PARTITIONED and line.topic.key == _SESSION_KEY
+    has_owner = line.topic.spread is Spread.CO_PARTITIONED and line.topic.key == SESSION_KEY
     if line.key is None or not (has_owner or line.topic is ATTRIBUTES):
         return "", ""
     tenant_uid, _, session_id = line.key.decode("utf-8", "replace").partition("|")

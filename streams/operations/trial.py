@@ -291,19 +291,26 @@ def _tried(received: Received, codec: Codec) -> Tried:
 def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
     """Return the inputs of the history. Intents without a definition digest get that of the catalog.
 
+    A record that is earlier than one before it is a fault: on the log, no time goes back.
+
     The file is read a second time without a key, to find out which intents have a proof of their own.
     """
     pinned: dict[bytes, ToolCatalogEntry] = {
         tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
     }
     lines: list[Numbered] = []
+    latest_ms = 0
     proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append, plan.gate.deployment)
     bare = iter_numbered(plan.history, None, lambda _: None)
     for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
         if line.topic not in INPUTS:
             report.outputs_left_out_count += 1
             continue
-        record = line.record
+        if line.time_ms < latest_ms:
+            text = f"`time_ms` goes back by {latest_ms - line.time_ms} ms: sort the lines by their time"
+            report.faults.append(HistoryError(str(plan.history), line_no, text))
+            continue
+        latest_ms, record = line.time_ms, line.record
         if isinstance(record, ToolCatalogEntry):
             pinned[tool_key(record.server_id, record.name)] = record
         if isinstance(record, Intent) and isinstance(unproven.record, Intent) and unproven.record.proof is None:

@@ -16,6 +16,7 @@ from streams.policy.authoring.coverage import Coverage, Observation, RuleCoverag
 from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.fixtures import Fixtures
+from streams.policy.authoring.lint import report_missing_rules
 from streams.policy.authoring.possible_facts import is_always_supplied
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
@@ -114,8 +115,9 @@ def run_case_files(
         BundleReadError: its files can't be read.
     """
     root = Path(directory)
-    ruleset = compile_bundle(load_bundle(root), tools)
-    findings = Findings()
+    source, findings = load_bundle(root), Findings()
+    ruleset = compile_bundle(source, tools)
+    report_missing_rules(source, findings)
     fixtures = Fixtures(root, ruleset, findings)
     cases = read_cases(root, ruleset, findings, fixtures)
     is_complete = not findings.has_errors

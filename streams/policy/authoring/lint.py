@@ -15,8 +15,8 @@ from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, re
 from streams.policy.authoring.unreachable import report_unreachable
 from streams.policy.cel.structural_hash import start_offset
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
-from streams.policy.errors import Finding, Findings, Severity
-from streams.policy.language.bundle import Bundle, BundleSource, Match, Pack
+from streams.policy.errors import Finding, Findings, Location, Severity
+from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX, Bundle, BundleSource, Match, Pack
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
 from streams.policy.language.fact_types import Facts
@@ -73,6 +73,7 @@ def check_bundle(
     memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
         return LintReport(findings.sorted())
+    report_missing_rules(source, findings)
     _report_unused_names(bundle, rules, memories, findings)
     report_bad_arguments(rules, list_constants(bundle), findings)
     _report_slashes(bundle, tools or {}, findings)
@@ -92,6 +93,13 @@ def check_bundle(
         own = (history_struct(bundle), entities_struct(bundle))
         report_proofs(rules, list_constants(bundle), own, examples, reported, findings)
     return LintReport(findings.sorted(), is_proven=prove)
+
+
+def report_missing_rules(source: BundleSource, findings: Findings) -> None:
+    """Report a bundle without any rule file. A gate accepts it and denies every call, which nobody can have meant."""
+    if set(source.files) == {BUNDLE_FILE}:
+        hint = f"write rules in `PACK/NAME{RULES_SUFFIX}`"
+        findings.error("no_rules", Location(BUNDLE_FILE, 1, 1), "the bundle has no file with rules", hint=hint)
 
 
 def _report_unused_names(

@@ -288,8 +288,6 @@ def load_bundle(directory: Path) -> BundleSource:
     _check_names(root)
     if not paths[0].is_file():
         raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`")
-    if len(paths) == 1:
-        raise BundleReadError(f"`{root}` contains no rules: write them in `PACK/NAME{RULES_SUFFIX}`")
     if len(paths) > FILES_MAX:
         raise BundleReadError(f"`{root}` contains {len(paths)} files: the limit is {FILES_MAX}")
     files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}

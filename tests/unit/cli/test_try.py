@@ -95,6 +95,16 @@ def test_a_record_that_no_topic_takes_is_a_bad_line(stoplog: Stoplog, home: Path
     assert kinds == [("verdict", None), ("audit_event", "VERDICT"), ("audit_event", "SESSION")]
 
 
+def test_a_time_that_goes_back_is_a_bad_line(stoplog: Stoplog, home: Path) -> None:
+    file = write(home / "h.jsonl", opened(), intent(START_MS + 2_000), intent(START_MS + 1_500))
+    result = stoplog("try", file, *CATALOG, *RULES)
+    assert result.status == 1
+    assert result.err.startswith(
+        f"error: {home}/h.jsonl:3: `time_ms` goes back by 500 ms: sort the lines by their time"
+    )
+    assert [record["record"] for record in result.records].count("verdict") == 1
+
+
 @pytest.mark.parametrize("content", ["", "# nothing\n", "no json\n"])
 def test_a_history_without_records(stoplog: Stoplog, home: Path, content: str) -> None:
     (home / "h.jsonl").write_text(content)

@@ -374,6 +374,29 @@ class TestFiles:
         assert len(list(iter_history(path, on_error=told.append))) == 3
         assert [(error.line, error.text[:9]) for error in told] == [(2, "is not JS"), (4, "is not UT")]
 
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"time_ms": 1764061200}, "`time_ms` is 1764061200, which is a time in seconds: write 1764061200000"),
+            ({"key": "s-1"}, "`key` is `s-1`, without a tenant: write `TENANT|SESSION`"),
+            ({"key": "|s-1"}, "`key` is `|s-1`, without a tenant: write `TENANT|SESSION`"),
+            ({"key": "acme|"}, "`key` is `acme|`, without a tenant: write `TENANT|SESSION`"),
+        ],
+    )
+    def test_what_is_most_likely_a_mistake_is_told(
+        self, write: Callable[[bytes], Path], change: dict[str, object], told: str
+    ) -> None:
+        value = {"session_id": "s-1", **INTENT_LINE["value"]}
+        wrong = json.dumps(INTENT_LINE | {"value": value} | change).encode()
+        found: list[HistoryError] = []
+        assert len(list(iter_history(write(self.LINE + b"\n" + wrong), ROOT_KEY, found.append))) == 1
+        assert [(error.line, error.text) for error in found] == [(2, told)]
+
+    @pytest.mark.parametrize("time_ms", [0, 5_000, 86_400_000 * 10, 5_000_000_000])
+    def test_times_soon_after_1970_are_times(self, write: Callable[[bytes], Path], time_ms: int) -> None:
+        (line,) = iter_history(write(json.dumps(INTENT_LINE | {"time_ms": time_ms}).encode()), ROOT_KEY)
+        assert line.time_ms == time_ms
+
     def test_lines_are_bounded(self, write: Callable[[bytes], Path]) -> None:
         long = b'{"record": "' + b"x" * (2 * LINE_BYTES_MAX) + b'"}'
         told: list[HistoryError] = []

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.policy import BundleReadError, bundle_from_files, compile_bundle, load_bundle
+from streams.policy import (
+    BundleReadError,
+    bundle_from_files,
+    check_bundle,
+    compile_bundle,
+    load_bundle,
+    run_case_files,
+)
 from streams.policy.language.bundle import FILE_BYTES_MAX, FILES_MAX
 from tests.unit.policy.rulefiles import HEAD, PERMIT, files
 
@@ -124,5 +131,8 @@ def test_only_some_of_many_files_are_named(tmp_path: Path) -> None:
 
 def test_a_bundle_without_rules_is_an_error(tmp_path: Path) -> None:
     lay(tmp_path, {"bundle.yaml": HEAD})
-    with pytest.raises(BundleReadError, match=r"contains no rules: write them in `PACK/NAME\.rules\.yaml`"):
-        load_bundle(tmp_path)
+    (finding,) = check_bundle(load_bundle(tmp_path)).findings
+    assert str(finding) == (
+        "bundle.yaml:1:1: error: the bundle has no file with rules (write rules in `PACK/NAME.rules.yaml`) [no_rules]"
+    )
+    assert not run_case_files(tmp_path).passed
