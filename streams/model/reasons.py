@@ -211,6 +211,7 @@ class DeadLetterReason(StrEnum):
     APPROVAL_NOT_VALID = "approval_not_valid"
     ATTRIBUTES_INVALID = "attributes_invalid"
     ATTRIBUTES_UNPROVEN = "attributes_unproven"
+    ATTRIBUTES_OUTDATED = "attributes_outdated"
     ATTRIBUTES_FULL = "attributes_full"
     PROCESSING_FAILED = "processing_failed"
 
@@ -254,6 +255,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.ATTRIBUTES_INVALID: "the attributes can't be used; rules that ask for the entity deny",
     DeadLetterReason.ATTRIBUTES_UNPROVEN: "nobody who may speak about the entity has signed this; rules that ask for "
     "it deny",
+    DeadLetterReason.ATTRIBUTES_OUTDATED: "a later record of the entity was read before; rules that ask for it deny",
     DeadLetterReason.ATTRIBUTES_FULL: "a gate has no room for the entity; rules that ask for it deny",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
 }

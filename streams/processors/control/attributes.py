@@ -35,6 +35,7 @@ UNCLEAR_MAX = 10_000
 ENTITY_BYTES = 216
 """What an entity takes besides its key and its attributes: an entry of the dictionary, and three objects."""
 
+_UNSIGNED_MS = 2**62
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, Value]).decode
 
@@ -45,7 +46,7 @@ class Entity(NamedTuple):
     Attributes:
         attributes: by name.
         since_ms: when this was last known to be true: the broker's time of the record, or `observed_at` if that is
-            earlier.
+            earlier. Of a signed record it is also not later than the time that was signed.
     """
 
     attributes: dict[str, Value]
@@ -92,7 +93,7 @@ class Attributes:
     writers: AttributeWriters = NOBODY
     bytes_max: int = BYTES_MAX
     next_offset: int = 0
-    _held: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    _held: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)
     _unclear: dict[bytes, None] = field(default_factory=dict)
     _is_overfull: bool = False
     _bytes_count: int = 0
@@ -124,10 +125,11 @@ class Attributes:
         """
         try:
             attributes, signer = self._checked(key, record)
+            written_ms = self._written_ms(key, record)
         except RecordError:
             self.make_unclear(key)
             raise
-        since_ms = appended_ms if record.observed_at is None else min(appended_ms, record.observed_at)
+        since_ms = min(appended_ms, written_ms, appended_ms if record.observed_at is None else record.observed_at)
         row = _encode(attributes)
         self._drop(key)
         size = len(key) + len(row) + ENTITY_BYTES
@@ -136,7 +138,7 @@ class Attributes:
             text = f"there is no room for `{record.kind}/{record.id[:80]}`: {self.count} entities take"
             text = f"{text} {self._bytes_count} bytes, and the setting `attributes.bytes_max` is {self.bytes_max}"
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
-        self._held[key] = (row, since_ms)
+        self._held[key] = (row, since_ms, written_ms)
         self._bytes_count += size
         if record.set_by is None:
             return False
@@ -173,6 +175,21 @@ class Attributes:
             text = f"the record's key is `{shown}`, but its own is `{own}`"
             raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
         return attributes, self.writers.check(record)
+
+    def _written_ms(self, key: bytes, record: EntityAttributes) -> int:
+        """Return when a signed record was written, as its writer has signed; of others, a time after all others.
+
+        Raises:
+            RecordError: a later record of the entity was read before. Whoever may write the topic could write an old
+                record again, which its writer has signed.
+        """
+        if not self.writers.are_asked:
+            return _UNSIGNED_MS
+        written_ms, held = record.header.time, self._held.get(key)
+        if held is not None and written_ms < held[2]:
+            text = f"the attributes of `{record.kind}/{record.id[:80]}` were signed at {written_ms}, and later ones at"
+            raise RecordError(DeadLetterReason.ATTRIBUTES_OUTDATED, f"{text} {held[2]} were read before")
+        return written_ms
 
     def _drop(self, key: bytes) -> None:
         self._unclear.pop(key, None)

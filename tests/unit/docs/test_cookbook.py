@@ -95,6 +95,8 @@ CHECKS: dict[str, Recipe] = {
     "24": Recipe("refund", DENY, [{"args.amount": 0, "args.currency": "USD"}, {"args.currency": "EUR"},
                                   {"args.currency": "USD"}, {"args.currency": "USD", "args.customer": 1.5}],
                  [{"args.currency": "USD", "args.customer": "c-1"}], "args.amount|args.currency=USD"),
+    "25": Recipe("refund", DENY, [{"entities.customer.blocked": True}, {"args.amount": 10**9}],
+                 [{}, {"args.amount": 10**6}], "entities.customer.refund_limit"),
 }  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def facts(fixture: str, changes: dict[str, Any], unset: tuple[str, ...] = ()) ->
     history = {"refunds_to_account": 0, "tested": False, "fresh": False, "just_looked_up": False}
     base = json.loads((FIXTURES / f"{fixture}.json").read_text()) | {"history": history}
     base["args"]["account"] = "a-1"
+    base["entities"] = {"customer": {"known": True, "age_ms": 1, "blocked": False, "refund_limit": 10**6}}
     return with_changes(base, changes, unset)
 
 

@@ -304,6 +304,27 @@ def test_a_writer_speaks_for_its_tenants_and_about_its_kinds_only() -> None:
             offer(table, signed_attributes(wrong, DESK, "prod"))
 
 
+def test_an_old_record_that_is_written_again_does_not_count_and_does_not_look_new() -> None:
+    table = Attributes(WRITERS)
+    old, new = (signed_attributes(at(time_ms), CRM, "prod") for time_ms in (100, 200))
+    offer(table, old)
+    assert table.find(TENANT, "customer", "c-1") == (GOLD, 100), "its age is that of its signature, not of the log"
+    offer(table, new)
+    offer(table, new)
+    assert table.find(TENANT, "customer", "c-1") == (GOLD, 200)
+    with pytest.raises(RecordError, match="were signed at 100, and later ones at 200 were read before") as error:
+        offer(table, old)
+    assert error.value.reason == "attributes_outdated"
+    assert table.find(TENANT, "customer", "c-1") is None
+    with pytest.raises(RecordError, match=r"is not what `crm` has signed"):
+        offer(table, msgspec.structs.replace(old, header=new.header))
+
+
+def at(time_ms: int) -> EntityAttributes:
+    record = entity("c-1", GOLD)
+    return msgspec.structs.replace(record, header=msgspec.structs.replace(record.header, time=time_ms))
+
+
 def test_without_writers_nothing_counts() -> None:
     with pytest.raises(RecordError, match=r"no writer is configured; see the setting `attributes.writers`"):
         offer(Attributes(), entity("c-1", GOLD))
