@@ -124,6 +124,16 @@ class Deployment:
         headers = event_headers(topic, record.header)  # every topic's record has one
         self._publisher.publish(Outgoing(topic.name, place_of(topic, key), key, value, headers))
 
+    def send_rules(self, rules: Mapping[str, str]) -> None:
+        """Put other rules in force than `prepare` did, and wait until they are stored."""
+        bundle = ruleset(rules, serial=2, time_ms=now_ms())
+        self.send(RULESET, bundle.name.encode(), bundle)
+        self.flush()
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue a record as it is."""
+        self._publisher.publish(record)
+
     def flush(self) -> None:
         """Wait until what was sent is stored."""
         self._publisher.flush(FLUSH_MS)
