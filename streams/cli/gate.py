@@ -22,8 +22,9 @@ from streams.sdk.transport import Transport
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag
 from streams.services.gate.runner import GateRunner
+from streams.services.gate.traces import GateTraces
 from streams.services.gate.transaction_watch import TransactionWatch, watching_transactions
-from streams.services.metrics import serving_metrics
+from streams.services.metrics import exporting_traces, serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate
@@ -62,9 +63,13 @@ def gate(
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
     metrics = Metrics(Exporter.GATE)
-    with open_log(settings, create=False) as opened:
+    with (
+        open_log(settings, create=False) as opened,
+        exporting_traces(settings.traces, "stoplog-gate", settings.instance) as traces,
+    ):
+        tell = () if traces is None else (GateTraces(traces),)
         runner = GateRunner(
-            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time, metrics=metrics),
+            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time, metrics=metrics, tell=tell),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),

@@ -30,6 +30,7 @@ from streams.sdk.tools import (
     ToolTimeoutError,
     content_digest,
 )
+from streams.sdk.traces import CallTraces
 from streams.sdk.transport import WallClock
 from streams.sdk.verdict_checks import Refused, Standard, check
 
@@ -63,8 +64,10 @@ class Attempts:
         store: SingleUseStore,
         tool_timeout_ms: int,
         metrics: Metrics,
+        traces: CallTraces,
     ) -> None:
         self._clock = clock
+        self._traces = traces
         self._metrics = metrics
         self._standard = standard
         self._store = store
@@ -105,6 +108,7 @@ class Attempts:
             return _not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
         ended = self._ended(call, ending, result)
         self._metrics.observe(declared.RUN_LATENCY, [max(0, began_ms - verdict.evaluated_at) / _MS_PER_S])
+        self._traces.executed(call, ending, began_ms, ended.end.now_ms)
         self._metrics.observe(declared.CALL_SECONDS, [max(0, ended.end.now_ms - began_ms) / _MS_PER_S])
         return ended
 

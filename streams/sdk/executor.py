@@ -23,6 +23,7 @@ from streams.audit.report_keys import ReportKey
 from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
+from streams.metrics.traces import Traces
 from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
@@ -38,6 +39,7 @@ from streams.sdk.running_calls import RunningCalls
 from streams.sdk.single_records import publish
 from streams.sdk.single_use import Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import FunctionTool, ToolRunner
+from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
 from streams.sdk.verdict_checks import (
     Refused,
@@ -76,6 +78,7 @@ class Executor:
         settings: ExecutorSettings | None = None,
         entropy: Entropy = SYSTEM,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """Create an executor that has not started yet.
 
@@ -88,6 +91,7 @@ class Executor:
             revocations: a watch that is shared with other executors; by default the executor has its own.
             source: the name of this executor in its reports, as a URI reference.
             metrics: where it counts; by default in metrics of its own. Executors of one process can share them.
+            traces: where spans of sampled calls are exported; the caller closes it. None exports nothing.
 
         Raises:
             ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
@@ -121,10 +125,11 @@ class Executor:
                 "in `report_keys`"
             )
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}", keys)
+        self._traces = CallTraces(traces)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
-        self._attempts = Attempts(transport, self._standard, single_use, tool_timeout_ms, self.metrics)
+        self._attempts = Attempts(transport, self._standard, single_use, tool_timeout_ms, self.metrics, self._traces)
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
@@ -375,6 +380,9 @@ class Executor:
             SingleUseError: it could not be recorded.
         """
         self._store.mark_reported([use.call.verdict_id for use in uses])
+        now_ms = self._transport.now_ms()
+        for use in uses:
+            self._traces.reported(use.call, use.ending, use.ended_ms, now_ms)
 
     def _take_left_over(self) -> list[Use]:
         now_ms = self._transport.now_ms()

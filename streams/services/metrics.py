@@ -1,4 +1,4 @@
-"""Serves metrics and health of a running service, if the settings say so."""
+"""Serves metrics and health of a running service, and exports its traces, if the settings say so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streams.http.monitor import MonitorError, monitored
 from streams.metrics.exposition import scraper
 from streams.metrics.health import Probe
 from streams.metrics.registry import Metrics
+from streams.metrics.traces import Traces, open_traces
 from streams.model.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ class MetricsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):[0-9]{1,5}$")
+
+
+class TracesSection(BaseModel):
+    """`[traces]`: `endpoint` is the URL to which spans are exported with OTLP over HTTP; by default there are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str | None = Field(None, pattern=r"^https?://[^\s]+$")
 
 
 class Collects(Protocol):
@@ -78,3 +87,25 @@ def serving_metrics(
         except MonitorError as error:
             raise SettingsError(f"setting `metrics.listen`: {error}") from None
         yield port
+
+
+@contextmanager
+def exporting_traces(section: TracesSection, service: str, instance: str) -> Iterator[Traces | None]:
+    """Export spans while entered, if the setting `traces.endpoint` says where.
+
+    Args:
+        section: the settings.
+        service: the name of the service in the traces.
+        instance: the name of this process.
+
+    Yields:
+        What exports; None if nothing is exported.
+
+    Raises:
+        SettingsError: the extra `traces` is missing.
+    """
+    if section.endpoint is None:
+        yield None
+        return
+    with open_traces(section.endpoint, service, instance) as traces:
+        yield traces

@@ -31,7 +31,7 @@ from streams.operations.settings import (
 )
 from streams.processors.settings import GateSettings
 from streams.services.gate.settings import EngineSection, GateSection
-from streams.services.metrics import MetricsSection
+from streams.services.metrics import MetricsSection, TracesSection
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.settings import StsSection
 from streams.wiring.settings_file import file_faults
@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     release: ReleaseSection = ReleaseSection()
     attributes: AttributesSection = AttributesSection()
     metrics: MetricsSection = MetricsSection()
+    traces: TracesSection = TracesSection()
 
     @classmethod
     def settings_customise_sources(
