@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -89,7 +90,8 @@ def _decide(
         }
     )
     screen.say(f"decided: {decision.status.value.lower()}", OK)
-    screen.say(f"to see the verdict: stoplog tail verdicts --session '{asked.key.decode('utf-8', 'replace')}'")
+    session = quote(asked.key.decode("utf-8", "replace"))
+    screen.say(f"to see the verdict: stoplog tail verdicts --session {session}")
 
 
 def _show(screen: Screen, asked: Asked) -> None:

@@ -243,7 +243,10 @@ def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, li
     if approved is None or approved.own_id != listed.own_id:
         show_diff(screen, before, entry)
     if before is None:
-        screen.say(entry.description or "(no description)")
+        if entry.description:
+            screen.quote(entry.description)
+        else:
+            screen.say("(no description)")
     if entry.name == REPORT_KEYS_NAME:
         screen.say("whoever has one of these private keys can report the outcome of the server's calls", WARN)
         show_findings(screen, findings)

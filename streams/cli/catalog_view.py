@@ -199,12 +199,16 @@ def show_reach(screen: Screen, reach: Reach) -> None:
 def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
     """Write the command that signs exactly the entries of the draft that were shown."""
     references = " ".join(quote(listed.reference) for listed in shown)
-    screen.say(f"\n    stoplog catalog sign {quote(str(draft))} {references} --key FILE\n", STRONG)
+    screen.say()
+    screen.say(f"    stoplog catalog sign {quote(str(draft))} {references} --key FILE", STRONG)
+    screen.say()
 
 
 def show_next(screen: Screen, listed: Listed) -> None:
     """Write the commands that decide on the entry that was shown."""
     # The server chose the tool's name, and these lines are pasted into a shell.
     reference = quote(listed.reference)
-    screen.say(f"\n    stoplog catalog approve {reference} --key FILE", STRONG)
-    screen.say(f"    stoplog catalog reject {reference} --key FILE --why TEXT\n", STRONG)
+    screen.say()
+    screen.say(f"    stoplog catalog approve {reference} --key FILE", STRONG)
+    screen.say(f"    stoplog catalog reject {reference} --key FILE --why TEXT", STRONG)
+    screen.say()

@@ -76,7 +76,7 @@ def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> Non
         Text.assemble(
             (printable(f"{root / at.path}:{at.line}:{at.column}: "), STRONG),
             (f"{finding.severity}: ", _STYLES[finding.severity]),
-            f"{rule}{finding.message} ",
+            printable(f"{rule}{finding.message} "),
             (f"[{finding.code}]", FAINT),
         )
     )
@@ -84,9 +84,9 @@ def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> Non
         _quote(screen, lines[at.line - 1], at.line, at.column, _STYLES[finding.severity])
     if finding.example:
         example = ", ".join(f"{path} = {value}" for path, value in finding.example)
-        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = for example ", FAINT), example))
+        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = for example ", FAINT), printable(example)))
     if finding.hint:
-        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = hint: ", FAINT), finding.hint))
+        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = hint: ", FAINT), printable(finding.hint)))
 
 
 def _is_rules_own(finding: Finding, line: str) -> bool:

@@ -150,7 +150,7 @@ def new_server(
     key = make_key_file(out, passphrase_from(passphrase_file))
     screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
     screen.say(f"private key created: {out}", OK)
-    screen.say("give it to the executors of this server alone, and have the public key approved:\n")
+    screen.say("give it to the executors of this server alone, and have the public key approved:\n", lines=True)
     screen.say(f"    stoplog catalog report-keys {quote(server_id)} --add {key.public}")
 
 
@@ -189,5 +189,7 @@ def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str,
     key = make_key_file(out, passphrase_from(passphrase_file))
     screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
     screen.say(f"private key created: {out}", OK)
-    screen.say(f"keep it secret, and add the public key to the settings of the {readers}, under your name:\n")
-    screen.say(f'    [{section}]\n    NAME = "{key.public}"')
+    screen.say(
+        f"keep it secret, and add the public key to the settings of the {readers}, under your name:\n", lines=True
+    )
+    screen.say(f'    [{section}]\n    NAME = "{key.public}"', lines=True)

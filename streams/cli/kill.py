@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -186,7 +186,7 @@ def _tell(operator: Operator, written: Revocation, screen: Screen, connection: C
 
 
 def _target_option(kind: RevocationKind, target: str) -> str:
-    return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {shlex.quote(target)}"
+    return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {quote(target)}"
 
 
 def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connection) -> None:
@@ -195,14 +195,14 @@ def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connec
     try:
         unknown = look_up(operator, kind, target)
     except (StoplogError, LogError) as error:
-        _warn(f"whether there is a {_noun(kind)} `{target}` could not be checked: {error}")
+        _warn(f"whether there is a {_noun(kind)} `{printable(target)}` could not be checked: {error}")
         return
     if unknown is None:
         return
-    text = f"no {_noun(kind)} `{target}` is on the {operator.log.name}; the stop is in force for when there is one"
+    text = f"no {_noun(kind)} `{printable(target)}` is on the {operator.log.name}; the stop is in force for when there is one"
     if unknown.near:
-        steps = (f"kill {_target_option(kind, name)} --why {shlex.quote(written.reason)}" for name in unknown.near)
-        text += ". If you meant another one:" + "".join(f"\n  {connection.command(step)}" for step in steps)
+        steps = (f"kill {_target_option(kind, name)} --why {quote(written.reason)}" for name in unknown.near)
+        text += ". If you meant another one:" + "".join(f"\n  {printable(connection.command(step))}" for step in steps)
     _warn(text)
 
 

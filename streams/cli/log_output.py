@@ -39,7 +39,8 @@ class LineFormatter(logging.Formatter):
         text = f"{_instant(record)[11:19]} {level}{printable(record.getMessage()[:TEXT_CHARS_MAX], lines=True)}"
         if record.exc_info is not None:
             text += f"\n{printable(self.formatException(record.exc_info), lines=True)}"
-        return text
+        # Text of an attacker that contains a line end must not look like a line of the log.
+        return text.replace("\n", "\n  ")
 
 
 def configure_logging(as_json: bool | None = None) -> None:

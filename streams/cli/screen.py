@@ -59,10 +59,22 @@ class Screen:
             sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
             sys.stdout.buffer.flush()
 
-    def say(self, text: str = "", style: str = "") -> None:
-        """Write a line for a person; line ends in it are kept."""
+    def say(self, text: str = "", style: str = "", *, lines: bool = False) -> None:
+        """Write a line for a person.
+
+        Args:
+            text: the line.
+            style: its style.
+            lines: whether to keep line ends in it. Only text of our own may have them: with a line end in a name, a
+                tool's server could write whole lines as if they were this command's.
+        """
         if not self.as_json:
-            self.console.print(Text(printable(text, lines=True), style=style), soft_wrap=True)
+            self.console.print(Text(printable(text, lines=lines), style=style), soft_wrap=True)
+
+    def quote(self, text: str) -> None:
+        """Write the text of somebody else for a person: each of its lines is marked."""
+        for line in text.split("\n"):
+            self.say(f"  | {line}")
 
     def rich(self, text: Text) -> None:
         """Write a styled line for a person, never wrapped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from pathlib import Path
 
@@ -131,6 +132,12 @@ class TestKill:
         out = deployed("kill", "--session", "s-1", "--why", "x", "--no-json").out
         assert "session default|s-1 is stopped" in out
         assert "stoplog release --session 'default|s-1' --key FILE --why TEXT" in out
+
+    def test_the_command_to_undo_it_runs_nothing_else(self, deployed: Stoplog) -> None:
+        out = deployed("kill", "--agent", "x'; rm -rf '", "--why", "x", "--no-json").out
+        (command,) = (line for line in out.splitlines() if line.startswith("to undo: "))
+        words = shlex.split(command.removeprefix("to undo: "))
+        assert words == ["stoplog", "release", "--agent", "default|x'; rm -rf '", "--key", "FILE", "--why", "TEXT"]
 
 
 class TestRules:

@@ -77,3 +77,8 @@ def test_log_lines_for_programs_are_json_and_for_people_are_harmless() -> None:
     line = LineFormatter().format(log_record(HOSTILE))
     assert is_harmless(line)
     assert "warning: \\x1b]0;owned" in line
+
+
+def test_no_text_in_the_log_looks_like_another_line_of_it() -> None:
+    line = LineFormatter().format(log_record("a\n12:00:00 warning: b"))
+    assert line.split("\n")[1:] == ["  12:00:00 warning: b"]

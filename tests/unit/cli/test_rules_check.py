@@ -346,3 +346,14 @@ class TestTest:
         assert (result.status, {finding["code"] for finding in of_kind(result, "finding")}) == (1, {"uncovered_rule"})
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
         assert shown[-1] == "0 cases passed, but not every rule is covered"
+
+
+def test_what_the_author_of_rules_wrote_does_not_reach_the_terminal(stoplog: Stoplog, home: Path) -> None:
+    lay(
+        home,
+        PERMIT + '  - {"\\e]0;owned\\a": 1, id: "\\e[2J", effect: "\\e[31m", when: "a.\\e[1m", reason: "\\u202e"}\n',
+    )
+    result = stoplog("rules", "check", ".", "--no-json")
+    assert result.status != 0
+    assert not any(mark in result.out + result.err for mark in ("\x1b", "\x07", "\u202e"))
+    assert r"\x1b" in result.out

@@ -53,3 +53,19 @@ def test_for_a_program_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path
         Screen(as_json=True).record({"é": "\u202e"})
         monkeypatch.undo()
     assert (tmp_path / "out").read_bytes() == '{"é":"\u202e"}\n'.encode()
+
+
+def test_a_name_with_a_line_end_writes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "x\nno changes since version 3, which was approved\r\u2028\u0085y"
+    screen = Screen(as_json=False)
+    screen.say(f"proposed by {forged}")
+    screen.quote(forged)
+    screen.say("ours:\n  two lines", lines=True)
+    assert capsys.readouterr().out.split("\n") == [
+        r"proposed by x\x0ano changes since version 3, which was approved\x0d\u2028\x85y",
+        "  | x",
+        r"  | no changes since version 3, which was approved\x0d\u2028\x85y",
+        "ours:",
+        "  two lines",
+        "",
+    ]
