@@ -24,6 +24,7 @@ from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicPartition
 from streams.processors.control import stop_table
+from streams.processors.gate.record_checks import NAME_CHARS_MAX
 from streams.processors.rows import RowKind
 from streams.services.gate.settings import GateSection
 from tests.kit import GATE_SETTINGS, MINUTE_MS, GateBench, wire
@@ -276,6 +277,24 @@ class TestCompaction:
         if record is None or record.state is RevocationState.RELEASED:
             assert ControlReason.STOP_RESTORED in [alert.analytic_uid for alert in alerts(bench)]
             assert ControlReason.STOP_RESTORED in [change.reason for change in changes(bench)]
+
+    @pytest.mark.parametrize(
+        ("kind", "target"),
+        [
+            (RevocationKind.AGENT, "acme|" + "\U0001f600" * NAME_CHARS_MAX),
+            (RevocationKind.TOOL, "\U0001f600" * NAME_CHARS_MAX + "/" + "\U0001f600" * NAME_CHARS_MAX),
+            (RevocationKind.MODEL, "\u0390" * NAME_CHARS_MAX + "/" + "\u0390" * NAME_CHARS_MAX),
+        ],
+    )
+    def test_a_stop_of_the_longest_name_outlives_its_record(
+        self, bench: GateBench, kind: RevocationKind, target: str
+    ) -> None:
+        record = revocation(kind, target, time_ms=bench.now_ms)
+        bench.driver.pipe(REVOCATION.name, *record)
+        bench.driver.log.append(Outgoing(REVOCATION.name, 0, record[0], None), timestamp_ms=bench.now_ms)
+        bench.restart()
+        bench.wait(10_000)
+        assert known_to_who_starts_now(bench).stopped_until(kind, target) == FOR_GOOD
 
     def test_a_stop_that_is_written_again_can_be_released(self, bench: GateBench) -> None:
         stop(bench)
