@@ -199,7 +199,8 @@ def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connec
         return
     if unknown is None:
         return
-    text = f"no {_noun(kind)} `{printable(target)}` is on the {operator.log.name}; the stop is in force for when there is one"
+    what = f"{_noun(kind)} `{printable(target)}`"
+    text = f"no {what} is on the {operator.log.name}; the stop is in force for when there is one"
     if unknown.near:
         steps = (f"kill {_target_option(kind, name)} --why {quote(written.reason)}" for name in unknown.near)
         text += ". If you meant another one:" + "".join(f"\n  {printable(connection.command(step))}" for step in steps)
