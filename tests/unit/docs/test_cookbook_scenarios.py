@@ -45,7 +45,7 @@ SCENARIOS = {
       - {call: mail.send, expect: allow}
       - {call: pay.refund, as: late, args: {order: o-1}, expect: deny}
 """,
-    "24": """
+    "25": """
       - {call: pay.refund, as: nobody, args: {customer_id: c-1, amount: 5}, expect: {verdict: deny,
          errors: [CUSTOMER-001, CUSTOMER-002]}}
       - record: {record: attributes, key: TENANT|customer/c-1, value: {attributes: {blocked: false, refund_limit: 100}}}
