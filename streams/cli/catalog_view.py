@@ -150,8 +150,29 @@ def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
         hint = (
             "" if name not in claims else f"the server claims {str(claims[name]).lower()}; check whether that is true"
         )
-        rows.append((name, short(str(value), _VALUE_CHARS), Text(hint, style=WARN)))
+        rows.append((name, short(_fact_text(value), _VALUE_CHARS), Text(hint, style=WARN)))
     screen.table(("fact", "value", "remark"), rows)
+
+
+def _fact_text(value: Any) -> str:
+    """Return a fact's value in words."""
+    match value:
+        case None:
+            return "not set"
+        case bool():
+            return "yes" if value else "no"
+        case [] | ():
+            return "none"
+        case {"integrity": integrity, "confidentiality": confidentiality}:
+            readers = value.get("readers")
+            known_to = "" if readers is None else f", for {', '.join(readers) or 'nobody'}"
+            return f"{integrity}, {confidentiality}{known_to}".lower()
+        case {"path": path, "label": label}:
+            return f"{path}: {_fact_text(label)}"
+        case list() | tuple():
+            return "; ".join(_fact_text(each) for each in value)
+        case _:
+            return str(value)
 
 
 def show_findings(screen: Screen, findings: Sequence[TextFinding]) -> None:

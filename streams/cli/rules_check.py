@@ -285,7 +285,7 @@ def _rule_fields(counts: RuleCoverage) -> dict[str, object]:
 
 
 def _lacks(counts: RuleCoverage) -> bool:
-    return counts.seen < 2 * counts.tests
+    return counts.lacking > 0 or counts.seen < 2 * counts.tests
 
 
 def _rule_row(counts: RuleCoverage) -> list[str | Text]:
@@ -293,7 +293,7 @@ def _rule_row(counts: RuleCoverage) -> list[str | Text]:
     return [
         Text(counts.rule_id, STRONG),
         *(Text(str(number), style="" if number else FAIL) for number in numbers),
-        Text(f"{counts.seen} of {2 * counts.tests}", style=WARN if _lacks(counts) else ""),
+        Text(f"{counts.seen} of {2 * counts.tests}", style=WARN if counts.seen < 2 * counts.tests else ""),
     ]
 
 

@@ -79,7 +79,10 @@ def publish(
         if what.is_dir():
             chosen = name or operator.deployment.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
-            _examine(screen, load_bundle(what), what)
+            own_name = _examine(screen, load_bundle(what), what)
+            if name is None and own_name != chosen:
+                text = f"its file calls this bundle `{own_name}`; it is published as `{chosen}`, which gates enforce"
+                screen.say(f"{text} (setting `gate.bundle_name`; or publish it with --name)", WARN)
         elif canary is not None or serial is not None or name is not None:
             raise typer.BadParameter(
                 "a draft already states its name, serial and share; write a new draft to change them"
@@ -189,8 +192,8 @@ def status(
         )
 
 
-def _examine(screen: Screen, source: BundleSource, directory: Path | None = None) -> None:
-    """Check rules and run their cases, and show what is found.
+def _examine(screen: Screen, source: BundleSource, directory: Path | None = None) -> str:
+    """Check rules and run their cases, and show what is found. Return how their own file calls the bundle.
 
     Raises:
         Exit: there are errors, or cases that fail.
@@ -206,6 +209,7 @@ def _examine(screen: Screen, source: BundleSource, directory: Path | None = None
         why = ", ".join(each for each in (found, failed if readiness.failures else "") if each)
         screen.say(f"not published: {why}; gates keep the rules that they have", FAIL)
         raise typer.Exit(FAILED)
+    return readiness.name
 
 
 def _share(text: str | None) -> int:

@@ -19,6 +19,7 @@ from streams.cli.scenarios import tell_differences
 from streams.cli.screen import FAIL, FAINT, OK, Screen
 from streams.cli.text import printable
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.root_key import load_root_key
 from streams.operations.scenarios.expectations import (
@@ -142,7 +143,7 @@ def _tell(screen: Screen, tried: Tried, file: TextIO | None) -> None:
         file.write(f"{line}\n")
     elif line is not None:
         screen.line(line)
-    if not _repeats(tried):
+    if not _says_nothing(tried):
         screen.rich(line_of(_row(tried), tried.received.timestamp_ms, screen.width_chars))
 
 
@@ -151,9 +152,14 @@ def _tell_faults(report: TryReport) -> None:
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {printable(str(fault))}", err=True)
 
 
-def _repeats(tried: Tried) -> bool:
-    """Return whether the record repeats the one before: an audit record follows every verdict and dead letter."""
+def _says_nothing(tried: Tried) -> bool:
+    """Return whether a line for the record would tell a person nothing.
+
+    An audit record follows every verdict and dead letter, and gates lease shares of budgets from the allocator.
+    """
     record = tried.record
+    if isinstance(record, BudgetRequest | BudgetGrant):
+        return True
     return isinstance(record, AuditEvent) and record.event_type in _REPEATED
 
 

@@ -13,11 +13,13 @@ class Readiness:
     """What speaks against publishing rules.
 
     Attributes:
+        name: how the rules' own file calls the bundle; empty if it can't be read.
         findings: the findings of the check, and the errors of the test files.
         cases_count: the number of cases that were run.
         failures: the cases that failed.
     """
 
+    name: str
     findings: tuple[Finding, ...]
     cases_count: int = 0
     failures: tuple[CaseResult, ...] = ()
@@ -42,7 +44,7 @@ def examine(source: BundleSource, directory: Path | None = None) -> Readiness:
     """
     report = check_bundle(source)
     if not report.ok or directory is None:
-        return Readiness(report.findings)
+        return Readiness(report.name, report.findings)
     results, findings = run_plain_cases(directory)
     failures = tuple(result for result in results if not result.passed)
-    return Readiness((*report.findings, *findings), len(results), failures)
+    return Readiness(report.name, (*report.findings, *findings), len(results), failures)

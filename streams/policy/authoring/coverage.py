@@ -38,6 +38,7 @@ class RuleCoverage:
         missing: the case removes a field that the rule reads, or expects an error because such a field is missing.
         tests: the number of comparisons and tests in the condition.
         seen: the number of outcomes of these tests, true or false, that occur in some case; at most twice `tests`.
+        lacking: the number of behaviours that the rule can show, and no case covers.
     """
 
     rule_id: str
@@ -46,6 +47,7 @@ class RuleCoverage:
     missing: int = 0
     tests: int = 0
     seen: int = 0
+    lacking: int = 0
 
 
 @dataclass(slots=True)
@@ -131,6 +133,7 @@ class Coverage:
             )
             for text, is_covered, hint in required:
                 if not is_covered:
+                    counts.lacking += 1
                     message = f"no case in which {text}"
                     findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule_id, hint=hint)
             if counts.fires and counts.silent:

@@ -36,10 +36,16 @@ _SECURITY_LISTS = frozenset(("provenance", "hops"))
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """All findings, ordered by location; `is_proven` tells whether the solver was used."""
+    """All findings, ordered by location.
+
+    Attributes:
+        is_proven: whether the solver was used.
+        name: how the bundle's own file calls it; empty if that file can't be read.
+    """
 
     findings: tuple[Finding, ...]
     is_proven: bool = False
+    name: str = ""
 
     @property
     def ok(self) -> bool:
@@ -72,7 +78,7 @@ def check_bundle(
     rules = check_rules(bundle, tools or {}, findings)
     memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
-        return LintReport(findings.sorted())
+        return LintReport(findings.sorted(), name=bundle.name)
     report_missing_rules(source, findings)
     _report_unused_names(bundle, rules, memories, findings)
     report_bad_arguments(rules, list_constants(bundle), findings)
@@ -92,7 +98,7 @@ def check_bundle(
     if prove:
         own = (history_struct(bundle), entities_struct(bundle))
         report_proofs(rules, list_constants(bundle), own, examples, reported, findings)
-    return LintReport(findings.sorted(), is_proven=prove)
+    return LintReport(findings.sorted(), is_proven=prove, name=bundle.name)
 
 
 def report_missing_rules(source: BundleSource, findings: Findings) -> None:
@@ -241,7 +247,9 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
         findings.warning(code, at, message, rule_id=rule.rule.id, hint=hint)
 
     tree = rule.checked.tree
-    if isinstance(tree, Const) and rule.rule.mode is not Mode.OFF:
+    # Whoever writes `true` means it.
+    is_meant = rule.expanded.text.strip() == "true"
+    if isinstance(tree, Const) and not is_meant and rule.rule.mode is not Mode.OFF:
         word = "always" if tree.value else "never"
         warn("constant", tree, f"the condition is constant: the rule {word} matches")
     guarded = {_dotted(node) for node in walk(tree) if isinstance(node, Select) and node.test}

@@ -7,7 +7,7 @@ library, as a reference for tests and benchmarks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,6 +25,9 @@ from streams.policy.language.function_declarations import FUNCTION_NAMES, FUNCTI
 from streams.policy.language.schema import ENTITIES, FACTS, HISTORY, NOT_SUPPLIED, fact
 
 TEXT_CHARS_MAX = 60_000
+SYNTAX_ERRORS_MAX = 8
+"""How many syntax errors behind the first one are looked for in an expression."""
+
 CHECKERS_KEPT_MAX = 64
 _SPACES_MAX = 100
 
@@ -116,12 +119,32 @@ class Checker:
         try:
             serialized = self._env.compile(text).serialize()
         except (RuntimeError, ValueError, TypeError) as error:
-            raise CheckError(self._explain(text, str(error))) from None
+            problems = self._explain(text, str(error))
+            raise CheckError((*problems, *self._further_syntax_errors(text, problems))) from None
         tree = read_checked_expression(serialized)
         problems = tuple(_unsupported_nodes(tree))
         if problems:
             raise CheckError(problems)
         return CheckedExpression(text, tree)
+
+    def _further_syntax_errors(self, text: str, problems: tuple[Problem, ...]) -> Iterator[Problem]:
+        """Yield the syntax errors behind the first one, each found in the text with the earlier ones repaired."""
+        grown_chars, offset = 0, problems[0].offset
+        for _ in range(SYNTAX_ERRORS_MAX):
+            repair = error_hints.repaired(text, offset) if problems[0].code == "syntax" else None
+            if repair is None:
+                return
+            text, grown_chars = repair.text, grown_chars + repair.grown_chars
+            try:
+                self._env.compile(text)
+            except (RuntimeError, ValueError, TypeError) as error:
+                problems = self._explain(text, str(error))
+            else:
+                return
+            offset = problems[0].offset
+            if problems[0].code != "syntax" or offset < repair.end:
+                return
+            yield problems[0]._replace(offset=offset - grown_chars)
 
     def _explain(self, text: str, report: str) -> tuple[Problem, ...]:
         starts = [0]

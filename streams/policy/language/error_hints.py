@@ -59,6 +59,25 @@ _TOKEN_HINTS: Mapping[str, str] = {
 }
 """Hints by the token that the parser does not expect."""
 
+_REPAIRS: Mapping[str, str] = {
+    "=": "==",
+    "===": "==",
+    "!==": "!=",
+    "<>": "!=",
+    "=>": ">=",
+    "=<": "<=",
+    "&": "&&",
+    "|": "||",
+    ";": "&&",
+    "and": "&&",
+    "or": "||",
+    "not": "!",
+    "is": "==",
+    "equals": "==",
+    "eq": "==",
+}
+"""What was meant by a token that the parser does not expect, where that is certain."""
+
 _CONTEXT_CHARS = 100
 """How many characters around an error are searched: an expression can be long, and is not trusted."""
 
@@ -128,6 +147,31 @@ def explain_syntax_error(report: str, text: str, offset: int) -> SyntaxProblem:
     if symbol == "," and _NUMBER_WITH_COMMA.match(text, max(start - 1, 0)):
         hint = "write numbers without commas"
     return SyntaxProblem(start, f"unexpected `{symbol}`", hint)
+
+
+class Repair(NamedTuple):
+    """A text in which one token is replaced by the one that was meant.
+
+    Attributes:
+        end: the offset behind the new token.
+        grown_chars: by how many characters the text is longer than before.
+    """
+
+    text: str
+    end: int
+    grown_chars: int
+
+
+def repaired(text: str, offset: int) -> Repair | None:
+    """Return the expression with the unexpected token at `offset` replaced; None if it is not certain by what.
+
+    With the text repaired, the parser finds the next mistake, instead of guessing what the first one meant.
+    """
+    start, symbol = _token_at(text, offset)
+    meant = _REPAIRS.get(symbol.lower())
+    if meant is None or start != offset:
+        return None
+    return Repair(text[:start] + meant + text[start + len(symbol) :], start + len(meant), len(meant) - len(symbol))
 
 
 def _token_at(text: str, offset: int) -> tuple[int, str]:

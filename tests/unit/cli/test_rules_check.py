@@ -291,6 +291,9 @@ class TestTest:
         ]
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
         assert shown[-1] == "2 cases passed, but not every rule is covered"
+        assert any(line.split() == ["P-1", "1", "1", "0", "2", "of", "2"] for line in shown), (
+            "what lacks a case is listed"
+        )
 
     def test_a_change_that_no_case_notices(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases=CASES.replace("session.risk: 3", "session.risk: 4"))

@@ -119,6 +119,14 @@ class TestPublish:
         assert "in force already" in stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
         assert "carol" in stoplog("rules", "status", "--no-json").out
 
+    def test_rules_that_are_published_under_another_name_than_their_own(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        shown = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
+        assert "its file calls this bundle `own`; it is published as `default`, which gates enforce" in shown
+        shown = stoplog("rules", "publish", rules(2), "--key", people["ann"], "--name", "default", "--no-json").out
+        assert "its file calls this bundle" not in shown
+
     def test_two_people(self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write) -> None:
         two_people(home)
         refused = stoplog("rules", "publish", rules(1), "--key", people["ann"])
@@ -236,7 +244,7 @@ class TestPublish:
         folder = Path(rules(1))
         file = folder / "p" / "p.rules.yaml"
         text = file.read_text()
-        file.write_text(text.replace("size(tenant) > 0", '"true"'))
+        file.write_text(text.replace("size(tenant) > 0", "(true)"))
         warning, published = stoplog("rules", "publish", str(folder), "--key", people["ann"]).records
         assert (warning["severity"], warning["code"], warning["line"]) == ("warning", "constant", 4)
         assert published["published"]

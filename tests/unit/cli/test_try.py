@@ -256,3 +256,13 @@ def test_a_recorded_history_can_be_a_scenario_of_the_rules(stoplog: Stoplog, hom
     path.write_text(head + expected.replace("verdict: quarantine", "verdict: deny"))
     (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["kind"] == "scenario"]
     assert [problem["step"].partition(" (")[0] for problem in scenario["problems"]] == ["line 13"]
+
+
+def test_leases_of_budgets_are_for_programs_alone(stoplog: Stoplog) -> None:
+    folder = HISTORIES.parent / "try_budgets"
+    args = ("try", str(folder / "history.jsonl"), "--catalog", str(folder / "catalog.jsonl"), "--rules")
+    lines = stoplog(*args, str(folder / "rules"))
+    assert "budget_request" in {record["record"] for record in lines.records}
+    shown = stoplog(*args, str(folder / "rules"), "--no-json").out
+    assert "budget_exhausted" in shown
+    assert "BudgetRequest" not in shown

@@ -406,7 +406,7 @@ LONG_SUM = " + ".join(["session.risk"] * 40) + " == 1"
         ("session.risk => 2", "unexpected `=>`", "write `>=`"),
         ("session.tainted & true", "unexpected `&`", "write `&&`"),
         ("session.tainted | true", "unexpected `|`", "write `||`"),
-        ("session.tainted and not session.attended", "unexpected `and`", LOGIC),
+        ("session.tainted and session.attended", "unexpected `and`", LOGIC),
         ("session.tainted OR session.attended", "unexpected `OR`", LOGIC),
         ("not session.tainted", "unexpected `not`", LOGIC),
         ("agent.id not in lists.a", "unexpected `not`", "write `!(a in b)`"),
@@ -455,6 +455,24 @@ LONG_SUM = " + ".join(["session.risk"] * 40) + " == 1"
 def test_a_slip_is_told_once_and_what_was_meant(when: str, message: str, hint: str | None) -> None:
     (finding,) = refusal(rule(when=_quoted(when)), before="lists: {a: [x]}\n" + MEMORY + BUDGET)
     assert (finding.message, finding.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("session.tainted and not session.attended", [("`and`", 28), ("`not`", 32)]),
+        ("session.risk = 1 and agent.id = 'a' or true", [("`=`", 25), ("`and`", 29), ("`=`", 42), ("`or`", 50)]),
+        ("session.risk => 1; session.tainted and session.attended)",
+         [("`=>`", 25), ("`;`", 29), ("`and`", 47), ("`)`", 67)]),
+        # What follows a mistake that can't be repaired with certainty is not guessed.
+        ("session.tainted then true and false", [("`then`", 28)]),
+        ("true and true and true and true and true and true and true and true and true and true and true",
+         [("`and`", 17 + 9 * number) for number in range(9)]),
+    ],
+)  # fmt: skip
+def test_several_syntax_errors_of_a_condition_come_at_once(when: str, told: list[tuple[str, int]]) -> None:
+    found = refusal(rule(when=_quoted(when)))
+    assert [(each.message.removeprefix("unexpected "), each.location.column) for each in found] == told
 
 
 @pytest.mark.parametrize(

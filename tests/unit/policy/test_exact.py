@@ -107,6 +107,9 @@ def test_errors_are_absorbed_where_another_operand_decides(text: str, wanted: An
         ("timestamp(0).getHours('../../etc/passwd') == 0", FAIL),
         ("timestamp(0).getHours('+25:00') == 0", FAIL),
         ("timestamp(0).getHours('+02:30') == 2", True),
+        # The example of the reference page, in winter and in summer.
+        ("timestamp(1764061200000 / 1000).getHours('Europe/Berlin') == 10", True),
+        ("timestamp(1751360400000 / 1000).getHours('Europe/Berlin') == 11", True),
         ("'a,b,c'.split(',', 2) == ['a', 'b,c'] && 'abc'.split('') == ['a', 'b', 'c']", True),
         ("'abc'.split('', 2) == ['a', 'bc'] && ['a', 'b'].join('-') == 'a-b'", True),
         ("dyn([1]).join() == '1'", FAIL),

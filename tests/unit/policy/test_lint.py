@@ -33,7 +33,7 @@ def test_a_sound_bundle_has_no_findings() -> None:
         ("size(session.model) > 3", "unguarded"),
         ("agent.instance == '1'", "unguarded"),
         ("provenance.exists(p, p.trust != 'trusted')", "maybe_empty"),
-        ("true", "constant"),
+        ("(true)", "constant"),
         ("session.confidentiality == 'privat'", "unknown_value"),
         ("'Trusted' != label.integrity", "unknown_value"),
         ("provenance.all(p, p.trust != 'trustd')", "unknown_value"),
@@ -48,6 +48,7 @@ def test_doubtful_conditions(when: str, code: str) -> None:
 @pytest.mark.parametrize(
     "when",
     [
+        "true",
         "agent.id.matches('^[a-z]+$')",
         "agent.id.matches('(a|' + 'b)')",
         "agent.id.matches('(' + agent.id)",

@@ -24,7 +24,7 @@ def settings() -> dict[str, dict[str, object]]:
 def test_the_settings_are_accepted() -> None:
     written = settings()
     section = StsSection.model_validate(written["sts"])
-    assert section.agents["support"].tools[0].arguments[0].type == "WILDCARD"
+    assert section.agents["support"].tools[0].arguments[0].type == "ONE_OF"
     assert TrustAnchors.of(written["gate"]["trust_anchors"]).hmac_issuers == {section.issuer}
 
 

@@ -1,0 +1,39 @@
+"""How the review of a tool shows its facts: in words."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from simulation.records import tool_entry
+from streams.cli.catalog_view import show_facts
+from streams.cli.screen import Screen
+from streams.model.catalog import OutputLabel
+from streams.model.labels import CLEAN, Confidentiality, Integrity, Label
+
+
+def rows_of(shown: str) -> dict[str, str]:
+    rows = [line.split(maxsplit=1) for line in shown.splitlines() if line.strip()]
+    return {row[0]: row[1].strip() for row in rows if len(row) == 2}
+
+
+def test_facts_are_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    private = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE, readers=("ann", "bob"))
+    entry = msgspec.structs.replace(
+        tool_entry("mail", "send"),
+        read_only=False,
+        destructive=True,
+        compensating_tool=None,
+        sink_args=(),
+        output_label=CLEAN,
+        output_labels=(OutputLabel(path="items.*.body", label=private),),
+    )
+    show_facts(Screen(as_json=False), entry)
+    rows = rows_of(capsys.readouterr().out)
+    assert (rows["read_only"], rows["destructive"]) == ("no", "yes")
+    assert (rows["compensating_tool"], rows["sink_args"]) == ("not set", "none")
+    assert rows["output_label"] == "trusted, public"
+    assert rows["output_labels"] == "items.*.body: untrusted, private, for ann, bob"
+    show_facts(Screen(as_json=False), msgspec.structs.replace(entry, sink_args=("/to", "/cc"), output_labels=()))
+    rows = rows_of(capsys.readouterr().out)
+    assert (rows["sink_args"], rows["output_labels"]) == ("/to; /cc", "none")
