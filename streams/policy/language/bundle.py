@@ -24,8 +24,7 @@ BUNDLE_BYTES_MAX = 32_000_000
 
 _YAML = re.compile(r"(?i)\.ya?ml\Z")
 _LIKE_BUNDLE = re.compile(r"(?i)bundle\.ya?ml")
-_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack)s?\.ya?ml")
-_KINDS_BESIDE_RULES = re.compile(r"\.(tests|attacks)\.yaml\Z")
+_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack|scenario)s?\.ya?ml")
 _RULES_KEY = re.compile(rb"(?m)^rules:")
 _LOOKED_AT_BYTES = 65_536
 _WRONG_NAMES_SHOWN = 5
@@ -338,12 +337,10 @@ def _name_for(path: Path, *, is_at_root: bool) -> str | None:
     """Return the name that a file must have to be read as what it seems to be; None if it seems to be nothing."""
     if not _YAML.search(path.name) or not path.is_file():
         return None
-    if is_at_root:
-        return BUNDLE_FILE if _LIKE_BUNDLE.fullmatch(path.name) else None
     if like := _LIKE_RULES.fullmatch(path.name):
         return f"{like[1]}.{like[2].lower()}s.yaml"
-    if _KINDS_BESIDE_RULES.search(path.name):
-        return None
+    if is_at_root:
+        return BUNDLE_FILE if _LIKE_BUNDLE.fullmatch(path.name) else None
     with path.open("rb") as opened:
         is_rules = _RULES_KEY.search(opened.read(_LOOKED_AT_BYTES)) is not None
     return f"{path.stem}{RULES_SUFFIX}" if is_rules else None
