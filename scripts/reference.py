@@ -172,9 +172,10 @@ _ALERT_FIELDS = {
     "`finding_info.related_events[].uid`": "the audit record and the verdict, of the first and of the last occurrence",
     "`evidences[0].api`": "the call: `operation` is the tool, `service.name` its server, `request.uid` the intent",
     "`evidences[0].actor`": "`app_name` is the agent, `user.uid` the subject, `session.uid` the session",
-    "`evidences[1...].uid`": "events in which the session had read what nobody vouches for, the latest last. Names of "
-    "documents are arguments of the calls that read them, so they are not in the alert: `stoplog session show` "
-    "shows them to those who may read verdicts",
+    "`evidences[1...].uid`": "events in which the session had read what nobody vouches for, the latest last",
+    "`evidences[1...].file.name`": "the documents that were read there, if their reader has named them and their label "
+    "says that anybody may see them (`PUBLIC`, and no list of readers). All others are named by arguments of the "
+    "calls that read them, which `stoplog session show` shows to those who may read verdicts",
     "`metadata.tenant_uid`": "the tenant; empty for findings about the deployment",
     "`remediation.desc`": "commands, one in a line: what shows more, and what stops the session",
 }

@@ -45,10 +45,11 @@ class GrantStatus(IntEnum):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """Something that the session has read: the event, and the label of its content."""
+    """Something that the session has read: the event, the label of its content, and its name if anybody may see it."""
 
     event_id: str
     label: Label
+    name: str = ""
 
 
 class PendingRead(msgspec.Struct, frozen=True, array_like=True):

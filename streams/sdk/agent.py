@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -207,6 +207,7 @@ class Agent:
         content_digest: bytes | None = None,
         label: Label | None = None,
         tool: ToolRef | None = None,
+        sources: Sequence[str] = (),
         deployment: str = "",
     ) -> SessionEvent:
         """Report what has happened in the session beside its calls: a message, or what was read from elsewhere.
@@ -219,6 +220,7 @@ class Agent:
             label: how far the content can be trusted; for RETRIEVAL and MEMORY_READ, without a label or a tool, not at
                 all.
             tool: the cataloged tool that it was read with.
+            sources: the names of the documents that were read. Alerts name those whose label lets anybody see them.
             deployment: must be the gates' setting `gate.deployment`.
 
         Raises:
@@ -237,6 +239,7 @@ class Agent:
             tool=tool,
             label=label,
             content_digest=content_digest,
+            sources=tuple(sources),
         )
         proven = session_report(own.secret, event, deployment)
         try:

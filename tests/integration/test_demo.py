@@ -15,7 +15,10 @@ from stoplog_demo.repository import ATTACKER, SECRET
 from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
 from stoplog_demo.view import JsonView
 
-from streams.model.topics import TOPICS, Spread, outcome_topic
+from streams.codec.ocsf import detection_finding
+from streams.model.alert import Alert
+from streams.model.topics import ALERT, ALERT_OCSF, TOPICS, Spread, outcome_topic
+from streams.operations.topics.reader import read_to_end
 from streams.ports import TopicSpec
 from streams.ports.open_log import Log
 from streams.sdk import Transport
@@ -25,6 +28,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from tests.unit.codec.test_ocsf import faults
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 ROOT_KEY = bytes(range(32))
@@ -97,6 +101,7 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
     finally:
         runner.stop()
     events = [json.loads(line) for line in shown.getvalue().splitlines()]
+    check_alerts(settings, log)
     assert report.ok, [check for check in report.checks if not check.ok]
     assert time.monotonic() - begun_s < SECONDS_MAX
     messages = [path.read_text() for path in sorted(report.mail_folder.glob("*.eml"))]
@@ -111,6 +116,23 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
     ]
     assert [call["reason"] for call in calls if call["result"] == "refused"] == ["revoked", "revoked"]
     assert events[-1]["ok"] is True
+
+
+def check_alerts(settings: Settings, log: Log) -> None:
+    """Each alert of the gate is on both topics, and is valid OCSF as it stands on its own."""
+    codec, tenant_uid = build_codec(settings), settings.instance
+    written = list(read_to_end(log, (ALERT.name, ALERT_OCSF.name), SystemClock()))
+    events = [json.loads(found.value or b"") for found in written if found.topic == ALERT_OCSF.name]
+    own = [event for event in events if event["metadata"]["tenant_uid"] == tenant_uid]
+    records = [codec.decode(ALERT.name, found.value, found.headers) for found in written if found.topic == ALERT.name]
+    alerts = [record for record in records if isinstance(record, Alert) and record.header.tenant_uid == tenant_uid]
+    by_code = {event["metadata"]["event_code"]: event for event in own}
+    assert len(own) == len(alerts) == 2
+    assert all(detection_finding(alert) in own for alert in alerts)
+    assert [faults(event) for event in own] == [[], []]
+    assert by_code.keys() == {"rule_denied", "delegation_arguments_not_granted"}
+    assert [event["evidences"][0]["api"]["operation"] for event in own] == ["send", "send"]
+    assert not any(ATTACKER in json.dumps(event) or SECRET in json.dumps(event) for event in own)
 
 
 def test_without_a_gate_it_says_so(

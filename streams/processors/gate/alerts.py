@@ -23,6 +23,7 @@ from streams.model.verdict import Influence, Origin, RuleHit, RuleMode, Verdict
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.headers import gate_header, reply_header
+from streams.processors.session_row import Trust
 
 replace = msgspec.structs.replace
 _RULED = frozenset({Reason.RULE_DENIED, Reason.QUARANTINED_BY_RULE})
@@ -141,7 +142,7 @@ def _about_call(
             definition_digest=tool.definition_digest,
             catalog_version=tool.catalog_version,
         ),
-        documents=_documents(verdict.influences),
+        documents=_documents(verdict.influences, case.session.trust),
     )
 
 
@@ -150,14 +151,15 @@ def _named(session_key: str) -> str:
     return f"{'-- ' if session_key.startswith('-') else ''}{quote(session_key)}"
 
 
-def _documents(influences: tuple[Influence, ...]) -> tuple[ReadDocument, ...]:
+def _documents(influences: tuple[Influence, ...], trust: Trust) -> tuple[ReadDocument, ...]:
     """Return the last things that the session has read and that nobody vouches for.
 
-    They have no names here: a name is an argument of the call that read it, and is shown with the session to those who
-    may read arguments.
+    They have a name only if their reader has stated one and anybody may see them. What a call has read is named by its
+    arguments, which are shown with the session to those who may read arguments.
     """
-    untrusted = [influence for influence in influences if influence.origin is Origin.UNTRUSTED]
-    return tuple(ReadDocument(uid=influence.event_id) for influence in untrusted[-DOCUMENTS_MAX:])
+    untrusted = [influence.event_id for influence in influences if influence.origin is Origin.UNTRUSTED]
+    names = {source.event_id: source.name for source in trust.sources if source.name}
+    return tuple(ReadDocument(uid=uid, name=names.get(uid)) for uid in untrusted[-DOCUMENTS_MAX:])
 
 
 def _deciding_rule(verdict: Verdict) -> RuleHit | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from streams.model.alert import clipped
 from streams.model.errors import RecordError
 from streams.model.labels import WORST, Confidentiality, Integrity, Label, bounded, join
 from streams.model.reasons import DeadLetterReason
@@ -25,6 +26,8 @@ from streams.processors.session_row import (
 from streams.processors.sessions.risk import higher_risk, level_of
 
 replace = msgspec.structs.replace
+_NAMED_MAX = 8
+"""Documents of one event that are named."""
 _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
 
@@ -123,7 +126,7 @@ def result_label(row: SessionRow, event: SessionEvent, control: ControlState) ->
 
 
 def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
-    return _with_source(_settled(row, event), event.header.id, result_label(row, event, control))
+    return _with_source(_settled(row, event), event.header.id, result_label(row, event, control), event.sources)
 
 
 def _tool_not_run(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
@@ -146,7 +149,8 @@ def _settled(row: SessionRow, event: SessionEvent) -> SessionRow:
 
 
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
-    return _with_source(row, event.header.id, _narrowed(_catalog_label(event, control), event.label))
+    label = _narrowed(_catalog_label(event, control), event.label)
+    return _with_source(row, event.header.id, label, event.sources)
 
 
 def _catalog_label(event: SessionEvent, control: ControlState) -> Label:
@@ -161,14 +165,32 @@ def _narrowed(label: Label, claimed: Label | None) -> Label:
     return label if claimed is None else join(label, bounded(claimed))
 
 
-def _with_source(row: SessionRow, event_id: str, label: Label) -> SessionRow:
-    """Join the label, and add the source. If there are too many sources, a trusted one is dropped first."""
+def _with_source(row: SessionRow, event_id: str, label: Label, documents: tuple[str, ...] = ()) -> SessionRow:
+    """Join the label, and add the source. If there are too many sources, a trusted one is dropped first.
+
+    Args:
+        row: the session's row.
+        event_id: the id of the event that says what was read.
+        label: the label of what was read.
+        documents: its names, as its reader states them.
+    """
     label = bounded(label)
-    sources = (*row.trust.sources, Source(event_id, label))
+    name = _public_name(documents, label) if documents else ""
+    sources = (*row.trust.sources, Source(event_id, label, name))
     if len(sources) > SOURCES_MAX:
         spare = next((s for s in sources if s.label.integrity is Integrity.TRUSTED), sources[0])
         sources = tuple(source for source in sources if source is not spare)
     return evolve(row, label=join(row.trust.label, label), sources=sources)
+
+
+def _public_name(documents: tuple[str, ...], label: Label) -> str:
+    """Return the names of documents, as far as they fit; empty unless anybody may see what was read.
+
+    Alerts repeat it to readers who may not see arguments or contents, and a name can tell as much as a content.
+    """
+    if label.confidentiality is not Confidentiality.PUBLIC or label.readers is not None:
+        return ""
+    return clipped(", ".join(documents[:_NAMED_MAX]))
 
 
 def _unchanged(row: SessionRow, _event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:

@@ -6,10 +6,18 @@ import json
 import shlex
 import stat
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from streams.codec.ocsf import detection_finding, ocsf_bytes
+from streams.embedded.log import EmbeddedLog
+from streams.model.topics import ALERT_OCSF
+from streams.ports import Outgoing
+from streams.wiring.clock import SystemClock
 from tests.unit.cli.conftest import Stoplog
+from tests.unit.codec.test_ocsf import FULL
 
 RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 
@@ -205,6 +213,7 @@ class TestTail:
             "verdicts",
             "audit",
             "alerts",
+            "ocsf",
             "intents",
             "sessions",
             "approvals",
@@ -213,6 +222,33 @@ class TestTail:
         ):
             result = deployed("tail", subject, "--no-follow")
             assert (result.status, result.out, result.err) == (0, "", "")
+
+    def test_events_of_ocsf_are_printed_as_they_are(self, deployed: Stoplog, home: Path) -> None:
+        (event, text), other = event_of("s-1"), event_of("s-2")[1]
+        put_events(home, [text, other, b"nonsense", b"[]"])
+        result = deployed("tail", "ocsf", "--no-follow")
+        assert result.out.splitlines()[:2] == [text.decode(), other.decode()]
+        faults = [record["value"]["fault"] for record in result.records if record.get("record") == "unreadable"]
+        assert len(faults) == 2
+        for session in ("s-1", "acme|s-1"):
+            assert deployed("tail", "ocsf", "--no-follow", "--session", session).records == [event]
+        assert deployed("tail", "ocsf", "--no-follow", "--tenant", "other").records == []
+
+
+def event_of(session_id: str) -> tuple[dict[str, Any], bytes]:
+    """An event, and its text."""
+    alert = msgspec.structs.replace(FULL, session_id=session_id)
+    return detection_finding(alert), ocsf_bytes(alert)
+
+
+def put_events(home: Path, values: list[bytes]) -> None:
+    log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=SystemClock())
+    publisher = log.publisher()
+    for value in values:
+        publisher.publish(Outgoing(ALERT_OCSF.name, 0, b"key", value, ()))
+    publisher.flush(10_000)
+    publisher.close()
+    log.close()
 
 
 class TestApprove:

@@ -8,19 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, ruleset
+from simulation.records import SessionMaker, ruleset, tool_ref
 from streams.codec.ocsf import detection_finding
 from streams.engine.state import PartitionState
 from streams.model.alert import ACTIVITY_CREATE, ACTIVITY_UPDATE, SEVERITY_MEDIUM, Alert, clipped
 from streams.model.analytics import VERDICTS, made_alert
+from streams.model.labels import Confidentiality, Label
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import ALERT, ALERT_OCSF, DELEGATION, INTENT, RULESET, SESSION
+from streams.model.topics import ALERT, ALERT_OCSF, DELEGATION, INTENT, REPORT, RULESET, SESSION
 from streams.model.types import Header
 from streams.processors.dedup.alerts import OPEN_PER_KIND_MAX, UNPROVEN_OPEN_PER_KIND_MAX, AlertWindows
 from streams.processors.rows import OPEN_ALERTS_KEY, RowKind
 from streams.stores.memory import MemoryStores
-from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, GateBench, wire
+from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
 from tests.unit.codec.test_ocsf import faults
 from tests.unit.delegation.attacks import ATTACKS
 from tests.unit.delegation.family import Family
@@ -68,11 +69,8 @@ def rows_of_alerts(bench: GateBench) -> list[bytes]:
 class TestWhatIsSaid:
     def test_a_denied_call_is_named_with_intent_tool_and_what_was_read(self) -> None:
         bench = GateBench()
-        bench.driver.pipe(
-            SESSION.name,
-            bench.session.key,
-            bench.session.proven(bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms)),
-        )
+        retrieval = bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms)
+        bench.driver.pipe(REPORT.name, bench.session.key, retrieval)
         intent = bench.propose(MAIL_SEND, ATTACKER)
         (alert,) = written(bench)
         assert alert.intent_id == intent.intent_id
@@ -86,8 +84,35 @@ class TestWhatIsSaid:
             "service": {"name": "mail"},
             "request": {"uid": intent.intent_id},
         }
-        assert [each["uid"] for each in read] == [document.uid for document in alert.documents]
+        assert [each["uid"] for each in read] == [retrieval.header.id]
         assert "attacker@" not in json.dumps(event)
+
+    @pytest.mark.parametrize(
+        ("label", "name"),
+        [
+            (Label(confidentiality=Confidentiality.PUBLIC), "wiki/a, wiki/b"),
+            (Label(confidentiality=Confidentiality.PUBLIC, readers=("ann",)), None),
+            (Label(confidentiality=Confidentiality.PRIVATE), None),
+        ],
+    )
+    def test_documents_are_named_only_where_anybody_may_see_them(self, label: Label, name: str | None) -> None:
+        bench = GateBench()
+        public = msgspec.structs.replace(WEB_FETCH, output_label=Label(confidentiality=Confidentiality.PUBLIC))
+        bench.publish(msgspec.structs.replace(public, catalog_version=2))
+        read = bench.session.event(
+            SessionEventType.RETRIEVAL,
+            bench.now_ms,
+            tool=tool_ref(WEB_FETCH),
+            label=label,
+            sources=("wiki/a", "wiki/b"),
+        )
+        bench.driver.pipe(REPORT.name, bench.session.key, read)
+        bench.propose(MAIL_SEND, ATTACKER)
+        (alert,) = written(bench)
+        assert [(document.uid, document.name) for document in alert.documents] == [(read.header.id, name)]
+        _, evidence = detection_finding(alert)["evidences"]
+        assert evidence.get("file") == (None if name is None else {"name": name, "type_id": 0})
+        assert ("wiki" in json.dumps(detection_finding(alert))) is (name is not None)
 
     def test_techniques_are_those_of_the_rule_that_decided(self) -> None:
         bench = GateBench(with_rules=False)

@@ -69,7 +69,10 @@ def test_what_happened_beside_calls_is_reported_with_the_sessions_proof(
     transport: Transport, agent: Agent, credential: SessionCredential
 ) -> None:
     label = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE)
-    sent = agent.report(SessionEventType.RETRIEVAL, content_digest=sha256(b"a page"), label=label, deployment="prod")
+    sent = agent.report(
+        SessionEventType.RETRIEVAL, content_digest=sha256(b"a page"), label=label, sources=["wiki/a"], deployment="prod"
+    )
+    assert sent.sources == ("wiki/a",)
     (received,) = raw_records(transport, REPORT)
     event = transport.codec.decode(REPORT.name, received.value, received.headers)
     assert (received.key, event) == (credential.key, sent)
