@@ -113,7 +113,7 @@ STEPS = (
     Step("stoplog doctor", "gate-1", '"check": "catalog", "status": "ok"'),
     Step("stoplog gate", "gate-1", "serving", goes_on=True),
     Step("stoplog tail verdicts", "auditors", "", goes_on=True),
-    Step("stoplog tail alerts --json | your-siem-forwarder", "soc", "", goes_on=True),
+    Step("stoplog tail ocsf --json | your-siem-forwarder", "soc", "", goes_on=True),
 )
 
 
@@ -262,7 +262,7 @@ def test_the_sdk_page_works_with_what_this_page_has_made(followed: Followed) -> 
 
 
 def test_the_alerts_go_on(followed: Followed) -> None:
-    tail = followed.running["stoplog tail alerts --json | your-siem-forwarder"]
+    tail = followed.running["stoplog tail ocsf --json | your-siem-forwarder"]
     assert tail.is_alive()
     assert "rror" not in tail.errors()
 

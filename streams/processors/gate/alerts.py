@@ -26,6 +26,9 @@ from streams.processors.headers import gate_header, reply_header
 from streams.processors.session_row import Trust
 
 replace = msgspec.structs.replace
+FAULTS_MAX = 4
+"""Rules of one call that raise an alert because they can't be evaluated: arguments can make many rules fail at once."""
+
 _RULED = frozenset({Reason.RULE_DENIED, Reason.QUARANTINED_BY_RULE})
 
 
@@ -38,7 +41,7 @@ def verdict_alerts(case: Case, decision: Decision, verdict: Verdict, audit_id: s
         verdict: its record.
         audit_id: the id of the verdict's audit record.
     """
-    for fault in verdict.errors:
+    for fault in verdict.errors[:FAULTS_MAX]:
         text = f"rule `{fault.rule_id}` can't be evaluated: {fault.text}"
         parts = {"rule": fault.rule_id}
         yield _about_call(Reason.RULE_ERROR, case, verdict, audit_id, parts, (f"rule {fault.rule_id}", text))

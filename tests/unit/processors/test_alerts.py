@@ -19,6 +19,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import ALERT, ALERT_OCSF, DELEGATION, INTENT, REPORT, RULESET, SESSION
 from streams.model.types import Header
 from streams.processors.dedup.alerts import OPEN_PER_KIND_MAX, UNPROVEN_OPEN_PER_KIND_MAX, AlertWindows
+from streams.processors.gate.alerts import FAULTS_MAX
 from streams.processors.rows import OPEN_ALERTS_KEY, RowKind
 from streams.stores.memory import MemoryStores
 from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
@@ -160,6 +161,23 @@ class TestWhatRaisesOne:
         assert [each.analytic_uid for each in written(bench)] == ["T-010"]
         bench.wait(WINDOW_MS)
         assert [(each.analytic_uid, each.count) for each in written(bench)] == [(Reason.RULE_ERROR, 4)]
+
+    def test_arguments_that_make_many_rules_fail_raise_few_alerts(self) -> None:
+        rules = [
+            f"  - {{id: B-{number:03}, effect: deny, match: {{tools: [mail.send]}}, when: args.n / 0 > 1, reason: no}}"
+            for number in range(4 * FAULTS_MAX)
+        ]
+        text = "\n".join(["apiVersion: rules/v1", "pack: testing", "rules:", *rules])
+        bench = GateBench(with_rules=False)
+        bench.driver.pipe(RULESET.name, b"default", ruleset({"bundle.yaml": BUNDLE, "testing/t.rules.yaml": text}))
+        bench.propose(MAIL_SEND, {"n": 1})
+        assert [alert.title for alert in written(bench)] == [
+            f"rule can't be evaluated: rule B-{number:03}" for number in range(FAULTS_MAX)
+        ]
+
+    def test_every_key_is_one_that_a_verdict_has(self) -> None:
+        assert {part for kind in VERDICTS.values() for part in kind.key} <= {"session", "tool", "rule", "budget"}
+        assert VERDICTS[Reason.RULE_ERROR].key == ("rule",)
 
     @pytest.mark.parametrize("name", [name for name, (reason, _) in ATTACKS.items() if reason in VERDICTS])
     def test_a_grant_when_it_arrives(self, name: str) -> None:
