@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from enum import StrEnum
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any
@@ -70,6 +71,20 @@ EXTRAS = {"demo": "demo", "gate": "gate", "ssf": "sts", "sts": "sts"}
 """The extra to install for each command that needs more than the extra `cli`."""
 
 
+COMPLETE_VARIABLE = "_STOPLOG_COMPLETE"
+"""Set by the script of a shell that wants to know how a command line can go on."""
+
+_PROGRAM = "stoplog"
+
+
+class Shell(StrEnum):
+    """The shells for which there is completion."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 given_before: dict[str, str] = {}
 """The options before the command that a command to type next must repeat."""
 
@@ -124,6 +139,14 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_completion(shell: Shell | None) -> None:
+    if shell is not None:
+        from typer._completion_shared import get_completion_script  # noqa: PLC0415 - typer offers no public name for it
+
+        typer.echo(get_completion_script(prog_name=_PROGRAM, complete_var=COMPLETE_VARIABLE, shell=shell.value))
+        raise typer.Exit
+
+
 @app.callback()
 def _top(
     settings: Annotated[
@@ -134,6 +157,16 @@ def _top(
     version: Annotated[  # noqa: ARG001 - the callback does it
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
+    completion: Annotated[  # noqa: ARG001 - likewise
+        Shell | None,
+        typer.Option(
+            "--completion",
+            metavar="SHELL",
+            help='Print what completes commands in bash, zsh or fish. For bash: eval "$(stoplog --completion bash)".',
+            callback=_print_completion,
+            is_eager=True,
+        ),
+    ] = None,
 ) -> None:
     """Decide, for every tool call that an AI agent proposes, whether it runs."""
     given_before.clear()
@@ -151,8 +184,12 @@ for _name, (_panel, _help) in COMMANDS.items():
 
 def run(args: Sequence[str]) -> int:
     """Run a command line and return its exit status. Errors that a person can fix go to standard error."""
+    if COMPLETE_VARIABLE in os.environ:
+        from typer.completion import completion_init  # noqa: PLC0415 - only shells need it
+
+        completion_init()
     try:
-        status = typer.main.get_command(app)(list(args) or ["--help"], prog_name="stoplog", standalone_mode=False)
+        status = typer.main.get_command(app)(list(args) or ["--help"], prog_name=_PROGRAM, standalone_mode=False)
     except BrokenPipeError:
         # The reader of our output has closed it. Nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +14,12 @@ from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
-from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen, proof_progress
 from streams.cli.text import printable
 from streams.operations.rules.tools import tools_of_file, tools_of_log
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (
+    QUESTIONS_MAX,
     AttackReport,
     BundleError,
     CaseReport,
@@ -47,6 +48,7 @@ CatalogOption = Annotated[
     ),
 ]
 
+_NAMED_MAX = 3
 _NOT_PROVEN = "rules without effect were searched for by the form of their conditions only"
 
 
@@ -67,7 +69,8 @@ def check(
 
     With a catalog, arguments have the types of the tools' input schemas, and patterns that match no tool are reported.
     Rules without effect are found with the solver z3, if it is installed. Where z3 finds no answer, the result is
-    reported as unknown.
+    reported as unknown. z3 is asked 2,000 questions at most; if that is not enough, the rules are counted and named of
+    which not everything is proven.
     """
     screen = output.screen()
     tools = tools_of_file(catalog) if catalog is not None else None
@@ -76,7 +79,9 @@ def check(
             tools = {**(tools or {}), **tools_of_log(operator)}
     source = load_bundle(directory)
     asked = prove and solver_is_installed()
-    report = check_bundle(source, tools, prove=asked, examples=_examples(directory, tools) if asked else ())
+    with proof_progress() as progress:
+        examples = _examples(directory, tools) if asked else ()
+        report = check_bundle(source, tools, prove=asked, examples=examples, progress=progress)
     tell_findings(screen, report.findings, directory, source.files)
     severities = [finding.severity for finding in report.findings]
     failed = not report.ok or (strict and Severity.WARNING in severities)
@@ -87,8 +92,14 @@ def check(
             **{f"{severity}s": severities.count(severity) for severity in Severity},
             "tools": None if tools is None else len(tools),
             "proven": report.is_proven,
+            "rules_not_proven": len(report.unproven),
+            "findings_left_out": report.left_out_count,
         }
     )
+    if report.left_out_count:
+        screen.say(f"{many(report.left_out_count, 'further finding')} not shown", WARN)
+    if report.unproven:
+        screen.say(_unproven(sorted(report.unproven)), WARN)
     if report.ok and not report.is_proven:
         why = "" if solver_is_installed() else "z3 is not installed, so "
         advice = "" if solver_is_installed() else "; run `pip install 'stoplog[lint]'`"
@@ -96,6 +107,14 @@ def check(
     screen.say(_outcome(report.ok, counted(report.findings)), FAIL if failed else OK)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _unproven(rule_ids: Sequence[str]) -> str:
+    named = ", ".join(rule_ids[:_NAMED_MAX]) + (", ..." if len(rule_ids) > _NAMED_MAX else "")
+    return (
+        f"of {many(len(rule_ids), 'rule')} not everything is proven, because the solver is asked "
+        f"{QUESTIONS_MAX:,} questions at most: {named}"
+    )
 
 
 def _outcome(is_accepted: bool, counts: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -18,10 +19,40 @@ PLAIN_WIDTH_CHARS = 160
 """The width of tables where standard output is not a terminal and has no width."""
 
 NAMING_COLUMNS = 2
+_STEPS_PER_UPDATE = 50
 NAME_WIDTH_MAX = 64
 
 
 OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
+
+
+@contextmanager
+def proof_progress() -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on standard error while something long goes on, if that is a terminal; it disappears at the end.
+
+    Yields:
+        What is to be told how many steps are done, and of how many; None where nobody looks.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import (  # noqa: PLC0415 - few commands take that long
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading rules", total=None)
+
+        def told(done: int, total: int) -> None:
+            if done % _STEPS_PER_UPDATE == 0 or done == total:
+                bar.update(task, completed=done, total=total, description="proving")
+
+        yield told
 
 
 class Screen:

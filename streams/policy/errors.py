@@ -80,9 +80,14 @@ class EvaluationError(PolicyError):
 
 
 class Findings:
-    """Collects findings, so that a bundle is rejected with all of its errors at once."""
+    """Collects findings, so that a bundle is rejected with all of its errors at once.
+
+    Attributes:
+        left_out_count: how many findings there were beyond `FINDINGS_MAX`.
+    """
 
     def __init__(self) -> None:
+        self.left_out_count = 0
         self._found: list[Finding] = []
         self._seen: set[tuple[str, Location, str]] = set()
 
@@ -112,9 +117,13 @@ class Findings:
             example=tuple((printable(path), printable(value)) for path, value in finding.example),
         )
         key = (finding.code, finding.location, finding.message)
-        if len(self._found) < FINDINGS_MAX and key not in self._seen:
-            self._seen.add(key)
-            self._found.append(finding)
+        if key in self._seen:
+            return
+        if len(self._found) >= FINDINGS_MAX:
+            self.left_out_count += 1
+            return
+        self._seen.add(key)
+        self._found.append(finding)
 
     @property
     def has_errors(self) -> bool:

@@ -11,7 +11,7 @@ import re2
 
 from streams.policy.authoring.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
 from streams.policy.authoring.lint_values import report_unknown_values
-from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, report_proofs
+from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, Progress, report_proofs
 from streams.policy.authoring.unreachable import report_unreachable
 from streams.policy.cel.structural_hash import start_offset
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
@@ -39,12 +39,16 @@ class LintReport:
     """All findings, ordered by location.
 
     Attributes:
+        findings: at most `FINDINGS_MAX`; `left_out_count` is the number of further ones.
         is_proven: whether the solver was used.
+        unproven: the rules of which something is not known because the solver has reached its limit of questions.
         name: how the bundle's own file calls it; empty if that file can't be read.
     """
 
     findings: tuple[Finding, ...]
     is_proven: bool = False
+    unproven: frozenset[str] = frozenset()
+    left_out_count: int = 0
     name: str = ""
 
     @property
@@ -59,6 +63,7 @@ def check_bundle(
     *,
     prove: bool = False,
     examples: Iterable[Facts] = (),
+    progress: Progress | None = None,
 ) -> LintReport:
     """Find errors and doubtful rules in a bundle. Never raises because of the content of the bundle.
 
@@ -67,6 +72,7 @@ def check_bundle(
         tools: argument types by `server_id/name`; if they are given, patterns that match no tool are reported.
         prove: use the solver to find rules that never count, are redundant, or stop nothing. This takes seconds.
         examples: facts of intents, such as those of test cases; they answer some questions without the solver.
+        progress: told how many steps of the proofs are done, and of how many.
 
     Raises:
         SolverMissingError: `prove` is true and z3 is not installed.
@@ -95,10 +101,11 @@ def check_bundle(
     _report_keys_of_all_calls(memories, findings)
     for _, expression in memories.expressions:
         _lint_literals(expression.tree, expression.expanded, None, findings)
+    unproven: frozenset[str] = frozenset()
     if prove:
-        own = (history_struct(bundle), entities_struct(bundle))
-        report_proofs(rules, list_constants(bundle), own, examples, reported, findings)
-    return LintReport(findings.sorted(), is_proven=prove, name=bundle.name)
+        constants, own = list_constants(bundle), (history_struct(bundle), entities_struct(bundle))
+        unproven = report_proofs(rules, constants, own, examples, reported, findings, progress=progress)
+    return LintReport(findings.sorted(), prove, unproven, findings.left_out_count, bundle.name)
 
 
 def report_missing_rules(source: BundleSource, findings: Findings) -> None:

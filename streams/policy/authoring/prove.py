@@ -6,6 +6,7 @@ Only what is proven for every possible intent is reported as a warning. A note s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from streams.policy.authoring.prover import ProofResult, ProofStatus, Prover
@@ -14,8 +15,11 @@ from streams.policy.errors import Finding, Findings, Location, Severity
 from streams.policy.language.bundle import BUNDLE_FILE, Match, Rule
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.fact_types import Facts, Struct
-from streams.policy.language.globs import ToolMatcher, is_literal, literal_tool
+from streams.policy.language.globs import ToolMatcher, named_tools
 from streams.policy.results import Mode, RuleEffect
+
+Progress = Callable[[int, int], None]
+"""Is told how many steps of the proofs are done, and of how many."""
 
 _NAMED_MAX = 3
 _EVER_TRUE = "whether it is ever true"
@@ -53,7 +57,9 @@ def report_proofs(
     examples: Iterable[Facts],
     reported: AlreadyReported,
     findings: Findings,
-) -> None:
+    *,
+    progress: Progress | None = None,
+) -> frozenset[str]:
     """Report what the solver can prove about rules.
 
     Args:
@@ -63,12 +69,17 @@ def report_proofs(
         examples: facts of intents, which answer some questions without the solver.
         reported: the rules that are already reported.
         findings: receives the findings.
+        progress: told how many steps are done, and of how many.
+
+    Returns:
+        The rules of which something is not known because the limit of questions was reached (`QUESTIONS_MAX`).
 
     Raises:
         SolverMissingError: z3 is not installed.
     """
     active = {rule.rule.id: rule for rule in rules if rule.rule.mode is not Mode.OFF}
-    _ProofReporter(active, Prover(active.values(), constants, own[0], examples, own[1]), reported, findings).run()
+    prover = Prover(active.values(), constants, own[0], examples, own[1])
+    return _ProofReporter(active, prover, reported, findings).run(progress)
 
 
 class _ProofReporter:
@@ -82,17 +93,20 @@ class _ProofReporter:
         self._never_true = set(reported.never_true)
         self._redundant = set(reported.repeated)
         self._unknown: dict[str, list[str]] = {}
-        self._overlaps = _OverlapIndex(rules.values())
+        self._left: set[str] = set()
+        self._overlaps = OverlapIndex(rules.values())
 
-    def run(self) -> None:
+    def run(self, progress: Progress | None) -> frozenset[str]:
         steps: tuple[Callable[[CheckedRule], None], ...] = (
             self._report_constant, self._report_overruled, self._report_redundant, self._report_idle
         )  # fmt: skip
-        for step in steps:
-            # In reverse order, so that the later one of two equal rules is reported as redundant.
-            for rule in sorted(self._rules.values(), key=lambda rule: rule.rule.id, reverse=True):
-                if rule.rule.id not in self._never_true:
-                    step(rule)
+        # In reverse order, so that the later one of two equal rules is reported as redundant.
+        ordered = sorted(self._rules.values(), key=lambda rule: rule.rule.id, reverse=True)
+        for number, (step, rule) in enumerate(product(steps, ordered)):
+            if rule.rule.id not in self._never_true:
+                step(rule)
+            if progress is not None:
+                progress(number + 1, len(steps) * len(ordered))
         for rule_id, questions in sorted(self._unknown.items()):
             if not self._prover.is_exhausted:
                 # If it is not known whether the rule is ever true, the other questions can't be decided either.
@@ -100,8 +114,10 @@ class _ProofReporter:
                 message = f"the solver can't decide {', or '.join(asked)}"
                 self._note("unknown", self._rules[rule_id].rule, message, _CASE_HINT)
         if self._prover.is_exhausted:
-            message = "the solver has reached its limit of questions: nothing is known of the remaining rules"
+            left = f"{len(self._left)} of {len(self._rules)} rules are not proven completely"
+            message = f"the solver has reached its limit of {self._prover.questions_max:,} questions: {left}"
             self._findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
+        return frozenset(self._left)
 
     def _report_constant(self, rule: CheckedRule) -> None:
         if isinstance(rule.checked.tree, Const):
@@ -193,6 +209,8 @@ class _ProofReporter:
     def _note_if_unknown(self, rule: CheckedRule, answer: ProofResult, question: str) -> None:
         if answer.status is ProofStatus.UNKNOWN:
             self._unknown.setdefault(rule.rule.id, []).append(question)
+            if self._prover.is_exhausted:
+                self._left.add(rule.rule.id)
 
     def _warn(self, code: str, rule: CheckedRule, message: str, answer: ProofResult) -> None:
         example = () if answer.facts is None else self._prover.example(rule.rule.id, answer.facts)
@@ -227,23 +245,23 @@ def _named(rule_ids: Sequence[str]) -> str:
     return f"rules {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-class _OverlapIndex:
+class OverlapIndex:
     """Finds the rules that can apply to the same tools as a given rule, without comparing it with all others."""
 
     def __init__(self, rules: Iterable[CheckedRule]) -> None:
         self._all = sorted(rules, key=lambda rule: rule.rule.id)
         self._by_tool: dict[tuple[str, str], list[CheckedRule]] = {}
         for rule in self._all:
-            for tool in _tools(rule.rule.match) or ():
+            for tool in named_tools(rule.rule.match) or ():
                 self._by_tool.setdefault(tool, []).append(rule)
-        self._wild = [(rule, _matcher(rule)) for rule in self._all if _tools(rule.rule.match) is None]
+        self._wild = [(rule, _matcher(rule)) for rule in self._all if named_tools(rule.rule.match) is None]
 
     def of(self, rule: CheckedRule) -> list[CheckedRule]:
         """Return these rules, ordered by id; the rule itself is one of them."""
-        tools = _tools(rule.rule.match)
+        tools = named_tools(rule.rule.match)
         if tools is None:
             return [other for other in self._all if _may_overlap(_matcher(rule), other)]
-        found = {other.rule.id: other for tool in tools for other in self._by_tool[tool]}
+        found = {other.rule.id: other for tool in tools for other in self._by_tool.get(tool, ())}
         for other, matcher in self._wild:
             if any(matcher.matches(*tool, None) for tool in tools):
                 found[other.rule.id] = other
@@ -255,12 +273,5 @@ def _matcher(rule: CheckedRule) -> ToolMatcher:
 
 
 def _may_overlap(matcher: ToolMatcher, other: CheckedRule) -> bool:
-    tools = _tools(other.rule.match)
+    tools = named_tools(other.rule.match)
     return tools is None or any(matcher.matches(*tool, None) for tool in tools)
-
-
-def _tools(match: Match) -> frozenset[tuple[str, str]] | None:
-    """Return the tools that a match names, or None if it contains wildcards."""
-    if not all(is_literal(pattern.text) for pattern in match.tools):
-        return None
-    return frozenset(tool for pattern in match.tools if (tool := literal_tool(pattern)) is not None)

@@ -12,15 +12,17 @@ z3 is an optional dependency (`stoplog[lint]`).
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome, tool_of
+from streams.policy.authoring.transplant import RuleForm, Transplants, form_of
 from streams.policy.errors import PolicyError
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.fact_types import Facts, Struct
+from streams.policy.language.globs import named_tools
 from streams.policy.language.schema import ENTITIES
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.results import RuleEffect
@@ -130,10 +132,20 @@ class Prover:
         self.questions_count = 0
         self._own = (history, entities)
         self._translator = Translator(structs_by_type_name(UNTYPED.args, *self._own), constants)
-        self._examples = list(examples)[:EXAMPLES_MAX]
+        self._examples: dict[tuple[str, str], list[Facts]] = {}
+        self._examples_count = 0
+        for facts in examples:
+            self._keep_example(facts)
         self._rules = {rule.rule.id: rule for rule in rules}
         self._constants = constants
         self._translated_rules: dict[str, _TranslatedRule] = {}
+        self._forms: dict[str, RuleForm] = {}
+        self._transplants = Transplants()
+
+    @property
+    def questions_max(self) -> int:
+        """Return how many questions the solver is asked at most."""
+        return QUESTIONS_MAX
 
     @property
     def is_exhausted(self) -> bool:
@@ -159,7 +171,7 @@ class Prover:
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.TRUE
 
-        return self._decide([rule], rule.yes, {}, refutes)
+        return self._decide("never true", [rule], rule.yes, {}, refutes)
 
     def never_false(self, rule_id: str) -> ProofResult:
         """Decide whether a rule matches, or is in error, for every intent that it applies to."""
@@ -168,7 +180,8 @@ class Prover:
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.FALSE
 
-        return self._decide([rule], [rule.match.truth.yes, rule.condition.truth.no], {}, refutes)
+        demands = [rule.match.truth.yes, rule.condition.truth.no]
+        return self._decide("never false", [rule], demands, {}, refutes)
 
     def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> ProofResult:
         """Decide whether other rules stop every intent that a rule matches. A stopping rule in error stops too.
@@ -183,7 +196,7 @@ class Prover:
                 self._outcome(self._translated(stop_id), facts) in _NOT_MATCHED for stop_id in stop_ids
             )
 
-        answer = self._decide([rule, *stops], rule.yes, passes, refutes)
+        answer = self._decide("always stopped", [rule, *stops], rule.yes, passes, refutes)
         return self._with_example(answer, rule)
 
     def implied(self, rule_id: str, other_ids: Sequence[str]) -> ProofResult:
@@ -206,7 +219,8 @@ class Prover:
                 return False
             return not any(self._covers(self._translated(other_id), facts, came) for other_id in other_ids)
 
-        return self._with_example(self._decide([rule, *others], demands, passes, refutes), rule)
+        answer = self._decide("implied", [rule, *others], demands, passes, refutes)
+        return self._with_example(answer, rule)
 
     def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> ProofResult:
         """Decide whether no permit matches any intent that a rule stops."""
@@ -226,7 +240,7 @@ class Prover:
                 self._outcome(permit, facts) is RuleOutcome.TRUE for permit in permits
             )
 
-        return self._decide([rule, *permits], demands, {}, refutes)
+        return self._decide("never permitted", [rule, *permits], demands, {}, refutes)
 
     def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
         """Return the paths of the facts that a rule reads and their values as JSON, or `missing`."""
@@ -270,23 +284,57 @@ class Prover:
         return answer._replace(facts=self.never_true(rule.id).facts)
 
     def _decide(
-        self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
+        self,
+        question: str,
+        rules: Sequence[_TranslatedRule],
+        demands: Sequence[Any],
+        passes: Mapping[str, Any],
+        refutes: Callable[[Facts], bool],
     ) -> ProofResult:
         """Prove that `demands` and all of `passes` can't be true together, or refute it.
 
         Args:
-            rules: the rules whose variables the formulas contain.
+            question: the kind of the claim.
+            rules: the rules whose variables the formulas contain. The claim says nothing about intents to which the
+                first one does not apply.
             demands: formulas.
             passes: formulas by the id of the rule that they come from.
             refutes: tells whether facts refute the claim, according to the exact evaluator.
         """
-        for facts in self._examples:
+        forms = [self._form(rule) for rule in rules]
+        for facts in self._transplants.candidates(question, forms):
+            if refutes(facts):
+                return ProofResult(ProofStatus.REFUTED, (), facts)
+        for facts in self._examples_for(rules[0]):
             if refutes(facts):
                 return ProofResult(ProofStatus.REFUTED, (), facts)
         if self.is_exhausted:
             return _UNKNOWN
         self.questions_count += 1
-        return self._solve(rules, demands, passes, refutes)
+        answer = self._solve(rules, demands, passes, refutes)
+        if answer.status is ProofStatus.REFUTED and answer.facts is not None:
+            self._transplants.keep(question, forms, answer.facts)
+        return answer
+
+    def _form(self, rule: _TranslatedRule) -> RuleForm:
+        form = self._forms.get(rule.id)
+        if form is None:
+            form = self._forms[rule.id] = form_of(rule.rule)
+        return form
+
+    def _examples_for(self, rule: _TranslatedRule) -> Iterator[Facts]:
+        """Yield the examples whose tool the rule may apply to."""
+        tools = named_tools(rule.rule.rule.match)
+        if tools is None:
+            yield from (facts for examples in tuple(self._examples.values()) for facts in tuple(examples))
+        else:
+            for tool in tools:
+                yield from tuple(self._examples.get(tool, ()))
+
+    def _keep_example(self, facts: Facts) -> None:
+        if self._examples_count < EXAMPLES_MAX:
+            self._examples_count += 1
+            self._examples.setdefault(tool_of(facts)[:2], []).append(facts)
 
     def _solve(
         self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
@@ -317,8 +365,7 @@ class Prover:
         facts = facts_of(solver.model(), translator.variables, translator.members, paths, self._own)
         if not refutes(facts):
             return _UNKNOWN
-        if len(self._examples) < EXAMPLES_MAX:
-            self._examples.append(facts)
+        self._keep_example(facts)
         return ProofResult(ProofStatus.REFUTED, (), facts)
 
 

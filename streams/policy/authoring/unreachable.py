@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice, product
 from typing import Any, NamedTuple, TypeGuard
 
-from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported
+from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported, OverlapIndex
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr
 from streams.policy.cel.unparse import unparse
-from streams.policy.errors import Findings
-from streams.policy.language.bundle import Match
+from streams.policy.errors import Finding, Findings, Location, Severity
+from streams.policy.language.bundle import BUNDLE_FILE, Match
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.globs import ToolMatcher, is_literal, literal_tool
 from streams.policy.results import Mode, RuleEffect
 
 PAIRS_MAX = 200_000
-"""The number of pairs of rules that are compared. In a larger bundle, the other pairs are not checked."""
+"""The number of pairs of rules for common tools that are compared. A note says if a bundle has more."""
 
 EXACT_MAX = 2**53
 """Integers below this limit are represented exactly as doubles."""
@@ -69,23 +68,34 @@ def report_unreachable(
             never_true.add(rule.rule.id)
             at = rule.rule.when.location
             findings.warning("unreachable", at, f"the condition is never true: {why}", rule_id=rule.rule.id)
-    stops = [
-        (rule, frozenset(structural_key(part) for part in conjuncts(rule.checked.tree)))
+    stops = {
+        rule.rule.id: frozenset(structural_key(part) for part in conjuncts(rule.checked.tree))
         for rule in rules
         if rule.rule.effect in STOPPING_EFFECTS and rule.rule.mode is Mode.ENFORCE
-    ]
+    }
+    place = {rule.rule.id: number for number, rule in enumerate(rules)}
+    near = OverlapIndex(rule for rule in rules if rule.rule.id in stops)
     permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT and rule.rule.mode is not Mode.OFF]
-    for permit, (stop, wanted) in islice(product(permits, stops), PAIRS_MAX):
+    pairs_count = 0
+    for permit in permits:
         # Rules with the same condition and match are reported as a contradiction elsewhere.
-        if permit.rule.id in overruled | never_true | reported.overruled or not covers(
-            stop.rule.match, permit.rule.match
-        ):
+        if permit.rule.id in never_true | reported.overruled:
             continue
         parts = frozenset(structural_key(part) for part in conjuncts(permit.checked.tree))
-        if wanted < parts:
-            overruled.add(permit.rule.id)
-            message = f"never counts: rule `{stop.rule.id}` {VERBS[stop.rule.effect]} every call that this rule permits"
-            findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
+        for stop in sorted(near.of(permit), key=lambda rule: place[rule.rule.id]):
+            pairs_count += 1
+            if stops[stop.rule.id] < parts and covers(stop.rule.match, permit.rule.match):
+                overruled.add(permit.rule.id)
+                does = VERBS[stop.rule.effect]
+                message = f"never counts: rule `{stop.rule.id}` {does} every call that this rule permits"
+                findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
+                break
+        if pairs_count > PAIRS_MAX:
+            message = (
+                f"more than {PAIRS_MAX:,} pairs of rules: whether another rule stops the last permits is not known"
+            )
+            findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
+            break
     return reported._replace(never_true=frozenset(never_true), overruled=reported.overruled | overruled)
 
 
@@ -163,11 +173,15 @@ def covers(wide: Match, narrow: Match) -> bool:
     ):
         return False
     patterns = _texts(wide, "tools")
+    if "*" in patterns:
+        return True
+    if all(map(is_literal, patterns)):
+        return all(pattern.text in patterns for pattern in narrow.tools)
     tools = ToolMatcher(Match(wide.tools))
     for pattern in narrow.tools:
         tool = literal_tool(pattern) if is_literal(pattern.text) else None
         known = tool is not None and tools.matches(*tool, None)
-        if "*" not in patterns and pattern.text not in patterns and not known:
+        if pattern.text not in patterns and not known:
             return False
     return True
 

@@ -94,3 +94,10 @@ class CallerMatcher:
 def caller_matcher(match: Match) -> CallerMatcher | None:
     """Return a matcher, or None if the rule applies to every caller."""
     return CallerMatcher(match) if match.agents or match.tenants else None
+
+
+def named_tools(match: Match) -> frozenset[tuple[str, str]] | None:
+    """Return the tools that a match names, as server and name; None if others may be meant."""
+    tools = [literal_tool(pattern) for pattern in match.tools]
+    named = frozenset(tool for tool in tools if tool is not None)
+    return named if match.tools and None not in tools else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.policy import Finding, check_bundle
+from streams.policy import BundleSource, Finding, Severity, check_bundle
 from streams.policy.authoring import prove as proving
 from streams.policy.authoring import prover as solving
 from streams.policy.authoring.prover import SolverMissingError
@@ -268,6 +268,62 @@ class TestUnknown:
         rules = "".join(rule(id=f"D-{n}", when=when(f"session.risk > {n} && args.n != {n}")) for n in range(9))
         (finding,) = [finding for finding in proven(rules) if finding.rule_id is None]
         assert (finding.code, finding.location.path) == ("unknown", "bundle.yaml")
+
+
+class TestManyRules:
+    """Rules that differ in names and numbers only, as large bundles have them."""
+
+    def bundle(self, count: int) -> BundleSource:
+        return source(
+            "".join(
+                rule(
+                    id=f"D-{n:03}",
+                    match=f"{{tools: [pay.t{n}]}}",
+                    when=when(f"args.to.endsWith('@evil{n}.example') && args.n > {n}00"),
+                )
+                for n in range(count)
+            )
+        )
+
+    def test_what_refutes_a_claim_about_one_refutes_it_about_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+        solve = solving.Prover._solve
+        monkeypatch.setattr(solving.Prover, "_solve", lambda self, *args: asked.append(1) or solve(self, *args))
+        few = check_bundle(self.bundle(3), prove=True)
+        count = len(asked)
+        many = check_bundle(self.bundle(60), prove=True)
+        assert len(asked) - count <= count + 2
+        assert [finding for finding in few.findings if finding.severity is not Severity.NOTE] == []
+        assert [finding for finding in many.findings if finding.severity is not Severity.NOTE] == []
+
+    def test_one_that_is_never_true_is_found_among_them(self) -> None:
+        odd = rule(
+            id="D-999",
+            match="{tools: [pay.t999]}",
+            when=when("args.to.endsWith('@evil999.example') && args.n > 99900 && args.n + 1 < 99901"),
+        )
+        many = "".join(
+            rule(
+                id=f"D-{n:03}",
+                match=f"{{tools: [pay.t{n}]}}",
+                when=when(f"args.to.endsWith('@evil{n}.example') && args.n > {n}00 && args.n + 1 < {n + 9}00"),
+            )
+            for n in range(9)
+        )
+        assert ("unreachable", "D-999") in codes(many + odd)
+
+    def test_rules_of_which_not_everything_is_proven_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(solving, "QUESTIONS_MAX", 1)
+        rules = "".join(
+            rule(id=f"D-{n}", when=when(f"session.risk > {n} && ip(agent.id).family() == {n}")) for n in (1, 2)
+        )
+        report = check_bundle(source(rules), prove=True)
+        assert "D-1" in report.unproven
+
+    def test_progress_is_told_step_by_step(self) -> None:
+        told: list[tuple[int, int]] = []
+        check_bundle(self.bundle(5), prove=True, progress=lambda done, total: told.append((done, total)))
+        assert told == [(done, 20) for done in range(1, 21)]
 
 
 def test_rules_that_are_off_are_left_alone() -> None:
