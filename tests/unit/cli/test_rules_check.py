@@ -69,7 +69,8 @@ class TestCheck:
         assert (result.status, of_kind(result, "finding")) == (0, [])
         (summary,) = of_kind(result, "summary")
         assert summary == {
-            "kind": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None, "proven": True
+            "kind": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None, "proven": True,
+            "rules_not_proven": 0, "findings_left_out": 0,
         }  # fmt: skip
         assert stoplog("rules", "check", ".", "--no-json").out == "accepted, no findings\n"
 
