@@ -152,7 +152,11 @@ DEAD_LETTERS = Metric(
     "",
     "Records that could not be processed, by the topic that they were read from.",
     _GATE,
-    (_WORKER, _TOPIC, _listed("reason", DeadLetterReason)),
+    (
+        _WORKER,
+        _listed("topic", (topic.name for topic in TOPICS if topic.dead_letters)),
+        _listed("reason", DeadLetterReason),
+    ),
 )
 BUDGET_ANSWERS = Metric(
     "stoplog_budget_answers_total",
@@ -300,7 +304,7 @@ CONTROL_OFFSET = Metric(
     "offsets",
     "The next offset to be read of a topic with stops, tools or rules. It is the same for all gates that are current.",
     _GATE,
-    (_listed("topic", (topic.name for topic in TOPICS if topic.spread is Spread.BROADCAST)),),
+    (_listed("topic", (topic.name for topic in TOPICS if topic.spread is Spread.BROADCAST and topic.dead_letters)),),
 )
 CONTROL_CHANGED = Metric(
     "stoplog_control_changed_timestamp_seconds",

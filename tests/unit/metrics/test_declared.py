@@ -6,9 +6,12 @@ import re
 
 import pytest
 
-from streams.metrics.declared import METRICS, OTHER, Exporter, Kind, Metric
+from streams.metrics import declared
+from streams.metrics.declared import HELD_FOR, METRICS, OTHER, Exporter, Kind, Metric
 from streams.metrics.registry import Metrics
 from streams.model.errors import InvariantError
+from streams.processors.state import PendingKind
+from streams.topology import BUDGETS, GATE
 
 SERIES_MAX = 5_000
 """Of one metric whose labels have all of their values."""
@@ -69,6 +72,20 @@ def test_all_listed_values_together_are_few_enough_for_prometheus() -> None:
             if label.values is not None:
                 total *= len(label.values) + 1
         assert total < SERIES_MAX, metric.name
+
+
+def test_every_kind_of_waiting_has_its_series() -> None:
+    assert set(HELD_FOR) == {kind.name.lower() for kind in PendingKind}
+
+
+def test_every_input_has_its_lag_and_every_dead_letter_its_topic() -> None:
+    with_lag, with_letters = declared.LAG.labels[1].values, declared.DEAD_LETTERS.labels[1].values
+    assert with_lag is not None
+    assert with_letters is not None
+    for spec in (GATE, BUDGETS):
+        assert {topic.name for topic in spec.inputs} <= with_lag
+        assert {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters} <= with_letters
+    assert {topic.name for topic in GATE.broadcast} == declared.CONTROL_OFFSET.labels[0].values
 
 
 def test_a_process_counts_only_its_own_metrics() -> None:
