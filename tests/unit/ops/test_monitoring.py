@@ -22,8 +22,8 @@ DASHBOARD = ROOT / "ops" / "grafana" / "stoplog.json"
 RUNBOOK = ROOT / "docs" / "how-to" / "run-in-production.md"
 SCRAPED = {"instance", "job", "le"}
 """Labels that Prometheus adds."""
-FOREIGN = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
-"""Metrics of Prometheus' client library."""
+FOREIGN = {"process_cpu_seconds_total", "process_resident_memory_bytes", "up"}
+"""Metrics of Prometheus and its client library."""
 
 Selectors = list[tuple[str, dict[str, tuple[str, str]]]]
 
@@ -44,7 +44,7 @@ def selectors(expression: str) -> Selectors:
     """The metrics that a PromQL expression selects, with their matchers. It must be valid."""
     promql_parser.parse(expression)
     found: Selectors = []
-    for name, matchers in re.findall(r"\b((?:stoplog|process|python)_\w+)(?:\{([^}]*)\})?", expression):
+    for name, matchers in re.findall(r"\b((?:stoplog|process|python)_\w+|up)(?:\{([^}]*)\})?", expression):
         pairs = re.findall(r"(\w+)\s*(=~|!~|!=|=)\s*\"([^\"]*)\"", matchers)
         found.append((name, {label: (operator, value) for label, operator, value in pairs}))
     return found
@@ -121,6 +121,15 @@ class TestEveryAlert:
             assert used <= {name.strip() for name in outer[1].split(",")}
 
 
+def test_alerts_that_are_tested_exist() -> None:
+    tests = yaml.safe_load((ALERTS.parent / "alerts.test.yaml").read_text("utf-8"))["tests"]
+    tested = {each["alertname"] for test in tests for each in test["alert_rule_test"]}
+    assert tested <= {rule["alert"] for rule in alerts()}
+    for test in tests:
+        for given in test["input_series"]:
+            assert list(faults(given["series"])) == []
+
+
 def test_the_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
     sections = re.findall(r"^### (Stoplog\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)
     assert sections == [rule["alert"] for rule in alerts()]
@@ -193,6 +202,11 @@ def test_the_rules_have_the_form_that_prometheus_reads() -> None:
     assert all(re.fullmatch(r"[1-9]\d*[smh]", rule.get("for", "1m")) for rule in alerts())
     assert len({rule["alert"] for rule in alerts()}) == len(alerts())
     if shutil.which("promtool") is not None:
-        for command in (["rules", str(ALERTS)], ["config", str(ALERTS.parent / "prometheus.yaml")]):
-            done = subprocess.run(["promtool", "check", *command], capture_output=True, text=True, check=False)
+        folder = ALERTS.parent
+        for command in (
+            ["check", "rules", str(ALERTS)],
+            ["check", "config", str(folder / "prometheus.yaml")],
+            ["test", "rules", str(folder / "alerts.test.yaml")],
+        ):
+            done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
