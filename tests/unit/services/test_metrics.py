@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import socket
+import urllib.error
 import urllib.request
+from importlib.metadata import version
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from simulation.records import revocation
+from streams.metrics.declared import Exporter
+from streams.metrics.health import Health
+from streams.metrics.registry import Metrics
 from streams.model.errors import SettingsError
 from streams.model.revocation import RevocationKind
 from streams.model.topics import REVOCATION
@@ -74,6 +79,22 @@ def test_the_lag_of_each_standby_is_exported_as_far_as_it_is_known() -> None:
     name = "stoplog_standby_lag_offsets"
     assert {key: value for key, value in first.items() if key.startswith(name)} == {f'{name}{{partition="3"}}': 17}
     assert {key: value for key, value in second.items() if key.startswith(name)} == {f'{name}{{partition="5"}}': 0}
+
+
+def test_health_is_served_beside_the_metrics_and_on_loopback_without_a_host() -> None:
+    waits: list[str] = ["the log"]
+    section = load_settings({"metrics": {"listen": f":{free_port()}"}}).metrics
+    with serving_metrics(section, metrics=Metrics(Exporter.GATE), probe=lambda: Health(waits_for=tuple(waits))) as port:
+        assert port is not None
+        assert scraped(port)[f'stoplog_build_info{{version="{version("stoplog")}"}}'] == 1
+        ready = f"http://127.0.0.1:{port}/health/ready"
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(ready, timeout=5)
+        waits.clear()
+        with urllib.request.urlopen(ready, timeout=5) as answer:
+            assert answer.status == 200
+        with socket.socket() as probe, pytest.raises(OSError, match="refused"):
+            probe.connect(("127.0.0.2", port))
 
 
 def test_nothing_is_served_where_nobody_asks_for_it() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, cast
@@ -13,6 +14,10 @@ import pytest
 
 from streams.engine.startup import StartRefusedError
 from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.metrics import declared
+from streams.metrics.declared import Exporter
+from streams.metrics.health import LIVE_MS_MAX
+from streams.metrics.registry import Metrics
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import (
     AbortableTransactionError,
@@ -24,7 +29,7 @@ from streams.ports import (
 )
 from streams.ports.open_log import Log
 from streams.services.gate import runner as runner_module
-from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunner
+from streams.services.gate.runner import NOT_STARTED, RESTARTS_MAX, GateFailedError, GateRunner
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -320,3 +325,50 @@ def _wait_for(is_so: object, timeout_s: float = 20.0) -> None:
     while not is_so():
         assert clock.monotonic_ms() < deadline_ms
         clock.sleep_ms(20)
+
+
+class TestHealth:
+    def test_it_is_ready_once_nothing_is_missing_and_lives_while_it_turns(self) -> None:
+        clock, worker = Clock(), _Idle()
+        runner = GateRunner(lambda: cast("Worker", worker), clock)
+        assert runner.health().is_live
+        assert runner.health().waits_for == (NOT_STARTED,)
+        runner.start()
+        until(lambda: runner.health().waits_for == ("partitions",))
+        worker.waits_for = ()
+        until(lambda: runner.health().is_ready)
+        runner.stop()
+        assert runner.health().waits_for == (NOT_STARTED,)
+        clock.ms += LIVE_MS_MAX
+        assert not runner.health().is_live
+        assert runner.health().hangs == "the gate has not turned for 120 s"
+
+    def test_a_budget_allocator_that_hangs_makes_the_gate_unhealthy(self) -> None:
+        clock = Clock()
+        runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=lambda: cast("Worker", _Idle()))
+        assert runner._beside is not None
+        runner._turned_ms, runner._beside._turned_ms = LIVE_MS_MAX, 0
+        clock.ms = LIVE_MS_MAX
+        assert runner.health().hangs == "the budget allocator has not turned for 120 s"
+
+    def test_restarts_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner_module, "BACKOFF_FIRST_MS", 0)
+        clock, metrics = Clock(), Metrics(Exporter.GATE)
+        lives = [10, 10]
+
+        def build() -> Worker:
+            if not lives:
+                runner.request_stop()
+                return cast("Worker", _Idle())
+            return cast("Worker", FailingWorker(RetriableLogError("away"), clock, lives.pop(), []))
+
+        runner = GateRunner(build, clock, metrics=metrics)
+        runner.run()
+        assert metrics.value(declared.RESTARTS, "gate") == 2
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
