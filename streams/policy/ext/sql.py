@@ -15,7 +15,7 @@ from typing import Any
 from streams.policy.cel.ops import no_overload
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
-from streams.policy.ext.sql_filters import restricts
+from streams.policy.ext.sql_filters import only_joins, restricts
 
 TEXT_CHARS_MAX = 8_000
 PARENTHESES_DEPTH_MAX = 30
@@ -177,6 +177,11 @@ class _Statement:
             self.unfiltered = True
         if isinstance(node, exp.OnConflict) and _updates(node):
             self.kinds["update"] = None
+        if isinstance(node, exp.In) and isinstance(node.args.get("field"), exp.Column | exp.Identifier):
+            # SQLite: `x IN t` reads the only column of the table t.
+            field = node.args["field"]
+            parts = field.parts if isinstance(field, exp.Column) else (field,)
+            self.tables[".".join(_name(part, self._dialect) for part in parts)] = None
         function = _function_name(node)
         if function:
             self.functions[function] = None
@@ -194,7 +199,11 @@ class _Statement:
             where = None if select is None else select.args.get("where")
             return restricts(where and where.this, exp, targets)
         if isinstance(node, exp.Merge):
-            return restricts(node.args.get("on"), exp, targets)
+            condition, source = node.args.get("on"), node.args.get("using")
+            names = {str(table.name).lower() for table in source.find_all(exp.Table)} if source is not None else set()
+            if not targets.isdisjoint(names) and condition is not None and only_joins(condition, exp):
+                return False
+            return restricts(condition, exp, targets)
         if isinstance(node.parent, exp.When):
             return True  # a part of MERGE, whose ON restricts the rows
         where = node.args.get("where")
@@ -283,6 +292,8 @@ def _is_target(table: Any) -> bool:
 
 def _function_name(node: Any) -> str:
     exp = _library().exp
+    if isinstance(node, exp.SessionParameter):
+        return f"@@{node.name}".lower()
     if not isinstance(node, exp.Func) or isinstance(node, exp.Connector | exp.Case | exp.If | exp.Cast | exp.Exists):
         return ""
     if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):

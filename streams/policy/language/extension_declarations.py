@@ -83,10 +83,11 @@ SQL_STATEMENT = Struct(
         _texts("tables", "the tables as written, `table` or `schema.table`, in lower case unless the database "
                "distinguishes case"),
         _texts("writes", "the tables that the statement changes"),
-        _texts("functions", "the functions that the statement calls, in lower case"),
+        _texts("functions", "the functions that the statement calls, in lower case, and the settings of the server "
+               "that it reads, such as `@@datadir`"),
         Field("unfiltered", Kind.BOOL, "the statement contains an UPDATE, DELETE or MERGE whose condition does not "
-              "restrict the rows: there is none, or it has a form such as `true`, `id = id`, `id IS NOT NULL` "
-              "or `id > 0`"),
+              "restrict the rows: there is none, or it has a form such as `true`, `id = id`, `id - id = 0`, "
+              "`id IS NOT NULL` or `id > 0`"),
     ),
 )  # fmt: skip
 

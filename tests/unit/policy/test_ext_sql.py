@@ -199,3 +199,76 @@ def test_statements_that_change_rows_on_a_condition(text: str, unfiltered: bool,
 def test_names_with_invisible_characters_are_an_error() -> None:
     for character in "\u200b\u00ad\u202e\u2060\ufeff":
         error("sql(args.t, 'postgres').statements.all(s, true)", t=f"select 1 from us{character}ers")  # noqa: S608 - only read
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "id = id + 0",
+        "id = (id)",
+        "id in (id, 5)",
+        "id = any(select id from t)",
+        "id in (select b.id from t b where b.id = t.id)",
+        "exists (select 1 from t b where b.id = t.id and b.name = t.name)",
+        "case when id = 5 then true else true end",
+        "case when id = 5 then 1 else 1 end = 1",
+        "name like '%' || '%'",
+        "name like '%' escape '!'",
+        "name ~ '.*'",
+        "name ~ 'x|^'",
+        "name similar to '%'",
+        "regexp_like(name, '.*')",
+        "id < 5 or id >= 5",
+        "id <= 5 or a = 7 or 5 < id",
+        "a is true or a is false",
+        "id - id = 0",
+        "id * 0 = 0",
+        "id % 1 = 0",
+        "nullif(id, id) is null",
+        "(id = 5) in (true, false)",
+        "(id = 5) >= false",
+        "name > ' '",
+    ],
+)
+def test_conditions_of_further_forms_that_restrict_nothing(condition: str) -> None:
+    text = "delete from t where " + condition  # noqa: S608 - it is only read
+    assert statement(text)["unfiltered"] is True
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(id = 5) = true",
+        "id % 2 = 0",
+        "id < 5 or id > 10",
+        "id > 10 or id < -10",
+        "a is true or a is null",
+        "name ~ '^a'",
+        "name ~ 'a|b'",
+        "name like $1",
+        "name like b.pattern",
+        "id = any(select id from b)",
+        "id = any(array[1, 2])",
+        "exists (select 1 from b where b.id = t.id)",
+        "id in (select b.id from t b where b.id = t.id and b.a = 5)",
+        "coalesce(a, b) = 5",
+        "now() between a and b",
+        "a = b",
+    ],
+)
+def test_conditions_of_further_forms_that_restrict_rows(condition: str) -> None:
+    text = "delete from t where " + condition  # noqa: S608 - it is only read
+    assert statement(text)["unfiltered"] is False
+
+
+def test_a_table_that_is_merged_with_itself_is_not_restricted_by_its_key() -> None:
+    text = "merge into t using {} s on t.id = s.id when matched then delete"
+    assert statement(text.format("t"))["unfiltered"] is True
+    assert statement(text.format("b"))["unfiltered"] is False
+
+
+def test_tables_and_settings_that_are_read_in_other_ways() -> None:
+    assert statement("select * from a where i in b", "sqlite")["tables"] == ("b", "a")
+    assert statement("select 1 in main.B", "sqlite")["tables"] == ("main.b",)
+    assert statement("select 1 in (b)", "sqlite")["tables"] == ()
+    assert statement("select @@GLOBAL.datadir, @@version", "mysql")["functions"] == ("@@version", "@@datadir")
