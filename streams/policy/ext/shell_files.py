@@ -7,13 +7,20 @@ does a word that is known only at run time. So a file can't hide behind an optio
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from streams.policy.ext.shell_words import Word
 
 FOLDER_CHANGERS = frozenset(("cd", "chdir", "pushd"))
 """Builtins after which relative paths start at another folder. `popd` only returns to one of those before."""
+
+_GLOB_MARKS = re.compile(r"[*?\[]")
+_NO_GLOBS = re.compile(
+    r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|\$\(\([0-9 +*/%()-]*\)\)|\$[*?@#$!-]|\$\{[A-Za-z0-9_]*[^}A-Za-z0-9_'\"`$*\[]*\}",
+    re.DOTALL,
+)
+"""Parts of a word in which a wildcard is none."""
 
 _NUMBER_OPTION = re.compile(r"[-+][0-9]+\Z")
 
@@ -95,7 +102,7 @@ _WITHOUT_FILES = frozenset(
         *("printf", "popd", "dirs", "exit", "break", "continue", "type", "whoami", "uname", "nproc"),
     )
 )
-"""Programs that read no file, or only ask whether a file exists."""
+"""Programs that read no file, or only ask whether a file exists. Wildcards among their words still list folders."""
 
 
 def named_files(name: str, args: tuple[Word, ...]) -> tuple[str, ...] | None:
@@ -109,7 +116,7 @@ def named_files(name: str, args: tuple[Word, ...]) -> tuple[str, ...] | None:
         The files as written, with their wildcards; None if they are not known.
     """
     if name in _WITHOUT_FILES:
-        return ()
+        return expanded_names(args)
     if name in FOLDER_CHANGERS:
         target = changed_folder(args)
         return None if target is None else (target,)
@@ -127,6 +134,25 @@ def named_files(name: str, args: tuple[Word, ...]) -> tuple[str, ...] | None:
     if not operands and (program.here_if == "*" or any(option in options for option in program.here_if)):
         operands = ["."]
     return (*files, *(value for value in operands if value != "-"))
+
+
+def expanded_names(words: Iterable[Word]) -> tuple[str, ...] | None:
+    """Return the wildcards among words, which tell the names of files to a program that reads none: `echo /etc/*`.
+
+    Args:
+        words: the words that a shell expands.
+
+    Returns:
+        The wildcards as written; None if one of them is not known.
+    """
+    found: list[str] = []
+    for word in words:
+        if word.literal or not _GLOB_MARKS.search(_NO_GLOBS.sub("", word.text)):
+            continue
+        if word.path is None:
+            return None
+        found.append(word.path)
+    return tuple(found)
 
 
 def _sorted_out(program: _Program, texts: list[str]) -> Iterator[tuple[str, str | None]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streams.policy.errors import EvaluationError
+from streams.policy.ext.shell_files import expanded_names
 from streams.policy.ext.shell_parser import TREE_DEPTH_MAX, parse_shell
 from streams.policy.ext.shell_words import PLAIN_VARIABLE, Word, read_word, source_of
 
@@ -303,15 +304,19 @@ class _Reader:
             self.statement(child, replace(context, looped=True), depth + 1)
 
     def _for(self, node: Any, context: CommandContext, depth: int) -> None:
+        listed: list[Word] = []
         for child in node.children:
             if child.type in ("do_group", "compound_statement"):
                 self.statement(child, replace(context, looped=True), depth + 1)
             elif child.type == "variable_name":
                 self._loop_variable(source_of(child), source_of(node), context)
             elif child.is_named:
-                self._word(child, context, depth)
+                listed.append(self._word(child, context, depth))
             elif not child.is_named and child.type not in _TOKENS:
                 raise EvaluationError("shell text has an unsupported loop")
+        if expanded_names(listed) != ():
+            # What the loop goes through is known to its body, as it is to `echo`.
+            self._script.commands.append(SimpleCommand((Word("echo"), *listed), (), source_of(node), context))
 
     def _loop_variable(self, name: str, line: str, context: CommandContext) -> None:
         """Read the variable of a loop, which is an assignment: `for PATH in /tmp` changes what later names mean."""

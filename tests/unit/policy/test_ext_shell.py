@@ -399,3 +399,26 @@ def test_bounds() -> None:
     for hostile in ("(" * 4_000, "$(" * 2_000, "a=(" * 1_300, "a|" * 2_000, "`" * 4_000, "{ " * 2_000, '"$(' * 1_300,
                     "cat <<A " * 500, "[[ " * 1_300, "${a:-" * 800, "if a; then " * 350, "<(" * 2_000):  # fmt: skip
         error(everything, c=hostile)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("echo a b", ()),
+        ("echo /etc/*", ("/etc/*",)),
+        ("cd a; echo *", ("*", "a/*")),
+        ("basename /etc/* x", ("/etc/*",)),
+        ("echo '/etc/*' \"/etc/*\" \\*", ()),
+        ("echo $x ${x} $* $? $((1 * 2))", ()),
+        ("for f in /etc/* b; do true; done", ("/etc/*",)),
+        ("for f in a b; do true; done", ()),
+    ],
+)
+def test_wildcards_name_files_to_programs_that_read_none(text: str, expected: tuple[str, ...]) -> None:
+    assert tuple(file for command in commands(text) for file in command["files"] if command["name"] != "cd") == expected
+
+
+@pytest.mark.parametrize("text", ["echo /[e]tc/*", "echo /{etc,root}/*", "echo ~/*", "echo $x/*", "echo /etc/.*"])
+def test_wildcards_that_are_not_known_are_no_known_files(text: str) -> None:
+    assert "files" not in commands(text)[0]
+    assert "files" not in commands(f"for f in {text.removeprefix('echo ')}; do true; done")[-1]
