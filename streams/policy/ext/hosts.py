@@ -40,10 +40,15 @@ _DYNAMIC_DNS_SUFFIXES = frozenset(
         *("nip.io", "sslip.io", "xip.io", "xip.name", "ip6.name", "backname.io", "traefik.me", "plex.direct"),
         *("local-ip.co", "local-ip.sh", "local-ip.medicmobile.org", "localtest.me", "lvh.me", "vcap.me", "fuf.me"),
         *("lacolhost.com", "localho.st", "local.gd", "localdev.me", "lcl.host", "localhostcert.net", "localcert.net"),
+        *("lndo.site", "ddev.site", "docksal.site", "loopback.jp", "42foo.com", "yoogle.com", "feacluster.com"),
+        *("ortkut.com", "localhost.direct", "dnsrebinder.net", "spoofed.burpcollaborator.net"),
+        # Names under which routers answer in their own networks.
+        *("fritz.box", "myfritz.box", "routerlogin.net", "routerlogin.com", "tplinkwifi.net", "tplinklogin.net"),
+        *("tplinkmodem.net", "router.asus.com", "miwifi.com", "speedport.ip", "orbilogin.com", "mywifiext.net"),
         *("ulh.us", "smackaho.st", "127-0-0-1.org.uk", "1u.ms", "rbndr.us", "rebind.it", "rebind.network"),
     )
 )
-"""Public domains whose names resolve to an address within the name, to the local machine, or to changing ones."""
+"""Public domains whose names resolve to an address within the name, to a near machine, or to changing ones."""
 
 _INNER_NAMES = frozenset((*("metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com"),))
 """Names in public domains that only machines of a provider resolve."""
