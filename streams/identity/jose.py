@@ -52,6 +52,11 @@ def is_plain(text: str) -> bool:
     return _UNUSABLE.search(text) is None
 
 
+def plain_text(text: str) -> str:
+    """Return a text for a record, with question marks in place of the characters that names must not contain."""
+    return _UNUSABLE.sub("?", text)
+
+
 class Unverified(NamedTuple):
     """The parts of a token. Nothing in it has been verified."""
 

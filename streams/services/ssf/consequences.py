@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from streams.identity.jose import is_plain, plain_text
 from streams.identity.user_names import may_be_of_another
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import principal_target, session_target
@@ -137,7 +138,8 @@ def _identifier(subject: object, issuer: str | None = None, *, known: bool = Tru
         return None
     field = _USER_FORMATS.get(str(subject.get("format")))
     name = None if field is None else subject.get(field)
-    if not isinstance(name, str) or not name or len(name) > NAME_CHARS_MAX or any(ord(char) < 32 for char in name):
+    if not isinstance(name, str) or not name or len(name) > NAME_CHARS_MAX or not is_plain(name):
+        # The token service opens no session for such a name.
         raise RefusedSetError(SetError.INVALID_REQUEST, "the subject of an event has an unknown format")
     if issuer is not None and subject.get("format") == "iss_sub" and subject.get("iss") != issuer:
         raise RefusedSetError(SetError.INVALID_REQUEST, "an event is about a user of another issuer")
@@ -148,4 +150,4 @@ def _reason(event_type: str, event: Mapping[str, Any]) -> str:
     told = event.get("reason_admin")
     text = next((value for value in told.values() if isinstance(value, str)), "") if isinstance(told, dict) else ""
     name = event_type.rpartition("/")[2]
-    return f"{name}: {text}"[:REASON_CHARS_MAX] if text else name
+    return f"{name}: {plain_text(text)}"[:REASON_CHARS_MAX] if text else name

@@ -119,6 +119,14 @@ class TestWhatEventsLeadTo:
         assert not service.revocations()
         assert not service.events()
 
+    def test_a_reason_that_no_record_can_hold_keeps_no_user_from_being_stopped(self, open_service: Open) -> None:
+        service = open_service()
+        reason = {"en": "half a character \ud800, \u202e and \x1b"}
+        told = service.token(events={f"{CAEP}session-revoked": {"reason_admin": reason}})
+        assert service.push(told).status_code == 202
+        (stop,) = service.revocations()
+        assert (stop.id, stop.reason) == ("acme|alice", "session-revoked: half a character ?, ? and ?")
+
     def test_an_event_never_shortens_a_stop(
         self, open_service: Open, tokens: DevTokenService, transport: Transport
     ) -> None:
@@ -142,6 +150,11 @@ class TestWhatEventsLeadTo:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("name", ["\ud800", "a\u202eb", "a\x7f", "a\u0085b"])
+    def test_names_that_no_key_can_hold(self, open_service: Open, name: str) -> None:
+        for user in ({**USER, "sub": name}, {"format": "opaque", "id": name}):
+            refused(service := open_service(), service.token(sub_id=user), "invalid_request")
+
     @pytest.mark.parametrize(
         ("changes", "code"),
         [
