@@ -20,7 +20,7 @@ _NO_GLOBS = re.compile(
     r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|\$\(\([0-9 +*/%()-]*\)\)|\$[*?@#$!-]|\$\{[A-Za-z0-9_]*[^}A-Za-z0-9_'\"`$*\[]*\}",
     re.DOTALL,
 )
-"""Parts of a word in which a wildcard is none."""
+"""Parts of a word in which `*`, `?` and `[` are ordinary characters."""
 
 _NUMBER_OPTION = re.compile(r"[-+][0-9]+\Z")
 
