@@ -53,9 +53,11 @@ from streams.model.topics import (
 )
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
+from streams.operations.attributes import entity_name, read_standing, remove_entity, set_attributes
 from streams.operations.catalog.publication import publish_entries
 from streams.operations.rules.history import read_history
 from streams.operations.rules.publication import draft_directory, publish, sign
+from streams.operations.settings import AttributesSection
 from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.access import TOKEN_SERVICE_PREFIX, transactional_ids
@@ -416,6 +418,20 @@ def _is_reported(cluster: Cluster, session_id: str) -> bool:
     events = [r for r in records if isinstance(r, AuditEvent)]
     assert any(r.event_type is AuditEventType.CONTROL and r.reason == "rules_published" for r in events)
     return any(r.event_type is AuditEventType.OUTCOME and r.session_id == session_id for r in events)
+
+
+def test_a_connector_writes_attributes_and_sees_what_is_known(cluster: Cluster) -> None:
+    unsigned = AttributesSection(allow_unsigned=True)
+    settings = cluster.settings(Role.CONNECTOR).model_copy(update={"attributes": unsigned})
+    name = entity_name("customer/C-1", "acme")
+    with open_operator(settings, "crm") as connector:
+        set_attributes(connector, name, {"tier": "gold"})
+        set_attributes(connector, name, {"limit": 5})
+        standing = read_standing(connector, name)
+        assert standing is not None
+        assert (standing.attributes, standing.fault) == ({"tier": "gold", "limit": 5}, None)
+        assert remove_entity(connector, name)
+        assert read_standing(connector, name) is None
 
 
 def test_every_topic_is_covered() -> None:
