@@ -96,7 +96,10 @@ class _Recorder:
             """A ruleset that requests all facts, and records them."""
 
             def plan(self, tool: Tool) -> ToolPlan:
-                return self.memories.plan(*tool_version_of(tool), self.memories.names).needing(FACT_NAMES)
+                plan = self.memories.plan(*tool_version_of(tool), self.memories.names).needing(FACT_NAMES)
+                # Not of all entities: one that no rule reads would, if it is unclear, hide the others.
+                plan.lookups = super().plan(tool).lookups
+                return plan
 
             def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
                 intent = facts.get("intent")

@@ -40,16 +40,17 @@ from streams.model.proof import (
 from streams.model.reasons import Reason
 from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import AUDIT, BY_NAME, INTENT, VERDICT, Spread, outcome_topic_name
+from streams.model.topics import ATTRIBUTES, AUDIT, BY_NAME, INTENT, VERDICT, Spread, outcome_topic_name
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
+from streams.operations.rules.recorded_attributes import read_recorded_attributes
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_in_order, read_places_in_order
 from streams.operations.trial import INPUTS, Numbered
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
 
 RECORDS_MAX = 200_000
-"""The most records, of a session and of broadcast topics, that are read."""
+"""The most records, of a session and of broadcast topics, that are read; of attributes, those that count for it."""
 
 _UNPROVEN = frozenset({Reason.PROOF_MISSING.value, Reason.PROOF_UNSUPPORTED.value, Reason.PROOF_INVALID.value})
 _OF_INPUTS = tuple(f"{topic}/".encode() for topic in sorted(INPUTS))
@@ -91,7 +92,8 @@ def read_session(log: Log, codec: Codec, clock: Clock, key: bytes, root_key: byt
     unproven = {verdict.intent_id for verdict in verdicts if verdict.reason in _UNPROVEN}
     rejected = _rejected(log, codec, clock, key)
     lines: list[HistoryLine] = []
-    for received, record in _decoded(log, codec, clock, [name for name in topics if name not in hidden], key):
+    own_way = {*hidden, ATTRIBUTES.name}
+    for received, record in _decoded(log, codec, clock, [name for name in topics if name not in own_way], key):
         if f"{received.topic}/{received.partition}/{received.offset}" in rejected:
             continue
         if isinstance(record, ToolCatalogEntry) and record.name == REPORT_KEYS_NAME:
@@ -99,10 +101,7 @@ def read_session(log: Log, codec: Codec, clock: Clock, key: bytes, root_key: byt
         is_unproven = isinstance(record, Intent) and record.intent_id in unproven
         made = record if is_unproven else proven_again(record, root_key, deployment)
         lines.append(HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, made))
-        if len(lines) > RECORDS_MAX:
-            raise SessionTooLongError(
-                f"the session has more than {RECORDS_MAX} records; save them with `stoplog tail`, and use `--history`"
-            )
+        _check_length(lines)
     if INTENT.name in hidden:
         intents = (intent_of(verdict) for verdict in _first_of_each(verdicts) if verdict.intent_id not in unproven)
         lines += [
@@ -110,7 +109,20 @@ def read_session(log: Log, codec: Codec, clock: Clock, key: bytes, root_key: byt
             for intent in intents
         ]
         lines.sort(key=lambda line: line.time_ms)
+    if ATTRIBUTES.name not in hidden:
+        begins_ms = min((line.time_ms for line in lines if line.key == key), default=0)
+        tenant_uid = key.decode("utf-8", "replace").partition("|")[0]
+        lines += read_recorded_attributes(log, codec, clock, tenant_uid, begins_ms, rejected)
+        _check_length(lines)
+        lines.sort(key=lambda line: line.time_ms)
     return RecordedSession([Numbered(no, line) for no, line in enumerate(lines, 1)], verdicts, tuple(sorted(hidden)))
+
+
+def _check_length(lines: list[HistoryLine]) -> None:
+    if len(lines) > RECORDS_MAX:
+        raise SessionTooLongError(
+            f"the session has more than {RECORDS_MAX} records; save them with `stoplog tail`, and use `--history`"
+        )
 
 
 def intent_of(verdict: Verdict) -> Intent:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.codec.history import parse_line
-from streams.model.topics import BY_NAME, VERDICT
+from streams.codec.jsonform import named_uuid as named
+from streams.model.topics import BY_NAME, INTENT, VERDICT
 from streams.operations.catalog.files import read_catalog
 from streams.operations.root_key import load_root_key
 from streams.operations.rules.explanation import THE_LOG, explain_from_log
@@ -184,6 +186,29 @@ class TestLog:
         assert of_kind(result, "recorded_verdict") == []
         rules = {record["rule"]: record for record in of_kind(result, "rule")}
         assert rules["OFF-003"]["outcome"] == "true"
+
+    def test_attributes_are_those_of_the_time_of_the_call(
+        self, deployed: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STOPLOG_ATTRIBUTES__ALLOW_UNSIGNED", "true")
+        write_bundle(home / "other", 'apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
+        rule = "  - {id: ENT-001, effect: permit, match: {tools: [mail.send]}, when: entities.to.ok, reason: known}\n"
+        text = f"entities:\n  to: {{key: args.to, kind: recipient, fields: {{ok: bool}}}}\nrules:\n{rule}"
+        (home / "other" / "idle" / "idle.rules.yaml").write_text(f"apiVersion: rules/v1\npack: idle\n{text}")
+
+        def outcome(intent: str) -> str:
+            (record,) = of_kind(deployed("rules", "explain", "other", "--intent", intent), "rule")
+            return str(record["outcome"])
+
+        assert outcome("second") == "error", "nothing is known of the recipient"
+        assert deployed("attributes", "set", "recipient/x@evil.example", "ok:=true").status == 0
+        assert outcome("second") == "error", "it became known after the call"
+        settings = load_settings()
+        with open_operator(settings, "ann") as operator:
+            (intent,) = (found.record for found in operator.find(INTENT) if found.record.intent_id == named("second"))
+            again = msgspec.structs.replace(intent, intent_id=named("third"))
+            operator.write(INTENT, [(b"default|s-9", again, again.header)])
+        assert outcome("third") == "true"
 
     def test_the_verdict_that_was_given_stands_beside_it(self, deployed: Stoplog, home: Path) -> None:
         settings = load_settings()
