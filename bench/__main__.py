@@ -33,6 +33,7 @@ PRINTED = {
     "budgets": "bench.budgets",
     "leases": "bench.leases",
     "swap": "bench.swap",
+    "attributes": "bench.attributes",
 }
 
 

@@ -70,4 +70,5 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "budgets": _printed,
     "leases": _printed,
     "swap": _printed,
+    "attributes": _printed,
 }

@@ -21,6 +21,7 @@ from streams.codec.history import (
     parse_line,
 )
 from streams.codec.schemas import CommittedSchemas
+from streams.model.attributes import EntityAttributes
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import entry_key
 from streams.model.definition import definition_digests
@@ -270,6 +271,18 @@ class TestOtherRecords:
     @pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, (key, _) in KEYED_BY_THEMSELVES.items()])
     def test_keys_that_follow_from_the_record(self, kind: str, key: bytes) -> None:
         assert parse({"record": kind, "time_ms": 0, "value": KEYED_BY_THEMSELVES[kind][1]}).key == key
+
+    def test_attributes_take_tenant_and_entity_from_the_key_and_an_object_for_text(self) -> None:
+        value = {"attributes": {"b": [1, "x"], "a": 2.0}}
+        line = parse({"record": "attributes", "key": "acme|customer/C/1", "time_ms": TIME_MS, "value": value})
+        record = line.record
+        assert isinstance(record, EntityAttributes)
+        assert (record.header.tenant_uid, record.kind, record.id) == ("acme", "customer", "C/1")
+        assert record.attributes_json == '{"a":2,"b":[1,"x"]}'
+        assert parse(json.loads(format_line(line.topic, line.key, line.time_ms, record))) == line
+        stated = {"kind": "customer", "id": "C/1", "header": {"tenant_uid": "acme"}, **value}
+        without_key = parse({"record": "attributes", "time_ms": TIME_MS, "value": stated})
+        assert without_key.key == b"acme|customer/C/1"
 
 
 class TestErrors:
