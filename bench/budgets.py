@@ -56,6 +56,10 @@ history:
   refunds: {keep: count, on: allowed, match: {tools: [pay.refund]}, key: args.account, within: 24h}
 """,
     "count of what ran": "history:\n  ran: {keep: count, on: ran, match: {tools: [pay.refund]}}\n",
+    "count across sessions": """
+history:
+  refunds: {keep: count, on: allowed, match: {tools: [pay.refund]}, per: user, key: args.account, window: 24h}
+""",
     "budget of the session": """
 budgets:
   own: {per: session, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 1000000000}
@@ -117,8 +121,10 @@ def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
         for number, intent in enumerate(intents):
             outputs = gate.process(INTENT.name, maker.key, intent, state, START_MS, START_MS + number)
             state.keep_record()
-            while outputs and outputs[-1].topic is BUDGET_REQUEST:
-                outputs = _grant(wire, gate, state, outputs[-1].value, START_MS + number)
+            requests = [output.value for output in outputs if output.topic is BUDGET_REQUEST]
+            while requests:
+                outputs = _grant(wire, gate, state, requests.pop(), START_MS + number)
+                requests += [output.value for output in outputs if output.topic is BUDGET_REQUEST]
         best = min(best, time.process_time() - began)
     return best / INTENTS * 1e6
 
@@ -126,6 +132,9 @@ def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
 def _grant(wire: CodecWire, gate: Gate, state: PartitionState, request: bytes | None, now_ms: int) -> list[Output]:
     asked = wire.decode(BUDGET_REQUEST.name, request, ())
     assert isinstance(asked, BudgetRequest)
+    if asked.op is BudgetOp.NOTE:
+        return []
+    answer = BudgetAnswer.COUNTED if asked.op is BudgetOp.READ else BudgetAnswer.GRANTED
     grant = BudgetGrant(
         header=asked.header,
         budget_key=asked.budget_key,
@@ -133,7 +142,7 @@ def _grant(wire: CodecWire, gate: Gate, state: PartitionState, request: bytes | 
         serial=asked.serial,
         window_start=asked.window_start,
         window_end=asked.window_end,
-        answer=BudgetAnswer.GRANTED,
+        answer=answer,
         amount=max(asked.want, asked.need),
         left=1_000_000,
     )

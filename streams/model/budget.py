@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from streams.model.types import Header, Millis, Record
 
+_MEMORY_START = '["#'
 _KEY_MARK = "#"
 _KEY_CHARS = 33
 """Of what stands behind the family in the key of a budget with a key: the mark, and 16 bytes in hex."""
@@ -24,6 +25,16 @@ def family_of(budget_key: str) -> str:
     return budget_key[:-_KEY_CHARS] if budget_key[-_KEY_CHARS : 1 - _KEY_CHARS] == _KEY_MARK else ""
 
 
+def memory_head(name: str, keep: str, per: str) -> tuple[str, ...]:
+    """Return what the budget key of a memory that sessions share begins with; no budget's name has a `#`."""
+    return (f"#{name}", keep, per)
+
+
+def is_memory(budget_key: str) -> bool:
+    """Return whether a budget key is that of a memory that sessions share."""
+    return budget_key.startswith(_MEMORY_START)
+
+
 def request_key(budget_key: str) -> bytes:
     """Return the record key of requests about a budget.
 
@@ -33,18 +44,24 @@ def request_key(budget_key: str) -> bytes:
 
 
 class BudgetOp(StrEnum):
-    """What a gate asks of the allocator."""
+    """What a gate asks of the allocator.
+
+    NOTE and READ are about a memory that sessions share: NOTE says how much has happened on a partition in the window,
+    all of it; READ asks how much has happened on the others.
+    """
 
     UNKNOWN = "UNKNOWN"
     ASK = "ASK"
     GIVE_BACK = "GIVE_BACK"
+    NOTE = "NOTE"
+    READ = "READ"
 
 
 class BudgetAnswer(StrEnum):
     """The allocator's answer to an ASK.
 
     RECALL answers no request: leases that are not used must be returned at once. NO_ROOM refuses a lease because the
-    budget has as many keys in the window as it may have.
+    budget has as many keys in the window as it may have. COUNTED answers a READ.
     """
 
     REFUSED = "REFUSED"
@@ -52,6 +69,7 @@ class BudgetAnswer(StrEnum):
     GRANTED = "GRANTED"
     RECALL = "RECALL"
     NO_ROOM = "NO_ROOM"
+    COUNTED = "COUNTED"
 
 
 class BudgetRequest(Record, frozen=True, kw_only=True):

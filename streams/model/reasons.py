@@ -164,7 +164,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.DEFERRAL_CANCELLED: "a person cancelled the call within its cancel window",
     Reason.TOO_MANY_PENDING: "too many intents of this session are pending already",
     Reason.BUDGET_EXHAUSTED: "the call exceeds a budget",
-    Reason.BUDGET_UNAVAILABLE: "no answer about a shared budget arrived in time; try again",
+    Reason.BUDGET_UNAVAILABLE: "no answer about a shared budget or memory arrived in time; try again",
     Reason.BUDGET_KEY_INVALID: "the call has no usable value for the key of a budget",
     Reason.BUDGET_KEYS_EXHAUSTED: "a budget has as many keys in this window as it may have; a new one gets none",
     Reason.INTERNAL_ERROR: "the gate could not judge the intent; see the gate's log",

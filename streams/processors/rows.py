@@ -244,6 +244,14 @@ class RowKind(Kind, Enum):
         "streams.processors.budgets.allocator",
         "one of a window, until a minute after its end; for a budget with a key, `keys_max` of a window",
     )
+    TALLY = Kind(
+        b"T",
+        "budget key of a memory that sessions share",
+        "how much has happened on this partition, and on others as far as is known",
+        "streams.processors.gate.shared_memories:TallyRow",
+        "streams.processors.gate.shared_memories",
+        "one of each value of a memory that was noted or read here, until the end of its window",
+    )
     KEY_COUNT = Kind(
         b"K",
         "budget key without the digest of the key's value, NUL, start of the window",
@@ -282,7 +290,8 @@ class RowKind(Kind, Enum):
         "a timer",
         "",
         "streams.engine.state",
-        "at most two of a session and of a partition, one of an intent that waits, of a lease and of an open alert, "
+        "at most two of a session and of a partition, one of an intent that waits, of a lease, of a shared "
+        "memory and of an open alert, "
         "and a few of an allocation",
     )
     BROADCAST = Kind(
@@ -325,6 +334,7 @@ _SEGMENT = RowKind.VERDICT_BYTES.prefix
 _UNPROVEN = RowKind.UNPROVEN.prefix
 _LEASE = RowKind.LEASE.prefix
 _ALLOCATION = RowKind.ALLOCATION.prefix
+_TALLY = RowKind.TALLY.prefix
 _KEY_COUNT = RowKind.KEY_COUNT.prefix
 _STOP = RowKind.STOP.prefix
 _STOP_END = RowKind.STOP_END.prefix
@@ -434,6 +444,11 @@ def allocation_row_key(budget_key: str, start_ms: int) -> bytes:
     return _ALLOCATION + _terminated(budget_key.encode()) + start_ms.to_bytes(INSTANT_BYTES, "big")
 
 
+def tally_row_key(budget_key: str) -> bytes:
+    """Return the key of what a partition knows of a memory that sessions share."""
+    return _TALLY + budget_key.encode()
+
+
 def key_count_row_key(family: str, start_ms: int) -> bytes:
     """Return the key of how many values of a budget's key have a budget in a window."""
     return _KEY_COUNT + _terminated(family.encode()) + start_ms.to_bytes(INSTANT_BYTES, "big")
@@ -475,6 +490,7 @@ class TimerKind(IntEnum):
     VERDICT_BYTES = 4
     UNPROVEN_FLOOD = 5
     ALERT = 9
+    TALLY = 12
 
 
 def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:

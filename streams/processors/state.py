@@ -96,6 +96,9 @@ class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         has_since: whether the memory starts again with certain calls. With `forget`, this is such a start.
         began: how often the memory had started again when the call was allowed; None if the update applies at once.
+        tally: the budget key of a memory that sessions share; empty for a session's own.
+        window_ms: of such a memory.
+        keys_max: of such a memory; 0 if it has no key.
     """
 
     memory: str
@@ -109,6 +112,9 @@ class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
     group: str | None
     has_since: bool = False
     began: int | None = None
+    tally: str = ""
+    window_ms: int = 0
+    keys_max: int = 0
 
 
 class ChargeRow(msgspec.Struct, frozen=True, array_like=True):

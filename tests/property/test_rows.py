@@ -54,6 +54,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.STOP_END: (rows.stop_end_row_key, (INSTANT, st.binary(max_size=40))),
     RowKind.STOPS_FOLLOWED: (lambda: rows.STOPS_FOLLOWED_KEY, ()),
     RowKind.ALLOCATION: (rows.allocation_row_key, (TEXT, INSTANT)),
+    RowKind.TALLY: (rows.tally_row_key, (TEXT,)),
     RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),
     RowKind.LAYOUT: (lambda: rows.LAYOUT_KEY, ()),

@@ -262,6 +262,10 @@ def _memory() -> Schema:
             "of": _ref("expression"),
             "within": _ref("duration"),
             "group": _text(),
+            "per": _one_of(Per, "What shares the memory; each session has its own without it."),
+            "window": _ref("duration"),
+            "fresh": _ref("duration"),
+            "keys_max": _keys_max(),
             "reset": _match({"on": certain, "when": _ref("condition")}),
             "since": _match({"on": start, "when": _ref("condition"), "key": _ref("expression")}),
         },
@@ -297,16 +301,20 @@ def _budget() -> Schema:
             "when": _ref("condition"),
             "window": _ref("duration"),
             "key": _ref("expression"),
-            "keys_max": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": parse_memory.KEYS_MAX,
-                "default": parse_memory.KEYS_DEFAULT,
-                "description": "How many values of `key` may have a budget in one window.",
-            },
+            "keys_max": _keys_max(),
         },
         required=("per", "measure", "limit"),
     )
+
+
+def _keys_max() -> Schema:
+    return {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": parse_memory.KEYS_MAX,
+        "default": parse_memory.KEYS_DEFAULT,
+        "description": "How many values of `key` may be in use in one window.",
+    }
 
 
 def _case_file() -> Schema:

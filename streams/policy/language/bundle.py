@@ -152,6 +152,10 @@ class Memory:
         of: the amount to add, if the memory keeps a sum.
         within_ms: how long an event counts; None: for the whole session.
         group: the group whose approvals count; None: every group.
+        per: what shares the memory; None: each session has its own, and the fields below are None.
+        window_ms: a shared memory starts again at each multiple of this since the epoch.
+        fresh_ms: how old what is known of other partitions may be when a rule reads a shared memory.
+        keys_max: how many values of `key` a shared memory may have in one window; None without `key`.
     """
 
     name: str
@@ -167,6 +171,15 @@ class Memory:
     group: str | None = None
     reset: Reset | None = None
     since: Since | None = None
+    per: Per | None = None
+    window_ms: int | None = None
+    fresh_ms: int | None = None
+    keys_max: int | None = None
+
+    @property
+    def age_name(self) -> str:
+        """Return the name of the field of `history` that says how old a shared memory is."""
+        return f"{self.name}_age_ms"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,9 @@ def history_struct(bundle: Bundle) -> Struct:
         kind = Kind.BOOL if memory.keep is Keep.ANY else Kind.INT
         doc = f"the {memory.keep} of events `{memory.on}`"
         fields[memory.name] = Field(memory.name, kind, doc, optional=memory.keep is Keep.LAST)
+        if memory.per is not None:
+            doc = f"milliseconds since other partitions were asked about `{memory.name}`"
+            fields.setdefault(memory.age_name, Field(memory.age_name, Kind.INT, doc))
     return Struct(HISTORY.name, tuple(fields.values()))
 
 

@@ -23,9 +23,14 @@ KEYS_DEFAULT = 10_000
 KEYS_MAX = 1_000_000
 """The most keys that a budget may have in one window. The budget allocator stores a row of about 100 bytes for each."""
 
+FRESH_MS_MIN = 100
+FRESH_MS_DEFAULT = 1_000
+FRESH_MS_MAX = 3_600_000
+
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RESET_OCCASIONS = (Occasion.RAN, Occasion.ALLOWED, Occasion.APPROVED)
 SINCE_OCCASIONS = (Occasion.ALLOWED, Occasion.JUDGED, Occasion.RAN, Occasion.FAILED, Occasion.APPROVED)
+_SHARED_KEYS = ("per", "window", "fresh", "keys_max")
 _MATCH_KEYS = ("tools!", "servers", "tool_version", "agents", "tenants")
 
 ReadMatch = Callable[[MappingReader, str, tuple[str, ...]], Match | None]
@@ -43,7 +48,7 @@ def read_memories(reader: MappingReader, pack: str, findings: Findings, read_mat
 
 
 def _memory(key: Scalar, node: Node, pack: str, findings: Findings, read_match: ReadMatch) -> Memory | None:
-    keys = ("keep!", "on!", "match", "when", "key", "of", "within", "group", "reset", "since")
+    keys = ("keep!", "on!", "match", "when", "key", "of", "within", "group", "reset", "since", *_SHARED_KEYS)
     reader = MappingReader(node, f"memory `{key.text[:80]}`", keys, findings)
     keep, on = reader.choice("keep", Keep), reader.choice("on", Occasion)
     of = reader.scalar("of")
@@ -65,9 +70,49 @@ def _memory(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
     if since is not None and since.key is not None and kept_by is None:
         text = "`since` has a `key`, but the memory keeps no value by key: give the memory a `key`, too"
         reader.error("wrong_value", reader.at("since"), text)
+    shared = _shared(reader, keep, on)
     if keep is None or on is None:
         return None
-    return Memory(key.text, key.location, pack, keep, on, match, when, kept_by, of, within_ms, group, reset, since)
+    return Memory(
+        key.text, key.location, pack, keep, on, match, when, kept_by, of, within_ms, group, reset, since, *shared
+    )
+
+
+def _shared(
+    reader: MappingReader, keep: Keep | None, on: Occasion | None
+) -> tuple[Per | None, int | None, int | None, int | None]:
+    """Return what shares a memory, its window, how fresh it is, and how many keys it may have; all None if none."""
+    per = reader.choice("per", Per) if reader.node("per") is not None else None
+    window_ms, fresh_ms = reader.duration_ms("window", WINDOW_MS_MAX), reader.duration_ms("fresh", FRESH_MS_MAX)
+    keys_max = reader.integer("keys_max", 1, KEYS_MAX)
+    if per is None or per is Per.SESSION:
+        why = "is allowed only for a memory that sessions share: with `per: user`, for example"
+        _report_keys(reader, ("window", "fresh", "keys_max"), why)
+        return None, None, None, None
+    _report_keys(reader, ("within", "group", "reset", "since"), "is not allowed for a memory that sessions share")
+    if on in (Occasion.JUDGED, Occasion.DENIED):
+        # What can't be evaluated for a denied call makes a session's memory unclear, which can't be reported to others.
+        why = f"is not allowed with `on: {on}` for a memory that sessions share"
+        _report_keys(reader, ("when", "key", "of"), why)
+    if keep is Keep.LAST or on is Occasion.APPROVED:
+        found = "keep: last" if keep is Keep.LAST else "on: approved"
+        reader.error("wrong_value", reader.location, f"a memory that sessions share can't have `{found}`")
+    if reader.node("window") is None:
+        message = f"a memory per {per} needs the key `window`, such as `24h`: only one per session can omit it"
+        reader.error("missing_key", reader.location, message)
+    for name, found_ms, min_ms in (("window", window_ms, WINDOW_MS_MIN), ("fresh", fresh_ms, FRESH_MS_MIN)):
+        if found_ms is not None and found_ms < min_ms:
+            reader.error("wrong_value", reader.at(name), f"`{name}` must be at least {min_ms} ms")
+    if reader.node("key") is None:
+        _report_keys(reader, ("keys_max",), "is allowed only with `key`")
+        return per, window_ms, fresh_ms or FRESH_MS_DEFAULT, None
+    return per, window_ms, fresh_ms or FRESH_MS_DEFAULT, keys_max or KEYS_DEFAULT
+
+
+def _report_keys(reader: MappingReader, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if reader.node(name) is not None:
+            reader.error("wrong_value", reader.at(name), f"`{name}` {why}")
 
 
 def _reset(reader: MappingReader, findings: Findings, read_match: ReadMatch) -> Reset | None:

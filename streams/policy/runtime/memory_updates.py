@@ -105,7 +105,8 @@ class ToolPlan:
     """Holds the memory updates and budget charges for one version of one tool.
 
     Attributes:
-        recalls: the memories that the rules for the tool read.
+        recalls: the memories of the session that the rules for the tool read.
+        shared: the memories that sessions share, and that the rules for the tool read.
         needs: the top-level facts that updates and charges read.
         empty_history: the fact `history` of a session without stored memories; None if it depends on the call.
         has_updates: whether a call of the tool can update a memory.
@@ -118,7 +119,8 @@ class ToolPlan:
     def __init__(
         self, recalls: Sequence[Recall], update_rules: Sequence[_UpdateRule], meters: Sequence[_BudgetMeter]
     ) -> None:
-        self.recalls = tuple(recalls)
+        self.recalls = tuple(recall for recall in recalls if recall.memory.per is None)
+        self.shared = tuple(recall for recall in recalls if recall.memory.per is not None)
         self._update_rules = tuple(update_rules)
         self._unless_denied = tuple(rule for rule in self._update_rules if rule.on is not Occasion.DENIED)
         self._if_denied = tuple(
@@ -126,7 +128,8 @@ class ToolPlan:
         )
         self._budget_meters = tuple(meters)
         self.has_updates = bool(update_rules)
-        self.empty_history = None if any(recall.key is not None for recall in recalls) else _empty_history(recalls)
+        own = self.recalls
+        self.empty_history = None if any(recall.key is not None for recall in own) else _empty_history(own)
         self.has_effects = bool(self._unless_denied or meters)
         self.needs = frozenset[str]().union(
             *(rule.needs for rule in self._update_rules), *(meter.needs for meter in self._budget_meters)
@@ -134,7 +137,7 @@ class ToolPlan:
 
     def needing(self, more: frozenset[str]) -> ToolPlan:
         """Return the same plan with further facts in `needs`."""
-        plan = ToolPlan(self.recalls, self._update_rules, self._budget_meters)
+        plan = ToolPlan((*self.recalls, *self.shared), self._update_rules, self._budget_meters)
         plan.needs = self.needs | more
         plan.lookups = self.lookups
         return plan
@@ -387,7 +390,8 @@ class Memories:
 
 def _empty_history(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
     memories = [item.memory for item in kept]
-    return {memory.name: _ZEROS[memory.keep] for memory in memories if memory.keep in _ZEROS}
+    found = {memory.name: _ZEROS[memory.keep] for memory in memories if memory.keep in _ZEROS}
+    return found | {memory.age_name: 0 for memory in memories if memory.per is not None}
 
 
 def _tools(match: Match | None) -> ToolMatcher | None:

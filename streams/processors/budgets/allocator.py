@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, family_of, request_key
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, family_of, is_memory, request_key
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
@@ -48,6 +48,10 @@ RECALL_WAIT_ROUND_TRIPS = 3
 KEY_BYTES_MAX = 512
 TARGETS_MAX = 1_000
 
+AMOUNT_MAX = 2**62
+
+MEMORY_OPS = frozenset({BudgetOp.NOTE, BudgetOp.READ})
+_UNANSWERED = frozenset({BudgetOp.GIVE_BACK, BudgetOp.NOTE})
 _RECALL_PREFIX = b"r"
 
 replace = msgspec.structs.replace
@@ -152,7 +156,7 @@ class BudgetAllocator(Processor):
         del topic, received_ms
         request = _checked(key, record)
         if request.window_end + GRACE_MS <= now_ms or request.window_end <= _horizon(state):
-            return [] if request.op is BudgetOp.GIVE_BACK else [self._too_late(request, now_ms)]
+            return [] if request.op in _UNANSWERED else [self._too_late(request, now_ms)]
         row_key = allocation_row_key(request.budget_key, request.window_start)
         found = state.get(row_key)
         if found is None:
@@ -164,6 +168,8 @@ class BudgetAllocator(Processor):
         else:
             row = _decode(found)
         partition = request.gate_partition
+        if request.op in MEMORY_OPS and request.serial > row.serials.get(partition, 0):
+            return self._counted(row_key, row, request, state, now_ms)
         if request.serial <= row.serials.get(partition, 0):
             last = row.answers.get(partition)
             repeated = request.op is BudgetOp.ASK and last is not None and last.serial == request.serial
@@ -224,11 +230,28 @@ class BudgetAllocator(Processor):
         if request.op is BudgetOp.GIVE_BACK:
             return []  # Nothing is held of a value that was forgotten.
         if live_keys(family, request.window_start, state) >= request.keys_max:
+            if request.op is BudgetOp.NOTE:
+                return []  # Whoever reads the value is told that there is no room for it.
             row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
             answer = Answer(request.serial, BudgetAnswer.NO_ROOM.value)
             return [self._grant(key, row, request.gate_partition, answer, now_ms)]
         count_key(family, request.window_start, state, 1)
         return None
+
+    def _counted(
+        self, row_key: bytes, row: AllocationRow, request: BudgetRequest, state: StateView, now_ms: int
+    ) -> list[Output]:
+        """Store how much has happened on a partition, or answer how much has happened on the others."""
+        partition, held = request.gate_partition, row.held
+        if request.op is BudgetOp.NOTE:
+            held = {**held, partition: max(held.get(partition, 0), request.amount)}
+        row = replace(row, serials={**row.serials, partition: request.serial}, held=held)
+        state.put(row_key, encode_row(row))
+        if request.op is BudgetOp.NOTE:
+            return []
+        others = sum(amount for other, amount in held.items() if other != partition)
+        answer = Answer(request.serial, BudgetAnswer.COUNTED.value, min(others, AMOUNT_MAX))
+        return [self._grant(request.budget_key, row, partition, answer, now_ms)]
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Stop waiting for partitions that have not answered a recall; their gate may be dead."""
@@ -326,6 +349,8 @@ def _checked(key: bytes | None, record: Record) -> BudgetRequest:
     if record.op is BudgetOp.UNKNOWN or min(numbers) < 0 or record.window_end <= record.window_start:
         text = f"request `{record.header.id}` asks for nothing that there is"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    if (record.op in MEMORY_OPS) is not is_memory(record.budget_key):
+        raise RecordError(DeadLetterReason.RECORD_INVALID, f"request `{record.header.id}` is about something else")
     if len(record.targets) > TARGETS_MAX or "\x00" in record.budget_key:
         raise RecordError(DeadLetterReason.RECORD_INVALID, f"request `{record.header.id}` is out of bounds")
     return record

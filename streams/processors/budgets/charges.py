@@ -129,7 +129,7 @@ def holder(budget: Budget, intent: Intent) -> str:
 
     It goes to readers who may not know arguments, so the key of a budget with a key is not in it.
     """
-    sharer = (intent.session_id,) if budget.per is Per.SESSION else _sharer(budget.per, intent)
+    sharer = (intent.session_id,) if budget.per is Per.SESSION else sharer_of(budget.per, intent)
     digest = hashlib.sha256(budget_key(budget, intent.header.tenant_uid, sharer).encode()).hexdigest()
     return f"{budget.name} {digest[:_HOLDER_HEX_CHARS]}"
 
@@ -171,7 +171,7 @@ def _start_ms(budget: Budget, now_ms: int) -> int:
 def _claim(charge: Charge, intent: Intent, now_ms: int) -> Claim:
     budget, tenant_uid = charge.budget, intent.header.tenant_uid
     start_ms = _start_ms(budget, now_ms)
-    family = budget_key(budget, tenant_uid, _sharer(budget.per, intent))
+    family = budget_key(budget, tenant_uid, sharer_of(budget.per, intent))
     return Claim(
         key=keyed(family, charge.key) if charge.key else family,
         tenant_uid=tenant_uid,
@@ -184,7 +184,8 @@ def _claim(charge: Charge, intent: Intent, now_ms: int) -> Claim:
     )
 
 
-def _sharer(per: Per, intent: Intent) -> tuple[str, ...]:
+def sharer_of(per: Per, intent: Intent) -> tuple[str, ...]:
+    """Return who shares a budget or a memory with the call of an intent, within its tenant."""
     if per is Per.AGENT:
         return (intent.act.iss, intent.act.sub)
     if per is Per.USER:
@@ -197,7 +198,11 @@ def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
 
     Of a budget with a key, this is what all values of the key have in common.
     """
-    head = [budget.name, budget.measure.value, budget.per.value]
+    return shared_key((budget.name, budget.measure.value, budget.per.value), tenant_uid, sharer)
+
+
+def shared_key(head: tuple[str, ...], tenant_uid: str, sharer: tuple[str, ...]) -> str:
+    """Return a budget key that begins with `head`, and is not too long, whoever shares it."""
     key = json.dumps([*head, tenant_uid, *sharer], separators=(",", ":"))
     if len(key) <= _KEY_BYTES_MAX:
         return key

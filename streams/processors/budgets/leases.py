@@ -146,7 +146,7 @@ class BudgetLeases:
             and now_ms >= max(row.short_until_ms, row.ahead_from_ms)
         ):
             want = min(AHEAD_ROUND_TRIPS * expected, row.limit)
-            asked = Asked(_next_serial(state), now_ms, 0, want, (), now_ms)
+            asked = Asked(next_serial(state), now_ms, 0, want, (), now_ms)
             row, output = self._ask(claim.key, row, asked, state.partition)
             outputs.append(output)
         self._put(claim.key, row, state, now_ms)
@@ -169,7 +169,7 @@ class BudgetLeases:
             idle = _idle(claim, row)
             if idle:
                 # Values that no call uses any longer make room for those of this one.
-                serial = _next_serial(state)
+                serial = next_serial(state)
                 outputs.append(
                     self._return(claim.key, replace(row, available=0), serial, idle, now_ms, state.partition)
                 )
@@ -177,7 +177,7 @@ class BudgetLeases:
             missing = tuple(target for target in claim.targets if target not in row.targets)
             need = _lacking(claim, row)
             want = min(max(need, _wanted(claim, row, state)), row.limit)
-            asked = Asked(_next_serial(state), now_ms, need, want, missing, now_ms)
+            asked = Asked(next_serial(state), now_ms, need, want, missing, now_ms)
             row, output = self._ask(claim.key, row, asked, state.partition)
             outputs.append(output)
         elif now_ms - row.asked.asked_ms >= RESEND_MS:
@@ -215,7 +215,7 @@ class BudgetLeases:
         if row is None or row.start_ms != recall.window_start:
             tenant_uid = recall.header.tenant_uid
             row = LeaseRow(tenant_uid, recall.window_start, recall.window_end, 0)
-            return self._return(recall.budget_key, row, _next_serial(state), (), now_ms, state.partition)
+            return self._return(recall.budget_key, row, next_serial(state), (), now_ms, state.partition)
         row, output = self._given_back(recall.budget_key, row, state, now_ms)
         self._put(recall.budget_key, row, state, now_ms)
         return output
@@ -267,7 +267,7 @@ class BudgetLeases:
             return []
         tenant_uid, start_ms, end_ms = grant.header.tenant_uid, grant.window_start, grant.window_end
         row = LeaseRow(tenant_uid, start_ms, end_ms, 0, available=grant.amount)
-        serial = _next_serial(state)
+        serial = next_serial(state)
         return [self._return(grant.budget_key, row, serial, grant.targets, now_ms, state.partition)]
 
     def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
@@ -324,7 +324,7 @@ class BudgetLeases:
     def _given_back(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> tuple[LeaseRow, Output]:
         """Return the row without what no call uses, and the record that returns that."""
         idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
-        output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
+        output = self._return(key, row, next_serial(state), idle, now_ms, state.partition)
         kept = {target: uses for target, uses in row.targets.items() if uses}
         return replace(row, available=0, targets=kept), output
 
@@ -333,7 +333,7 @@ class BudgetLeases:
 
     def _request(self, key: str, row: LeaseRow, asked: Asked, now_ms: int, partition: int) -> Output:
         request = BudgetRequest(
-            header=_header(key, row.tenant_uid, partition, asked.serial, now_ms),
+            header=request_header(key, row.tenant_uid, partition, asked.serial, now_ms),
             budget_key=key,
             op=BudgetOp.ASK,
             gate_partition=partition,
@@ -352,7 +352,7 @@ class BudgetLeases:
         self, key: str, row: LeaseRow, serial: int, targets: tuple[bytes, ...], now_ms: int, partition: int
     ) -> Output:
         request = BudgetRequest(
-            header=_header(key, row.tenant_uid, partition, serial, now_ms),
+            header=request_header(key, row.tenant_uid, partition, serial, now_ms),
             budget_key=key,
             op=BudgetOp.GIVE_BACK,
             gate_partition=partition,
@@ -449,7 +449,7 @@ def budget_wait_ms(state: StateView, settings: GateSettings) -> int:
     return max(settings.budget_wait_ms, wait_ms)
 
 
-def _next_serial(state: StateView) -> int:
+def next_serial(state: StateView) -> int:
     """Return the next number: numbers rise over all requests of a partition, so that none is used twice."""
     found = state.get(REQUEST_SERIAL_KEY)
     serial = 1 if found is None else int.from_bytes(found, "big") + 1
@@ -457,6 +457,7 @@ def _next_serial(state: StateView) -> int:
     return serial
 
 
-def _header(key: str, tenant_uid: str, partition: int, serial: int, now_ms: int) -> Header:
+def request_header(key: str, tenant_uid: str, partition: int, serial: int, now_ms: int) -> Header:
+    """Return the header of a request to the allocator."""
     record_id = derived_uuid("budget request", key, str(partition), str(serial))
     return gate_header(record_id, tenant_uid, now_ms)

@@ -27,13 +27,14 @@ from streams.processors.gate.decision import Decision
 from streams.processors.gate.judged import Judged
 from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
+from streams.processors.gate.shared_memories import SharedMemories, shared_update_row
 from streams.processors.gate.verdicts import VerdictBuilder
 from streams.processors.rows import session_row_key
 from streams.processors.session_row import SessionRow, SessionStatus, evolve
 from streams.processors.sessions import lifecycle, retention
 from streams.processors.sessions.audit import changed_record
 from streams.processors.sessions.completion_effects import store_effects
-from streams.processors.sessions.memory import Happened, apply_updates, update_row
+from streams.processors.sessions.memory import Happened, apply_updates
 from streams.processors.sessions.revocation_cascade import revocation_of_frozen
 from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, EffectsRow, PendingKind, encode_row
@@ -65,6 +66,7 @@ class Concluder:
         self._control = control
         self._verdicts = VerdictBuilder(settings)
         self._alerts = AlertWindows(encoder, settings.alert_window_ms)
+        self._shared = SharedMemories(encoder)
 
     def conclude(self, case: Case, decision: Decision, state: StateView, effects: Effects = NO_EFFECTS) -> list[Output]:
         """Write and store the verdict of a decision; an interim verdict makes the intent pending.
@@ -80,7 +82,7 @@ class Concluder:
         row = counted_row(case, decision, self._control.revocations.next_offset)
         if row.counters.has_no_unproven is not case.is_proven:
             row = _with_unproven_known(session_key, row, state)
-        row = _with_effects(case, decision, effects, row, state)
+        row = self._with_effects(case, decision, effects, row, state, outputs)
         if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)
         if decision.outcome is Outcome.QUARANTINE and row.life.status is SessionStatus.FROZEN:
@@ -162,6 +164,40 @@ class Concluder:
             )
         return verdict, digest, outputs
 
+    def _with_effects(
+        self,
+        case: Case,
+        decision: Decision,
+        effects: Effects,
+        row: SessionRow,
+        state: StateView,
+        outputs: list[Output],
+    ) -> SessionRow:
+        """Apply the effects of a decision to the memories, and return the session's row after that.
+
+        An allowed call leaves effects that apply when its end is reported.
+        """
+        memory_updates, charges = effects.memory_updates, effects.charges
+        if not case.is_proven or not (memory_updates or charges):
+            return row
+        asked = case.asked
+        approved_now = asked.progress.approved_now
+        occasions = set(_OCCASIONS.get(decision.outcome, ()))
+        if approved_now is not None:
+            occasions.add(Occasion.APPROVED)
+        updates = tuple(shared_update_row(update, asked.intent) for update in memory_updates)
+        happened = Happened(frozenset(occasions), groups=approved_now or ())
+        if (
+            apply_updates(updates, happened, asked.session_key, state, asked.now_ms) or charges
+        ) and not row.counters.keeps_count:
+            row = evolve(row, keeps_count=True)
+        if any(update.tally for update in updates):
+            outputs += self._shared.note(updates, happened, asked.intent.header.tenant_uid, state, asked.now_ms)
+        if decision.outcome is Outcome.ALLOW:
+            stored = EffectsRow(updates, charges, None if case.tool is None else case.tool.full_name)
+            row = store_effects(stored, asked.session_key, asked.intent.intent_id, row, state)
+        return row
+
     def _with_changes(self, case: Case, row: SessionRow, outputs: list[Output]) -> SessionRow:
         """Return the row with everything of the intent's origin that differs from what the session was opened with."""
         asked = case.asked
@@ -181,28 +217,3 @@ def _with_unproven_known(session_key: bytes, row: SessionRow, state: StateView) 
     """
     has_none = row.life.status is not SessionStatus.UNKNOWN and not unproven.has_any(session_key, state)
     return row if has_none is row.counters.has_no_unproven else evolve(row, has_no_unproven=has_none)
-
-
-def _with_effects(case: Case, decision: Decision, effects: Effects, row: SessionRow, state: StateView) -> SessionRow:
-    """Apply the effects of a decision to the memories, and return the session's row after that.
-
-    An allowed call leaves effects that apply when its end is reported.
-    """
-    memory_updates, charges = effects.memory_updates, effects.charges
-    if not case.is_proven or not (memory_updates or charges):
-        return row
-    asked = case.asked
-    approved_now = asked.progress.approved_now
-    occasions = set(_OCCASIONS.get(decision.outcome, ()))
-    if approved_now is not None:
-        occasions.add(Occasion.APPROVED)
-    updates = tuple(update_row(update) for update in memory_updates)
-    happened = Happened(frozenset(occasions), groups=approved_now or ())
-    if (
-        apply_updates(updates, happened, asked.session_key, state, asked.now_ms) or charges
-    ) and not row.counters.keeps_count:
-        row = evolve(row, keeps_count=True)
-    if decision.outcome is Outcome.ALLOW:
-        stored = EffectsRow(updates, charges, None if case.tool is None else case.tool.full_name)
-        row = store_effects(stored, asked.session_key, asked.intent.intent_id, row, state)
-    return row

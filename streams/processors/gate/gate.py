@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from streams.model.approval import ApprovalDecision
-from streams.model.budget import BudgetAnswer, BudgetGrant
+from streams.model.budget import BudgetAnswer, BudgetGrant, is_memory
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -127,6 +127,9 @@ class Gate(Processor):
             return self._end_flood(state)
         if kind is TimerKind.ALERT:
             return self._alerts.on_due(session_key, state, now_ms)
+        if kind is TimerKind.TALLY:
+            self._judge.shared_memories.on_due(session_key.decode(), state, now_ms)
+            return []
         if kind is TimerKind.LEASE:
             return self._judge.budget_charges.leases.on_due(session_key.decode(), state, now_ms)
         return pending.judge_due(self._judge, session_key, intent_id, state, now_ms)
@@ -192,9 +195,13 @@ class Gate(Processor):
 
     def _process_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         leases = self._judge.budget_charges.leases
+        outputs: list[Output] = []
         if grant.answer is BudgetAnswer.RECALL:
             return [leases.on_recall(grant, state, now_ms)]
-        waiting, outputs = leases.on_grant(grant, state, now_ms)
+        if is_memory(grant.budget_key):
+            waiting = self._judge.shared_memories.on_grant(grant, state, now_ms)
+        else:
+            waiting, outputs = leases.on_grant(grant, state, now_ms)
         for session_key, intent_id in waiting:
             judged = partial(pending.judge_after_budget, self._judge, session_key, intent_id, state, now_ms)
             outputs += isolated(judged, state, f"judging intent `{intent_id}`, which waited for a budget,")

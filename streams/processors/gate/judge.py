@@ -11,7 +11,7 @@ from streams.policy.runtime.memory_updates import MemoryUpdate
 from streams.ports import LogError, StoreError
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges
+from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
 from streams.processors.control.state import ControlState
 from streams.processors.gate.budgets import charge_budgets
 from streams.processors.gate.case import FIRST_TIME, Case
@@ -22,6 +22,7 @@ from streams.processors.gate.decision import REFUSALS, Decision, deny
 from streams.processors.gate.order import first_denial
 from streams.processors.gate.pending_rows import defer, row_for_budget
 from streams.processors.gate.rules import NO_PLANNED_EFFECTS, Ruling, evaluate_rules, facts_for, plan_effects
+from streams.processors.gate.shared_memories import SharedMemories
 from streams.processors.rows import session_row_key
 from streams.processors.sessions import retention
 from streams.processors.sessions.grants import kept_authority
@@ -38,6 +39,7 @@ class Judge:
         settings: the bounds of the gate.
         encoder: what encodes its records.
         budget_charges: the budgets.
+        shared_memories: the memories that sessions share.
         concluder: what makes a decision into a verdict.
     """
 
@@ -45,6 +47,7 @@ class Judge:
         self.settings = settings
         self.encoder = encoder
         self.budget_charges = BudgetCharges(settings, encoder)
+        self.shared_memories = SharedMemories(encoder)
         self._control = control
         self.concluder = Concluder(settings, encoder, control)
 
@@ -58,7 +61,9 @@ class Judge:
             if decision is None:
                 ruling = evaluate_rules(case, self._control, state)
                 decision = ruling.decision
-                if decision.outcome not in REFUSALS:
+                if ruling.stale:
+                    decision, taken = self._asked_memories(case, ruling, state)
+                elif decision.outcome not in REFUSALS:
                     decision, planned = plan_effects(ruling)
                 if planned.charges:
                     decision, taken = charge_budgets(
@@ -105,6 +110,19 @@ class Judge:
         if not plan.has_updates:
             return NO_EFFECTS
         return Effects(plan.updates_if_denied(facts_for(case, plan, FIRST_TIME, self._control, state)))
+
+    def _asked_memories(self, case: Case, ruling: Ruling, state: StateView) -> tuple[Decision, Taken]:
+        """Ask for memories that sessions share, and let the intent wait; deny it if it has waited long enough."""
+        asked, due_ms = case.asked, case.asked.progress.budget_due_ms
+        if due_ms and asked.now_ms >= due_ms:
+            return ruling.decision, NOTHING_TAKEN
+        if case.session.counters.waiting_count >= self.settings.pending_per_session_max:
+            return deny(Reason.TOO_MANY_PENDING), NOTHING_TAKEN
+        waiting = (asked.session_key, asked.intent.intent_id)
+        outputs = self.shared_memories.ask(ruling.stale, waiting, state, asked.now_ms)
+        if outputs is None:
+            return ruling.decision, NOTHING_TAKEN
+        return ruling.decision, Taken(waits=True, outputs=tuple(outputs))
 
     def _limited(self, case: Case, decision: Decision) -> Decision:
         """Deny an intent that would become pending if too many intents of its session are pending already."""

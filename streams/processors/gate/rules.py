@@ -16,6 +16,7 @@ from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
+from streams.processors.gate.shared_memories import Tally, recall_shared
 from streams.processors.sessions.memory import recall
 
 
@@ -26,11 +27,13 @@ class Ruling(msgspec.Struct, frozen=True):
         decision: what the rules decided.
         plan: the memory updates and budget charges of the tool; None if no rules were evaluated.
         facts: the facts that the rules have read.
+        stale: memories that sessions share, and that must be asked for before the rules can be evaluated.
     """
 
     decision: Decision
     plan: ToolPlan | None
     facts: dict[str, Any]
+    stale: tuple[Tally, ...] = ()
 
 
 class PlannedEffects(msgspec.Struct, frozen=True):
@@ -54,6 +57,10 @@ def evaluate_rules(case: Case, control: ControlState, state: StateView) -> Rulin
         return Ruling(deny(Reason.NO_RULESET), None, {})
     plan = ruleset.plan(tool.facts)
     facts = facts_for(case, plan, case.asked.progress, control, state)
+    if plan.shared:
+        stale = _add_shared(case, plan, facts, state)
+        if stale:
+            return Ruling(deny(Reason.BUDGET_UNAVAILABLE), plan, facts, stale)
     policy = ruleset.evaluate(facts, planned=True)
     decision = Decision(_OUTCOMES[policy.effect], _REASONS[policy.reason], policy.reason_text, policy)
     return Ruling(decision, plan, facts)
@@ -75,6 +82,13 @@ def facts_for(
         kept = state if case.session.counters.keeps_count else None
         facts["history"] = recall(plan, facts, case.asked.session_key, kept, case.asked.now_ms)
     return facts
+
+
+def _add_shared(case: Case, plan: ToolPlan, facts: dict[str, Any], state: StateView) -> tuple[Tally, ...]:
+    """Add the memories that sessions share to the facts, and return those that must be asked for first."""
+    recalled = recall_shared(plan, facts, case.asked.intent, state, case.asked.now_ms)
+    facts["history"] = {**facts.get("history", {}), **recalled.history}
+    return recalled.stale
 
 
 def plan_effects(ruling: Ruling) -> tuple[Decision, PlannedEffects]:

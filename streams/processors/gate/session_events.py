@@ -25,6 +25,7 @@ from streams.processors.sessions.events import (
     tool_of,
     without_room,
 )
+from streams.processors.sessions.memory import apply_updates
 from streams.processors.settings import GateSettings
 from streams.processors.state import encode_row
 
@@ -69,7 +70,8 @@ class SessionEvents:
             _store(session_key, after, after, state)
             text = f"session event type `{event.type.value}` has no meaning here; the session has lost all trust"
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
-        after = self._row_after(session_key, before, event, state, received_ms, now_ms)
+        after, notes = self._row_after(session_key, before, event, state, received_ms, now_ms)
+        outputs += notes
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
         if report is not None:
             report.remember(session_key, state)
@@ -125,10 +127,12 @@ class SessionEvents:
         state: StateView,
         received_ms: int,
         now_ms: int,
-    ) -> SessionRow:
+    ) -> tuple[SessionRow, list[Output]]:
+        """Return the session's row after an event, and what is noted of it in memories that sessions share."""
         after = after_event(before, event, self._control, now_ms)
+        notes: list[Output] = []
         if before.counters.effects_count and event.type in COMPLETIONS:
-            after = self._row_after_completion(session_key, event, before, after, state, now_ms)
+            after, notes = self._row_after_completion(session_key, event, before, after, state, now_ms)
         after = lifecycle.active(after, event, self._settings, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
             after = grants.opened(session_key, after, event, state)
@@ -138,7 +142,7 @@ class SessionEvents:
             after = revocation_cascade.row_after_narrowing(session_key, before, after, state)
         if before.life.status is SessionStatus.UNKNOWN or is_claims_change:
             after = retention.arm_for_end(session_key, after, state, self._settings, now_ms)
-        return after
+        return after, notes
 
     def _row_after_completion(
         self,
@@ -148,21 +152,23 @@ class SessionEvents:
         after: SessionRow,
         state: StateView,
         now_ms: int,
-    ) -> SessionRow:
-        """Apply the stored effects of a call whose end the event reports, and return the session's row."""
+    ) -> tuple[SessionRow, list[Output]]:
+        """Apply the stored effects of a call whose end the event reports; return the session's row, and notes of it."""
         if event.intent_id is None:
-            return after
+            return after, []
         tool = tool_of(event)
         after, effects = completion_effects.pop_reported_effects(session_key, event.intent_id, tool, after, state)
         if effects is None:
-            return after
+            return after, []
         if event.type is SessionEventType.TOOL_NOT_RUN:
             self._judge.budget_charges.give_back(effects.charges, state, now_ms)
-            return after
+            return after, []
         label = result_label(before, event, self._control)
-        if completion_effects.apply_completion_updates(effects, event.is_error, label, session_key, state, now_ms):
-            return evolve(after, keeps_count=True)
-        return after
+        happened = completion_effects.completion(event.is_error, label)
+        if apply_updates(effects.memory_updates, happened, session_key, state, now_ms):
+            after = evolve(after, keeps_count=True)
+        tenant_uid = event.header.tenant_uid
+        return after, self._judge.shared_memories.note(effects.memory_updates, happened, tenant_uid, state, now_ms)
 
 
 def _store(

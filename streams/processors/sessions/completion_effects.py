@@ -9,7 +9,7 @@ from streams.policy.language.bundle import Occasion
 from streams.ports.processor import StateView
 from streams.processors.rows import effects_row_key
 from streams.processors.session_row import SessionRow, ToolName, evolve
-from streams.processors.sessions.memory import Happened, apply_updates, with_starts
+from streams.processors.sessions.memory import Happened, with_starts
 from streams.processors.state import EffectsRow, decode_effects, encode_row
 
 _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
@@ -56,14 +56,11 @@ def pop_effects(
     return evolve(row, effects_count=row.counters.effects_count - 1), decode_effects(found)
 
 
-def apply_completion_updates(
-    effects: EffectsRow, is_error: bool, label: Label, session_key: bytes, state: StateView, now_ms: int
-) -> bool:
-    """Apply the memory updates of a call that has ended, and tell whether any memory was changed.
+def completion(is_error: bool, label: Label) -> Happened:
+    """Return what has happened to a call that has ended.
 
     Args:
         is_error: whether the call failed.
         label: the label of its result.
     """
-    occasion = Occasion.FAILED if is_error else Occasion.RAN
-    return apply_updates(effects.memory_updates, Happened(frozenset({occasion}), label), session_key, state, now_ms)
+    return Happened(frozenset({Occasion.FAILED if is_error else Occasion.RAN}), label)

@@ -128,7 +128,7 @@ def apply_updates(
 
     Memories start again first and are reset last: a call counts after the start that it is itself.
     """
-    due = [update for update in updates if _is_due(update, happened)]
+    due = [update for update in updates if not update.tally and is_due(update, happened)]
     for update in due:
         if update.forget and update.has_since:
             _start_again(update, session_key, state, now_ms)
@@ -141,7 +141,8 @@ def apply_updates(
     return bool(due)
 
 
-def _is_due(update: MemoryUpdateRow, happened: Happened) -> bool:
+def is_due(update: MemoryUpdateRow, happened: Happened) -> bool:
+    """Return whether an update applies to what has happened."""
     if Occasion(update.on) not in happened.occasions:
         return False
     if update.on == Occasion.APPROVED and update.group is not None and update.group not in happened.groups:

@@ -97,6 +97,8 @@ CHECKS: dict[str, Recipe] = {
                  [{"args.currency": "USD", "args.customer": "c-1"}], "args.amount|args.currency=USD"),
     "25": Recipe("refund", DENY, [{"entities.customer.blocked": True}, {"args.amount": 10**9}],
                  [{}, {"args.amount": 10**6}], "entities.customer.refund_limit"),
+    "26": Recipe("refund", APPROVAL, [{"history": {"refusals_of_agent": 10}}], [{"history": {"refusals_of_agent": 9}}],
+                 "history.refusals_of_agent"),
 }  # fmt: skip
 
 

@@ -66,6 +66,28 @@ def test_a_bad_memory_is_refused_with_its_place(memory: str, expected: str) -> N
     assert any(expected in line and line.startswith("pay/pay.rules.yaml:4:") for line in found), found
 
 
+SHARED = "per: user, window: 24h"
+MEMORIES += [
+    ("{keep: count, on: allowed, per: user}", "a memory per user needs the key `window`, such as `24h`"),
+    ("{keep: count, on: allowed, per: users, window: 1h}", "`per` must be one of session, agent, user, tool, tenant"),
+    (
+        "{keep: count, on: allowed, window: 1h}",
+        "4:33: error: `window` is allowed only for a memory that sessions share",
+    ),
+    ("{keep: count, on: allowed, per: session, fresh: 1s}", "`fresh` is allowed only for a memory that sessions share"),
+    (f"{{keep: count, on: allowed, {SHARED}, within: 1h}}", "`within` is not allowed for a memory that sessions share"),
+    (f"{{keep: count, on: allowed, {SHARED}, reset: {{tools: ['*']}}}}", "`reset` is not allowed for a memory that"),
+    (f"{{keep: count, on: allowed, {SHARED}, since: {{tools: ['*']}}}}", "`since` is not allowed for a memory that"),
+    (f"{{keep: last, on: allowed, {SHARED}}}", "a memory that sessions share can't have `keep: last`"),
+    (f"{{keep: any, on: approved, {SHARED}}}", "a memory that sessions share can't have `on: approved`"),
+    (f"{{keep: count, on: denied, {SHARED}, key: args.a}}", "`key` is not allowed with `on: denied` for a memory that"),
+    (f"{{keep: count, on: judged, {SHARED}, when: session.tainted}}", "`when` is not allowed with `on: judged` for a"),
+    (f"{{keep: count, on: allowed, {SHARED}, fresh: 50ms}}", "`fresh` must be at least 100 ms"),
+    (f"{{keep: count, on: allowed, {SHARED}, fresh: 2h}}", "`fresh` must be a duration up to 3600s"),
+    (f"{{keep: count, on: allowed, {SHARED}, keys_max: 3}}", "`keys_max` is allowed only with `key`"),
+    ("{keep: count, on: allowed, per: user, window: 500ms}", "`window` must be at least 1000 ms"),
+]
+
 BUDGETS = [
     ("{per: session, measure: calls}", "budget `b` needs the key `limit`"),
     ("{per: sessions, measure: calls, limit: 1}", "`per` must be one of session, agent, user, tool, tenant"),
@@ -123,6 +145,19 @@ def test_the_key_of_a_budget_is_read_from_the_call() -> None:
         assert (judged.effect, judged.reason) == (Effect.DENY, Reason.BUDGET_KEY_INVALID)
         assert "the key of budget `b` is not usable" in judged.reason_text
     assert compiled.judge({**call, "args": {"other": 5}}).effect is Effect.ALLOW
+
+
+def test_a_shared_memory_has_a_value_and_an_age() -> None:
+    kept = f"history: {{m: {{keep: count, on: allowed, {SHARED}}}}}\n"
+    rules = RULE.replace('"true"', '"history.m < 3 && history.m_age_ms <= 1000"')
+    compiled = compile_bundle(bundle_from_files(files(kept, rules)))
+    (memory,) = (each for pack in compiled.bundle.packs for each in pack.memories)
+    assert (memory.per, memory.window_ms, memory.fresh_ms, memory.keys_max) == ("user", 86_400_000, 1_000, None)
+    plan = compiled.plan(tool("pay", "refund"))
+    assert ([recall.memory.name for recall in plan.shared], plan.recalls) == (["m"], ())
+    assert compiled.memories.empty_history() == {"m": 0, "m_age_ms": 0}
+    with pytest.raises(BundleError, match="unknown field `n_age_ms`"):
+        compile_bundle(bundle_from_files(files("history: {n: {keep: count, on: ran}}\n", rules.replace(".m", ".n"))))
 
 
 def test_names_are_the_bundles_and_there_once() -> None:
