@@ -54,6 +54,8 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.STOP_END: (rows.stop_end_row_key, (INSTANT, st.binary(max_size=40))),
     RowKind.STOPS_FOLLOWED: (lambda: rows.STOPS_FOLLOWED_KEY, ()),
     RowKind.ALLOCATION: (rows.allocation_row_key, (TEXT, INSTANT)),
+    RowKind.ALERT: (rows.alert_row_key, (st.binary(min_size=16, max_size=16),)),
+    RowKind.OPEN_ALERTS: (lambda: rows.OPEN_ALERTS_KEY, ()),
     RowKind.TALLY: (rows.tally_row_key, (TEXT,)),
     RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),

@@ -111,6 +111,7 @@ def compiled(number: str, *, alone: bool = False) -> Any:
 
 def facts(fixture: str, changes: dict[str, Any], unset: tuple[str, ...] = ()) -> dict[str, Any]:
     history = {"refunds_to_account": 0, "tested": False, "fresh": False, "just_looked_up": False}
+    history["refusals_of_agent"] = 0
     base = json.loads((FIXTURES / f"{fixture}.json").read_text()) | {"history": history}
     base["args"]["account"] = "a-1"
     base["entities"] = {"customer": {"known": True, "age_ms": 1, "blocked": False, "refund_limit": 10**6}}
