@@ -25,10 +25,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Report errors and doubtful places in rules; exit status 1 if a gate would reject them.",
     ),
     "test": (
-        "rules_check",
+        "rules_test",
         "run_tests",
-        "Run the cases of every `*.tests.yaml`, the scenarios of every `*.scenarios.yaml` and the attacks of every "
-        "`*.attacks.yaml`.",
+        "Run the cases, scenarios and attacks beside the rules.",
     ),
     "explain": (
         "rules_explain",

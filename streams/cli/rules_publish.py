@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.cli.case_results import case_fields, tell_case
 from streams.cli.findings import counted, many, refusal_recorded, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, OwnKeyOption, PassphraseOption, SignedDraft, load_key
-from streams.cli.rules_check import case_fields, tell_case
+from streams.cli.scenarios import tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.model.control import RulesetBundle
@@ -33,6 +34,7 @@ from streams.operations.rules.publication import sign as sign_bundle
 from streams.operations.rules.readiness import examine
 from streams.operations.settings import Deployment
 from streams.policy import BundleSource, load_bundle
+from streams.wiring.codecs import build_offline_codec
 from streams.wiring.operators import open_operator
 
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
@@ -198,18 +200,27 @@ def _examine(screen: Screen, source: BundleSource, directory: Path | None = None
     Raises:
         Exit: there are errors, or cases that fail.
     """
-    readiness = examine(source, directory)
+    readiness = examine(source, build_offline_codec(), directory)
     tell_findings(screen, readiness.findings, directory or Path(), source.files)
     for result in readiness.failures:
         screen.record({"kind": "case", **case_fields(result)})
         tell_case(screen, result, directory or Path())
+    scenarios = readiness.scenarios
+    failed_scenarios = () if scenarios is None else scenarios.failures
+    if scenarios is not None and failed_scenarios:
+        tell_scenarios(screen, scenarios, directory or Path())
     if not readiness.is_ready:
         found = counted(readiness.findings)
-        failed = f"{len(readiness.failures):,} of {many(readiness.cases_count, 'case')} failed"
-        why = ", ".join(each for each in (found, failed if readiness.failures else "") if each)
+        cases = _failed(len(readiness.failures), readiness.cases_count, "case")
+        stories = _failed(len(failed_scenarios), 0 if scenarios is None else len(scenarios.results), "scenario")
+        why = ", ".join(each for each in (found, cases, stories) if each)
         screen.say(f"not published: {why}; gates keep the rules that they have", FAIL)
         raise typer.Exit(FAILED)
     return readiness.name
+
+
+def _failed(failed: int, count: int, noun: str) -> str:
+    return f"{failed:,} of {many(count, noun)} failed" if failed else ""
 
 
 def _share(text: str | None) -> int:

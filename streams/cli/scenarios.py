@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
@@ -11,8 +12,10 @@ from rich.text import Text
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, Screen
 from streams.cli.text import printable
-from streams.operations.scenarios.expectations import ComparedLine
-from streams.operations.scenarios.run import ScenarioReport, ScenarioResult
+
+if TYPE_CHECKING:
+    from streams.operations.scenarios.expectations import ComparedLine
+    from streams.operations.scenarios.run import ScenarioReport, ScenarioResult
 
 _GUTTER = "       = "
 

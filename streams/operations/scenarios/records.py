@@ -94,6 +94,7 @@ class RecordMaker:
             Verb.APPROVE: self._decision,
             Verb.REFUSE: self._decision,
             Verb.EVENT: self._event,
+            Verb.ENTITY: self._entity,
             Verb.STOP: self._revocation,
             Verb.RELEASE: self._revocation,
         }
@@ -186,6 +187,14 @@ class RecordMaker:
             server_id, _, short_name = fields["tool"].partition(".")
             value["tool"] = {"server_id": server_id, "name": short_name}
         return self._line("session_event", self._key(step.session), value, now_ms)
+
+    def attributes(self, entity: str, attributes: Mapping[str, Any], now_ms: int) -> HistoryLine:
+        """Return the record that publishes the attributes of an entity, `KIND/ID`."""
+        key = f"{self._tenant_of_default()}|{entity}"
+        return self._line("attributes", key, {"attributes": attributes}, now_ms)
+
+    def _entity(self, step: ScenarioStep, now_ms: int) -> HistoryLine:
+        return self.attributes(step.target, step.fields.get("attributes", {}), now_ms)
 
     def _revocation(self, step: ScenarioStep, now_ms: int) -> HistoryLine:
         kind, name = self._stopped(step)

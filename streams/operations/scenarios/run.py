@@ -198,6 +198,8 @@ class _Runner:
         with closing(Trial(self._codec, _trusting(self._gate, scenario), start_ms, self._observer.compile)) as trial:
             trial.publish(bundle_of(self._root, self._gate.bundle_name, start_ms, self._observer.compile))
             trial.add_tools((*entries, *derived_report_keys(self._gate, {e.server_id for e in entries}, start_ms)))
+            for entity, attributes in scenario.entities.items():
+                trial.write(maker.attributes(entity, attributes, start_ms))
             for name in sessions_to_open(scenario):
                 trial.write(maker.opened(name, start_ms))
             trial.written()

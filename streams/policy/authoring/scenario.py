@@ -26,6 +26,7 @@ class Verb(StrEnum):
     EVENT = "event"
     STOP = "stop"
     RELEASE = "release"
+    ENTITY = "entity"
     RECORD = "record"
     WAIT = "wait"
 
@@ -179,6 +180,7 @@ class Scenario:
         start: when it begins, RFC 3339; None: the default.
         history: the file of the history, relative to `path`.
         catalog: a file with catalog entries, relative to `path`.
+        entities: attributes that are published before the first step, by `KIND/ID`.
     """
 
     name: str
@@ -189,6 +191,7 @@ class Scenario:
     tools: Mapping[str, ToolEntry] = field(default_factory=dict)
     start: str | None = None
     catalog: str | None = None
+    entities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     steps: tuple[ScenarioStep, ...] = ()
     history: str | None = None
     lines: tuple[ExpectedLine, ...] = ()

@@ -26,6 +26,8 @@ from streams.policy.authoring.scenario_keys import (
     AFTER_PATTERN,
     DEFAULT_AFTER_MS,
     DEFAULT_SESSION,
+    ENTITIES_MAX,
+    ENTITY_PATTERN,
     FILE_KEYS,
     JUDGED_VERBS,
     LABEL_PATTERN,
@@ -52,11 +54,12 @@ from streams.policy.authoring.scenario_keys import (
     VERB_KEYS,
 )
 from streams.policy.errors import Findings, Location, nearest
-from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, node_kind
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, node_kind, to_python
 from streams.policy.language.yaml_mapping import DURATION_PATTERN, MappingReader
 from streams.policy.runtime.ruleset import CompiledRuleset
 
 _T = TypeVar("_T")
+_VOWELS = "aeiou"
 _LABEL = "a label such as `untrusted private`"
 
 
@@ -83,6 +86,9 @@ class _FileReader:
         self._reader = MappingReader(node, "a scenario file", FILE_KEYS, findings)
         self._tools = _named(self._reader, "tools", TOOLS_MAX, TOOL_PATTERN, "`SERVER.TOOL`", self._tool)
         self._sessions = self._read_sessions(self._reader)
+        self._entities = _named(
+            self._reader, "entities", ENTITIES_MAX, ENTITY_PATTERN, "`KIND/ID`", lambda _, node: self._attributes(node)
+        )
         if self._pack not in packs:
             self._reader.error("missing_pack", self._reader.location, f"`{self._pack}` is not a pack of the bundle")
 
@@ -129,6 +135,7 @@ class _FileReader:
             tools=self._tools,
             start=reader.text("start") or self._reader.text("start"),
             catalog=reader.text("catalog") or self._reader.text("catalog"),
+            entities=self._entities,
             steps=steps,
             history=reader.text("history"),
             lines=lines,
@@ -142,6 +149,13 @@ class _FileReader:
         fields["input_schema"] = _mapping(reader, "input_schema")
         fields["state"] = _one_of(reader, "state", TOOL_STATES)
         return ToolEntry(name.text, name.location, _present(fields))
+
+    def _attributes(self, node: Node) -> dict[str, Any]:
+        if not isinstance(node, MappingNode):
+            message = f"the attributes of an entity must be a mapping, found {node_kind(node)}"
+            self._findings.error("wrong_kind", node.location, message)
+            return {}
+        return {name.text: to_python(value) for name, value in node}
 
     def _read_sessions(self, reader: MappingReader) -> dict[str, SessionSpec]:
         return _named(reader, "sessions", SESSIONS_MAX, NAME_PATTERN, "letters, digits and ` ._-`", self._session)
@@ -195,7 +209,8 @@ class _StepsReader:
             return None
         own = () if verb is Verb.WAIT else (f"{verb}!",)
         keys = (*own, "at!" if verb is Verb.WAIT else "at", *VERB_KEYS[verb], "expect")
-        reader = MappingReader(node, f"a `{verb}` step", keys, self._findings)
+        what = f"{'an' if verb.value[0] in _VOWELS else 'a'} `{verb}` step"
+        reader = MappingReader(node, what, keys, self._findings)
         target, fields = self._target(verb, reader)
         if target is None:
             return None
@@ -237,10 +252,14 @@ class _StepsReader:
         return None
 
     def _target(self, verb: Verb, reader: MappingReader) -> tuple[str | None, dict[str, Any]]:
+        fields: dict[str, Any]
         if verb is Verb.WAIT:
             return "", {}
         if verb is Verb.RECORD:
             return "", _record_fields(reader, self._findings)
+        if verb is Verb.ENTITY:
+            fields = {"attributes": _mapping(reader, "attributes")}
+            return reader.text(verb, ENTITY_PATTERN, "an entity, as `KIND/ID`"), fields
         if verb in (Verb.STOP, Verb.RELEASE):
             return self._stopped(verb, reader)
         if verb is Verb.CALL:
@@ -248,7 +267,7 @@ class _StepsReader:
         if verb is Verb.EVENT:
             event = reader.choice(verb, EventName)
             return event, self._event_fields(reader)
-        fields: dict[str, Any] = {"by": None, "groups": None, "error": None, "label": None}
+        fields = {"by": None, "groups": None, "error": None, "label": None}
         if verb is Verb.RESULT:
             fields["label"] = reader.text("label", LABEL_PATTERN, _LABEL)
             fields["error"] = _boolean(reader, "error") if reader.node("error") is not None else None

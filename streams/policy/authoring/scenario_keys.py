@@ -13,6 +13,7 @@ STEPS_MAX = 1_000
 REPEAT_MAX = 2_000
 TOOLS_MAX = 200
 SESSIONS_MAX = 100
+ENTITIES_MAX = 1_000
 NAMES_MAX = 100
 LINES_MAX = 100_000
 VALUE_CHARS_MAX = 100_000
@@ -24,9 +25,10 @@ UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}\Z")
 TOOL_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_./-]{1,64}\Z")
 AFTER_PATTERN = re.compile(r"\+(0|[1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
+ENTITY_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}/.{1,256}\Z")
 LABEL_PATTERN = re.compile(r"(trusted|untrusted) (public|private|user_identity)\Z")
 
-FILE_KEYS = ("start", "catalog", "tools", "sessions", "scenarios!")
+FILE_KEYS = ("start", "catalog", "tools", "entities", "sessions", "scenarios!")
 SCENARIO_KEYS = ("name!", "start", "catalog", "sessions", "steps", "history", "expect")
 EXPECTATION_KEYS = ("history", "expect!")
 TOOL_KEYS = (
@@ -50,6 +52,7 @@ VERB_KEYS: Mapping[Verb, tuple[str, ...]] = {
     Verb.EVENT: ("session", "tool", "label", "risk", "purpose", "scopes"),
     Verb.STOP: ("reason",),
     Verb.RELEASE: ("reason",),
+    Verb.ENTITY: ("attributes!",),
     Verb.RECORD: (),
     Verb.WAIT: (),
 }

@@ -42,6 +42,12 @@ def _scenario_file() -> Schema:
         "start": {**_TEXT, "description": "When the scenarios begin, as RFC 3339."},
         "catalog": {**_TEXT, "description": "A file with catalog entries, relative to this file's folder."},
         "tools": {"type": "object", "additionalProperties": _ref("scenario_tool"), "maxProperties": keys.TOOLS_MAX},
+        "entities": {
+            "type": "object",
+            "additionalProperties": _OBJECT,
+            "maxProperties": keys.ENTITIES_MAX,
+            "description": "Attributes of entities, by `KIND/ID`.",
+        },
         "sessions": _sessions(),
         "scenarios": {"type": "array", "items": _ref("scenario"), "minItems": 1, "maxItems": keys.SCENARIOS_MAX},
     }
@@ -82,6 +88,8 @@ def _target(verb: Verb) -> Schema:
         kinds = [kind for kind in StopKind if kind is not StopKind.ALL]
         one = {"type": "object", "properties": {str(kind): _TEXT for kind in kinds}, "additionalProperties": False}
         return {"anyOf": [{"const": str(StopKind.ALL)}, {**one, "minProperties": 1, "maxProperties": 1}]}
+    if verb is Verb.ENTITY:
+        return _matching(keys.ENTITY_PATTERN, "The entity whose attributes are published, as `KIND/ID`.")
     if verb is Verb.RECORD:
         return _keyed(keys.RECORD_KEYS, {"value": _OBJECT})
     return _TEXT
@@ -91,6 +99,7 @@ def _step_values() -> dict[str, Schema]:
     return {
         "at": _matching(keys.AFTER_PATTERN, "How long after the step before, such as `+5m`; by default a second."),
         "args": _OBJECT,
+        "attributes": _OBJECT,
         "as": _matching(keys.NAME_PATTERN, "The name by which other steps call this call; by default its tool."),
         "sources": {**_TEXTS, "description": "The sources that the agent names for the call."},
         "model": _ref("scenario_model"),

@@ -238,6 +238,28 @@ class TestPublish:
         assert stoplog("rules", "publish", str(folder), "--key", people["ann"]).status == 0
         assert in_force(stoplog) == {"all": 1}
 
+    def test_scenarios_that_fail_keep_rules_from_being_published(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        folder = Path(rules(1))
+        scenarios = "tools: {a.b: {}}\nscenarios:\n  - name: one\n    steps: [{call: a.b, expect: VERDICT}]\n"
+        file = folder / "p" / "p.scenarios.yaml"
+        file.write_text(scenarios.replace("VERDICT", "defer"))
+        result = stoplog("rules", "publish", str(folder), "--key", people["ann"])
+        assert result.status == 1
+        (scenario,) = result.records
+        assert (scenario["kind"], scenario["scenario"], scenario["passed"]) == ("scenario", "one", False)
+        said = stoplog("rules", "publish", str(folder), "--key", people["ann"], "--no-json")
+        assert "p.scenarios.yaml:4:13: failed: scenario `one`, step 1 (call a.b)" in said.out
+        assert "not published: 1 of 1 scenario failed; gates keep the rules that they have" in said.out + said.err
+        assert in_force(stoplog) == {}
+        file.write_text(scenarios.replace("VERDICT", "alow"))
+        (finding,) = stoplog("rules", "publish", str(folder), "--key", people["ann"]).records
+        assert (finding["code"], finding["severity"]) == ("wrong_value", "error")
+        file.write_text(scenarios.replace("VERDICT", "allow"))
+        assert stoplog("rules", "publish", str(folder), "--key", people["ann"]).status == 0
+        assert in_force(stoplog) == {"all": 1}
+
     def test_warnings_are_shown_and_errors_of_the_check_refuse(
         self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
     ) -> None:

@@ -16,6 +16,8 @@ history:
   to_account: {keep: count, on: allowed, match: {tools: [pay.refund]}, key: args.account, within: 24h}
   since_failure: {keep: last, on: failed}
   purged: {keep: any, on: ran, match: {tools: [data.purge]}}
+entities:
+  customer: {key: args.customer, match: {tools: [crm.note]}, fields: {tier: string}}
 budgets:
   total: {per: user, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 100, window: 24h}
   own: {per: session, measure: {distinct: args.account}, match: {tools: [pay.refund]}, limit: 2}
@@ -33,6 +35,7 @@ rules:
   - {id: P-6, effect: deny, match: {tools: [mail.slow]}, when: has(history.since_failure), reason: something failed}
   - {id: P-7, effect: deny, match: {tools: [mail.late]}, when: now.hour >= 12, reason: too late}
   - {id: P-8, effect: deny, match: {tools: [mail.send]}, when: args.to == "", reason: to nobody}
+  - {id: P-9, effect: deny, match: {tools: [crm.note]}, when: 'entities.customer.tier != "gold"', reason: for gold only}
 """
 HEAD = """tools:
   pay.refund: {open_world: false, output: trusted private}
@@ -41,6 +44,9 @@ HEAD = """tools:
   mail.late: {output: trusted public}
   web.read: {read_only: true}
   data.purge: {open_world: false, output: trusted private}
+  crm.note: {open_world: false, output: trusted private}
+entities:
+  customer/C-1: {tier: gold}
 sessions:
   desk: {scopes: [pay]}
   other: {scopes: [pay], user: bob, agent: helper}
@@ -199,6 +205,14 @@ STORIES: dict[str, tuple[str, ...]] = {
         "initiating_entity: soc}}}",
         "{call: web.read, expect: {verdict: deny, reason: revoked_tenant}}",
     ),
+    "attributes of entities": (
+        "{call: crm.note, args: {customer: C-1}, expect: allow}",
+        "{call: crm.note, args: {customer: C-2}, expect: {verdict: deny, reason: rule_error, errors: [P-9]}}",
+        "{entity: customer/C-2, attributes: {tier: gold}}",
+        "{call: crm.note, args: {customer: C-2}, expect: allow}",
+        "{entity: customer/C-1, attributes: {tier: basic}}",
+        "{call: crm.note, args: {customer: C-1}, expect: {verdict: deny, rules: [P-1, P-9]}}",
+    ),
     "parallel calls": (
         "{call: web.read, as: a, expect: allow}",
         "{call: mail.send, at: +0s, args: {to: bob}, expect: {verdict: deny, reason: rule_denied}}",
@@ -336,6 +350,9 @@ class TestErrors:
             ("{at: +5m, expect: {}}", "expects_nothing", "`expect` is empty"),
             ("{at: +5m, expect: allow}", "wrong_kind",
              "a `wait` step is about no call that gets a verdict; write {calls: {NAME: VERDICT}}"),
+            ("{entity: customer, attributes: {}}", "wrong_value",
+             "`entity` must be an entity, as `KIND/ID`, found `customer`"),
+            ("{entity: customer/C-1}", "missing_key", "an `entity` step needs the key `attributes`"),
             ("{stop: {agnt: x}}", "unknown_key", "did you mean `agent`?"),
             ("{stop: {agent: x, tool: y}}", "wrong_kind",
              "`stop` must be `all`, or one kind and a name such as {agent: helper}"),
@@ -360,6 +377,8 @@ class TestErrors:
             ("read_only: true", "read_only: yes", "wrong_kind"),
             ("scopes: [pay]}", "scope: [pay]}", "unknown_key"),
             ("trusted public", "trusted pubic", "wrong_value"),
+            ("customer/C-1", "customer", "wrong_value"),
+            ("{tier: gold}", "gold", "wrong_kind"),
             ("    steps:\n", "    start: yesterday\n    steps:\n", "bad_scenario"),
             ("    steps:\n", "    history: x.jsonl\n    steps:\n", "missing_key"),
             ("    steps:\n", "    catalog: none.json\n    steps:\n", "bad_scenario"),
