@@ -266,3 +266,18 @@ def test_leases_of_budgets_are_for_programs_alone(stoplog: Stoplog) -> None:
     shown = stoplog(*args, str(folder / "rules"), "--no-json").out
     assert "budget_exhausted" in shown
     assert "BudgetRequest" not in shown
+
+
+def test_memories_and_budgets_of_a_history_are_compared(stoplog: Stoplog, home: Path) -> None:
+    folder = HISTORIES.parent / "try_budgets"
+    command = ("try", str(folder / "history.jsonl"), "--catalog", str(folder / "catalog.jsonl"))
+    command += ("--rules", str(folder / "rules"), "--expect")
+    assert stoplog(*command, str(folder / "expect.yaml")).status == 0
+    text = (folder / "expect.yaml").read_text()
+    (home / "expect.yaml").write_text(text.replace("refunds: 60", "refunds: 61").replace("account: 2", "account: 3"))
+    result = stoplog(*command, "expect.yaml")
+    assert result.status == 1
+    assert [line for line in result.err.splitlines() if line.startswith("       = ")] == [
+        "       = budget `refunds` has 60 used, expected 61",
+        "       = memory `refunds_to_account` is 2, expected 3",
+    ]
