@@ -155,6 +155,7 @@ def expectations_text(history: str, items: Sequence[str]) -> str:
 
     Args:
         history: the name of the history, for its first line.
-        items: see `expectation_of`; at least one.
+        items: see `expectation_of`.
     """
-    return f"history: {_flow(history)}\nexpect:\n" + "".join(f"{item}\n" for item in items)
+    head = f"history: {_flow(history)}\nexpect:"
+    return "".join(f"{line}\n" for line in (head, *items)) if items else f"{head} []\n"

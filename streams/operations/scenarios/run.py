@@ -226,8 +226,7 @@ class _Runner:
         """Return the catalog of a scenario; None if a step calls a tool that is not in it."""
         entries: list[Record] = [catalog_line(tool, start_ms).record for tool in scenario.tools.values()]
         if scenario.catalog is not None:
-            path = (self._root / scenario.path).parent / scenario.catalog
-            entries += read_catalog(path, start_ms, SOURCE, "")
+            entries += read_catalog(self._beside(scenario, scenario.catalog), start_ms, SOURCE, "")
         found = [entry for entry in entries if isinstance(entry, ToolCatalogEntry)]
         known = {f"{entry.server_id}.{entry.name}" for entry in found}
         unknown = [step for step in scenario.steps if step.verb is Verb.CALL and step.target not in known]
@@ -236,14 +235,30 @@ class _Runner:
             self._findings.error("unknown_tool", step.location, message, hint=nearest(step.target, known))
         return None if unknown else found
 
+    def _beside(self, scenario: Scenario, name: str) -> Path:
+        """Return the path of a file that a scenario names.
+
+        Raises:
+            CatalogFileError: it is outside of the directory of the rules.
+        """
+        path = (self._root / scenario.path).parent / name
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise CatalogFileError(f"`{name}` is outside of the directory of the rules")
+        return path
+
     def _run_history(self, scenario: Scenario) -> ScenarioResult | None:
-        folder = (self._root / scenario.path).parent
+        try:
+            history = self._beside(scenario, scenario.history or "")
+            catalog = None if scenario.catalog is None else self._beside(scenario, scenario.catalog)
+        except CatalogFileError as error:
+            self._findings.error("outside", scenario.location, f"scenario `{scenario.name}`: {error}")
+            return None
         plan = TryPlan(
-            history=folder / (scenario.history or ""),
+            history=history,
             codec=self._codec,
             gate=self._gate,
             starter_rules=self._root,
-            catalog=None if scenario.catalog is None else folder / scenario.catalog,
+            catalog=catalog,
             rules=self._root,
         )
         report = TryReport()

@@ -80,7 +80,10 @@ class ExpectReader:
     def lines(self, reader: MappingReader) -> tuple[ExpectedLine, ...]:
         """Return what is expected of a history, from the key `expect` of a mapping."""
         found: dict[int, ExpectedLine] = {}
-        nodes = reader.items("expect", LINES_MAX)
+        node = reader.node("expect")
+        # An empty list says that the history causes nothing, which is compared like everything else.
+        is_empty = isinstance(node, SequenceNode) and not node.items
+        nodes = () if is_empty else reader.items("expect", LINES_MAX)
         if not nodes and reader.node("expect") is None:
             reader.error("missing_key", reader.location, "a recorded `history` needs `expect`")
         for node in nodes:

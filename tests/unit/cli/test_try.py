@@ -281,3 +281,19 @@ def test_memories_and_budgets_of_a_history_are_compared(stoplog: Stoplog, home: 
         "       = budget `refunds` has 60 used, expected 61",
         "       = memory `refunds_to_account` is 2, expected 3",
     ]
+
+
+def test_a_history_that_causes_nothing_has_an_empty_expectation(stoplog: Stoplog, home: Path) -> None:
+    quiet = write(home / "quiet.jsonl", opened())
+    assert stoplog("try", quiet, *CATALOG, *RULES, "--write-expect", "expect.yaml").status == 0
+    assert (home / "expect.yaml").read_text() == "history: quiet.jsonl\nexpect: []\n"
+    assert stoplog("try", quiet, *CATALOG, *RULES, "--expect", "expect.yaml").status == 0
+    write(home / "quiet.jsonl", opened(), intent(args={"repo_path": "/r", "revision": "HEAD"}))
+    assert stoplog("try", quiet, *CATALOG, *RULES, "--expect", "expect.yaml").status == 1
+
+
+def test_expectations_that_can_not_be_written_are_told_without_a_traceback(stoplog: Stoplog) -> None:
+    result = stoplog("try", history("honest"), *CATALOG, *RULES, "--write-expect", "nowhere/expect.yaml")
+    assert result.status == 1
+    assert "nowhere/expect.yaml" in result.err
+    assert "Traceback" not in result.err

@@ -382,6 +382,7 @@ class TestErrors:
             ("    steps:\n", "    start: yesterday\n    steps:\n", "bad_scenario"),
             ("    steps:\n", "    history: x.jsonl\n    steps:\n", "missing_key"),
             ("    steps:\n", "    catalog: none.json\n    steps:\n", "bad_scenario"),
+            ("    steps:\n", "    catalog: ../../none.json\n    steps:\n", "bad_scenario"),
         ],
     )
     def test_errors_outside_of_steps(self, before: str, after: str, code: str, tmp_path: Path) -> None:
@@ -393,6 +394,10 @@ class TestErrors:
         again = f"  - name: one\n    steps:\n      - {step}\n"
         report = run(tmp_path, f"{step}\n{again.rstrip()}")
         assert [code for code, _, _ in errors(report)] == ["duplicate_scenario"]
+
+    def test_a_history_outside_of_the_rules(self, tmp_path: Path) -> None:
+        head = "scenarios:\n  - {name: one, history: ../../x.jsonl, expect: []}\n"
+        assert [code for code, _, _ in errors(run(tmp_path, head=head))] == ["outside"]
 
     def test_a_file_beside_no_pack(self, tmp_path: Path) -> None:
         (tmp_path / "q").mkdir()
