@@ -143,7 +143,9 @@ class ExpressionMaker:
             right = left if self._chance.random() < 0.25 else right
             return f"({left} {self._pick('<', '<=', '>', '>=')} {right})"
         if shape == 8:
-            return f"({self.make('string', depth)} in {self.make('list', depth)})"
+            # Texts of the lists that facts have, or a text is hardly ever in a list, and never but the first in it.
+            element = self._pick('"abc"', '"b"', '"trusted"', self.make("string", depth))
+            return f"({element} in {self.make('list', depth)})"
         if shape == 9:
             return self._text_test(depth)
         return self._quantifier(depth)
