@@ -45,7 +45,7 @@ _RESOURCES = {"cluster": (ResourceType.BROKER, "kafka-cluster"), "topic": (Resou
 _OPERATION = re.compile(r"(?<!^)(?=[A-Z])")
 _ENTRY_ID = re.compile(r"(?P<tool>mail/(?:send|@reports))@(?P<id>[0-9a-f]{40})")
 _ENTRY_REFERENCE = re.compile(r"(mail/(?:send|@reports))@ID")
-_PUBLIC_KEY = re.compile(r'"public_key": "(?P<key>ed25519:[^"]+)"')
+_PUBLIC_KEY = re.compile(r'"public_key":"(?P<key>ed25519:[^"]+)"')
 _KEY_FILE = re.compile(r"--out (?P<name>\w+)\.key")
 
 
@@ -170,7 +170,7 @@ class Reader:
 
         def found() -> bool:
             letters = self.run(Command(f"stoplog tail deadletters --no-follow --session {session_id}", "operators"))
-            reasons.update(re.findall(rf'"topic": "{re.escape(topic)}".*?"reason": "(\w+)"', letters.stdout))
+            reasons.update(re.findall(rf'"topic":"{re.escape(topic)}".*?"reason":"(\w+)"', letters.stdout))
             audited = self.run(Command(f"stoplog tail audit --no-follow --session {session_id}", "auditors"))
             return bool(reasons) and all(reason in audited.stdout for reason in reasons)
 
