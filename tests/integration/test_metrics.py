@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from simulation.records import SessionMaker, revocation
@@ -27,7 +28,8 @@ from streams.sdk import Executor, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
-from tests.integration.deployment import PARTITIONS, RULES, Deployment, Verdicts, deployed, until
+from tests.collector import Collector, attributes
+from tests.integration.deployment import PARTITIONS, PAY, RULES, Deployment, Verdicts, deployed, until
 
 pytestmark = pytest.mark.broker
 
@@ -199,3 +201,28 @@ def test_an_executor_is_scraped_after_real_calls(deployment: Deployment, tmp_pat
     assert 0 <= of(found, "stoplog_verdict_to_run_seconds_sum") < 6 * SECONDS_MAX
     assert of(found, "stoplog_stops_stale") == 0
     assert loop.health().hangs == ""
+
+
+def test_a_gate_exports_the_spans_of_a_sampled_intent_and_of_no_other(deployment: Deployment) -> None:
+    collector = Collector()
+    try:
+        gate = deployment.gate("gate-1", traces={"endpoint": collector.endpoint})
+        gate.wait_serving(PARTITIONS)
+        (session,) = deployment.open_sessions(1)
+        silent = deployment.pay(session, 1)
+        intent = session.intent(PAY, {"number": 4}, SystemClock().now_ms())
+        header = replace(intent.header, traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01")
+        deployment.send(INTENT, session.key, replace(intent, header=header))
+        deployment.flush()
+        verdicts = Verdicts(deployment)
+        verdicts.wait_for([silent, intent])
+        verdicts.close()
+        assert gate.stop() == 0
+    finally:
+        collector.close()
+    assert [span.name for span in collector.spans] == ["propose", "decide"]
+    propose, decide = collector.spans
+    assert propose.trace_id == decide.trace_id == bytes.fromhex("ab" * 16)
+    assert (propose.parent_span_id, decide.parent_span_id) == (bytes.fromhex("cd" * 8), propose.span_id)
+    assert attributes(decide)["stoplog.outcome"] == "DENY"
+    assert collector.resources[0]["service.instance.id"] == "gate-1"

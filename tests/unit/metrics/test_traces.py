@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from streams.engine.worker_meter import WorkerMeter
 from streams.metrics.declared import Exporter
@@ -21,6 +18,7 @@ from streams.sdk import Executor, RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.gate.traces import GateTraces
 from streams.topology import GATE
+from tests.collector import Collector, attributes
 from tests.kit import MAIL_SEND, GateBench
 from tests.unit.sdk.conftest import codec, log, transport
 from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict
@@ -32,48 +30,11 @@ SAMPLED = f"00-{TRACE}-b7ad6b7169203331-01"
 UNSAMPLED = f"00-{TRACE}-b7ad6b7169203331-00"
 
 
-class Collector:
-    """A collector that keeps what it receives over OTLP and HTTP."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-        self.resources: list[dict[str, str]] = []
-        keep = self._keep
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                keep(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *args: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}/v1/traces"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def _keep(self, body: bytes) -> None:
-        for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-            self.resources.append({each.key: each.value.string_value for each in group.resource.attributes})
-            self.spans += [span for scope in group.scope_spans for span in scope.spans]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     made = Collector()
     yield made
     made.close()
-
-
-def attributes(span: Any) -> dict[str, str]:
-    return {each.key: each.value.string_value for each in span.attributes}
 
 
 def traced_gate(traces: Traces) -> GateBench:
