@@ -25,6 +25,7 @@ MODULES = {
     "executor": "bench.executor",
     "identity": "bench.identity",
     "floods": "bench.floods",
+    "cli": "bench.cli",
 }
 # Short commands of their own, whose output is the result.
 PRINTED = {

@@ -45,6 +45,14 @@ def _card_lines(card: dict[str, str]) -> str:
     )
 
 
+def _cli(result: Result) -> str:
+    rows = [(f"`{row['command']}`", row["cpu_ms"], row["ratio"]) for row in result["commands"]]
+    return (
+        "CPU time of each command from start to end, and how many times that of a Python that does nothing "
+        f"({result['empty_ms']} ms).\n\n"
+    ) + _table(("command", "CPU ms", "ratio"), rows)
+
+
 def _printed(result: Result) -> str:
     return f"```\n{result['text'].rstrip()}\n```\n"
 
@@ -66,6 +74,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "soak": faults.soak_table,
     "floods": faults.floods_table,
     "codec": _printed,
+    "cli": _cli,
     "rules": _printed,
     "budgets": _printed,
     "leases": _printed,

@@ -101,7 +101,7 @@ class Releasers:
             text = f"{what} does not count: no releaser is configured; name some in the setting `release.releasers`"
             raise _unproven(text)
         if release.proof is None or release.lifts_before is None:
-            raise _unproven(f"{what} is not signed; see `stoplog release --key`")
+            raise _unproven(f"{what} is not signed; write it with `stoplog release --session ID --key FILE --why TEXT`")
         try:
             names = self.ring.signers(release_message(release, self.deployment), (release.proof,))
         except SignatureError as error:

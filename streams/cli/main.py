@@ -185,7 +185,7 @@ for _name, (_panel, _help) in COMMANDS.items():
 def run(args: Sequence[str]) -> int:
     """Run a command line and return its exit status. Errors that a person can fix go to standard error."""
     if COMPLETE_VARIABLE in os.environ:
-        from typer.completion import completion_init  # noqa: PLC0415 - only shells need it
+        from typer._completion_classes import completion_init  # noqa: PLC0415 - typer offers no public name for it
 
         completion_init()
     try:

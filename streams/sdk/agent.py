@@ -37,8 +37,9 @@ RESEND_AFTER_SHARE = 0.5
 class Agent:
     """The agent of one session. Thread-safe: its calls may be proposed in parallel.
 
-    Outcomes come on a topic of the agent's tenant (`agent.outcome.<tenant>.v1`), which `stoplog topics apply --tenant`
-    creates. Opening the agent looks up the end of the session's partition there; closing it stops reading it.
+    Outcomes come on a topic of the agent's tenant (`agent.outcome.<tenant>.v1`), which
+    `stoplog topics apply --tenant ID` creates. Opening the agent looks up the end of the session's partition there;
+    closing it stops reading it.
     """
 
     def __init__(
@@ -323,6 +324,6 @@ def timed_out(expected: Expected, timeout_ms: int) -> OutcomeTimeoutError:
     else:
         text = (
             f"{about} has no outcome after {timeout_ms} ms: check that a gate runs on this log, that its topics are as "
-            f"declared (`stoplog doctor`), and that it may write the tenant's (`stoplog topics check --tenant`)"
+            f"declared (`stoplog doctor`), and that it may write the tenant's (`stoplog topics check --tenant ID`)"
         )
     return OutcomeTimeoutError(text, intent, interim)

@@ -218,7 +218,8 @@ def read_entries(path: Path) -> list[ToolCatalogEntry]:
         listed = draft.get("entries") if isinstance(draft, dict) and draft.get("form") == DRAFT_FORM else None
         if not isinstance(listed, list) or not listed:
             raise ReviewError(
-                f"`{path}` is not a draft of this version; write one with `stoplog catalog approve --out`"
+                f"`{path}` is not a draft of this version; write one with "
+                "`stoplog catalog approve SERVER/TOOL@ID --out FILE`"
             )
         entries = [from_json(ToolCatalogEntry, each, "entry") for each in listed]
     except (msgspec.DecodeError, JsonFormError) as error:

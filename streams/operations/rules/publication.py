@@ -247,7 +247,7 @@ def read_draft(path: Path) -> RulesetBundle:
         draft = msgspec.json.decode(data)
         if not isinstance(draft, dict) or draft.get("form") != DRAFT_FORM:
             raise PublicationError(
-                f"`{path}` is not a draft of this version; write one with `stoplog rules publish --out`"
+                f"`{path}` is not a draft of this version; write one with `stoplog rules publish DIR --out FILE`"
             )
         return from_json(RulesetBundle, draft.get("publication"), "publication")
     except (msgspec.DecodeError, JsonFormError) as error:
