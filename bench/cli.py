@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.rules import make_bundle
 
-RUNS = 5
+RUNS = 3
 LONG_RUNS = 1
 CHECKED = (1_000, 10_000)
 _STATE = "STATE"
@@ -29,7 +29,6 @@ COMMANDS: tuple[str, ...] = (
     "session show --help",
     "rules --help",
     "rules check --help",
-    "topics check --state-dir STATE",
     "tail alerts --no-follow --state-dir STATE",
     "tail verdicts --no-follow --state-dir STATE",
     "session list --state-dir STATE",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.tables import executors, faults, gates
-from bench.tables.cells import Result, table_lines
+from bench.tables.cells import Result, table, table_lines
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -26,7 +26,7 @@ def page(folder: Path) -> str:
         "# Results\n\n`python -m bench` writes this page. Each table has the figures of one run. CPU time is that of "
         "all threads of the gate.\n"
     ]
-    for name, table in _TABLES.items():
+    for name, tables in _TABLES.items():
         path = folder / f"{name}.json"
         if not path.exists():
             continue
@@ -34,7 +34,7 @@ def page(folder: Path) -> str:
         parts.append(f"## {name}\n")
         if content["quick"]:
             parts.append("This was a quick run, which is too short for reliable figures.\n")
-        parts.append(table(content["result"]))
+        parts.append(tables(content["result"]))
         parts.append(_card_lines(content["card"]))
     return "\n".join(parts)
 
@@ -50,7 +50,7 @@ def _cli(result: Result) -> str:
     return (
         "CPU time of each command from start to end, and how many times that of a Python that does nothing "
         f"({result['empty_ms']} ms).\n\n"
-    ) + _table(("command", "CPU ms", "ratio"), rows)
+    ) + table(("command", "CPU ms", "ratio"), rows)
 
 
 def _printed(result: Result) -> str:

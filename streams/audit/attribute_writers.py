@@ -97,7 +97,7 @@ class AttributeWriters:
         if not self.ring.keys:
             raise _unproven(f"{what} do not count: no writer is configured; see the setting `attributes.writers`")
         if record.proof is None:
-            raise _unproven(f"{what} are not signed; see `stoplog attributes set --key`")
+            raise _unproven(f"{what} are not signed; sign with `stoplog attributes set KIND/ID NAME=TEXT --key FILE`")
         try:
             names = self.ring.signers(attributes_message(record, self.deployment), (record.proof,))
         except SignatureError as error:

@@ -72,7 +72,10 @@ def test_for_a_person_it_is_a_few_lines(written: Stoplog) -> None:
 @pytest.mark.parametrize(
     ("args", "fault"),
     [
-        (("customer/C-1", "tier=gold"), "are not signed; see `stoplog attributes set --key`"),
+        (
+            ("customer/C-1", "tier=gold"),
+            "are not signed; sign with `stoplog attributes set KIND/ID NAME=TEXT --key FILE`",
+        ),
         (("customer/C-1", "tier=gold", "--key", "desk.pem"), "`desk`, who may not speak for tenant `acme`"),
         (("account/A-1", "tier=gold", *SIGNED), "`crm`, who may not speak about them (setting `attributes.kinds`)"),
         (("customer", "tier=gold", *SIGNED), "`customer` names no entity: write KIND/ID"),
