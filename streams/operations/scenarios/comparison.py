@@ -144,7 +144,8 @@ def _rules(subject: str, call: ExpectedCall, verdict: Verdict, own_rules: Collec
 def _memories(subject: str, expected: Mapping[str, Any], evaluation: Evaluation) -> Iterator[str]:
     history = evaluation.facts.get("history", {})
     tool = evaluation.facts["tool"]
-    read = {recall.memory.name for recall in evaluation.ruleset.plan(tool).recalls}
+    plan = evaluation.ruleset.plan(tool)
+    read = {recall.memory.name for recall in (*plan.recalls, *plan.shared)}
     for name, value in expected.items():
         if name not in read:
             yield f"{subject}memory `{name}` is read by no rule for {tool['id']}; expect it where a rule reads it"

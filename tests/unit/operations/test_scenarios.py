@@ -16,6 +16,7 @@ history:
   to_account: {keep: count, on: allowed, match: {tools: [pay.refund]}, key: args.account, within: 24h}
   since_failure: {keep: last, on: failed}
   purged: {keep: any, on: ran, match: {tools: [data.purge]}}
+  lists: {keep: count, on: allowed, match: {tools: [crm.list]}, per: user, window: 1h}
 entities:
   customer: {key: args.customer, match: {tools: [crm.note]}, fields: {tier: string}}
 budgets:
@@ -36,6 +37,7 @@ rules:
   - {id: P-7, effect: deny, match: {tools: [mail.late]}, when: now.hour >= 12, reason: too late}
   - {id: P-8, effect: deny, match: {tools: [mail.send]}, when: args.to == "", reason: to nobody}
   - {id: P-9, effect: deny, match: {tools: [crm.note]}, when: 'entities.customer.tier != "gold"', reason: for gold only}
+  - {id: P-10, effect: deny, match: {tools: [crm.list]}, when: history.lists >= 2, reason: twice an hour}
 """
 HEAD = """tools:
   pay.refund: {open_world: false, output: trusted private}
@@ -45,11 +47,13 @@ HEAD = """tools:
   web.read: {read_only: true}
   data.purge: {open_world: false, output: trusted private}
   crm.note: {open_world: false, output: trusted private}
+  crm.list: {open_world: false, output: trusted private}
 entities:
   customer/C-1: {tier: gold}
 sessions:
   desk: {scopes: [pay]}
   other: {scopes: [pay], user: bob, agent: helper}
+  again: {scopes: [pay]}
 scenarios:
   - name: one
     steps:
@@ -212,6 +216,12 @@ STORIES: dict[str, tuple[str, ...]] = {
         "{call: crm.note, args: {customer: C-2}, expect: allow}",
         "{entity: customer/C-1, attributes: {tier: basic}}",
         "{call: crm.note, args: {customer: C-1}, expect: {verdict: deny, rules: [P-1, P-9]}}",
+    ),
+    "a memory that sessions share": (
+        "{call: crm.list, expect: {verdict: allow, memories: {lists: 0}}}",
+        "{call: crm.list, session: again, expect: {verdict: allow, memories: {lists: 1}}}",
+        "{call: crm.list, session: other, expect: {verdict: allow, memories: {lists: 0}}}",
+        "{call: crm.list, session: again, expect: {verdict: deny, rules: [P-1, P-10], memories: {lists: 2}}}",
     ),
     "parallel calls": (
         "{call: web.read, as: a, expect: allow}",
@@ -411,11 +421,12 @@ class TestCounts:
     def test_memories_and_budgets_without_a_scenario_are_warned_of(self, tmp_path: Path) -> None:
         report = run(tmp_path, f"{{{REFUND}, expect: allow}}", f"{{{REFUND}, expect: allow}}")
         assert report.passed
-        assert (report.memories_count, report.memories_read) == (3, {"to_account"})
+        assert (report.memories_count, report.memories_read) == (4, {"to_account"})
         assert (report.budgets_count, report.budgets_exhausted) == (2, frozenset())
         assert [(f.code, f.severity, f.message.split("`")[1]) for f in report.findings] == [
             ("untested_memory", "warning", "since_failure"),
             ("untested_memory", "warning", "purged"),
+            ("untested_memory", "warning", "lists"),
             ("untested_budget", "warning", "total"),
             ("untested_budget", "warning", "own"),
         ]
