@@ -232,7 +232,7 @@ def _report_unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], find
     trees = [part.tree for rule in rules for part in (rule.checked, *(one.checked for one in rule.explain))]
     read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "history"}
     for memory in (memory for pack in bundle.packs for memory in pack.memories):
-        if () not in read and (memory.name,) not in read:
+        if read.isdisjoint(((), (memory.name,), (memory.age_name,))):
             findings.warning("unused_memory", memory.location, f"no rule reads memory `{memory.name}`")
 
 

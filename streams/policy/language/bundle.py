@@ -141,6 +141,9 @@ class Since:
     key: Scalar | None
 
 
+AGE_SUFFIX = "_age_ms"
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """A value that is remembered within a session, as declared under `history:`.
@@ -179,7 +182,7 @@ class Memory:
     @property
     def age_name(self) -> str:
         """Return the name of the field of `history` that says how old a shared memory is."""
-        return f"{self.name}_age_ms"
+        return f"{self.name}{AGE_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)

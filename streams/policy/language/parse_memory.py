@@ -6,7 +6,19 @@ import re
 from collections.abc import Callable, Iterable
 
 from streams.policy.errors import Findings, Location
-from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion, Pack, Per, Reset, Since
+from streams.policy.language.bundle import (
+    AGE_SUFFIX,
+    Budget,
+    Keep,
+    Match,
+    MeasureKind,
+    Memory,
+    Occasion,
+    Pack,
+    Per,
+    Reset,
+    Since,
+)
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, node_kind
 from streams.policy.language.schema import RESERVED_WORDS
 from streams.policy.language.yaml_mapping import MappingReader
@@ -209,10 +221,14 @@ def report_repeated_names(packs: Iterable[Pack], findings: Findings) -> None:
     for pack in packs:
         for what, items in (("memory", pack.memories), ("budget", pack.budgets)):
             for item in items:
-                first = seen.setdefault((what, item.name), item.location)
-                if first != item.location:
-                    message = f"{what} `{item.name}` is defined twice, first at {first}"
-                    findings.error("duplicate_name", item.location, message, hint="names must be unique in the bundle")
+                is_shared = isinstance(item, Memory) and item.per is not None
+                # The age of a shared memory is a field beside it.
+                for name in (item.name, f"{item.name}{AGE_SUFFIX}")[: 1 + is_shared]:
+                    first = seen.setdefault((what, name), item.location)
+                    if first != item.location:
+                        message = f"{what} `{name}` is defined twice, first at {first}"
+                        hint = "names must be unique in the bundle"
+                        findings.error("duplicate_name", item.location, message, hint=hint)
 
 
 def _is_name(reader: MappingReader, what: str, key: Scalar) -> bool:

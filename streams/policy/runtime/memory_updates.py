@@ -376,15 +376,15 @@ class Memories:
         Args:
             read: the names of the memories that the tool's rules read.
         """
-        recalls = [Recall(item.memory, _program(item.key, self._constants))
-                   for memory, item in self._items.items() if memory in read]  # fmt: skip
+        items = [item for item in self._items.values() if not read.isdisjoint((item.memory.name, item.memory.age_name))]
+        recalls = [Recall(item.memory, _program(item.key, self._constants)) for item in items]
         update_rules = [
             rule for tools, rule in self._update_rules if tools is None or tools.matches(server_id, name, version)
         ]
         meters = [
             meter for tools, meter in self._budget_meters if tools is None or tools.matches(server_id, name, version)
         ]
-        keys = (self._items[recall.memory.name].key for recall in recalls)
+        keys = (item.key for item in items)
         return ToolPlan(recalls, update_rules, meters).needing(_needs(None, *keys))
 
 

@@ -444,3 +444,48 @@ class TestCounts:
     def test_the_same_every_time(self, tmp_path: Path) -> None:
         steps = STORIES["memories and shared budgets"]
         assert run(tmp_path, *steps) == run(tmp_path, *steps)
+
+
+SHARED_RULES = """apiVersion: rules/v1
+pack: p
+history:
+  refused: {keep: count, on: denied, per: agent, window: 24h, fresh: 1s}
+budgets:
+  customers:
+    per: tenant
+    key: args.customer
+    keys_max: 2
+    measure: {sum: args.amount}
+    match: {tools: [pay.refund]}
+    limit: 10000
+    window: 24h
+rules:
+  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: '"pay" in user.scopes', reason: may pay}
+  - id: P-2
+    effect: require_approval
+    match: {tools: [mail.send]}
+    when: history.refused >= 2
+    approval: {group: security, ttl: 10m}
+    reason: refused too often today
+"""
+
+
+def test_a_story_of_customers_and_of_other_sessions(tmp_path: Path) -> None:
+    head = HEAD.replace("  other:", "  third: {scopes: [pay], user: carol}\n  other:")
+    denied = "expect: {verdict: deny, reason:"
+    report = run(
+        tmp_path,
+        "{call: pay.refund, args: {customer: ann, amount: 6000}, expect: {verdict: allow, budgets: {customers: 6000}}}",
+        f"{{call: pay.refund, session: other, args: {{customer: ann, amount: 4001}}, {denied} budget_exhausted}}}}",
+        "{call: pay.refund, session: other, args: {customer: ann, amount: 4000}, expect: allow}",
+        "{call: pay.refund, args: {customer: bob, amount: 100}, expect: {verdict: allow, budgets: {customers: 100}}}",
+        f"{{call: pay.refund, args: {{customer: eve, amount: 1}}, {denied} budget_keys_exhausted}}}}",
+        "{call: pay.refund, args: {amount: 1}, expect: {verdict: deny, reason: budget_key_invalid}}",
+        "{at: +2s}",
+        "{call: mail.send, session: third, args: {to: a}, expect: {verdict: require_approval, memories: {refused: 2}}}",
+        "{call: mail.send, session: other, args: {to: a}, expect: {verdict: allow, memories: {refused: 1}}}",
+        rules=SHARED_RULES,
+        head=head,
+    )
+    assert problems(report) == []
+    assert [str(finding) for finding in report.findings] == []

@@ -156,6 +156,17 @@ def test_a_shared_memory_has_a_value_and_an_age() -> None:
     plan = compiled.plan(tool("pay", "refund"))
     assert ([recall.memory.name for recall in plan.shared], plan.recalls) == (["m"], ())
     assert compiled.memories.empty_history() == {"m": 0, "m_age_ms": 0}
+    (only,) = (
+        compile_bundle(bundle_from_files(files(kept, rules.replace("history.m < 3 && ", ""))))
+        .plan(tool("pay", "refund"))
+        .shared
+    )
+    assert only.memory.name == "m", "a rule that reads only the age needs the memory"
+    taken = kept.replace("history: {", "history: {m_age_ms: {keep: any, on: ran}, ")
+    with pytest.raises(BundleError, match="memory `m_age_ms` is defined twice"):
+        compile_bundle(bundle_from_files(files(kept.replace("}}\n", "}, m_age_ms: {keep: any, on: ran}}\n"), rules)))
+    with pytest.raises(BundleError, match="defined twice"):
+        compile_bundle(bundle_from_files(files(taken, rules)))
     with pytest.raises(BundleError, match="unknown field `n_age_ms`"):
         compile_bundle(bundle_from_files(files("history: {n: {keep: count, on: ran}}\n", rules.replace(".m", ".n"))))
 
