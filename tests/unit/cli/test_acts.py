@@ -13,11 +13,13 @@ import pytest
 
 from streams.codec.ocsf import detection_finding, ocsf_bytes
 from streams.embedded.log import EmbeddedLog
-from streams.model.topics import ALERT_OCSF
+from streams.model.topics import ALERT_OCSF, APPROVAL_REQUEST
 from streams.ports import Outgoing
 from streams.wiring.clock import SystemClock
+from tests.kit import wire
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.codec.test_ocsf import FULL
+from tests.unit.operations.test_operator import REQUEST
 
 RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 
@@ -242,10 +244,14 @@ def event_of(session_id: str) -> tuple[dict[str, Any], bytes]:
 
 
 def put_events(home: Path, values: list[bytes]) -> None:
+    put(home, [Outgoing(ALERT_OCSF.name, 0, b"key", value, ()) for value in values])
+
+
+def put(home: Path, records: list[Outgoing]) -> None:
     log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=SystemClock())
     publisher = log.publisher()
-    for value in values:
-        publisher.publish(Outgoing(ALERT_OCSF.name, 0, b"key", value, ()))
+    for record in records:
+        publisher.publish(record)
     publisher.flush(10_000)
     publisher.close()
     log.close()
@@ -257,6 +263,18 @@ class TestApprove:
             result = deployed(command, "abc", "--yes")
             assert result.status == 1
             assert "no request for approval has task `abc`" in result.err
+
+    def test_the_command_to_see_the_verdict_runs_nothing_else(self, deployed: Stoplog, home: Path) -> None:
+        session_id = "x'; rm -rf '"
+        asked = msgspec.structs.replace(REQUEST, session_id=session_id, eligible_approvers=(), expires_at=2**42)
+        key = f"{asked.header.tenant_uid}|{session_id}".encode()
+        value = wire().encode(APPROVAL_REQUEST.name, asked)
+        put(home, [Outgoing(APPROVAL_REQUEST.name, 0, key, value, ())])
+        result = deployed("approve", asked.task_id, "--as", "bob", "--yes", "--no-json")
+        assert (result.status, result.err) == (0, "")
+        (command,) = (line for line in result.out.splitlines() if line.startswith("to see the verdict: "))
+        words = shlex.split(command.removeprefix("to see the verdict: "))
+        assert words == ["stoplog", "tail", "verdicts", "--session", key.decode()]
 
 
 class TestSsf:
