@@ -335,7 +335,8 @@ BUDGET_REQUEST = Topic(
     dead_letters=True,
     keyed_input=True,
     placed_by_key=True,
-    note="gate partitions ask the budget allocators for leases, and return what they do not use",
+    note="gate partitions ask the budget allocators for leases, return what they do not use, and note and read "
+    "memories that sessions share",
 )
 BUDGET_GRANT = Topic(
     name="agent.budget.grant.v1",
@@ -346,7 +347,7 @@ BUDGET_GRANT = Topic(
     readers=(Role.GATE, Role.AUDITOR),
     retention_ms=_DAY_MS,
     dead_letters=True,
-    note="budget leases, for the gate partitions that asked",
+    note="budget leases, and answers about memories that sessions share, for the gate partitions that asked",
 )
 BUDGET_CHANGELOG = Topic(
     name="stoplog.budgets.changelog",
