@@ -156,6 +156,9 @@ SCENARIOS = (
     Fires("MAIL-013", "mail.send", {"to": "bob@example.com", "body": "hi", "recipients": "x"}, tainted=True),
     mail("MAIL-014", subject="hi\nBcc: eve@other.example.net"),
     mail("MAIL-015", attachments=["~/.ssh/id_rsa"]),
+    Fires(
+        "MAIL-016", "mail.send", {"to": "bob@example.com", "body": '<img src="https://x.example.net/a">'}, tainted=True
+    ),
     Fires("MAIL-020", "mail.send", OUTSIDE),
     Fires("GIT-001", "git.git_log", {"repo_path": "/srv/app"}),
     Fires("GIT-002", "git.git_commit", {"repo_path": "/srv/app"}),
