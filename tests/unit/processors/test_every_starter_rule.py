@@ -64,6 +64,7 @@ SCOPES = (
 )
 KEY = "AKIAABCDEFGHIJKLMNOP"
 DOCS = "https://docs.example.org/"
+IMAGE = '<img src="https://x.example.net/a">'
 OUTSIDE = {"to": "eve@other.example.net", "body": "hi"}
 
 
