@@ -372,7 +372,10 @@ def _wire() -> str:
         f"more than {WRITTEN_BYTES_MAX:,} bytes is never written. Subjects follow TopicNameStrategy. Every version of "
         "a schema can read every other one (FULL_TRANSITIVE), and a published version never changes "
         "([ADR 0027](../adr/0027-schemas-do-not-change.md)). The schemas are in `schemas/avro/`.\n\n"
-        "Without a schema registry, the ids are those of `schemas/ids.lock.json`:"
+        "With a schema registry (`schema_registry_url`), the ids are the registry's, and those of the lock file stay "
+        "readable. Stoplog speaks the protocol of the Confluent Schema Registry, and is tested with Apicurio Registry "
+        "2.6, too ([ADR 0051](../adr/0051-a-deployment-that-has-been-run.md)). Without one, the ids are those of "
+        "`schemas/ids.lock.json`:"
     )
 
 

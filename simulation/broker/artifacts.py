@@ -1,4 +1,4 @@
-"""Apache Kafka as its Maven artifacts: which version, where its jars are, and what a machine needs to run it."""
+"""Apache Kafka and a schema registry as Maven artifacts: their versions, where they are, and what they need to run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import tempfile
 from pathlib import Path
 
 HOME_VARIABLE = "STOPLOG_KAFKA_HOME"
+REGISTRY_HOME_VARIABLE = "STOPLOG_REGISTRY_HOME"
 REPOSITORY = Path(__file__).resolve().parents[2]
 POM = REPOSITORY / "ops" / "kafka" / "pom.xml"
+REGISTRY_POM = REPOSITORY / "ops" / "registry" / "pom.xml"
+RUNNER = "apicurio-registry-app-*-runner.jar"
 FETCH_S_MAX = 600
 LOG_TAIL_LINES = 25
 
@@ -27,12 +30,16 @@ def kafka_version() -> str:
     Raises:
         BrokerUnavailableError: the file is not there (it is part of the repository, not of the wheel).
     """
-    if not POM.exists():
-        raise BrokerUnavailableError(f"`{POM}` is missing: run from a checkout of the repository")
-    version = re.search(r"<kafka\.version>([^<]+)</kafka\.version>", POM.read_text())
-    if version is None:
-        raise BrokerUnavailableError(f"`{POM}` names no `kafka.version`")
-    return version[1]
+    return _version(POM, "kafka.version")
+
+
+def registry_version() -> str:
+    """Return the version of the registry that `ops/registry/pom.xml` names.
+
+    Raises:
+        BrokerUnavailableError: the file is not there (it is part of the repository, not of the wheel).
+    """
+    return _version(REGISTRY_POM, "registry.version")
 
 
 def fetch_libraries() -> Path:
@@ -47,18 +54,51 @@ def fetch_libraries() -> Path:
     if any(libraries.glob("kafka_*.jar")):
         return libraries
     require_program("mvn", f"Maven (or set {HOME_VARIABLE} to a folder with Kafka's jars)")
+    _fetch("Kafka", folder, POM, "dependency:copy-dependencies")
+    return folder
+
+
+def fetch_registry() -> Path:
+    """Return the jar that runs the registry, which Maven fetches and unpacks the first time (about 140 MB).
+
+    Raises:
+        BrokerUnavailableError: there is no Maven, or it failed.
+    """
+    home = os.environ.get(REGISTRY_HOME_VARIABLE)
+    folder = Path(home) if home else REPOSITORY / ".cache" / "registry" / registry_version()
+    if not any(folder.glob(RUNNER)):
+        require_program("mvn", f"Maven (or set {REGISTRY_HOME_VARIABLE} to the folder of an Apicurio Registry)")
+        _fetch("the schema registry", folder, REGISTRY_POM, "dependency:unpack")
+    found = next(folder.glob(RUNNER), None)
+    if found is None:
+        raise BrokerUnavailableError(f"`{folder}` has no `{RUNNER}`: remove the folder, so that it is fetched again")
+    return found
+
+
+def _version(pom: Path, name: str) -> str:
+    if not pom.exists():
+        raise BrokerUnavailableError(f"`{pom}` is missing: run from a checkout of the repository")
+    version = re.search(rf"<{re.escape(name)}>([^<]+)</{re.escape(name)}>", pom.read_text())
+    if version is None:
+        raise BrokerUnavailableError(f"`{pom}` names no `{name}`")
+    return version[1]
+
+
+def _fetch(what: str, folder: Path, pom: Path, goal: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Fetched beside and then renamed: a folder with half of the jars must never be taken for the whole.
+    # Fetched beside and then renamed: a folder with half of the files must never be taken for the whole.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
-        fetched = Path(part) / "jars"
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fetched}"]
+        fetched = Path(part) / "files"
+        command = ["mvn", "-q", "-B", "-f", str(pom), goal, f"-DoutputDirectory={fetched}"]
+        if goal == "dependency:unpack":
+            # Where it notes what it has unpacked: by default in a folder beside the file that it reads.
+            command.append(f"-DmarkersDirectory={part}")
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
         if done.returncode != 0:
-            raise BrokerUnavailableError(f"maven can't fetch Kafka: {last_lines(done.stdout + done.stderr)}")
+            raise BrokerUnavailableError(f"maven can't fetch {what}: {last_lines(done.stdout + done.stderr)}")
         if not folder.exists() or not any(folder.iterdir()):
             with contextlib.suppress(FileExistsError):
                 fetched.rename(folder)
-    return folder
 
 
 def require_program(program: str, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +55,51 @@ def find_bootstrap(workdir: Path) -> Iterator[str]:
 
 def _contained(stack: contextlib.ExitStack) -> tuple[str | None, str]:
     """A broker in a container, or why there is none."""
+    why_not = why_no_engine()
+    if why_not:
+        return None, why_not
+    port = free_port()
+    try:
+        start_container(stack, port)
+    except BrokerUnavailableError as error:
+        return None, str(error)
+    return f"127.0.0.1:{port}", ""
+
+
+def why_no_engine() -> str:
+    """Return why no container can be started, or nothing if one can."""
     try:
         docker: Any = importlib.import_module("docker")
-        containers: Any = importlib.import_module("testcontainers.core.container")
+        importlib.import_module("testcontainers.core.container")
     except ImportError:
-        return None, "the package is not installed"
+        return "the package is not installed"
     try:
         # The client leaves a socket open where there is nobody to connect to.
         address = os.environ.get("DOCKER_HOST", DOCKER_HOST)
         if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
-            return None, "no engine is installed"
+            return "no engine is installed"
         with contextlib.closing(docker.from_env(timeout=ENGINE_S_MAX)) as engine:
             engine.ping()
     except docker.errors.DockerException:
-        return None, "no engine answers"
-    port = free_port()
+        return "no engine answers"
+    return ""
+
+
+def start_container(stack: contextlib.ExitStack, port: int, ports: Mapping[str, int] | None = None) -> Any:
+    """Start a broker in a container that `stack` ends, wait until it answers, and return the container.
+
+    Args:
+        port: of the host, for its clients.
+        ports: further ports of the host, by those of the container. They are for containers that share its network.
+
+    Raises:
+        BrokerUnavailableError: it did not come up.
+    """
+    docker: Any = importlib.import_module("docker")
+    containers: Any = importlib.import_module("testcontainers.core.container")
     container = containers.DockerContainer(f"apache/kafka:{kafka_version()}")
-    container.ports = {"9092/tcp": ("127.0.0.1", port)}
+    published = {"9092/tcp": port, **(ports or {})}
+    container.ports = {inside: ("127.0.0.1", outside) for inside, outside in published.items()}
     for name, value in container_properties(port).items():
         container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
     try:
@@ -79,8 +107,8 @@ def _contained(stack: contextlib.ExitStack) -> tuple[str | None, str]:
         stack.callback(container.stop)
         await_answer(f"127.0.0.1:{port}", CONTAINER_S_MAX, "see the container's log")
     except (docker.errors.DockerException, BrokerUnavailableError) as error:
-        return None, f"the container did not come up: {error}"
-    return f"127.0.0.1:{port}", ""
+        raise BrokerUnavailableError(f"the container did not come up: {error}") from error
+    return container
 
 
 def container_properties(port: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The process of one Kafka node: started, watched, stopped or killed, and its log."""
+"""Processes of Java programs, and of one Kafka node: started, watched, stopped or killed, and their log."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ PROBE_INTERVAL_S = 0.05
 HEAP = "-Xmx512m"
 
 
-class NodeProcess:
-    """Runs one node whose configuration is `server.properties` in its folder. Not thread-safe."""
+class JavaProcess:
+    """Runs one Java program and keeps its log in its folder. Not thread-safe."""
 
-    def __init__(self, folder: Path, libraries: Path, *, quick: bool, heap: str = HEAP) -> None:
-        """Prepare it; `run` starts it.
+    def __init__(self, what: str, folder: Path, log_name: str, *, quick: bool, heap: str = HEAP) -> None:
+        """Prepare it; `run_java` starts it.
 
         Args:
-            folder: holds configuration, data and log.
-            libraries: the folder with the broker's jars.
+            what: what it is, for messages.
+            folder: holds its log.
+            log_name: the file of the log in that folder.
             quick: whether it is to start quickly rather than to bear load.
             heap: the option of the Java machine that bounds its heap.
         """
+        self._what = what
         self._folder = folder
+        self._log = folder / log_name
         self._heap = heap
         # With the first compiler only, a start takes half the CPU, and a broker under load more than otherwise.
         self._compiler = ["-XX:TieredStopAtLevel=1"] if quick else []
-        self._classpath = f"{libraries}{os.sep}*"
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._log_begin = 0
@@ -45,48 +47,21 @@ class NodeProcess:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def configure(self, settings: dict[str, str]) -> None:
-        """Write the node's configuration."""
-        text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        (self._folder / "server.properties").write_text(text)
-
-    def format(self, cluster_id: str, *arguments: str) -> None:
-        """Format the node's storage, unless that was done before.
-
-        Raises:
-            BrokerUnavailableError: it can't be formatted.
-        """
-        if (self._folder / "data" / "meta.properties").exists():
-            return
-        settings = str(self._folder / "server.properties")
-        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", settings)
-        self.run_tool("format the broker's storage", *tool, *arguments)
-
-    def run_tool(self, doing: str, *arguments: str) -> str:
-        """Run one of the programs among the broker's jars to its end; returns what it prints.
+    def run_java(self, *arguments: str) -> None:
+        """Start the process, which ends with this one, in whatever way this one ends.
 
         Args:
-            doing: what for.
-            arguments: the program and its arguments.
-
-        Raises:
-            BrokerUnavailableError: it fails.
+            arguments: of the Java machine, the program, and its own.
         """
-        command = self._java("WARN", *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_S_MAX, check=False)  # noqa: S603 - our own command line
-        if done.returncode != 0:
-            output = last_lines(done.stdout + done.stderr)
-            raise BrokerUnavailableError(f"can't {doing} in `{self._folder}`: {output}")
-        return done.stdout
-
-    def run(self) -> None:
-        """Start the process, which ends with this one, in whatever way this one ends."""
-        command = self._java("INFO", "kafka.Kafka", str(self._folder / "server.properties"))
-        with (self._folder / "broker.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._log_begin = log.tell()
-            # Its own session: a Ctrl-C in the terminal is ours to handle, not the broker's.
+            # Its own session: a Ctrl-C in the terminal is ours to handle, not the program's.
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self._java(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             self._watchdog = _watch(self._process)
@@ -123,12 +98,11 @@ class NodeProcess:
         self._signal(signal.SIGCONT)
 
     def log_text(self) -> str:
-        """Return all that the node has logged since it was last run."""
-        path = self._folder / "broker.log"
-        return path.read_bytes()[self._log_begin :].decode(errors="replace") if path.exists() else ""
+        """Return all that it has logged since it was last run."""
+        return self._log.read_bytes()[self._log_begin :].decode(errors="replace") if self._log.exists() else ""
 
     def log_tail(self) -> str:
-        """Return the last lines that the node has logged since it was last run."""
+        """Return the last lines that it has logged since it was last run."""
         return last_lines(self.log_text())
 
     def _signal(self, number: signal.Signals) -> None:
@@ -141,13 +115,13 @@ class NodeProcess:
             if self._process is None or self._process.poll() is not None:
                 status = None if self._process is None else self._process.returncode
                 raise BrokerUnavailableError(
-                    f"the broker in `{self._folder}` ended with status {status}:\n{self.log_tail()}"
+                    f"{self._what} in `{self._folder}` ended with status {status}:\n{self.log_tail()}"
                 )
             if is_ready():
                 return
             sleep(PROBE_INTERVAL_S)
         raise BrokerUnavailableError(
-            f"the broker in `{self._folder}` did not answer at {where} within {READY_S_MAX} s:\n{self.log_tail()}"
+            f"{self._what} in `{self._folder}` did not answer at {where} within {READY_S_MAX} s:\n{self.log_tail()}"
         )
 
     def _end(self, *, in_order: bool) -> None:
@@ -166,17 +140,65 @@ class NodeProcess:
         process.kill()
         process.wait()
 
-    def _java(self, log_level: str, *arguments: str) -> list[str]:
-        return [
-            "java",
-            self._heap,
-            "-XX:+UseSerialGC",
-            *self._compiler,
-            f"-Dorg.apache.logging.log4j.level={log_level}",
-            "-cp",
-            self._classpath,
-            *arguments,
-        ]
+    def _java(self, *arguments: str) -> list[str]:
+        return ["java", self._heap, "-XX:+UseSerialGC", *self._compiler, *arguments]
+
+
+class NodeProcess(JavaProcess):
+    """Runs one node whose configuration is `server.properties` in its folder. Not thread-safe."""
+
+    def __init__(self, folder: Path, libraries: Path, *, quick: bool, heap: str = HEAP) -> None:
+        """Prepare it; `run` starts it.
+
+        Args:
+            folder: holds configuration, data and log.
+            libraries: the folder with the broker's jars.
+            quick: whether it is to start quickly rather than to bear load.
+            heap: the option of the Java machine that bounds its heap.
+        """
+        super().__init__("the broker", folder, "broker.log", quick=quick, heap=heap)
+        self._classpath = f"{libraries}{os.sep}*"
+
+    def configure(self, settings: dict[str, str]) -> None:
+        """Write the node's configuration."""
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self._folder / "server.properties").write_text(text)
+
+    def format(self, cluster_id: str, *arguments: str) -> None:
+        """Format the node's storage, unless that was done before.
+
+        Raises:
+            BrokerUnavailableError: it can't be formatted.
+        """
+        if (self._folder / "data" / "meta.properties").exists():
+            return
+        settings = str(self._folder / "server.properties")
+        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", settings)
+        self.run_tool("format the broker's storage", *tool, *arguments)
+
+    def run_tool(self, doing: str, *arguments: str) -> str:
+        """Run one of the programs among the broker's jars to its end; returns what it prints.
+
+        Args:
+            doing: what for.
+            arguments: the program and its arguments.
+
+        Raises:
+            BrokerUnavailableError: it fails.
+        """
+        command = self._java(*self._among_jars("WARN"), *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_S_MAX, check=False)  # noqa: S603 - our own command line
+        if done.returncode != 0:
+            output = last_lines(done.stdout + done.stderr)
+            raise BrokerUnavailableError(f"can't {doing} in `{self._folder}`: {output}")
+        return done.stdout
+
+    def run(self) -> None:
+        """Start the node, which ends with this process, in whatever way this one ends."""
+        self.run_java(*self._among_jars("INFO"), "kafka.Kafka", str(self._folder / "server.properties"))
+
+    def _among_jars(self, log_level: str) -> list[str]:
+        return [f"-Dorg.apache.logging.log4j.level={log_level}", "-cp", self._classpath]
 
 
 def _watch(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:

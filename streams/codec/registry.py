@@ -76,10 +76,11 @@ class RegistrySchemas:
         self._url = _USER_INFO.sub("//", url)
         self._committed = committed
         self._monotonic_ms = monotonic_ms
-        self._client = _connect(url, settings)
+        self._open_client = functools.partial(_connect, url, settings)
         self._known: dict[str, list[_Known]] = {topic: [] for topic in topics}
         self._refresh_from_ms: dict[str, int] = {}
-        self._current = {topic: self._find_current(topic) for topic in topics}
+        with self._open_client() as client:
+            self._current = {topic: self._find_current(client, topic) for topic in topics}
 
     def current(self, topic: str) -> SchemaVersion:
         """See `SchemaSource.current`."""
@@ -140,52 +141,51 @@ class RegistrySchemas:
         """Search for new versions. If the registry doesn't answer, the known versions stay, and it is not asked again
         for a while."""
         try:
-            self._fetch_versions(topic)
+            # A connection that was kept since the start would seldom be used and long be closed by somebody between.
+            with self._open_client() as client:
+                self._fetch_versions(client, topic)
             pause_ms = REFRESH_INTERVAL_MS
         except SchemaError:
             pause_ms = REFRESH_AFTER_FAILURE_MS
         self._refresh_from_ms[topic] = self._monotonic_ms() + pause_ms
 
-    def _fetch_versions(self, topic: str) -> None:
+    def _fetch_versions(self, client: Any, topic: str) -> None:
         subject = subject_name(topic)
-        numbers: list[int] = self._ask(lambda: self._client.get_versions(subject)) or []
+        numbers: list[int] = self._ask(lambda: client.get_versions(subject)) or []
         fetched = {known.version for known in self._known[topic]}
         for number in sorted(set(numbers) - fetched)[-VERSIONS_MAX:]:
-            known: _Known | None = self._ask(functools.partial(self._get_version, subject, number))
+            known: _Known | None = self._ask(functools.partial(_get_version, client, subject, number))
             if known is not None:
                 self._known[topic].append(known)
         del self._known[topic][:-VERSIONS_MAX]
 
-    def _get_version(self, subject: str, number: int) -> _Known:
-        return _as_known(self._client.get_version(subject, number))
-
-    def _find_current(self, topic: str) -> SchemaVersion:
+    def _find_current(self, client: Any, topic: str) -> SchemaVersion:
         """Return today's schema under the registry's id for it."""
         from confluent_kafka.schema_registry import Schema  # noqa: PLC0415 - needs the extra `registry`
 
         ours, subject = self._committed.current(topic), subject_name(topic)
         schema = Schema(ours.text, "AVRO")
-        self._fetch_versions(topic)
-        found = self._ask(lambda: self._client.lookup_schema(subject, schema, normalize_schemas=True))
+        self._fetch_versions(client, topic)
+        found = self._ask(lambda: client.lookup_schema(subject, schema, normalize_schemas=True))
         if found is None:
-            found = self._register(topic, subject, schema)
+            found = self._register(client, topic, subject, schema)
         for known in self._known[topic]:
             if known.id == found.schema_id:
                 return SchemaVersion(known.version, known.id, known.guid, ours.shape, ours.text)
         raise SchemaError(f"registry `{self._url}` has no version of `{subject}` with id {found.schema_id}")
 
-    def _register(self, topic: str, subject: str, schema: Any) -> Any:
+    def _register(self, client: Any, topic: str, subject: str, schema: Any) -> Any:
         if not self._auto_register:
             raise SchemaError(
                 f"registry `{self._url}` lacks today's schema of `{subject}`: register it, or allow `{_AUTO_REGISTER}`"
             )
         is_new = not self._known[topic]
-        found = self._ask(lambda: self._client.register_schema_full_response(subject, schema, normalize_schemas=True))
+        found = self._ask(lambda: client.register_schema_full_response(subject, schema, normalize_schemas=True))
         if found is None:
             raise SchemaError(f"registry `{self._url}` does not accept schemas of subject `{subject}`")
         if is_new:
-            self._ask(lambda: self._client.set_compatibility(subject, _COMPATIBILITY))
-        self._fetch_versions(topic)
+            self._ask(lambda: client.set_compatibility(subject, _COMPATIBILITY))
+        self._fetch_versions(client, topic)
         return found
 
     def _ask(self, request: Callable[[], Any]) -> Any:
@@ -204,6 +204,7 @@ class RegistrySchemas:
 
 
 def _connect(url: str, settings: Mapping[str, str]) -> Any:
+    """Return a client, which closes its connections at the end of a `with`."""
     try:
         from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - needs the extra `registry`
     except ImportError as error:
@@ -214,6 +215,10 @@ def _connect(url: str, settings: Mapping[str, str]) -> Any:
         return SchemaRegistryClient({"url": url, "timeout": TIMEOUT_S, "max.retries": RETRIES_MAX, **given})
     except (ValueError, TypeError, OSError) as error:
         raise SchemaError(f"settings of the schema registry: {error}") from None
+
+
+def _get_version(client: Any, subject: str, number: int) -> _Known:
+    return _as_known(client.get_version(subject, number))
 
 
 def _as_known(registered: Any) -> _Known:

@@ -44,8 +44,16 @@ _VALUE_CHARS_SHOWN = 80
 _SECRETIVE = frozenset({"kafka", "schema_registry"})
 """Sections whose values are never shown: they can have passwords, under names that only librdkafka knows."""
 
-# Read by the tests and the broker that they start, never by the product.
-_NOT_SETTINGS = frozenset({SETTINGS_FILE_VARIABLE, "STOPLOG_TEST_BOOTSTRAP", "STOPLOG_KAFKA_HOME"})
+# The others are read by tests and by what they start, never by the product.
+_NOT_SETTINGS = frozenset(
+    {
+        SETTINGS_FILE_VARIABLE,
+        "STOPLOG_TEST_BOOTSTRAP",
+        "STOPLOG_KAFKA_HOME",
+        "STOPLOG_TEST_REGISTRY",
+        "STOPLOG_REGISTRY_HOME",
+    }
+)
 
 
 class Settings(BaseSettings):
