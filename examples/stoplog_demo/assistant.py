@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stoplog_demo.view import USER
@@ -25,17 +25,24 @@ _ALSO = re.compile(r"\bplease also (?P<task>[^\n]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Wish:
-    """A call that the agent wants to make, and who asked for it."""
+    """A call that the agent wants to make.
+
+    Attributes:
+        asked_by: `USER`, or the file in which the agent has read the request.
+        words: the request, in its words.
+    """
 
     tool: str
     args: Mapping[str, object]
     asked_by: str
+    words: str = ""
 
 
 @dataclass(frozen=True)
 class _Task:
     make: Callable[[], tuple[str, dict[str, object]]]
     asked_by: str
+    words: str = ""
 
 
 class Assistant:
@@ -46,6 +53,7 @@ class Assistant:
         self._tasks: deque[_Task] = deque()
         self._taken_count = 0
         self._read: dict[str, str] = {}
+        self._read_for_user: set[str] = set()
         self._phrases: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], list[_Task]]], ...] = (
             (re.compile(r"check the status"), self._status),
             (re.compile(r"show the last (?P<count>\d{1,3}) changes"), self._log),
@@ -67,15 +75,18 @@ class Assistant:
             return None
         task = self._tasks.popleft()
         tool, args = task.make()
-        return Wish(tool, args, task.asked_by)
+        return Wish(tool, args, task.asked_by, task.words)
 
     def saw(self, wish: Wish, content: str) -> None:
         """Process the result of a call; instructions in it come first."""
         source = str(wish.args.get("revision", wish.tool)).removeprefix("HEAD:")
         self._read[source] = content
+        if wish.asked_by == USER:
+            self._read_for_user.add(source)
         also: list[_Task] = []
         for found in _ALSO.finditer(content):
-            also += self._understand(found["task"].strip(), source)
+            tasks = self._understand(found["task"].strip(), source)
+            also += [replace(task, words=found[0].strip()) for task in tasks]
         self._tasks.extendleft(reversed(also))
 
     def _understand(self, text: str, asked_by: str) -> list[_Task]:
@@ -115,8 +126,11 @@ class Assistant:
         return [_mail(asked_by, found["to"], "Summary", self._summary)]
 
     def _summary(self) -> str:
+        """Return the first lines of what the user asked to have read."""
         parts = []
         for source, content in self._read.items():
+            if source not in self._read_for_user:
+                continue
             lines = [line.strip() for line in content.splitlines() if line.strip()]
             parts.append("\n".join([f"{source}:", *lines[:SUMMARY_LINES_PER_SOURCE]]))
         return "\n\n".join(parts)
