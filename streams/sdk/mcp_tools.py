@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
@@ -30,6 +31,9 @@ REQUEST_TIMEOUT_MS = 30_000
 CLOSE_TIMEOUT_MS = 15_000
 PAGES_MAX = 100
 TOOLS_MAX = 2_000
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+"""How long one message of a server may be, and the whole of its listing. A call with a longer answer fails."""
+
 RELIST_AFTER_MS = 1_000
 """How old a server's listing may be when a call is compared with it."""
 
@@ -53,6 +57,7 @@ class McpServer:
         server_id: str,
         connect: Callable[[TextIO], Any],
         *,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         log_path: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
@@ -60,7 +65,9 @@ class McpServer:
 
         Args:
             server_id: the operator's name for it.
-            connect: makes the transport; its argument is the file for the server's standard error.
+            connect: makes the transport; its argument is the file for the server's standard error. It checks
+                `answer_bytes_max` for each message.
+            answer_bytes_max: how long one message of the server may be, and the whole of its listing.
             log_path: the path of that file; by default the output is dropped.
 
         Raises:
@@ -70,6 +77,7 @@ class McpServer:
         self._connect = connect
         self.server_id = server_id
         self._entropy = entropy
+        self._answer_bytes_max = answer_bytes_max
         self._log_path = log_path
         self._session: ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,7 +151,7 @@ class McpServer:
         Raises:
             ToolCancelledError: the call has ended early.
             TimeoutError: no answer came in time; it is not known whether the tool has done its work.
-            McpServerError: the server refuses the call, or is no longer there.
+            McpServerError: the server refuses the call, sends too much, or is no longer there.
         """
         return self._ask(self._call(name, dict(args), timeout_ms), timeout_ms, cancellation)
 
@@ -201,7 +209,9 @@ class McpServer:
         if self._log_path is None:
             return ""
         try:
-            tail = self._log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            with self._log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                tail = log.read(LOG_TAIL_BYTES).decode("utf-8", "replace").strip()
         except OSError:
             return ""
         return f"\nits last words: {tail}" if tail else ""
@@ -242,6 +252,7 @@ class McpServer:
 
         tools: list[dict[str, Any]] = []
         cursor: str | None = None
+        length = 0
         for _ in range(PAGES_MAX):
             params = None if cursor is None else types.PaginatedRequestParams(cursor=cursor)
             page = await self._request(types.ListToolsRequest(params=params))
@@ -251,6 +262,9 @@ class McpServer:
             tools += listed
             if len(tools) > TOOLS_MAX:
                 raise McpServerError(self._told(f"lists more than {TOOLS_MAX} tools"))
+            length += len(json.dumps(listed, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+            if length > self._answer_bytes_max:
+                raise McpServerError(self._told(f"lists its tools in more than {self._answer_bytes_max} bytes"))
             cursor = page.get("nextCursor")
             if cursor is None:
                 return tools
@@ -291,18 +305,19 @@ class McpServerProcess(McpServer):
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         log_path: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
         """Start the server; see `McpServer`."""
 
         def connect(log: TextIO) -> Any:
-            from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: PLC0415 - as `Client`
+            from streams.sdk.mcp_stdio import stdio_transport  # noqa: PLC0415 - as `Client`
 
-            parameters = StdioServerParameters(command=command, args=list(args), env=dict(env or {}), cwd=cwd)
-            return stdio_client(parameters, errlog=log)
+            started = [command, *args]
+            return stdio_transport(started, env=env or {}, cwd=cwd, log=log, answer_bytes_max=answer_bytes_max)
 
-        super().__init__(server_id, connect, log_path=log_path, entropy=entropy)
+        super().__init__(server_id, connect, answer_bytes_max=answer_bytes_max, log_path=log_path, entropy=entropy)
 
 
 class McpServerUrl(McpServer):
@@ -314,6 +329,7 @@ class McpServerUrl(McpServer):
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
         entropy: Entropy = SYSTEM,
     ) -> None:
         """Connect to the server; see `McpServer`.
@@ -321,25 +337,22 @@ class McpServerUrl(McpServer):
         Args:
             url: the server's endpoint; `https`, or `http` on this machine.
             headers: sent with each request, such as an authorization.
+            answer_bytes_max: see `McpServer`.
 
         Raises:
             McpServerError: see `McpServer`; also if the address is not protected by TLS.
         """
         _check_url(server_id, url)
 
-        @contextlib.asynccontextmanager
-        async def connected() -> AsyncIterator[Any]:
+        def connect(_log: TextIO) -> Any:
             import httpx2  # noqa: PLC0415 - as `Client`
-            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as `Client`
+
+            from streams.sdk.mcp_http import http_transport  # noqa: PLC0415 - as `Client`
 
             timeout = httpx2.Timeout(START_TIMEOUT_MS / 1000, read=REQUEST_TIMEOUT_MS / 1000 + TIMEOUT_MARGIN_S)
-            async with (
-                httpx2.AsyncClient(headers=dict(headers or {}), timeout=timeout) as http,
-                streamable_http_client(url, http_client=http) as streams,
-            ):
-                yield streams
+            return http_transport(url, headers=headers or {}, timeout=timeout, answer_bytes_max=answer_bytes_max)
 
-        super().__init__(server_id, lambda _log: connected(), entropy=entropy)
+        super().__init__(server_id, connect, answer_bytes_max=answer_bytes_max, entropy=entropy)
 
 
 def _check_url(server_id: str, url: str) -> None:

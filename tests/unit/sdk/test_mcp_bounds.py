@@ -1,0 +1,249 @@
+"""Real MCP servers that send too much, over stdio and over streamable HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.model.canonical import canonical, sha256
+from streams.model.definition import definition_digests
+from streams.model.types import ToolRef
+from streams.model.verdict import Verdict
+from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
+from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
+from streams.sdk.transport import Transport
+from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict
+from tests.unit.sdk.test_mcp_http import WAIT_S, free_port
+from tests.unit.sdk.test_mcp_tools import tool
+
+BYTES_MAX = 10_000
+TOO_MUCH = f"sent a message of more than {BYTES_MAX} bytes"
+
+# Answers `say` with as many bytes as it is asked for, and `endless` with a message that does not end.
+STDIO_SERVER = r"""
+import json, os, sys, time
+open(os.path.join(sys.argv[1], "pid"), "w").write(str(os.getpid()))
+for line in sys.stdin:
+    message = json.loads(line)
+    method, params = message.get("method"), message.get("params", {})
+    if "id" not in message:
+        continue
+    if method == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "raw", "version": "1"}}
+    elif method == "tools/list":
+        pages = json.loads(open(os.path.join(sys.argv[1], "tools.json")).read())
+        result = pages[int(params.get("cursor", 0))]
+    elif method == "tools/call" and params["name"] == "endless":
+        while True:
+            sys.stdout.write("x" * 65536)
+    elif method == "tools/call" and params["name"] == "mute":
+        continue
+    elif method == "tools/call":
+        result = {"content": [{"type": "text", "text": "x" * params["arguments"]["bytes"]}]}
+    else:
+        reply = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no such method"}}
+        print(json.dumps(reply), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+# The same over HTTP: `kind` says how a call is answered.
+HTTP_SERVER = r"""
+import gzip, http.server, json, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *args): pass
+    def do_GET(self): self.send_error(405)
+    do_DELETE = do_GET
+    def part(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+    def do_POST(self):
+        message = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        method, params = message.get("method"), message.get("params", {})
+        if "id" not in message:
+            self.send_response(202); self.send_header("content-length", "0"); self.end_headers()
+            return
+        if method == "initialize":
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                      "serverInfo": {"name": "web", "version": "1"}}
+        elif method == "tools/call":
+            kind = params["arguments"]["kind"]
+            result = {"content": [{"type": "text", "text": "x" * params["arguments"].get("bytes", 1)}]}
+            if kind.startswith("endless"):
+                events = kind == "endless events"
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream" if events else "application/json")
+                self.send_header("transfer-encoding", "chunked"); self.end_headers()
+                self.part(b"event: message\ndata: " if events else b'{"')
+                while True:
+                    self.part(b"x" * 65536)
+        else:
+            reply = json.dumps({"jsonrpc": "2.0", "id": message["id"],
+                                "error": {"code": -32601, "message": "no such method"}}).encode()
+            self.answer(reply)
+            return
+        reply = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        if params.get("arguments", {}).get("kind") == "compressed":
+            self.answer(gzip.compress(reply), "gzip")
+        else:
+            self.answer(reply)
+    def answer(self, data, encoding=None):
+        self.send_response(200); self.send_header("content-type", "application/json")
+        if encoding: self.send_header("content-encoding", encoding)
+        self.send_header("content-length", str(len(data))); self.end_headers(); self.wfile.write(data)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[McpServerProcess]:
+    listed = [tool(name) for name in ("say", "endless", "mute")]
+    (tmp_path / "tools.json").write_text(json.dumps([{"tools": listed}]))
+    command = ["-c", STDIO_SERVER, str(tmp_path)]
+    with McpServerProcess("raw", sys.executable, command, answer_bytes_max=BYTES_MAX) as running:
+        yield running
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process ends, in time."""
+    deadline_s = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline_s:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_an_answer_that_is_too_long_ends_its_call_and_no_other(server: McpServerProcess) -> None:
+    for _ in range(3):
+        with pytest.raises(McpServerError, match=TOO_MUCH):
+            server.call("say", {"bytes": BYTES_MAX})
+        with pytest.raises(McpServerError, match=TOO_MUCH):
+            server.call("say", {"bytes": 3 * BYTES_MAX})
+        assert len(server.call("say", {"bytes": BYTES_MAX - 200})["content"][0]["text"]) == BYTES_MAX - 200
+
+
+def test_all_calls_that_wait_end_with_a_message_that_is_too_long(server: McpServerProcess) -> None:
+    ends: list[Exception] = []
+
+    def wait() -> None:
+        with contextlib.suppress(TimeoutError):
+            try:
+                server.call("mute", {})
+            except McpServerError as error:
+                ends.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while waiting.is_alive():
+        # It may be asked before the other call is; then it is asked again.
+        with pytest.raises(McpServerError, match=TOO_MUCH):
+            server.call("say", {"bytes": BYTES_MAX})
+    waiting.join(WAIT_S)
+    assert TOO_MUCH in str(ends[0])
+
+
+def test_a_server_whose_message_does_not_end_is_stopped(server: McpServerProcess, tmp_path: Path) -> None:
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(McpServerError, match=TOO_MUCH):
+        server.call("endless", {})
+    assert has_ended(pid)
+    with pytest.raises(McpServerError):
+        server.call("say", {"bytes": 1})
+
+
+def test_an_executor_reports_the_call_as_an_error_of_the_tool(
+    transport: Transport, server: McpServerProcess, tmp_path: Path
+) -> None:
+    approved = definition_digests(server.list_tools()[0]).definition
+    ref = ToolRef(server_id="raw", name="say", definition_digest=approved)
+
+    def verdict_of(length: int) -> Verdict:
+        args = canonical({"bytes": length})
+        return make_verdict(audience="raw", tool=ref, args_json=args.decode(), args_digest=sha256(args))
+
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        RevocationWatch(transport) as revocations,
+        Executor(
+            transport, ["raw"], server.tools(), store, report_keys=REPORT_KEY, revocations=revocations
+        ) as executor,
+    ):
+        verdict = verdict_of(BYTES_MAX)
+        outcome = executor.execute(verdict, key_of(verdict))
+        assert outcome.ending is Ending.TOOL_ERROR
+        assert TOO_MUCH in outcome.text
+        assert "xxx" not in str(outcome)
+        verdict = verdict_of(5)
+        assert executor.execute(verdict, key_of(verdict)).content == "xxxxx"
+
+
+def test_a_listing_is_bounded_over_all_its_pages(server: McpServerProcess, tmp_path: Path) -> None:
+    pages = [
+        {"tools": [tool(f"t{page}", description="x" * (BYTES_MAX // 2))], "nextCursor": str(page + 1)}
+        for page in range(2)
+    ]
+    (tmp_path / "tools.json").write_text(json.dumps([*pages, {"tools": []}]))
+    with pytest.raises(McpServerError, match=f"lists its tools in more than {BYTES_MAX} bytes"):
+        server.list_tools()
+
+
+def test_a_server_ends_with_what_it_has_started(tmp_path: Path) -> None:
+    # It ignores the end of its input, and so does its child.
+    script = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "open(os.path.join(sys.argv[1], 'child'), 'w').write(str(child.pid))\n"
+    ) + STDIO_SERVER
+    (tmp_path / "tools.json").write_text(json.dumps([{"tools": []}]))
+    with McpServerProcess("raw", sys.executable, ["-c", script + "\ntime.sleep(600)", str(tmp_path)]) as running:
+        running.list_tools()
+        pids = [int((tmp_path / name).read_text()) for name in ("pid", "child")]
+    assert all(has_ended(pid) for pid in pids)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    port = free_port()
+    running = subprocess.Popen([sys.executable, "-c", HTTP_SERVER, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        deadline_s = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline_s:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        running.kill()
+        running.wait(WAIT_S)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"kind": "plain", "bytes": BYTES_MAX}, TOO_MUCH),
+        ({"kind": "endless"}, TOO_MUCH),
+        ({"kind": "endless events"}, f"exceeded the {BYTES_MAX} byte limit"),
+        ({"kind": "compressed", "bytes": 100 * BYTES_MAX}, "is compressed"),
+    ],
+)
+def test_a_body_that_is_too_long_ends_its_call(url: str, arguments: dict[str, object], text: str) -> None:
+    with McpServerUrl("web", url, answer_bytes_max=BYTES_MAX) as server:
+        with pytest.raises(McpServerError, match=text):
+            server.call("say", arguments)
+        answer = server.call("say", {"kind": "plain", "bytes": 5})
+    assert answer["content"] == [{"type": "text", "text": "xxxxx"}]
