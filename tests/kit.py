@@ -19,6 +19,8 @@ from simulation.records import (
     ruleset,
     tool_entry,
 )
+from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
+from streams.audit.attribute_writers import AttributeWriters
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.releasers import Releasers
@@ -40,6 +42,7 @@ from streams.model.topics import AUDIT, CATALOG, DELEGATION, INTENT, RULESET, SE
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
+from streams.processors.control.attributes import BYTES_MAX
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
@@ -151,6 +154,8 @@ class GateBench:
         publishers: Publishers = UNSIGNED,
         reviewers: Reviewers = ANYBODY,
         releasers: Releasers = RELEASED_BY_ANYBODY,
+        writers: AttributeWriters = WRITTEN_BY_ANYBODY,
+        attributes_bytes_max: int = BYTES_MAX,
         signed_by: SigningKey | None = None,
         partitions: int = 1,
         before: Sequence[tuple[bytes, RulesetBundle]] = (),
@@ -165,6 +170,8 @@ class GateBench:
             publishers=publishers,
             reviewers=reviewers,
             releasers=releasers,
+            writers=writers,
+            attributes_bytes_max=attributes_bytes_max,
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,

@@ -50,6 +50,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "ruleset_offset": "for people",
     "session_sequence": "for people",
     "revocation_offset": "must have been read here, too",
+    "attributes_offset": "for people",
     "baseline_version": "for people",
     "approval_id": "for people",
     "compensating_tool": "for people",

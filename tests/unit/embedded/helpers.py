@@ -57,8 +57,19 @@ def put(at: TopicPartition, key: str | None, value: str | None) -> Outgoing:
     )
 
 
+def read_so_far(log: EmbeddedLog, at: TopicPartition) -> list[Received]:
+    """What is in the partition, while others may write to it."""
+    reader = log.reader()
+    reader.assign({at: 0})
+    found: list[Received] = []
+    while batch := reader.poll(1_000, 0):
+        found += batch
+    reader.close()
+    return found
+
+
 def read_all(log: EmbeddedLog, at: TopicPartition, start: int = 0) -> list[Received]:
-    """Everything that is in the partition now."""
+    """Everything that is in the partition now, while nobody writes to it."""
     reader = log.reader()
     reader.assign({at: start})
     found: list[Received] = []

@@ -10,21 +10,25 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from simulation.records import SessionMaker, release, reviewed, revocation, ruleset
+from streams.audit.attribute_writers import AttributeWriters, signed_attributes
 from streams.audit.publishers import Publishers
 from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signatures import SigningKey
 from streams.model.approval import ApprovalStatus
+from streams.model.attributes import EntityAttributes, entity_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
+from streams.model.proof import derived_uuid
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
+    ATTRIBUTES,
     AUDIT_REPORTED,
     BUDGET_REQUEST,
     CATALOG,
@@ -35,7 +39,7 @@ from streams.model.topics import (
     RULESET,
     SESSION,
 )
-from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
+from streams.model.types import Actor, Header, Proof, ProofAlg, Record, SubProfile
 from streams.ports import Headers, Outgoing
 from streams.ports.processor import Output
 from streams.processors.dedup.unproven import UNPROVEN_PER_SESSION_MAX
@@ -78,6 +82,7 @@ def case(reason: DeadLetterReason) -> Callable[[Case], Case]:
 
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 PUBLISHERS = Publishers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
+WRITERS = AttributeWriters.of({"crm": str(KEY.public)}, deployment="prod")
 REVIEWERS = Reviewers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
 
 
@@ -294,6 +299,45 @@ def a_session_that_is_too_large_to_be_kept() -> Letter:
     purpose = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms, purpose="x" * 600_000)
     bench.driver.pipe(SESSION.name, bench.session.key, purpose)
     return Letter(bench, SESSION.name)
+
+
+def attributes(**changes: Any) -> EntityAttributes:
+    made = EntityAttributes(
+        header=Header(id=derived_uuid("attributes"), source="crm", time=2, tenant_uid="acme"),
+        kind="customer",
+        id="c-1",
+        attributes_json='{"tier":"gold"}',
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def attributes_sent(bench: GateBench, *records: EntityAttributes) -> Letter:
+    for record in records:
+        bench.driver.pipe(ATTRIBUTES.name, entity_key("acme", "customer", "c-1"), record)
+    return Letter(bench, ATTRIBUTES.name)
+
+
+@case(DeadLetterReason.ATTRIBUTES_INVALID)
+def attributes_that_are_no_object() -> Letter:
+    return attributes_sent(GateBench(), attributes(attributes_json="[]"))
+
+
+@case(DeadLetterReason.ATTRIBUTES_UNPROVEN)
+def attributes_that_nobody_has_signed() -> Letter:
+    return attributes_sent(GateBench(writers=WRITERS), attributes())
+
+
+@case(DeadLetterReason.ATTRIBUTES_OUTDATED)
+def attributes_that_were_signed_before_those_held() -> Letter:
+    new = attributes()
+    old = attributes(header=msgspec.structs.replace(new.header, time=1))
+    signed = [signed_attributes(each, KEY, "prod") for each in (new, old)]
+    return attributes_sent(GateBench(writers=WRITERS), *signed)
+
+
+@case(DeadLetterReason.ATTRIBUTES_FULL)
+def attributes_without_room() -> Letter:
+    return attributes_sent(GateBench(attributes_bytes_max=100), attributes())
 
 
 @case(DeadLetterReason.BROKER_TIME_AHEAD)
