@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -15,10 +15,14 @@ from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, carry_out, make_plan, quotas_to_set, topics_of
-from streams.operations.topics.plan import Plan, Step
+from streams.operations.topics.plan import Plan, Step, replication_warning
 from streams.operations.topics.times import partition_times
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 _DAY_MS = 86_400_000
 
@@ -93,6 +97,7 @@ def check(
             screen.record({"differs": str(step)})
             screen.say(f"to do: {step}", WARN)
         _tell_troubles(screen, plan)
+        _tell_replication(screen, settings)
         if plan.steps:
             screen.say("run `stoplog topics apply` to do this")
         for what in plan.unseen:
@@ -121,7 +126,7 @@ def apply(
 
     Access entries are added for the principals of the settings `topics.principals` and `topics.tenants`. On Kafka, this
     also prints commands that limit how much they may write (`topics.quotas`); an administrator must run them. Exit
-    status 1 if a difference can't be corrected.
+    status 1 if a difference can't be corrected. With one replica, this warns of what a lost broker would cost.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -136,6 +141,7 @@ def apply(
         plan = make_plan(settings.topics, settings.group, admin, tenants)
         carry_out(plan, admin, settings.topics.replication, tell)
         _tell_troubles(screen, plan)
+        _tell_replication(screen, settings)
         if settings.log == "kafka":
             _tell_quotas(screen, quotas_to_set(settings.topics, settings.bootstrap))
         if plan.is_clean:
@@ -200,6 +206,14 @@ def _tell_troubles(screen: Screen, plan: Plan) -> None:
         screen.record({"trouble": trouble.text, "advice": trouble.advice})
         screen.say(f"differs: {trouble.text}", FAIL)
         screen.say(f"  {trouble.advice}")
+
+
+def _tell_replication(screen: Screen, settings: Settings) -> None:
+    warning = replication_warning(settings.topics.replication) if settings.log == "kafka" else None
+    if warning is not None:
+        screen.record({"warning": warning.text, "advice": warning.advice})
+        screen.say(f"warning: {warning.text}", WARN)
+        screen.say(f"  {warning.advice}")
 
 
 def _kept(topic: Topic) -> str:

@@ -156,8 +156,12 @@ class World:
 def world(stoplog: CommandLine) -> Iterator[World]:
     """A deployment as an operator sets it up, without a gate yet."""
     stoplog.run("topics", "check", status=1)
-    stoplog.run("topics", "apply")
-    stoplog.run("topics", "check")
+    applied = stoplog.run("topics", "apply")
+    checked = stoplog.run("topics", "check")
+    on_kafka = stoplog.environment.get("STOPLOG_LOG") == "kafka"
+    for records in (applied, checked):
+        warnings = [record for record in records if "warning" in record]
+        assert ["`topics.replication` is 1" in each["warning"] for each in warnings] == [True] * on_kafka
     stoplog.run("keys", "new")
     stoplog.run("keys", "new", status=1)
     catalog = [

@@ -128,6 +128,22 @@ def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], parti
     return Plan(tuple(steps), tuple(troubles))
 
 
+def replication_warning(replication: int) -> Trouble | None:
+    """Return what a cluster risks with so few replicas of each topic, and what to do; None if it survives a broker.
+
+    Args:
+        replication: the setting `topics.replication`.
+    """
+    if replication > 1:
+        return None
+    return Trouble(
+        "every topic has one replica (`topics.replication` is 1): while a broker is away, its partitions stand still, "
+        "and if its disk is lost, so are rules, tools, stops and the audit trail",
+        f"for anything but a trial, set `topics.replication = {REPLICATION_FOR_TWO}` before the topics are created, "
+        "and add replicas to existing topics with kafka-reassign-partitions",
+    )
+
+
 def _insync_config(replication: int) -> dict[str, str]:
     return {MIN_INSYNC: str(MIN_INSYNC_REPLICAS)} if replication >= REPLICATION_FOR_TWO else {}
 

@@ -35,7 +35,15 @@ from streams.operations.topics.access import (
     read_tenants,
 )
 from streams.operations.topics.application import principals_of
-from streams.operations.topics.plan import CONFIG_NAMES, MIN_INSYNC, AlterConfig, CreateTopic, GrantAccess, plan_topics
+from streams.operations.topics.plan import (
+    CONFIG_NAMES,
+    MIN_INSYNC,
+    AlterConfig,
+    CreateTopic,
+    GrantAccess,
+    plan_topics,
+    replication_warning,
+)
 from streams.ports import AclSpec, TopicState
 
 PARTITIONS = 6
@@ -405,3 +413,11 @@ class TestPrincipals:
         section = TopicsSection(principals=stated, instances={"User:g": ["one"], "User:t": ["one"]})
         names = {acl.name for acl in declared_access(TOPICS, principals_of(section, "gates"))}
         assert {"gates-one", "gates-one-budgets", "stoplog-sts-one"} <= names
+
+
+def test_one_replica_is_warned_of_and_more_are_not() -> None:
+    warning = replication_warning(1)
+    assert warning is not None
+    assert "stops" in warning.text
+    assert "kafka-reassign-partitions" in warning.advice
+    assert [replication_warning(count) for count in (2, 3)] == [None, None]
