@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stoplog_demo.view import USER
+from stoplog_demo.steps import USER
 
 TASKS_MAX = 50
 """How many tasks it accepts in one session; it ignores further instructions in files."""

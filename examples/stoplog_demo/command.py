@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stoplog_demo.deployment import TOPIC_PREFIX, demo_settings, demonstrate
+from stoplog_demo.deployment import TOPIC_PREFIX, demo_settings, demonstrate, state_dir
+from stoplog_demo.run import follow_alert
 from stoplog_demo.view import open_view
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
 from streams.model.errors import StoplogError
+from streams.model.verdict import Verdict
+
+PROGRAM = "stoplog"
 
 app = typer.Typer(add_completion=False)
 
@@ -51,8 +56,7 @@ def demo(
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
     with _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
-        commands = _commands(kafka, keep, settings.state_dir)
-        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), commands)
+        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), _Next(kafka, keep))
     if not report.ok:
         raise typer.Exit(FAILED)
 
@@ -69,22 +73,34 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep.resolve()
 
 
-def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tuple[str, str]]:
-    """Return the commands to type next: what can still be looked at, and the next steps."""
-    commands: list[tuple[str, str]] = []
-    if kafka is not None:
-        where = f"STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX} stoplog tail {{}} --bootstrap {shlex.quote(kafka)} --no-follow"
-    elif keep is not None:
-        where = f"stoplog tail {{}} --state-dir {shlex.quote(str(state_dir))} --no-follow"
-    else:
-        where = ""
-        commands.append(("stoplog demo --keep DIR", "run it again, and keep the log, the mails and the repository"))
-    if where:
-        commands.append((where.format("verdicts"), "every verdict, with its reason"))
-        commands.append((where.format("audit"), "everything that was decided and done"))
-        commands.append((where.format("alerts"), "the alerts for a security team"))
-    if kafka is None:
-        commands.append(("stoplog demo --kafka HOST:PORT", "run the same on a cluster"))
-    commands.append(("stoplog try HISTORY", "run the engine over your own history file, without a log"))
-    commands.append(("stoplog --help", "see all commands"))
-    return commands
+class _Next:
+    """What to type next: what there is to see of this demonstration, or how to have more of it."""
+
+    def __init__(self, kafka: str | None, keep: Path | None) -> None:
+        self._kafka = kafka
+        self._keep = keep
+
+    def __call__(self, attack: Verdict | None) -> list[tuple[str, str]]:
+        """See `NextCommands`."""
+        path = [] if shutil.which(PROGRAM) else [_path()]
+        if self._kafka is not None:
+            brokers = f"STOPLOG_LOG=kafka STOPLOG_BOOTSTRAP={shlex.quote(self._kafka)}"
+            settings = [f"{brokers} STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX}"]
+        elif self._keep is not None:
+            settings = [f"STOPLOG_STATE_DIR={shlex.quote(str(state_dir(self._keep)))}"]
+        else:
+            return [
+                *((f"export {found}", f"Let your shell find `{PROGRAM}`") for found in path),
+                (f"{PROGRAM} demo --keep triage", "Keep the log, and follow the alert to its cause"),
+                (f"{PROGRAM} demo --kafka HOST:PORT", "Run it on a Kafka cluster"),
+                (f"{PROGRAM} --help", "See all commands"),
+            ]
+        return [(f"export {' '.join([*path, *settings])}", "Let commands read this log"), *follow_alert(attack)]
+
+
+def _path() -> str:
+    """Return the variable that lets the shell find the programs of this installation."""
+    folder = Path(sys.executable).parent
+    with suppress(ValueError):
+        return f'PATH="$PWD/{folder.relative_to(Path.cwd())}:$PATH"'
+    return f'PATH={shlex.quote(str(folder))}:"$PATH"'

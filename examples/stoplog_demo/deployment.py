@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from stoplog_demo.host import ISSUER
 from stoplog_demo.publication import OPERATOR
-from stoplog_demo.run import DemoEnvironment, DemoReport, run_demo
+from stoplog_demo.run import DemoEnvironment, DemoReport, NextCommands, run_demo
 from stoplog_demo.view import View
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
@@ -35,6 +34,11 @@ READY_MS = 60_000
 _UNIQUE_CHARS = 8
 
 
+def state_dir(folder: Path) -> Path:
+    """Return where the embedded log of a demonstration is, in its folder."""
+    return folder / "state"
+
+
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
     """Return the settings of one demonstration.
 
@@ -47,7 +51,7 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
     """
     unique = SYSTEM.uuid()[-_UNIQUE_CHARS:]
     overrides: dict[str, object] = {
-        "state_dir": folder / "state",
+        "state_dir": state_dir(folder),
         "group": GROUP,
         "instance": f"demo-{unique}",
         "tenant": f"demo-{unique}",
@@ -69,14 +73,14 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
     return load_settings(overrides).model_copy(update=unsigned)
 
 
-def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence[tuple[str, str]]) -> DemoReport:
+def demonstrate(settings: Settings, folder: Path, view: View, next_commands: NextCommands) -> DemoReport:
     """Create the topics, run a gate, run the demonstration, stop the gate. Blocking, under a minute.
 
     Args:
         settings: made by `demo_settings`.
         folder: for this demonstration only; must not contain an earlier one.
         view: shows the demonstration; closed when this returns.
-        commands: what to type next, and what each command shows.
+        next_commands: see `NextCommands`.
 
     Raises:
         StoplogError, LogError: something that it needs is missing, or fails.
@@ -89,6 +93,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
     codec = build_codec(settings)
     clock = SystemClock()
     with ExitStack() as stack:
+        stack.callback(view.close)
         log = stack.enter_context(open_log(settings))
         with closing(log.admin()) as admin:
             plan = make_plan(settings.topics, settings.group, admin, [settings.tenant])
@@ -113,4 +118,4 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
             tenant_uid=settings.tenant,
             reviewer_key=key,
         )
-        return run_demo(environment, view, commands)
+        return run_demo(environment, view, next_commands)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stoplog_demo.assistant import Assistant, Wish
-from stoplog_demo.view import Step, View
+from stoplog_demo.catalog import FACTS
+from stoplog_demo.steps import USER, Step
+from stoplog_demo.view import View
 from streams.model.canonical import sha256
 from streams.model.delegation import ToolGrant
+from streams.model.reasons import Refusal
 from streams.model.types import Actor, Model, SubProfile
-from streams.model.verdict import Outcome, Verdict
+from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
@@ -88,16 +91,17 @@ class AgentHost:
         return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
 
     def work(
-        self, name: str, credential: SessionCredential, request: str, before_run: BeforeRun | None = None
+        self, name: str, title: str, credential: SessionCredential, request: str, before_run: BeforeRun | None = None
     ) -> list[Work]:
         """Let the agent work on the request until it is done.
 
         Args:
             name: the session's name in the view.
+            title: what it is about.
             before_run: see `BeforeRun`.
         """
-        asking = "asks" if credential.act == ACTOR else f"asks {credential.act.sub}, through other agents"
-        self._view.session(name, f"{credential.sub} {asking}: {request}")
+        asked = "asked" if credential.act == ACTOR else f"asked {credential.act.sub}, through other agents"
+        self._view.session(name, title, f"{credential.sub} {asked}: {request}")
         assistant = Assistant(self._repository)
         assistant.ask(request)
         works: list[Work] = []
@@ -116,6 +120,7 @@ class AgentHost:
                         assistant.saw(wish, str(outcome.content))
                 works.append(Work(wish, verdict, outcome))
                 self._view.step(_step(name, credential.sub, works[-1]))
+        self._view.end_session()
         return works
 
 
@@ -124,22 +129,36 @@ def _step(session: str, user: str, work: Work) -> Step:
     reason, text, result = verdict.reason, verdict.reason_text, "not run"
     if outcome is not None and outcome.refusal is not None:
         reason, text, result = outcome.refusal.value, outcome.text, "refused"
+        if outcome.refusal is Refusal.REVOKED:
+            text = "it was stopped after the verdict"
     elif outcome is not None and outcome.ending is not None:
         result = outcome.ending.value
-    decisive = [rule.rule_id for rule in verdict.rules if rule.effect.value == verdict.outcome.value]
-    if decisive:
+    effect = RuleEffect.PERMIT.value if verdict.outcome is Outcome.ALLOW else verdict.outcome.value
+    decisive = [rule.rule_id for rule in verdict.rules if rule.effect.value == effect and rule.mode is RuleMode.ENFORCE]
+    if decisive and result != "refused":
         text = f"{text} ({', '.join(decisive)})"
+    if result == "done" and work.wish.asked_by != USER and _only_reads(work.wish.tool):
+        text = f"{text}; reading sends nothing out"
     return Step(
         session=session,
         user=user,
         tool=work.wish.tool,
         argument=_argument(work.wish),
         asked_by=work.wish.asked_by,
+        words=work.wish.words,
         outcome=verdict.outcome.value,
         reason=reason,
         text=text,
         result=result,
+        intent_id=verdict.intent_id,
+        session_id=verdict.session_id,
     )
+
+
+def _only_reads(tool: str) -> bool:
+    server, _, name = tool.partition("/")
+    facts = FACTS[server][name]
+    return bool(facts.read_only) and not facts.open_world
 
 
 def _argument(wish: Wish) -> str:

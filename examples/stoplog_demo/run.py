@@ -5,26 +5,26 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import stoplog_demo
 import streams
-from stoplog_demo.catalog import FACTS, GIT, MAIL, READER_SCOPES
-from stoplog_demo.host import ACTOR, ISSUER, AgentHost
+from stoplog_demo.catalog import FACTS, GIT, MAIL
+from stoplog_demo.errors import DemoError
+from stoplog_demo.host import ISSUER, AgentHost
 from stoplog_demo.publication import publish_catalog, publish_rules
+from stoplog_demo.readiness import RulesWatch
 from stoplog_demo.repository import make_repository
-from stoplog_demo.scenario import Scenario
-from stoplog_demo.view import Check, View, open_view
+from stoplog_demo.scenario import Result, Scenario
+from stoplog_demo.steps import Check, Summary
+from stoplog_demo.view import View, open_view
 from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
-from streams.model.errors import StoplogError
-from streams.model.reasons import REASON_TEXTS, Reason
-from streams.sdk.agent import Agent
+from streams.model.verdict import Verdict
 from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.errors import OutcomeTimeoutError
 from streams.sdk.executor import Executor
 from streams.sdk.mcp_tools import McpServerProcess
 from streams.sdk.revocations import RevocationWatch
@@ -33,20 +33,22 @@ from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
 
 GATE_TIMEOUT_MS = 30_000
-PROBE_TIMEOUT_MS = 10_000
 
-NEXT_COMMANDS = (
-    ("stoplog tail audit", "everything that was decided and done"),
-    ("stoplog tail alerts", "the alerts for a security team"),
-    ("stoplog try --help", "judge a history file of yours, without a log"),
-    ("stoplog demo --kafka HOST:PORT", "the same on a cluster"),
-)
+CLOSING = "The agent obeyed the file. stoplog kept the token inside, and let the same agent's honest work run."
 
-_NOT_READY = frozenset({Reason.NO_RULESET, Reason.CONTROL_STATE_STALE, Reason.TOOL_UNKNOWN, Reason.TOOL_NOT_APPROVED})
+NextCommands = Callable[[Verdict | None], Sequence[tuple[str, str]]]
+"""Returns what to type next, and what each command shows, once the mail to the attacker has its verdict."""
 
 
-class DemoError(StoplogError):
-    """The demonstration can't run."""
+def follow_alert(attack: Verdict | None) -> list[tuple[str, str]]:
+    """Return the commands that lead from the alert to its cause, on a log that the settings name."""
+    if attack is None:
+        return []
+    return [
+        ("stoplog tail alerts --no-follow", "The alerts of this run"),
+        (f"stoplog rules explain --intent {attack.intent_id}", "Why the mail was denied"),
+        (f"stoplog session show {attack.session_id}", "What the agent had read"),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +94,13 @@ class DemoReport:
 
 
 def run_demo(
-    environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
+    environment: DemoEnvironment, view: View | None = None, next_commands: NextCommands = follow_alert
 ) -> DemoReport:
     """Start the servers, publish catalog and rules, run the four sessions, and show the result. Blocking.
 
     Args:
         view: shows the demonstration, and is closed when this returns; by default standard output.
-        commands: what to type next, and what each command shows.
+        next_commands: see `NextCommands`.
 
     Raises:
         DemoError: no gate answers, the git server is not installed, or the folder is in use.
@@ -108,7 +110,7 @@ def run_demo(
     shown = view or open_view(sys.stdout)
     with ExitStack() as closing:
         closing.callback(shown.close)
-        return _Demo(environment, shown, closing).run(commands)
+        return _Demo(environment, shown, closing).run(next_commands)
 
 
 class _Demo:
@@ -119,7 +121,7 @@ class _Demo:
         self._mail_folder = environment.workdir / "mail"
         self._repository = environment.workdir / "repository"
 
-    def run(self, commands: Sequence[tuple[str, str]]) -> DemoReport:
+    def run(self, next_commands: NextCommands) -> DemoReport:
         environment = self._environment
         servers = self._start_servers()
         listings = {server.server_id: server.list_tools() for server in servers}
@@ -138,25 +140,30 @@ class _Demo:
             report_keys=report_keys,
             key=environment.reviewer_key,
         )
-        publish_rules(
-            environment.transport,
-            environment.rules_dir,
-            repository=self._repository,
-            bundle_name=environment.bundle_name,
-            tenant_uid=environment.tenant_uid,
-        )
+        with RulesWatch(environment.transport) as watch:
+            bundle = publish_rules(
+                environment.transport,
+                environment.rules_dir,
+                repository=self._repository,
+                bundle_name=environment.bundle_name,
+                tenant_uid=environment.tenant_uid,
+            )
+            self._view.note("the gate compiles the rules")
+            watch.wait(bundle, GATE_TIMEOUT_MS)
         toolset = Toolset.from_listings(listings)
         tokens = DevTokenService(
             environment.transport, environment.root_key, issuer=ISSUER, tenant_uid=environment.tenant_uid
         )
-        self._await_gate(tokens, toolset)
         revocations = RevocationWatch(environment.transport)
         self._closing.callback(revocations.close)
         executor = self._executor(servers, report_keys, revocations)
         host = AgentHost(environment.transport, tokens, toolset, executor, self._repository, self._view)
-        checks = Scenario(host, tokens, revocations, self._mail_folder, self._view).run()
-        self._view.summary(checks, commands)
-        return DemoReport(checks=checks, commands=commands, mail_folder=self._mail_folder, repository=self._repository)
+        result = Scenario(host, tokens, revocations, self._mail_folder, self._view).run()
+        commands = next_commands(result.attack)
+        self._view.summary(_summary(result, commands))
+        return DemoReport(
+            checks=result.checks, commands=commands, mail_folder=self._mail_folder, repository=self._repository
+        )
 
     def _start_servers(self) -> list[McpServerProcess]:
         workdir = self._environment.workdir
@@ -209,30 +216,17 @@ class _Demo:
         executor.start()
         return executor
 
-    def _await_gate(self, tokens: DevTokenService, toolset: Toolset) -> None:
-        """Propose a call that is never run: its verdict shows whether the gate has read catalog and rules.
 
-        Raises:
-            DemoError: the gate has not read them, or there is no gate.
-        """
-        transport = self._environment.transport
-        deadline_ms = transport.now_ms() + GATE_TIMEOUT_MS
-        credential = tokens.open_session("probe@example.com", ACTOR, READER_SCOPES)
-        reason, detail = "no verdict", ""
-        with Agent(transport, credential, toolset=toolset) as agent:
-            while transport.now_ms() < deadline_ms:
-                try:
-                    verdict = agent.propose(
-                        f"{GIT}/git_status", {"repo_path": str(self._repository)}, timeout_ms=PROBE_TIMEOUT_MS
-                    )
-                except OutcomeTimeoutError as error:
-                    detail = str(error)
-                    continue
-                if verdict.reason not in _NOT_READY:
-                    tokens.end_session(credential)
-                    return
-                reason, detail = verdict.reason, REASON_TEXTS[Reason(verdict.reason)]
-        raise DemoError(f"no gate is ready after {GATE_TIMEOUT_MS} ms: {reason}, {detail}")
+def _summary(result: Result, commands: Sequence[tuple[str, str]]) -> Summary:
+    failed = [check for check in result.checks if not check.ok]
+    closing = f"The demonstration failed: {len(failed)} of {len(result.checks)} checks." if failed else CLOSING
+    return Summary(
+        checks=result.checks,
+        mails=result.mails,
+        folder_text=result.folder_text,
+        closing=closing,
+        commands=commands,
+    )
 
 
 def _source_folders() -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from stoplog_demo.catalog import GIT, MAIL, READER_SCOPES
 from stoplog_demo.host import ISSUER, AgentHost, Work
-from stoplog_demo.view import Check, View
+from stoplog_demo.steps import Check
+from stoplog_demo.view import View
 from streams.model.delegation import ConstraintType
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
@@ -56,17 +57,17 @@ def run_team(
     news = "that 1.4.0 is out"
     request = f"tell {inside} {news}; tell {outside} {news}; tell {inside} that all know; tell {inside} that I am done"
     team = _gather(host, tokens, user, inside)
-    view.note(f"{team.first.act.sub} delegates to {RESEARCHER.sub}, which delegates to {MAILER.sub}: two hops")
 
     def stop(number: int, _verdict: Verdict) -> None:
         if number != CALL_CUT_OFF:
             return
-        view.note(f"security stops the session of {team.first.act.sub}, two hops above")
+        view.note(f"Security stops the session of {team.first.act.sub}, two hops above.")
         target = session_target(team.first.tenant_uid, team.first.session_id)
         tokens.revoke(RevocationKind.SESSION, target, "its agent was manipulated")
         revocations.confirm(CONFIRM_TIMEOUT_MS)
 
-    works = host.work("session 4", team.last, request, stop)
+    title = f"{team.first.act.sub} delegates to {RESEARCHER.sub}, which delegates to {MAILER.sub}; each may do less"
+    works = host.work("session 4", title, team.last, request, stop)
     return _checks(team, works, outside), works
 
 

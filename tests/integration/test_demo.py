@@ -10,16 +10,20 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
+from typing import Any
 
 import pytest
+from stoplog_demo.errors import DemoError
 from stoplog_demo.host import ISSUER
 from stoplog_demo.repository import ATTACKER, SECRET
-from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
+from stoplog_demo.run import DemoEnvironment, run_demo
 from stoplog_demo.view import JsonView
 
 from streams.codec.ocsf import detection_finding
 from streams.model.alert import Alert
-from streams.model.topics import ALERT, ALERT_OCSF, TOPICS, Spread, outcome_topic
+from streams.model.session import SessionEvent
+from streams.model.topics import ALERT, ALERT_OCSF, SESSION, TOPICS, VERDICT, Spread, outcome_topic
+from streams.model.verdict import Verdict
 from streams.operations.topics.reader import read_to_end
 from streams.ports import TopicSpec
 from streams.ports.open_log import Log
@@ -104,6 +108,7 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
         runner.stop()
     events = [json.loads(line) for line in shown.getvalue().splitlines()]
     check_alerts(settings, log)
+    check_nothing_else(settings, log, events)
     assert report.ok, [check for check in report.checks if not check.ok]
     assert time.monotonic() - begun_s < SECONDS_MAX
     # Decoded: in the files, `=` is written otherwise and long lines are wrapped, so the secret is not found in them.
@@ -139,11 +144,24 @@ def check_alerts(settings: Settings, log: Log) -> None:
     assert not any(ATTACKER in json.dumps(event) or SECRET in json.dumps(event) for event in own)
 
 
+def check_nothing_else(settings: Settings, log: Log, events: list[dict[str, Any]]) -> None:
+    """The log has the calls that were shown, and none with which the demonstration tried something out."""
+    codec = build_codec(settings)
+    records = [
+        codec.decode(found.topic, found.value, found.headers)
+        for found in read_to_end(log, (VERDICT.name, SESSION.name), SystemClock())
+    ]
+    own = [record for record in records if record.header.tenant_uid == settings.instance]
+    judged = {record.intent_id for record in own if isinstance(record, Verdict)}
+    assert judged == {event["intent_id"] for event in events if event["event"] == "call"}
+    opened = [record for record in own if isinstance(record, SessionEvent) and record.sub is not None]
+    assert {record.sub for record in opened} == {"alice@example.com", "bob@example.com"}
+
+
 def test_without_a_gate_it_says_so(
     settings: Settings, transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stoplog_demo.run.GATE_TIMEOUT_MS", 500)
-    monkeypatch.setattr("stoplog_demo.run.PROBE_TIMEOUT_MS", 200)
     with pytest.raises(DemoError, match="no gate is ready"):
         run_demo(environment(settings, transport, tmp_path), JsonView(io.StringIO()))
 
