@@ -83,6 +83,7 @@ class Receiver:
                 publish(self._transport, [record for act in acts if (record := self._record(act, read))])
             except (LogError, PublishError) as error:
                 raise UnavailableError(f"the event could not be processed: {error}") from None
+            # Stops come before the memory: if that is full, a stop is repeated when its sender retries, but never lost.
             horizon_ms = self._transport.now_ms() - self._lives.set_age_max_ms
             self._store.note_seen(issuer, read.jti, read.made_ms, horizon_ms=horizon_ms)
         for act in acts:

@@ -60,7 +60,7 @@ class RunningSsf:
             raise SsfError("no transmitter or receiver is set: add `[ssf.transmitters.NAME]` or `[ssf.receivers.NAME]`")
         with ExitStack() as opened:
             keys = keys_in(folder, entropy)
-            store = SsfStore(folder / "memory.sqlite")
+            store = SsfStore(folder / "memory.sqlite", section.events_per_transmitter_max)
             opened.callback(store.close)
             self.revocations = RevocationWatch(transport)
             opened.callback(self.revocations.close)

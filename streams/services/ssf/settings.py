@@ -78,6 +78,9 @@ class SsfSection(_Section):
         host, port: where it listens.
         tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
         set_age_max_ms: events that were issued longer ago are rejected; processed events are remembered for as long.
+        events_per_transmitter_max: how many processed events of each transmitter are remembered; each needs about 100
+            bytes on disk. Beyond that, events of this transmitter still take effect, but it is asked to send them again
+            (503) until old ones are forgotten. Other transmitters are not affected.
         skew_ms: how far the clocks of transmitters may be ahead.
         user_stop_ms: how long a user is stopped after a provider has ended the user's sessions or credentials. It
             should not be shorter than the longest life of a session (`gate.session_age_max_ms`): sessions from before
@@ -94,6 +97,7 @@ class SsfSection(_Section):
     tls_key: Path | None = None
     behind_tls_proxy: bool = False
     set_age_max_ms: int = Field(86_400_000, ge=60_000, le=31 * 86_400_000)
+    events_per_transmitter_max: int = Field(1_000_000, ge=1, le=100_000_000)
     skew_ms: int = Field(30_000, ge=0, le=300_000)
     user_stop_ms: int = Field(86_400_000, ge=60_000, le=31 * 86_400_000)
     per_address_per_minute: int = Field(600, ge=1, le=1_000_000)

@@ -2,6 +2,9 @@
 
 It is one SQLite file; each change is on disk before the caller continues. Entries that are older than any event that
 would be accepted are deleted.
+
+The number of remembered events is bounded for each issuer by itself. With one bound for all of them, an issuer that
+sends very many events would keep those of the others from being accepted.
 """
 
 from __future__ import annotations
@@ -9,13 +12,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+from collections import Counter
 from pathlib import Path
 
 from streams.services.ssf.errors import SsfError, UnavailableError
 from streams.stores.private_folder import make_private
-
-SEEN_MAX = 1_000_000
-"""How many processed events are remembered. Beyond that, no event is accepted until old ones can be deleted."""
 
 _LOCK_TIMEOUT_S = 10.0
 _FORGET_EVERY = 256
@@ -25,17 +26,25 @@ CREATE INDEX IF NOT EXISTS seen_made ON seen (made_ms);
 CREATE TABLE IF NOT EXISTS told (receiver TEXT PRIMARY KEY, next_offset INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+# Files of earlier versions lack the column. Their events count for no issuer, and are deleted when they are old.
+_ADD_ISSUER = "ALTER TABLE seen ADD COLUMN issuer BLOB NOT NULL DEFAULT x''"
+_ISSUER_BYTES = 16
+
 
 class SsfStore:
     """The file. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seen_per_issuer_max: int) -> None:
         """Open the file, or create it.
+
+        Args:
+            seen_per_issuer_max: how many processed events of each issuer are remembered.
 
         Raises:
             SsfError: the file can't be used.
         """
         self._lock = threading.Lock()
+        self._seen_per_issuer_max = seen_per_issuer_max
         self._until_forget = 0
         try:
             make_private(path.parent)
@@ -45,6 +54,11 @@ class SsfStore:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
+            if "issuer" not in {row[1] for row in self._connection.execute("PRAGMA table_info(seen)")}:
+                self._connection.execute(_ADD_ISSUER)
+            self._counts: Counter[bytes] = Counter(
+                dict(self._connection.execute("SELECT issuer, count(*) FROM seen GROUP BY issuer"))
+            )
         except (OSError, sqlite3.Error) as error:
             raise SsfError(f"`{path}` can't be used: {error}") from None
 
@@ -68,23 +82,33 @@ class SsfStore:
             horizon_ms: events that were issued before would not be accepted again, and are deleted.
 
         Raises:
-            UnavailableError: the file can't be written, or too many events are remembered.
+            UnavailableError: the file can't be written, or too many events of the issuer are remembered.
         """
+        name, short = _name(issuer, jti), _short(issuer)
         with self._lock:
             try:
-                if self._until_forget <= 0:
+                is_full = self._counts[short] >= self._seen_per_issuer_max
+                if self._until_forget <= 0 or is_full:
                     self._until_forget = _FORGET_EVERY
-                    self._connection.execute("DELETE FROM seen WHERE made_ms < ?", (horizon_ms,))
-                    (count,) = self._connection.execute("SELECT count(*) FROM seen").fetchone()
-                    if count >= SEEN_MAX:
-                        self._until_forget = 0
-                        raise UnavailableError(f"{count} events are remembered, which is the maximum")
+                    self._forget(horizon_ms)
+                if self._counts[short] >= self._seen_per_issuer_max:
+                    raise UnavailableError(
+                        f"{self._counts[short]} events of `{issuer}` are remembered, which is the maximum "
+                        "(`ssf.events_per_transmitter_max`)"
+                    )
                 self._until_forget -= 1
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO seen (name, made_ms) VALUES (?, ?)", (_name(issuer, jti), made_ms)
+                added = self._connection.execute(
+                    "INSERT OR IGNORE INTO seen (name, made_ms, issuer) VALUES (?, ?, ?)", (name, made_ms, short)
                 )
+                self._counts[short] += added.rowcount
             except sqlite3.Error as error:
                 raise UnavailableError(f"the memory of processed events can't be written: {error}") from None
+
+    def _forget(self, horizon_ms: int) -> None:
+        gone = "FROM seen WHERE made_ms < ?"
+        counts = self._connection.execute(f"SELECT issuer, count(*) {gone} GROUP BY issuer", (horizon_ms,)).fetchall()
+        self._connection.execute(f"DELETE {gone}", (horizon_ms,))
+        self._counts.subtract(dict(counts))
 
     def told(self, receiver: str) -> int | None:
         """Return the offset of the first record that a receiver has not got; None for a new receiver.
@@ -120,6 +144,10 @@ class SsfStore:
         """Release the file."""
         with self._lock:
             self._connection.close()
+
+
+def _short(issuer: str) -> bytes:
+    return hashlib.sha256(issuer.encode()).digest()[:_ISSUER_BYTES]
 
 
 def _name(issuer: str, jti: str) -> bytes:
