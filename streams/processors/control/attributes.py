@@ -4,6 +4,10 @@ Rules must be able to tell an entity that nobody knows from one that this gate c
 answers: known, unknown, and unclear. Unclear are the entities whose newest record was rejected or can't be read (what
 came before it may be wrong now), and those for which there was no room. A call that asks for an unclear entity has no
 fact `entities` at all, so that each rule that reads it is in error, which denies.
+
+Whoever may write the topic can write a tombstone, or a record that is rejected, and after it an old record that its
+writer has signed. So of an entity that is no longer held, the time of its last signed record is remembered, and older
+records don't count. That uses only room that no entity needs.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ UNCLEAR_MAX = 10_000
 
 ENTITY_BYTES = 216
 """What an entity takes besides its key and its attributes: an entry of the dictionary, and three objects."""
+
+REMOVED_BYTES = 180
+"""What the time of an entity that is no longer held takes besides its key."""
 
 _UNSIGNED_MS = 2**62
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -94,9 +101,11 @@ class Attributes:
     bytes_max: int = BYTES_MAX
     next_offset: int = 0
     _held: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)
+    _removed_ms: dict[bytes, int] = field(default_factory=dict)
     _unclear: dict[bytes, None] = field(default_factory=dict)
     _is_overfull: bool = False
     _bytes_count: int = 0
+    _removed_bytes: int = 0
     _events: list[AttributesEvent] = field(default_factory=list)
 
     @property
@@ -106,7 +115,7 @@ class Attributes:
 
     @property
     def bytes_count(self) -> int:
-        """Return how many bytes they take, about."""
+        """Return about how many bytes they take, with what is remembered of those that are no longer held."""
         return self._bytes_count
 
     def find(self, tenant_uid: str, kind: str, entity_id: str) -> Entity | None:
@@ -133,11 +142,13 @@ class Attributes:
         row = _encode(attributes)
         self._drop(key)
         size = len(key) + len(row) + ENTITY_BYTES
+        self._make_room(size)
         if self._bytes_count + size > self.bytes_max:
             self.make_unclear(key)
             text = f"there is no room for `{record.kind}/{record.id[:80]}`: {self.count} entities take"
             text = f"{text} {self._bytes_count} bytes, and the setting `attributes.bytes_max` is {self.bytes_max}"
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
+        self._forget_removed(key)
         self._held[key] = (row, since_ms, written_ms)
         self._bytes_count += size
         if record.set_by is None:
@@ -185,14 +196,38 @@ class Attributes:
         """
         if not self.writers.are_asked:
             return _UNSIGNED_MS
-        written_ms, held = record.header.time, self._held.get(key)
+        written_ms, held, removed_ms = record.header.time, self._held.get(key), self._removed_ms.get(key)
+        what = f"the attributes of `{record.kind}/{record.id[:80]}` were signed at {written_ms}, and"
         if held is not None and written_ms < held[2]:
-            text = f"the attributes of `{record.kind}/{record.id[:80]}` were signed at {written_ms}, and later ones at"
-            raise RecordError(DeadLetterReason.ATTRIBUTES_OUTDATED, f"{text} {held[2]} were read before")
+            text = f"{what} later ones at {held[2]} were read before"
+            raise RecordError(DeadLetterReason.ATTRIBUTES_OUTDATED, text)
+        if removed_ms is not None and written_ms <= removed_ms:
+            text = f"{what} those of {removed_ms} were removed or made unclear since; sign the attributes again"
+            raise RecordError(DeadLetterReason.ATTRIBUTES_OUTDATED, text)
         return written_ms
 
     def _drop(self, key: bytes) -> None:
         self._unclear.pop(key, None)
         held = self._held.pop(key, None)
-        if held is not None:
-            self._bytes_count -= len(key) + len(held[0]) + ENTITY_BYTES
+        if held is None:
+            return
+        self._bytes_count -= len(key) + len(held[0]) + ENTITY_BYTES
+        if held[2] != _UNSIGNED_MS:
+            # It takes less than the entity did, so there is room for it.
+            self._removed_ms[key] = held[2]
+            self._count_removed(len(key) + REMOVED_BYTES)
+
+    def _make_room(self, size: int) -> None:
+        """Forget the entities that were removed first, if an entity of this size has room without them."""
+        if self._bytes_count - self._removed_bytes + size > self.bytes_max:
+            return
+        while self._bytes_count + size > self.bytes_max:
+            self._forget_removed(next(iter(self._removed_ms)))
+
+    def _forget_removed(self, key: bytes) -> None:
+        if self._removed_ms.pop(key, None) is not None:
+            self._count_removed(-len(key) - REMOVED_BYTES)
+
+    def _count_removed(self, size: int) -> None:
+        self._removed_bytes += size
+        self._bytes_count += size

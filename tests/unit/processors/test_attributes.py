@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -318,6 +319,63 @@ def test_an_old_record_that_is_written_again_does_not_count_and_does_not_look_ne
     assert table.find(TENANT, "customer", "c-1") is None
     with pytest.raises(RecordError, match=r"is not what `crm` has signed"):
         offer(table, msgspec.structs.replace(old, header=new.header))
+
+
+def made_unclear(table: Attributes, key: bytes) -> None:
+    table.make_unclear(key)
+
+
+def written_twice(table: Attributes, key: bytes) -> None:
+    with pytest.raises(RecordError):
+        table.offer(key, signed_attributes(at(100), CRM, "prod"), 0, 5_000)
+
+
+def deleted(table: Attributes, key: bytes) -> None:
+    table.forget(key)
+
+
+@pytest.mark.parametrize("removal", [deleted, made_unclear, written_twice])
+def test_an_old_record_does_not_count_after_a_removal_that_needs_no_signature(
+    removal: Callable[[Attributes, bytes], None],
+) -> None:
+    table, key = Attributes(WRITERS), entity_key(TENANT, "customer", "c-1")
+    offer(table, signed_attributes(at(100), CRM, "prod"))
+    offer(table, signed_attributes(at(200), CRM, "prod"))
+    removal(table, key)
+    for time_ms in (100, 200, 100):
+        with pytest.raises(RecordError, match="those of 200 were removed or made unclear since") as error:
+            offer(table, signed_attributes(at(time_ms), CRM, "prod"))
+        assert error.value.reason == "attributes_outdated"
+        assert table.find(TENANT, "customer", "c-1") is None
+    offer(table, signed_attributes(at(201), CRM, "prod"))
+    assert table.find(TENANT, "customer", "c-1") == (GOLD, 201)
+
+
+def test_what_was_removed_takes_no_room_from_entities() -> None:
+    key = entity_key(TENANT, "customer", "c-1")
+    table = Attributes(WRITERS, bytes_max=600)
+    for number in range(50):
+        offer(table, signed_attributes(entity(f"c-{number}", GOLD), CRM, "prod"))
+        assert table.bytes_count <= table.bytes_max
+        table.forget(entity_key(TENANT, "customer", f"c-{number}"))
+    assert 0 < table.bytes_count <= table.bytes_max
+    table = Attributes(WRITERS)
+    offer(table, signed_attributes(entity("c-1", GOLD), CRM, "prod"))
+    before = table.bytes_count
+    table.forget(key)
+    offer(table, signed_attributes(at(2), CRM, "prod"))
+    assert (table.count, table.bytes_count) == (1, before)
+
+
+def test_an_update_without_room_does_not_let_old_attributes_count_again() -> None:
+    table = Attributes(WRITERS, bytes_max=600)
+    offer(table, signed_attributes(at(100), CRM, "prod"))
+    large = entity("c-1", {"tier": "blocked", "note": "x" * 500})
+    large = msgspec.structs.replace(large, header=msgspec.structs.replace(large.header, time=200))
+    with pytest.raises(RecordError, match="no room"):
+        offer(table, signed_attributes(large, CRM, "prod"))
+    with pytest.raises(RecordError, match="made unclear since"):
+        offer(table, signed_attributes(at(100), CRM, "prod"))
 
 
 def at(time_ms: int) -> EntityAttributes:
