@@ -9,7 +9,7 @@ from rich.text import Text
 
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
-from streams.cli.screen import FAINT, Screen
+from streams.cli.screen import WARN, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.delegation.effective_reach import Question, Reach, Way
@@ -22,6 +22,9 @@ from streams.wiring.logs import open_log
 app = typer.Typer(add_completion=False)
 
 _BOUND_CHARS_MAX = 60
+_TOOLS = "tools"
+_UNBOUNDED = ("arguments", "calls", "amount")
+"""What a grant may leave without a bound, as `unbounded` names it."""
 
 
 @app.command()
@@ -39,7 +42,8 @@ def reach(
     """Show the most that an agent can call for a user: tools, limits on their arguments, and the grants.
 
     Rules, budgets and approvals restrict this further. Grants are checked as a gate checks them, with the gate's
-    settings and root key. Sessions without a grant are not shown; the setting `gate.require_delegation` rejects them.
+    settings and root key. `--json` names what nothing bounds in the field `unbounded`: arguments, calls, amounts. Each
+    grant expires. Sessions without a grant are unbounded, unless the setting `gate.require_delegation` rejects them.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -56,10 +60,13 @@ def reach(
         screen.record(
             {"grant": grant.uid, "session": grant.session_id, "reason": grant.reason.value, "text": grant.text}
         )
+    if not gate.require_delegation:
+        screen.record({"sessions_without_grant": "accepted", "unbounded": [_TOOLS, *_UNBOUNDED]})
     if not screen.as_json:
         _show(screen, found)
-        if not settings.gate.require_delegation:
-            screen.say("sessions without a grant are not limited by this", FAINT)
+        if not gate.require_delegation:
+            advice = "set `gate.require_delegation = true` in the settings of gates to reject them"
+            screen.say(f"sessions without a grant are not limited by this: {advice}", WARN)
 
 
 def _fields(way: Way) -> dict[str, object]:
@@ -72,7 +79,17 @@ def _fields(way: Way) -> dict[str, object]:
         "expires_ms": way.expires_ms,
         "may_be_given_on": way.gives_on,
         "calls_max": way.calls_max,
+        "amount_max": way.amount_max,
+        "currency": way.currency,
         "cnf_jkt": way.cnf_jkt,
+        "unbounded": [
+            what
+            for what, is_free in zip(
+                _UNBOUNDED, (way.unbounded_arguments, way.calls_max is None, way.amount_max is None), strict=True
+            )
+            if is_free
+        ],
+        "unbounded_arguments": list(way.unbounded_arguments),
     }
 
 
@@ -81,6 +98,7 @@ def _show(screen: Screen, found: Reach) -> None:
         (
             short(f"{tool.server_id}/{tool.name}", _BOUND_CHARS_MAX),
             _bounds(way),
+            "no limit" if way.calls_max is None else str(way.calls_max),
             short(" > ".join(way.lineage), _BOUND_CHARS_MAX),
             short(way.session_id, _BOUND_CHARS_MAX),
             format_instant(way.expires_ms),
@@ -88,7 +106,7 @@ def _show(screen: Screen, found: Reach) -> None:
         for tool in found.tools
         for way in tool.ways
     ]
-    screen.table(("tool", "arguments", "chain of grants", "session", "expires"), rows)
+    screen.table(("tool", "arguments", "calls", "chain of grants", "session", "expires"), rows)
     dead = [
         (short(grant.uid, _BOUND_CHARS_MAX), short(grant.session_id, _BOUND_CHARS_MAX), short(grant.text, 200))
         for grant in found.dead
@@ -100,5 +118,10 @@ def _show(screen: Screen, found: Reach) -> None:
 def _bounds(way: Way) -> Text:
     if not way.bounds:
         return Text("any")
-    lines = (short(f"{argument} {kind.lower()} {value}", _BOUND_CHARS_MAX) for argument, kind, value in way.bounds)
-    return Text("\n".join(lines))
+    free = way.unbounded_arguments
+    lines = [
+        short(f"{argument} {kind.lower()} {value}", _BOUND_CHARS_MAX)
+        for argument, kind, value in way.bounds
+        if argument not in free
+    ]
+    return Text("\n".join((*lines, *(short(f"{argument} any", _BOUND_CHARS_MAX) for argument in free))))

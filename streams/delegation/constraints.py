@@ -160,6 +160,21 @@ class AnyOf:
 Constraint = OneOf | NotOneOf | Range | Contains | Subset | Wildcard | AllOf | AnyOf
 
 
+def admits_anything(bound: Constraint) -> bool:
+    """Return whether a bound leaves an argument as free as one of its kind can be: any value, text, scalar or array."""
+    match bound:
+        case AllOf():
+            return all(admits_anything(part) for part in bound.parts)
+        case AnyOf():
+            return any(admits_anything(part) for part in bound.parts)
+        case NotOneOf() | Contains():
+            return not bound.values
+        case Wildcard():
+            return len(bound.parts) > 1 and not any(bound.parts)
+        case _:
+            return False
+
+
 def key_of(value: object) -> Hashable:
     """Return a key that two JSON values share exactly if they are the same: `1` and `true` are not.
 

@@ -10,17 +10,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from streams.delegation.authority import Authority, AuthorityRow, authority_row
+from streams.delegation.constraints import Room, admits_anything, compile_constraint
 from streams.delegation.digest import lineage_of
 from streams.delegation.errors import GrantError
 from streams.delegation.tools import ANYTHING
 from streams.delegation.verification import Standard, verify
-from streams.model.delegation import Delegation, DelegationOp
+from streams.model.delegation import ArgumentConstraint, ConstraintType, Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.revocation_set import Call, RevocationSet
 from streams.model.types import Actor, Model, ToolRef
 
 Bounds = tuple[tuple[str, str, str], ...]
 """For each bounded pointer, type and parameter as JSON."""
+
+ANY_ARGUMENT = "*"
+"""Stands for every argument of a tool. Pointers to single arguments begin with a slash."""
 
 _NO_TOOL = ToolRef(server_id="", name="")
 _ANY_MODEL = Model(ai_provider="", name="")
@@ -38,7 +42,8 @@ class Way(NamedTuple):
         expires_ms: when it ends.
         gives_on: whether it may be delegated further.
         cnf_jkt: thumbprint of the key that calls must be signed with, if it is bound to one.
-        calls_max: how many calls it allows.
+        calls_max: how many calls it allows; None for any number.
+        amount_max: how much may be spent with it, in minor units of `currency`; None for any amount.
     """
 
     bounds: Bounds
@@ -49,6 +54,20 @@ class Way(NamedTuple):
     gives_on: bool
     cnf_jkt: str | None
     calls_max: int | None
+    amount_max: int | None
+    currency: str | None
+
+    @property
+    def unbounded_arguments(self) -> tuple[str, ...]:
+        """Return pointers to the arguments that nothing bounds; `ANY_ARGUMENT` alone if no argument has a bound."""
+        if not self.bounds:
+            return (ANY_ARGUMENT,)
+        room = Room()
+        free: dict[str, bool] = {}
+        for argument, kind, value_json in self.bounds:
+            stated = ArgumentConstraint(argument=argument, type=ConstraintType(kind), value_json=value_json)
+            free[argument] = free.get(argument, True) and admits_anything(compile_constraint(stated, room))
+        return tuple(argument for argument, is_free in free.items() if is_free)
 
 
 class ReachableTool(NamedTuple):
@@ -171,6 +190,8 @@ def _way(row: AuthorityRow, session_id: str, bounds: Bounds) -> Way:
         gives_on=row.depth < row.max_depth,
         cnf_jkt=row.cnf_jkt,
         calls_max=row.calls_max,
+        amount_max=row.amount_max,
+        currency=row.currency,
     )
 
 

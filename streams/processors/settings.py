@@ -39,7 +39,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         unproven_window_ms: the length of that window.
         alert_window_ms: for how long further occurrences of an alert are only counted; then one record says how many.
         trust_anchors: who may issue root grants.
-        require_delegation: whether every session needs a grant; false for the development token service, which opens
+        require_delegation: whether every session needs a grant; false where the development token service opens
             sessions without grants.
         delegation_depth_max: how often a grant may be delegated further.
     """

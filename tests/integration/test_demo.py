@@ -51,7 +51,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         state_dir=tmp_path / "state",
         group=own,
         instance=own,
-        gate={"bundle_name": own, "trust_anchors": {ISSUER: "hmac"}},
+        gate={"bundle_name": own, "trust_anchors": {ISSUER: "hmac"}, "require_delegation": False},
         rules={"allow_unsigned": True},
         catalog={"allow_unsigned": True},
         **where,

@@ -31,7 +31,8 @@ replace = msgspec.structs.replace
 SCHEMA = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
 REFUND, MAIL = (tool_entry("bank", name, schema=SCHEMA) for name in ("refund", "mail"))
 FORBIDDEN = 13
-TRUSTING = f'[gate.trust_anchors]\n"{ISSUER}" = "hmac"\n'
+# Most of the sessions have no grant.
+TRUSTING = f'[gate]\nrequire_delegation = false\n[gate.trust_anchors]\n"{ISSUER}" = "hmac"\n'
 BUNDLE = 'apiVersion: rules/v1\nbundle: bank\nversion: "1"\nmode: enforce\nowners: [test]\npacks: [all]\n'
 RULES = """apiVersion: rules/v1
 pack: all

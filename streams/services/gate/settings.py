@@ -21,6 +21,8 @@ class GateSection(_Section):
     `deployment`: the name that executors sign their reports for. It is needed only if a server has one key in several
     deployments.
     `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
+    `require_delegation`: whether every session needs a grant. By default it does if `trust_anchors` names an issuer;
+    without one, no session can have a grant that counts.
     """
 
     deployment: str = Field("", max_length=100)
@@ -44,7 +46,7 @@ class GateSection(_Section):
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
     alert_window_ms: int = Field(60_000, ge=1_000, le=3_600_000)
     trust_anchors: dict[str, str | list[str]] = {}
-    require_delegation: bool = False
+    require_delegation: bool | None = None
     delegation_depth_max: int = Field(4, ge=0, le=16)
 
     def for_gate(self, root_key: bytes) -> GateSettings:
@@ -58,6 +60,8 @@ class GateSection(_Section):
             values["trust_anchors"] = TrustAnchors.of(self.trust_anchors)
         except AnchorError as error:
             raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
+        if self.require_delegation is None:
+            values["require_delegation"] = not values["trust_anchors"].is_empty
         return GateSettings(root_key=root_key, **values)
 
 

@@ -104,14 +104,30 @@ def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
     assert (files["tool"], files["constraints"], files["lineage"]) == ("files/read", [], ["g-1", "g-2"])
     assert mail["tool"] == "mail/send"
     assert [bound["argument"] for bound in mail["constraints"]] == ["/to", "/text"]
+    assert (files["unbounded"], files["unbounded_arguments"]) == (["arguments", "calls", "amount"], ["*"])
+    # The grant names `/text`, but admits any value.
+    assert mail["unbounded_arguments"] == ["/text"]
     assert (dead["grant"], dead["reason"]) == ("g-3", "delegation_expired")
     table = deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout
     assert "/to wildcard" in table
     assert "g-1 > g-2" in table
-    assert "sessions without a grant are not limited by this" in table
+    assert "/text any" in table
+    assert "no limit" in table
+    assert "sessions without a grant" not in table
     assert not deployment.reach("--tenant", "other")
     deployment.write(REVOCATION, revocation(RevocationKind.DELEGATION, "g-1", time_ms=deployment.now_ms))
     assert {str(record["reason"]) for record in deployment.reach()} == {"revoked_delegation", "delegation_expired"}
+
+
+@pytest.mark.parametrize("anchors", [True, False])
+def test_sessions_without_a_grant_are_unbounded_where_they_are_accepted(deployment: Deployment, anchors: bool) -> None:
+    settings = SETTINGS if anchors else SETTINGS[: SETTINGS.index("[gate.")]
+    accepting = settings.replace("[catalog]", "[gate]\nrequire_delegation = false\n[catalog]") if anchors else settings
+    (deployment.folder / "stoplog.toml").write_text(accepting)
+    (said,) = deployment.reach()
+    assert said == {"sessions_without_grant": "accepted", "unbounded": ["tools", "arguments", "calls", "amount"]}
+    told = " ".join(deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout.split())
+    assert "sessions without a grant are not limited by this" in told
 
 
 def test_what_can_not_be_read_is_left_out_and_told(deployment: Deployment) -> None:

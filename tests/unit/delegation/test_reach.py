@@ -8,11 +8,11 @@ import pytest
 
 from simulation.records import SessionMaker, revocation
 from streams.delegation.effective_reach import Question, Reach, effective_reach
-from streams.model.delegation import Budget, Delegation, DelegationOp
+from streams.model.delegation import ArgumentConstraint, Budget, Delegation, DelegationOp
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
-from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, NOW_MS, STANDARD, Family, tool, tools
+from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, NOW_MS, STANDARD, Family, bound, tool, tools
 
 CATALOG = [("files", "read"), ("files", "write"), ("mail", "send"), ("web", "fetch")]
 WRITER = Question("acme", "writer", "alice")
@@ -121,3 +121,27 @@ def test_a_grant_that_was_taken_back_on_its_own_topic_is_not_there() -> None:
     family = Family()
     taken = family.daughter.grant("g-1", NOW_MS, op=DelegationOp.REVOKE)
     assert names(reach(family.hop(), taken)) == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "free"),
+    [
+        ((), ("*",)),
+        ((bound("/a", "ALL", []),), ("/a",)),
+        ((bound("/a", "WILDCARD", "*"), bound("/b", "WILDCARD", "x*")), ("/a",)),
+        ((bound("/a", "WILDCARD", "**"),), ("/a",)),
+        ((bound("/a", "WILDCARD", ""),), ()),
+        ((bound("/a", "NOT_ONE_OF", []), bound("/b", "NOT_ONE_OF", ["x"])), ("/a",)),
+        ((bound("/a", "CONTAINS", []), bound("/b", "SUBSET", [])), ("/a",)),
+        ((bound("/a", "ANY", [{"type": "EXACT", "value": 1}, {"type": "WILDCARD", "value": "*"}]),), ("/a",)),
+        ((bound("/a", "ALL", [{"type": "EXACT", "value": 1}, {"type": "WILDCARD", "value": "*"}]),), ()),
+        # Bounds on the same argument apply together.
+        ((bound("/a", "WILDCARD", "*"), bound("/a", "EXACT", "x")), ()),
+        ((bound("/a", "RANGE", {"min": 1}), bound("/b", "ONE_OF", ["x"])), ()),
+    ],
+)
+def test_arguments_that_nothing_bounds_are_named(bounds: tuple[ArgumentConstraint, ...], free: tuple[str, ...]) -> None:
+    granted = tools(tool("mail", "send", *bounds))
+    question = Question("acme", "planner", "alice")
+    (found,) = reach(Family().root(authorization_details=granted), question=question).tools
+    assert found.ways[0].unbounded_arguments == free

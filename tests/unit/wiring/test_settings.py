@@ -172,11 +172,20 @@ class TestTrustAnchors:
 
     def test_they_come_from_the_file(self, in_empty_folder: Path) -> None:
         anchors = f'"https://id.example" = "hmac"\n"https://far.example" = ["{self.KEY}"]\n'
-        write(in_empty_folder, f"[gate]\nrequire_delegation = true\n[gate.trust_anchors]\n{anchors}")
+        write(in_empty_folder, f"[gate.trust_anchors]\n{anchors}")
         made = load_settings().gate_settings(bytes(32))
         assert made.trust_anchors.hmac_issuers == {"https://id.example"}
         assert set(made.trust_anchors.jkts) == {"https://far.example"}
+        # Where somebody can issue grants, every session needs one.
         assert made.require_delegation
+
+    @pytest.mark.parametrize("stated", ["true", "false"])
+    def test_what_is_stated_about_sessions_without_a_grant_counts(self, in_empty_folder: Path, stated: str) -> None:
+        write(in_empty_folder, f"[gate]\nrequire_delegation = {stated}")
+        assert load_settings().gate_settings(bytes(32)).require_delegation is (stated == "true")
+        anchors = f'[gate.trust_anchors]\n"https://far.example" = ["{self.KEY}"]\n'
+        write(in_empty_folder, f"[gate]\nrequire_delegation = {stated}\n{anchors}")
+        assert load_settings().gate_settings(bytes(32)).require_delegation is (stated == "true")
 
     def test_and_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STOPLOG_GATE__TRUST_ANCHORS", '{"https://id.example": "hmac"}')
