@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -40,15 +40,17 @@ from streams.operations.catalog.history import (
     read_catalog_history,
     tool_name,
 )
-from streams.operations.catalog.mcp_list import list_from_command, list_from_url
 from streams.operations.catalog.proposal import Finding, Imported, import_tools
 from streams.operations.catalog.publication import publish_entries
 from streams.operations.operator import SOURCE
 from streams.operations.review.diff import definition_of, diff_entries
-from streams.operations.review.permitted_use import ReachReader
 from streams.operations.review.scan import is_serious, scan_tool
 from streams.sdk.mcp_catalog import ToolFacts
 from streams.wiring.operators import open_operator
+
+if TYPE_CHECKING:
+    # It loads the rules, which few of the commands need.
+    from streams.operations.review.permitted_use import ReachReader
 
 _DAY_MS = 86_400_000
 _FOUND_SOMETHING = 1
@@ -139,6 +141,11 @@ def import_(
     if sum(source is not None and source != [] for source in (command, url, file)) != 1:
         raise typer.BadParameter("give exactly one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
     stated: dict[str, ToolFacts] = {}
+    from streams.operations.catalog.mcp_list import (  # noqa: PLC0415 - only this command asks servers
+        list_from_command,
+        list_from_url,
+    )
+
     if command:
         tools = list_from_command(server_id, command, env or ())
     elif url is not None:
@@ -200,6 +207,8 @@ def review(
         if not chosen:
             screen.say("no tool waits for a review", OK)
             return
+        from streams.operations.review.permitted_use import ReachReader  # noqa: PLC0415 - see above
+
         reader = ReachReader(operator)
         for listed in chosen:
             _review_one(screen, history, reader, listed)
@@ -352,8 +361,10 @@ def show(
             screen.say("the tool can't be called", WARN)
             return
         show_facts(screen, in_force)
-        reach = None if at_ms is not None else ReachReader(operator).of(in_force)
-        if reach is not None:
+        if at_ms is None:
+            from streams.operations.review.permitted_use import ReachReader  # noqa: PLC0415 - see above
+
+            reach = ReachReader(operator).of(in_force)
             screen.record({"tool": tool, "permits": reach_fields(reach)})
             show_reach(screen, reach)
 

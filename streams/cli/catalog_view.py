@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -16,9 +16,12 @@ from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
 from streams.operations.catalog.history import CatalogHistory, Listed
 from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of
-from streams.operations.review.permitted_use import Reach
 from streams.operations.review.phrases import Concern
 from streams.operations.review.scan import TextFinding
+
+if TYPE_CHECKING:
+    # It loads the rules, which few of the commands need.
+    from streams.operations.review.permitted_use import Reach
 
 STYLES = {
     EntryState.APPROVED: OK,

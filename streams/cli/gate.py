@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
-from streams.cli.screen import OK, Screen
-from streams.metrics.declared import Exporter
-from streams.metrics.registry import Metrics
-from streams.operations.root_key import load_root_key
-from streams.ports.open_log import Log
-from streams.sdk.transport import Transport
-from streams.services.gate.heap import settle_heap
-from streams.services.gate.metrics import StandbyLag
-from streams.services.gate.runner import GateRunner
-from streams.services.gate.traces import GateTraces
-from streams.services.gate.transaction_watch import TransactionWatch, watching_transactions
-from streams.services.metrics import exporting_traces, serving_metrics
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
 
 ResetTimeOption = Annotated[
     bool,
@@ -57,61 +35,6 @@ def gate(
 
     The gate reads rules and tools from topics: see `stoplog rules publish` and `stoplog catalog publish`.
     """
-    screen = output.screen()
-    settings = connection.settings(instance=instance)
-    configure_logging(output.as_json)
-    root_key = load_root_key(settings.key_path)
-    codec = build_codec(settings)
-    metrics = Metrics(Exporter.GATE)
-    with (
-        open_log(settings, create=False) as opened,
-        exporting_traces(settings.traces, "stoplog-gate", settings.instance) as traces,
-    ):
-        tell = () if traces is None else (GateTraces(traces),)
-        runner = GateRunner(
-            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time, metrics=metrics, tell=tell),
-            SystemClock(),
-            on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
-            on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
-            beside=lambda: build_budgets(settings, opened, codec, resets_time=reset_time, metrics=metrics),
-            metrics=metrics,
-        )
-        lag = StandbyLag(lambda: runner.standby_lags)
-        transport = Transport(opened, codec, SystemClock())
-        watch = TransactionWatch(transport, SystemClock(), lambda: runner.serving, settings.topics.prefix)
-        with (
-            serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),
-            transport,
-            watching_transactions(watch),
-            _stopped_by_signals(runner),
-        ):
-            runner.run()
-    screen.record({"event": "stopped", "instance": settings.instance})
-    screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)
+    from streams.cli.gate_run import run_gate  # noqa: PLC0415 - so that the help answers at once
 
-
-@contextmanager
-def _stopped_by_signals(runner: GateRunner) -> Iterator[None]:
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        runner.request_stop()
-        signal.signal(number, signal.SIG_DFL)
-
-    former = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -> None:
-    settle_heap()
-    screen.record({"event": "serving", "instance": settings.instance, "log": log.name, "partitions": partitions})
-    listed = ", ".join(map(str, partitions))
-    screen.say(f"gate `{settings.instance}` serves partitions {listed} of the {log.name}", OK)
-
-
-def _tell_standing_by(screen: Screen, settings: Settings, partitions: list[int]) -> None:
-    screen.record({"event": "standing by", "instance": settings.instance, "partitions": partitions})
-    listed = ", ".join(map(str, partitions)) or "none"
-    screen.say(f"gate `{settings.instance}` has warm standbys of partitions: {listed}", OK)
+    run_gate(connection.settings(instance=instance), output, resets_time=reset_time)

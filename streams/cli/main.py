@@ -105,6 +105,13 @@ class LazyGroup(TyperGroup):
         app: typer.Typer = getattr(module, f"{name}_app", None) or module.app
         return name, typer.main.get_command(app), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name; it may load more when it is run."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _explained(error, ctx.invoked_subcommand) from None
+
 
 def _load(name: str) -> ModuleType:
     """Load the module of a command.
@@ -115,12 +122,17 @@ def _load(name: str) -> ModuleType:
     try:
         return import_module(_MODULES.get(name, f"streams.cli.{name}"))
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "streams", "stoplog_demo"):
-            raise
-        extra = EXTRAS.get(name, "cli")
-        text = f"`stoplog {name}` needs `{package}`, which is not installed: run `pip install 'stoplog[{extra}]'`"
-        raise ExtraMissingError(text) from None
+        raise _explained(error, name) from None
+
+
+def _explained(error: ModuleNotFoundError, command: str | None) -> Exception:
+    """Return the error to raise where a command misses a module: which extra to install, if it is in one."""
+    package = (error.name or "").partition(".")[0]
+    if command is None or package in ("", "streams", "stoplog_demo"):
+        return error
+    extra = EXTRAS.get(command, "cli")
+    text = f"`stoplog {command}` needs `{package}`, which is not installed: run `pip install 'stoplog[{extra}]'`"
+    return ExtraMissingError(text)
 
 
 app = typer.Typer(

@@ -46,6 +46,10 @@ ByOption = Annotated[
         "--as", metavar="NAME", help="Your name, which is recorded. By default your user name on this machine."
     ),
 ]
+BundleOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),
+]
 FollowOption = Annotated[
     bool, typer.Option("--follow/--no-follow", help="Wait for more records, or stop at the end of what is there.")
 ]

@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "rollback": ("rules_publish", "rollback", "Return to earlier rules, at once."),
     "status": (
-        "rules_publish",
+        "rules_status",
         "status",
         "Show which rules are in force, since when and by whom, and the earlier rules that you can return to.",
     ),

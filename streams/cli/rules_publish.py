@@ -1,10 +1,10 @@
-"""The commands of `stoplog rules` that change, or show, which rules are in force."""
+"""The commands of `stoplog rules` that change which rules are in force."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,14 +12,21 @@ from streams.cli.case_results import case_fields, tell_case
 from streams.cli.findings import counted, many, refusal_recorded, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, Output, OwnKeyOption, PassphraseOption, SignedDraft, load_key
+from streams.cli.options import (
+    BundleOption,
+    ByOption,
+    Connection,
+    Output,
+    OwnKeyOption,
+    PassphraseOption,
+    SignedDraft,
+    load_key,
+)
 from streams.cli.scenarios import tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.codec.instants import format_instant
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
 from streams.operations.operator import Operator
-from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history
 from streams.operations.rules.publication import (
     PublicationError,
     check_draft,
@@ -40,11 +47,6 @@ from streams.wiring.operators import open_operator
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
 _BP_PER_PERCENT = 100
 
-NameOption = Annotated[
-    str | None,
-    typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),
-]
-
 
 @takes_groups
 def publish(
@@ -60,7 +62,7 @@ def publish(
         typer.Option("--serial", min=1, help="The serial, if the topic has lost its records. By default the next one."),
     ] = None,
     signing: SignedDraft,
-    name: NameOption = None,
+    name: BundleOption = None,
     by: ByOption = None,
     connection: Connection,
     output: Output,
@@ -99,7 +101,7 @@ def publish(
 def promote(
     *,
     signing: SignedDraft,
-    name: NameOption = None,
+    name: BundleOption = None,
     by: ByOption = None,
     connection: Connection,
     output: Output,
@@ -119,7 +121,7 @@ def rollback(
         typer.Option("--to", metavar="SERIAL", min=1, help="The serial of the rules; `rules status` lists them."),
     ] = None,
     signing: SignedDraft,
-    name: NameOption = None,
+    name: BundleOption = None,
     by: ByOption = None,
     connection: Connection,
     output: Output,
@@ -161,37 +163,6 @@ def sign(
     signed = sign_bundle(bundle, load_key(key, passphrase_file))
     write_draft(signed, draft)
     _tell(screen, Connection().settings().deployment, signed, "signed", f"signed: {draft}")
-
-
-@takes_groups
-def status(
-    *,
-    counts: Annotated[bool, typer.Option("--counts", help="Count the newest verdicts of each by outcome.")] = False,
-    name: NameOption = None,
-    connection: Connection,
-    output: Output,
-) -> None:
-    """Show which rules are in force, since when and by whom, and the earlier rules that you can return to."""
-    screen = output.screen()
-    with open_operator(connection.settings()) as operator:
-        chosen = name or operator.deployment.bundle_name
-        history = read_history(operator, chosen)
-        judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
-    rows = []
-    for standing in reversed(history.standing):
-        role = "all" if standing == history.stable else "canary" if standing == history.canary else ""
-        fields = _fields(standing, role, judged.get(standing.bundle.digest))
-        screen.record(fields)
-        rows.append(_row(fields))
-    if not rows:
-        screen.say(f"no rules of bundle `{chosen}` are published: every intent is denied", WARN)
-    else:
-        columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
-        screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
-    if history.unsigned_count:
-        screen.say(
-            f"{history.unsigned_count} more lack required signatures: gates with these settings reject them", WARN
-        )
 
 
 def _examine(screen: Screen, source: BundleSource, directory: Path | None = None) -> str:
@@ -288,38 +259,3 @@ def _tell(
         screen.say(lacking, WARN)
     if bundle.name != deployment.bundle_name:
         screen.say(f"gates with these settings enforce bundle `{deployment.bundle_name}`, not this one", WARN)
-
-
-def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, Any]:
-    bundle = standing.bundle
-    fields: dict[str, Any] = {
-        "bundle": bundle.name,
-        "serial": bundle.serial,
-        "in_force_for": role,
-        "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
-        "version": bundle.version,
-        "digest": bundle.digest.hex(),
-        "published": format_instant(standing.time_ms),
-        "published_by": bundle.published_by,
-        "signed_by": list(standing.signers),
-        "action": bundle.action.value,
-        "offset": standing.offset,
-    }
-    if judged is not None:
-        fields["verdicts"] = dict(sorted(judged.outcomes.items()))
-    return fields
-
-
-def _row(fields: dict[str, Any]) -> tuple[str, ...]:
-    role = fields["in_force_for"]
-    return (
-        str(fields["serial"]),
-        f"{fields['canary_percent']:g}%" if role == "canary" else role,
-        fields["version"],
-        fields["digest"][:12],
-        fields["published"],
-        fields["published_by"],
-        ", ".join(fields["signed_by"]) or "-",
-        fields["action"].lower(),
-        ", ".join(f"{count} {outcome}" for outcome, count in fields.get("verdicts", {}).items()),
-    )

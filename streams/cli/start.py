@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
+
+from streams.services.gate.heap import YOUNG_OBJECTS_MAX
 
 FAILED = 1
 """Exit status: the command line is not installed."""
@@ -15,6 +19,9 @@ _PACKAGE = __package__.partition(".")[0]
 
 def main() -> None:
     """Run the command line, or say how to install it."""
+    # Most of a short command is loading modules: many objects, no garbage. At the end, a last collection frees nothing.
+    gc.set_threshold(YOUNG_OBJECTS_MAX)
+    atexit.register(gc.freeze)
     try:
         from streams.cli.main import main as run_command  # noqa: PLC0415 - may not be installed
     except ModuleNotFoundError as error:

@@ -35,6 +35,9 @@ FOR_PARAMETERS = {"annotated_types", "pydantic", "pydantic_core", "typing_inspec
 FOR_RECORDS = {"msgspec", "orjson", "rfc8785"}
 FOR_SIGNATURES = {"_cffi_backend", "_openssl", "cryptography"}
 FOR_SETTINGS = {"dotenv", "pydantic_settings", "yaml"}
+COLLECTIONS_MAX = 3
+"""With the default of Python there are about a hundred."""
+
 ROOMS_THAT_DECIDE = (
     "streams.engine.worker",
     "streams.history",
@@ -79,6 +82,42 @@ def test_the_help_of_a_command_loads_neither_settings_nor_a_log() -> None:
     assert packages(modules) <= FOR_HELP | FOR_PARAMETERS | FOR_RECORDS | FOR_SIGNATURES
     assert {"streams.wiring.settings", "streams.embedded"}.isdisjoint(modules)
     assert [module for module in modules if module.startswith(ROOMS_THAT_DECIDE)] == []
+
+
+@pytest.mark.parametrize("command", [("gate",), ("try",), ("rules", "check"), ("rules", "status")])
+def test_the_help_of_what_takes_long_loads_nothing_of_it(command: tuple[str, ...]) -> None:
+    modules = loaded(*command, "--help")
+    assert packages(modules) <= FOR_HELP | FOR_PARAMETERS | FOR_RECORDS | FOR_SIGNATURES
+    assert "streams.wiring.settings" not in modules
+    assert [module for module in modules if module.startswith(ROOMS_THAT_DECIDE)] == []
+
+
+def test_the_rules_in_force_are_shown_without_their_checker(stoplog: Stoplog) -> None:
+    assert stoplog("topics", "apply").status == 0
+    modules = loaded("rules", "status")
+    assert [module for module in modules if module.startswith(ROOMS_THAT_DECIDE)] == []
+
+
+def test_tools_are_listed_without_the_rules(stoplog: Stoplog) -> None:
+    assert stoplog("topics", "apply").status == 0
+    modules = loaded("catalog", "list")
+    assert {"streams.operations.review.permitted_use", "streams.operations.catalog.mcp_list"}.isdisjoint(modules)
+    assert [module for module in modules if module.startswith("streams.policy.language")] == []
+
+
+def test_a_short_command_collects_no_garbage_while_it_loads() -> None:
+    code = """
+import gc, sys
+from streams.cli.start import main
+passes = []
+gc.callbacks.append(lambda phase, info: passes.append(info["generation"]) if phase == "start" else None)
+try:
+    main()
+finally:
+    sys.stderr.write(str(len(passes)))
+"""
+    done = subprocess.run([sys.executable, "-c", code, "tail", "--help"], capture_output=True, text=True, check=True)
+    assert int(done.stderr) <= COLLECTIONS_MAX
 
 
 def test_a_stop_loads_neither_rules_nor_another_log_than_its_own(stoplog: Stoplog) -> None:

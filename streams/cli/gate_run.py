@@ -1,0 +1,99 @@
+"""Runs a gate for `stoplog gate`, until a signal stops it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from streams.cli.log_output import configure_logging
+from streams.cli.options import Output
+from streams.cli.screen import OK, Screen
+from streams.metrics.declared import Exporter
+from streams.metrics.registry import Metrics
+from streams.operations.root_key import load_root_key
+from streams.ports.open_log import Log
+from streams.sdk.transport import Transport
+from streams.services.gate.heap import settle_heap
+from streams.services.gate.metrics import StandbyLag
+from streams.services.gate.runner import GateRunner
+from streams.services.gate.traces import GateTraces
+from streams.services.gate.transaction_watch import TransactionWatch, watching_transactions
+from streams.services.metrics import exporting_traces, serving_metrics
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
+
+
+def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
+    """Run a gate until SIGINT or SIGTERM. The first signal lets it finish its work; a second one ends it at once.
+
+    Args:
+        settings: the settings.
+        output: how it writes what it tells.
+        resets_time: whether stream times that are far ahead are set back to now.
+
+    Raises:
+        StoplogError: it can't run with these settings; says what to do.
+        LogError: the log can't be used.
+    """
+    screen = output.screen()
+    configure_logging(output.as_json)
+    root_key = load_root_key(settings.key_path)
+    codec = build_codec(settings)
+    metrics = Metrics(Exporter.GATE)
+    with (
+        open_log(settings, create=False) as opened,
+        exporting_traces(settings.traces, "stoplog-gate", settings.instance) as traces,
+    ):
+        tell = () if traces is None else (GateTraces(traces),)
+        runner = GateRunner(
+            lambda: build_gate(settings, opened, codec, root_key, resets_time=resets_time, metrics=metrics, tell=tell),
+            SystemClock(),
+            on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
+            on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
+            beside=lambda: build_budgets(settings, opened, codec, resets_time=resets_time, metrics=metrics),
+            metrics=metrics,
+        )
+        lag = StandbyLag(lambda: runner.standby_lags)
+        transport = Transport(opened, codec, SystemClock())
+        watch = TransactionWatch(transport, SystemClock(), lambda: runner.serving, settings.topics.prefix)
+        with (
+            serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),
+            transport,
+            watching_transactions(watch),
+            _stopped_by_signals(runner),
+        ):
+            runner.run()
+    screen.record({"event": "stopped", "instance": settings.instance})
+    screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)
+
+
+@contextmanager
+def _stopped_by_signals(runner: GateRunner) -> Iterator[None]:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        runner.request_stop()
+        signal.signal(number, signal.SIG_DFL)
+
+    former = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -> None:
+    settle_heap()
+    screen.record({"event": "serving", "instance": settings.instance, "log": log.name, "partitions": partitions})
+    listed = ", ".join(map(str, partitions))
+    screen.say(f"gate `{settings.instance}` serves partitions {listed} of the {log.name}", OK)
+
+
+def _tell_standing_by(screen: Screen, settings: Settings, partitions: list[int]) -> None:
+    screen.record({"event": "standing by", "instance": settings.instance, "partitions": partitions})
+    listed = ", ".join(map(str, partitions)) or "none"
+    screen.say(f"gate `{settings.instance}` has warm standbys of partitions: {listed}", OK)
