@@ -225,11 +225,18 @@ class BudgetAllocator(Processor):
     def _new_key(self, request: BudgetRequest, state: StateView, now_ms: int) -> list[Output] | None:
         """Count a new value of a budget's key; return what is answered if it can't be leased from, otherwise None."""
         key, family = request.budget_key, family_of(request.budget_key)
+        has_room = not family or live_keys(family, request.window_start, state) < request.keys_max
+        if request.op is BudgetOp.READ and has_room:
+            # INVARIANT: questions take no room. Whoever proposes calls could make up values, also in calls that are
+            # denied, and leave no room for those of others.
+            row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
+            answer = Answer(request.serial, BudgetAnswer.COUNTED.value)
+            return [self._grant(key, row, request.gate_partition, answer, now_ms)]
         if not family:
             return None
         if request.op is BudgetOp.GIVE_BACK:
             return []  # Nothing is held of a value that was forgotten.
-        if live_keys(family, request.window_start, state) >= request.keys_max:
+        if not has_room:
             if request.op is BudgetOp.NOTE:
                 return []  # Whoever reads the value is told that there is no room for it.
             row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)

@@ -192,6 +192,15 @@ class TestBounds:
         bench.wait(MINUTE_MS)
         assert refund(bench, ALICE[0], "eve") == "rule_error"
 
+    def test_values_that_are_only_read_take_no_room(self, bench: CountingBench) -> None:
+        outcomes = [refund(bench, BOB, f"made-up-{number}") for number in range(20)]
+        assert outcomes == ["ALLOW"] * 3 + ["rule_denied"] * 17
+        ran(bench, ALICE[0], "ann", 60)
+        ran(bench, ALICE[1], "bob", 1)
+        bench.wait(FRESH_MS + 1)
+        assert refund(bench, ALICE[2], "joe") == "rule_error", "what has happened still takes room"
+        assert refund(bench, ALICE[2], "ann") == "ALLOW"
+
     def test_a_missing_value_denies_what_reads_it(self, bench: CountingBench) -> None:
         assert bench.outcome(REFUND, {"amount": 1}, session=ALICE[0]) == "rule_error"
 
