@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from streams.http.answers import NO_STORE, JsonAnswer, health, key_set, retry_after
+from streams.http.application import application_of
 from streams.http.bodies import BodyError, read_body
 from streams.http.client_address import place_of
 from streams.http.limits import RateLimit
@@ -43,8 +44,8 @@ class Endpoints:
 
     def application(self) -> Starlette:
         """Return the application."""
-        return Starlette(
-            routes=[
+        return application_of(
+            [
                 Route("/events", self._events, methods=["POST"]),
                 Route("/jwks", self._jwks, methods=["GET"]),
                 Route("/.well-known/ssf-configuration", self._configuration, methods=["GET"]),

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from streams.http.answers import NO_STORE, JsonAnswer, health, key_set, retry_after
+from streams.http.application import application_of
 from streams.http.bodies import BodyError, read_body
 from streams.http.client_address import place_of
 from streams.http.header_bound import bounded
@@ -80,7 +80,7 @@ class Endpoints:
             Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
         ]
-        return bounded(Starlette(routes=[*routes, *more]))
+        return bounded(application_of([*routes, *more]))
 
     def close(self) -> None:
         """Wait for requests that are in progress."""

@@ -150,6 +150,11 @@ class TestWhatEventsLeadTo:
 
 
 class TestRefusals:
+    def test_no_path_is_redirected(self, open_service: Open) -> None:
+        service = open_service()
+        response = service.http.post("/events/", content=service.token(), headers={"host": "elsewhere.example"})
+        assert (response.status_code, response.headers.get("location")) == (404, None)
+
     @pytest.mark.parametrize("name", ["\ud800", "a\u202eb", "a\x7f", "a\u0085b"])
     def test_names_that_no_key_can_hold(self, open_service: Open, name: str) -> None:
         for user in ({**USER, "sub": name}, {"format": "opaque", "id": name}):

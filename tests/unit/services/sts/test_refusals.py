@@ -518,6 +518,11 @@ class TestRequests:
         assert house.http.get("/token").status_code == 405
         assert house.http.get("/nothing").status_code == 404
 
+    @pytest.mark.parametrize("path", ["/token/", "/revoke/", "/introspect/"])
+    def test_no_path_is_redirected_to_plain_http_or_to_the_host_of_the_request(self, house: House, path: str) -> None:
+        response = house.post(path=path, headers={"host": "elsewhere.example"})
+        assert (response.status_code, response.headers.get("location")) == (404, None)
+
     def test_what_is_told_is_plain(self, house: House) -> None:
         members = house.post(authorization_details='[{"type": "\\u0007\\u2028\\"x"}]').json()
         assert all(" " <= char <= "~" and char not in '"\\' for char in members["error_description"])
