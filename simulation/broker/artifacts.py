@@ -90,9 +90,6 @@ def _fetch(what: str, folder: Path, pom: Path, goal: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
         fetched = Path(part) / "files"
         command = ["mvn", "-q", "-B", "-f", str(pom), goal, f"-DoutputDirectory={fetched}"]
-        if goal == "dependency:unpack":
-            # Where it notes what it has unpacked: by default in a folder beside the file that it reads.
-            command.append(f"-DmarkersDirectory={part}")
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
         if done.returncode != 0:
             raise BrokerUnavailableError(f"maven can't fetch {what}: {last_lines(done.stdout + done.stderr)}")

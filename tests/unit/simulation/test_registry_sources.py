@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from simulation.broker import registry
-from simulation.broker.artifacts import BrokerUnavailableError, fetch_registry, registry_version
+from simulation.broker.artifacts import REGISTRY_POM, BrokerUnavailableError, fetch_registry, registry_version
 from simulation.broker.kafka import free_port
 from simulation.broker.registry import SchemaRegistry, container_settings, find_registry
 
@@ -54,6 +54,11 @@ def test_a_maven_that_fails_leaves_no_half_folder(
         fetch_registry()
     assert [each for each in (tmp_path / "cache").rglob("*") if each.is_file()] == []
     assert not list((tmp_path / "cache").glob("fetching-*"))
+
+
+def test_maven_keeps_its_notes_of_what_it_unpacked_with_the_cache() -> None:
+    """Beside the project file they would outlive a cache that was removed, and it would not be filled again."""
+    assert "<markersDirectory>${outputDirectory}-markers</markersDirectory>" in REGISTRY_POM.read_text()
 
 
 def test_one_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
