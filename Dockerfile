@@ -12,8 +12,14 @@ COPY examples examples
 RUN /opt/stoplog/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
+# `stoplog demo` makes a repository for the MCP server for git.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends git \
+ && rm -rf /var/lib/apt/lists/*
+# Named volumes take the owner of the folder that they are mounted on.
 RUN useradd --system --uid 10001 --home-dir /var/lib/stoplog --create-home stoplog \
- && install -d -o stoplog -m 700 /etc/stoplog/keys /var/lib/stoplog/state /var/cache/stoplog
+ && install -d -o stoplog -m 700 /etc/stoplog/keys /etc/stoplog/executor /var/lib/stoplog/state /var/cache/stoplog \
+ && install -d -o stoplog /srv/mail
 COPY --from=build /opt/stoplog /opt/stoplog
 ENV PATH=/opt/stoplog/bin:$PATH STOPLOG_STATE_DIR=/var/lib/stoplog/state KF_RULE_CACHE_DIR=/var/cache/stoplog
 USER stoplog
@@ -21,5 +27,10 @@ USER stoplog
 RUN python -c "from streams.policy.ext.table import load_libraries; load_libraries()"
 WORKDIR /var/lib/stoplog
 VOLUME /var/lib/stoplog
+# For gates and token services with STOPLOG_METRICS__LISTEN=:9464, on loopback inside the container. Whoever runs other
+# commands of this image turns it off (`--no-healthcheck`).
+ENV STOPLOG_METRICS__LISTEN=:9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
+  CMD ["python", "-c", "import http.client; ask = http.client.HTTPConnection('127.0.0.1', 9464, timeout=3); ask.request('GET', '/health/ready'); raise SystemExit(ask.getresponse().status != 200)"]
 ENTRYPOINT ["stoplog"]
 CMD ["gate"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,8 @@ import pytest
 import yaml
 from compose_spec import PyOptions
 
+from streams.http.monitor import monitored
+from streams.metrics.health import Health
 from streams.model.topics import DECLARED
 from streams.operations.open_transactions import TRANSACTION_TIMEOUT_MS_MAX, TRANSACTION_TIMEOUT_SETTING
 from streams.wiring.settings import setting_names
@@ -94,7 +98,50 @@ def test_the_compose_file_is_valid() -> None:
     options.apply_merge = True
     compose = options.from_yaml(COMPOSE.read_text())
     compose.validate()
-    assert set(compose.service_names()) == {"kafka", "setup", "gate-1", "gate-2"}
+    assert set(compose.service_names()) == {"kafka", "setup", "gate-1", "gate-2", "token-service", "mail", "agent"}
+    # With the plugin, also by the program that reads it.
+    docker = ["docker", "compose", "--file", str(COMPOSE), "--profile", "agent"]
+    if shutil.which("docker") and not subprocess.run([*docker, "version"], capture_output=True, check=False).returncode:
+        done = subprocess.run([*docker, "config", "--quiet"], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_page_about_compose_names_every_service() -> None:
+    page = (ROOT / "docs/how-to/run-with-compose.md").read_text()
+    named = [name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)]
+    assert sorted(named) == sorted(yaml.safe_load(COMPOSE.read_text())["services"])
+    assert len(page.splitlines()) <= 60
+
+
+def test_what_the_broker_stores_is_on_its_volume() -> None:
+    """Otherwise `docker compose down` removes topics, rules and every stop."""
+    compose = yaml.safe_load(COMPOSE.read_text())
+    broker = compose["services"]["kafka"]
+    (mount,) = broker["volumes"]
+    volume, folder = mount.split(":")
+    assert broker["environment"]["KAFKA_LOG_DIRS"] == folder
+    assert volume in compose["volumes"]
+    assert broker["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_every_service_that_goes_on_has_a_health_check_and_a_state_of_its_own() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    lasting = {name: each for name, each in services.items() if each["restart"] != "no"}
+    assert set(lasting) == {"kafka", "gate-1", "gate-2", "token-service", "mail"}
+    assert all("test" in each["healthcheck"] for each in lasting.values())
+    states = [mount for each in lasting.values() for mount in each["volumes"] if ":/var/lib/" in mount]
+    assert len({mount.split(":")[0] for mount in states}) == len(lasting)
+
+
+def test_nobody_but_gates_and_token_service_has_the_root_key() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    holders = {
+        name: each["volumes"]
+        for name, each in services.items()
+        if any("keys:/etc/stoplog/keys" in m for m in each["volumes"])
+    }
+    assert set(holders) == {"setup", "gate-1", "gate-2", "token-service"}
+    assert {name for name, mounts in holders.items() if "keys:/etc/stoplog/keys" in mounts} == {"setup"}
 
 
 def test_the_compose_file_sets_only_settings_that_exist() -> None:
@@ -112,6 +159,58 @@ def test_the_topics_of_the_compose_file_can_be_applied() -> None:
     broker = yaml.safe_load(COMPOSE.read_text())["services"]["kafka"]["environment"]
     name = "KAFKA_" + TRANSACTION_TIMEOUT_SETTING.upper().replace(".", "_")
     assert int(broker.get(name, KAFKAS_TRANSACTION_TIMEOUT_MS)) <= TRANSACTION_TIMEOUT_MS_MAX
+
+
+def test_the_image_copies_only_what_is_there_and_what_a_build_is_given() -> None:
+    copied = [source for line in instructions("COPY") if not line.startswith("--from=") for source in line.split()[:-1]]
+    given = [
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
+    assert {"pyproject.toml", "requirements/run.lock", "schemas", "rules", "streams", "examples"} <= set(copied)
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert any(source == each or source.startswith(f"{each}/") for each in given), f"`.dockerignore` hides {source}"
+
+
+def test_the_image_has_every_extra_and_what_the_demonstration_needs() -> None:
+    runs = "\n".join(instructions("RUN"))
+    assert "-r requirements/run.lock" in runs
+    assert re.search(r"apt-get install .*\bgit\b", runs)
+    lock = (ROOT / "requirements/run.lock").read_text()
+    for package in ("mcp-server-git", "prometheus-client", "uvicorn", "rocksdict", "httpx2"):
+        assert re.search(rf"^{package}==", lock, re.MULTILINE), package
+
+
+def test_what_the_image_runs_in_python_works() -> None:
+    """The detectors are compiled at the build; the health check runs every few seconds."""
+    steps = [found[1] for line in instructions("RUN") if (found := re.search(r'^python -c "(.*)"$', line))]
+    assert len(steps) == 1
+    subprocess.run([sys.executable, "-c", steps[0]], cwd=ROOT, check=True, timeout=120)
+    (check,) = instructions("HEALTHCHECK")
+    command = json.loads(check[check.index("CMD") + 3 :])
+    assert command[:2] == ["python", "-c"]
+    with monitored(":0", Health) as port:
+        healthy = command[2].replace("9464", str(port))
+        subprocess.run([sys.executable, "-c", healthy], check=True, timeout=60)
+    with monitored(":0", lambda: Health(waits_for=("its state",))) as port:
+        waiting = command[2].replace("9464", str(port))
+        assert subprocess.run([sys.executable, "-c", waiting], capture_output=True, timeout=60, check=False).returncode
+
+
+def test_the_image_and_compose_ask_for_health_where_it_is_served() -> None:
+    (listen,) = [found[1] for line in instructions("ENV") if (found := re.search(r"_METRICS__LISTEN=:(\d+)", line))]
+    (check,) = instructions("HEALTHCHECK")
+    gate = yaml.safe_load(COMPOSE.read_text())["services"]["gate-1"]
+    assert gate["environment"]["STOPLOG_METRICS__LISTEN"] == f":{listen}"
+    for asked in (check, gate["healthcheck"]["test"][-1]):
+        assert f"HTTPConnection('127.0.0.1', {listen}, " in asked
+        assert "'/health/ready'" in asked
+
+
+def instructions(name: str) -> list[str]:
+    """The instructions of that name in the Dockerfile, each in one line."""
+    text = re.sub(r"\s*\\\n\s*", " ", (ROOT / "Dockerfile").read_text())
+    return [line.removeprefix(f"{name} ") for line in text.splitlines() if line.startswith(f"{name} ")]
 
 
 def test_tests_and_compose_run_the_same_broker() -> None:
