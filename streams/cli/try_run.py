@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.scenarios import tell_differences
 from streams.cli.screen import FAIL, FAINT, OK, Screen
 from streams.cli.text import printable
+from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
@@ -48,6 +50,14 @@ class Trial(NamedTuple):
     write_expect: Path | None
     root_key: Path | None
 
+    @property
+    def explaining(self) -> str:
+        """The command that explains an intent of the history, up to the intent's id."""
+        options = (("--history", self.history), ("--catalog", self.catalog), ("--root-key", self.root_key))
+        words = ["stoplog", "rules", "explain", *([] if self.rules is None else [str(self.rules)])]
+        words += [word for name, path in options if path is not None for word in (name, str(path))]
+        return f"{shlex.join(words)} --intent"
+
 
 def run_trial(trial: Trial, screen: Screen) -> None:
     """Run a trial, and write its records.
@@ -72,7 +82,7 @@ def run_trial(trial: Trial, screen: Screen) -> None:
         screen.rich(heading(screen.width_chars))
         for step in run_steps(read_lines(plan, report), plan, report, observer.compile):
             for tried in step.written:
-                _tell(screen, tried, file)
+                _tell(screen, tried, file, trial.explaining)
                 if isinstance(tried.record, Verdict):
                     counts[tried.record.outcome.value] += tried.record.outcome in FINAL_OUTCOMES
             happened = comparison.happened(step)
@@ -110,14 +120,14 @@ def _differs(screen: Screen, compared: Sequence[ComparedLine], history: Path) ->
     return bool(differing)
 
 
-def _tell(screen: Screen, tried: Tried, file: TextIO | None) -> None:
+def _tell(screen: Screen, tried: Tried, file: TextIO | None, explaining: str) -> None:
     line = tried.history_line()
     if file is not None and line is not None:
         file.write(f"{line}\n")
     elif line is not None:
         screen.line(line)
     if not _says_nothing(tried):
-        screen.rich(line_of(_row(tried), tried.received.timestamp_ms, screen.width_chars))
+        screen.rich(line_of(_row(tried, explaining), tried.received.timestamp_ms, screen.width_chars))
 
 
 def _tell_faults(report: TryReport) -> None:
@@ -136,10 +146,17 @@ def _says_nothing(tried: Tried) -> bool:
     return isinstance(record, AuditEvent) and record.event_type in _REPEATED
 
 
-def _row(tried: Tried) -> Row:
+def _row(tried: Tried, explaining: str) -> Row:
     if tried.letter is not None:
         return letter_row(tried.letter, tried.received.key)
-    return row_of(tried.record) if tried.record is not None else Row("", FAINT, "", "", "")
+    if tried.record is None:
+        return Row("", FAINT, "", "", "")
+    row = row_of(tried.record)
+    if not isinstance(tried.record, Alert):
+        return row
+    # The alert's own commands ask the log, which knows nothing of a history.
+    intent_id = tried.record.intent_id
+    return row._replace(then="" if intent_id is None else f"{explaining} {intent_id}")
 
 
 def _summarise(screen: Screen, report: TryReport, counts: Counter[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def test_a_person_sees_a_line_for_each_and_a_summary(stoplog: Stoplog) -> None:
     lines = result.out.splitlines()
     assert any("DENY" in line and "mail/send" in line and "rule_denied" in line for line in lines)
     assert lines[-1].endswith("final verdicts: 1 ALLOW, 8 DENY, 1 QUARANTINE")
+
+
+def test_the_command_that_an_alert_names_explains_it_from_the_history(stoplog: Stoplog) -> None:
+    """The alert itself names commands that ask a log, and there is none."""
+    lines = stoplog("try", history("hijacked"), *CATALOG, *RULES, "--no-json").out.splitlines()
+    commands = [shlex.split(line) for line in lines if line.strip().startswith("stoplog ")]
+    assert commands
+    for program, *arguments in commands:
+        explained = stoplog(*arguments, "--no-json")
+        assert (program, explained.status, explained.err) == ("stoplog", 0, ""), arguments
+        assert arguments[-1] in explained.out
+        assert "verdict: " in explained.out
 
 
 def test_bad_lines_are_told_with_their_numbers_and_the_rest_is_run(stoplog: Stoplog) -> None:
