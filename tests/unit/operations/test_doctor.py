@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from simulation.records import entry_key, reviewed, tool_entry
+from simulation.records import entry_key, reviewed, ruleset, tool_entry
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import AUDIT_REPORTED, CATALOG, RULESET, TOPICS
@@ -93,6 +95,30 @@ def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
     assert "bundle `default`" in found.text
     assert "serial 1" in found.text
     assert failing(gate={"bundle_name": "another"}) >= {"rules"}
+
+
+def test_rules_that_were_withdrawn_fail(deployment: Settings) -> None:
+    with open_operator(deployment) as operator:
+        publish(operator, draft_directory(operator, rules_directory(), "default"))
+        withdrawn = ruleset({}, serial=2)
+        operator.write(RULESET, [(b"default", withdrawn, withdrawn.header)])
+    found = findings()["rules"]
+    assert found.status is Status.FAIL
+    assert found.text == "serial 2 has withdrawn the rules of bundle `default`: every intent is denied"
+    assert found.advice == "run `stoplog rules publish DIR`"
+
+
+def test_rules_for_a_share_of_sessions_are_named(deployment: Settings, tmp_path: Path) -> None:
+    shutil.copytree(rules_directory(), tmp_path / "rules")
+    with open_operator(deployment) as operator:
+        publish(operator, draft_directory(operator, tmp_path / "rules", "default"))
+        bundle = tmp_path / "rules" / "bundle.yaml"
+        bundle.write_text(re.sub(r"(?m)^version: .*$", 'version: "999"', bundle.read_text()))
+        publish(operator, draft_directory(operator, tmp_path / "rules", "default", canary_bp=500))
+    found = findings()
+    assert found["canary"].status is Status.OK
+    assert found["canary"].text.startswith("5% of sessions have version 999, serial 2; ")
+    assert "serial 1" in found["rules"].text
 
 
 def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
