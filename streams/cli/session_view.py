@@ -197,7 +197,7 @@ def _show_authority(screen: Screen, view: SessionView) -> None:
     for server, name, bounds in row.tools:
         reached = "" if "*" in row.audience or server in row.audience else " (its server is not granted)"
         texts = [short(f"{argument} {kind.lower()} {value}", _BOUND_CHARS_MAX) for argument, kind, value in bounds]
-        rows.append((f"{server}/{name}", Text("\n".join(texts) or f"any arguments{reached}")))
+        rows.append((f"{server}/{name}{reached}", Text("\n".join(texts) or "any arguments")))
     screen.table(("tool", "arguments"), rows)
 
 

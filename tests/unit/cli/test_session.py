@@ -148,6 +148,21 @@ class TestShow:
         ]
         assert '/url wildcard "https://a.example/*"' in deployed("session", "show", "s-1", "--no-json").out
 
+    def test_a_tool_whose_server_is_not_granted_is_marked(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        bound = ArgumentConstraint(argument="/url", type=ConstraintType.WILDCARD, value_json='"https://a.example/*"')
+        granted = tuple(
+            ToolGrant(server_id=server, name="fetch", constraints=constraints)
+            for server, constraints in (("web", (bound,)), ("far", (bound,)), ("off", ()))
+        )
+        detail = AuthorizationDetail(type="tools", tools=granted)
+        grant = maker.grant("g-1", writer.now_ms, audience=("web",), authorization_details=(detail,))
+        writer.put(maker, [grant])
+        shown = " ".join(deployed("session", "show", "s-1", "--no-json").out.split())
+        assert "web/fetch /url wildcard" in shown
+        assert "far/fetch (its server is not granted) /url wildcard" in shown
+        assert "off/fetch (its server is not granted) any arguments" in shown
+
     def test_its_risk_is_what_gates_go_by(self, deployed: Stoplog, writer: Writer) -> None:
         maker = writer.open("s-1")
         (opened,) = deployed("session", "show", "s-1").records
