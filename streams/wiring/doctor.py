@@ -50,7 +50,15 @@ def _installation(settings: Settings) -> Installation:
         build_codec=partial(build_codec, looking),
         open_log=partial(open_log, settings, create=False),
         open_rights=_rights_of(settings),
-        services=(partial(examine_sts, settings.sts, settings.gate.trust_anchors, settings.state_dir / "sts"),),
+        services=(
+            partial(
+                examine_sts,
+                settings.sts,
+                settings.gate.trust_anchors,
+                settings.state_dir / "sts",
+                require_delegation=settings.gate.require_delegation,
+            ),
+        ),
     )
 
 

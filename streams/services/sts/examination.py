@@ -14,13 +14,20 @@ from streams.stores.private_folder import is_open_to_others
 _NAME = "token service"
 
 
-def examine_sts(section: StsSection, trust_anchors: Mapping[str, str | list[str]], folder: Path) -> Iterator[Finding]:
+def examine_sts(
+    section: StsSection,
+    trust_anchors: Mapping[str, str | list[str]],
+    folder: Path,
+    *,
+    require_delegation: bool | None = None,
+) -> Iterator[Finding]:
     """Check the settings and files of the token service, without using the network.
 
     Args:
         section: `[sts]` of the settings.
         trust_anchors: the trust anchors of the gates that must accept its grants.
         folder: the folder of its signing keys.
+        require_delegation: what the gates' settings state about sessions without a grant; None if nothing.
 
     Returns:
         The findings; none if the service has no sources.
@@ -28,6 +35,14 @@ def examine_sts(section: StsSection, trust_anchors: Mapping[str, str | list[str]
     if not section.sources:
         return
     troubles = list(_troubles(section, trust_anchors, folder))
+    if require_delegation is False:
+        troubles.append(
+            warned(
+                _NAME,
+                "it issues grants, but gates with these settings accept sessions without one, which only rules limit",
+                "set `gate.require_delegation` to `true`, or remove it",
+            )
+        )
     yield from troubles
     if not troubles:
         yield fine(_NAME, f"`{section.issuer}`, {len(section.sources)} sources, {len(section.agents)} agents")

@@ -10,6 +10,7 @@ import pytest
 from streams.identity.keyring import keys_in
 from streams.operations.doctor.findings import Finding
 from streams.services.sts.examination import examine_sts
+from streams.wiring.doctor import examine_deployment
 from streams.wiring.settings import load_settings
 
 ISSUER = "https://sts.example"
@@ -63,3 +64,17 @@ def test_keys_that_others_can_read(tmp_path: Path) -> None:
     (tmp_path / "sts" / "keys").chmod(0o755)
     [finding] = found(tmp_path)
     assert "can be read by others" in finding.text
+
+
+@pytest.mark.parametrize(("stated", "is_told"), [("", False), ("true", False), ("false", True)])
+def test_gates_that_accept_sessions_without_its_grants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: str, is_told: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gate: dict[str, Any] = {"trust_anchors": {ISSUER: "hmac"}}
+    if stated:
+        gate["require_delegation"] = stated == "true"
+    section = {"issuer": ISSUER, "sources": {"a": SOURCE}, "agents": {"a": AGENT}}
+    [finding] = [each for each in examine_deployment({"gate": gate, "sts": section}) if each.check == "token service"]
+    assert ("accept sessions without one" in finding.text) is is_told
+    assert bool(finding.advice) is is_told
