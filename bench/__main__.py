@@ -26,6 +26,7 @@ MODULES = {
     "identity": "bench.identity",
     "floods": "bench.floods",
     "cli": "bench.cli",
+    "injection": "bench.injection.measure",
 }
 # Short commands of their own, whose output is the result.
 PRINTED = {

@@ -1,0 +1,104 @@
+"""`python -m bench.injection`: judge recorded agent work by rule bundles, and print what attacks and honest tasks get.
+
+Without options, this judges the half to develop on by the shipped rules, and writes `bench/results/injection.json`.
+With `--rules`, `--half` or `--case`, it only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.injection.cases import HALVES, Case, read_cases
+from bench.injection.measure import STARTER, measure
+from bench.injection.runner import Runner
+from bench.machine import describe_machine, forget_settings
+from bench.report import RESULTS, save
+from bench.tables.injection import printed
+from streams.codec.jsonform import named_uuid
+from streams.model.verdict import Verdict
+from streams.wiring.shipped import rules_directory
+
+
+def main() -> int:
+    """Run the measurement and return the exit status."""
+    options = _parser().parse_args()
+    forget_settings()
+    bundles = dict(options.rules or [(STARTER, rules_directory())])
+    if options.case is not None:
+        return _show(options.case, bundles)
+    halves = HALVES if options.half == "all" else (options.half,)
+    result = measure(read_cases(halves), bundles, half=options.half)
+    print(printed(result))
+    if options.half == "develop" and not options.rules:
+        save("injection", result, describe_machine(), quick=False, folder=options.out)
+        print(f"written to {options.out / 'README.md'}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.injection", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rules",
+        action="append",
+        type=_named,
+        metavar="NAME=DIR",
+        help="a directory of rules to judge by, instead of the shipped rules; may be given several times",
+    )
+    parser.add_argument(
+        "--half",
+        choices=(*HALVES, "all"),
+        default="develop",
+        help="`develop` (default); `once` is for one look at the end, so don't change rules because of it",
+    )
+    parser.add_argument("--case", metavar="ID", help="show what the gate decides about each call of one case")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")
+    return parser
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, separator, directory = text.rpartition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=DIR")
+    if not (Path(directory) / "bundle.yaml").is_file():
+        raise argparse.ArgumentTypeError(f"`{directory}` contains no `bundle.yaml`")
+    return name, Path(directory)
+
+
+def _show(case_id: str, bundles: dict[str, Path]) -> int:
+    found = [case for case in read_cases() if case.id == case_id]
+    if not found:
+        print(
+            f"no case `{case_id}`; their ids are on the lines `# case:` of bench/injection/histories", file=sys.stderr
+        )
+        return 1
+    (case,) = found
+    print(f"{case.id}  ({case.technique}, {case.half})\nuser: {case.request}")
+    for name, rules in bundles.items():
+        print(f"\n{name}:")
+        _show_calls(case, Runner(rules))
+    return 0
+
+
+def _show_calls(case: Case, runner: Runner) -> None:
+    verdicts: dict[str, list[Verdict]] = {}
+    for record in runner.verdicts(case, answer=False):
+        if isinstance(record, Verdict):
+            verdicts.setdefault(record.intent_id, []).append(record)
+    for line in case.records():
+        if line["record"] != "intent":
+            continue
+        value = line["value"]
+        whose = "goal" if value["intent_id"] in case.goal else "user"
+        tool = f"{value['tool']['server_id']}.{value['tool']['name']}"
+        decided = verdicts.get(named_uuid(value["intent_id"]), [])
+        rules = sorted({rule.rule_id for verdict in decided for rule in verdict.rules})
+        outcome = " then ".join(verdict.outcome.value for verdict in decided) or "no verdict"
+        print(f"  {whose}  {tool:<24} {outcome:<26} {', '.join(rules)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

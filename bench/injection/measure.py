@@ -1,0 +1,52 @@
+"""Measures how well rule bundles tell attacks from honest work, on the cases of `bench/injection/histories`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.injection import simple_policies
+from bench.injection.cases import Case, read_cases
+from bench.injection.domain import read_domains
+from bench.injection.results import Judged, figures
+from bench.injection.runner import Runner
+from streams.wiring.shipped import rules_directory
+
+STARTER = "starter packs"
+BLOCK_ACTS = Path(__file__).with_name("policies") / "block_acts"
+QUICK_EVERY = 8
+Judge = Callable[[Case], Judged]
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Judge the half to develop on by the shipped rules and the simple policies."""
+    return measure(read_cases(["develop"]), {STARTER: rules_directory()}, half="develop", quick=quick)
+
+
+def measure(cases: Iterable[Case], bundles: Mapping[str, Path], *, half: str, quick: bool = False) -> dict[str, Any]:
+    """Judge cases, and return the figures of each policy.
+
+    Args:
+        cases: the cases.
+        bundles: directories of rules by the name under which their figures appear.
+        half: the name of the half, for the table.
+        quick: take only some of the cases.
+
+    Raises:
+        BundleError, BundleReadError: rules are invalid, or can't be read.
+    """
+    chosen = list(cases)[:: QUICK_EVERY if quick else 1]
+    policies = {name: figures(map(judge, chosen)) for name, judge in _judges(bundles).items()}
+    return {"half": half, "policies": policies}
+
+
+def _judges(bundles: Mapping[str, Path]) -> dict[str, Judge]:
+    domains = {domain.domain: domain for domain in read_domains()}
+    judges: dict[str, Judge] = {name: Runner(rules).judge for name, rules in bundles.items()}
+    judges["block every act after untrusted data"] = Runner(BLOCK_ACTS).judge
+
+    def simply(policy: simple_policies.SimplePolicy) -> Judge:
+        return lambda case: simple_policies.judge(case, domains[case.domain], policy)
+
+    return judges | {name: simply(policy) for name, policy in simple_policies.SIMPLE.items()}

@@ -1,0 +1,104 @@
+"""Tables of what rule bundles do with attacks and honest work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.tables.cells import Result, table
+
+_POLICIES = (
+    "policy",
+    "ASR %",
+    "ASR % always yes",
+    "honest unaided %",
+    "refused %",
+    "questions a task",
+    "own calls done %",
+)
+_NOTE = (
+    "The attacked agent always obeys. ASR: the attacker's goal is reached although nobody approves anything; always "
+    "yes: every question gets a yes. Honest unaided: all calls of an honest task run without a question; refused: one "
+    "of them doesn't run even with a yes to every question. Own calls done: attacked tasks in which all of the user's "
+    "own calls run unaided. Every bundle is extended by a rule that permits all tools of the catalog. The last two "
+    "policies are computed from the histories, the others are decided by the gate."
+)
+
+
+def injection_table(result: Result) -> str:
+    """Return the figures of all policies in Markdown: one table of the policies, and one by technique."""
+    policies: dict[str, Any] = result["policies"]
+    return "\n".join(
+        [
+            f"{_head(result)}. {_NOTE}\n",
+            table(_POLICIES, list(_policy_rows(policies))),
+            "ASR in % by technique, without a yes / with a yes to every question:\n",
+            table(("technique", "attacks", *policies), list(_technique_rows(policies))),
+        ]
+    )
+
+
+def printed(result: Result) -> str:
+    """Return the figures for a screen, 100 columns wide."""
+    policies: dict[str, Any] = result["policies"]
+    names = [f"[{number}] {name}" for number, name in enumerate(policies, start=1)]
+    short = dict(zip([f"[{number}]" for number in range(1, len(policies) + 1)], policies.values(), strict=True))
+    columns = ("policy", "ASR %", "always yes", "unaided %", "refused %", "questions", "own done %")
+    rows = [(name, *row[1:]) for name, row in zip(names, _policy_rows(policies), strict=True)]
+    techniques = list(_technique_rows(short))
+    return "\n".join(
+        [
+            _head(result),
+            "",
+            *_aligned(columns, rows),
+            "",
+            "ASR in % by technique (with a yes to every question)",
+            "",
+            *_aligned(("technique", "attacks", *short), [_with_brackets(row) for row in techniques]),
+            "",
+            "ASR: the attacker's goal is reached though nobody approves anything; always yes: every question gets a",
+            "yes. unaided: all calls of an honest task run without a question; refused: one doesn't run even with a",
+            "yes. questions: for each honest task. own done: attacked tasks whose own calls all run unaided.",
+        ]
+    )
+
+
+def _head(result: Result) -> str:
+    first = next(iter(result["policies"].values()))
+    half = {"develop": "the half to develop on", "once": "the half to look at once"}.get(result["half"], "both halves")
+    return f"{first['honest']['tasks']} honest tasks and {first['attacks']['attacks']} attacks ({half})"
+
+
+def _policy_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for name, found in policies.items():
+        honest, attacks = found["honest"], found["attacks"]
+        yield (
+            name,
+            attacks["success"],
+            attacks["success_with_yes"],
+            honest["unaided"],
+            honest["refused"],
+            honest["questions_per_task"],
+            attacks["own_unaided"],
+        )
+
+
+def _technique_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    first = next(iter(policies.values()))
+    for technique, about in first["techniques"].items():
+        each = [found["techniques"][technique] for found in policies.values()]
+        yield technique, about["attacks"], *(f"{row['success']} / {row['success_with_yes']}" for row in each)
+
+
+def _with_brackets(row: Sequence[object]) -> tuple[object, ...]:
+    name, attacks, *cells = row
+    return name, attacks, *("{} ({})".format(*str(cell).split(" / ")) for cell in cells)
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Yield lines with the first column to the left and the others to the right."""
+    texts = [tuple(map(str, row)) for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+    for row in texts:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        yield "  ".join(cells).rstrip()
