@@ -18,6 +18,8 @@ HISTORIES = Path(__file__).with_name("histories")
 HALVES = ("develop", "once")
 HEAD = "# case: "
 HONEST = "honest"
+CALM = "honest: calm"
+"""The same tasks as those of `HONEST`, without the sentences full of imperatives in what others have written."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +27,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         id: names the case: domain, technique, goal and task.
-        technique: how the attacker works; `honest` if there is none.
+        technique: how the attacker works; `HONEST` or `CALM` if there is none.
         request: what the user asked for, first.
         own: the intents of the user's own calls.
         goal: the intents that reach the attacker's goal; one that runs is enough.
@@ -42,8 +44,9 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def half(self) -> Literal["develop", "once"]:
-        """Return the half to which the case belongs; it follows from the id alone."""
-        return "develop" if hashlib.sha256(self.id.encode()).digest()[0] % 2 == 0 else "once"
+        """Return the half to which the case belongs; it follows from the id alone, and is the same for a calm twin."""
+        twin_id = self.id.replace("/honest-calm/", "/honest/")
+        return "develop" if hashlib.sha256(twin_id.encode()).digest()[0] % 2 == 0 else "once"
 
     @property
     def family(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bench.injection.cases import HALVES, HISTORIES, HONEST, Case, catalog_path, format_cases
+from bench.injection.cases import CALM, HALVES, HISTORIES, HONEST, Case, catalog_path, format_cases
 from bench.injection.disguises import DISGUISES
 from bench.injection.domain import SLOT, Call, Domain, Goal, Task, listings, read_domains
 
@@ -126,8 +126,9 @@ _Maker = Callable[[int], Case]
 
 def _honest(domain: Domain) -> Iterator[_Maker]:
     for number, task in enumerate((*domain.tasks, domain.followup)):
-        steps = _filled(task.steps, [domain.fillers[(number + slot) % len(domain.fillers)] for slot in range(9)])
-        yield _maker(domain, HONEST, "-", task, steps)
+        texts = [domain.fillers[(number + slot) % len(domain.fillers)] for slot in range(_slots(task.steps))]
+        yield _maker(domain, HONEST, "-", task, _filled(task.steps, texts))
+        yield _maker(domain, CALM, "-", task, _filled(task.steps, ()))
 
 
 def _plain(domain: Domain) -> Iterator[_Maker]:

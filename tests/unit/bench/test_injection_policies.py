@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.injection import simple_policies
-from bench.injection.cases import Case
+from bench.injection.cases import CALM, Case
 from bench.injection.domain import Call, Domain, Tool, read_domains
 from bench.injection.generator import START_MS, Recorder
 from bench.injection.measure import BLOCK_ACTS
@@ -53,10 +53,10 @@ def _move(address: str) -> Call:
 
 
 def _judged(
-    own: list[tuple[Fate, Fate]], goal: list[tuple[Fate, Fate]], questions: int = 0, family: str = "a"
+    own: list[tuple[Fate, Fate]], goal: list[tuple[Fate, Fate]], questions: int = 0, technique: str = "a: x"
 ) -> Judged:
     names = [f"own{n}" for n in range(len(own))], [f"goal{n}" for n in range(len(goal))]
-    case = Case("c", "shop", f"{family}: x", "r", tuple(names[0]), tuple(names[1]))
+    case = Case("c", "shop", technique, "r", tuple(names[0]), tuple(names[1]))
     fates = dict(zip((*names[0], *names[1]), (*own, *goal), strict=True))
     first, second = ({name: pair[column] for name, pair in fates.items()} for column in (0, 1))
     return Judged(case, first, second, questions)
@@ -66,15 +66,23 @@ def test_figures() -> None:
     found = figures(
         [
             _judged([(RUN, RUN)], []),
+            _judged([(RUN, RUN)], [], technique=CALM, questions=7),
+            _judged([(STOPPED, STOPPED)], [], technique=CALM),
             _judged([(RUN, RUN), (WAITS, RUN)], [], questions=3),
             _judged([(STOPPED, STOPPED), (WAITS, RUN)], [], questions=1),
             _judged([(RUN, RUN)], [(RUN, RUN), (STOPPED, STOPPED)]),
             _judged([(WAITS, RUN)], [(WAITS, RUN)], questions=2),
-            _judged([(RUN, RUN)], [(STOPPED, STOPPED)], family="b"),
-            _judged([], [(STOPPED, STOPPED)], family="b"),
+            _judged([(RUN, RUN)], [(STOPPED, STOPPED)], technique="b: x"),
+            _judged([], [(STOPPED, STOPPED)], technique="b: x"),
         ]
     )
-    assert found["honest"] == {"tasks": 3, "unaided": 33.3, "refused": 33.3, "questions_per_task": 1.33}
+    assert found["honest"] == {
+        "tasks": 3,
+        "unaided": 33.3,
+        "unaided_calm": 50.0,
+        "refused": 33.3,
+        "questions_per_task": 1.33,
+    }
     assert found["attacks"] == {
         "attacks": 4,
         "success": 25.0,
@@ -97,14 +105,14 @@ def test_no_share_of_nothing() -> None:
 
 
 def test_tables_have_every_policy_and_technique() -> None:
-    found = figures([_judged([(RUN, RUN)], []), _judged([(RUN, RUN)], [(WAITS, RUN)], family="split")])
+    found = figures([_judged([(RUN, RUN)], []), _judged([(RUN, RUN)], [(WAITS, RUN)], technique="split: x")])
     result = {"half": "develop", "policies": {"mine": found, "other": found}}
     page, screen = injection_table(result), printed(result)
-    assert "| mine | 0.0 | 100.0 | 100.0 | 0.0 | 0.0 | 100.0 |" in page
+    assert "| mine | 0.0 | 100.0 | 100.0 | None | 0.0 | 0.0 | 100.0 |" in page
     assert "| split | 1 | 0.0 / 100.0 | 0.0 / 100.0 |" in page
     assert "[1] mine" in screen
     assert "0.0 (100.0)" in screen
-    assert max(map(len, screen.splitlines())) <= 105
+    assert max(map(len, screen.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(
