@@ -44,6 +44,7 @@ class TokenReason(StrEnum):
     GRANT_INVALID = "grant_invalid"
     TOO_MANY_REQUESTS = "too_many_requests"
     LOG_UNAVAILABLE = "log_unavailable"
+    CLAIM_UNREADABLE = "claim_unreadable"
 
 
 TOKEN_TEXTS: dict[TokenReason, str] = {
@@ -83,4 +84,5 @@ TOKEN_TEXTS: dict[TokenReason, str] = {
     TokenReason.GRANT_INVALID: "the grant that was sent is not valid",
     TokenReason.TOO_MANY_REQUESTS: "too many requests of this agent, for this subject, or from this address",
     TokenReason.LOG_UNAVAILABLE: "it is not known whether the session is on the log; ask again with a new token",
+    TokenReason.CLAIM_UNREADABLE: "a claim on used tokens can't be read: what it names may be used again",
 }

@@ -21,6 +21,7 @@ from streams.model.intent import Intent
 from streams.model.outcome import IntentOutcome
 from streams.model.revocation import Revocation
 from streams.model.session import SessionEvent
+from streams.model.token_use import TokenUse
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 
@@ -244,6 +245,18 @@ ATTRIBUTES = Topic(
     dead_letters=True,
     note="attributes of entities from outside: owner, region, tier of a customer, a document, an account",
 )
+# Not compacted: the first claim on a token counts, and compaction keeps the last record of a key.
+# INVARIANT: kept for longer than any token can be used (`sts.sources.NAME.life_max_ms`, clocks that are off included).
+TOKEN_USED = Topic(
+    name="agent.token.used.v1",
+    record=TokenUse,
+    key="claim id",
+    spread=Spread.BROADCAST,
+    writers=(Role.TOKEN_SERVICE,),
+    readers=(Role.TOKEN_SERVICE,),
+    retention_ms=32 * _DAY_MS,
+    note="tokens and proofs that were used and can be used once; the first claim on one counts for all token services",
+)
 VERDICT = Topic(
     name="agent.verdict.v1",
     record=Verdict,
@@ -383,6 +396,7 @@ DECLARED: tuple[Topic, ...] = (
     RULESET,
     BASELINE,
     ATTRIBUTES,
+    TOKEN_USED,
     VERDICT,
     OUTCOME,
     APPROVAL_REQUEST,

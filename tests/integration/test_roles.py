@@ -44,6 +44,7 @@ from streams.model.topics import (
     REVOCATION,
     RULESET,
     SESSION,
+    TOKEN_USED,
     TOPICS,
     VERDICT,
     Role,
@@ -102,7 +103,7 @@ OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 """Second principals of the same roles."""
 
 GROUP = "stoplog-executor-files"
-DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, ATTRIBUTES, APPROVAL_DECISION, DELEGATION, VERDICT)
+DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, ATTRIBUTES, TOKEN_USED, APPROVAL_DECISION, DELEGATION, VERDICT)
 ATTEMPT_MS = 6_000
 REFUSED = r"(?i)authoriz"
 READY_MS = 60_000

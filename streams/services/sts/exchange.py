@@ -129,7 +129,8 @@ class TokenService:
         self._check_revoked(lineage)
         issued, token = self._issue(lineage, origin)
         self._use_up(agent, origin, shown, lineage[-1])
-        parts.store.check_room(now_ms)
+        # The claim on the tokens waits for the log, for some seconds at worst.
+        self._check_revoked(lineage)
         parent_id = None if origin.parent is None else origin.parent.session_id
         source = f"from {origin.token}"
         parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, source, traceparent, asked.opened_with))
@@ -322,6 +323,8 @@ class TokenService:
         ids = [f"grant {grant.uid}", f"session {grant.tenant_uid} {grant.session_id}"]
         made = [Once(sha256(name.encode()), until_ms) for name in ids]
         given = (*made, agent.once, origin.once, None if shown is None else shown.once)
+        # Before the claim, which would use up the tokens for nothing.
+        self._parts.store.check_room(self._parts.now_ms())
         self._use_once([once for once in given if once is not None])
 
     def _check_unused(self, once: Once | None) -> None:
@@ -331,7 +334,7 @@ class TokenService:
     def _use_once(self, onces: list[Once]) -> None:
         names = tuple(once.name for once in onces)
         until_ms = max(once.exp_ms for once in onces)
-        if len(set(names)) < len(names) or not self._parts.store.use_once(names, until_ms, self._parts.now_ms()):
+        if len(set(names)) < len(names) or not self._parts.used.use_once(names, until_ms):
             raise _used_before()
 
     def _issue(self, lineage: tuple[GrantBody, ...], origin: Origin) -> tuple[Issued, str]:

@@ -12,6 +12,7 @@ from streams.services.sts.session_writer import Ledger
 from streams.services.sts.settings import StsSection
 from streams.services.sts.sources import Sources
 from streams.services.sts.store import StsStore
+from streams.services.sts.used_tokens import UsedTokens
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Parts:
     sources: Sources
     keys: KeyRing
     store: StsStore
+    used: UsedTokens
     ledger: Ledger
     revocations: RevocationWatch
     entropy: Entropy

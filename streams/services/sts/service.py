@@ -18,6 +18,7 @@ from streams.identity.keyring import keys_in
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
+from streams.model.token_reasons import TokenReason
 from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
@@ -27,10 +28,11 @@ from streams.services.sts.endpoints import Endpoints
 from streams.services.sts.errors import StsError
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.parts import Parts
-from streams.services.sts.session_writer import Ledger
+from streams.services.sts.session_writer import Ledger, Refusal
 from streams.services.sts.settings import SourceSection, StsSection
 from streams.services.sts.sources import Sources
 from streams.services.sts.store import StsStore
+from streams.services.sts.used_tokens import UsedTokens
 
 RETIRED_KEPT_MS = 2 * 86_400_000
 """How long a retired key is still published: longer than any session lives."""
@@ -91,6 +93,21 @@ class RunningSts:
             opened.callback(revocations.close)
             revocations.start()
             ledger.check_topics()
+
+            def report(text: str) -> None:
+                ledger.refused(Refusal(TokenReason.CLAIM_UNREADABLE, text, tenant_uid))
+
+            used = UsedTokens(
+                transport,
+                store,
+                service=name,
+                issuer=section.issuer,
+                tenant_uid=tenant_uid,
+                entropy=entropy,
+                report=report,
+            )
+            opened.callback(used.close)
+            used.start()
             sources = _sources(section, self.dev, tenant_uid, entropy, transport.now_ms)
             sources.load(WAIT_S)
             parts = Parts(
@@ -100,6 +117,7 @@ class RunningSts:
                 sources=sources,
                 keys=self.keys,
                 store=store,
+                used=used,
                 ledger=ledger,
                 revocations=revocations,
                 entropy=entropy,
@@ -121,9 +139,12 @@ class RunningSts:
 
         The probe is answered by a thread of its own, so a service that answers it lives.
         """
+        waits_for = []
         if self.parts.revocations.is_stale():
-            return Health(waits_for=("the log: it is not confirmed that all revocations are read",))
-        return Health()
+            waits_for.append("the log: it is not confirmed that all revocations are read")
+        if self.parts.used.is_stale():
+            waits_for.append("the log: it is not confirmed that all used tokens are read")
+        return Health(waits_for=tuple(waits_for))
 
     def close(self) -> None:
         """Finish open requests, and release all resources."""

@@ -1,6 +1,7 @@
 """The memory of the service: issued grants, which can be delegated further, and used single-use tokens.
 
-It is one SQLite file; each change is on disk before its request is answered. Expired entries are deleted.
+It is one SQLite file; each change is on disk before its request is answered. Expired entries are deleted. What was used
+is what the log says (`streams.services.sts.used_tokens`): the file holds as much of it as the service has read.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,7 +34,24 @@ CREATE TABLE IF NOT EXISTS session (
 CREATE INDEX IF NOT EXISTS session_exp ON session (exp_ms);
 CREATE TABLE IF NOT EXISTS used (name BLOB PRIMARY KEY, exp_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS used_exp ON used (exp_ms);
+CREATE TABLE IF NOT EXISTS used_place (
+  one INTEGER PRIMARY KEY CHECK (one = 1), last_offset INTEGER NOT NULL, mark BLOB NOT NULL);
 """
+
+
+class Claim(NamedTuple):
+    """A claim on the log: the digests of its tokens, until when they count as used, and when it was appended."""
+
+    names: tuple[bytes, ...]
+    exp_ms: int
+    appended_ms: int
+
+
+class Place(NamedTuple):
+    """How far the log has been read: the offset of the last record, and a digest of that record."""
+
+    offset: int
+    mark: bytes
 
 
 class Issued(msgspec.Struct, frozen=True, array_like=True):
@@ -69,6 +89,7 @@ class StsStore:
         self._lock = threading.Lock()
         self._changes = 0
         self._full = False
+        self._read_to_ms = 0
         try:
             make_private(path.parent)
             self._file = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False, isolation_level=None)
@@ -79,30 +100,59 @@ class StsStore:
         except (OSError, sqlite3.Error) as error:
             raise StsError(f"`{path}` can't be used: {error}") from None
 
-    def use_once(self, names: tuple[bytes, ...], exp_ms: int, now_ms: int) -> bool:
-        """Mark tokens as used: all of them, or none if one was used before.
+    def take_in(self, claims: Sequence[Claim], place: Place) -> list[bool]:
+        """Apply claims in the order of the log, and remember how far it was read; both or neither.
+
+        INVARIANT: the result depends on nothing but the records of the log, so that all services get the same.
 
         Args:
-            names: the digests of the tokens.
-            exp_ms: until when they must be remembered.
+            claims: they follow those that were applied last.
+            place: the last record that was read, whether or not it was a claim.
+
+        Returns:
+            For each claim whether it counts: none of its names is used. If not, it uses up none of them.
 
         Raises:
-            RefusedError: the file can't be written.
+            RefusedError: the file can't be written; nothing was applied.
         """
         with self._lock:
-            self._forget(now_ms)
+            self._forget(self._read_to_ms)
             try:
                 self._file.execute("BEGIN IMMEDIATE")
-                try:
-                    self._file.executemany("INSERT INTO used VALUES (?, ?)", [(name, exp_ms) for name in names])
-                except sqlite3.IntegrityError:
-                    self._file.execute("ROLLBACK")
-                    return False
+                won = [self._applied(claim) for claim in claims]
+                self._file.execute("INSERT OR REPLACE INTO used_place VALUES (1, ?, ?)", place)
                 self._file.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back()
                 raise self._failed(error) from None
-            return True
+            return won
+
+    def _applied(self, claim: Claim) -> bool:
+        holders = f"SELECT 1 FROM used WHERE exp_ms >= ? AND name IN ({', '.join('?' * len(claim.names))})"  # noqa: S608 - only places for values
+        if self._file.execute(holders, (claim.appended_ms, *claim.names)).fetchone() is not None:
+            return False
+        rows = [(name, claim.exp_ms) for name in claim.names]
+        self._file.executemany("INSERT OR REPLACE INTO used VALUES (?, ?)", rows)
+        return True
+
+    def place(self) -> Place | None:
+        """Return how far the log has been read; None if it never was.
+
+        Raises:
+            RefusedError: the file can't be read.
+        """
+        with self._lock:
+            try:
+                row = self._file.execute("SELECT last_offset, mark FROM used_place").fetchone()
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+            return None if row is None else Place(*row)
+
+    def read_to(self, instant_ms: int) -> None:
+        """Take note that every claim was applied that was on the log at an instant. What had expired by then can be
+        forgotten: before that, a claim that is not read yet could be taken for the first one."""
+        with self._lock:
+            self._read_to_ms = max(self._read_to_ms, instant_ms)
 
     def is_used(self, name: bytes) -> bool:
         """Return whether a token was used before.
@@ -185,7 +235,7 @@ class StsStore:
     def _forget(self, now_ms: int) -> None:
         if self._changes % FORGET_EVERY == 0:
             try:
-                self._file.execute("DELETE FROM used WHERE exp_ms < ?", (now_ms,))
+                self._file.execute("DELETE FROM used WHERE exp_ms < ?", (min(now_ms, self._read_to_ms),))
                 self._file.execute("DELETE FROM session WHERE exp_ms < ?", (now_ms,))
                 (used,) = self._file.execute("SELECT COUNT(*) FROM used").fetchone()
                 (sessions,) = self._file.execute("SELECT COUNT(*) FROM session").fetchone()

@@ -19,6 +19,7 @@ from streams.model.topics import (
     REVOCATION,
     RULESET,
     SESSION,
+    TOKEN_USED,
     TOPICS,
     Role,
     Topic,
@@ -32,7 +33,7 @@ from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT, REPORT}, Role.EXECUTOR: {REPORT, AUDIT_REPORTED}}
-DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, ATTRIBUTES, APPROVAL_DECISION, DELEGATION, SESSION)
+DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, ATTRIBUTES, TOKEN_USED, APPROVAL_DECISION, DELEGATION, SESSION)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
 
@@ -98,6 +99,13 @@ def test_attributes_are_written_by_connectors_alone_and_without_transactions(gra
     own = {acl for acl in granted if acl.principal == NAMES[Role.CONNECTOR]}
     assert not any(acl.resource == "TRANSACTIONAL_ID" for acl in own)
     assert {acl.name for acl in own if acl.resource == "TOPIC"} == {ATTRIBUTES.name}
+
+
+def test_what_was_used_is_of_token_services_alone(granted: tuple[AclSpec, ...]) -> None:
+    """Whoever else could write it would use up tokens of others; whoever could read it would learn when they are."""
+    assert {acl.principal for acl in granted if acl.name == TOKEN_USED.name} == {NAMES[Role.TOKEN_SERVICE]}
+    operations = {acl.operation for acl in granted if acl.name == TOKEN_USED.name}
+    assert {"READ", "WRITE"} <= operations
 
 
 @pytest.mark.parametrize("role", NEAR)

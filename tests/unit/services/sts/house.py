@@ -18,7 +18,7 @@ from streams.http.server import Server, listen, uvicorn_config
 from streams.model.audit import AuditEvent
 from streams.model.delegation import Delegation
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT_REPORTED, BY_RECORD, DELEGATION, REVOCATION, SESSION
+from streams.model.topics import AUDIT_REPORTED, BY_RECORD, DELEGATION, REVOCATION, SESSION, TOKEN_USED, Spread
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
@@ -191,7 +191,7 @@ class House:
         self.transport.close()
 
 
-TOPICS = (SESSION, DELEGATION, AUDIT_REPORTED, REVOCATION)
+TOPICS = (SESSION, DELEGATION, AUDIT_REPORTED, REVOCATION, TOKEN_USED)
 
 
 @contextmanager
@@ -209,7 +209,9 @@ def open_house(
     log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
     admin = log.admin()
     if not again:
-        admin.create([TopicSpec(t.name, 1 if t is REVOCATION else PARTITIONS, t.config()) for t in TOPICS], 1)
+        admin.create(
+            [TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else PARTITIONS, t.config()) for t in TOPICS], 1
+        )
     admin.close()
     house = House(folder, log if wrap is None else wrap(log), Codec(CommittedSchemas.load()), changes, issuers)
     try:

@@ -123,11 +123,11 @@ class TestKeysOfOthers:
             assert answers[1].get("reason") == "token_replayed"
 
 
-def asked(running: RunningSts, form: dict[str, Any]) -> dict[str, Any]:
+def asked(running: RunningSts, form: dict[str, Any], dpop: str | None = None) -> dict[str, Any]:
     """The answer of a service that is not on HTTP."""
     request = read_request(Form(urlencode(form, doseq=True).encode()))
     try:
-        return dict(TokenService(running.parts).exchange(request, dpop=None, url="").members)
+        return dict(TokenService(running.parts).exchange(request, dpop=dpop, url=f"{STS}/token").members)
     except RefusedError as error:
         return {"reason": error.reason.value}
 

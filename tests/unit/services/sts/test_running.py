@@ -50,7 +50,7 @@ from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
-from streams.services.sts.store import StsStore
+from streams.services.sts.store import Claim, Place, StsStore
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import load_settings
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
@@ -282,31 +282,47 @@ class TestTheStore:
         monkeypatch.setattr("streams.services.sts.store.USED_MAX", 2)
         monkeypatch.setattr("streams.services.sts.store.FORGET_EVERY", 1)
         store = StsStore(tmp_path / "memory.sqlite")
-        assert store.use_once((b"a", b"b"), 100, 1)
-        assert store.use_once((b"c",), 200, 2)
+        assert store.take_in([Claim((b"a", b"b"), 100, 1)], Place(0, b"")) == [True]
+        # What others have used is remembered beyond the bound.
+        assert store.take_in([Claim((b"c",), 200, 2)], Place(1, b"")) == [True]
         with pytest.raises(RefusedError) as raised:
             store.check_room(3)
         assert raised.value.reason is TokenReason.LOG_UNAVAILABLE
+        assert store.is_used(b"c")
+        store.read_to(150)
         store.check_room(150)
+        store.close()
+
+    def test_forgets_nothing_that_claims_may_name_that_are_not_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("streams.services.sts.store.FORGET_EVERY", 1)
+        store = StsStore(tmp_path / "memory.sqlite")
+        assert store.take_in([Claim((b"a",), 100, 1)], Place(0, b"")) == [True]
+        store.read_to(100)
+        assert store.take_in([Claim((b"a",), 300, 99)], Place(1, b"")) == [False]
+        store.read_to(101)
+        assert store.take_in([Claim((b"b",), 300, 101)], Place(2, b"")) == [True]
+        assert not store.is_used(b"a")
         store.close()
 
     def test_goes_on_when_the_disk_has_room_again(self, tmp_path: Path) -> None:
         store = StsStore(tmp_path / "memory.sqlite")
-        assert store.use_once((b"a",), 100, 1)
+        assert store.take_in([Claim((b"a",), 100, 1)], Place(0, b"0")) == [True]
         (pages,) = store._file.execute("PRAGMA page_count").fetchone()
         store._file.execute(f"PRAGMA max_page_count = {pages}")
+        long = tuple(bytes([number]) * 8_000 for number in range(10))
         with pytest.raises(RefusedError, match="full"):
-            store.use_once(tuple(bytes([number]) * 8_000 for number in range(10)), 100, 1)
+            store.take_in([Claim(long, 100, 1)], Place(1, b"1"))
+        assert store.place() == Place(0, b"0"), "neither the claim nor the place is stored"
         store._file.execute("PRAGMA max_page_count = 1000000")
-        assert store.use_once((b"b",), 100, 1)
-        assert not store.use_once((b"a",), 100, 1)
+        assert store.take_in([Claim((b"b",), 100, 1), Claim((b"a",), 100, 1)], Place(2, b"2")) == [True, False]
         store.close()
 
     def test_uses_all_or_none(self, tmp_path: Path) -> None:
         store = StsStore(tmp_path / "memory.sqlite")
-        assert store.use_once((b"a",), 100, 1)
-        assert not store.use_once((b"b", b"a"), 100, 1)
-        assert store.use_once((b"b",), 100, 1)
+        claims = [Claim((b"a",), 100, 1), Claim((b"b", b"a"), 100, 1), Claim((b"b",), 100, 1)]
+        assert store.take_in(claims, Place(2, b"")) == [True, False, True]
         store.close()
 
     def test_that_is_none(self, tmp_path: Path) -> None:
