@@ -12,7 +12,6 @@ from streams.cli.main import FAILED
 from streams.cli.screen import FAIL, OK, WARN, Screen, proof_progress
 from streams.operations.rules.tools import tools_of_file, tools_of_log
 from streams.policy import (
-    QUESTIONS_MAX,
     BundleError,
     Facts,
     Severity,
@@ -84,10 +83,7 @@ def run_check(
 
 def _unproven(rule_ids: Sequence[str]) -> str:
     named = ", ".join(rule_ids[:_NAMED_MAX]) + (", ..." if len(rule_ids) > _NAMED_MAX else "")
-    return (
-        f"of {many(len(rule_ids), 'rule')} not everything is proven, because the solver is asked "
-        f"{QUESTIONS_MAX:,} questions at most: {named}"
-    )
+    return f"of {many(len(rule_ids), 'rule')} not everything is proven, because the solver's work is limited: {named}"
 
 
 def _outcome(is_accepted: bool, counts: str) -> str:

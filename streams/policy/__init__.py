@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from streams.policy.authoring.lint import LintReport, check_bundle
     from streams.policy.authoring.mutate import MutationReport, mutate_cases
-    from streams.policy.authoring.prover import QUESTIONS_MAX, solver_is_installed
+    from streams.policy.authoring.prover import solver_is_installed
     from streams.policy.authoring.rule_outcome import RuleOutcome
     from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
     from streams.policy.language.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
@@ -81,7 +81,7 @@ _NAMES = {
         "MutationReport",
         "mutate_cases",
     ),
-    "streams.policy.authoring.prover": ("QUESTIONS_MAX", "solver_is_installed"),
+    "streams.policy.authoring.prover": ("solver_is_installed",),
     "streams.policy.authoring.rule_outcome": ("RuleOutcome",),
     "streams.policy.errors": (
         "BundleError",
@@ -184,7 +184,6 @@ __all__ += [
 
 # Lint and proofs.
 __all__ += [
-    "QUESTIONS_MAX",
     "LintReport",
     "check_bundle",
     "solver_is_installed",

@@ -72,7 +72,8 @@ def report_proofs(
         progress: told how many steps are done, and of how many.
 
     Returns:
-        The rules of which something is not known because the limit of questions was reached (`QUESTIONS_MAX`).
+        The rules of which something is not known because a limit of the solver was reached (`QUESTIONS_MAX`,
+        `BUNDLE_EFFORT_MAX`).
 
     Raises:
         SolverMissingError: z3 is not installed.
@@ -115,7 +116,7 @@ class _ProofReporter:
                 self._note("unknown", self._rules[rule_id].rule, message, _CASE_HINT)
         if self._prover.is_exhausted:
             left = f"{len(self._left)} of {len(self._rules)} rules are not proven completely"
-            message = f"the solver has reached its limit of {self._prover.questions_max:,} questions: {left}"
+            message = f"the solver has stopped at its limit, after question {self._prover.questions_count:,}: {left}"
             self._findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
         return frozenset(self._left)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome, tool_of
@@ -29,7 +30,10 @@ from streams.policy.results import RuleEffect
 from streams.policy.runtime.explain import as_json
 
 if TYPE_CHECKING:
-    from streams.policy.authoring.smt.translate import Formula
+    from streams.policy.authoring.smt.translate import Formula, Translator
+
+Question = Callable[[], tuple[Sequence[Any], Mapping[str, Any]]]
+"""Makes the formulas of a question: those that are demanded, and those by the id of the rule that they come from."""
 
 EFFORT_MAX = 2_000_000
 """The solver's limit of work for one question, in units of z3 that are the same on every machine; about a second."""
@@ -39,6 +43,10 @@ TIME_MS_MAX = 5_000
 
 QUESTIONS_MAX = 2_000
 """The number of questions to the solver for one bundle; after that, only examples can decide a question."""
+
+BUNDLE_EFFORT_MAX = 25 * EFFORT_MAX
+"""The limit of work for all questions of one bundle together, in the same units. It is counted, not timed, so that the
+same bundle has the same findings on every machine."""
 
 RULES_MAX = 60
 """The number of rules in one question."""
@@ -85,13 +93,25 @@ def solver_is_installed() -> bool:
     return importlib.util.find_spec("z3") is not None
 
 
-class _TranslatedRule(NamedTuple):
-    """A rule for the exact evaluator, and its match and condition as formulas."""
+class _TranslatedRule:
+    """A rule for the exact evaluator, and its match and condition as formulas, which are made when they are needed.
 
-    rule: CheckedRule
-    exact_rule: ExactRule
-    match: Formula
-    condition: Formula
+    In a large bundle, examples answer most questions, so that most rules need no formulas.
+    """
+
+    def __init__(self, rule: CheckedRule, exact_rule: ExactRule, translator: Translator) -> None:
+        self.rule = rule
+        self.exact_rule = exact_rule
+        self._translator = translator
+
+    @cached_property
+    def match(self) -> Formula:
+        rule = self.rule.rule
+        return self._translator.match(rule.match, is_permit=rule.effect is RuleEffect.PERMIT)
+
+    @cached_property
+    def condition(self) -> Formula:
+        return self._translator.condition(self.rule.checked.tree)
 
     @property
     def id(self) -> str:
@@ -130,6 +150,7 @@ class Prover:
         from streams.policy.authoring.smt.translate import Translator  # noqa: PLC0415 - z3 is optional, and slow to load
 
         self.questions_count = 0
+        self.effort_count = 0
         self._own = (history, entities)
         self._translator = Translator(structs_by_type_name(UNTYPED.args, *self._own), constants)
         self._examples: dict[tuple[str, str], list[Facts]] = {}
@@ -140,17 +161,13 @@ class Prover:
         self._constants = constants
         self._translated_rules: dict[str, _TranslatedRule] = {}
         self._forms: dict[str, RuleForm] = {}
+        self._roots: dict[tuple[object, ...], frozenset[str]] = {}
         self._transplants = Transplants()
 
     @property
-    def questions_max(self) -> int:
-        """Return how many questions the solver is asked at most."""
-        return QUESTIONS_MAX
-
-    @property
     def is_exhausted(self) -> bool:
-        """Return whether `QUESTIONS_MAX` is reached, so that the solver is no longer used."""
-        return self.questions_count >= QUESTIONS_MAX
+        """Return whether `QUESTIONS_MAX` or `BUNDLE_EFFORT_MAX` is reached, so that the solver is no longer used."""
+        return self.questions_count >= QUESTIONS_MAX or self.effort_count >= BUNDLE_EFFORT_MAX
 
     def _translated(self, rule_id: str) -> _TranslatedRule:
         subject = self._translated_rules.get(rule_id)
@@ -159,8 +176,7 @@ class Prover:
             subject = self._translated_rules[rule_id] = _TranslatedRule(
                 rule,
                 ExactRule(rule, self._constants),
-                self._translator.match(rule.rule.match, is_permit=rule.rule.effect is RuleEffect.PERMIT),
-                self._translator.condition(rule.checked.tree),
+                self._translator,
             )
         return subject
 
@@ -171,7 +187,7 @@ class Prover:
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.TRUE
 
-        return self._decide("never true", [rule], rule.yes, {}, refutes)
+        return self._decide("never true", [rule], lambda: (rule.yes, {}), refutes)
 
     def never_false(self, rule_id: str) -> ProofResult:
         """Decide whether a rule matches, or is in error, for every intent that it applies to."""
@@ -180,8 +196,10 @@ class Prover:
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.FALSE
 
-        demands = [rule.match.truth.yes, rule.condition.truth.no]
-        return self._decide("never false", [rule], demands, {}, refutes)
+        def question() -> tuple[Sequence[Any], Mapping[str, Any]]:
+            return [rule.match.truth.yes, rule.condition.truth.no], {}
+
+        return self._decide("never false", [rule], question, refutes)
 
     def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> ProofResult:
         """Decide whether other rules stop every intent that a rule matches. A stopping rule in error stops too.
@@ -189,14 +207,16 @@ class Prover:
         A proof names the stopping rules that it needed, and has an example if there is one.
         """
         rule, stops = self._translated(rule_id), [self._translated(stop_id) for stop_id in stop_ids[:RULES_MAX]]
-        passes = {stop.id: self._silent(stop) for stop in stops}
+
+        def question() -> tuple[Sequence[Any], Mapping[str, Any]]:
+            return rule.yes, {stop.id: self._silent(stop) for stop in stops}
 
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.TRUE and all(
                 self._outcome(self._translated(stop_id), facts) in _NOT_MATCHED for stop_id in stop_ids
             )
 
-        answer = self._decide("always stopped", [rule, *stops], rule.yes, passes, refutes)
+        answer = self._decide("always stopped", [rule, *stops], question, refutes)
         return self._with_example(answer, rule)
 
     def implied(self, rule_id: str, other_ids: Sequence[str]) -> ProofResult:
@@ -206,12 +226,15 @@ class Prover:
         """
         rule, others = self._translated(rule_id), [self._translated(other_id) for other_id in other_ids[:RULES_MAX]]
         is_permit = rule.rule.rule.effect is RuleEffect.PERMIT
-        import z3  # noqa: PLC0415 - optional
 
-        fails = z3.Bool("#fails")
-        case = z3.If(fails, rule.condition.truth.failed, rule.condition.truth.yes)
-        demands = [rule.match.truth.yes, case, *([z3.Not(fails)] if is_permit else [])]
-        passes = {other.id: z3.If(fails, self._error_counts(other), z3.Not(z3.And(*other.yes))) for other in others}
+        def question() -> tuple[Sequence[Any], Mapping[str, Any]]:
+            import z3  # noqa: PLC0415 - optional
+
+            fails = z3.Bool("#fails")
+            case = z3.If(fails, rule.condition.truth.failed, rule.condition.truth.yes)
+            demands = [rule.match.truth.yes, case, *([z3.Not(fails)] if is_permit else [])]
+            passes = {other.id: z3.If(fails, self._error_counts(other), z3.Not(z3.And(*other.yes))) for other in others}
+            return demands, passes
 
         def refutes(facts: Facts) -> bool:
             came = self._outcome(rule, facts)
@@ -219,7 +242,7 @@ class Prover:
                 return False
             return not any(self._covers(self._translated(other_id), facts, came) for other_id in other_ids)
 
-        answer = self._decide("implied", [rule, *others], demands, passes, refutes)
+        answer = self._decide("implied", [rule, *others], question, refutes)
         return self._with_example(answer, rule)
 
     def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> ProofResult:
@@ -227,20 +250,19 @@ class Prover:
         if len(permit_ids) > RULES_MAX:
             return _UNKNOWN
         rule, permits = self._translated(rule_id), [self._translated(permit_id) for permit_id in permit_ids]
-        import z3  # noqa: PLC0415 - optional
 
-        demands = [
-            rule.match.truth.yes,
-            z3.Not(rule.condition.truth.no),
-            z3.Or(*(z3.And(*permit.yes) for permit in permits)),
-        ]
+        def question() -> tuple[Sequence[Any], Mapping[str, Any]]:
+            import z3  # noqa: PLC0415 - optional
+
+            permitted = z3.Or(*(z3.And(*permit.yes) for permit in permits))
+            return [rule.match.truth.yes, z3.Not(rule.condition.truth.no), permitted], {}
 
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) in _STOPPING_OUTCOMES and any(
                 self._outcome(permit, facts) is RuleOutcome.TRUE for permit in permits
             )
 
-        return self._decide("never permitted", [rule, *permits], demands, {}, refutes)
+        return self._decide("never permitted", [rule, *permits], question, refutes)
 
     def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
         """Return the paths of the facts that a rule reads and their values as JSON, or `missing`."""
@@ -253,8 +275,16 @@ class Prover:
 
     def share_facts(self, one_id: str, other_id: str) -> bool:
         """Return whether two rules read a common fact. If not, neither implies the other, unless one is constant."""
-        one, other = self._translated(one_id), self._translated(other_id)
-        return bool(one.condition.paths & other.condition.paths)
+        return not self._roots_of(one_id).isdisjoint(self._roots_of(other_id))
+
+    def _roots_of(self, rule_id: str) -> frozenset[str]:
+        """Return the top-level facts in the formula of a condition. Rules of the same form have the same."""
+        rule = self._translated(rule_id)
+        form = self._form(rule).form
+        roots = self._roots.get(form)
+        if roots is None:
+            roots = self._roots[form] = frozenset(path[0] for path in rule.condition.paths)
+        return roots
 
     def _silent(self, rule: _TranslatedRule) -> Any:
         import z3  # noqa: PLC0415 - optional
@@ -285,24 +315,22 @@ class Prover:
 
     def _decide(
         self,
-        question: str,
+        kind: str,
         rules: Sequence[_TranslatedRule],
-        demands: Sequence[Any],
-        passes: Mapping[str, Any],
+        question: Question,
         refutes: Callable[[Facts], bool],
     ) -> ProofResult:
-        """Prove that `demands` and all of `passes` can't be true together, or refute it.
+        """Prove that the formulas of a question can't all be true together, or refute it.
 
         Args:
-            question: the kind of the claim.
+            kind: the kind of the claim.
             rules: the rules whose variables the formulas contain. The claim says nothing about intents to which the
                 first one does not apply.
-            demands: formulas.
-            passes: formulas by the id of the rule that they come from.
+            question: makes the formulas, if examples don't refute the claim.
             refutes: tells whether facts refute the claim, according to the exact evaluator.
         """
         forms = [self._form(rule) for rule in rules]
-        for facts in self._transplants.candidates(question, forms):
+        for facts in self._transplants.candidates(kind, forms):
             if refutes(facts):
                 return ProofResult(ProofStatus.REFUTED, (), facts)
         for facts in self._examples_for(rules[0]):
@@ -311,9 +339,9 @@ class Prover:
         if self.is_exhausted:
             return _UNKNOWN
         self.questions_count += 1
-        answer = self._solve(rules, demands, passes, refutes)
+        answer = self._solve(rules, *question(), refutes)
         if answer.status is ProofStatus.REFUTED and answer.facts is not None:
-            self._transplants.keep(question, forms, answer.facts)
+            self._transplants.keep(kind, forms, answer.facts)
         return answer
 
     def _form(self, rule: _TranslatedRule) -> RuleForm:
@@ -352,10 +380,13 @@ class Prover:
         due = {f"#{rule_id}": rule_id for rule_id in passes}
         for rule_id, formula in passes.items():
             solver.add(z3.Implies(z3.Bool(f"#{rule_id}"), formula))
+        before = _effort_of(solver)
         try:
             found = solver.check(*(z3.Bool(name) for name in due))
         except z3.Z3Exception:
             return _UNKNOWN
+        finally:
+            self.effort_count += _effort_of(solver) - before
         if found == z3.unsat:
             return ProofResult(ProofStatus.PROVEN, tuple(sorted(due[str(name)] for name in solver.unsat_core())))
         if found != z3.sat:
@@ -367,6 +398,11 @@ class Prover:
             return _UNKNOWN
         self._keep_example(facts)
         return ProofResult(ProofStatus.REFUTED, (), facts)
+
+
+def _effort_of(solver: Any) -> int:
+    """Return the work that z3 has done in this process, in the units of `EFFORT_MAX`."""
+    return int(solver.statistics().get_key_value("rlimit count"))
 
 
 def _shown(facts: Facts, path: Sequence[str]) -> str:

@@ -62,7 +62,9 @@ class Transplants:
         """
         wanted = _literals(rules)
         for seed in self._seeds.get(_key(question, rules), ()):
-            yield _replaced(seed.facts, dict(_pairs(seed.literals, wanted)))
+            pairs = dict(_pairs(seed.literals, wanted))
+            parts = [(old, new) for old, new in pairs.items() if isinstance(old, str) and len(old) >= PART_CHARS_MIN]
+            yield _replaced(seed.facts, pairs, parts)
 
     def keep(self, question: str, rules: Sequence[RuleForm], facts: Facts) -> None:
         """Keep facts that have refuted a claim about the rules."""
@@ -112,16 +114,16 @@ def _pairs(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
             yield one, other
 
 
-def _replaced(value: Any, pairs: Mapping[Any, Any]) -> Any:
+def _replaced(value: Any, pairs: Mapping[Any, Any], parts: Sequence[tuple[str, str]]) -> Any:
     """Return a fact with the old names and numbers replaced, and numbers beside an old one by those beside the new."""
     if isinstance(value, Mapping):
-        return {_replaced(name, pairs): _replaced(item, pairs) for name, item in value.items()}
+        return {_replaced(name, pairs, parts): _replaced(item, pairs, parts) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_replaced(item, pairs) for item in value]
+        return [_replaced(item, pairs, parts) for item in value]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, str):
-        return pairs[value] if value in pairs else _with_parts(value, pairs)
+        return pairs[value] if value in pairs else _with_parts(value, parts)
     if isinstance(value, int | float):
         for near in (value, value - 1, value + 1):
             if type(near) is type(value) and near in pairs and isinstance(pairs[near], int | float):
@@ -129,8 +131,8 @@ def _replaced(value: Any, pairs: Mapping[Any, Any]) -> Any:
     return value
 
 
-def _with_parts(text: str, pairs: Mapping[Any, Any]) -> str:
-    for old, new in pairs.items():
-        if isinstance(old, str) and isinstance(new, str) and len(old) >= PART_CHARS_MIN and old in text:
+def _with_parts(text: str, parts: Sequence[tuple[str, str]]) -> str:
+    for old, new in parts:
+        if old in text:
             return text.replace(old, new)
     return text

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import pty
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +63,13 @@ def lay(home: Path, rules: str = PERMIT, cases: str | None = CASES) -> None:
         (home / "p" / "p.tests.yaml").write_text(cases)
 
 
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4_096)
+    except OSError:
+        return b""  # the command has ended
+
+
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
     return [record for record in result.records if record["kind"] == kind]
 
@@ -107,6 +119,23 @@ class TestCheck:
         without = stoplog("rules", "check", ".", "--no-prove")
         assert of_kind(without, "finding") == []
         assert of_kind(without, "summary")[0]["proven"] is False
+
+    def test_on_a_terminal_a_bar_shows_how_far_it_is(self, home: Path) -> None:
+        lay(home)
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "streams.cli", "rules", "check", str(home), "--json"]
+        environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+        os.close(theirs)
+        shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+        written, _ = running.communicate()
+        os.close(ours)
+        assert running.returncode == 0
+        assert "reading rules" in shown
+        assert re.search(r"proving.*100%", shown)
+        # It disappears at the end, and what programs read has nothing of it.
+        assert shown.rstrip().endswith("\x1b[2K")
+        assert [json.loads(line)["kind"] for line in written.splitlines()] == ["summary"]
 
     def test_it_says_when_the_solver_is_missing(
         self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from streams.policy import BundleSource, Finding, Severity, check_bundle
 from streams.policy.authoring import prove as proving
 from streams.policy.authoring import prover as solving
 from streams.policy.authoring.prover import SolverMissingError
+from streams.policy.authoring.smt.translate import Translator
 from tests.unit.policy.rulefiles import HEAD, facts, rule, source
 
 LISTS = "lists: {ids: [a, b], more: [a, b, c]}\n"
@@ -269,6 +270,19 @@ class TestUnknown:
         (finding,) = [finding for finding in proven(rules) if finding.rule_id is None]
         assert (finding.code, finding.location.path) == ("unknown", "bundle.yaml")
 
+    def test_the_work_on_a_bundle_ends_and_is_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+        solve = solving.Prover._solve
+        monkeypatch.setattr(solving.Prover, "_solve", lambda self, *args: asked.append(1) or solve(self, *args))
+        monkeypatch.setattr(solving, "BUNDLE_EFFORT_MAX", 1)
+        rules = "".join(rule(id=f"D-{n}", when=when(f"session.risk > {n} && size(args.a{n}) > 1")) for n in range(9))
+        report = check_bundle(source(rules), prove=True)
+        assert len(asked) == 1
+        (finding,) = [finding for finding in report.findings if finding.rule_id is None]
+        assert finding.message.startswith("the solver has stopped at its limit, after question 1: ")
+        assert report.unproven
+        assert check_bundle(source(rules), prove=True).findings == report.findings
+
 
 class TestManyRules:
     """Rules that differ in names and numbers only, as large bundles have them."""
@@ -295,6 +309,13 @@ class TestManyRules:
         assert len(asked) - count <= count + 2
         assert [finding for finding in few.findings if finding.severity is not Severity.NOTE] == []
         assert [finding for finding in many.findings if finding.severity is not Severity.NOTE] == []
+
+    def test_rules_that_examples_answer_for_need_no_formulas(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[object] = []
+        condition = Translator.condition
+        monkeypatch.setattr(Translator, "condition", lambda self, tree: made.append(tree) or condition(self, tree))
+        check_bundle(self.bundle(60), prove=True)
+        assert len(made) <= 4
 
     def test_one_that_is_never_true_is_found_among_them(self) -> None:
         odd = rule(

@@ -20,6 +20,13 @@ CODE_POINT_MAX = 0x2FFFF
 TRUE = z3.BoolVal(True)
 FALSE = z3.BoolVal(False)
 
+# z3 has each formula once, so that its number tells which one it is; to ask what a formula is takes five calls.
+_TRUE_ID = TRUE.get_id()
+_FALSE_ID = FALSE.get_id()
+
+TYPED_TERMS_MAX = 2_000
+"""Of how many terms the kinds are kept."""
+
 
 class Sort(StrEnum):
     """The kinds of values; ANY means that the kind is not known."""
@@ -95,28 +102,42 @@ class TypedValue(NamedTuple):
 
 def conjunction(parts: Iterable[Any]) -> Any:
     """Return the conjunction of formulas, without trivial ones."""
-    kept = [part for part in parts if not z3.is_true(part)]
-    return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
+    kept = [part for part in parts if part.get_id() != _TRUE_ID]
+    return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(kept)
 
 
 def disjunction(parts: Iterable[Any]) -> Any:
     """Return the disjunction of formulas, without trivial ones."""
-    kept = [part for part in parts if not z3.is_false(part)]
-    return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
+    kept = [part for part in parts if part.get_id() != _FALSE_ID]
+    return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(kept)
 
 
 def negation(part: Any) -> Any:
     """Return the negation of a formula."""
-    if z3.is_true(part):
+    if part.get_id() == _TRUE_ID:
         return FALSE
-    return TRUE if z3.is_false(part) else z3.Not(part)
+    return TRUE if part.get_id() == _FALSE_ID else z3.Not(part)
 
 
-def typed_values(term: Term) -> Iterator[TypedValue]:
-    """Yield the value of a term for each kind that it can have."""
+def typed_values(term: Term) -> Iterable[TypedValue]:
+    """Return the value of a term for each kind that it can have."""
     if term.sort is not Sort.ANY:
-        yield TypedValue(term.ok, term.sort, term.value)
-        return
+        return (TypedValue(term.ok, term.sort, term.value),)
+    # The rules of a bundle read the same facts.
+    key = (term.ok.get_id(), term.value.get_id())
+    kept = _typed_terms.get(key)
+    if kept is None:
+        if len(_typed_terms) >= TYPED_TERMS_MAX:
+            _typed_terms.clear()
+        kept = _typed_terms[key] = (term, tuple(_kinds_of(term)))
+    return kept[1]
+
+
+_typed_terms: dict[tuple[int, int], tuple[Term, tuple[TypedValue, ...]]] = {}
+"""The kinds of terms by the numbers of their formulas. The term is kept too, because z3 uses numbers again."""
+
+
+def _kinds_of(term: Term) -> Iterator[TypedValue]:
     value = term.value
     contents: dict[Sort, Any] = {
         Sort.NULL: None,
