@@ -41,6 +41,7 @@ _FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
 """Refusals after which no executor may run the call any more."""
 
 CANCELLED_TEXT = "it was ended early, because it was revoked while it ran; what it had done by then is not undone"
+EXPIRED_MEANWHILE_TEXT = "it expired while it was checked: its server, or an obligation, took too long"
 BEFORE_RECORDS_TEXT = "it may have been used before: it is older than this executor's record of uses"
 
 _log = logging.getLogger(__name__)
@@ -97,6 +98,10 @@ class Attempts:
             self._runner.refuse_if_hanging()
         except HangingToolsError as error:
             raise ExecutorError(str(error)) from error
+        # The checks can take long: a server that lists its tools slowly must not stretch the life of a verdict.
+        now_ms = self._clock.now_ms()
+        if now_ms >= verdict.expires_at:
+            return self._give_up(verdict, Refused(Refusal.VERDICT_EXPIRED, EXPIRED_MEANWHILE_TEXT), now_ms)
         call = call_of(verdict)
         if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
             return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])

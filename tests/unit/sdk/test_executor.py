@@ -41,6 +41,7 @@ from streams.sdk import (
     ToolResult,
 )
 from streams.sdk.attempts import BEFORE_RECORDS_TEXT
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
@@ -97,6 +98,35 @@ def executor_with(
 
 def run(executor: Executor, verdict: Verdict) -> ToolOutcome:
     return executor.execute(verdict, key_of(verdict))
+
+
+class SlowlyListed(FunctionTool):
+    """A tool whose server takes its time to list its definition."""
+
+    def __init__(self, calls: Calls, until_ms: int) -> None:
+        super().__init__(calls.append, TOOL.definition_digest)
+        self._until_ms = until_ms
+
+    def definition_digest(self) -> bytes | None:
+        until(lambda: SYSTEM.now_ms() >= self._until_ms, "the listing")
+        return super().definition_digest()
+
+
+def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_verdict(
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    calls: Calls = []
+    verdict = make_verdict(expires_at=SYSTEM.now_ms() + 1_500)
+    slow = SlowlyListed(calls, verdict.expires_at)
+    executor = Executor(
+        transport, ["mail"], {"mail/send": slow}, store, report_keys=REPORT_KEY, revocations=revocations
+    )
+    outcome = run(executor, verdict)
+    assert (outcome.refusal, calls) == (Refusal.VERDICT_EXPIRED, [])
+    assert [event.type for event in written(transport, SessionEvent)] == [SessionEventType.TOOL_NOT_RUN]
+    assert run(executor, msgspec.structs.replace(verdict, expires_at=SYSTEM.now_ms() + 9_000)).refusal == (
+        Refusal.ALREADY_USED
+    )
 
 
 def test_what_it_reports_is_signed_for_the_server_of_the_call(
