@@ -44,6 +44,7 @@ from streams.sdk.transport import FieldReader, Transport
 from streams.sdk.verdict_checks import (
     Refused,
     Standard,
+    has_own_key,
     is_for,
     refused_if_revoked,
 )
@@ -312,8 +313,16 @@ class Executor:
         """See `RevocationWatch.unlisten`."""
         self._revocations.unlisten(listener)
 
-    def refused_if_revoked(self, verdict: Verdict) -> Refused | None:
-        """Return the refusal of the verdict if its call is revoked, as far as is known here."""
+    def refused_if_revoked(self, verdict: Verdict, key: bytes | None) -> Refused | None:
+        """Return the refusal of the verdict if its call is revoked, as far as is known here.
+
+        Args:
+            verdict: the verdict.
+            key: the key of its record. A verdict under the key of another session waits for its turn, which refuses it:
+                it must not be used up, nor reported in a session that it may have nothing to do with.
+        """
+        if not has_own_key(verdict, key):
+            return None
         return refused_if_revoked(verdict, self._revocations, self._transport.now_ms())
 
     def give_up(self, refused: Sequence[tuple[Verdict, Refused]]) -> list[Refused | tuple[Use, ToolOutcome]]:

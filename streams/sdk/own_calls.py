@@ -126,7 +126,8 @@ class OwnCalls:
         stopped = [
             (job, refused)
             for job in list(self._in_flight.values())
-            if (refused := self._executor.refused_if_revoked(job.verdict)) and job.begun.acquire(blocking=False)
+            if (refused := self._executor.refused_if_revoked(job.verdict, job.key))
+            and job.begun.acquire(blocking=False)
         ]
         if not stopped:
             return

@@ -155,12 +155,16 @@ def _refused(refusal: Refusal, detail: str = "") -> Refused:
     return Refused(refusal, f"{text}: {detail}" if detail else text)
 
 
-def _check_address(verdict: Verdict, key: bytes | None, standard: Standard) -> Refused | None:
+def has_own_key(verdict: Verdict, key: bytes | None) -> bool:
+    """Return whether the key of a verdict's record is that of its tenant and session."""
     try:
-        session_key = session_key_of(verdict.header.tenant_uid, verdict.session_id)
+        return key == session_key_of(verdict.header.tenant_uid, verdict.session_id)
     except ValueError:
-        session_key = None
-    if session_key is None or key != session_key:
+        return False
+
+
+def _check_address(verdict: Verdict, key: bytes | None, standard: Standard) -> Refused | None:
+    if not has_own_key(verdict, key):
         return _refused(Refusal.KEY_MISMATCH)
     if verdict.outcome is not Outcome.ALLOW:
         return _refused(Refusal.NOT_ALLOWED, f"{verdict.outcome.value}, {verdict.reason}")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streams.model.audit import AuditEvent
@@ -251,6 +252,41 @@ class TestWaitingCalls:
         thread.join(20)
         assert refused(transport) == {verdict.verdict_id for verdict in waiting if verdict.session_id == "s-1"}
         assert len(calls.args) == 4
+
+    @pytest.mark.parametrize(("tenant_uid", "session_id"), [(TENANT, "s-9"), (f"{TENANT}|x", "s-1")])
+    def test_one_under_the_key_of_another_session_is_neither_used_up_nor_ends_the_loop(
+        self,
+        transport: Transport,
+        tokens: DevTokenService,
+        store: SingleUseStore,
+        revocations: RevocationWatch,
+        tenant_uid: str,
+        session_id: str,
+    ) -> None:
+        forged = make_verdict(session_id=session_id)
+        header = msgspec.structs.replace(forged.header, tenant_uid=tenant_uid)
+        forged = msgspec.structs.replace(forged, header=header)
+        calls = Calls()
+        executor = executor_with(transport, store, revocations, FunctionTool(calls.stubborn, TOOL.definition_digest))
+        stop = threading.Event()
+        settings = LoopSettings(concurrency=1)
+        loop = VerdictLoop(executor, transport, group="executor-mail", instance="e-1", settings=settings)
+        thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
+        thread.start()
+        put(transport, make_verdict())
+        assert calls.begun.acquire(timeout=10)
+        write(transport, forged, key_of(make_verdict(session_id="s-2")))
+        stopped = put(transport, make_verdict(session_id="s-3"))
+        until(lambda: len(loop.waiting()) == 2, "both wait")
+        tokens.revoke(RevocationKind.TOOL, "mail/send", "stop")
+        until(lambda: refused(transport) == {stopped.verdict_id}, "the other one is refused")
+        calls.free.set()
+        until(lambda: not loop.waiting(), "the forged one has had its turn")
+        assert thread.is_alive()
+        stop.set()
+        thread.join(20)
+        assert forged.verdict_id not in ends(transport)
+        assert len(calls.args) == 1
 
 
 class TestLatency:
