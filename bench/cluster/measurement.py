@@ -51,9 +51,9 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
     with deployed(SESSIONS, run) as deployment:
         for name in EXECUTORS:
             deployment.start_executor(name)
-        intents_seen = Observer(deployment.topics, INTENT.name, "intent.v1")
-        observer = Observer(deployment.topics, VERDICT.name, "verdict.v1")
-        settled_seen = Observer(deployment.topics, AUDIT_REPORTED.name, "audit_event.v1")
+        intents_seen = Observer(deployment.topics, INTENT.name, "intent")
+        observer = Observer(deployment.topics, VERDICT.name, "verdict")
+        settled_seen = Observer(deployment.topics, AUDIT_REPORTED.name, "audit_event")
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
             time.sleep(STEADY_S)
             windows = [_window("none", deployment, observer), *(_try(name, deployment, observer) for name in names)]
@@ -145,11 +145,11 @@ def _allowed(observer: Observer) -> set[str]:
 def _read(deployment: Deployment) -> _Topics:
     read = deployment.topics.read_whole
     return _Topics(
-        intents=read(INTENT.name, "intent.v1"),
-        verdicts=read(VERDICT.name, "verdict.v1"),
-        audit=read(AUDIT.name, "audit_event.v1"),
-        reports=read(REPORT.name, "session_event.v1"),
-        settled=read(AUDIT_REPORTED.name, "audit_event.v1"),
+        intents=read(INTENT.name, "intent"),
+        verdicts=read(VERDICT.name, "verdict"),
+        audit=read(AUDIT.name, "audit_event"),
+        reports=read(REPORT.name, "session_event"),
+        settled=read(AUDIT_REPORTED.name, "audit_event"),
     )
 
 

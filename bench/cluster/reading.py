@@ -144,4 +144,6 @@ def fields_of(value: bytes, schema: str) -> dict[str, Any]:
 
 @cache
 def _schema(name: str) -> Any:
-    return fastavro.schema.load_schema(str(SCHEMAS / f"{name}.avsc"))
+    # The version that everybody here writes: that of this checkout.
+    (path,) = SCHEMAS.glob(f"{name}.v*.avsc")
+    return fastavro.schema.load_schema(str(path))

@@ -31,8 +31,8 @@ ADDED_MS_MAX = 4_000
 def test_a_dead_broker_costs_no_more_than_the_time_until_it_is_missed(tmp_path: Path) -> None:
     run = Run(rate=RATE, broker_settings={}, gate_settings={}, logs=tmp_path, quick=True)
     with deployed(SESSIONS, run) as deployment:
-        verdicts_seen = Observer(deployment.topics, VERDICT.name, "verdict.v1")
-        intents_seen = Observer(deployment.topics, INTENT.name, "intent.v1")
+        verdicts_seen = Observer(deployment.topics, VERDICT.name, "verdict")
+        intents_seen = Observer(deployment.topics, INTENT.name, "intent")
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=RATE) as load:
             time.sleep(STEADY_S)
             begin_ms = time.time_ns() / 1e6
@@ -40,15 +40,15 @@ def test_a_dead_broker_costs_no_more_than_the_time_until_it_is_missed(tmp_path: 
             deployment.cluster.kill((controller + 1) % 3)
             time.sleep(AWAY_S)
             end_ms = time.time_ns() / 1e6
-            proposed = load.end()
+            proposed = load.end()["intents"]
         deadline_s = time.monotonic() + 30
         while len(verdicts_seen.arrivals) < proposed and time.monotonic() < deadline_s:
             time.sleep(0.1)
         for observer in (verdicts_seen, intents_seen):
             observer.close()
-        intents = deployment.topics.read_whole(INTENT.name, "intent.v1")
-        verdicts = deployment.topics.read_whole(VERDICT.name, "verdict.v1")
-        audit = deployment.topics.read_whole(AUDIT.name, "audit_event.v1")
+        intents = deployment.topics.read_whole(INTENT.name, "intent")
+        verdicts = deployment.topics.read_whole(VERDICT.name, "verdict")
+        audit = deployment.topics.read_whole(AUDIT.name, "audit_event")
     assert len(intents) == proposed
     assert verify(intents, verdicts, audit) == []
     logs = "".join(log.read_text() for log in tmp_path.glob("gate-*.log"))

@@ -62,10 +62,10 @@ def ran(folder: Path) -> list[Ran]:
 
 def outcome(world: World) -> Calls:
     return verify_calls(
-        on_topic(world, INTENT, "intent.v1"),
-        on_topic(world, VERDICT, "verdict.v1"),
-        on_topic(world, REPORT, "session_event.v1"),
-        on_topic(world, AUDIT_REPORTED, "audit_event.v1"),
+        on_topic(world, INTENT, "intent"),
+        on_topic(world, VERDICT, "verdict"),
+        on_topic(world, REPORT, "session_event"),
+        on_topic(world, AUDIT_REPORTED, "audit_event"),
         ran(world.folder),
     )
 
