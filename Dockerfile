@@ -27,8 +27,8 @@ USER stoplog
 RUN python -c "from streams.policy.ext.table import load_libraries; load_libraries()"
 WORKDIR /var/lib/stoplog
 VOLUME /var/lib/stoplog
-# For gates and token services with STOPLOG_METRICS__LISTEN=:9464, on loopback inside the container. Whoever runs other
-# commands of this image turns it off (`--no-healthcheck`).
+# Gates and token services serve their health on loopback inside the container. For other commands of this image, turn
+# the check off (`--no-healthcheck`).
 ENV STOPLOG_METRICS__LISTEN=:9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["python", "-c", "import http.client; ask = http.client.HTTPConnection('127.0.0.1', 9464, timeout=3); ask.request('GET', '/health/ready'); raise SystemExit(ask.getresponse().status != 200)"]

@@ -57,7 +57,7 @@ class Compose:
             program.chmod(0o755)
 
     def up(self) -> None:
-        """Do what `docker compose up --wait` does: start each service once those that it needs are ready."""
+        """Do what `docker compose up` does, in the order of what services need, and wait until all are healthy."""
         self._start_broker()
         self.run("setup")
         for name in self.lasting():
@@ -130,9 +130,9 @@ class Compose:
             there = re.compile(rf"(kafka|127\.0\.0\.1)?:{port}\b")
             settings = {name: there.sub(f"127.0.0.1:{ports[listener]}", value) for name, value in settings.items()}
         workdir = self.folder / "kafka"
-        # The volume: mounted where `KAFKA_LOG_DIRS` says, or the data would be elsewhere and be lost.
         (mount,) = self.services["kafka"]["volumes"]
-        settings["log.dirs"] = settings.get("log.dirs", "/tmp/lost").replace(mount.split(":")[1], f"{workdir}/data")  # noqa: S108 - as in the image
+        assert settings.get("log.dirs") == mount.split(":")[1], "the broker's data is not on its volume"
+        settings["log.dirs"] = f"{workdir}/data"
         self._broker = KafkaBroker.start(workdir, port=ports["HOST"], properties=settings)
 
     def _home(self, name: str) -> Path:
