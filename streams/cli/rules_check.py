@@ -36,7 +36,7 @@ def check(
 
     With a catalog, arguments have the types of the tools' input schemas, and patterns that match no tool are reported.
     Rules without effect are found with the solver z3, if it is installed. Where z3 finds no answer, the result is
-    reported as unknown. z3 is asked 2,000 questions at most, and its work on all of them is limited; if that is not
+    reported as unknown. z3 is asked 5,000 questions at most, and its work on all of them is limited; if that is not
     enough, the rules of which not everything is proven are counted and named.
     """
     from streams.cli.rules_check_run import run_check  # noqa: PLC0415 - so that the help answers at once

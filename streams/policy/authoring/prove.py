@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from streams.policy.authoring.prover import ProofResult, ProofStatus, Prover
+from streams.policy.authoring.prover import UNKNOWNS_MAX, ProofResult, ProofStatus, Prover
 from streams.policy.cel.tree import Const
 from streams.policy.errors import Finding, Findings, Location, Severity
 from streams.policy.language.bundle import BUNDLE_FILE, Match, Rule
@@ -73,7 +73,7 @@ def report_proofs(
 
     Returns:
         The rules of which something is not known because a limit of the solver was reached (`QUESTIONS_MAX`,
-        `BUNDLE_EFFORT_MAX`).
+        `BUNDLE_EFFORT_MAX`, `UNKNOWNS_MAX`).
 
     Raises:
         SolverMissingError: z3 is not installed.
@@ -114,9 +114,13 @@ class _ProofReporter:
                 asked = questions[:1] if questions[0] == _EVER_TRUE else questions
                 message = f"the solver can't decide {', or '.join(asked)}"
                 self._note("unknown", self._rules[rule_id].rule, message, _CASE_HINT)
-        if self._prover.is_exhausted:
-            left = f"{len(self._left)} of {len(self._rules)} rules are not proven completely"
-            message = f"the solver has stopped at its limit, after question {self._prover.questions_count:,}: {left}"
+        if self._left:
+            count = self._prover.questions_count
+            if self._prover.is_exhausted:
+                message = f"the solver has stopped at its limit, after question {count:,}"
+            else:
+                message = f"the solver was asked nothing more about rules like {UNKNOWNS_MAX} that it can't decide"
+            message += f": {len(self._left):,} of {len(self._rules):,} rules are not proven completely"
             self._findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
         return frozenset(self._left)
 
@@ -209,8 +213,9 @@ class _ProofReporter:
 
     def _note_if_unknown(self, rule: CheckedRule, answer: ProofResult, question: str) -> None:
         if answer.status is ProofStatus.UNKNOWN:
-            self._unknown.setdefault(rule.rule.id, []).append(question)
-            if self._prover.is_exhausted:
+            if answer.is_asked:
+                self._unknown.setdefault(rule.rule.id, []).append(question)
+            if self._prover.is_exhausted or not answer.is_asked:
                 self._left.add(rule.rule.id)
 
     def _warn(self, code: str, rule: CheckedRule, message: str, answer: ProofResult) -> None:

@@ -12,6 +12,7 @@ z3 is an optional dependency (`stoplog[lint]`).
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -41,12 +42,16 @@ EFFORT_MAX = 2_000_000
 TIME_MS_MAX = 5_000
 """The limit of time for one question, in case the limit of work does not apply."""
 
-QUESTIONS_MAX = 2_000
+QUESTIONS_MAX = 5_000
 """The number of questions to the solver for one bundle; after that, only examples can decide a question."""
 
 BUNDLE_EFFORT_MAX = 25 * EFFORT_MAX
 """The limit of work for all questions of one bundle together, in the same units. It is counted, not timed, so that the
 same bundle has the same findings on every machine."""
+
+UNKNOWNS_MAX = 100
+"""How often the solver may find no answer to the same question about rules of the same form; then it is no longer asked
+that question about others like them, so that questions are left for other rules."""
 
 RULES_MAX = 60
 """The number of rules in one question."""
@@ -78,14 +83,17 @@ class ProofResult(NamedTuple):
         status: what is known.
         by: the rules that a proof needed.
         facts: facts that refute the claim, or an example for a proof, or None.
+        is_asked: False if the result is unknown because of a limit, without asking the solver.
     """
 
     status: ProofStatus
     by: tuple[str, ...] = ()
     facts: Facts | None = None
+    is_asked: bool = True
 
 
 _UNKNOWN = ProofResult(ProofStatus.UNKNOWN)
+_NOT_ASKED = ProofResult(ProofStatus.UNKNOWN, is_asked=False)
 
 
 def solver_is_installed() -> bool:
@@ -161,6 +169,8 @@ class Prover:
         self._constants = constants
         self._translated_rules: dict[str, _TranslatedRule] = {}
         self._forms: dict[str, RuleForm] = {}
+        self._unknowns: Counter[tuple[object, ...]] = Counter()
+        self._maybe_never_true: set[str] = set()
         self._roots: dict[tuple[object, ...], frozenset[str]] = {}
         self._transplants = Transplants()
 
@@ -187,7 +197,10 @@ class Prover:
         def refutes(facts: Facts) -> bool:
             return self._outcome(rule, facts) is RuleOutcome.TRUE
 
-        return self._decide("never true", [rule], lambda: (rule.yes, {}), refutes)
+        answer = self._decide("never true", [rule], lambda: (rule.yes, {}), refutes)
+        if answer.status is ProofStatus.UNKNOWN:
+            self._maybe_never_true.add(rule_id)
+        return answer
 
     def never_false(self, rule_id: str) -> ProofResult:
         """Decide whether a rule matches, or is in error, for every intent that it applies to."""
@@ -311,7 +324,7 @@ class Prover:
         """Return the result, to which a proof adds facts for which the rule is true."""
         if answer.status is not ProofStatus.PROVEN:
             return answer
-        return answer._replace(facts=self.never_true(rule.id).facts)
+        return answer if rule.id in self._maybe_never_true else answer._replace(facts=self.never_true(rule.id).facts)
 
     def _decide(
         self,
@@ -336,12 +349,14 @@ class Prover:
         for facts in self._examples_for(rules[0]):
             if refutes(facts):
                 return ProofResult(ProofStatus.REFUTED, (), facts)
-        if self.is_exhausted:
-            return _UNKNOWN
+        like = (kind, *(form.form for form in forms))
+        if self.is_exhausted or self._unknowns[like] >= UNKNOWNS_MAX:
+            return _NOT_ASKED
         self.questions_count += 1
         answer = self._solve(rules, *question(), refutes)
         if answer.status is ProofStatus.REFUTED and answer.facts is not None:
             self._transplants.keep(kind, forms, answer.facts)
+        self._unknowns[like] += answer.status is ProofStatus.UNKNOWN
         return answer
 
     def _form(self, rule: _TranslatedRule) -> RuleForm:

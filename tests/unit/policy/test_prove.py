@@ -341,6 +341,21 @@ class TestManyRules:
         report = check_bundle(source(rules), prove=True)
         assert "D-1" in report.unproven
 
+    def test_what_can_not_be_decided_uses_up_no_questions(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(solving, "UNKNOWNS_MAX", 2)
+        monkeypatch.setattr(solving, "QUESTIONS_MAX", 8)
+        alike = "".join(
+            rule(id=f"D-{n}", match=f"{{tools: [pay.t{n}]}}", when=when(f"args.n > {n} && ip(agent.id).family() == 4"))
+            for n in range(9)
+        )
+        other = rule(id="A-1", match="{tools: [pay.other]}", when=when("args.n > 5 && args.n < 3"))
+        report = check_bundle(source(alike + other), prove=True)
+        found = {(finding.code, finding.rule_id): finding.message for finding in report.findings}
+        assert ("unreachable", "A-1") in found
+        assert {rule_id for code, rule_id in found if code == "unknown"} == {None, "D-8", "D-7"}
+        assert report.unproven == {f"D-{n}" for n in range(7)}
+        assert found["unknown", None].endswith("7 of 10 rules are not proven completely")
+
     def test_progress_is_told_step_by_step(self) -> None:
         told: list[tuple[int, int]] = []
         check_bundle(self.bundle(5), prove=True, progress=lambda done, total: told.append((done, total)))
