@@ -91,6 +91,15 @@ def test_lists_on_several_pages_are_one_list(server: McpServerProcess, tmp_path:
     assert [each["name"] for each in server.list_tools()] == ["a", "b"]
 
 
+def test_of_what_a_server_writes_without_end_only_the_last_words_are_read(
+    server: McpServerProcess, tmp_path: Path
+) -> None:
+    with (tmp_path / "server.log").open("ab") as log:
+        log.truncate(1 << 36)  # a file with a hole, which takes no room; no memory holds 64 GiB
+    with pytest.raises(McpServerError, match="out of paper"):
+        server.call("die", {}, 10_000)
+
+
 def test_pages_without_end_are_an_error(server: McpServerProcess, tmp_path: Path) -> None:
     (tmp_path / "tools.json").write_text(json.dumps([{"tools": [], "nextCursor": "0"}]))
     with pytest.raises(McpServerError, match="more than 100 pages"):
