@@ -36,6 +36,7 @@ PRINTED = {
     "leases": "bench.leases",
     "swap": "bench.swap",
     "attributes": "bench.attributes",
+    "used_tokens": "bench.used_tokens",
 }
 
 

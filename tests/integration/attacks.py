@@ -264,7 +264,15 @@ def _proposes_in_anothers_session(field: Field, user: str) -> set[str]:
 _MAY_WRITE: Mapping[str, frozenset[str]] = {
     "agents": frozenset({"agent.intent.v1", "agent.report.v1"}),
     "git": frozenset({"agent.report.v1", "agent.audit.reported.v1"}),
-    "sts": frozenset({"agent.session.v1", "agent.delegation.v1", "agent.revocation.v1", "agent.audit.reported.v1"}),
+    "sts": frozenset(
+        {
+            "agent.session.v1",
+            "agent.delegation.v1",
+            "agent.revocation.v1",
+            "agent.token.used.v1",
+            "agent.audit.reported.v1",
+        }
+    ),
     "gate-2": frozenset(
         {
             "agent.revocation.v1",
@@ -344,6 +352,8 @@ ATTACKS = (
     Attack("reviewers", "read verdicts, which hold all calls", _reads(["agent.verdict.v1"]), NO_TOPIC),
     Attack("console", "read verdicts, which hold all calls", _reads(["agent.verdict.v1"]), NO_TOPIC),
     Attack("sts", "read what agents propose", _reads(["agent.intent.v1"]), NO_TOPIC),
+    Attack("git", "read which tokens were used", _reads(["agent.token.used.v1"]), NO_TOPIC),
+    Attack("gate-2", "read which tokens were used", _reads(["agent.token.used.v1"]), NO_TOPIC),
     Attack("stranger", "read any topic", _reads(["agent.verdict.v1"]), NO_TOPIC),
     Attack("stranger", "list topics", _sees_topics, "sees none"),
 )
