@@ -23,4 +23,6 @@ def json_line(value: Any, *, sort_keys: bool = False) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort_keys else None).decode()
     except orjson.JSONEncodeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+        # Read back once, because the standard library writes numbers that JSON doesn't have by their names.
+        finite = json.loads(json.dumps(value), parse_constant=lambda _name: None)
+        return json.dumps(finite, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)

@@ -33,6 +33,7 @@ def test_what_the_library_rejects_is_written_all_the_same(value: object) -> None
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_does_not_have_become_null(value: float) -> None:
     assert json_line([value]) == "[null]"
+    assert json_line([value, 2**64]) == f"[null,{2**64}]", "also where the library rejects another value"
 
 
 def test_equal_values_have_equal_texts_if_keys_are_sorted() -> None:
