@@ -28,11 +28,48 @@ class OutputLabel(Record, frozen=True, kw_only=True):
     label: Label
 
 
+class ArgumentRole(StrEnum):
+    """What an argument is for.
+
+    TARGET says what is acted on, DESTINATION where data or value goes, SELECTOR what is read; CONTENT is what is passed
+    on, AMOUNT how much, TIME when. UNKNOWN is for everything that the operator has not decided.
+    """
+
+    UNKNOWN = "UNKNOWN"
+    TARGET = "TARGET"
+    DESTINATION = "DESTINATION"
+    CONTENT = "CONTENT"
+    AMOUNT = "AMOUNT"
+    SELECTOR = "SELECTOR"
+    TIME = "TIME"
+
+
+class ArgumentUse(Record, frozen=True, kw_only=True):
+    """The role of the arguments that `path` matches (a JSON pointer, `*` for one step)."""
+
+    path: str
+    role: ArgumentRole = ArgumentRole.UNKNOWN
+
+
+class CompensatingArgument(Record, frozen=True, kw_only=True):
+    """An argument of the compensating call: `path` there is taken from `source`.
+
+    `source` is a JSON pointer into `{"args": the call's arguments, "result": the call's result}`.
+    """
+
+    path: str
+    source: str
+
+
 class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     """A reviewed tool. Facts that the operator has not set count as destructive, open-world and `WORST`.
 
     `definition_json` is the complete tool as its server listed it; the digests and texts in the entry are derived from
     it. `streams.model.catalog_signature` defines what reviewers sign.
+
+    `kind` is the kind of act (`streams.provenance.acts`), or that of the value of the argument at `kind_arg`.
+    `owner_args` are JSON pointers of arguments, and `output_owners` paths in results, that name whose data or account
+    it is. `content_type` is the media type of results; without it, the form is recognised by the content.
     """
 
     header: Header
@@ -66,3 +103,10 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     review_expires: Millis | None = None
     review_note: str | None = None
     signatures: tuple[Proof, ...] = ()
+    kind: str | None = None
+    kind_arg: str | None = None
+    arg_roles: tuple[ArgumentUse, ...] = ()
+    owner_args: tuple[str, ...] = ()
+    output_owners: tuple[str, ...] = ()
+    content_type: str | None = None
+    compensating_args: tuple[CompensatingArgument, ...] = ()

@@ -14,6 +14,10 @@ from streams.model.keys import tool_key
 # (the escape is a `u`).
 _DOMAIN = "stoplog catalog\x75e entry v1"
 _UNSIGNED_FIELDS = frozenset({"header", "signatures"})
+_LATER_FIELDS = frozenset(
+    {"kind", "kind_arg", "arg_roles", "owner_args", "output_owners", "content_type", "compensating_args"}
+)
+"""Fields of later versions of the record. Their defaults are empty or None."""
 ENTRY_ID_CHARS = 40
 """Long enough that nobody can make two entries with the same id: a reviewer reads one entry, and approves by its id."""
 
@@ -36,9 +40,11 @@ def entry_message(entry: ToolCatalogEntry) -> bytes:
     """Return the bytes that a signature covers: the tenant, and every field but the envelope and the signatures.
 
     They are a msgpack array of names and values, so no two entries share a message, and a field that is added to the
-    record later is covered as well.
+    record later is covered as well. A field that came with a later version of the record is left out where it has its
+    default, so that what was signed before stays valid.
     """
-    fields = [(name, getattr(entry, name)) for name in entry.__struct_fields__ if name not in _UNSIGNED_FIELDS]
+    names = [name for name in entry.__struct_fields__ if name not in _UNSIGNED_FIELDS]
+    fields = [(name, value) for name in names if (value := getattr(entry, name)) or name not in _LATER_FIELDS]
     return _encode((_DOMAIN, entry.header.tenant_uid, fields))
 
 

@@ -66,6 +66,8 @@ def proof_message(intent: Intent) -> bytes:
     checked the proof.
     """
     header, act, tool, model, reply = intent.header, intent.act, intent.tool, intent.model, intent.reply_to
+    # Only where it is stated: so a proof of an intent without it stays as it always was.
+    conversation = () if intent.conversation_id is None else (intent.conversation_id,)
     return _encode(
         (
             _PROOF_DOMAIN,
@@ -93,6 +95,7 @@ def proof_message(intent: Intent) -> bytes:
             intent.toolset_digest,
             None if reply is None else (reply.topic, reply.partition),
             intent.claimed_sources,
+            *conversation,
         )
     )
 

@@ -54,13 +54,44 @@ session's agent (`streams.model.proof.report_message`)."""
 
 
 class Atom(Record, frozen=True, kw_only=True):
-    """A value of interest in some content, as a keyed digest under the session key."""
+    """A value of interest in some content, as a keyed digest (`streams.provenance.digests`).
+
+    `path` is the JSON pointer of the leaf that holds it, and `whole_field` says that the leaf holds nothing else.
+    `decoded` says that it was found only after a disguise was undone, `instructed` that the text beside it reads like
+    an instruction.
+    """
 
     digest: Sha256
     kind: str
     path: str
     whole_field: bool = False
     label: Label | None = None
+    decoded: bool = False
+    instructed: bool = False
+
+
+class ScopeSource(StrEnum):
+    """Who says what a session may do for the request. A derived scope can only make an allow a question."""
+
+    DERIVED = "DERIVED"
+    PERSON = "PERSON"
+    ISSUER = "ISSUER"
+
+
+class TaskScope(Record, frozen=True, kw_only=True):
+    """A kind of act that the request implies, with its limits; whatever is left out is not limited.
+
+    `kind` is a kind of `streams.provenance.acts`, `tools` are names as `server/name`, `targets` values of sink
+    arguments; `amount_max` is an exact decimal in `currency`, and `count_max` a number of calls.
+    """
+
+    kind: str | None = None
+    thing: str | None = None
+    tools: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    count_max: int | None = None
+    amount_max: str | None = None
+    currency: str | None = None
 
 
 class SessionEvent(Record, frozen=True, kw_only=True):
@@ -70,7 +101,9 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     `REPORTS` (`streams.model.proof`). `delegation_uid` is the
     session's grant, `parent_session_id` the session that delegated it; `attended` says that a person is present.
     `label` of an opening says how far the content that the session was opened with can be trusted. Without it, a
-    session that was opened by another session is trusted with nothing.
+    session that was opened by another session is trusted with nothing. `atoms_complete` says that the content
+    has no other atoms than those that are listed; `has_text` and `text_instructed` say whether it holds free text, and
+    whether any of that reads like an instruction. What a writer leaves out counts as the worse.
     """
 
     header: Header
@@ -101,3 +134,10 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     system_prompt_digest: Sha256 | None = None
     toolset_digest: Sha256 | None = None
     proof: Proof | None = None
+    conversation_id: str | None = None
+    task_scopes: tuple[TaskScope, ...] = ()
+    scope_source: ScopeSource = ScopeSource.DERIVED
+    content_type: str | None = None
+    atoms_complete: bool = False
+    has_text: bool = True
+    text_instructed: bool = True

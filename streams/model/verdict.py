@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from streams.model.catalog import ArgumentRole
 from streams.model.intent import ReplyTo
 from streams.model.labels import Label
 from streams.model.types import Actor, Header, Millis, Model, Record, Sha256, ToolRef, Uuid
@@ -90,6 +91,33 @@ class Influence(Record, frozen=True, kw_only=True):
     origin: Origin = Origin.NOWHERE
 
 
+class ValueOrigin(StrEnum):
+    """Where one value of the arguments comes from, the best source first; the default is the worst.
+
+    USER: the user's own words, or the session's subject. TRUSTED: data that only the operator's systems write.
+    FIELD: a whole field of a structured result that others may write. TEXT: inside such text. NOWHERE: in nothing that
+    the session has read.
+    """
+
+    NOWHERE = "NOWHERE"
+    TEXT = "TEXT"
+    FIELD = "FIELD"
+    TRUSTED = "TRUSTED"
+    USER = "USER"
+
+
+class ArgumentOrigin(Record, frozen=True, kw_only=True):
+    """Where the value at `pointer` in the arguments comes from; `event_ids` and `paths` say what held it."""
+
+    pointer: str
+    role: ArgumentRole = ArgumentRole.UNKNOWN
+    origin: ValueOrigin = ValueOrigin.NOWHERE
+    instructed: bool = False
+    decoded: bool = False
+    event_ids: tuple[Uuid, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
 class Signal(Record, frozen=True, kw_only=True):
     """The output of a detector."""
 
@@ -112,7 +140,10 @@ class Verdict(Record, frozen=True, kw_only=True):
 
     `ancestor_session_ids` are the sessions that the call's session descends from, `ancestor_actors` the agents of those
     sessions: a revocation of any of them stops the call. `attributes_offset` is up to where the attributes of entities
-    had been read; None if no rule of the tool reads them.
+    had been read; None if no rule of the tool reads them. `origins` says where the values of the arguments come from.
+    `atom_key` is the key under which an executor digests the atoms of the result, and `content_type` the media type of
+    the result, if the catalog states it. `compensating_tool` and `compensating_args_json` are the call that undoes this
+    one, as far as it is known before the result.
     """
 
     header: Header
@@ -152,3 +183,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     audit_leaf: Sha256 | None = None
     proof: InclusionProof | None = None
     attributes_offset: int | None = None
+    origins: tuple[ArgumentOrigin, ...] = ()
+    atom_key: bytes | None = None
+    content_type: str | None = None
+    compensating_args_json: str | None = None

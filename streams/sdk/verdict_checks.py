@@ -59,6 +59,10 @@ FIELD_CHECKS: Mapping[str, str] = {
     "audience": "must be this executor, if set",
     "reply_to": "for the agent",
     "mode": "must be ENFORCE",
+    "origins": "for people",
+    "atom_key": "digests the atoms of the result",
+    "content_type": "says how the result is read for atoms",
+    "compensating_args_json": "for people",
     "audit_leaf": "for auditors",
     "proof": "must be absent: it can't be checked here",
 }

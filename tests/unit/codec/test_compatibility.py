@@ -38,6 +38,7 @@ OTHER_ID = 77
 
 FAIL_CLOSED = {
     "ApprovalStatus": "UNKNOWN",  # nothing is approved
+    "ArgumentRole": "UNKNOWN",  # exempts no argument from anything
     "AuditEventType": "UNKNOWN",
     "AuditPhase": "CONCURRENT",  # makes no claim that something had not run yet, or had
     "BudgetAnswer": "REFUSED",
@@ -56,8 +57,10 @@ FAIL_CLOSED = {
     "RevocationState": "REVOKED",
     "RuleEffect": "DENY",
     "RuleMode": "SHADOW",  # not claimed to have been enforced
+    "ScopeSource": "DERIVED",  # makes questions, and permits nothing
     "SessionEventType": "UNKNOWN",
     "SubProfile": "UNKNOWN",
+    "ValueOrigin": "NOWHERE",  # nobody vouches for it
     "VerdictMode": "SHADOW",  # lets nothing run
 }
 

@@ -80,12 +80,10 @@ def test_docs_and_layout_may_be_edited(schemas: Path) -> None:
 
 def test_history_is_not_rewritten(schemas: Path) -> None:
     for folder in ("avro", "history"):
-        edit(schemas / folder / "tool_catalog_entry.v1.avsc", {"name": "reversible", "default": True})
-    assert any(
-        "tool_catalog_entry.v1.avsc: is not what was published as version 1" in finding for finding in found(schemas)
-    )
+        edit(schemas / folder / "delegation.v1.avsc", {"name": "depth", "type": "int"})
+    assert any("delegation.v1.avsc: is not what was published as version 1" in finding for finding in found(schemas))
     with pytest.raises(SchemaError, match="is not the one that was locked as version 1"):
-        CommittedSchemas.load(schemas).current("agent.catalog.v1")
+        CommittedSchemas.load(schemas).current("agent.delegation.v1")
 
 
 def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
@@ -181,17 +179,17 @@ class TestWhatWasPublished:
             return [str(finding) for finding in lock.write(schemas)]
 
     def test_content_does_not_change_under_a_version(self, schemas: Path) -> None:
-        path = schemas / "avro" / "tool_catalog_entry.v1.avsc"
+        path = schemas / "avro" / "delegation.v1.avsc"
         schema = json.loads(path.read_text())
-        schema["fields"] = [field for field in schema["fields"] if field["name"] != "reviewed_by"]
+        schema["fields"] = [field for field in schema["fields"] if field["name"] != "purpose"]
         path.write_text(json.dumps(schema))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lock, "differences", lambda record, shape: [])  # whoever does this changes the class, too
             (finding,) = self.lock_anew(schemas)
-        (line,) = (each for each in PUBLISHED if each.subject == "agent.catalog.v1-value" and not each.withdrawn)
+        (line,) = (each for each in PUBLISHED if each.subject == "agent.delegation.v1-value" and not each.withdrawn)
         assert finding.startswith(
-            f"agent.catalog.v1-value version 1: was published with id {line.id} and digest {line.sha256}, but has id "
-            f"{line.id} and digest {content_digest(path.read_text())}: "
+            f"agent.delegation.v1-value version 1: was published with id {line.id} and digest {line.sha256}, "
+            f"but has id {line.id} and digest {content_digest(path.read_text())}: "
         )
 
     def test_an_id_stays_that_of_its_version(self, schemas: Path) -> None:

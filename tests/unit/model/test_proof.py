@@ -31,7 +31,7 @@ from tests.records import INTENT, records
 ROOT_KEY = bytes(range(32))
 
 NOT_COVERED = {"header.id", "header.source", "header.traceparent", "header.tracestate", "act.sub_profile", "act.jkt",
-               "conversation_id", "tool.catalog_version", "args_json", "proof"}  # fmt: skip
+               "tool.catalog_version", "args_json", "proof"}  # fmt: skip
 """Args are covered by their digest; the rest are for people and traces, and no decision may depend on them."""
 
 

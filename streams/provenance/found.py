@@ -1,0 +1,70 @@
+"""What is found in a content or in the arguments of a call, before it becomes a digest."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class AtomKind(StrEnum):
+    """The kind of a value. Values of different kinds never match, even if they are spelled alike."""
+
+    ADDRESS = "address"
+    """An e-mail address, a handle or another address of a mailbox."""
+    URL = "url"
+    HOST = "host"
+    PHONE = "phone"
+    ACCOUNT = "account"
+    """An account or card number, such as an IBAN."""
+    PATH = "path"
+    ID = "id"
+    """An identifier with the shape of a machine's: a UUID, `INV-2041`."""
+    TOKEN = "token"  # noqa: S105 - the kind of a value, not a secret
+    """A long run of letters and digits, such as a key or a hash."""
+    AMOUNT = "amount"
+    NUMBER = "number"
+    """A short number together with the kind of thing that it counts or names: `order 17`."""
+    DATE = "date"
+    QUOTED = "quoted"
+    NAME = "name"
+    TEXT = "text"
+    """A whole field, or a few words in a row, that have no other kind."""
+    SENTENCE = "sentence"
+    """A sentence of free text that reads like an instruction."""
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """A value in a content or in arguments.
+
+    Attributes:
+        kind: its kind.
+        value: its canonical form, which is what the digest covers.
+        path: the JSON pointer of the leaf that holds it; empty if the content is one text.
+        whole_field: whether the leaf holds nothing else and belongs to a structure.
+        decoded: whether it was found only after a disguise was undone.
+        instructed: whether its sentence, or one beside it, reads like an instruction.
+    """
+
+    kind: AtomKind
+    value: str
+    path: str = ""
+    whole_field: bool = False
+    decoded: bool = False
+    instructed: bool = False
+
+
+class Extraction(msgspec.Struct, frozen=True, gc=False):
+    """All values of a content.
+
+    Attributes:
+        found: the values, in the order of the content, each once per path.
+        complete: whether these are all; bounds can cut them.
+        has_text: whether a leaf holds free text.
+        instructed: whether any sentence of that reads like an instruction.
+    """
+
+    found: tuple[Found, ...] = ()
+    complete: bool = True
+    has_text: bool = False
+    instructed: bool = False
