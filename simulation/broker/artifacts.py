@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 HOME_VARIABLE = "STOPLOG_KAFKA_HOME"
@@ -15,6 +17,7 @@ REGISTRY_HOME_VARIABLE = "STOPLOG_REGISTRY_HOME"
 REPOSITORY = Path(__file__).resolve().parents[2]
 POM = REPOSITORY / "ops" / "kafka" / "pom.xml"
 REGISTRY_POM = REPOSITORY / "ops" / "registry" / "pom.xml"
+JAR = "kafka_*.jar"
 RUNNER = "apicurio-registry-app-*-runner.jar"
 FETCH_S_MAX = 600
 LOG_TAIL_LINES = 25
@@ -51,10 +54,10 @@ def fetch_libraries() -> Path:
     home = os.environ.get(HOME_VARIABLE)
     folder = Path(home) if home else REPOSITORY / ".cache" / "kafka" / kafka_version()
     libraries = folder / "libs" if (folder / "libs").is_dir() else folder
-    if any(libraries.glob("kafka_*.jar")):
+    if any(libraries.glob(JAR)):
         return libraries
     require_program("mvn", f"Maven (or set {HOME_VARIABLE} to a folder with Kafka's jars)")
-    _fetch("Kafka", folder, POM, "dependency:copy-dependencies")
+    _fetch("Kafka", folder, JAR, POM, "dependency:copy-dependencies")
     return folder
 
 
@@ -68,7 +71,7 @@ def fetch_registry() -> Path:
     folder = Path(home) if home else REPOSITORY / ".cache" / "registry" / registry_version()
     if not any(folder.glob(RUNNER)):
         require_program("mvn", f"Maven (or set {REGISTRY_HOME_VARIABLE} to the folder of an Apicurio Registry)")
-        _fetch("the schema registry", folder, REGISTRY_POM, "dependency:unpack")
+        _fetch("the schema registry", folder, RUNNER, REGISTRY_POM, "dependency:unpack")
     found = next(folder.glob(RUNNER), None)
     if found is None:
         raise BrokerUnavailableError(f"`{folder}` has no `{RUNNER}`: remove the folder, so that it is fetched again")
@@ -84,18 +87,45 @@ def _version(pom: Path, name: str) -> str:
     return version[1]
 
 
-def _fetch(what: str, folder: Path, pom: Path, goal: str) -> None:
+def _fetch(what: str, folder: Path, proof: str, pom: Path, goal: str) -> None:
+    """Let Maven fill the folder, unless another process has done so meanwhile.
+
+    Args:
+        what: what it fetches, for messages.
+        proof: the pattern of a file that shows that the folder is filled.
+        pom: names what to fetch.
+        goal: how Maven fetches it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Fetched beside and then renamed: a folder with half of the files must never be taken for the whole.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
-        fetched = Path(part) / "files"
-        command = ["mvn", "-q", "-B", "-f", str(pom), goal, f"-DoutputDirectory={fetched}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
-        if done.returncode != 0:
-            raise BrokerUnavailableError(f"maven can't fetch {what}: {last_lines(done.stdout + done.stderr)}")
-        if not folder.exists() or not any(folder.iterdir()):
-            with contextlib.suppress(FileExistsError):
+    with _sole_use(folder.parent):
+        if any(folder.glob(proof)):
+            return
+        # Fetched beside and then renamed: a folder with half of the files must never be taken for the whole.
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
+            fetched = Path(part) / "files"
+            command = ["mvn", "-q", "-B", "-f", str(pom), goal, f"-DoutputDirectory={fetched}"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
+            if done.returncode != 0:
+                raise BrokerUnavailableError(f"maven can't fetch {what}: {last_lines(done.stdout + done.stderr)}")
+            if not folder.exists() or not any(folder.iterdir()):
                 fetched.rename(folder)
+
+
+@contextlib.contextmanager
+def _sole_use(folder: Path) -> Iterator[None]:
+    """Wait until no other process holds the folder, and hold it.
+
+    The processes of a parallel test run need the same 120 MB at the same moment: one fetches, and the others wait for
+    it. The lock is on the folder itself, so no file is left behind, and the system releases it if its holder dies.
+    Rejected: letting the slower one lose its rename, which spares no download, and Maven's own cache of downloads is
+    not made for several processes either.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_program(program: str, what: str) -> None:

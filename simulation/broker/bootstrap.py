@@ -1,11 +1,14 @@
-"""A broker for tests, whichever there is first: one that is named, one in a container, one from Maven artifacts."""
+"""A broker for tests, whichever there is first: one that is named, one in a container, one from Maven artifacts.
+
+A schema registry for tests is looked for in the same ways, see `simulation.broker.registry`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,37 +36,67 @@ def find_bootstrap(workdir: Path) -> Iterator[str]:
         BrokerUnavailableError: there is none; says for each way why, and what to do. For tests that is a failure,
             never a reason to skip.
     """
-    named = os.environ.get(BOOTSTRAP_VARIABLE)
-    if named:
-        # A name that leads nowhere is a mistake to be told, not a reason to test on something else.
-        await_answer(named, NAMED_S_MAX, "check the environment variable STOPLOG_TEST_BOOTSTRAP")
-        yield named
-        return
-    with contextlib.ExitStack() as stack:
-        bootstrap, why_not = _contained(stack)
-        if bootstrap is None:
-            try:
-                bootstrap = stack.enter_context(KafkaBroker.start(workdir)).bootstrap
-            except BrokerUnavailableError as error:
-                raise BrokerUnavailableError(
-                    f"there is no broker to test with. Either set {BOOTSTRAP_VARIABLE} to the address of one, or "
-                    f"install the package testcontainers and a container engine ({why_not}), or make Kafka from its "
-                    f"Maven artifacts run: {error}"
-                ) from error
+    advice = f"check the environment variable {BOOTSTRAP_VARIABLE}"
+    with find_first(
+        "broker",
+        BOOTSTRAP_VARIABLE,
+        await_named=lambda named: await_answer(named, NAMED_S_MAX, advice),
+        contained=_contained,
+        from_maven=lambda stack: stack.enter_context(KafkaBroker.start(workdir)).bootstrap,
+    ) as bootstrap:
         yield bootstrap
 
 
-def _contained(stack: contextlib.ExitStack) -> tuple[str | None, str]:
-    """A broker in a container, or why there is none."""
-    why_not = why_no_engine()
-    if why_not:
-        return None, why_not
+@contextlib.contextmanager
+def find_first(
+    what: str,
+    variable: str,
+    *,
+    await_named: Callable[[str], None],
+    contained: Callable[[contextlib.ExitStack], str],
+    from_maven: Callable[[contextlib.ExitStack], str],
+) -> Iterator[str]:
+    """Yields the address of a server that answers, and ends what was started for it.
+
+    Args:
+        what: what is looked for, for messages.
+        variable: the environment variable that may name one.
+        await_named: waits until the one that is named answers.
+        contained: starts one in a container that the stack ends, and returns its address.
+        from_maven: starts one from its Maven artifacts that the stack ends, and returns its address.
+
+    Raises:
+        BrokerUnavailableError: there is none; says for each way why, and what to do.
+    """
+    named = os.environ.get(variable)
+    if named:
+        # A name that leads nowhere is a mistake to be told, not a reason to test with something else.
+        await_named(named)
+        yield named
+        return
+    with contextlib.ExitStack() as stack:
+        address, why_not = None, why_no_engine()
+        if not why_not:
+            try:
+                address = contained(stack)
+            except BrokerUnavailableError as error:
+                why_not = str(error)
+        if address is None:
+            try:
+                address = from_maven(stack)
+            except BrokerUnavailableError as error:
+                raise BrokerUnavailableError(
+                    f"there is no {what} to test with. Either set {variable} to the address of one, or install the "
+                    f"package testcontainers and a container engine ({why_not}), or make the one from Maven run: "
+                    f"{error}"
+                ) from error
+        yield address
+
+
+def _contained(stack: contextlib.ExitStack) -> str:
     port = free_port()
-    try:
-        start_container(stack, port)
-    except BrokerUnavailableError as error:
-        return None, str(error)
-    return f"127.0.0.1:{port}", ""
+    start_container(stack, port)
+    return f"127.0.0.1:{port}"
 
 
 def why_no_engine() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import httpx2
 
 from simulation.broker.artifacts import BrokerUnavailableError, fetch_registry, require_program
-from simulation.broker.bootstrap import CONTAINER_S_MAX, NAMED_S_MAX, start_container, why_no_engine
+from simulation.broker.bootstrap import CONTAINER_S_MAX, NAMED_S_MAX, find_first, start_container
 from simulation.broker.kafka import free_port
 from simulation.broker.process import PROBE_INTERVAL_S, JavaProcess
 
@@ -90,22 +89,14 @@ def find_registry(workdir: Path) -> Iterator[str]:
         BrokerUnavailableError: there is none; says for each way why, and what to do. For tests that is a failure,
             never a reason to skip.
     """
-    named = os.environ.get(REGISTRY_VARIABLE)
-    if named:
-        # A name that leads nowhere is a mistake to be told, not a reason to test with something else.
-        _await_answer(named, NAMED_S_MAX, f"check the environment variable {REGISTRY_VARIABLE}")
-        yield named
-        return
-    with contextlib.ExitStack() as stack:
-        url, why_not = _contained(stack)
-        if url is None:
-            try:
-                url = stack.enter_context(SchemaRegistry.start(workdir)).url
-            except BrokerUnavailableError as error:
-                raise BrokerUnavailableError(
-                    f"there is no schema registry to test with. Either set {REGISTRY_VARIABLE} to the URL of one, or "
-                    f"install a container engine ({why_not}), or make the one from Maven run: {error}"
-                ) from error
+    advice = f"check the environment variable {REGISTRY_VARIABLE}"
+    with find_first(
+        "schema registry",
+        REGISTRY_VARIABLE,
+        await_named=lambda named: _await_answer(named, NAMED_S_MAX, advice),
+        contained=_contained,
+        from_maven=lambda stack: stack.enter_context(SchemaRegistry.start(workdir)).url,
+    ) as url:
         yield url
 
 
@@ -119,18 +110,15 @@ def container_settings() -> dict[str, str]:
     }
 
 
-def _contained(stack: contextlib.ExitStack) -> tuple[str | None, str]:
-    """A registry in a container beside a broker of its own, or why there is none."""
-    why_not = why_no_engine()
-    if why_not:
-        return None, why_not
+def _contained(stack: contextlib.ExitStack) -> str:
+    """Start a registry in a container beside a broker of its own, and return its URL."""
     docker: Any = importlib.import_module("docker")
     containers: Any = importlib.import_module("testcontainers.core.container")
     broker_port = free_port()
     port = free_port(other_than=(broker_port,))
     url = f"http://127.0.0.1:{port}"
+    broker = start_container(stack, broker_port, {f"{CONTAINER_PORT}/tcp": port})
     try:
-        broker = start_container(stack, broker_port, {f"{CONTAINER_PORT}/tcp": port})
         registry = containers.DockerContainer(CONTAINER_IMAGE)
         registry.with_kwargs(network_mode=f"container:{broker.get_wrapped_container().id}")
         for name, value in container_settings().items():
@@ -139,8 +127,8 @@ def _contained(stack: contextlib.ExitStack) -> tuple[str | None, str]:
         stack.callback(registry.stop)
         _await_answer(url, CONTAINER_S_MAX, "see the container's log")
     except (docker.errors.DockerException, BrokerUnavailableError) as error:
-        return None, f"the container did not come up: {error}"
-    return url, ""
+        raise BrokerUnavailableError(f"the container did not come up: {error}") from error
+    return url
 
 
 def _await_answer(url: str, duration_s_max: float, advice: str) -> None:
