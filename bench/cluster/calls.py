@@ -101,7 +101,9 @@ def verify_calls(
             intent_id for intent_id, reason in not_run.items() if reason in (None, ALREADY_USED)
         ),
         "a call with reports that differ": (
-            str(verdict_id) for verdict_id, found in told.items() if len({each.value for each in found}) > 1
+            f"{verdict_id}: {', '.join(_differing(found))}"
+            for verdict_id, found in told.items()
+            if len({each.value for each in found}) > 1
         ),
         "a report of a call that was not allowed": map(str, told.keys() - verdict_ids),
     }
@@ -137,6 +139,17 @@ def _by_verdict(reports: Sequence[Stored]) -> dict[str, list[Stored]]:
         if each.fields["type"] in (RAN_REPORT, NOT_RUN_REPORT):
             found[each.fields["verdict_id"]].append(each)
     return dict(found)
+
+
+def _differing(reports: Sequence[Stored]) -> list[str]:
+    """The fields in which reports of the same call are not the same; those of the header as `header.time`."""
+    flat = [_flat(each.fields) for each in reports]
+    return sorted(name for name in set().union(*flat) if any(each.get(name) != flat[0].get(name) for each in flat))
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {f"header.{name}": value for name, value in fields.get("header", {}).items()}
+    return {name: value for name, value in {**fields, **inner}.items() if name != "header"}
 
 
 def _ends(settled: Sequence[Stored]) -> dict[str, str]:

@@ -66,7 +66,10 @@ class Attempts:
         tool_timeout_ms: int,
         metrics: Metrics,
         traces: CallTraces,
+        *,
+        source: str,
     ) -> None:
+        self._source = source
         self._clock = clock
         self._traces = traces
         self._metrics = metrics
@@ -110,7 +113,7 @@ class Attempts:
         try:
             ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)
         except ToolNotBegunError:
-            return _not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
+            return self._not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
         ended = self._ended(call, ending, result)
         self._metrics.observe(declared.RUN_LATENCY, [max(0, began_ms - verdict.evaluated_at) / _MS_PER_S])
         self._traces.executed(call, ending, began_ms, ended.end.now_ms)
@@ -136,7 +139,7 @@ class Attempts:
             call, now_ms=now_ms, expires_ms=verdict.expires_at
         ):
             return refused
-        return _not_run(call, refused, now_ms)
+        return self._not_run(call, refused, now_ms)
 
     def give_up_all(
         self, refused: Sequence[tuple[Verdict, Refused]], now_ms: int
@@ -150,7 +153,7 @@ class Attempts:
             SingleUseError: it could not be recorded.
         """
         ended = {
-            number: _not_run(call_of(verdict), each, now_ms)
+            number: self._not_run(call_of(verdict), each, now_ms)
             for number, (verdict, each) in enumerate(refused)
             if each.refusal in _FOR_GOOD and self._store.remembers(verdict.evaluated_at)
         }
@@ -207,6 +210,7 @@ class Attempts:
                 ending=ending,
                 now_ms=self._clock.now_ms(),
                 content_digest=None if result is None else content_digest(content),
+                source=self._source,
             ),
             ToolOutcome(verdict_id=call.verdict_id, ending=ending, refusal=None, text=text, content=content),
         )
@@ -227,14 +231,15 @@ class Attempts:
             return Ending.TOOL_ERROR, ToolResult(content=f"{type(error).__name__}: {error}", is_error=True)
         return (Ending.TOOL_ERROR if result.is_error else Ending.DONE), result
 
-
-def _not_run(call: CallRef, refused: Refused, now_ms: int) -> Ended:
-    """Return the end of a claimed call that will never run."""
-    end = End(
-        call=call,
-        ending=Ending.NOT_RUN,
-        now_ms=now_ms,
-        refusal=refused.refusal,
-        text=refused.text[:ERROR_TEXT_CHARS_MAX],
-    )
-    return Ended(end, ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text))
+    def _not_run(self, call: CallRef, refused: Refused, now_ms: int) -> Ended:
+        """Return the end of a claimed call that will never run."""
+        end = End(
+            call=call,
+            ending=Ending.NOT_RUN,
+            now_ms=now_ms,
+            refusal=refused.refusal,
+            text=refused.text[:ERROR_TEXT_CHARS_MAX],
+            source=self._source,
+        )
+        outcome = ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
+        return Ended(end, outcome)

@@ -37,7 +37,7 @@ from streams.sdk.reports import Reporter
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.single_records import publish
-from streams.sdk.single_use import Ending, SingleUseStore, Use, call_of
+from streams.sdk.single_use import End, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import FunctionTool, ToolRunner
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
@@ -125,12 +125,15 @@ class Executor:
                 f"there is no report key of {', '.join(missing)}: make one with `stoplog keys server new`, and give it "
                 "in `report_keys`"
             )
-        self._reporter = Reporter(transport, source or f"executor/{single_use.owner}", keys)
+        self._source = source or f"executor/{single_use.owner}"
+        self._reporter = Reporter(transport, self._source, keys)
         self._traces = CallTraces(traces)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
-        self._attempts = Attempts(transport, self._standard, single_use, tool_timeout_ms, self.metrics, self._traces)
+        self._attempts = Attempts(
+            transport, self._standard, single_use, tool_timeout_ms, self.metrics, self._traces, source=self._source
+        )
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
@@ -399,7 +402,8 @@ class Executor:
         begun, uses = self._store.left_over(now_ms=now_ms, abandoned_after_ms=abandoned_after_ms)
         for call in begun:
             _log.warning("call of verdict `%s` was cut off by a crash; its outcome is unknown", call.verdict_id)
-        return uses + [self._store.finish(call, Ending.OUTCOME_UNKNOWN, now_ms=now_ms) for call in begun]
+        cut_off = (End(call=call, ending=Ending.OUTCOME_UNKNOWN, now_ms=now_ms, source=self._source) for call in begun)
+        return uses + self._store.finish_all(list(cut_off))
 
     def _report(self, uses: Sequence[Use]) -> None:
         try:

@@ -61,13 +61,17 @@ class Reporter:
         They are a signed session event (what the session has read, or that the call will never run) and an audit
         record. The gate sets the label of the result from the catalog.
 
+        INVARIANT: all that they say comes from the store, so whoever reports the call again, after a crash or in place
+        of another executor, writes the same bytes. Only another version of this library, or another report key, may
+        differ: in the schema's id, in the wording of `reason_text`, in the proof.
+
         Raises:
             LogError: the topics' partitions aren't known.
             ExecutorError: an earlier run has left a call of a server of which there is no key now.
         """
         call, runs = use.call, use.ending is not Ending.NOT_RUN
         event = SessionEvent(
-            header=self._header(call, derived_uuid("tool result", call.verdict_id), use.ended_ms),
+            header=self._header(call, derived_uuid("tool result", call.verdict_id), use.ended_ms, use.source),
             session_id=call.session_id,
             sequence=use.sequence,
             type=SessionEventType.TOOL_RESULT if runs else SessionEventType.TOOL_NOT_RUN,
@@ -80,7 +84,7 @@ class Reporter:
             content_digest=use.content_digest,
         )
         audit = AuditEvent(
-            header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms),
+            header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms, use.source),
             event_type=AuditEventType.OUTCOME if runs else AuditEventType.REFUSAL,
             phase=AuditPhase.POST_EXECUTION,
             outcome=Outcome.ALLOW,
@@ -135,10 +139,10 @@ class Reporter:
             raise ExecutorError(f"{text} `report_keys`")
         return key.proven(event)
 
-    def _header(self, call: CallRef, record_id: str, time_ms: int) -> Header:
+    def _header(self, call: CallRef, record_id: str, time_ms: int, source: str | None = None) -> Header:
         return Header(
             id=record_id,
-            source=self._source,
+            source=source or self._source,
             time=time_ms,
             tenant_uid=call.tenant_uid,
             traceparent=call.traceparent,

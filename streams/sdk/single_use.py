@@ -95,6 +95,8 @@ class Use(Record, frozen=True, kw_only=True):
         sequence: the number of this result among those of its session that this store has reported, from 0.
         refusal: why the call will never run; None if it ran.
         text: the same for people.
+        source: the executor that saw it end, as its reports name it: whoever reports the call later names it as well,
+            so that the report is the same.
     """
 
     call: CallRef
@@ -104,6 +106,7 @@ class Use(Record, frozen=True, kw_only=True):
     content_digest: Sha256 | None = None
     refusal: Refusal | None = None
     text: str = ""
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,7 @@ class End:
         now_ms: when it ended.
         refusal: why the call will not run, for NOT_RUN.
         text: the same for people.
+        source: the executor that saw it end, as its reports name it.
     """
 
     call: CallRef
@@ -122,6 +126,7 @@ class End:
     content_digest: bytes | None = None
     refusal: Refusal | None = None
     text: str = ""
+    source: str | None = None
 
 
 def call_of(verdict: Verdict) -> CallRef:
@@ -221,12 +226,14 @@ class SingleUseStore:
         content_digest: bytes | None = None,
         refusal: Refusal | None = None,
         text: str = "",
+        source: str | None = None,
     ) -> Use:
         """Record how a claimed call ended; a second end of the same call changes nothing.
 
         Args:
             refusal: why the call will not run, for NOT_RUN.
             text: the same for people.
+            source: the executor that saw it end, as its reports name it.
 
         Returns:
             The use, ready to be reported.
@@ -235,7 +242,15 @@ class SingleUseStore:
             SingleUseError: it could not be recorded, or the call was never claimed.
         """
 
-        end = End(call=call, ending=ending, now_ms=now_ms, content_digest=content_digest, refusal=refusal, text=text)
+        end = End(
+            call=call,
+            ending=ending,
+            now_ms=now_ms,
+            content_digest=content_digest,
+            refusal=refusal,
+            text=text,
+            source=source,
+        )
         return self.finish_all([end])[0]
 
     def finish_all(self, ends: Sequence[End]) -> list[Use]:
@@ -383,6 +398,7 @@ class SingleUseStore:
             content_digest=end.content_digest,
             refusal=end.refusal,
             text=end.text,
+            source=end.source,
         )
         connection.execute(
             "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)

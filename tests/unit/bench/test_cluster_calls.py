@@ -52,7 +52,8 @@ def verdict(number: int, outcome: str = "ALLOW", **changes: Any) -> Stored:
 
 
 def report(number: int, kind: str = "TOOL_RESULT", said: str = "") -> Stored:
-    return Stored(0, 0, f"{kind} {number} {said}".encode(), {"type": kind, "verdict_id": decoded(2, number)})
+    fields = {"type": kind, "verdict_id": decoded(2, number), "header": {"id": number, "source": said}}
+    return Stored(0, 0, f"{kind} {number} {said}".encode(), fields)
 
 
 def settled(number: int, reason: str = "done", event_type: str = "OUTCOME") -> Stored:
@@ -136,7 +137,10 @@ def test_it_finds_a_call_that_is_not_the_judged_one(wrong: dict[str, Any]) -> No
                 "a call that ran and was reported as not run": [intent_id(0)],
             },
         ),
-        ({"reports": [*REPORTS, report(0, said="otherwise")]}, {"a call with reports that differ": [verdict_id(0)]}),
+        (
+            {"reports": [*REPORTS, report(0, said="otherwise")]},
+            {"a call with reports that differ": [f"{verdict_id(0)}: header.source"]},
+        ),
         ({"reports": [*REPORTS, report(4)]}, {"a report of a call that was not allowed": [verdict_id(4)]}),
         ({"runs": [ran(1)]}, {"a call that was reported as done and did not run": [intent_id(0)]}),
         (
