@@ -13,7 +13,7 @@ from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, Select, StaticType, children
-from streams.policy.cel.unparse import unparse
+from streams.policy.cel.unparse import Unparser
 from streams.policy.errors import EvaluationError
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, list_constants
@@ -164,6 +164,7 @@ class _Explainer:
         self._constants = constants
         self._reveal = reveal
         self._left = PARTS_MAX
+        self._unparser = Unparser()
 
     def part(self, node: Expr, bound: Bound = ()) -> ExplainedPart:
         """Return the expression with its parts, up to `PARTS_MAX` in total."""
@@ -173,7 +174,7 @@ class _Explainer:
         else:
             connective = _JOINS.get(node.function, Connective.OTHER) if isinstance(node, Call) else Connective.OTHER
             inner = self._each(_shown_parts(node, bound), bound)
-        return ExplainedPart(unparse(node), self._value(node, bound), inner, connective)
+        return ExplainedPart(self._unparser.text(node), self._value(node, bound), inner, connective)
 
     def _each(self, nodes: Iterable[Expr], bound: Bound) -> tuple[ExplainedPart, ...]:
         return tuple(self.part(node, bound) for node in nodes if self._left > 0)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from streams.policy.authoring.explain_intent import ExplainedPart, IntentExplanation, RuleOutcome, explain_intent
-from streams.policy.cel.unparse import unparse
+from streams.policy.cel import unparse as unparsing
+from streams.policy.cel.unparse import Unparser, unparse
 from streams.policy.language.check import checker_for
 from streams.policy.language.tool_types import UNTYPED
 from tests.unit.policy.rulefiles import facts, rule, ruleset
@@ -220,3 +221,25 @@ def test_a_tree_reads_like_what_was_written(text: str) -> None:
     once = unparse(checker.check(text).tree)
     assert unparse(checker.check(once).tree) == once
     assert "?" not in once or "?" in text
+
+
+def test_each_part_of_a_condition_is_converted_to_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a condition are in each other: at a depth of 20, a million conversions of the innermost one."""
+    converted: list[object] = []
+
+    def literal(value: object, convert: Any = unparsing._literal) -> str:
+        converted.append(value)
+        return convert(value)
+
+    monkeypatch.setattr(unparsing, "_literal", literal)
+    numbers = range(20)
+    tree = checker_for(UNTYPED.args, {}).check(f"session.risk < {' + '.join(map(str, numbers))}").tree
+    assert unparse(tree).endswith(
+        "(((0 + 1) + 2) + 3)" + "".join(f" + {number})" for number in numbers[4:-1]) + " + 19)"
+    )
+    assert sorted(converted) == list(numbers)
+    converted.clear()
+    unparser = Unparser()
+    assert unparser.text(tree) == unparser.text(tree)
+    assert unparser.text(tree.args[1]) in unparser.text(tree)
+    assert sorted(converted) == list(numbers)
