@@ -21,6 +21,8 @@ SESSIONS = 300
 STEADY_S = 4.0
 AFTER_S = 6.0
 DRAIN_S_MAX = 180.0
+# An intent that could be read for longer than this and has no verdict is one that waits.
+UNDECIDED_MS = 1_500
 
 
 class _Topics(NamedTuple):
@@ -31,6 +33,13 @@ class _Topics(NamedTuple):
     audit: list[Stored]
     reports: list[Stored]
     settled: list[Stored]
+
+
+class Seen(NamedTuple):
+    """Who notes the intents and the verdicts that can be read."""
+
+    intents: Observer
+    verdicts: Observer
 
 
 class _Observed(NamedTuple):
@@ -56,7 +65,8 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         settled_seen = Observer(deployment.topics, AUDIT_REPORTED.name, "audit_event")
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
             time.sleep(STEADY_S)
-            windows = [_window("none", deployment, observer), *(_try(name, deployment, observer) for name in names)]
+            seen = Seen(intents_seen, observer)
+            windows = [_window("none", deployment, seen), *(_try(name, deployment, seen) for name in names)]
             proposed = load.end()["intents"]
         drained_s = _drain(
             lambda: len({each.record.fields["intent_id"] for each in list(observer.arrivals)}) >= proposed
@@ -64,8 +74,8 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         settled_s = _drain(
             lambda: _allowed(observer) <= {each.record.fields["verdict_id"] for each in list(settled_seen.arrivals)}
         )
-        for seen in (intents_seen, observer, settled_seen):
-            seen.close()
+        for each in (intents_seen, observer, settled_seen):
+            each.close()
         for executor in deployment.executors.values():
             executor.end()
         ran = deployment.ran()
@@ -100,24 +110,39 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
     }
 
 
-def _try(name: str, deployment: Deployment, observer: Observer) -> dict[str, Any]:
+def _try(name: str, deployment: Deployment, seen: Seen) -> dict[str, Any]:
+    """Bring a fault about once the last one is over: else it would be counted as silence of the last one."""
     deployment.await_whole()
+    waited_s = _drain(lambda: not undecided(seen, _now_ms() - UNDECIDED_MS))
+    left = undecided(seen, _now_ms() - UNDECIDED_MS)
+    text = f"{len(left)} intents wait, on partitions {sorted(set(left.values()))}"
+    print(f"{name}: gates had {waited_s} s to work off the last fault; {text}", file=sys.stderr, flush=True)
     time.sleep(STEADY_S)
-    return _window(name, deployment, observer)
+    return _window(name, deployment, seen)
 
 
-def _window(name: str, deployment: Deployment, observer: Observer) -> dict[str, Any]:
+def undecided(seen: Seen, before_ms: float) -> dict[Any, int]:
+    """Return the partitions of the intents that could be read before an instant and have no verdict yet, by intent."""
+    decided = {each.record.fields["intent_id"] for each in list(seen.verdicts.arrivals)}
+    return {
+        each.record.fields["intent_id"]: each.record.partition
+        for each in list(seen.intents.arrivals)
+        if each.at_ms < before_ms and each.record.fields["intent_id"] not in decided
+    }
+
+
+def _window(name: str, deployment: Deployment, seen: Seen) -> dict[str, Any]:
     """Bring the fault about and let things settle. `none` is the time without any."""
     leaders, roles = deployment.leaders(), deployment.roles()
     fault = FAULTS.get(name)
     nodes = () if fault is None else fault.nodes(deployment)
     led = sorted({number for each in leaders.values() for number, node in enumerate(each) if node in nodes})
-    begin_ms = time.time_ns() / 1e6
+    begin_ms = _now_ms()
     print(f"{name}: node {nodes}, roles {roles}, leads {led}", file=sys.stderr, flush=True)
     if fault is not None:
         fault.bring_about(deployment, nodes)
     time.sleep(AFTER_S)
-    print(f"{name}: {len(observer.arrivals)} verdicts so far", file=sys.stderr, flush=True)
+    print(f"{name}: {len(seen.verdicts.arrivals)} verdicts so far", file=sys.stderr, flush=True)
     return {
         "fault": name,
         "text": "no fault" if fault is None else fault.text,
@@ -125,8 +150,12 @@ def _window(name: str, deployment: Deployment, observer: Observer) -> dict[str, 
         "roles_taken": [role for role, node in roles.items() if node in nodes],
         "led": led,
         "begin_ms": begin_ms,
-        "end_ms": time.time_ns() / 1e6,
+        "end_ms": _now_ms(),
     }
+
+
+def _now_ms() -> float:
+    return time.time_ns() / 1e6
 
 
 def _drain(is_done: Callable[[], bool]) -> float:
