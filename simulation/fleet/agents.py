@@ -1,0 +1,151 @@
+"""One agent of a fleet, and the calls of its sessions."""
+
+from __future__ import annotations
+
+from math import exp
+from random import Random  # noqa: TID251 - everything of a fleet is drawn from one seeded source
+from typing import NamedTuple
+
+import msgspec
+
+from simulation.fleet.roles import BYTES, DESTINED, OWNED, PAYING, WITH_OBJECT, Role
+from streams.behaviour.activity import Activity
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+MINUTE_MS = 60_000
+replace = msgspec.structs.replace
+
+
+class Planned(NamedTuple):
+    """A call of a fleet and what it belongs to.
+
+    Attributes:
+        activity: the call.
+        episode: the attack or odd piece of honest work that it is part of; empty for everyday work.
+        kind: the kind of attack or of odd work.
+        is_attack: whether it is an attack.
+        strength: of the attack, from 0 to 1.
+    """
+
+    activity: Activity
+    episode: str = ""
+    kind: str = ""
+    is_attack: bool = False
+    strength: float = 0.0
+
+
+class Session(NamedTuple):
+    """Where calls belong to."""
+
+    id: str
+    instance: str
+    user: str
+    owner: str
+    root: str
+    depth: int = 1
+
+
+class Agent:
+    """An agent: whom it writes to, what it works with, how large its payments are, which version it is."""
+
+    def __init__(self, name: str, role: Role, rng: Random, shared: list[str]) -> None:
+        self.name, self.role, self._rng = name, role, rng
+        self.epoch = f"model-1/{rng.getrandbits(32):08x}"
+        mine = [f"{role.name}-{rng.getrandbits(40):x}.example" for _ in range(role.regulars_count // 2)]
+        self.regulars = [*rng.sample(shared, min(len(shared), role.regulars_count - len(mine))), *mine]
+        self.secrets = [f"{role.name}/key-{number}" for number in rng.sample(range(12), 4)]
+        self.activity_factor = exp(rng.gauss(0, 0.3))
+        self.amount_factor = exp(rng.gauss(0, 0.25))
+        self.shift_hours = rng.choice((0, 0, 0, 1, -1))
+        self._taste = {(before, after): exp(rng.gauss(0, 0.25)) for before, row in role.flow.items() for after in row}
+        self._serial = 0
+
+    def session(self, root: str = "", depth: int = 1) -> Session:
+        """Return a new session of the agent."""
+        rng = self._rng
+        name = f"s-{rng.getrandbits(64):016x}"
+        user = f"user-{rng.randrange(40)}"
+        return Session(
+            name, f"{self.name}/{rng.randrange(6)}", user, f"c-{rng.randrange(3_000)}", root or f"g-{name}", depth
+        )
+
+    def call(self, session: Session, tool: str, time_ms: int, *, is_trusted: bool = True) -> Activity:
+        """Return an everyday call of a tool."""
+        rng, role = self._rng, self.role
+        self._serial += 1
+        amount = round(role.amount * self.amount_factor * exp(rng.gauss(0, 0.7)), 2) if tool in PAYING else None
+        thing = self._object(tool) if tool in WITH_OBJECT else None
+        destination = self._destination() if tool in DESTINED else None
+        unlike = rng.getrandbits(24) if rng.random() < 0.93 else 0
+        return Activity(
+            event_id=f"{self.name}#{self._serial}",
+            time_ms=time_ms,
+            tenant="acme",
+            agent=self.name,
+            epoch=self.epoch,
+            cohort=role.name,
+            session=session.id,
+            instance=session.instance,
+            user=session.user,
+            root=session.root,
+            depth=session.depth,
+            tool=tool,
+            outcome="ALLOW" if rng.random() > 0.006 else "DENY",
+            call=f"{tool}/{thing}/{destination}/{amount}/{unlike}",
+            destination=destination,
+            object=thing,
+            owner=session.owner
+            if tool in OWNED and rng.random() < 0.97
+            else f"c-{rng.randrange(3_000)}"
+            if tool in OWNED
+            else None,
+            amount=amount,
+            size_bytes=int(BYTES.get(tool, 120) * exp(rng.gauss(0, 0.8))),
+            is_trusted=is_trusted,
+        )
+
+    def next_tool(self, before: str) -> str:
+        """Return the tool that comes after another one."""
+        row = self.role.flow.get(before) or self.role.flow[""]
+        tools = list(row)
+        return self._rng.choices(
+            tools, [row[tool] * self._taste[before if before in self.role.flow else "", tool] for tool in tools]
+        )[0]
+
+    def work(self, session: Session, start_ms: int, calls_count: int) -> list[Activity]:
+        """Return the calls of a session of everyday work."""
+        rng, found, tool, time_ms, is_trusted = self._rng, list[Activity](), "", start_ms, True
+        for _ in range(calls_count):
+            tool = self.next_tool(tool)
+            is_trusted = is_trusted and not (tool in ("web.fetch", "docs.read") and rng.random() < 0.5)
+            found.append(self.call(session, tool, time_ms, is_trusted=is_trusted))
+            # Most calls follow within seconds, some after a pause in which somebody reads.
+            time_ms += int(1_000 * exp(rng.gauss(2.0, 1.0))) + (
+                int(rng.expovariate(1 / 90_000)) if rng.random() < 0.1 else 0
+            )
+        return found
+
+    def adopt(self, destination: str) -> None:
+        """Begin to write to a destination regularly."""
+        self.regulars.append(destination)
+
+    def release(self) -> None:
+        """Become a new version, which does a little of everything differently."""
+        rng = self._rng
+        self.epoch = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}"
+        for move in self._taste:
+            self._taste[move] *= exp(rng.gauss(0, 0.25))
+
+    def _object(self, tool: str) -> str:
+        rng = self._rng
+        if tool == "secrets.get":
+            return rng.choice(self.secrets)
+        # A few objects are used all the time, and most of them hardly ever.
+        return f"{self.role.name}-{min(int(rng.paretovariate(0.7)), self.role.objects_count)}-{rng.randrange(4)}"
+
+    def _destination(self) -> str:
+        rng = self._rng
+        if rng.random() < self.role.strangers_share:
+            return f"new-{rng.getrandbits(48):x}.example"
+        return self.regulars[min(int(rng.paretovariate(0.8)) - 1, len(self.regulars) - 1)]

@@ -1,0 +1,121 @@
+"""A fleet over some weeks: everyday work with drift and releases, odd but honest work, and attacks."""
+
+from __future__ import annotations
+
+from random import Random  # noqa: TID251 - everything of a fleet is drawn from one seeded source
+from typing import NamedTuple
+
+from simulation.fleet.agents import DAY_MS, HOUR_MS, MINUTE_MS, Agent, Planned
+from simulation.fleet.attacks import ATTACKS, NEEDS, PREFERRED_SHARE, Scene
+from simulation.fleet.odd import ODD
+from simulation.fleet.roles import ROLES
+from streams.behaviour.activity import Activity
+
+START_MS = 1_767_571_200_000
+"""Monday, 2026-01-05, 00:00 UTC."""
+LOUD = 1.0
+STEALTHY = 0.25
+
+
+class Plan(NamedTuple):
+    """How large a fleet is.
+
+    Attributes:
+        agents_count: how many agents there are.
+        days_count: how many days it works.
+        quiet_days_count: how many of the first days are without attacks.
+        odd_per_agent_day: how much odd work there is.
+        attacks_each: how many attacks of each kind and strength there are.
+    """
+
+    agents_count: int = 30
+    days_count: int = 28
+    quiet_days_count: int = 14
+    odd_per_agent_day: float = 0.06
+    attacks_each: int = 2
+
+
+PLAN = Plan()
+
+
+def make_fleet(seed: int, plan: Plan = PLAN) -> list[Planned]:
+    """Return everything that a fleet does, in order of time."""
+    rng = Random(seed)  # noqa: S311 - a simulation that has to be repeatable
+    shared = {role.name: [f"{role.name}-shared-{n}.example" for n in range(role.regulars_count)] for role in ROLES}
+    agents = []
+    for number in range(plan.agents_count):
+        role = ROLES[number % len(ROLES)]
+        agents.append(Agent(f"{role.name}-{number}", role, Random(rng.getrandbits(64)), shared[role.name]))  # noqa: S311 - likewise
+    found = _everyday(agents, plan, rng)
+    found += _odd(agents, plan, rng)
+    found += _attacks(agents, plan, rng)
+    return sorted(found, key=lambda each: (each.activity.time_ms, each.activity.event_id))
+
+
+def _everyday(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
+    found: list[Planned] = []
+    for day in range(plan.days_count):
+        is_weekend = day % 7 >= 5
+        # Some days are busy for everybody.
+        busy = rng.choice((0.8, 1.0, 1.0, 1.1, 1.6))
+        for agent in agents:
+            role = agent.role
+            if rng.random() < 1 / 25 and day > 2:
+                agent.release()
+            if rng.random() < 0.05:
+                agent.adopt(f"{role.name}-{rng.getrandbits(40):x}.example")
+            wanted = role.sessions_per_day * agent.activity_factor * busy * (role.weekend if is_weekend else 1.0)
+            for _ in range(_poisson(rng, wanted)):
+                hour = rng.choices(range(24), role.hours)[0] + agent.shift_hours
+                start_ms = START_MS + day * DAY_MS + hour * HOUR_MS + rng.randrange(HOUR_MS)
+                found += [Planned(call) for call in _task(agent, rng, start_ms)]
+    return found
+
+
+def _task(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    session = agent.session()
+    calls = agent.work(session, start_ms, 1 + _poisson(rng, agent.role.calls_per_session - 1))
+    if agent.role.helpers and rng.random() < 0.3:
+        for _ in range(rng.randint(1, agent.role.helpers)):
+            helper = agent.session(session.root, depth=2)
+            calls += agent.work(helper, start_ms + rng.randrange(5 * MINUTE_MS), rng.randint(2, 6))
+    return calls
+
+
+def _odd(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
+    found, names = list[Planned](), list(ODD)
+    for number in range(_poisson(rng, plan.odd_per_agent_day * plan.days_count * plan.agents_count)):
+        kind, agent = rng.choice(names), rng.choice(agents)
+        day = rng.randrange(plan.days_count)
+        start_ms = START_MS + (day - (day % 7 >= 5) * 2) * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
+        calls = ODD[kind](agent, rng, max(start_ms, START_MS))
+        found += [Planned(call, f"odd-{number}", kind) for call in calls]
+    return found
+
+
+def _attacks(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
+    found, number = list[Planned](), 0
+    for kind, make in ATTACKS.items():
+        for strength in (LOUD, STEALTHY):
+            for _ in range(plan.attacks_each):
+                able = [each for each in agents if not NEEDS.get(kind, set()) or NEEDS[kind] & set(each.role.flow)]
+                agent = rng.choice(able if rng.random() < PREFERRED_SHARE else agents)
+                other = rng.choice([each for each in agents if each is not agent])
+                day = rng.randrange(
+                    plan.quiet_days_count, plan.days_count - 6 if plan.days_count > 20 else plan.days_count
+                )
+                day -= (day % 7 >= 5) * 2
+                start_ms = START_MS + day * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
+                number += 1
+                for call in make(Scene(agent, other, rng, start_ms, strength)):
+                    found.append(Planned(call, f"attack-{number}", kind, True, strength))
+    return found
+
+
+def _poisson(rng: Random, mean: float) -> int:
+    """Return a Poisson variable, by counting arrivals."""
+    count, time = -1, 0.0
+    while time < mean:
+        time += rng.expovariate(1.0)
+        count += 1
+    return count

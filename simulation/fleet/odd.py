@@ -1,0 +1,109 @@
+"""Honest work that looks odd: what alerts should stay quiet about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import exp
+from random import Random  # noqa: TID251 - everything of a fleet is drawn from one seeded source
+from types import MappingProxyType
+
+from simulation.fleet.agents import MINUTE_MS, Agent, replace
+from streams.behaviour.activity import Activity
+
+Make = Callable[[Agent, Random, int], list[Activity]]
+
+
+def paging(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Read a long list page by page."""
+    session, tool = agent.session(), agent.next_tool("")
+    return [
+        replace(
+            agent.call(session, tool, start_ms + page * rng.randint(800, 3_000)),
+            call=f"{tool}/page/{page}",
+            object=None,
+        )
+        for page in range(rng.randint(12, 45))
+    ]
+
+
+def polling(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Ask for the state of a job until it is done."""
+    session, every_ms = agent.session(), rng.randint(10_000, 60_000)
+    calls = agent.work(session, start_ms, 3)
+    job, tool = rng.getrandbits(32), agent.next_tool("")
+    return calls + [
+        replace(agent.call(session, tool, calls[-1].time_ms + each * every_ms), call=f"job/{job}", object=f"job-{job}")
+        for each in range(1, rng.randint(4, 9))
+    ]
+
+
+def late_work(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Finish something late in the evening."""
+    late_ms = start_ms - start_ms % (24 * 60 * MINUTE_MS) + (21 * 60 + rng.randrange(120)) * MINUTE_MS
+    return agent.work(agent.session(), late_ms, rng.randint(4, 12))
+
+
+def new_partner(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Begin to write to a new partner, and go on."""
+    partner = f"partner-{rng.getrandbits(40):x}.example"
+    calls = agent.work(agent.session(), start_ms, rng.randint(5, 10))
+    agent.adopt(partner)
+    return [replace(call, destination=partner) if call.tool == "mail.send" else call for call in calls]
+
+
+def large_payment(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Pay a large invoice."""
+    session = agent.session()
+    calls = agent.work(session, start_ms, 6)
+    factor = exp(rng.uniform(0.9, 1.7))
+    tool = "pay.refund" if agent.role.name == "support" else "pay.transfer"
+    if agent.role.amount:
+        large = agent.call(session, tool, calls[-1].time_ms + 20_000)
+        calls.append(replace(large, amount=round(agent.role.amount * agent.amount_factor * factor, 2)))
+    return calls
+
+
+def bulk_review(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Go through many records at the end of a month."""
+    calls: list[Activity] = []
+    for part in range(rng.randint(2, 4)):
+        calls += agent.work(agent.session(), start_ms + part * 12 * MINUTE_MS, rng.randint(12, 25))
+    return calls
+
+
+def shared_case(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Work on a case that concerns two or three customers."""
+    calls = agent.work(agent.session(), start_ms, rng.randint(8, 14))
+    others = [f"c-{rng.randrange(3_000)}" for _ in range(rng.randint(1, 2))]
+    return [replace(call, owner=rng.choice(others)) if call.owner and rng.random() < 0.4 else call for call in calls]
+
+
+def retries(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Be denied a few times, until a grant has been extended."""
+    calls = agent.work(agent.session(), start_ms, rng.randint(6, 10))
+    return [
+        replace(call, outcome="DENY", reason="no_grant") if 1 <= at <= rng.randint(1, 3) else call
+        for at, call in enumerate(calls)
+    ]
+
+
+def failover(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Move to another instance in the middle of a session."""
+    calls, other = agent.work(agent.session(), start_ms, rng.randint(6, 12)), f"{agent.name}/spare"
+    middle = len(calls) // 2
+    return [replace(call, instance=other) if at >= middle else call for at, call in enumerate(calls)]
+
+
+ODD: Mapping[str, Make] = MappingProxyType(
+    {
+        "paging": paging,
+        "polling": polling,
+        "late_work": late_work,
+        "new_partner": new_partner,
+        "large_payment": large_payment,
+        "bulk_review": bulk_review,
+        "shared_case": shared_case,
+        "retries": retries,
+        "failover": failover,
+    }
+)
