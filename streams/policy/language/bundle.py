@@ -18,13 +18,15 @@ from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffec
 
 BUNDLE_FILE = "bundle.yaml"
 RULES_SUFFIX = ".rules.yaml"
+DETECTORS_SUFFIX = ".detectors.yaml"
+"""Of files that declare behaviour. They are not part of a bundle: the watch reads them."""
 FILES_MAX = 500
 FILE_BYTES_MAX = 4_000_000
 BUNDLE_BYTES_MAX = 32_000_000
 
 _YAML = re.compile(r"(?i)\.ya?ml\Z")
 _LIKE_BUNDLE = re.compile(r"(?i)bundle\.ya?ml")
-_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack|scenario)s?\.ya?ml")
+_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack|scenario|detector)s?\.ya?ml")
 _RULES_KEY = re.compile(rb"(?m)^rules:")
 _LOOKED_AT_BYTES = 65_536
 _WRONG_NAMES_SHOWN = 5
@@ -310,6 +312,21 @@ def load_bundle(directory: Path) -> BundleSource:
     if total > BUNDLE_BYTES_MAX:
         raise BundleReadError(f"`{root}` contains {total} characters: the limit is {BUNDLE_BYTES_MAX}")
     return bundle_from_files(files)
+
+
+def load_detector_files(directory: Path) -> dict[str, str]:
+    """Read every `*.detectors.yaml` below a directory, and return the texts by their paths in it. Blocking.
+
+    Raises:
+        BundleReadError: as for `load_bundle`; or there is none.
+    """
+    root = Path(directory)
+    paths = sorted(root.rglob(f"*{DETECTORS_SUFFIX}"))
+    if not 1 <= len(paths) <= FILES_MAX:
+        raise BundleReadError(
+            f"`{root}` contains {len(paths)} files `*{DETECTORS_SUFFIX}`: 1 to {FILES_MAX} are needed"
+        )
+    return {path.relative_to(root).as_posix(): read_text(path) for path in paths}
 
 
 def read_text(path: Path) -> str:

@@ -1,0 +1,121 @@
+"""What detectors are told about one proposed call: names, digests and measures, never its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from types import MappingProxyType
+
+import msgspec
+
+DIGEST_BYTES = 8
+KEYS_CACHED_MAX = 16_384
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+LEARNABLE = "ALLOW"
+"""The only outcome that baselines learn from. What was denied or quarantined did not happen."""
+
+
+class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+    """One decision of the gate as behaviour sees it.
+
+    Attributes:
+        event_id: the audit record that it comes from.
+        time_ms: when the gate decided.
+        agent: who acts; `epoch` tells versions of its behaviour apart, `cohort` names agents that do alike work.
+        instance: the running copy of the agent; empty if unknown.
+        root: the first grant of the delegation chain; empty without one. `depth` counts its grants.
+        tool: server and name, `server.name`.
+        outcome: the verdict, and `reason` its code.
+        call: a digest of tool and arguments: equal calls are equal here.
+        destination: where data goes, such as a domain; None if the tool has none.
+        object: what the call is about, such as a record, a file or a secret.
+        owner: whose the object is.
+        amount: what the call costs or moves.
+        size_bytes: how large the arguments are.
+        is_trusted: whether the session has read only trusted data so far.
+        previous_tool: the tool of the call before it in the session, and `before_tool` that of the one before that.
+    """
+
+    event_id: str
+    time_ms: int
+    tenant: str = ""
+    agent: str
+    epoch: str = ""
+    cohort: str = ""
+    session: str
+    instance: str = ""
+    user: str = ""
+    root: str = ""
+    depth: int = 0
+    tool: str
+    outcome: str = LEARNABLE
+    reason: str = ""
+    call: str = ""
+    destination: str | None = None
+    object: str | None = None
+    owner: str | None = None
+    amount: float | None = None
+    size_bytes: int = 0
+    is_trusted: bool = True
+    previous_tool: str = ""
+    before_tool: str = ""
+
+
+def _hour(activity: Activity) -> str:
+    """Return the six-hour part of the day (UTC), apart for weekends."""
+    hours = activity.time_ms // HOUR_MS
+    # 1970-01-01 was a Thursday, day 3 of its week.
+    is_weekend = (hours // 24 + 3) % 7 >= 5
+    return f"{'weekend' if is_weekend else 'weekday'} {hours % 24 // 6 * 6:02d}:00"
+
+
+FIELDS: Mapping[str, Callable[[Activity], str | None]] = MappingProxyType(
+    {
+        "tenant": lambda a: a.tenant,
+        "agent.id": lambda a: a.agent,
+        "agent.epoch": lambda a: a.epoch,
+        "agent.type": lambda a: a.cohort,
+        "agent.instance": lambda a: a.instance or None,
+        "session.id": lambda a: a.session,
+        "user.id": lambda a: a.user or None,
+        "delegation.root": lambda a: a.root or None,
+        "tool.name": lambda a: a.tool,
+        "verdict.outcome": lambda a: a.outcome,
+        "verdict.reason": lambda a: a.reason,
+        "call.digest": lambda a: a.call or None,
+        "dest.domain": lambda a: a.destination,
+        "object.id": lambda a: a.object,
+        "object.owner": lambda a: a.owner,
+        "time.part": _hour,
+        "session.trust": lambda a: "trusted" if a.is_trusted else "untrusted",
+    }
+)
+"""What declarations may use as keys, peers and terms."""
+
+MEASURES: Mapping[str, Callable[[Activity], float | None]] = MappingProxyType(
+    {
+        "call.amount": lambda a: a.amount,
+        "call.bytes": lambda a: float(a.size_bytes),
+        "delegation.depth": lambda a: float(a.depth),
+    }
+)
+"""What declarations may use as values."""
+
+
+@lru_cache(maxsize=KEYS_CACHED_MAX)
+def row_key(name: str, values: tuple[str, ...]) -> bytes:
+    """Return the key of a row: the name of what keeps it, NUL, and a digest of the values.
+
+    Values are chosen by strangers. Each is preceded by its length, so different values have different keys.
+    """
+    parts = [part for value in values for part in (str(len(value)), value)]
+    digest = blake2b("\x00".join(parts).encode("utf-8", "surrogatepass"), digest_size=2 * DIGEST_BYTES).digest()
+    return name.encode() + b"\x00" + digest
+
+
+def digest_of(text: str) -> int:
+    """Return a digest of a text that fits into a signed 64-bit integer."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest(), "big") >> 1

@@ -1,0 +1,86 @@
+"""How much a call moves: a single outlier, and amounts that creep upwards."""
+
+from __future__ import annotations
+
+from math import exp, log1p
+
+from streams.behaviour.activity import Activity
+from streams.behaviour.detectors.terms import Run
+from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+PRIOR_SPREAD = 0.5
+SPREAD_FLOOR = 0.15
+"""Median deviation of a logarithm at least: equal amounts make no later one an outlier."""
+Z_MAX = 4.0
+"""What one amount adds to a creeping sum at most; a single outlier is the other detector's."""
+
+
+class ArgMad(Keyed):
+    """An amount far above the median, of the agent and of its peers: the smaller of both counts."""
+
+    row_types: tuple[type, ...] = (Median, Median)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the medians of the agent and of its peers."""
+        own = self.own(activity)
+        if own is None or self._measured(activity) is None or not self.concerns(activity):
+            return None
+        return (own, self.peers(activity))
+
+    def _measured(self, activity: Activity) -> float | None:
+        value = self._value(activity) if self._value is not None else None
+        return log1p(abs(value)) if value is not None and is_number(value) else None
+
+    def _compared(self, own: Median | None, peer: Median | None, value: float) -> tuple[float, Median] | None:
+        known = [m for m in (own, peer) if m is not None and m.count >= self.declaration.min_support]
+        found = [(deviations(median, value, SPREAD_FLOOR), median) for median in known]
+        return min(found, key=lambda each: each[0]) if found else None
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many deviations the amount lies above the median."""
+        value = self._measured(activity) or 0.0
+        found = self._compared(rows[0], rows[1], value)
+        if found is None:
+            return Scored(rows)
+        z, median = found
+        words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "z": z}
+        return Scored(rows, max(z, 0.0), words)
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the medians with one more amount."""
+        value = self._measured(activity) or 0.0
+        return (
+            updated_median(rows[0] or Median(), value, PRIOR_SPREAD),
+            updated_median(rows[1] or Median(), value, PRIOR_SPREAD),
+        )
+
+
+class ArgCusum(ArgMad):
+    """Amounts that creep upwards: each is usual, together they are not."""
+
+    row_types = (Run, Median, Median)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the sum, and of the medians of the agent and of its peers."""
+        keys = super().keys(activity)
+        return None if keys is None else (self.own(activity, "sum") or keys[0], *keys)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the accumulated deviations above what is allowed (a one-sided CUSUM, Page 1954, that fades)."""
+        it, run = self.declaration, rows[0] or Run()
+        value = self._measured(activity) or 0.0
+        own = rows[1] if rows[1] is not None and rows[1].count >= it.min_support else None
+        found = self._compared(own, None if own is not None else rows[2], value)
+        left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
+        at_ms = max(run.at_ms, activity.time_ms)
+        if found is None:
+            return Scored((Run(left, at_ms), *rows[1:]))
+        z, median = found
+        total = max(0.0, left + min(z, Z_MAX) - it.allowance)
+        words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "sum": total}
+        return Scored((Run(total, at_ms), *rows[1:]), total, words)
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the medians with one more amount."""
+        return (rows[0], *super().learn(rows[1:], activity))

@@ -1,0 +1,202 @@
+"""How often and how much: ceilings, rates, volumes that leave, and steady contacts with one destination."""
+
+from __future__ import annotations
+
+from math import exp, log1p
+
+import msgspec
+
+from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of
+from streams.behaviour.detectors.peaks import SD_MIN, learned
+from streams.behaviour.estimators import Mean, Peak, count_surprise, decay, is_number, updated_mean
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+OVERDISPERSION = 0.35
+"""Variance of a rate at least, in squares of its mean: work comes in bursts."""
+DAYS_MIN = 5.0
+
+
+class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When the next event would be on time (GCRA, ITU-T I.371)."""
+
+    due_ms: float = 0.0
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The running window's counts, all and those that were learned from, and what windows over usually hold."""
+
+    index: int = -1
+    count: int = 0
+    good: int = 0
+    past: Mean = Mean()
+
+
+class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A sum that fades: of everything, and of what was learned from."""
+
+    total: float = 0.0
+    good: float = 0.0
+    at_ms: int = 0
+
+
+class Ceiling(Keyed):
+    """A hard limit: more events than `limit` in `window_ms`, however many there usually are."""
+
+    row_types = (Arrival,)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the key of the arrival."""
+        own = self.own(activity)
+        return None if own is None or not self.concerns(activity) else (own,)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the used part of the allowance."""
+        limit, window_ms = self.declaration.limit, self.declaration.window_ms
+        due_ms = max((rows[0] or Arrival()).due_ms, float(activity.time_ms)) + window_ms / limit
+        used = (due_ms - activity.time_ms) / window_ms
+        # An event beyond the limit adds nothing, so that the allowance is back after one window.
+        kept = Arrival(min(due_ms, activity.time_ms + 2.0 * window_ms))
+        return Scored((kept,), used, {"count": round(used * limit), "limit": limit})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows as they are: a ceiling is not learned."""
+        del activity
+        return rows
+
+
+def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -> Bucket:
+    """Return the bucket of the window `index`; a window that is over becomes one observation of the past."""
+    bucket = bucket or Bucket()
+    if index <= bucket.index:
+        return bucket
+    past = bucket.past
+    if bucket.good:
+        past = updated_mean(past, float(bucket.good), bucket.index * window_ms, history_ms, max(past.mean, 1.0) ** 0.5)
+    return Bucket(index, 0, 0, past)
+
+
+def surprise_of(count: int, past: Mean) -> float:
+    """Return how surprising a count is beside what windows usually hold, as -log10 p."""
+    return count_surprise(float(count), past.mean, max(past.var, past.mean + OVERDISPERSION * past.mean**2))
+
+
+class RateNb(Keyed):
+    """A spike: more events in a window than the windows before explain."""
+
+    row_types = (Bucket, Bucket)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the own bucket and of what the peers' buckets usually hold."""
+        own = self.own(activity)
+        return None if own is None or not self.concerns(activity) else (own, self.peers(activity))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return -log10 of the probability of the count so far."""
+        it = self.declaration
+        own = rolled(rows[0], activity.time_ms // it.window_ms, it.window_ms, it.history_ms)
+        own = Bucket(own.index, own.count + 1, own.good, own.past)
+        peer = rows[1] or Bucket()
+        past = own.past if own.past.weight >= it.min_support else peer.past
+        if past.weight < it.min_support:
+            return Scored((own, peer))
+        usual = max(past.mean, 1e-3)
+        words = {"count": own.count, "usual": usual, "times": own.count / usual}
+        return Scored((own, peer), surprise_of(own.count, past), words)
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more event that may be learned from."""
+        own, peer = rows
+        own = Bucket(own.index, own.count, own.good + 1, own.past)
+        if own.good == 1 and own.past.weight:
+            # The peers learn what their members usually do, once in each window of each member.
+            past = updated_mean(peer.past, own.past.mean, activity.time_ms, self.declaration.history_ms, 1.0)
+            peer = Bucket(peer.index, peer.count, peer.good, past)
+        return (own, peer)
+
+
+class Egress(Keyed):
+    """Volume that leaves: a fading sum beside the highest sums of earlier days."""
+
+    row_types = (Volume, Peak, Peak)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the sum, and of the peaks of the agent and of its peers."""
+        own = self.own(activity)
+        if own is None or activity.destination is None or activity.outcome != LEARNABLE or not self.concerns(activity):
+            return None
+        return (own, self.own(activity, "peak") or own, self.peers(activity))
+
+    def _amount(self, activity: Activity) -> float:
+        value = self._value(activity) if self._value is not None else None
+        return max(value, 0.0) if value is not None and is_number(value) else 0.0
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many deviations the sum lies above the usual peak of a day."""
+        it, now_ms = self.declaration, activity.time_ms
+        volume = rows[0] or Volume()
+        left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
+        volume = Volume(volume.total * left + amount, volume.good * left, max(volume.at_ms, now_ms))
+        kept = (volume, rows[1], rows[2])
+        for peak in (rows[1], rows[2]):
+            if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
+                z = (log1p(volume.total) - peak.past.mean) / max(peak.past.var**0.5, SD_MIN)
+                words = {"sum": volume.total, "usual": exp(min(peak.past.mean, 80.0)), "z": z}
+                if z >= it.threshold:
+                    # What was reported is not counted again, or the honest calls that follow would be blamed for it.
+                    kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])
+                return Scored(kept, z, words)
+        return Scored(kept)
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with the peaks of the day."""
+        volume, own, peer = rows
+        good = volume.good + self._amount(activity)
+        own = learned(own, good, activity.time_ms, self.declaration)
+        peer = learned(peer, good, activity.time_ms, self.declaration)
+        return (Volume(volume.total, good, volume.at_ms), own, peer)
+
+
+class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an agent does with one destination: the running day, and the active days before."""
+
+    bucket: Bucket = Bucket()
+    days: int = 0
+
+
+class DestDaily(Keyed):
+    """Low and slow: more contacts in a day with one destination than is usual for it, or for any."""
+
+    row_types = (Contact, Mean)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the contact with the destination, and of contacts with any."""
+        term = self._term(activity) if self._term is not None else None
+        if term is None or activity.outcome != LEARNABLE or not self.concerns(activity):
+            return None
+        own = self.own(activity, str(digest_of(term)))
+        return None if own is None else (own, self.peers(activity))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return -log10 of the probability of the contacts of the day."""
+        it, usual = self.declaration, rows[1] or Mean()
+        before = rows[0] or Contact()
+        bucket = rolled(before.bucket, activity.time_ms // DAY_MS, DAY_MS, it.history_ms)
+        is_new_day = bucket.index != before.bucket.index
+        bucket = Bucket(bucket.index, bucket.count + 1, bucket.good, bucket.past)
+        contact = Contact(bucket, before.days + is_new_day)
+        past = bucket.past if bucket.past.weight >= DAYS_MIN else usual
+        if past.weight < max(it.min_support, DAYS_MIN):
+            past = bucket.past if bucket.past.weight >= DAYS_MIN else Mean()
+        if not past.weight:
+            return Scored((contact, usual))
+        words = {"count": bucket.count, "usual": past.mean, "days": contact.days}
+        return Scored((contact, usual), surprise_of(bucket.count, past), words)
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more contact."""
+        contact, usual = rows
+        bucket = contact.bucket
+        if not bucket.good and bucket.past.weight:
+            usual = updated_mean(usual, bucket.past.mean, activity.time_ms, self.declaration.history_ms, 1.0)
+        bucket = Bucket(bucket.index, bucket.count, bucket.good + 1, bucket.past)
+        return (Contact(bucket, contact.days), usual)

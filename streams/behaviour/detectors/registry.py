@@ -1,0 +1,37 @@
+"""The class of each kind of detector; `risk` is apart, because it reads signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from streams.behaviour.declarations import Declaration
+from streams.behaviour.detectors.amounts import ArgCusum, ArgMad
+from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
+from streams.behaviour.detectors.sequences import EpochDrift, Loop, LoopRun, SeqSurprise
+from streams.behaviour.detectors.spread import CrossOwner, DelegVelocity, FanOut, TwoPlaces
+from streams.behaviour.detectors.terms import NewTerms, NovelCusum
+from streams.behaviour.signals import Detector
+
+RISK = "risk"
+
+DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
+    {
+        "ceiling": Ceiling,
+        "rate_nb": RateNb,
+        "new_terms": NewTerms,
+        "novel_cusum": NovelCusum,
+        "fan_out": FanOut,
+        "arg_mad": ArgMad,
+        "arg_cusum": ArgCusum,
+        "egress": Egress,
+        "dest_daily": DestDaily,
+        "loop": Loop,
+        "loop_run": LoopRun,
+        "seq_surprise": SeqSurprise,
+        "two_places": TwoPlaces,
+        "deleg_velocity": DelegVelocity,
+        "cross_owner": CrossOwner,
+        "epoch_drift": EpochDrift,
+    }
+)

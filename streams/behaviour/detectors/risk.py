@@ -1,0 +1,58 @@
+"""Everything together: evidence of all detectors about one agent or session, fading.
+
+Of each detector only the strongest evidence counts, so a detector that fires often does not add up by itself. Risk
+stands beside the alerts of single detectors and not in their place: it finds what is a little unusual in many ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from streams.behaviour.estimators import decay
+from streams.behaviour.signals import Signal
+
+SHARE_MAX = 1.5
+"""What one detector adds at most, in shares of its threshold."""
+CAUSES_MAX = 24
+CAUSES_SHOWN = 3
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The strongest share of one detector, as of an instant."""
+
+    name: str
+    share: float
+    at_ms: int
+
+
+class RiskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The evidence about one agent or session, sorted by detector."""
+
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Risk(NamedTuple):
+    """A risk and what it comes from, the largest part first."""
+
+    total: float
+    causes: tuple[str, ...]
+
+
+def accumulated(row: RiskRow | None, signals: Iterable[Signal], now_ms: int, half_life_ms: int) -> RiskRow:
+    """Return the evidence with new signals."""
+    known = {each.name: each for each in row.evidence} if row is not None else {}
+    for signal in signals:
+        share, before = min(signal.share, SHARE_MAX), known.get(signal.name)
+        if before is None or before.share * decay(now_ms - before.at_ms, half_life_ms) < share:
+            known[signal.name] = Evidence(signal.name, share, max(now_ms, before.at_ms if before is not None else 0))
+    return RiskRow(tuple(known[name] for name in sorted(known))[:CAUSES_MAX])
+
+
+def risk_of(row: RiskRow, now_ms: int, half_life_ms: int, allowance: float) -> Risk:
+    """Return the sum of what each detector has above `allowance`."""
+    parts = [(each.share * decay(now_ms - each.at_ms, half_life_ms) - allowance, each.name) for each in row.evidence]
+    found = sorted(((part, name) for part, name in parts if part > 0), reverse=True)
+    return Risk(sum(part for part, _ in found), tuple(name for _, name in found[:CAUSES_SHOWN]))

@@ -1,0 +1,259 @@
+"""In which order: the same call again and again, one tool without end, an order that peers never take."""
+
+from __future__ import annotations
+
+from math import log, log2, log10
+
+import msgspec
+
+from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.detectors.peaks import compared, learned, usual_limit
+from streams.behaviour.estimators import Mean, Peak, decay, updated_mean
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+RING_MAX = 32
+PEAK_DAYS_MIN = 3.0
+CYCLE_MAX = 4
+STAY_MAX = 0.995
+CONTEXT_TOOLS_MAX = 32
+SURPRISE_BITS_MAX = 12.0
+
+
+class Ring(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Digests of the last calls of a session."""
+
+    calls: tuple[int, ...] = ()
+    spoiled: bool = False
+
+
+class Loop(Keyed):
+    """The same call, or the same few calls in turn, again and again."""
+
+    row_types = (Ring, Peak)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the session's last calls, and of the peak of what it is compared with."""
+        own = self.own(activity)
+        return None if own is None or not activity.call or not self.concerns(activity) else (own, self.peers(activity))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how often the call, or a cycle that ends with it, has occurred."""
+        ring = rows[0] or Ring()
+        calls = (*ring.calls, digest_of(activity.call))[-RING_MAX:]
+        count = repeats(calls)
+        found = compared(float(count), self.declaration, rows[1:])
+        is_spoiled = ring.spoiled or found.score >= self.declaration.threshold
+        return Scored((Ring(calls, is_spoiled), rows[1]), found.score, {"count": count, "usual": found.usual})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with the peak of the day."""
+        ring, peak = rows
+        if ring.spoiled:
+            return rows
+        return (ring, learned(peak, float(repeats(ring.calls)), activity.time_ms, self.declaration))
+
+
+def repeats(calls: tuple[int, ...]) -> int:
+    """Return how often the last call is among the calls, or the cycle that they end with if that is more."""
+    best = calls.count(calls[-1])
+    for length in range(2, CYCLE_MAX + 1):
+        cycle, end, count = calls[-length:], len(calls) - length, 1
+        while end >= length and calls[end - length : end] == cycle:
+            count, end = count + 1, end - length
+        best = max(best, count)
+    return best
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How long a session has been calling one tool."""
+
+    tool: int = 0
+    count: int = 0
+
+
+class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often peers call a tool, how often they begin to, and the longest stretches of each day."""
+
+    calls: int = 0
+    starts: int = 0
+    peak: Peak = Peak()
+
+
+class LoopRun(Keyed):
+    """One tool without end, where peers go on to another one. Paging is a long stretch that peers know."""
+
+    row_types = (Stretch, Stays)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the stretch, and of the peers' stretches of this tool."""
+        own = self.own(activity)
+        return None if own is None or not self.concerns(activity) else (own, self.peers(activity, activity.tool))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
+        it, stays, tool = self.declaration, rows[1] or Stays(), digest_of(activity.tool)
+        before = rows[0] or Stretch()
+        stretch = Stretch(tool, before.count + 1 if before.tool == tool else 1)
+        kept = (stretch, stays)
+        if stays.calls < it.min_support or stretch.count == 1:
+            return Scored(kept)
+        stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX)
+        score = -(stretch.count - 1) * log10(max(stay, 1e-3))
+        if stays.peak.past.weight >= PEAK_DAYS_MIN:
+            # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
+            score = min(score, it.threshold * stretch.count / usual_limit(stays.peak, it.deviations))
+        return Scored(kept, score, {"count": stretch.count, "stay": stay})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more call of the tool."""
+        stretch, stays = rows
+        peak = learned(stays.peak, float(stretch.count), activity.time_ms, self.declaration)
+        return (stretch, Stays(stays.calls + 1, stays.starts + (stretch.count == 1), peak))
+
+
+class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which tools followed: digests and counts, sorted by digest."""
+
+    follow: tuple[tuple[int, int], ...] = ()
+    total: int = 0
+
+    def after(self, tool: int) -> Context:
+        """Return the context with one more call of `tool`; the rarest tool makes room for a new one."""
+        counts = dict(self.follow)
+        if tool not in counts and len(counts) >= CONTEXT_TOOLS_MAX:
+            rarest = min(counts, key=lambda each: (counts[each], each))
+            del counts[rarest]
+        counts[tool] = counts.get(tool, 0) + 1
+        return Context(tuple(sorted(counts.items())), sum(counts.values()))
+
+
+class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Evidence that a session takes an odd order, and when it was last added to."""
+
+    total: float = 0.0
+    at_ms: int = 0
+
+
+def surprise_bits(contexts: tuple[Context | None, ...], tool: int) -> float:
+    """Return the bits of a call after its contexts, the longest first (PPM with escape C, Moffat 1990)."""
+    bits = 0.0
+    for context in contexts:
+        if context is None or not context.total:
+            continue
+        counts = dict(context.follow)
+        room = context.total + len(counts)
+        if tool in counts:
+            return bits + log2(room / counts[tool])
+        bits += log2(room / len(counts))
+    return bits + log2(CONTEXT_TOOLS_MAX)
+
+
+class SeqSurprise(Keyed):
+    """An order of calls that peers do not take. It alerts on its own too often: it adds to risk."""
+
+    row_types = (Oddness, Context, Context, Context, Mean)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the session's evidence, of three contexts of the peers, and of their usual surprise."""
+        own = self.own(activity)
+        if own is None or not self.concerns(activity):
+            return None
+        first, second = activity.previous_tool, activity.before_tool
+        return (
+            own,
+            self.peers(activity, "2", second, first),
+            self.peers(activity, "1", first),
+            self.peers(activity, "0"),
+            self.peers(activity, "usual"),
+        )
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the accumulated surprise of the session above what is usual."""
+        it, usual = self.declaration, rows[4] or Mean()
+        odd = rows[0] or Oddness()
+        left = odd.total * decay(activity.time_ms - odd.at_ms, it.half_life_ms)
+        bits = min(surprise_bits(rows[1:4], digest_of(activity.tool)), SURPRISE_BITS_MAX)
+        total = left
+        if usual.weight >= it.min_support:
+            total = max(0.0, left + bits - usual.mean - usual.var**0.5 - it.allowance)
+        kept = (Oddness(total, max(odd.at_ms, activity.time_ms)), *rows[1:])
+        return Scored(kept, total, {"bits": bits, "sum": total})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more call after its contexts."""
+        odd, *contexts, usual = rows
+        tool = digest_of(activity.tool)
+        bits = min(surprise_bits(tuple(contexts), tool), SURPRISE_BITS_MAX)
+        after = (context or Context() for context in contexts)
+        usual = updated_mean(usual or Mean(), bits, activity.time_ms, self.declaration.history_ms, 1.0)
+        return (odd, *(context.after(tool) for context in after), usual)
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often each tool was called in an epoch: digests and counts, sorted by digest; and evidence of a change."""
+
+    epoch: str = ""
+    counts: tuple[tuple[int, int], ...] = ()
+    total: int = 0
+    evidence: float = 0.0
+    is_reported: bool = False
+
+    def share(self, tool: int, kinds: int) -> float:
+        """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
+        return (dict(self.counts).get(tool, 0) + 0.5) / (self.total + 0.5 * kinds)
+
+    def after(self, tool: int, count_max: int) -> Kept:
+        """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
+        counts = dict(self.counts)
+        if tool in counts or len(counts) < count_max:
+            counts[tool] = counts.get(tool, 0) + 1
+        return Kept(self.epoch, tuple(sorted(counts.items())), self.total + 1, self.evidence, self.is_reported)
+
+
+PROBATION_CALLS = 600
+EVIDENCE_STEP_MAX = 3.0
+
+
+class EpochDrift(Keyed):
+    """A new version of an agent that does other things than the version before."""
+
+    row_types = (Kept, Kept)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the mature epoch, and of the activity's epoch."""
+        own = self.own(activity)
+        if own is None or not activity.epoch or not self.concerns(activity):
+            return None
+        return (own, self.own(activity, activity.epoch) or own)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the likelihood ratio, accumulated, between the epoch's own distribution and the mature one's."""
+        mature, epoch = rows[0] or Kept(), rows[1] or Kept(activity.epoch)
+        kept = (mature, epoch)
+        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= self.declaration.min_support
+        if not is_comparable or epoch.is_reported or epoch.total >= PROBATION_CALLS:
+            return Scored(kept)
+        if activity.tool == activity.previous_tool:
+            # Calls in a row are one choice of a tool: a page of a list says nothing about another behaviour.
+            return Scored(kept)
+        tool = digest_of(activity.tool)
+        kinds = len({*dict(mature.counts), *dict(epoch.counts), tool}) + 1
+        now, before = epoch.share(tool, kinds), mature.share(tool, kinds)
+        step = min(max(log(now / before), -EVIDENCE_STEP_MAX), EVIDENCE_STEP_MAX)
+        evidence = max(0.0, epoch.evidence + step)
+        # An epoch is reported once. What people then do about it is up to them.
+        is_reported = evidence >= self.declaration.threshold
+        epoch = Kept(epoch.epoch, epoch.counts, epoch.total, evidence, is_reported)
+        return Scored((mature, epoch), evidence, {"sum": evidence, "times": now / before, "before": mature.epoch})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
+        it, (mature, epoch), tool = self.declaration, rows, digest_of(activity.tool)
+        if activity.tool == activity.previous_tool:
+            return rows
+        if mature.epoch in ("", activity.epoch):
+            return (Kept(activity.epoch, mature.counts, mature.total).after(tool, it.count_max), epoch)
+        epoch = epoch.after(tool, it.count_max)
+        if epoch.total >= PROBATION_CALLS and epoch.evidence < it.threshold:
+            return (epoch, epoch)
+        return (mature, epoch)

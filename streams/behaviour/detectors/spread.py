@@ -1,0 +1,165 @@
+"""How widely: different objects, other people's data, children of a delegation, a session in two places."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.detectors.peaks import Sketch, compared, learned
+from streams.behaviour.estimators import Peak
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+PLACES_MAX = 8
+DEPTH_FREE = 2
+DEPTH_WEIGHT = 2
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The different values of the running window. A window that has alerted is `spoiled`: nothing learns from it."""
+
+    index: int = -1
+    seen: Sketch = Sketch()
+    spoiled: bool = False
+
+
+class FanOut(Keyed):
+    """More different terms in a window than is usual for this agent and tool."""
+
+    row_types = (Window, Peak, Peak)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the window, and of the peaks of the agent and of its peers."""
+        if self._term is None or self._term(activity) is None or not self.concerns(activity):
+            return None
+        own = self.own(activity)
+        return None if own is None else (own, self.own(activity, "peak") or own, self.peers(activity))
+
+    def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
+        index = activity.time_ms // self.declaration.window_ms
+        window = window or Window()
+        if index > window.index:
+            window = Window(index)
+        return Window(window.index, window.seen.with_digest(digest_of(term)), window.spoiled)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many different terms there were, beside what is usual."""
+        window = self._counted(rows[0], activity, (self._term(activity) if self._term else None) or "")
+        if rows[0] is not None and window.seen is rows[0].seen:
+            # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
+            return Scored((window, *rows[1:]))
+        count = window.seen.count()
+        found = compared(count, self.declaration, rows[1:])
+        if found.score >= self.declaration.threshold:
+            window = Window(window.index, window.seen, True)
+        return Scored((window, *rows[1:]), found.score, {"count": count, "usual": found.usual})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with the peaks of the day."""
+        window, own, peer = rows
+        if window.spoiled:
+            return rows
+        count = window.seen.count()
+        own = learned(own, count, activity.time_ms, self.declaration)
+        return (window, own, learned(peer, count, activity.time_ms, self.declaration))
+
+
+class DelegVelocity(FanOut):
+    """A delegation storm: many sessions under one root in a short time, or a deep chain."""
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the root's window, and of the peaks of the agent and of its peers."""
+        own = self.own(activity)
+        if own is None or not activity.root or not self.concerns(activity):
+            return None
+        return (own, self.peers(activity, "own", activity.agent), self.peers(activity))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the children of the root in the window, and what the depth of the chain adds."""
+        window = self._counted(rows[0], activity, activity.session)
+        count = window.seen.count() + DEPTH_WEIGHT * max(0, activity.depth - DEPTH_FREE)
+        found = compared(count, self.declaration, rows[1:])
+        if found.score >= self.declaration.threshold:
+            window = Window(window.index, window.seen, True)
+        return Scored((window, *rows[1:]), found.score, {"count": count, "usual": found.usual})
+
+
+class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Whose data a session is about: the first owner, and the others."""
+
+    first: int = 0
+    others: Sketch = Sketch()
+    spoiled: bool = False
+
+
+class CrossOwner(Keyed):
+    """A session that goes from one person's data to those of others."""
+
+    row_types = (Owners, Peak)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the session's owners, and of the peak of what it is compared with."""
+        own = self.own(activity)
+        return (
+            None
+            if own is None or activity.owner is None or not self.concerns(activity)
+            else (
+                own,
+                self.peers(activity),
+            )
+        )
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many foreign owners there were, beside what is usual."""
+        owners, owner = rows[0] or Owners(), digest_of(activity.owner or "")
+        if not owners.first:
+            owners = Owners(owner)
+        elif owner != owners.first:
+            owners = Owners(owners.first, owners.others.with_digest(owner), owners.spoiled)
+        count = owners.others.count()
+        found = compared(count, self.declaration, rows[1:])
+        if found.score >= self.declaration.threshold:
+            owners = Owners(owners.first, owners.others, True)
+        return Scored((owners, rows[1]), found.score, {"count": count, "usual": found.usual})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with the peak of the day."""
+        owners, peer = rows
+        if owners.spoiled:
+            return rows
+        return (owners, learned(peer, owners.others.count(), activity.time_ms, self.declaration))
+
+
+class Places(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last instances that a session has run in, each with the time of its last event; and returns so far."""
+
+    visited: tuple[tuple[int, int], ...] = ()
+    returns: int = 0
+
+
+class TwoPlaces(Keyed):
+    """A session that comes back to an instance after another one has used it: A, B, A within the window."""
+
+    row_types = (Places,)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the key of the session's places."""
+        own = self.own(activity)
+        return None if own is None or not activity.instance else (own,)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how often the session came back."""
+        places, now_ms = rows[0] or Places(), activity.time_ms
+        instance = digest_of(activity.instance)
+        visited = tuple(place for place in places.visited if now_ms - place[1] <= self.declaration.window_ms)
+        is_return = bool(visited) and visited[-1][0] != instance and any(p[0] == instance for p in visited)
+        returns = places.returns + is_return
+        kept = tuple(place for place in visited if place[0] != instance)[-PLACES_MAX + 1 :]
+        at_ms = max([now_ms, *(place[1] for place in visited)])
+        return Scored(
+            (Places((*kept, (instance, at_ms)), returns),), float(returns) if is_return else 0.0, {"count": returns}
+        )
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows as they are: two places are never usual."""
+        del activity
+        return rows

@@ -1,0 +1,145 @@
+"""What was never seen before: single new terms, and runs of them.
+
+The probability of something new is Good and Turing's: the share of observations whose term was seen once. A term has a
+row of its own; an agent's row holds only counts, so an event costs the same however many terms there are.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.estimators import decay, new_bits
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+KNOWERS_MAX = 16
+STEP_BITS_MAX = 8.0
+"""What one new term adds to a run at most, so that no single call alerts as a sweep."""
+
+
+class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Observations, terms that were seen once, different terms, and when the first observation was."""
+
+    total: int = 0
+    once: int = 0
+    distinct: int = 0
+    since_ms: int = 0
+
+
+class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often a term was seen, when last, and by which agents (digests, sorted; of peers only)."""
+
+    count: int = 0
+    last_ms: int = 0
+    knowers: tuple[int, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Evidence of a sweep, and when it was last added to."""
+
+    total: float = 0.0
+    at_ms: int = 0
+
+
+def is_known(term: Term | None, now_ms: int, history_ms: int) -> bool:
+    """Return whether a term was seen within the history."""
+    return term is not None and term.count > 0 and now_ms - term.last_ms <= history_ms
+
+
+def counted(
+    totals: Totals | None, term: Term | None, activity: Activity, history_ms: int, distinct_max: int
+) -> tuple[Totals, Term | None]:
+    """Return totals and term after one more observation; a new term has no row if there are `distinct_max` already."""
+    totals = totals or Totals(since_ms=activity.time_ms)
+    if term is None and totals.distinct >= distinct_max:
+        return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), None
+    was_known = is_known(term, activity.time_ms, history_ms)
+    before = term or Term()
+    count = before.count + 1 if was_known else 1
+    # A term that was forgotten counts as seen once again; if it was seen once before, it already does.
+    once = totals.once + {1: 0 if before.count == 1 else 1, 2: -1}.get(count, 0)
+    totals = Totals(totals.total + 1, max(0, once), totals.distinct + (term is None), totals.since_ms)
+    return totals, Term(count, max(before.last_ms, activity.time_ms), before.knowers)
+
+
+class NewTerms(Keyed):
+    """The first time that an agent does something; more surprising if no peer has ever done it."""
+
+    row_types = (Totals, Term, Totals, Term)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the totals and of the term, of the agent and of its peers."""
+        term = self._term(activity) if self._term is not None else None
+        if term is None or not self.concerns(activity):
+            return None
+        own, named = self.own(activity), str(digest_of(term))
+        if own is None:
+            return None
+        return (own, self.own(activity, named) or own, self.peers(activity), self.peers(activity, named))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the bits of a new term."""
+        it, (own, term, peers, peer_term) = self.declaration, rows
+        if is_known(term, activity.time_ms, it.history_ms):
+            return Scored(rows)
+        own, peers = own or Totals(), peers or Totals()
+        is_full = term is None and own.distinct >= it.count_max
+        # The minimum is of the agent's own history: it says nothing about an agent that has just begun.
+        is_settled = activity.time_ms - own.since_ms >= it.settle_ms
+        if own.total < it.min_support or not is_settled or is_full:
+            return Scored(rows)
+        bits, seen = new_bits(own.once, own.total), peer_term or Term()
+        knowers = len(set(seen.knowers) - {digest_of(activity.agent)})
+        if it.peer and not knowers:
+            bits += new_bits(peers.once, peers.total)
+        return Scored(rows, bits, {"bits": bits, "peers": knowers, "seen": own.total})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more observation of the term."""
+        it, (own, term, peers, peer_term) = self.declaration, rows
+        own, term = counted(own, term, activity, it.history_ms, it.count_max)
+        peers, peer_term = counted(peers, peer_term, activity, it.history_ms, it.count_max * KNOWERS_MAX)
+        if peer_term is not None:
+            agent = digest_of(activity.agent)
+            if agent not in peer_term.knowers and len(peer_term.knowers) < KNOWERS_MAX:
+                knowers = tuple(sorted((*peer_term.knowers, agent)))
+                peer_term = Term(peer_term.count, peer_term.last_ms, knowers)
+        return (own, term, peers, peer_term)
+
+
+class NovelCusum(Keyed):
+    """A sweep: one new term after the other, where known ones are usual."""
+
+    row_types = (Run, Totals, Term)
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the run, of the totals and of the term."""
+        term = self._term(activity) if self._term is not None else None
+        own = None if term is None or not self.concerns(activity) else self.own(activity)
+        if own is None or term is None:
+            return None
+        return (own, self.own(activity, "all") or own, self.own(activity, "all", str(digest_of(term))) or own)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades)."""
+        it, (run, totals, term) = self.declaration, rows
+        run, totals = run or Run(), totals or Totals()
+        left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
+        bits = 0.0
+        if is_known(term, activity.time_ms, it.history_ms):
+            total = max(0.0, left - 0.3)
+        elif totals.total < it.min_support or (term is None and totals.distinct >= it.count_max):
+            total = left
+        else:
+            bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
+            total = max(0.0, left + bits - it.allowance)
+        run = Run(total, max(run.at_ms, activity.time_ms))
+        # What is known adds nothing, even while a run has not faded yet.
+        score = total if bits else 0.0
+        return Scored((run, rows[1], term), score, {"bits": bits, "sum": total})
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows with one more observation of the term."""
+        it, (run, totals, term) = self.declaration, rows
+        totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
+        return (run, totals, term)

@@ -1,0 +1,128 @@
+"""What a detector is, what it reports, and the rows that it keeps.
+
+A detector is two pure functions of rows and an activity. `score` comes first: it says how unusual the activity is, and
+moves what only counts (windows, sums, accumulators). `learn` comes after, and only if the activity may be learned from:
+it moves what is called normal. A detector names the keys of its rows; whoever runs it reads and writes them. So the
+state is rows of bytes, no detector holds any, and one store row per term bounds what an event has to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from streams.behaviour.activity import FIELDS, MEASURES, Activity, row_key
+from streams.behaviour.declarations import Declaration
+
+Rows = tuple[Any, ...]
+"""The rows of a detector for one activity, in the order of its keys; None where there is none yet."""
+
+FAINT = 0.25
+"""Scores below this share of the threshold are not reported."""
+
+
+class Signal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One report of a detector.
+
+    Attributes:
+        name: the detector.
+        score: how unusual, in the detector's own unit.
+        share: the score as a share of the threshold; 1 and more is an alert.
+        explain: the sentence for people.
+    """
+
+    name: str
+    score: float
+    share: float
+    explain: str
+
+
+class Scored(NamedTuple):
+    """Rows after `score`, and what was found: the score and the words that explain it."""
+
+    rows: Rows
+    score: float = 0.0
+    words: Mapping[str, object] = {}
+
+
+class Detector(Protocol):
+    """A detector of one kind, made from its declaration."""
+
+    declaration: Declaration
+
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the rows that this activity concerns; None if it does not concern the detector."""
+
+    @property
+    def row_types(self) -> tuple[type, ...]:
+        """The classes of the rows, in the order of the keys."""
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how unusual the activity is, and the rows with what only counts."""
+
+    def learn(self, rows: Rows, activity: Activity) -> Rows:
+        """Return the rows after learning from the activity."""
+
+
+def values_of(fields: Sequence[str], activity: Activity) -> tuple[str, ...] | None:
+    """Return the values of fields; None if one is missing."""
+    found = []
+    for field in fields:
+        value = FIELDS[field](activity)
+        if value is None:
+            return None
+        found.append(value)
+    return tuple(found)
+
+
+class Keyed:
+    """What detectors have in common: whom they watch, and whom they compare with."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+        self._name = declaration.name
+        self._peer_name = f"{declaration.name}~"
+        self._key = tuple(FIELDS[field] for field in ("tenant", *declaration.key))
+        self._peer = tuple(FIELDS[field] for field in ("tenant", *declaration.peer))
+        self._term = FIELDS[declaration.term] if declaration.term else None
+        self._value = MEASURES[declaration.value] if declaration.value else None
+        self._tools = frozenset(declaration.tools)
+
+    def concerns(self, activity: Activity) -> bool:
+        """Return whether the detector watches the tool."""
+        return not self._tools or activity.tool in self._tools
+
+    def own(self, activity: Activity, *more: str) -> bytes | None:
+        """Return the key of the row of whom the detector watches; None if a field of the key is missing."""
+        values = []
+        for field in self._key:
+            value = field(activity)
+            if value is None:
+                return None
+            values.append(value)
+        return row_key(self._name, (*values, *more))
+
+    def peers(self, activity: Activity, *more: str) -> bytes:
+        """Return the key of the row of the peers."""
+        values = [field(activity) or "" for field in self._peer]
+        return row_key(self._peer_name, (*values, *more))
+
+
+def explained(template: str, activity: Activity, words: Mapping[str, object]) -> str:
+    """Return a sentence, with `{field}` and `{word}` replaced by their values in short."""
+    text = template
+    for name, value in words.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        text = text.replace("{" + name + "}", _clipped(shown))
+    if "{" in text:
+        for name, field in FIELDS.items():
+            if "{" + name + "}" in text:
+                text = text.replace("{" + name + "}", _clipped(field(activity) or "unknown"))
+    return text
+
+
+def _clipped(text: str) -> str:
+    shown = text.replace("{", "(").replace("}", ")")
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."

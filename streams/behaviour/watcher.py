@@ -1,0 +1,317 @@
+"""Run all detectors and correlations over activities: score, accumulate risk, decide on alerts, then learn.
+
+**Idea.** One function of rows and an activity. It scores first; only what was allowed and has not alerted is learned
+from, and a session that has alerted teaches nothing until its hold ends, so an attacker can't teach what an attack is.
+An alert names an incident: an agent and what was found about it. An incident is quiet for `LATCH_MS`, and so is a
+session about which anything was reported; what was left out is counted.
+
+**Rejected.** Risk as the only way to an alert (it finds loops and sweeps later than the detector for them, and its
+sentence says less), and a false discovery rate over the stream of signals (LORD++): it runs out of budget in the first
+busy hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from streams.behaviour import correlations
+from streams.behaviour.activity import DAY_MS, HOUR_MS, LEARNABLE, Activity, digest_of, row_key
+from streams.behaviour.correlations import Correlation, Matches, Seen
+from streams.behaviour.declarations import Declaration
+from streams.behaviour.detectors.registry import DETECTORS, RISK
+from streams.behaviour.detectors.risk import RiskRow, accumulated, risk_of
+from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
+
+LATCH_MS = DAY_MS
+"""How long an incident is quiet after its alert."""
+SESSION_LATCH_MS = DAY_MS
+BROAD_LATCH_MS = 6 * HOUR_MS
+"""How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
+BROAD = frozenset({"ceiling", "rate_nb", RISK})
+SEEN_MAX = 64
+"""Events of a session that are remembered, to tell those that arrive twice."""
+EVENTS_MAX = 16
+"""Event ids in an alert's evidence."""
+
+T = TypeVar("T")
+
+
+class RowView(Protocol):
+    """Where rows are kept."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row, or None."""
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Set a row."""
+
+
+class Declared(NamedTuple):
+    """What rule files declare about behaviour."""
+
+    detectors: tuple[Declaration, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What people should look at.
+
+    Attributes:
+        name: the detector or correlation.
+        kind: the kind of the detector, or `correlation`.
+        explain: why, in a sentence.
+        score: the score, and `share` its share of the threshold.
+        events: ids of audit records that led to it, the newest last.
+    """
+
+    name: str
+    kind: str
+    title: str
+    explain: str
+    severity: str
+    tags: tuple[str, ...]
+    score: float
+    share: float
+    activity: Activity
+    events: tuple[str, ...]
+
+
+class Observed(NamedTuple):
+    """The outcome of an activity.
+
+    Attributes:
+        signals: everything above `FAINT` of its threshold.
+        findings: what is to be reported.
+        quiet_count: findings that were not reported because their incident is known.
+        has_learned: whether baselines learned from the activity.
+        is_repeated: whether the activity was known; then nothing has changed.
+    """
+
+    signals: tuple[Signal, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    quiet_count: int = 0
+    has_learned: bool = False
+    is_repeated: bool = False
+
+
+class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The end of a session: its last two tools, digests of its last events, the ids of the newest, and its hold.
+
+    `held_until_ms` is until when nothing is learned from the session, because it has alerted.
+    """
+
+    previous_tool: str = ""
+    before_tool: str = ""
+    seen: tuple[int, ...] = ()
+    events: tuple[str, ...] = ()
+    held_until_ms: int = 0
+
+
+class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Until when an incident is quiet, and how much was left out since."""
+
+    until_ms: int = 0
+    left_out: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def read_row(view: RowView, key: bytes, row_type: type[T]) -> T | None:
+    """Return a row, decoded; None if there is none."""
+    found = view.get(key)
+    if found is None:
+        return None
+    decoder = _decoders.get(row_type)
+    if decoder is None:
+        decoder = _decoders[row_type] = msgspec.msgpack.Decoder(row_type)
+    row: T = decoder.decode(found)
+    return row
+
+
+def write_row(view: RowView, key: bytes, row: object) -> None:
+    """Write a row. Equal rows are equal bytes: fields stand in order, and sets are sorted tuples."""
+    view.put(key, _encode(row))
+
+
+class Watcher:
+    """Judges activities by declared detectors and correlations. It holds no state: that is in the rows."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._detectors: tuple[Detector, ...] = tuple(
+            DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK
+        )
+        self._risks = tuple(each for each in declared.detectors if each.kind == RISK)
+        self._correlations = declared.correlations
+        self._scored = {d.declaration.name: f"signal.{d.declaration.name}" for d in self._detectors}
+
+    def observe(self, view: RowView, activity: Activity) -> Observed:
+        """Judge one activity, and learn from it if it may be learned from.
+
+        Args:
+            view: the rows of the activity's partition; changed.
+            activity: what the gate decided.
+        """
+        tail_key = row_key("tail", (activity.tenant, activity.session))
+        tail = read_row(view, tail_key, SessionTail) or SessionTail()
+        event = digest_of(activity.event_id)
+        if event in tail.seen:
+            return Observed(is_repeated=True)
+        activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
+        events = (*tail.events, activity.event_id)[-EVENTS_MAX:]
+        signals, learners = self._score(view, activity)
+        found = [self._finding(each, activity, events) for each in signals if self._alerts(each)]
+        risks = self._risk(view, activity, signals, events)
+        found += risks.findings
+        scores = {**{self._scored[each.name]: each.score for each in signals}, **risks.scores}
+        found += self._correlate(view, Seen(activity, scores), events)
+        may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
+        for detector, keys, before, rows in learners:
+            self._write(view, keys, before, detector.learn(rows, activity) if may_learn else rows)
+        reported, quiet_count = _latched(view, activity, found)
+        write_row(
+            view,
+            tail_key,
+            SessionTail(
+                activity.tool,
+                tail.previous_tool,
+                (*tail.seen, event)[-SEEN_MAX:],
+                events,
+                max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms,
+            ),
+        )
+        return Observed(signals, reported, quiet_count, may_learn)
+
+    def _score(
+        self, view: RowView, activity: Activity
+    ) -> tuple[tuple[Signal, ...], list[tuple[Detector, tuple[bytes, ...], Rows, Rows]]]:
+        """Return the signals of all detectors, and what each needs in order to learn."""
+        signals, learners = [], []
+        for detector in self._detectors:
+            keys = detector.keys(activity)
+            if keys is None:
+                continue
+            rows = tuple(read_row(view, key, row_type) for key, row_type in zip(keys, detector.row_types, strict=True))
+            scored, it = detector.score(rows, activity), detector.declaration
+            learners.append((detector, keys, rows, scored.rows))
+            if scored.score >= FAINT * it.threshold:
+                text = explained(it.explain, activity, scored.words)
+                signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
+        return tuple(signals), learners
+
+    @staticmethod
+    def _write(view: RowView, keys: Sequence[bytes], before: Rows, rows: Rows) -> None:
+        for key, old, row in zip(keys, before, rows, strict=True):
+            if row is not None and row is not old:
+                write_row(view, key, row)
+
+    def _alerts(self, signal: Signal) -> bool:
+        return signal.share >= 1.0 and self._declaration(signal.name).alerts
+
+    def _declaration(self, name: str) -> Declaration:
+        return next(each.declaration for each in self._detectors if each.declaration.name == name)
+
+    def _finding(self, signal: Signal, activity: Activity, events: tuple[str, ...]) -> Finding:
+        it = self._declaration(signal.name)
+        return Finding(
+            name=it.name,
+            kind=it.kind,
+            title=it.title or it.name,
+            explain=signal.explain,
+            severity=it.severity,
+            tags=it.tags,
+            score=signal.score,
+            share=signal.share,
+            activity=activity,
+            events=events,
+        )
+
+    def _risk(self, view: RowView, activity: Activity, signals: tuple[Signal, ...], events: tuple[str, ...]) -> _Risks:
+        """Add signals to the risk of agent and session; nothing is read while there are none."""
+        found, scores = [], {}
+        for it in self._risks if signals else ():
+            key = row_key(it.name, tuple(correlations.value_text(field, activity) for field in ("tenant", *it.key)))
+            row = accumulated(read_row(view, key, RiskRow), signals, activity.time_ms, it.half_life_ms)
+            write_row(view, key, row)
+            risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance)
+            scores[f"risk.{it.name}"] = risk.total
+            if it.alerts and risk.total >= it.threshold:
+                words = {"sum": risk.total, "causes": ", ".join(risk.causes)}
+                text = "; ".join([explained(it.explain, activity, words), *(each.explain for each in signals[:3])])
+                found.append(
+                    Finding(
+                        name=it.name,
+                        kind=it.kind,
+                        title=it.title or it.name,
+                        explain=text,
+                        severity=it.severity,
+                        tags=it.tags,
+                        score=risk.total,
+                        share=risk.total / it.threshold,
+                        activity=activity,
+                        events=events,
+                    )
+                )
+        return _Risks(found, scores)
+
+    def _correlate(self, view: RowView, seen: Seen, events: tuple[str, ...]) -> list[Finding]:
+        found = []
+        for each in self._correlations:
+            matched = [at for at, rule in enumerate(each.rules) if correlations.selects(rule, seen)]
+            key = correlations.group_key(each, seen) if matched else None
+            if key is None:
+                continue
+            row, has_fired = correlations.observed(each, read_row(view, key, Matches), seen, matched)
+            write_row(view, key, row)
+            if has_fired:
+                count = len({match.event for match in row.found})
+                found.append(
+                    Finding(
+                        name=each.name,
+                        kind="correlation",
+                        title=each.title,
+                        explain=f"{each.title}: {count} calls in {each.timespan_ms // 60_000} minutes",
+                        severity=each.severity,
+                        tags=each.tags,
+                        score=float(count),
+                        share=1.0,
+                        activity=seen.activity,
+                        events=events,
+                    )
+                )
+        return found
+
+
+class _Risks(NamedTuple):
+    findings: list[Finding]
+    scores: Mapping[str, float]
+
+
+def _latched(view: RowView, activity: Activity, found: Sequence[Finding]) -> tuple[tuple[Finding, ...], int]:
+    """Return the findings whose incident is not known yet, at most one; and how many others there were.
+
+    The strongest finding speaks for the activity. Incidents are distinguished by agent and name, and by session.
+    """
+    if not found:
+        return (), 0
+    best = max(found, key=lambda each: (each.kind not in BROAD, each.share, each.name))
+    now_ms = activity.time_ms
+    whom = (activity.tenant, "agent", activity.agent)
+    latches = [
+        (row_key("latch", (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
+        (row_key("latch", (*whom, best.name)), LATCH_MS),
+    ]
+    broad = (row_key("latch", whom), BROAD_LATCH_MS)
+    asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
+    known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
+    if any(now_ms < known[key].until_ms for key, _ in asked):
+        for key, _ in asked:
+            write_row(view, key, Latch(known[key].until_ms, known[key].left_out + 1))
+        return (), len(found)
+    for key, span_ms in (*latches, broad):
+        write_row(view, key, Latch(max(known[key].until_ms, now_ms + span_ms)))
+    return (best,), len(found) - 1

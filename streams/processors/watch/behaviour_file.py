@@ -1,0 +1,397 @@
+"""Parse the files that declare behaviour: detectors, selections, correlations, and what of a call they look at.
+
+Everything is checked on load, and every error names its file and line. It is read like rule files are, by the same
+reader of YAML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+
+from streams.behaviour.activity import DAY_MS, FIELDS, MEASURES
+from streams.behaviour.correlations import (
+    COMPARISONS,
+    MATCHES_MAX,
+    RULES_MAX,
+    Correlation,
+    CorrelationType,
+    FieldTest,
+    Selection,
+)
+from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
+from streams.behaviour.watcher import Declared
+from streams.policy.errors import BundleError, Findings, Location, nearest
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
+from streams.policy.language.yaml_mapping import MappingReader
+from streams.processors.watch.features import Cohort, Extraction, Features
+
+API_VERSION = "behaviour/v1"
+DECLARED_MAX = 200
+ITEMS_MAX = 64
+SPAN_MS_MAX = 365 * DAY_MS
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+WORD_PATTERN = re.compile(r"\{([a-z][a-z_.]*)\}")
+TAG_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+HOWS = ("contains", "startswith", "endswith", *COMPARISONS)
+_SIGNAL_PREFIXES = ("signal.", "risk.")
+
+
+class Severity(StrEnum):
+    """How serious an alert is; the levels of Sigma."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class ReadAs(StrEnum):
+    """How the value of an argument is read."""
+
+    TEXT = "text"
+    DOMAIN = "domain"
+    NUMBER = "number"
+
+
+class BehaviourFiles(NamedTuple):
+    """What files declare: detectors and correlations, and how activities are made of calls."""
+
+    declared: Declared
+    features: Features
+
+
+_COMMON = ("detector!", "name!", "key!", "tools", "threshold!", "alerts", "title", "explain!", "severity", "tags")
+_DURATIONS: Mapping[str, str] = MappingProxyType(
+    {"window": "window_ms", "half_life": "half_life_ms", "history": "history_ms", "settle": "settle_ms"}
+)
+
+
+def parse_behaviour(files: Mapping[str, str]) -> BehaviourFiles:
+    """Return what files declare.
+
+    Args:
+        files: the text of each file by its path; not trusted.
+
+    Raises:
+        BundleError: something is wrong; it has every error with its place.
+    """
+    findings = Findings()
+    parser = _Parser(findings)
+    for path in sorted(files):
+        root = read_yaml(path, files[path], findings)
+        if root is not None:
+            parser.file(root)
+    parsed = parser.result()
+    if findings.has_errors:
+        raise BundleError(findings.errors())
+    return parsed
+
+
+class _Parser:
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._names: dict[str, Location] = {}
+        self._detectors: list[Declaration] = []
+        self._selections: dict[str, Selection] = {}
+        self._correlations: list[Correlation] = []
+        self._cohorts: list[Cohort] = []
+        self._extractions: list[Extraction] = []
+        # Correlations name detectors and selections of any file, so they are read when all files were.
+        self._later: list[tuple[MappingReader, Node]] = []
+        self._fields_used: list[tuple[str, Location]] = []
+
+    def file(self, root: Node) -> None:
+        keys = ("apiVersion!", "pack!", "description", "agents", "features", "detectors", "rules", "correlations")
+        reader = MappingReader(root, "a behaviour file", keys, self._findings)
+        if reader.text("apiVersion") not in (None, API_VERSION):
+            reader.error("wrong_value", reader.at("apiVersion"), f"`apiVersion` must be `{API_VERSION}`")
+        reader.text("pack", NAME_PATTERN, "a name of lower-case letters, digits and `_`")
+        reader.text("description")
+        for node in reader.items("agents", ITEMS_MAX):
+            self._cohort(node)
+        for key, node in reader.entries("features", ITEMS_MAX):
+            self._feature(key, node, reader)
+        for node in reader.items("detectors", DECLARED_MAX):
+            self._detector(node)
+        for node in reader.items("rules", DECLARED_MAX):
+            self._selection(node)
+        self._later += [(reader, node) for node in reader.items("correlations", DECLARED_MAX)]
+
+    def result(self) -> BehaviourFiles:
+        for _, node in self._later:
+            self._correlation(node)
+        known = {f"signal.{each.name}" for each in self._detectors if each.kind != "risk"}
+        known |= {f"risk.{each.name}" for each in self._detectors if each.kind == "risk"}
+        for field, location in self._fields_used:
+            if field not in known:
+                hint = nearest(field, known) or "declare a detector of this name"
+                self._findings.error("unknown_signal", location, f"there is no `{field}`", hint=hint)
+        return BehaviourFiles(
+            Declared(tuple(self._detectors), tuple(self._correlations)),
+            Features(tuple(self._cohorts), tuple(self._extractions)),
+        )
+
+    def _new_name(self, reader: MappingReader, key: str) -> str | None:
+        name = reader.text(key, NAME_PATTERN, "a name of lower-case letters, digits and `_`")
+        if name is None:
+            return None
+        first = self._names.setdefault(name, reader.at(key))
+        if first != reader.at(key):
+            reader.error("duplicate_name", reader.at(key), f"`{name}` is declared twice, first at {first}")
+        return name
+
+    def _cohort(self, node: Node) -> None:
+        reader = MappingReader(node, "an agent type", ("match!", "type!"), self._findings)
+        match, name = reader.texts("match", ITEMS_MAX), reader.text("type", NAME_PATTERN, "a name")
+        if match and name:
+            self._cohorts.append(Cohort(match, name))
+
+    def _feature(self, key: Scalar, node: Node, outer: MappingReader) -> None:
+        known = ("destination", "object", "owner", "amount")
+        if key.text not in known:
+            hint = nearest(key.text, known) or f"known features are {', '.join(known)}"
+            outer.error("unknown_key", key.location, f"there is no feature `{key.text[:80]}`", hint)
+            return
+        if not isinstance(node, SequenceNode):
+            outer.error("wrong_kind", node.location, f"`{key.text}` must be a list of arguments")
+            return
+        for item in node.items:
+            reader = MappingReader(item, "a feature", ("tools!", "arg!", "as"), self._findings)
+            tools, arg = reader.texts("tools", ITEMS_MAX), reader.text("arg")
+            read_as = reader.choice("as", ReadAs) or (ReadAs.NUMBER if key.text == "amount" else ReadAs.TEXT)
+            if arg is not None and not arg.startswith("/"):
+                reader.error(
+                    "wrong_value", reader.at("arg"), f"`arg` must be a JSON pointer such as `/to`, found `{arg}`"
+                )
+            elif tools and arg:
+                self._extractions.append(Extraction(key.text, tools, arg, read_as.value))
+
+    def _detector(self, node: Node) -> None:
+        kind_node = node.get("detector") if isinstance(node, MappingNode) else None
+        kind = kind_node.text if isinstance(kind_node, Scalar) else ""
+        takes = KINDS.get(kind)
+        if takes is None:
+            at = kind_node.location if kind_node is not None else node.location
+            hint = nearest(kind, KINDS) or f"known detectors are {', '.join(KINDS)}"
+            self._findings.error("wrong_value", at, f"there is no detector `{kind[:80]}`", hint=hint)
+            return
+        shown = {millis: written for written, millis in _DURATIONS.items()}
+        needs = [f"{shown.get(each, each)}!" for each in takes.needs]
+        reader = MappingReader(
+            node,
+            f"detector `{kind}`",
+            (*_COMMON, *needs, *(shown.get(each, each) for each in takes.may)),
+            self._findings,
+        )
+        name, key = self._new_name(reader, "name"), self._fields(reader, "key")
+        threshold = _number(reader, "threshold")
+        explain = reader.text("explain") or ""
+        self._check_words(reader, explain, takes.words)
+        optional: dict[str, object] = {}
+        for parameter in PARAMETERS:
+            value = self._parameter(reader, shown.get(parameter, parameter), parameter)
+            if value is not None:
+                optional[parameter] = value
+        if name is None or not key or threshold is None:
+            return
+        if threshold <= 0:
+            reader.error("wrong_value", reader.at("threshold"), "`threshold` must be above 0")
+            return
+        found = {
+            "kind": kind,
+            "name": name,
+            "key": key,
+            "tools": reader.texts("tools", ITEMS_MAX),
+            "threshold": threshold,
+            "alerts": _flag(reader, "alerts"),
+            "title": reader.text("title") or "",
+            "explain": explain,
+            "severity": (reader.choice("severity", Severity) or Severity.MEDIUM).value,
+            "tags": reader.texts("tags", ITEMS_MAX, TAG_PATTERN, "a tag"),
+            **optional,
+        }
+        self._detectors.append(msgspec.convert(found, Declaration))
+
+    def _parameter(self, reader: MappingReader, key: str, parameter: str) -> object:
+        if reader.node(key) is None:
+            return None
+        if parameter in _DURATIONS.values():
+            return reader.duration_ms(key, SPAN_MS_MAX)
+        if parameter == "peer":
+            return self._fields(reader, key)
+        if parameter in ("term", "value"):
+            text = reader.text(key)
+            return None if text is None else self._known(reader, key, text, FIELDS if parameter == "term" else MEASURES)
+        if parameter in ("limit", "count_max"):
+            return reader.integer(key, 1, 1_000_000)
+        return _number(reader, key)
+
+    def _fields(self, reader: MappingReader, key: str) -> tuple[str, ...]:
+        found = reader.texts(key, ITEMS_MAX)
+        return tuple(field for field in found if self._known(reader, key, field, FIELDS))
+
+    def _known(self, reader: MappingReader, key: str, field: str, known: Iterable[str]) -> str | None:
+        if field in known:
+            return field
+        hint = nearest(field, known) or f"known are {', '.join(known)}"
+        reader.error("unknown_field", reader.at(key), f"`{key}` names `{field}`, which does not exist", hint)
+        return None
+
+    def _check_words(self, reader: MappingReader, text: str, words: tuple[str, ...]) -> None:
+        for word in WORD_PATTERN.findall(text):
+            if word not in words and word not in FIELDS:
+                hint = f"it may name {', '.join(words)} and fields such as agent.id"
+                reader.error(
+                    "unknown_word", reader.at("explain"), f"`explain` names `{word}`, which does not exist", hint
+                )
+
+    def _selection(self, node: Node) -> None:
+        reader = MappingReader(node, "a rule", ("name!", "title", "detection!"), self._findings)
+        name = self._new_name(reader, "name")
+        reader.text("title")
+        inner = reader.node("detection")
+        if name is None or inner is None:
+            return
+        detection = MappingReader(inner, "a detection", ("selection!", "filter", "condition!"), self._findings)
+        condition = detection.text("condition")
+        has_filter = detection.node("filter") is not None
+        wanted = "selection and not filter" if has_filter else "selection"
+        if condition not in (None, wanted):
+            detection.error("wrong_value", detection.at("condition"), f"`condition` must be `{wanted}` here")
+        tests = self._tests(detection, "selection")
+        if tests:
+            self._selections[name] = Selection(name, tests, self._tests(detection, "filter"))
+
+    def _tests(self, reader: MappingReader, key: str) -> tuple[FieldTest, ...]:
+        found = []
+        for name, node in reader.entries(key, ITEMS_MAX):
+            field, _, how = name.text.partition("|")
+            if how not in ("", *HOWS):
+                reader.error("wrong_value", name.location, f"there is no modifier `{how}`", nearest(how, HOWS))
+                continue
+            if field.startswith(_SIGNAL_PREFIXES):
+                self._fields_used.append((field, name.location))
+            elif field not in FIELDS and field not in MEASURES:
+                reader.error("unknown_field", name.location, f"there is no field `{field}`", nearest(field, FIELDS))
+                continue
+            items = node.items if isinstance(node, SequenceNode) else (node,)
+            values = [item.value for item in items if isinstance(item, Scalar)]
+            usable = tuple(value for value in values if isinstance(value, str | float | int))
+            if not usable or len(usable) != len(items):
+                reader.error("wrong_kind", node.location, f"`{name.text}` must be text, a number or a list of them")
+                continue
+            found.append(FieldTest(field, how, usable))
+        return tuple(found)
+
+    def _correlation(self, node: Node) -> None:
+        keys = ("title!", "name!", "correlation!", "level", "tags", "description")
+        reader = MappingReader(node, "a correlation", keys, self._findings)
+        name, title = self._new_name(reader, "name"), reader.text("title")
+        reader.text("description")
+        level = reader.choice("level", Severity) or Severity.MEDIUM
+        tags = reader.texts("tags", ITEMS_MAX, TAG_PATTERN, "a tag")
+        inner = reader.node("correlation")
+        if inner is None:
+            return
+        body = MappingReader(
+            inner,
+            "`correlation`",
+            ("type!", "rules!", "group-by!", "timespan!", "condition", "x-latch"),
+            self._findings,
+        )
+        kind, span_ms = body.choice("type", CorrelationType), body.duration_ms("timespan", SPAN_MS_MAX)
+        latch_ms = body.duration_ms("x-latch", SPAN_MS_MAX)
+        rules, groups = self._named(body), self._fields(body, "group-by")
+        if name is None or title is None or kind is None or span_ms is None or not rules:
+            return
+        field, percentile, conditions = self._condition(body, kind)
+        self._correlations.append(
+            Correlation(
+                name=name,
+                title=title,
+                type=kind,
+                rules=rules,
+                group_by=groups,
+                timespan_ms=span_ms,
+                field=field,
+                percentile=percentile,
+                conditions=conditions,
+                latch_ms=span_ms if latch_ms is None else latch_ms,
+                severity=level.value,
+                tags=tags,
+            )
+        )
+
+    def _named(self, reader: MappingReader) -> tuple[Selection, ...]:
+        found = []
+        for name in reader.texts("rules", RULES_MAX):
+            rule = self._selections.get(name)
+            if rule is None:
+                hint = nearest(name, self._selections) or "declare it under `rules`"
+                reader.error("unknown_rule", reader.at("rules"), f"there is no rule `{name[:80]}`", hint)
+            else:
+                found.append(rule)
+        return tuple(found)
+
+    def _condition(
+        self, body: MappingReader, kind: CorrelationType
+    ) -> tuple[str | None, float, tuple[tuple[str, float], ...]]:
+        """Return field, percentile and comparisons of a correlation's condition."""
+        in_time = kind in (CorrelationType.TEMPORAL, CorrelationType.TEMPORAL_ORDERED)
+        node = body.node("condition")
+        if node is None or in_time:
+            if node is not None or not in_time:
+                needs = "must not have" if in_time else "needs"
+                body.error("wrong_value", body.location, f"a correlation of type `{kind}` {needs} a `condition`")
+            return None, 50.0, ()
+        keys: tuple[str, ...] = tuple(COMPARISONS)
+        if kind is not CorrelationType.EVENT_COUNT:
+            keys = ("field!", *keys)
+        if kind is CorrelationType.VALUE_PERCENTILE:
+            keys = ("percentile!", *keys)
+        reader = MappingReader(node, "`condition`", keys, self._findings)
+        conditions = tuple((name, number) for name in COMPARISONS if (number := _number(reader, name)) is not None)
+        if not conditions:
+            reader.error("missing_key", reader.location, f"`condition` needs one of {', '.join(COMPARISONS)}")
+        counts = kind in (CorrelationType.EVENT_COUNT, CorrelationType.VALUE_COUNT)
+        for name, number in conditions if counts else ():
+            if number >= MATCHES_MAX:
+                message = f"a count must be compared with less than {MATCHES_MAX}: more are not kept"
+                reader.error("too_large", reader.at(name), message)
+        field = reader.text("field")
+        if field is not None and field.startswith(_SIGNAL_PREFIXES):
+            self._fields_used.append((field, reader.at("field")))
+        elif field is not None:
+            counted = kind is CorrelationType.VALUE_COUNT
+            field = self._known(reader, "field", field, (*FIELDS, *MEASURES) if counted else tuple(MEASURES))
+        share = _number(reader, "percentile") if kind is CorrelationType.VALUE_PERCENTILE else None
+        if share is not None and not 0 < share <= 100:
+            reader.error("wrong_value", reader.at("percentile"), "`percentile` must be above 0 and at most 100")
+        return field, 50.0 if share is None else share, conditions
+
+
+def _number(reader: MappingReader, key: str) -> float | None:
+    node = reader.node(key)
+    if node is None:
+        return None
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        reader.error("wrong_value", node.location, f"`{key}` must be a number")
+        return None
+    return float(value)
+
+
+def _flag(reader: MappingReader, key: str) -> bool:
+    node = reader.node(key)
+    if node is None:
+        return True
+    if not isinstance(node, Scalar) or not isinstance(node.value, bool):
+        reader.error("wrong_value", node.location, f"`{key}` must be true or false")
+        return True
+    return node.value

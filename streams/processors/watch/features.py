@@ -1,0 +1,161 @@
+"""Make activities of verdicts: what of a call's arguments detectors look at, as files declare it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from streams.behaviour.activity import Activity
+from streams.model.audit import AuditEvent
+from streams.model.labels import Integrity
+from streams.model.verdict import Verdict
+from streams.policy.language.globs import GlobSet
+
+TEXT_CHARS_MAX = 256
+GLOBS_CACHED_MAX = 1_024
+POINTER_PARTS_MAX = 16
+
+globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
+
+
+class Cohort(NamedTuple):
+    """Agents that do alike work: globs of their names, and the name of their type."""
+
+    match: tuple[str, ...]
+    name: str
+
+
+class Extraction(NamedTuple):
+    """Where a feature is found: globs of tools, a JSON pointer (RFC 6901) into the arguments, and how it is read."""
+
+    feature: str
+    tools: tuple[str, ...]
+    pointer: str
+    read_as: str
+
+
+class Features(NamedTuple):
+    """How activities are made of calls."""
+
+    cohorts: tuple[Cohort, ...] = ()
+    extractions: tuple[Extraction, ...] = ()
+
+    def cohort_of(self, agent: str) -> str:
+        """Return the type of an agent; empty if no declaration names it."""
+        for cohort in self.cohorts:
+            if globs_of(cohort.match).matches(agent):
+                return cohort.name
+        return ""
+
+
+def activity_of(features: Features, verdict: Verdict, audit: AuditEvent | None) -> Activity:
+    """Return what detectors are told about a verdict.
+
+    Args:
+        features: what of its arguments they look at.
+        verdict: the verdict, with the call that was judged.
+        audit: its audit record, which knows the toolset; None if it was not seen.
+    """
+    tool = f"{verdict.tool.server_id}.{verdict.tool.name}"
+    found = _extracted(features, tool, verdict.args_json)
+    amount = found.get("amount")
+    return Activity(
+        event_id=audit.header.id if audit is not None else verdict.verdict_id,
+        time_ms=verdict.evaluated_at,
+        tenant=verdict.header.tenant_uid,
+        agent=verdict.act.sub,
+        epoch=epoch_of(verdict, audit),
+        cohort=features.cohort_of(verdict.act.sub),
+        session=verdict.session_id,
+        instance=verdict.act.instance_uid or "",
+        user=verdict.sub,
+        root=verdict.delegation_path[0] if verdict.delegation_path else "",
+        depth=len(verdict.delegation_path),
+        tool=tool,
+        outcome=verdict.outcome.value,
+        reason=verdict.reason,
+        call=f"{tool} {verdict.args_digest.hex()}",
+        destination=_text(found.get("destination")),
+        object=_text(found.get("object")),
+        owner=_text(found.get("owner")),
+        amount=amount if isinstance(amount, float) else None,
+        size_bytes=len(verdict.args_json),
+        is_trusted=verdict.label.integrity is Integrity.TRUSTED,
+    )
+
+
+def epoch_of(verdict: Verdict, audit: AuditEvent | None) -> str:
+    """Return the name of a version of an agent's behaviour: its model, its toolset, its own version.
+
+    The system prompt is not part of it: the audit log holds a commitment under a key of the session, which is different
+    in every session.
+    """
+    model = verdict.model
+    parts = [] if model is None else [model.ai_provider, model.name, model.version or ""]
+    if audit is not None:
+        parts += [audit.toolset_digest.hex()[:16] if audit.toolset_digest else "", audit.agent_version or ""]
+    return "/".join(parts).strip("/")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _extracted(features: Features, tool: str, args_json: str) -> dict[str, str | float]:
+    """Return the features of a call; the first declaration that finds a value counts."""
+    wanted = [each for each in features.extractions if globs_of(each.tools).matches(tool)]
+    if not wanted:
+        return {}
+    try:
+        args = json.loads(args_json)
+    except ValueError:
+        # The gate has denied a call like that.
+        return {}
+    found: dict[str, str | float] = {}
+    for each in wanted:
+        if each.feature not in found:
+            value = _read(_pointed(args, each.pointer), each.read_as)
+            if value is not None:
+                found[each.feature] = value
+    return found
+
+
+def _pointed(value: Any, pointer: str) -> Any:
+    """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
+    for part in pointer.split("/")[1:][:POINTER_PARTS_MAX]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            index = int(name) if name.isascii() and name.isdigit() else 0
+            value = value[index] if index < len(value) else None
+        elif isinstance(value, Mapping):
+            value = value.get(name)
+        else:
+            return None
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _read(value: Any, read_as: str) -> str | float | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if read_as == "number":
+        try:
+            return float(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+    if not isinstance(value, str | int | float):
+        return None
+    text = str(value)[:TEXT_CHARS_MAX]
+    return domain_of(text) if read_as == "domain" else text
+
+
+def domain_of(text: str) -> str:
+    """Return the host of an address, of mail or of the web; the text itself if it is neither."""
+    if "://" in text:
+        try:
+            return (urlsplit(text).hostname or text).lower()
+        except ValueError:
+            return text.lower()
+    return text.rpartition("@")[2].strip("<> ").lower()

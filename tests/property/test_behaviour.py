@@ -1,0 +1,157 @@
+"""Properties of the watcher: repetitions change nothing, time never goes back, and the rows are the same bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.behaviour.activity import Activity
+from streams.behaviour.watcher import Watcher
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.watch.behaviour_file import parse_behaviour
+from tests.unit.behaviour.kit import Rows
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = load_detector_files(ROOT / "rules")
+START_MS = 1_767_571_200_000
+
+ACTIVITIES = st.builds(
+    lambda number, minutes, agent, session, tool, thing, place, amount, outcome, epoch: Activity(
+        event_id=f"e-{number}",
+        time_ms=START_MS + minutes * 60_000,
+        agent=f"bot-{agent}",
+        cohort="bots",
+        session=f"s-{session}",
+        tool=("crm.read", "mail.send", "secrets.get")[tool],
+        object=f"o-{thing}",
+        owner=f"c-{thing % 5}",
+        destination=f"d-{place}",
+        amount=amount,
+        size_bytes=thing * 100,
+        outcome=outcome,
+        epoch=f"v{epoch}",
+        instance=f"i-{place % 2}",
+        root=f"g-{session % 2}",
+        call=f"{tool}/{thing}",
+    ),
+    st.integers(0, 10**9),
+    st.integers(0, 40 * 24 * 60),
+    st.integers(0, 2),
+    st.integers(0, 5),
+    st.integers(0, 2),
+    st.integers(0, 30),
+    st.integers(0, 4),
+    st.none() | st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from(["ALLOW", "ALLOW", "ALLOW", "DENY", "QUARANTINE"]),
+    st.integers(0, 1),
+)
+STREAMS = st.lists(ACTIVITIES, min_size=1, max_size=40, unique_by=lambda each: each.event_id)
+
+
+def shipped_watcher() -> Watcher:
+    return Watcher(parse_behaviour(SHIPPED).declared)
+
+
+WATCHER = shipped_watcher()
+
+
+@given(stream=STREAMS, repeated=st.lists(st.integers(0, 39), max_size=10))
+@settings(max_examples=60)
+def test_records_that_arrive_twice_change_nothing(stream: list[Activity], repeated: list[int]) -> None:
+    once, twice = Rows(), Rows()
+    for each in stream:
+        WATCHER.observe(once, each)
+    for at, each in enumerate(stream):
+        first = WATCHER.observe(twice, each)
+        assert not first.is_repeated
+        for back in repeated:
+            if back <= at:
+                again = WATCHER.observe(twice, stream[back])
+                assert again.is_repeated
+                assert not again.findings
+    assert once == twice
+
+
+@given(stream=STREAMS)
+@settings(max_examples=60)
+def test_any_order_and_any_number_leave_finite_rows_and_scores(stream: list[Activity]) -> None:
+    rows = Rows()
+    for each in stream:
+        observed = WATCHER.observe(rows, each)
+        assert all(isfinite(signal.score) and signal.score > 0 for signal in observed.signals)
+    for row in rows.values():
+        assert _all_finite(msgspec.msgpack.decode(row))
+
+
+def _all_finite(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_all_finite(each) for each in value)
+    return not isinstance(value, float) or isfinite(value)
+
+
+@given(stream=STREAMS)
+@settings(max_examples=40)
+def test_a_score_does_not_depend_on_what_is_learned_from_the_same_activity(stream: list[Activity]) -> None:
+    """Only outcomes differ at the end of both streams, so learning differs; the scores of the last must not."""
+    last = msgspec.structs.replace(stream[-1], outcome="ALLOW", reason="")
+    held = msgspec.structs.replace(last, outcome="REQUIRE_APPROVAL")
+    left, right = Rows(), Rows()
+    for each in stream[:-1]:
+        WATCHER.observe(left, each)
+        WATCHER.observe(right, each)
+    assert left == right
+    allowed, waiting = WATCHER.observe(left, last), WATCHER.observe(right, held)
+    volumes = {"egress_hour", "egress_day", "dest_daily"}  # what did not leave is not in a volume
+
+    def scores(observed: object) -> dict[str, float]:
+        return {s.name: s.score for s in observed.signals if s.name not in volumes}
+
+    assert scores(allowed) == scores(waiting)
+    assert not waiting.has_learned
+
+
+@given(stream=STREAMS, restarts=st.sets(st.integers(0, 39), max_size=6))
+@settings(max_examples=40)
+def test_a_restart_at_any_point_leads_to_the_same_bytes(stream: list[Activity], restarts: set[int]) -> None:
+    rows, restarted = Rows(), Rows()
+    watch = shipped_watcher()
+    for at, each in enumerate(stream):
+        WATCHER.observe(rows, each)
+        if at in restarts:
+            watch, restarted = shipped_watcher(), Rows(restarted)
+        watch.observe(restarted, each)
+    assert rows == restarted
+
+
+_DIGEST = """
+from hashlib import sha256
+from simulation.fleet.fleet import Plan, make_fleet
+from tests.property.test_behaviour import Rows, shipped_watcher
+rows, watch = Rows(), shipped_watcher()
+for each in make_fleet(7, Plan(agents_count=4, days_count=4, quiet_days_count=1, attacks_each=1)):
+    watch.observe(rows, each.activity)
+print(sha256(repr(sorted(rows.items())).encode()).hexdigest())
+"""
+
+
+def test_the_rows_of_a_fleet_do_not_depend_on_the_order_of_hashes() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _DIGEST],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": f"{ROOT}:{ROOT / 'examples'}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+    assert len(found.pop().strip()) == len(sha256().hexdigest())

@@ -1,0 +1,200 @@
+"""Each kind of detector: quiet about usual work, and not about what it is there for."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.declarations import KINDS, Declaration
+from streams.behaviour.detectors.registry import DETECTORS, RISK
+from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, office_days, watcher
+
+AFTER_MS = START_MS + 20 * DAY_MS + 9 * HOUR_MS
+
+
+def spaced(count: int, every_ms: int = 5_000, **fields: object) -> list[Activity]:
+    """Return calls at equal distances, in a session of their own."""
+    return [activity(AFTER_MS + at * every_ms, **{"session": "attack", **_of(fields, at)}) for at in range(count)]
+
+
+def _of(fields: dict[str, object], at: int) -> dict[str, object]:
+    return {name: value(at) if callable(value) else value for name, value in fields.items()}
+
+
+def mixed(days: int) -> list[Activity]:
+    """Return usual work with objects, destinations, amounts and tools that take turns."""
+    tools = ("crm.read", "docs.read", "mail.send")
+    return [
+        activity(
+            each.time_ms,
+            session=each.session,
+            tool=tools[at % 3],
+            call=f"call-{at}",
+            object=f"o-{at % 7}",
+            owner="alice",
+            destination=f"d-{at % 3}.example",
+            amount=100.0 + 10 * (at % 5),
+            size_bytes=500 + 10 * (at % 9),
+            root=each.session,
+            instance="one",
+            epoch="v1",
+        )
+        for at, each in enumerate(office_days(days))
+    ]
+
+
+CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
+    (declared("ceiling", 1, limit=50, window_ms=HOUR_MS), spaced(60)),
+    (declared("rate_nb", 13, window_ms=60_000, min_support=30), spaced(60, 500)),
+    (declared("new_terms", 7, term="dest.domain", min_support=30), spaced(1, destination="evil.example")),
+    (
+        declared("novel_cusum", 21, term="object.id", min_support=30, allowance=2),
+        spaced(20, object=lambda at: f"secret-{at}"),
+    ),
+    (
+        declared("fan_out", 8, term="object.id", window_ms=600_000, min_support=5),
+        spaced(40, object=lambda at: f"new-{at}"),
+    ),
+    (declared("arg_mad", 3.9, value="call.amount", min_support=30), spaced(1, amount=50_000.0)),
+    (
+        declared("arg_cusum", 6, value="call.amount", min_support=30, allowance=1.5),
+        spaced(12, HOUR_MS // 2, amount=lambda at: 260.0 + 8 * at),
+    ),
+    (
+        declared("egress", 3.5, value="call.bytes", half_life_ms=HOUR_MS, min_support=5),
+        spaced(10, size_bytes=90_000, destination="d-1.example"),
+    ),
+    (declared("dest_daily", 4.7, term="dest.domain", min_support=5), spaced(60, destination="d-1.example")),
+    (declared("loop", 10, key=("session.id",), peer=("agent.id",), min_support=5), spaced(20, call="same")),
+    (
+        declared("loop_run", 18, key=("session.id",), peer=("agent.type",), min_support=100),
+        spaced(60, tool="docs.read", call=lambda at: f"page-{at}"),
+    ),
+    (
+        declared("seq_surprise", 20, key=("session.id",), peer=("agent.type",), min_support=100, allowance=0.5),
+        spaced(12, tool=lambda at: ("mail.send", "docs.read", "crm.read")[at % 3]),
+    ),
+    (
+        declared("two_places", 1, key=("session.id",), window_ms=300_000),
+        spaced(3, instance=lambda at: ("one", "two", "one")[at]),
+    ),
+    (
+        declared("deleg_velocity", 6, key=("delegation.root",), window_ms=600_000, min_support=5),
+        spaced(40, session=lambda at: f"child-{at}", root="storm", depth=2),
+    ),
+    (
+        declared("cross_owner", 3, key=("session.id",), peer=("agent.id",), min_support=5),
+        spaced(12, owner=lambda at: f"person-{at}"),
+    ),
+    (
+        declared("epoch_drift", 30, min_support=60),
+        spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
+    ),
+)
+IDS = [case[0].kind for case in CASES]
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
+    assert len(KINDS) == 17
+
+
+@pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
+def test_a_detector_finds_what_it_is_for_once(declaration: Declaration, attack: list[Activity]) -> None:
+    rows, watch = Rows(), watcher(declaration)
+    assert names_found(observe_all(watch, rows, mixed(20))) == []
+    found = [finding for each in observe_all(watch, rows, attack) for finding in each.findings]
+    assert [each.name for each in found] == [declaration.kind]
+    assert found[0].explain == "it is bot"
+    assert found[0].activity.session in {each.session for each in attack}
+    assert found[0].share >= 1
+
+
+@pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
+def test_a_detector_is_quiet_about_more_of_the_same(declaration: Declaration, attack: list[Activity]) -> None:
+    del attack
+    assert names_found(observe_all(watcher(declaration), Rows(), mixed(35))) == []
+
+
+@pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
+def test_what_alerted_or_was_denied_teaches_nothing(declaration: Declaration, attack: list[Activity]) -> None:
+    watch = watcher(declaration)
+    rows = Rows()
+    observe_all(watch, rows, mixed(20))
+    seen = observe_all(watch, rows, attack)
+    alerted = next(at for at, each in enumerate(seen) if each.findings)
+    after = [each for each, call in zip(seen[alerted:], attack[alerted:], strict=True) if call.session == "attack"]
+    assert not any(each.has_learned for each in after)
+    for outcome in ("DENY", "QUARANTINE", "REQUIRE_APPROVAL", "DEFER"):
+        denied = watch.observe(rows, activity(AFTER_MS + DAY_MS, session="other", outcome=outcome))
+        assert not denied.has_learned
+
+
+def test_risk_adds_what_single_detectors_leave_below_their_thresholds() -> None:
+    parts = (
+        declared("new_terms", 20, name="dest", term="dest.domain", min_support=30),
+        declared("arg_mad", 30, name="amount", value="call.amount", min_support=30),
+        declared("risk", 0.6, name="agent", half_life_ms=HOUR_MS, explain="{agent.id}: {causes}"),
+    )
+    rows, watch = Rows(), watcher(*parts)
+    assert names_found(observe_all(watch, rows, mixed(20))) == []
+    first = watch.observe(rows, activity(AFTER_MS, session="x", destination="evil.example"))
+    assert [each.name for each in first.signals] == ["dest"]
+    assert not first.findings
+    second = watch.observe(rows, activity(AFTER_MS + 60_000, session="x", amount=50_000.0))
+    assert names_found([second]) == ["agent"]
+    assert second.findings[0].explain.startswith("bot: dest, amount") or "amount" in second.findings[0].explain
+
+
+def test_risk_fades() -> None:
+    parts = (
+        declared("new_terms", 20, name="dest", term="dest.domain", min_support=30),
+        declared("arg_mad", 30, name="amount", value="call.amount", min_support=30),
+        declared("risk", 0.6, name="agent", half_life_ms=HOUR_MS),
+    )
+    rows, watch = Rows(), watcher(*parts)
+    observe_all(watch, rows, mixed(20))
+    watch.observe(rows, activity(AFTER_MS, session="x", destination="evil.example"))
+    later = watch.observe(rows, activity(AFTER_MS + 8 * HOUR_MS, session="y", amount=5_000.0))
+    assert later.signals
+    assert not later.findings
+
+
+def test_peers_make_a_first_time_less_surprising() -> None:
+    it = declared("new_terms", 9, term="dest.domain", peer=("agent.type",), min_support=30)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    observe_all(watch, rows, [activity(AFTER_MS, agent="other", session="o", destination="shared.example")])
+    known = watch.observe(rows, activity(AFTER_MS + 1, session="x", destination="shared.example"))
+    unknown = watch.observe(rows, activity(AFTER_MS + 2, session="z", destination="evil.example"))
+    assert names_found([known]) == []
+    assert names_found([unknown]) == ["new_terms"]
+
+
+def test_an_incident_is_one_alert_for_a_day_and_others_are_counted() -> None:
+    it = declared("arg_mad", 3.9, value="call.amount", min_support=30)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    calls = [activity(AFTER_MS + at * 60_000, session=f"x-{at}", amount=90_000.0) for at in range(50)]
+    seen = observe_all(watch, rows, calls)
+    assert len(names_found(seen)) == 1
+    assert sum(each.quiet_count for each in seen) == 49
+    again = watch.observe(rows, activity(AFTER_MS + DAY_MS + 1, session="next", amount=90_000.0))
+    assert names_found([again]) == ["arg_mad"]
+
+
+def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:
+    it = declared("epoch_drift", 30, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    later = [
+        activity(AFTER_MS + at * 60_000, session="v2", epoch="v2", tool=("crm.read", "docs.read", "mail.send")[at % 3])
+        for at in range(700)
+    ]
+    assert names_found(observe_all(watch, rows, later)) == []
+    changed = [
+        activity(AFTER_MS + DAY_MS + at * 60_000, session="v3", epoch="v3", tool=("shell.run", "crm.read")[at % 2])
+        for at in range(150)
+    ]
+    found = [finding for each in observe_all(watch, rows, changed) for finding in each.findings]
+    assert [each.name for each in found] == ["epoch_drift"]
