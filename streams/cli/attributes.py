@@ -13,7 +13,7 @@ from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.cli.text import printable
+from streams.cli.text import age_text, printable
 from streams.model.attributes import EntityAttributes, Value, read_attributes
 from streams.operations.attributes import (
     EntityName,
@@ -188,7 +188,7 @@ def _show(screen: Screen, name: EntityName, standing: Standing, now_ms: int) -> 
         screen.say(f"its newest record does not count, so rules that read it deny: {standing.fault}", FAIL)
     _list(screen, standing.attributes)
     moment = datetime.fromtimestamp(standing.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    screen.say(f"known since {moment} ({_age(now_ms - standing.since_ms)} ago)", FAINT)
+    screen.say(f"known since {moment} ({age_text(now_ms - standing.since_ms)} ago)", FAINT)
     if record is not None:
         by = f"set by {record.set_by}" if record.set_by else f"written by {record.header.source}"
         signed = f", signed by {standing.signer}" if standing.signer else ""
@@ -205,15 +205,6 @@ def _list(screen: Screen, attributes: Mapping[str, Value]) -> None:
 
 def _shown(name: EntityName) -> str:
     return f"{name.kind}/{name.id} of tenant {name.tenant_uid}"
-
-
-def _age(age_ms: int) -> str:
-    seconds = max(0, age_ms) // 1000
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= length:
-            count = seconds // length
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{seconds} s"
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {

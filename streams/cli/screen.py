@@ -18,6 +18,9 @@ from streams.codec.json_lines import json_line
 PLAIN_WIDTH_CHARS = 160
 """The width of tables where standard output is not a terminal and has no width."""
 
+WHOLE_WIDTH_CHARS = 4_096
+"""The longest line of a table whose rows stay in one piece."""
+
 NAMING_COLUMNS = 2
 _STEPS_PER_UPDATE = 50
 NAME_WIDTH_MAX = 64
@@ -67,9 +70,7 @@ class Screen:
         as_json: what the options say. None: JSON unless standard output is a terminal.
         """
         self.as_json = not sys.stdout.isatty() if as_json is None else as_json
-        self.console = Console(
-            highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH_CHARS
-        )
+        self.console = _console(None if sys.stdout.isatty() else PLAIN_WIDTH_CHARS)
 
     @property
     def width_chars(self) -> int:
@@ -117,8 +118,19 @@ class Screen:
         if not self.as_json:
             self.console.print(tree)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> None:
-        """Write a table for a person."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str | Text]],
+        title: str | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Write a table for a person.
+
+        Args:
+            whole: write each row as one line, also where that is longer than the terminal is wide.
+        """
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
@@ -130,4 +142,8 @@ class Screen:
             table.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH_MAX) or None)
         for line in lines:
             table.add_row(*line)
-        self.console.print(table)
+        (_console(WHOLE_WIDTH_CHARS) if whole else self.console).print(table)
+
+
+def _console(width_chars: int | None) -> Console:
+    return Console(highlight=False, markup=False, emoji=False, width=width_chars)

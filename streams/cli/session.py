@@ -13,7 +13,8 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import WARN
-from streams.cli.session_view import head_fields, instant_text, session_fields, show_view
+from streams.cli.session_list import show_list
+from streams.cli.session_view import head_fields, session_fields, show_view
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import Filter, SessionMissingError, list_sessions, show_session
 from streams.operations.sessions.view import LifeState, SessionView
@@ -93,40 +94,28 @@ def list_(
     count_max: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=100_000, help="Show at most N sessions, the newest first.")
     ] = 100,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Show complete ids, names and instants, in lines as long as they get.")
+    ] = False,
     connection: Connection,
     output: Output,
 ) -> None:
-    """List the sessions on the log, the newest first."""
+    """List the sessions on the log, the newest first.
+
+    An id is cut to the beginning that no other session has; `session show` takes it. JSON lines have complete ids.
+    """
     screen = output.screen()
     settings = connection.settings()
-    wanted = Filter(agent, user, None if state is None else LifeState(state.value))
+    wanted, clock = Filter(agent, user, None if state is None else LifeState(state.value)), SystemClock()
     with open_log(settings, create=False) as opened:
-        each = list_sessions(opened, build_codec(settings), wanted, SystemClock(), settings.release.trusted())
+        each = list_sessions(opened, build_codec(settings), wanted, clock, settings.release.trusted())
         found = list(islice(each, count_max))
-    for view, standing in found:
-        screen.record(head_fields(view, standing))
-    screen.table(
-        ("state", "session", "agent", "for", "opened", "allowed", "denied", "why"),
-        [
-            (
-                standing.state.value,
-                f"{view.tenant_uid}|{view.session_id}",
-                view.act.sub,
-                view.sub,
-                instant_text(view.opened_ms),
-                str(_count(view, "ALLOW")),
-                str(_count(view, "DENY") + _count(view, "QUARANTINE")),
-                standing.why,
-            )
-            for view, standing in found
-        ],
-    )
+    for listed in found:
+        screen.record(head_fields(listed.view, listed.standing))
+    if not screen.as_json:
+        show_list(screen, found, clock.now_ms(), whole=wide)
     if not found:
         screen.say("no session matches", WARN)
         return
     screen.say()
     tell_steps(screen, connection, [("what one of them read and did", "session show ID")])
-
-
-def _count(view: SessionView, outcome: str) -> int:
-    return sum(outcomes.get(outcome, 0) for outcomes in view.calls.values())

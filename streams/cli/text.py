@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
+_UNITS = (("day", "d", 86_400), ("hour", "h", 3_600), ("minute", "min", 60))
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -24,6 +25,16 @@ def short(text: str, chars_max: int) -> str:
     """Return the text as `printable` does, cut to a length."""
     shown = printable(text[: chars_max + 1])
     return shown if len(shown) <= chars_max else f"{shown[: chars_max - 1]}…"
+
+
+def age_text(age_ms: int, *, brief: bool = False) -> str:
+    """Return an age in its largest unit, such as `2 minutes`, or `2 min` if it is to be brief."""
+    seconds = max(0, age_ms) // 1_000
+    for unit, letters, length in _UNITS:
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {letters}" if brief else f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{seconds} s"
 
 
 def ascii_json(line: str) -> str:

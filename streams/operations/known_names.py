@@ -14,6 +14,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import CATALOG, DELEGATION, SESSION, Topic
 from streams.model.types import Header
 from streams.operations.operator import Operator
+from streams.operations.topics.lookup import PREFIX_CHARS_MIN
 from streams.operations.topics.reader import hidden_topics, read_to_end
 
 NEAR_MAX = 3
@@ -69,8 +70,11 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     own = target.partition(_SEPARATOR)[2]
     # The same name in another tenant is what is most likely meant.
     same = [name for name in known if own and name.partition(_SEPARATOR)[2] == own]
+    # A stop takes names as they are, so that it stops nothing else; but lists show the beginnings of ids.
+    is_long = len(own) >= PREFIX_CHARS_MIN
+    begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
     near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
-    return Unknown(tuple(dict.fromkeys((*same, *near)))[:NEAR_MAX], topic.name)
+    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], topic.name)
 
 
 def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:

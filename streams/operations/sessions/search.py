@@ -35,6 +35,10 @@ from streams.ports.open_log import Log
 SESSIONS_MAX = 100_000
 """How many sessions are listed at most: those that were opened last."""
 
+SHORT_CHARS_MIN = 12
+"""The shortest beginning of an id that is shown. It is longer than what commands accept, so that it stays the beginning
+of one id for a while."""
+
 REFUSED_MAX = 1_000_000
 """How many places of rejected records are remembered."""
 
@@ -63,6 +67,19 @@ class Filter(NamedTuple):
         if self.user is not None and self.user != view.sub:
             return False
         return self.state is None or self.state is standing.state
+
+
+class Listed(NamedTuple):
+    """One session of a list.
+
+    Attributes:
+        short_id: the beginning of its id that no other session on the log has, or all of it; commands that show a
+            session take it for the session. Where another tenant has a session of this id: the id with its tenant.
+    """
+
+    view: SessionView
+    standing: Standing
+    short_id: str
 
 
 class Shown(NamedTuple):
@@ -118,9 +135,7 @@ def _is_of_an_executor(record: Record) -> bool:
     return isinstance(record, AuditEvent) and record.event_type is AuditEventType.REFUSAL
 
 
-def list_sessions(
-    log: Log, codec: Codec, wanted: Filter, clock: Clock, releasers: Releasers
-) -> Iterator[tuple[SessionView, Standing]]:
+def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock, releasers: Releasers) -> Iterator[Listed]:
     """Yield the sessions that match, the newest first, from the last `SESSIONS_MAX`. Blocking.
 
     Raises:
@@ -158,10 +173,38 @@ def list_sessions(
     by_target = {session_target(view.tenant_uid, view.session_id): view for view in views.values()}
     revocations = _revocations(log, codec, clock, releasers, by_target)
     now_ms = clock.now_ms()
+    short = short_ids(view.session_id for view in views.values())
     for view in sorted(views.values(), key=lambda view: view.opened_ms, reverse=True):
         standing = view.standing(revocations, now_ms)
         if wanted.takes(view, standing):
-            yield view, standing
+            yield Listed(view, standing, short[view.session_id] or f"{view.tenant_uid}|{view.session_id}")
+
+
+def short_ids(ids: Iterable[str]) -> dict[str, str | None]:
+    """Return, for each id, its shortest beginning of at least `SHORT_CHARS_MIN` characters that no other id has.
+
+    An id that another one begins with is returned whole: commands prefer a complete id. None for an id that is there
+    several times.
+    """
+    ordered = sorted(ids)
+    short: dict[str, str | None] = {}
+    for before, name, after in zip(("", *ordered), ordered, (*ordered[1:], ""), strict=False):
+        if name in (before, after):
+            short[name] = None
+            continue
+        shared = max(_shared_chars(name, other) for other in (before, after))
+        short[name] = name[: max(SHORT_CHARS_MIN, shared + 1)]
+    return short
+
+
+def _shared_chars(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
 
 
 def _records(log: Log, places: list[TopicPartition], clock: Clock, order: Sequence[str]) -> Iterable[Received]:

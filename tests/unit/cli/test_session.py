@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from simulation.records import UNTRUSTED, SessionMaker, agent, header
+from streams.cli import screen
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, GrantBody, ToolGrant
 from streams.model.reasons import Reason
@@ -15,6 +16,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, REPORT, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
+from streams.operations.sessions.search import short_ids
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.kit import WEB_FETCH
@@ -303,9 +305,73 @@ class TestList:
         assert names("--state", "established", "--user", "alice") == {"s-1"}
         assert names("--state", "frozen") == set()
         assert len(names("--max", "2")) == 2
-        assert "default|s-3" in deployed("session", "list", "--no-json").out
+        assert "default|s-3" in deployed("session", "list", "--no-json", "--wide").out
         assert deployed("session", "list", "--state", "nonsense").status == 2
+
+    @pytest.mark.parametrize("width_chars", [80, 100, 160])
+    def test_each_session_is_one_line_that_fits_and_its_short_id_shows_it(
+        self, deployed: Stoplog, writer: Writer, monkeypatch: pytest.MonkeyPatch, width_chars: int
+    ) -> None:
+        monkeypatch.setattr(screen, "PLAIN_WIDTH_CHARS", width_chars)
+        names = [f"s-01a21e95-9f{end}" for end in ("90-7b29-ac00-2b3954153c0d", "fe-76f9-99c1-7b5b75be881a")]
+        for name in (*names, "s-846e0c9c-bf66-8746-a86a-819ad3ca8033"):
+            who = {"sub": "alice.with.a.long.name@example.com", "act": "an-office-assistant-of-many-words"}
+            maker = writer.open(name, **who)
+        writer.put(maker, [maker.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+        out = deployed("session", "list", "--no-json").out
+        head, *rows = out.partition("\n\n")[0].splitlines()
+        assert len(rows) == 3
+        assert all(len(line) <= width_chars for line in (head, *rows))
+        assert ("why" in head) is (width_chars > 90)
+        assert sorted(row.split()[1] for row in rows) == ["s-01a21e95-9f9", "s-01a21e95-9ff", "s-846e0c9c-b"]
+        assert [deployed("session", "show", row.split()[1]).records[0]["state"] for row in rows] == [
+            row.split()[0] for row in rows
+        ]
+        ambiguous = deployed("session", "show", "s-01a21e95-9f")
+        assert ambiguous.status == 1
+        assert all(f"session default|{name}" in ambiguous.err for name in names)
+
+    def test_wide_lines_have_everything_however_long_they_get(
+        self, deployed: Stoplog, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(screen, "PLAIN_WIDTH_CHARS", 60)
+        name, agent = "s-" + "1" * 60, "assistant-" + "x" * 40
+        writer.put(maker := writer.open(name, act=agent), [maker.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+        _, row, *_ = deployed("session", "list", "--no-json", "--wide").out.splitlines()
+        assert all(text in row for text in (f"default|{name}", agent, "alice", "the session has ended"))
+
+    def test_a_stop_of_a_short_id_stops_nothing_else_and_names_the_session(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        writer.open("s-01a21e95-9f90-7b29-ac00-2b3954153c0d")
+        result = deployed("kill", "--session", "s-01a21e95-9f", "--why", "x")
+        assert result.records[0]["id"] == "default|s-01a21e95-9f"
+        assert "kill --session 'default|s-01a21e95-9f90-7b29-ac00-2b3954153c0d' --why x" in result.err
+        assert deployed("session", "list").records[0]["state"] == "established"
 
     def test_none(self, deployed: Stoplog) -> None:
         assert deployed("session", "list").records == []
         assert "no session matches" in deployed("session", "list", "--no-json").out
+
+
+@pytest.mark.parametrize(
+    ("ids", "short"),
+    [
+        ({"s-1"}, {"s-1": "s-1"}),
+        ({"s-1", "s-10"}, {"s-1": "s-1", "s-10": "s-10"}),
+        ({"a" * 20, "b" * 20}, {"a" * 20: "a" * 12, "b" * 20: "b" * 12}),
+        ({"a" * 20, "a" * 15 + "b" * 5}, {"a" * 20: "a" * 16, "a" * 15 + "b" * 5: "a" * 15 + "b"}),
+        ({"a" * 20, "a" * 21}, {"a" * 20: "a" * 20, "a" * 21: "a" * 21}),
+        (
+            {"a" * 20, "a" * 14, "a" * 13 + "b"},
+            {"a" * 20: "a" * 15, "a" * 14: "a" * 14, "a" * 13 + "b": "a" * 13 + "b"},
+        ),
+    ],
+)
+def test_a_short_id_is_the_beginning_of_one_id_only(ids: set[str], short: dict[str, str]) -> None:
+    assert short_ids(ids) == short
+
+
+def test_an_id_of_two_tenants_has_no_short_form() -> None:
+    name, other = "a" * 20, "a" * 18 + "bb"
+    assert short_ids([name, other, name]) == {name: None, other: other[:19]}
