@@ -13,6 +13,7 @@ from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
+from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent, AuditEventType
 from streams.model.intent import Intent
 from streams.model.revocation import Revocation, RevocationState
@@ -203,6 +204,19 @@ def _revocation(record: Revocation) -> Row:
     return Row(record.state.value, style, record.id, record.kind.value.lower(), why)
 
 
+def removal_row(key: bytes | None) -> Row:
+    """Return the row of a tombstone that removes the attributes of an entity."""
+    tenant, _, entity = (key or b"").decode("utf-8", "replace").partition("|")
+    return Row("REMOVED", WARN, "", entity, f"all attributes of {entity}, tenant {tenant}")
+
+
+def _attributes(record: EntityAttributes) -> Row:
+    entity = f"{record.kind}/{record.id}"
+    said = ": ".join(part for part in (f"by {record.set_by}" if record.set_by else "", record.reason) if part)
+    why = f"{record.attributes_json} of {entity}, tenant {record.header.tenant_uid}" + (f", {said}" if said else "")
+    return Row("ATTRIBUTES", "", "", entity, why)
+
+
 def _checkpoint(record: AuditCheckpoint) -> Row:
     return Row("CHECKPOINT", FAINT, "", f"partition {record.partition}", f"{record.tree_size} records")
 
@@ -221,4 +235,5 @@ _DESCRIBE: dict[type[Record], Callable[[Any], Row]] = {
     ApprovalDecision: _approval_decision,
     Revocation: _revocation,
     AuditCheckpoint: _checkpoint,
+    EntityAttributes: _attributes,
 }

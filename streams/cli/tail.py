@@ -9,7 +9,7 @@ import typer
 
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
-from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
+from streams.cli.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
 from streams.cli.screen import FAIL, Screen
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
@@ -40,7 +40,7 @@ def tail(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Print records as they arrive: verdicts, audit records, alerts and others.
+    """Print records as they arrive: verdicts, audit records, alerts, attributes of entities and others.
 
     On a terminal, a record is one line. Otherwise, records are JSON lines of a history file, which `stoplog try` reads.
     The subject `ocsf` prints alerts as events of OCSF 1.8, for a SIEM.
@@ -87,5 +87,7 @@ def _row(seen: Seen) -> Row:
         return event_row(seen.event)
     if seen.letter is not None:
         return letter_row(seen.letter, seen.received.key)
+    if seen.is_removal:
+        return removal_row(seen.received.key)
     key = (seen.received.key or b"").decode("utf-8", "replace")
     return Row("UNREADABLE", FAIL, key.partition("|")[2] or key, "", seen.fault)

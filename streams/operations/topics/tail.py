@@ -16,6 +16,7 @@ from streams.model.topics import (
     ALERT_OCSF,
     APPROVAL_DECISION,
     APPROVAL_REQUEST,
+    ATTRIBUTES,
     AUDIT,
     AUDIT_CHECKPOINT,
     AUDIT_REPORTED,
@@ -40,6 +41,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "sessions": (SESSION.name, REPORT.name),
     "approvals": (APPROVAL_REQUEST.name, APPROVAL_DECISION.name),
     "revocations": (REVOCATION.name,),
+    "attributes": (ATTRIBUTES.name,),
     "checkpoints": (AUDIT_CHECKPOINT.name,),
     "deadletters": tuple(topic.dlq for topic in DECLARED if topic.dead_letters),
 }
@@ -79,7 +81,7 @@ class DeadLetter(NamedTuple):
 class Seen(NamedTuple):
     """A record that was read. `record` is None if it can't be decoded: then `fault` says why.
 
-    An event of OCSF is in `event`, as its JSON says it.
+    An event of OCSF is in `event`, as its JSON says it. `is_removal` marks a tombstone that removes an entity.
     """
 
     received: Received
@@ -87,15 +89,18 @@ class Seen(NamedTuple):
     letter: DeadLetter | None
     fault: str
     event: Mapping[str, Any] | None = None
+    is_removal: bool = False
 
     def fields(self) -> dict[str, object]:
-        """Return a dead letter, or an unreadable record, as JSON: histories don't have these."""
+        """Return a dead letter, a removal, or an unreadable record, as JSON: histories don't have these."""
         received = self.received
         place = {"key": (received.key or b"").decode("utf-8", "replace"), "time_ms": received.timestamp_ms}
         if self.letter is not None:
             letter = self.letter._asdict()
             letter["value_base64"] = base64.b64encode(letter.pop("value")).decode()
             return {"record": "dead_letter", **place, "value": letter}
+        if self.is_removal:
+            return {"record": "removal", **place, "value": {"topic": received.topic}}
         where = f"{received.topic}/{received.partition}/{received.offset}"
         return {"record": "unreadable", **place, "value": {"place": where, "fault": self.fault}}
 
@@ -160,6 +165,8 @@ def _see(codec: Codec, received: Received) -> Seen:
         return Seen(received, None, DeadLetter.read(received), "")
     if received.topic in SUBJECTS["ocsf"]:
         return _see_event(received)
+    if received.value is None and received.topic in SUBJECTS["attributes"]:
+        return Seen(received, None, None, "", is_removal=True)
     try:
         return Seen(received, codec.decode(received.topic, received.value, received.headers), None, "")
     except RecordError as error:

@@ -59,6 +59,27 @@ def test_attributes_are_set_changed_shown_and_removed(written: Stoplog) -> None:
     assert written("attributes", "remove", "customer/C-1").status == 1
 
 
+def test_what_systems_have_written_can_be_followed(written: Stoplog) -> None:
+    assert written("attributes", "set", "customer/C-1", "tier=gold", *SIGNED, "--as", "ann", "--why", "new").status == 0
+    assert (
+        written("attributes", "set", "account/A-1", "open:=true", "--tenant", "other", "--key", "desk.pem").status == 0
+    )
+    assert written("attributes", "remove", "customer/C-1").status == 0
+    tail = ("tail", "attributes", "--no-follow")
+    *set_, removal = written(*tail).records
+    assert [(record["record"], record["key"]) for record in set_] == [
+        ("attributes", "acme|customer/C-1"),
+        ("attributes", "other|account/A-1"),
+    ]
+    assert set_[0]["value"]["attributes_json"] == '{"tier":"gold"}'
+    assert (removal["record"], removal["key"]) == ("removal", "acme|customer/C-1")
+    _, first, other, last = written(*tail, "--no-json").out.splitlines()
+    assert 'customer/C-1           {"tier":"gold"} of customer/C-1, tenant acme, by ann: new' in first
+    assert "REMOVED" in last
+    assert "all attributes of customer/C-1, tenant acme" in last
+    assert written(*tail, "--no-json", "--tenant", "other").out.splitlines()[1:] == [other]
+
+
 def test_for_a_person_it_is_a_few_lines(written: Stoplog) -> None:
     set_ = ("attributes", "set", "customer/C-1", "tier=gold", "limit:=500", "--observed", "2026-01-31T09:00:00Z")
     text = written(*set_, *SIGNED, "--as", "ann", "--why", "asked", "--no-json").out
