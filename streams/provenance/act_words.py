@@ -1,0 +1,213 @@
+"""The words of general English that name kinds of acts, for tools' names and for requests."""
+
+from __future__ import annotations
+
+_TOOL_VERBS = {
+    "read": (
+        "get list read search find look lookup query fetch view show check retrieve browse describe count calculate "
+        "compute estimate compare preview validate verify inspect explain summarize scan explore locate download load "
+        "watch track see filter detect recommend suggest analyze convert translate think wait"
+    ),
+    "send": "send reply forward email mail message notify text respond answer contact call fax remind escalate alert",
+    "post": "post publish tweet comment announce broadcast blog review rate react release submit",
+    "create": (
+        "create add make write draft upload generate insert append save store copy duplicate register open start new "
+        "compose log note record import attach clone fork commit push file clip init build"
+    ),
+    "book": "book reserve order buy purchase schedule rent hire checkout subscribe rsvp enroll place",
+    "change": (
+        "update change edit modify set rename move replace adjust reschedule assign mark toggle exchange swap merge "
+        "patch configure upgrade downgrade extend renew reopen archive pin star label tag sort snooze complete resolve "
+        "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm increase "
+        "decrease raise lower"
+    ),
+    "delete": (
+        "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
+        "unassign kick leave void withdraw detach uninstall abort stop kill"
+    ),
+    "pay": "pay transfer refund charge wire donate tip reimburse deposit bill credit spend invest settle",
+    "share": "share invite",
+    "secure": (
+        "grant revoke authorize permit block unblock ban lock unlock disable enable reset login logout authenticate "
+        "rotate elevate protect unprotect allow trust"
+    ),
+    "run": "run execute exec deploy restart reboot invoke trigger launch install eval dispatch rollback scale",
+}
+TOOL_VERBS: dict[str, str] = {verb: kind for kind, verbs in _TOOL_VERBS.items() for verb in verbs.split()}
+"""The kind of act that a verb names in a tool's name."""
+
+AMBIGUOUS_VERBS = frozenset(
+    "order book post mail email message text call comment review rate release transfer charge bill credit share note "
+    "log record file clip place label tag star pin return exchange swap run scale tip deposit refund wire change set "
+    "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
+    "move mark view watch track count list estimate trust lock block permit grant reset access schedule report invoice "
+    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger".split()
+)
+"""Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
+
+READING_NOUNS = frozenset(
+    "status history details detail info information list balance count summary overview inbox statistics stats weather "
+    "forecast availability metadata contents catalog calculator price prices rate rates".split()
+)
+"""Nouns that say of a tool without a verb that it reads."""
+
+GENERIC_VERBS = frozenset(
+    "send create add make set update change edit modify submit schedule place initiate do put post open start new "
+    "reset register remove delete issue give transfer manage perform request write place get".split()
+)
+"""Verbs that say little without their object."""
+
+_WRITES = frozenset({"create", "change", "send", "post", "book", "secure", "pay"})
+_OBJECT_KINDS = {
+    ("pay", _WRITES - {"secure"}): "payment payments money transaction transactions transfer refund funds tip donation",
+    ("secure", frozenset({"create", "change", "send", "secure", "delete"})): (
+        "password passwords passcode pin credential credentials mfa 2fa permission permissions role roles access "
+        "key keys secret secrets policy policies firewall privilege privileges admin recovery lock alarm"
+    ),
+    ("post", frozenset({"create"})): "post tweet comment announcement review story",
+    ("book", frozenset({"create"})): "booking reservation appointment order orders purchase subscription ticket",
+    ("send", frozenset({"create", "pay"})): (
+        "email mail message messages reply notification notifications human humans operator agent agents support"
+    ),
+    ("share", frozenset({"create", "change"})): (
+        "participant participants member members guest guests attendee attendees collaborator collaborators "
+        "invitation invitations invite invites subscriber subscribers user users"
+    ),
+}
+OBJECT_KINDS: dict[str, tuple[str, frozenset[str]]] = {}
+"""What a generic verb's object makes of it: object -> (the kind, the kinds of verbs for which it counts)."""
+for (_kind, _verbs), _nouns in _OBJECT_KINDS.items():
+    for _noun in _nouns.split():
+        OBJECT_KINDS.setdefault(_noun, (_kind, _verbs))
+
+_REQUEST_WORDS = {
+    ("send",): "notify inform tell remind forward respond contact fax escalate alert let ask",
+    ("send", "post"): "send reply message write answer text email mail respond dm",
+    ("post",): "publish tweet announce broadcast blog comment review rate react",
+    ("post", "send"): "post",
+    ("create",): (
+        "create make draft upload generate insert append save store copy duplicate register compose log note record "
+        "import attach clone fork commit push file open start build produce prepare"
+    ),
+    ("create", "change", "share", "book"): "add put",
+    ("book", "create"): "book reserve schedule rent hire rsvp enroll arrange plan",
+    ("book", "pay", "create"): "order buy purchase checkout subscribe get",
+    ("create", "book", "change"): "place submit",
+    ("change",): (
+        "update change edit modify set rename replace adjust reschedule assign mark toggle merge patch configure extend "
+        "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch sync "
+        "apply correct fix confirm increase decrease raise lower move postpone shift turn convert"
+    ),
+    ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
+    ("delete", "change"): (
+        "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
+        "unassign kick leave void withdraw detach uninstall abort stop kill cease"
+    ),
+    ("pay",): "pay transfer refund charge wire donate tip reimburse deposit bill credit spend invest settle compensate",
+    ("share", "send", "change"): "share invite",
+    ("secure", "change"): (
+        "grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate elevate protect "
+        "unprotect allow trust arm disarm"
+    ),
+    ("run", "change"): "run execute deploy restart reboot invoke trigger launch install rollback scale start",
+}
+REQUEST_KINDS: dict[str, frozenset[str]] = {}
+"""The kinds of act that a verb of a request implies."""
+for _kinds, _words in _REQUEST_WORDS.items():
+    for _word in _words.split():
+        REQUEST_KINDS[_word] = REQUEST_KINDS.get(_word, frozenset()).union(_kinds)
+REQUEST_KINDS["get"] = frozenset()
+
+_ACT_NOUNS = {
+    # A noun that names only the act counts everywhere; one that also names the thing does not behind `the` or `my`.
+    (True, ("pay",)): "payment refund reimbursement donation repayment payout",
+    (True, ("delete", "change")): "cancellation deletion removal termination withdrawal closure unsubscription",
+    (True, ("change",)): "modification adjustment correction renewal rescheduling replacement change",
+    (True, ("change", "book", "pay")): "exchange upgrade return",
+    (True, ("send",)): "notification reminder",
+    (True, ("run",)): "deployment execution restart rollback installation",
+    (True, ("share", "send")): "invitation",
+    (False, ("pay",)): "transfer deposit tip transaction",
+    (False, ("book", "create", "pay")): "booking reservation purchase order subscription appointment enrollment",
+    (False, ("send", "post")): "reply message email response announcement",
+    (False, ("create",)): "entry draft copy note meeting event",
+    (False, ("post",)): "post comment review",
+}
+ACT_NOUNS: dict[str, tuple[bool, frozenset[str]]] = {
+    noun: (definite, frozenset(kinds)) for (definite, kinds), nouns in _ACT_NOUNS.items() for noun in nouns.split()
+}
+"""Nominalisations: the noun -> (whether it counts behind a definite article, the kinds)."""
+
+DELEGATING_PHRASES = (
+    "do what it says",
+    "do what the ",
+    "do everything",
+    "do all the ",
+    "do the tasks",
+    "do the task",
+    "do the things",
+    "do the actions",
+    "perform the action",
+    "perform the task",
+    "complete the task",
+    "carry out",
+    "follow the instruction",
+    "follow the step",
+    "follow its instruction",
+    "follow what",
+    "follow up on",
+    "as instructed",
+    "as requested in",
+    "as described in",
+    "as stated in",
+    "according to the instruction",
+    "take the action",
+    "take care of",
+    "take whatever action",
+    "handle the request",
+    "handle whatever",
+    "whatever it says",
+    "whatever it asks",
+    "what it asks",
+    "work through",
+    "tasks from",
+    "tasks on my",
+    "to-do list",
+    "todo list",
+    "checklist",
+)
+"""Phrases with which a user leaves the choice of acts to a content."""
+
+
+def _forms(verb: str) -> list[str]:
+    """Builds the regular forms of a verb; the few irregular ones are listed below."""
+    if verb.endswith("e"):
+        return [verb + "s", verb + "d", verb[:-1] + "ing"]
+    if verb.endswith("y") and verb[-2] not in "aeiou":
+        return [verb[:-1] + "ies", verb[:-1] + "ied", verb + "ing"]
+    if verb.endswith(("s", "sh", "ch", "x")):
+        return [verb + "es", verb + "ed", verb + "ing"]
+    doubled = verb + verb[-1] if len(verb) > 2 and verb[-1] not in "wxyaeiou" and verb[-2] in "aeiou" else verb
+    return [verb + "s", verb + "ed", verb + "ing", doubled + "ed", doubled + "ing"]
+
+
+FORMS: dict[str, str] = {
+    form: verb for verb in (*TOOL_VERBS, *REQUEST_KINDS) for form in _forms(verb) if form not in ACT_NOUNS
+}
+"""Inflected forms -> the verb."""
+FORMS.update(
+    {
+        "sent": "send",
+        "wrote": "write",
+        "written": "write",
+        "paid": "pay",
+        "bought": "buy",
+        "made": "make",
+        "told": "tell",
+        "gave": "give",
+        "summarise": "summarize",
+        "analyse": "analyze",
+        "authorise": "authorize",
+        "e-mail": "email",
+    }
+)

@@ -1,0 +1,206 @@
+"""Kinds of acts: what a tool does, and what a request asks for.
+
+There are a dozen kinds, so that a request and a tool can be compared without understanding either. The kind of a tool
+is a fact that an operator states; where none is stated, `propose_kind` reads it from the first verb of the tool's name,
+else of its description. The kinds of a request come from its verbs and its nominalisations (`payment`, `cancellation`).
+A request implies more kinds than it spells out (who schedules a meeting also creates an entry), so a word of a request
+stands for a set of kinds and a word of a tool's name for one.
+
+Rejected: to compare verb and noun together. That asks about four more honest tasks in a hundred, because requests name
+the thing that they mean in too many ways. The tables hold general English only; a request in another language implies
+no kind, and an act outside of the request is then a question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+from streams.provenance.act_words import (
+    ACT_NOUNS,
+    AMBIGUOUS_VERBS,
+    DELEGATING_PHRASES,
+    FORMS,
+    GENERIC_VERBS,
+    OBJECT_KINDS,
+    READING_NOUNS,
+    REQUEST_KINDS,
+    TOOL_VERBS,
+)
+
+DELEGATE = "delegate"
+"""In the scope of a request: the user leaves the choice of acts to a content that he names ("do what the note says")."""
+OTHER = "other"
+"""The kind of a tool about which nothing is known. No request implies it."""
+
+DESCRIPTION_CHARS_MAX = 400
+REQUEST_CHARS_MAX = 20_000
+NEGATION_REACH_WORDS = 4
+
+
+class ActKind(StrEnum):
+    """What a tool does, as far as a request can tell."""
+
+    READ = "read"
+    SEND = "send"
+    """Gives a message to persons who are named."""
+    POST = "post"
+    """Publishes to readers who are not named one by one."""
+    CREATE = "create"
+    BOOK = "book"
+    """Reserves, orders or buys."""
+    CHANGE = "change"
+    DELETE = "delete"
+    """Deletes, cancels or ends."""
+    PAY = "pay"
+    SHARE = "share"
+    """Gives others access, or makes them members."""
+    SECURE = "secure"
+    """Changes who may do what: passwords, keys, permissions, protections."""
+    RUN = "run"
+    """Runs code, jobs or machines."""
+    OTHER = "other"
+
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
+_NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
+_DETERMINERS = frozenset(
+    "a an the this that these those my your our his her their its any some all each every no last next latest new old "
+    "first second recent upcoming current previous same other another which what whose".split()
+)
+_DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
+_STOPS = frozenset(".!?;\n")
+
+
+def words_of_name(name: str) -> list[str]:
+    """Splits a tool's or an argument's name into lower-case words: `sendEmail`, `send_email` -> `send`, `email`."""
+    return [word.lower() for part in _SEPARATORS.split(name) if part for word in _CAMEL.split(part) if word]
+
+
+def propose_kind(name: str, description: str = "", read_only: bool | None = None) -> str:
+    """Proposes the kind of act of a tool.
+
+    Args:
+        name: the tool's name, without its server.
+        description: what the server says about it; only its beginning is read.
+        read_only: the operator's fact; None if he did not state it. A tool that only reads is `read`.
+
+    Returns:
+        One of `ActKind`; `other` if neither text holds a verb that is known.
+    """
+    if read_only:
+        return ActKind.READ
+    kind = _kind_of_words(words_of_name(name))
+    if kind is None:
+        first_sentence = re.split(r"[.!?\n]", description[:DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
+        kind = _kind_of_words([word.lower() for word in _WORD.findall(first_sentence)])
+    return _not_read(kind, read_only) or ActKind.OTHER
+
+
+def kind_of_action(action: str) -> str | None:
+    """Returns the kind that the value of a tool's `action` argument names (`cancel` -> `delete`); None if unknown."""
+    return _kind_of_words(words_of_name(action[:DESCRIPTION_CHARS_MAX]))
+
+
+def request_kinds(text: str) -> frozenset[str]:
+    """Returns the kinds of act that a user's message asks for.
+
+    A verb after a negation does not count. A word that can be a noun (`order`, `post`) counts only where it is not
+    used as one: "my order" asks for nothing, "order two of them" does.
+
+    Args:
+        text: the message; what is beyond `REQUEST_CHARS_MAX` is not read, which implies less.
+
+    Returns:
+        Kinds, with `DELEGATE` among them where the user leaves the choice to data.
+    """
+    lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
+    kinds: set[str] = set()
+    if any(phrase in lowered for phrase in DELEGATING_PHRASES):
+        kinds.add(DELEGATE)
+    words = _WORD.findall(lowered)
+    for index, word in enumerate(words):
+        stem = FORMS.get(word, word)
+        if stem in REQUEST_KINDS:
+            if not _is_negated(words, index) and not _is_noun(words, index, stem):
+                kinds |= REQUEST_KINDS[stem]
+        elif word in ACT_NOUNS and not _is_negated(words, index):
+            definite, found = ACT_NOUNS[word]
+            if definite or not _has_determiner(words, index, _DEFINITE):
+                kinds |= found
+    kinds |= _object_kinds(words)
+    return frozenset(kinds)
+
+
+def _kind_of_words(words: list[str]) -> str | None:
+    stems = [FORMS.get(word, word) for word in words]
+    verb = _verb_of(stems)
+    if verb is None:
+        return ActKind.READ if READING_NOUNS.intersection(stems) else None
+    return _with_object(verb, stems)
+
+
+def _verb_of(stems: list[str]) -> str | None:
+    """Finds the verb: the first word, unless that can be a noun and the last word says more (`order_status`)."""
+    verbs = [stem for stem in stems if stem in TOOL_VERBS]
+    if not verbs:
+        return None
+    if stems[0] in AMBIGUOUS_VERBS:
+        last = stems[-1]
+        if last in READING_NOUNS:
+            return None
+        is_verb = last in TOOL_VERBS and (last not in AMBIGUOUS_VERBS or TOOL_VERBS[last] == ActKind.READ)
+        return last if is_verb else stems[0]
+    return next((verb for verb in verbs if verb not in AMBIGUOUS_VERBS), verbs[0])
+
+
+def _with_object(verb: str, stems: list[str]) -> str:
+    kind = TOOL_VERBS[verb]
+    after = stems[stems.index(verb) + 1 :] + stems[: stems.index(verb)]
+    for noun in after:
+        override = OBJECT_KINDS.get(noun)
+        if override is not None and verb in GENERIC_VERBS and kind in override[1]:
+            return override[0]
+    return kind
+
+
+def _object_kinds(words: list[str]) -> set[str]:
+    """Finds `change my password`: a verb that says little, with a thing that says more, in one sentence."""
+    found: set[str] = set()
+    verbs: set[str] = set()
+    for index, word in enumerate(words):
+        if word in _STOPS:
+            verbs.clear()
+            continue
+        stem = FORMS.get(word, word)
+        if stem in GENERIC_VERBS and stem in TOOL_VERBS and not _is_negated(words, index):
+            verbs.add(TOOL_VERBS[stem])
+        override = OBJECT_KINDS.get(stem)
+        if override is not None and verbs.intersection(override[1]):
+            found.add(override[0])
+    return found
+
+
+def _is_negated(words: list[str], index: int) -> bool:
+    for word in reversed(words[max(0, index - NEGATION_REACH_WORDS) : index]):
+        if word in _STOPS or word in {"but", "just", "only"}:
+            return False
+        if word in _NEGATIONS:
+            return True
+    return False
+
+
+def _is_noun(words: list[str], index: int, stem: str) -> bool:
+    return stem in AMBIGUOUS_VERBS and _has_determiner(words, index, _DETERMINERS)
+
+
+def _has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:
+    return index > 0 and (words[index - 1] in determiners or words[index - 1].endswith("'s"))
+
+
+def _not_read(kind: str | None, read_only: bool | None) -> str | None:
+    """Drops `read` for a tool of which the operator says that it does more than read."""
+    return None if kind == ActKind.READ and read_only is False else kind

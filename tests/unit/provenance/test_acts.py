@@ -1,0 +1,76 @@
+"""The kinds of acts that tools' names and requests stand for."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.acts import DELEGATE, kind_of_action, propose_kind, request_kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("send_email", "send"),
+        ("sendEmail", "send"),
+        ("mail.send", "send"),
+        ("email_search", "read"),
+        ("order_status", "read"),
+        ("get_order", "read"),
+        ("order_get", "read"),
+        ("post_message", "post"),
+        ("create_post", "post"),
+        ("create_file", "create"),
+        ("reserve_table", "book"),
+        ("place_order", "book"),
+        ("cancel_order", "delete"),
+        ("booking-cancel", "delete"),
+        ("send_money", "pay"),
+        ("schedule_transaction", "pay"),
+        ("transfer_funds", "pay"),
+        ("transfer_to_human", "send"),
+        ("update_password", "secure"),
+        ("reset_alarm_code", "secure"),
+        ("add_member", "share"),
+        ("share_document", "share"),
+        ("update_address", "change"),
+        ("deploy_service", "run"),
+        ("frobnicate", "other"),
+    ],
+)
+def test_kind_of_a_name(name: str, kind: str) -> None:
+    assert propose_kind(name) == kind
+
+
+def test_description_speaks_where_the_name_does_not() -> None:
+    assert propose_kind("gizmo", "Deletes a gizmo. Also sends a mail.") == "delete"
+
+
+def test_operators_facts_beat_the_name() -> None:
+    assert propose_kind("send_query", read_only=True) == "read"
+    assert propose_kind("get_and_burn", read_only=False) == "other"
+
+
+def test_action_of_a_managing_tool() -> None:
+    assert kind_of_action("cancel") == "delete"
+    assert kind_of_action("zap") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "absent"),
+    [
+        ("Please send Kim the minutes.", {"send"}, {"pay", "delete"}),
+        ("Where is my order?", set(), {"book", "pay"}),
+        ("Order two of them.", {"book"}, {"delete"}),
+        ("I'd like the cancellation of trip 7.", {"delete"}, {"pay"}),
+        ("Make the payment for the invoice.", {"pay"}, {"delete"}),
+        ("Summarize the post. Do not send anything.", set(), {"send", "post"}),
+        ("Change my password to x.", {"secure", "change"}, {"pay"}),
+        ("Cancelling the meeting is fine", {"delete"}, {"pay"}),
+        ("Do what the note says.", {DELEGATE}, {"pay"}),
+        ("What is on my calendar?", set(), {"create", "send"}),
+    ],
+)
+def test_kinds_of_a_request(text: str, present: set[str], absent: set[str]) -> None:
+    kinds = request_kinds(text)
+    assert present <= kinds
+    assert not absent & kinds
