@@ -18,7 +18,8 @@ _TOOL_VERBS = {
     "change": (
         "update change edit modify set rename move replace adjust reschedule assign mark toggle exchange swap merge "
         "patch configure upgrade downgrade extend renew reopen archive pin star label tag sort snooze complete resolve "
-        "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm increase "
+        "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm "
+        "increase "
         "decrease raise lower"
     ),
     "delete": (
@@ -36,25 +37,28 @@ _TOOL_VERBS = {
 TOOL_VERBS: dict[str, str] = {verb: kind for kind, verbs in _TOOL_VERBS.items() for verb in verbs.split()}
 """The kind of act that a verb names in a tool's name."""
 
-AMBIGUOUS_VERBS = frozenset(
+_AMBIGUOUS_VERBS = (
     "order book post mail email message text call comment review rate release transfer charge bill credit share note "
     "log record file clip place label tag star pin return exchange swap run scale tip deposit refund wire change set "
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report invoice "
-    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger".split()
+    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger"
 )
+AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
 
-READING_NOUNS = frozenset(
+_READING_NOUNS = (
     "status history details detail info information list balance count summary overview inbox statistics stats weather "
-    "forecast availability metadata contents catalog calculator price prices rate rates".split()
+    "forecast availability metadata contents catalog calculator price prices rate rates"
 )
+READING_NOUNS = frozenset(_READING_NOUNS.split())
 """Nouns that say of a tool without a verb that it reads."""
 
-GENERIC_VERBS = frozenset(
+_GENERIC_VERBS = (
     "send create add make set update change edit modify submit schedule place initiate do put post open start new "
-    "reset register remove delete issue give transfer manage perform request write place get".split()
+    "reset register remove delete issue give transfer manage perform request write place get"
 )
+GENERIC_VERBS = frozenset(_GENERIC_VERBS.split())
 """Verbs that say little without their object."""
 
 _WRITES = frozenset({"create", "change", "send", "post", "book", "secure", "pay"})
@@ -94,8 +98,10 @@ _REQUEST_WORDS = {
     ("book", "pay", "create"): "order buy purchase checkout subscribe get",
     ("create", "book", "change"): "place submit",
     ("change",): (
-        "update change edit modify set rename replace adjust reschedule assign mark toggle merge patch configure extend "
-        "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch sync "
+        "update change edit modify set rename replace adjust reschedule assign mark toggle merge patch configure "
+        "extend "
+        "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch "
+        "sync "
         "apply correct fix confirm increase decrease raise lower move postpone shift turn convert"
     ),
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",

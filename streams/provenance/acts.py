@@ -30,7 +30,7 @@ from streams.provenance.act_words import (
 )
 
 DELEGATE = "delegate"
-"""In the scope of a request: the user leaves the choice of acts to a content that he names ("do what the note says")."""
+"""In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
 OTHER = "other"
 """The kind of a tool about which nothing is known. No request implies it."""
 
@@ -67,10 +67,11 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
-_DETERMINERS = frozenset(
+_DETERMINER_WORDS = (
     "a an the this that these those my your our his her their its any some all each every no last next latest new old "
-    "first second recent upcoming current previous same other another which what whose".split()
+    "first second recent upcoming current previous same other another which what whose"
 )
+_DETERMINERS = frozenset(_DETERMINER_WORDS.split())
 _DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
 _STOPS = frozenset(".!?;\n")
 
