@@ -1,0 +1,221 @@
+"""What the arguments of a tool are for, and whose data its results are: proposals from names and schemas.
+
+**A proposal never decides where data may go**: that are the sinks that the operator states (`sink_args`). Roles say how
+a question is worded, which values a task scope calls its targets, and what is compared with the session's subject. In
+measurements, judging by roles that were guessed from names let through five times as many attacks as judging by the
+operator's sinks, so the two are kept apart.
+
+The words are those of interfaces in general. A word that belongs to two roles has that of its most common use, and a
+name that says nothing has the role UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streams.model.catalog import ArgumentRole
+from streams.provenance.places import Place, places_of, words_of
+from streams.provenance.pointers import unescaped
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_TIMES = _set(
+    "date time datetime day weekday month year hour minute when deadline due until since expiry expiration duration "
+    "departure arrival birthday dob timestamp"
+)
+_AMOUNTS = _set(
+    "amount price total quantity qty sum cost fee tip balance discount percent percentage rate salary tax deposit "
+    "cent minor money"
+)
+_DESTINATIONS = _set(
+    "to cc bcc recipient receiver destination dest payee beneficiary iban bic swift webhook callback endpoint url uri "
+    "link href host hostname domain channel attendee participant invitee guest phone mobile fax forward redirect "
+    "address street city zip postcode postal country assignee reviewer collaborator reader whom with"
+)
+_CONTENTS = _set(
+    "body text message content subject title description comment note reason html markdown data payload caption "
+    "attachment summary remark feedback answer reply detail instruction prompt memo greeting agenda headline code "
+    "script command sql statement value"
+)
+_SELECTORS = _set("query search filter keyword term word q page limit offset cursor sort order_by pattern glob regex")
+_IDENTIFIERS = _set(
+    "id uid uuid guid key number no ref reference code sku slug handle token name path file filename folder directory "
+    "dir repository repo branch commit tag resource object item record entry ticket issue event invoice booking "
+    "reservation thread document doc project task job"
+)
+_OWNERS = _set(
+    "customer client user owner patient member account mailbox employee subscriber guest student passenger cardholder "
+    "holder resident person username userid tenant citizen applicant borrower policyholder"
+)
+_OWNERSHIP_ENDS = _set("id uid uuid no number ref reference email mail username name login key")
+_NOT_OWNERS = _set("to from new target recipient receiver destination cc bcc other by author sender")
+_SETTINGS = _set("action mode operation op type kind format lang language locale currency unit status")
+
+_TIME_FORMATS = frozenset({"date", "date-time", "time", "duration"})
+_PLACE_FORMATS = frozenset({"uri", "uri-reference", "iri", "url", "hostname", "idn-hostname", "ipv4", "ipv6"})
+_MAIL_FORMATS = frozenset({"email", "idn-email"})
+_LONG_TEXT_CHARS = 300
+DESCRIPTION_WORDS_MAX = 40
+"""Words of an argument's description that are looked at."""
+
+
+def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRole]:
+    """Return the proposed roles of arguments by their path; arguments whose role is unknown are left out.
+
+    Args:
+        input_schema: the tool's JSON Schema.
+        reads: whether the tool only reads: then its arguments select what is read.
+    """
+    places = places_of(input_schema)
+    roles = {place.path: _role(place, reads=reads) for place in places}
+    if ArgumentRole.AMOUNT in roles.values():
+        # A call that moves an amount moves it to the account that it names, unless that is where it comes from.
+        roles |= {place.path: ArgumentRole.DESTINATION for place in places if _is_payee_account(place.names[0])}
+    return {path: role for path, role in roles.items() if role is not ArgumentRole.UNKNOWN}
+
+
+def propose_kind_arg(input_schema: object) -> str | None:
+    """Return the path of the argument that says what a tool for several acts does; None if there is none.
+
+    It is an enumerated argument at the top with a name such as `action`.
+    """
+    for place in places_of(input_schema):
+        if len(place.names) != 1 or not isinstance(place.schema.get("enum"), list):
+            continue
+        words = words_of(place.names[0])
+        if words and words[-1] in ("action", "operation", "op", "verb", "command", "method", "act"):
+            return place.path
+    return None
+
+
+def propose_owner_args(input_schema: object, *, reads: bool) -> tuple[str, ...]:
+    """Return the paths of arguments that seem to say whose data or account a call is about."""
+    roles = {} if reads else propose_roles(input_schema, reads=False)
+    named = [place.path for place in places_of(input_schema) if _names_owner(place.names)]
+    return tuple(path for path in named if roles.get(path) is not ArgumentRole.DESTINATION)
+
+
+def propose_output_owners(output_schema: object) -> tuple[str, ...]:
+    """Return the paths of results that seem to say whose data they are; none without a schema of results."""
+    return tuple(place.path for place in places_of(output_schema) if _names_owner(place.names))
+
+
+def seems_owner(pointer: str) -> bool:
+    """Return whether a field of a result seems, by its name, to say whose data the result is.
+
+    Args:
+        pointer: the JSON pointer of the field in the result.
+    """
+    steps = [unescaped(step) for step in pointer.split("/")[1:]]
+    return _names_owner(tuple(step for step in reversed(steps) if not step.isdigit()))
+
+
+def _names_owner(names: tuple[str, ...]) -> bool:
+    """Return whether names such as `customer`, `customer_id` or `customer/id` say whose something is."""
+    if not names:
+        return False
+    words = words_of(names[0])
+    if not words or any(word in _NOT_OWNERS for word in words):
+        return False
+    if words[-1] in _OWNERS:
+        return True
+    if words[-1] not in _OWNERSHIP_ENDS:
+        return False
+    if len(words) > 1:
+        return words[-2] in _OWNERS
+    above = words_of(names[1]) if len(names) > 1 else ()
+    return bool(above) and above[-1] in _OWNERS and not any(word in _NOT_OWNERS for word in above)
+
+
+def _is_payee_account(name: str) -> bool:
+    words = words_of(name)
+    return bool(set(words) & {"account", "iban", "card", "wallet"}) and not set(words) & {"from", "source", "own", "my"}
+
+
+def _role(place: Place, *, reads: bool) -> ArgumentRole:
+    kind, shape = place.schema.get("type"), place.schema.get("format")
+    if kind == "boolean":
+        return ArgumentRole.UNKNOWN
+    if shape in _TIME_FORMATS:
+        return ArgumentRole.TIME
+    words = words_of(place.names[0])
+    if isinstance(place.schema.get("enum"), list) or (words and words[-1] in _SETTINGS):
+        return ArgumentRole.SELECTOR if reads and "enum" not in place.schema else ArgumentRole.UNKNOWN
+    if shape in _PLACE_FORMATS or (shape in _MAIL_FORMATS and not reads):
+        return ArgumentRole.DESTINATION
+    named = _named_role(place, words, reads=reads)
+    if named is not ArgumentRole.UNKNOWN:
+        return named
+    if reads:
+        return ArgumentRole.SELECTOR
+    length = place.schema.get("maxLength")
+    if isinstance(length, int) and length >= _LONG_TEXT_CHARS:
+        return ArgumentRole.CONTENT
+    if kind == "number":
+        return ArgumentRole.AMOUNT
+    described = _described_role(place.schema)
+    if described is not ArgumentRole.UNKNOWN:
+        return described
+    return ArgumentRole.TARGET if place.is_required and len(place.names) == 1 else ArgumentRole.UNKNOWN
+
+
+def _named_role(place: Place, words: tuple[str, ...], *, reads: bool) -> ArgumentRole:
+    """Return the role that the name says; a name such as `id` or `name` inside `recipient` is a recipient's."""
+    above = tuple(word for name in place.names[1:2] for word in words_of(name))
+    for each in (words, above):
+        role = _role_of_words(each, place.schema.get("type"), reads=reads)
+        if role is not ArgumentRole.UNKNOWN and not (role is ArgumentRole.TARGET and each is words and above):
+            return role
+    return _role_of_words(words, place.schema.get("type"), reads=reads)
+
+
+def _role_of_words(words: tuple[str, ...], kind: object, *, reads: bool) -> ArgumentRole:
+    if not words:
+        return ArgumentRole.UNKNOWN
+    last, first = words[-1], words[0]
+    is_number = kind in ("integer", "number")
+    if last in _AMOUNTS or (is_number and last in ("value", "count", "limit") and not reads):
+        return ArgumentRole.SELECTOR if reads else ArgumentRole.AMOUNT
+    if last in _TIMES or (last in ("start", "end", "at", "begin") and not is_number):
+        return ArgumentRole.TIME
+    if _says_destination(words):
+        # An address of the network says where a read goes; a person's says whom it is about.
+        is_network = last in ("url", "uri", "link", "href", "host", "hostname", "domain", "endpoint", "webhook")
+        return ArgumentRole.DESTINATION if is_network or not reads else ArgumentRole.SELECTOR
+    if reads:
+        return ArgumentRole.SELECTOR if {last, first} & (_SELECTORS | _IDENTIFIERS) else ArgumentRole.UNKNOWN
+    if last in _IDENTIFIERS or last in _OWNERS or first in _SELECTORS:
+        return ArgumentRole.CONTENT if last == "code" and len(words) == 1 else ArgumentRole.TARGET
+    return ArgumentRole.CONTENT if last in _CONTENTS else ArgumentRole.UNKNOWN
+
+
+def _says_destination(words: tuple[str, ...]) -> bool:
+    last, first = words[-1], words[0]
+    if last in _DESTINATIONS or (last in ("email", "mail") and first not in ("from", "sender")):
+        return True
+    # `to_account`, `recipient_name`, `new_address`; but no `to_date`, which is decided before.
+    return first in ("to", "recipient", "receiver", "destination", "dest", "payee", "beneficiary", "forward", "deliver")
+
+
+def _described_role(schema: Mapping[str, Any]) -> ArgumentRole:
+    text = schema.get("description")
+    if not isinstance(text, str):
+        return ArgumentRole.UNKNOWN
+    words = words_of(text[:1_000])[:DESCRIPTION_WORDS_MAX]
+    tables = (
+        (ArgumentRole.DESTINATION, _DESTINATIONS - {"to", "link", "country", "city"}),
+        (ArgumentRole.TIME, _TIMES - {"time", "when", "since", "until"}),
+        (ArgumentRole.AMOUNT, _AMOUNTS - {"total", "rate", "minor"}),
+        (ArgumentRole.CONTENT, _CONTENTS - {"value", "data", "code"}),
+        (ArgumentRole.TARGET, frozenset({"id", "identifier", "number", "name", "key"})),
+    )
+    # The first word that says something: descriptions begin with what the value is.
+    for word in words:
+        for role, table in tables:
+            if word in table:
+                return role
+    return ArgumentRole.UNKNOWN
