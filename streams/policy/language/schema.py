@@ -154,7 +154,11 @@ TOOL = Struct(
         _bool("irreversible", "the opposite of reversible"),
         _bool("external", "the same as open_world"),
         _text("definition_digest", "SHA-256 of the tool's definition, in hex"),
-        _texts("sink_args", "JSON pointers of the arguments that say where data goes or what is acted on"),
+        _texts(
+            "sink_args",
+            "JSON pointers of the arguments that say where data goes or what is acted on; `*` is any one step",
+        ),
+        _bool("compensating", "the catalog names a call that undoes this one", optional=True),
     ),
 )
 

@@ -38,6 +38,7 @@ from streams.model.topics import CATALOG
 from streams.model.types import ToolRef
 from streams.policy.cel.values import DistinctTexts
 from streams.processors.control.schemas import ArgsSchema
+from streams.processors.control.tool_uses import ToolUses
 
 CALLABLE_STATES = GRANTING_STATES
 TOOLS_MAX = 10_000
@@ -79,6 +80,11 @@ class CatalogTool:
         )
 
     @cached_property
+    def uses(self) -> ToolUses:
+        """What the values of its arguments and results are for, compiled once."""
+        return ToolUses(self.entry)
+
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """The fact `tool`: the same object for every call, by which rules recognise the tool. Do not change it."""
         entry = self.entry
@@ -95,7 +101,8 @@ class CatalogTool:
             "irreversible": not entry.reversible,
             "external": entry.open_world,
             "definition_digest": entry.definition_digest.hex(),
-            "sink_args": list(entry.sink_args),
+            "sink_args": list(self.uses.sinks.paths),
+            "compensating": entry.compensating_tool is not None,
         }
 
     @property

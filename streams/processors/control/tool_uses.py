@@ -1,0 +1,156 @@
+"""Compile what a catalog entry says about a call: its kind, the roles of its values, its sinks, and how it is undone.
+
+What the operator has not stated is proposed from the tool's names and schema, by the same functions as at an import.
+Two things are never proposed here: sinks, because judging by guessed sinks lets attacks through, and the call that
+undoes this one, because nobody has said that it does. To state that a tool has no owner arguments, or no owners in its
+results, an operator names a place that can't exist, `/-`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from streams.model.canonical import CanonicalError, canonical
+from streams.model.catalog import ArgumentRole, ToolCatalogEntry
+from streams.model.labels import WORST, Label
+from streams.provenance.acts import kind_of_action, propose_kind
+from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
+from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_owner
+
+
+class ToolUses:
+    """The compiled facts of one catalog entry. Everything is worked out at its first use, once.
+
+    Attributes:
+        sinks: the places of arguments that say where data goes or what is acted on; only what the operator states.
+    """
+
+    def __init__(self, entry: ToolCatalogEntry) -> None:
+        self._entry = entry
+        self.sinks = Paths(entry.sink_args)
+
+    @cached_property
+    def kind(self) -> str:
+        """The kind of act of the tool: the stated one, or else the proposed one."""
+        entry = self._entry
+        return entry.kind or propose_kind(entry.name, entry.description or "", entry.read_only)
+
+    def kind_of(self, arguments: Mapping[str, Any]) -> str:
+        """Return the kind of act of a call: of a tool for several acts, that which its argument names.
+
+        A kind that the argument does not name is that of the tool.
+        """
+        if self._kind_arg is None:
+            return self.kind
+        chosen = next((value for _, value in values_at(arguments, self._kind_arg)), None)
+        return (kind_of_action(chosen) if isinstance(chosen, str) else None) or self.kind
+
+    def role_of(self, pointer: str) -> ArgumentRole:
+        """Return the role of the argument at a pointer: the stated one, or else the proposed one."""
+        return self._roles.get(pointer) or ArgumentRole.UNKNOWN
+
+    @property
+    def roles(self) -> tuple[tuple[str, ArgumentRole], ...]:
+        """The paths that have a role, and it."""
+        return tuple((path, self.role_of(path)) for path in self._roles.paths)
+
+    @cached_property
+    def owner_args(self) -> Paths:
+        """The places of arguments that say whose data or account a call is about."""
+        entry = self._entry
+        return Paths(entry.owner_args or propose_owner_args(self._schema, reads=entry.read_only))
+
+    def is_output_owner(self, pointer: str) -> bool:
+        """Return whether the field of a result at a pointer says whose data the result is."""
+        return self._output_owners.cover(pointer) if self._output_owners else seems_owner(pointer)
+
+    def label_at(self, pointer: str) -> Label:
+        """Return the label of the field of a result at a pointer: that by field, or else that of the whole output."""
+        return self._labels.get(pointer) or self._entry.output_label or WORST
+
+    def undoing_args(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return the arguments of the call that undoes a call, as far as its arguments tell; None if nothing is known.
+
+        Args:
+            arguments: of the call that would be undone.
+
+        Returns:
+            A JSON object.
+        """
+        if not self._entry.compensating_args:
+            return None
+        undoing, _ = undoing_arguments(self._entry, {"args": arguments})
+        try:
+            return canonical(undoing).decode()
+        except CanonicalError:
+            return None
+
+    @cached_property
+    def _kind_arg(self) -> str | None:
+        entry = self._entry
+        if entry.read_only:
+            return None
+        if entry.kind_arg is not None:
+            return normal(entry.kind_arg)
+        return None if entry.kind is not None else propose_kind_arg(self._schema)
+
+    @cached_property
+    def _schema(self) -> object:
+        try:
+            return json.loads(self._entry.input_schema_json)
+        except (ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def _roles(self) -> PathTable[ArgumentRole]:
+        entry = self._entry
+        roles = propose_roles(self._schema, reads=entry.read_only)
+        for path in self.sinks.paths:
+            if roles.get(path) not in (ArgumentRole.TARGET, ArgumentRole.DESTINATION):
+                roles[path] = ArgumentRole.TARGET
+        return PathTable(roles | {normal(use.path): use.role for use in entry.arg_roles})
+
+    @cached_property
+    def _output_owners(self) -> Paths:
+        return Paths(self._entry.output_owners)
+
+    @cached_property
+    def _labels(self) -> PathTable[Label]:
+        return PathTable({each.path: each.label for each in self._entry.output_labels})
+
+
+def undoing_arguments(entry: ToolCatalogEntry, known: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments of the call that undoes a call, and the sources of those that are not known.
+
+    Args:
+        entry: the tool of the call that would be undone.
+        known: its arguments as `args`, and its result as `result` if that is known.
+
+    Returns:
+        The arguments by name; and the pointers into `known` that hold nothing. A source with `*` gives a list.
+    """
+    undoing: dict[str, Any] = {}
+    missing: list[str] = []
+    for each in entry.compensating_args:
+        source = normal(each.source)
+        found = [value for _, value in values_at(known, source)]
+        if not found:
+            missing.append(source)
+            continue
+        _put(undoing, steps_of(each.path), found if "*" in steps_of(source) else found[0])
+    return undoing, tuple(missing)
+
+
+def _put(into: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
+    """Put a value into nested objects; where one of them is something else, it is replaced."""
+    for step in steps[:-1]:
+        name = unescaped(step)
+        inner = into.get(name)
+        if not isinstance(inner, dict):
+            inner = into[name] = {}
+        into = inner
+    if steps:
+        into[unescaped(steps[-1])] = value
