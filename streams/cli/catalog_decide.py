@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-import msgspec
 import typer
 
 from streams.audit.signatures import SigningKey
@@ -49,18 +47,16 @@ from streams.operations.catalog.history import (
     read_catalog_history,
     tool_name,
 )
+from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.operations.operator import Operator
 from streams.operations.review.diff import FACT_FIELDS
 from streams.operations.settings import CatalogSection
-from streams.sdk.mcp_catalog import ToolFacts
 from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
     from streams.wiring.settings import Settings
 
-
-_FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
 
 ReferencesArgument = Annotated[
     list[str],
@@ -241,17 +237,17 @@ def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
     stated: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals or name not in _FACT_NAMES:
+        if not equals or name not in FACT_NAMES:
             raise typer.BadParameter(
-                f"`{text}` is not a fact; write NAME=VALUE with one of the names {', '.join(_FACT_NAMES)}"
+                f"`{text}` is not a fact; write NAME=VALUE with one of the names {', '.join(FACT_NAMES)}"
             )
         try:
             stated[name] = json.loads(value)
         except ValueError:
             stated[name] = value
     try:
-        facts = msgspec.convert(stated, ToolFacts)
-    except msgspec.ValidationError as error:
+        facts = stated_facts(stated)
+    except FactError as error:
         raise typer.BadParameter(f"a fact has an invalid value: {error}") from None
     return {name: getattr(facts, name) for name in FACT_FIELDS if name in stated}
 

@@ -15,6 +15,7 @@ from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
 from streams.operations.catalog.history import CatalogHistory, Listed
+from streams.operations.catalog.proposed_facts import assumed_facts, strays
 from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of
 from streams.operations.review.phrases import Concern
 from streams.operations.review.scan import TextFinding
@@ -146,15 +147,25 @@ def show_diff(screen: Screen, before: ToolCatalogEntry | None, after: ToolCatalo
 
 
 def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
-    """Write the facts about a tool, and where its server claims that it is safer."""
-    claims = claims_of(entry)
+    """Write the facts about a tool, where its server claims that it is safer, and what gates assume for the rest."""
+    assumed = assumed_facts(entry)
     rows = []
     for name, value in facts_of(entry).items():
-        hint = (
-            "" if name not in claims else f"the server claims {str(claims[name]).lower()}; check whether that is true"
-        )
-        rows.append((name, short(_fact_text(value), _VALUE_CHARS), Text(hint, style=WARN)))
+        if name in assumed:
+            remark = Text(f"gates assume {_fact_text(assumed[name])}", style=FAINT)
+        else:
+            remark = Text(_doubt(entry, name), style=WARN)
+        rows.append((name, short(_fact_text(value), _VALUE_CHARS), remark))
     screen.table(("fact", "value", "remark"), rows)
+
+
+def _doubt(entry: ToolCatalogEntry, name: str) -> str:
+    """Return what to check about a fact; empty if there is nothing."""
+    claims = claims_of(entry)
+    if name in claims:
+        return f"the server claims {str(claims[name]).lower()}; check whether that is true"
+    gone = strays(entry, name)
+    return f"no argument of its schema: {', '.join(gone)}" if gone else ""
 
 
 def _fact_text(value: Any) -> str:
@@ -170,6 +181,10 @@ def _fact_text(value: Any) -> str:
             readers = value.get("readers")
             known_to = "" if readers is None else f", for {', '.join(readers) or 'nobody'}"
             return f"{integrity}, {confidentiality}{known_to}".lower()
+        case {"path": path, "role": role}:
+            return f"{path} {str(role).lower()}"
+        case {"path": path, "source": source}:
+            return f"{path} from {source}"
         case {"path": path, "label": label}:
             return f"{path}: {_fact_text(label)}"
         case list() | tuple():

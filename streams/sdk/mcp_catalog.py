@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.model.canonical import CanonicalError, canonical
-from streams.model.catalog import EntryState, OutputLabel, ToolCatalogEntry
+from streams.model.catalog import ArgumentUse, CompensatingArgument, EntryState, OutputLabel, ToolCatalogEntry
 from streams.model.definition import definition_digests
 from streams.model.labels import Label
 from streams.model.report_keys import REPORT_KEYS_NAME, report_keys_definition
@@ -32,6 +32,13 @@ class ToolFacts:
     output_labels: tuple[OutputLabel, ...] = ()
     sink_args: tuple[str, ...] = ()
     owner: str | None = None
+    kind: str | None = None
+    kind_arg: str | None = None
+    arg_roles: tuple[ArgumentUse, ...] = ()
+    owner_args: tuple[str, ...] = ()
+    output_owners: tuple[str, ...] = ()
+    content_type: str | None = None
+    compensating_args: tuple[CompensatingArgument, ...] = ()
 
 
 def catalog_entries(
@@ -151,6 +158,13 @@ def _entry(
         output_labels=about.output_labels,
         sink_args=about.sink_args,
         owner=about.owner,
+        kind=about.kind,
+        kind_arg=about.kind_arg,
+        arg_roles=about.arg_roles,
+        owner_args=about.owner_args,
+        output_owners=about.output_owners,
+        content_type=about.content_type,
+        compensating_args=about.compensating_args,
         proposed_by=proposed_by,
         reviewed_by=reviewed_by,
         reviewed_at=None if reviewed_by is None else header.time,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
+from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
@@ -25,7 +25,6 @@ from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entr
 FILE_BYTES_MAX = 32_000_000
 
 _LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by", "report_keys")
-_FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
 
 
 class CatalogFileError(StoplogError):
@@ -202,12 +201,12 @@ def facts_from(
         if not isinstance(stated, dict):
             _refuse(path, f"{where} must be an object")
         for fact in stated:
-            if fact not in _FACTS:
-                _refuse(path, f"{where}: {_unknown(fact, 'a fact', _FACTS)}")
+            if fact not in FACT_NAMES:
+                _refuse(path, f"{where}: {_unknown(fact, 'a fact', FACT_NAMES)}")
         try:
-            known[name] = msgspec.convert(stated, ToolFacts)
-        except msgspec.ValidationError as error:
-            _refuse(path, f"{where}: {str(error)[:1].lower()}{str(error)[1:]}")
+            known[name] = stated_facts(stated)
+        except FactError as error:
+            _refuse(path, f"{where}: {error}")
     return known
 
 

@@ -16,6 +16,7 @@ from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import ReviewError
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history
+from streams.operations.catalog.proposed_facts import with_proposed_facts
 from streams.operations.operator import SOURCE, Operator
 from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entries
 from streams.operations.review.names import Likeness, shadows_of
@@ -23,7 +24,6 @@ from streams.operations.review.scan import TextFinding, is_serious, scan_tool
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 
 _PARTS_SHOWN_MAX = 6
-_CARRIES_TEXT = frozenset({"string", "array", "object"})
 replace = msgspec.structs.replace
 
 
@@ -91,7 +91,10 @@ def import_tools(
     names = {entry.name for entry in listed}
     expected = {*names, REPORT_KEYS_NAME}
     known = {*history.tools(), *((server_id, name) for name in names)}
-    imported = [_import(operator, history, entry, known, facts, is_upgrade) for entry in listed]
+    imported = [
+        _import(operator, history, entry, known, listed, is_stated=entry.name in facts, is_upgrade=is_upgrade)
+        for entry in listed
+    ]
     imported += [
         Imported(Finding.GONE, each.entry, (), ())
         for name in history.tools()
@@ -108,15 +111,16 @@ def _import(
     history: CatalogHistory,
     listed: ToolCatalogEntry,
     known: set[ToolName],
-    facts: Mapping[str, ToolFacts],
+    beside: Sequence[ToolCatalogEntry],
+    *,
+    is_stated: bool,
     is_upgrade: bool,
 ) -> Imported:
     name = (listed.server_id, listed.name)
     found = scan_tool(definition_of(listed), {"/".join(each) for each in known if each != name})
     approved = history.approved(name)
     entry = replace(listed, catalog_version=history.next_version(name), state=EntryState.PROPOSED)
-    if listed.name not in facts:
-        entry = _with_facts_of(entry, approved)
+    entry = with_proposed_facts(entry, None if approved is None else approved.entry, is_stated, beside)
     if approved is None:
         finding = Finding.NEW
     elif approved.entry.definition_digest != entry.definition_digest:
@@ -145,37 +149,6 @@ def _standing_like(history: CatalogHistory, entry: ToolCatalogEntry) -> ToolCata
         if same and each.entry.state is entry.state:
             return each.entry
     return None
-
-
-def _with_facts_of(entry: ToolCatalogEntry, approved: Listed | None) -> ToolCatalogEntry:
-    """Return the entry with the approved facts, or else with the worst. New arguments count as possible sinks."""
-    sinks = _possible_sinks(entry)
-    if approved is None:
-        return replace(entry, sink_args=sinks)
-    known = set(_possible_sinks(approved.entry))
-    facts: dict[str, Any] = {name: getattr(approved.entry, name) for name in FACT_FIELDS}
-    facts["sink_args"] = (*approved.entry.sink_args, *(each for each in sinks if each not in known))
-    return replace(entry, **facts)
-
-
-def _possible_sinks(entry: ToolCatalogEntry) -> tuple[str, ...]:
-    """Return all arguments that can carry text. A reviewer decides which of them are sinks."""
-    schema = definition_of(entry).get("inputSchema")
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping):
-        return ()
-    return tuple(f"/{_escaped(str(name))}" for name, value in properties.items() if _may_carry_text(value))
-
-
-def _may_carry_text(schema: object) -> bool:
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    if kinds is None:
-        return True
-    return bool(_CARRIES_TEXT & set(kinds if isinstance(kinds, list) else [kinds]))
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _facts(entry: ToolCatalogEntry) -> tuple[Any, ...]:

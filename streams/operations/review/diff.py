@@ -28,11 +28,23 @@ FACT_FIELDS = (
     "output_labels",
     "sink_args",
     "owner",
+    "kind",
+    "kind_arg",
+    "arg_roles",
+    "owner_args",
+    "output_owners",
+    "content_type",
+    "compensating_args",
 )
 """The facts, which the operator sets and the server can't."""
 
 _SAFE_VALUES = {"read_only": True, "destructive": False, "idempotent": True, "open_world": False, "reversible": True}
 """The values with which rules permit more."""
+
+_PROTECTING_LISTS = frozenset({"sink_args", "owner_args", "output_owners", "arg_roles"})
+"""Lists of which each member can only make rules stricter: what goes is looser."""
+_JUDGED_BY = frozenset({"kind", "kind_arg", "content_type"})
+"""Facts by which calls and results are judged: another value can permit what was not permitted before."""
 
 _HINTS = {
     "readOnlyHint": "read_only",
@@ -130,8 +142,10 @@ def _diff_facts(before: ToolCatalogEntry, after: ToolCatalogEntry) -> Iterator[C
 def _is_looser(name: str, before: Any, after: Any) -> bool:
     if name in _SAFE_VALUES:
         return bool(after is _SAFE_VALUES[name])
-    if name == "sink_args":
+    if name in _PROTECTING_LISTS:
         return bool(set(before) - set(after))
+    if name in _JUDGED_BY:
+        return True
     if name == "output_label":
         return _is_looser_label(before or WORST, after or WORST)
     return name == "output_labels"

@@ -16,6 +16,8 @@ from streams.operations.rules.history import read_history
 from streams.operations.topics.reader import TopicReadError, read_to_end
 from streams.policy import BundleError, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import LogError
+from streams.processors.control.tool_uses import ToolUses
+from streams.provenance.acts import ActKind
 
 GRANTS_READ_MAX = 200_000
 HOLDERS_MAX = 200
@@ -171,6 +173,8 @@ def what_it_can(entry: ToolCatalogEntry) -> tuple[str, ...]:
     can.append("reaches beyond this deployment" if entry.open_world else "stays within this deployment")
     if entry.sink_args:
         can.append(f"sends data to, or acts on, the targets in its arguments: {', '.join(entry.sink_args)}")
+    if (kind := ToolUses(entry).kind) not in (ActKind.READ, ActKind.OTHER):
+        can.append(f"counts as an act of the kind `{kind}`")
     label = entry.output_label or WORST
     brings = "data that anybody may have written" if label.integrity is Integrity.UNTRUSTED else "trusted data"
     close = {

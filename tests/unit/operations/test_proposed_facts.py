@@ -1,0 +1,142 @@
+"""What is proposed about tools at an import, what operators may write, and what a review shows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.cli.catalog_view import _doubt
+from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, ToolCatalogEntry
+from streams.operations.catalog.proposed_facts import assumed_facts, strays, with_proposed_facts
+from streams.operations.catalog.stated_facts import FactError, stated_facts
+from streams.operations.review.diff import diff_entries
+from streams.operations.review.permitted_use import what_it_can
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+
+TEXT = {"type": "string"}
+ROW = {"type": "object", "properties": {"event_id": TEXT, "owner": TEXT}}
+
+
+def schema(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+CREATE = {"name": "create_event", "inputSchema": schema("title", title=TEXT, guests={"type": "array", "items": TEXT})}
+DELETE = {"name": "delete_event", "inputSchema": schema("event_id", event_id=TEXT)}
+
+
+def listed(*tools: dict[str, Any], **facts: ToolFacts) -> list[ToolCatalogEntry]:
+    return catalog_entries("cal", tools, facts, now_ms=0, source="t", tenant_uid="")
+
+
+def proposed(*tools: dict[str, Any], approved: ToolCatalogEntry | None = None, **facts: ToolFacts) -> ToolCatalogEntry:
+    first, *others = listed(*tools, **facts)
+    return with_proposed_facts(first, approved, first.name in facts, others)
+
+
+def test_a_new_tool_has_a_proposal_for_every_fact() -> None:
+    made = proposed(CREATE | {"outputSchema": ROW}, DELETE)
+    assert made.sink_args == ("/guests", "/title")
+    assert (made.kind, made.content_type) == ("create", "application/json")
+    assert made.arg_roles == (
+        ArgumentUse(path="/guests/*", role=ArgumentRole.DESTINATION),
+        ArgumentUse(path="/title", role=ArgumentRole.CONTENT),
+    )
+    assert made.output_owners == ("/owner",)
+    assert made.compensating_tool == "delete_event"
+    assert made.compensating_args == (CompensatingArgument(path="/event_id", source="/result/event_id"),)
+
+
+def test_no_undoing_call_is_proposed_that_lacks_an_argument() -> None:
+    assert proposed(CREATE, DELETE).compensating_tool is None
+    assert proposed(CREATE | {"outputSchema": ROW}).compensating_tool is None
+
+
+def test_what_is_stated_is_kept_and_the_rest_proposed() -> None:
+    facts = ToolFacts(kind="book", sink_args=("/guests/*",), compensating_tool="rooms/free")
+    made = proposed(CREATE | {"outputSchema": ROW}, DELETE, create_event=facts)
+    assert (made.kind, made.sink_args) == ("book", ("/guests/*",))
+    assert (made.compensating_tool, made.compensating_args) == ("rooms/free", ())
+    assert made.arg_roles
+
+
+def test_an_approved_tool_keeps_its_facts_and_only_new_arguments_are_proposed() -> None:
+    approved = msgspec.structs.replace(proposed(CREATE), kind=None, owner_args=("/-",), sink_args=("/guests/*",))
+    again = proposed(CREATE, approved=approved)
+    assert diff_entries(approved, again) == ()
+    stated = ToolFacts(sink_args=("/guests/*",))
+    assert diff_entries(approved, proposed(CREATE, approved=approved, create_event=stated)) == ()
+    wider = CREATE | {"inputSchema": schema("title", title=TEXT, guests={"type": "array", "items": TEXT}, url=TEXT)}
+    changed = proposed(wider, approved=approved)
+    assert changed.sink_args == ("/guests/*", "/url")
+    assert changed.arg_roles[-1] == ArgumentUse(path="/url", role=ArgumentRole.DESTINATION)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "is_looser"),
+    [
+        ("kind", "pay", "create", True),
+        ("kind_arg", None, "/action", True),
+        ("content_type", None, "application/json", True),
+        ("owner_args", ("/customer",), (), True),
+        ("owner_args", (), ("/customer",), False),
+        ("arg_roles", (ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),), (), True),
+        ("compensating_args", (), (CompensatingArgument(path="/id", source="/result/id"),), False),
+    ],
+)
+def test_a_changed_fact_is_a_changed_grant(name: str, before: Any, after: Any, is_looser: bool) -> None:
+    (entry,) = listed(CREATE)
+    was, now = (msgspec.structs.replace(entry, **{name: value}) for value in (before, after))
+    (change,) = diff_entries(was, now)
+    assert (change.pointer, change.is_looser) == (f"facts/{name}", is_looser)
+
+
+def test_operators_write_roles_and_undoing_arguments_by_path() -> None:
+    facts = stated_facts({"arg_roles": {"/to": "destination"}, "compensating_args": {"/id": "/result/id"}})
+    assert facts == stated_facts(
+        {
+            "arg_roles": [{"path": "/to", "role": "DESTINATION"}],
+            "compensating_args": [{"path": "/id", "source": "/result/id"}],
+        }
+    )
+    assert facts.arg_roles == (ArgumentUse(path="/to", role=ArgumentRole.DESTINATION),)
+
+
+@pytest.mark.parametrize(
+    ("stated", "text"),
+    [
+        ({"kind": "sned"}, "did you mean `send`"),
+        ({"kind": "zzz"}, "the kinds are read, send"),
+        ({"arg_roles": {"/to": "victim"}}, "invalid enum value"),
+        ({"sink_args": [""]}, "is not a path"),
+        ({"sink_args": ["/a//b"]}, "is not a path"),
+        ({"owner_args": ["/items[*]/id"]}, "is not a JSON pointer"),
+        ({"compensating_args": {"/id": "/id"}}, "must begin with `/args/`"),
+    ],
+)
+def test_a_wrong_fact_is_explained(stated: dict[str, Any], text: str) -> None:
+    with pytest.raises(FactError, match="^.*" + text.replace("*", r"\*")):
+        stated_facts(stated)
+
+
+def test_a_path_that_names_no_argument_is_shown() -> None:
+    (entry,) = listed(CREATE, create_event=ToolFacts(sink_args=("/guest/*", "/guests/*", "/title", "/-")))
+    assert strays(entry, "sink_args") == ("/guest/*",)
+    assert "/guest/*" in _doubt(entry, "sink_args")
+    open_ended = CREATE | {"inputSchema": schema(title=TEXT) | {"additionalProperties": True}}
+    (entry,) = listed(open_ended, create_event=ToolFacts(sink_args=("/guest",)))
+    assert strays(entry, "sink_args") == ()
+
+
+def test_what_gates_assume_is_shown_where_nothing_is_stated() -> None:
+    (entry,) = listed({"name": "pay_bill", "inputSchema": schema(customer=TEXT, amount={"type": "number"})})
+    assert assumed_facts(entry) == {
+        "kind": "pay",
+        "arg_roles": [{"path": "/amount", "role": "AMOUNT"}, {"path": "/customer", "role": "TARGET"}],
+        "owner_args": ["/customer"],
+    }
+    assert "counts as an act of the kind `pay`" in what_it_can(entry)
+    uses = (ArgumentUse(path="/amount", role=ArgumentRole.AMOUNT),)
+    assert assumed_facts(msgspec.structs.replace(entry, kind="pay", owner_args=("/-",), arg_roles=uses)) == {}
