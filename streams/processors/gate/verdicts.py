@@ -110,6 +110,7 @@ class VerdictBuilder:
             reply_to=intent.reply_to,
             mode=VerdictMode.ENFORCE,
             attributes_offset=case.attributes_offset,
+            compensating_args_json=_undoing_args(case, decision),
         )
 
     def _expires_ms(self, case: Case) -> int:
@@ -123,6 +124,14 @@ class VerdictBuilder:
         if asked.intent.deadline is not None:
             expires_ms = min(expires_ms, asked.intent.deadline)
         return expires_ms
+
+
+def _undoing_args(case: Case, decision: Decision) -> str | None:
+    """Return the arguments of the call that undoes an allowed call, as far as its own arguments tell."""
+    tool = case.tool
+    if tool is None or not tool.entry.compensating_args or decision.outcome is not Outcome.ALLOW:
+        return None
+    return tool.uses.undoing_args(case.known_arguments().values)
 
 
 def _judged_tool(case: Case) -> ToolRef:

@@ -9,8 +9,9 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole, ArgumentUse, CompensatingArgument, OutputLabel, ToolCatalogEntry
 from streams.model.labels import CLEAN, WORST
+from streams.model.verdict import Outcome
 from streams.processors.control.tool_uses import ToolUses, undoing_arguments
-from tests.kit import FILES_READ
+from tests.kit import FILES_READ, GateBench
 
 MEMBERS = {
     "type": "object",
@@ -101,3 +102,18 @@ def test_the_undoing_arguments_are_known_as_far_as_the_arguments_tell() -> None:
         "/result/event/id",
         "/args/recipients/*",
     )
+
+
+def test_every_allow_says_how_the_call_is_undone_as_far_as_the_gate_knows() -> None:
+    undoing = (
+        CompensatingArgument(path="/path", source="/args/path"),
+        CompensatingArgument(path="/version", source="/result/version"),
+    )
+    facts = {"compensating_tool": "restore", "compensating_args": undoing, "catalog_version": 2}
+    bench = GateBench()
+    bench.publish(msgspec.structs.replace(FILES_READ, **facts))
+    allowed = bench.judge()
+    assert allowed.outcome is Outcome.ALLOW
+    assert (allowed.compensating_tool, allowed.compensating_args_json) == ("restore", '{"path":"a.txt"}')
+    denied = bench.judge(args={"path": 7})
+    assert (denied.outcome, denied.compensating_args_json) == (Outcome.DENY, None)
