@@ -68,7 +68,7 @@ _CACHES = (
     keys._thumbprint,
     keys._root_secret,
     keys._hop_secret,
-    proof._expanded,
+    proof.derived_key,
 )
 _DETAILS = (
     AuthorizationDetail(

@@ -44,12 +44,13 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
     """Return a session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
-    return _expanded(root_key, tenant_uid, session_id)
+    return derived_key(root_key, _KEY_INFO, tenant_uid, session_id)
 
 
 @lru_cache(maxsize=SECRETS_CACHED_MAX)
-def _expanded(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
-    info = _joined((_KEY_INFO, tenant_uid.encode(), session_id.encode()))
+def derived_key(root_key: bytes, purpose: bytes, tenant_uid: str, owner: str) -> bytes:
+    """Return a key for a purpose, bound to a tenant and an owner: HKDF-SHA-256 (RFC 5869) of the root key. 32 bytes."""
+    info = _joined((purpose, tenant_uid.encode(), owner.encode()))
     return make_hmac(_extracted(root_key), info + b"\x01")
 
 

@@ -1,0 +1,29 @@
+"""Keyed digests of atoms: the same value has the same digest for one user, and tells nothing to those without the key.
+
+The key belongs to a tenant and a user, not to a session, so that what a user's other sessions have read can be
+compared. Executors get it with a verdict that allows a call, an agent's runtime with the credential of its session. So
+the gate, and whoever reads its topics, learns no content from the events.
+"""
+
+from __future__ import annotations
+
+from streams.model.proof import derived_key, make_hmac
+from streams.provenance.found import AtomKind
+
+_KEY_INFO = b"stoplog atom key v1"
+
+
+def atom_key(root_key: bytes, tenant_uid: str, sub: str) -> bytes:
+    """Return the key under which the atoms of a user's contents are digested. 32 bytes.
+
+    Args:
+        root_key: the deployment's root key.
+        tenant_uid: the tenant.
+        sub: the user; a session without a user has the empty text.
+    """
+    return derived_key(root_key, _KEY_INFO, tenant_uid, sub)
+
+
+def atom_digest(key: bytes, kind: AtomKind | str, value: str) -> bytes:
+    """Return the digest of a value: HMAC-SHA-256 over its kind and canonical form. 32 bytes."""
+    return make_hmac(key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"))

@@ -1,0 +1,238 @@
+"""Extraction: the values of a content, or of the arguments of a call, in canonical form.
+
+SDK and gate use the same functions, so that the same value has the same digest on both sides. Everything is bounded:
+what is cut is reported as not complete, and the reader then expects the worst.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any
+
+from streams.provenance.found import AtomKind, Extraction, Found
+from streams.provenance.instructions import Sentence, sentences_in
+from streams.provenance.leaves import CONTENT_CHARS_MAX, Leaf, content_leaves, leaves_of
+from streams.provenance.numbers import plain_number
+from streams.provenance.readings import readings_of
+from streams.provenance.shapes import shapes_in
+from streams.provenance.words import (
+    STOP_WORDS,
+    TEXT_CHARS_MAX,
+    UNTYPED,
+    text_value,
+    thing_of,
+    typeset_plainly,
+    word_grams,
+)
+
+ATOMS_MAX = 2_048
+"""How many values of a content are kept."""
+GRAMS_MAX = 1_024
+"""How many of them may be sequences of words."""
+USER_GRAM_WORDS_MAX = 6
+GRAM_WORDS_MAX = 4
+_WORDS_OF_TEXT_MIN = 7
+_SMALL_WORDS_OF_TEXT_MIN = 3
+
+_AROUND = " \t\r\n\"'<>()[]"
+_QUOTED = re.compile(
+    r"\"([^\"\n]{2,160})\"|(?<!\w)'([^'\n]{2,160})'(?!\w)|`([^`\n]{2,160})`|[\u201c\u201e]([^\u201d\n]{2,160})\u201d"
+    r"|\u2018([^\u2019\n]{2,160})\u2019|\u00ab([^\u00bb\n]{2,160})\u00bb"
+)
+_CAPITAL = r"(?:[A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f][\w'-]{1,40})"
+_NAME = re.compile(rf"(?<!\w){_CAPITAL}(?: (?:(?:of|de|van|von|der|the|la|le|bin|al|and|&) )?{_CAPITAL}){{0,5}}")
+_SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,30}(?=[\s,.;:!?]|\Z)")
+_ANY_WORD = re.compile(r"[^\W\d_]{2,40}")
+
+
+def extract_content(content: str, content_type: str | None = None) -> Extraction:
+    """Return the values of a content that a tool returned or that was retrieved.
+
+    Args:
+        content: the content as the agent reads it.
+        content_type: its media type, if that is known; without it, its form is recognised.
+    """
+    collected = _Collected()
+    if len(content) > CONTENT_CHARS_MAX:
+        content, collected.complete = content[:CONTENT_CHARS_MAX], False
+    for leaf in content_leaves(content, content_type):
+        _read_leaf(leaf, collected)
+        if collected.is_full:
+            break
+    return collected.extraction()
+
+
+def extract_message(content: str) -> Extraction:
+    """Return the values of what the user says: also sequences of its words, and every number as an amount."""
+    collected = _Collected(by_user=True)
+    if len(content) > CONTENT_CHARS_MAX:
+        content, collected.complete = content[:CONTENT_CHARS_MAX], False
+    _read_leaf(Leaf(content), collected)
+    return collected.extraction()
+
+
+def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
+    """Return the values of a call's arguments.
+
+    The values of a leaf with `whole_field` are readings of all of it: if any of them is known, the leaf is. The others
+    are parts of it. A leaf without a value (a flag, a word of three letters) proves nothing and accuses nobody.
+
+    Args:
+        values: the arguments.
+        thing: what an argument that is only called `id` names, if that is known: from the tool's name.
+    """
+    collected = _Collected(loose=True)
+    for leaf in leaves_of(values):
+        if thing and thing_of(leaf.name) == UNTYPED:
+            leaf = leaf._replace(outer=thing)  # noqa: PLW2901 - the same leaf, with what is known of it
+        _read_leaf(leaf, collected)
+        if collected.is_full:
+            break
+    return collected.extraction()
+
+
+class _Collected:
+    """The values that were found so far, each once per path."""
+
+    def __init__(self, *, by_user: bool = False, loose: bool = False) -> None:
+        self.by_user = by_user
+        self.loose = loose or by_user
+        self.complete = True
+        self.has_text = False
+        self.instructed = False
+        self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
+        self._found: dict[tuple[AtomKind, str, str], Found] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._found) >= ATOMS_MAX
+
+    def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, instructed: bool) -> None:
+        """Add a value. One that is there already is flagged as instructed if any of its places is."""
+        key = (kind, value, leaf.path)
+        known = self._found.get(key)
+        if known is None:
+            if len(self._found) >= ATOMS_MAX:
+                self.complete = False
+                return
+            self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, instructed)
+        elif instructed and not known.instructed:
+            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, True)
+
+    def extraction(self) -> Extraction:
+        if self.is_full:
+            self.complete = False
+        return Extraction(tuple(self._found.values()), self.complete, self.has_text, self.instructed)
+
+
+def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
+    if not isinstance(leaf.value, str):
+        _read_number(leaf, collected)
+        return
+    text = typeset_plainly(leaf.value)
+    if not text or text.isspace():
+        return
+    _read_text(text, leaf, collected)
+    for reading in readings_of(leaf.value):
+        if collected.is_full:
+            return
+        held = leaf if reading.is_whole else leaf._replace(is_field=False)
+        _read_text(reading.text, held, collected, decoded=True, with_words=reading.has_words)
+
+
+def _read_number(leaf: Leaf, collected: _Collected) -> None:
+    text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
+    for shape in shapes_in(text, field=_field_name(leaf), loose=collected.loose):
+        collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False, instructed=False)
+
+
+def _field_name(leaf: Leaf) -> str:
+    """Return the name that says what a number in the leaf names: that of the field, or with `id` the name around it."""
+    if leaf.outer and thing_of(leaf.name) == UNTYPED:
+        return f"{leaf.outer} id"
+    return leaf.name
+
+
+_EXACT = frozenset(
+    (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
+)
+"""Kinds whose values say all that a field says."""
+
+
+def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
+    sentences = sentences_in(text)
+    flagged = any(sentence.flagged for sentence in sentences)
+    collected.instructed = collected.instructed or flagged
+    collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
+    stripped = text.strip(_AROUND)
+    first = text.find(stripped)
+    last = first + len(stripped)
+    starts = [sentence.start for sentence in sentences]
+    is_exact = False
+    for shape in shapes_in(text, field=_field_name(leaf) if leaf.is_field else "", loose=collected.loose):
+        value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
+        if value:
+            whole = shape.start <= first and shape.end >= last and not shape.part
+            is_exact = is_exact or (whole and shape.kind in _EXACT)
+            instructed = flagged and _is_flagged(shape.start, sentences, starts)
+            collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, instructed=instructed)
+    if leaf.is_field and not is_exact and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
+        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
+    if with_words:
+        _read_words(text, leaf, collected, sentences, decoded=decoded)
+
+
+def _is_flagged(place: int, sentences: list[Sentence], starts: list[int]) -> bool:
+    return sentences[max(0, bisect_right(starts, place) - 1)].flagged
+
+
+def _is_free_text(text: str) -> bool:
+    return (
+        len(_SMALL_WORD.findall(text)) >= _SMALL_WORDS_OF_TEXT_MIN or len(_ANY_WORD.findall(text)) >= _WORDS_OF_TEXT_MIN
+    )
+
+
+def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Sentence], *, decoded: bool) -> None:
+    """Add what is quoted, what is written with capitals, and sequences of words that matter."""
+    starts = [sentence.start for sentence in sentences]
+    spans = [(match.start(), match.group(match.lastindex or 0)) for match in _QUOTED.finditer(text)]
+    spans += [(match.start(), match.group()) for match in _NAME.finditer(text) if not _opens_sentence(match, starts)]
+    for place, span in spans:
+        if value := text_value(_without_stop_words(span)):
+            instructed = _is_flagged(place, sentences, starts)
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, instructed=instructed)
+    if collected.by_user:
+        _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded, instructed=False)
+        return
+    if collected.loose:
+        return
+    for sentence in sentences:
+        if sentence.instructs:
+            _read_grams(
+                text[sentence.start : sentence.end], leaf, collected, GRAM_WORDS_MAX, decoded=decoded, instructed=True
+            )
+
+
+def _opens_sentence(match: re.Match[str], starts: list[int]) -> bool:
+    """Return whether a capital says nothing: a single word at the start of a sentence."""
+    return " " not in match.group() and match.start() in starts
+
+
+def _without_stop_words(span: str) -> str:
+    words = span.split(" ")
+    while words and words[0].lower() in STOP_WORDS:
+        words = words[1:]
+    return " ".join(words)
+
+
+def _read_grams(
+    text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, instructed: bool
+) -> None:
+    for _, gram in word_grams(text, words_max):
+        if collected.grams_left <= 0:
+            collected.complete = False
+            return
+        collected.grams_left -= 1
+        collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, instructed=instructed)

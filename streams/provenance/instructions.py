@@ -1,0 +1,136 @@
+"""Sentences that read like instructions: to an assistant, or to anybody.
+
+This is a flag and no decision. Whoever writes an instruction that this does not recognise gains nothing but a question
+to a person in place of a denial; no call is allowed because of it. It knows English verbs, the polite words of some
+other languages, and the marks of roles that models know. It does not understand: a wish ("it would be lovely if ...")
+or an order in another language without a polite word goes unseen, and "check-in is at 2 pm" counts as an order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from streams.provenance.words import listed, plain_case
+
+_END = re.compile(r"[.!?]+(?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
+_CLAUSE = re.compile(r"[,;:\u2014(\[\"]\s*|\s-\s|\s(?:and|then|to)\s")
+_FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"\u201c<!]*([^\W\d_]+(?:'t)?)")
+
+_OPENERS = listed(
+    "please kindly now then also first firstly second next finally lastly just so but and or always never do "
+    "don't important note todo urgent attention warning remember immediately simply again instead step action "
+    "you"
+)
+"""Words after which an imperative may come."""
+IMPERATIVES = listed(
+    "accept access acknowledge act activate add adjust advise alert allow alter answer append apply approve "
+    "archive arrange ask assign assume attach authorise authorize avoid backup ban block book bring broadcast "
+    "build buy call cancel carry change charge check choose clean clear click clone close collect combine "
+    "commit complete compose confirm connect consider contact continue copy correct create debit decline delete "
+    "deliver deploy deposit describe disable discard disclose dismiss display disregard do donate download "
+    "draft drop edit email emit empty enable encode encrypt end enrol enroll ensure enter erase escalate "
+    "establish exchange exclude execute expand export extend extract fetch file fill find finish fix follow "
+    "forget format forward generate get give go grant halt handle help hide hire hold identify ignore implement "
+    "import include increase inform initiate insert inspect install instruct invite invoke issue join keep kill "
+    "launch leave let link list load locate lock log look lower mail make mark merge message modify monitor "
+    "mount move mute navigate notify obey obtain offer omit open order override overwrite pass paste pay "
+    "perform pick place play post prepare print proceed process produce promote prompt provide publish pull "
+    "purchase purge push put query quit quote raise reach read reassign rebook recommend record redirect reduce "
+    "refer refund register reject release relay remember remind remit remove rename render rent repeat replace "
+    "reply report request require reroute reschedule reserve reset resolve respond restart restore restrict "
+    "retrieve return reveal reverse review revoke run save say schedule search select sell send set settle "
+    "share ship show shut sign skip split start state stop store submit subscribe substitute summarise "
+    "summarize supply surrender suspend swap switch take talk tell terminate test text transfer transform "
+    "translate transmit trigger trust try turn tweet uninstall unlock unsubscribe update upgrade upload use "
+    "utilise utilize verify view visit vote wait warn watch whitelist wipe wire withdraw write"
+)
+_POLITE = listed(
+    "please kindly bitte veuillez por favor prego alstublieft proszę lütfen пожалуйста ignore disregard "
+    "override jailbreak ignorieren ignoriere ignorez ignora ignorar"
+)
+_ADDRESSED = listed(
+    "you your assistant ai agent llm chatbot bot model gpt system user's everyone team recipient reader"
+)
+_DUTIES = listed(
+    "must should shall need needs have has ought required require requires want wants expected supposed "
+    "instructed can will going mandatory necessary"
+)
+_PASSIVE = re.compile(
+    r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
+)
+_ROLE = re.compile(
+    r"</?\s*(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
+    r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
+    r"|#{2,}\s*(?:instruction|system|new task|task)|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
+    re.MULTILINE,
+)
+_OTHER_SCRIPTS = re.compile(
+    "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
+)
+SENTENCE_CHARS_MAX = 2_000
+_CLAUSES_MAX = 16
+_FIRST_WORDS_MAX = 4
+
+
+class Sentence(NamedTuple):
+    """A sentence of a text: where it is, whether it is an instruction itself, and whether it or one beside it is."""
+
+    start: int
+    end: int
+    instructs: bool
+    flagged: bool
+
+
+def sentences_in(text: str) -> list[Sentence]:
+    """Return the sentences of a text, in order. A line ends a sentence, and so does `SENTENCE_CHARS_MAX`."""
+    bounds: list[tuple[int, int]] = []
+    start = 0
+    for match in _END.finditer(text):
+        if match.start() > start:
+            _split(bounds, start, match.end())
+        start = match.end()
+    if start < len(text):
+        _split(bounds, start, len(text))
+    bounds = [(first, last) for first, last in bounds if not text[first:last].isspace()]
+    instructs = [reads_like_instruction(text[first:last]) for first, last in bounds]
+    padded = [False, *instructs, False]
+    return [
+        Sentence(first, last, own, padded[index] or own or padded[index + 2])
+        for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
+    ]
+
+
+def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
+    bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
+
+
+def reads_like_instruction(sentence: str) -> bool:
+    """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
+    word, a duty of the reader, something that must be, or the mark of a role."""
+    lowered = plain_case(sentence)
+    words = set(lowered.replace(",", " ").split())
+    if not words.isdisjoint(_POLITE):
+        return True
+    if not words.isdisjoint(_DUTIES) and (not words.isdisjoint(_ADDRESSED) or _PASSIVE.search(lowered) is not None):
+        return True
+    if not words.isdisjoint(IMPERATIVES) or not words.isdisjoint(("don't", "never")):
+        clauses = _CLAUSE.split(lowered, _CLAUSES_MAX)
+        if any(map(_begins_with_imperative, clauses[:_CLAUSES_MAX])):
+            return True
+    return _ROLE.search(lowered) is not None or (not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None)
+
+
+def _begins_with_imperative(clause: str) -> bool:
+    position = 0
+    for _ in range(_FIRST_WORDS_MAX):
+        match = _FIRST_WORD.match(clause, position)
+        if match is None:
+            return False
+        word = match.group(1)
+        if word in IMPERATIVES:
+            return True
+        if word not in _OPENERS:
+            return False
+        position = match.end()
+    return False

@@ -1,0 +1,261 @@
+"""Numbers: amounts, dates, times, phone and account numbers, and short numbers with the thing that they name."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from streams.provenance.found import AtomKind
+from streams.provenance.words import STOP_WORDS, UNTYPED, listed, names_an_id, plain_case, thing_of
+
+_BEFORE_CHARS_MAX = 64
+_LONG_DIGITS_MIN = 7
+_SPACED_DIGITS_MIN = 9
+_LONG_DIGITS_MAX = 19
+_ID_DIGITS_MIN = 5
+_YEAR_DIGITS = 4
+_CENTS_DIGITS_MAX = 2
+_NOON = 12
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("jan", "january", "januar", "janvier", "enero"),
+            ("feb", "february", "februar"),
+            ("mar", "march"),
+            ("apr", "april"),
+            ("may",),
+            ("jun", "june", "juni"),
+            ("jul", "july", "juli"),
+            ("aug", "august"),
+            ("sep", "sept", "september"),
+            ("oct", "october", "oktober"),
+            ("nov", "november"),
+            ("dec", "december", "dezember"),
+        ),
+        1,
+    )
+    for name in names
+}
+_SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
+_CODES = listed(
+    "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "
+    "mxn myr ngn nok nzd pen php pkr pln ron rub sar sek sgd thb try twd uah usd vnd zar btc eth usdt usdc"
+)
+_CURRENCIES = {
+    **{code: code for code in _CODES},
+    "dollar": "usd", "dollars": "usd", "euro": "eur", "euros": "eur", "pound": "gbp", "pounds": "gbp", "yen": "jpy",
+    "rupees": "inr", "bucks": "usd",
+}  # fmt: skip
+_MONEY_FIELDS = listed(
+    "amount price total cost fee sum balance subtotal tax charge payment refund deposit salary budget limit value"
+)
+
+_ISO = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"
+)
+_PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{2,4})(?!\w)")
+_DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th|\.)?(?: of)?[ -]([^\W\d_]{3,9})\.?(?:,?[ -](\d{4}))?(?!\w)")
+_DAY_YEAR = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?(?!\w)")
+_TIME = re.compile(
+    r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)|(\d{1,2}):(\d{2})(?::\d{2})?(?!\w)",
+    re.IGNORECASE,
+)
+_LONG = re.compile(r"\+?\(?\d(?:[ ().\-/]{0,2}\d){6,18}(?!\w)")
+_AMOUNT = re.compile(
+    r"([-+]?)([$€£¥₹]?) ?(\d{1,3}(?:[,'. ]\d{3}){1,5}(?:[.,]\d{1,8})?(?!\d)|\d{1,18}(?:[.,]\d{1,8})?)"
+    r"(?: ?([$€£¥₹]|[^\W\d_]{3,7}))?"
+)
+_PLAIN = re.compile(r"#?(\d{1,19})(?![\w]|[.,:]\d)")
+_BEFORE_WORD = re.compile(r"[^\W_]+|#")
+
+
+class Numeric(NamedTuple):
+    """A number in a text: what it can mean, and where it is. Of `parts`, each leaves something out."""
+
+    readings: tuple[tuple[AtomKind, str], ...]
+    start: int
+    end: int
+    parts: tuple[tuple[AtomKind, str], ...] = ()
+
+
+def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -> Numeric | None:
+    """Return the number that begins at `start`, or None if none does.
+
+    Args:
+        text: the text.
+        start: where a token begins.
+        field: the name of the field whose value the text is.
+        loose: whether a bare number is an amount, too.
+    """
+    if not text[start : start + 4].strip("+-(#$€£¥₹ .")[:1].isdigit():
+        return None
+    before = [word.lower() for word in _BEFORE_WORD.findall(text[max(0, start - _BEFORE_CHARS_MAX) : start])]
+    found = _date_at(text, start, before[-1] if before else "") or _long_at(text, start)
+    if found is not None:
+        return found
+    return _short_at(text, start, before, field=field, loose=loose)
+
+
+def _date_at(text: str, start: int, before: str) -> Numeric | None:
+    match = _ISO.match(text, start)
+    if match is not None:
+        year, month, day, hour, minute = match.groups()
+        return _dated(match, [(int(year), int(month), int(day))], f"T{int(hour):02d}:{minute}" if hour else "")
+    match = _PARTS.match(text, start)
+    if match is not None:
+        first, _, second, third = match.groups()
+        if len(first) == _YEAR_DIGITS:
+            return _dated(match, [(int(first), int(second), int(third))])
+        year = int(third) if len(third) == _YEAR_DIGITS else 2000 + int(third) if len(third) == 2 else 0
+        days = [(year, int(second), int(first)), (year, int(first), int(second))]
+        return _dated(match, days if first != second else days[:1])
+    match = _DAY_MONTH.match(text, start)
+    if match is not None and match.group(2).lower() in _MONTHS:
+        return _dated(match, [(int(match.group(3) or 0), _MONTHS[match.group(2).lower()], int(match.group(1)))])
+    if before in _MONTHS:
+        match = _DAY_YEAR.match(text, start)
+        if match is not None:
+            return _dated(match, [(int(match.group(2) or 0), _MONTHS[before], int(match.group(1)))])
+    return _time_at(text, start)
+
+
+def _dated(match: re.Match[str], days: list[tuple[int, int, int]], time: str = "") -> Numeric | None:
+    """Return the dates that are possible; without their year and time they are parts, which a text may leave out."""
+    readings: list[str] = []
+    parts: list[str] = []
+    for year, month, day in days:
+        if not (1 <= month <= 12 and 1 <= day <= 31):
+            continue
+        short = f"--{month:02d}-{day:02d}"
+        date = f"{year:04d}-{month:02d}-{day:02d}" if year else short
+        readings.append(date + time)
+        parts += [date] if time else []
+        parts += [short] if year else []
+    if not readings:
+        return None
+    parts += [time] if time else []
+    return Numeric(_dates(readings), match.start(), match.end(), _dates(parts))
+
+
+def _dates(values: list[str]) -> tuple[tuple[AtomKind, str], ...]:
+    return tuple((AtomKind.DATE, value) for value in dict.fromkeys(values))
+
+
+def _time_at(text: str, start: int) -> Numeric | None:
+    match = _TIME.match(text, start)
+    if match is None:
+        return None
+    hour, minute, half, other_hour, other_minute = match.groups()
+    hours, minutes = int(hour or other_hour), int(minute or other_minute or 0)
+    if half and hours <= _NOON:
+        hours = hours % _NOON + (_NOON if half[0] in "pP" else 0)
+    if hours > 24 or minutes > 59:
+        return None
+    return Numeric(((AtomKind.DATE, f"T{hours:02d}:{minutes:02d}"),), match.start(), match.end())
+
+
+def _long_at(text: str, start: int) -> Numeric | None:
+    match = _LONG.match(text, start)
+    if match is None:
+        return None
+    written = match.group()
+    digits = "".join(filter(str.isdigit, written.replace("(0)", "")))
+    shortest = _SPACED_DIGITS_MIN if " " in written else _LONG_DIGITS_MIN
+    if not shortest <= len(digits) <= _LONG_DIGITS_MAX:
+        return None
+    is_abroad = written.startswith(("+", "(+", "00"))
+    digits = digits.removeprefix("00") if is_abroad else digits
+    readings = [(AtomKind.ACCOUNT, digits)]
+    if is_abroad:
+        readings.append((AtomKind.PHONE, digits))
+    return Numeric(tuple(readings), match.start(), match.end())
+
+
+def _short_at(text: str, start: int, before: list[str], *, field: str, loose: bool) -> Numeric | None:
+    readings: list[tuple[AtomKind, str]] = []
+    end = start
+    plain = _PLAIN.match(text, start)
+    if plain is not None:
+        digits, end = plain.group(1).lstrip("0") or "0", plain.end()
+        things = _things(text, start, before, field, loose=loose)
+        readings = [(AtomKind.NUMBER, f"{thing}:{digits}") for thing in things]
+        if len(digits) >= _ID_DIGITS_MIN:
+            readings.append((AtomKind.ID, digits))
+    amount = _AMOUNT.match(text, start)
+    if amount is not None and not (field and names_an_id(field)):
+        values, amount_end = _amounts(amount, before[-1] if before else "", loose=loose or _is_money(field))
+        readings += values
+        end = max(end, amount_end)
+    if end == start:
+        return None
+    return Numeric(tuple(readings), start, end)
+
+
+def _is_money(field: str) -> bool:
+    return bool(field) and thing_of(field) in _MONEY_FIELDS
+
+
+def _things(text: str, start: int, before: list[str], field: str, *, loose: bool) -> list[str]:
+    """Return what a number in a text names: by the words before it, or by the field if it is the whole field.
+
+    An argument's id may come from a record that only says `id`; so it has that reading as well. A record that says what
+    it is has no such reading: its number would be that of everything else.
+    """
+    if not before:
+        if start or not field:
+            return [UNTYPED] if field or text[start] == "#" else []
+        thing = thing_of(field) or UNTYPED
+        return [thing, UNTYPED] if loose and thing != UNTYPED and names_an_id(field) else [thing]
+    things = []
+    for word in reversed(before):
+        if word == "#" or word.isdigit() or word in ("and", "or", "with", "the", "of", "is", "has", "s"):
+            continue
+        thing = thing_of(word)
+        if thing == UNTYPED:
+            things.append(UNTYPED)
+            continue
+        if thing and word not in STOP_WORDS:
+            things.append(thing)
+        break
+    return list(dict.fromkeys(things))
+
+
+def _amounts(match: re.Match[str], before: str, *, loose: bool) -> tuple[list[tuple[AtomKind, str]], int]:
+    """Return the readings of a number as an amount, and where it ends."""
+    sign, mark, number, unit = match.groups()
+    value = decimal_value(number)
+    currency = _SIGNS.get(mark) or _CURRENCIES.get(before)
+    end = match.end(3)
+    if unit and (after := _SIGNS.get(unit) or _CURRENCIES.get(unit.lower())):
+        currency, end = currency or after, match.end(4)
+    if sign == "-" and value != "0":
+        value = f"-{value}"
+    if currency:
+        return [(AtomKind.AMOUNT, f"{value} {currency}"), (AtomKind.AMOUNT, value)], end
+    if loose or "." in value:
+        return [(AtomKind.AMOUNT, value)], end
+    return [], match.start()
+
+
+def decimal_value(number: str) -> str:
+    """Return a number's exact decimal form: without separators of thousands, and without zeros at its ends."""
+    last = max(number.rfind("."), number.rfind(","))
+    marks = sum(number.count(mark) for mark in ".,")
+    fraction = number[last + 1 :] if last >= 0 else ""
+    is_group = len(fraction) == 3 and (marks > 1 or number[last] == ",") if last >= 0 else False
+    if last < 0 or is_group:
+        whole, fraction = number, ""
+    else:
+        whole = number[:last]
+    digits = "".join(filter(str.isdigit, whole)).lstrip("0") or "0"
+    fraction = fraction.rstrip("0")
+    return f"{digits}.{fraction}" if fraction else digits
+
+
+def plain_number(value: int | float) -> str:
+    """Return a number of JSON as its exact decimal form."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    return plain_case(repr(value))

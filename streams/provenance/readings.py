@@ -1,0 +1,193 @@
+"""Readings: what a text says once its disguises are undone.
+
+The idea: a disguise is undone as a whole where that is a mapping of characters (look-alikes, full-width and invisible
+characters, escapes of URLs, HTML and programs), and for the piece that holds it where it is a code (base64,
+hexadecimal), a spelling (`name at example dot com`, `e v i l`) or an order (reversed). What is found in a reading and
+not in the text itself was disguised. A search for every value in every encoding was rejected: the gate would need the
+values.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from streams.provenance.confusables import LOOKS_LIKE
+from streams.provenance.words import typeset_plainly
+
+PIECES_MAX = 256
+"""How many pieces of a text are decoded."""
+DEPTH_MAX = 2
+"""How often a decoded piece is decoded again."""
+ROUNDS_MAX = 3
+"""How often escapes are undone in what was escaped."""
+PIECE_CHARS_MAX = 4_096
+_PRINTABLE_SHARE = 0.9
+_PIECE_CHARS_MIN = 4
+_CHARS_CACHED_MAX = 4_096
+
+_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|&(?:#\w{1,7}|\w{2,8});|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|=[0-9A-F]{2}")
+_PROGRAM = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))|=([4-7][0-9A-F])")
+_BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{12,{PIECE_CHARS_MAX}}}={{0,2}}")
+_HEX = re.compile(rf"(?<![\w%])(?:0x)?(?:[0-9a-fA-F]{{2}}[ :]?){{5,{PIECE_CHARS_MAX // 2}}}[0-9a-fA-F]{{2}}(?!\w)")
+_SPELLED = re.compile(
+    r"\b(?:dot|punkt|punto)\b|[\[({<]\s?(?:at|@|dot|\.)\s?[\])}>]|\bat\s+[\w-]+\.\w|\b(?:slash|underscore|hyphen)\b",
+    re.IGNORECASE,
+)
+_SIGN_WORDS = {
+    "at": "@", "@": "@", "dot": ".", "punkt": ".", "punto": ".", ".": ".", "dash": "-", "hyphen": "-", "minus": "-",
+    "slash": "/", "underscore": "_", "plus": "+", "colon": ":",
+}  # fmt: skip
+_SIGN = re.compile(
+    r"\s{0,2}[\[({<]\s?(at|@|dot|\.|dash|hyphen|slash|underscore|plus|colon)\s?[\])}>]\s{0,2}"
+    r"|\s{1,2}(at|dot|punkt|punto|dash|hyphen|minus|slash|underscore|plus|colon)\s{1,2}",
+    re.IGNORECASE,
+)
+_SPACED = re.compile(r"(?<!\S)\S(?:[ \u00a0]{1,2}\S){5,200}(?!\S)")
+_REVERSED = re.compile(r"//:(?:s?ptth|s?ptf)|(?<![^\W\d])(?:moc|ten|gro|oi|ude|vog|ofni|elpmaxe|ku|ed)\.(?=\w)")
+_TO_THE_LEFT = re.compile(r"\S{0,200}")
+_TO_THE_RIGHT = re.compile(r"\S{1,200}")
+_WINDOW_CHARS = 160
+
+
+class Reading(NamedTuple):
+    """A reading of a text, or of a piece of it. `is_whole` says that it is of all of the text, `has_words` that its
+    words are new, and not only the signs between them."""
+
+    text: str
+    is_whole: bool
+    has_words: bool = True
+
+
+def readings_of(text: str) -> Iterator[Reading]:
+    """Yield the readings of a text that differ from it."""
+    plain = undisguised(text)
+    if plain != typeset_plainly(text):
+        yield Reading(plain, is_whole=True)
+    yield from islice(_pieces_of(plain, DEPTH_MAX), PIECES_MAX)
+
+
+def undisguised(text: str) -> str:
+    """Return the text without escapes and invisible characters, and with ASCII in place of what looks like it."""
+    for _ in range(ROUNDS_MAX):
+        before = text
+        text = _unescaped(_looked_at(text))
+        if text == before:
+            break
+    return text
+
+
+def _unescaped(text: str) -> str:
+    if _ESCAPED.search(text) is None:
+        return text
+    text = html.unescape(unquote(text, errors="replace"))
+    return _PROGRAM.sub(lambda match: chr(int(match.group(1) or match.group(2) or match.group(3), 16)), text)
+
+
+def _looked_at(text: str) -> str:
+    if text.isascii():
+        return text
+    return "".join(map(_alike, unicodedata.normalize("NFKC", typeset_plainly(text))))
+
+
+@lru_cache(maxsize=_CHARS_CACHED_MAX)
+def _alike(char: str) -> str:
+    """Return the ASCII that a character looks like or stands for; empty for what nobody sees."""
+    if char.isascii():
+        return char
+    code = ord(char)
+    if 0xE0020 <= code <= 0xE007E:  # tags: an invisible copy of ASCII
+        return chr(code - 0xE0000)
+    known = LOOKS_LIKE.get(code)
+    if known is not None:
+        return known
+    digit = unicodedata.decimal(char, None)
+    if digit is not None:
+        return str(digit)
+    if unicodedata.category(char) in ("Cf", "Mn", "Me") or char in "\u3164\u115f\u1160\u2800":
+        return ""
+    base = unicodedata.normalize("NFD", char)[0]
+    return base if base.isascii() else LOOKS_LIKE.get(ord(base), char)
+
+
+def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
+    length = len(text.strip())
+    for match in _BASE64.finditer(text):
+        yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
+    for match in _HEX.finditer(text):
+        yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
+    for match in _SPACED.finditer(text):
+        piece = match.group()
+        yield Reading(piece.replace(" ", "").replace("\u00a0", ""), is_whole=len(piece) == length, has_words=False)
+    for match in _REVERSED.finditer(text):
+        piece = _token_around(text, match.start())
+        yield Reading(piece[::-1], is_whole=len(piece) == length, has_words=False)
+    yield from _spelled(text)
+
+
+def _again(decoded: str, is_whole: bool, depth: int) -> Iterator[Reading]:
+    if not decoded:
+        return
+    plain = undisguised(decoded)
+    yield Reading(plain, is_whole)
+    if depth > 1:
+        for inner in _pieces_of(plain, depth - 1):
+            yield inner._replace(is_whole=is_whole and inner.is_whole)
+
+
+def _token_around(text: str, place: int) -> str:
+    left = _TO_THE_LEFT.match(text[max(0, place - _WINDOW_CHARS) : place][::-1])
+    right = _TO_THE_RIGHT.match(text, place)
+    return (left.group()[::-1] if left else "") + (right.group() if right else "")
+
+
+def _spelled(text: str) -> Iterator[Reading]:
+    end = 0
+    for match in _SPELLED.finditer(text):
+        if match.start() < end:
+            continue
+        start, end = max(end, match.start() - _WINDOW_CHARS), min(len(text), match.end() + _WINDOW_CHARS)
+        if start:
+            start = text.find(" ", start, match.start()) + 1 or match.start()
+        if end < len(text):
+            end = max(text.rfind(" ", match.end(), end), match.end())
+        window = text[start:end]
+        signs = _SIGN.sub(lambda sign: _SIGN_WORDS[(sign.group(1) or sign.group(2)).lower()], window)
+        if signs != window:
+            yield Reading(signs, is_whole=len(window.strip()) == len(text.strip()), has_words=False)
+
+
+def _from_base64(piece: str) -> str:
+    bare = piece.rstrip("=")
+    if bare.islower() or bare.isdigit() or len(bare) % 4 == 1:
+        return ""
+    padded = bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4)
+    try:
+        return _printable(base64.b64decode(padded, validate=True))
+    except binascii.Error:
+        return ""
+
+
+def _from_hex(piece: str) -> str:
+    try:
+        return _printable(bytes.fromhex(piece.removeprefix("0x").replace(":", "")))
+    except ValueError:
+        return ""
+
+
+def _printable(data: bytes) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return ""
+    if len(text) < _PIECE_CHARS_MIN or sum(map(str.isprintable, text)) < _PRINTABLE_SHARE * len(text):
+        return ""
+    return text

@@ -1,0 +1,231 @@
+"""Values that have the shape of a machine's: where they are in a text, and their canonical forms.
+
+The idea: such a value holds a digit, `@`, a slash, or a dot or colon inside a word. One search for these finds the
+places; around each, the characters up to the next space or bracket are a token, which is classified. Everything after
+that is bounded by `TOKEN_CHARS_MAX`, so the time is linear in the text. One expression for each kind, searched over the
+whole text, was rejected: that is a pass for each kind, and an unbounded local part before an `@` makes it quadratic.
+
+The kind follows from the canonical value alone, not from its spelling, so that `DE89 3704` in a mail and `de893704` in
+an argument are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from streams.provenance.addresses import host_value, is_host, url_parts
+from streams.provenance.found import AtomKind
+from streams.provenance.numbers import Numeric, numeric_at
+from streams.provenance.words import listed, plain_case
+
+TOKEN_CHARS_MAX = 2_048
+_LEFT_CHARS_MAX = 256
+ID_CHARS_MIN = 4
+LONG_TOKEN_CHARS_MIN = 20
+_ACCOUNT_DIGITS_MIN = 8
+LOCAL_PART_CHARS_MAX = 64
+
+_HIT = re.compile(r"[0-9@/\\$€£¥₹]|[.:](?=\w)")
+_BORDER = r"\s\"'<>()\[\]{},;|`\u201c\u201d\u2018\u2019\u00ab\u00bb"
+_LEFT = re.compile(rf"[^{_BORDER}]{{0,{_LEFT_CHARS_MAX}}}")
+_TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
+_URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
+_TRAILING = ".:!?*~=-_"
+_LEADING = ".:!?*~=_-"
+_LOCAL = rf"([^\s@:/=?&]{{1,{LOCAL_PART_CHARS_MAX}}})"
+_ADDRESS = re.compile(rf"{_LOCAL}@((?:[\w-]{{1,63}}\.){{1,8}}[\w-]{{2,63}})")
+_LOCAL_ADDRESS = re.compile(rf"{_LOCAL}@([\w-]{{1,63}})")
+_HANDLE = re.compile(r"@[\w.-]{2,64}")
+_FILE = re.compile(r"(?:^|[/\\])[^/\\]{1,128}\.([a-z0-9]{1,5})\Z")
+_SPACED_ACCOUNT = re.compile(
+    r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z]{4})?(?:[ -]?(?=[A-Za-z]{0,3}\d)[A-Za-z0-9]{2,4}){3,8}(?!\w)"
+)
+_IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
+_NOT_ALNUM = re.compile(r"[\W_]+")
+_DIGIT = re.compile(r"\d")
+
+FILE_TYPES = listed(
+    "7z avi bak bat bin bmp c cfg conf cpp css csv dat db doc docx eml env exe gif go gz h htm html ico ics ini "
+    "ipynb iso jar java jpeg jpg js json jsx key lock log md mov mp3 mp4 msg odp ods odt pdf pem php png ppt "
+    "pptx ps1 py rar rb rs rst rtf sh sql sqlite svg tar tex tgz tif toml ts tsv tsx txt wav webp xls xlsx xml "
+    "yaml yml zip"
+)
+_ALSO_DOMAINS = listed("md mov ps1 py rs sh zip")
+
+
+class Shape(NamedTuple):
+    """A value in a text: its kind, its canonical form, and where it is. A part is inside of another value."""
+
+    kind: AtomKind
+    value: str
+    start: int
+    end: int
+    part: bool = False
+
+
+def shapes_in(text: str, *, field: str = "", loose: bool = False) -> list[Shape]:
+    """Return the values of a text in their order.
+
+    Args:
+        text: the text.
+        field: the name of the field that holds it, which says what a number alone names.
+        loose: whether every number is an amount, too: in arguments, and in what the user says.
+    """
+    found: list[Shape] = []
+    position = 0
+    search = _HIT.search
+    while hit := search(text, position):
+        place = hit.start()
+        start = place - _LEFT.match(text[max(position, place - _LEFT_CHARS_MAX) : place][::-1]).end()  # type: ignore[union-attr]  # it matches the empty text, too
+        match = _TOKEN.match(text, start)
+        if match is None:
+            position = place + 1
+            continue
+        position = max(_classify(text, start, match.end(), found, field=field, loose=loose), place + 1)
+    return found
+
+
+def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool) -> int:
+    """Append the values of the token at `start`, and return where it ends."""
+    token = text[start:end]
+    scheme = token.find("://")
+    if scheme > 0:
+        return _classify_url(text, start, start + scheme, found)
+    bare = token.strip(_TRAILING)
+    first = start + token.index(bare) if bare else start
+    if "@" in bare:
+        return _classify_address(bare, first, end, found)
+    account = _SPACED_ACCOUNT.match(text, first)
+    if account is not None and _has_digits(account.group(), _ACCOUNT_DIGITS_MIN):
+        value = _NOT_ALNUM.sub("", account.group()).lower()
+        found.append(Shape(AtomKind.ACCOUNT, value, first, account.end()))
+        return account.end()
+    numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose)
+    if numeric is not None:
+        _append_numeric(numeric, found)
+        return numeric.end
+    if "/" in bare or "\\" in bare:
+        return _classify_path(token.rstrip(_TRAILING), start, end, found)
+    if "." in bare and _classify_dotted(bare, first, found):
+        return end
+    _classify_id(bare, first, found)
+    return end
+
+
+def _append_numeric(numeric: Numeric, found: list[Shape]) -> None:
+    found.extend(Shape(kind, value, numeric.start, numeric.end) for kind, value in numeric.readings)
+    found.extend(Shape(kind, value, numeric.start, numeric.end, part=True) for kind, value in numeric.parts)
+
+
+def _classify_url(text: str, start: int, colon: int, found: list[Shape]) -> int:
+    head = _SCHEME.search(text, max(start, colon - 16), colon)
+    if head is None:
+        return colon + 3
+    match = _URL.match(text, head.start())
+    if match is None:
+        return colon + 3
+    url = match.group().rstrip(".,;:!?*~)" if "(" not in match.group() else ".,;:!?*~")
+    append_url(url, head.start(), found)
+    return head.start() + len(url)
+
+
+def append_url(url: str, start: int, found: list[Shape]) -> None:
+    """Append a URL, its host, and the values of its query."""
+    parts = url_parts(url)
+    end = start + len(url)
+    if parts is None:
+        return
+    found.append(Shape(AtomKind.URL, parts.value, start, end))
+    if parts.host:
+        found.append(Shape(AtomKind.HOST, parts.host, start, end, part=True))
+    if parts.account:
+        found.append(Shape(AtomKind.ADDRESS, f"{plain_case(parts.account)}@{parts.host}", start, end, part=True))
+    for key, value in parts.query:
+        inner = shapes_in(value, field=key) if "://" not in value else []
+        if "://" in value:
+            nested = url_parts(value)
+            if nested is not None and nested.host:
+                found.append(Shape(AtomKind.URL, nested.value, start, end, part=True))
+                found.append(Shape(AtomKind.HOST, nested.host, start, end, part=True))
+        found.extend(Shape(shape.kind, shape.value, start, end, part=True) for shape in inner)
+        found.append(Shape(AtomKind.TEXT, value, start, end, part=True))
+    if parts.file:
+        found.append(Shape(AtomKind.PATH, parts.file, start, end, part=True))
+
+
+def _classify_address(token: str, start: int, end: int, found: list[Shape]) -> int:
+    match = _ADDRESS.search(token) or _LOCAL_ADDRESS.search(token)
+    if match is None:
+        handle = _HANDLE.search(token)
+        if handle is not None:
+            value = plain_case(handle.group().rstrip(_TRAILING))
+            found.append(Shape(AtomKind.ADDRESS, value, start + handle.start(), start + handle.start() + len(value)))
+            if is_host(value[1:]):
+                found.append(Shape(AtomKind.HOST, host_value(value[1:]), start + handle.start(), end, part=True))
+        return end
+    local, domain = match.group(1).strip(_LEADING), match.group(2).rstrip(_TRAILING)
+    first, last = start + match.start(), start + match.start() + len(match.group().rstrip(_TRAILING))
+    if local and domain:
+        host = host_value(domain)
+        found.append(Shape(AtomKind.ADDRESS, f"{plain_case(local)}@{host}", first, last))
+        if "." in host:
+            found.append(Shape(AtomKind.HOST, host, first, last, part=True))
+    return max(last, start + 1)
+
+
+def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
+    head = token.partition("/")[0]
+    if "\\" not in token and is_host(head) and head.rpartition(".")[2].lower() not in FILE_TYPES:
+        append_url(token, start, found)
+        return end
+    value = path_value(token)
+    is_path = token[:1] in "/~.\\" or _FILE.search(value) or value.count("/") > 1 or token[1:3] in (":\\", ":/")
+    if is_path and len(value) >= ID_CHARS_MIN:
+        found.append(Shape(AtomKind.PATH, value, start, start + len(token)))
+        name = value.rpartition("/")[2]
+        if len(name) >= ID_CHARS_MIN and name != value:
+            found.append(Shape(AtomKind.PATH, name, start, start + len(token), part=True))
+        return end
+    for match in re.finditer(r"[^/\\]+", token):
+        if _DIGIT.search(match.group()):
+            _classify_id(match.group(), start + match.start(), found)
+    return end
+
+
+def path_value(path: str) -> str:
+    """Return the canonical form of a path: slashes, one case, without `./` before it or a slash after it."""
+    value = plain_case(path).replace("\\", "/")
+    while value.startswith("./"):
+        value = value[2:]
+    return value.rstrip("/")
+
+
+def _classify_dotted(token: str, start: int, found: list[Shape]) -> bool:
+    extension = token.rpartition(".")[2].lower()
+    end = start + len(token)
+    if extension in FILE_TYPES:
+        found.append(Shape(AtomKind.PATH, path_value(token), start, end))
+        if extension in _ALSO_DOMAINS:
+            found.append(Shape(AtomKind.HOST, host_value(token), start, end))
+        return True
+    if is_host(token):
+        found.append(Shape(AtomKind.HOST, host_value(token), start, end))
+        return True
+    return False
+
+
+def _classify_id(token: str, start: int, found: list[Shape]) -> None:
+    value = _NOT_ALNUM.sub("", plain_case(token))
+    if len(value) < ID_CHARS_MIN or not _DIGIT.search(value) or value.isdigit():
+        return
+    if _IBAN.match(value) and _has_digits(value, _ACCOUNT_DIGITS_MIN):
+        kind = AtomKind.ACCOUNT
+    else:
+        kind = AtomKind.TOKEN if len(value) >= LONG_TOKEN_CHARS_MIN else AtomKind.ID
+    found.append(Shape(kind, value, start, start + len(token)))
+
+
+def _has_digits(text: str, count: int) -> bool:
+    return len(_DIGIT.findall(text)) >= count

@@ -1,0 +1,119 @@
+"""Words: the canonical form of texts, short sequences of words, and the thing that a number counts or names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+TEXT_CHARS_MAX = 256
+"""The longest text that is a value as a whole."""
+LETTERS_MIN = 4
+"""Shorter texts occur everywhere: they prove nothing, and accuse nobody."""
+DIGITS_MIN = 5
+THINGS_CACHED_MAX = 4_096
+_THING_CHARS_MAX = 40
+
+
+def listed(words: str) -> frozenset[str]:
+    """Return the words of a text, which keeps tables of words readable."""
+    return frozenset(words.split())
+
+
+WORD = re.compile(r"\w+(?:'\w+)?")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NAME_PART = re.compile(r"[^\W\d_]+")
+_LETTER = re.compile(r"[^\W\d_]")
+
+STOP_WORDS = listed(
+    "a about above after all also am an and any are as at be been before but by can could did do does for from "
+    "had has have he her here him his how i if in into is it its just me more my no nor not of off on or our "
+    "out over she should so some such than that the their them then there these they this those through to too "
+    "under until up us very was we were what when where which while who why will with would you your please hi "
+    "hello thanks thank"
+)
+"""Words at whose ends no sequence of words begins or ends."""
+_ID_WORDS = listed(
+    "id ids no nos nr number numbers num nums key keys code codes uid uids uuid uuids guid ref refs reference"
+)
+UNTYPED = "id"
+"""The thing of a number that is only called an id."""
+
+
+def plain_case(text: str) -> str:
+    """Return the text in one case, with composed characters, and marks of typography as ASCII has them."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", text.translate(_TYPOGRAPHY)).casefold()
+
+
+_TYPOGRAPHY = {
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"), '"'),
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-"),
+    **dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " "),
+    ord("\u2026"): "...",
+}
+"""Marks that word processors and web pages set. They are no disguise."""
+
+
+def typeset_plainly(text: str) -> str:
+    """Return the text with the marks of typography as ASCII has them."""
+    return text if text.isascii() else text.translate(_TYPOGRAPHY)
+
+
+def text_value(text: str) -> str:
+    """Return the canonical form of a text: its words in one case. Empty if it proves nothing."""
+    joined = " ".join(WORD.findall(plain_case(text)))
+    return joined if says_enough(joined) else ""
+
+
+def says_enough(words: str) -> bool:
+    """Return whether words in canonical form are long enough to say where they come from."""
+    if not words.isascii():
+        return sum(1 if char.isascii() else 2 for char in words if char != " ") >= LETTERS_MIN
+    return len(words) >= (LETTERS_MIN if _LETTER.search(words) else DIGITS_MIN)
+
+
+def word_grams(text: str, words_max: int) -> Iterator[tuple[int, str]]:
+    """Yield the sequences of up to `words_max` words, each with the place where it begins; those that begin or end with
+    a word of `STOP_WORDS` are left out."""
+    lowered = plain_case(text)
+    words = [(match.start(), match.group()) for match in WORD.finditer(lowered)]
+    for first, (start, word) in enumerate(words):
+        if word in STOP_WORDS:
+            continue
+        gram = ""
+        for _, last in words[first : first + words_max]:
+            gram = f"{gram} {last}" if gram else last
+            if last not in STOP_WORDS and says_enough(gram) and _LETTER.search(gram):
+                yield start, gram
+
+
+@lru_cache(maxsize=THINGS_CACHED_MAX)
+def thing_of(name: str) -> str:
+    """Return what a field, an argument or a word names, in the singular: `order` for `order_ids` and for `Orders`.
+
+    Empty if the name has no word besides those for an id; the name of an id alone is `UNTYPED`.
+    """
+    parts = _NAME_PART.findall(_CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
+    named = [part for part in parts if part not in _ID_WORDS]
+    if not named:
+        return UNTYPED if parts else ""
+    return singular(named[-1])
+
+
+def names_an_id(name: str) -> bool:
+    """Return whether a field's name says that it holds an id: `id`, `order_id`, `orderIds`, `invoice_no`."""
+    parts = _NAME_PART.findall(_CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
+    return bool(parts) and parts[-1] in _ID_WORDS
+
+
+def singular(word: str) -> str:
+    """Return the singular of an English noun, as far as its ending shows it."""
+    if word.endswith("ies") and len(word) > LETTERS_MIN:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
