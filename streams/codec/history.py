@@ -9,9 +9,11 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
+from streams.codec.history_contents import Contents
 from streams.codec.history_defaults import SESSION_KEY, Line, complete, fill, key_of
 from streams.codec.history_grant_defaults import state_grant
 from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
@@ -102,13 +104,18 @@ class HistoryLine(NamedTuple):
 
 
 def parse_line(
-    text: str, line_no: int, filename: str, root_key: bytes | None = None, deployment: str = ""
+    text: str,
+    line_no: int,
+    filename: str,
+    root_key: bytes | None = None,
+    deployment: str = "",
+    contents: Contents | None = None,
 ) -> HistoryLine:
     """Read one line.
 
     Fields that a person may leave out are filled in as the SDK would, always the same for the same line: the header
     (its id from line number and text, `source` "history", the tenant of the key, `time_ms`), the session of the key,
-    digests, and the proofs of intents, session events and reports.
+    digests, the atoms of contents, and the proofs of intents, session events and reports.
 
     Args:
         text: the line.
@@ -116,6 +123,7 @@ def parse_line(
         filename: for errors.
         root_key: the key that other keys are derived from, for records without a proof; None leaves them unproven.
         deployment: the name of the deployment that reports are proven for.
+        contents: what the lines before it say about sessions and tools; takes in this line, too.
 
     Raises:
         HistoryError: the line is not a record.
@@ -123,7 +131,7 @@ def parse_line(
     try:
         if not is_utf8(text):
             raise JsonFormError("has half of a surrogate pair, which is not valid in a text")
-        return _parse(text.strip(), line_no, root_key, deployment)
+        return _parse(text.strip(), line_no, root_key, deployment, contents)
     except JsonFormError as error:
         raise HistoryError(filename, line_no, str(error)) from None
     except RecursionError:
@@ -172,13 +180,19 @@ def iter_numbered(
     root_key: bytes | None = None,
     on_error: Callable[[HistoryError], None] | None = None,
     deployment: str = "",
+    catalog: Iterable[ToolCatalogEntry] = (),
 ) -> Iterator[tuple[int, HistoryLine]]:
-    """Yield the same as `iter_history`, each record with the number of its line, which counts from 1."""
+    """Yield the same as `iter_history`, each record with the number of its line, which counts from 1.
+
+    Args:
+        deployment: as in `parse_line`.
+        catalog: entries beside the history.
+    """
     name = str(path)
     try:
         with path.open("rb") as stream:
             lines = iter(lambda: stream.readline(LINE_BYTES_MAX + 1), b"")
-            yield from _iter_lines(lines, name, root_key, on_error, deployment)
+            yield from _iter_lines(lines, name, root_key, on_error, deployment, Contents(catalog))
     except OSError as error:
         raise HistoryError(name, 0, f"cannot be read: {error.strerror}") from None
 
@@ -189,6 +203,7 @@ def _iter_lines(
     root_key: bytes | None,
     on_error: Callable[[HistoryError], None] | None,
     deployment: str,
+    contents: Contents,
 ) -> Iterator[tuple[int, HistoryLine]]:
     line_no, continued = 1, False
     for raw in lines:
@@ -197,7 +212,7 @@ def _iter_lines(
             if not continued:
                 text = _text(raw.removeprefix(_BOM) if line_no == 1 else raw, line_no, name)
                 if text and not text.startswith("#"):
-                    line = parse_line(text, line_no, name, root_key, deployment)
+                    line = parse_line(text, line_no, name, root_key, deployment, contents)
                     _check_plausible(line, line_no, name)
                     yield line_no, line
         except HistoryError as error:
@@ -234,7 +249,7 @@ def _text(raw: bytes, line_no: int, name: str) -> str:
         raise HistoryError(name, line_no, f"is not UTF-8 (byte {error.start + 1} of the line)") from None
 
 
-def _parse(text: str, line_no: int, root_key: bytes | None, deployment: str) -> HistoryLine:
+def _parse(text: str, line_no: int, root_key: bytes | None, deployment: str, contents: Contents | None) -> HistoryLine:
     line = _load(text)
     if not isinstance(line, dict):
         raise JsonFormError("a line is an object with `record`, `key`, `time_ms` and `value`")
@@ -251,10 +266,15 @@ def _parse(text: str, line_no: int, root_key: bytes | None, deployment: str) -> 
     topic = KINDS[kind]
     if topic.record is None:
         raise JsonFormError(f"record: `{kind}` has no fields")
-    context = Line(topic, line_no, text, instant(line["time_ms"], "time_ms"), _key(line), root_key, deployment)
+    context = Line(
+        topic, line_no, text, instant(line["time_ms"], "time_ms"), _key(line), root_key, deployment, contents
+    )
     record = from_json(topic.record, fill(value, context))
     key = key_of(record) if context.key is None else context.key
-    return HistoryLine(kind, topic.name, key, context.time_ms, complete(record, value, context))
+    record = complete(record, value, context)
+    if contents is not None:
+        contents.remember(record)
+    return HistoryLine(kind, topic.name, key, context.time_ms, record)
 
 
 def _key(line: dict[str, object]) -> bytes | None:

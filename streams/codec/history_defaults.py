@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.audit.report_keys import ReportKey
+from streams.codec.history_contents import Contents
 from streams.codec.history_grant_defaults import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
 from streams.model.alert import Alert
@@ -51,7 +52,8 @@ _TOOL_PARTS = {
 
 
 class Line(NamedTuple):
-    """The context of a line, besides its record; `key` is None if it is left out."""
+    """The context of a line, besides its record; `key` is None if it is left out. `contents` is what the lines before
+    it say about sessions and tools."""
 
     topic: Topic
     line_no: int
@@ -60,6 +62,7 @@ class Line(NamedTuple):
     key: bytes | None
     root_key: bytes | None
     deployment: str = ""
+    contents: Contents | None = None
 
 
 def fill(given: dict[str, object], line: Line) -> dict[str, object]:
@@ -99,7 +102,7 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 
 
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
-    """Return the record with its proof, if the line does not mention one.
+    """Return the record with the atoms of its content, and with its proof, if the line does not mention them.
 
     An intent is proven with its session's key, an event that says what a session may do with its writer's key, a report
     with a derived key of its server (`ReportKey.derived`) or with its session's key, and a grant with the key of its
@@ -107,6 +110,8 @@ def complete(record: Record, given: dict[str, object], line: Line) -> Record:
     """
     if isinstance(record, Delegation) and record.op is DelegationOp.GRANT and line.root_key is not None:
         return prove_grant(record, given, line.root_key)
+    if isinstance(record, SessionEvent) and line.root_key is not None and given.get("proof") is None:
+        record = _described(record, given, line, line.root_key)
     if "proof" in given or line.root_key is None:
         return record
     if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS:
@@ -118,6 +123,13 @@ def complete(record: Record, given: dict[str, object], line: Line) -> Record:
     secret = session_secret(line.root_key, record.header.tenant_uid, record.session_id)
     proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(record)))
     return msgspec.structs.replace(record, proof=proof)
+
+
+def _described(event: SessionEvent, given: dict[str, object], line: Line, root_key: bytes) -> SessionEvent:
+    content = given.get("content")
+    if not isinstance(content, str) or "atoms" in given:
+        return event
+    return (line.contents or Contents()).described(event, content, root_key)
 
 
 def _proven_report(event: SessionEvent, root_key: bytes, deployment: str) -> SessionEvent:

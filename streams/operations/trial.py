@@ -295,12 +295,11 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
 
     The file is read a second time without a key, to find out which intents have a proof of their own.
     """
-    pinned: dict[bytes, ToolCatalogEntry] = {
-        tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
-    }
+    catalog = _catalog(plan, 0)
+    pinned: dict[bytes, ToolCatalogEntry] = {tool_key(entry.server_id, entry.name): entry for entry in catalog}
     lines: list[Numbered] = []
     latest_ms = 0
-    proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append, plan.gate.deployment)
+    proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append, plan.gate.deployment, catalog)
     bare = iter_numbered(plan.history, None, lambda _: None)
     for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
         if line.topic not in INPUTS:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.codec.history import HistoryLine, parse_line
+from streams.codec.history_contents import Contents
 from streams.codec.jsonform import named_uuid
 from streams.model.approval import ApprovalRequest
 from streams.model.catalog import ToolCatalogEntry
@@ -59,6 +60,11 @@ class RecordMaker:
     catalog: Mapping[bytes, ToolCatalogEntry]
     calls: dict[str, MadeCall] = field(default_factory=dict)
     made_count: int = 0
+    contents: Contents = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know the media types of the tools' results."""
+        self.contents = Contents(self.catalog.values())
 
     def opened(self, name: str, now_ms: int) -> HistoryLine:
         """Return the record that opens a session."""
@@ -221,7 +227,7 @@ class RecordMaker:
         if key is not None:
             line["key"] = key
         line["value"] = {name: part for name, part in value.items() if part is not None}
-        return parse_line(json.dumps(line), self.made_count, self.scenario.path, self.root_key)
+        return parse_line(json.dumps(line), self.made_count, self.scenario.path, self.root_key, contents=self.contents)
 
     def _spec(self, name: str) -> SessionSpec:
         return self.scenario.sessions.get(name) or SessionSpec(name, self.scenario.location)

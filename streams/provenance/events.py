@@ -1,0 +1,60 @@
+"""Atoms in session events: what an event says of the content that it reports, without the content."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.session import Atom, SessionEvent, SessionEventType
+from streams.provenance.digests import atom_digest
+from streams.provenance.extract import extract_content, extract_message
+from streams.provenance.found import Extraction
+
+CONTENT_EVENTS = frozenset(
+    {
+        SessionEventType.USER_MESSAGE,
+        SessionEventType.TOOL_RESULT,
+        SessionEventType.RETRIEVAL,
+        SessionEventType.MEMORY_READ,
+    }
+)
+"""Events that report a content from which values can come."""
+
+
+def extraction_for(kind: SessionEventType, content: str, content_type: str | None) -> Extraction:
+    """Return the values of the content of an event.
+
+    Args:
+        kind: the type of the event: what the user says is read in another way than what tools return.
+        content: the content as the agent reads it.
+        content_type: its media type, if that is known.
+    """
+    if kind is SessionEventType.USER_MESSAGE:
+        return extract_message(content)
+    return extract_content(content, content_type)
+
+
+def atoms_of(extraction: Extraction, key: bytes) -> tuple[Atom, ...]:
+    """Return the atoms of a content, digested under a user's key (`streams.provenance.digests.atom_key`)."""
+    return tuple(
+        Atom(
+            digest=atom_digest(key, found.kind, found.value),
+            kind=found.kind.value,
+            path=found.path,
+            whole_field=found.whole_field,
+            decoded=found.decoded,
+            instructed=found.instructed,
+        )
+        for found in extraction.found
+    )
+
+
+def with_atoms(event: SessionEvent, extraction: Extraction, key: bytes, content_type: str | None) -> SessionEvent:
+    """Return the event with what it says of its content. Its proof, if it has one, no longer holds."""
+    return msgspec.structs.replace(
+        event,
+        atoms=atoms_of(extraction, key),
+        atoms_complete=extraction.complete,
+        has_text=extraction.has_text,
+        text_instructed=extraction.instructed,
+        content_type=content_type,
+    )
