@@ -80,12 +80,16 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSettings:
-    """The group that must approve, how many of its members, for how long, and what an approval is bound to."""
+    """The group that must approve, how many of its members, for how long, and what an approval is bound to.
+
+    In a result, `rules` are the rules that ask this group, as `id@version`.
+    """
 
     group: str
     quorum: int
     ttl_ms: int
     bind: tuple[str, ...]
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,17 @@ from streams.model.verdict import Verdict
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
 from streams.processors.headers import gate_header, reply_header
+from streams.processors.state import ApprovalGrantRow
 
 COMMITS_CACHED_MAX = 8_192
 """Commitments to prompts that are cached: the prompts of a session are the same over many of its intents."""
 
 CONTROL_TEXT_CHARS_MAX = 20_000
 """Longest text of a record about rules or tools."""
+
+GRANT_MADE = "grant_made"
+GRANT_USED = "grant_used"
+"""The reasons of records about approvals that people have granted for further calls of a session."""
 
 _NOBODY = Actor(iss="", sub="(unknown)")
 
@@ -92,14 +97,18 @@ def verdict_event(
     )
 
 
-def approval_event(intent: Intent, decision: ApprovalDecision, now_ms: int, *, is_complete: bool) -> AuditEvent:
+def approval_event(
+    intent: Intent, decision: ApprovalDecision, now_ms: int, *, is_complete: bool, is_first: bool = True
+) -> AuditEvent:
     """Return the record of a person's decision about an intent.
 
     Args:
         is_complete: whether no further approvals are needed.
+        is_first: whether it is the first of the intents that the decision is about.
     """
+    of_many = () if is_first else (intent.intent_id,)
     return AuditEvent(
-        header=reply_header(derived_uuid("approval audit", decision.header.id), intent, now_ms),
+        header=reply_header(derived_uuid("approval audit", decision.header.id, *of_many), intent, now_ms),
         event_type=AuditEventType.APPROVAL,
         phase=AuditPhase.PRE_EXECUTION,
         session_id=intent.session_id,
@@ -110,6 +119,58 @@ def approval_event(intent: Intent, decision: ApprovalDecision, now_ms: int, *, i
         tool=intent.tool,
         reason=decision.status.value.lower(),
         reason_text=f"{decision.approver.sub} decided{'' if is_complete else '; more approvals are needed'}",
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def grant_event(
+    intent: Intent, decision: ApprovalDecision, grant: ApprovalGrantRow, text: str, now_ms: int
+) -> AuditEvent:
+    """Return the record of an approval that people have granted for further calls of a session.
+
+    Args:
+        intent: the intent that they were asked about.
+        decision: the decision that made the grant complete.
+        grant: the grant.
+        text: what it approves, in words.
+    """
+    return AuditEvent(
+        header=reply_header(derived_uuid("approval grant audit", grant.uid), intent, now_ms),
+        event_type=AuditEventType.APPROVAL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id=intent.session_id,
+        intent_id=intent.intent_id,
+        parent_event_id=decision.header.id,
+        sub=intent.sub,
+        act=grant.approver,
+        delegation_path=(grant.uid,),
+        reason=GRANT_MADE,
+        reason_text=text[:CONTROL_TEXT_CHARS_MAX],
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def grant_use_event(intent: Intent, grant: ApprovalGrantRow, now_ms: int) -> AuditEvent:
+    """Return the record of a call that a grant of people has approved.
+
+    Args:
+        intent: the call.
+        grant: the grant, with this use counted.
+    """
+    left = "any number of" if grant.uses_left is None else str(grant.uses_left)
+    return AuditEvent(
+        header=reply_header(derived_uuid("approval grant use", grant.uid, intent.intent_id), intent, now_ms),
+        event_type=AuditEventType.APPROVAL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id=intent.session_id,
+        intent_id=intent.intent_id,
+        parent_event_id=grant.decision_id,
+        sub=intent.sub,
+        act=grant.approver,
+        delegation_path=(grant.uid,),
+        tool=intent.tool,
+        reason=GRANT_USED,
+        reason_text=f"the grant of {grant.approver.sub} approves the call; it approves {left} further calls",
         retention_class=RetentionClass.STANDARD,
     )
 

@@ -180,6 +180,14 @@ class RowKind(Kind, Enum):
         "streams.processors.sessions.grants",
         _PER_SESSION,
     )
+    APPROVAL_GRANTS = Kind(
+        b"G",
+        "session key",
+        "the approvals that people have granted for further calls of a session",
+        f"{_STATE}:ApprovalGrantsRow",
+        "streams.processors.gate.approval_grants",
+        "one of a session, with `GRANTS_PER_SESSION_MAX` entries; removed with it",
+    )
     LEASE = Kind(
         b"l",
         "budget key",
@@ -332,6 +340,7 @@ _DESCENDANT = RowKind.DESCENDANT.prefix
 _GRANT = RowKind.GRANT.prefix
 _SEGMENT = RowKind.VERDICT_BYTES.prefix
 _UNPROVEN = RowKind.UNPROVEN.prefix
+_APPROVAL_GRANTS = RowKind.APPROVAL_GRANTS.prefix
 _LEASE = RowKind.LEASE.prefix
 _ALLOCATION = RowKind.ALLOCATION.prefix
 _TALLY = RowKind.TALLY.prefix
@@ -387,6 +396,11 @@ def descendant_row_key(session_key: bytes) -> bytes:
 def grant_row_key(session_key: bytes) -> bytes:
     """Return the key of what a session's grant lets through."""
     return _GRANT + session_key
+
+
+def approval_grants_row_key(session_key: bytes) -> bytes:
+    """Return the key of the approvals that people have granted for further calls of a session."""
+    return _APPROVAL_GRANTS + session_key
 
 
 def unproven_row_key(session_key: bytes) -> bytes:

@@ -9,7 +9,10 @@ from enum import IntEnum
 
 import msgspec
 
+from streams.model.approval import GrantScope, PendingCall
+from streams.model.delegation import ToolGrant
 from streams.model.intent import Intent
+from streams.model.types import Actor
 from streams.processors.session_row import ToolName
 
 
@@ -56,6 +59,34 @@ class PendingKind(IntEnum):
     BUDGET = 4
 
 
+class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
+    """What people are asked about a pending intent.
+
+    Attributes:
+        task_id: the question, which several intents can share.
+        key: what the intents of one question have in common, as a digest; empty if no other can join.
+        task: the task of the session that the intent belongs to, as a digest.
+        rules: the rules that ask, as `id@version`.
+        matched_rules: all rules that matched, with their reasons.
+        reason_text: why people are asked.
+        provenance: what the session had read.
+        revision: how often the question had been written before.
+        call: the call; its arguments are those of the intent, and left out here.
+        grant: the grant that those who have approved so far have given, encoded; empty: none.
+    """
+
+    task_id: str
+    key: bytes
+    task: bytes
+    rules: tuple[str, ...]
+    matched_rules: tuple[str, ...]
+    reason_text: str
+    provenance: tuple[str, ...]
+    revision: int
+    call: PendingCall
+    grant: bytes = b""
+
+
 class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     """A pending intent.
 
@@ -73,6 +104,8 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
         waited_ms: how long it has waited in a cancel window before.
         asked_count: how often persons were asked about it before.
         decision_ids: the decisions of persons that have counted.
+        question: what people are asked; None if it does not wait for people, or in rows of earlier versions.
+        approval_ends: when approvals end that do not last as long as the question, by person.
     """
 
     kind: PendingKind
@@ -88,6 +121,46 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     waited_ms: int = 0
     asked_count: int = 0
     decision_ids: tuple[str, ...] = ()
+    question: QuestionRow | None = None
+    approval_ends: dict[str, int] = {}
+
+
+class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
+    """An approval of further calls of a session, as people have granted it.
+
+    Attributes:
+        uid: its id, by which it can be revoked as a grant.
+        scope: the task, or the whole session.
+        task: the task, as a digest (`QuestionRow.task`).
+        group: the group of which the approvers are members.
+        count: how many approvers there were.
+        rules: the rules that it answers, as `id@version`.
+        tools: the tools, with bounds on their arguments.
+        uses_left: how many calls it still approves; None: any number.
+        until_ms: when it ends; 0: with the session.
+        approvers: who has granted it, as `same_person` writes names.
+        approver: the person whose approval made it complete.
+        decision_id: that person's decision.
+    """
+
+    uid: str
+    scope: GrantScope
+    task: bytes
+    group: str
+    count: int
+    rules: tuple[str, ...]
+    tools: tuple[ToolGrant, ...]
+    uses_left: int | None
+    until_ms: int
+    approvers: tuple[str, ...]
+    approver: Actor
+    decision_id: str
+
+
+class ApprovalGrantsRow(msgspec.Struct, frozen=True, array_like=True):
+    """The approvals that people have granted for further calls of a session, in the order in which they were made."""
+
+    grants: tuple[ApprovalGrantRow, ...] = ()
 
 
 class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
@@ -183,6 +256,7 @@ _decode_intent = msgspec.msgpack.Decoder(Intent).decode
 decode_effects = msgspec.msgpack.Decoder(EffectsRow).decode
 decode_cell = msgspec.msgpack.Decoder(CellRow).decode
 decode_head = msgspec.msgpack.Decoder(HeadRow).decode
+decode_approval_grants = msgspec.msgpack.Decoder(ApprovalGrantsRow).decode
 decode_spend = msgspec.msgpack.Decoder(SpendRow).decode
 
 encode_row = _encode

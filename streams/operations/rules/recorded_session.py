@@ -128,6 +128,8 @@ def _check_length(lines: list[HistoryLine]) -> None:
 def intent_of(verdict: Verdict) -> Intent:
     """Return the intent that a verdict decided, as far as the verdict tells: without its proof, and without what it
     claimed about its prompts."""
+    # What people have granted stands at the end of the path, and is not the session's grant.
+    path = [uid for uid in verdict.delegation_path if uid != verdict.approval_id]
     return Intent(
         header=msgspec.structs.replace(verdict.header, time=verdict.evaluated_at),
         intent_id=verdict.intent_id,
@@ -135,7 +137,7 @@ def intent_of(verdict: Verdict) -> Intent:
         tool_call_id=verdict.intent_id,
         sub=verdict.sub,
         act=verdict.act,
-        delegation_uid=verdict.delegation_path[-1] if verdict.delegation_path else None,
+        delegation_uid=path[-1] if path else None,
         tool=verdict.tool,
         args_json=verdict.args_json,
         args_digest=verdict.args_digest,

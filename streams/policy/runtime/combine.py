@@ -144,13 +144,15 @@ def _approval(enforced: Sequence[Rule], outcome: Decision) -> ApprovalSettings |
     if outcome.rule is None or outcome.rule.approval is None:
         return None
     group = outcome.rule.approval.group
-    asked = [rule.approval for rule in enforced if rule.approval is not None and rule.approval.group == group]
+    asking = [rule for rule in enforced if rule.approval is not None and rule.approval.group == group]
+    asked = [rule.approval for rule in asking if rule.approval is not None]
     bind = {name: None for settings in asked for name in settings.bind}
     return ApprovalSettings(
         group,
         max(settings.quorum for settings in asked),
         min(settings.ttl_ms for settings in asked),
         tuple(bind),
+        tuple(f"{rule.id}@{rule.version}" for rule in asking),
     )
 
 

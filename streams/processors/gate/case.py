@@ -102,6 +102,7 @@ class Case(msgspec.Struct):
         tool: the catalog entry of the tool; set by the check of the tool.
         attributes_offset: up to where the attributes of entities had been read when they were looked up; None if the
             rules don't read them.
+        approval_grants: the grants of people that approve the call.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
     """
 
@@ -113,6 +114,7 @@ class Case(msgspec.Struct):
     tool: CatalogTool | None = None
     session_proof: bool | None = None
     attributes_offset: int | None = None
+    approval_grants: tuple[str, ...] = ()
     _label: Label | None = None
     _secret: bytes | None = None
     _signer: str | None = None

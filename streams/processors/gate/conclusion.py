@@ -8,6 +8,7 @@ import msgspec
 
 from streams.model.analytics import VERDICTS
 from streams.model.canonical import sha256
+from streams.model.proof import derived_uuid
 from streams.model.topics import VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.policy.language.bundle import Occasion
@@ -20,15 +21,16 @@ from streams.processors.dedup import unproven, verdicts
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.dedup.unproven import Provability
 from streams.processors.gate.alerts import verdict_alerts
-from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
 from streams.processors.gate.judged import Judged
 from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
+from streams.processors.gate.questions import question_of, request_output
 from streams.processors.gate.shared_memories import SharedMemories, shared_update_row
 from streams.processors.gate.verdicts import VerdictBuilder
+from streams.processors.headers import reply_header
 from streams.processors.rows import session_row_key
 from streams.processors.session_row import SessionRow, SessionStatus, evolve
 from streams.processors.sessions import lifecycle, retention
@@ -98,10 +100,13 @@ class Concluder:
             outputs.append(revocation)
         if not is_final:
             pending_row = row_for_decision(case, decision, row.counters.pending_serial, self._settings)
-            row = defer(session_key, intent_id, pending_row, row, state)
             if pending_row.kind is PendingKind.APPROVAL:
-                request = approval_request_output(self._encoder, case, decision, verdict, pending_row.due_ms)
-                outputs.append(request)
+                question, joined = question_of(case, decision, verdict, pending_row.due_ms, state)
+                pending_row = msgspec.structs.replace(pending_row, question=question)
+                header = reply_header(derived_uuid("approval request", verdict.verdict_id), asked.intent, asked.now_ms)
+                rows = [*joined, pending_row]
+                outputs.append(request_output(self._encoder, header, session_key, pending_row, rows, case.session))
+            row = defer(session_key, intent_id, pending_row, row, state)
         row = retention.arm(session_key, row, state, self._settings, asked.now_ms)
         if row is not case.session:
             state.put(session_row_key(session_key), encode_row(row))

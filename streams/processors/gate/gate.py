@@ -38,7 +38,8 @@ from streams.processors.dead_letters import (
 )
 from streams.processors.dedup import flood, segments
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.gate import approvals, pending, revoked_pending
+from streams.processors.gate import pending, revoked_pending
+from streams.processors.gate.approvals import Approvals
 from streams.processors.gate.intents import Intents
 from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
@@ -67,6 +68,7 @@ class Gate(Processor):
         self._alerts = AlertWindows(encoder, settings.alert_window_ms)
         self._stop_table = StopTable(control.revocations, encoder, self._alerts, self._stops_kept_ms)
         self._judge = Judge(settings, encoder, control)
+        self._approvals = Approvals(self._judge, control)
         self._ends = SessionEnds(settings, encoder, self._judge)
         self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)
         self._session_events = SessionEvents(settings, control, self._judge, self._ends)
@@ -106,7 +108,7 @@ class Gate(Processor):
         if isinstance(record, Delegation):
             return self._session_grants.process(session_key, record, state, now_ms)
         if isinstance(record, ApprovalDecision):
-            return approvals.process_decision(self._judge, session_key, record, state, now_ms)
+            return self._approvals.process(session_key, record, state, now_ms)
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is not an input of the gate")
 
     def takes_effect_ahead(self, record: Record) -> bool:

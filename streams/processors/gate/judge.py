@@ -6,13 +6,15 @@ import logging
 
 from streams.model.errors import InvariantError
 from streams.model.reasons import Reason
-from streams.model.verdict import FINAL_OUTCOMES
+from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.runtime.memory_updates import MemoryUpdate
 from streams.ports import LogError, StoreError
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
+from streams.processors.audit import audit_output, grant_use_event
 from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
 from streams.processors.control.state import ControlState
+from streams.processors.gate.approval_grants import spend, with_grants
 from streams.processors.gate.budgets import charge_budgets
 from streams.processors.gate.case import FIRST_TIME, Case
 from streams.processors.gate.checks.arguments import check_arguments
@@ -27,7 +29,7 @@ from streams.processors.rows import session_row_key
 from streams.processors.sessions import retention
 from streams.processors.sessions.grants import kept_authority
 from streams.processors.settings import GateSettings
-from streams.processors.state import encode_row
+from streams.processors.state import ApprovalGrantRow, encode_row
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +56,15 @@ class Judge:
     def decide(self, case: Case, state: StateView) -> list[Output]:
         """Decide an intent. Returns its verdict and what follows from it, or nothing if it waits for a budget."""
         ruling: Ruling | None = None
+        grants: tuple[ApprovalGrantRow, ...] = ()
         taken, planned = NOTHING_TAKEN, NO_PLANNED_EFFECTS
         try:
             case.authority = kept_authority(case.asked.session_key, case.session, state)
             decision = first_denial(case, self._control, self.settings)
             if decision is None:
                 ruling = evaluate_rules(case, self._control, state)
+                if ruling.decision.outcome is Outcome.REQUIRE_APPROVAL:
+                    ruling, grants = with_grants(case, ruling, self._control, state)
                 decision = ruling.decision
                 if ruling.stale:
                     decision, taken = self._asked_memories(case, ruling, state)
@@ -84,7 +89,19 @@ class Judge:
         if decision.outcome in REFUSALS and ruling is not None:
             updates = _updates_if_denied(ruling, case, updates)
         effects = Effects(updates, taken.charges) if updates or taken.charges else NO_EFFECTS
+        if grants and decision.outcome is Outcome.ALLOW:
+            case.approval_grants = tuple(grant.uid for grant in grants)
+            outputs = self.concluder.conclude(case, decision, state, effects)
+            return [*outputs, *self._spent(case, grants, state), *taken.outputs]
         return [*self.concluder.conclude(case, decision, state, effects), *taken.outputs]
+
+    def _spent(self, case: Case, grants: tuple[ApprovalGrantRow, ...], state: StateView) -> list[Output]:
+        """Count the use of people's grants, and return a record of each."""
+        asked = case.asked
+        return [
+            audit_output(self.encoder, asked.session_key, grant_use_event(asked.intent, grant, asked.now_ms))
+            for grant in spend(asked.session_key, grants, state)
+        ]
 
     def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
         """Deny a pending intent that the rules have judged before: it counts as a proven intent of its session."""

@@ -75,6 +75,12 @@ def end_one(
     return judge.refuse(case, reason, state)
 
 
+def judge_granted(judge: Judge, session_key: bytes, row: PendingRow, state: StateView, now_ms: int) -> list[Output]:
+    """Judge an intent that people are asked about again, after they have granted what may answer for it."""
+    case = released_case(session_key, decode_intent(row.intent), row, progress_of(row), state, now_ms)
+    return judge.decide(case, state)
+
+
 def judge_due(judge: Judge, session_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
     """Judge or deny a pending intent whose time to wait is over."""
     found = state.get(pending_row_key(session_key, intent_id))

@@ -62,8 +62,12 @@ def evaluate_rules(case: Case, control: ControlState, state: StateView) -> Rulin
         if stale:
             return Ruling(deny(Reason.BUDGET_UNAVAILABLE), plan, facts, stale)
     policy = ruleset.evaluate(facts, planned=True)
-    decision = Decision(_OUTCOMES[policy.effect], _REASONS[policy.reason], policy.reason_text, policy)
-    return Ruling(decision, plan, facts)
+    return Ruling(decision_of(policy), plan, facts)
+
+
+def decision_of(policy: results.PolicyResult) -> Decision:
+    """Return the result of the rules as a decision."""
+    return Decision(_OUTCOMES[policy.effect], _REASONS[policy.reason], policy.reason_text, policy)
 
 
 def facts_for(

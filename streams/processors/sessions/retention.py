@@ -14,6 +14,7 @@ from streams.processors.dedup import unproven, verdicts
 from streams.processors.rows import (
     RowKind,
     TimerKind,
+    approval_grants_row_key,
     grant_row_key,
     name_in,
     rows_of_session,
@@ -84,6 +85,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         if _drop_counts(session_key, row, state):
             state.delete(session_row_key(session_key))
             state.delete(grant_row_key(session_key))
+            state.delete(approval_grants_row_key(session_key))
         else:
             state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
     else:

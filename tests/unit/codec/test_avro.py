@@ -245,8 +245,8 @@ class TestContent:
             comment="last",
         )
         value = CODEC.encode(topic, decision)
-        assert value.endswith(b"\x01\x02\x08last")
-        assert refusal(value[:-7] + b"\x02\x02\x08last", topic=topic).reason == DeadLetterReason.RECORD_INVALID
+        assert value.endswith(b"\x01\x02\x08last\x00\x00")
+        assert refusal(value[:-9] + b"\x02\x02\x08last\x00\x00", topic=topic).reason == DeadLetterReason.RECORD_INVALID
 
     @pytest.mark.parametrize("instant", [INSTANT_MS_MIN, -1, 0, INSTANT_MS_MAX])
     def test_instants_with_a_date(self, instant: int) -> None:

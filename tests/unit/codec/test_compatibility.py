@@ -39,6 +39,7 @@ OTHER_ID = 77
 FAIL_CLOSED = {
     "ApprovalStatus": "UNKNOWN",  # nothing is approved
     "ArgumentRole": "UNKNOWN",  # exempts no argument from anything
+    "GrantScope": "UNKNOWN",  # grants nothing
     "AuditEventType": "UNKNOWN",
     "AuditPhase": "CONCURRENT",  # makes no claim that something had not run yet, or had
     "BudgetAnswer": "REFUSED",
