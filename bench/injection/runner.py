@@ -13,23 +13,21 @@ from bench.injection.cases import Case, catalog_path
 from bench.injection.results import Fate, Judged
 from streams.codec.history import HistoryLine
 from streams.codec.jsonform import named_uuid
-from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
+from streams.model.approval import ApprovalRequest
 from streams.model.bundle_signature import publication_key
 from streams.model.errors import InvariantError
-from streams.model.proof import derived_uuid
-from streams.model.topics import APPROVAL_DECISION, RULESET
-from streams.model.types import Actor, Header, SubProfile
+from streams.model.topics import RULESET
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.operations.trial import (
     DEVELOPMENT_ROOT_KEY,
     Numbered,
-    Step,
     TryPlan,
     TryReport,
     bundle_of,
     read_lines,
     run_steps,
 )
+from streams.operations.trial_answers import EVERY_RULE
 from streams.policy import CompiledRuleset, compile_bundle
 from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX, BundleSource
 from streams.processors.control.compilation import CompileBundle
@@ -37,10 +35,8 @@ from streams.processors.settings import GateSettings
 from streams.wiring.codecs import build_offline_codec
 
 PERMITS = Path(__file__).with_name("bench_permits")
-ANSWERS_MAX = 100
 _INLINE_PACKS = re.compile(r"^packs: *\[", re.MULTILINE)
 _LISTED_PACKS = re.compile(r"^packs:[ \t]*\n(?P<indent> *)- ", re.MULTILINE)
-_SOURCE = "bench-injection"
 
 
 class Runner:
@@ -81,11 +77,14 @@ class Runner:
                 gate=self._gate,
                 starter_rules=Path(),
                 catalog=catalog_path(case.domain),
+                approve=frozenset({EVERY_RULE} if answer else ()),
             )
             report = TryReport()
             lines = self._published(read_lines(plan, report))
             for step in run_steps(lines, plan, report, self._compile):
-                yield from _records(step, answer=answer)
+                for tried in step.written:
+                    if isinstance(tried.record, Verdict | ApprovalRequest):
+                        yield tried.record
         if report.faults:
             raise InvariantError(f"{case.id}: {report.faults[0]}")
 
@@ -97,57 +96,21 @@ class Runner:
 
     def _fates(self, case: Case, *, answer: bool) -> tuple[dict[str, Fate], int]:
         outcomes: dict[str, Outcome] = {}
-        questions_count = 0
+        questions: set[str] = set()
         for record in self.verdicts(case, answer=answer):
             if isinstance(record, Verdict):
                 outcomes[record.intent_id] = record.outcome
             else:
-                questions_count += 1
+                # A question that further calls have joined is written again.
+                questions.add(record.task_id)
         asked = {name: outcomes.get(named_uuid(name)) for name in (*case.own, *case.goal)}
-        return {name: _fate(outcome) for name, outcome in asked.items()}, questions_count
+        return {name: _fate(outcome) for name, outcome in asked.items()}, len(questions)
 
 
 def _fate(outcome: Outcome | None) -> Fate:
     if outcome is Outcome.ALLOW:
         return Fate.RUN
     return Fate.STOPPED if outcome is None or outcome in FINAL_OUTCOMES else Fate.WAITS
-
-
-def _records(step: Step, *, answer: bool) -> Iterator[Verdict | ApprovalRequest]:
-    """Yield what the gate wrote in a step; if it asks, answer, and go on with what it writes then."""
-    written = step.written
-    for _ in range(ANSWERS_MAX):
-        requests = []
-        for tried in written:
-            if isinstance(tried.record, Verdict):
-                yield tried.record
-            elif isinstance(tried.record, ApprovalRequest):
-                yield tried.record
-                requests.append((tried.received.key or b"", tried.record))
-        if not answer or not requests:
-            return
-        for key, request in requests:
-            for number in range(request.quorum):
-                decision = _yes(request, number, step.trial.now_ms)
-                line = HistoryLine("approval_decision", APPROVAL_DECISION.name, key, step.trial.now_ms, decision)
-                step.trial.write(line)
-        written = step.trial.written()
-    raise InvariantError(f"the gate asked more than {ANSWERS_MAX} times in one step")
-
-
-def _yes(request: ApprovalRequest, number: int, now_ms: int) -> ApprovalDecision:
-    decision_id = derived_uuid("bench approval", request.task_id, str(number))
-    header = Header(id=decision_id, source=_SOURCE, time=now_ms, tenant_uid=request.header.tenant_uid)
-    return ApprovalDecision(
-        header=header,
-        task_id=request.task_id,
-        intent_id=request.intent_id,
-        session_id=request.session_id,
-        status=ApprovalStatus.APPROVED,
-        approver=Actor(iss=_SOURCE, sub=f"approver-{number}", sub_profile=SubProfile.USER),
-        approver_groups=request.eligible_approvers,
-        args_digest=request.args_digest,
-    )
 
 
 @contextmanager

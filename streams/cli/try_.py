@@ -41,6 +41,14 @@ def try_history(
         Path | None,
         typer.Option("--write-expect", metavar="FILE", help="Write a file that expects the outcome of each line."),
     ] = None,
+    approve: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--approve",
+            metavar="RULE",
+            help="Answer every question that this rule asks with yes; `all` for every rule. Can be repeated.",
+        ),
+    ] = None,
     root_key: HistoryKeyOption = None,
     output: Output,
 ) -> None:
@@ -50,6 +58,9 @@ def try_history(
     record an hour of its time passes, so that pending calls are decided. Bad lines are reported with their numbers and
     skipped; the exit status is then 1. It is also 1 if a line has another result than the file of --expect says; see
     docs/reference/scenarios.md.
+
+    A decision of a person waits until its question is asked. With --approve, questions that the history has no decision
+    about are answered with yes, at once and by as many people as the rule asks for.
 
     An intent without a proof gets one, made with a fixed development key that everybody knows. It also gets the
     definition digest of its tool from the catalog.
@@ -64,6 +75,7 @@ def try_history(
             out=out,
             expect=expect,
             write_expect=write_expect,
+            approve=tuple(approve or ()),
             root_key=root_key,
         ),
         output.screen(),

@@ -15,7 +15,7 @@ from streams.cli.findings import counted, many, refusal_recorded
 from streams.cli.main import FAILED
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.scenarios import tell_differences
-from streams.cli.screen import FAIL, FAINT, OK, Screen
+from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.text import printable
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
@@ -30,6 +30,7 @@ from streams.operations.scenarios.expectations import (
 )
 from streams.operations.scenarios.observation import Observer
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryReport, read_lines, run_steps
+from streams.operations.trial_answers import EVERY_RULE, Answers
 from streams.policy.authoring.scenario import ExpectedLine
 from streams.policy.authoring.scenario_expectations import read_expectations
 from streams.policy.errors import Findings
@@ -48,6 +49,7 @@ class Trial(NamedTuple):
     out: Path | None
     expect: Path | None
     write_expect: Path | None
+    approve: tuple[str, ...]
     root_key: Path | None
 
     @property
@@ -68,7 +70,9 @@ def run_trial(trial: Trial, screen: Screen) -> None:
     """
     report = TryReport()
     key = DEVELOPMENT_ROOT_KEY if trial.root_key is None else load_root_key(trial.root_key)
-    plan = plan_trial(load_settings(), trial.history, key, catalog=trial.catalog, rules=trial.rules)
+    plan = plan_trial(
+        load_settings(), trial.history, key, catalog=trial.catalog, rules=trial.rules, approve=trial.approve
+    )
     expected = None if trial.expect is None else _read_expected(screen, trial.expect)
     comparison = HistoryComparison(observer := Observer(), expected or ())
     counts: Counter[str] = Counter()
@@ -88,7 +92,7 @@ def run_trial(trial: Trial, screen: Screen) -> None:
             happened = comparison.happened(step)
             compared.append(comparison.compared(step, happened))
             items += [item] if (item := expectation_of(step, happened)) is not None else []
-    _summarise(screen, report, counts)
+    _summarise(screen, report, counts, trial.approve)
     if trial.write_expect is not None:
         trial.write_expect.write_text(expectations_text(trial.history.name, items), "utf-8")
     if expected is not None and _differs(screen, [*compared, *comparison.missed()], trial.history):
@@ -159,8 +163,20 @@ def _row(tried: Tried, explaining: str) -> Row:
     return row._replace(then="" if intent_id is None else f"{explaining} {intent_id}")
 
 
-def _summarise(screen: Screen, report: TryReport, counts: Counter[str]) -> None:
+def _tell_questions(screen: Screen, answers: Answers, approve: Sequence[str]) -> None:
+    """Say how many questions people were asked, by which rules, and how many were answered with yes."""
+    if answers.questions_count:
+        by_rule = ", ".join(f"{rule} {count}" for rule, count in sorted(answers.questions.items()))
+        answered = f"; {answers.answered_count} answered with yes (--approve)" if approve else ""
+        screen.say(f"{many(answers.questions_count, 'question')} to people: {by_rule}{answered}", OK)
+    for rule in approve:
+        if rule != EVERY_RULE and rule not in answers.questions:
+            screen.say(f"rule `{rule}` of --approve has asked nothing", WARN)
+
+
+def _summarise(screen: Screen, report: TryReport, counts: Counter[str], approve: Sequence[str]) -> None:
     screen.say()
+    _tell_questions(screen, report.answers, approve)
     verdicts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count) or "none"
     screen.say(f"{report.inputs_count} records processed; rules: {report.rules}; final verdicts: {verdicts}", OK)
     if report.outputs_left_out_count:

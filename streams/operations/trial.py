@@ -16,12 +16,13 @@ from streams.codec.history import HistoryError, HistoryLine, format_line, iter_n
 from streams.codec.wire import CodecWire
 from streams.delegation.anchors import TrustAnchors
 from streams.history.driver import DRIVER_SETTINGS, gate_driver
+from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import entry_key
 from streams.model.control import RulesetBundle
 from streams.model.delegation import Delegation
-from streams.model.errors import RecordError
+from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
@@ -32,6 +33,7 @@ from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.operations.catalog.files import read_catalog
 from streams.operations.rules.publication import make_bundle
 from streams.operations.topics.tail import DeadLetter
+from streams.operations.trial_answers import ROUNDS_MAX, Answers
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.processors.control.compilation import CompileBundle
@@ -88,6 +90,7 @@ class TryPlan:
         starter_rules: the directory of the rules to use if neither `rules` nor the history has any.
         catalog: a file of catalog entries to publish before the first record; see `read_catalog`.
         rules: a directory of rules. By default those of the history, or the starter rules if it has none.
+        approve: the rules whose questions are answered with yes, by id; see `Answers`.
     """
 
     history: Path
@@ -96,6 +99,7 @@ class TryPlan:
     starter_rules: Path
     catalog: Path | None = None
     rules: Path | None = None
+    approve: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -107,12 +111,14 @@ class TryReport:
         inputs_count: the number of records that were processed.
         outputs_left_out_count: the number of skipped records, of kinds that the engine itself writes.
         rules: which rules were in force at the start.
+        answers: the questions to people, and which of them were answered.
     """
 
     faults: list[HistoryError] = field(default_factory=list)
     inputs_count: int = 0
     outputs_left_out_count: int = 0
     rules: str = "those of the history"
+    answers: Answers = field(default_factory=Answers)
 
 
 def run_history(plan: TryPlan, report: TryReport) -> Iterator[Tried]:
@@ -255,17 +261,65 @@ def run_steps(
             trial.publish(bundle)
         trial.add_tools((*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)))
         yield Step(None, trial.written(), trial)
-        for numbered in lines:
-            try:
-                trial.write(numbered.line)
-            except RecordError as error:
-                fault = f"can't be processed: {error}"
-                report.faults.append(HistoryError(str(plan.history), numbered.line_no, fault))
-                continue
-            report.inputs_count += 1
-            yield Step(numbered, trial.written(), trial)
+        yield from _steps(lines, plan, report, trial)
         trial.advance(trial.now_ms + AFTERWARDS_MS)
-        yield Step(None, trial.written(), trial, is_last=True)
+        yield Step(None, _settled(trial, report.answers), trial, is_last=True)
+
+
+def _steps(lines: Sequence[Numbered], plan: TryPlan, report: TryReport, trial: Trial) -> Iterator[Step]:
+    """Yield the outcome of each line. A decision of a person waits for its question, or for the last line."""
+    decisions = [line.record for _, line in lines if isinstance(line.record, ApprovalDecision)]
+    answers = report.answers = Answers(decisions, plan.approve)
+    waiting: list[Numbered] = []
+
+    def written(numbered: Numbered) -> Iterator[Step]:
+        try:
+            trial.write(numbered.line)
+        except RecordError as error:
+            fault = f"can't be processed: {error}"
+            report.faults.append(HistoryError(str(plan.history), numbered.line_no, fault))
+            return
+        report.inputs_count += 1
+        yield Step(numbered, _settled(trial, answers), trial)
+
+    def now(numbered: Numbered) -> Numbered:
+        return numbered._replace(line=numbered.line._replace(time_ms=max(trial.now_ms, numbered.line.time_ms)))
+
+    for numbered in lines:
+        record = numbered.line.record
+        if isinstance(record, ApprovalDecision) and not answers.awaits(record):
+            waiting.append(numbered)
+            continue
+        yield from written(numbered)
+        while due := next((each for each in waiting if _is_due(each, answers)), None):
+            waiting.remove(due)
+            yield from written(now(due))
+    for numbered in waiting:
+        yield from written(now(numbered))
+
+
+def _is_due(numbered: Numbered, answers: Answers) -> bool:
+    return isinstance(numbered.line.record, ApprovalDecision) and answers.awaits(numbered.line.record)
+
+
+def _settled(trial: Trial, answers: Answers) -> tuple[Tried, ...]:
+    """Return what was written, and what follows from answers to the questions in it.
+
+    Raises:
+        InvariantError: answers lead to questions without end.
+    """
+    found = new = trial.written()
+    for _ in range(ROUNDS_MAX):
+        answers.note(tried.record for tried in new)
+        asked = [(each.received.key or b"", each.record) for each in new if isinstance(each.record, ApprovalRequest)]
+        lines = list(answers.yes_to(asked, trial.now_ms))
+        if not lines:
+            return found
+        for line in lines:
+            trial.write(line)
+        new = trial.written()
+        found += new
+    raise InvariantError(f"the gate asked more than {ROUNDS_MAX} times in one step")
 
 
 def _gate_settings(plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:

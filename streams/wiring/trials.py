@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def plan_trial(
-    settings: Settings, history: Path, root_key: bytes, *, catalog: Path | None = None, rules: Path | None = None
+    settings: Settings,
+    history: Path,
+    root_key: bytes,
+    *,
+    catalog: Path | None = None,
+    rules: Path | None = None,
+    approve: Collection[str] = (),
 ) -> TryPlan:
     """Return the plan of a run over a history.
 
@@ -24,6 +31,7 @@ def plan_trial(
         root_key: the key from which session keys are derived.
         catalog: a file of catalog entries to publish before the first record.
         rules: a directory of rules; by default those of the history, or the starter rules.
+        approve: the rules whose questions are answered with yes; see `TryPlan`.
 
     Raises:
         SettingsError: the trust anchors are invalid.
@@ -35,4 +43,5 @@ def plan_trial(
         starter_rules=rules_directory(),
         catalog=catalog,
         rules=rules,
+        approve=frozenset(approve),
     )

@@ -39,7 +39,7 @@ from streams.processors.sessions.completion_effects import store_effects
 from streams.processors.sessions.memory import Happened, apply_updates
 from streams.processors.sessions.revocation_cascade import revocation_of_frozen
 from streams.processors.settings import GateSettings
-from streams.processors.state import ChargeRow, EffectsRow, PendingKind, encode_row
+from streams.processors.state import ChargeRow, EffectsRow, PendingKind, PendingRow, encode_row
 
 _log = logging.getLogger(__name__)
 _OCCASIONS = {
@@ -101,16 +101,32 @@ class Concluder:
         if not is_final:
             pending_row = row_for_decision(case, decision, row.counters.pending_serial, self._settings)
             if pending_row.kind is PendingKind.APPROVAL:
-                question, joined = question_of(case, decision, verdict, pending_row.due_ms, state)
-                pending_row = msgspec.structs.replace(pending_row, question=question)
-                header = reply_header(derived_uuid("approval request", verdict.verdict_id), asked.intent, asked.now_ms)
-                rows = [*joined, pending_row]
-                outputs.append(request_output(self._encoder, header, session_key, pending_row, rows, case.session))
+                pending_row = self._ask(case, decision, verdict, pending_row, state, outputs)
             row = defer(session_key, intent_id, pending_row, row, state)
         row = retention.arm(session_key, row, state, self._settings, asked.now_ms)
         if row is not case.session:
             state.put(session_row_key(session_key), encode_row(row))
         return outputs
+
+    def _ask(
+        self,
+        case: Case,
+        decision: Decision,
+        verdict: Verdict,
+        pending_row: PendingRow,
+        state: StateView,
+        outputs: list[Output],
+    ) -> PendingRow:
+        """Ask people about a pending intent, and return its row with the question."""
+        asked = case.asked
+        question, joined = question_of(case, decision, verdict, pending_row.due_ms, state)
+        pending_row = msgspec.structs.replace(pending_row, question=question)
+        round_no = asked.progress.asked_count
+        later = (str(round_no),) if round_no else ()
+        request_id = derived_uuid("approval request", verdict.verdict_id, *later)
+        header, rows = reply_header(request_id, asked.intent, asked.now_ms), [*joined, pending_row]
+        outputs.append(request_output(self._encoder, header, asked.session_key, pending_row, rows, case.session))
+        return pending_row
 
     def _remember(self, case: Case, verdict: Verdict, value: bytes, digest: bytes, state: StateView) -> None:
         """Keep which verdict the intent was given."""

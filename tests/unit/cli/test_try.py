@@ -310,3 +310,10 @@ def test_expectations_that_can_not_be_written_are_told_without_a_traceback(stopl
     assert result.status == 1
     assert "nowhere/expect.yaml" in result.err
     assert "Traceback" not in result.err
+
+
+def test_questions_can_be_answered_and_are_counted(stoplog: Stoplog) -> None:
+    result = stoplog("try", history("hijacked"), *CATALOG, *RULES, "--no-json", "--approve", "all", "--approve", "X-1")
+    assert result.status == 0
+    assert "1 question to people: OFF-020 1; 1 answered with yes (--approve)" in result.out
+    assert "rule `X-1` of --approve has asked nothing" in result.out
