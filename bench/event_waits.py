@@ -12,7 +12,7 @@ from bench.load_generator import loading
 from bench.workload import now_ms
 from bench.world import PARTITIONS, World
 from streams.model.intent import Intent
-from streams.model.topics import INTENT, VERDICT
+from streams.model.topics import INTENT, SEAL_KEY, VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Received, TopicPartition
 
@@ -86,7 +86,8 @@ def observe(world: World, load: Load, happen: Callable[[], None]) -> Observation
     began_s = time.monotonic()
     with loading(world, sessions=load.sessions, first=load.first, count=load.intents, rate=load.rate):
         while len(seen) < load.intents and time.monotonic() - began_s < STEADY_S + load.after_s + load.drain_s_max:
-            seen.extend((time.time_ns(), record) for record in reader.poll(POLL_RECORDS, POLL_MS))
+            found = reader.poll(POLL_RECORDS, POLL_MS)
+            seen.extend((time.time_ns(), record) for record in found if record.key != SEAL_KEY)
             if not happened_ms and time.monotonic() - began_s >= STEADY_S:
                 happened_ms = now_ms()
                 happen()

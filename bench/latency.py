@@ -10,7 +10,7 @@ from bench.gate_process import served_gate
 from bench.load_generator import loading
 from bench.world import KINDS, Kind, World, open_world
 from streams.model.intent import Intent
-from streams.model.topics import INTENT, VERDICT, Topic
+from streams.model.topics import INTENT, SEAL_KEY, VERDICT, Topic
 from streams.model.verdict import Verdict
 from streams.ports import Received, TopicPartition
 
@@ -91,7 +91,7 @@ def measure(world: World, *, first: int, count: int, rate: int) -> list[float]:
         while len(seen) < count:
             records = reader.poll(POLL_RECORDS, POLL_MS)
             now_ns = time.time_ns()
-            seen.extend((now_ns, record) for record in records)
+            seen.extend((now_ns, record) for record in records if record.key != SEAL_KEY)
             if time.monotonic() > deadline_s:
                 raise RuntimeError(f"only {len(seen)} of {count} verdicts came (does the loader run: {loader.running})")
     reader.close()
@@ -109,12 +109,12 @@ def measure(world: World, *, first: int, count: int, rate: int) -> list[float]:
 
 
 def read_to_end(world: World, topic: Topic, begins: dict[TopicPartition, int]) -> list[Received]:
-    """All that has come to the topic since `begins`."""
+    """All that has come to the topic since `begins`, without seals."""
     reader = world.log.reader()
     reader.assign(begins)
     ends = world.ends(topic)
     found: list[Received] = []
     while any(reader.position(partition) < end for partition, end in ends.items()):
-        found.extend(reader.poll(POLL_RECORDS, POLL_MS))
+        found.extend(each for each in reader.poll(POLL_RECORDS, POLL_MS) if each.key != SEAL_KEY)
     reader.close()
     return found

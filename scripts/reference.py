@@ -33,9 +33,11 @@ from streams.model.topics import (
     DECLARED,
     INTENT,
     PER_TENANT,
+    RECORD_CLASSES,
     TENANT_CHARS_MAX,
     TOPICS,
     VERDICT,
+    WITHIN,
     Role,
     Spread,
     Topic,
@@ -346,7 +348,9 @@ def _topic_row(topic: Topic) -> tuple[str, ...]:
 
 def _record_name(topic: Topic) -> str:
     if topic.record is not None:
-        return _code(topic.record.__name__)
+        within = [name for name, holder in WITHIN.items() if holder is topic]
+        records = (topic.record, *(RECORD_CLASSES[name] for name in within))
+        return ", ".join(_code(record.__name__) for record in records)
     return "JSON" if topic is ALERT_OCSF else "bytes"
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from simulation.seals import ELSEWHERE_TOPICS, OWN_TOPICS, START_OF_CHAIN, SealedBatch, chained
+from simulation.seals import CHAIN_KEY, ELSEWHERE_TOPICS, OWN_TOPICS, START_OF_CHAIN, SealedBatch, chained
 from streams.inmemory.log import MemoryLog
 from streams.inmemory.partition import Entry, LogTransaction
 from streams.model.audit import AuditCheckpoint
-from streams.model.topics import AUDIT_CHECKPOINT
+from streams.model.topics import AUDIT_CHECKPOINT, SEAL_KEY
 from streams.ports import TopicPartition
 from streams.ports.wire import Wire
 
@@ -37,7 +37,9 @@ def check_seals(log: MemoryLog, wire: Wire) -> Iterator[str]:
     elsewhere: Counter[_Elsewhere] = Counter()
     for number in range(log.partition_count(AUDIT_CHECKPOINT.name)):
         seals = read_seals(log, wire, number)
-        written = [entry for topic in OWN_TOPICS for entry in _entries(log, topic.name, number)]
+        written = [
+            entry for topic in OWN_TOPICS for entry in _entries(log, topic.name, number) if entry.key != SEAL_KEY
+        ]
         written.sort(key=lambda entry: entry.serial)
         yield from _partition_faults(number, written, seals)
         for seal in seals:
@@ -50,6 +52,8 @@ def read_seals(log: MemoryLog, wire: Wire, number: int) -> list[Seal]:
     """Return the committed seals of a partition, in order."""
     seals = []
     for entry in _entries(log, AUDIT_CHECKPOINT.name, number):
+        if not (entry.key or b"").startswith(CHAIN_KEY):
+            continue  # a head of the gate's own seals
         record = wire.decode(AUDIT_CHECKPOINT.name, entry.value or b"", entry.headers)
         if isinstance(record, AuditCheckpoint):
             batch = msgspec.json.decode(record.signed_head.encode(), type=SealedBatch)

@@ -19,12 +19,12 @@ from streams.model.types import Header, Record
 from streams.ports import Outgoing, Received
 from streams.ports.processor import Broadcast, CommitHook, DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
-from streams.topology import GATE
 
-SEALED_GATE = msgspec.structs.replace(GATE, outputs=(*GATE.outputs, AUDIT_CHECKPOINT))
 OWN_TOPICS = (VERDICT, AUDIT)
 """A gate's partition writes to its own partition of these, and nobody else does."""
 ELSEWHERE_TOPICS = (ALERT,)
+CHAIN_KEY = b"chain-"
+"""What the keys of these seals begin with, which lie beside the heads of the gate's own."""
 SEAL_KEY = b"!seal"
 START_OF_CHAIN = bytes(32)
 
@@ -91,12 +91,29 @@ class BatchSeals:
             signed_head=msgspec.json.encode(batch).decode(),
         )
         value = self._encoder.encode(AUDIT_CHECKPOINT.name, seal)
-        return Output(AUDIT_CHECKPOINT, b"%d" % partition, value, header)
+        return Output(AUDIT_CHECKPOINT, b"%s%d" % (CHAIN_KEY, partition), value, header)
 
 
 def chained(chain: bytes, batch: SealedBatch) -> bytes:
     """Return the chain's next link: a digest of the one before it and of the batch."""
     return sha256(chain + msgspec.json.encode(batch)).digest()
+
+
+class BothHooks:
+    """Two hooks of one processor. Neither is shown what the other returns."""
+
+    def __init__(self, first: CommitHook, second: CommitHook) -> None:
+        """Join two hooks; the outputs of the first come first."""
+        self._hooks = (first, second)
+        self.topics = first.topics | second.topics
+
+    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        """Return what both return, each shown the topics that it has asked for."""
+        return [
+            output
+            for hook in self._hooks
+            for output in hook.before_commit([each for each in written if each.topic in hook.topics], state, now_ms)
+        ]
 
 
 class SealedProcessor(Processor):

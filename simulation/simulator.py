@@ -11,6 +11,7 @@ from typing import NamedTuple
 from simulation import auditor
 from simulation.auditor_authority import check_ages, check_allowed, check_writers
 from simulation.auditor_grants import check_grants
+from simulation.auditor_heads import check_heads
 from simulation.auditor_order import check_order
 from simulation.auditor_outcomes import check_outcomes
 from simulation.auditor_reports import check_reports
@@ -29,14 +30,16 @@ from simulation.faults import FaultPlan, SimulatedFaults
 from simulation.host_clock import WRONG_BY_MS
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, RELEASER, ROOT_KEY
-from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
+from simulation.seals import BatchSeals, BothHooks, SealedProcessor
 from simulation.workload import TENANTS, Workload
 from simulation.workload_session import TOOLS, WorkloadSize
 from simulation.world import World
+from streams.audit.notes import Signer
 from streams.audit.publishers import UNSIGNED
 from streams.audit.releasers import Releasers
 from streams.audit.report_keys import ReportKey
 from streams.audit.reviewers import ANYBODY
+from streams.audit.seals import derived_seal_key
 from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
@@ -56,6 +59,7 @@ from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
+from streams.processors.seals import Seals
 from streams.processors.settings import GateSettings
 from streams.topology import GATE
 
@@ -69,6 +73,10 @@ QUIET_ROUNDS = 8
 NESTED_TICKS_MAX = 40
 STANDSTILL_MS_MAX = 5_000
 MakeGate = Callable[[GateSettings, Wire, ControlState], Processor]
+
+MakeSeals = Callable[[Wire, Signer, str], CommitHook]
+SEALER = derived_seal_key(ROOT_KEY)
+DEPLOYMENT = "simulated"
 
 RELEASERS = Releasers.of({"releaser": str(RELEASER.public)})
 """Whose releases count for the gates. The auditor decides for itself."""
@@ -101,7 +109,8 @@ class Ingredients(NamedTuple):
         compile_bundle: compiles a published bundle.
         bundles: the files of the bundles that are published, the first one from the start.
         make_gate: creates a gate; tests plant bugs here.
-        make_hook: creates the hook at commit, which seals what a gate writes; tests plant bugs here, too.
+        make_hook: creates a hook at commit that chains what a gate writes; tests plant bugs here, too.
+        make_seals: creates the hook that seals what a gate writes; tests plant bugs here, too.
     """
 
     wire: Wire
@@ -109,6 +118,7 @@ class Ingredients(NamedTuple):
     bundles: Sequence[Mapping[str, str]]
     make_gate: MakeGate = Gate
     make_hook: Callable[[Wire], CommitHook] = BatchSeals
+    make_seals: MakeSeals = Seals
 
 
 def simulate(seed: int, ingredients: Ingredients, size: WorkloadSize | None = None) -> Report:
@@ -149,7 +159,7 @@ class Simulation:
         self._promotions = 0
         self._nested = False
         partitions = rng.randint(1, 4)
-        create_topics(self._log, SEALED_GATE, partitions)
+        create_topics(self._log, GATE, partitions)
         for topic in map(outcome_topic, TENANTS):
             self._log.create(TopicSpec(topic.name, partitions, topic.config()))
         names = [f"gate-{number}" for number in range(rng.randint(1, 3))]
@@ -328,6 +338,7 @@ class Simulation:
             *check_reports(evidence, REPORT_KEYS),
             *check_times(evidence, [(number, self._tape.rows(number)) for number in partitions], self._clock.now_ms()),
             *check_seals(log, wire),
+            *check_heads(log, wire, SEALER.public.raw, DEPLOYMENT),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
                 evidence,
@@ -405,10 +416,13 @@ class Simulation:
         control = ControlState(rules, Catalog(ANYBODY), RevocationSet(RELEASERS))
         return build_worker(
             self._log,
-            spec=SEALED_GATE,
+            spec=GATE,
             processor=SealedProcessor(
                 ingredients.make_gate(self._gate_settings, ingredients.wire, control),
-                ingredients.make_hook(ingredients.wire),
+                BothHooks(
+                    ingredients.make_seals(ingredients.wire, SEALER, DEPLOYMENT),
+                    ingredients.make_hook(ingredients.wire),
+                ),
             ),
             wire=ingredients.wire,
             stores=disk,

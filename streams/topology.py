@@ -51,6 +51,7 @@ GATE = ProcessorSpec(
         topics.VERDICT,
         topics.OUTCOME,
         topics.AUDIT,
+        topics.AUDIT_CHECKPOINT,
         topics.ALERT,
         topics.ALERT_OCSF,
         topics.APPROVAL_REQUEST,

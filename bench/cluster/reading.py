@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import fastavro
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+SEAL_KEY = b"seal"
+"""The key of the records on the verdict topic that are no verdicts."""
+
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas" / "avro"
 POLL_RECORDS = 1_000
 POLL_S = 0.1
@@ -70,7 +73,7 @@ class Topics:
         return client
 
     def read_whole(self, topic: str, schema: str) -> list[Stored]:
-        """Return everything committed on the topic, in order by partition.
+        """Return everything committed on the topic but seals, in order by partition.
 
         Raises:
             RuntimeError: the end of some partition is not reached within READ_S_MAX.
@@ -83,7 +86,8 @@ class Topics:
             for message in client.consume(POLL_RECORDS, POLL_S):
                 error = message.error()
                 if error is None:
-                    found.append(stored(message, schema))
+                    if message.key() != SEAL_KEY:
+                        found.append(stored(message, schema))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition() or 0)
             if time.monotonic() > deadline_s:
@@ -113,7 +117,7 @@ class Observer:
     def _run(self) -> None:
         while not self._ending.is_set():
             message = self._client.poll(POLL_S)
-            if message is not None and message.error() is None:
+            if message is not None and message.error() is None and message.key() != SEAL_KEY:
                 self.arrivals.append(Arrival(time.time_ns() / 1e6, stored(message, self._schema)))
 
 

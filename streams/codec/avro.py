@@ -21,7 +21,7 @@ from streams.codec.varints import MalformedError, TruncatedError
 from streams.model.alert import Alert
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import ALERT_OCSF
+from streams.model.topics import ALERT_OCSF, WITHIN
 from streams.model.types import Record
 from streams.ports import Headers
 
@@ -36,6 +36,9 @@ WRITTEN_BYTES_MAX = VALUE_BYTES_MAX - 65_536
 DECODERS_MAX = 1_024
 """How many decoders are kept: one for each version of each topic's schema."""
 
+_KINDS_WITHIN = {
+    holder.name: tuple(name for name, topic in WITHIN.items() if topic is holder) for holder in WITHIN.values()
+}
 _PREFIX = struct.Struct(">BI")
 _GUID_MAGIC = 1
 _GUID_HEADER_BYTES = 17
@@ -54,7 +57,7 @@ class Codec:
         self._field_readers: dict[tuple[str, tuple[str, ...], bytes], Compiled] = {}
 
     def decode(self, topic: str, value: bytes | None, headers: Headers = ()) -> Record:
-        """Return the record in a value of `topic`.
+        """Return the record in a value of `topic`, which can also be of a kind that lies within that topic (`WITHIN`).
 
         Raises:
             RecordError: the value is not a record of the topic; `reason` is a `DeadLetterReason`.
@@ -128,9 +131,9 @@ class Codec:
         return made
 
     def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Compiled:
-        record, writer = record_class(topic), self._writer(topic, framing, at)
+        name, writer = self._kind_of(topic, framing, at)
         try:
-            compiled = compile_decoder(self._source.current(topic).shape, writer.shape, record)
+            compiled = compile_decoder(self._source.current(name).shape, writer.shape, record_class(name))
         except SchemaError as error:
             raise _mismatch(topic, writer, error) from None
         if len(self._decoders) >= DECODERS_MAX:
@@ -148,6 +151,20 @@ class Codec:
             self._field_readers.clear()
         self._field_readers[topic, paths, framing] = compiled
         return compiled
+
+    def _kind_of(self, topic: str, framing: bytes, at: int) -> tuple[str, SchemaVersion]:
+        """Return the declaration of a value of `topic` and the schema of its writer: the topic's own, or one of
+        `WITHIN`."""
+        record_class(topic)  # a topic without records is our mistake
+        try:
+            return topic, self._writer(topic, framing, at)
+        except RecordError as error:
+            for name in _KINDS_WITHIN.get(topic, ()):
+                try:
+                    return name, self._writer(name, framing, at)
+                except RecordError:
+                    continue
+            raise error from None
 
     def _writer(self, topic: str, framing: bytes, at: int) -> SchemaVersion:
         return self._by_prefix(topic, framing) if at else self._by_header(topic, framing)

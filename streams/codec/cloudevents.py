@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.codec.instants import format_instant
-from streams.model.topics import PER_TENANT, TOPICS, Topic
+from streams.model.topics import DECLARED, TOPICS, Topic
 from streams.model.types import Header
 from streams.ports import Headers
 
@@ -34,7 +34,7 @@ def event_type(topic: Topic) -> str:
     return topic.name if topic.record is None else f"agentstream.v1.{topic.record.__name__}"
 
 
-_TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in (*TOPICS, *PER_TENANT)}
+_TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in (*TOPICS, *DECLARED)}
 
 
 def event_headers(topic: Topic, header: Header) -> Headers:

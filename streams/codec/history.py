@@ -123,7 +123,7 @@ def parse_line(
         filename: for errors.
         root_key: the key that other keys are derived from, for records without a proof; None leaves them unproven.
         deployment: the name of the deployment that reports are proven for.
-        contents: what the lines before it say about sessions and tools; accepts this line, too.
+        contents: what the lines before it say about sessions and tools; remembers this line, too.
 
     Raises:
         HistoryError: the line is not a record.

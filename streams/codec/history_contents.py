@@ -28,7 +28,7 @@ class Contents:
             self.remember(entry)
 
     def remember(self, record: Record) -> None:
-        """Take in a line's record."""
+        """Process a line's record."""
         if isinstance(record, ToolCatalogEntry):
             self._types[tool_key(record.server_id, record.name)] = record.content_type
         elif isinstance(record, Intent | SessionEvent) and record.sub is not None:

@@ -85,3 +85,25 @@ class AuditCheckpoint(Record, frozen=True, kw_only=True):
     root: Sha256
     first_audit_offset: int
     signed_head: str
+
+
+class Seal(Record, frozen=True, kw_only=True):
+    """What a gate's transaction has added to one partition's log, and the signed head of the log after it.
+
+    Attributes:
+        first: how many leaves the log had before.
+        frontier: the hashes of the complete subtrees of that log, the largest first, 32 bytes each.
+        leaves: the hashes of the leaves that were added, 32 bytes each, in the order of writing.
+        kinds: one byte for each leaf: `A` for a record of the audit topic, `V` for one of the verdict topic.
+        continues: whether the batch is larger than one seal, and the next record of the transaction goes on with it.
+        signed_head: the head as a C2SP checkpoint in a signed note.
+    """
+
+    header: Header
+    partition: int
+    first: int
+    frontier: bytes
+    leaves: bytes
+    kinds: bytes
+    continues: bool = False
+    signed_head: str

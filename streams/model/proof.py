@@ -24,6 +24,7 @@ _PROOF_DOMAIN = "stoplog intent proof v1"
 _WRITER_DOMAIN = "stoplog session event proof v1"
 _REPORT_DOMAIN = "stoplog report proof v1"
 _REPORT_KEY_INFO = b"stoplog report key for development v1"
+_SEAL_KEY_INFO = b"stoplog seal key v1"
 REPORT_DIGEST_BYTES = 16
 _NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
 """Fields that a session event's proof does not cover: the proof itself, and headers that may change in transit."""
@@ -177,6 +178,14 @@ def report_key_seed(root_key: bytes, server_id: str) -> bytes:
     It is HKDF-SHA-256 of the root key (32 bytes), so only whoever has the root key can make it.
     """
     return hmac.digest(_extracted(root_key), _joined((_REPORT_KEY_INFO, server_id.encode())) + b"\x01", "sha256")
+
+
+def seal_key_seed(root_key: bytes) -> bytes:
+    """Return the private key with which gates sign seals where nobody has made a key for that.
+
+    It is HKDF-SHA-256 of the root key (32 bytes), so only whoever has the root key can make it.
+    """
+    return hmac.digest(_extracted(root_key), _joined((_SEAL_KEY_INFO,)) + b"\x01", "sha256")
 
 
 def make_hmac(secret: bytes, message: bytes) -> bytes:

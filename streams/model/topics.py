@@ -12,7 +12,7 @@ import msgspec
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.attributes import EntityAttributes
-from streams.model.audit import AuditCheckpoint, AuditEvent
+from streams.model.audit import AuditCheckpoint, AuditEvent, Seal
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
@@ -72,7 +72,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
             two partitions would otherwise each give a final verdict for one intent.
         dead_letters: whether there is a topic for records of this one that could not be read or accepted.
-        family: of a tenant's topic, the name of the declaration in `PER_TENANT` that it was made from.
+        family: of a topic that was made from another declaration (in `PER_TENANT` or `WITHIN`), that one's name.
     """
 
     name: str
@@ -266,6 +266,19 @@ VERDICT = Topic(
     readers=(Role.EXECUTOR, Role.AUDITOR),
     note="decisions, each with the exact call that was judged",
 )
+# A gate writes one to the verdict topic at the end of each transaction. Its schema is a subject of its own.
+SEAL = Topic(
+    name="agent.verdict.seal.v1",
+    record=Seal,
+    key="`seal`",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.EXECUTOR, Role.AUDITOR),
+    note="seals of what a transaction has added to a partition's log; they lie among the verdicts",
+)
+SEAL_KEY = b"seal"
+"""The key of seals on the verdict topic. No verdict has it: in the key of a session, a `|` follows the tenant."""
+
 OUTCOME = Topic(
     name="agent.outcome.v1",
     record=IntentOutcome,
@@ -398,6 +411,7 @@ DECLARED: tuple[Topic, ...] = (
     ATTRIBUTES,
     TOKEN_USED,
     VERDICT,
+    SEAL,
     OUTCOME,
     APPROVAL_REQUEST,
     AUDIT,
@@ -432,9 +446,15 @@ def _dead_letter_topic(source: Topic) -> Topic:
 PER_TENANT: tuple[Topic, ...] = tuple(topic for topic in DECLARED if topic.spread is Spread.PER_TENANT)
 """The declarations of which each tenant has a topic. Codecs and documents know the declaration by its name."""
 
-TOPICS: tuple[Topic, ...] = tuple(topic for topic in DECLARED if topic not in PER_TENANT) + tuple(
-    _dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters
-)
+WITHIN: dict[str, Topic] = {SEAL.name: VERDICT}
+"""Declarations of records that have no topic of their own, by their names, and the topic in which such records lie."""
+
+SEALS_AMONG_VERDICTS = msgspec.structs.replace(SEAL, name=VERDICT.name, family=SEAL.name)
+"""Where seals are written: the verdict topic, with the schema and the envelope of a seal."""
+
+TOPICS: tuple[Topic, ...] = tuple(
+    topic for topic in DECLARED if topic not in PER_TENANT and topic.name not in WITHIN
+) + tuple(_dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters)
 """All topics of which there is one, including those of dead letters."""
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

@@ -310,6 +310,14 @@ class RowKind(Kind, Enum):
         "streams.engine.broadcasts",
         "two of each broadcast topic, and two of a partition",
     )
+    SEALED = Kind(
+        b"e",
+        "nothing",
+        "how far the partition's verdicts and audit records are sealed: the frontier of their log",
+        "streams.audit.merkle:Frontier",
+        "streams.processors.seals",
+        "one of a partition, with at most 64 hashes",
+    )
 
 
 ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
@@ -327,6 +335,7 @@ LAYOUT_KEY = RowKind.LAYOUT.prefix
 UNPROVEN_FLOOD_KEY = RowKind.UNPROVEN_FLOOD.prefix
 VERDICT_BYTES_HEAD_KEY = RowKind.VERDICT_BYTES_HEAD.prefix
 OPEN_ALERTS_KEY = RowKind.OPEN_ALERTS.prefix
+SEALED_KEY = RowKind.SEALED.prefix
 
 # Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
 _SESSION = RowKind.SESSION.prefix

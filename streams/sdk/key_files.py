@@ -39,17 +39,30 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     Raises:
         SigningKeyError: the file can't be read, others can read it, the passphrase is wrong, or it has no Ed25519 key.
     """
-    pem = read_private(path)
+    return read_key(read_private(path), f"key file `{path}`", passphrase)
+
+
+def read_key(pem: bytes, place: str, passphrase: bytes | None = None) -> SigningKey:
+    """Read a private key.
+
+    Args:
+        pem: the key (PEM, PKCS 8).
+        place: where it is from, for messages.
+        passphrase: the passphrase of an encrypted key.
+
+    Raises:
+        SigningKeyError: the passphrase is wrong, or there is no Ed25519 key.
+    """
     try:
         private = load_pem_private_key(pem, passphrase if needs_passphrase(pem) else None)
     except TypeError:
-        text = f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`; in Python, `passphrase=`)"
+        text = f"the {place} is encrypted; give its passphrase (`--passphrase-file FILE`; in Python, `passphrase=`)"
         raise SigningKeyError(text) from None
     except ValueError:
         why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
-        raise SigningKeyError(f"key file `{path}` can't be used: {why}") from None
+        raise SigningKeyError(f"{place} can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
-        text = f"`{path}` has a key of another kind than Ed25519"
+        text = f"the {place} has a key of another kind than Ed25519"
         raise SigningKeyError(f"{text}; `stoplog keys --help` lists the commands that create one")
     return SigningKey(private)
 

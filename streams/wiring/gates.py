@@ -26,6 +26,7 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
 from streams.processors.rows import COLD_ROWS
+from streams.processors.seals import Seals
 from streams.services.gate.compiler import ChildCompiler
 from streams.services.gate.metrics import budgets_meter, gate_meter
 from streams.stores.private_folder import make_private
@@ -56,17 +57,19 @@ def build_gate(
 
     Raises:
         StartRefusedError: the topics are not as declared.
+        SigningKeyError: the key of the seals can't be read.
         LogError: the log can't be reached.
     """
     gate_settings = settings.gate_settings(root_key)
     wire, clock = CodecWire(codec), SystemClock()
     revocations = RevocationSet(settings.release.trusted())
+    signer = settings.seal.signer(root_key)
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
         attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
         control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
-        return Gate(gate_settings, wire, control)
+        return Gate(gate_settings, wire, control, Seals(wire, signer, gate_settings.deployment))
 
     meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
     part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter)

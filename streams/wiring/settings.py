@@ -30,7 +30,7 @@ from streams.operations.settings import (
     TopicsSection,
 )
 from streams.processors.settings import GateSettings
-from streams.services.gate.settings import EngineSection, GateSection
+from streams.services.gate.settings import EngineSection, GateSection, SealSection
 from streams.services.metrics import MetricsSection, TracesSection
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.settings import StsSection
@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     group: str = "stoplog-gate"
     tenant: str = "default"
     gate: GateSection = GateSection()
+    seal: SealSection = SealSection()
     engine: EngineSection = EngineSection()
     topics: TopicsSection = TopicsSection()
     rules: RulesSection = RulesSection()

@@ -20,7 +20,7 @@ from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_
 from streams.codec.cloudevents import event_headers
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
-from streams.model.topics import CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
+from streams.model.topics import CATALOG, INTENT, RULESET, SEAL_KEY, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.topics.application import carry_out, make_plan
@@ -194,6 +194,8 @@ class Verdicts:
     def poll(self) -> int:
         """Take in what has come; returns the number of intents that have a final verdict."""
         for record in self._reader.poll(POLL_RECORDS, POLL_MS):
+            if record.key == SEAL_KEY:
+                continue
             self.records.append(record)
             verdict = self._codec.decode(VERDICT.name, record.value, record.headers)
             assert isinstance(verdict, Verdict)

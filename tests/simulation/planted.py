@@ -12,6 +12,7 @@ from simulation import simulator
 from simulation.seals import SEAL_KEY, BatchSeals
 from simulation.simulator import Ingredients
 from simulation.workload import TENANTS
+from streams.audit.notes import Signer
 from streams.audit.releasers import ANYBODY
 from streams.audit.report_keys import ServerKeys
 from streams.delegation.authority import Authority
@@ -41,7 +42,8 @@ from streams.processors.gate.checks.time import check_time
 from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
 from streams.processors.gate.intents import Intents
-from streams.processors.rows import verdict_row_key
+from streams.processors.rows import SEALED_KEY, verdict_row_key
+from streams.processors.seals import Seals
 from streams.processors.sessions import grants, revocation_cascade
 from streams.processors.settings import GateSettings
 
@@ -328,6 +330,22 @@ def seals_remember_in_the_process(patch: pytest.MonkeyPatch, healthy: Ingredient
     return healthy._replace(make_hook=_Remembering)
 
 
+def sealed_logs_are_remembered_in_the_process(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The gate goes on with the log that it sealed last, whether that was committed, and whoever has sealed since."""
+    return healthy._replace(make_seals=_RememberingSeals)
+
+
+def verdicts_given_again_are_sealed_once(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A batch in which a verdict comes twice has one leaf of it."""
+    before_commit = Seals.before_commit
+
+    def without_copies(self: Seals, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        return before_commit(self, list({record.value: record for record in written}.values()), state, now_ms)
+
+    patch.setattr(Seals, "before_commit", without_copies)
+    return healthy
+
+
 def topics_are_joined_within_one_poll(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A topic of which the last poll has brought nothing holds back no other."""
     patch.setattr(InputBuffer, "_holds_back", lambda _self, _topic, _has_ended: False)
@@ -363,6 +381,21 @@ def standby_claims_to_be_complete(patch: pytest.MonkeyPatch, healthy: Ingredient
 
     patch.setattr(Standbys, "lend_reader", lend_as_complete)
     return healthy
+
+
+class _RememberingSeals(Seals):
+    def __init__(self, encoder: Encoder, signer: Signer, deployment: str) -> None:
+        super().__init__(encoder, signer, deployment)
+        self._frontiers: dict[int, bytes] = {}
+
+    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        if state.partition in self._frontiers:
+            state.put(SEALED_KEY, self._frontiers[state.partition])
+        outputs = super().before_commit(written, state, now_ms)
+        frontier = state.get(SEALED_KEY)
+        if frontier is not None:
+            self._frontiers[state.partition] = frontier
+        return outputs
 
 
 class _Remembering(BatchSeals):
@@ -422,6 +455,8 @@ PLANTS: tuple[Plant, ...] = (
     timers_are_not_sealed,
     aborted_records_are_sealed,
     seals_remember_in_the_process,
+    sealed_logs_are_remembered_in_the_process,
+    verdicts_given_again_are_sealed_once,
     publications_are_reported_again,
     partitions_are_not_checked,
     intents_of_any_age,

@@ -24,6 +24,7 @@ from streams.model.topics import (
     INTENT,
     REPORT,
     REVOCATION,
+    SEAL_KEY,
     SESSION,
     VERDICT,
 )
@@ -155,6 +156,8 @@ def look(
     batches = follow(log, topics, from_beginning=from_beginning, is_over=is_over)
     records = (record for batch in batches for record in batch) if follows else read_in_order(log, topics, clock)
     for record in records:
+        if record.topic == VERDICT.name and record.key == SEAL_KEY:
+            continue  # what it proves is seen in the subject `checkpoints`
         seen = _see(codec, record)
         if wanted.takes(seen):
             yield seen

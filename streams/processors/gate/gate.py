@@ -19,7 +19,16 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
 from streams.ports import Received
-from streams.ports.processor import Broadcast, BroadcastEvent, DeletedInput, Output, Processor, StateView, TimeReset
+from streams.ports.processor import (
+    Broadcast,
+    BroadcastEvent,
+    CommitHook,
+    DeletedInput,
+    Output,
+    Processor,
+    StateView,
+    TimeReset,
+)
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets.leases import move_from_layout_1
@@ -58,7 +67,18 @@ from streams.processors.settings import GateSettings
 class Gate(Processor):
     """Gives every intent exactly one final verdict, for any number of partitions. All memory is in the state views."""
 
-    def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
+    def __init__(
+        self, settings: GateSettings, encoder: Encoder, control: ControlState, seals: CommitHook | None = None
+    ) -> None:
+        """Create the gate.
+
+        Args:
+            settings: its bounds.
+            encoder: makes the bytes of what it writes.
+            control: rules, tools, stops and attributes.
+            seals: seals what it writes. Without, no executor runs what it allows: for histories and tests.
+        """
+        self._seals = seals
         self._settings = settings
         self._encoder = encoder
         self._reporter = Reporter(encoder, AUDIT, SOURCE)
@@ -73,6 +93,11 @@ class Gate(Processor):
         self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)
         self._session_events = SessionEvents(settings, control, self._judge, self._ends)
         self._session_grants = SessionGrants(settings, encoder, self._judge, self._ends)
+
+    @property
+    def commit_hook(self) -> CommitHook | None:
+        """What seals verdicts and audit records; None for a gate that seals nothing."""
+        return self._seals
 
     def prepare(self, state: StateView) -> None:
         """Bring the partition's rows to the layout that this version knows."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import os
+from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from streams.audit.seals import derived_seal_key
+from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.processors.settings import GateSettings
+from streams.sdk.key_files import load_key_file, read_key
 
 
 class _Section(BaseModel):
@@ -63,6 +69,36 @@ class GateSection(_Section):
         if self.require_delegation is None:
             values["require_delegation"] = not values["trust_anchors"].is_empty
         return GateSettings(root_key=root_key, **values)
+
+
+class SealSection(_Section):
+    """`[seal]`: with which key a gate signs the heads that prove its verdicts.
+
+    `key_file`: a file that `stoplog keys seal new` has made.
+    `key_variable`: instead, the name of an environment variable that has the content of such a file.
+    Without either, the key is derived from the root key: for development, because the token service can derive it, too.
+    """
+
+    key_file: Path | None = None
+    key_variable: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$")
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> SealSection:
+        if self.key_file is not None and self.key_variable is not None:
+            raise ValueError("`key_file` and `key_variable` both name a key; leave one of them out")
+        return self
+
+    def signer(self, root_key: bytes) -> SigningKey:
+        """Return what signs the heads. Blocking.
+
+        Raises:
+            SigningKeyError: the key can't be read.
+        """
+        if self.key_file is not None:
+            return load_key_file(self.key_file)
+        if self.key_variable is not None:
+            return read_key(os.environ.get(self.key_variable, "").encode(), f"variable `{self.key_variable}`")
+        return derived_seal_key(root_key)
 
 
 class EngineSection(_Section):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulation.records import SessionMaker, entry_key, ruleset
-from simulation.seals import SEALED_GATE, SealedProcessor
+from simulation.seals import SealedProcessor
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
@@ -79,7 +79,7 @@ class WorkerBench:
         self.disks: dict[str, Disk] = {}
         self.hook = hook
         self.gate_settings = gate_settings
-        self.spec = GATE if hook is None else SEALED_GATE
+        self.spec = GATE
         create_topics(self.log, self.spec, partitions)
         for entry in CATALOG_ENTRIES:
             self.write(CATALOG.name, entry_key(entry), entry, partition=0)

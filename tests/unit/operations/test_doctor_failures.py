@@ -16,7 +16,7 @@ from streams.inmemory.clients import MemoryReader
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.log import MemoryLog
 from streams.model.revocation import RevocationKind
-from streams.model.topics import AUDIT_CHECKPOINT, INTENT, RULESET
+from streams.model.topics import INTENT, RULESET, TOKEN_USED
 from streams.operations.doctor import examination as doctor_module
 from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, Status
@@ -205,11 +205,11 @@ class TestLog:
         assert "`topics.principals`" in checks["rights"].advice
 
     def test_other_topics_that_this_client_may_not_see(self, installation: Installation, log: ALog) -> None:
-        log.unseen = frozenset({AUDIT_CHECKPOINT.name})
+        log.unseen = frozenset({TOKEN_USED.name})
         topics = found(installation, log)["topics"]
         assert topics.status is Status.OK
         assert "all that can be seen are as declared; not checked, as this client may not see them: " in topics.text
-        assert AUDIT_CHECKPOINT.name in topics.text
+        assert TOKEN_USED.name in topics.text
         assert "an administrator can check them" in topics.advice
 
     def test_principals_that_make_no_sense(self, installation: Installation, log: ALog) -> None:

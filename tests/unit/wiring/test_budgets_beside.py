@@ -11,7 +11,7 @@ import pytest
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
 from streams.codec.avro import Codec
 from streams.model.keys import partition_for
-from streams.model.topics import BY_NAME, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread
+from streams.model.topics import BY_NAME, CATALOG, INTENT, RULESET, SEAL_KEY, SESSION, VERDICT, Spread
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.operations.topics.application import carry_out, make_plan
@@ -70,6 +70,8 @@ def verdicts(log: Log, codec: Codec, count: int) -> list[Verdict]:
     deadline_s = time.monotonic() + READY_MS / 1_000
     while len(found) < count and time.monotonic() < deadline_s:
         for received in reader.poll(100, 50):
+            if received.key == SEAL_KEY:
+                continue
             verdict = codec.decode(VERDICT.name, received.value or b"", received.headers)
             assert isinstance(verdict, Verdict)
             found.append(verdict)

@@ -1,0 +1,285 @@
+"""Seals: how a gate proves that a verdict is its own and on the record, and how that is checked.
+
+**Idea.** Of each partition, the verdicts and audit records that the gate writes are the leaves of one log, in the order
+of writing. At the end of each transaction the gate writes a seal to the partition of the verdicts: the hashes of the
+leaves that the transaction has added (its *batch*), and the signed head of the log after them. The seal becomes visible
+with what it covers, or not at all. A verdict counts once a seal has its hash, and a key that is trusted has signed the
+seal's head: one signature is checked for a batch.
+
+What a signature covers is the head (the origin, the size, the root), and the root of the batch alone as an extension of
+it. So whoever reads the batch needs nothing of the log before it. The origin names the deployment and the partition: a
+seal of another partition, or of another deployment that has the same key, proves nothing.
+
+A seal also has the frontier of the log before its batch. With it, anybody can tell that this head extends the one
+before it, record by record, and that no other head does.
+
+**Rejected.** A proof inside the verdict: the log would have to hold the digest of a record that holds the head of the
+log. A signature for each verdict: it costs more than all else that a seal needs (ADR 0057).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import quote
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from streams.audit.merkle import HASH_BYTES, Frontier, MerkleError, root_of
+from streams.audit.notes import Checkpoint, Note, NoteError, Signer, signed_note
+from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
+from streams.model.audit import Seal
+from streams.model.errors import StoplogError
+from streams.model.proof import derived_uuid, seal_key_seed
+from streams.model.types import Header
+
+LEAVES_MAX = 8_192
+"""Leaves of one seal; a larger batch has several. A seal of so many has some 280 KB, and a record may have 1 MB."""
+
+AUDIT_LEAF = ord("A")
+VERDICT_LEAF = ord("V")
+
+KEYS_MAX = 64
+_BATCH = "batch "
+
+
+class SealError(StoplogError):
+    """A seal proves nothing; the message says why."""
+
+
+class SealKeysError(StoplogError):
+    """The keys that seals are checked with are invalid."""
+
+
+def origin_of(deployment: str, partition: int) -> str:
+    """Return the name of a partition's log: the origin of its heads, and the name that they are signed under."""
+    return f"stoplog.gate/{quote(deployment, safe='')}/{partition}"
+
+
+def derived_seal_key(root_key: bytes) -> SigningKey:
+    """Return the key that seals are signed with where nobody has made one.
+
+    Every holder of the root key can make it: gates, and the token service. With a key of its own
+    (`stoplog keys seal new`), a gate need not trust the token service with that.
+    """
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(seal_key_seed(root_key)))
+
+
+def make_seals(
+    before: Frontier,
+    leaves: Sequence[bytes],
+    kinds: bytes,
+    *,
+    partition: int,
+    deployment: str,
+    source: str,
+    now_ms: int,
+    signer: Signer,
+) -> tuple[list[Seal], Frontier]:
+    """Return the seals of a batch, in their order, and the frontier of the log after it.
+
+    Args:
+        before: the frontier of the log before the batch.
+        leaves: the hashes of the batch's records, in the order of writing; at least one.
+        kinds: for each of them `AUDIT_LEAF` or `VERDICT_LEAF`.
+        partition: whose log it is.
+        deployment: the name of the deployment.
+        source: the writer that the seals name.
+        now_ms: their time.
+        signer: signs the heads.
+
+    Raises:
+        SigningKeyError: the key can't be used.
+    """
+    origin, seals = origin_of(deployment, partition), []
+    for start in range(0, len(leaves), LEAVES_MAX):
+        part = leaves[start : start + LEAVES_MAX]
+        after = before.appended(part)
+        batch = base64.b64encode(root_of(part)).decode()
+        head = Checkpoint(origin, after.size, after.root(), (f"{_BATCH}{batch}",))
+        seals.append(
+            Seal(
+                header=Header(
+                    id=derived_uuid("seal", origin, str(after.size), batch), source=source, time=now_ms, tenant_uid=""
+                ),
+                partition=partition,
+                first=before.size,
+                frontier=before.hashes,
+                leaves=b"".join(part),
+                kinds=kinds[start : start + LEAVES_MAX],
+                continues=start + LEAVES_MAX < len(leaves),
+                signed_head=str(signed_note(head.text(), [(origin, signer)])),
+            )
+        )
+        before = after
+    return seals, before
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """What a seal says, read and found to agree with itself. Its signature was not checked.
+
+    Attributes:
+        seal: the seal.
+        note: its signed head.
+        head: the head of the log after the batch.
+        leaves: the hashes of the batch's records, in order.
+        before: the frontier of the log before the batch.
+    """
+
+    seal: Seal
+    note: Note
+    head: Checkpoint
+    leaves: Sequence[bytes]
+    before: Frontier
+
+    @classmethod
+    def read(cls, seal: Seal) -> SealedBatch:
+        """Read a seal.
+
+        Raises:
+            SealError: it does not agree with itself.
+        """
+        try:
+            note = Note.parse(seal.signed_head)
+            head = Checkpoint.parse(note.text)
+            before = Frontier(seal.first, seal.frontier)
+        except (NoteError, MerkleError) as error:
+            raise SealError(f"the seal can't be read: {error}") from None
+        count = len(seal.kinds)
+        if not 0 < count <= LEAVES_MAX or len(seal.leaves) != count * HASH_BYTES or head.size != seal.first + count:
+            raise SealError(f"the seal has {count} kinds of leaves, {len(seal.leaves)} bytes of them and a wrong size")
+        leaves = [seal.leaves[at : at + HASH_BYTES] for at in range(0, len(seal.leaves), HASH_BYTES)]
+        if f"{_BATCH}{base64.b64encode(root_of(leaves)).decode()}" not in head.extensions:
+            raise SealError("the seal's leaves are not those of its head")
+        return cls(seal, note, head, leaves, before)
+
+    def verdicts(self) -> frozenset[bytes]:
+        """Return the leaf hashes of the batch's verdicts."""
+        kinds = self.seal.kinds
+        return frozenset([leaf for leaf, kind in zip(self.leaves, kinds, strict=True) if kind == VERDICT_LEAF])
+
+    def extends_its_frontier(self) -> bool:
+        """Return whether the head is that of the log before the batch with the batch behind it.
+
+        Costs a hash for each leaf. For whoever checks the log; a reader of verdicts relies on the signature.
+        """
+        return self.before.appended(self.leaves).root() == self.head.root
+
+
+class KeyState(StrEnum):
+    """Whether seals of a key count."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+class SealKey(msgspec.Struct, frozen=True):
+    """A key that seals are checked with.
+
+    Attributes:
+        name: what people call it.
+        public: the key.
+        state: ACTIVE; RETIRED: seals of before `until_ms` count; REVOKED: none does, whenever it was made.
+        until_ms: of a retired key, the instant from which its seals no longer count.
+    """
+
+    name: str
+    public: PublicKey
+    state: KeyState = KeyState.ACTIVE
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class SealKeys:
+    """The keys whose seals count, with their states.
+
+    Attributes:
+        keys: by their ids.
+        deployment: the name of the deployment whose seals they are.
+    """
+
+    keys: Mapping[str, SealKey]
+    deployment: str = ""
+    _by_origin: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, keys: Mapping[str, str] | Sequence[SealKey], deployment: str = "") -> SealKeys:
+        """Read keys.
+
+        Args:
+            keys: public keys as text by their names, all of them active; or keys with their states.
+            deployment: must be the gates' setting `gate.deployment`.
+
+        Raises:
+            SealKeysError: one is malformed, there are two of the same, none, or too many.
+        """
+        try:
+            listed = (
+                [SealKey(name, PublicKey.parse(text)) for name, text in keys.items()]
+                if isinstance(keys, Mapping)
+                else list(keys)
+            )
+        except SigningKeyError as error:
+            raise SealKeysError(str(error)) from None
+        if not 0 < len(listed) <= KEYS_MAX:
+            raise SealKeysError(f"{len(listed)} keys of seals are named; name 1 to {KEYS_MAX}")
+        found = {key.public.kid: key for key in listed}
+        if len(found) != len(listed):
+            raise SealKeysError("two names have the same key of seals; name each key once")
+        return cls(found, deployment)
+
+    @classmethod
+    def derived(cls, root_key: bytes, deployment: str = "") -> SealKeys:
+        """Return the key of `derived_seal_key` as the only one."""
+        return cls.of([SealKey("derived", derived_seal_key(root_key).public)], deployment)
+
+    def origin(self, partition: int) -> str:
+        """Return the origin of a partition's heads."""
+        origin = self._by_origin.get(partition)
+        if origin is None:
+            origin = self._by_origin[partition] = origin_of(self.deployment, partition)
+        return origin
+
+    def signer_of(self, note: Note, partition: int, time_ms: int) -> SealKey:
+        """Return the key that has signed a head of a partition.
+
+        Args:
+            note: the signed head.
+            partition: the partition in which it was found.
+            time_ms: when it was made, as it says; compared with the end of retired keys.
+
+        Raises:
+            SealError: no key that counts has signed it.
+        """
+        origin = self.origin(partition)
+        if note.text.partition("\n")[0] != origin:
+            found = note.text.partition("\n")[0][:120]
+            raise SealError(f"the head is that of `{found}`, and this is partition `{origin}`")
+        for key in self.keys.values():
+            if not note.is_signed_by(origin, key.public):
+                continue
+            if key.state is KeyState.REVOKED:
+                raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head has been revoked")
+            if key.state is KeyState.RETIRED and (key.until_ms is None or time_ms >= key.until_ms):
+                raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head was retired before")
+            return key
+        raise SealError("no key that is trusted here has signed the head: is the list of keys up to date?")
+
+    def opened(self, seal: Seal, partition: int) -> SealedBatch:
+        """Return what a seal says, once it is found to be signed. Costs 60 to 80 us and a hash for each leaf.
+
+        Args:
+            seal: the seal.
+            partition: the partition in which it was found.
+
+        Raises:
+            SealError: it proves nothing.
+        """
+        batch = SealedBatch.read(seal)
+        self.signer_of(batch.note, partition, seal.header.time)
+        return batch
