@@ -93,6 +93,7 @@ _EXPORTER_TEXTS = {
     Exporter.GATE: "Gate",
     Exporter.EXECUTOR: "Executor",
     Exporter.TOKENS: "Token service",
+    Exporter.EVENTS: "Security event service",
 }
 
 _LABEL_PAGES = {

@@ -13,6 +13,7 @@ from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
 from streams.operations.root_key import load_root_key
 from streams.sdk.transport import Transport
+from streams.services.metrics import serving_metrics
 from streams.services.ssf.service import RunningSsf
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -54,6 +55,7 @@ def ssf(
             RunningSsf(
                 section, transport, root_key, tenant_uid=settings.tenant, folder=settings.state_dir / "ssf"
             ) as running,
+            serving_metrics(settings.metrics, metrics=running.metrics, probe=running.health),
         ):
 
             def tell(address: str, number: int) -> None:

@@ -48,6 +48,7 @@ class Exporter(StrEnum):
     GATE = "gate"
     EXECUTOR = "executor"
     TOKENS = "token service"
+    EVENTS = "security event service"
 
 
 class Label(NamedTuple):
@@ -95,6 +96,7 @@ def _listed(name: str, values: Iterable[str]) -> Label:
 _GATE = (Exporter.GATE,)
 _EXECUTOR = (Exporter.EXECUTOR,)
 _TOKENS = (Exporter.TOKENS,)
+_EVENTS = (Exporter.EVENTS,)
 
 WORKERS = ("gate", "budgets")
 """A gate's process has two workers: the gate, and the budget allocator beside it."""
@@ -104,6 +106,18 @@ HELD_FOR = ("session", "approval", "cancel_window", "budget")
 NOT_HELD = "none"
 RUN_ENDINGS = ("done", "tool_error", "tool_timed_out", "outcome_unknown")
 ENDPOINTS = ("token", "revoke", "introspect")
+RECEIVERS_MAX = 64
+EVENT_REFUSALS = (
+    "invalid_request",
+    "invalid_key",
+    "invalid_issuer",
+    "invalid_audience",
+    "authentication_failed",
+    "rate_limited",
+    "busy",
+    "unavailable",
+)
+"""Why security events are not accepted: the codes of RFC 8935, and those after which the sender tries again."""
 
 _WORKER = _listed("worker", WORKERS)
 _PARTITION = Label("partition", limit=PARTITIONS_MAX)
@@ -404,6 +418,50 @@ TOKEN_SECONDS = Metric(
     _TOKENS,
     (_listed("endpoint", ENDPOINTS),),
     LATENCY_BUCKETS_S,
+)
+
+# What the service for security events does.
+EVENTS_RECEIVED = Metric(
+    "stoplog_security_events_received_total",
+    Kind.COUNTER,
+    "",
+    "Tokens with security events that were accepted: `processed`, or `repeated` if they had been processed before.",
+    _EVENTS,
+    (_listed("result", ("processed", "repeated")),),
+)
+EVENTS_REFUSED = Metric(
+    "stoplog_security_event_refusals_total",
+    Kind.COUNTER,
+    "",
+    "Tokens with security events that were not accepted, by reason. After `rate_limited`, `busy` and `unavailable` the "
+    "sender tries again.",
+    _EVENTS,
+    (_listed("reason", EVENT_REFUSALS),),
+)
+EVENT_SECONDS = Metric(
+    "stoplog_security_event_request_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    "How long it took to answer a request with security events, refusals included.",
+    _EVENTS,
+    (),
+    LATENCY_BUCKETS_S,
+)
+EVENTS_PUSHED = Metric(
+    "stoplog_security_event_pushes_total",
+    Kind.COUNTER,
+    "",
+    "Attempts to push an event to a receiver: `accepted`, `failed` if it is tried again, or `rejected` for good.",
+    _EVENTS,
+    (Label("receiver", limit=RECEIVERS_MAX), _listed("result", ("accepted", "failed", "rejected"))),
+)
+EVENTS_UNSENT = Metric(
+    "stoplog_security_events_unsent_offsets",
+    Kind.GAUGE,
+    "offsets",
+    "How many offsets of `agent.revocation.v1` a receiver does not know yet.",
+    _EVENTS,
+    (Label("receiver", limit=RECEIVERS_MAX),),
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -128,6 +128,11 @@ class RevocationWatch:
                 lambda: self._confirmed_ms is not None and self._confirmed_ms > asked_ms, timeout_ms / 1000
             )
 
+    @property
+    def position(self) -> int:
+        """The next offset of the topic to be read."""
+        return self._position
+
     def caught_up(self, offset: int, timeout_ms: int = CATCH_UP_MS) -> bool:
         """Wait up to `timeout_ms` until everything below `offset` was read; return whether it was."""
         with self._changed:

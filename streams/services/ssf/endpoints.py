@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
@@ -18,6 +19,8 @@ from streams.http.client_address import place_of
 from streams.http.limits import RateLimit
 from streams.identity.jose import TOKEN_CHARS_MAX
 from streams.identity.keyring import KeyRing
+from streams.metrics import declared
+from streams.metrics.registry import Metrics
 from streams.services.ssf.errors import RefusedSetError, SetError, UnavailableError
 from streams.services.ssf.receiver import Receiver
 from streams.services.ssf.settings import SsfSection
@@ -34,7 +37,21 @@ _log = logging.getLogger(__name__)
 class Endpoints:
     """The routes of one service."""
 
-    def __init__(self, receiver: Receiver, keys: KeyRing, section: SsfSection, per_address: RateLimit) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        keys: KeyRing,
+        section: SsfSection,
+        per_address: RateLimit,
+        metrics: Metrics,
+        timer_ms: Callable[[], int],
+    ) -> None:
+        """Args:
+        metrics: what it counts.
+        timer_ms: a clock that never goes back, ms.
+        """
+        self._metrics = metrics
+        self._timer_ms = timer_ms
         self._receiver = receiver
         self._keys = keys
         self._section = section
@@ -58,34 +75,46 @@ class Endpoints:
         self._threads.shutdown(wait=True)
 
     async def _events(self, request: Request) -> Response:
+        began_ms = self._timer_ms()
+        answer = await self._answer(request)
+        self._metrics.observe(declared.EVENT_SECONDS, [(self._timer_ms() - began_ms) / _MS_PER_S])
+        return answer
+
+    async def _answer(self, request: Request) -> Response:
         try:
             wait_ms = self._per_address.take(place_of(request))
             if wait_ms:
-                return _later(429, wait_ms)
+                return self._later(429, wait_ms, "rate_limited")
             token = await _token(request)
             if self._waiting >= WAITING_MAX:
-                return _later(503, RETRY_AFTER_S * _MS_PER_S)
+                return self._later(503, RETRY_AFTER_S * _MS_PER_S, "busy")
             self._waiting += 1
             try:
                 loop = asyncio.get_running_loop()
                 authorization = request.headers.get("authorization")
-                await loop.run_in_executor(self._threads, self._receiver.take, token, authorization)
+                is_new = await loop.run_in_executor(self._threads, self._receiver.take, token, authorization)
             finally:
                 self._waiting -= 1
         except RefusedSetError as error:
             _log.warning("an event was rejected (%s): %s", error.code.value, error)
+            self._metrics.add(declared.EVENTS_REFUSED, error.code.value)
             body = {"err": error.code.value, "description": str(error)}
             return JsonAnswer(body, 400, headers={**NO_STORE, "content-language": "en"})
         except UnavailableError as error:
             _log.warning("an event could not be processed: %s", error)
-            return _later(503, RETRY_AFTER_S * _MS_PER_S)
+            return self._later(503, RETRY_AFTER_S * _MS_PER_S, "unavailable")
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
             # It is not certain that it was processed, so the sender must retry.
             _log.exception("an event could not be processed")
-            return _later(503, RETRY_AFTER_S * _MS_PER_S)
+            return self._later(503, RETRY_AFTER_S * _MS_PER_S, "unavailable")
+        self._metrics.add(declared.EVENTS_RECEIVED, "processed" if is_new else "repeated")
         return Response(status_code=202, headers=NO_STORE)
+
+    def _later(self, status: int, wait_ms: int, reason: str) -> Response:
+        self._metrics.add(declared.EVENTS_REFUSED, reason)
+        return Response(status_code=status, headers={**NO_STORE, **retry_after(wait_ms)})
 
     async def _jwks(self, _request: Request) -> Response:
         return key_set(self._keys.published())
@@ -111,7 +140,3 @@ async def _token(request: Request) -> str:
         raise RefusedSetError(SetError.INVALID_REQUEST, str(error)) from None
     except UnicodeDecodeError:
         raise RefusedSetError(SetError.INVALID_REQUEST, "the body is not a token") from None
-
-
-def _later(status: int, wait_ms: int) -> Response:
-    return Response(status_code=status, headers={**NO_STORE, **retry_after(wait_ms)})

@@ -12,6 +12,10 @@ from starlette.applications import Starlette
 from streams.http.limits import RateLimit
 from streams.identity.jwks import IssuerKeys, KeyTimes, load_file, load_url
 from streams.identity.keyring import keys_in
+from streams.metrics import declared
+from streams.metrics.declared import Exporter
+from streams.metrics.health import Health
+from streams.metrics.registry import Metrics
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
@@ -33,6 +37,7 @@ class RunningSsf:
     Attributes:
         application: an ASGI application.
         revocations: the revocations in force, as far as this service knows them.
+        metrics: what it counts.
     """
 
     def __init__(
@@ -81,8 +86,11 @@ class RunningSsf:
                 lives=Lives(section.user_stop_ms, section.set_age_max_ms + section.skew_ms),
                 entropy=entropy,
             )
+            self.metrics = Metrics(Exporter.EVENTS)
+            self._pushes: dict[str, Push] = {}
+            self.metrics.before_scrape(self._look)
             for name, told in section.receivers.items():
-                push = Push(
+                push = self._pushes[name] = Push(
                     name,
                     told,
                     issuer=section.issuer,
@@ -91,14 +99,31 @@ class RunningSsf:
                     store=store,
                     transport=transport,
                     backoff=Backoff(section.retry_first_ms, section.retry_max_ms),
+                    metrics=self.metrics,
                 )
                 opened.callback(push.stop)
                 push.start()
             per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
-            endpoints = Endpoints(receiver, keys, section, per_address)
+            endpoints = Endpoints(receiver, keys, section, per_address, self.metrics, entropy.monotonic_ms)
             opened.callback(endpoints.close)
             self.application: Starlette = endpoints.application()
             self._opened = opened.pop_all()
+
+    def health(self) -> Health:
+        """Return what is missing until events are processed. Thread-safe.
+
+        Receivers that do not answer do not count: to restart this service would not help.
+        """
+        if self.revocations.is_stale():
+            return Health(waits_for=("the log: it is not confirmed that all revocations are read",))
+        return Health()
+
+    def _look(self) -> None:
+        known = self.revocations.position
+        unsent: dict[tuple[str, ...], float] = {
+            (name,): float(max(0, known - push.position)) for name, push in self._pushes.items()
+        }
+        self.metrics.replace(declared.EVENTS_UNSENT, unsent)
 
     def close(self) -> None:
         """Finish open requests, and release all resources."""

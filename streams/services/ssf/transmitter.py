@@ -15,6 +15,8 @@ from typing import Any
 import httpx2
 
 from streams.identity.keyring import KeyRing
+from streams.metrics import declared
+from streams.metrics.registry import Metrics
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -59,7 +61,11 @@ class Backoff:
 
 
 class Push:
-    """Pushes events to one receiver, in a thread of its own."""
+    """Pushes events to one receiver, in a thread of its own.
+
+    Attributes:
+        position: the next offset of the revocation topic to be sent to the receiver.
+    """
 
     def __init__(
         self,
@@ -72,8 +78,11 @@ class Push:
         store: SsfStore,
         transport: Transport,
         backoff: Backoff,
+        metrics: Metrics,
     ) -> None:
         """Prepare, without starting the thread."""
+        self.position = 0
+        self._metrics = metrics
         self._name = name
         self._section = section
         self._issuer = issuer
@@ -94,6 +103,7 @@ class Push:
         if self._store.told(self._name) is None:
             with closing(self._transport.reader()) as reader:
                 self._store.note_told(self._name, reader.end_offsets([_PLACE])[_PLACE])
+        self.position = self._store.told(self._name) or 0
         self._thread.start()
 
     def stop(self) -> None:
@@ -116,18 +126,24 @@ class Push:
                     self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
 
     def _follow(self, reader: Reader, client: httpx2.Client) -> None:
-        reader.assign({_PLACE: self._store.told(self._name) or 0})
+        self.position = self._store.told(self._name) or 0
+        reader.assign({_PLACE: self.position})
         while not self._stop.is_set():
             for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
                 token = self._token(received)
                 if token is not None and not self._push(token, received.offset, client):
                     return
                 self._store.note_told(self._name, received.offset + 1)
+                self.position = received.offset + 1
+            # Past what stands on the topic without a record, such as the ends of transactions.
+            self.position = reader.position(_PLACE)
 
     def _push(self, token: str, offset: int, client: httpx2.Client) -> bool:
         """Push until the event is accepted, or rejected for good. Return False if the thread is stopped before."""
         while not self._stop.is_set():
             fault = self._attempt(token, client)
+            result = "accepted" if fault is None else "rejected" if fault == _NEVER else "failed"
+            self._metrics.add(declared.EVENTS_PUSHED, self._name, result)
             if fault is None:
                 self._backoff.reset()
                 return True
