@@ -42,7 +42,8 @@ An *optional* field of a record is missing if it can't be known; test it with `h
 **Time zones.** `now.hour`, `now.minute` and `now.weekday` are in UTC. CEL's functions of a timestamp take the name of a
 time zone, or an offset such as `"+02:00"`: `timestamp(now.ms / 1000).getHours("Europe/Berlin")`. Summer time is taken
 into account. `getDayOfWeek` counts from 0 (Sunday), `getMonth` and `getDayOfMonth` from 0. The name of a zone that
-does not exist is an error.
+does not exist is an error. The zones are those of the Python package `tzdata`, never those of the host: install the
+same version of it on all gates, and update it with them.
 """
 
 
