@@ -27,6 +27,7 @@ MODULES = {
     "floods": "bench.floods",
     "cli": "bench.cli",
     "injection": "bench.injection.measure",
+    "behaviour": "bench.behaviour.measure",
 }
 # Short commands of their own, whose output is the result.
 PRINTED = {

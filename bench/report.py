@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.tables import executors, faults, gates, injection
+from bench.tables import behaviour, executors, faults, gates, injection
 from bench.tables.cells import Result, table, table_lines
 
 RESULTS = Path(__file__).with_name("results")
@@ -81,4 +81,5 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "swap": _printed,
     "attributes": _printed,
     "injection": injection.injection_table,
+    "behaviour": behaviour.behaviour_table,
 }

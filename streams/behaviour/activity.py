@@ -116,6 +116,7 @@ def row_key(name: str, values: tuple[str, ...]) -> bytes:
     return name.encode() + b"\x00" + digest
 
 
+@lru_cache(maxsize=KEYS_CACHED_MAX)
 def digest_of(text: str) -> int:
     """Return a digest of a text that fits into a signed 64-bit integer."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest(), "big") >> 1

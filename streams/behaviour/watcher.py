@@ -12,7 +12,7 @@ busy hour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -121,6 +121,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
 
+def _decoder(row_type: type) -> Callable[[bytes], Any]:
+    return msgspec.msgpack.Decoder(row_type).decode
+
+
 def read_row(view: RowView, key: bytes, row_type: type[T]) -> T | None:
     """Return a row, decoded; None if there is none."""
     found = view.get(key)
@@ -147,6 +151,7 @@ class Watcher:
         )
         self._risks = tuple(each for each in declared.detectors if each.kind == RISK)
         self._correlations = declared.correlations
+        self._readers = tuple((each, tuple(map(_decoder, each.row_types))) for each in self._detectors)
         self._scored = {d.declaration.name: f"signal.{d.declaration.name}" for d in self._detectors}
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
@@ -191,11 +196,16 @@ class Watcher:
     ) -> tuple[tuple[Signal, ...], list[tuple[Detector, tuple[bytes, ...], Rows, Rows]]]:
         """Return the signals of all detectors, and what each needs in order to learn."""
         signals, learners = [], []
-        for detector in self._detectors:
+        get = view.get
+        for detector, decoders in self._readers:
             keys = detector.keys(activity)
             if keys is None:
                 continue
-            rows = tuple(read_row(view, key, row_type) for key, row_type in zip(keys, detector.row_types, strict=True))
+            found = []
+            for key, decode in zip(keys, decoders, strict=True):
+                row = get(key)
+                found.append(None if row is None else decode(row))
+            rows = tuple(found)
             scored, it = detector.score(rows, activity), detector.declaration
             learners.append((detector, keys, rows, scored.rows))
             if scored.score >= FAINT * it.threshold:
@@ -207,7 +217,7 @@ class Watcher:
     def _write(view: RowView, keys: Sequence[bytes], before: Rows, rows: Rows) -> None:
         for key, old, row in zip(keys, before, rows, strict=True):
             if row is not None and row is not old:
-                write_row(view, key, row)
+                view.put(key, _encode(row))
 
     def _alerts(self, signal: Signal) -> bool:
         return signal.share >= 1.0 and self._declaration(signal.name).alerts

@@ -1,0 +1,1 @@
+"""How well behaviour detectors tell attacks from honest work, on synthetic fleets."""

@@ -1,0 +1,102 @@
+"""What is compared: the shipped detectors, a static rate limit, and a z-score of hourly counts."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.watcher import Watcher
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.watch.behaviour_file import parse_behaviour
+
+HOURS_MIN = 24
+"""Hours of work that a z-score needs."""
+
+
+class Judge(Protocol):
+    """Something that raises alerts about activities."""
+
+    def alerts(self, activity: Activity) -> tuple[str, ...]:
+        """Return the names of the alerts that an activity causes."""
+
+
+class Rows(dict[bytes, bytes]):
+    """Rows in memory."""
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Set a row."""
+        self[key] = row
+
+
+class Detectors:
+    """The detectors and correlations that a folder declares."""
+
+    def __init__(self, rules: Path) -> None:
+        self._watcher = Watcher(parse_behaviour(load_detector_files(rules)).declared)
+        self.rows = Rows()
+
+    def alerts(self, activity: Activity) -> tuple[str, ...]:
+        """Return the names of the findings."""
+        return tuple(finding.name for finding in self._watcher.observe(self.rows, activity).findings)
+
+
+class Latched:
+    """Keeps a judge quiet about an agent for a day after an alert, as the detectors are."""
+
+    def __init__(self) -> None:
+        self._until_ms: dict[str, int] = {}
+
+    def once(self, name: str, activity: Activity) -> tuple[str, ...]:
+        """Return the alert, or nothing while the agent's incident is known."""
+        if activity.time_ms < self._until_ms.get(activity.agent, 0):
+            return ()
+        self._until_ms[activity.agent] = activity.time_ms + DAY_MS
+        return (name,)
+
+
+class RateLimit:
+    """More than a fixed number of calls of an agent within an hour."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit, self._latch = limit, Latched()
+        self._times: dict[str, deque[int]] = {}
+
+    def alerts(self, activity: Activity) -> tuple[str, ...]:
+        """Return an alert if there are too many calls."""
+        times = self._times.setdefault(activity.agent, deque())
+        times.append(activity.time_ms)
+        while times[0] <= activity.time_ms - HOUR_MS:
+            times.popleft()
+        return self._latch.once("rate", activity) if len(times) > self._limit else ()
+
+
+class _Hours(NamedTuple):
+    hour: int = -1
+    calls: int = 0
+    hours: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+class ZScore:
+    """An hour of an agent whose count is a fixed number of standard deviations above the mean of its active hours."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit, self._latch = limit, Latched()
+        self._hours: dict[str, _Hours] = {}
+
+    def alerts(self, activity: Activity) -> tuple[str, ...]:
+        """Return an alert if the hour's count is too high."""
+        it, hour = self._hours.get(activity.agent, _Hours()), activity.time_ms // HOUR_MS
+        if hour != it.hour:
+            it = _Hours(hour, 0, it.hours + (it.hour >= 0), it.total + it.calls, it.squares + it.calls**2)
+        it = it._replace(calls=it.calls + 1)
+        self._hours[activity.agent] = it
+        if it.hours < HOURS_MIN:
+            return ()
+        mean = it.total / it.hours
+        deviation = sqrt(max(it.squares / it.hours - mean * mean, 1.0))
+        return self._latch.once("z", activity) if (it.calls - mean) / deviation > self._limit else ()

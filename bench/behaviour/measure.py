@@ -1,0 +1,103 @@
+"""Measure the detectors on fleets that they were not calibrated on, beside a static rate limit and a z-score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.behaviour.figures import Tally, judge_fleet
+from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
+from simulation.fleet.fleet import Plan, make_fleet
+from streams.wiring.shipped import rules_directory
+
+CALIBRATED_ON = (1, 2, 3, 4)
+"""Fleets that thresholds were chosen by."""
+REPORTED_ON = (101, 102, 103, 104)
+FALSE_PER_10K_MAX = 1.0
+RATE_LIMITS = (60, 90, 120, 150, 200, 250, 300, 400, 600)
+Z_LIMITS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0)
+
+PLAN = Plan()
+QUICK_PLAN = Plan(agents_count=12, days_count=10, quiet_days_count=5, attacks_each=1)
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    """Return the figures of all judges."""
+    plan, reported = (QUICK_PLAN, REPORTED_ON[:1]) if quick else (PLAN, REPORTED_ON)
+    calibrated = CALIBRATED_ON[:1] if quick else CALIBRATED_ON
+    limits = _chosen_limits(calibrated, plan)
+    makers: dict[str, Callable[[], Judge]] = {
+        "detectors": lambda: Detectors(rules_directory()),
+        f"{limits['rate']:.0f} calls an hour": lambda: RateLimit(limits["rate"]),
+        f"z-score of {limits['z']:.0f}": lambda: ZScore(limits["z"]),
+    }
+    tallies = {name: Tally() for name in makers}
+    cost = {"events": 0, "seconds": 0.0, "rows": 0, "bytes": 0, "agents": 0, "sessions": 0}
+    for seed in reported:
+        fleet = make_fleet(seed, plan)
+        for name, make in makers.items():
+            judge = make()
+            begin = time.process_time()
+            judge_fleet(judge, seed, fleet, tallies[name])
+            if isinstance(judge, Detectors):
+                cost["seconds"] += time.process_time() - begin
+                cost["events"] += len(fleet)
+                cost["rows"] += len(judge.rows)
+                cost["bytes"] += sum(len(key) + len(row) for key, row in judge.rows.items())
+                cost["agents"] += len({each.activity.agent for each in fleet})
+                cost["sessions"] += len({each.activity.session for each in fleet})
+    return {
+        "calibrated_on": list(calibrated),
+        "reported_on": list(reported),
+        "judges": {name: _figures(tally) for name, tally in tallies.items()},
+        "cost": {
+            "us_per_event": round(1e6 * cost["seconds"] / cost["events"], 1),
+            "bytes_per_agent": round(cost["bytes"] / cost["agents"]),
+            "bytes_per_session": round(cost["bytes"] / cost["sessions"]),
+            "events": cost["events"],
+        },
+    }
+
+
+def _chosen_limits(seeds: Sequence[int], plan: Plan) -> dict[str, float]:
+    """Return the strictest limits of the simple judges that keep to the allowed false alerts."""
+    fleets = [(seed, make_fleet(seed, plan)) for seed in seeds]
+    chosen: dict[str, float] = {}
+    simple: dict[str, tuple[Callable[[float], Judge], Sequence[float]]] = {
+        "rate": (RateLimit, RATE_LIMITS),
+        "z": (ZScore, Z_LIMITS),
+    }
+    for name, (make, limits) in simple.items():
+        for limit in limits:
+            tally = Tally()
+            for seed, fleet in fleets:
+                judge_fleet(make(limit), seed, fleet, tally)
+            chosen[name] = limit
+            if tally.false_per_10k <= FALSE_PER_10K_MAX:
+                break
+    return chosen
+
+
+def _figures(tally: Tally) -> dict[str, Any]:
+    kinds = {
+        kind: {
+            "loud": tally.recall(kind, is_loud=True),
+            "stealthy": tally.recall(kind, is_loud=False),
+            "minutes": tally.delay_minutes(kind),
+        }
+        for kind in tally.kinds()
+    }
+    return {
+        "kinds": kinds,
+        "loud": tally.recall(None, is_loud=True),
+        "stealthy": tally.recall(None, is_loud=False),
+        "minutes": tally.delay_minutes(None),
+        "false_per_10k": round(tally.false_per_10k, 2),
+        "false_per_agent_day": round(sum(tally.false_count.values()) / tally.agent_days, 4),
+        "odd_alarmed": round(tally.odd_share, 3),
+        "odd_count": len(tally.odd),
+        "further_per_incident": round(tally.further_per_incident, 2),
+        "honest_calls": tally.honest_count,
+        "false_by_name": dict(sorted(tally.false_count.items())),
+    }

@@ -1,0 +1,93 @@
+"""The measurement of behaviour detectors: what counts as found, as false and as further, and how it is shown."""
+
+from __future__ import annotations
+
+from bench.behaviour.figures import Tally, judge_fleet
+from bench.behaviour.judges import RateLimit, ZScore
+from bench.behaviour.measure import _figures
+from bench.tables.behaviour import behaviour_table, printed
+from simulation.fleet.agents import DAY_MS, Planned
+from simulation.fleet.attacks import ATTACKS
+from simulation.fleet.fleet import LOUD, STEALTHY, Plan, make_fleet
+from streams.behaviour.activity import Activity
+from tests.unit.behaviour.kit import START_MS, activity
+
+SMALL = Plan(agents_count=6, days_count=9, quiet_days_count=2, attacks_each=1)
+
+
+class Planted:
+    """Alerts about the activities with these sessions."""
+
+    def __init__(self, *sessions: str) -> None:
+        self.sessions = sessions
+
+    def alerts(self, activity: Activity) -> tuple[str, ...]:
+        return ("planted",) if activity.session in self.sessions else ()
+
+
+def planned(second: int, session: str, episode: str = "", *, is_attack: bool = False) -> Planned:
+    return Planned(activity(START_MS + second * 1_000, session=session), episode, "loop", is_attack, LOUD)
+
+
+FLEET = [
+    planned(0, "honest"),
+    planned(1, "other"),
+    planned(60, "bad", "attack-1", is_attack=True),
+    planned(120, "bad", "attack-1", is_attack=True),
+    planned(130, "worse", "attack-2", is_attack=True),
+    planned(140, "strange", "odd-1"),
+]
+
+
+def tallied(*sessions: str) -> Tally:
+    tally = Tally()
+    judge_fleet(Planted(*sessions), 1, FLEET, tally)
+    return tally
+
+
+def test_an_alert_counts_for_the_attack_whose_session_it_names() -> None:
+    tally = tallied("bad", "honest", "strange")
+    assert tally.recall(None, is_loud=True) == (1, 2)
+    assert tally.recall(None, is_loud=False) == (0, 0)
+    assert tally.delay_minutes("loop") == 0.0
+    assert tally.further_per_incident == 1.0
+    assert tally.false_count == {"planted": 1}
+    assert tally.false_per_10k == 5_000
+    assert tally.odd_share == 1.0
+
+
+def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
+    tally = tallied()
+    assert tally.recall("loop", is_loud=True) == (0, 2)
+    assert tally.delay_minutes(None) is None
+    assert (tally.false_per_10k, tally.odd_share, tally.further_per_incident) == (0, 0, 0)
+
+
+def test_tables_show_every_kind_within_a_screen() -> None:
+    figures = _figures(tallied("bad"))
+    cost = {"us_per_event": 100.0, "bytes_per_agent": 50_000, "bytes_per_session": 90, "events": 6}
+    result = {"judges": {"detectors": figures}, "cost": cost, "calibrated_on": [1], "reported_on": [2]}
+    assert "| loop | 1/2 | 0/0 | 0.0 |" in behaviour_table(result)
+    assert all(len(line) <= 100 for line in printed(result).splitlines())
+
+
+def test_simple_judges_alert_once_about_a_burst() -> None:
+    usual = [activity(START_MS + hour * 3_600_000 + at * 60_000) for hour in range(30) for at in range(3 + hour % 3)]
+    burst = [activity(START_MS + 30 * 3_600_000 + at * 1_000) for at in range(80)]
+    for judge in (RateLimit(60), ZScore(8)):
+        assert not any(judge.alerts(each) for each in usual)
+        assert sum(len(judge.alerts(each)) for each in burst) == 1
+
+
+def test_a_fleet_is_the_same_for_its_seed_and_has_every_attack() -> None:
+    fleet = make_fleet(5, SMALL)
+    assert fleet == make_fleet(5, SMALL)
+    assert fleet != make_fleet(6, SMALL)
+    assert {(each.kind, each.strength) for each in fleet if each.is_attack} == {
+        (kind, strength) for kind in ATTACKS for strength in (LOUD, STEALTHY)
+    }
+    first_ms = fleet[0].activity.time_ms
+    assert min(each.activity.time_ms for each in fleet if each.is_attack) >= first_ms + 1 * DAY_MS
+    assert len({each.activity.event_id for each in fleet}) == len(fleet)
+    times = [each.activity.time_ms for each in fleet]
+    assert times == sorted(times)
