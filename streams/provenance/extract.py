@@ -11,9 +11,10 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
+from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.instructions import Sentence, sentences_in
-from streams.provenance.leaves import CONTENT_CHARS_MAX, Leaf, content_leaves, leaves_of
+from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import readings_of
 from streams.provenance.shapes import shapes_in
@@ -27,6 +28,7 @@ from streams.provenance.words import (
     word_grams,
 )
 
+CONTENT_CHARS_MAX = 4_000_000
 ATOMS_MAX = 2_048
 """How many values of a content are kept."""
 GRAMS_MAX = 1_024
@@ -59,7 +61,8 @@ def extract_content(content: str, content_type: str | None = None) -> Extraction
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     for leaf in content_leaves(content, content_type):
         _read_leaf(leaf, collected)
-        if collected.is_full:
+        if collected.is_full or leaf.is_cut:
+            collected.complete = False
             break
     return collected.extraction()
 
@@ -88,7 +91,8 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
         if thing and thing_of(leaf.name) == UNTYPED:
             leaf = leaf._replace(outer=thing)  # noqa: PLW2901 - the same leaf, with what is known of it
         _read_leaf(leaf, collected)
-        if collected.is_full:
+        if collected.is_full or leaf.is_cut:
+            collected.complete = False
             break
     return collected.extraction()
 
@@ -155,12 +159,6 @@ def _field_name(leaf: Leaf) -> str:
     return leaf.name
 
 
-_EXACT = frozenset(
-    (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
-)
-"""Kinds whose values say all that a field says."""
-
-
 def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
     sentences = sentences_in(text)
     flagged = any(sentence.flagged for sentence in sentences)
@@ -170,15 +168,15 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     first = text.find(stripped)
     last = first + len(stripped)
     starts = [sentence.start for sentence in sentences]
-    is_exact = False
+    is_shaped = False
     for shape in shapes_in(text, field=_field_name(leaf) if leaf.is_field else "", loose=collected.loose):
         value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
         if value:
             whole = shape.start <= first and shape.end >= last and not shape.part
-            is_exact = is_exact or (whole and shape.kind in _EXACT)
+            is_shaped = is_shaped or whole
             instructed = flagged and _is_flagged(shape.start, sentences, starts)
             collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, instructed=instructed)
-    if leaf.is_field and not is_exact and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
+    if leaf.is_field and not is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
         collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
     if with_words:
         _read_words(text, leaf, collected, sentences, decoded=decoded)

@@ -2,31 +2,27 @@
 
 A content that does not parse is one leaf of free text: nothing is rejected here. What states its form (a content type)
 is read as that form alone; what does not is recognised by its shape, in which a text can pretend to be a structure only
-as a whole. Parsers are imported when they are first used.
+as a whole. An operator who states the type takes that from it, too.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
 NESTING_MAX = 64
+VISITS_MAX = 200_000
+"""How many values of a structure are visited, whether they say anything or not."""
 NAME_CHARS_MAX = 40
-_NAME_MARKS = str.maketrans("- .", "___")
+_NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
-CONTENT_CHARS_MAX = 4_000_000
-
-
-_Item = tuple[object, str, str, str, int]
-"""What is still to visit: a value, its path, the two names around it, and how deep it lies."""
 
 
 class Leaf(NamedTuple):
     """A value of a content, and the JSON pointer that leads to it.
 
     `is_field` says that it belongs to a structure; `name` is that of the innermost field around it, `outer` the name
-    around that.
+    around that. `is_cut` marks the place from which nothing more is read.
     """
 
     value: str | int | float
@@ -34,6 +30,17 @@ class Leaf(NamedTuple):
     is_field: bool = False
     name: str = ""
     outer: str = ""
+    is_cut: bool = False
+
+
+_Item = tuple[object, str, str, str, int]
+"""What is still to visit: a value, its path, the two names around it, and how deep it lies."""
+
+
+class FreeText(str):
+    """A text in a structure that is not one of its fields, such as the body of a mail."""
+
+    __slots__ = ()
 
 
 def leaves_of(value: object) -> Iterator[Leaf]:
@@ -42,18 +49,29 @@ def leaves_of(value: object) -> Iterator[Leaf]:
     What is nested deeper than `NESTING_MAX` is one leaf of free text.
     """
     stack: list[_Item] = [(value, "", "", "", 0)]
+    visits = 0
     while stack:
         item, path, name, outer, depth = stack.pop()
+        visits += 1
+        if visits > VISITS_MAX:
+            yield Leaf("", is_cut=True)
+            return
         if isinstance(item, str) or (isinstance(item, int | float) and not isinstance(item, bool)):
-            yield Leaf(item, path, is_field=bool(path), name=name, outer=outer)
+            yield Leaf(item, path, is_field=not isinstance(item, FreeText), name=name, outer=outer)
         elif depth >= NESTING_MAX and isinstance(item, dict | list):
-            yield Leaf(str(item), path)
+            yield Leaf(_shown(item), path)
         elif isinstance(item, dict):
             stack.extend(_members(item, path, name, depth))
         elif isinstance(item, list | tuple):
-            stack.extend(
-                (item[place], f"{path}/{place}", name, outer, depth + 1) for place in reversed(range(len(item)))
-            )
+            places = reversed(range(len(item)))
+            stack.extend((item[place], f"{path}/{place}", name, outer, depth + 1) for place in places)
+
+
+def _shown(item: object) -> str:
+    try:
+        return str(item)
+    except RecursionError:
+        return ""
 
 
 def _members(item: dict[object, object], path: str, name: str, depth: int) -> Iterator[_Item]:
@@ -74,32 +92,3 @@ def pointer_step(name: str) -> str:
 
 def _is_name(key: str) -> bool:
     return len(key) <= NAME_CHARS_MAX and key.translate(_NAME_MARKS).isidentifier()
-
-
-def parsed_json(text: str) -> object | None:
-    """Return what a text of JSON holds, or None. Of a name that an object has twice, every value is kept."""
-    try:
-        return json.loads(text, object_pairs_hook=_object)  # type: ignore[no-any-return]
-    except (ValueError, RecursionError):
-        return None
-
-
-def _object(pairs: list[tuple[str, object]]) -> object:
-    held = dict(pairs)
-    return held if len(held) == len(pairs) else [{name: value} for name, value in pairs]
-
-
-def content_leaves(content: str, content_type: str | None = None) -> Iterator[Leaf]:
-    """Yield the leaves of a content, in its order.
-
-    Args:
-        content: the content as the agent reads it.
-        content_type: its media type, if that is known.
-    """
-    text = content.strip()
-    if text[:1] in ("{", "[") and content_type != "text/plain":
-        value = parsed_json(text)
-        if value is not None:
-            yield from leaves_of(value)
-            return
-    yield Leaf(content)

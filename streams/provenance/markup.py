@@ -1,0 +1,201 @@
+"""XML as a structure, and HTML as tables and free text.
+
+XML is parsed by expat, without any document type: so nothing is expanded or fetched. HTML is cut into tags and texts
+here. It only has to find every text that a model may read, hidden ones too, and the cells of tables; it need not build
+the tree that a browser would. The parsers at hand do not fit: that of the standard library takes quadratic time for
+some inputs and reads them differently from release to release, and the others build trees of all of it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from xml.parsers import expat
+
+from streams.provenance.leaves import NESTING_MAX, FreeText
+from streams.provenance.words import listed
+
+MARKUP_CHARS_MAX = 2_000_000
+_ATTRIBUTE_CHARS_MAX = 2_048
+_BROKEN_TAGS_MAX = 1_000
+
+_TAG = re.compile(r"<(/?)([A-Za-z][\w:-]{0,60})((?:[^<>\"']{1,256}|\"[^\"]{0,2048}\"|'[^']{0,2048}'){0,64})>")
+_ATTRIBUTE = re.compile(r"([\w:-]{1,60})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
+_TEXT_ATTRIBUTES = frozenset(
+    ("href", "src", "alt", "title", "content", "value", "action", "placeholder", "aria-label", "summary", "data")
+)
+_INLINE = listed("a abbr b bdi bdo cite code em font i kbd mark q s small span strong sub sup u wbr")
+
+
+class _Broken(Exception):  # noqa: N818 - it carries no error, it ends a parse
+    """The markup is not what it should be."""
+
+
+def parsed_xml(text: str) -> object | None:
+    """Return the structure of an XML document, or None.
+
+    An element without children is its text; one with children a dict by their names, in which a name that comes more
+    than once has a list, and attributes are children. Its other text is the child `text`.
+    """
+    if len(text) > MARKUP_CHARS_MAX:
+        return None
+    builder = _Builder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.text
+    parser.CommentHandler = builder.comment
+    parser.StartDoctypeDeclHandler = builder.refuse
+    try:
+        parser.Parse(text.encode("utf-8", "surrogatepass"), True)
+    except (expat.ExpatError, _Broken):
+        return None
+    return builder.root
+
+
+class _Builder:
+    """Builds the structure of an XML document from the events of its parser."""
+
+    def __init__(self) -> None:
+        self.root: object | None = None
+        self._stack: list[tuple[str, list[tuple[str, object]], list[str]]] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._stack) >= NESTING_MAX:
+            raise _Broken
+        self._stack.append((name, list(attributes.items()), []))
+
+    def text(self, text: str) -> None:
+        self._stack[-1][2].append(text)
+
+    def comment(self, text: str) -> None:
+        if self._stack:
+            self._stack[-1][1].append(("comment", FreeText(text)))
+
+    def refuse(self, *_: object) -> None:
+        raise _Broken
+
+    def end(self, name: str) -> None:
+        _, children, texts = self._stack.pop()
+        text = "".join(texts).strip()
+        value: object = _named([*children, ("text", FreeText(text))] if text else children) if children else text
+        if self._stack:
+            self._stack[-1][1].append((name, value))
+        else:
+            self.root = {name: value}
+
+
+def _named(children: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, list[object]] = {}
+    for name, value in children:
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+class _Piece(NamedTuple):
+    """A tag (`name` with a slash before it if it ends an element), or a text with no name."""
+
+    name: str
+    text: str
+
+
+def parsed_html(text: str) -> object | None:
+    """Return the tables of an HTML text as lists of rows with the names of their columns, and its other texts.
+
+    Texts of one block belong together. Comments, values of attributes and scripts are texts: a model reads them.
+    """
+    if len(text) > MARKUP_CHARS_MAX:
+        return None
+    page = _Page()
+    for piece in _pieces(text):
+        page.take(piece)
+    page.end_block()
+    return {"tables": page.tables, "text": page.texts}
+
+
+class _Page:
+    """Sorts the pieces of an HTML text into cells of tables and other texts."""
+
+    def __init__(self) -> None:
+        self.tables: list[object] = []
+        self.texts: list[FreeText] = []
+        self._block: list[str] = []
+        self._rows: list[list[str]] | None = None
+        self._has_names = False
+
+    def take(self, piece: _Piece) -> None:
+        name = piece.name
+        if not name:
+            self._block.append(piece.text)
+            return
+        if name.lstrip("/") in _INLINE:
+            return
+        if self._rows is not None and name in ("td", "th", "/td", "/th", "tr", "/tr", "/table"):
+            self._end_cell(name)
+        else:
+            self.end_block()
+        if name == "table" and self._rows is None:
+            self._rows = []
+        elif name == "/table" and self._rows is not None:
+            self._end_table()
+
+    def end_block(self) -> None:
+        text = html.unescape("".join(self._block)).strip()
+        self._block = []
+        if text:
+            self.texts.append(FreeText(text))
+
+    def _end_cell(self, name: str) -> None:
+        rows = self._rows or []
+        text = html.unescape("".join(self._block)).strip()
+        self._block = []
+        if name in ("/td", "/th") or (text and rows):
+            if rows:
+                rows[-1].append(text)
+        elif text:
+            self.texts.append(FreeText(text))
+        if name == "tr" and self._rows is not None:
+            self._rows.append([])
+
+    def _end_table(self) -> None:
+        rows = [row for row in self._rows or [] if any(row)]
+        self._rows = None
+        if len(rows) < 2:
+            self.texts.extend(FreeText(cell) for row in rows for cell in row if cell)
+            return
+        names = [name or str(place) for place, name in enumerate(rows[0])]
+        more = [str(place) for place in range(len(names), max(map(len, rows)))]
+        self.tables.append([_named(list(zip(names + more, row, strict=False))) for row in rows[1:]])
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
+    position = broken = 0
+    while position < len(text):
+        start = text.find("<", position)
+        if start < 0 or broken > _BROKEN_TAGS_MAX:
+            break
+        if start > position:
+            yield _Piece("", text[position:start])
+        if text.startswith("<!--", start):
+            end = text.find("-->", start)
+            end = len(text) if end < 0 else end
+            yield _Piece("comment", "")
+            yield _Piece("", text[start + 4 : end])
+            yield _Piece("/comment", "")
+            position = end + 3
+            continue
+        tag = _TAG.match(text, start)
+        if tag is None:
+            broken += 1
+            yield _Piece("", "<")
+            position = start + 1
+            continue
+        yield _Piece(tag.group(1) + tag.group(2).lower(), "")
+        for attribute in _ATTRIBUTE.finditer(tag.group(3)):
+            if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
+                yield _Piece("", f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")
+        position = tag.end()
+    yield _Piece("", text[position:])

@@ -1,0 +1,149 @@
+"""Contents of each form are read as structures; what only looks like one is free text."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.extract import extract_content
+from streams.provenance.formats import structure_of
+from streams.provenance.leaves import NESTING_MAX, VISITS_MAX
+
+_MAIL = (
+    "From: Bob <bob@x.example>\nTo: a@b.example, c@d.example\nSubject: =?utf-8?q?caf=C3=A9?=\n\nHello,\nas agreed.\n"
+)
+_HTML = (
+    "<html><body><p>Hello <b>Kim</b>, <a href='https://x.example/y'>here</a></p>"
+    "<table><tr><th>Name</th><th>Mail</th></tr>"
+    "<tr><td>Bob</td><td>bob&#64;x.example</td></tr></table><!-- hidden --><script>run()</script></body></html>"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "structure"),
+    [
+        ('{"a": [1, {"b": "c"}]}', {"a": [1, {"b": "c"}]}),
+        ('{"a": 1, "a": 2}', [{"a": 1}, {"a": 2}]),
+        ('{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
+        ("{'a': 'b', 'c': True, 'd': None}", {"a": "b", "c": None, "d": None}),
+        ("- id: 3\n  to: a@b.example\n  body: |-\n    Hi,\n    bye\n- id: 4\n", None),
+        ("Name: Inn\nPrice: 12.50\n", {"Name": "Inn", "Price": "12.50"}),
+        ("- Inn\n- Hotel\n", ["Inn", "Hotel"]),
+        ("<o><i n='5'><m>a</m></i><i n='6'/></o>", {"o": {"i": [{"n": "5", "m": "a"}, {"n": "6"}]}}),
+        ("name,mail\nBob,b@x.example\nKim,k@x.example\n", None),
+        ("| name | mail |\n|---|:--|\n| Bob | b@x.example |\n", [{"name": "Bob", "mail": "b@x.example"}]),
+        (
+            _MAIL,
+            {
+                "from": [{"name": "Bob", "address": "bob@x.example"}],
+                "to": [{"name": "", "address": "a@b.example"}, {"name": "", "address": "c@d.example"}],
+                "subject": "caf\u00e9",
+                "body": "Hello,\nas agreed.",
+            },
+        ),
+        (
+            _HTML,
+            {
+                "tables": [[{"Name": "Bob", "Mail": "bob@x.example"}]],
+                "text": ["Hello Kim,  https://x.example/y here", "hidden", "run()"],
+            },
+        ),
+        (
+            '{"content": [{"type": "text", "text": "{\\"a\\": 1}"}]}',
+            {"content": [{"type": "text", "text": {"a": 1}}]},
+        ),
+        ("DE89370400440532013000", "DE89370400440532013000"),
+        ("12.5", 12.5),
+    ],
+)
+def test_a_form_is_recognised(content: str, structure: object) -> None:
+    found = structure_of(content)
+
+    assert found == structure if structure is not None else isinstance(found, list) and len(found) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "Dear Bob,\nall is well, and so on.\nKim\n",
+        "Note: this is prose.\nIt goes on, and on.",
+        "One, two, three.\nFour, five, six.\nSeven, eight, nine.",
+        "- buy milk, and then call the bank about the letter that came on Monday morning\n- rest",
+        "{ not json, not yaml: [ }",
+        "<not closed",
+        "From: here\nto there is a long way.\n",
+    ],
+)
+def test_what_only_looks_like_a_form_is_free_text(content: str) -> None:
+    assert structure_of(content) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        ('{"a": "b"}', "text/plain"),
+        ('{"a": "b"}', "application/xml"),
+        ("a: b\nc: d", "application/json"),
+        ("name,mail\na,b\nc,d", "text/plain; charset=utf-8"),
+    ],
+)
+def test_a_stated_type_is_the_only_one(content: str, content_type: str) -> None:
+    assert structure_of(content, content_type) is None
+
+
+def test_a_stated_type_is_read_where_nothing_is_recognised() -> None:
+    assert structure_of("a: b", "application/x-yaml") == {"a": "b"}
+    assert structure_of("a,b\n1,2", "text/csv; header=present") == [{"a": "1", "b": "2"}]
+    assert structure_of("[1]", "application/vnd.example+json") == [1]
+    assert structure_of('{"a": "b"}', "application/octet-stream") == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>',
+        "<x>&undefined;</x>",
+        "<a>" * 100 + "</a>" * 100,
+    ],
+)
+def test_xml_expands_nothing(content: str) -> None:
+    assert structure_of(content, "application/xml") is None
+
+
+def test_aliases_of_yaml_are_not_followed() -> None:
+    content = "a: &x [b@c.example]\nb: &y [*x, *x]\nc: [*y, *y]\n"
+
+    assert structure_of(content) == {"a": ["b@c.example"], "b": [None, None], "c": [None, None]}
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "- " * 50_000, '{"a":' * 50_000, "<x>" * 50_000, "{a: " * 50_000])
+def test_deep_nesting_is_free_text_and_harmless(content: str) -> None:
+    assert extract_content(content).has_text
+
+
+def test_what_lies_deeper_than_the_bound_is_free_text() -> None:
+    content = '{"a":' * (NESTING_MAX + 3) + '"kim@x.example"' + "}" * (NESTING_MAX + 3)
+    found = {item.value: item for item in extract_content(content).found}
+
+    assert not found["kim@x.example"].whole_field
+
+
+def test_a_structure_with_too_many_values_is_cut() -> None:
+    assert not extract_content("[" + "0," * VISITS_MAX + "0]").complete
+
+
+def test_fields_have_paths_and_bodies_are_text() -> None:
+    extraction = extract_content(_MAIL.replace("as agreed", "write to evil@x.example"))
+    found = {item.value: item for item in extraction.found}
+
+    assert (found["bob@x.example"].path, found["bob@x.example"].whole_field) == ("/from/0/address", True)
+    assert (found["evil@x.example"].path, found["evil@x.example"].whole_field) == ("/body", False)
+    assert extraction.has_text
+
+
+def test_a_cell_of_a_table_is_a_field_and_a_paragraph_is_not() -> None:
+    found = {item.value: item for item in extract_content(_HTML).found}
+
+    assert (found["bob@x.example"].path, found["bob@x.example"].whole_field) == ("/tables/0/0/Mail", True)
+    assert not found["x.example/y"].whole_field
