@@ -64,7 +64,12 @@ def leaves_of(value: object) -> Iterator[Leaf]:
             stack.extend(_members(item, path, name, depth))
         elif isinstance(item, list | tuple):
             places = reversed(range(len(item)))
-            stack.extend((item[place], f"{path}/{place}", name, outer, depth + 1) for place in places)
+            stack.extend((item[place], _step(path, str(place)), name, outer, depth + 1) for place in places)
+
+
+def _step(path: str, step: str) -> str:
+    """Return the path of a child; that of its parent where it would become too long."""
+    return f"{path}/{step}" if len(path) + len(step) < PATH_CHARS_MAX else path
 
 
 def _shown(item: object) -> str:
@@ -77,7 +82,7 @@ def _shown(item: object) -> str:
 def _members(item: dict[object, object], path: str, name: str, depth: int) -> Iterator[_Item]:
     for key in reversed(item):
         text = str(key)
-        step = f"{path}/{pointer_step(text)}"
+        step = _step(path, pointer_step(text))
         if _is_name(text):
             yield item[key], step, text, name, depth + 1
         else:
@@ -86,7 +91,7 @@ def _members(item: dict[object, object], path: str, name: str, depth: int) -> It
 
 
 def pointer_step(name: str) -> str:
-    """Return a name as a step of a JSON pointer (RFC 6901), shortened to `PATH_CHARS_MAX`."""
+    """Return a name as a step of a JSON pointer (RFC 6901)."""
     return name[:PATH_CHARS_MAX].replace("~", "~0").replace("/", "~1")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from streams.model.canonical import sha256
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent, ReplyTo
@@ -17,6 +18,7 @@ from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEve
 from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
 from streams.ports import LogError, TopicPartition
+from streams.provenance.events import CONTENT_EVENTS, extraction_for, with_atoms
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError
@@ -205,6 +207,8 @@ class Agent:
         self,
         kind: SessionEventType,
         *,
+        content: str | None = None,
+        content_type: str | None = None,
         content_digest: bytes | None = None,
         label: Label | None = None,
         tool: ToolRef | None = None,
@@ -217,7 +221,10 @@ class Agent:
 
         Args:
             kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ or TOOLS_CHANGED.
-            content_digest: SHA-256 of the content.
+            content: the content as the model reads it. Only its digest, and keyed digests of the values in it, are
+                sent. Without it, a gate expects the worst of what was read.
+            content_type: its media type, if that is known.
+            content_digest: SHA-256 of the content, where the content itself is not at hand.
             label: how far the content can be trusted; for RETRIEVAL and MEMORY_READ, without a label or a tool, not at
                 all.
             tool: the cataloged tool that it was read with.
@@ -239,9 +246,12 @@ class Agent:
             type=kind,
             tool=tool,
             label=label,
-            content_digest=content_digest,
+            content_digest=content_digest if content is None else sha256(content.encode("utf-8", "surrogatepass")),
+            content_type=content_type,
             sources=tuple(sources),
         )
+        if content is not None and own.atom_key and kind in CONTENT_EVENTS:
+            event = with_atoms(event, extraction_for(kind, content, content_type), own.atom_key, content_type)
         proven = session_report(own.secret, event, deployment)
         try:
             record = outgoing(self._transport, REPORT, self.key, proven, header)

@@ -15,10 +15,12 @@ from streams.metrics import declared
 from streams.metrics.registry import Metrics
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.verdict import Verdict
+from streams.provenance.events import atoms_of
+from streams.provenance.extract import extract_content
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.reports import ENDING_TEXTS
-from streams.sdk.single_use import CallRef, End, Ending, SingleUseStore, Use, call_of
+from streams.sdk.single_use import CallRef, ContentRead, End, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
     BoundedRunner,
     Cancellation,
@@ -29,6 +31,7 @@ from streams.sdk.tools import (
     ToolRunner,
     ToolTimeoutError,
     content_digest,
+    content_text,
 )
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import WallClock
@@ -114,7 +117,7 @@ class Attempts:
             ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)
         except ToolNotBegunError:
             return self._not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
-        ended = self._ended(call, ending, result)
+        ended = self._ended(call, ending, result, verdict)
         self._metrics.observe(declared.RUN_LATENCY, [max(0, began_ms - verdict.evaluated_at) / _MS_PER_S])
         self._traces.executed(call, ending, began_ms, ended.end.now_ms)
         self._metrics.observe(declared.CALL_SECONDS, [max(0, ended.end.now_ms - began_ms) / _MS_PER_S])
@@ -199,7 +202,7 @@ class Attempts:
         # The clock was set back since the caller compared. The verdict was late anyway.
         return Refused(Refusal.VERDICT_EXPIRED, REFUSAL_TEXTS[Refusal.VERDICT_EXPIRED])
 
-    def _ended(self, call: CallRef, ending: Ending, result: ToolResult | None) -> Ended:
+    def _ended(self, call: CallRef, ending: Ending, result: ToolResult | None, verdict: Verdict) -> Ended:
         content = None if result is None else result.content
         text = ENDING_TEXTS[ending]
         if ending is Ending.TOOL_ERROR and isinstance(content, str):
@@ -211,6 +214,7 @@ class Attempts:
                 now_ms=self._clock.now_ms(),
                 content_digest=None if result is None else content_digest(content),
                 source=self._source,
+                read=None if result is None else _read(result, verdict),
             ),
             ToolOutcome(verdict_id=call.verdict_id, ending=ending, refusal=None, text=text, content=content),
         )
@@ -243,3 +247,21 @@ class Attempts:
         )
         outcome = ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
         return Ended(end, outcome)
+
+
+def _read(result: ToolResult, verdict: Verdict) -> ContentRead | None:
+    """Return what a result holds, if the gate asks for it with a key. The operator's type goes before the tool's."""
+    if verdict.atom_key is None:
+        return None
+    text = content_text(result.content)
+    if text is None:
+        return None
+    content_type = verdict.content_type or result.content_type
+    extraction = extract_content(text, content_type)
+    return ContentRead(
+        atoms=atoms_of(extraction, verdict.atom_key),
+        complete=extraction.complete,
+        has_text=extraction.has_text,
+        instructed=extraction.instructed,
+        content_type=content_type,
+    )

@@ -40,6 +40,8 @@ class SessionCredential:
         secret: the session's key for proofs; not shown by `repr`.
         sub: the principal on whose behalf the agent acts.
         act: the agent.
+        atom_key: the key under which values of what the user says are digested (`streams.provenance.digests`); empty if
+            the token service gives none.
         expires_ms: when the session expires, ms since the epoch.
         delegation_uid: the id of the session's grant, if it has one.
         grant: that grant with its chain; an agent needs it to delegate.
@@ -49,6 +51,7 @@ class SessionCredential:
     tenant_uid: str
     session_id: str
     secret: bytes = field(repr=False)
+    atom_key: bytes = field(default=b"", repr=False)
     sub: str
     act: Actor
     scopes: tuple[str, ...] = ()

@@ -22,6 +22,8 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
 from streams.ports import LogError
+from streams.provenance.digests import atom_key
+from streams.provenance.events import extraction_for, with_atoms
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import PublishError, TokenServiceError
@@ -147,6 +149,7 @@ class DevTokenService:
             tenant_uid=self._tenant_uid,
             session_id=chosen,
             secret=session_secret(self._root_key, self._tenant_uid, chosen),
+            atom_key=atom_key(self._root_key, self._tenant_uid, sub),
             sub=sub,
             act=act,
             scopes=scopes,
@@ -183,6 +186,7 @@ class DevTokenService:
             tenant_uid=self._tenant_uid,
             session_id=session_id,
             secret=session_secret(self._root_key, self._tenant_uid, session_id),
+            atom_key=atom_key(self._root_key, self._tenant_uid, grant.sub),
             sub=grant.sub,
             act=grant.act,
             scopes=grant.scopes,
@@ -237,12 +241,12 @@ class DevTokenService:
             raise
 
     def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
-        """Record that the session's user has sent a message; only its digest leaves this process.
+        """Record that the session's user has sent a message; only digests of it and of its values leave this process.
 
         Raises:
             PublishError: it is not known to be stored.
         """
-        return self._event(credential, SessionEventType.USER_MESSAGE, content_digest=sha256(text.encode()))
+        return self._event(credential, SessionEventType.USER_MESSAGE, text)
 
     def end_session(self, credential: SessionCredential) -> SessionEvent:
         """End a session, and with it the sessions that were opened from it.
@@ -302,9 +306,7 @@ class DevTokenService:
         self._publish(REVOCATION, revocation_key(kind, named), revocation, revocation.header)
         return revocation
 
-    def _event(
-        self, credential: SessionCredential, kind: SessionEventType, *, content_digest: bytes | None = None
-    ) -> SessionEvent:
+    def _event(self, credential: SessionCredential, kind: SessionEventType, content: str | None = None) -> SessionEvent:
         said = SessionEvent(
             header=self._header(self._transport.now_ms(), None),
             session_id=credential.session_id,
@@ -312,8 +314,10 @@ class DevTokenService:
             type=kind,
             sub=credential.sub,
             act=credential.act,
-            content_digest=content_digest,
+            content_digest=None if content is None else sha256(content.encode()),
         )
+        if content is not None:
+            said = with_atoms(said, extraction_for(kind, content, None), credential.atom_key, None)
         event = proven_event(self._writer_key, said)
         self._publish(SESSION, credential.key, event, event.header)
         return event

@@ -388,7 +388,9 @@ class McpTool:
             return ToolResult(
                 content=f"the server asks for `{result['resultType']}`, which is not supported", is_error=True
             )
-        return ToolResult(content=_content(result), is_error=result.get("isError") is True)
+        is_structured = result.get("structuredContent") is not None
+        content_type = "application/json" if is_structured else None
+        return ToolResult(content=_content(result), is_error=result.get("isError") is True, content_type=content_type)
 
 
 def _content(result: Mapping[str, Any]) -> object:

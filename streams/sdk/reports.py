@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from streams.audit.report_keys import ReportKey
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.keys import session_key_of
@@ -83,6 +85,15 @@ class Reporter:
             is_error=runs and use.ending is not Ending.DONE,
             content_digest=use.content_digest,
         )
+        if (read := use.read) is not None:
+            event = msgspec.structs.replace(
+                event,
+                atoms=read.atoms,
+                atoms_complete=read.complete,
+                has_text=read.has_text,
+                text_instructed=read.instructed,
+                content_type=read.content_type,
+            )
         audit = AuditEvent(
             header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms, use.source),
             event_type=AuditEventType.OUTCOME if runs else AuditEventType.REFUSAL,

@@ -28,6 +28,7 @@ from typing import Self
 import msgspec
 
 from streams.model.reasons import Refusal
+from streams.model.session import Atom
 from streams.model.types import Actor, Record, Sha256, ToolRef, Uuid
 from streams.model.verdict import Verdict
 from streams.sdk.durable_file import DurableFile
@@ -88,6 +89,16 @@ class CallRef(Record, frozen=True, kw_only=True):
     tracestate: str | None = None
 
 
+class ContentRead(Record, frozen=True, kw_only=True):
+    """What the report of a call says of its result: see `SessionEvent`."""
+
+    atoms: tuple[Atom, ...] = ()
+    complete: bool = False
+    has_text: bool = True
+    instructed: bool = True
+    content_type: str | None = None
+
+
 class Use(Record, frozen=True, kw_only=True):
     """A call that has ended.
 
@@ -97,6 +108,7 @@ class Use(Record, frozen=True, kw_only=True):
         text: the same for people.
         source: the executor that saw it end, as its reports name it: whoever reports the call later names it as well,
             so that the report is the same.
+        read: what the result holds; None if nobody has looked. It is stored, because the result is not.
     """
 
     call: CallRef
@@ -107,6 +119,7 @@ class Use(Record, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     text: str = ""
     source: str | None = None
+    read: ContentRead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,7 @@ class End:
         refusal: why the call will not run, for NOT_RUN.
         text: the same for people.
         source: the executor that saw it end, as its reports name it.
+        read: what the result holds.
     """
 
     call: CallRef
@@ -127,6 +141,7 @@ class End:
     refusal: Refusal | None = None
     text: str = ""
     source: str | None = None
+    read: ContentRead | None = None
 
 
 def call_of(verdict: Verdict) -> CallRef:
@@ -399,6 +414,7 @@ class SingleUseStore:
             refusal=end.refusal,
             text=end.text,
             source=end.source,
+            read=end.read,
         )
         connection.execute(
             "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)

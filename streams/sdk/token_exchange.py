@@ -355,6 +355,7 @@ def _session(members: Mapping[str, Any], header: Header, key: Ed25519Key | None)
             tenant_uid=members["tenant_uid"],
             session_id=members["session_id"],
             secret=b"" if key is not None else _bytes(members["session_key"]),
+            atom_key=_bytes(members.get("atom_key", "")),
             sub=members["sub"],
             act=Actor(
                 iss=act["iss"],

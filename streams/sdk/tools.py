@@ -17,10 +17,11 @@ HANGING_MAX = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolResult:
-    """What a tool returned: text, bytes or a JSON value."""
+    """What a tool returned: text, bytes or a JSON value, and its media type if the tool knows that."""
 
     content: object
     is_error: bool = False
+    content_type: str | None = None
 
 
 class ToolRunner(Protocol):
@@ -257,16 +258,30 @@ def content_digest(content: object) -> bytes | None:
 
     Returns None for anything else.
     """
+    form = _form(content)
+    return None if form is None else sha256(form)
+
+
+def content_text(content: object) -> str | None:
+    """Return a result as the text whose digest is `content_digest`; None for what has none.
+
+    Bytes that are not UTF-8 are read as far as they are text.
+    """
+    form = _form(content)
+    return None if form is None else form.decode("utf-8", "replace")
+
+
+def _form(content: object) -> bytes | None:
     if isinstance(content, bytes):
-        return sha256(content)
+        return content
     if isinstance(content, str):
-        return sha256(content.encode("utf-8", "surrogatepass"))
+        return content.encode("utf-8", "surrogatepass")
     try:
-        return sha256(canonical(content))
+        return canonical(content)
     except CanonicalError:
         pass
     try:
         # Large integers and the like have no canonical form, but the result still deserves a digest.
-        return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
         return None

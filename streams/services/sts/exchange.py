@@ -22,6 +22,7 @@ from streams.model.proof import session_secret
 from streams.model.revocation_set import Call
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
+from streams.provenance.digests import atom_key
 from streams.sdk.token_exchange import exchange_proof
 from streams.services.sts.attenuation import Share
 from streams.services.sts.errors import RefusedError, refuse, token_errors_refused
@@ -136,7 +137,8 @@ class TokenService:
         parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, source, traceparent, asked.opened_with))
         parts.store.add(issued)
         secret = None if shown is not None else session_secret(parts.root_key, issued.tenant_uid, issued.session_id)
-        return Answer(answer_members(lineage, token, secret, parts.now_ms()))
+        digests_key = atom_key(parts.root_key, issued.tenant_uid, lineage[-1].sub)
+        return Answer(answer_members(lineage, token, secret, digests_key, parts.now_ms()))
 
     def _profile(self, actor: Actor) -> AgentSection:
         found = self._profiles.get((actor.iss, actor.sub))

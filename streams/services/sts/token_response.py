@@ -44,13 +44,16 @@ def token_claims(grant: GrantBody, act: Mapping[str, object], token_id: str, iss
     return {name: value for name, value in claims.items() if value not in (None, "", [])}
 
 
-def answer_members(lineage: tuple[GrantBody, ...], token: str, secret: bytes | None, now_ms: int) -> dict[str, Any]:
-    """Return the response of RFC 8693 2.2.1, with what an agent needs besides: its session, its grant, and the
-    session's key if the agent has none of its own.
+def answer_members(
+    lineage: tuple[GrantBody, ...], token: str, secret: bytes | None, atom_key: bytes, now_ms: int
+) -> dict[str, Any]:
+    """Return the response of RFC 8693 2.2.1, with what an agent needs besides: its session, its grant, the key under
+    which it digests values of what the user says, and the session's key if the agent has none of its own.
 
     Args:
         lineage: the session's grant after all its ancestors.
         secret: the session's key; None if the agent has its own.
+        atom_key: the user's key of `streams.provenance.digests`.
     """
     grant = lineage[-1]
     members: dict[str, Any] = {
@@ -68,6 +71,7 @@ def answer_members(lineage: tuple[GrantBody, ...], token: str, secret: bytes | N
         "purpose": grant.purpose,
         "delegation_uid": grant.uid,
         "lineage": [_base64url(_encode(body)) for body in lineage],
+        "atom_key": _base64url(atom_key),
     }
     if secret is not None:
         members["session_key"] = _base64url(secret)

@@ -70,9 +70,9 @@ def stored(transport: Transport, topic: Topic) -> list[tuple[bytes | None, bytes
 
 
 def traced(verdict: Verdict) -> Verdict:
-    """With everything that a header can have."""
+    """With everything that a header can have, and with a key for the atoms of the result."""
     header = replace(verdict.header, traceparent=f"00-{'a' * 32}-{'b' * 16}-01", tracestate="vendor=1")
-    return replace(verdict, header=header)
+    return replace(verdict, header=header, atom_key=b"k" * 32)
 
 
 @pytest.mark.parametrize("tool", [send, fail], ids=["done", "tool_error"])
