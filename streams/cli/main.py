@@ -51,8 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "session": (_WATCH, "Show one session, or list all sessions."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
     "release": (_ACT, "Release what was stopped, or a session that a rule has frozen."),
-    "approve": (_ACT, "Approve a pending call."),
-    "refuse": (_ACT, "Deny a pending call."),
+    "approvals": (_ACT, "List the questions to people, show, approve and deny them, and see what people have granted."),
     "rules": (_RULES, "Check, test and publish rules."),
     "attributes": (_RULES, "Show and write what your systems say about customers, documents, accounts."),
     "catalog": (_RULES, "Review which tools may be called: import, compare, approve."),
@@ -62,7 +61,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _MODULES = {
     "demo": "stoplog_demo.command",
     "try": "streams.cli.try_",
-    "refuse": "streams.cli.approve",
     "release": "streams.cli.kill",
 }
 

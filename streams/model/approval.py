@@ -13,6 +13,14 @@ from streams.model.delegation import ToolGrant
 from streams.model.types import Actor, Header, Millis, Record, Sha256, ToolRef, Uuid
 from streams.model.verdict import ArgumentOrigin
 
+GRANTED_TOOLS_MAX = 8
+USES_MAX = 10_000
+"""Of a grant: how many tools it can have, each with its bounds, and how many calls it can approve."""
+
+GRANT_MADE = "grant_made"
+GRANT_USED = "grant_used"
+"""The reasons of audit records about grants of people."""
+
 
 class PendingCall(Record, frozen=True, kw_only=True):
     """A call that a question covers.

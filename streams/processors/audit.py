@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from streams.model.approval import ApprovalDecision
+from streams.model.approval import GRANT_MADE, GRANT_USED, ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.control import RulesChange
 from streams.model.ids import audit_id_of
@@ -28,10 +28,6 @@ COMMITS_CACHED_MAX = 8_192
 
 CONTROL_TEXT_CHARS_MAX = 20_000
 """Longest text of a record about rules or tools."""
-
-GRANT_MADE = "grant_made"
-GRANT_USED = "grant_used"
-"""The reasons of records about approvals that people have granted for further calls of a session."""
 
 _NOBODY = Actor(iss="", sub="(unknown)")
 

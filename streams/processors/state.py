@@ -105,6 +105,7 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
         asked_count: how often persons were asked about it before.
         decision_ids: the decisions of persons that have counted.
         question: what people are asked; None if it does not wait for people, or in rows of earlier versions.
+        task_ids: the questions that people were asked about it before.
         approval_ends: when approvals end that do not last as long as the question, by person.
     """
 
@@ -123,6 +124,7 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     decision_ids: tuple[str, ...] = ()
     question: QuestionRow | None = None
     approval_ends: dict[str, int] = {}
+    task_ids: tuple[str, ...] = ()
 
 
 class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):

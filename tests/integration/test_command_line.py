@@ -244,17 +244,45 @@ def decide(stoplog: CommandLine, world: World, alice: SessionCredential) -> None
     )
     (request,) = [r for r in stoplog.run("tail", "approvals", "--no-follow") if r["record"] == "approval_request"]
     task = request["value"]["task_id"]
-    stoplog.run("approve", task, "--as", "alice", "--group", "maintainers", "--yes", status=1)
-    stoplog.run("approve", task, "--as", "mallory", "--yes", status=1)
-    stoplog.run("approve", "no-such-task", "--yes", status=1)
-    (decision,) = stoplog.run("approve", task[:23], "--as", "mallory", "--group", "maintainers", "--yes")
+    (listed,) = stoplog.run("approvals", "list")
+    assert (listed["task_id"], listed["waiting"]) == (task, [request["value"]["intent_id"]])
+    (shown,) = stoplog.run("approvals", "show", task[:13])
+    assert shown["calls"][0]["args_json"] == request["value"]["args_json"]
+    own = ("--as", "mallory", "--group", "maintainers", "--yes")
+    stoplog.run("approvals", "approve", task, "--as", "alice", "--group", "maintainers", "--yes", status=1)
+    stoplog.run("approvals", "approve", task, "--as", "mallory", "--yes", status=1)
+    stoplog.run("approvals", "approve", "no-such-task", "--yes", status=1)
+    (decision,) = stoplog.run("approvals", "approve", task[:23], *own)
     assert (decision["status"], decision["by"]) == ("APPROVED", "mallory")
     wait_for(lambda: outcomes(stoplog, request["value"]["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
     assert world.propose(alice, "git/git_commit", {"message": "b"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
     second = [r["value"] for r in stoplog.run("tail", "approvals", "--no-follow") if r["record"] == "approval_request"]
     (other,) = [value for value in second if value["task_id"] != task]
-    stoplog.run("refuse", other["task_id"], "--as", "mallory", "--group", "maintainers", "--comment", "no", "--yes")
+    stoplog.run("approvals", "deny", other["task_id"], *own, "--comment", "no")
     wait_for(lambda: outcomes(stoplog, other["intent_id"]) == ["REQUIRE_APPROVAL", "DENY"])
+    stoplog.run("approvals", "deny", other["task_id"], *own, status=1)
+    assert stoplog.run("approvals", "list") == []
+    grant_further_calls(stoplog, world, alice, own)
+
+
+def grant_further_calls(stoplog: CommandLine, world: World, alice: SessionCredential, own: tuple[str, ...]) -> None:
+    """A person approves further calls of the session, too, and revokes that."""
+    assert world.propose(alice, "git/git_commit", {"message": "fix: a"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
+    (listed,) = stoplog.run("approvals", "list")
+    bounds = ("--for", "session", "--match", "message=fix: *", "--times", "2", "--within", "30m")
+    stoplog.run("approvals", "approve", listed["task_id"], *own, *bounds)
+    wait_for(lambda: outcomes(stoplog, listed["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
+    assert world.propose(alice, "git/git_commit", {"message": "fix: b"}) == ("ALLOW", "permitted")
+    assert world.propose(alice, "git/git_commit", {"message": "c"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
+    (granted,) = stoplog.run("approvals", "grants")
+    assert (granted["used"], granted["state"], granted["by"]) == (1, "in force", "mallory")
+    stoplog.run("approvals", "revoke", granted["uid"][:13], "--why", "enough")
+    assert stoplog.run("approvals", "grants") == []
+    wait_for(
+        lambda: world.propose(alice, "git/git_commit", {"message": "fix: d"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
+    )
+    for question in stoplog.run("approvals", "list"):
+        stoplog.run("approvals", "deny", question["task_id"], *own)
 
 
 def take_back_and_give_back(stoplog: CommandLine, world: World, alice: SessionCredential) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from streams.delegation.constraints import Room
 from streams.delegation.errors import GrantError
 from streams.delegation.tools import ANYTHING, GrantedTool, compile_tool
-from streams.model.approval import ApprovalDecision, ApprovalGrant, GrantScope
+from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalDecision, ApprovalGrant, GrantScope
 from streams.model.canonical import canonical_args
 from streams.model.delegation import ToolGrant
 from streams.model.intent import Intent
@@ -47,8 +47,6 @@ from streams.processors.state import (
 )
 
 GRANTS_PER_SESSION_MAX = 32
-GRANTED_TOOLS_MAX = 8
-USES_MAX = 10_000
 GROUPS_MAX = 16
 """So many groups are answered for by grants for one call. Rules that name more groups ask people."""
 

@@ -300,7 +300,8 @@ def _tasks(status: ApprovalStatus, pending_row: PendingRow, intent: Intent) -> l
         approval_task_id(tenant_uid, intent.session_id, intent.intent_id, round_no)
         for round_no in range(first, pending_row.asked_count + 1)
     ]
-    return own if pending_row.question is None else [*own, pending_row.question.task_id]
+    asked = [] if pending_row.question is None else [pending_row.question.task_id]
+    return [*own, *asked] if status is ApprovalStatus.APPROVED else [*own, *asked, *pending_row.task_ids]
 
 
 def _is_meaningful(status: ApprovalStatus, kind: PendingKind) -> bool:

@@ -35,6 +35,7 @@ class Progress(NamedTuple):
         approved_now: the groups whose approval has just been completed; None if that is not why it is judged again.
         asked_count: how often persons were asked about the intent.
         decision_ids: the ids of the persons' decisions that have counted.
+        task_ids: the questions that people were asked about the intent, also those that other intents had raised.
         budget_due_ms: until when the intent may wait for a budget; 0 if it has not waited for one.
     """
 
@@ -44,6 +45,7 @@ class Progress(NamedTuple):
     asked_count: int = 0
     decision_ids: tuple[str, ...] = ()
     budget_due_ms: int = 0
+    task_ids: tuple[str, ...] = ()
 
 
 FIRST_TIME = Progress()

@@ -116,9 +116,11 @@ def judge_after_budget(judge: Judge, session_key: bytes, intent_id: str, state: 
 
 def progress_of(pending_row: PendingRow) -> Progress:
     """Return how often persons were asked about a pending intent, and which of their decisions have counted."""
+    asked = () if pending_row.question is None else (pending_row.question.task_id,)
     return Progress(
         asked_count=pending_row.asked_count + (pending_row.kind is PendingKind.APPROVAL),
         decision_ids=pending_row.decision_ids,
+        task_ids=(*pending_row.task_ids, *asked),
     )
 
 

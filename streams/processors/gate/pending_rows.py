@@ -60,6 +60,7 @@ def row_for_budget(case: Case, state: StateView, settings: GateSettings) -> Pend
         waited_ms=progress.waited_ms,
         asked_count=progress.asked_count,
         decision_ids=progress.decision_ids,
+        task_ids=progress.task_ids,
     )
 
 
@@ -90,6 +91,7 @@ def row_for_decision(case: Case, decision: Decision, order: int, settings: GateS
         granted_by=dict(progress.granted_by),
         asked_count=progress.asked_count,
         decision_ids=progress.decision_ids,
+        task_ids=progress.task_ids,
     )
 
 

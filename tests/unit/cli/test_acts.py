@@ -13,13 +13,11 @@ import pytest
 
 from streams.codec.ocsf import detection_finding, ocsf_bytes
 from streams.embedded.log import EmbeddedLog
-from streams.model.topics import ALERT_OCSF, APPROVAL_REQUEST
+from streams.model.topics import ALERT_OCSF
 from streams.ports import Outgoing
 from streams.wiring.clock import SystemClock
-from tests.kit import wire
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.codec.test_ocsf import FULL
-from tests.unit.operations.test_operator import REQUEST
 
 RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 
@@ -255,26 +253,6 @@ def put(home: Path, records: list[Outgoing]) -> None:
     publisher.flush(10_000)
     publisher.close()
     log.close()
-
-
-class TestApprove:
-    def test_a_task_that_nobody_asked_for(self, deployed: Stoplog) -> None:
-        for command in ("approve", "refuse"):
-            result = deployed(command, "abc", "--yes")
-            assert result.status == 1
-            assert "no request for approval has task `abc`" in result.err
-
-    def test_the_command_to_see_the_verdict_runs_nothing_else(self, deployed: Stoplog, home: Path) -> None:
-        session_id = "x'; rm -rf '"
-        asked = msgspec.structs.replace(REQUEST, session_id=session_id, eligible_approvers=(), expires_at=2**42)
-        key = f"{asked.header.tenant_uid}|{session_id}".encode()
-        value = wire().encode(APPROVAL_REQUEST.name, asked)
-        put(home, [Outgoing(APPROVAL_REQUEST.name, 0, key, value, ())])
-        result = deployed("approve", asked.task_id, "--as", "bob", "--yes", "--no-json")
-        assert (result.status, result.err) == (0, "")
-        (command,) = (line for line in result.out.splitlines() if line.startswith("to see the verdict: "))
-        words = shlex.split(command.removeprefix("to see the verdict: "))
-        assert words == ["stoplog", "tail", "verdicts", "--session", key.decode()]
 
 
 class TestSsf:

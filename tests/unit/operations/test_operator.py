@@ -10,7 +10,9 @@ import pytest
 from streams.model.approval import ApprovalRequest
 from streams.model.revocation import RevocationKind
 from streams.operations import operator as operator_module
-from streams.operations.approvals import ApprovalError, check_decision
+from streams.operations.approvals.answers import check_answer
+from streams.operations.approvals.errors import ApprovalError
+from streams.operations.approvals.questions import Question
 from streams.operations.operator import NamelessError
 from streams.operations.stops import RevocationTargetError, revocation_target
 from streams.ports.open_log import LogMissingError
@@ -35,27 +37,28 @@ REQUEST = ApprovalRequest(
     eligible_approvers=("maintainers", "leads"),
     expires_at=NOW_MS + 1,
 )
+ASKED = Question(b"acme|s-1", REQUEST, 0, {}, is_known=True)
 
 
 class TestDecision:
     def test_one_of_the_groups_will_do(self) -> None:
-        check_decision(REQUEST, "bob", ["leads", "others"], NOW_MS)
+        check_answer(ASKED, "bob", ["leads", "others"], NOW_MS)
 
     def test_without_groups_any_person_will_do(self) -> None:
-        check_decision(msgspec.structs.replace(REQUEST, eligible_approvers=()), "bob", [], NOW_MS)
+        check_answer(ASKED._replace(request=msgspec.structs.replace(REQUEST, eligible_approvers=())), "bob", [], NOW_MS)
 
     @pytest.mark.parametrize("name", ["alice", ACTOR.sub])
     def test_nobody_decides_about_their_own_call(self, name: str) -> None:
         with pytest.raises(ApprovalError, match="their own call"):
-            check_decision(REQUEST, name, ["leads"], NOW_MS)
+            check_answer(ASKED, name, ["leads"], NOW_MS)
 
     def test_a_group_must_be_named(self) -> None:
         with pytest.raises(ApprovalError, match="only members of maintainers, leads may decide"):
-            check_decision(REQUEST, "bob", ["others"], NOW_MS)
+            check_answer(ASKED, "bob", ["others"], NOW_MS)
 
     def test_a_task_that_has_expired_is_over(self) -> None:
         with pytest.raises(ApprovalError, match="has expired"):
-            check_decision(REQUEST, "bob", ["leads"], REQUEST.expires_at)
+            check_answer(ASKED, "bob", ["leads"], REQUEST.expires_at)
 
 
 class TestTarget:

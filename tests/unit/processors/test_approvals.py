@@ -10,6 +10,7 @@ import pytest
 
 from simulation.records import SessionMaker, person, revocation, tool_ref
 from streams.model.approval import (
+    USES_MAX,
     AnsweredCall,
     ApprovalDecision,
     ApprovalGrant,
@@ -27,7 +28,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, SESSION
 from streams.model.types import SubProfile
 from streams.model.verdict import Outcome
-from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, USES_MAX, grant_uid
+from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, grant_uid
 from streams.processors.gate.questions import QUESTION_ARGS_CHARS_MAX, QUESTION_CALLS_MAX
 from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 
@@ -135,6 +136,17 @@ class TestOneQuestion:
         made = bench.session.decision(second, "lena", bench.now_ms, groups=("leads",))
         bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
         assert by_intent(bench) == {second.intent_id: Outcome.ALLOW}
+
+    def test_a_question_that_another_call_raised_can_still_be_refused_later(self) -> None:
+        bench = GateBench()
+        ask(bench, "a")
+        second = bench.propose(MAIL_SEND, {**ONE, "later": True})
+        _, both = requests(bench)
+        answer(bench, both)
+        assert by_intent(bench)[second.intent_id] is Outcome.DEFER
+        bench.wait(1)
+        answer(bench, both, status=ApprovalStatus.DENIED)
+        assert by_intent(bench) == {second.intent_id: Outcome.DENY}
 
     @pytest.mark.parametrize(
         "other",

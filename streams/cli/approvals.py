@@ -1,0 +1,301 @@
+"""`stoplog approvals`: list, show and answer questions to people, and see and revoke what people have granted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from streams.cli.approvals_view import TASK_CHARS, grant_words, list_granted, list_questions, show_question
+from streams.cli.findings import many
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import OptionGroup, takes_groups
+from streams.cli.options import ByOption, Connection, Output
+from streams.cli.screen import OK, WARN, Screen
+from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
+from streams.operations.approvals.answers import Answer, chosen_calls, write_decision
+from streams.operations.approvals.bounds import grant_of, parse_match
+from streams.operations.approvals.grants import list_grants, revoke_grant
+from streams.operations.approvals.questions import Question, find_questions, open_questions
+from streams.operations.operator import Operator
+from streams.operations.stops import until_instant
+from streams.wiring.operators import open_operator
+
+app = typer.Typer(
+    add_completion=False,
+    help="List the questions to people, show, approve and deny them, and see what people have granted.",
+    rich_markup_mode="markdown",
+)
+
+_GRANT_PANEL = "Approve further calls, too"
+TasksArgument = Annotated[list[str], typer.Argument(metavar="TASK", help="Ids of tasks, or the beginnings of them.")]
+GroupOption = Annotated[
+    list[str] | None, typer.Option("--group", metavar="NAME", help="A group that you are in. Can be repeated.")
+]
+CommentOption = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="A comment, which is recorded.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
+CallOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--call", metavar="INTENT", help="Decide only about this call of the task, by its intent. Can be repeated."
+    ),
+]
+
+
+class Scope(StrEnum):
+    """For which further calls an approval is given."""
+
+    TASK = "task"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granting(OptionGroup):
+    """Which further calls an approval covers."""
+
+    scope: Annotated[
+        Scope | None,
+        typer.Option(
+            "--for",
+            help="Also approve further calls of the same task or session that the same rules ask about. Without "
+            "`--match`, only calls with the arguments that you were shown.",
+            rich_help_panel=_GRANT_PANEL,
+        ),
+    ] = None
+    match: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--match",
+            metavar="ARG=PATTERN",
+            help="What an argument of further calls may be: `to=bob@corp.example`, `to=*@corp.example`, `amount<=100`, "
+            "`body=*`. Repeat it for alternatives and for other arguments. An argument that you don't name stays as "
+            "you were shown it.",
+            rich_help_panel=_GRANT_PANEL,
+        ),
+    ] = None
+    times: Annotated[
+        int | None,
+        typer.Option("--times", metavar="N", help="How many further calls.", rich_help_panel=_GRANT_PANEL),
+    ] = None
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            "--within",
+            metavar="WHEN",
+            help="When it ends: `2026-01-31T09:00:00Z`, or a duration from now, such as `30m`. By default with the "
+            "session.",
+            rich_help_panel=_GRANT_PANEL,
+        ),
+    ] = None
+
+    def grant(self, calls: Sequence[PendingCall], now_ms: int) -> ApprovalGrant | None:
+        """Return the grant that the options state; None if they state none.
+
+        Raises:
+            typer.BadParameter: options are missing.
+            ApprovalError, UntilError: an option has no valid value.
+        """
+        if self.scope is None:
+            if self.match or self.times is not None or self.until is not None:
+                raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
+            return None
+        until_ms = None if self.until is None else until_instant(self.until, now_ms)
+        matches = [parse_match(text) for text in self.match or ()]
+        return grant_of(calls, GrantScope[self.scope.name], matches, uses_max=self.times, until_ms=until_ms)
+
+
+@takes_groups
+def list_open(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are decided or have expired.")] = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """List the questions that wait for an answer, the most urgent first."""
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
+        questions = open_questions(operator, all_of_them=everything)
+        now_ms = operator.clock.now_ms()
+    list_questions(screen, questions, now_ms)
+    if not questions:
+        screen.say("no question waits for an answer", OK)
+        return
+    if not questions[0].is_known:
+        screen.say("verdicts can't be read here, so some of these may be decided already", WARN)
+    task = questions[0].request.task_id[:TASK_CHARS]
+    steps = (
+        ("everything about one", f"approvals show {task}"),
+        ("approve", f"approvals approve {task}{_groups(questions[0])}"),
+        ("deny", f"approvals deny {task}{_groups(questions[0])}"),
+    )
+    screen.say()
+    tell_steps(screen, connection, steps)
+
+
+@takes_groups
+def show(
+    *,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id, or the beginning of it.")],
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Show a question: its calls, where each argument comes from, what the session has done, and who may decide."""
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
+        (question,) = find_questions(operator, [task])
+        now_ms = operator.clock.now_ms()
+    show_question(screen, question, now_ms)
+    if question.waiting(now_ms):
+        screen.say()
+        groups = _groups(question)
+        prefix = question.request.task_id[:TASK_CHARS]
+        steps = (
+            ("approve these calls", f"approvals approve {prefix}{groups}"),
+            ("the same ones again, too", f"approvals approve {prefix}{groups} --for task --times 3"),
+            ("deny them", f"approvals deny {prefix}{groups}"),
+        )
+        tell_steps(screen, connection, steps)
+
+
+@takes_groups
+def approve(
+    *,
+    tasks: TasksArgument,
+    granting: Granting,
+    call: CallOption = None,
+    group: GroupOption = None,
+    comment: CommentOption = None,
+    name: ByOption = None,
+    yes: YesOption = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Approve the calls of a question. The gate then decides them again: current rules and state can still deny them.
+
+    With --for, you also approve further calls within the bounds that you state. They still pass every rule: your grant
+    answers only the question that you were asked.
+    """
+    with open_operator(connection.settings(), name) as operator:
+        for question in find_questions(operator, tasks):
+            now_ms = operator.clock.now_ms()
+            calls = chosen_calls(question, call or (), now_ms)
+            grant = granting.grant(calls, now_ms) if calls else None
+            answer = Answer(True, tuple(group or ()), comment, grant)
+            _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)
+
+
+@takes_groups
+def deny(
+    *,
+    tasks: TasksArgument,
+    call: CallOption = None,
+    group: GroupOption = None,
+    comment: CommentOption = None,
+    name: ByOption = None,
+    yes: YesOption = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Deny the calls of a question, at once and for good."""
+    with open_operator(connection.settings(), name) as operator:
+        for question in find_questions(operator, tasks):
+            calls = chosen_calls(question, call or (), operator.clock.now_ms())
+            answer = Answer(False, tuple(group or ()), comment)
+            _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)
+
+
+@takes_groups
+def grants(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that are used up, have ended or were revoked.")
+    ] = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """List what people have granted for further calls of sessions, and how often it was used."""
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
+        found = [each for each in list_grants(operator) if everything or each.state == "in force"]
+    list_granted(screen, found)
+    if not found:
+        screen.say("people have granted nothing that is in force", OK)
+        return
+    screen.say()
+    steps = (("revoke one", f"approvals revoke {found[0].uid[:TASK_CHARS]} --why TEXT"),)
+    tell_steps(screen, connection, steps)
+
+
+@takes_groups
+def revoke(
+    *,
+    uid: Annotated[str, typer.Argument(metavar="GRANT", help="The grant's id, or the beginning of it.")],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")],
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Revoke what a person has granted. Further calls are asked about again; verdicts given by it are refused."""
+    screen = output.screen()
+    with open_operator(connection.settings(), name) as operator:
+        revoked = revoke_grant(operator, uid, why)
+        screen.record({"uid": revoked.uid, "state": revoked.state.value, "by": operator.name})
+        screen.say(f"grant {revoked.uid} of session {revoked.session_id} is revoked", OK)
+
+
+def _decide(
+    operator: Operator,
+    question: Question,
+    calls: Sequence[PendingCall],
+    answer: Answer,
+    screen: Screen,
+    connection: Connection,
+    *,
+    asks: bool,
+) -> None:
+    if not screen.as_json:
+        show_question(screen, question, operator.clock.now_ms())
+        screen.say()
+    verb = "Approve" if answer.approve else "Deny"
+    if calls:
+        screen.say(f"{verb.lower()}: {many(len(calls), 'call')}")
+    if answer.grant is not None:
+        screen.say(f"and approve {grant_words(answer.grant)}", WARN)
+    if calls and asks and not screen.as_json and not typer.confirm(f"{verb} this as {operator.name}?"):
+        screen.say("no decision was recorded", WARN)
+        raise typer.Abort
+    decision = write_decision(operator, question, calls, answer)
+    screen.record(
+        {
+            "task_id": decision.task_id,
+            "intent_id": decision.intent_id,
+            "session_id": decision.session_id,
+            "status": decision.status.value,
+            "by": decision.approver.sub,
+            "calls": [call.intent_id for call in calls],
+        }
+    )
+    screen.say(f"decided: {decision.status.value.lower()}", OK)
+    session = quote(question.key.decode("utf-8", "replace"))
+    steps = [("to see the verdict", f"tail verdicts --session {session}")]
+    if answer.grant is not None:
+        steps.append(("to see what is granted", "approvals grants"))
+    tell_steps(screen, connection, steps)
+
+
+def _groups(question: Question) -> str:
+    groups = question.request.eligible_approvers
+    return f" --group {quote(groups[0])}" if groups else ""
+
+
+app.command("list")(list_open)
+app.command()(show)
+app.command()(approve)
+app.command()(deny)
+app.command()(grants)
+app.command()(revoke)

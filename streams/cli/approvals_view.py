@@ -1,0 +1,197 @@
+"""How questions to people, and what people have granted, look to a person and to a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from streams.cli.findings import many
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.codec.jsonform import to_json
+from streams.model.approval import ApprovalGrant, PendingCall
+from streams.model.verdict import ArgumentOrigin, ValueOrigin
+from streams.operations.approvals.bounds import tool_words
+from streams.operations.approvals.grants import Granted, GrantState
+from streams.operations.approvals.questions import Question, calls_of
+
+VALUE_CHARS_MAX = 200
+"""Of an argument on the screen. JSON output has it in full."""
+
+TASK_CHARS = 13
+"""Of a task's id in a list: enough to tell it from others, and to name it."""
+
+_MS_PER_S = 1_000
+_ORIGINS = {
+    ValueOrigin.USER: ("named by the user", OK),
+    ValueOrigin.TRUSTED: ("from trusted data", OK),
+    ValueOrigin.FIELD: ("a field of data that others may write", WARN),
+    ValueOrigin.TEXT: ("from text that others wrote", FAIL),
+    ValueOrigin.NOWHERE: ("found in nothing that was read", WARN),
+}
+_STATES = {GrantState.IN_FORCE: OK, GrantState.REVOKED: FAIL}
+
+
+def duration(ms: int) -> str:
+    """Return a time span as a person says it: `9m 12s`."""
+    seconds = max(ms, 0) // _MS_PER_S
+    for unit_s, unit, below_s, below in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "m"), (60, "m", 1, "s")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s}{unit} {seconds % unit_s // below_s}{below}"
+    return f"{seconds}s"
+
+
+def question_record(question: Question, now_ms: int) -> dict[str, Any]:
+    """Return a question for a program."""
+    request = question.request
+    waiting = {call.intent_id for call in question.waiting(now_ms)}
+    return {
+        **to_json(request),
+        "key": question.key.decode("utf-8", "replace"),
+        "asked_ms": question.first_ms,
+        "waiting": sorted(waiting),
+        "outcomes": {intent_id: outcome.value for intent_id, outcome in question.outcomes.items()},
+        "is_known": question.is_known,
+    }
+
+
+def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -> None:
+    """Show questions in a table, one in a line."""
+    for question in questions:
+        screen.record(question_record(question, now_ms))
+    rows = []
+    for question in questions:
+        request, waiting = question.request, question.waiting(now_ms)
+        rows.append(
+            (
+                request.task_id[:TASK_CHARS],
+                f"{request.tool.server_id}/{request.tool.name}",
+                str(len(waiting)),
+                duration(max((call.expires_at for call in waiting), default=now_ms) - now_ms) if waiting else "over",
+                request.sub,
+                ", ".join(request.eligible_approvers) or "anybody",
+                request.reason_text,
+            )
+        )
+    screen.table(("task", "call", "waiting", "time left", "for", "asked", "why"), rows)
+
+
+def show_question(screen: Screen, question: Question, now_ms: int) -> None:
+    """Show everything that a person needs to see in order to decide."""
+    screen.record(question_record(question, now_ms))
+    request = question.request
+    waiting = {call.intent_id for call in question.waiting(now_ms)}
+    calls = calls_of(request)
+    screen.table(
+        ("question", request.task_id),
+        [
+            ("for", f"{request.sub}, by agent {request.act.sub}, session {request.session_id}"),
+            ("why", request.reason_text),
+            ("rules that ask", ", ".join(request.rules) or "-"),
+            ("all rules", "; ".join(request.matched_rules) or "-"),
+            ("has read", "; ".join(request.provenance) or "nothing"),
+            ("has done", "; ".join(request.history) or "nothing"),
+            ("who may decide", ", ".join(request.eligible_approvers) or "any person but these two"),
+            ("approvals needed", str(request.quorum)),
+            ("asked at", format_instant(question.first_ms)),
+            ("an answer covers", f"{many(len(waiting), 'call')} below, with exactly these arguments"),
+        ],
+    )
+    for number, call in enumerate(calls, start=1):
+        screen.say()
+        _show_call(screen, question, call, f"call {number} of {len(calls)}", now_ms, waits=call.intent_id in waiting)
+
+
+def _show_call(screen: Screen, question: Question, call: PendingCall, told: str, now_ms: int, *, waits: bool) -> None:
+    outcome = question.outcomes.get(call.intent_id)
+    if waits:
+        state, style = f"waits, {duration(call.expires_at - now_ms)} left", WARN
+    elif outcome is not None:
+        state, style = f"decided: {outcome.value}", FAINT
+    else:
+        state, style = "its time is over", FAINT
+    name = printable(f"{call.tool.server_id}/{call.tool.name}")
+    head = Text.assemble((f"{told}: ", ""), (name, STRONG), ("  ", ""), (state, style))
+    screen.rich(head)
+    screen.rich(Text.assemble("  ", *_undo(call)))
+    screen.rich(Text(f"  intent {call.intent_id}", style=FAINT))
+    arguments = json.loads(call.args_json) if call.args_json else {}
+    origins: dict[str, list[ArgumentOrigin]] = {}
+    for origin in call.origins:
+        # Parts of an argument are shown beside it.
+        name = origin.pointer.removeprefix("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
+        origins.setdefault(name, []).append(origin)
+    rows = [
+        (f"  {name}", short(_shown(value), VALUE_CHARS_MAX), _origin_words(origins.get(name, []), bool(call.origins)))
+        for name, value in arguments.items()
+    ]
+    screen.table(("  argument", "value", "where it comes from"), rows or [("  none", "", "")])
+
+
+def _undo(call: PendingCall) -> tuple[tuple[str, str], ...]:
+    if not call.reversible:
+        return (("can't be undone", FAIL),)
+    by = f", with {call.compensating_tool}" if call.compensating_tool else ""
+    return ((printable(f"can be undone{by}"), OK),)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _origin_words(origins: Sequence[ArgumentOrigin], is_known: bool) -> Text:
+    if not origins:
+        return Text("-" if is_known else "not known", style=FAINT)
+    parts: list[tuple[str, str]] = []
+    for origin in origins:
+        words, style = _ORIGINS[origin.origin]
+        if origin.pointer.count("/") > 1:
+            words = f"{origin.pointer.partition('/')[2].partition('/')[2]}: {words}"
+        words += ", beside an instruction" if origin.instructed else ""
+        words += ", only in encoded form" if origin.decoded else ""
+        where = ", ".join([*(event[:8] for event in origin.event_ids), *origin.paths])
+        parts.append((printable(f"{words} ({where})" if where else words), style))
+    return Text("; ").join(Text(words, style=style) for words, style in parts)
+
+
+def grant_words(grant: ApprovalGrant) -> str:
+    """Return what a grant approves, in words."""
+    count = "any number of calls" if grant.uses_max is None else many(grant.uses_max, "call")
+    until = "" if grant.until is None else f", until {format_instant(grant.until)}"
+    return f"{count} of this {grant.scope.value.lower()}{until}: " + "; or ".join(map(tool_words, grant.tools))
+
+
+def list_granted(screen: Screen, found: Sequence[Granted]) -> None:
+    """Show what people have granted, in a table."""
+    for each in found:
+        screen.record(
+            {
+                "uid": each.uid,
+                "tenant_uid": each.tenant_uid,
+                "session_id": each.session_id,
+                "made_ms": each.made_ms,
+                "by": each.by,
+                "used": each.used_count,
+                "state": each.state.value,
+                "grant": None if each.grant is None else to_json(each.grant),
+            }
+        )
+    rows = []
+    for each in found:
+        grant = each.grant
+        limit = "any" if grant is None or grant.uses_max is None else str(grant.uses_max)
+        rows.append(
+            (
+                each.uid[:TASK_CHARS],
+                each.session_id,
+                each.by,
+                f"{each.used_count} of {limit}",
+                Text(each.state.value, style=_STATES.get(each.state, FAINT)),
+                "not on the log any more" if grant is None else grant_words(grant),
+            )
+        )
+    screen.table(("grant", "session", "by", "used", "state", "approves"), rows)

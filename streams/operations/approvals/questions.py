@@ -1,0 +1,163 @@
+"""Finds questions to people on the log, and which of their calls still wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from streams.model.approval import ApprovalRequest, PendingCall
+from streams.model.errors import RecordError
+from streams.model.topics import APPROVAL_REQUEST, VERDICT
+from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
+from streams.operations.approvals.errors import ApprovalError
+from streams.operations.operator import Operator
+from streams.operations.topics.reader import hidden_topics, read_to_end
+
+
+class Question(NamedTuple):
+    """A question to people, as it was written last.
+
+    Attributes:
+        key: the key of its session.
+        request: the newest request of the question.
+        first_ms: when it was asked first, on the log.
+        outcomes: the final outcomes of its calls that are decided, by intent.
+        is_known: whether verdicts could be read, so that `outcomes` is complete.
+    """
+
+    key: bytes
+    request: ApprovalRequest
+    first_ms: int
+    outcomes: dict[str, Outcome]
+    is_known: bool
+
+    def waiting(self, now_ms: int) -> tuple[PendingCall, ...]:
+        """Return the calls that still wait for an answer."""
+        return tuple(
+            call for call in calls_of(self.request) if call.intent_id not in self.outcomes and call.expires_at > now_ms
+        )
+
+
+def calls_of(request: ApprovalRequest) -> tuple[PendingCall, ...]:
+    """Return the calls that a request shows, each with its arguments. Requests of version 1 show one call."""
+    own = PendingCall(
+        intent_id=request.intent_id,
+        verdict_id=request.verdict_id,
+        tool=request.tool,
+        args_json=request.args_json,
+        args_digest=request.args_digest,
+        reversible=request.reversible,
+        compensating_tool=request.compensating_tool,
+        expires_at=request.expires_at,
+    )
+    if not request.calls:
+        return (own,)
+    # Long arguments stand in the request alone.
+    return tuple(
+        call if call.args_json or call.intent_id != own.intent_id else _with_args(call, request.args_json)
+        for call in request.calls
+    )
+
+
+def _with_args(call: PendingCall, args_json: str) -> PendingCall:
+    return PendingCall(
+        intent_id=call.intent_id,
+        verdict_id=call.verdict_id,
+        tool=call.tool,
+        args_json=args_json,
+        args_digest=call.args_digest,
+        reversible=call.reversible,
+        compensating_tool=call.compensating_tool,
+        origins=call.origins,
+        expires_at=call.expires_at,
+    )
+
+
+def find_questions(operator: Operator, tasks: Iterable[str]) -> list[Question]:
+    """Find the questions of some tasks. Blocking.
+
+    Args:
+        operator: reads the log.
+        tasks: for each the task's id, or the beginning of it.
+
+    Raises:
+        ApprovalError: no task begins with one of the texts, or several do.
+        TopicReadError, LogError: a topic can't be read.
+    """
+    known = _newest(operator)
+    found: dict[str, Question] = {}
+    for text in tasks:
+        meant = [task for task in known if text and task.startswith(text)]
+        if not meant:
+            raise ApprovalError(f"no request for approval has task `{text}`; see `stoplog approvals list --all`")
+        if len(meant) > 1:
+            named = ", ".join(sorted(meant)[:5])
+            raise ApprovalError(f"{len(meant)} tasks begin with `{text}`; give more of the id: {named}")
+        found[meant[0]] = known[meant[0]]
+    return _with_outcomes(operator, list(found.values()))
+
+
+def open_questions(operator: Operator, *, all_of_them: bool = False) -> list[Question]:
+    """Return the questions that have calls left to decide, the one that ends first at the beginning. Blocking.
+
+    Args:
+        operator: reads the log.
+        all_of_them: also those that are answered or have expired, as long as their records are kept.
+
+    Raises:
+        TopicReadError, LogError: a topic can't be read.
+    """
+    now_ms = operator.clock.now_ms()
+    found = [each for each in _newest(operator).values() if all_of_them or each.request.expires_at > now_ms]
+    found = _with_outcomes(operator, found)
+    open_ones = [each for each in found if all_of_them or each.waiting(now_ms)]
+    return sorted(open_ones, key=lambda each: (each.request.expires_at, each.request.task_id))
+
+
+def _newest(operator: Operator) -> dict[str, Question]:
+    """Return the newest form of every question."""
+    found: dict[str, Question] = {}
+    for received, record in operator.find(APPROVAL_REQUEST):
+        if not isinstance(record, ApprovalRequest) or received.key is None:
+            continue
+        before = found.get(record.task_id)
+        first_ms = received.timestamp_ms if before is None else before.first_ms
+        # Records of one session are in order, because they are in one partition.
+        found[record.task_id] = Question(received.key, record, first_ms, {}, is_known=False)
+    return found
+
+
+def _with_outcomes(operator: Operator, questions: list[Question]) -> list[Question]:
+    """Add what was decided about the calls, if this client may read verdicts."""
+    if not questions or hidden_topics(operator.log, (VERDICT.name,)):
+        return questions
+    intents = {call.intent_id for question in questions for call in calls_of(question.request)}
+    keys = {question.key for question in questions}
+    outcomes = {
+        (key, verdict.intent_id): verdict.outcome
+        for key, verdict in _verdicts(operator, keys)
+        if verdict.intent_id in intents and verdict.outcome in FINAL_OUTCOMES
+    }
+    return [
+        question._replace(
+            is_known=True,
+            outcomes={
+                call.intent_id: outcomes[question.key, call.intent_id]
+                for call in calls_of(question.request)
+                if (question.key, call.intent_id) in outcomes
+            },
+        )
+        for question in questions
+    ]
+
+
+def _verdicts(operator: Operator, keys: set[bytes]) -> Iterator[tuple[bytes, Verdict]]:
+    for received in read_to_end(operator.log, (VERDICT.name,), operator.clock):
+        if received.key not in keys or received.key is None or received.value is None:
+            continue
+        try:
+            record = operator.codec.decode(VERDICT.name, received.value, received.headers)
+        except RecordError:
+            continue
+        if isinstance(record, Verdict):
+            yield received.key, record

@@ -1,0 +1,245 @@
+"""`stoplog approvals`: a real gate asks, a person lists, shows and answers, and the gate decides by that."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulation.records import SessionMaker, tool_entry
+from streams.codec.instants import parse_instant
+from streams.model.approval import ApprovalDecision, ApprovalRequest
+from streams.model.audit import AuditEvent
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.revocation import Revocation
+from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REVOCATION, VERDICT, Topic
+from streams.model.types import Record
+from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
+from streams.operations.operator import Operator
+from streams.wiring.operators import open_operator
+from streams.wiring.settings import load_settings
+from tests.kit import MAIL_SEND, GateBench
+from tests.unit.cli.conftest import Stoplog
+
+replace = msgspec.structs.replace
+ONE = {"ask": "one"}
+LENA = ("--as", "lena", "--group", "leads", "--yes")
+
+
+class Office:
+    """A gate, and the log that commands use. What one of them writes is carried to the other."""
+
+    def __init__(self, stoplog: Stoplog) -> None:
+        self.run = stoplog
+        self.bench = GateBench(with_session=False)
+        with self.operator() as operator:
+            # The clock of commands is that of the machine, a minute behind the gate's.
+            self.bench.driver.advance(operator.clock.now_ms() + 60_000)
+        self.session = SessionMaker("s-1")
+        self.bench.establish(self.session)
+        self.bench.driver.read_raw()
+        self.carried_count = 0
+
+    def operator(self) -> Operator:
+        return open_operator(load_settings())
+
+    def ask(self, args: Mapping[str, Any], entry: ToolCatalogEntry = MAIL_SEND, **changes: Any) -> Outcome:
+        """Propose a call, and return the last verdict on it."""
+        intent = self.bench.propose(entry, args, self.session, **changes)
+        return self.carry()[intent.intent_id]
+
+    def carry(self, *, changed: Mapping[type[Record], Any] | None = None) -> dict[str, Outcome]:
+        """Bring what the gate wrote to the log of the commands, and return the verdicts."""
+        outcomes: dict[str, Outcome] = {}
+        with self.operator() as operator:
+            for topic in (VERDICT, APPROVAL_REQUEST, AUDIT):
+                for read in self.bench.driver.read(topic.name):
+                    self._put(operator, topic, read.key or b"", read.record)
+                    if isinstance(read.record, Verdict):
+                        outcomes[read.record.intent_id] = read.record.outcome
+        return outcomes
+
+    def _put(self, operator: Operator, topic: Topic, key: bytes, record: Record | None) -> None:
+        assert isinstance(record, Verdict | ApprovalRequest | AuditEvent)
+        operator.write(topic, [(key, record, record.header)])
+
+    def decided(self) -> dict[str, Outcome]:
+        """Bring what people wrote to the gate, and return the verdicts that follow."""
+        with self.operator() as operator:
+            for topic, kind in ((APPROVAL_DECISION, ApprovalDecision), (REVOCATION, Revocation)):
+                found = [(received.key, record) for received, record in operator.find(topic)]
+                for key, record in found:
+                    assert isinstance(record, kind)
+                    assert key is not None
+                    self.bench.driver.pipe(topic.name, key, record)
+        self.bench.driver.read_raw("agent.approval.decision.v1.dlq")
+        return self.carry()
+
+    def text(self, *args: str) -> str:
+        result = self.run("approvals", *args, "--no-json")
+        assert (result.status, result.err) == (0, "")
+        return result.out
+
+
+@pytest.fixture
+def office(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.setenv("STOPLOG_RELEASE__ALLOW_UNSIGNED", "true")
+    monkeypatch.setenv("STOPLOG_TENANT", "acme")
+    assert stoplog("topics", "apply").status == 0
+    return Office(stoplog)
+
+
+def task_of(office: Office) -> str:
+    (listed,) = office.run("approvals", "list").records
+    return str(listed["task_id"])
+
+
+def test_nothing_is_asked(office: Office) -> None:
+    assert "no question waits for an answer" in office.text("list")
+    for command in ("show", "approve", "deny"):
+        result = office.run("approvals", command, "abc")
+        assert result.status == 1
+        assert "no request for approval has task `abc`" in result.err
+
+
+def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:
+    office.ask({**ONE, "to": "ann"})
+    office.ask({**ONE, "to": "bob"})
+    (listed,) = office.run("approvals", "list").records
+    assert len(listed["waiting"]) == 2
+    task = listed["task_id"]
+    assert "mail/send" in office.text("list")
+    shown = office.text("show", task[:13])
+    assert "call 2 of 2: mail/send" in shown
+    assert "can't be undone" in shown
+    assert "approvals approve" in shown
+    (decision,) = office.run("approvals", "approve", task, *LENA).records
+    assert len(decision["calls"]) == 2
+    assert set(office.decided().values()) == {Outcome.ALLOW}
+    assert office.run("approvals", "list").records == []
+    assert "decided: ALLOW" in office.text("show", task)
+    result = office.run("approvals", "approve", task, *LENA)
+    assert result.status == 1
+    assert "is decided: ALLOW" in result.err
+
+
+def test_one_call_of_several_can_be_denied(office: Office) -> None:
+    office.ask({**ONE, "to": "ann"})
+    office.ask({**ONE, "to": "bob"})
+    task = task_of(office)
+    (listed,) = office.run("approvals", "list").records
+    first = listed["calls"][0]["intent_id"]
+    office.run("approvals", "deny", task, "--call", first, *LENA)
+    assert office.decided() == {first: Outcome.DENY}
+    (left,) = office.run("approvals", "list").records
+    assert first not in left["waiting"]
+    assert office.run("approvals", "deny", task, "--call", "no-such", *LENA).status == 1
+
+
+def test_further_calls_are_approved_within_bounds_until_that_is_revoked(office: Office) -> None:
+    office.ask({**ONE, "to": "ann@corp.example"})
+    bounds = ("--for", "session", "--match", "to=*@corp.example", "--times", "2", "--within", "30m")
+    told = office.text("approve", task_of(office), *LENA, *bounds)
+    assert "and approve 2 calls of this session, until " in told
+    assert 'mail/send with ask: exactly "one", to: like *@corp.example' in told
+    assert set(office.decided().values()) == {Outcome.ALLOW}
+    assert office.ask({**ONE, "to": "bob@corp.example"}) is Outcome.ALLOW
+    assert office.ask({**ONE, "to": "bob@elsewhere.example"}) is Outcome.REQUIRE_APPROVAL
+    (granted,) = office.run("approvals", "grants").records
+    assert (granted["used"], granted["state"], granted["by"]) == (1, "in force", "lena")
+    assert "1 of 2" in office.text("grants")
+    office.run("approvals", "revoke", granted["uid"][:13], "--why", "enough")
+    assert office.run("approvals", "grants").records == []
+    (kept,) = office.run("approvals", "grants", "--all").records
+    assert kept["state"] == "revoked"
+    office.decided()
+    assert office.ask({**ONE, "to": "eve@corp.example"}) is Outcome.REQUIRE_APPROVAL
+
+
+def test_without_bounds_only_the_same_call_is_approved_again(office: Office) -> None:
+    office.ask({**ONE, "to": "ann"})
+    office.run("approvals", "approve", task_of(office), *LENA, "--for", "task")
+    office.decided()
+    assert office.ask({**ONE, "to": "ann"}) is Outcome.ALLOW
+    assert office.ask({**ONE, "to": "bob"}) is Outcome.REQUIRE_APPROVAL
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--times", "2"), "give --for, too"),
+        (("--for", "task", "--match", "nonsense"), "is not of the form `ARG=PATTERN`"),
+        (("--for", "task", "--match", "cc=*"), "have no argument `cc`; their arguments: ask, to"),
+        (("--for", "task", "--match", "to<=5"), "both must be numbers"),
+        (("--for", "task", "--times", "0"), "a grant is for 1 to"),
+        (("--for", "task", "--until", "2001-01-01T00:00:00Z"), "is not in the future"),
+    ],
+)
+def test_what_can_not_be_granted(office: Office, options: tuple[str, ...], text: str) -> None:
+    office.ask({**ONE, "to": "ann"})
+    result = office.run("approvals", "approve", task_of(office), *LENA, *options)
+    assert result.status in (1, 2)
+    assert text in result.err
+    assert office.decided() == {}
+
+
+def test_each_argument_is_shown_with_its_origin(office: Office) -> None:
+    office.bench.propose(MAIL_SEND, {**ONE, "to": "x@evil.example", "body": "hello"}, office.session)
+    (read,) = office.bench.driver.read(APPROVAL_REQUEST.name)
+    request = read.record
+    assert isinstance(request, ApprovalRequest)
+    event = request.header.id
+    origins = (
+        ArgumentOrigin(pointer="/to", origin=ValueOrigin.TEXT, instructed=True, event_ids=(event,), paths=("body",)),
+        ArgumentOrigin(pointer="/body", origin=ValueOrigin.USER),
+    )
+    request = replace(request, calls=(replace(request.calls[0], origins=origins),))
+    with office.operator() as operator:
+        operator.write(APPROVAL_REQUEST, [(read.key or b"", request, request.header)])
+    lines = office.text("show", request.task_id).splitlines()
+    assert any(
+        "x@evil.example" in line and f"from text that others wrote, beside an instruction ({event[:8]}, body)" in line
+        for line in lines
+    )
+    assert any("hello" in line and "named by the user" in line for line in lines)
+
+
+def test_the_command_to_see_the_verdict_runs_nothing_else(office: Office) -> None:
+    session = SessionMaker("x'; rm -rf '")
+    office.bench.establish(session)
+    office.bench.propose(MAIL_SEND, ONE, session)
+    office.carry()
+    out = office.text("approve", task_of(office), *LENA)
+    (command,) = (line for line in out.splitlines() if line.startswith("to see the verdict"))
+    words = shlex.split(command.removeprefix("to see the verdict"))
+    assert words == ["stoplog", "tail", "verdicts", "--session", session.key.decode()]
+
+
+def test_nobody_decides_on_their_own_call_and_only_members_do(office: Office) -> None:
+    office.ask(ONE)
+    task = task_of(office)
+    for options, text in ((("--as", "Alice", "--group", "leads"), "own call"), (("--as", "lena"), "only members of")):
+        result = office.run("approvals", "approve", task, "--yes", *options)
+        assert result.status == 1
+        assert text in result.err
+
+
+def test_numbers_are_bounded_from_above(office: Office) -> None:
+    entry = tool_entry("mail", "send")
+    office.bench.publish(replace(entry, catalog_version=2))
+    office.ask({**ONE, "amount": 50}, replace(entry, catalog_version=2))
+    office.run("approvals", "approve", task_of(office), *LENA, "--for", "task", "--match", "amount<=100")
+    office.decided()
+    found = [office.ask({**ONE, "amount": amount}, replace(entry, catalog_version=2)) for amount in (100, 101)]
+    assert found == [Outcome.ALLOW, Outcome.REQUIRE_APPROVAL]
+
+
+def test_the_time_left_is_told(office: Office) -> None:
+    office.ask(ONE)
+    (listed,) = office.run("approvals", "list").records
+    expires = listed["calls"][0]["expires_at"]
+    assert (expires if isinstance(expires, int) else parse_instant(expires)) > 0
+    assert "m " in office.text("list").splitlines()[1]
