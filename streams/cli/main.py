@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tail": (_WATCH, "Print verdicts, audit records, alerts and other records as they arrive."),
     "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
     "session": (_WATCH, "Show one session, or list all sessions."),
+    "contain": (_ACT, "List what a hijacked session did, what can be undone, and propose that."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
     "release": (_ACT, "Release what was stopped, or a session that a rule has frozen."),
     "approvals": (_ACT, "List the questions to people, show, approve and deny them, and see what people have granted."),

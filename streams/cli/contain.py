@@ -1,0 +1,377 @@
+"""`stoplog contain`: what a session did since it read untrusted data, what of it can be undone, and proposing that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, Output
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.session_view import instant_text
+from streams.cli.text import printable, short
+from streams.delegation.anchors import TrustAnchors
+from streams.model.verdict import Outcome
+from streams.operations.operator import Operator
+from streams.operations.root_key import load_root_key
+from streams.operations.sessions.containment import Act, Containment, Remedy, read_containment
+from streams.operations.sessions.search import SessionMissingError
+from streams.operations.sessions.undoing import (
+    Proposed,
+    UndoingError,
+    open_own_session,
+    propose_undoing,
+    undoable,
+)
+from streams.operations.topics.lookup import find_session
+from streams.sdk.credential import SessionCredential
+from streams.sdk.token_exchange import StsClient
+from streams.sdk.transport import Transport
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+_PROPOSING = "Proposing"
+_ARGS_CHARS_MAX = 300
+_RESULT_BYTES_MAX = 4_000_000
+_REMEDIES = {
+    Remedy.CALL: ("can be undone", OK),
+    Remedy.INCOMPLETE: ("can be undone once more is known", WARN),
+    Remedy.BY_HAND: ("can be undone, by hand: the catalog names no call", WARN),
+    Remedy.NONE: ("can't be undone", FAIL),
+    Remedy.UNDONE: ("has been undone", FAINT),
+    Remedy.NOT_NEEDED: ("nothing to undo", FAINT),
+}
+
+
+@app.command()
+@takes_groups
+def contain(
+    *,
+    session: Annotated[str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`).")],
+    result: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--result", metavar="INTENT=FILE", help="The result of a call, as JSON, for what only it holds. Repeatable."
+        ),
+    ] = None,
+    propose: Annotated[
+        bool,
+        typer.Option("--propose", help="Propose the calls that undo what it did.", rich_help_panel=_PROPOSING),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="INTENT", help="Undo only this call. Repeatable.", rich_help_panel=_PROPOSING),
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            metavar="NAME",
+            help="A scope of your session. Repeatable. By default those of the contained session.",
+            rich_help_panel=_PROPOSING,
+        ),
+    ] = None,
+    token_service: Annotated[
+        str | None,
+        typer.Option(
+            "--token-service",
+            metavar="URL",
+            help="Open your session there. By default with the root key in the state folder.",
+            rich_help_panel=_PROPOSING,
+        ),
+    ] = None,
+    subject_token: Annotated[
+        Path | None,
+        typer.Option("--subject-token", metavar="FILE", help="Your ID token.", rich_help_panel=_PROPOSING),
+    ] = None,
+    actor_token: Annotated[
+        Path | None,
+        typer.Option("--actor-token", metavar="FILE", help="The token of your client.", rich_help_panel=_PROPOSING),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.", rich_help_panel=_PROPOSING)] = False,
+    by: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """List what a session did since it first read untrusted data, and what of it can be undone.
+
+    Sessions that descend from it count as well. With `--propose`, the undoing calls are proposed in a session of your
+    own. They pass the gate like any call: rules can deny them, or ask for an approval. Stop the session first (`stoplog
+    kill`), or it goes on.
+    """
+    screen, settings = output.screen(), connection.settings()
+    if token_service is not None and (subject_token is None or actor_token is None):
+        raise typer.BadParameter("`--token-service` needs your tokens: `--subject-token FILE` and `--actor-token FILE`")
+    results = _results(result or ())
+    with open_operator(settings, by) as operator:
+        found = _read(operator, settings, session, results)
+        _show(screen, found)
+        chosen = [act for act in undoable(found.acts) if not only or act.intent_id in only]
+        if not propose:
+            if not screen.as_json:
+                screen.say()
+                tell_steps(screen, connection, _next_steps(found))
+            return
+        if not chosen:
+            screen.say("there is nothing to propose", WARN)
+            return
+        if not yes and not screen.as_json:
+            screen.say()
+            typer.confirm(f"Propose {_count(len(chosen), 'undoing call')} as {operator.name}?", abort=True)
+        named = scope or list(found.scopes)
+        tokens = None if token_service is None else (token_service, _token(subject_token), _token(actor_token))
+        with _own_session(settings, operator, found, chosen, named, tokens) as (transport, credential):
+            _propose(screen, connection, transport, credential, found, chosen)
+
+
+def _read(operator: Operator, settings: Settings, stated: str, results: dict[str, Any]) -> Containment:
+    codec, releasers = build_codec(settings), settings.release.trusted()
+    tenant, separator, name = stated.partition("|")
+    owner = (tenant, name) if separator else (settings.tenant, stated)
+    try:
+        return read_containment(operator, codec, *owner, releasers, results)
+    except SessionMissingError:
+        meant = find_session(operator.log, codec, operator.clock, stated, settings.tenant)
+        return read_containment(operator, codec, meant.tenant_uid, meant.session_id, releasers, results)
+
+
+@contextmanager
+def _own_session(
+    settings: Settings,
+    operator: Operator,
+    found: Containment,
+    acts: Sequence[Act],
+    scopes: Sequence[str],
+    tokens: tuple[str, str, str] | None,
+) -> Iterator[tuple[Transport, SessionCredential]]:
+    """Open a session of the operator's own, at a token service or with the root key."""
+    view, tools = found.shown.view, [act.undoing_tool for act in acts]
+    opened = open_log(settings, create=False)
+    transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+    with opened, transport:
+        if tokens is not None:
+            url, subject, actor = tokens
+            with StsClient(url) as client:
+                made = client.exchange(
+                    subject,
+                    actor,
+                    scopes=list(scopes),
+                    purpose=f"undo what session {view.session_id} did",
+                    attended=True,
+                )
+            yield transport, made.credential
+            return
+        issuer = min(TrustAnchors.of(settings.gate.trust_anchors).hmac_issuers, default=None)
+        if issuer is None and settings.gate.require_delegation:
+            raise UndoingError(
+                "gates need grants, and no trust anchor signs with the root key; open your session at the token "
+                "service (`--token-service URL`)"
+            )
+        yield (
+            transport,
+            open_own_session(
+                transport,
+                load_root_key(settings.key_path),
+                operator=operator.name,
+                issuer=issuer,
+                tenant_uid=view.tenant_uid,
+                session_id=view.session_id,
+                scopes=scopes,
+                tools=tools,
+            ),
+        )
+
+
+def _propose(
+    screen: Screen,
+    connection: Connection,
+    transport: Transport,
+    credential: SessionCredential,
+    found: Containment,
+    acts: Sequence[Act],
+) -> None:
+    pending = False
+    for proposed in propose_undoing(transport, credential, acts, found.undoing_tools):
+        screen.record(_proposed_fields(proposed, credential))
+        outcome = proposed.outcome
+        what = f"{proposed.act.undoing_tool} {_json(proposed.act.undoing)}"
+        if outcome is None:
+            screen.say(f"not judged yet: {what}: {proposed.error}", FAIL)
+            continue
+        pending = pending or outcome.outcome is Outcome.REQUIRE_APPROVAL
+        style = OK if outcome.outcome is Outcome.ALLOW else WARN if outcome.outcome in _WAITING else FAIL
+        screen.say(f"{outcome.outcome.value}: {what}  ({outcome.reason}, intent {outcome.intent_id})", style)
+    if screen.as_json:
+        return
+    own = quote(f"{credential.tenant_uid}|{credential.session_id}")
+    steps = [("whether they have run", f"session show {own}")]
+    if pending:
+        steps.insert(0, ("what waits for an approval", "tail approvals --no-follow"))
+    screen.say()
+    tell_steps(screen, connection, steps)
+
+
+_WAITING = (Outcome.REQUIRE_APPROVAL, Outcome.DEFER)
+
+
+def _show(screen: Screen, found: Containment) -> None:
+    view, source = found.shown.view, found.source
+    screen.record(
+        {
+            "kind": "session",
+            "tenant": view.tenant_uid,
+            "session": view.session_id,
+            "descendants": [each.view.session_id for each in found.others],
+            "untrusted": found.was_untrusted,
+            "source": None if source is None else source._asdict(),
+            "acts": len(found.acts),
+            "reads": found.reads,
+            "hidden_topics": sorted(found.shown.hidden),
+        }
+    )
+    for act in found.acts:
+        screen.record(_act_fields(act))
+    if screen.as_json:
+        return
+    name = f"session {view.tenant_uid}|{view.session_id}"
+    if not found.was_untrusted:
+        screen.say(f"{name} made no call after it had read untrusted data; there is nothing to undo", OK)
+        return
+    if source is None:
+        screen.say(f"{name} was untrusted before its first call, or what it read is not on the log", STRONG)
+    else:
+        documents = f" ({', '.join(source.documents)})" if source.documents else ""
+        screen.say(f"{name} first read untrusted data at {instant_text(source.time_ms)}:", STRONG)
+        call = view.intents.get(source.intent_id or "")
+        asked = "" if call is None or call.args_json is None else f" {call.args_json}"
+        screen.say(f"  {source.what}{short(f'{asked}{documents}', _ARGS_CHARS_MAX)}")
+    also = (
+        f" Sessions that descend from it: {', '.join(each.view.session_id for each in found.others)}."
+        if found.others
+        else ""
+    )
+    acts = _count(len(found.acts), "call")
+    reads = f", and {_count(found.reads, 'call')} only read" if found.reads else ""
+    screen.say(f"Since then, {acts} may have changed something{reads}.{also}")
+    for number, act in enumerate(found.acts, start=1):
+        _show_act(screen, number, act)
+
+
+def _show_act(screen: Screen, number: int, act: Act) -> None:
+    text, style = _REMEDIES[act.remedy]
+    screen.say()
+    screen.rich(
+        Text.assemble(
+            (f"{number:>3}  {instant_text(act.judged_ms)[11:]}  ", FAINT),
+            (printable(act.tool), STRONG),
+            printable(f"  {act.ran or 'allowed, with no report'}  "),
+            (text, style),
+        )
+    )
+    screen.rich(Text(f"               {short(act.args_json, _ARGS_CHARS_MAX)}"))
+    if act.remedy in (Remedy.CALL, Remedy.INCOMPLETE):
+        screen.rich(
+            Text.assemble("               undo with ", (printable(f"{act.undoing_tool} {_json(act.undoing)}"), style))
+        )
+    for missing in act.missing if act.remedy is Remedy.INCOMPLETE else ():
+        where = (
+            f"{missing[7:]} of its result: give it with --result {act.intent_id}=FILE"
+            if missing.startswith("/result")
+            else missing
+        )
+        screen.rich(Text(printable(f"               needs {where}"), WARN))
+    if act.undone_by:
+        screen.rich(Text(printable(f"               by intent {act.undone_by}"), FAINT))
+    screen.rich(Text(printable(f"               intent {act.intent_id}"), FAINT))
+
+
+def _next_steps(found: Containment) -> list[tuple[str, str]]:
+    view = found.shown.view
+    named = quote(f"{view.tenant_uid}|{view.session_id}")
+    steps = [("stop it, if it goes on", f"kill --session {named} --why TEXT")]
+    count = len(undoable(found.acts))
+    if count:
+        steps.append((f"propose {_count(count, 'undoing call')}", f"contain {named} --propose"))
+    if found.acts:
+        steps.append(("why one of them was allowed", f"rules explain --intent {found.acts[-1].intent_id}"))
+    return steps
+
+
+def _act_fields(act: Act) -> dict[str, Any]:
+    return {
+        "kind": "act",
+        "intent": act.intent_id,
+        "session": act.session_id,
+        "tool": act.tool,
+        "judged_ms": act.judged_ms,
+        "ran": act.ran,
+        "args_json": act.args_json,
+        "remedy": act.remedy.value,
+        "undoing_tool": act.undoing_tool or None,
+        "undoing": dict(act.undoing),
+        "missing": list(act.missing),
+        "undone_by": act.undone_by or None,
+    }
+
+
+def _proposed_fields(proposed: Proposed, credential: SessionCredential) -> dict[str, Any]:
+    outcome = proposed.outcome
+    return {
+        "kind": "proposed",
+        "undoes": proposed.act.intent_id,
+        "session": credential.session_id,
+        "tool": proposed.act.undoing_tool,
+        "args": dict(proposed.act.undoing),
+        "intent": None if outcome is None else outcome.intent_id,
+        "outcome": None if outcome is None else outcome.outcome.value,
+        "reason": proposed.error if outcome is None else outcome.reason,
+    }
+
+
+def _results(texts: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        intent_id, equals, path = text.partition("=")
+        if not equals or not intent_id or not path:
+            raise typer.BadParameter(f"`{text}` is not of the form INTENT=FILE, which `--result` needs")
+        try:
+            with Path(path).open("rb") as file:
+                found[intent_id] = json.loads(file.read(_RESULT_BYTES_MAX))
+        except OSError as error:
+            raise typer.BadParameter(f"`{path}` can't be read: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise typer.BadParameter(f"`{path}` is not JSON of at most {_RESULT_BYTES_MAX} bytes") from None
+    return found
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        raise typer.BadParameter("a token is missing")
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise typer.BadParameter(f"token `{path}` can't be read") from None
+
+
+def _json(value: Any) -> str:
+    return short(json.dumps(value, ensure_ascii=False), _ARGS_CHARS_MAX)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
