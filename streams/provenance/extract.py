@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.provenance.formats import content_leaves
@@ -28,7 +28,8 @@ from streams.provenance.words import (
     word_grams,
 )
 
-CONTENT_CHARS_MAX = 4_000_000
+CONTENT_CHARS_MAX = 262_144
+"""How much of a content is read. What is longer than that is more than a model reads well, and counts as cut."""
 ATOMS_MAX = 2_048
 """How many values of a content are kept."""
 GRAMS_MAX = 1_024
@@ -39,12 +40,13 @@ _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
 _AROUND = " \t\r\n\"'<>()[]"
+_QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
 _QUOTED = re.compile(
     r"\"([^\"\n]{2,160})\"|(?<!\w)'([^'\n]{2,160})'(?!\w)|`([^`\n]{2,160})`|[\u201c\u201e]([^\u201d\n]{2,160})\u201d"
     r"|\u2018([^\u2019\n]{2,160})\u2019|\u00ab([^\u00bb\n]{2,160})\u00bb"
 )
 _CAPITAL = r"(?:[A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f][\w'-]{1,40})"
-_NAME = re.compile(rf"(?<!\w){_CAPITAL}(?: (?:(?:of|de|van|von|der|the|la|le|bin|al|and|&) )?{_CAPITAL}){{0,5}}")
+_NAME = re.compile(rf"{_CAPITAL}(?: (?:(?:of|de|van|von|der|the|la|le|bin|al|and|&) )?{_CAPITAL}){{0,5}}")
 _SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,30}(?=[\s,.;:!?]|\Z)")
 _ANY_WORD = re.compile(r"[^\W\d_]{2,40}")
 
@@ -148,7 +150,7 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
     text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
-    for shape in shapes_in(text, field=_field_name(leaf), loose=collected.loose):
+    for shape in shapes_in(text, field=_field_name(leaf), loose=collected.loose)[0]:
         collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False, instructed=False)
 
 
@@ -169,7 +171,10 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     last = first + len(stripped)
     starts = [sentence.start for sentence in sentences]
     is_shaped = False
-    for shape in shapes_in(text, field=_field_name(leaf) if leaf.is_field else "", loose=collected.loose):
+    field = _field_name(leaf) if leaf.is_field else ""
+    shapes, are_all = shapes_in(text, field=field, loose=collected.loose)
+    collected.complete = collected.complete and are_all
+    for shape in shapes:
         value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
         if value:
             whole = shape.start <= first and shape.end >= last and not shape.part
@@ -183,7 +188,7 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
 
 
 def _is_flagged(place: int, sentences: list[Sentence], starts: list[int]) -> bool:
-    return sentences[max(0, bisect_right(starts, place) - 1)].flagged
+    return bool(sentences) and sentences[max(0, bisect_right(starts, place) - 1)].flagged
 
 
 def _is_free_text(text: str) -> bool:
@@ -195,8 +200,7 @@ def _is_free_text(text: str) -> bool:
 def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Sentence], *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
     starts = [sentence.start for sentence in sentences]
-    spans = [(match.start(), match.group(match.lastindex or 0)) for match in _QUOTED.finditer(text)]
-    spans += [(match.start(), match.group()) for match in _NAME.finditer(text) if not _opens_sentence(match, starts)]
+    spans = [*_quoted(text), *_names(text, frozenset(starts))]
     for place, span in spans:
         if value := text_value(_without_stop_words(span)):
             instructed = _is_flagged(place, sentences, starts)
@@ -213,9 +217,24 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Se
             )
 
 
-def _opens_sentence(match: re.Match[str], starts: list[int]) -> bool:
-    """Return whether a capital says nothing: a single word at the start of a sentence."""
-    return " " not in match.group() and match.start() in starts
+def _quoted(text: str) -> Iterator[tuple[int, str]]:
+    position = 0
+    while mark := _QUOTE_MARK.search(text, position):
+        match = _QUOTED.match(text, mark.start())
+        if match is None:
+            position = mark.end()
+        else:
+            yield match.start(), match.group(match.lastindex or 0)
+            position = match.end()
+
+
+def _names(text: str, starts: frozenset[int]) -> Iterator[tuple[int, str]]:
+    """Yield what is written with capitals. A single word at the start of a sentence says nothing."""
+    for match in _NAME.finditer(text):
+        place, name = match.start(), match.group()
+        is_inside = place > 0 and (text[place - 1].isalnum() or text[place - 1] == "_")
+        if not is_inside and (" " in name or place not in starts):
+            yield place, name
 
 
 def _without_stop_words(span: str) -> str:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from streams.provenance.words import listed, plain_case
 
 _END = re.compile(r"[.!?]+(?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
-_CLAUSE = re.compile(r"[,;:\u2014(\[\"]\s*|\s-\s|\s(?:and|then|to)\s")
-_FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"\u201c<!]*([^\W\d_]+(?:'t)?)")
+_CLAUSE = re.compile(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
+_FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
 
 _OPENERS = listed(
     "please kindly now then also first firstly second next finally lastly just so but and or always never do "
@@ -45,6 +45,15 @@ IMPERATIVES = listed(
     "translate transmit trigger trust try turn tweet uninstall unlock unsubscribe update upgrade upload use "
     "utilise utilize verify view visit vote wait warn watch whitelist wipe wire withdraw write"
 )
+_ALSO_LABELS = listed(
+    "act address book call charge check contact display email end exchange extract file help hire hold list mail note "
+    "offer order play post record register rent report request review set show start test text view"
+)
+"""Imperatives that are as often the name of a field, or begin one."""
+_AFTER_VERBS = listed(
+    "a all an and any at back both by down each every everyone everything for from her him his in it me my no now off "
+    "on one only our out over that the their them these this those to up us what whether with your"
+)
 _POLITE = listed(
     "please kindly bitte veuillez por favor prego alstublieft proszę lütfen пожалуйста ignore disregard "
     "override jailbreak ignorieren ignoriere ignorez ignora ignorar"
@@ -68,6 +77,13 @@ _ROLE = re.compile(
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
+_AROUND_WORDS = ".,;:!?()[]\"'*"
+_TRIGGERS = frozenset(
+    form
+    for word in (IMPERATIVES | _POLITE | _DUTIES)
+    for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
+)
+"""Words of instructions as they stand between spaces, with what is most often beside them."""
 SENTENCE_CHARS_MAX = 2_000
 _CLAUSES_MAX = 16
 _FIRST_WORDS_MAX = 4
@@ -84,6 +100,22 @@ class Sentence(NamedTuple):
 
 def sentences_in(text: str) -> list[Sentence]:
     """Return the sentences of a text, in order. A line ends a sentence, and so does `SENTENCE_CHARS_MAX`."""
+    bounds = _bounds(text)
+    lowered = plain_case(text)
+    same_length = len(lowered) == len(text)
+    has_roles = _ROLE.search(lowered) is not None
+    instructs = [
+        _instructs(lowered[first:last] if same_length else plain_case(text[first:last]), has_roles=has_roles)
+        for first, last in bounds
+    ]
+    padded = [False, *instructs, False]
+    return [
+        Sentence(first, last, own, padded[index] or own or padded[index + 2])
+        for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
+    ]
+
+
+def _bounds(text: str) -> list[tuple[int, int]]:
     bounds: list[tuple[int, int]] = []
     start = 0
     for match in _END.finditer(text):
@@ -92,13 +124,7 @@ def sentences_in(text: str) -> list[Sentence]:
         start = match.end()
     if start < len(text):
         _split(bounds, start, len(text))
-    bounds = [(first, last) for first, last in bounds if not text[first:last].isspace()]
-    instructs = [reads_like_instruction(text[first:last]) for first, last in bounds]
-    padded = [False, *instructs, False]
-    return [
-        Sentence(first, last, own, padded[index] or own or padded[index + 2])
-        for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
-    ]
+    return [(first, last) for first, last in bounds if not text[first:last].isspace()]
 
 
 def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
@@ -108,17 +134,28 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
 def reads_like_instruction(sentence: str) -> bool:
     """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
     word, a duty of the reader, something that must be, or the mark of a role."""
-    lowered = plain_case(sentence)
-    words = set(lowered.replace(",", " ").split())
+    return _instructs(plain_case(sentence), has_roles=True)
+
+
+def _instructs(lowered: str, *, has_roles: bool) -> bool:
+    words = lowered.split()
+    if not _TRIGGERS.isdisjoint(words) and _has_trigger(lowered, words):
+        return True
+    if has_roles and _ROLE.search(lowered) is not None:
+        return True
+    return not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None
+
+
+def _has_trigger(lowered: str, listed_words: list[str]) -> bool:
+    """Look closer at a sentence that has a word of instructions."""
+    words = {word.strip(_AROUND_WORDS) for word in listed_words}
     if not words.isdisjoint(_POLITE):
         return True
     if not words.isdisjoint(_DUTIES) and (not words.isdisjoint(_ADDRESSED) or _PASSIVE.search(lowered) is not None):
         return True
-    if not words.isdisjoint(IMPERATIVES) or not words.isdisjoint(("don't", "never")):
-        clauses = _CLAUSE.split(lowered, _CLAUSES_MAX)
-        if any(map(_begins_with_imperative, clauses[:_CLAUSES_MAX])):
-            return True
-    return _ROLE.search(lowered) is not None or (not lowered.isascii() and _OTHER_SCRIPTS.search(lowered) is not None)
+    if words.isdisjoint(IMPERATIVES):
+        return False
+    return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX)))
 
 
 def _begins_with_imperative(clause: str) -> bool:
@@ -127,10 +164,11 @@ def _begins_with_imperative(clause: str) -> bool:
         match = _FIRST_WORD.match(clause, position)
         if match is None:
             return False
-        word = match.group(1)
+        word, following = match.groups()
         if word in IMPERATIVES:
-            return True
+            # `Contact: ...` and `Order number` are labels.
+            return following is not None and (word not in _ALSO_LABELS or following in _AFTER_VERBS)
         if word not in _OPENERS:
             return False
-        position = match.end()
+        position = match.end(1)
     return False

@@ -15,7 +15,6 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -37,11 +36,12 @@ _CHARS_CACHED_MAX = 4_096
 _ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|&(?:#\w{1,7}|\w{2,8});|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|=[0-9A-F]{2}")
 _PROGRAM = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))|=([4-7][0-9A-F])")
 _BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{12,{PIECE_CHARS_MAX}}}={{0,2}}")
-_HEX = re.compile(rf"(?<![\w%])(?:0x)?(?:[0-9a-fA-F]{{2}}[ :]?){{5,{PIECE_CHARS_MAX // 2}}}[0-9a-fA-F]{{2}}(?!\w)")
-_SPELLED = re.compile(
-    r"\b(?:dot|punkt|punto)\b|[\[({<]\s?(?:at|@|dot|\.)\s?[\])}>]|\bat\s+[\w-]+\.\w|\b(?:slash|underscore|hyphen)\b",
-    re.IGNORECASE,
-)
+_HEX = re.compile(rf"(?:[0-9a-fA-F]{{2}}[ :]?){{5,{PIECE_CHARS_MAX // 2}}}[0-9a-fA-F]{{2}}")
+_SPELLED = (
+    " dot ", " punkt ", " punto ", " slash ", " underscore ", " hyphen ", "[at]", "(at)", "{at}", "<at>", "[@]", "(@)",
+    "[ at ]", "( at )", "[dot]", "(dot)", "{dot}", "<dot>", "[.]", "(.)", "[ dot ]", "( dot )",
+)  # fmt: skip
+_AT_HOST = re.compile(r" at [\w-]{1,63}\.\w")
 _SIGN_WORDS = {
     "at": "@", "@": "@", "dot": ".", "punkt": ".", "punto": ".", ".": ".", "dash": "-", "hyphen": "-", "minus": "-",
     "slash": "/", "underscore": "_", "plus": "+", "colon": ":",
@@ -51,8 +51,9 @@ _SIGN = re.compile(
     r"|\s{1,2}(at|dot|punkt|punto|dash|hyphen|minus|slash|underscore|plus|colon)\s{1,2}",
     re.IGNORECASE,
 )
+_SOME_SPACED = re.compile(r" \S \S \S ")
 _SPACED = re.compile(r"(?<!\S)\S(?:[ \u00a0]{1,2}\S){5,200}(?!\S)")
-_REVERSED = re.compile(r"//:(?:s?ptth|s?ptf)|(?<![^\W\d])(?:moc|ten|gro|oi|ude|vog|ofni|elpmaxe|ku|ed)\.(?=\w)")
+_REVERSED = ("//:", "moc.", "ten.", "gro.", "oi.", "ude.", "vog.", "ofni.", "elpmaxe.", "ku.", "ed.", "ppa.", "ved.")
 _TO_THE_LEFT = re.compile(r"\S{0,200}")
 _TO_THE_RIGHT = re.compile(r"\S{1,200}")
 _WINDOW_CHARS = 160
@@ -95,10 +96,22 @@ def _unescaped(text: str) -> str:
 def _looked_at(text: str) -> str:
     if text.isascii():
         return text
-    return "".join(map(_alike, unicodedata.normalize("NFKC", typeset_plainly(text))))
+    return unicodedata.normalize("NFKC", typeset_plainly(text)).translate(_ALIKE)
 
 
-@lru_cache(maxsize=_CHARS_CACHED_MAX)
+class _Alike(dict[int, str]):
+    """The ASCII that characters look like, found out when one is first met."""
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= _CHARS_CACHED_MAX:
+            self.clear()
+        found = self[code] = _alike(chr(code))
+        return found
+
+
+_ALIKE = _Alike()
+
+
 def _alike(char: str) -> str:
     """Return the ASCII that a character looks like or stands for; empty for what nobody sees."""
     if char.isascii():
@@ -124,13 +137,30 @@ def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
         yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
     for match in _HEX.finditer(text):
         yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
-    for match in _SPACED.finditer(text):
-        piece = match.group()
-        yield Reading(piece.replace(" ", "").replace("\u00a0", ""), is_whole=len(piece) == length, has_words=False)
-    for match in _REVERSED.finditer(text):
-        piece = _token_around(text, match.start())
+    if length < _WINDOW_CHARS or _SOME_SPACED.search(text):
+        for match in _SPACED.finditer(text):
+            piece = match.group()
+            joined = piece.replace(" ", "").replace("\u00a0", "")
+            yield Reading(joined, is_whole=len(piece) == length, has_words=False)
+    lowered = text.lower()
+    for place in _places(lowered, _REVERSED):
+        piece = _token_around(text, place)
         yield Reading(piece[::-1], is_whole=len(piece) == length, has_words=False)
-    yield from _spelled(text)
+    yield from _spelled(text, lowered)
+
+
+def _places(text: str, signs: tuple[str, ...]) -> list[int]:
+    """Return where any of the signs begins, in order; of each, at most `PIECES_MAX` places."""
+    places: list[int] = []
+    for sign in signs:
+        place = text.find(sign)
+        count = 0
+        while place >= 0 and count < PIECES_MAX:
+            places.append(place)
+            count += 1
+            place = text.find(sign, place + 1)
+    places.sort()
+    return places
 
 
 def _again(decoded: str, is_whole: bool, depth: int) -> Iterator[Reading]:
@@ -149,16 +179,18 @@ def _token_around(text: str, place: int) -> str:
     return (left.group()[::-1] if left else "") + (right.group() if right else "")
 
 
-def _spelled(text: str) -> Iterator[Reading]:
+def _spelled(text: str, lowered: str) -> Iterator[Reading]:
+    places = _places(lowered, _SPELLED)
+    places += [match.start() for match in islice(_AT_HOST.finditer(lowered), PIECES_MAX)]
     end = 0
-    for match in _SPELLED.finditer(text):
-        if match.start() < end:
+    for place in sorted(places):
+        if place < end:
             continue
-        start, end = max(end, match.start() - _WINDOW_CHARS), min(len(text), match.end() + _WINDOW_CHARS)
+        start, end = max(end, place - _WINDOW_CHARS), min(len(text), place + _WINDOW_CHARS)
         if start:
-            start = text.find(" ", start, match.start()) + 1 or match.start()
+            start = text.find(" ", start, place) + 1 or place
         if end < len(text):
-            end = max(text.rfind(" ", match.end(), end), match.end())
+            end = max(text.rfind(" ", place, end), place + 1)
         window = text[start:end]
         signs = _SIGN.sub(lambda sign: _SIGN_WORDS[(sign.group(1) or sign.group(2)).lower()], window)
         if signs != window:
@@ -178,7 +210,7 @@ def _from_base64(piece: str) -> str:
 
 def _from_hex(piece: str) -> str:
     try:
-        return _printable(bytes.fromhex(piece.removeprefix("0x").replace(":", "")))
+        return _printable(bytes.fromhex(piece.replace(":", "")))
     except ValueError:
         return ""
 

@@ -20,6 +20,12 @@ from streams.provenance.numbers import Numeric, numeric_at
 from streams.provenance.words import listed, plain_case
 
 TOKEN_CHARS_MAX = 2_048
+SHAPES_MAX = 8_192
+"""How many values of one text are found; what comes after is not read."""
+HITS_MAX = 65_536
+"""How many places of one text are looked at."""
+_ADDRESSES_MAX = 8
+"""How many signs of an address are looked at in one token."""
 _LEFT_CHARS_MAX = 256
 ID_CHARS_MIN = 4
 LONG_TOKEN_CHARS_MIN = 20
@@ -34,10 +40,8 @@ _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
 _TRAILING = ".:!?*~=-_"
 _LEADING = ".:!?*~=_-"
-_LOCAL = rf"([^\s@:/=?&]{{1,{LOCAL_PART_CHARS_MAX}}})"
-_ADDRESS = re.compile(rf"{_LOCAL}@((?:[\w-]{{1,63}}\.){{1,8}}[\w-]{{2,63}})")
-_LOCAL_ADDRESS = re.compile(rf"{_LOCAL}@([\w-]{{1,63}})")
-_HANDLE = re.compile(r"@[\w.-]{2,64}")
+_LOCAL = re.compile(rf"[^\s@:/=?&]{{1,{LOCAL_PART_CHARS_MAX}}}")
+_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){0,8}[\w-]{2,63}")
 _FILE = re.compile(r"(?:^|[/\\])[^/\\]{1,128}\.([a-z0-9]{1,5})\Z")
 _SPACED_ACCOUNT = re.compile(
     r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z]{4})?(?:[ -]?(?=[A-Za-z]{0,3}\d)[A-Za-z0-9]{2,4}){3,8}(?!\w)"
@@ -65,8 +69,8 @@ class Shape(NamedTuple):
     part: bool = False
 
 
-def shapes_in(text: str, *, field: str = "", loose: bool = False) -> list[Shape]:
-    """Return the values of a text in their order.
+def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[Shape], bool]:
+    """Return the values of a text in their order, and whether these are all.
 
     Args:
         text: the text.
@@ -76,7 +80,11 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> list[Shape]
     found: list[Shape] = []
     position = 0
     search = _HIT.search
+    hits = 0
     while hit := search(text, position):
+        hits += 1
+        if hits > HITS_MAX or len(found) >= SHAPES_MAX:
+            return found, False
         place = hit.start()
         start = place - _LEFT.match(text[max(position, place - _LEFT_CHARS_MAX) : place][::-1]).end()  # type: ignore[union-attr]  # it matches the empty text, too
         match = _TOKEN.match(text, start)
@@ -84,7 +92,7 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> list[Shape]
             position = place + 1
             continue
         position = max(_classify(text, start, match.end(), found, field=field, loose=loose), place + 1)
-    return found
+    return found, True
 
 
 def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool) -> int:
@@ -143,7 +151,7 @@ def append_url(url: str, start: int, found: list[Shape]) -> None:
     if parts.account:
         found.append(Shape(AtomKind.ADDRESS, f"{plain_case(parts.account)}@{parts.host}", start, end, part=True))
     for key, value in parts.query:
-        inner = shapes_in(value, field=key) if "://" not in value else []
+        inner = shapes_in(value, field=key)[0] if "://" not in value else []
         if "://" in value:
             nested = url_parts(value)
             if nested is not None and nested.host:
@@ -156,23 +164,30 @@ def append_url(url: str, start: int, found: list[Shape]) -> None:
 
 
 def _classify_address(token: str, start: int, end: int, found: list[Shape]) -> int:
-    match = _ADDRESS.search(token) or _LOCAL_ADDRESS.search(token)
-    if match is None:
-        handle = _HANDLE.search(token)
-        if handle is not None:
-            value = plain_case(handle.group().rstrip(_TRAILING))
-            found.append(Shape(AtomKind.ADDRESS, value, start + handle.start(), start + handle.start() + len(value)))
-            if is_host(value[1:]):
-                found.append(Shape(AtomKind.HOST, host_value(value[1:]), start + handle.start(), end, part=True))
-        return end
-    local, domain = match.group(1).strip(_LEADING), match.group(2).rstrip(_TRAILING)
-    first, last = start + match.start(), start + match.start() + len(match.group().rstrip(_TRAILING))
-    if local and domain:
-        host = host_value(domain)
-        found.append(Shape(AtomKind.ADDRESS, f"{plain_case(local)}@{host}", first, last))
-        if "." in host:
-            found.append(Shape(AtomKind.HOST, host, first, last, part=True))
-    return max(last, start + 1)
+    sign = token.find("@")
+    last = start
+    for _ in range(_ADDRESSES_MAX):
+        if sign < 0:
+            return end
+        last = start + max(_append_address(token, sign, start, found), sign + 1)
+        sign = token.find("@", last - start)
+    return last if sign >= 0 else end
+
+
+def _append_address(token: str, sign: int, start: int, found: list[Shape]) -> int:
+    """Append the address around an `@`, and return where it ends in the token."""
+    left = _LOCAL.match(token[max(0, sign - LOCAL_PART_CHARS_MAX) : sign][::-1])
+    local = "" if left is None else left.group()[::-1].strip(_LEADING)
+    right = _DOMAIN.match(token, sign + 1)
+    if right is None:
+        return sign + 1
+    domain = right.group().rstrip(_TRAILING)
+    host = host_value(domain)
+    first, last = start + sign - len(local), start + sign + 1 + len(domain)
+    found.append(Shape(AtomKind.ADDRESS, f"{plain_case(local)}@{host}", first, last))
+    if "." in host:
+        found.append(Shape(AtomKind.HOST, host, first, last, part=True))
+    return right.end()
 
 
 def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
