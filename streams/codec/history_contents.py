@@ -15,6 +15,7 @@ from streams.model.session import SessionEvent
 from streams.model.types import Record
 from streams.provenance.digests import atom_key
 from streams.provenance.events import CONTENT_EVENTS, extraction_for, with_atoms
+from streams.provenance.scope import with_derived_scopes
 
 
 class Contents:
@@ -43,4 +44,5 @@ class Contents:
             content_type = self._types.get(tool_key(event.tool.server_id, event.tool.name))
         sub = self._subjects.get((tenant_uid, event.session_id), "") if event.sub is None else event.sub
         extraction = extraction_for(event.type, content, content_type)
-        return with_atoms(event, extraction, atom_key(root_key, tenant_uid, sub), content_type)
+        event = with_atoms(event, extraction, atom_key(root_key, tenant_uid, sub), content_type)
+        return with_derived_scopes(event, content)

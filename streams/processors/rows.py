@@ -260,6 +260,30 @@ class RowKind(Kind, Enum):
         "streams.processors.gate.shared_memories",
         "one of each value of a memory that was noted or read here, until the end of its window",
     )
+    PROVENANCE = Kind(
+        b"P",
+        "session key",
+        "what a session has read as a whole, and what it may do for the request",
+        "streams.processors.provenance.rows:ProvenanceRow",
+        "streams.processors.provenance.memory",
+        _PER_SESSION,
+    )
+    ATOMS = Kind(
+        b"H",
+        "session key, NUL, bucket",
+        "where values were seen, packed (`streams.provenance.memory`)",
+        "",
+        "streams.processors.provenance.memory",
+        "`BUCKETS` of a session, with `ATOMS_MAX` entries in all; removed with it",
+    )
+    CONTENT = Kind(
+        b"C",
+        "session key, NUL, number",
+        "an event that values were seen in: its id, and paths",
+        "streams.processors.provenance.rows:ContentRow",
+        "streams.processors.provenance.memory",
+        "`EVENTS_MAX` of a session; removed with it",
+    )
     KEY_COUNT = Kind(
         b"K",
         "budget key without the digest of the key's value, NUL, start of the window",
@@ -357,6 +381,9 @@ _KEY_COUNT = RowKind.KEY_COUNT.prefix
 _STOP = RowKind.STOP.prefix
 _STOP_END = RowKind.STOP_END.prefix
 _ALERT = RowKind.ALERT.prefix
+_PROVENANCE = RowKind.PROVENANCE.prefix
+_ATOMS = RowKind.ATOMS.prefix
+_CONTENT = RowKind.CONTENT.prefix
 
 
 def session_row_key(session_key: bytes) -> bytes:
@@ -415,6 +442,21 @@ def approval_grants_row_key(session_key: bytes) -> bytes:
 def unproven_row_key(session_key: bytes) -> bytes:
     """Return the key of what a session keeps of intents without a proof."""
     return _UNPROVEN + session_key
+
+
+def provenance_row_key(session_key: bytes) -> bytes:
+    """Return the key of what a session has read as a whole."""
+    return _PROVENANCE + session_key
+
+
+def atoms_row_key(session_key: bytes, bucket: int) -> bytes:
+    """Return the key of a bucket of the values that a session has seen."""
+    return _ATOMS + _terminated(session_key) + bytes((bucket,))
+
+
+def content_row_key(session_key: bytes, number: int) -> bytes:
+    """Return the key of an event that values were seen in."""
+    return _CONTENT + _terminated(session_key) + bytes((number,))
 
 
 def alert_row_key(digest: bytes) -> bytes:

@@ -61,6 +61,9 @@ _GENERIC_VERBS = (
 GENERIC_VERBS = frozenset(_GENERIC_VERBS.split())
 """Verbs that say little without their object."""
 
+VAGUE_VERBS = AMBIGUOUS_VERBS | GENERIC_VERBS | frozenset(("dispatch", "drop", "apply", "store", "keep"))
+"""Verbs for which the description of a tool says more than its name."""
+
 _WRITES = frozenset({"create", "change", "send", "post", "book", "secure", "pay"})
 _OBJECT_KINDS = {
     ("pay", _WRITES - {"secure"}): "payment payments money transaction transactions transfer refund funds tip donation",
@@ -71,7 +74,8 @@ _OBJECT_KINDS = {
     ("post", frozenset({"create"})): "post tweet comment announcement review story",
     ("book", frozenset({"create"})): "booking reservation appointment order orders purchase subscription ticket",
     ("send", frozenset({"create", "pay"})): (
-        "email mail message messages reply notification notifications human humans operator agent agents support"
+        "email mail letter sms message messages reply notification notifications human humans operator agent agents "
+        "support"
     ),
     ("share", frozenset({"create", "change"})): (
         "participant participants member members guest guests attendee attendees collaborator collaborators "
@@ -144,9 +148,31 @@ ACT_NOUNS: dict[str, tuple[bool, frozenset[str]]] = {
 }
 """Nominalisations: the noun -> (whether it counts behind a definite article, the kinds)."""
 
+_PHRASES = {
+    (
+        "create",
+        "book",
+        "change",
+    ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
+    ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
+    ("send",): "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch",
+    ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
+    ("pay",): "give back,money back,pay back,send money,settle up,top up",
+    ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a",
+    ("change",): "turn on,move to,change to,switch to,bring forward,push back,put off",
+    ("run", "change"): "roll out,kick off,spin up,bring up,set off",
+}
+PHRASES: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
+"""Verbs of several words, by the first: the words and the kinds."""
+for _kinds, _texts in _PHRASES.items():
+    for _text in _texts.split(","):
+        _parts = tuple(_text.split())
+        PHRASES.setdefault(_parts[0], []).append((_parts, frozenset(_kinds)))
+
 DELEGATING_PHRASES = (
-    "do what it says",
-    "do what the ",
+    "do what",
+    "do as ",
+    "do whatever",
     "do everything",
     "do all the ",
     "do the tasks",

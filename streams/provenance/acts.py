@@ -24,9 +24,11 @@ from streams.provenance.act_words import (
     FORMS,
     GENERIC_VERBS,
     OBJECT_KINDS,
+    PHRASES,
     READING_NOUNS,
     REQUEST_KINDS,
     TOOL_VERBS,
+    VAGUE_VERBS,
 )
 
 DELEGATE = "delegate"
@@ -74,6 +76,7 @@ _DETERMINER_WORDS = (
 _DETERMINERS = frozenset(_DETERMINER_WORDS.split())
 _DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
 _STOPS = frozenset(".!?;\n")
+_SENTENCE_END = re.compile(r"[.!?\n]")
 
 
 def words_of_name(name: str) -> list[str]:
@@ -94,11 +97,31 @@ def propose_kind(name: str, description: str = "", read_only: bool | None = None
     """
     if read_only:
         return ActKind.READ
-    kind = _kind_of_words(words_of_name(name))
-    if kind is None:
-        first_sentence = re.split(r"[.!?\n]", description[:DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
-        kind = _kind_of_words([word.lower() for word in _WORD.findall(first_sentence)])
-    return _not_read(kind, read_only) or ActKind.OTHER
+    named, words = words_of_name(name), _first_sentence(description)
+    kind, described = _kind_of_words(named), _kind_of_words(words)
+    is_vague = not any(word in TOOL_VERBS and word not in VAGUE_VERBS for word in (FORMS.get(w, w) for w in named))
+    if is_vague and described not in {None, ActKind.READ} and words and FORMS.get(words[0], words[0]) in TOOL_VERBS:
+        kind = described
+    return _not_read(kind or described, read_only) or ActKind.OTHER
+
+
+def possible_kinds(name: str, description: str = "") -> frozenset[str]:
+    """Return all kinds of act that a tool's name and the first sentence of its description speak of.
+
+    A request for any of them may be a request for the tool: "add an event and invite people" does both.
+    """
+    found = {_kind_of_words(words_of_name(name)), _kind_of_words(_first_sentence(description))}
+    words = _first_sentence(description)
+    for index, word in enumerate(words):
+        stem = FORMS.get(word, word)
+        if stem in TOOL_VERBS and not _is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
+            found.add(TOOL_VERBS[stem])
+    return frozenset(kind for kind in found if kind not in {None, ActKind.READ})
+
+
+def _first_sentence(description: str) -> list[str]:
+    text = _SENTENCE_END.split(description[:DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
+    return [word.lower() for word in _WORD.findall(text)]
 
 
 def kind_of_action(action: str) -> str | None:
@@ -132,6 +155,9 @@ def request_kinds(text: str) -> frozenset[str]:
             definite, found = ACT_NOUNS[word]
             if definite or not _has_determiner(words, index, _DEFINITE):
                 kinds |= found
+        for phrase, implied in PHRASES.get(word, ()):
+            if tuple(words[index : index + len(phrase)]) == phrase and not _is_negated(words, index):
+                kinds |= implied
     kinds |= _object_kinds(words)
     return frozenset(kinds)
 

@@ -13,6 +13,7 @@ from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.scenario_keys import SCENARIOS_SUFFIX
 from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.fact_validation import NOT_REQUIRED
 from streams.policy.language.schema import FACTS, now_facts
 
 SCHEMA_FILE = "schema.json"
@@ -169,7 +170,7 @@ scenarios:
 def _fixture(tool: str) -> str:
     """Return the facts of an ordinary call: all fields of the schema except optional ones."""
     server, _, short = tool.partition(".")
-    facts = {field.name: _value(field.type) for field in FACTS if field.name not in ("history", "label")}
+    facts = {field.name: _value(field.type) for field in FACTS if field.name not in NOT_REQUIRED}
     facts["args"] = {}
     facts["agent"] |= {"id": "assistant"}
     facts["user"] |= {"id": "alice", "scopes": [f"{server}:use"]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.policy.authoring.possible_facts import complete, impossibilities
+from streams.policy.authoring.quiet_facts import with_quiet_facts
 from streams.policy.errors import Findings, Location
 from streams.policy.language.bundle import BundleReadError, read_text
 from streams.policy.language.fact_validation import schema_violations
@@ -105,9 +106,9 @@ class Fixtures:
         return changed
 
     def _with_own_facts(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fixture with the `history` of a new session and with unknown entities, except for the fields that
-        it sets itself."""
-        facts = dict(fixture)
+        """Return the fixture with the `history` of a new session, with unknown entities and with the provenance of a
+        call that its user asked for, except for the fields that it sets itself."""
+        facts = with_quiet_facts(fixture)
         if self._history.fields:
             facts["history"] = {**self._nothing, **fixture.get("history", {})}
         if self._entities.fields:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from streams.policy.authoring.quiet_facts import quiet_origins
 from streams.policy.language.fact_types import Struct
 from streams.policy.language.paths import overlaps
 from streams.policy.language.schema import FACTS, MINUTES_PER_DAY, MS_PER_MINUTE, now_facts
@@ -58,6 +59,7 @@ def complete(facts: dict[str, Any], changed: Sequence[Path]) -> None:
     follower.session()
     follower.delegation()
     follower.now()
+    follower.provenance()
     follower.from_one("approval", "granted_by", "granted", bool)
 
 
@@ -128,6 +130,20 @@ class _Follower:
         if self._sets("agent", "id"):
             hops[-1]["actor"] = agent.get("id")
 
+    def provenance(self) -> None:
+        """Let what was read follow the session's taint, the act its tool, and quiet origins the arguments."""
+        tool, session = self._section("tool"), self._section("session")
+        act, read, origins = self._section("act"), self._section("read"), self._facts.get("origins")
+        if (self._sets("session", "tainted") or self._sets("provenance")) and not self._sets("read"):
+            read |= {"untrusted": session.get("tainted"), "text": session.get("tainted")}
+        if self._sets("tool") and not self._sets("act"):
+            act |= {"outward": tool.get("open_world")}
+            if tool.get("read_only") is True or act.get("kind") == "read":
+                act |= {"kind": "read" if tool.get("read_only") is True else "change", "requested": True}
+        is_quiet = isinstance(origins, list) and all(each.get("origin") == "user" for each in origins)
+        if is_quiet and (self._sets("args") or self._sets("tool")) and not self._sets("origins"):
+            self._facts["origins"] = quiet_origins(self._facts)
+
     def now(self) -> None:
         now = self._section("now")
         if not self._sets("now") or not all(isinstance(now.get(part), int) for part in now_facts(0)):
@@ -151,7 +167,7 @@ def impossibilities(facts: Mapping[str, Any]) -> Iterator[str]:
         value = _field(facts, section, name)
         if isinstance(value, int) and value < 0:
             yield f"`{section}.{name}` is {value}, and never negative"
-    for check in (_tool, _session, _counters, _approval, _delegation, _model, _now):
+    for check in (_tool, _session, _counters, _approval, _delegation, _model, _now, _provenance):
         yield from check(facts)
 
 
@@ -269,6 +285,42 @@ def _now(facts: Mapping[str, Any]) -> Iterator[str]:
     for part, value in now_facts(now["ms"]).items():
         if isinstance(now.get(part), int) and now[part] != value:
             yield f"`now.{part}` is {now[part]}, but at `now.ms` it is {value}"
+
+
+def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:
+    act, read, owner, scope = (facts.get(name) for name in ("act", "read", "owner", "scope"))
+    if isinstance(act, Mapping):
+        if act.get("outward") is not _field(facts, "tool", "open_world") and "tool" in facts:
+            yield "`act.outward` is always the same as `tool.open_world`"
+        if act.get("requested") is False and _field(facts, "tool", "read_only") is True:
+            yield "`act.requested` is false, but the tool only reads, which every request asks for"
+    if isinstance(read, Mapping):
+        if read.get("text") is True and read.get("untrusted") is False:
+            yield "`read.text` is true, but nothing untrusted was read (`read.untrusted`)"
+        if read.get("instructed") is True and read.get("text") is False:
+            yield "`read.instructed` is true, but no text was read (`read.text`)"
+        if read.get("untrusted") is False and _field(facts, "session", "tainted") is True:
+            yield "`read.untrusted` is false, but the session is tainted (`session.tainted`)"
+    if isinstance(owner, Mapping) and owner.get("subject") is True and owner.get("other") is True:
+        yield "`owner.subject` and `owner.other` are never both true"
+    if isinstance(scope, Mapping) and scope.get("source") == "none" and scope.get("inside") is False:
+        yield "`scope.inside` is false, but nobody has set a scope (`scope.source`)"
+    yield from _origins(facts.get("origins"))
+
+
+def _origins(origins: Any) -> Iterator[str]:
+    for each in origins if isinstance(origins, list | tuple) else ():
+        if not isinstance(each, Mapping):
+            return
+        where = f"the origin of `{each.get('arg')}`"
+        if each.get("origin") == "user" and each.get("pointed") is False:
+            yield f"{where} is the user, so it is `pointed`"
+        if each.get("subject") is True and each.get("origin") != "user":
+            yield f"{where} is the subject, so its `origin` is `user`"
+        if each.get("part") is True and each.get("shaped") is False:
+            yield f"{where} is a part of a text, and only parts that are `shaped` are listed"
+        if each.get("origin") == "nowhere" and (each.get("instructed") or each.get("decoded") or each.get("events")):
+            yield f"{where} is nowhere, so no event and no instruction names it"
 
 
 def _no_digest(path: str, value: Any) -> Iterator[str]:

@@ -180,6 +180,77 @@ PROVENANCE = Struct(
     ),
 )
 
+_ORIGINS = ("user", "trusted", "field", "text", "nowhere")
+_ROLES = ("unknown", "target", "destination", "content", "amount", "selector", "time")
+
+ORIGIN = Struct(
+    "Origin",
+    (
+        _text("arg", "the JSON pointer of the argument, or of the place in it, that holds the value"),
+        _word("role", "what the argument is for, as the catalog states or proposes it", *_ROLES),
+        _bool("sink", "the argument says where data goes or what is acted on (`sink_args` of the catalog)"),
+        _bool("part", "the value is a part of the argument's text"),
+        _bool("shaped", "the value has the shape of a machine's: an address, a link, an account number, an id"),
+        _word(
+            "origin",
+            "the best source of the value: the user's words (or the subject), trusted data, a whole field of a "
+            "structured result that others may write, text that others may write, or nowhere",
+            *_ORIGINS,
+        ),
+        _bool("instructed", "others have named the value beside something that reads like an instruction"),
+        _bool("decoded", "others have named the value only in disguise: encoded, reversed, with look-alike letters"),
+        _bool("pointed", "the user has named the value, or something else in the record that holds it"),
+        _bool("subject", "the value is the session's subject itself"),
+        _texts("events", "the ids of the events that have shown the value first"),
+    ),
+)
+
+ACT = Struct(
+    "Act",
+    (
+        _word(
+            "kind",
+            "the kind of act, as the catalog states or proposes it",
+            *("read", "send", "post", "create", "book", "change", "delete", "pay", "share", "secure", "run", "other"),
+        ),
+        _bool("outward", "the tool reaches beyond the operator's systems; the same as `tool.open_world`"),
+        _bool("requested", "the request asks for this kind of act, or the tool only reads"),
+        _bool("delegated", "the user leaves the choice of acts to a content that he names"),
+        _int("count", "how many calls of this kind the session has been allowed before"),
+    ),
+)
+
+SCOPE = Struct(
+    "Scope",
+    (
+        _word(
+            "source",
+            "who has limited the session to its task: the token service, a person, or nobody but the request itself",
+            *("none", "derived", "person", "issuer"),
+        ),
+        _bool("inside", "the call is within the limits of that source"),
+    ),
+)
+
+OWNER = Struct(
+    "Owner",
+    (
+        _bool("several", "the tool's data belong to several owners"),
+        _bool("subject", "all that the call says about owners is the session's subject"),
+        _bool("other", "the call names another owner, or a record of another owner"),
+    ),
+)
+
+READ = Struct(
+    "Read",
+    (
+        _bool("untrusted", "the session has read something that others may write"),
+        _bool("text", "some of that is free text"),
+        _bool("instructed", "some of that text reads like an instruction"),
+        _bool("complete", "all values of what was read are known; if not, an unknown value counts as instructed text"),
+    ),
+)
+
 APPROVAL = Struct(
     "Approval",
     (
@@ -237,6 +308,11 @@ FACTS: tuple[Field, ...] = (
     Field("tool", TOOL, "the tool as the operator's catalog describes it"),
     Field("catalog", CATALOG, "facts about the catalog as a whole"),
     Field("provenance", ListOf(PROVENANCE), "everything that the session has read"),
+    Field("origins", ListOf(ORIGIN), "where each value of the arguments comes from"),
+    Field("act", ACT, "what kind of act the call is, and whether the request asks for it"),
+    Field("scope", SCOPE, "what the session may do for the request"),
+    Field("owner", OWNER, "whose data the call is about"),
+    Field("read", READ, "what the session has read as a whole"),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
     Field(
@@ -255,8 +331,7 @@ FACT_NAMES: frozenset[str] = frozenset(field.name for field in FACTS)
 
 NOT_SUPPLIED: Mapping[str, str] = {
     "signals": "compare `session.risk`, which the events of detectors raise",
-    "origins": "read `session.tainted`, or the `trust` of `provenance`",
-    "session.purpose": "restrict the session's grant and its scopes, which `delegation` and `user.scopes` show",
+    "session.purpose": "compare `scope` and `act.requested`, which follow from the purpose and the request",
     "agent.version": "compare `agent.id` or `agent.instance`, which the session's credential states",
 }
 """Names that were once declared and that no gate supplies, with what to use instead. Rules can't read them: a deny on

@@ -130,6 +130,7 @@ class CompiledRuleset:
         bundle: the parsed bundle, for reports.
         memories: the memories and budgets.
         history: the type of the fact `history`.
+        reads: the top-level facts that any of the rules reads.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class CompiledRuleset:
         self.mode = bundle.mode
         self.bundle = bundle
         self.rules = tuple(rule for rule in rules if rule.rule.mode is not Mode.OFF)
+        self.reads = frozenset[str]().union(*(rule.facts for rule in self.rules))
         self._constants = list_constants(bundle)
         self._explainer = Explainer(self._constants)
         self._tools = tools

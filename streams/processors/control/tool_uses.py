@@ -115,11 +115,16 @@ class ToolUses:
 
     @cached_property
     def _output_owners(self) -> Paths:
-        return Paths(self._entry.output_owners)
+        return Paths(_result_path(path) for path in self._entry.output_owners)
 
     @cached_property
     def _labels(self) -> PathTable[Label]:
-        return PathTable({each.path: each.label for each in self._entry.output_labels})
+        return PathTable({_result_path(each.path): each.label for each in self._entry.output_labels})
+
+
+def _result_path(path: str) -> str:
+    """Return the JSON pointer of a path in results, which operators write with dots: `*.id` is `/*/id`."""
+    return path if path.startswith("/") else "/" + path.replace(".", "/")
 
 
 def undoing_arguments(entry: ToolCatalogEntry, known: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

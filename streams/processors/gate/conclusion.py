@@ -27,6 +27,7 @@ from streams.processors.gate.decision import Decision
 from streams.processors.gate.judged import Judged
 from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
+from streams.processors.gate.provenance import ProvenanceKeeper
 from streams.processors.gate.questions import question_of, request_output
 from streams.processors.gate.shared_memories import SharedMemories, shared_update_row
 from streams.processors.gate.verdicts import VerdictBuilder
@@ -62,11 +63,14 @@ NO_EFFECTS = Effects()
 class Concluder:
     """Makes decisions into verdicts, and stores what follows from them. All memory is in the state views."""
 
-    def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
+    def __init__(
+        self, settings: GateSettings, encoder: Encoder, control: ControlState, provenance: ProvenanceKeeper
+    ) -> None:
+        self._provenance = provenance
         self._settings = settings
         self._encoder = encoder
         self._control = control
-        self._verdicts = VerdictBuilder(settings)
+        self._verdicts = VerdictBuilder(settings, provenance)
         self._alerts = AlertWindows(encoder, settings.alert_window_ms)
         self._shared = SharedMemories(encoder)
 
@@ -85,6 +89,8 @@ class Concluder:
         if row.counters.has_no_unproven is not case.is_proven:
             row = _with_unproven_known(session_key, row, state)
         row = self._with_effects(case, decision, effects, row, state, outputs)
+        if case.examined is not None:
+            self._provenance.after_verdict(case, decision.outcome, state)
         if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)
         if decision.outcome is Outcome.QUARANTINE and row.life.status is SessionStatus.FROZEN:

@@ -23,6 +23,7 @@ from streams.processors.gate.conclusion import NO_EFFECTS, Concluder, Effects
 from streams.processors.gate.decision import REFUSALS, Decision, deny
 from streams.processors.gate.order import first_denial
 from streams.processors.gate.pending_rows import defer, row_for_budget
+from streams.processors.gate.provenance import ProvenanceKeeper
 from streams.processors.gate.rules import NO_PLANNED_EFFECTS, Ruling, evaluate_rules, facts_for, plan_effects
 from streams.processors.gate.shared_memories import SharedMemories
 from streams.processors.rows import session_row_key
@@ -42,6 +43,7 @@ class Judge:
         encoder: what encodes its records.
         budget_charges: the budgets.
         shared_memories: the memories that sessions share.
+        provenance: what keeps what sessions have read.
         concluder: what makes a decision into a verdict.
     """
 
@@ -51,7 +53,8 @@ class Judge:
         self.budget_charges = BudgetCharges(settings, encoder)
         self.shared_memories = SharedMemories(encoder)
         self._control = control
-        self.concluder = Concluder(settings, encoder, control)
+        self.provenance = ProvenanceKeeper(settings, control)
+        self.concluder = Concluder(settings, encoder, control, self.provenance)
 
     def decide(self, case: Case, state: StateView) -> list[Output]:
         """Decide an intent. Returns its verdict and what follows from it, or nothing if it waits for a budget."""
@@ -62,7 +65,7 @@ class Judge:
             case.authority = kept_authority(case.asked.session_key, case.session, state)
             decision = first_denial(case, self._control, self.settings)
             if decision is None:
-                ruling = evaluate_rules(case, self._control, state)
+                ruling = evaluate_rules(case, self._control, self.provenance, state)
                 if ruling.decision.outcome is Outcome.REQUIRE_APPROVAL:
                     ruling, grants = with_grants(case, ruling, self._control, state)
                 decision = ruling.decision
@@ -126,7 +129,7 @@ class Judge:
         plan = ruleset.plan(case.tool.facts)
         if not plan.has_updates:
             return NO_EFFECTS
-        return Effects(plan.updates_if_denied(facts_for(case, plan, FIRST_TIME, self._control, state)))
+        return Effects(plan.updates_if_denied(facts_for(case, plan, FIRST_TIME, self._control, self.provenance, state)))
 
     def _asked_memories(self, case: Case, ruling: Ruling, state: StateView) -> tuple[Decision, Taken]:
         """Ask for memories that sessions share, and let the intent wait; deny it if it has waited long enough."""

@@ -16,7 +16,9 @@ from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
+from streams.processors.gate.provenance import PROVENANCE_FACTS, ProvenanceKeeper
 from streams.processors.gate.shared_memories import Tally, recall_shared
+from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.sessions.memory import recall
 
 
@@ -50,13 +52,13 @@ _OUTCOMES = {effect: Outcome(effect.value) for effect in results.Effect}
 _REASONS = {reason: Reason(reason.value) for reason in results.Reason}
 
 
-def evaluate_rules(case: Case, control: ControlState, state: StateView) -> Ruling:
+def evaluate_rules(case: Case, control: ControlState, keeper: ProvenanceKeeper, state: StateView) -> Ruling:
     """Return what the rules in force decide about a case that has passed all checks."""
     ruleset, tool = control.ruleset_for(case.asked.session_key), case.tool
     if ruleset is None or tool is None:
         return Ruling(deny(Reason.NO_RULESET), None, {})
     plan = ruleset.plan(tool.facts)
-    facts = facts_for(case, plan, case.asked.progress, control, state)
+    facts = facts_for(case, plan, case.asked.progress, control, keeper, state)
     if plan.shared:
         stale = _add_shared(case, plan, facts, state)
         if stale:
@@ -71,10 +73,14 @@ def decision_of(policy: results.PolicyResult) -> Decision:
 
 
 def facts_for(
-    case: Case, plan: ToolPlan, progress: Progress, control: ControlState, state: StateView
+    case: Case, plan: ToolPlan, progress: Progress, control: ControlState, keeper: ProvenanceKeeper, state: StateView
 ) -> dict[str, Any]:
     """Return the facts that the rules, memories and budgets of a tool read."""
     facts = build_facts(case, control, progress, plan.needs)
+    if not PROVENANCE_FACTS.isdisjoint(plan.needs):
+        examined = keeper.examine(case, state)
+        if examined is not None:
+            facts |= {name: make(examined) for name, make in PROVENANCE_MAKERS.items() if name in plan.needs}
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

@@ -72,6 +72,7 @@ class SessionEvents:
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after, notes = self._row_after(session_key, before, event, state, received_ms, now_ms)
         outputs += notes
+        self._judge.provenance.after_event(session_key, event, before, after, state)
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
         if report is not None:
             report.remember(session_key, state)

@@ -9,6 +9,7 @@ from streams.model.ids import verdict_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Recurring, ToolRef
 from streams.model.verdict import (
+    ArgumentOrigin,
     Influence,
     Obligation,
     Origin,
@@ -24,7 +25,9 @@ from streams.policy.results import PolicyResult
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
+from streams.processors.gate.provenance import ProvenanceKeeper
 from streams.processors.headers import reply_header
+from streams.processors.provenance.examined import argument_origins
 from streams.processors.session_row import SessionRow
 from streams.processors.settings import GateSettings
 
@@ -51,7 +54,8 @@ _NO_RESULT = RenderedResult(None, (), (), ())
 class VerdictBuilder:
     """Builds verdict records. It caches the form of results, because most results of the rules recur."""
 
-    def __init__(self, settings: GateSettings) -> None:
+    def __init__(self, settings: GateSettings, provenance: ProvenanceKeeper) -> None:
+        self._provenance = provenance
         self._verdict_ttl_ms = settings.verdict_ttl_ms
         self._rendered: dict[int, RenderedResult] = {}
 
@@ -74,6 +78,9 @@ class VerdictBuilder:
         asked, session, tool, policy = case.asked, case.session, case.tool, decision.policy
         intent, arguments = asked.intent, case.arguments
         rules = control.rules.in_force(asked.session_key)
+        is_allowed = decision.outcome is Outcome.ALLOW
+        examined = case.examined
+        origins = () if examined is None else argument_origins(examined)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, decision.outcome)
         return Verdict(
             header=reply_header(verdict_id, intent, asked.now_ms),
@@ -85,7 +92,7 @@ class VerdictBuilder:
             reason_text=decision.text,
             rules=rendered.hits,
             errors=() if policy is None or not policy.errors else _rule_faults(policy),
-            obligations=rendered.obligations if decision.outcome is Outcome.ALLOW else (),
+            obligations=rendered.obligations if is_allowed else (),
             sub=intent.sub,
             act=intent.act,
             delegation_path=session.grant.delegation_uids + case.approval_grants,
@@ -97,7 +104,7 @@ class VerdictBuilder:
             args_json=arguments.canonical_json if case.is_proven and arguments is not None else "",
             args_digest=intent.args_digest,
             label=case.label(),
-            influences=_influences(session),
+            influences=_influences(session, origins),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=session.counters.sequence,
@@ -111,6 +118,9 @@ class VerdictBuilder:
             mode=VerdictMode.ENFORCE,
             attributes_offset=case.attributes_offset,
             compensating_args_json=_undoing_args(case, decision),
+            origins=origins,
+            atom_key=self._provenance.key_for_result(case) if is_allowed else None,
+            content_type=None if tool is None or not is_allowed else tool.entry.content_type,
         )
 
     def _expires_ms(self, case: Case) -> int:
@@ -165,17 +175,25 @@ def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
     )
 
 
-def _influences(session: SessionRow) -> tuple[Influence, ...]:
+def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tuple[Influence, ...]:
     """Return everything that the session has read, or may have read, and that could have led to this call."""
     read = [(source.event_id, source.label) for source in session.trust.sources]
     read += [(pending.intent_id, pending.label) for pending in session.trust.pending_reads]
     if not read:
         return ()
     trusted = Integrity.TRUSTED
+    pointers: dict[str, list[str]] = {}
+    for each in origins:
+        for event_id in each.event_ids:
+            pointers.setdefault(event_id, []).append(each.pointer)
     # From a list, which takes half as long as from a generator.
     return tuple(
         [
-            Influence(event_id=event_id, origin=Origin.TRUSTED if label.integrity is trusted else Origin.UNTRUSTED)
+            Influence(
+                event_id=event_id,
+                arg_pointers=tuple(pointers.get(event_id, ())),
+                origin=Origin.TRUSTED if label.integrity is trusted else Origin.UNTRUSTED,
+            )
             for event_id, label in read
         ]
     )

@@ -125,6 +125,13 @@ def result_label(row: SessionRow, event: SessionEvent, control: ControlState) ->
     return _narrowed(_catalog_label(event, control) if pending is None else pending.label, event.label)
 
 
+def content_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
+    """Return the label of a content that was read: a result's, or that of the tool that has returned it."""
+    if event.type is SessionEventType.TOOL_RESULT:
+        return result_label(row, event, control)
+    return _narrowed(_catalog_label(event, control), event.label)
+
+
 def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
     return _with_source(_settled(row, event), event.header.id, result_label(row, event, control), event.sources)
 

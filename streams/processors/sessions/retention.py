@@ -17,6 +17,7 @@ from streams.processors.rows import (
     approval_grants_row_key,
     grant_row_key,
     name_in,
+    provenance_row_key,
     rows_of_session,
     session_row_key,
     timer_payload,
@@ -82,7 +83,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
         state.put(session_row_key(session_key), encode_row(evolve(row, housekeeping_ms=due_ms)))
     elif _is_over(row, horizon_ms) and not kept and not cursor:
-        if _drop_counts(session_key, row, state):
+        if _drop_counts(session_key, row, state) and _drop_provenance(session_key, state):
             state.delete(session_row_key(session_key))
             state.delete(grant_row_key(session_key))
             state.delete(approval_grants_row_key(session_key))
@@ -114,6 +115,22 @@ def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
         for key in keys:
             state.delete(key)
         room -= len(keys)
+    return room > 0
+
+
+def _drop_provenance(session_key: bytes, state: StateView) -> bool:
+    """Delete what the session has read, up to a bound, and return whether that was all."""
+    provenance_key = provenance_row_key(session_key)
+    if state.get(provenance_key) is None:
+        return True
+    room = ROWS_PER_VISIT_MAX
+    for kind in (RowKind.ATOMS, RowKind.CONTENT):
+        keys = [key for key, _ in islice(state.scan(*rows_of_session(kind, session_key)), room)]
+        for key in keys:
+            state.delete(key)
+        room -= len(keys)
+    if room > 0:
+        state.delete(provenance_key)
     return room > 0
 
 

@@ -335,7 +335,6 @@ def test_all_errors_come_at_once() -> None:
     ("condition", "fact", "column"),
     [
         ("signals.exists(s, s.score > 0.9)", "signals", 12),
-        ("size(origins) > 0", "origins", 17),
         ("has(session.purpose) && !session.purpose.in_scope", "session.purpose", 15),
         ("tenant == '' || agent.version == '1'", "agent.version", 33),
     ],

@@ -57,8 +57,8 @@ def test_a_gate_supplies_every_fact() -> None:
         "toolset_digest": b"t" * 32,
     }
     bench.establish(maker, delegation_uid="g-1", scopes=("a",), attended=True, **origin)
-    assert bench.judge(PAGES, {"path": "a"}, **origin).outcome is Outcome.ALLOW
-    verdict = bench.judge(PAGES, {"path": "a"}, **origin)
+    assert bench.judge(PAGES, {"path": "notes.txt"}, **origin).outcome is Outcome.ALLOW
+    verdict = bench.judge(PAGES, {"path": "notes.txt"}, **origin)
     assert verdict.errors == ()
     fired = {hit.rule_id for hit in verdict.rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []

@@ -1,0 +1,132 @@
+"""Keep what sessions read while rules ask for it, and examine calls.
+
+**Idea.** A gate whose rules read no fact of provenance does nothing here. Where they do, every event of a session adds
+what its content has shown, and a call that is allowed adds what its result will be worth: whether the user has pointed
+at it. A session that has read something before the rules asked for it is one of which not everything is known.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.labels import Integrity, Label, bounded, join
+from streams.model.session import ScopeSource, SessionEvent, SessionEventType
+from streams.model.verdict import Outcome
+from streams.ports.processor import StateView
+from streams.processors.control.state import ControlState
+from streams.processors.gate.case import Case
+from streams.processors.provenance.examine import examine
+from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.memory import (
+    Memory,
+    begun,
+    read_provenance,
+    store_provenance,
+    with_content,
+    with_scopes,
+    with_user_words,
+)
+from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
+from streams.processors.provenance.tools import ToolUses
+from streams.processors.session_row import SessionRow
+from streams.processors.sessions.events import content_label, tool_of
+from streams.processors.settings import GateSettings
+from streams.provenance.digests import atom_key
+from streams.provenance.scope import parse_scopes
+
+PROVENANCE_FACTS = frozenset({"origins", "act", "scope", "owner", "read"})
+_CONTENTS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ})
+_KEPT = _CONTENTS | {
+    SessionEventType.SESSION_ESTABLISHED,
+    SessionEventType.USER_MESSAGE,
+    SessionEventType.PURPOSE_SET,
+}
+_USERS = Label(integrity=Integrity.TRUSTED)
+replace = msgspec.structs.replace
+
+
+class ProvenanceKeeper:
+    """Keeps what sessions read, and examines calls. All memory is in the state views."""
+
+    def __init__(self, settings: GateSettings, control: ControlState) -> None:
+        self._root_key = settings.root_key
+        self._control = control
+        self._uses = ToolUses()
+
+    def is_asked(self, session_key: bytes) -> bool:
+        """Return whether any rule in force reads a fact of provenance."""
+        ruleset = self._control.ruleset_for(session_key)
+        return ruleset is not None and not PROVENANCE_FACTS.isdisjoint(ruleset.reads)
+
+    def key_for_result(self, case: Case) -> bytes | None:
+        """Return the key with which an executor digests the values of a result; None if no rule asks for any."""
+        return self._key_of(case) if self.is_asked(case.asked.session_key) else None
+
+    def _key_of(self, case: Case) -> bytes:
+        return atom_key(self._root_key, case.asked.intent.header.tenant_uid, case.session.identity.sub)
+
+    def after_event(
+        self, session_key: bytes, event: SessionEvent, before: SessionRow, after: SessionRow, state: StateView
+    ) -> None:
+        """Keep what an event has shown.
+
+        Args:
+            session_key: the key of its session.
+            event: the event, which is proven.
+            before: the session before it.
+            after: the session after it.
+            state: the partition's state.
+        """
+        if event.type not in _KEPT:
+            return
+        row = read_provenance(session_key, state)
+        if row is None and not self.is_asked(session_key):
+            return
+        sub = after.identity.sub
+        memory = Memory(session_key, atom_key(self._root_key, event.header.tenant_uid, sub), state)
+        is_opening = event.type is SessionEventType.SESSION_ESTABLISHED
+        if row is None or is_opening:
+            opened = begun(memory, after if is_opening else before)
+            row = opened if row is None else replace(row, is_complete=row.is_complete and opened.is_complete)
+        if event.type in _CONTENTS:
+            name = tool_of(event)
+            tool = None if name is None else self._control.tools.get(name)
+            use = None if tool is None else self._uses.of(tool)
+            row = with_content(row, event, memory, use, content_label(before, event, self._control), sub)
+        elif event.type is SessionEventType.USER_MESSAGE:
+            label = _USERS if event.label is None else join(_USERS, bounded(event.label))
+            row = with_user_words(row, event, memory, label)
+        else:
+            row = _with_purpose(row, event, memory)
+        store_provenance(session_key, row, state)
+
+    def examine(self, case: Case, state: StateView) -> Examined | None:
+        """Examine a call; the result is kept with the case."""
+        if case.examined is None and case.tool is not None:
+            session_key = case.asked.session_key
+            memory = Memory(session_key, self._key_of(case), state, keeps=False)
+            args = case.known_arguments().values
+            case.examined = examine(case.session, args, self._uses.of(case.tool), memory, session_key, state)
+        return case.examined
+
+    def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> None:
+        """Keep what follows from an allowed call: one more act of its kind, and what its result will be worth."""
+        examined = case.examined
+        if examined is None or outcome is not Outcome.ALLOW:
+            return
+        row = examined.row
+        if not examined.use.is_read:
+            count = row.acts.get(examined.kind, 0) + 1
+            store_provenance(case.asked.session_key, replace(row, acts={**row.acts, examined.kind: count}), state)
+        elif examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
+            selected = (*row.selected, case.asked.intent.intent_id)
+            store_provenance(case.asked.session_key, replace(row, selected=selected), state)
+
+
+def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:
+    """Return the row with what the token service states about the session's task."""
+    scopes = event.task_scopes
+    if event.type is SessionEventType.PURPOSE_SET:
+        scopes += parse_scopes(event.scopes)
+    source = ScopeSource.ISSUER if event.scope_source is ScopeSource.DERIVED and event.scopes else event.scope_source
+    return with_scopes(row, scopes, source, memory)

@@ -1,0 +1,168 @@
+"""Examine a call: trace its values, and find out what kind of act it is and whose data it is about.
+
+The result makes the facts `origins`, `act`, `scope`, `owner` and `read`, and the origins of the verdict. It is made
+once for a case, and only if a rule of the tool reads one of these facts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from streams.model.labels import Integrity
+from streams.model.verdict import ValueOrigin
+from streams.ports.processor import StateView
+from streams.processors.provenance.examined import Examined, Value
+from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
+from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
+from streams.processors.session_row import SessionRow
+from streams.provenance.extract import extract_arguments
+from streams.provenance.found import AtomKind, Found
+from streams.provenance.memory import Seen
+from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, is_composed, trace
+from streams.provenance.words import UNTYPED
+
+ORIGINS_MAX = 128
+"""Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
+
+
+def examine(
+    session: SessionRow, args: dict[str, Any], use: ToolUse, memory: Memory, session_key: bytes, state: StateView
+) -> Examined:
+    """Examine a call.
+
+    Args:
+        session: the row of its session.
+        args: its arguments, which conform to the tool's schema.
+        use: its tool.
+        memory: what the session has seen.
+        session_key: the key of the session.
+        state: the partition's state.
+    """
+    row = read_provenance(session_key, state)
+    if row is None:
+        row = begun(memory, session)
+    awaits = any(read.label.integrity is not Integrity.TRUSTED for read in session.trust.pending_reads)
+    extraction = extract_arguments(args, use.thing)
+    missing = NOWHERE if row.is_complete else UNKNOWN
+    if awaits and missing is NOWHERE:
+        missing = AWAITED
+    tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
+    values = tuple(_values(extraction.found, args, use, tracer))
+    is_complete = extraction.complete and len(values) <= ORIGINS_MAX
+    subject, other = _owners(values, args, use, session.identity.sub)
+    contents = {
+        number: read_content(session_key, number, state)
+        for number in {value.traced.entry.event for value in values if value.traced.entry is not None}
+    }
+    is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
+    return Examined(
+        row,
+        is_tainted,
+        args,
+        use,
+        use.tool.uses.kind_of(args),
+        use.kinds_of(args),
+        values[:ORIGINS_MAX],
+        is_complete,
+        subject,
+        other,
+        contents,
+    )
+
+
+class _Tracer:
+    """Traces values.
+
+    Args:
+        memory: what the session has seen.
+        missing: what a value is that is not found.
+        targets: the values that a scope names, in lower case.
+    """
+
+    def __init__(self, memory: Memory, missing: Traced, targets: frozenset[str]) -> None:
+        self._memory = memory
+        self._missing = missing
+        self._targets = targets
+
+    def whole(self, founds: list[Found], value: Any) -> Traced:
+        """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's."""
+        seen = trace(founds, self._memory.look)
+        if seen.origin is ValueOrigin.USER:
+            return seen
+        if self._targets and str(value).casefold() in self._targets:
+            return Traced(ValueOrigin.USER, seen.flags, seen.entry)
+        if isinstance(value, str) and is_composed(value, lambda part: trace(_wholes_of(part), self._memory.look)):
+            return Traced(ValueOrigin.USER, seen.flags, seen.entry)
+        return self._missing if seen is NOWHERE else seen
+
+    def part(self, found: Found) -> Traced:
+        """Trace a value inside of a longer text."""
+        seen = trace((found,), self._memory.look)
+        return self._missing if seen is NOWHERE else seen
+
+
+def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: _Tracer) -> Iterable[Value]:
+    uses = use.tool.uses
+    wholes: defaultdict[str, list[Found]] = defaultdict(list)
+    parts: list[Found] = []
+    for each in found:
+        if each.whole_field:
+            wholes[each.path].append(each)
+        elif each.kind in SHAPED:
+            parts.append(each)
+    exact: set[str] = set()
+    for pointer, kinds in wholes.items():
+        is_sink = uses.sinks.cover(pointer)
+        # A number that names a thing is found by its thing: the same amount proves nothing.
+        founds = [each for each in kinds if each.kind is not AtomKind.AMOUNT] if is_sink else kinds
+        traced = tracer.whole([*founds, *_renamed(founds, use)], leaf_at(args, pointer))
+        is_shaped = any(each.kind in SHAPED for each in founds)
+        if traced.origin is ValueOrigin.USER or is_shaped:
+            exact.add(pointer)
+        role = uses.role_of(pointer)
+        yield Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
+    for each in parts:
+        if each.path not in exact:
+            role, is_sink = uses.role_of(each.path), uses.sinks.cover(each.path)
+            yield Value(each.path, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=tracer.part(each))
+
+
+def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
+    """Return what a number may name besides what its argument says: `order 17` is the `number` of `get_order`."""
+    prefix = f"{use.thing}:"
+    numbers = [
+        each for each in founds if each.kind is AtomKind.NUMBER and each.value.startswith((prefix, f"{UNTYPED}:"))
+    ]
+    return [
+        Found(AtomKind.NUMBER, f"{thing}:{each.value.partition(':')[2]}", each.path, whole_field=True)
+        for each in numbers
+        for thing in use.things
+    ]
+
+
+def _wholes_of(part: str) -> list[Found]:
+    return [each for each in extract_arguments({"": part}).found if each.whole_field]
+
+
+def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str) -> tuple[bool, bool]:
+    """Return whether the call is about the subject's own data, and whether it is about somebody else's."""
+    owner_args = use.tool.uses.owner_args
+    named = own = 0
+    other = False
+    for value in values:
+        flags = value.traced.flags
+        if not value.is_part and owner_args.cover(value.pointer):
+            text = leaf_at(args, value.pointer)
+            named += 1
+            if text == sub or flags & Seen.OWN:
+                own += 1
+            elif use.states_owners or (isinstance(text, str) and has_same_shape(text, sub)):
+                other = True
+        elif flags & Seen.FOREIGN and not flags & Seen.OWN and (value.is_sink or use.is_read) and value.is_shaped:
+            other = True
+        elif flags & Seen.OWN and value.is_shaped and not value.is_part:
+            named += 1
+            own += 1
+    return bool(named) and named == own and not other, other

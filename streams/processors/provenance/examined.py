@@ -1,0 +1,98 @@
+"""What is known about a call: where its values come from, what kind of act it is, and whose data it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from streams.model.catalog import ArgumentRole
+from streams.model.verdict import ArgumentOrigin, ValueOrigin
+from streams.processors.provenance.rows import ContentRow, ProvenanceRow
+from streams.processors.provenance.tools import ToolUse
+from streams.provenance.memory import OTHER_PATH, Seen
+from streams.provenance.origins import Traced
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A value of the arguments.
+
+    Attributes:
+        pointer: the JSON pointer of its leaf.
+        role: what the leaf is for.
+        is_sink: whether the leaf says where data goes or what is acted on.
+        is_part: whether the value is a part of the leaf's text.
+        is_shaped: whether it has the shape of a machine's value: an address, a link, an id.
+        traced: where it comes from.
+    """
+
+    pointer: str
+    role: ArgumentRole
+    is_sink: bool
+    is_part: bool
+    is_shaped: bool
+    traced: Traced
+
+
+class Examined(msgspec.Struct):
+    """What is known about a call.
+
+    Attributes:
+        row: what the session has read as a whole.
+        is_tainted: whether the session has read, or may have read, what others may write.
+        args: the arguments.
+        use: how the tool uses its arguments.
+        kind: the kind of act.
+        kinds: the kinds of act that the call may be asked for as.
+        values: the values of the arguments.
+        is_complete: whether all values were looked at.
+        owner_is_subject: whether every argument that names an owner names the subject.
+        owner_is_other: whether one names somebody else, or the call is about a record of somebody else.
+    """
+
+    row: ProvenanceRow
+    is_tainted: bool
+    args: dict[str, Any]
+    use: ToolUse
+    kind: str
+    kinds: frozenset[str]
+    values: tuple[Value, ...]
+    is_complete: bool
+    owner_is_subject: bool
+    owner_is_other: bool
+    contents: dict[int, ContentRow | None]
+
+    @property
+    def is_selected_by_user(self) -> bool:
+        """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere."""
+        origins = [value for value in self.values if not value.is_part]
+        return any(is_pointed(value.traced) for value in origins) and all(
+            is_pointed(value.traced) or value.traced.origin is ValueOrigin.NOWHERE for value in origins
+        )
+
+
+def is_pointed(traced: Traced) -> bool:
+    """Return whether the user has named a value, or the record that it is a field of."""
+    if traced.origin is ValueOrigin.TEXT:
+        return bool(traced.flags & Seen.SHOWN)
+    return traced.origin is ValueOrigin.USER or bool(traced.flags & (Seen.POINTED | Seen.OWN))
+
+
+def argument_origins(examined: Examined) -> tuple[ArgumentOrigin, ...]:
+    """Return the origins of the values as the verdict has them."""
+    return tuple(_argument_origin(value, examined) for value in examined.values)
+
+
+def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
+    entry = value.traced.entry
+    content = None if entry is None else examined.contents.get(entry.event)
+    has_path = entry is not None and content is not None and OTHER_PATH > entry.path < len(content.paths)
+    return ArgumentOrigin(
+        pointer=value.pointer,
+        role=value.role,
+        origin=value.traced.origin,
+        instructed=value.traced.is_instructed,
+        decoded=value.traced.is_decoded,
+        event_ids=() if content is None else (content.event_id,),
+        paths=(content.paths[entry.path],) if has_path and content is not None and entry is not None else (),
+    )

@@ -1,0 +1,157 @@
+"""Make the facts of provenance from what is known about a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from streams.model.catalog import ArgumentRole
+from streams.model.verdict import ValueOrigin
+from streams.processors.provenance.examined import Examined, Value, is_pointed
+from streams.processors.provenance.tools import leaf_at
+from streams.provenance.acts import DELEGATE, ActKind
+from streams.provenance.memory import Seen
+from streams.provenance.scope import SOURCES, Scope
+
+_WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
+_ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
+_SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
+_DERIVED = 0
+
+
+def origins_facts(examined: Examined) -> list[dict[str, Any]]:
+    """Return the fact `origins`."""
+    facts = [
+        {
+            "arg": value.pointer,
+            "role": _ROLE_WORDS[value.role],
+            "sink": value.is_sink,
+            "part": value.is_part,
+            "shaped": value.is_shaped,
+            "origin": _WORDS[value.traced.origin],
+            "instructed": value.traced.is_instructed,
+            "decoded": value.traced.is_decoded,
+            "pointed": is_pointed(value.traced),
+            "subject": bool(value.traced.flags & Seen.SUBJECT),
+            "events": _events_of(value, examined),
+        }
+        for value in examined.values
+    ]
+    if not examined.is_complete:
+        facts.append(_NOT_LOOKED_AT)
+    return facts
+
+
+_NOT_LOOKED_AT: dict[str, Any] = {
+    "arg": "",
+    "role": "unknown",
+    "sink": True,
+    "part": False,
+    "shaped": True,
+    "origin": "text",
+    "instructed": True,
+    "decoded": False,
+    "pointed": False,
+    "subject": False,
+    "events": [],
+}
+"""Stands for the values of a call that has more of them than are looked at."""
+
+
+def _events_of(value: Value, examined: Examined) -> list[str]:
+    entry = value.traced.entry
+    content = None if entry is None else examined.contents.get(entry.event)
+    return [] if content is None else [content.event_id]
+
+
+def read_facts(examined: Examined) -> dict[str, bool]:
+    """Return the fact `read`: what the session has read as a whole."""
+    row = examined.row
+    tainted = examined.is_tainted
+    return {
+        "untrusted": row.has_untrusted or tainted,
+        "text": row.has_text or (tainted and not row.has_untrusted),
+        "instructed": row.is_instructed or (tainted and not row.has_untrusted),
+        "complete": row.is_complete,
+    }
+
+
+def act_facts(examined: Examined) -> dict[str, Any]:
+    """Return the fact `act`: the kind of act, and whether the user asked for such a one."""
+    kind, use = examined.kind, examined.use
+    scopes = examined.row.scopes
+    return {
+        "kind": kind,
+        "outward": use.is_outward,
+        "requested": use.is_read or any(_covers(scope, examined) for scope in scopes),
+        "delegated": any(scope.kind == DELEGATE for scope in scopes),
+        "count": examined.row.acts.get(kind, 0),
+    }
+
+
+def scope_facts(examined: Examined) -> dict[str, Any]:
+    """Return the fact `scope`: who has limited the session to its task, and whether the call is inside.
+
+    The scope of the issuer or of a person counts, and only where there is none the derived one. Reads that leave
+    nothing are inside of every scope that names no reads.
+    """
+    scopes = examined.row.scopes
+    weightiest = max((scope.source for scope in scopes), default=None)
+    if weightiest is None:
+        return {"source": "none", "inside": True}
+    own = [scope for scope in scopes if scope.source == weightiest]
+    inside = any(_covers(scope, examined) for scope in own)
+    if examined.use.is_read and not any(scope.kind == ActKind.READ for scope in own):
+        inside = inside or not examined.use.is_outward or weightiest == _DERIVED
+    return {"source": _SOURCE_WORDS[weightiest], "inside": inside}
+
+
+def owner_facts(examined: Examined) -> dict[str, bool]:
+    """Return the fact `owner`: whose data the call is about."""
+    return {
+        "several": examined.use.has_owners,
+        "subject": examined.owner_is_subject,
+        "other": examined.owner_is_other,
+    }
+
+
+def _covers(scope: Scope, examined: Examined) -> bool:
+    """Return whether a call is inside of one scope."""
+    if scope.kind == DELEGATE:
+        return scope.source != _DERIVED
+    if scope.kind and scope.kind not in examined.kinds:
+        return False
+    if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:
+        return False
+    if 0 <= scope.count_max <= examined.row.acts.get(examined.kind, 0):
+        return False
+    if scope.targets and not _aims_at(scope, examined):
+        return False
+    return not scope.amount_max or _is_within(scope, examined)
+
+
+def _aims_at(scope: Scope, examined: Examined) -> bool:
+    """Return whether every sink has one of the targets as its value."""
+    sinks = {value.pointer for value in examined.values if value.is_sink}
+    return all(str(leaf_at(examined.args, pointer)).casefold() in scope.targets for pointer in sinks)
+
+
+def _is_within(scope: Scope, examined: Examined) -> bool:
+    args = examined.args
+    if scope.currency and str(args.get("currency", "")).upper() != scope.currency.upper():
+        return False
+    try:
+        return abs(Decimal(str(args.get("amount")))) <= Decimal(scope.amount_max)
+    except InvalidOperation:
+        return False
+
+
+PROVENANCE_MAKERS: dict[str, Callable[[Examined], Any]] = {
+    "origins": origins_facts,
+    "act": act_facts,
+    "scope": scope_facts,
+    "owner": owner_facts,
+    "read": read_facts,
+}
+"""The makers by top-level name of `streams.policy.language.schema.FACTS`."""

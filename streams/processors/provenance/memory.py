@@ -1,0 +1,311 @@
+"""Keep what contents have shown, row by row, and look values up in it.
+
+What an event says about its values can only make them worse: the trust of a value is the label of its field in the
+catalog, else that of the tool's output, and the writer's label joins it. A content whose values are not all listed
+makes what is kept incomplete, and then a value that is not found counts as instructed text.
+
+The keys of the rows begin with the key of the session.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from streams.model.labels import Integrity, Label
+from streams.model.session import Atom, ScopeSource, SessionEvent, TaskScope
+from streams.ports.processor import StateView
+from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode_content, decode_provenance
+from streams.processors.provenance.tools import ToolUse
+from streams.processors.rows import atoms_row_key, content_row_key, provenance_row_key
+from streams.processors.session_row import SessionRow
+from streams.processors.state import encode_row
+from streams.provenance.digests import atom_digest
+from streams.provenance.extract import extract_arguments, extract_message
+from streams.provenance.memory import (
+    ATOMS_MAX,
+    DIGEST_BYTES,
+    EVENTS_MAX,
+    LATER_EVENT,
+    OTHER_PATH,
+    PATH_BYTES_MAX,
+    PATHS_MAX,
+    Entry,
+    Seen,
+    bucket_of,
+    find,
+    merge,
+)
+from streams.provenance.pointers import steps_of
+from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope
+from streams.provenance.uses import seems_owner
+
+replace = msgspec.structs.replace
+_SUBJECT = "subject"
+
+
+def read_provenance(session_key: bytes, state: StateView) -> ProvenanceRow | None:
+    """Return what a session has read as a whole; None if nothing was kept of it."""
+    row = state.get(provenance_row_key(session_key))
+    return None if row is None else decode_provenance(row)
+
+
+def read_content(session_key: bytes, number: int, state: StateView) -> ContentRow | None:
+    """Return an event that values were seen in, or None."""
+    row = None if number == LATER_EVENT else state.get(content_row_key(session_key, number))
+    return None if row is None else decode_content(row)
+
+
+def store_provenance(session_key: bytes, row: ProvenanceRow, state: StateView) -> None:
+    """Store what a session has read as a whole."""
+    state.put(provenance_row_key(session_key), encode_row(row))
+
+
+class Memory:
+    """The values that one session has seen, while an event or an intent of it is processed.
+
+    Args:
+        session_key: the key of the session.
+        key: the key of digests (`atom_key`).
+        state: the partition's state.
+        keeps: whether what is added is stored.
+    """
+
+    def __init__(self, session_key: bytes, key: bytes, state: StateView, *, keeps: bool = True) -> None:
+        self._keeps = keeps
+        self._session_key = session_key
+        self._key = key
+        self._state = state
+        self._rows: dict[int, bytes | None] = {}
+
+    def digest(self, kind: str, value: str) -> bytes:
+        """Return the part of a value's digest that is kept."""
+        return atom_digest(self._key, kind, value)[:DIGEST_BYTES]
+
+    def look(self, kind: str, value: str) -> Entry | None:
+        """Return what is kept of a value, or None."""
+        return self.find(self.digest(kind, value))
+
+    def find(self, digest: bytes) -> Entry | None:
+        """Return what is kept under a digest, or None."""
+        return find(self._bucket(bucket_of(digest)), digest)
+
+    def add(self, row: ProvenanceRow, entries: Iterable[Entry]) -> ProvenanceRow:
+        """Add values, as far as there is room, and return the row of the whole after that."""
+        by_bucket: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            by_bucket[bucket_of(entry.digest)].append(entry)
+        count, complete = row.atoms_count, row.is_complete
+        for bucket, of_bucket in by_bucket.items():
+            before = self._bucket(bucket)
+            after, more, all_kept = merge(before, of_bucket, ATOMS_MAX - count)
+            count += more
+            complete = complete and all_kept
+            if after != before:
+                self._rows[bucket] = after
+                if self._keeps:
+                    self._state.put(atoms_row_key(self._session_key, bucket), after)
+        return replace(row, atoms_count=count, is_complete=complete)
+
+    def _bucket(self, bucket: int) -> bytes | None:
+        if bucket not in self._rows:
+            self._rows[bucket] = self._state.get(atoms_row_key(self._session_key, bucket))
+        return self._rows[bucket]
+
+    def number_event(self, row: ProvenanceRow, event: SessionEvent) -> tuple[ProvenanceRow, int, dict[str, int]]:
+        """Give an event a number, and its paths numbers, so that explanations can name them."""
+        if row.events_count >= EVENTS_MAX:
+            return row, LATER_EVENT, {}
+        paths: dict[str, int] = {}
+        for atom in event.atoms:
+            if len(paths) < PATHS_MAX and atom.path not in paths and len(atom.path.encode()) <= PATH_BYTES_MAX:
+                paths[atom.path] = len(paths)
+        content = ContentRow(event.header.id, tuple(paths))
+        self._state.put(content_row_key(self._session_key, row.events_count), encode_row(content))
+        return replace(row, events_count=row.events_count + 1), row.events_count, paths
+
+    def subject_digests(self, sub: str, name: str = _SUBJECT) -> frozenset[bytes]:
+        """Return the digests under which the subject is known as the value of a field of this name."""
+        found = extract_arguments({name: sub}).found
+        return frozenset(self.digest(each.kind, each.value) for each in found if each.whole_field)
+
+
+def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:
+    """Return the row of a session of which nothing was kept so far: the subject and the purpose are the user's.
+
+    If the session has read something already, its values are not known.
+    """
+    identity, trust = session.identity, session.trust
+    has_read = bool(trust.sources or trust.pending_reads)
+    entries = [Entry(digest, Seen.USER | Seen.OWN | Seen.SUBJECT) for digest in memory.subject_digests(identity.sub)]
+    if identity.purpose:
+        found = extract_message(identity.purpose).found
+        entries += [Entry(memory.digest(each.kind, each.value), Seen.USER) for each in found]
+    row = ProvenanceRow(is_complete=not has_read, has_untrusted=has_read, has_text=has_read, is_instructed=has_read)
+    return memory.add(row, entries)
+
+
+def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, label: Label) -> ProvenanceRow:
+    """Return the row after the user has said something."""
+    row, number, paths = memory.number_event(row, event)
+    is_users = label.integrity is Integrity.TRUSTED
+    entries = [
+        Entry(
+            atom.digest[:DIGEST_BYTES],
+            Seen.USER if is_users and _is_trusted(atom.label) else _as_text(atom),
+            number,
+            paths.get(atom.path, OTHER_PATH),
+        )
+        for atom in event.atoms
+    ]
+    row = memory.add(row, entries)
+    if not is_users:
+        is_instructed = row.is_instructed or event.text_instructed
+        return replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed)
+    return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
+
+
+def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSource, memory: Memory) -> ProvenanceRow:
+    """Return the row with further scopes of a source. Those of the token service replace its earlier ones."""
+    number = SOURCES.index(source)
+    kept = tuple(each for each in row.scopes if source is ScopeSource.DERIVED or each.source != number)
+    entries: list[Entry] = []
+    for scope in scopes:
+        targets = scope.targets[:TARGETS_MAX]
+        entries += [
+            Entry(memory.digest(each.kind, each.value), Seen.USER)
+            for target in targets
+            for each in extract_arguments({"target": target}).found
+        ]
+        made = Scope(
+            source=number,
+            kind=scope.kind or "",
+            tools=scope.tools[:TARGETS_MAX],
+            targets=tuple(target.casefold() for target in targets),
+            count_max=-1 if scope.count_max is None else scope.count_max,
+            amount_max=scope.amount_max or "",
+            currency=scope.currency or "",
+        )
+        if made not in kept:
+            kept = (*kept, made)
+    if len(kept) > SCOPES_MAX:
+        kept = kept[-SCOPES_MAX:]
+    return memory.add(replace(row, scopes=kept), entries)
+
+
+def with_content(
+    row: ProvenanceRow, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str
+) -> ProvenanceRow:
+    """Return the row after a content was read.
+
+    Args:
+        row: what the session has read so far.
+        event: the report.
+        memory: the session's values.
+        use: the tool that has returned the content; None if no tool of the catalog has.
+        label: the label of the content as a whole: the catalog's, made worse by what the writer claims.
+        sub: the session's subject.
+    """
+    row, number, paths = memory.number_event(row, event)
+    selected = event.intent_id is not None and event.intent_id in row.selected
+    contents = _Content(event, memory, use, label, sub)
+    knows_subject = row.knows_subject or contents.knows_subject
+    entries = [
+        Entry(digest, contents.flags(atom, selected=selected, knows_subject=knows_subject), number,
+              paths.get(atom.path, OTHER_PATH))
+        for atom, digest in contents.atoms
+    ]  # fmt: skip
+    accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
+    untrusted = label.integrity is not Integrity.TRUSTED or accused
+    # Whether text is trusted or not follows from its own field, where the content lists all of its values.
+    has_text = untrusted and event.has_text
+    row = replace(
+        row,
+        is_complete=row.is_complete and (event.atoms_complete or not untrusted),
+        has_untrusted=row.has_untrusted or untrusted,
+        has_text=row.has_text or has_text,
+        is_instructed=row.is_instructed or (has_text and event.text_instructed),
+        knows_subject=knows_subject,
+        selected=tuple(each for each in row.selected if each != event.intent_id),
+    )
+    return memory.add(row, entries)
+
+
+class _Content:
+    """The values of one content, with the records that they belong to."""
+
+    def __init__(self, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str) -> None:
+        self._use = use
+        self._steps = {atom.path: steps_of(atom.path) for atom in event.atoms}
+        self.atoms: list[tuple[Atom, bytes]] = [(atom, atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
+        # The label joins what the writer claims and what the catalog said when the call was allowed.
+        stated = None if use is None else use.tool.output_label
+        self._is_worse = label.integrity is not Integrity.TRUSTED and (
+            stated is None or stated.integrity is Integrity.TRUSTED
+        )
+        self._is_worse = self._is_worse or not _is_trusted(event.label)
+        # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
+        self._has_several = any("1" in steps for steps in self._steps.values())
+        self._pointed: set[tuple[str, ...]] = set()
+        self._owners: dict[tuple[str, ...], bool] = {}
+        subjects: dict[str, frozenset[bytes]] = {}
+        for atom, digest in self.atoms:
+            steps = self._steps[atom.path]
+            if not steps or not atom.whole_field:
+                continue
+            known = memory.find(digest)
+            if known is not None and known.flags & Seen.USER:
+                self._pointed.add(steps[:-1])
+            if self._is_owner(atom.path):
+                name = steps[-1]
+                if name not in subjects:
+                    subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
+                self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
+        self.knows_subject = any(self._owners.values())
+
+    def flags(self, atom: Atom, *, selected: bool, knows_subject: bool) -> int:
+        """Return where a value was seen."""
+        steps = self._steps[atom.path]
+        is_text = not atom.whole_field or atom.decoded
+        flags = 0
+        if (selected and not self._has_several) or any(record in self._pointed for record in _records_of(steps)):
+            flags |= Seen.SHOWN if is_text else Seen.POINTED
+        owned = next((self._owners[record] for record in _records_of(steps) if record in self._owners), None)
+        if owned and not is_text:
+            flags |= Seen.OWN | Seen.POINTED
+        elif owned is False and (knows_subject or (self._use is not None and self._use.states_owners)):
+            flags |= Seen.FOREIGN
+        if self._trusts(atom.path) and _is_trusted(atom.label):
+            return flags | Seen.TRUSTED | (Seen.POINTED if flags & Seen.SHOWN else 0)
+        flags |= Seen.TEXT if is_text else Seen.FIELD
+        if not atom.decoded:
+            flags |= Seen.PLAIN
+        if atom.instructed:
+            flags |= Seen.INSTRUCTED
+        return flags
+
+    def _trusts(self, pointer: str) -> bool:
+        if self._is_worse or self._use is None:
+            return False
+        return self._use.tool.uses.label_at(pointer).integrity is Integrity.TRUSTED
+
+    def _is_owner(self, pointer: str) -> bool:
+        return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
+
+
+def _as_text(atom: Atom) -> int:
+    return Seen.TEXT | Seen.PLAIN | (Seen.INSTRUCTED if atom.instructed else 0)
+
+
+def _records_of(steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the records that a field belongs to: its own, and those around it up to an element of a list."""
+    for end in range(len(steps) - 1, -1, -1):
+        yield steps[:end]
+        if end and steps[end - 1].isdigit():
+            return
+
+
+def _is_trusted(claimed: Label | None) -> bool:
+    return claimed is None or claimed.integrity is Integrity.TRUSTED

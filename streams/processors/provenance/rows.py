@@ -1,0 +1,52 @@
+"""The rows of provenance that are records. Values themselves are packed (`streams.provenance.memory`).
+
+The order of the fields is the format: fields are only ever added at the end, with defaults.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.provenance.scope import Scope
+
+SELECTED_MAX = 32
+"""Calls whose result is awaited and whose selectors the user named. Those after them count as not selected by him."""
+
+
+class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a session has read as a whole, and what it may do for the request.
+
+    Attributes:
+        atoms_count: values that are kept.
+        events_count: events that explanations can name.
+        is_complete: whether all values of everything that was read are kept.
+        has_untrusted: whether something was read that others may write.
+        has_text: whether some of that was free text.
+        is_instructed: whether any of that text reads like an instruction.
+        knows_subject: whether a record of the session's subject was read.
+        scopes: what the session may do for the request.
+        selected: intents of reads whose selectors the user named, and whose results have not been reported.
+        acts: allowed calls by kind of act.
+    """
+
+    atoms_count: int = 0
+    events_count: int = 0
+    is_complete: bool = True
+    has_untrusted: bool = False
+    has_text: bool = False
+    is_instructed: bool = False
+    knows_subject: bool = False
+    scopes: tuple[Scope, ...] = ()
+    selected: tuple[str, ...] = ()
+    acts: dict[str, int] = {}
+
+
+class ContentRow(msgspec.Struct, frozen=True, array_like=True):
+    """An event that values were seen in, and the paths of the fields that held them."""
+
+    event_id: str
+    paths: tuple[str, ...] = ()
+
+
+decode_provenance = msgspec.msgpack.Decoder(ProvenanceRow).decode
+decode_content = msgspec.msgpack.Decoder(ContentRow).decode

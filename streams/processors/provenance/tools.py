@@ -1,0 +1,100 @@
+"""What provenance asks about a tool, beyond what `ToolUses` compiles from the catalog. Made once for each entry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from streams.processors.control.catalog import CatalogTool
+from streams.provenance.acts import possible_kinds, words_of_name
+from streams.provenance.words import STOP_WORDS, singular, thing_of
+
+TOOLS_CACHED_MAX = 10_000
+THINGS_MAX = 12
+_DIGITS = re.compile(r"[0-9]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]{3,40}")
+_SENTENCE_END = re.compile(r"[.!?\n]")
+_DESCRIPTION_CHARS_MAX = 200
+
+
+class ToolUse:
+    """What provenance asks about a tool.
+
+    Attributes:
+        tool: its catalog entry.
+        thing: what an argument that is only called `id` or `number` names.
+        things: what it may name as well: the words of the tool's name, and of the beginning of its description.
+        states_owners: whether the operator states whose data the tool reads or changes.
+        has_owners: whether that is stated or proposed.
+    """
+
+    __slots__ = ("_kinds", "has_owners", "states_owners", "thing", "things", "tool")
+
+    def __init__(self, tool: CatalogTool) -> None:
+        entry = tool.entry
+        self.tool = tool
+        self.thing = thing_of(entry.name)
+        begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
+        words = [*words_of_name(entry.name), *_WORD.findall(begins.lower())]
+        self.things = tuple(dict.fromkeys(singular(word) for word in words if word not in STOP_WORDS))[:THINGS_MAX]
+        self.states_owners = bool(entry.owner_args or entry.output_owners)
+        kinds = possible_kinds(entry.name, entry.description or "")
+        self._kinds = None if entry.kind is not None else kinds | {tool.uses.kind}
+        self.has_owners = self.states_owners or bool(tool.uses.owner_args)
+
+    def kinds_of(self, args: Mapping[str, Any]) -> frozenset[str]:
+        """Return the kinds of act that a call may be asked for as. One that is stated or chosen is the only one."""
+        kind = self.tool.uses.kind_of(args)
+        return frozenset((kind,)) if self._kinds is None or kind != self.tool.uses.kind else self._kinds
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the tool only reads."""
+        return self.tool.entry.read_only
+
+    @property
+    def is_outward(self) -> bool:
+        """Whether the tool reaches beyond the operator's systems."""
+        return self.tool.entry.open_world
+
+
+class ToolUses:
+    """Keeps what provenance asks about tools, by the identity of their entries."""
+
+    def __init__(self) -> None:
+        self._uses: dict[int, tuple[CatalogTool, ToolUse]] = {}
+
+    def of(self, tool: CatalogTool) -> ToolUse:
+        """Return what provenance asks about a tool; the same object for the same entry."""
+        kept = self._uses.get(id(tool))
+        if kept is not None and kept[0] is tool:
+            return kept[1]
+        if len(self._uses) >= TOOLS_CACHED_MAX:
+            self._uses.clear()
+        use = ToolUse(tool)
+        self._uses[id(tool)] = (tool, use)
+        return use
+
+
+def has_same_shape(one: str, other: str) -> bool:
+    """Return whether two identifiers are built alike: `C-1042` and `C-977`, but not `C-1042` and `noor`."""
+    return _shape(one) == _shape(other)
+
+
+def _shape(text: str) -> str:
+    return _LETTERS.sub("a", _DIGITS.sub("0", text))
+
+
+def leaf_at(args: Mapping[str, Any], pointer: str) -> Any:
+    """Return the value at a JSON pointer in the arguments; None if there is none."""
+    value: Any = args
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, dict):
+            value = value.get(step.replace("~1", "/").replace("~0", "~"))
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value

@@ -1,0 +1,139 @@
+"""What a conversation has shown, packed: for each value a digest, and where it was seen.
+
+An entry takes `ENTRY_BYTES`: the first `DIGEST_BYTES` of the keyed digest, a set of flags, and the first event that
+held the value with the path of its field. Entries are spread over `BUCKETS` rows by their digest, so that an intent
+reads one small row for each value, and an event rewrites small rows only. A lookup is a search for eight bytes in a
+row of a few hundred.
+
+Flags add up: a value that the user named and that untrusted text holds as well has both. What follows from them is
+decided in `streams.provenance.origins`.
+
+Rejected: one row for a session (each event would write all of it again), and a row for each value (keys of fifty bytes
+for entries of twelve).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntFlag
+from struct import Struct
+from typing import NamedTuple
+
+DIGEST_BYTES = 8
+BUCKETS = 64
+ATOMS_MAX = 3_072
+"""Values of a conversation. Further ones are not kept, and then a value that is not found counts as untrusted text."""
+EVENTS_MAX = 96
+"""Events of a conversation that explanations can name. Those after them have one number in common."""
+PATHS_MAX = 48
+"""Paths of an event that explanations can name."""
+PATH_BYTES_MAX = 64
+LATER_EVENT = 0xFF
+OTHER_PATH = 0xFF
+
+_ENTRY = Struct(">8sHBB")
+ENTRY_BYTES = _ENTRY.size
+
+
+class Seen(IntFlag):
+    """Where a value was seen, over all contents of the conversation."""
+
+    USER = 1
+    """In the user's words, in his scope, or it is the subject itself."""
+    TRUSTED = 2
+    FIELD = 4
+    """As a whole field of a structure that others may write."""
+    TEXT = 8
+    """Inside text that others may write."""
+    PLAIN = 16
+    """By others, without a disguise."""
+    INSTRUCTED = 32
+    """By others, beside something that reads like an instruction."""
+    POINTED = 64
+    """As a field of a record that the user pointed at."""
+    OWN = 128
+    """In a record of the session's subject."""
+    FOREIGN = 256
+    """In a record of somebody else."""
+    SUBJECT = 512
+    """It is the session's subject itself."""
+    SHOWN = 1024
+    """Inside text that others may write, in a content that the user asked for."""
+
+
+class Entry(NamedTuple):
+    """What is kept of a value.
+
+    Attributes:
+        digest: the first `DIGEST_BYTES` of its digest.
+        flags: where it was seen, a set of `Seen`.
+        event: the number of the first event that held it.
+        path: the number of its path in that event.
+    """
+
+    digest: bytes
+    flags: int
+    event: int = LATER_EVENT
+    path: int = OTHER_PATH
+
+
+def bucket_of(digest: bytes) -> int:
+    """Return the bucket of a digest."""
+    return digest[0] % BUCKETS
+
+
+def find(row: bytes | None, digest: bytes) -> Entry | None:
+    """Return the entry of a digest in its bucket's row, or None."""
+    if row is None:
+        return None
+    at = row.find(digest)
+    while at >= 0:
+        if at % ENTRY_BYTES == 0:
+            return Entry(*_ENTRY.unpack_from(row, at))
+        at = row.find(digest, at + 1)
+    return None
+
+
+def merge(row: bytes | None, entries: Iterable[Entry], room: int) -> tuple[bytes, int, bool]:
+    """Add entries to a bucket's row.
+
+    Args:
+        row: the row, or None.
+        entries: what was seen; flags are joined with those of the same digest.
+        room: how many further entries there is room for in the conversation.
+
+    Returns:
+        The new row, how many entries it has more than before, and whether all of `entries` are in it.
+    """
+    kept = {} if row is None else {each[0]: each for each in _ENTRY.iter_unpack(row)}
+    before, complete = len(kept), True
+    for entry in entries:
+        known = kept.get(entry.digest)
+        if known is not None:
+            if known[1] | entry.flags != known[1]:
+                kept[entry.digest] = _joined(known, entry)
+        elif len(kept) - before < room:
+            kept[entry.digest] = (entry.digest, entry.flags, entry.event, entry.path)
+        elif not _make_room(kept, entry):
+            complete = False
+    return b"".join([_ENTRY.pack(*each) for each in kept.values()]), len(kept) - before, complete
+
+
+def _joined(known: tuple[bytes, int, int, int], entry: Entry) -> tuple[bytes, int, int, int]:
+    """Join flags. The place is the first one, unless only the later one accuses: that is what a person wants to see."""
+    accuses = Seen.FIELD | Seen.TEXT
+    keeps = known[1] & accuses or not entry.flags & accuses
+    event, path = known[2:] if keeps else (entry.event, entry.path)
+    return entry.digest, known[1] | entry.flags, event, path
+
+
+def _make_room(kept: dict[bytes, tuple[bytes, int, int, int]], entry: Entry) -> bool:
+    """Let a value that clears take the place of one that only accuses: what is not found accuses anyway."""
+    if not entry.flags & (Seen.USER | Seen.TRUSTED):
+        return False
+    for digest, each in kept.items():
+        if not each[1] & (Seen.USER | Seen.TRUSTED | Seen.FIELD):
+            del kept[digest]
+            kept[entry.digest] = (entry.digest, entry.flags, entry.event, entry.path)
+            return True
+    return False

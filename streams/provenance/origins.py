@@ -1,0 +1,117 @@
+"""Where the values of a call come from: the best source of each, and what can be said against it.
+
+**Idea.** Every leaf of the arguments is looked up as a whole, in all the kinds that it can have. The best source wins:
+the user, then trusted data, then a whole field of untrusted data, then text, then nowhere. So an attacker who repeats
+what the user named wins nothing, and one who names something himself is found. Whether he was found plainly, beside an
+instruction or in a record that the user pointed at goes with the value, and rules decide what it means.
+
+A value that is not found as a whole may be composed: if every part of it was named by the user, it is the user's. Parts
+of up to `PROVES_NOTHING_CHARS` prove nothing and accuse nobody.
+
+**Rejected.** To look up parts first: parts of an attacker's address occur everywhere (`example`, `com`). To take the
+worst source: then a value that the user and a mail both name would be a question, which most are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from streams.model.verdict import ValueOrigin
+from streams.provenance.found import AtomKind, Found
+from streams.provenance.memory import Entry, Seen
+
+PROVES_NOTHING_CHARS = 3
+COMPOSED_CHARS_MAX = 512
+PARTS_MAX = 24
+SHAPED = frozenset(
+    (
+        *(AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.PHONE, AtomKind.ACCOUNT, AtomKind.PATH),
+        *(AtomKind.ID, AtomKind.TOKEN),
+    )
+)
+"""The kinds with the shape of a machine's value, which a person would not make up while writing."""
+
+_PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
+Look = Callable[[AtomKind, str], Entry | None]
+"""Looks a value up in what the conversation has shown."""
+
+
+class Traced(NamedTuple):
+    """Where a value comes from.
+
+    Attributes:
+        origin: its best source.
+        flags: where else it was seen, a set of `Seen`.
+        entry: what was found of it, which says in which event; None if nothing was.
+    """
+
+    origin: ValueOrigin
+    flags: int = 0
+    entry: Entry | None = None
+
+    @property
+    def is_instructed(self) -> bool:
+        """Whether others have named it beside an instruction."""
+        return bool(self.flags & Seen.INSTRUCTED)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether others have named it in disguise only."""
+        return bool(self.flags & Seen.TEXT) and not self.flags & Seen.PLAIN
+
+
+NOWHERE = Traced(ValueOrigin.NOWHERE)
+UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.INSTRUCTED)
+"""What is not found where not everything was kept: it may have been in what is missing."""
+AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN)
+"""What is not found while the result of a call has not been reported: it may be in that."""
+
+
+def trace(wholes: Iterable[Found], look: Look) -> Traced:
+    """Return the best source of a value that was found under one or several kinds.
+
+    Args:
+        wholes: the kinds and canonical forms of the value.
+        look: finds them.
+    """
+    flags, best, rank = 0, None, -1
+    for found in wholes:
+        entry = look(found.kind, found.value)
+        if entry is None:
+            continue
+        flags |= entry.flags
+        own_rank = _rank(entry.flags)
+        if own_rank > rank:
+            best, rank = entry, own_rank
+    return NOWHERE if best is None else Traced(_ORIGINS[rank], flags, best)
+
+
+def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
+    """Return whether a value consists of parts that the user named, and of nothing else that says anything.
+
+    Args:
+        text: the value.
+        look_part: traces a part as a value of its own.
+    """
+    if len(text) > COMPOSED_CHARS_MAX:
+        return False
+    parts = {part for part in _PART.findall(text) if len(part) > PROVES_NOTHING_CHARS}
+    if not parts or len(parts) > PARTS_MAX or parts == {text}:
+        return False
+    return all(look_part(part).origin is ValueOrigin.USER for part in sorted(parts))
+
+
+_ORIGINS = (ValueOrigin.TEXT, ValueOrigin.FIELD, ValueOrigin.TRUSTED, ValueOrigin.USER)
+
+
+def _rank(flags: int) -> int:
+    """Return the place of the best source in `_ORIGINS`. A field that was only read in disguise counts as text."""
+    if flags & Seen.USER:
+        return 3
+    if flags & Seen.TRUSTED:
+        return 2
+    if flags & Seen.FIELD and flags & Seen.PLAIN:
+        return 1
+    return 0

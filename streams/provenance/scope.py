@@ -1,0 +1,81 @@
+"""What a session may do for the request: scopes that are stated, and those that are derived from the request's text.
+
+A scope is a list of `TaskScope`. Whoever states it as text writes `KIND`, `KIND:TARGET` or `tool:SERVER/NAME` in the
+`scopes` of `PURPOSE_SET`. A derived scope holds kinds of acts only: it can make an allow a question, and never more.
+
+A deriver is any function from text to scopes. The deterministic one, `derive_scopes`, is the default; it runs where the
+text is at hand, which is never the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
+from streams.provenance.acts import DELEGATE, ActKind, request_kinds
+
+Deriver = Callable[[str], tuple[TaskScope, ...]]
+"""Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
+
+SCOPES_MAX = 64
+"""Scopes that are kept of a session; with more, the session is inside of none of them."""
+TARGETS_MAX = 64
+_TOOL = "tool"
+_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE}
+
+
+class Scope(msgspec.Struct, frozen=True, array_like=True):
+    """A scope as the gate keeps it.
+
+    Attributes:
+        source: who states it: a number of `SOURCES`.
+        kind: the kind of act; empty for any.
+        tools: `server/name`; empty for any.
+        targets: the values that sinks may have, in lower case; empty for any.
+        count_max: how many calls of the kind are inside; -1 for any number.
+        amount_max: an exact decimal; empty for any.
+        currency: of `amount_max`.
+    """
+
+    source: int
+    kind: str = ""
+    tools: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    count_max: int = -1
+    amount_max: str = ""
+    currency: str = ""
+
+
+SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)
+"""In the order of their weight; the order is the format of rows."""
+
+
+def derive_scopes(text: str) -> tuple[TaskScope, ...]:
+    """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order."""
+    return tuple(TaskScope(kind=kind) for kind in sorted(request_kinds(text)))
+
+
+def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:
+    """Return a user's message with the scopes that its text implies, unless its writer has stated some."""
+    if event.type is not SessionEventType.USER_MESSAGE or event.task_scopes:
+        return event
+    return msgspec.structs.replace(event, task_scopes=derive(text), scope_source=ScopeSource.DERIVED)
+
+
+def parse_scopes(stated: Iterable[str]) -> tuple[TaskScope, ...]:
+    """Return the scopes that are written as text; texts that are none of a task are left out.
+
+    `KIND` permits a kind of act, `KIND:TARGET` that kind with this value in its sinks, `tool:SERVER/NAME` a tool.
+    """
+    return tuple(scope for text in stated if (scope := _parse(text)) is not None)
+
+
+def _parse(text: str) -> TaskScope | None:
+    kind, colon, rest = text.partition(":")
+    if kind == _TOOL and rest:
+        return TaskScope(tools=(rest,))
+    if kind not in _KINDS or (colon and not rest):
+        return None
+    return TaskScope(kind=kind, targets=(rest,) if rest else ())

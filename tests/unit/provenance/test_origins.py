@@ -1,0 +1,55 @@
+"""The best source of a value."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.model.verdict import ValueOrigin
+from streams.provenance.found import AtomKind, Found
+from streams.provenance.memory import Entry, Seen
+from streams.provenance.origins import NOWHERE, Traced, is_composed, trace
+
+NAME = Found(AtomKind.TEXT, "kim")
+ADDRESS = Found(AtomKind.ADDRESS, "kim@x.example")
+
+
+def look(**flags: int):
+    return lambda kind, _value: Entry(b"12345678", flags[kind.value]) if kind.value in flags else None
+
+
+@pytest.mark.parametrize(
+    ("flags", "origin"),
+    [
+        (Seen.USER | Seen.TEXT | Seen.INSTRUCTED, ValueOrigin.USER),
+        (Seen.TRUSTED | Seen.FIELD, ValueOrigin.TRUSTED),
+        (Seen.FIELD | Seen.PLAIN, ValueOrigin.FIELD),
+        (Seen.FIELD, ValueOrigin.TEXT),
+        (Seen.TEXT | Seen.PLAIN, ValueOrigin.TEXT),
+    ],
+)
+def test_the_best_source_wins(flags: int, origin: ValueOrigin) -> None:
+    assert trace([ADDRESS], look(address=flags)).origin is origin
+
+
+def test_a_value_of_several_kinds_has_the_best_of_their_sources() -> None:
+    traced = trace([ADDRESS, NAME], look(address=Seen.TEXT | Seen.PLAIN, text=Seen.USER))
+    assert traced.origin is ValueOrigin.USER
+    assert trace([ADDRESS], look()) is NOWHERE
+
+
+def test_a_disguise_is_told_from_plain_text() -> None:
+    assert trace([ADDRESS], look(address=int(Seen.TEXT))).is_decoded
+    assert not trace([ADDRESS], look(address=Seen.TEXT | Seen.PLAIN)).is_decoded
+
+
+USER, TEXT = Traced(ValueOrigin.USER), Traced(ValueOrigin.TEXT)
+
+
+def test_a_value_of_parts_that_the_user_named_is_his() -> None:
+    assert is_composed("reports/march", lambda _part: USER)
+    assert not is_composed("reports/march", lambda part: USER if part == "march" else TEXT)
+
+
+@pytest.mark.parametrize("text", ["march", "a/b", "", "x" * 1_000, "/".join(f"part{n}" for n in range(100))])
+def test_what_has_no_parts_or_too_many_is_composed_of_nothing(text: str) -> None:
+    assert not is_composed(text, lambda _part: USER)
