@@ -127,7 +127,7 @@ def _sniffed_markup(text: str) -> object | None:
 def parsed_json(text: str) -> object | None:
     """Return what a text of JSON holds, or None. Of a name that an object has twice, every value is kept."""
     try:
-        return json.loads(text, object_pairs_hook=_object)  # type: ignore[no-any-return]
+        return json.loads(text, object_pairs_hook=_object)  # type: ignore[no-any-return]  # whatever the text holds
     except (ValueError, RecursionError):
         return None
 

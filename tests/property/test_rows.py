@@ -59,6 +59,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.PROVENANCE: (rows.provenance_row_key, (SESSION,)),
     RowKind.ATOMS: (rows.atoms_row_key, (SESSION, st.integers(0, 63))),
     RowKind.CONTENT: (rows.content_row_key, (SESSION, st.integers(0, 255))),
+    RowKind.APPROVAL_GRANTS: (rows.approval_grants_row_key, (SESSION,)),
     RowKind.TALLY: (rows.tally_row_key, (TEXT,)),
     RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.SEALED: (lambda: rows.SEALED_KEY, ()),

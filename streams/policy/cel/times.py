@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -122,7 +122,7 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo.from_file(data, key=name)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
     """The zones of the package `tzdata`.
 

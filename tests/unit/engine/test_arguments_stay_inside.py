@@ -164,7 +164,10 @@ def read_all(bench: GateBench) -> list[object]:
 
 
 def without_arguments(record: object) -> object:
-    if isinstance(record, (Verdict, ApprovalRequest)):
+    if isinstance(record, ApprovalRequest):
+        calls = tuple(msgspec.structs.replace(call, args_json="") for call in record.calls)
+        return msgspec.structs.replace(record, args_json="", calls=calls)
+    if isinstance(record, Verdict):
         return msgspec.structs.replace(record, args_json="")
     assert isinstance(record, (AuditEvent, Alert)) or CANARY not in str(record)
     return record

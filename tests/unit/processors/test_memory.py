@@ -52,7 +52,7 @@ def entry_bytes(fill: Callable[[int], object], cache: _lru_cache_wrapper[Any]) -
 def test_the_caches_by_session_together_stay_small_when_they_are_full() -> None:
     """They fill up with sessions that are over, so this is memory that every gate uses in the end."""
     filled = {
-        proof._expanded: lambda number: proof.session_secret(bytes(64), "acme", f"session-{number:020d}"),
+        proof.derived_key: lambda number: proof.session_secret(bytes(64), "acme", f"session-{number:020d}"),
         proof._pads: lambda number: proof.make_hmac(b"%032d" % number, b"message"),
         placement._partition_of_key: lambda number: placement._partition_of_key(
             session_key_of("acme", f"session-{number:020d}"), 6

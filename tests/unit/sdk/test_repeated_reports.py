@@ -86,7 +86,7 @@ def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(
     verdict = replace(
         verdict, evaluated_at=verdict.evaluated_at - expired_ms, expires_at=verdict.expires_at - expired_ms
     )
-    runner = FunctionTool(tool, TOOL.definition_digest)  # type: ignore[arg-type]  # both are functions of arguments
+    runner = FunctionTool(tool, TOOL.definition_digest)
     with (
         begun_store(tmp_path) as store,
         UnconfirmedTransport(transport._log, transport.codec, SystemClock()) as unconfirmed,
