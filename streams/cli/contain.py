@@ -309,7 +309,7 @@ def _next_steps(found: Containment) -> list[tuple[str, str]]:
     if count:
         steps.append((f"propose {_count(count, 'undoing call')}", f"contain {named} --propose"))
     if found.acts:
-        steps.append(("why one of them was allowed", f"rules explain --intent {found.acts[-1].intent_id}"))
+        steps.append(("why one of them was allowed", f"explain {found.acts[-1].intent_id}"))
     return steps
 
 

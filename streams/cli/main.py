@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": (_SET_UP, "Check everything that a gate needs, and say what to fix."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and other records as they arrive."),
     "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
+    "explain": (_WATCH, "Tell why a call was allowed or not, and where its values come from."),
     "session": (_WATCH, "Show one session, or list all sessions."),
     "contain": (_ACT, "List what a hijacked session did, what can be undone, and propose that."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),

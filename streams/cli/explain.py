@@ -1,0 +1,133 @@
+"""`stoplog explain`: the story of one intent, as a person would tell it."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.session_view import instant_text
+from streams.cli.text import printable, short
+from streams.model.topics import VERDICT
+from streams.model.verdict import Outcome, ValueOrigin
+from streams.operations.sessions.story import Story, Value, read_story, sentence, told_origin
+from streams.operations.topics.lookup import IdError, find_intent
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+
+app = typer.Typer(add_completion=False)
+
+_VALUES_SHOWN_MAX = 12
+_RULES_SHOWN_MAX = 6
+_CHARS_MAX = 200
+_STYLES = {Outcome.ALLOW: OK, Outcome.REQUIRE_APPROVAL: WARN, Outcome.DEFER: WARN}
+_ORIGINS = {ValueOrigin.USER: OK, ValueOrigin.TRUSTED: OK, ValueOrigin.FIELD: WARN}
+
+
+@app.command()
+@takes_groups
+def explain(
+    *,
+    intent: Annotated[
+        str, typer.Argument(metavar="ID", help="An intent, or its verdict, alert or task; the beginning is enough.")
+    ],
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Tell why a call was allowed or not: where its values come from, and which rules decided.
+
+    The story is that of the recorded decision. Arguments are shown where this client may read verdicts. `stoplog rules
+    explain --intent` shows the conditions of the rules, part by part.
+    """
+    screen, settings = output.screen(), connection.settings()
+    codec, clock = build_codec(settings), SystemClock()
+    with open_log(settings, create=False) as opened:
+        owner = find_intent(opened, codec, clock, intent, settings.tenant)
+        story = read_story(opened, codec, clock, owner, settings.release.trusted())
+    if story is None:
+        raise IdError(f"no gate has judged intent `{owner.intent_id}` yet")
+    screen.record(_fields(story))
+    if not screen.as_json:
+        _show(screen, story)
+        screen.say()
+        tell_steps(screen, connection, _next_steps(story))
+
+
+def _show(screen: Screen, story: Story) -> None:
+    view = story.shown.view
+    screen.say(sentence(story), _STYLES.get(story.outcome, FAIL))
+    screen.say()
+    asked = f"{story.tool} for {view.sub or 'an unknown user'}, by agent {view.act.sub or 'unknown'}"
+    ran = f", {story.ran}" if story.ran else ""
+    screen.say(f"{asked}, {instant_text(story.judged_ms)}{ran}", FAINT)
+    if VERDICT.name in story.shown.hidden:
+        screen.say(f"arguments and origins can't be shown: this client may not read `{VERDICT.name}`", WARN)
+    if story.first is not None:
+        screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}", FAINT)
+    rows = [
+        (value.name, value.text, value.role.value.lower(), Text(_origin(value), style=_style(value)))
+        for value in story.values[:_VALUES_SHOWN_MAX]
+    ]
+    screen.say()
+    if rows:
+        screen.table(("argument", "value", "role", "where it comes from"), rows)
+    elif story.verdict is not None:
+        screen.say(short(f"arguments: {story.verdict.args_json or 'not kept'}", _CHARS_MAX))
+        screen.say("the verdict does not say where they come from", FAINT)
+    if len(story.values) > _VALUES_SHOWN_MAX:
+        screen.say(f"and {len(story.values) - _VALUES_SHOWN_MAX} more", FAINT)
+    screen.say()
+    for hit in story.rules[:_RULES_SHOWN_MAX]:
+        rule = f"  {hit.effect.value.lower().replace('_', ' ')}: {hit.reason}"
+        screen.rich(Text.assemble(("rule ", FAINT), (printable(hit.rule_id), STRONG), printable(rule)))
+    if not story.rules:
+        screen.say(f"no rule decided: {story.reason}: {story.reason_text}", FAINT)
+
+
+def _origin(value: Value) -> str:
+    told = told_origin(value)
+    where = ", ".join(path for path in value.paths if path)
+    return f"{told}, at {where}" if where else told
+
+
+def _style(value: Value) -> str:
+    return FAIL if value.instructed or value.decoded else _ORIGINS.get(value.origin, FAIL)
+
+
+def _next_steps(story: Story) -> list[tuple[str, str]]:
+    view = story.shown.view
+    named = quote(f"{view.tenant_uid}|{view.session_id}")
+    return [
+        ("the conditions of the rules", f"rules explain --intent {story.intent_id}"),
+        ("what the session read and did", f"session show {named}"),
+        ("what it did since it read untrusted data", f"contain {named}"),
+    ]
+
+
+def _fields(story: Story) -> dict[str, Any]:
+    view = story.shown.view
+    return {
+        "intent": story.intent_id,
+        "tenant": view.tenant_uid,
+        "session": view.session_id,
+        "agent": view.act.sub,
+        "user": view.sub,
+        "tool": story.tool,
+        "judged_ms": story.judged_ms,
+        "outcome": story.outcome.value,
+        "held": None if story.first is None else story.first.outcome.value,
+        "reason": story.reason,
+        "reason_text": story.reason_text,
+        "story": sentence(story),
+        "values": [value._asdict() | {"told": told_origin(value)} for value in story.values],
+        "rules": [{"rule": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
+        "ran": story.ran or None,
+        "hidden_topics": sorted(story.shown.hidden),
+    }
