@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 from streams.model.errors import StoplogError
 from streams.model.outcome import IntentOutcome
+from streams.model.session import SessionEventType
 from streams.model.types import Actor, SubProfile, ToolRef
 from streams.operations.operator import SOURCE
 from streams.operations.sessions.containment import Act, Remedy
+from streams.provenance.acts import words_of_name
+from streams.provenance.pointers import leaves
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.delegation import tool
@@ -81,10 +84,27 @@ def open_own_session(
     )
 
 
+def request_text(acts: Sequence[Act]) -> str:
+    """Return what the operator asks for, in words that name every value: they have seen the calls, and agreed to them.
+
+    Without it, the values of the calls would come from nowhere, and each of them would be a question.
+    """
+    return "\n".join(
+        f"{' '.join(words_of_name(act.undoing_tool.partition('/')[2]))}: "
+        + ", ".join(f"{_argument_name(pointer)} {value}" for pointer, value in leaves(act.undoing))
+        for act in acts
+    )
+
+
+def _argument_name(pointer: str) -> str:
+    names = [step for step in pointer.split("/")[1:] if not step.isdigit()]
+    return " ".join(words_of_name(names[-1])) if names else ""
+
+
 def propose_undoing(
     transport: Transport, credential: SessionCredential, acts: Sequence[Act], tools: Sequence[ToolRef]
 ) -> Iterator[Proposed]:
-    """Propose the undoing calls one after the other, and yield the outcome of each.
+    """Propose the undoing calls one after the other, and yield the outcome of each. First it is recorded what is asked.
 
     Args:
         credential: of the operator's session.
@@ -100,6 +120,10 @@ def propose_undoing(
     except StoplogError as error:
         raise UndoingError(f"outcomes of the undoing calls can't be read: {error}") from error
     with agent:
+        try:
+            agent.report(SessionEventType.USER_MESSAGE, content=request_text(acts), content_type="text/plain")
+        except SdkError as error:
+            raise UndoingError(f"what you ask for can't be recorded: {error}") from error
         for act in acts:
             server_id, _, name = act.undoing_tool.partition("/")
             pinned = known.get(act.undoing_tool) or ToolRef(server_id=server_id, name=name)
