@@ -11,6 +11,8 @@ from math import exp, inf, isfinite, log, log2, sqrt
 
 import msgspec
 
+from streams.behaviour.activity import DAY_MS
+
 _LN10 = log(10)
 WINSOR_SD = 3.0
 """An observation counts as at most this many standard deviations from the mean."""
@@ -19,23 +21,45 @@ WINSOR_AFTER = 8.0
 STEP_MIN = 0.02
 """The smallest step of a running median, in units of the spread: how fast an old baseline still follows."""
 SPREAD_MIN = 0.02
+LEVEL_SLACK = 0.3
+LEVEL_RISE_PER_DAY = 0.01
+SPREAD_SLACK = 0.2
+SPREAD_RISE_PER_DAY = 0.005
+"""How far a level (a logarithm) and the logarithm of its spread may rise: at once, and in a day. In 30 days, that is a
+factor of 1.8 of the level and of 1.4 of the spread, whoever feeds them."""
+SETTLED_DAYS = 10.0
+"""Days after which what is usual is tethered."""
+SETTLED_COUNT = 60
+"""Amounts after which what is usual is tethered."""
+SETTLED_WINDOWS = 60.0
+"""Active windows after which what is usual is tethered."""
+
+
+class Tether(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How high a level, and the logarithm of its spread, may be taken for usual; and as of when."""
+
+    level: float = 0.0
+    log_spread: float = 0.0
+    at_ms: int = 0
 
 
 class Mean(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An exponentially weighted mean and variance."""
+    """An exponentially weighted mean and variance, and how high they may be taken for usual once there is enough."""
 
     mean: float = 0.0
     var: float = 0.0
     weight: float = 0.0
     at_ms: int = 0
+    tether: Tether | None = None
 
 
 class Median(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A running median and median deviation."""
+    """A running median and median deviation, and how high they may be taken for usual once there is enough."""
 
     median: float = 0.0
     spread: float = 0.0
     count: int = 0
+    tether: Tether | None = None
 
 
 class Peak(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -47,6 +71,36 @@ class Peak(msgspec.Struct, frozen=True, array_like=True, gc=False):
     period: int = -1
     highest: float = 0.0
     past: Mean = Mean()
+
+
+def tethered(tether: Tether | None, level: float, spread: float, now_ms: int) -> Tether:
+    """Return how high a level and its spread may be taken for usual.
+
+    What is usual rises by a bounded amount in a day, however it is fed. A little slack above the current level lets it
+    follow chance. It falls at once, which nobody gains by.
+
+    Args:
+        tether: what it was before; None at first.
+        level: what the estimator says, as a logarithm.
+        spread: the spread of it.
+        now_ms: event time.
+    """
+    log_spread = log(max(spread, SPREAD_MIN))
+    if tether is None:
+        return Tether(level + LEVEL_SLACK, log_spread + SPREAD_SLACK, now_ms)
+    days = max(0, now_ms - tether.at_ms) / DAY_MS
+    return Tether(
+        min(level + LEVEL_SLACK, tether.level + LEVEL_RISE_PER_DAY * days),
+        min(log_spread + SPREAD_SLACK, tether.log_spread + SPREAD_RISE_PER_DAY * days),
+        max(tether.at_ms, now_ms),
+    )
+
+
+def within(tether: Tether | None, level: float, spread: float) -> tuple[float, float]:
+    """Return level and spread as far as they may be taken for usual."""
+    if tether is None:
+        return level, spread
+    return min(level, tether.level), min(spread, exp(tether.log_spread))
 
 
 def decay(dt_ms: int, half_life_ms: int) -> float:
@@ -63,10 +117,10 @@ def updated_mean(stat: Mean, value: float, now_ms: int, half_life_ms: int, sd_mi
     step, difference = 1.0 / weight, value - stat.mean
     mean = stat.mean + step * difference
     var = (1.0 - step) * (stat.var + step * difference * difference)
-    return Mean(mean, var, weight, max(stat.at_ms, now_ms))
+    return Mean(mean, var, weight, max(stat.at_ms, now_ms), stat.tether)
 
 
-def updated_median(stat: Median, value: float, prior_spread: float) -> Median:
+def updated_median(stat: Median, value: float, prior_spread: float, now_ms: int) -> Median:
     """Return the median with one more observation, by stochastic approximation (Robbins and Monro 1951)."""
     if not stat.count:
         return Median(value, prior_spread, 1)
@@ -74,12 +128,16 @@ def updated_median(stat: Median, value: float, prior_spread: float) -> Median:
     off = value - stat.median
     spread = stat.spread * exp(step if abs(off) > stat.spread else -step)
     moved = min(max(off, -step * 2.0 * stat.spread), step * 2.0 * stat.spread)
-    return Median(stat.median + moved, max(spread, SPREAD_MIN), min(stat.count + 1, 2**31))
+    median, spread, count = stat.median + moved, max(spread, SPREAD_MIN), min(stat.count + 1, 2**31)
+    return Median(
+        median, spread, count, tethered(stat.tether, median, spread, now_ms) if count > SETTLED_COUNT else None
+    )
 
 
 def deviations(stat: Median, value: float, spread_min: float) -> float:
     """Return how many standard deviations a value lies above the median, as its median deviation says."""
-    return (value - stat.median) / (1.4826 * max(stat.spread, spread_min))
+    median, spread = within(stat.tether, stat.median, stat.spread)
+    return (value - median) / (1.4826 * max(spread, spread_min))
 
 
 def updated_peak(peak: Peak, value: float, now_ms: int, period_ms: int, half_life_ms: int, sd_min: float) -> Peak:
@@ -89,13 +147,18 @@ def updated_peak(peak: Peak, value: float, now_ms: int, period_ms: int, half_lif
         return peak if value <= peak.highest else Peak(peak.period, value, peak.past)
     past = peak.past
     if peak.period >= 0:
-        past = updated_mean(past, peak.highest, peak.period * period_ms, half_life_ms, sd_min)
+        over_ms = peak.period * period_ms
+        past = updated_mean(past, peak.highest, over_ms, half_life_ms, sd_min)
+        if past.weight > SETTLED_DAYS:
+            tether = tethered(past.tether, past.mean, max(sqrt(past.var), sd_min), over_ms)
+            past = Mean(past.mean, past.var, past.weight, past.at_ms, tether)
     return Peak(period, value, past)
 
 
-def peak_deviations(peak: Peak, value: float, sd_min: float) -> float:
-    """Return how many standard deviations a value lies above the peaks of the periods that are over."""
-    return (value - peak.past.mean) / max(sqrt(peak.past.var), sd_min)
+def usual_peak(peak: Peak, sd_min: float) -> tuple[float, float]:
+    """Return mean and standard deviation of the peaks of the periods that are over, as far as they count as usual."""
+    mean, spread = within(peak.past.tether, peak.past.mean, max(sqrt(peak.past.var), sd_min))
+    return mean, max(spread, sd_min)
 
 
 def count_surprise(count: float, mean: float, var: float) -> float:

@@ -51,8 +51,8 @@ class ArgMad(Keyed):
         """Return the medians with one more amount."""
         value = self._measured(activity) or 0.0
         return (
-            updated_median(rows[0] or Median(), value, PRIOR_SPREAD),
-            updated_median(rows[1] or Median(), value, PRIOR_SPREAD),
+            updated_median(rows[0] or Median(), value, PRIOR_SPREAD, activity.time_ms),
+            updated_median(rows[1] or Median(), value, PRIOR_SPREAD, activity.time_ms),
         )
 
 

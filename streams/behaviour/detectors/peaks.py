@@ -10,7 +10,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.estimators import Peak, updated_peak
+from streams.behaviour.estimators import Peak, updated_peak, usual_peak
 
 SD_MIN = 0.3
 """Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
@@ -34,19 +34,21 @@ class Compared(NamedTuple):
 
 def usual_limit(peak: Peak, wanted_deviations: float) -> float:
     """Return the count that lies so many standard deviations above the peaks of earlier days."""
-    spread = max(peak.past.var**0.5, SD_MIN)
-    return exp(min(peak.past.mean + wanted_deviations * spread, 80.0)) - 1.0
+    mean, spread = usual_peak(peak, SD_MIN)
+    return exp(min(mean + wanted_deviations * spread, 80.0)) - 1.0
 
 
-def compared(count: float, declaration: Declaration, peaks: Iterable[Peak | None]) -> Compared:
-    """Return a count beside the first of the peaks that has enough days."""
+def compared(
+    count: float, declaration: Declaration, peaks: Iterable[Peak | None], cold_factor: float = COLD_FACTOR
+) -> Compared:
+    """Return a count beside the first of the peaks that has enough days, or else beside `cold_factor` thresholds."""
     threshold = declaration.threshold
     for peak in peaks:
         if peak is not None and peak.past.weight >= max(declaration.min_support, 1.0):
-            usual = exp(min(peak.past.mean, 80.0)) - 1.0
+            usual = exp(min(usual_peak(peak, SD_MIN)[0], 80.0)) - 1.0
             limit = max(threshold, usual_limit(peak, declaration.deviations))
             return Compared(count * threshold / limit, usual)
-    return Compared(count / COLD_FACTOR, threshold)
+    return Compared(count / cold_factor, threshold)
 
 
 def learned(peak: Peak | None, count: float, now_ms: int, declaration: Declaration) -> Peak:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from math import exp, log1p
+from math import exp, log, log1p
 
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of
 from streams.behaviour.detectors.peaks import SD_MIN, learned
-from streams.behaviour.estimators import Mean, Peak, count_surprise, decay, is_number, updated_mean
+from streams.behaviour.estimators import (
+    SETTLED_WINDOWS,
+    Mean,
+    Peak,
+    count_surprise,
+    decay,
+    is_number,
+    tethered,
+    updated_mean,
+    usual_peak,
+    within,
+)
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 OVERDISPERSION = 0.35
 """Variance of a rate at least, in squares of its mean: work comes in bursts."""
 DAYS_MIN = 5.0
+COUNT_MIN = 0.1
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -71,13 +83,24 @@ def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -
         return bucket
     past = bucket.past
     if bucket.good:
-        past = updated_mean(past, float(bucket.good), bucket.index * window_ms, history_ms, max(past.mean, 1.0) ** 0.5)
+        over_ms = bucket.index * window_ms
+        past = updated_mean(past, float(bucket.good), over_ms, history_ms, max(past.mean, 1.0) ** 0.5)
+        if past.weight > SETTLED_WINDOWS:
+            level, spread = log(max(past.mean, COUNT_MIN)), max(past.var**0.5, COUNT_MIN)
+            past = Mean(past.mean, past.var, past.weight, past.at_ms, tethered(past.tether, level, spread, over_ms))
     return Bucket(index, 0, 0, past)
 
 
 def surprise_of(count: int, past: Mean) -> float:
     """Return how surprising a count is beside what windows usually hold, as -log10 p."""
-    return count_surprise(float(count), past.mean, max(past.var, past.mean + OVERDISPERSION * past.mean**2))
+    mean, spread = usual_rate(past)
+    return count_surprise(float(count), mean, max(spread * spread, mean + OVERDISPERSION * mean**2))
+
+
+def usual_rate(past: Mean) -> tuple[float, float]:
+    """Return mean and standard deviation of the counts of windows, as far as they count as usual."""
+    level, spread = within(past.tether, log(max(past.mean, COUNT_MIN)), max(past.var**0.5, COUNT_MIN))
+    return exp(level), spread
 
 
 class RateNb(Keyed):
@@ -139,8 +162,9 @@ class Egress(Keyed):
         kept = (volume, rows[1], rows[2])
         for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
-                z = (log1p(volume.total) - peak.past.mean) / max(peak.past.var**0.5, SD_MIN)
-                words = {"sum": volume.total, "usual": exp(min(peak.past.mean, 80.0)), "z": z}
+                mean, spread = usual_peak(peak, SD_MIN)
+                z = (log1p(volume.total) - mean) / spread
+                words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
                     kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])

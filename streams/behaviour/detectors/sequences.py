@@ -12,6 +12,8 @@ from streams.behaviour.estimators import Mean, Peak, decay, updated_mean
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
+LOOP_COLD_FACTOR = 2.5
+"""As for other counts, where nothing is known, but within what the ring of last calls can show."""
 PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
 STAY_MAX = 0.995
@@ -41,7 +43,7 @@ class Loop(Keyed):
         ring = rows[0] or Ring()
         calls = (*ring.calls, digest_of(activity.call))[-RING_MAX:]
         count = repeats(calls)
-        found = compared(float(count), self.declaration, rows[1:])
+        found = compared(float(count), self.declaration, rows[1:], LOOP_COLD_FACTOR)
         is_spoiled = ring.spoiled or found.score >= self.declaration.threshold
         return Scored((Ring(calls, is_spoiled), rows[1]), found.score, {"count": count, "usual": found.usual})
 

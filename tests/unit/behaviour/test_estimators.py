@@ -73,7 +73,7 @@ def test_a_first_time_is_the_more_surprising_the_fewer_there_were() -> None:
 def test_a_median_follows_its_values_and_ignores_outliers() -> None:
     stat = Median()
     for at in range(2_000):
-        stat = updated_median(stat, 1e9 if at % 10 == 9 else 5.0 + (at % 7 - 3) / 10, 0.5)
+        stat = updated_median(stat, 1e9 if at % 10 == 9 else 5.0 + (at % 7 - 3) / 10, 0.5, at * 60_000)
     assert stat.median == pytest.approx(5.0, abs=0.2)
     assert deviations(stat, 1e9, 0.1) > 100
     assert deviations(stat, 5.0, 0.1) < 1.5
