@@ -69,4 +69,25 @@ BUDGETS = ProcessorSpec(
     outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
 )
 
+KEYING = ProcessorSpec(
+    name="keying",
+    # A verdict is written before its audit record.
+    inputs=(topics.VERDICT, topics.AUDIT),
+    broadcast=(),
+    changelog=topics.KEYING_CHANGELOG,
+    outputs=(topics.BEHAVIOUR, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
+)
+
+WATCH = ProcessorSpec(
+    name="watch",
+    inputs=(topics.BEHAVIOUR,),
+    broadcast=(),
+    changelog=topics.WATCH_CHANGELOG,
+    outputs=(topics.BASELINE, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
+)
+
 PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)
+"""The processors of a gate's process."""
+
+WATCH_PROCESSORS: tuple[ProcessorSpec, ...] = (KEYING, WATCH)
+"""The processors of a watch's process."""

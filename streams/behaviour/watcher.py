@@ -36,6 +36,11 @@ SEEN_MAX = 64
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
 
+_ROOT = "delegation.root"
+_SESSION = "session.id"
+SHORT_LIVED = frozenset({b"@tail", b"@latch"})
+"""Names of the watcher's own rows about sessions and incidents. No declaration may have a name with `@`."""
+
 T = TypeVar("T")
 
 
@@ -54,6 +59,22 @@ class Declared(NamedTuple):
 
     detectors: tuple[Declaration, ...] = ()
     correlations: tuple[Correlation, ...] = ()
+
+    def by_scope(self) -> tuple[Declared, Declared]:
+        """Return what is about agents and their sessions, and what is about delegations, which cross agents."""
+        of_roots = tuple(each for each in self.detectors if _ROOT in each.key)
+        agents = tuple(each for each in self.detectors if _ROOT not in each.key)
+        roots = tuple(each for each in self.correlations if _ROOT in each.group_by)
+        return (
+            Declared(agents, tuple(each for each in self.correlations if each not in roots)),
+            Declared(of_roots, roots),
+        )
+
+
+def short_lived_of(declared: Declared) -> frozenset[bytes]:
+    """Return the names of rows that nobody needs once their session or delegation has ended."""
+    names = {each.name for each in declared.detectors if {_SESSION, _ROOT} & set(each.key)}
+    return frozenset(name.encode() for name in names)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +182,7 @@ class Watcher:
             view: the rows of the activity's partition; changed.
             activity: what the gate decided.
         """
-        tail_key = row_key("tail", (activity.tenant, activity.session))
+        tail_key = row_key("@tail", (activity.tenant, activity.session))
         tail = read_row(view, tail_key, SessionTail) or SessionTail()
         event = digest_of(activity.event_id)
         if event in tail.seen:
@@ -312,10 +333,10 @@ def _latched(view: RowView, activity: Activity, found: Sequence[Finding]) -> tup
     now_ms = activity.time_ms
     whom = (activity.tenant, "agent", activity.agent)
     latches = [
-        (row_key("latch", (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
-        (row_key("latch", (*whom, best.name)), LATCH_MS),
+        (row_key("@latch", (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
+        (row_key("@latch", (*whom, best.name)), LATCH_MS),
     ]
-    broad = (row_key("latch", whom), BROAD_LATCH_MS)
+    broad = (row_key("@latch", whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
     if any(now_ms < known[key].until_ms for key, _ in asked):

@@ -65,7 +65,7 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
             serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),
             transport,
             watching_transactions(watch),
-            _stopped_by_signals(runner),
+            stopped_by_signals(runner),
         ):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
@@ -73,7 +73,9 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(runner: GateRunner) -> Iterator[None]:
+def stopped_by_signals(runner: GateRunner) -> Iterator[None]:
+    """Let the first signal stop a runner gracefully, and a second one end the process."""
+
     def on_signal(number: int, _frame: FrameType | None) -> None:
         runner.request_stop()
         signal.signal(number, signal.SIG_DFL)

@@ -40,6 +40,7 @@ _RULES = "Rules and tools"
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (_RUN, "Watch a hijacked agent being stopped, on this machine and with real tools."),
     "gate": (_RUN, "Run a gate, which reads intents and writes verdicts."),
+    "watch": (_RUN, "Watch what gates decide for behaviour that is unusual, and raise alerts."),
     "sts": (_RUN, "Run the token service, which opens sessions for agents."),
     "try": (_RUN, "Run the whole engine over a history file; needs no setup."),
     "ssf": (_RUN, "Receive security events from identity providers, and send them events about what is stopped here."),
@@ -67,7 +68,7 @@ _MODULES = {
 }
 
 
-EXTRAS = {"demo": "demo", "gate": "gate", "ssf": "sts", "sts": "sts"}
+EXTRAS = {"demo": "demo", "gate": "gate", "watch": "gate", "ssf": "sts", "sts": "sts"}
 """The extra to install for each command that needs more than the extra `cli`."""
 
 

@@ -98,8 +98,8 @@ _EXECUTOR = (Exporter.EXECUTOR,)
 _TOKENS = (Exporter.TOKENS,)
 _EVENTS = (Exporter.EVENTS,)
 
-WORKERS = ("gate", "budgets")
-"""A gate's process has two workers: the gate, and the budget allocator beside it."""
+WORKERS = ("gate", "budgets", "watch", "keying")
+"""A gate's process has two workers: the gate, and the budget allocator beside it. The watch's process has two, too."""
 
 STAGES = ("control", "poll", "restore", "decide", "commit", "stand_by")
 HELD_FOR = ("session", "approval", "cancel_window", "budget")

@@ -13,6 +13,7 @@ from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent, Seal
+from streams.model.behaviour import BehaviourEvent
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
@@ -48,7 +49,7 @@ class Role(StrEnum):
     CONNECTOR = "connector"
 
 
-TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE})
+TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE, Role.WATCH})
 """The roles that write in transactions. No other role may have a transactional id."""
 
 
@@ -263,7 +264,7 @@ VERDICT = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
-    readers=(Role.EXECUTOR, Role.AUDITOR),
+    readers=(Role.EXECUTOR, Role.AUDITOR, Role.WATCH),
     note="decisions, each with the exact call that was judged",
 )
 # A gate writes one to the verdict topic at the end of each transaction. Its schema is a subject of its own.
@@ -315,7 +316,7 @@ AUDIT_REPORTED = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     # The role gate stands for the budget allocator here, which runs beside a gate and with its principal.
-    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE),
+    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH),
     readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW),
     retention_ms=_AUDIT_RETENTION_MS,
     note="audit events of executors, token services and budget allocators",
@@ -397,6 +398,41 @@ GATE_CHANGELOG = Topic(
     retention_ms=None,
     note="the gate's state; private to it (msgpack rows)",
 )
+BEHAVIOUR = Topic(
+    name="agent.behaviour.v1",
+    record=BehaviourEvent,
+    key="tenant|agents type, or tenant|grant uid",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.WATCH,),
+    readers=(Role.WATCH,),
+    retention_ms=7 * _DAY_MS,
+    dead_letters=True,
+    keyed_input=True,
+    placed_by_key=True,
+    note="decisions by the agents that are compared with each other: names, digests and measures, no arguments",
+)
+KEYING_CHANGELOG = Topic(
+    name="stoplog.keying.changelog",
+    record=None,
+    key="store key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.WATCH,),
+    readers=(Role.WATCH,),
+    compacted=True,
+    retention_ms=None,
+    note="verdicts and audit records that wait for each other in the watch; private to it (msgpack rows)",
+)
+WATCH_CHANGELOG = Topic(
+    name="stoplog.watch.changelog",
+    record=None,
+    key="store key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.WATCH,),
+    readers=(Role.WATCH,),
+    compacted=True,
+    retention_ms=None,
+    note="what the watch has learned; private to it (msgpack rows)",
+)
 
 DECLARED: tuple[Topic, ...] = (
     INTENT,
@@ -423,6 +459,9 @@ DECLARED: tuple[Topic, ...] = (
     BUDGET_GRANT,
     GATE_CHANGELOG,
     BUDGET_CHANGELOG,
+    BEHAVIOUR,
+    KEYING_CHANGELOG,
+    WATCH_CHANGELOG,
 )
 
 
@@ -436,7 +475,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         record=None,
         key=f"as {source.name}",
         spread=source.spread,
-        writers=(Role.GATE,),
+        writers=(Role.WATCH,) if source is BEHAVIOUR else (Role.GATE,),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
         note=f"records of {source.name} that could not be read or accepted",

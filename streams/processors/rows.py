@@ -300,6 +300,38 @@ class RowKind(Kind, Enum):
         "streams.processors.budgets.allocator",
         "one of a partition",
     )
+    HALF = Kind(
+        b"J",
+        "verdict id",
+        "a verdict or an audit record that waits for the other one (keying)",
+        "streams.processors.watch.keying:Half",
+        "streams.processors.watch.keying",
+        "one of a decision, for `JOIN_WAIT_MS`",
+    )
+    BEHAVIOUR_WAITING = Kind(
+        b"B",
+        "instant, event id",
+        "a decision that waits until earlier ones have come (watch)",
+        "",
+        "streams.processors.watch.watch",
+        "one of a decision, for `grace_ms`",
+    )
+    BEHAVIOUR = Kind(
+        b"W",
+        "name, NUL, digest of whose it is",
+        "what a detector has counted or learned, after the day on which it expires (watch)",
+        "",
+        "streams.processors.watch.aging_rows",
+        "a few of an agent, a session and a term; deleted a while after the last use",
+    )
+    BEHAVIOUR_EXPIRY = Kind(
+        b"I",
+        "day, key of a row of behaviour",
+        "a mark: the row may expire on this day (watch)",
+        "",
+        "streams.processors.watch.aging_rows",
+        "at most six of a row of behaviour",
+    )
     LAYOUT = Kind(
         b"L",
         "nothing",
@@ -350,6 +382,10 @@ ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
 COLD_ROWS = (RowKind.VERDICT.prefix, RowKind.VERDICT_BYTES.prefix)
 """What is scanned only to be deleted: the blocks of these rows would fill a store's cache with what is over."""
 
+HALF_PREFIX = RowKind.HALF.prefix
+BEHAVIOUR_WAITING_PREFIX = RowKind.BEHAVIOUR_WAITING.prefix
+BEHAVIOUR_PREFIX = RowKind.BEHAVIOUR.prefix
+BEHAVIOUR_EXPIRY_PREFIX = RowKind.BEHAVIOUR_EXPIRY.prefix
 REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
 ROUND_TRIP_KEY = RowKind.ROUND_TRIP.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
@@ -556,6 +592,10 @@ class TimerKind(IntEnum):
     UNPROVEN_FLOOD = 5
     ALERT = 9
     TALLY = 12
+    JOIN = 20
+    BEHAVIOUR = 21
+    BEHAVIOUR_EXPIRY = 22
+    BASELINE = 23
 
 
 def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:

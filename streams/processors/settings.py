@@ -84,3 +84,17 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("`unattended_age_max_ms` must not be longer than `session_age_max_ms`")
         if self.dedup_retention_ms <= self.intent_age_max_ms + self.skew_ms:
             raise ValueError("`dedup_retention_ms` must be longer than `intent_age_max_ms` and `skew_ms` together")
+
+
+class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of the watch.
+
+    Attributes:
+        grace_ms: how long a decision waits for earlier ones.
+        publish_ms: how often a baseline is published at most.
+        alert_window_ms: within which time alerts of one kind are counted together.
+    """
+
+    grace_ms: int = 2_000
+    publish_ms: int = 3_600_000
+    alert_window_ms: int = 60_000

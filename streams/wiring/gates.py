@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from streams.codec.avro import Codec
@@ -15,7 +16,8 @@ from streams.engine.worker_meter import CountNotes, WorkerMeter
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.model.revocation_set import RevocationSet
-from streams.operations.topics.access import budgets_group
+from streams.operations.topics.access import budgets_group, keying_group, watch_group
+from streams.policy.language.bundle import load_detector_files
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
 from streams.ports.processor import Processor
@@ -27,13 +29,17 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
 from streams.processors.rows import COLD_ROWS
 from streams.processors.seals import Seals
+from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
+from streams.processors.watch.keying import Keying
+from streams.processors.watch.watch import Watch
 from streams.services.gate.compiler import ChildCompiler
-from streams.services.gate.metrics import budgets_meter, gate_meter
+from streams.services.gate.metrics import budgets_meter, gate_meter, watch_meter
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
-from streams.topology import BUDGETS, GATE, ProcessorSpec
+from streams.topology import BUDGETS, GATE, KEYING, WATCH, ProcessorSpec
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
+from streams.wiring.shipped import rules_directory
 
 
 def build_gate(
@@ -99,6 +105,75 @@ def build_budgets(
     wire = CodecWire(codec)
     group, meter = budgets_group(settings.group), budgets_meter(metrics or Metrics(Exporter.GATE))
     part = _Part(BUDGETS, lambda: BudgetAllocator(wire), group, "-budgets", "budgets", resets_time, meter)
+    return _build(settings, log, wire, SystemClock(), part, stores)
+
+
+def read_behaviour(settings: Settings, folder: Path | None) -> BehaviourFiles:
+    """Return what files declare about behaviour. Blocking.
+
+    Args:
+        settings: where they are if `folder` is None; if they don't say, the installed ones are read.
+        folder: where they are.
+
+    Raises:
+        PolicyError: they can't be read, or are wrong; says what, with file and line.
+    """
+    return parse_behaviour(load_detector_files(folder or settings.watch.rules or rules_directory()))
+
+
+def build_watch(
+    settings: Settings,
+    log: Log,
+    codec: Codec,
+    files: BehaviourFiles,
+    stores: StoreProvider | None = None,
+    *,
+    metrics: Metrics | None = None,
+) -> Worker:
+    """Build the watch without starting it. Opens connections.
+
+    Args:
+        files: the declared detectors and correlations.
+        stores: the stores of local state; by default RocksDB in the state folder of the settings.
+        metrics: where the watch counts what it does; None counts it nowhere.
+
+    Raises:
+        StartRefusedError: the topics are not as declared.
+        LogError: the log can't be reached.
+    """
+    wire = CodecWire(codec)
+    group, meter = watch_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "watch")
+
+    def processor() -> Processor:
+        return Watch(wire, files.declared, settings.watch.for_watch())
+
+    part = _Part(WATCH, processor, group, "-watch", "watch", False, meter)
+    return _build(settings, log, wire, SystemClock(), part, stores)
+
+
+def build_keying(
+    settings: Settings,
+    log: Log,
+    codec: Codec,
+    files: BehaviourFiles,
+    stores: StoreProvider | None = None,
+    *,
+    metrics: Metrics | None = None,
+) -> Worker:
+    """Build the worker that brings decisions to the watch, without starting it. Opens connections.
+
+    Args:
+        files: what of a call detectors look at.
+        stores: the stores of local state; by default RocksDB in the state folder of the settings.
+        metrics: where the worker counts what it does; None counts it nowhere.
+
+    Raises:
+        StartRefusedError: the topics are not as declared.
+        LogError: the log can't be reached.
+    """
+    wire = CodecWire(codec)
+    group, meter = keying_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "keying")
+    part = _Part(KEYING, lambda: Keying(wire, files.features), group, "-keying", "keying", False, meter)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 

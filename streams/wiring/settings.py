@@ -30,7 +30,7 @@ from streams.operations.settings import (
     TopicsSection,
 )
 from streams.processors.settings import GateSettings
-from streams.services.gate.settings import EngineSection, GateSection, SealSection
+from streams.services.gate.settings import EngineSection, GateSection, SealSection, WatchSection
 from streams.services.metrics import MetricsSection, TracesSection
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.settings import StsSection
@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     tenant: str = "default"
     gate: GateSection = GateSection()
     seal: SealSection = SealSection()
+    watch: WatchSection = WatchSection()
     engine: EngineSection = EngineSection()
     topics: TopicsSection = TopicsSection()
     rules: RulesSection = RulesSection()

@@ -158,6 +158,12 @@ class Deployment:
         self.gates.append(gate)
         return gate
 
+    def watch(self, instance: str, **settings: Any) -> GateProcess:
+        """Start `stoplog watch` with a state folder of its own."""
+        watch = GateProcess(self.folder, instance, {**self.settings_given, **settings}, command="watch")
+        self.gates.append(watch)
+        return watch
+
     def ends(self, topic: Topic) -> dict[TopicPartition, int]:
         """Where the topic's partitions end now."""
         reader = self.log.reader()
@@ -216,9 +222,9 @@ class Verdicts:
 
 
 class GateProcess:
-    """`stoplog gate` in a process of its own."""
+    """`stoplog gate`, or another command that serves partitions, in a process of its own."""
 
-    def __init__(self, folder: Path, instance: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, instance: str, settings: Mapping[str, Any], command: str = "gate") -> None:
         """Start it."""
         self.instance = instance
         self.state = folder / f"state-{instance}"
@@ -226,7 +232,7 @@ class GateProcess:
         environment = environment_of({**settings, "instance": instance, "state_dir": str(self.state)})
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "gate", "--json"],
+                [sys.executable, "-m", "streams.cli", command, "--json"],
                 cwd=folder,
                 env=environment,
                 stdout=subprocess.PIPE,

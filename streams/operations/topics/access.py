@@ -40,6 +40,21 @@ def budgets_group(gate_group: str) -> str:
     return f"{gate_group}-budgets"
 
 
+def watch_group(gate_group: str) -> str:
+    """Return the consumer group of the watches of what the gates of `gate_group` decide."""
+    return f"{gate_group}-watch"
+
+
+def keying_group(gate_group: str) -> str:
+    """Return the consumer group of the workers that run beside the watches, and bring decisions to them."""
+    return f"{gate_group}-keying"
+
+
+def watch_transactional_ids(gate_group: str, instance: str) -> tuple[str, str]:
+    """Return the transactional ids of a watch, and of the worker that runs beside it."""
+    return f"{gate_group}-{instance}-watch", f"{gate_group}-{instance}-keying"
+
+
 @dataclass(frozen=True, slots=True)
 class Principals:
     """The principals of each role, and the names of their groups and transactional ids.
@@ -289,9 +304,10 @@ def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[Ac
 def _roles(topic: Topic) -> Iterator[tuple[Role, str]]:
     yield from ((role, "WRITE") for role in topic.writers)
     yield from ((role, "READ") for role in topic.readers)
-    if Role.GATE in (*topic.writers, *topic.readers):
-        # A gate does not start if it can't check the configuration of a topic.
-        yield Role.GATE, "DESCRIBE_CONFIGS"
+    for role in (Role.GATE, Role.WATCH):
+        if role in (*topic.writers, *topic.readers):
+            # Neither starts if it can't check the configuration of a topic.
+            yield role, "DESCRIBE_CONFIGS"
 
 
 def _group_access(role: Role, principal: str, principals: Principals, *, reads: bool) -> Iterator[AclSpec]:
@@ -304,6 +320,13 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
         ended_by = principals.by_role.get(Role.GATE, ()) if principals.gate_takeover else (principal,)
         for instance in (instance for gate in ended_by for instance in principals.instances[gate]):
             for name in transactional_ids(principals.gate_group, instance):
+                yield AclSpec(principal, "TRANSACTIONAL_ID", name, "WRITE")
+    if role is Role.WATCH:
+        yield AclSpec(principal, "GROUP", watch_group(principals.gate_group), "READ")
+        yield AclSpec(principal, "GROUP", keying_group(principals.gate_group), "READ")
+        # A watch that is named nowhere can read what it watches, but can't run.
+        for instance in principals.instances.get(principal, ()):
+            for name in watch_transactional_ids(principals.gate_group, instance):
                 yield AclSpec(principal, "TRANSACTIONAL_ID", name, "WRITE")
     if role is Role.TOKEN_SERVICE:
         for instance in principals.instances[principal]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from streams.behaviour.activity import Activity
-from streams.model.audit import AuditEvent
+from streams.model.behaviour import BehaviourEvent, BehaviourScope
+from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
+from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
 from streams.policy.language.globs import GlobSet
 
+SOURCE = "stoplog/watch"
 TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024
 POINTER_PARTS_MAX = 16
@@ -51,53 +55,82 @@ class Features(NamedTuple):
         return ""
 
 
-def activity_of(features: Features, verdict: Verdict, audit: AuditEvent | None) -> Activity:
+def behaviour_of(features: Features, verdict: Verdict) -> BehaviourEvent:
     """Return what detectors are told about a verdict.
 
     Args:
         features: what of its arguments they look at.
         verdict: the verdict, with the call that was judged.
-        audit: its audit record, which knows the toolset; None if it was not seen.
     """
-    tool = f"{verdict.tool.server_id}.{verdict.tool.name}"
-    found = _extracted(features, tool, verdict.args_json)
+    tool, path = verdict.tool, verdict.delegation_path
+    found = _extracted(features, f"{tool.server_id}.{tool.name}", verdict.args_json)
     amount = found.get("amount")
-    return Activity(
-        event_id=audit.header.id if audit is not None else verdict.verdict_id,
-        time_ms=verdict.evaluated_at,
-        tenant=verdict.header.tenant_uid,
-        agent=verdict.act.sub,
-        epoch=epoch_of(verdict, audit),
-        cohort=features.cohort_of(verdict.act.sub),
-        session=verdict.session_id,
-        instance=verdict.act.instance_uid or "",
-        user=verdict.sub,
-        root=verdict.delegation_path[0] if verdict.delegation_path else "",
-        depth=len(verdict.delegation_path),
-        tool=tool,
-        outcome=verdict.outcome.value,
+    return BehaviourEvent(
+        header=Header(
+            id=audit_id_of(verdict.verdict_id),
+            source=SOURCE,
+            time=verdict.evaluated_at,
+            tenant_uid=verdict.header.tenant_uid,
+        ),
+        scope=BehaviourScope.AGENT,
+        verdict_id=verdict.verdict_id,
+        session_id=verdict.session_id,
+        sub=verdict.sub,
+        act=verdict.act,
+        epoch=_model_of(verdict),
+        # An agent of no declared type is compared with itself alone, whatever else is on its partition.
+        cohort=features.cohort_of(verdict.act.sub) or verdict.act.sub,
+        root_uid=path[0] if path else None,
+        depth=len(path),
+        tool=ToolRef(server_id=tool.server_id, name=tool.name),
+        outcome=verdict.outcome,
         reason=verdict.reason,
-        call=f"{tool} {verdict.args_digest.hex()}",
+        args_digest=verdict.args_digest,
         destination=_text(found.get("destination")),
         object=_text(found.get("object")),
         owner=_text(found.get("owner")),
         amount=amount if isinstance(amount, float) else None,
         size_bytes=len(verdict.args_json),
-        is_trusted=verdict.label.integrity is Integrity.TRUSTED,
+        integrity=verdict.label.integrity,
     )
 
 
-def epoch_of(verdict: Verdict, audit: AuditEvent | None) -> str:
-    """Return the name of a version of an agent's behaviour: its model, its toolset, its own version.
+def activity_of(event: BehaviourEvent) -> Activity:
+    """Return a decision in the form in which detectors read it."""
+    tool = f"{event.tool.server_id}.{event.tool.name}"
+    return Activity(
+        event_id=event.header.id,
+        time_ms=event.header.time,
+        tenant=event.header.tenant_uid,
+        agent=event.act.sub,
+        epoch=event.epoch,
+        cohort=event.cohort,
+        session=event.session_id,
+        instance=event.act.instance_uid or "",
+        user=event.sub,
+        root=event.root_uid or "",
+        depth=event.depth,
+        tool=tool,
+        outcome=event.outcome.value,
+        reason=event.reason,
+        call=f"{tool} {event.args_digest.hex()}",
+        destination=event.destination,
+        object=event.object,
+        owner=event.owner,
+        amount=event.amount,
+        size_bytes=event.size_bytes,
+        is_trusted=event.integrity is Integrity.TRUSTED,
+    )
 
-    The system prompt is not part of it: the audit log holds a commitment under a key of the session, which is different
-    in every session.
+
+def _model_of(verdict: Verdict) -> str:
+    """Return the name of the model; the audit record adds toolset and version of the agent.
+
+    The system prompt is not part of an epoch: the audit log holds a commitment under a key of the session, which is
+    different in every session.
     """
     model = verdict.model
-    parts = [] if model is None else [model.ai_provider, model.name, model.version or ""]
-    if audit is not None:
-        parts += [audit.toolset_digest.hex()[:16] if audit.toolset_digest else "", audit.agent_version or ""]
-    return "/".join(parts).strip("/")
+    return "" if model is None else "/".join(filter(None, (model.ai_provider, model.name, model.version)))
 
 
 def _text(value: object) -> str | None:
@@ -142,9 +175,10 @@ def _read(value: Any, read_as: str) -> str | float | None:
         return None
     if read_as == "number":
         try:
-            return float(value)
+            number = float(value)
         except (TypeError, ValueError, OverflowError):
             return None
+        return number if isfinite(number) else None
     if not isinstance(value, str | int | float):
         return None
     text = str(value)[:TEXT_CHARS_MAX]

@@ -62,6 +62,11 @@ def budgets_meter(metrics: Metrics) -> WorkerMeter:
     return WorkerMeter(metrics, "budgets", count_notes=lambda notes, _now_ms: count_answers(metrics, notes))
 
 
+def watch_meter(metrics: Metrics, worker: str) -> WorkerMeter:
+    """Return what counts for a worker of the watch, `watch` or `keying`."""
+    return WorkerMeter(metrics, worker, count_notes=lambda _notes, _now_ms: None)
+
+
 def count_verdicts(metrics: Metrics, notes: Sequence[object], now_ms: int) -> None:
     """Count verdicts that were committed at `now_ms`, by this host's clock."""
     verdicts: Counter[Labels] = Counter()

@@ -79,6 +79,7 @@ class GateRunner:
         on_serving: OnServing | None = None,
         on_standing_by: OnStandingBy | None = None,
         beside: BuildWorker | None = None,
+        beside_names: tuple[str, str] = ("budget allocator", "budgets"),
         name: str = "gate",
         worker: str = "gate",
         metrics: Metrics | None = None,
@@ -90,6 +91,7 @@ class GateRunner:
         on_standing_by: called with the partitions, in the running thread, whenever those have changed of which a warm
             standby is kept.
         beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
+        beside_names: the name of that worker in errors and log lines, and its name in metrics.
         name: its name in errors and log lines.
         worker: its name in metrics.
         metrics: where restarts are counted; None counts them nowhere.
@@ -103,7 +105,8 @@ class GateRunner:
         self._metrics = metrics
         self._beside = None
         if beside is not None:
-            self._beside = GateRunner(beside, clock, name="budget allocator", worker="budgets", metrics=metrics)
+            beside_name, beside_worker = beside_names
+            self._beside = GateRunner(beside, clock, name=beside_name, worker=beside_worker, metrics=metrics)
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []

@@ -13,7 +13,7 @@ from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
-from streams.processors.settings import GateSettings
+from streams.processors.settings import GateSettings, WatchSettings
 from streams.sdk.key_files import load_key_file, read_key
 
 
@@ -99,6 +99,25 @@ class SealSection(_Section):
         if self.key_variable is not None:
             return read_key(os.environ.get(self.key_variable, "").encode(), f"variable `{self.key_variable}`")
         return derived_seal_key(root_key)
+
+
+class WatchSection(_Section):
+    """`[watch]`: the watch of agents' behaviour; durations in ms of broker time.
+
+    `rules`: the folder with the files `*.detectors.yaml`; by default the one that is installed with stoplog.
+    `grace_ms`: how long a decision waits for earlier ones of other partitions.
+    `publish_ms`: how often the baseline of an agent is published at most.
+    `alert_window_ms`: within which time alerts about one incident are counted together.
+    """
+
+    rules: Path | None = None
+    grace_ms: int = Field(2_000, ge=0, le=60_000)
+    publish_ms: int = Field(3_600_000, ge=1_000, le=86_400_000)
+    alert_window_ms: int = Field(60_000, ge=1_000, le=3_600_000)
+
+    def for_watch(self) -> WatchSettings:
+        """Return the settings of the watch's core."""
+        return WatchSettings(grace_ms=self.grace_ms, publish_ms=self.publish_ms, alert_window_ms=self.alert_window_ms)
 
 
 class EngineSection(_Section):

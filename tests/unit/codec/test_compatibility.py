@@ -42,6 +42,7 @@ FAIL_CLOSED = {
     "GrantScope": "UNKNOWN",  # grants nothing
     "AuditEventType": "UNKNOWN",
     "AuditPhase": "CONCURRENT",  # makes no claim that something had not run yet, or had
+    "BehaviourScope": "UNKNOWN",  # a dead letter
     "BudgetAnswer": "REFUSED",
     "BudgetOp": "UNKNOWN",  # gives nothing out
     "BundleAction": "UNKNOWN",  # refused

@@ -1,0 +1,77 @@
+"""What is normal for an agent in an epoch, in numbers that people and gates can read: its published baseline."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.behaviour.activity import HOUR_MS, Activity
+from streams.behaviour.estimators import Median, is_number, updated_median
+
+TOOLS_MAX = 64
+DESTINATIONS_MAX = 32
+AMOUNTS_MAX = 16
+HOURS_PER_DAY = 24
+PRIOR_SPREAD = 0.5
+
+
+class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The usual behaviour of an agent in an epoch.
+
+    Attributes:
+        calls: how many calls it has been learned from.
+        first_ms, last_ms: the first and the newest of them.
+        tools, destinations: how often each was used, sorted by name; the rarest make room.
+        hours: calls by hour of the day (UTC).
+        amounts: the usual amount of each tool, as logarithms of the amount and one.
+        version: how often it has been published; `is_published` says whether anything has been learned since.
+    """
+
+    agent: str = ""
+    epoch: str = ""
+    calls: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    tools: tuple[tuple[str, int], ...] = ()
+    destinations: tuple[tuple[str, int], ...] = ()
+    hours: tuple[int, ...] = (0,) * HOURS_PER_DAY
+    amounts: tuple[tuple[str, Median], ...] = ()
+    version: int = 0
+    is_published: bool = False
+
+
+def updated_profile(profile: Profile | None, activity: Activity, log_amount: float | None) -> Profile:
+    """Return the profile after one more call.
+
+    Args:
+        profile: what there was before.
+        activity: a call that may be learned from.
+        log_amount: the logarithm of its amount and one; None if it has none.
+    """
+    it = profile or Profile(activity.agent, activity.epoch, first_ms=activity.time_ms)
+    hour = activity.time_ms // HOUR_MS % HOURS_PER_DAY
+    amounts = dict(it.amounts)
+    if log_amount is not None and is_number(log_amount) and (activity.tool in amounts or len(amounts) < AMOUNTS_MAX):
+        amounts[activity.tool] = updated_median(
+            amounts.get(activity.tool, Median()), log_amount, PRIOR_SPREAD, activity.time_ms
+        )
+    place = activity.destination
+    return Profile(
+        it.agent,
+        it.epoch,
+        it.calls + 1,
+        it.first_ms,
+        max(it.last_ms, activity.time_ms),
+        _counted(it.tools, activity.tool, TOOLS_MAX),
+        it.destinations if place is None else _counted(it.destinations, place, DESTINATIONS_MAX),
+        tuple(count + (at == hour) for at, count in enumerate(it.hours)),
+        tuple(sorted(amounts.items())),
+        it.version,
+    )
+
+
+def _counted(counts: tuple[tuple[str, int], ...], name: str, count_max: int) -> tuple[tuple[str, int], ...]:
+    known = dict(counts)
+    if name not in known and len(known) >= count_max:
+        del known[min(known, key=lambda each: (known[each], each))]
+    known[name] = known.get(name, 0) + 1
+    return tuple(sorted(known.items()))

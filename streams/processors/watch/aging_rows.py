@@ -1,0 +1,88 @@
+"""Keep the rows of behaviour, and delete those that nobody has used for a while.
+
+**Idea.** A row begins with the day on which it expires. Whoever writes it moves that day forward, and leaves a mark
+with the new day beside it. After that day, a timer comes due, and the marks of days that are over are read in bounded
+steps: a row whose own day is over is deleted, and one that was used meanwhile stays, because it has a later mark. Days
+of rows that live long are rounded up to weeks, so a row has a few marks and not one for each day of use.
+
+**Rejected.** A timer for each row: there are as many timers as rows, and each use moves one.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from streams.behaviour.activity import DAY_MS
+from streams.ports.processor import StateView
+from streams.processors.rows import BEHAVIOUR_EXPIRY_PREFIX, BEHAVIOUR_PREFIX, TimerKind, timer_payload
+
+SESSION_DAYS = 3
+"""How long rows of sessions and incidents are kept after their last use: longer than any latch or hold."""
+BASELINE_DAYS = 45
+"""How long rows of agents, peers and terms are kept after their last use: longer than any history."""
+ROUNDED_DAYS = 7
+EXPIRED_PER_STEP_MAX = 500
+_MARK = b"1"
+EXPIRY_TIMER = timer_payload(TimerKind.BEHAVIOUR_EXPIRY, b"")
+DAY_BYTES = 4
+"""Of a day in a row and in a key: days since 1970, big-endian."""
+
+
+class AgingRows:
+    """The rows of behaviour of one partition on one day, as the watcher reads and writes them.
+
+    Make one for each activity: it remembers what it has read.
+    """
+
+    def __init__(self, state: StateView, now_ms: int, short_lived: frozenset[bytes]) -> None:
+        """Args:
+        state: the state of the partition.
+        now_ms: stream time.
+        short_lived: names of rows that are kept for `SESSION_DAYS`; all others are kept for `BASELINE_DAYS`.
+        """
+        self._state = state
+        today = now_ms // DAY_MS
+        self._short_day = today + SESSION_DAYS
+        self._long_day = -(-(today + BASELINE_DAYS) // ROUNDED_DAYS) * ROUNDED_DAYS
+        self._short_lived = short_lived
+        self._days: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row, or None."""
+        found = self._state.get(BEHAVIOUR_PREFIX + key)
+        if found is None:
+            return None
+        self._days[key] = found[:DAY_BYTES]
+        return found[DAY_BYTES:]
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Set a row, which is kept for a while from now on."""
+        is_short = key.partition(b"\x00")[0] in self._short_lived
+        day = (self._short_day if is_short else self._long_day).to_bytes(DAY_BYTES, "big")
+        before = self._days.get(key)
+        if before is None or before < day:
+            self._state.put(BEHAVIOUR_EXPIRY_PREFIX + day + key, _MARK)
+            self._state.set_timer((int.from_bytes(day, "big") + 1) * DAY_MS, EXPIRY_TIMER)
+            self._days[key] = day
+        else:
+            day = before
+        self._state.put(BEHAVIOUR_PREFIX + key, day + row)
+
+
+def delete_expired(state: StateView, now_ms: int) -> bool:
+    """Delete rows that have expired, a bounded step, and return whether there are none left.
+
+    Args:
+        state: the state of the partition.
+        now_ms: stream time.
+    """
+    today = (now_ms // DAY_MS).to_bytes(DAY_BYTES, "big")
+    end = BEHAVIOUR_EXPIRY_PREFIX + today
+    marks = [key for key, _ in islice(state.scan(BEHAVIOUR_EXPIRY_PREFIX, end), EXPIRED_PER_STEP_MAX)]
+    for mark in marks:
+        state.delete(mark)
+        key = BEHAVIOUR_PREFIX + mark[len(BEHAVIOUR_EXPIRY_PREFIX) + DAY_BYTES :]
+        row = state.get(key)
+        if row is not None and row[:DAY_BYTES] < today:
+            state.delete(key)
+    return len(marks) < EXPIRED_PER_STEP_MAX

@@ -1,0 +1,107 @@
+"""Make the alerts about behaviour. They quote no argument but what a declaration's sentence names."""
+
+from __future__ import annotations
+
+import json
+from shlex import quote
+
+import msgspec
+
+from streams.behaviour.watcher import Finding
+from streams.model.alert import (
+    CONFIDENCE_HIGH,
+    CONFIDENCE_MEDIUM,
+    SEVERITY_CRITICAL,
+    SEVERITY_HIGH,
+    SEVERITY_LOW,
+    SEVERITY_MEDIUM,
+    Alert,
+    clipped,
+)
+from streams.model.analytics import Analytic, made_alert
+from streams.model.atlas import techniques_in
+from streams.model.behaviour import BehaviourEvent
+from streams.model.proof import derived_uuid
+from streams.model.types import Header, ToolRef
+from streams.processors.watch.features import SOURCE
+
+PREFIX = "behaviour/"
+"""What the uid of an analytic begins with; the name of the detector or correlation follows."""
+SURE_SHARE = 1.5
+"""From which share of its threshold on a score is worth high confidence."""
+TOO_MANY_AGENTS = f"{PREFIX}too_many_agents"
+
+_SEVERITIES = {
+    "low": SEVERITY_LOW,
+    "medium": SEVERITY_MEDIUM,
+    "high": SEVERITY_HIGH,
+    "critical": SEVERITY_CRITICAL,
+}
+_ADVICE = "See what the session did. If nobody can explain it, stop the session or its agent."
+_TOO_MANY = Analytic(
+    "more new agents than are watched",
+    "more agents appear on a day than the watch learns about",
+    "Find out who creates them. Agents that were known before are watched as ever.",
+    is_blocked=False,
+    types=("ASI10",),
+)
+
+
+def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert:
+    """Return the alert about a finding.
+
+    Args:
+        finding: what was found.
+        event: the decision at which it was found.
+        now_ms: stream time.
+    """
+    tenant_uid, agent = event.header.tenant_uid, clipped(event.act.sub)
+    session_key = f"{tenant_uid}|{event.session_id}"
+    alert_id = derived_uuid("behaviour alert", event.header.id, finding.name)
+    why = quote(f"alert {alert_id}")
+    analytic = Analytic(
+        finding.title,
+        finding.title,
+        _ADVICE,
+        _SEVERITIES[finding.severity],
+        CONFIDENCE_HIGH if finding.share >= SURE_SHARE else CONFIDENCE_MEDIUM,
+        is_blocked=False,
+        types=tuple(tag for tag in finding.tags if tag.startswith("ASI")),
+        attacks=techniques_in(finding.tags),
+    )
+    alert = made_alert(
+        f"{PREFIX}{finding.name}",
+        Header(id=alert_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid),
+        title=f"{finding.title}: {agent}",
+        desc=f"{finding.explain} (session {event.session_id})",
+        dedup_key=json.dumps([f"{PREFIX}{finding.name}", tenant_uid, event.act.sub, event.session_id]),
+        response=(
+            f"stoplog session show {quote(session_key)}",
+            f"stoplog kill --session {quote(session_key)} --why {why}",
+            f"stoplog kill --agent {quote(event.act.sub)} --why {why}",
+        ),
+        analytic=analytic,
+        related=finding.events,
+    )
+    return msgspec.structs.replace(
+        alert,
+        session_id=event.session_id,
+        sub=clipped(event.sub),
+        act=event.act,
+        tool=ToolRef(server_id=clipped(event.tool.server_id), name=clipped(event.tool.name)),
+    )
+
+
+def too_many_agents_alert(event: BehaviourEvent, partition: int, agents_max: int, now_ms: int) -> Alert:
+    """Return the alert about agents that are not watched, because too many have appeared on one day."""
+    tenant_uid = event.header.tenant_uid
+    return made_alert(
+        TOO_MANY_AGENTS,
+        Header(id=derived_uuid("too many agents", event.header.id), source=SOURCE, time=now_ms, tenant_uid=tenant_uid),
+        title=f"{_TOO_MANY.title}: partition {partition}",
+        desc=f"more than {agents_max} agents are new on partition {partition} today; further ones are not watched",
+        dedup_key=json.dumps([TOO_MANY_AGENTS, partition]),
+        response=("stoplog tail audit --no-follow",),
+        analytic=_TOO_MANY,
+        related=(event.header.id,),
+    )

@@ -1,0 +1,221 @@
+"""Watch the behaviour of agents: hold decisions until they are in order, judge them, publish baselines, raise alerts.
+
+**Idea.** Several partitions write decisions to one partition of this processor's input, each in transactions of its
+own, so they come a little out of order. Each is kept as a row, named by its time and id, until `grace_ms` of stream
+time later. Then the rows are judged in order of their names. So order of arrival makes no difference within that time,
+and a record that comes twice is one row, or is known to its session. Timers are set on a grid, so they cost one row for
+many decisions, and what is judged when depends on stream time alone, not on how often the state was committed.
+
+**Rejected.** Judging on arrival: two partitions that are read at different speeds would give different alerts in a
+replay.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import log1p
+
+import msgspec
+
+from streams.behaviour.activity import DAY_MS, Activity, row_key
+from streams.behaviour.profiles import Profile, updated_profile
+from streams.behaviour.watcher import SHORT_LIVED, Declared, Watcher, read_row, short_lived_of, write_row
+from streams.model.behaviour import BehaviourEvent, BehaviourScope
+from streams.model.control import Baseline
+from streams.model.errors import RecordError
+from streams.model.proof import derived_uuid
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import AUDIT_REPORTED, BASELINE
+from streams.model.types import Header, Record
+from streams.ports import Received
+from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
+from streams.ports.wire import Encoder
+from streams.processors import layout
+from streams.processors.dead_letters import (
+    Reporter,
+    dead_letter_record,
+    deleted_input_outputs,
+    time_reset_outputs,
+    timer_failure_record,
+)
+from streams.processors.dedup.alerts import AlertWindows
+from streams.processors.rows import BEHAVIOUR_WAITING_PREFIX, INSTANT_BYTES, TimerKind, parse_timer, timer_payload
+from streams.processors.settings import WatchSettings
+from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
+from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
+from streams.processors.watch.features import SOURCE, activity_of
+
+GRID_MS = 500
+JUDGED_PER_STEP_MAX = 500
+AGENTS_PER_DAY_MAX = 1_000
+"""New agents that a partition learns about on one day. Who may name agents freely must not fill the state."""
+NAME_CHARS_MAX = 512
+
+_BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
+replace = msgspec.structs.replace
+
+
+class NewAgents(msgspec.Struct, frozen=True, array_like=True):
+    """How many agents have appeared on a day."""
+
+    day: int = -1
+    count: int = 0
+
+
+class Watch(Processor):
+    """Judges decisions in order, and learns from them. All memory is in the state views."""
+
+    def __init__(self, encoder: Encoder, declared: Declared, settings: WatchSettings) -> None:
+        """Args:
+        encoder: what encodes records.
+        declared: the detectors and correlations.
+        settings: how long to wait, and how often to publish.
+        """
+        self._encoder = encoder
+        self._settings = settings
+        of_agents, of_delegations = declared.by_scope()
+        self._watchers = {
+            BehaviourScope.AGENT: Watcher(of_agents),
+            BehaviourScope.DELEGATION: Watcher(of_delegations),
+        }
+        self._short_lived = SHORT_LIVED | short_lived_of(declared)
+        self._windows = AlertWindows(encoder, settings.alert_window_ms)
+        self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
+
+    def prepare(self, state: StateView) -> None:
+        """Check that the partition's rows have a layout that this version knows."""
+        layout.bring_up_allocator(state)
+
+    def process(
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """Keep one decision until it is its turn.
+
+        Raises:
+            RecordError: it is none of this topic, or has names that are too long.
+        """
+        del topic, key, received_ms
+        if not isinstance(record, BehaviourEvent):
+            raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
+        if record.scope not in self._watchers:
+            raise RecordError(DeadLetterReason.RECORD_INVALID, f"the scope `{record.scope}` is not known")
+        for name in (record.act.sub, record.session_id, record.header.tenant_uid):
+            if len(name) > NAME_CHARS_MAX:
+                text = f"a name has {len(name)} characters: the limit is {NAME_CHARS_MAX}"
+                raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+        time_ms = max(0, record.header.time)
+        state.put(_waiting_key(time_ms, record.header.id), _encode(record))
+        due_ms = (time_ms + self._settings.grace_ms) // GRID_MS * GRID_MS + GRID_MS
+        state.set_timer(max(due_ms, now_ms // GRID_MS * GRID_MS + GRID_MS), _BEHAVIOUR_TIMER)
+        return []
+
+    def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """Judge what is due, publish a baseline, delete rows that have expired, or end the window of an alert."""
+        kind, key, _ = parse_timer(payload)
+        if kind is TimerKind.ALERT:
+            return self._windows.on_due(key, state, now_ms)
+        if kind is TimerKind.BASELINE:
+            return self._published(bytes.fromhex(key.decode()), state, now_ms)
+        if kind is TimerKind.BEHAVIOUR_EXPIRY:
+            if not delete_expired(state, now_ms):
+                state.set_timer(now_ms + 1, EXPIRY_TIMER)
+            return []
+        end = BEHAVIOUR_WAITING_PREFIX + (now_ms - self._settings.grace_ms + 1).to_bytes(INSTANT_BYTES, "big")
+        due = list(islice(state.scan(BEHAVIOUR_WAITING_PREFIX, end), JUDGED_PER_STEP_MAX))
+        outputs: list[Output] = []
+        for row_key_, row in due:
+            state.delete(row_key_)
+            outputs += self._judged(_decode(row), state, now_ms)
+        if len(due) == JUDGED_PER_STEP_MAX:
+            state.set_timer(now_ms + 1, _BEHAVIOUR_TIMER)
+        return outputs
+
+    def _judged(self, event: BehaviourEvent, state: StateView, now_ms: int) -> list[Output]:
+        rows = AgingRows(state, now_ms, self._short_lived)
+        activity = activity_of(event)
+        if not self._is_watched(activity, rows, now_ms):
+            alert = too_many_agents_alert(event, state.partition, AGENTS_PER_DAY_MAX, now_ms)
+            return self._windows.raised(alert, state, now_ms)
+        observed = self._watchers[event.scope].observe(rows, activity)
+        if observed.has_learned and event.scope is BehaviourScope.AGENT:
+            self._learn_profile(activity, rows, state, now_ms)
+        outputs: list[Output] = []
+        for finding in observed.findings:
+            outputs += self._windows.raised(finding_alert(finding, event, now_ms), state, now_ms)
+        return outputs
+
+    def _is_watched(self, activity: Activity, rows: AgingRows, now_ms: int) -> bool:
+        """Return whether there is room for the agent; a new one takes room of the day."""
+        known = row_key("@agent", (activity.tenant, activity.agent))
+        if rows.get(known) is not None:
+            return True
+        day, of_day = now_ms // DAY_MS, row_key("@agents", ())
+        before = read_row(rows, of_day, NewAgents) or NewAgents()
+        count = before.count if before.day == day else 0
+        if count >= AGENTS_PER_DAY_MAX:
+            return False
+        write_row(rows, of_day, NewAgents(day, count + 1))
+        write_row(rows, known, day)
+        return True
+
+    def _learn_profile(self, activity: Activity, rows: AgingRows, state: StateView, now_ms: int) -> None:
+        key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
+        before = read_row(rows, key, TenantProfile)
+        amount = None if activity.amount is None else log1p(abs(activity.amount))
+        profile = updated_profile(None if before is None else before.profile, activity, amount)
+        write_row(rows, key, TenantProfile(activity.tenant, profile))
+        if before is None or before.profile.is_published:
+            every_ms = self._settings.publish_ms
+            due_ms = now_ms // every_ms * every_ms + every_ms
+            state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
+
+    def _published(self, key: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """Return a baseline as it is published, unless nothing has been learned since the last time."""
+        rows = AgingRows(state, now_ms, self._short_lived)
+        found = read_row(rows, key, TenantProfile)
+        if found is None or found.profile.is_published:
+            return []
+        profile = replace(found.profile, version=found.profile.version + 1, is_published=True)
+        write_row(rows, key, TenantProfile(found.tenant, profile))
+        named = (found.tenant, profile.agent, profile.epoch, str(profile.version))
+        header = Header(id=derived_uuid("baseline", *named), source=SOURCE, time=now_ms, tenant_uid=found.tenant)
+        baseline = Baseline(
+            header=header,
+            agent=profile.agent,
+            epoch=profile.epoch,
+            version=profile.version,
+            intents_count=profile.calls,
+            state=_encode(profile),
+        )
+        record_key = f"{found.tenant}|{profile.agent}/{profile.epoch}".encode()
+        return [Output(BASELINE, record_key, self._encoder.encode(BASELINE.name, baseline), header)]
+
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
+        """Return the audit record of a record that can't be processed."""
+        del state, now_ms
+        return [dead_letter_record(self._reporter, record, error)]
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """Return the audit record of a timer that could not be processed."""
+        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """Return the audit record and the alert of input that was deleted before it was processed."""
+        return deleted_input_outputs(self._reporter, deleted, now_ms)
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """Return the audit record and the alert of a stream time that an operator had set back."""
+        return time_reset_outputs(self._reporter, reset)
+
+
+class TenantProfile(msgspec.Struct, frozen=True, array_like=True):
+    """The profile of an agent, and its tenant."""
+
+    tenant: str
+    profile: Profile
+
+
+def _waiting_key(time_ms: int, event_id: str) -> bytes:
+    return BEHAVIOUR_WAITING_PREFIX + time_ms.to_bytes(INSTANT_BYTES, "big") + event_id.encode()

@@ -1,0 +1,110 @@
+"""The watch on a real broker, beside a gate: it learns every decision once although watches die, and finds a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.behaviour.profiles import Profile
+from streams.model.alert import Alert
+from streams.model.control import Baseline
+from streams.model.topics import ALERT, BASELINE, Topic
+from streams.ports import TopicPartition
+from tests.integration.deployment import (
+    PARTITIONS,
+    POLL_MS,
+    POLL_RECORDS,
+    WAIT_S,
+    Deployment,
+    Verdicts,
+    is_permitted,
+    until,
+)
+
+pytestmark = pytest.mark.broker
+
+SESSIONS = 12
+ROUNDS = 10
+LOOP = 40
+QUICK = {"watch": {"publish_ms": 1_000, "grace_ms": 500}}
+# A watch that was killed keeps its partitions until its session at the broker times out.
+FINISH_S = 2 * WAIT_S
+
+
+@pytest.fixture
+def deployment(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Deployment]:
+    with closing(Deployment(tmp_path, kafka_bootstrap)) as made:
+        made.prepare()
+        yield made
+
+
+class Reader:
+    """Everything on a topic, from its beginning on, as a read_committed consumer sees it."""
+
+    def __init__(self, deployment: Deployment, topic: Topic, partitions: int) -> None:
+        self._codec, self._topic = deployment.codec, topic
+        self._reader = deployment.log.reader()
+        self._reader.assign({TopicPartition(topic.name, number): 0 for number in range(partitions)})
+        self.found: list[object] = []
+
+    def poll(self) -> list[object]:
+        for record in self._reader.poll(POLL_RECORDS, POLL_MS):
+            self.found.append(self._codec.decode(self._topic.name, record.value, record.headers))
+        return self.found
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(deployment: Deployment) -> None:
+    deployment.gate("gate-1").wait_serving(PARTITIONS)
+    first, second = deployment.watch("watch-1", **QUICK), deployment.watch("watch-2", **QUICK)
+    first.wait_serving()
+    second.wait_serving()
+    sessions = deployment.open_sessions(SESSIONS)
+    numbers = iter(range(1, 100_000))
+    permitted = 0
+    with (
+        closing(Verdicts(deployment)) as verdicts,
+        closing(Reader(deployment, BASELINE, 1)) as baselines,
+        closing(Reader(deployment, ALERT, PARTITIONS)) as alerts,
+    ):
+        for round_no in range(ROUNDS):
+            paid = [(next(numbers), session) for session in sessions]
+            sent = [deployment.pay(session, number) for number, session in paid]
+            deployment.flush()
+            verdicts.wait_for(sent)
+            permitted += sum(is_permitted(number) for number, _ in paid)
+            if round_no == ROUNDS // 2:
+                # While it holds decisions that are not judged yet.
+                first.kill()
+                deployment.watch("watch-3", **QUICK).wait_serving()
+
+        def learned() -> int:
+            return max((each.intents_count for each in baselines.poll() if isinstance(each, Baseline)), default=0)
+
+        until(lambda: learned() >= permitted, FINISH_S, lambda: f"learned {learned()} of {permitted}")
+        newest = max(
+            (each for each in baselines.found if isinstance(each, Baseline)), key=lambda each: each.intents_count
+        )
+        profile = msgspec.msgpack.decode(newest.state, type=Profile)
+        assert (newest.agent, newest.intents_count) == ("assistant", permitted)
+        assert profile.tools == (("bank.pay", permitted),)
+
+        (victim,) = deployment.open_sessions(1, "loop")
+        verdicts.wait_for([deployment.pay(victim, 1) for _ in range(LOOP)])
+
+        def loops() -> list[Alert]:
+            found = [each for each in alerts.poll() if isinstance(each, Alert)]
+            return [each for each in found if each.analytic_uid == "behaviour/loop"]
+
+        until(lambda: bool(loops()), FINISH_S, lambda: str(alerts.found))
+        (alert,) = loops()
+        assert alert.session_id == victim.session_id
+        # Nothing of the attack is learned after its alert, and nothing twice.
+        assert learned() < permitted + LOOP
+    assert second.stop() == 0

@@ -1,0 +1,278 @@
+"""The watch end to end on a log in memory: verdicts and audit records in, baselines and alerts out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random  # noqa: TID251 - a seeded order of arrival
+
+import msgspec
+import pytest
+
+from simulation.fleet.fleet import Plan, make_fleet
+from simulation.fleet.records import audit_of, verdict_of
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.profiles import Profile
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.codec.wire import CodecWire
+from streams.history.driver import Driver
+from streams.model.alert import Alert
+from streams.model.audit import AuditEvent
+from streams.model.behaviour import BehaviourEvent, BehaviourScope
+from streams.model.control import Baseline
+from streams.model.keys import session_key_of
+from streams.model.topics import ALERT, AUDIT, AUDIT_REPORTED, BASELINE, BEHAVIOUR, VERDICT, WATCH_CHANGELOG
+from streams.model.verdict import Verdict, VerdictMode
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.settings import WatchSettings
+from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
+from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
+from streams.processors.watch.watch import AGENTS_PER_DAY_MAX, Watch
+from streams.topology import KEYING, WATCH
+from tests.unit.behaviour.kit import START_MS, activity
+
+RULES = Path(__file__).parents[4] / "rules"
+SHIPPED = parse_behaviour(load_detector_files(RULES))
+WIRE = CodecWire(Codec(CommittedSchemas.load()))
+QUICK = WatchSettings(grace_ms=2_000, publish_ms=HOUR_MS)
+replace = msgspec.structs.replace
+
+
+class Bench:
+    """Keying and watch on one log."""
+
+    def __init__(self, files: BehaviourFiles = SHIPPED, partitions: int = 2, start_ms: int = START_MS) -> None:
+        self.files = files
+        self.driver = Driver(
+            spec=KEYING,
+            processor=Keying(WIRE, files.features),
+            wire=WIRE,
+            start_ms=start_ms,
+            partitions=partitions,
+            beside={WATCH: Watch(WIRE, files.declared, QUICK)},
+        )
+
+    def decide(self, each: Activity, *, audit: bool = True, verdict: bool = True, at_ms: int | None = None) -> None:
+        key = session_key_of(each.tenant, each.session)
+        time_ms = each.time_ms if at_ms is None else at_ms
+        if verdict:
+            self.driver.pipe(VERDICT.name, key, verdict_of(each), time_ms)
+        if audit:
+            self.driver.pipe(AUDIT.name, key, audit_of(each), time_ms)
+
+    def settle(self, ms: int = 10_000) -> None:
+        self.driver.advance(self.driver.clock.now_ms() + ms)
+
+    def events(self) -> list[BehaviourEvent]:
+        return [read.record for read in self.driver.read(BEHAVIOUR.name)]
+
+    def alerts(self) -> list[Alert]:
+        return [read.record for read in self.driver.read(ALERT.name)]
+
+
+def sent(time_ms: int, **fields: object) -> Activity:
+    given = {
+        "tool": "mail.send",
+        "agent": "mailer",
+        "destination": "known.example",
+        "user": "u",
+        "root": "g-1",
+        "depth": 1,
+    }
+    return activity(time_ms, **{**given, **fields})
+
+
+def test_a_decision_is_written_once_for_its_agent_with_the_features_of_its_call() -> None:
+    bench = Bench()
+    each = sent(START_MS, destination="Shop.Example", epoch="m1/abc", size_bytes=200)
+    bench.decide(each)
+    (event,) = bench.events()
+    assert (event.scope, event.destination, event.cohort) == (BehaviourScope.AGENT, "shop.example", "mailer")
+    assert event.epoch.startswith("example/m1/")
+    assert event.header.id == audit_of(each).header.id
+    assert event.size_bytes == 200
+    (record,) = bench.driver.log.written_since([BEHAVIOUR.name], -1)
+    assert record[1].key == b"acme|agents mailer"
+    assert b"somebody" not in (record[1].value or b"")
+
+
+@pytest.mark.parametrize("first", ["verdict", "audit"])
+def test_the_halves_of_a_decision_wait_for_each_other(first: str) -> None:
+    bench, each = Bench(), sent(START_MS)
+    bench.decide(each, audit=first == "audit", verdict=first == "verdict")
+    assert bench.events() == []
+    bench.decide(each, audit=first != "audit", verdict=first != "verdict")
+    assert len(bench.events()) == 1
+    bench.settle(JOIN_WAIT_MS * 2)
+    assert bench.events() == []
+
+
+def test_a_verdict_without_its_audit_record_is_written_alone_and_an_audit_record_is_not() -> None:
+    bench = Bench()
+    bench.decide(sent(START_MS), audit=False)
+    bench.decide(sent(START_MS), verdict=False)
+    bench.settle(JOIN_WAIT_MS - 1_000)
+    assert bench.events() == []
+    bench.settle(2_000)
+    assert len(bench.events()) == 1
+
+
+def test_interim_and_shadow_verdicts_and_other_records_say_nothing_about_behaviour() -> None:
+    bench, key = Bench(), session_key_of("acme", "s-1")
+    for outcome in ("DEFER", "REQUIRE_APPROVAL"):
+        bench.decide(sent(START_MS, outcome=outcome))
+    shadow = replace(verdict_of(sent(START_MS)), mode=VerdictMode.SHADOW)
+    bench.driver.pipe(VERDICT.name, key, shadow, START_MS)
+    bench.settle(JOIN_WAIT_MS * 2)
+    assert bench.events() == []
+
+
+def test_a_delegated_decision_is_also_written_for_its_delegation() -> None:
+    bench = Bench()
+    bench.decide(sent(START_MS, root="g-7", depth=3))
+    events = bench.events()
+    assert sorted(event.scope for event in events) == [BehaviourScope.AGENT, BehaviourScope.DELEGATION]
+    assert len({event.header.id for event in events}) == 2
+    keys = {record.key for _, record in bench.driver.log.written_since([BEHAVIOUR.name], -1)}
+    assert keys == {b"acme|agents mailer", b"acme|grant g-7"}
+
+
+def loop_of(count: int, session: str = "loop", start_ms: int = START_MS) -> list[Activity]:
+    calls = [
+        sent(start_ms + at * 1_000, session=session, call="same", event_id=f"{session}-{at}") for at in range(count)
+    ]
+    return [replace(call, size_bytes=0) for call in calls]
+
+
+def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
+    bench = Bench()
+    for each in loop_of(80):
+        bench.decide(each)
+    bench.settle()
+    (alert,) = [each for each in bench.alerts() if each.analytic_uid == "behaviour/loop"]
+    assert alert.act is not None
+    assert (alert.session_id, alert.act.sub, alert.count) == ("loop", "mailer", 1)
+    assert "mailer made the same call" in alert.desc
+    assert alert.types == ("ASI08",)
+    assert [attack.technique_uid for attack in alert.attacks] == ["AML.T0034.002"]
+    ids = {audit_of(each).header.id for each in loop_of(80)}
+    assert set(alert.related_event_ids) <= ids
+    assert alert.related_event_ids
+    assert any(line.startswith("stoplog kill --session 'acme|loop'") for line in alert.suggested_response)
+    assert json.loads(alert.dedup_key)[0] == "behaviour/loop"
+
+
+def test_a_delegation_storm_is_found_on_the_partition_of_its_root() -> None:
+    bench = Bench()
+    for at in range(40):
+        bench.decide(sent(START_MS + at * 1_000, session=f"child-{at}", root="g-storm", depth=2))
+    bench.settle()
+    assert "behaviour/delegation_storm" in {each.analytic_uid for each in bench.alerts()}
+
+
+def test_a_baseline_is_published_with_what_was_learned_and_only_after_a_change() -> None:
+    bench = Bench()
+    for at in range(5):
+        bench.decide(sent(START_MS + at * 60_000, destination=f"d-{at % 2}.example"))
+    bench.decide(sent(START_MS + 400_000, outcome="DENY", destination="never.example"))
+    bench.settle(HOUR_MS)
+    (read,) = bench.driver.read(BASELINE.name)
+    baseline = read.record
+    assert isinstance(baseline, Baseline)
+    profile = msgspec.msgpack.decode(baseline.state, type=Profile)
+    assert (baseline.agent, baseline.version, baseline.intents_count, profile.calls) == ("mailer", 1, 5, 5)
+    assert dict(profile.destinations) == {"d-0.example": 3, "d-1.example": 2}
+    assert dict(profile.tools) == {"mail.send": 5}
+    assert profile.hours[0] == 5
+    bench.settle(5 * HOUR_MS)
+    assert bench.driver.read(BASELINE.name) == []
+    bench.decide(sent(bench.driver.clock.now_ms()))
+    bench.settle(2 * HOUR_MS)
+    (again,) = bench.driver.read(BASELINE.name)
+    assert (again.record.version, again.key) == (2, read.key)
+
+
+SMALL = Plan(agents_count=4, days_count=3, quiet_days_count=1, odd_per_agent_day=0.1, attacks_each=1)
+
+
+def fleet() -> list[Activity]:
+    return [each.activity for each in make_fleet(3, SMALL)][:400]
+
+
+def judged(stream: list[Activity], arrivals: list[int] | None = None, restart_at: int = -1) -> tuple[object, object]:
+    """Return alerts and rows after a stream, the n-th of which arrives as `arrivals` says."""
+    bench = Bench(partitions=1)
+    order = list(range(len(stream))) if arrivals is None else arrivals
+    last_ms = 0
+    for number, at in enumerate(order):
+        last_ms = max(last_ms, stream[at].time_ms)
+        bench.decide(stream[at], at_ms=last_ms)
+        if number == restart_at:
+            bench.driver.restart(Keying(WIRE, bench.files.features))
+    bench.settle(60_000)
+    rows: dict[bytes, bytes | None] = {}
+    for _, record in bench.driver.log.written_since([WATCH_CHANGELOG.name], -1):
+        rows[record.key or b""] = record.value
+    behaviour = {key: row for key, row in rows.items() if row is not None and key[:1] in b"WI" and row}
+    found = [(each.finding_uid, each.title, each.desc, each.related_event_ids) for each in bench.alerts()]
+    return found, behaviour
+
+
+def test_order_of_arrival_repetitions_and_a_restart_make_no_difference() -> None:
+    stream = fleet()
+    expected, rows = judged(stream)
+    rng = Random(5)  # noqa: S311 - likewise
+    near = sorted(range(len(stream)), key=lambda at: stream[at].time_ms + rng.randrange(1_500))
+    for arrivals, restart_at in ((near, -1), (near + near[-50:], -1), (list(range(len(stream))), 200)):
+        found, kept = judged(stream, arrivals, restart_at)
+        assert found == expected
+        assert kept == rows
+
+
+def test_ten_thousand_new_agents_are_one_alert_and_bounded_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.processors.watch.watch.AGENTS_PER_DAY_MAX", 20)
+    bench = Bench(partitions=1)
+    for at in range(120):
+        bench.decide(sent(START_MS + at * 100, agent=f"new-{at}", session=f"s-{at}"))
+    bench.settle(120_000)
+    alerts = [each for each in bench.alerts() if each.analytic_uid == "behaviour/too_many_agents"]
+    assert len(alerts) <= 2
+    assert alerts[-1].count == 100
+    assert AGENTS_PER_DAY_MAX > 20
+    bench.decide(sent(START_MS + DAY_MS * 2, agent="new-119", session="later"))
+    bench.settle(10_000)
+    assert not [each for each in bench.alerts() if each.analytic_uid == "behaviour/too_many_agents"]
+
+
+def test_rows_that_nobody_uses_are_deleted() -> None:
+    bench = Bench(partitions=1)
+    for at in range(30):
+        bench.decide(sent(START_MS + at * 60_000, session=f"s-{at}"))
+    bench.settle()
+    later_ms = START_MS + 100 * DAY_MS
+    bench.driver.advance(later_ms)
+    bench.decide(sent(later_ms, session="last"))
+    bench.settle()
+    bench.driver.advance(later_ms + 100 * DAY_MS)
+    rows: dict[bytes, bytes | None] = {}
+    for _, record in bench.driver.log.written_since([WATCH_CHANGELOG.name], -1):
+        rows[record.key or b""] = record.value
+    assert [key for key, row in rows.items() if row and key[:1] in b"WIB"] == []
+
+
+def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> None:
+    bench = Bench(partitions=1)
+    bench.decide(sent(START_MS))
+    (event,) = bench.events()
+    for bad in (replace(event, scope=BehaviourScope.UNKNOWN), replace(event, session_id="x" * 1_000)):
+        bench.driver.pipe(BEHAVIOUR.name, b"acme|agents mailer", bad, START_MS)
+    letters = [read.record for read in bench.driver.read(AUDIT_REPORTED.name)]
+    assert [letter.reason for letter in letters if isinstance(letter, AuditEvent)] == ["record_invalid"] * 2
+
+
+def test_the_records_of_a_fleet_have_the_features_that_the_declarations_look_for() -> None:
+    for each in fleet():
+        verdict = verdict_of(each)
+        assert isinstance(verdict, Verdict)
+        assert json.loads(verdict.args_json)
