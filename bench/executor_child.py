@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.world import ROOT_KEY
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -69,7 +70,7 @@ def main() -> None:
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
-        Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
+        Executor(transport, servers, tools, store, report_keys=keys, seal_keys=UNPROVEN, revocations=watch) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=order["group"], instance=order["instance"])
         threading.Thread(target=_tell_complete, args=(calls,), daemon=True).start()

@@ -22,6 +22,7 @@ from streams.sdk import (
     SingleUseStore,
     VerdictLoop,
 )
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -49,7 +50,7 @@ def main() -> None:
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
-        Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
+        Executor(transport, servers, tools, store, report_keys=keys, seal_keys=UNPROVEN, revocations=watch) as executor,
     ):
 
         def note() -> None:

@@ -18,6 +18,7 @@ from bench.child import READY, Child, ending, read_order, say
 from bench.cluster.calls import Ran
 from bench.workload import TEXTS
 from bench.world import ROOT_KEY, World
+from streams.audit.seals import SealKeys
 from streams.ports import LogError
 from streams.sdk import (
     Executor,
@@ -96,7 +97,15 @@ def _run(order: Mapping[str, object], tools: Mapping[str, FunctionTool], stop: t
         with (
             SingleUseStore(Path(str(order["single_use"])), instance) as store,
             RevocationWatch(transport) as watch,
-            Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
+            Executor(
+                transport,
+                servers,
+                tools,
+                store,
+                report_keys=keys,
+                seal_keys=SealKeys.derived(ROOT_KEY),
+                revocations=watch,
+            ) as executor,
         ):
             say(READY)
             VerdictLoop(executor, transport, group=str(order["group"]), instance=instance).run(stop)

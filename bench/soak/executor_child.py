@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.child import READY, Child, ending, read_order, say
 from bench.world import ROOT_KEY, World
+from streams.audit.seals import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
@@ -56,6 +57,7 @@ def main() -> None:
             {name: FunctionTool(calls.call) for name in TOOLS},
             store,
             report_keys=ReportKey.derived(ROOT_KEY, SERVER),
+            seal_keys=SealKeys.derived(ROOT_KEY),
             revocations=watch,
         ) as executor,
     ):

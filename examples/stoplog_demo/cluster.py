@@ -19,14 +19,17 @@ import httpx2
 
 from stoplog_demo.catalog import FACTS, MAIL
 from stoplog_demo.publication import OPERATOR, publish_catalog, publish_rules
+from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.http.monitor import monitored
 from streams.operations.catalog.history import read_catalog_history
+from streams.operations.root_key import load_root_key
 from streams.operations.rules.history import read_history
 from streams.operations.signing_keys import make_key_file
 from streams.sdk.agent import Agent
 from streams.sdk.executor import Executor
 from streams.sdk.key_files import load_report_key
 from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.seal_key_file import SealKeyFile
 from streams.sdk.single_use import SingleUseStore
 from streams.sdk.token_exchange import StsClient
 from streams.sdk.toolset import Toolset
@@ -63,7 +66,8 @@ def publish(settings: Settings, key_file: Path) -> list[str]:
 
     Args:
         settings: of the deployment, which accepts unsigned rules and tools.
-        key_file: of the key with which the mail server's executor signs reports; made if it is missing.
+        key_file: of the key with which the mail server's executor signs reports; made if it is missing, and beside it
+            the list of the keys with which gates seal verdicts.
 
     Returns:
         What was done, for a person.
@@ -78,6 +82,7 @@ def publish(settings: Settings, key_file: Path) -> list[str]:
         if not key_file.exists():
             make_key_file(key_file)
             done.append(f"key of the executor created: {key_file}")
+            done.append(f"list of the gates' keys created: {_write_seal_keys(settings, key_file)}")
         elif read_catalog_history(operator).listed:
             return done
         with _mail_server(Path(folder)) as server:
@@ -89,6 +94,19 @@ def publish(settings: Settings, key_file: Path) -> list[str]:
                 report_keys={MAIL: load_report_key(key_file)},
             )
         return [*done, f"tools published: {count} entries of the server `{MAIL}`"]
+
+
+def _seal_keys_file(key_file: Path) -> Path:
+    return key_file.with_name("seal-keys.json")
+
+
+def _write_seal_keys(settings: Settings, key_file: Path) -> Path:
+    """Write the list of the gates' keys beside the key of their executor; return the file."""
+    public = settings.seal.signer(load_root_key(settings.key_path)).public
+    listed = SealKeyList(deployment=settings.gate.deployment, serial=1, keys=(ListedKey(name="gate", key=str(public)),))
+    path = _seal_keys_file(key_file)
+    path.write_bytes(listed.format())
+    return path
 
 
 def run_executor(settings: Settings, key_file: Path, folder: Path, stop: Event) -> None:
@@ -106,7 +124,14 @@ def run_executor(settings: Settings, key_file: Path, folder: Path, stop: Event) 
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         store = SingleUseStore(settings.state_dir / "single-use.sqlite", settings.instance)
         stack.callback(store.close)
-        executor = Executor(transport, [MAIL], server.tools(), store, report_keys=load_report_key(key_file))
+        executor = Executor(
+            transport,
+            [MAIL],
+            server.tools(),
+            store,
+            report_keys=load_report_key(key_file),
+            seal_keys=SealKeyFile(_seal_keys_file(key_file), holders=None),
+        )
         stack.callback(executor.close)
         loop = VerdictLoop(executor, transport, group=GROUP, instance=settings.instance)
         listen = settings.metrics.listen

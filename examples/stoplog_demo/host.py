@@ -115,7 +115,7 @@ class AgentHost:
                 if verdict.outcome is Outcome.ALLOW:
                     if before_run is not None:
                         before_run(len(works), verdict)
-                    outcome = self._executor.execute(verdict, agent.key)
+                    outcome = self._executor.execute(verdicts.receipt(told.verdict_id))
                     if outcome.ending is not None:
                         assistant.saw(wish, str(outcome.content))
                 works.append(Work(wish, verdict, outcome))

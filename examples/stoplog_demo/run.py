@@ -22,6 +22,7 @@ from stoplog_demo.scenario import Result, Scenario
 from stoplog_demo.steps import Check, Summary
 from stoplog_demo.view import View, open_view
 from streams.audit.report_keys import ReportKey
+from streams.audit.seals import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.model.verdict import Verdict
 from streams.sdk.development_tokens import DevTokenService
@@ -210,6 +211,7 @@ class _Demo:
             {name: tool for server in servers for name, tool in server.tools().items()},
             store,
             report_keys=report_keys,
+            seal_keys=SealKeys.derived(self._environment.root_key),
             revocations=revocations,
         )
         self._closing.callback(executor.close)

@@ -28,7 +28,7 @@ from urllib.parse import quote
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from streams.audit.merkle import HASH_BYTES, Frontier, MerkleError, root_of
+from streams.audit.merkle import HASH_BYTES, Frontier, MerkleError, Tree, is_included, leaf_hash, root_of
 from streams.audit.notes import Checkpoint, Note, NoteError, Signer, signed_note
 from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.audit import Seal
@@ -153,7 +153,7 @@ class SealedBatch:
         if not 0 < count <= LEAVES_MAX or len(seal.leaves) != count * HASH_BYTES or head.size != seal.first + count:
             raise SealError(f"the seal has {count} kinds of leaves, {len(seal.leaves)} bytes of them and a wrong size")
         leaves = [seal.leaves[at : at + HASH_BYTES] for at in range(0, len(seal.leaves), HASH_BYTES)]
-        if f"{_BATCH}{base64.b64encode(root_of(leaves)).decode()}" not in head.extensions:
+        if _batch_root(head) != root_of(leaves):
             raise SealError("the seal's leaves are not those of its head")
         return cls(seal, note, head, leaves, before)
 
@@ -168,6 +168,62 @@ class SealedBatch:
         Costs a hash for each leaf. For whoever checks the log; a reader of verdicts relies on the signature.
         """
         return self.before.appended(self.leaves).root() == self.head.root
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What proves one verdict, wherever it is handed to: its bytes, and its place in a batch whose head is signed.
+
+    Attributes:
+        value: the value of the verdict's record, as it lies on the topic.
+        key: the record's key.
+        partition: the partition of the record.
+        sealed_ms: the time of the seal, as it says.
+        index: the place of the verdict in the batch.
+        size: how many leaves the batch has.
+        path: the proof that the verdict is in the batch.
+        signed_head: the head of the log after the batch, signed.
+    """
+
+    value: bytes
+    key: bytes | None
+    partition: int
+    sealed_ms: int
+    index: int
+    size: int
+    path: tuple[bytes, ...]
+    signed_head: str
+
+    @classmethod
+    def of(cls, value: bytes, key: bytes | None, batch: SealedBatch) -> Receipt:
+        """Return the receipt of a verdict of a batch.
+
+        Raises:
+            SealError: the batch does not have it.
+        """
+        leaf, seal = leaf_hash(value), batch.seal
+        for index, (found, kind) in enumerate(zip(batch.leaves, seal.kinds, strict=True)):
+            if found == leaf and kind == VERDICT_LEAF:
+                path = tuple(Tree(batch.leaves).inclusion(index))
+                size, time_ms = len(batch.leaves), seal.header.time
+                return cls(value, key, seal.partition, time_ms, index, size, path, seal.signed_head)
+        raise SealError("the verdict is not among those that the seal covers")
+
+    def check(self, keys: SealKeys) -> None:
+        """Check the receipt. Costs 60 to 80 us.
+
+        Raises:
+            SealError: it proves nothing.
+        """
+        try:
+            note = Note.parse(self.signed_head)
+            head = Checkpoint.parse(note.text)
+        except NoteError as error:
+            raise SealError(f"the head can't be read: {error}") from None
+        keys.signer_of(note, self.partition, self.sealed_ms)
+        leaf = leaf_hash(self.value)
+        # The size of the batch is not signed. Whatever it is, the path leads from this leaf to the root that is.
+        if not is_included(leaf, self.index, self.size, self.path, _batch_root(head)):
+            raise SealError("the verdict is not among those that the head covers")
 
 
 class KeyState(StrEnum):
@@ -283,3 +339,14 @@ class SealKeys:
         batch = SealedBatch.read(seal)
         self.signer_of(batch.note, partition, seal.header.time)
         return batch
+
+
+def _batch_root(head: Checkpoint) -> bytes:
+    """Return the root of the batch that a head names; empty if it names none."""
+    for line in head.extensions:
+        if line.startswith(_BATCH):
+            try:
+                return base64.b64decode(line.removeprefix(_BATCH), validate=True)
+            except ValueError:
+                return b""
+    return b""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.keys_seal import seal_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, StateDirOption
 from streams.cli.screen import OK, Screen
@@ -35,6 +36,7 @@ app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")
 app.add_typer(releaser_app, name="releaser")
 app.add_typer(writer_app, name="writer")
+app.add_typer(seal_app, name="seal")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[

@@ -362,6 +362,7 @@ class Refusal(StrEnum):
     DEFINITION_CHANGED = "definition_changed"
     KEY_MISMATCH = "key_mismatch"
     UNREADABLE = "unreadable"
+    UNPROVEN = "unproven"
 
 
 REFUSAL_TEXTS: dict[Refusal, str] = {
@@ -378,4 +379,5 @@ REFUSAL_TEXTS: dict[Refusal, str] = {
     Refusal.DEFINITION_CHANGED: "the tool is not the one whose definition was approved",
     Refusal.KEY_MISMATCH: "the verdict's key is not the one of its tenant and session",
     Refusal.UNREADABLE: "the verdict cannot be read",
+    Refusal.UNPROVEN: "nothing proves that a gate has given the verdict and recorded it",
 }

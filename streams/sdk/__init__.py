@@ -19,6 +19,7 @@ from streams.model.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from streams.audit.report_keys import ReportKey
+    from streams.audit.seals import Receipt, SealKeys, SealKeysError
     from streams.audit.signatures import SigningKeyError
     from streams.model.outcome import IntentOutcome
     from streams.sdk.agent import Agent
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from streams.sdk.intents import CallContext
     from streams.sdk.key_files import load_report_key
     from streams.sdk.revocations import RevocationWatch, Stop
+    from streams.sdk.seal_checks import UNPROVEN
+    from streams.sdk.seal_key_file import SealKeyFile
     from streams.sdk.single_use import Ending, SingleUseStore
     from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
     from streams.sdk.tools import (
@@ -61,6 +64,11 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "streams.audit.report_keys": ("ReportKey",),
+    "streams.audit.seals": (
+        "Receipt",
+        "SealKeys",
+        "SealKeysError",
+    ),
     "streams.audit.signatures": ("SigningKeyError",),
     "streams.model.outcome": ("IntentOutcome",),
     "streams.sdk.agent": ("Agent",),
@@ -98,6 +106,8 @@ _NAMES = {
         "RevocationWatch",
         "Stop",
     ),
+    "streams.sdk.seal_checks": ("UNPROVEN",),
+    "streams.sdk.seal_key_file": ("SealKeyFile",),
     "streams.sdk.single_use": (
         "Ending",
         "SingleUseStore",
@@ -133,6 +143,7 @@ if not TYPE_CHECKING:
 
 
 __all__ = [
+    "UNPROVEN",
     "Agent",
     "AsyncAgent",
     "CallContext",
@@ -153,12 +164,16 @@ __all__ = [
     "OutcomeTimeoutError",
     "ProposalError",
     "PublishError",
+    "Receipt",
     "RecordCodec",
     "Releasers",
     "ReportError",
     "ReportKey",
     "RevocationWatch",
     "SdkError",
+    "SealKeyFile",
+    "SealKeys",
+    "SealKeysError",
     "SessionCredential",
     "SessionToken",
     "SigningKeyError",

@@ -2,8 +2,9 @@
 
 The order is what makes a call run at most once, and its result known to the gate:
 
-1. check the verdict (`verdict_checks`); 2. claim it on disk (`single_use`); 3. run the tool; 4. record the end on disk;
-5. report result and audit record to the log; 6. return the result to the agent.
+1. check the verdict: what proves it (`seal_checks`), and the rest (`verdict_checks`); 2. claim it on disk
+(`single_use`); 3. run the tool; 4. record the end on disk; 5. report result and audit record to the log; 6. return the
+result to the agent.
 
 The agent gets the result only after the report is on the log, because the gate must know what the session has read
 before the agent's next intent arrives. After a crash, `recover` reports what steps 2 to 4 have left on disk.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from streams.audit.report_keys import ReportKey
+from streams.audit.seals import Receipt, SealKeys
 from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
@@ -28,7 +30,7 @@ from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, Verdict
-from streams.ports import LogError, Outgoing, Received
+from streams.ports import Headers, LogError, Outgoing, Received
 from streams.sdk.attempts import Attempts, Ended
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
@@ -36,6 +38,7 @@ from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
 from streams.sdk.reports import Reporter
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
+from streams.sdk.seal_checks import NO_RECEIPT_TEXT, SealGuard, SealKeySource, Unproven
 from streams.sdk.single_records import publish
 from streams.sdk.single_use import End, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import FunctionTool, ToolRunner
@@ -55,6 +58,9 @@ ABANDONED_AFTER_MS = 60_000
 """Added to the tool's timeout: after this time, another executor's call that never ended counts as abandoned."""
 
 _log = logging.getLogger(__name__)
+_UNREADABLE = ToolOutcome(
+    verdict_id="", ending=None, refusal=Refusal.UNREADABLE, text=REFUSAL_TEXTS[Refusal.UNREADABLE]
+)
 
 
 class Executor:
@@ -64,6 +70,7 @@ class Executor:
 
     Attributes:
         metrics: what it counts.
+        seals: what proves verdicts to it.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Executor:
         single_use: SingleUseStore,
         *,
         report_keys: ReportKey | Mapping[str, ReportKey],
+        seal_keys: SealKeys | SealKeySource | Unproven,
         revocations: RevocationWatch | None = None,
         source: str | None = None,
         settings: ExecutorSettings | None = None,
@@ -89,6 +97,9 @@ class Executor:
             single_use: the durable record of used verdicts; the caller closes it, after the executor.
             report_keys: the key that reports are signed with, or one key for each server. Gates count a report only if
                 the catalog has the key for its server.
+            seal_keys: the keys whose seals prove verdicts (`SealKeys.of({"gate": "ed25519:..."})`), or a function that
+                returns those of the moment (`SealKeyFile`). `UNPROVEN` does without: then whoever may write the verdict
+                topic, or hands over a verdict, decides what runs.
             revocations: a watch that is shared with other executors; by default the executor has its own.
             source: the name of this executor in its reports, as a URI reference.
             metrics: where it counts; by default in metrics of its own. Executors of one process can share them.
@@ -128,6 +139,7 @@ class Executor:
         self._source = source or f"executor/{single_use.owner}"
         self._reporter = Reporter(transport, self._source, keys)
         self._traces = CallTraces(traces)
+        self.seals = SealGuard(seal_keys, transport.codec)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
@@ -156,12 +168,13 @@ class Executor:
             self.recover()
             self._started = True
 
-    def execute(self, verdict: Verdict, key: bytes | None) -> ToolOutcome:
+    def execute(self, verdict: Receipt | Verdict, key: bytes | None = None) -> ToolOutcome:
         """Check the verdict and run its call; the report is on the log when this returns.
 
         Args:
-            verdict: as read from the log with isolation read_committed.
-            key: the key of its record.
+            verdict: its receipt (`VerdictReader.receipt`). A verdict alone proves nothing, and is refused as
+                `unproven`, unless the executor was made with `UNPROVEN`.
+            key: of a verdict alone, the key of its record.
 
         Returns:
             The outcome; a refusal is an outcome, not an error.
@@ -171,10 +184,19 @@ class Executor:
             SingleUseError: the use could not be recorded; the call has not run, or its end is not known.
             ExecutorError: the executor cannot continue.
         """
+        if isinstance(verdict, Receipt):
+            read = self._decoded(verdict.value, ())
+            if read is None:
+                return _UNREADABLE
+            return self._execute(read, verdict.key, self.seals.fault_of(verdict))
+        return self._execute(verdict, key, NO_RECEIPT_TEXT if self.seals.are_required else None)
+
+    def _execute(self, verdict: Verdict, key: bytes | None, unproven: str | None) -> ToolOutcome:
+        """Run `execute` on a verdict. `unproven` says why nothing proves it; None if something does."""
         self.start()
         if self._owes_reports:
             self.recover()
-        attempted = self.attempt(verdict, key)
+        attempted = self.attempt(verdict, key) if unproven is None else self.refused_as_unproven(verdict, key, unproven)
         if isinstance(attempted, Refused):
             self._report_refusal(verdict, attempted)
             return ToolOutcome(
@@ -190,16 +212,13 @@ class Executor:
         return outcome
 
     def execute_record(self, received: Received) -> ToolOutcome:
-        """Run `execute` on a record of the verdict topic.
+        """Run `execute` on a record of the verdict topic. It has no receipt: only an executor with `UNPROVEN` runs it.
 
         Raises:
             ReportError, SingleUseError, ExecutorError: see `execute`.
         """
         verdict = self.read(received)
-        if verdict is None:
-            refusal = Refusal.UNREADABLE
-            return ToolOutcome(verdict_id="", ending=None, refusal=refusal, text=REFUSAL_TEXTS[refusal])
-        return self.execute(verdict, received.key)
+        return _UNREADABLE if verdict is None else self.execute(verdict, received.key)
 
     def recover(self) -> int:
         """Report what earlier runs have left: ends that were not reported, and calls whose end is not known.
@@ -253,14 +272,28 @@ class Executor:
 
     def read(self, received: Received) -> Verdict | None:
         """Decode the verdict in a record; return None if the record does not hold a readable verdict."""
-        if received.value is None:
-            return None
+        return None if received.value is None else self._decoded(received.value, received.headers)
+
+    def _decoded(self, value: bytes, headers: Headers) -> Verdict | None:
         try:
-            record = self._transport.codec.decode(VERDICT.name, received.value, received.headers)
+            record = self._transport.codec.decode(VERDICT.name, value, headers)
         except RecordError as error:
-            _log.warning("verdict %d of partition %d can't be read: %s", received.offset, received.partition, error)
+            _log.warning("a verdict can't be read: %s", error)
             return None
         return record if isinstance(record, Verdict) else None
+
+    def refused_as_unproven(self, verdict: Verdict, key: bytes | None, why: str) -> Refused:
+        """Return the refusal of a verdict that nothing proves, and count it. It is not used up: a real one may have the
+        same id.
+
+        Args:
+            verdict: the verdict.
+            key: the key of its record.
+            why: what is missing.
+        """
+        refusal = Refusal.UNPROVEN if has_own_key(verdict, key) else Refusal.KEY_MISMATCH
+        self.metrics.add(declared.CALLS_REFUSED, refusal.value)
+        return Refused(refusal, f"{REFUSAL_TEXTS[refusal]}: {why}")
 
     def is_for_me(self, verdict: Verdict) -> bool:
         """Return whether the verdict is an enforced ALLOW of a call that runs here."""

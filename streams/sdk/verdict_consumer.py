@@ -31,6 +31,7 @@ from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.own_calls import OwnCalls
 from streams.sdk.report_publisher import Batch, Published, ReportPublisher, too_often
+from streams.sdk.seal_checks import is_seal
 from streams.sdk.transport import Transport
 from streams.sdk.verdict_jobs import Done, Job, Progress
 
@@ -158,6 +159,8 @@ class VerdictLoop:
         missing = list(self._executor.waits_for)
         if not self._progress:
             missing.append("partitions: the group has assigned none to this instance")
+        faults = {each.seals.fault for each in self._progress.values() if each.seals}
+        missing += [f"seals that count: {fault}" for fault in sorted(faults) if fault]
         return Health(hanging("executor", self._turned_ms, self._entropy.monotonic_ms()), tuple(missing))
 
     def waiting(self) -> list[Verdict]:
@@ -177,9 +180,17 @@ class VerdictLoop:
         self._backlog.clear()
         committed = consumer.committed(list(partitions))
         self._progress = {
-            place: Progress(self._generation, fresh=committed.get(place) is None, committed=committed.get(place))
+            place: Progress(
+                self._generation,
+                fresh=committed.get(place) is None,
+                committed=committed.get(place),
+                seals=self._executor.seals.of(place.partition),
+            )
             for place in partitions
         }
+        for progress in self._progress.values():
+            if progress.seals is not None:
+                progress.seals.restart()
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: waits for running calls, and commits their offsets.
@@ -254,9 +265,37 @@ class VerdictLoop:
             if progress is None:
                 continue
             progress.seen = received.offset + 1
-            if self._executor.may_concern(received):
+            if is_seal(received):
+                self._take_seal(received, progress)
+            elif self._executor.may_concern(received):
                 progress.open.add(received.offset)
-                self._backlog.append(received)
+                if progress.seals is None:
+                    self._backlog.append(received)
+                else:
+                    progress.seals.hold(received, self._polled_ms)
+        for progress in self._progress.values():
+            if progress.seals:
+                self._refuse_unproven(progress.seals.overdue(self._polled_ms), progress)
+
+    def _take_seal(self, received: Received, progress: Progress) -> None:
+        """Let the calls run that a seal proves, and refuse those that it leaves out."""
+        if progress.seals:
+            checked = progress.seals.sealed(received)
+            self._backlog.extend(checked.proven)
+            self._refuse_unproven(checked.unproven, progress)
+
+    def _refuse_unproven(self, unproven: Sequence[tuple[Received, str]], progress: Progress) -> None:
+        """Report verdicts that nothing proves. They are not used up: a real one may have the same id."""
+        for received, why in unproven:
+            job = self._job(received)
+            if job is None:
+                continue
+            refused = self._executor.refused_as_unproven(job.verdict, job.key, why)
+            _log.error("verdict `%s` at offset %d is refused: %s", job.verdict.verdict_id, job.offset, refused.text)
+            records = self._executor.refusal_records(job.verdict, refused)
+            progress.open.discard(received.offset)
+            if records:
+                self._to_report.append(Done(job, records))
 
     def _admit(self) -> None:
         """Give calls to the workers while there is room for them."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from streams.model.verdict import Verdict
 from streams.ports import Outgoing, TopicPartition
 from streams.sdk.executor_types import ToolOutcome
+from streams.sdk.seal_checks import PartitionSeals
 from streams.sdk.single_use import Use
 
 
@@ -49,6 +50,7 @@ class Progress:
 
     Attributes:
         reported: the offset below which every own call has been reported, or needs no report.
+        seals: own calls that wait for their seals; None if they need none.
     """
 
     generation: int
@@ -57,6 +59,7 @@ class Progress:
     seen: int | None = None
     reported: int | None = None
     open: set[int] = field(default_factory=set)
+    seals: PartitionSeals | None = None
 
     def done_up_to(self) -> int | None:
         """Return the offset below which everything is done."""

@@ -1,23 +1,31 @@
 """Read single verdicts by their ids, for a host that proposes calls and runs them in one process.
 
-Agents are told outcomes, which say nothing of the call. Whoever runs a call needs its verdict, and an executor's right
-to read the verdict topic.
+Agents are told outcomes, which say nothing of the call. Whoever runs a call needs its verdict, what proves it, and an
+executor's right to read the verdict topic.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Self
 
+from streams.audit.seals import Receipt, SealedBatch, SealError
+from streams.model.audit import Seal
 from streams.model.errors import RecordError
 from streams.model.keys import partition_for
 from streams.model.topics import VERDICT
+from streams.model.types import Record
 from streams.model.verdict import Verdict
-from streams.ports import LogError, TopicPartition
+from streams.ports import LogError, Received, TopicPartition
 from streams.sdk.errors import VerdictReadError
+from streams.sdk.seal_checks import is_seal
 from streams.sdk.transport import Transport
 
 READ_TIMEOUT_MS = 30_000
+RECEIPTS_MAX = 1_000
+"""Verdicts of the session whose receipts are kept until they are asked for; the oldest are dropped first."""
+
 _POLL_RECORDS_MAX = 500
 _POLL_MS = 50
 
@@ -38,6 +46,8 @@ class VerdictReader:
         self._transport = transport
         self._key = key
         self._found: dict[str, Verdict] = {}
+        self._unsealed: dict[str, Received] = {}
+        self._receipts: dict[str, Receipt] = {}
         try:
             place = TopicPartition(VERDICT.name, partition_for(key, transport.partitions(VERDICT.name)))
             self._reader = transport.reader()
@@ -51,12 +61,17 @@ class VerdictReader:
         Raises:
             VerdictReadError: it did not come in time, or the topic can't be read.
         """
-        deadline_s = time.monotonic() + timeout_ms / 1000
-        while verdict_id not in self._found:
-            if time.monotonic() >= deadline_s:
-                raise VerdictReadError(f"verdict `{verdict_id}` is not on `{VERDICT.name}` after {timeout_ms} ms")
-            self._poll()
+        self._wait(lambda: verdict_id in self._found, timeout_ms, f"verdict `{verdict_id}`")
         return self._found.pop(verdict_id)
+
+    def receipt(self, verdict_id: str, timeout_ms: int = READ_TIMEOUT_MS) -> Receipt:
+        """Return what proves the verdict to an executor (`Executor.execute`), which checks it.
+
+        Raises:
+            VerdictReadError: it did not come in time, or the topic can't be read.
+        """
+        self._wait(lambda: verdict_id in self._receipts, timeout_ms, f"a seal of verdict `{verdict_id}`")
+        return self._receipts.pop(verdict_id)
 
     def close(self) -> None:
         """Stop reading."""
@@ -68,17 +83,53 @@ class VerdictReader:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def _wait(self, is_there: Callable[[], bool], timeout_ms: int, what: str) -> None:
+        deadline_s = time.monotonic() + timeout_ms / 1000
+        while not is_there():
+            if time.monotonic() >= deadline_s:
+                raise VerdictReadError(f"{what} is not on `{VERDICT.name}` after {timeout_ms} ms")
+            self._poll()
+
     def _poll(self) -> None:
         try:
             records = self._reader.poll(_POLL_RECORDS_MAX, _POLL_MS)
         except LogError as error:
             raise VerdictReadError(f"verdicts can't be read: {error}") from error
         for received in records:
-            if received.key != self._key:
-                continue
+            if is_seal(received):
+                self._take_seal(received)
+            elif received.key == self._key:
+                verdict = self._decoded(received)
+                if isinstance(verdict, Verdict):
+                    self._found[verdict.verdict_id] = verdict
+                    self._unsealed[verdict.verdict_id] = received
+                    _drop_oldest(self._unsealed)
+
+    def _take_seal(self, received: Received) -> None:
+        """Make the receipts of the verdicts that a seal covers. Whether it counts is the executor's to check."""
+        seal = self._decoded(received) if self._unsealed else None
+        if not isinstance(seal, Seal):
+            return
+        try:
+            batch = SealedBatch.read(seal)
+        except SealError:
+            return  # not a gate's
+        for verdict_id, found in list(self._unsealed.items()):
             try:
-                verdict = self._transport.codec.decode(received.topic, received.value, received.headers)
-            except RecordError:
-                continue  # not a verdict, so not the one that is looked for
-            if isinstance(verdict, Verdict):
-                self._found[verdict.verdict_id] = verdict
+                self._receipts[verdict_id] = Receipt.of(found.value or b"", found.key, batch)
+            except SealError:
+                continue  # of another batch
+            del self._unsealed[verdict_id]
+            _drop_oldest(self._receipts)
+
+    def _decoded(self, received: Received) -> Record | None:
+        """Return the record; None if it can't be read, so that it is not the one that is looked for."""
+        try:
+            return self._transport.codec.decode(received.topic, received.value, received.headers)
+        except RecordError:
+            return None
+
+
+def _drop_oldest(kept: dict[str, Received] | dict[str, Receipt]) -> None:
+    while len(kept) > RECEIPTS_MAX:
+        del kept[next(iter(kept))]

@@ -45,6 +45,7 @@ from streams.sdk import (
     VerdictReader,
     connect,
 )
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.single_records import outgoing, publish
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
@@ -145,7 +146,9 @@ def test_a_call_goes_from_proposal_to_report(
     with (
         GateHand(transport, lambda intent: [verdict_on(intent)], tenant),
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, ["mail"], {"mail/send": calls.append}, store, report_keys=REPORT_KEY) as executor,
+        Executor(
+            transport, ["mail"], {"mail/send": calls.append}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN
+        ) as executor,
         Agent(transport, credential) as agent,
         VerdictReader(transport, agent.key) as verdicts,
     ):
@@ -192,6 +195,7 @@ def test_a_session_that_is_taken_back_stops_an_older_verdict_within_a_second(
             {"mail/send": lambda args: "ran"},
             store,
             report_keys=REPORT_KEY,
+            seal_keys=UNPROVEN,
             revocations=revocations,
         ) as executor,
     ):
@@ -217,7 +221,9 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
         stop = threading.Event()
         errors: list[Exception] = []
         with begun_store(tmp_path) as store:
-            executor = Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY)
+            executor = Executor(
+                transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN
+            )
             loop = VerdictLoop(
                 executor,
                 transport,
@@ -267,7 +273,7 @@ from streams.sdk.transport import Transport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
-from streams.sdk import Executor, LoopSettings, ReportKey, SingleUseStore, VerdictLoop, connect
+from streams.sdk import UNPROVEN, Executor, LoopSettings, ReportKey, SingleUseStore, VerdictLoop, connect
 kind, where, folder, server, group = sys.argv[1:]
 if kind == "kafka":
     bootstrap, _, prefix = where.partition(" ")
@@ -289,7 +295,7 @@ def send(args):
 
 store = SingleUseStore(Path(folder) / "used", "e-1")
 key = ReportKey.derived(bytes(range(32)), "mail")
-executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key)
+executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key, seal_keys=UNPROVEN)
 settings = LoopSettings(concurrency=1, offsets_every_ms=20)
 VerdictLoop(executor, transport, group=group, instance="e-1", settings=settings).run(threading.Event())
 """
@@ -306,7 +312,7 @@ def send(args):
 
 store = SingleUseStore(Path(folder) / "used", "e-1")
 key = ReportKey.derived(bytes(range(32)), "mail")
-executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key)
+executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key, seal_keys=UNPROVEN)
 VerdictLoop(executor, transport, group=group, instance="e-1").run(threading.Event())
 """
 )
@@ -357,7 +363,9 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     stop = threading.Event()
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY) as executor,
+        Executor(
+            transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN
+        ) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=group, instance="e-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
@@ -429,7 +437,9 @@ def test_kill_9_in_the_middle_of_batches_neither_loses_nor_doubles_a_call(
     stop = threading.Event()
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, [tenant], {f"{tenant}/send": send}, store, report_keys=REPORT_KEY) as executor,
+        Executor(
+            transport, [tenant], {f"{tenant}/send": send}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN
+        ) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=group, instance="e-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)

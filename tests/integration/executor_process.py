@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simulation.records import ROOT_KEY
+from streams.audit.seals import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
@@ -49,7 +50,13 @@ def main() -> None:
                 with (
                     watch,
                     Executor(
-                        transport, ["bank"], {"bank/pay": pay}, single_use, report_keys=key, revocations=watch
+                        transport,
+                        ["bank"],
+                        {"bank/pay": pay},
+                        single_use,
+                        report_keys=key,
+                        seal_keys=SealKeys.derived(ROOT_KEY),
+                        revocations=watch,
                     ) as executor,
                 ):
                     VerdictLoop(executor, transport, group=order["group"], instance=order["instance"]).run(stop)

@@ -83,6 +83,7 @@ class Reader:
         text = text.replace("https://mcp.example.com/mcp", self._mail_server)
         text = _ENTRY_REFERENCE.sub(lambda found: f"{found[1]}@{self._ids[found[1]]}", text)
         text = re.sub(r'(\w+)("?[:=]| =) "ed25519:\.\.\."', self._with_key, text)
+        text = text.replace("--add gates=ed25519:...", f"--add gates={self._last_key}")
         return text.replace("--add ed25519:...", f"--add {self._last_key}")
 
     def _with_key(self, found: re.Match[str]) -> str:

@@ -13,8 +13,9 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from simulation.records import SessionMaker, revocation
+from simulation.records import ROOT_KEY, SessionMaker, revocation
 from streams.audit.report_keys import ReportKey
+from streams.audit.seals import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.http.monitor import monitored
 from streams.metrics.declared import METRICS, Exporter
@@ -181,7 +182,13 @@ def test_an_executor_is_scraped_after_real_calls(deployment: Deployment, tmp_pat
         SingleUseStore(tmp_path / "used.sqlite", "bank-1") as store,
     ):
         executor = Executor(
-            transport, ["bank"], {"bank/pay": lambda args: "paid"}, store, report_keys=key, metrics=metrics
+            transport,
+            ["bank"],
+            {"bank/pay": lambda args: "paid"},
+            store,
+            report_keys=key,
+            seal_keys=SealKeys.derived(ROOT_KEY),
+            metrics=metrics,
         )
         loop = VerdictLoop(executor, transport, group=f"{deployment.settings.group}-bank", instance="bank-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from simulation.broker.kafka import KafkaBroker
 from simulation.records import ROOT_KEY, SessionMaker, agent, report_keys, tool_entry
+from streams.audit.seals import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
@@ -387,6 +388,7 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
             {"files/read": ran.append},
             store,
             report_keys=ReportKey.derived(ROOT_KEY, "files"),
+            seal_keys=SealKeys.derived(ROOT_KEY),
         ) as executor,
     ):
         tokens = DevTokenService(tokens_transport, ROOT_KEY, issuer="https://issuer.example", tenant_uid="acme")

@@ -110,6 +110,8 @@ STEPS = (
     Step("stoplog keys server new mail --out mail.key", None, "ed25519:"),
     Step("stoplog catalog report-keys mail --add ed25519:...", "reviewers", "mail/@reports@"),
     Step("stoplog catalog approve mail/@reports@ID --key bob.key", "reviewers", "APPROVED"),
+    Step("stoplog keys seal new --out seal.key", None, "ed25519:"),
+    Step("stoplog keys seal list seal-keys.json --add gates=ed25519:...", None, '"serial":1'),
     Step("stoplog doctor", "gate-1", '"check":"catalog","status":"ok"'),
     Step("stoplog gate", "gate-1", "serving", goes_on=True),
     Step("stoplog tail verdicts", "auditors", "", goes_on=True),
@@ -255,7 +257,12 @@ def test_the_sdk_page_works_with_what_this_page_has_made(followed: Followed) -> 
         toolset = Toolset.from_listings({"mail": MAIL_TOOLS})
         executors["agent"] = Agent(transport, agents["credential"], toolset=toolset)
         executors["executor"] = Executor(
-            executors["transport"], ["mail"], executors["tools"], executors["store"], report_keys=executors["key"]
+            executors["transport"],
+            ["mail"],
+            executors["tools"],
+            executors["store"],
+            report_keys=executors["key"],
+            seal_keys=executors["seals"],
         )
         exec(snippet(followed, "VerdictReader("), executors)  # noqa: S102 - the page's own code
     assert executors["answer"].outcome is Outcome.ALLOW

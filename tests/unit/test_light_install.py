@@ -31,6 +31,7 @@ from streams.model.types import Actor
 from streams.ports import TopicSpec
 from streams.audit.signatures import SigningKey
 from streams.sdk import (
+    UNPROVEN,
     Agent,
     DevTokenService,
     Executor,
@@ -62,7 +63,8 @@ with EmbeddedLog(Path("log.sqlite"), clock=Clock()) as log:
         assert intent.proof is not None
         store = SingleUseStore(Path("used"), "e-1")
         key = ReportKey(SigningKey.made())
-        executor = Executor(transport, ["mail"], {"mail/send": lambda args: None}, store, report_keys=key)
+        tools = {"mail/send": lambda args: None}
+        executor = Executor(transport, ["mail"], tools, store, report_keys=key, seal_keys=UNPROVEN)
         VerdictLoop(executor, transport, group="stoplog-executor", instance="e-1", settings=LoopSettings())
         store.close()
 print(intent.tool.name)

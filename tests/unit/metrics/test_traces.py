@@ -15,6 +15,7 @@ from streams.metrics.registry import Metrics
 from streams.metrics.traces import WAITING_MAX, Parent, Span, Traces, derived_id, open_traces, sampled
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, RevocationWatch
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from streams.services.gate.traces import GateTraces
 from streams.topology import GATE
@@ -94,7 +95,16 @@ def test_a_call_and_its_report_follow_from_the_decision(
         RevocationWatch(transport) as watch,
     ):
         tools = {"mail/send": lambda args: "sent"}
-        executor = Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, revocations=watch, traces=traces)
+        executor = Executor(
+            transport,
+            ["mail"],
+            tools,
+            store,
+            report_keys=REPORT_KEY,
+            seal_keys=UNPROVEN,
+            revocations=watch,
+            traces=traces,
+        )
         for each in (verdict, silent, verdict):
             executor.execute(each, key_of(each))
     call, report = collector.spans

@@ -42,6 +42,7 @@ from streams.sdk import (
 )
 from streams.sdk.attempts import BEFORE_RECORDS_TEXT
 from streams.sdk.entropy import SYSTEM
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
@@ -91,6 +92,7 @@ def executor_with(
         {"mail/send": tool(function)},
         store,
         report_keys=REPORT_KEY,
+        seal_keys=UNPROVEN,
         revocations=revocations,
         settings=ExecutorSettings(**settings),
     )
@@ -119,7 +121,13 @@ def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_ver
     verdict = make_verdict(expires_at=SYSTEM.now_ms() + 1_500)
     slow = SlowlyListed(calls, verdict.expires_at)
     executor = Executor(
-        transport, ["mail"], {"mail/send": slow}, store, report_keys=REPORT_KEY, revocations=revocations
+        transport,
+        ["mail"],
+        {"mail/send": slow},
+        store,
+        report_keys=REPORT_KEY,
+        seal_keys=UNPROVEN,
+        revocations=revocations,
     )
     outcome = run(executor, verdict)
     assert (outcome.refusal, calls) == (Refusal.VERDICT_EXPIRED, [])
@@ -133,7 +141,9 @@ def test_what_it_reports_is_signed_for_the_server_of_the_call(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     with pytest.raises(ExecutorError, match=r"no report key of mail: make one with `stoplog keys server new`"):
-        Executor(transport, ["mail"], {}, store, report_keys={"git": REPORT_KEY}, revocations=revocations)
+        Executor(
+            transport, ["mail"], {}, store, report_keys={"git": REPORT_KEY}, seal_keys=UNPROVEN, revocations=revocations
+        )
     run(executor_with(transport, store, revocations, lambda args: "sent"), make_verdict())
     run(executor_with(transport, store, revocations, lambda args: "sent"), make_verdict(expires_at=1))
     keys = ServerKeys.of([str(REPORT_KEY.public)])
@@ -401,7 +411,7 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
 from streams.model.verdict import Verdict
-from streams.sdk import Executor, ReportKey, SingleUseStore
+from streams.sdk import UNPROVEN, Executor, ReportKey, SingleUseStore
 folder = Path(sys.argv[1])
 verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Verdict)
 log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
@@ -416,7 +426,7 @@ def send(args):
 
 key = ReportKey.derived(bytes(range(32)), "mail")
 store = SingleUseStore(folder / "used", "e-1")
-executor = Executor(transport, ["mail"], {"mail/send": send}, store, report_keys=key)
+executor = Executor(transport, ["mail"], {"mail/send": send}, store, report_keys=key, seal_keys=UNPROVEN)
 executor.execute(verdict, b"acme|s-1")
 """
 
@@ -475,7 +485,9 @@ def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
 
 def test_a_tool_of_another_server_is_a_mistake(transport: Transport, store: SingleUseStore) -> None:
     with pytest.raises(ExecutorError, match="git/push"):
-        Executor(transport, ["mail"], {"git/push": lambda args: None}, store, report_keys=REPORT_KEY)
+        Executor(
+            transport, ["mail"], {"git/push": lambda args: None}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN
+        )
 
 
 def test_many_calls_at_once_run_once_each(

@@ -13,6 +13,7 @@ from streams.metrics.declared import RUN_ENDINGS, Exporter
 from streams.metrics.registry import Metrics
 from streams.sdk import Ending, Executor, LoopSettings, RevocationWatch, SingleUseStore, ToolResult, VerdictLoop
 from streams.sdk.errors import PublishError, ReportError
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, until, write
 
@@ -25,7 +26,16 @@ def send(args: Mapping[str, object]) -> object:
 
 def executor_on(transport: Transport, store: SingleUseStore, watch: RevocationWatch, metrics: Metrics) -> Executor:
     tools = {"mail/send": send}
-    return Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, revocations=watch, metrics=metrics)
+    return Executor(
+        transport,
+        ["mail"],
+        tools,
+        store,
+        report_keys=REPORT_KEY,
+        seal_keys=UNPROVEN,
+        revocations=watch,
+        metrics=metrics,
+    )
 
 
 def pending(metrics: Metrics) -> float:

@@ -21,6 +21,7 @@ from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
 from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict
 from tests.unit.sdk.test_mcp_http import WAIT_S, free_port
@@ -179,7 +180,13 @@ def test_an_executor_reports_the_call_as_an_error_of_the_tool(
         SingleUseStore(tmp_path / "used", "e-1") as store,
         RevocationWatch(transport) as revocations,
         Executor(
-            transport, ["raw"], server.tools(), store, report_keys=REPORT_KEY, revocations=revocations
+            transport,
+            ["raw"],
+            server.tools(),
+            store,
+            report_keys=REPORT_KEY,
+            seal_keys=UNPROVEN,
+            revocations=revocations,
         ) as executor,
     ):
         verdict = verdict_of(BYTES_MAX)

@@ -18,6 +18,7 @@ from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
 from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict
 
@@ -169,7 +170,13 @@ def test_a_definition_that_changes_under_way_is_not_run(
         SingleUseStore(tmp_path / "used", "e-1") as store,
         RevocationWatch(transport) as revocations,
         Executor(
-            transport, ["raw"], server.tools(), store, report_keys=REPORT_KEY, revocations=revocations
+            transport,
+            ["raw"],
+            server.tools(),
+            store,
+            report_keys=REPORT_KEY,
+            seal_keys=UNPROVEN,
+            revocations=revocations,
         ) as executor,
     ):
         verdict = verdict_of()

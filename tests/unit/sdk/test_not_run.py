@@ -14,6 +14,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, TOOL, begun_store, key_of, make_verdict, written
@@ -25,7 +26,12 @@ def executor(transport: Transport, store: SingleUseStore, calls: list[Mapping[st
         return "sent"
 
     return Executor(
-        transport, ["mail"], {"mail/send": FunctionTool(send, TOOL.definition_digest)}, store, report_keys=REPORT_KEY
+        transport,
+        ["mail"],
+        {"mail/send": FunctionTool(send, TOOL.definition_digest)},
+        store,
+        report_keys=REPORT_KEY,
+        seal_keys=UNPROVEN,
     )
 
 
@@ -80,7 +86,7 @@ def test_a_call_that_has_run_is_never_reported_as_not_run(transport: Transport, 
 def test_what_may_still_run_elsewhere_is_not_used_up(transport: Transport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
     with begun_store(tmp_path) as store:
-        made = Executor(transport, ["mail"], {}, store, report_keys=REPORT_KEY)
+        made = Executor(transport, ["mail"], {}, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN)
         with made:
             assert run(made, make_verdict()).refusal is Refusal.UNKNOWN_TOOL
         with executor(transport, store, calls) as other:

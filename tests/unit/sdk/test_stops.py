@@ -30,6 +30,7 @@ from streams.sdk import (
     VerdictLoop,
 )
 from streams.sdk.mcp_tools import McpServerProcess, McpTool
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, TENANT, TOOL, begun_store, key_of, make_verdict, until, write, written
@@ -75,7 +76,15 @@ class Calls:
 def executor_with(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tool: ToolRunner
 ) -> Executor:
-    return Executor(transport, ["mail"], {"mail/send": tool}, store, report_keys=REPORT_KEY, revocations=revocations)
+    return Executor(
+        transport,
+        ["mail"],
+        {"mail/send": tool},
+        store,
+        report_keys=REPORT_KEY,
+        seal_keys=UNPROVEN,
+        revocations=revocations,
+    )
 
 
 class Asked:

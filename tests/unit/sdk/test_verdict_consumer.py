@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.audit.seals import SealKeys
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
 from streams.model.session import SessionEvent, SessionEventType
@@ -29,6 +30,7 @@ from streams.sdk import (
     VerdictLoop,
 )
 from streams.sdk.durable_file import DurableFile
+from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
@@ -56,6 +58,7 @@ class Running:
         instance: str = "e-1",
         settings: LoopSettings | None = None,
         tool_timeout_ms: int = 20_000,
+        seal_keys: SealKeys | SealKeySource | Unproven = UNPROVEN,
     ) -> None:
         executor = Executor(
             transport,
@@ -63,6 +66,7 @@ class Running:
             {"mail/send": function},
             store,
             report_keys=REPORT_KEY,
+            seal_keys=seal_keys,
             revocations=revocations,
             settings=ExecutorSettings(tool_timeout_ms=tool_timeout_ms),
         )

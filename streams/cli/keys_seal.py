@@ -1,0 +1,168 @@
+"""`stoplog keys seal`: the keys with which gates sign what proves their verdicts, and the list of those that count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
+from streams.audit.seals import KeyState, SealKeysError
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import OK, Screen
+from streams.codec.instants import format_instant
+from streams.operations.root_key import load_root_key
+from streams.operations.signing_keys import load_key_file, make_key_file, passphrase_from
+from streams.wiring.clock import SystemClock
+
+seal_app = typer.Typer(
+    add_completion=False, help="Create keys of gates, and list those whose seals count.", rich_markup_mode="rich"
+)
+
+ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="The list; it is created if it is not there.")]
+
+
+@seal_app.callback()
+def _seal() -> None:
+    """Create keys of gates, and list those whose seals count."""
+
+
+@seal_app.command("new")
+@takes_groups
+def new_seal_key(
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")],
+    output: Output,
+) -> None:
+    """Create the key with which gates sign what proves their verdicts. An existing file is never overwritten.
+
+    Give the file to gates alone: whoever has it can have executors run anything. Executors and auditors need the public
+    key only.
+    """
+    screen = output.screen()
+    key = make_key_file(out)
+    screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
+    screen.say(f"private key created: {out}", OK)
+    screen.say("list the public key for executors and auditors, under a name of your choice:\n", lines=True)
+    screen.say(f"    stoplog keys seal list seal-keys.json --add NAME={key.public}\n", lines=True)
+    screen.say("when they have the list, let the gates sign with the key:\n", lines=True)
+    screen.say(f'    [seal]\n    key_file = "{out}"', lines=True)
+
+
+@seal_app.command("show")
+@takes_groups
+def show_seal_key(*, connection: Connection, output: Output) -> None:
+    """Print the public key of the key that gates with these settings sign with. Needs the key itself."""
+    screen, settings = output.screen(), connection.settings()
+    is_derived = settings.seal.key_file is None and settings.seal.key_variable is None
+    key = settings.seal.signer(load_root_key(settings.key_path) if is_derived else b"")
+    screen.record({"public_key": str(key.public), "kid": key.public.kid, "derived": is_derived})
+    screen.say(str(key.public), lines=True)
+    if is_derived:
+        screen.say("it is derived from the root key: create one with `stoplog keys seal new --out FILE`")
+
+
+@seal_app.command("list")
+@takes_groups
+def list_seal_keys(
+    file: ListFile,
+    *,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", metavar="NAME=KEY", help="A key whose seals count from now on.")
+    ] = None,
+    retire: Annotated[
+        list[str] | None, typer.Option("--retire", metavar="NAME", help="A key that no gate signs with any more.")
+    ] = None,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option("--revoke", metavar="NAME", help="A key that others may have: no seal of it counts any more."),
+    ] = None,
+    deployment: Annotated[
+        str | None, typer.Option("--deployment", metavar="NAME", help="The gates' setting `gate.deployment`.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Sign the list with this key, as one of its holders.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", metavar="FILE", help="The first line is the key's passphrase.")
+    ] = None,
+    output: Output,
+) -> None:
+    """Print the list of the keys whose seals count, or change it.
+
+    Executors and auditors read the file while they run, and take a change within a second. Every change raises its
+    number and drops its signatures, so sign it again.
+    """
+    screen = output.screen()
+    before = _read(file, deployment)
+    keys = _changed(before, add or [], retire or [], revoke or [], SystemClock().now_ms())
+    after = before if keys == list(before.keys) and deployment in (None, before.deployment) else before.changed(keys)
+    if deployment is not None:
+        after = SealKeyList(deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures)
+    if key is not None:
+        after = after.signed(load_key_file(key, passphrase_from(passphrase_file)))
+    after.checked(None)
+    if after != before:
+        _write(file, after)
+    _show(screen, file, after)
+
+
+def _read(file: Path, deployment: str | None) -> SealKeyList:
+    try:
+        with file.open("rb") as opened:
+            return SealKeyList.parse(opened.read(LIST_BYTES_MAX + 1))
+    except FileNotFoundError:
+        return SealKeyList(deployment=deployment or "", serial=0, keys=())
+    except OSError as error:
+        raise SealKeysError(f"`{file}` can't be read: {error.strerror}") from None
+
+
+def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: list[str], now_ms: int) -> list[ListedKey]:
+    """Return the keys with the changes that were asked for.
+
+    Raises:
+        BadParameter: a name is not in the list, or is there already.
+    """
+    keys = {each.name: each for each in before.keys}
+    for text in add:
+        name, separator, public = text.partition("=")
+        if not separator or not name or name in keys:
+            raise typer.BadParameter(f"`{text}` is not NAME=KEY with a name that the list does not have yet")
+        keys[name] = ListedKey(name=name, key=public)
+    for name in (*retire, *revoke):
+        if name not in keys:
+            raise typer.BadParameter(f"the list has no key `{name}`")
+        state = KeyState.REVOKED if name in revoke else KeyState.RETIRED
+        until_ms = None if state is KeyState.REVOKED else now_ms
+        keys[name] = ListedKey(name=name, key=keys[name].key, state=state, until_ms=until_ms)
+    return list(keys.values())
+
+
+def _write(file: Path, listed: SealKeyList) -> None:
+    """Replace the file at once, so that its readers see the one list or the other."""
+    made = file.with_name(f"{file.name}.new")
+    try:
+        made.write_bytes(listed.format())
+        made.replace(file)
+    except OSError as error:
+        raise SealKeysError(f"`{file}` can't be written: {error.strerror}") from None
+
+
+def _show(screen: Screen, file: Path, listed: SealKeyList) -> None:
+    screen.record(
+        {
+            "file": str(file),
+            "deployment": listed.deployment,
+            "serial": listed.serial,
+            "keys": [{"name": each.name, "key": each.key, "state": each.state.value} for each in listed.keys],
+            "signed_by": [each.kid for each in listed.signatures],
+        }
+    )
+    signed = f"signed by {len(listed.signatures)}" if listed.signatures else "not signed"
+    named = f" of deployment `{listed.deployment}`" if listed.deployment else ""
+    screen.say(f"list {listed.serial} of the keys of gates{named}, {signed}: {file}", OK)
+    for each in listed.keys:
+        until = "" if each.until_ms is None else f"  since {format_instant(each.until_ms)}"
+        screen.say(f"    {each.state.value:<8} {each.name}  {each.key}{until}", lines=True)

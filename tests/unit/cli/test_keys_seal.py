@@ -1,0 +1,73 @@
+"""`stoplog keys seal`: keys of gates, and the list of those whose seals count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streams.audit.seal_key_list import SealKeyList
+from streams.audit.seals import KeyState, derived_seal_key
+from streams.operations.signing_keys import load_key_file
+from streams.sdk import SealKeyFile
+from tests.unit.cli.conftest import Stoplog
+
+
+def made(stoplog: Stoplog, *arguments: str) -> dict[str, object]:
+    result = stoplog("keys", *arguments, "--json")
+    assert result.status == 0, result.err
+    (line,) = result.out.splitlines()
+    found: dict[str, object] = json.loads(line)
+    return found
+
+
+def test_a_list_grows_and_keys_of_it_are_retired_and_revoked(stoplog: Stoplog) -> None:
+    keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
+    holder = str(made(stoplog, "publisher", "new", "--out", "holder.key")["public_key"])
+    assert made(stoplog, "seal", "list", "list.json", "--add", f"a={keys[0]}")["serial"] == 1
+    assert made(stoplog, "seal", "list", "list.json", "--add", f"b={keys[1]}", "--deployment", "prod")["serial"] == 2
+    changed = made(stoplog, "seal", "list", "list.json", "--retire", "a", "--revoke", "b", "--key", "holder.key")
+    assert changed["serial"] == 3
+    listed = SealKeyFile(Path("list.json"), holders={"ann": holder})()
+    assert listed.deployment == "prod"
+    assert {key.name: key.state for key in listed.keys.values()} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
+    # To look changes nothing, and a change drops the signature.
+    assert made(stoplog, "seal", "list", "list.json") == changed
+    key = str(made(stoplog, "seal", "new", "--out", "c.key")["public_key"])
+    assert made(stoplog, "seal", "list", "list.json", "--add", f"c={key}")["signed_by"] == []
+    assert SealKeyList.parse(Path("list.json").read_bytes()).serial == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--add", "nothing"], "is not NAME=KEY"),
+        (["--add", "a=ed25519:x"], "is not a public key"),
+        (["--retire", "a"], "the list has no key `a`"),
+        ([], "0 keys of seals are named"),
+    ],
+)
+def test_a_list_is_not_written_with_a_mistake(stoplog: Stoplog, arguments: list[str], why: str) -> None:
+    result = stoplog("keys", "seal", "list", "list.json", *arguments)
+    assert result.status != 0
+    assert why in " ".join(result.err.split())
+    assert not Path("list.json").exists()
+
+
+def test_the_key_that_signs_is_shown(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(stoplog, "new")
+    derived = derived_seal_key(Path(".stoplog/root.key").read_bytes()).public
+    assert made(stoplog, "seal", "show") == {"public_key": str(derived), "kid": derived.kid, "derived": True}
+    own = str(made(stoplog, "seal", "new", "--out", "own.key")["public_key"])
+    monkeypatch.setenv("STOPLOG_SEAL__KEY_FILE", "own.key")
+    assert made(stoplog, "seal", "show")["public_key"] == own
+    monkeypatch.delenv("STOPLOG_SEAL__KEY_FILE")
+    monkeypatch.setenv("STOPLOG_SEAL__KEY_VARIABLE", "THE_KEY")
+    monkeypatch.setenv("THE_KEY", Path("own.key").read_text())
+    assert made(stoplog, "seal", "show")["public_key"] == own
+    monkeypatch.setenv("THE_KEY", "nothing")
+    assert "variable `THE_KEY` can't be used" in stoplog("keys", "seal", "show").err
+    monkeypatch.setenv("STOPLOG_SEAL__KEY_FILE", "own.key")
+    assert "both name a key" in stoplog("keys", "seal", "show").err
+    assert load_key_file(Path("own.key")).public.kid
