@@ -61,6 +61,7 @@ VERSION = "1"
 """The version of every analytic that is not a rule; a rule has its own."""
 
 TRANSACTION_STUCK = "transaction_stuck"
+BUDGET_NEARLY_EXHAUSTED = "budget_nearly_exhausted"
 DEFINITION_CHANGED = "tool_definition_changed"
 SAME_NAME = "tool_same_name"
 LOOKS_ALIKE = "tool_looks_alike"
@@ -397,6 +398,15 @@ OTHERS: dict[str, Analytic] = {
         is_blocked=False,
         types=_SUPPLY_CHAIN,
         attacks=(TOOL_POISONING,),
+    ),
+    BUDGET_NEARLY_EXHAUSTED: Analytic(
+        "budget nearly exhausted",
+        "as much of a budget is spent, or leased to gates, as its `warn_percent` says; once in a window",
+        "See who uses it up. If that is expected, raise the limit before calls are denied.",
+        SEVERITY_LOW,
+        is_blocked=False,
+        types=("ASI08",),
+        attacks=(RESOURCE_CONSUMPTION,),
     ),
 }
 """All others."""

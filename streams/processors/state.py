@@ -242,11 +242,16 @@ class HeadRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SpendRow(msgspec.Struct, frozen=True, array_like=True):
-    """What a session has taken of its own budget in the window that began at `start_ms`."""
+    """What a session has taken of its own budget in the window that began at `start_ms`.
+
+    Attributes:
+        is_warned: whether the alert that it is nearly exhausted was raised.
+    """
 
     start_ms: int
     units: int = 0
     targets: dict[bytes, int] = {}
+    is_warned: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

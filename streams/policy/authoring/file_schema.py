@@ -302,6 +302,12 @@ def _budget() -> Schema:
             "window": _ref("duration"),
             "key": _ref("expression"),
             "keys_max": _keys_max(),
+            "warn_percent": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": parse_memory.WARN_PERCENT_MAX,
+                "description": "With which part of the limit an alert is raised, once in a window. None by default.",
+            },
         },
         required=("per", "measure", "limit"),
     )

@@ -235,6 +235,7 @@ class Budget:
         window_ms: the budget starts again at each multiple of this since the epoch; None (sessions only): never.
         key: each value of this expression has a budget of its own; None: all calls share one.
         keys_max: how many values may have a budget in one window; None without `key`.
+        warn_at: with how much of the limit an alert is raised; 0: with none.
     """
 
     name: str
@@ -249,6 +250,7 @@ class Budget:
     window_ms: int | None
     key: Scalar | None = None
     keys_max: int | None = None
+    warn_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ WITHIN_MS_MAX = 31 * 86_400_000
 WINDOW_MS_MIN = 1_000
 WINDOW_MS_MAX = 31 * 86_400_000
 LIMIT_MAX = 2**53 - 1
+WARN_PERCENT_MAX = 99
 TARGETS_MAX = 1_000
 """The largest limit of a budget of distinct values, because each value is stored."""
 KEYS_DEFAULT = 10_000
@@ -164,7 +165,7 @@ def read_budgets(reader: MappingReader, pack: str, findings: Findings, read_matc
 
 
 def _budget(key: Scalar, node: Node, pack: str, findings: Findings, read_match: ReadMatch) -> Budget | None:
-    keys = ("per!", "measure!", "limit!", "match", "when", "window", "key", "keys_max")
+    keys = ("per!", "measure!", "limit!", "match", "when", "window", "key", "keys_max", "warn_percent")
     reader = MappingReader(node, f"budget `{key.text[:80]}`", keys, findings)
     per, limit = reader.choice("per", Per), reader.integer("limit", 1, LIMIT_MAX)
     measured = _measure(reader, findings)
@@ -178,9 +179,24 @@ def _budget(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
     if measured is not None and measured[0] is MeasureKind.DISTINCT and limit is not None and limit > TARGETS_MAX:
         reader.error("wrong_value", reader.at("limit"), f"`limit` of distinct values must be at most {TARGETS_MAX}")
     kept_by, keys_max = _key(reader, per)
+    warn_percent = reader.integer("warn_percent", 1, WARN_PERCENT_MAX)
     if per is None or limit is None or measured is None:
         return None
-    return Budget(key.text, key.location, pack, per, *measured, match, when, limit, window_ms, kept_by, keys_max)
+    warn_at = -(-limit * warn_percent // 100) if warn_percent else 0
+    return Budget(
+        key.text,
+        key.location,
+        pack,
+        per,
+        *measured,
+        match,
+        when,
+        limit,
+        window_ms,
+        kept_by,
+        keys_max,
+        warn_at,
+    )
 
 
 def _key(reader: MappingReader, per: Per | None) -> tuple[Scalar | None, int | None]:

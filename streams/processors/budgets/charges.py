@@ -15,17 +15,18 @@ import msgspec
 from streams.model.budget import keyed
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
-from streams.policy.language.bundle import Budget, Per
+from streams.policy.language.bundle import Budget, MeasureKind, Per
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.leases import BudgetLeases, Claim, Status, used_of_lease
+from streams.processors.budgets.nearly_exhausted import holder_of, session_alert
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import RowKind, lease_row_key, spend_row_key
 from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row
 
 _KEY_BYTES_MAX = 400
-_HOLDER_HEX_CHARS = 16
 _OWN = RowKind.SPEND.prefix
 
 replace = msgspec.structs.replace
@@ -57,6 +58,7 @@ class BudgetCharges:
 
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self.leases = BudgetLeases(settings, encoder)
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
 
     def exhausted(
         self, charges: tuple[Charge, ...], intent: Intent, session_key: bytes, state: StateView, now_ms: int
@@ -91,7 +93,10 @@ class BudgetCharges:
         for charge in due:
             budget = charge.budget
             if budget.per is Per.SESSION:
-                rows.append(_take_own(charge, session_key, state, now_ms))
+                taken, row = _take_own(charge, session_key, state, now_ms)
+                rows.append(taken)
+                if budget.warn_at and not row.is_warned:
+                    outputs += self._warn(budget, row, taken.holder, intent, state, now_ms)
                 continue
             claim = _claim(charge, intent, now_ms)
             outputs += self.leases.spend(claim, state, now_ms)
@@ -113,6 +118,18 @@ class BudgetCharges:
         used = len(row.targets.keys() | set(charge.targets)) if charge.targets else row.units + charge.amount
         return Status.ENOUGH if used <= charge.budget.limit else Status.EXHAUSTED
 
+    def _warn(
+        self, budget: Budget, row: SpendRow, row_key: bytes, intent: Intent, state: StateView, now_ms: int
+    ) -> list[Output]:
+        """Raise an alert if so much of a session's own budget is used; once in its window."""
+        used = len(row.targets) if budget.measure is MeasureKind.DISTINCT else row.units
+        if used < budget.warn_at:
+            return []
+        state.put(row_key, encode_row(replace(row, is_warned=True)))
+        family = _family(budget, intent)
+        alert = session_alert(budget, used, intent, family, row.start_ms, now_ms)
+        return self._alerts.raised(alert, state, now_ms)
+
     def _wait(self, short: list[Charge], intent: Intent, session_key: bytes, state: StateView, now_ms: int) -> Taken:
         waiting = (session_key, intent.intent_id)
         outputs: list[Output] = []
@@ -129,9 +146,12 @@ def holder(budget: Budget, intent: Intent) -> str:
 
     It goes to readers who may not know arguments, so the key of a budget with a key is not in it.
     """
+    return holder_of(budget.name, _family(budget, intent))
+
+
+def _family(budget: Budget, intent: Intent) -> str:
     sharer = (intent.session_id,) if budget.per is Per.SESSION else sharer_of(budget.per, intent)
-    digest = hashlib.sha256(budget_key(budget, intent.header.tenant_uid, sharer).encode()).hexdigest()
-    return f"{budget.name} {digest[:_HOLDER_HEX_CHARS]}"
+    return budget_key(budget, intent.header.tenant_uid, sharer)
 
 
 class Rows(Protocol):
@@ -181,6 +201,7 @@ def _claim(charge: Charge, intent: Intent, now_ms: int) -> Claim:
         amount=charge.amount,
         targets=charge.targets,
         keys_max=budget.keys_max or 0,
+        warn_at=budget.warn_at,
     )
 
 
@@ -216,7 +237,7 @@ def _own_row(budget: Budget, session_key: bytes, state: Rows, now_ms: int) -> Sp
     return row if row.start_ms == start_ms else SpendRow(start_ms)
 
 
-def _take_own(charge: Charge, session_key: bytes, state: StateView, now_ms: int) -> ChargeRow:
+def _take_own(charge: Charge, session_key: bytes, state: StateView, now_ms: int) -> tuple[ChargeRow, SpendRow]:
     row = _own_row(charge.budget, session_key, state, now_ms)
     targets = dict(row.targets)
     for target in charge.targets:
@@ -224,7 +245,7 @@ def _take_own(charge: Charge, session_key: bytes, state: StateView, now_ms: int)
     row = replace(row, units=row.units + charge.amount, targets=targets)
     key = spend_row_key(session_key, charge.budget.name)
     state.put(key, encode_row(row))
-    return ChargeRow(key, row.start_ms, charge.amount, charge.targets)
+    return ChargeRow(key, row.start_ms, charge.amount, charge.targets), row
 
 
 def _give_back_own(charge: ChargeRow, state: StateView) -> None:

@@ -48,6 +48,8 @@ class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
         ahead_from_ms: from when on the allocator is asked ahead of need again.
         keys_max: how many values of its key the budget may have; 0 for a budget without a key.
         no_room_until_ms: until when the allocator is not asked for a new value of the key.
+        warn_at: with how much of the limit an alert is raised; 0: with none.
+        is_warned: whether it was raised here.
     """
 
     tenant_uid: str
@@ -73,6 +75,8 @@ class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
     ahead_from_ms: int = 0
     keys_max: int = 0
     no_room_until_ms: int = 0
+    warn_at: int = 0
+    is_warned: bool = False
 
     @property
     def is_used(self) -> bool:

@@ -19,7 +19,9 @@ from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.lease_row import Asked, LeaseRow, decode_lease, spent_row
+from streams.processors.budgets.nearly_exhausted import lease_alert, nears
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.headers import gate_header
 from streams.processors.rows import (
     REQUEST_SERIAL_KEY,
@@ -87,6 +89,7 @@ class Claim(NamedTuple):
     amount: int
     targets: tuple[bytes, ...]
     keys_max: int = 0
+    warn_at: int = 0
 
 
 _decode = decode_lease
@@ -113,6 +116,7 @@ class BudgetLeases:
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self._idle_ms = settings.budget_idle_ms
         self._encoder = encoder
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
 
     def status(self, claim: Claim, state: StateView, now_ms: int) -> Status:
         """Return whether the claim fits."""
@@ -240,6 +244,10 @@ class BudgetLeases:
         if grant.answer is BudgetAnswer.GRANTED and grant.window_start == row.start_ms:
             targets = {**dict.fromkeys(grant.targets, 0), **row.targets}
             row = replace(row, available=row.available + grant.amount, targets=targets)
+        outputs: list[Output] = []
+        if row.warn_at and not row.is_warned and nears(grant, row):
+            row = replace(row, is_warned=True)
+            outputs = self._alerts.raised(lease_alert(grant, row, now_ms), state, now_ms)
         is_granted = grant.answer is BudgetAnswer.GRANTED and grant.amount + len(grant.targets) > 0
         if is_granted:
             row = replace(row, short_until_ms=0, ahead_from_ms=0, no_room_until_ms=0)
@@ -255,7 +263,7 @@ class BudgetLeases:
         used = max(row.used, row.demand) if is_granted else row.used
         row = replace(row, demand=0, behind=max(0, row.demand - row.available) if is_granted else 0, used=used)
         self._put(grant.budget_key, row, state, now_ms)
-        return waiting, []
+        return waiting, outputs
 
     def _unwanted(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         """Return a lease of a value of a budget's key that came after the value was forgotten here.
@@ -395,15 +403,17 @@ def _holder(charge: ChargeRow) -> bytes:
 def _of_now(claim: Claim, state: StateView) -> LeaseRow:
     """Return the row of the current window; of an earlier window only the waiting intents and the timer are kept."""
     found = state.get(lease_row_key(claim.key))
-    fresh = LeaseRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit, keys_max=claim.keys_max)
+    fresh = LeaseRow(
+        claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit, keys_max=claim.keys_max, warn_at=claim.warn_at
+    )
     if found is None:
         return fresh
     row = _decode(found)
     if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
         return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
-    if (row.limit, row.keys_max) == (claim.limit, claim.keys_max):
+    if (row.limit, row.keys_max, row.warn_at) == (claim.limit, claim.keys_max, claim.warn_at):
         return row
-    return replace(row, limit=claim.limit, keys_max=claim.keys_max)
+    return replace(row, limit=claim.limit, keys_max=claim.keys_max, warn_at=claim.warn_at)
 
 
 def _idle(claim: Claim, row: LeaseRow) -> tuple[bytes, ...]:
