@@ -11,6 +11,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
 from streams.cli.screen import FAIL, Screen
+from streams.operations.topics.lookup import meant_session
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -33,7 +34,10 @@ def tail(
         bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
     ] = False,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`).")
+        str | None,
+        typer.Option(
+            "--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`), or the one that begins so."
+        ),
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")] = None,
     count_max: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="Stop after N records.")] = None,
@@ -49,13 +53,15 @@ def tail(
     settings = connection.settings()
     codec = build_codec(settings)
     with open_log(settings, create=False) as opened:
+        clock = SystemClock()
+        wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
         screen.rich(heading(screen.width_chars))
         records = look(
             opened,
             codec,
             subject.value,
-            Filter(session=session, tenant=tenant),
-            SystemClock(),
+            wanted,
+            clock,
             follows=follow,
             from_beginning=from_beginning,
         )

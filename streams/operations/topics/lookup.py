@@ -96,6 +96,35 @@ def find_session(log: Log, codec: Codec, clock: Clock, stated: str, tenant_uid: 
     return found
 
 
+def meant_session(log: Log, clock: Clock, stated: str) -> str:
+    """Return the session that a stated one is the beginning of, as `tenant|id`, or what was stated. Blocking.
+
+    Only the keys of sessions are read. A name that no session on the log begins with is taken as it is: its session may
+    be opened later.
+
+    Args:
+        stated: see `find_session`.
+
+    Raises:
+        IdError: it is the beginning of several sessions.
+        TopicReadError, LogError: the log can't be read.
+    """
+    if len(stated) < PREFIX_CHARS_MIN or hidden_topics(log, (SESSION.name,)):
+        return stated
+    begun: dict[str, None] = {}
+    for received in read_to_end(log, (SESSION.name,), clock):
+        key = (received.key or b"").decode("utf-8", "replace")
+        names = (key, key.partition(_SEPARATOR)[2])
+        if stated in names:
+            return stated
+        if any(name.startswith(stated) for name in names):
+            begun[key] = None
+    if len(begun) > 1:
+        listed = "\n".join(f"  session {key}" for key in sorted(begun)[:LISTED_MAX])
+        raise IdError(f"`{stated}` stands for {len(begun)} things on the {log.name}; give more of the id:\n{listed}")
+    return next(iter(begun), stated)
+
+
 def find_intent(log: Log, codec: Codec, clock: Clock, stated: str, tenant_uid: str) -> Owner:
     """Return the intent that an id belongs to: its own, or that of its verdict, an event, a task or an alert. Blocking.
 

@@ -340,6 +340,18 @@ class TestList:
         _, row, *_ = deployed("session", "list", "--no-json", "--wide").out.splitlines()
         assert all(text in row for text in (f"default|{name}", agent, "alice", "the session has ended"))
 
+    def test_a_short_id_selects_the_records_of_its_session(self, deployed: Stoplog, writer: Writer) -> None:
+        names = [f"s-01a21e95-9f{end}" for end in ("90-7b29-ac00-2b3954153c0d", "fe-76f9-99c1-7b5b75be881a")]
+        for name in names:
+            writer.open(name)
+        tail = ("tail", "sessions", "--no-follow", "--session")
+        for name, short in zip(names, ("s-01a21e95-9f9", "default|s-01a21e95-9ff"), strict=True):
+            assert [record["key"] for record in deployed(*tail, short).records] == [f"default|{name}"]
+        assert deployed(*tail, "s-of-nobody").records == []
+        ambiguous = deployed(*tail, "s-01a21e95")
+        assert ambiguous.status == 1
+        assert all(f"session default|{name}" in ambiguous.err for name in names)
+
     def test_a_stop_of_a_short_id_stops_nothing_else_and_names_the_session(
         self, deployed: Stoplog, writer: Writer
     ) -> None:
