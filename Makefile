@@ -57,9 +57,10 @@ bench-behaviour: $(VENV)/.dev  ## How many attacks the behaviour detectors find;
 sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash, dash and BusyBox.
+fuzz: $(VENV)/.dev  ## The long random runs: the rule evaluator, shell() against bash, dash and BusyBox, values in contents.
 	$(BIN)/python -m simulation.fuzz.cel
 	$(BIN)/python -m simulation.fuzz.shell
+	$(BIN)/python -m simulation.fuzz.atoms --cases 100000
 
 soak: $(VENV)/.dev  ## A gate and an executor under load for MINUTES minutes: does their memory grow? Writes bench/results/.
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)

@@ -13,11 +13,11 @@ from typing import Any
 
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
-from streams.provenance.instructions import Sentence, sentences_in
+from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import readings_of
-from streams.provenance.shapes import shapes_in
+from streams.provenance.shapes import Shape, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
     TEXT_CHARS_MAX,
@@ -32,12 +32,19 @@ CONTENT_CHARS_MAX = 262_144
 """How much of a content is read. What is longer than that is more than a model reads well, and counts as cut."""
 ATOMS_MAX = 2_048
 """How many values of a content are kept."""
-GRAMS_MAX = 1_024
+GRAMS_MAX = 1_536
 """How many of them may be sequences of words."""
 USER_GRAM_WORDS_MAX = 6
-GRAM_WORDS_MAX = 4
+GRAM_WORDS_MAX = 3
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
+
+_NOT_VALUES = STOP_WORDS | IMPERATIVES
+"""Words at whose ends no value that an instruction names begins or ends."""
+
+_WHOLE_KINDS = frozenset(
+    (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
+)
 
 _AROUND = " \t\r\n\"'<>()[]"
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
@@ -184,7 +191,20 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     if leaf.is_field and not is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
         collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
     if with_words:
-        _read_words(text, leaf, collected, sentences, decoded=decoded)
+        _read_words(_without_shapes(text, shapes), leaf, collected, sentences, decoded=decoded)
+
+
+def _without_shapes(text: str, shapes: list[Shape]) -> str:
+    """Return the text with line ends in the place of each value that is known as a whole.
+
+    So it is not taken apart into words, which would mean nothing."""
+    pieces = []
+    position = 0
+    for shape in shapes:
+        if shape.kind in _WHOLE_KINDS and not shape.part and shape.start >= position:
+            pieces.append(text[position : shape.start] + "\n" * (shape.end - shape.start))
+            position = shape.end
+    return "".join(pieces) + text[position:]
 
 
 def _is_flagged(place: int, sentences: list[Sentence], starts: list[int]) -> bool:
@@ -247,9 +267,11 @@ def _without_stop_words(span: str) -> str:
 def _read_grams(
     text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, instructed: bool
 ) -> None:
-    for _, gram in word_grams(text, words_max):
-        if collected.grams_left <= 0:
-            collected.complete = False
-            return
-        collected.grams_left -= 1
-        collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, instructed=instructed)
+    edges = STOP_WORDS if collected.by_user else _NOT_VALUES
+    for line in text.split("\n"):
+        for gram in word_grams(line, words_max, edges):
+            if collected.grams_left <= 0:
+                collected.complete = False
+                return
+            collected.grams_left -= 1
+            collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, instructed=instructed)

@@ -22,6 +22,7 @@ _SNIFFED_LINES_MAX = 5_000
 _ITEM_CHARS_MAX = 60
 _HEADER_CHARS_MAX = 4_096
 _HEADERS_MIN = 2
+_TABLE_LINE_CHARS_MAX = 1_000
 _ROWS_MIN = 3
 _CELL_CHARS_MAX = 100_000
 
@@ -241,10 +242,14 @@ def _named_rows(rows: list[list[str]]) -> object | None:
 
 def _parsed_table(lines: list[str]) -> object | None:
     rows = [line.strip() for line in lines if line.strip()]
-    if len(rows) < _ROWS_MIN or not all(row.startswith("|") for row in rows) or not _TABLE_LINE.match(rows[1]):
+    if len(rows) < _ROWS_MIN or not all(row.startswith("|") for row in rows) or not _is_table_line(rows[1]):
         return None
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (rows[0], *rows[2:])]
     return _named_rows(cells)
+
+
+def _is_table_line(row: str) -> bool:
+    return len(row) <= _TABLE_LINE_CHARS_MAX and _TABLE_LINE.match(row) is not None
 
 
 def parsed_mail(text: str) -> object | None:

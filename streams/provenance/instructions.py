@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from streams.provenance.words import listed, plain_case
 
-_END = re.compile(r"[.!?]+(?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
+_END = re.compile(r"[.!?](?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
 _CLAUSE = re.compile(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
 _FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
 
@@ -69,9 +69,10 @@ _PASSIVE = re.compile(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
 )
 _ROLE = re.compile(
-    r"</?\s*(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
+    r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
     r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
-    r"|#{2,}\s*(?:instruction|system|new task|task)|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
+    r"|(?<!#)#{2,6}\s{0,4}(?:instruction|system|new task|task)"
+    r"|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
     re.MULTILINE,
 )
 _OTHER_SCRIPTS = re.compile(

@@ -15,6 +15,8 @@ _ADDRESSES = frozenset(
     ("from", "to", "cc", "bcc", "reply-to", "sender", "return-path", "delivered-to", "resent-to", "resent-from")
 )
 HEADER_CHARS_MAX = 4_096
+DECODED_CHARS_MAX = 1_024
+"""The longest header whose encoded words are decoded: the library takes quadratic time for that."""
 PARTS_MAX = 100
 
 
@@ -48,7 +50,14 @@ def _add(fields: dict[str, object], name: str, value: object) -> None:
         fields[name] = value
         return
     known = fields[name]
-    fields[name] = [*known, value] if isinstance(known, list) else [known, value]
+    if isinstance(known, Several):
+        known.append(value)
+    else:
+        fields[name] = Several((known, value))
+
+
+class Several(list[object]):
+    """The values of a name that a mail has more than once."""
 
 
 def _header_value(name: str, value: str) -> object:
@@ -62,6 +71,8 @@ def _header_value(name: str, value: str) -> object:
 
 
 def _decoded(value: str) -> str:
+    if "=?" not in value or len(value) > DECODED_CHARS_MAX:
+        return value
     try:
         return str(email.header.make_header(email.header.decode_header(value)))
     except (email.errors.MessageError, LookupError, ValueError):

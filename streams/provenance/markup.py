@@ -21,7 +21,8 @@ MARKUP_CHARS_MAX = 2_000_000
 _ATTRIBUTE_CHARS_MAX = 2_048
 _BROKEN_TAGS_MAX = 1_000
 
-_TAG = re.compile(r"<(/?)([A-Za-z][\w:-]{0,60})((?:[^<>\"']{1,256}|\"[^\"]{0,2048}\"|'[^']{0,2048}'){0,64})>")
+# What has been read of a tag is never read again in another way: so one that does not end costs its length and no more.
+_TAG = re.compile(r"<(/?)([A-Za-z][\w:-]{0,60})((?>[^<>\"']++|\"[^\"]{0,2048}+\"|'[^']{0,2048}+')*+)>")
 _ATTRIBUTE = re.compile(r"([\w:-]{1,60})\s{0,8}=\s{0,8}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _TEXT_ATTRIBUTES = frozenset(
     ("href", "src", "alt", "title", "content", "value", "action", "placeholder", "aria-label", "summary", "data")

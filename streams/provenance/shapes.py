@@ -104,6 +104,8 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
     bare = token.strip(_TRAILING)
     first = start + token.index(bare) if bare else start
     if "@" in bare:
+        if bare[0] in "/~" or bare[1:3] in (":\\", ":/"):
+            _classify_path(token.rstrip(_TRAILING), start, end, found)
         return _classify_address(bare, first, end, found)
     account = _SPACED_ACCOUNT.match(text, first)
     if account is not None and _has_digits(account.group(), _ACCOUNT_DIGITS_MIN):

@@ -76,19 +76,17 @@ def says_enough(words: str) -> bool:
     return len(words) >= (LETTERS_MIN if _LETTER.search(words) else DIGITS_MIN)
 
 
-def word_grams(text: str, words_max: int) -> Iterator[tuple[int, str]]:
-    """Yield the sequences of up to `words_max` words, each with the place where it begins; those that begin or end with
-    a word of `STOP_WORDS` are left out."""
-    lowered = plain_case(text)
-    words = [(match.start(), match.group()) for match in WORD.finditer(lowered)]
-    for first, (start, word) in enumerate(words):
-        if word in STOP_WORDS:
+def word_grams(text: str, words_max: int, edges: frozenset[str] = STOP_WORDS) -> Iterator[str]:
+    """Yield the sequences of up to `words_max` words; those that begin or end with a word of `edges` are left out."""
+    words = WORD.findall(plain_case(text))
+    for first, word in enumerate(words):
+        if word in edges:
             continue
         gram = ""
-        for _, last in words[first : first + words_max]:
+        for last in words[first : first + words_max]:
             gram = f"{gram} {last}" if gram else last
-            if last not in STOP_WORDS and says_enough(gram) and _LETTER.search(gram):
-                yield start, gram
+            if last not in edges and says_enough(gram) and _LETTER.search(gram):
+                yield gram
 
 
 @lru_cache(maxsize=THINGS_CACHED_MAX)
