@@ -89,13 +89,14 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
     """Return the values of a call's arguments.
 
     The values of a leaf with `whole_field` are readings of all of it: if any of them is known, the leaf is. The others
-    are parts of it. A leaf without a value (a flag, a word of three letters) proves nothing and accuses nobody.
+    are parts of it; so is what was found by undoing a disguise, because a leaf that looks like what the user named is
+    not that. A leaf without a value (a flag, a word of three letters) proves nothing and accuses nobody.
 
     Args:
         values: the arguments.
         thing: what an argument that is only called `id` names, if that is known: from the tool's name.
     """
-    collected = _Collected(loose=True)
+    collected = _Collected(in_arguments=True)
     for leaf in leaves_of(values):
         if thing and thing_of(leaf.name) == UNTYPED:
             leaf = leaf._replace(outer=thing)  # noqa: PLW2901 - the same leaf, with what is known of it
@@ -109,9 +110,10 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
 class _Collected:
     """The values that were found so far, each once per path."""
 
-    def __init__(self, *, by_user: bool = False, loose: bool = False) -> None:
+    def __init__(self, *, by_user: bool = False, in_arguments: bool = False) -> None:
         self.by_user = by_user
-        self.loose = loose or by_user
+        self.in_arguments = in_arguments
+        self.loose = in_arguments or by_user
         self.complete = True
         self.has_text = False
         self.instructed = False
@@ -151,7 +153,9 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
     for reading in readings_of(leaf.value):
         if collected.is_full:
             return
-        held = leaf if reading.is_whole else leaf._replace(is_field=False)
+        # INVARIANT: no reading of a disguised argument is a reading of all of it; see `extract_arguments`.
+        is_field = leaf.is_field and reading.is_whole and not collected.in_arguments
+        held = leaf._replace(is_field=is_field)
         _read_text(reading.text, held, collected, decoded=True, with_words=reading.has_words)
 
 
@@ -228,7 +232,7 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Se
     if collected.by_user:
         _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded, instructed=False)
         return
-    if collected.loose:
+    if collected.in_arguments:
         return
     for sentence in sentences:
         if sentence.instructs:

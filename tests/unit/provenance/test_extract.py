@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulation.fuzz.atoms import DISGUISES
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.extract import extract_arguments, extract_content, extract_message
 from streams.provenance.found import AtomKind, Extraction, Found
@@ -92,8 +93,16 @@ def test_a_disguised_value_is_found_and_flagged(content: str) -> None:
 def test_a_disguised_argument_is_flagged_so_that_it_earns_no_trust() -> None:
     extraction = extract_arguments({"host": "p\u0430ypal.com"})
 
-    assert Found(AtomKind.HOST, "paypal.com", "/host", whole_field=True, decoded=True) in extraction.found
-    assert all(item.decoded for item in extraction.found if item.value == "paypal.com")
+    assert Found(AtomKind.HOST, "paypal.com", "/host", decoded=True) in extraction.found
+    assert [item.value for item in extraction.found if item.whole_field] == ["p\u0430ypal.com"]
+
+
+@pytest.mark.parametrize("name", sorted(DISGUISES.keys() - {"none", "case"}))
+def test_a_disguised_argument_is_never_known_by_what_it_disguises(name: str) -> None:
+    extraction = extract_arguments({"to": DISGUISES[name]("kim@mail.com")})
+
+    assert "kim@mail.com" in {item.value for item in extraction.found}
+    assert "kim@mail.com" not in {item.value for item in extraction.found if item.whole_field}
 
 
 def test_a_field_is_told_from_a_value_in_free_text() -> None:
