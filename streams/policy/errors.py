@@ -66,12 +66,12 @@ class PolicyError(Exception):
 
 
 class BundleError(PolicyError):
-    """A bundle is rejected as a whole; `findings` holds every reason, ordered by location."""
+    """A bundle, or `what` is said, is rejected as a whole; `findings` holds every reason, ordered by location."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[Finding], what: str = "bundle") -> None:
         self.findings: tuple[Finding, ...] = tuple(findings)
         count = len(self.findings)
-        head = f"bundle rejected: {count} error{'s' if count != 1 else ''}"
+        head = f"{what} rejected: {count} error{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(f"  {finding}" for finding in self.findings)]))
 
 

@@ -55,6 +55,11 @@ def watch_transactional_ids(gate_group: str, instance: str) -> tuple[str, str]:
     return f"{gate_group}-{instance}-watch", f"{gate_group}-{instance}-keying"
 
 
+def _groups_of(gate_group: str) -> set[str]:
+    """Return the groups whose members take partitions from each other, and that nobody else may join."""
+    return {gate_group, budgets_group(gate_group), watch_group(gate_group), keying_group(gate_group)}
+
+
 @dataclass(frozen=True, slots=True)
 class Principals:
     """The principals of each role, and the names of their groups and transactional ids.
@@ -80,15 +85,16 @@ class Principals:
 
     def __post_init__(self) -> None:
         """Check that what must be one principal's alone is not shared."""
-        for role in (Role.GATE, Role.TOKEN_SERVICE):
+        for role in (Role.GATE, Role.TOKEN_SERVICE, Role.WATCH):
             principals = self.by_role.get(role, ())
             for principal in principals:
-                if not self.instances.get(principal):
+                # A watch that is named nowhere gets no transactions, as one that ran before there were any.
+                if not self.instances.get(principal) and role is not Role.WATCH:
                     raise PrincipalsError(
                         f"setting `topics.instances` names no instance of `{principal}` ({role.value}), so it could "
                         f'not write: add `"{principal}" = ["NAME"]`, with the setting `instance` of its host'
                     )
-            _refuse_shared("instances", {each: self.instances[each] for each in principals})
+            _refuse_shared("instances", {each: self.instances.get(each, ()) for each in principals})
             for other in REPORT.writers:
                 for principal in set(principals) & set(self.by_role.get(other, ())):
                     raise PrincipalsError(
@@ -99,7 +105,7 @@ class Principals:
         groups = {each: self.executor_groups[each] for each in executors if each in self.executor_groups}
         _refuse_shared("executor_groups", groups)
         for principal, names in groups.items():
-            for name in set(names) & {self.gate_group, budgets_group(self.gate_group)}:
+            for name in set(names) & _groups_of(self.gate_group):
                 raise PrincipalsError(
                     f"setting `topics.executor_groups` lets `{principal}` join `{name}`, which is the gates' group"
                 )

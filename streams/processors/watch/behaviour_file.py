@@ -89,7 +89,7 @@ def parse_behaviour(files: Mapping[str, str]) -> BehaviourFiles:
             parser.file(root)
     parsed = parser.result()
     if findings.has_errors:
-        raise BundleError(findings.errors())
+        raise BundleError(findings.errors(), "declarations of behaviour")
     return parsed
 
 

@@ -28,7 +28,7 @@ from streams.operations.settings import TopicsSection
 from streams.operations.topics.access import PrincipalsError, budgets_group, declared_access
 from streams.operations.topics.application import principals_of
 from streams.ports import AclSpec
-from streams.topology import PROCESSORS
+from streams.topology import PROCESSORS, WATCH_PROCESSORS
 from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
@@ -116,6 +116,34 @@ def test_the_entries_say_the_same(granted: tuple[AclSpec, ...], role: Role) -> N
     assert written == {topic.name for topic in MAY_WRITE[role]}
 
 
+def test_a_watch_reads_decisions_and_writes_nothing_that_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    principals, name, group = {role.value: [name] for role, name in NAMES.items()}, NAMES[Role.WATCH], "stoplog-gate"
+    instances = {NAMES[Role.GATE]: ["gate-1"], NAMES[Role.TOKEN_SERVICE]: ["sts-1"], name: ["watch-1"]}
+    entries = declared_access(TOPICS, principals_of(_section(principals, instances=instances), group))
+    own = [acl for acl in entries if acl.principal == name]
+    needed = {topic.name for spec in WATCH_PROCESSORS for topic in spec.topics()}
+    assert {acl.name for acl in own if acl.resource == "TOPIC" and acl.operation == "DESCRIBE_CONFIGS"} >= needed
+    written = {acl.name for acl in own if acl.resource == "TOPIC" and acl.operation == "WRITE"}
+    assert written >= {topic.name for spec in WATCH_PROCESSORS for topic in (*spec.outputs, spec.changelog)}
+    assert not written & {topic.name for topic in DECIDING if topic is not BASELINE}
+    assert AUDIT.name not in written
+    assert {acl.name for acl in own if acl.resource == "TRANSACTIONAL_ID"} == {
+        f"{group}-watch-1-watch",
+        f"{group}-watch-1-keying",
+    }
+    groups = {acl.name for acl in own if acl.resource == "GROUP" and acl.operation == "READ"}
+    assert groups == {f"{group}-watch", f"{group}-keying"}
+
+
+def test_a_watch_that_is_named_nowhere_has_no_transactions(granted: tuple[AclSpec, ...]) -> None:
+    own = [acl for acl in granted if acl.principal == NAMES[Role.WATCH]]
+    assert own
+    assert not [acl for acl in own if acl.resource == "TRANSACTIONAL_ID"]
+
+
 @pytest.mark.parametrize("role", NEAR)
 def test_the_gates_groups_and_transactions_are_out_of_reach(granted: tuple[AclSpec, ...], role: Role) -> None:
     own = [acl for acl in granted if acl.principal == NAMES[role] and acl.resource != "TOPIC"]
@@ -124,7 +152,7 @@ def test_the_gates_groups_and_transactions_are_out_of_reach(granted: tuple[AclSp
         assert not any(name.startswith(acl.name) if acl.prefixed else acl.name == name for acl in own)
 
 
-@pytest.mark.parametrize("group", ["stoplog-gate", "stoplog-gate-budgets"])
+@pytest.mark.parametrize("group", ["stoplog-gate", "stoplog-gate-budgets", "stoplog-gate-watch", "stoplog-gate-keying"])
 def test_a_group_of_the_gates_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
     monkeypatch.chdir(tmp_path)
     name = NAMES[Role.EXECUTOR]

@@ -78,6 +78,7 @@ def test_a_correlation_may_name_a_rule_of_another_file() -> None:
 def test_an_error_says_what_is_wrong_and_where(text: str, wanted: str) -> None:
     found = errors_of(text)
     assert wanted in found
+    assert found.startswith("declarations of behaviour rejected: ")
     assert "a.detectors.yaml:" in found
 
 

@@ -14,6 +14,7 @@ from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.profiles import Profile
 from streams.codec.avro import Codec
+from streams.codec.ocsf import detection_finding
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
 from streams.history.driver import Driver
@@ -31,6 +32,7 @@ from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
 from streams.processors.watch.watch import AGENTS_PER_DAY_MAX, Watch
 from streams.topology import KEYING, WATCH
 from tests.unit.behaviour.kit import START_MS, activity
+from tests.unit.codec.test_ocsf import faults
 
 RULES = Path(__file__).parents[4] / "rules"
 SHIPPED = parse_behaviour(load_detector_files(RULES))
@@ -156,6 +158,7 @@ def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
     assert "mailer made the same call" in alert.desc
     assert alert.types == ("ASI08",)
     assert [attack.technique_uid for attack in alert.attacks] == ["AML.T0034.002"]
+    assert faults(detection_finding(alert)) == []
     ids = {audit_of(each).header.id for each in loop_of(80)}
     assert set(alert.related_event_ids) <= ids
     assert alert.related_event_ids
