@@ -95,6 +95,28 @@ FIELDS: Mapping[str, Callable[[Activity], str | None]] = MappingProxyType(
 )
 """What declarations may use as keys, peers and terms."""
 
+ATTRIBUTES: Mapping[str, str] = MappingProxyType(
+    {
+        "tenant": "tenant",
+        "agent.id": "agent",
+        "agent.epoch": "epoch",
+        "agent.type": "cohort",
+        "agent.instance": "instance",
+        "session.id": "session",
+        "user.id": "user",
+        "delegation.root": "root",
+        "tool.name": "tool",
+        "verdict.outcome": "outcome",
+        "verdict.reason": "reason",
+        "call.digest": "call",
+        "dest.domain": "destination",
+        "object.id": "object",
+        "object.owner": "owner",
+        "session.trust": "is_trusted",
+    }
+)
+"""The attribute of an activity that is the value of each field; the part of the day has none."""
+
 MEASURES: Mapping[str, Callable[[Activity], float | None]] = MappingProxyType(
     {
         "call.amount": lambda a: a.amount,

@@ -8,17 +8,21 @@ state is rows of bytes, no detector holds any, and one store row per term bounds
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from streams.behaviour.activity import FIELDS, MEASURES, Activity, row_key
+from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, row_key
 from streams.behaviour.declarations import Declaration
 
 Rows = tuple[Any, ...]
 """The rows of a detector for one activity, in the order of its keys; None where there is none yet."""
 
+_TIME = "time.part"
+KEYS_MADE_MAX = 8_192
+"""Keys that a detector remembers."""
 FAINT = 0.25
 """Scores below this share of the threshold are not reported."""
 
@@ -78,7 +82,15 @@ def values_of(fields: Sequence[str], activity: Activity) -> tuple[str, ...] | No
 
 
 class Keyed:
-    """What detectors have in common: whom they watch, and whom they compare with."""
+    """What detectors have in common: whom they watch, and whom they compare with.
+
+    Attributes:
+        keys_have_term: whether the keys contain a digest of the term.
+        reads_also: attributes of an activity that the keys depend on, besides those of the declared fields.
+    """
+
+    keys_have_term = False
+    reads_also: tuple[str, ...] = ()
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
@@ -89,10 +101,38 @@ class Keyed:
         self._term = FIELDS[declaration.term] if declaration.term else None
         self._value = MEASURES[declaration.value] if declaration.value else None
         self._tools = frozenset(declaration.tools)
+        read = {declaration.term} if declaration.term and self.keys_have_term else set()
+        read |= {"tenant", *declaration.key, *declaration.peer}
+        has_time = _TIME in read
+        names = {*(ATTRIBUTES[field] for field in read - {_TIME}), *self.reads_also, "tenant", "agent"}
+        plain = attrgetter(*sorted(names))
+        self._reads: Callable[[Activity], Any] = (lambda a: (plain(a), FIELDS[_TIME](a))) if has_time else plain
+        self._made: dict[Any, tuple[bytes, ...] | None] = {}
 
-    def concerns(self, activity: Activity) -> bool:
-        """Return whether the detector watches the tool."""
-        return not self._tools or activity.tool in self._tools
+    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys of the rows that this activity concerns; None if it does not concern the detector.
+
+        Keys that were made before are remembered: making them is most of the work of a detector.
+        """
+        if (self._tools and activity.tool not in self._tools) or not self.applies(activity):
+            return None
+        read = self._reads(activity)
+        try:
+            return self._made[read]
+        except KeyError:
+            if len(self._made) >= KEYS_MADE_MAX:
+                self._made.clear()
+            made = self._made[read] = self.make_keys(activity)
+            return made
+
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        del activity
+        return True
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+        """Return the keys; they depend on the fields of the declaration and on `reads_also` alone."""
+        raise NotImplementedError
 
     def own(self, activity: Activity, *more: str) -> bytes | None:
         """Return the key of the row of whom the detector watches; None if a field of the key is missing."""

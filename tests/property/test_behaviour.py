@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.behaviour.activity import Activity
+from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.watcher import Watcher
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -155,3 +156,15 @@ def test_the_rows_of_a_fleet_do_not_depend_on_the_order_of_hashes() -> None:
     }
     assert len(found) == 1
     assert len(found.pop().strip()) == len(sha256().hexdigest())
+
+
+@given(stream=STREAMS)
+@settings(max_examples=60)
+def test_keys_that_are_remembered_are_those_that_would_be_made(stream: list[Activity]) -> None:
+    declarations = [each for each in parse_behaviour(SHIPPED).declared.detectors if each.kind != "risk"]
+    lasting = [DETECTORS[each.kind](each) for each in declarations]
+    for at, each in enumerate(stream):
+        before = ("crm.read", "mail.send", "")[at % 3]
+        activity = msgspec.structs.replace(each, previous_tool=before, before_tool=before[:3])
+        for detector, declaration in zip(lasting, declarations, strict=True):
+            assert detector.keys(activity) == DETECTORS[declaration.kind](declaration).keys(activity)

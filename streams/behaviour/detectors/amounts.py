@@ -21,12 +21,14 @@ class ArgMad(Keyed):
 
     row_types: tuple[type, ...] = (Median, Median)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return self._measured(activity) is not None
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the medians of the agent and of its peers."""
         own = self.own(activity)
-        if own is None or self._measured(activity) is None or not self.concerns(activity):
-            return None
-        return (own, self.peers(activity))
+        return None if own is None else (own, self.peers(activity))
 
     def _measured(self, activity: Activity) -> float | None:
         value = self._value(activity) if self._value is not None else None
@@ -61,9 +63,9 @@ class ArgCusum(ArgMad):
 
     row_types = (Run, Median, Median)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the sum, and of the medians of the agent and of its peers."""
-        keys = super().keys(activity)
+        keys = super().make_keys(activity)
         return None if keys is None else (self.own(activity, "sum") or keys[0], *keys)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:

@@ -56,10 +56,10 @@ class Ceiling(Keyed):
 
     row_types = (Arrival,)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the key of the arrival."""
         own = self.own(activity)
-        return None if own is None or not self.concerns(activity) else (own,)
+        return None if own is None else (own,)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the used part of the allowance."""
@@ -108,10 +108,10 @@ class RateNb(Keyed):
 
     row_types = (Bucket, Bucket)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the own bucket and of what the peers' buckets usually hold."""
         own = self.own(activity)
-        return None if own is None or not self.concerns(activity) else (own, self.peers(activity))
+        return None if own is None else (own, self.peers(activity))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of the count so far."""
@@ -142,10 +142,14 @@ class Egress(Keyed):
 
     row_types = (Volume, Peak, Peak)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return activity.destination is not None and activity.outcome == LEARNABLE
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the sum, and of the peaks of the agent and of its peers."""
         own = self.own(activity)
-        if own is None or activity.destination is None or activity.outcome != LEARNABLE or not self.concerns(activity):
+        if own is None:
             return None
         return (own, self.own(activity, "peak") or own, self.peers(activity))
 
@@ -191,11 +195,16 @@ class DestDaily(Keyed):
     """Low and slow: more contacts in a day with one destination than is usual for it, or for any."""
 
     row_types = (Contact, Mean)
+    keys_have_term = True
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return activity.outcome == LEARNABLE
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the contact with the destination, and of contacts with any."""
         term = self._term(activity) if self._term is not None else None
-        if term is None or activity.outcome != LEARNABLE or not self.concerns(activity):
+        if term is None:
             return None
         own = self.own(activity, str(digest_of(term)))
         return None if own is None else (own, self.peers(activity))

@@ -33,10 +33,14 @@ class Loop(Keyed):
 
     row_types = (Ring, Peak)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return bool(activity.call)
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the session's last calls, and of the peak of what it is compared with."""
         own = self.own(activity)
-        return None if own is None or not activity.call or not self.concerns(activity) else (own, self.peers(activity))
+        return None if own is None else (own, self.peers(activity))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
@@ -85,11 +89,12 @@ class LoopRun(Keyed):
     """One tool without end, where peers go on to another one. Paging is a long stretch that peers know."""
 
     row_types = (Stretch, Stays)
+    reads_also = ("tool",)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the stretch, and of the peers' stretches of this tool."""
         own = self.own(activity)
-        return None if own is None or not self.concerns(activity) else (own, self.peers(activity, activity.tool))
+        return None if own is None else (own, self.peers(activity, activity.tool))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
@@ -154,11 +159,12 @@ class SeqSurprise(Keyed):
     """An order of calls that peers do not take. It alerts on its own too often: it adds to risk."""
 
     row_types = (Oddness, Context, Context, Context, Mean)
+    reads_also = ("previous_tool", "before_tool")
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the session's evidence, of three contexts of the peers, and of their usual surprise."""
         own = self.own(activity)
-        if own is None or not self.concerns(activity):
+        if own is None:
             return None
         first, second = activity.previous_tool, activity.before_tool
         return (
@@ -220,11 +226,16 @@ class EpochDrift(Keyed):
     """A new version of an agent that does other things than the version before."""
 
     row_types = (Kept, Kept)
+    reads_also = ("epoch",)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return bool(activity.epoch)
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the mature epoch, and of the activity's epoch."""
         own = self.own(activity)
-        if own is None or not activity.epoch or not self.concerns(activity):
+        if own is None:
             return None
         return (own, self.own(activity, activity.epoch) or own)
 

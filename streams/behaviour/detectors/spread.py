@@ -27,10 +27,12 @@ class FanOut(Keyed):
 
     row_types = (Window, Peak, Peak)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return self._term is not None and self._term(activity) is not None
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the window, and of the peaks of the agent and of its peers."""
-        if self._term is None or self._term(activity) is None or not self.concerns(activity):
-            return None
         own = self.own(activity)
         return None if own is None else (own, self.own(activity, "peak") or own, self.peers(activity))
 
@@ -66,10 +68,14 @@ class FanOut(Keyed):
 class DelegVelocity(FanOut):
     """A delegation storm: many sessions under one root in a short time, or a deep chain."""
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return bool(activity.root)
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the root's window, and of the peaks of the agent and of its peers."""
         own = self.own(activity)
-        if own is None or not activity.root or not self.concerns(activity):
+        if own is None:
             return None
         return (own, self.peers(activity, "own", activity.agent), self.peers(activity))
 
@@ -96,17 +102,14 @@ class CrossOwner(Keyed):
 
     row_types = (Owners, Peak)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return activity.owner is not None
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the session's owners, and of the peak of what it is compared with."""
         own = self.own(activity)
-        return (
-            None
-            if own is None or activity.owner is None or not self.concerns(activity)
-            else (
-                own,
-                self.peers(activity),
-            )
-        )
+        return None if own is None else (own, self.peers(activity))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many foreign owners there were, beside what is usual."""
@@ -141,10 +144,14 @@ class TwoPlaces(Keyed):
 
     row_types = (Places,)
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return bool(activity.instance)
+
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the key of the session's places."""
         own = self.own(activity)
-        return None if own is None or not activity.instance else (own,)
+        return None if own is None else (own,)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the session came back."""

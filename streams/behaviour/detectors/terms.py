@@ -66,11 +66,12 @@ class NewTerms(Keyed):
     """The first time that an agent does something; more surprising if no peer has ever done it."""
 
     row_types = (Totals, Term, Totals, Term)
+    keys_have_term = True
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the totals and of the term, of the agent and of its peers."""
         term = self._term(activity) if self._term is not None else None
-        if term is None or not self.concerns(activity):
+        if term is None:
             return None
         own, named = self.own(activity), str(digest_of(term))
         if own is None:
@@ -111,11 +112,12 @@ class NovelCusum(Keyed):
     """A sweep: one new term after the other, where known ones are usual."""
 
     row_types = (Run, Totals, Term)
+    keys_have_term = True
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
+    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
         """Return the keys of the run, of the totals and of the term."""
         term = self._term(activity) if self._term is not None else None
-        own = None if term is None or not self.concerns(activity) else self.own(activity)
+        own = None if term is None else self.own(activity)
         if own is None or term is None:
             return None
         return (own, self.own(activity, "all") or own, self.own(activity, "all", str(digest_of(term))) or own)
