@@ -94,6 +94,7 @@ _EXPORTER_TEXTS = {
     Exporter.EXECUTOR: "Executor",
     Exporter.TOKENS: "Token service",
     Exporter.EVENTS: "Security event service",
+    Exporter.QUESTIONS: "Service for questions",
 }
 
 _LABEL_PAGES = {

@@ -293,9 +293,33 @@ def _groups(question: Question) -> str:
     return f" --group {quote(groups[0])}" if groups else ""
 
 
+@takes_groups
+def serve(
+    *,
+    connection: Connection,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `approvals.host`."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="PORT", help="The port; 0 for any free port. By default `approvals.port`."),
+    ] = None,
+    output: Output,
+) -> None:
+    """Send questions to chat tools by signed webhooks, and take answers over HTTP, until SIGINT or SIGTERM.
+
+    The section `approvals` of the settings names the webhooks, and the people whose answers are accepted.
+    """
+    from streams.cli.approvals_serve import serve_questions  # noqa: PLC0415 - needs the extra `sts`
+
+    serve_questions(connection.settings(), host, port, output)
+
+
 app.command("list")(list_open)
 app.command()(show)
 app.command()(approve)
 app.command()(deny)
 app.command()(grants)
 app.command()(revoke)
+app.command()(serve)

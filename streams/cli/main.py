@@ -68,7 +68,7 @@ _MODULES = {
 }
 
 
-EXTRAS = {"demo": "demo", "gate": "gate", "watch": "gate", "ssf": "sts", "sts": "sts"}
+EXTRAS = {"approvals": "sts", "demo": "demo", "gate": "gate", "watch": "gate", "ssf": "sts", "sts": "sts"}
 """The extra to install for each command that needs more than the extra `cli`."""
 
 

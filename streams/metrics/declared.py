@@ -49,6 +49,7 @@ class Exporter(StrEnum):
     EXECUTOR = "executor"
     TOKENS = "token service"
     EVENTS = "security event service"
+    QUESTIONS = "question service"
 
 
 class Label(NamedTuple):
@@ -97,6 +98,7 @@ _GATE = (Exporter.GATE,)
 _EXECUTOR = (Exporter.EXECUTOR,)
 _TOKENS = (Exporter.TOKENS,)
 _EVENTS = (Exporter.EVENTS,)
+_QUESTIONS = (Exporter.QUESTIONS,)
 
 WORKERS = ("gate", "budgets", "watch", "keying")
 """A gate's process has two workers: the gate, and the budget allocator beside it. The watch's process has two, too."""
@@ -462,6 +464,25 @@ EVENTS_UNSENT = Metric(
     "How many offsets of `agent.revocation.v1` a receiver does not know yet.",
     _EVENTS,
     (Label("receiver", limit=RECEIVERS_MAX),),
+)
+
+# What the service for questions to people does.
+QUESTIONS_SENT = Metric(
+    "stoplog_question_webhooks_total",
+    Kind.COUNTER,
+    "",
+    "Attempts to send a question to a webhook: `accepted`, `failed` if it is tried again, `rejected` for good, or "
+    "`expired` if nobody could answer it any more.",
+    _QUESTIONS,
+    (Label("webhook", limit=RECEIVERS_MAX), _listed("result", ("accepted", "failed", "rejected", "expired"))),
+)
+ANSWERS = Metric(
+    "stoplog_question_answers_total",
+    Kind.COUNTER,
+    "",
+    "Answers to questions that were sent here: `recorded`, or the HTTP status that refuses them.",
+    _QUESTIONS,
+    (_listed("result", ("recorded", "400", "401", "403", "404", "422", "429", "503")),),
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -30,6 +30,7 @@ from streams.operations.settings import (
     TopicsSection,
 )
 from streams.processors.settings import GateSettings
+from streams.services.approvals.settings import ApprovalsSection
 from streams.services.gate.settings import EngineSection, GateSection, SealSection, WatchSection
 from streams.services.metrics import MetricsSection, TracesSection
 from streams.services.ssf.settings import SsfSection
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     rules: RulesSection = RulesSection()
     sts: StsSection = StsSection()
     ssf: SsfSection = SsfSection()
+    approvals: ApprovalsSection = ApprovalsSection()
     catalog: CatalogSection = CatalogSection()
     release: ReleaseSection = ReleaseSection()
     attributes: AttributesSection = AttributesSection()
@@ -145,6 +147,18 @@ class Settings(BaseSettings):
             SettingsError: the trust anchors are invalid.
         """
         return self.gate.for_gate(root_key)
+
+    def approvals_at(self, host: str | None, port: int | None) -> ApprovalsSection:
+        """Return the settings of the service for questions, with another address.
+
+        Raises:
+            SettingsError: the service may not listen on that address with these settings.
+        """
+        changed = {"host": host or self.approvals.host, "port": self.approvals.port if port is None else port}
+        try:
+            return ApprovalsSection.model_validate({**self.approvals.model_dump(exclude_unset=True), **changed})
+        except ValidationError as error:
+            raise SettingsError(f"section `[approvals]` of the settings: {error.errors()[0]['msg']}") from None
 
     def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
         """Return the settings of the security event service, with another address.

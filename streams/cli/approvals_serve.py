@@ -1,0 +1,47 @@
+"""Runs the service for questions to people, for `stoplog approvals serve`."""
+
+from __future__ import annotations
+
+from streams.cli.log_output import configure_logging
+from streams.cli.options import Output
+from streams.cli.screen import OK
+from streams.http.server import serve as serve_http
+from streams.sdk.transport import Transport
+from streams.services.approvals.service import RunningApprovals
+from streams.services.metrics import serving_metrics
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
+
+
+def serve_questions(settings: Settings, host: str | None, port: int | None, output: Output) -> None:
+    """Serve until SIGINT or SIGTERM. Blocking.
+
+    Args:
+        settings: the settings.
+        host: the address to listen on; None: that of the settings.
+        port: the port; None: that of the settings.
+        output: the screen.
+
+    Raises:
+        StoplogError: the settings or files can't be used, or the address can't be listened on.
+    """
+    screen = output.screen()
+    section = settings.approvals_at(host, port)
+    configure_logging(output.as_json)
+    with open_log(settings, create=False) as opened:
+        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        with (
+            transport,
+            RunningApprovals(section, transport, folder=settings.state_dir / "approvals") as running,
+            serving_metrics(settings.metrics, metrics=running.metrics, probe=running.health),
+        ):
+
+            def tell(address: str, number: int) -> None:
+                screen.record({"event": "serving", "host": address, "port": number})
+                screen.say(f"taking answers at {address}:{number}, on the {opened.name}", OK)
+
+            serve_http(running.application, section, tell)
+    screen.record({"event": "stopped"})
+    screen.say("the service for questions has stopped cleanly", OK)

@@ -1,0 +1,98 @@
+"""Knows the questions that can still be answered, from the topic."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import closing
+
+from streams.model.approval import ApprovalRequest
+from streams.model.errors import RecordError
+from streams.model.topics import APPROVAL_REQUEST
+from streams.operations.approvals.questions import Question
+from streams.ports import LogError, Received, TopicPartition
+from streams.sdk.transport import Transport
+
+QUESTIONS_MAX = 20_000
+"""How many forms of questions are kept. Those that have expired are dropped first, then the oldest."""
+
+POLL_MS = 500
+POLL_RECORDS_MAX = 500
+STOP_S_MAX = 15
+RETRY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class OpenQuestions:
+    """The questions, by task and revision. Thread-safe; follows the topic in a thread of its own."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], Question] = {}
+        self._stop = threading.Event()
+        self._is_complete = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stoplog-approvals-questions", daemon=True)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all questions are known that were on the topic when the service started."""
+        return self._is_complete.is_set()
+
+    def start(self) -> None:
+        """Start to follow the topic."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following it."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S_MAX)
+
+    def find(self, task_id: str, revision: int) -> Question | None:
+        """Return a question in the form in which a person was shown it; None if it is not known."""
+        with self._lock:
+            return self._known.get((task_id, revision))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except LogError as error:
+                _log.warning("following the questions is delayed: %s", error)
+                self._stop.wait(RETRY_S)
+            except Exception:
+                _log.exception("following the questions is delayed")
+                self._stop.wait(RETRY_S)
+
+    def _follow(self) -> None:
+        places = [
+            TopicPartition(APPROVAL_REQUEST.name, number)
+            for number in range(self._transport.partitions(APPROVAL_REQUEST.name))
+        ]
+        with closing(self._transport.reader()) as reader:
+            ends = reader.end_offsets(places)
+            reader.assign(dict.fromkeys(places, 0))
+            while not self._stop.is_set():
+                for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
+                    self._note(received)
+                if not self.is_complete and all(reader.position(place) >= end for place, end in ends.items()):
+                    self._is_complete.set()
+
+    def _note(self, received: Received) -> None:
+        if received.value is None or received.key is None:
+            return
+        try:
+            record = self._transport.codec.decode(APPROVAL_REQUEST.name, received.value, received.headers)
+        except RecordError:
+            return
+        now_ms = self._transport.now_ms()
+        if not isinstance(record, ApprovalRequest) or record.expires_at <= now_ms:
+            return
+        question = Question(received.key, record, received.timestamp_ms, {}, is_known=False)
+        with self._lock:
+            self._known[record.task_id, record.revision] = question
+            if len(self._known) > QUESTIONS_MAX:
+                self._known = {name: each for name, each in self._known.items() if each.request.expires_at > now_ms}
+            while len(self._known) > QUESTIONS_MAX:
+                del self._known[next(iter(self._known))]
