@@ -38,6 +38,7 @@ PRINTED = {
     "swap": "bench.swap",
     "attributes": "bench.attributes",
     "used_tokens": "bench.used_tokens",
+    "audit": "bench.audit",
 }
 
 

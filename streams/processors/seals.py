@@ -30,7 +30,8 @@ OFFSET_UNKNOWN = -1
 """What a checkpoint states as the offset of its first record: the gate learns no offsets of what it writes."""
 
 _decode_frontier = msgspec.msgpack.Decoder(Frontier).decode
-_encode_frontier = msgspec.msgpack.Encoder().encode
+encode_frontier = msgspec.msgpack.Encoder().encode
+"""Encodes the row of a partition's frontier."""
 _LEAF_PREFIX = b"\x00"
 
 
@@ -77,7 +78,7 @@ class Seals:
             now_ms=now_ms,
             signer=self._signer,
         )
-        state.put(SEALED_KEY, _encode_frontier(after))
+        state.put(SEALED_KEY, encode_frontier(after))
         encode = self._encoder.encode
         outputs = [Output(SEALS_AMONG_VERDICTS, SEAL_KEY, encode(SEAL.name, seal), seal.header) for seal in seals]
         return [*outputs, self._checkpoint(partition, after, seals[-1].signed_head, now_ms)]

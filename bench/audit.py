@@ -1,0 +1,150 @@
+"""Measures what sealing costs a gate, and what checking seals costs an executor: `python -m bench.audit`.
+
+The records are those that a real gate writes, with permit-all rules: a verdict and an audit record of each intent.
+Costs are CPU time in microseconds, the best of several runs, on a log of a million records. Writing the two further
+records of a transaction is not part of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
+from streams.audit.merkle import Frontier, leaf_hash
+from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
+from streams.audit.seals import SealKeys, derived_seal_key
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.codec.wire import CodecWire
+from streams.engine.state import PartitionState
+from streams.model.topics import AUDIT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
+from streams.policy import compile_bundle
+from streams.ports import Outgoing, Received
+from streams.processors.control.catalog import Catalog
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
+from streams.processors.rows import SEALED_KEY
+from streams.processors.seals import Seals, encode_frontier
+from streams.processors.settings import GateSettings
+from streams.sdk.seal_checks import PartitionSeals
+from streams.stores.memory import MemoryStores
+
+START_MS = 1_764_061_200_000
+BATCHES = (1, 10, 30, 100, 300, 1_000)
+INTENTS = 2_000
+RUNS = 7
+LOG_RECORDS = 1_000_000
+TOOL = tool_entry("mail", "send")
+RULES = {
+    "bundle.yaml": 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n',
+    "all/a.rules.yaml": "apiVersion: rules/v1\npack: all\nrules:\n"
+    '  - {id: A-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}\n',
+}
+
+
+def written_by_gate(wire: CodecWire, count: int) -> list[Outgoing]:
+    """What a gate writes about so many intents: verdicts and audit records, in turns."""
+    rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalog(ANYBODY), stale=False)
+    control.apply(CATALOG.name, entry_key(TOOL), TOOL, 1, START_MS)
+    control.apply(RULESET.name, b"default", ruleset(RULES), 1, START_MS)
+    control.settle()
+    gate = Gate(GateSettings(root_key=ROOT_KEY), wire, control)
+    state = PartitionState(MemoryStores().open(0))
+    maker = SessionMaker()
+    gate.process(SESSION.name, maker.key, maker.established(START_MS), state, START_MS, START_MS)
+    found = []
+    for number in range(count):
+        intent = maker.intent(
+            TOOL, {"to": "ann@example.com", "subject": f"number {number}", "body": "x" * 200}, START_MS
+        )
+        outputs = gate.process("agent.intent.v1", maker.key, intent, state, START_MS, START_MS)
+        found += [Outgoing(each.topic.name, 0, each.key, each.value) for each in outputs]
+    return [each for each in found if each.topic in Seals.topics]
+
+
+def best_us(act: Callable[[], object], count: int) -> float:
+    """CPU time of the best run, for each of `count` things that it does."""
+    best = float("inf")
+    for _ in range(RUNS):
+        began = time.process_time_ns()
+        act()
+        best = min(best, time.process_time_ns() - began)
+    return best / 1_000 / count
+
+
+def old_log() -> Frontier:
+    """The frontier of a log of `LOG_RECORDS`."""
+    return Frontier(LOG_RECORDS, bytes(32 * LOG_RECORDS.bit_count()))
+
+
+def seal_all(wire: CodecWire, written: list[Outgoing], batch: int) -> list[tuple[list[Outgoing], bytes]]:
+    """Seal what was written, in batches of so many intents; return each batch with the value of its seal."""
+    hook = Seals(wire, derived_seal_key(ROOT_KEY), "")
+    state = PartitionState(MemoryStores().open(0))
+    state.put(SEALED_KEY, encode_frontier(old_log()))
+    found = []
+    for start in range(0, len(written), 2 * batch):
+        part = written[start : start + 2 * batch]
+        seal, _ = hook.before_commit(part, state, START_MS)
+        found.append((part, seal.value or b""))
+    return found
+
+
+def read_all(codec: Codec, batches: list[tuple[list[Received], Received]], keys: SealKeys) -> int:
+    """Check batches as an executor does; return how many verdicts are proven."""
+    seals, proven = PartitionSeals(0, lambda: keys, codec), 0
+    for own, seal in batches:
+        for each in own:
+            seals.hold(each, 0)
+        proven += len(seals.sealed(seal).proven)
+    return proven
+
+
+def received(batches: list[tuple[list[Outgoing], bytes]], own_every: int) -> list[tuple[list[Received], Received]]:
+    """The batches as an executor reads them that every so many verdicts concern."""
+    found, offset = [], 0
+    for part, seal in batches:
+        verdicts = [each for each in part if each.topic == VERDICT.name]
+        own = [
+            Received(VERDICT.name, 0, offset + number, START_MS, each.key, each.value)
+            for number, each in enumerate(verdicts)
+            if (offset + number) % own_every == 0
+        ]
+        offset += len(verdicts) + 1
+        found.append((own, Received(VERDICT.name, 0, offset - 1, START_MS, SEAL_KEY, seal)))
+    return found
+
+
+def main() -> None:
+    """Print the measurements."""
+    codec = Codec(CommittedSchemas.load())
+    wire, keys = CodecWire(codec), SealKeys.derived(ROOT_KEY)
+    written = written_by_gate(wire, INTENTS)
+    sizes = [
+        sum(len(each.value or b"") for each in written if each.topic == name) for name in (VERDICT.name, AUDIT.name)
+    ]
+    print(f"verdicts of {sizes[0] // INTENTS} bytes, audit records of {sizes[1] // INTENTS} bytes\n")
+    hashes_us = best_us(lambda: [leaf_hash(each.value or b"") for each in written], INTENTS)
+    print(f"hashing both: {hashes_us:.1f} us an intent\n")
+    print(f"{'intents':>8}{'gate: us':>11}{'bytes of seals':>16}{'executor: us a verdict':>26}{'of which one in':>18}")
+    print(f"{'a batch':>8}{'an intent':>11}{'an intent':>16}{'all of them its own':>26}{'ten its own':>18}")
+    for batch in BATCHES:
+        sealing_us = best_us(partial(seal_all, wire, written, batch), INTENTS)
+        batches = seal_all(wire, written, batch)
+        seal_bytes = sum(len(seal) for _, seal in batches) / INTENTS
+        checking_us = []
+        for own_every in (1, 10):
+            read = received(batches, own_every)
+            own_count = sum(len(each) for each, _ in read)
+            checking_us.append(best_us(partial(read_all, codec, read, keys), own_count))
+        print(f"{batch:>8}{sealing_us:>11.1f}{seal_bytes:>16.0f}{checking_us[0]:>26.1f}{checking_us[1]:>18.1f}")
+
+
+if __name__ == "__main__":
+    main()
