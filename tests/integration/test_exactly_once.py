@@ -19,7 +19,8 @@ from typing import Self
 import pytest
 
 from simulation.broker.kafka import KafkaBroker
-from simulation.records import SessionMaker
+from simulation.records import ROOT_KEY, SessionMaker
+from streams.audit.seals import SealKeys
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, Topic
@@ -38,6 +39,7 @@ from tests.integration.deployment import (
     is_permitted,
     until,
 )
+from tests.integration.sealed import seal_faults
 
 pytestmark = pytest.mark.broker
 
@@ -158,6 +160,7 @@ def test_one_final_verdict_and_one_run_each(
         assert [second.stop(), third.stop()] == [0, 0]
         verdicts.poll()
         runs, audits = Counter(runs_of(deployment)), audit_counts(deployment)
+        unsealed = list(seal_faults(deployment, SealKeys.derived(ROOT_KEY)))
         counts = {
             "intents": len(load.intents),
             "sent again": load.resent,
@@ -187,6 +190,7 @@ def test_one_final_verdict_and_one_run_each(
     assert counts["audit records of verdicts"] == INTENTS
     assert counts["reports of outcomes"] == len(allowed)
     assert counts["refusals by executors"] == 0
+    assert unsealed == []
 
 
 def runs_of(deployment: Deployment) -> list[int]:
