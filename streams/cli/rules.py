@@ -34,6 +34,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "explain",
         "Show how every rule evaluates one intent, and why: the parts of its condition, with their values.",
     ),
+    "backtest": (
+        "rules_backtest",
+        "run_backtest",
+        "Run rules over the recorded history, and list the calls that they would decide otherwise, and because of "
+        "what.",
+    ),
     "publish": (
         "rules_publish",
         "publish",

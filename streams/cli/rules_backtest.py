@@ -1,0 +1,110 @@
+"""The command of `stoplog rules` that runs rules over recorded history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.findings import many, refusal_recorded
+from streams.cli.main import FAILED
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import OK, WARN, Screen
+from streams.cli.stretches import StretchOptions
+from streams.codec.instants import format_instant
+from streams.operations.replay.backtest import BacktestReport, backtest
+from streams.operations.replay.recorded import RecordedLog, told_beheaded
+from streams.operations.root_key import load_root_key
+from streams.operations.trial import bundle_of
+from streams.wiring.clock import SystemClock
+from streams.wiring.logs import open_log
+from streams.wiring.replays import setup_replay
+
+
+@takes_groups
+def run_backtest(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The rules to try.")],
+    changes_max: Annotated[
+        int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show at most N calls that change.")
+    ] = 20,
+    fail: Annotated[
+        bool, typer.Option("--fail-on-change", help="Exit with status 1 if any call would be decided otherwise.")
+    ] = False,
+    stretch: StretchOptions,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Run rules over the recorded history, and list the calls that they would decide otherwise, and because of what.
+
+    Only calls are compared that come out as recorded under the rules that judged them, so that every change is the
+    rules'. What followed a verdict is as recorded: a call that was denied has no result in the history, and nobody was
+    asked about a call that now needs approval. It needs the settings and the root key of the gates.
+    """
+    screen, compared = output.screen(), stretch.stretch()
+    settings = connection.settings()
+    with refusal_recorded(screen):
+        bundle = bundle_of(directory, settings.gate.bundle_name, 0)
+    setup = setup_replay(settings, load_root_key(settings.key_path))
+    with open_log(settings, create=False) as opened:
+        recorded = RecordedLog(opened, setup.wire, SystemClock(), setup.engine.time_ahead_max_ms)
+        report = backtest(recorded, setup, bundle, compared)
+    _record(screen, report, changes_max)
+    _tell(screen, report, recorded, changes_max)
+    if report.changes and not screen.as_json:
+        named = report.changes[0].intent_id
+        step = ("how these rules judge the first one", f"rules explain {directory} --intent {named}")
+        tell_steps(screen, connection, [step])
+    if fail and report.changed_count:
+        raise typer.Exit(FAILED)
+
+
+def _record(screen: Screen, report: BacktestReport, changes_max: int) -> None:
+    for group, count in report.groups.most_common():
+        screen.record({"record": "group", **group._asdict(), "count": count})
+    for change in report.changes[:changes_max]:
+        fields = {"intent": change.intent_id, "session": change.session, "evaluated_at": change.time_ms}
+        screen.record({"record": "change", **fields, **change.group._asdict()})
+    screen.record(
+        {
+            "record": "summary",
+            "compared": report.compared_count,
+            "changed": report.changed_count,
+            "left_out": report.left_out_count,
+        }
+    )
+
+
+def _tell(screen: Screen, report: BacktestReport, recorded: RecordedLog, changes_max: int) -> None:
+    if report.groups:
+        screen.table(
+            ("calls", "tool", "was", "would be", "because of"),
+            [
+                (str(count), group.tool, group.before, group.after, group.rule)
+                for group, count in report.groups.most_common()
+            ],
+        )
+        screen.say()
+        screen.table(
+            ("at", "intent", "session", "would be"),
+            [
+                (format_instant(change.time_ms), change.intent_id, change.session, change.group.after)
+                for change in report.changes[:changes_max]
+            ],
+        )
+        screen.say()
+    if report.changed_count > changes_max:
+        screen.say(f"{report.changed_count - changes_max} more calls change; see them with `--max`")
+    for topic in told_beheaded(recorded.beheaded):
+        screen.say(f"the first records of {topic} are gone: sessions that began in them are left out", WARN)
+    if report.left_out_count:
+        screen.say(
+            f"{many(report.left_out_count, 'call')} left out, as the recorded rules don't lead to the recorded "
+            "verdict here: see `stoplog replay`",
+            WARN,
+        )
+    told = f"{many(report.compared_count, 'call')} compared, {report.changed_count} would be decided otherwise"
+    screen.say(told, WARN if report.changed_count or not report.compared_count else OK)

@@ -1,0 +1,39 @@
+"""The options that choose a stretch of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from streams.cli.option_groups import OptionGroup
+from streams.codec.instants import parse_instant
+from streams.codec.varints import MalformedError
+from streams.operations.replay.run import Stretch
+
+
+@dataclass(frozen=True, kw_only=True)
+class StretchOptions(OptionGroup):
+    """Which verdicts a command is about, by their instants."""
+
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Only verdicts from this instant on (`2025-11-25T09:00:00Z`)."),
+    ] = None
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only verdicts before this instant.")] = None
+
+    def stretch(self) -> Stretch:
+        """Return the stretch of time.
+
+        Raises:
+            BadParameter: an instant is not one.
+        """
+        return Stretch(_instant(self.from_, "--from"), _instant(self.to, "--to"))
+
+
+def _instant(text: str | None, option: str) -> int | None:
+    try:
+        return None if text is None else parse_instant(text)
+    except MalformedError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -1,0 +1,165 @@
+"""Makes a recorded session into a regression test: a history file, and a file of what is expected of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from streams.codec.avro import Codec
+from streams.codec.history import HistoryLine, format_line
+from streams.delegation.anchors import TrustAnchors
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.errors import StoplogError
+from streams.model.intent import Intent
+from streams.model.keys import session_key_of
+from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
+from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.rules.recorded_session import read_session
+from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
+from streams.operations.scenarios.observation import Observer
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan, TryReport, read_lines, run_steps
+from streams.ports import Clock
+from streams.ports.open_log import Log
+
+HISTORY_SUFFIX = ".jsonl"
+EXPECT_SUFFIX = ".expect.yaml"
+
+
+class IncidentError(StoplogError):
+    """The session can't be exported."""
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        history: the history file.
+        expect: the file of expectations.
+        lines_count: how many records the history has.
+        intents_count: how many intents are in it.
+        differing: the intents whose final outcome in the run is not the recorded one: `(intent, recorded, run)`.
+        hidden: topics that this client may not read.
+    """
+
+    history: Path
+    expect: Path
+    lines_count: int
+    intents_count: int
+    differing: tuple[tuple[str, str, str], ...]
+    hidden: tuple[str, ...]
+
+
+def export_incident(
+    log: Log,
+    codec: Codec,
+    clock: Clock,
+    plan: TryPlan,
+    owner: tuple[str, str],
+    *,
+    folder: Path,
+    redact: Callable[[HistoryLine], HistoryLine] = lambda line: line,
+) -> Exported:
+    """Write a session as a history that `stoplog try` runs, with what is expected of it. Blocking.
+
+    All that the session depends on is in the history: its own records, stops, the catalog's entries of its tools, the
+    rules that were published before its end. Its records are proven again with the development key.
+
+    Args:
+        plan: the settings of the gate; its history is the file that is written, its root key any.
+        owner: tenant and session.
+        folder: where the files go; it is created.
+        redact: changes a record before it is written.
+
+    Raises:
+        IncidentError: the log has no intent of the session, or the files exist already.
+        SessionTooLongError: it has too many records.
+        TopicReadError, LogError: the log can't be read.
+        BundleError: the rules of the history are invalid.
+    """
+    tenant_uid, session_id = owner
+    recorded = read_session(
+        log, codec, clock, session_key_of(tenant_uid, session_id), DEVELOPMENT_ROOT_KEY, plan.gate.deployment
+    )
+    lines = [redact(each.line) for each in recorded.lines]
+    intents = [line.record for line in lines if isinstance(line.record, Intent)]
+    if not intents:
+        raise IncidentError(f"session `{tenant_uid}|{session_id}` has no intent that this client may read")
+    lines = _needed(lines, intents)
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in session_id)
+    history, expect = folder / f"{name}{HISTORY_SUFFIX}", folder / f"{name}{EXPECT_SUFFIX}"
+    for path in (history, expect):
+        if path.exists():
+            raise IncidentError(f"`{path}` exists already; choose another folder with `--out`")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{format_line(line.topic, line.key, line.time_ms, line.record)}\n" for line in lines)
+    history.write_text(text, "utf-8", newline="\n")
+    gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
+    items, outcomes = _run(replace(plan, gate=gate, history=history))
+    expect.write_text(expectations_text(history.name, items), "utf-8", newline="\n")
+    return Exported(
+        history=history,
+        expect=expect,
+        lines_count=len(lines),
+        intents_count=len({intent.intent_id for intent in intents}),
+        differing=tuple(_differing(recorded.verdicts, outcomes)),
+        hidden=recorded.hidden,
+    )
+
+
+def _run(plan: TryPlan) -> tuple[list[str], dict[str, Verdict]]:
+    """Run the history that was written. Return what to expect of it, and the last verdict of each intent."""
+    report = TryReport()
+    comparison = HistoryComparison(observer := Observer(), ())
+    items: list[str] = []
+    last: dict[str, Verdict] = {}
+    for step in run_steps(read_lines(plan, report), plan, report, observer.compile):
+        items += [item] if (item := expectation_of(step, comparison.happened(step))) is not None else []
+        last.update({each.record.intent_id: each.record for each in step.written if isinstance(each.record, Verdict)})
+    if report.faults:
+        raise IncidentError(f"the history can't be run: {report.faults[0]}")
+    return items, last
+
+
+def _differing(recorded: list[Verdict], run: dict[str, Verdict]) -> list[tuple[str, str, str]]:
+    last = {verdict.intent_id: verdict for verdict in recorded}
+    found = []
+    for intent_id, verdict in last.items():
+        made = run.get(intent_id)
+        told = "no verdict" if made is None else f"{made.outcome.value} {made.reason}"
+        if verdict.outcome in FINAL_OUTCOMES and told != f"{verdict.outcome.value} {verdict.reason}":
+            found.append((intent_id, f"{verdict.outcome.value} {verdict.reason}", told))
+    return found
+
+
+def _needed(lines: list[HistoryLine], intents: list[Intent]) -> list[HistoryLine]:
+    """Leave out what every gate reads and this session does not depend on."""
+    tools = {(intent.tool.server_id, intent.tool.name) for intent in intents}
+    own_end_ms = max(line.time_ms for line in lines if BY_NAME[line.topic].spread is Spread.CO_PARTITIONED)
+    kept = []
+    for line in lines:
+        record = line.record
+        if isinstance(record, ToolCatalogEntry) and (record.server_id, record.name) not in tools:
+            continue
+        if line.topic in (RULESET.name, REVOCATION.name, CATALOG.name) and line.time_ms > own_end_ms:
+            continue
+        kept.append(line)
+    first_ms = min(line.time_ms for line in kept if BY_NAME[line.topic].spread is Spread.CO_PARTITIONED)
+    return _latest_rules_only(kept, first_ms)
+
+
+def _latest_rules_only(lines: list[HistoryLine], first_ms: int) -> list[HistoryLine]:
+    """Of the publications of rules before the session, keep the last of each bundle: it was in force."""
+    last = {
+        getattr(line.record, "name", ""): index
+        for index, line in enumerate(lines)
+        if line.topic == RULESET.name and line.time_ms <= first_ms
+    }
+    return [
+        line
+        for index, line in enumerate(lines)
+        if line.topic != RULESET.name or line.time_ms > first_ms or index in last.values()
+    ]

@@ -1,0 +1,62 @@
+"""What gates have decided under every fault of a simulation is made again from what they left on the log.
+
+A simulation kills gates, wipes disks, gives wrong clocks to hosts and lets gates fall behind by half a minute, and the
+log does not say when stream time followed a clock or something broadcast was read. So not every verdict can be placed;
+nearly all can, and no verdict of another outcome ever counts as the recorded one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from simulation.simulator import RELEASERS, Simulation
+from simulation.workload_session import WorkloadSize
+from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
+from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
+from streams.operations.replay.recorded import RecordedLog
+from streams.operations.replay.run import ReplayKind, ReplaySetup, Stretch, replay_log
+from streams.processors.control.attributes import BYTES_MAX
+from tests.recorded_run import MemoryAsLog
+from tests.simulation.ingredients import ingredients
+
+SEEDS = 30
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Faults are logged by the thousand."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_verdicts_under_faults_are_made_again() -> None:
+    made = ingredients()
+    counts: Counter[ReplayKind] = Counter()
+    complete = 0
+    for seed in range(SEEDS):
+        simulation = Simulation(seed, made, WorkloadSize())
+        simulation.run()
+        setup = ReplaySetup(
+            wire=made.wire,
+            gate=simulation._gate_settings,
+            engine=simulation._engine_settings,
+            publishers=UNSIGNED,
+            reviewers=ANYBODY,
+            releasers=RELEASERS,
+            writers=WRITTEN_BY_ANYBODY,
+            attributes_bytes_max=BYTES_MAX,
+        )
+        log = MemoryAsLog(simulation._log)
+        recorded = RecordedLog(log, made.wire, simulation._clock, simulation._engine_settings.time_ahead_max_ms)  # type: ignore[arg-type]  # a reader and an admin are enough
+        report = replay_log(recorded, setup, Stretch())
+        counts += report.counts
+        complete += report.is_same
+    assert counts[ReplayKind.SAME] > 1_000
+    assert counts[ReplayKind.SAME] / counts.total() > 0.985, counts
+    assert complete >= SEEDS - 4

@@ -1,0 +1,223 @@
+"""`stoplog replay`, `rules backtest` and `incident export` over what a real gate has decided on the embedded log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulation.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset
+from streams.model.intent import Intent
+from streams.model.keys import partition_for
+from streams.model.topics import CATALOG, INTENT, REPORT, RULESET, SESSION, VERDICT, Spread, Topic
+from streams.model.types import Record
+from streams.operations.topics.reader import read_to_end
+from streams.ports import Outgoing
+from streams.ports.open_log import Log
+from streams.services.gate.runner import GateRunner
+from streams.stores.memory import MemoryStores
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.logs import open_log
+from streams.wiring.settings import load_settings
+from tests.kit import BUNDLE, BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, MAIL_SEND, REPORT_KEYS, RULES, WEB_FETCH
+from tests.unit.cli.conftest import Result, Stoplog
+
+READY_MS = 60_000
+WAIT_MS = 30_000
+
+
+class Site:
+    """A log with a gate, and a session that was hijacked."""
+
+    def __init__(self) -> None:
+        self.settings = load_settings()
+        self.codec = build_codec(self.settings)
+        self.log: Log = open_log(self.settings, create=False)
+        self.publisher = self.log.publisher()
+        self.clock = SystemClock()
+        self.sent = 0
+
+    def write(self, topic: Topic, key: bytes, record: Record) -> None:
+        partition = 0
+        if topic.spread is not Spread.BROADCAST:
+            partition = partition_for(key, self.settings.topics.partitions)
+        self.publisher.publish(Outgoing(topic.name, partition, key, self.codec.encode(topic.name, record)))
+        self.publisher.flush(WAIT_MS)
+
+    def propose(self, maker: SessionMaker, entry: object, args: dict[str, object]) -> Intent:
+        intent = maker.intent(entry, args, self.clock.now_ms())  # type: ignore[arg-type]
+        self.write(INTENT, maker.key, intent)
+        self.sent += 1
+        deadline_ms = self.clock.monotonic_ms() + WAIT_MS
+        while len(list(read_to_end(self.log, (VERDICT.name,), self.clock))) < self.sent:
+            assert self.clock.monotonic_ms() < deadline_ms
+            self.clock.sleep_ms(5)
+        return intent
+
+    def run(self) -> None:
+        for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
+            self.write(CATALOG, entry_key(entry), entry)
+        self.write(RULESET, b"default", ruleset(BUNDLE_FILES))
+        stores = MemoryStores()
+        for number in range(2):
+            runner = GateRunner(
+                lambda: build_gate(self.settings, self.log, self.codec, ROOT_KEY, stores),
+                self.clock,
+                beside=lambda: build_budgets(self.settings, self.log, self.codec, MemoryStores()),
+            )
+            runner.start()
+            runner.wait_ready(READY_MS)
+            self.work(number)
+            runner.stop()
+
+    def work(self, number: int) -> None:
+        maker = SessionMaker(f"s-{number}", tenant="default")
+        self.write(SESSION, maker.key, maker.established(self.clock.now_ms()))
+        self.propose(maker, FILES_READ, {"path": "a.txt"})
+        fetched = self.propose(maker, WEB_FETCH, {"url": "u"})
+        self.write(REPORT, maker.key, maker.result(fetched, self.clock.now_ms(), label=UNTRUSTED))
+        self.propose(maker, MAIL_SEND, {"to": "x@outside.example"})
+        self.propose(maker, MAIL_SEND, {"to": "a@example.com"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a gate has decided in it: two sessions of four calls each, with a restart between them."""
+    made = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        configure(patch, made)
+        settings = load_settings()
+        settings.key_path.parent.mkdir(parents=True, exist_ok=True)
+        settings.key_path.write_bytes(ROOT_KEY)
+        settings.key_path.chmod(0o600)
+        from streams.cli.main import run
+
+        assert run(["topics", "apply"]) == 0
+        site = Site()
+        site.run()
+        site.log.close()
+    return made
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
+    configure(monkeypatch, folder)
+    return stoplog
+
+
+def configure(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    patch.setenv("STOPLOG_STATE_DIR", str(folder / "state"))
+    for section in ("RULES", "CATALOG", "RELEASE"):
+        patch.setenv(f"STOPLOG_{section}__ALLOW_UNSIGNED", "true")
+    patch.setenv("STOPLOG_TOPICS__PARTITIONS", "3")
+    patch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "false")
+
+
+def groups_of(result: Result) -> list[tuple[object, ...]]:
+    """What changes: tool, before, after, the rule, and how often."""
+    names = ("tool", "before", "after", "rule", "count")
+    return [tuple(each[name] for name in names) for each in result.records if each["record"] == "group"]
+
+
+def rules_in(folder: Path, rules: str) -> Path:
+    (folder / "testing").mkdir(parents=True)
+    (folder / "bundle.yaml").write_text(BUNDLE)
+    (folder / "testing" / "testing.rules.yaml").write_text(rules)
+    return folder
+
+
+class TestReplay:
+    def test_says_that_every_verdict_comes_out(self, site: Stoplog) -> None:
+        result = site("replay", "--no-json")
+        assert result.status == 0, result.out + result.err
+        assert "all 8 verdicts come out byte for byte" in result.out
+
+    def test_is_a_summary_for_a_program(self, site: Stoplog) -> None:
+        (summary,) = site("replay", "--json").records
+        assert summary["identical"] is True
+        assert summary["verdicts"]["same"] == 8
+        assert (summary["partitions"], summary["beheaded"]) == (3, {})
+
+    def test_shows_what_differs_field_by_field_and_fails(self, site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STOPLOG_GATE__VERDICT_TTL_MS", "1000")
+        result = site("replay", "--no-json")
+        assert result.status == 1
+        assert "0 of 8 verdicts come out byte for byte" in result.out
+        assert "  expires_at\n    recorded  1" in result.out
+        assert "are these the settings and the root key of the gates" in result.out
+        *differences, _ = site("replay", "--json", "--max", "3").records
+        assert [each["kind"] for each in differences] == ["different"] * 3
+        assert [each["name"] for each in differences[0]["fields"]] == ["expires_at"]
+
+    def test_an_instant_that_is_none_is_an_error(self, site: Stoplog) -> None:
+        result = site("replay", "--from", "yesterday")
+        assert result.status == 2
+        assert "is not an RFC 3339 date-time" in result.err
+
+    def test_a_stretch_without_verdicts_proves_nothing(self, site: Stoplog) -> None:
+        result = site("replay", "--no-json", "--to", "2001-01-01T00:00:00Z")
+        assert "no verdict is recorded in this time" in result.out
+
+
+class TestBacktest:
+    def test_the_same_rules_change_nothing(self, site: Stoplog, tmp_path: Path) -> None:
+        result = site("rules", "backtest", str(rules_in(tmp_path / "rules", RULES)), "--no-json", "--fail-on-change")
+        assert result.status == 0, result.out + result.err
+        assert "8 calls compared, 0 would be decided otherwise" in result.out
+
+    def test_names_the_rule_that_comes_in(self, site: Stoplog, tmp_path: Path) -> None:
+        asking = RULES.replace(
+            "  - id: T-011\n    effect: deny\n",
+            "  - id: T-011\n    effect: require_approval\n    approval: {group: leads, quorum: 1, ttl: 10m}\n",
+        )
+        result = site("rules", "backtest", str(rules_in(tmp_path / "rules", asking)), "--json")
+        assert groups_of(result) == [("mail/send", "DENY", "REQUIRE_APPROVAL", "T-011", 2)]
+        assert result.records[-1] == {"record": "summary", "compared": 8, "changed": 2, "left_out": 0}
+
+    def test_names_the_rule_that_is_gone(self, site: Stoplog, tmp_path: Path) -> None:
+        narrow = RULES.replace("tools: [files.read, web.fetch, mail.send]", "tools: [files.read, web.fetch]")
+        result = site("rules", "backtest", str(rules_in(tmp_path / "rules", narrow)), "--json")
+        assert groups_of(result) == [("mail/send", "ALLOW", "DENY", "without T-001", 2)]
+
+    def test_fails_on_a_change_if_asked_to(self, site: Stoplog, tmp_path: Path) -> None:
+        stricter = RULES.replace("id: T-001, effect: permit", "id: T-001, effect: deny")
+        directory = str(rules_in(tmp_path / "rules", stricter))
+        assert site("rules", "backtest", directory, "--fail-on-change").status == 1
+        assert site("rules", "backtest", directory).status == 0
+
+    def test_rules_that_are_invalid_are_refused(self, site: Stoplog, tmp_path: Path) -> None:
+        directory = str(rules_in(tmp_path / "rules", RULES.replace('when: "true"', "when: nonsense(")))
+        result = site("rules", "backtest", directory, "--no-json")
+        assert result.status == 1
+
+
+class TestIncident:
+    def test_is_a_test_that_passes_without_the_log(self, site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+        (made,) = site("incident", "export", "s-1", "--out", "cases", "--json").records
+        assert (made["intents"], made["differing"]) == (4, [])
+        text = Path(made["expect"]).read_text()
+        assert "verdict: deny, reason: rule_denied, rules: [T-001, T-011]" in text
+        monkeypatch.setenv("STOPLOG_STATE_DIR", "nowhere")
+        passed = site("try", made["history"], "--expect", made["expect"], "--no-json")
+        assert passed.status == 0, passed.out + passed.err
+        assert "every line has the expected result" in passed.out
+
+    def test_fails_once_the_expectation_is_another(self, site: Stoplog) -> None:
+        (made,) = site("incident", "export", "s-1", "--json").records
+        expect = Path(made["expect"])
+        expect.write_text(expect.read_text().replace("verdict: deny, reason: rule_denied", "verdict: allow"))
+        assert site("try", made["history"], "--expect", str(expect), "--no-json").status == 1
+
+    def test_does_not_replace_an_earlier_one(self, site: Stoplog) -> None:
+        assert site("incident", "export", "s-0").status == 0
+        again = site("incident", "export", "s-0")
+        assert again.status == 1
+        assert "exists already; choose another folder with `--out`" in again.err
+
+    def test_holds_no_other_session(self, site: Stoplog) -> None:
+        (made,) = site("incident", "export", "s-0", "--json").records
+        text = Path(made["history"]).read_text()
+        assert "default|s-0" in text
+        assert "s-1" not in text
