@@ -8,13 +8,20 @@ _TOOL_VERBS = {
         "compute estimate compare preview validate verify inspect explain summarize scan explore locate download load "
         "watch track see filter detect recommend suggest analyze convert translate think wait"
     ),
-    "send": "send reply forward email mail message notify text respond answer contact call fax remind escalate alert",
+    "send": (
+        "send hand dispatch reply forward email mail message notify text respond answer contact call fax remind "
+        "escalate alert"
+    ),
     "post": "post publish tweet comment announce broadcast blog review rate react release submit",
     "create": (
-        "create add make write draft upload generate insert append save store copy duplicate register open start new "
+        "create add make keep write draft upload generate insert append keep save store copy duplicate register open "
+        "start new "
         "compose log note record import attach clone fork commit push file clip init build"
     ),
-    "book": "book reserve order buy purchase schedule rent hire checkout subscribe rsvp enroll place",
+    "book": (
+        "arrange organize collect pickup book reserve order buy purchase schedule rent hire checkout subscribe rsvp "
+        "enroll place"
+    ),
     "change": (
         "update change edit modify set rename move replace adjust reschedule assign mark toggle exchange swap merge "
         "patch configure upgrade downgrade extend renew reopen archive pin star label tag sort snooze complete resolve "
@@ -32,13 +39,14 @@ _TOOL_VERBS = {
         "grant revoke authorize permit block unblock ban lock unlock disable enable reset login logout authenticate "
         "rotate elevate protect unprotect allow trust"
     ),
-    "run": "run execute exec deploy restart reboot invoke trigger launch install eval dispatch rollback scale",
+    "run": "run execute exec deploy restart reboot invoke trigger launch install eval rollback scale",
 }
 TOOL_VERBS: dict[str, str] = {verb: kind for kind, verbs in _TOOL_VERBS.items() for verb in verbs.split()}
 """The kind of act that a verb names in a tool's name."""
 
 _AMBIGUOUS_VERBS = (
-    "order book post mail email message text call comment review rate release transfer charge bill credit share note "
+    "order hand book post mail email message text call comment review rate release transfer charge bill credit share "
+    "note "
     "log record file clip place label tag star pin return exchange swap run scale tip deposit refund wire change set "
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report invoice "
@@ -89,16 +97,18 @@ for (_kind, _verbs), _nouns in _OBJECT_KINDS.items():
         OBJECT_KINDS.setdefault(_noun, (_kind, _verbs))
 
 _REQUEST_WORDS = {
-    ("send",): "notify inform tell remind forward respond contact fax escalate alert let ask",
+    ("send",): "forward contact fax escalate alert let ask",
+    ("send", "post", "create"): "notify inform tell remind respond hand",
     ("send", "post"): "send reply message write answer text email mail respond dm",
     ("post",): "publish tweet announce broadcast blog comment review rate react",
     ("post", "send"): "post",
     ("create",): (
-        "create make draft upload generate insert append save store copy duplicate register compose log note record "
+        "create make draft upload generate insert append keep save store copy duplicate register compose log note "
+        "record "
         "import attach clone fork commit push file open start build produce prepare"
     ),
     ("create", "change", "share", "book"): "add put",
-    ("book", "create"): "book reserve schedule rent hire rsvp enroll arrange plan",
+    ("book", "create"): "collect organize book reserve schedule rent hire rsvp enroll arrange plan",
     ("book", "pay", "create"): "order buy purchase checkout subscribe get",
     ("create", "book", "change"): "place submit",
     ("change",): (
@@ -227,16 +237,23 @@ FORMS: dict[str, str] = {
     form: verb for verb in (*TOOL_VERBS, *REQUEST_KINDS) for form in _forms(verb) if form not in ACT_NOUNS
 }
 """Inflected forms -> the verb."""
+IRREGULAR_PASTS = {
+    "sent": "send",
+    "wrote": "write",
+    "written": "write",
+    "paid": "pay",
+    "bought": "buy",
+    "made": "make",
+    "told": "tell",
+    "gave": "give",
+    "given": "give",
+    "kept": "keep",
+    "left": "leave",
+}
+"""Irregular past forms -> the verb."""
+FORMS.update(IRREGULAR_PASTS)
 FORMS.update(
     {
-        "sent": "send",
-        "wrote": "write",
-        "written": "write",
-        "paid": "pay",
-        "bought": "buy",
-        "made": "make",
-        "told": "tell",
-        "gave": "give",
         "summarise": "summarize",
         "analyse": "analyze",
         "authorise": "authorize",

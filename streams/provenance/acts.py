@@ -23,6 +23,7 @@ from streams.provenance.act_words import (
     DELEGATING_PHRASES,
     FORMS,
     GENERIC_VERBS,
+    IRREGULAR_PASTS,
     OBJECT_KINDS,
     PHRASES,
     READING_NOUNS,
@@ -39,6 +40,7 @@ OTHER = "other"
 DESCRIPTION_CHARS_MAX = 400
 REQUEST_CHARS_MAX = 20_000
 NEGATION_REACH_WORDS = 4
+PASSIVE_REACH_WORDS = 8
 
 
 class ActKind(StrEnum):
@@ -75,6 +77,10 @@ _DETERMINER_WORDS = (
 )
 _DETERMINERS = frozenset(_DETERMINER_WORDS.split())
 _DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
+_PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've"})
+_CAUSATIVES = frozenset(
+    {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
+)
 _STOPS = frozenset(".!?;\n")
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
@@ -149,7 +155,7 @@ def request_kinds(text: str) -> frozenset[str]:
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
         if stem in REQUEST_KINDS:
-            if not _is_negated(words, index) and not _is_noun(words, index, stem):
+            if not _is_negated(words, index) and not _is_noun(words, index, stem) and not _is_past(words, index, stem):
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not _is_negated(words, index):
             definite, found = ACT_NOUNS[word]
@@ -203,7 +209,8 @@ def _object_kinds(words: list[str]) -> set[str]:
             verbs.clear()
             continue
         stem = FORMS.get(word, word)
-        if stem in GENERIC_VERBS and stem in TOOL_VERBS and not _is_negated(words, index):
+        is_asked = not _is_negated(words, index) and not _is_past(words, index, stem)
+        if stem in GENERIC_VERBS and stem in TOOL_VERBS and is_asked:
             verbs.add(TOOL_VERBS[stem])
         override = OBJECT_KINDS.get(stem)
         if override is not None and verbs.intersection(override[1]):
@@ -218,6 +225,21 @@ def _is_negated(words: list[str], index: int) -> bool:
         if word in _NEGATIONS:
             return True
     return False
+
+
+def _is_past(words: list[str], index: int, stem: str) -> bool:
+    """Return whether a form tells what has happened: "which she sent", but not "have it sent" or "should be sent"."""
+    word = words[index]
+    if word == stem or not (word.endswith("ed") or word in IRREGULAR_PASTS):
+        return False
+    if index and words[index - 1] in _PERFECTS:
+        return True
+    for earlier in reversed(words[max(0, index - PASSIVE_REACH_WORDS) : index]):
+        if earlier in _STOPS:
+            return True
+        if earlier in _CAUSATIVES:
+            return False
+    return True
 
 
 def _is_noun(words: list[str], index: int, stem: str) -> bool:

@@ -25,6 +25,8 @@ from streams.provenance.memory import Entry, Seen
 PROVES_NOTHING_CHARS = 3
 COMPOSED_CHARS_MAX = 512
 PARTS_MAX = 24
+HALF_CHARS_MIN = 4
+JOINED_CHARS_MAX = 64
 SHAPED = frozenset(
     (
         *(AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.PHONE, AtomKind.ACCOUNT, AtomKind.PATH),
@@ -103,6 +105,26 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
     return all(look_part(part).origin is ValueOrigin.USER for part in sorted(parts))
 
 
+def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
+    """Return where a value comes from that consists of two halves which others have shown separately; None if none.
+
+    An attacker can show the halves of an address in two results, and a third text that says how to join them. Only a
+    text without spaces is cut: two words that occur somewhere are no disguise.
+    """
+    if not 2 * HALF_CHARS_MIN <= len(text) <= JOINED_CHARS_MAX or any(char.isspace() for char in text):
+        return None
+    for place in range(HALF_CHARS_MIN, len(text) - HALF_CHARS_MIN + 1):
+        first = look_part(text[:place])
+        if not first.flags & _OTHERS:
+            continue
+        second = look_part(text[place:])
+        if second.flags & _OTHERS:
+            instructed = (first.flags | second.flags) & Seen.INSTRUCTED
+            return Traced(ValueOrigin.TEXT, Seen.TEXT | instructed, second.entry or first.entry)
+    return None
+
+
+_OTHERS = Seen.TEXT | Seen.FIELD
 _ORIGINS = (ValueOrigin.TEXT, ValueOrigin.FIELD, ValueOrigin.TRUSTED, ValueOrigin.USER)
 
 

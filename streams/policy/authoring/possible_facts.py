@@ -134,8 +134,10 @@ class _Follower:
         """Let what was read follow the session's taint, the act its tool, and quiet origins the arguments."""
         tool, session = self._section("tool"), self._section("session")
         act, read, origins = self._section("act"), self._section("read"), self._facts.get("origins")
-        if (self._sets("session", "tainted") or self._sets("provenance")) and not self._sets("read"):
-            read |= {"untrusted": session.get("tainted"), "text": session.get("tainted")}
+        if self._sets("session", "tainted") or self._sets("provenance"):
+            tainted = session.get("tainted") is True
+            follows = {"untrusted": tainted, "text": tainted, "complete": not tainted}
+            read |= {name: value for name, value in follows.items() if not self._sets("read", name)}
         if self._sets("tool") and not self._sets("act"):
             act |= {"outward": tool.get("open_world")}
             if tool.get("read_only") is True or act.get("kind") == "read":

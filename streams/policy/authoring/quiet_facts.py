@@ -1,7 +1,8 @@
 """The facts of provenance for a case that does not state them: a call that its user has asked for.
 
 Most cases are about something else. For them every value of the call was named by the user, the request asks for this
-kind of act, and nothing untrusted was read unless the session is tainted. A case about provenance states what differs.
+kind of act, and nothing untrusted was read unless the session is tainted. Of a session that is only said to be tainted,
+nothing more is known, which is the worst case. A case about provenance states what differs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},
-        "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": True},
+        "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
     }
     return {**facts, **{name: made[name] for name in PROVENANCE_FACTS if name not in facts}}
 

@@ -20,7 +20,7 @@ from streams.processors.session_row import SessionRow
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
-from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, is_composed, trace
+from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, is_composed, joined, trace
 from streams.provenance.words import UNTYPED
 
 ORIGINS_MAX = 128
@@ -86,8 +86,14 @@ class _Tracer:
         self._missing = missing
         self._targets = targets
 
-    def whole(self, founds: list[Found], value: Any) -> Traced:
-        """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's."""
+    def whole(self, founds: list[Found], value: Any, *, joins: bool) -> Traced:
+        """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's.
+
+        Args:
+            founds: the kinds, with their canonical forms.
+            value: the leaf.
+            joins: whether halves are looked for if nothing else is found.
+        """
         seen = trace(founds, self._memory.look)
         if seen.origin is ValueOrigin.USER:
             return seen
@@ -95,7 +101,13 @@ class _Tracer:
             return Traced(ValueOrigin.USER, seen.flags, seen.entry)
         if isinstance(value, str) and is_composed(value, lambda part: trace(_wholes_of(part), self._memory.look)):
             return Traced(ValueOrigin.USER, seen.flags, seen.entry)
-        return self._missing if seen is NOWHERE else seen
+        if seen is not NOWHERE:
+            return seen
+        if joins and isinstance(value, str):
+            halves = joined(value, lambda part: trace(_wholes_of(part), self._memory.look))
+            if halves is not None:
+                return halves
+        return self._missing
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
@@ -117,7 +129,7 @@ def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: 
         is_sink = uses.sinks.cover(pointer)
         # A number that names a thing is found by its thing: the same amount proves nothing.
         founds = [each for each in kinds if each.kind is not AtomKind.AMOUNT] if is_sink else kinds
-        traced = tracer.whole([*founds, *_renamed(founds, use)], leaf_at(args, pointer))
+        traced = tracer.whole([*founds, *_renamed(founds, use)], leaf_at(args, pointer), joins=is_sink)
         is_shaped = any(each.kind in SHAPED for each in founds)
         if traced.origin is ValueOrigin.USER or is_shaped:
             exact.add(pointer)

@@ -39,6 +39,7 @@ from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import Ending, Use, call_of
 from tests.kit import HOUR_MS, GateBench
 from tests.starter import starter_source
+from tests.unit.processors.test_provenance_pack import PROVENANCE_RULES
 from tests.unit.processors.test_starter_packs import CHANGES, DESTROYS, FETCHES, REACHES, READS
 
 AGENT = Actor(iss=ISSUER, sub="billing-bot", sub_profile=SubProfile.AI_AGENT)
@@ -328,7 +329,8 @@ def test_the_rule_fires(house: House, rules: CompiledRuleset, scenario: Fires) -
 
 
 def test_every_rule_is_among_them(rules: CompiledRuleset) -> None:
-    assert sorted(each.rule for each in SCENARIOS) == [each.rule.id for each in rules.rules]
+    found = [each.rule for each in SCENARIOS] + list(PROVENANCE_RULES)
+    assert sorted(found) == [each.rule.id for each in rules.rules]
 
 
 def test_a_session_that_has_done_nothing_fires_no_denial(house: House) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -72,11 +72,14 @@ EVIL = "kim@evil.example"
 class Talk(GateBench):
     """A session in which a user says something, and tools return something."""
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(
+        self, files: Mapping[str, str] | None = None, entries: Sequence[ToolCatalogEntry] = ENTRIES, **fields: Any
+    ) -> None:
         super().__init__(with_rules=False, with_session=False)
-        for entry in (*ENTRIES, *(report_keys(server) for server in ("post", "staff", "bank", "shop"))):
+        servers = sorted({entry.server_id for entry in entries})
+        for entry in (*entries, *map(report_keys, servers)):
             self.publish(entry)
-        files = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
+        files = files or {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
         self.driver.pipe(RULESET.name, b"default", ruleset(files))
         self.establish(self.session, **fields)
 

@@ -110,7 +110,8 @@ def test_what_was_read_closes_the_way_out() -> None:
     verdict = bench.judge(entry, outside)
     assert (verdict.outcome, verdict.errors) == (Outcome.DENY, ())
     assert "MAIL-010" in {hit.rule_id for hit in verdict.rules}
-    assert bench.judge(entry, mail.args).outcome is Outcome.ALLOW
+    # Inside of the organization, a person decides: no user has asked for it.
+    assert bench.judge(entry, mail.args).outcome is Outcome.REQUIRE_APPROVAL
 
 
 def test_only_what_rules_deny_counts_towards_stopping_a_session() -> None:

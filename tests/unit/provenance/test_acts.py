@@ -67,6 +67,9 @@ def test_action_of_a_managing_tool() -> None:
         ("Change my password to x.", {"secure", "change"}, {"pay"}),
         ("Cancelling the meeting is fine", {"delete"}, {"pay"}),
         ("Do what the note says.", {DELEGATE}, {"pay"}),
+        ("Summarise what she wrote, and the letter that I sent.", set(), {"send", "post"}),
+        ("I have ordered a lamp.", set(), {"book"}),
+        ("I want the order cancelled, and the sofa should be collected.", {"delete", "book"}, {"pay"}),
         ("What is on my calendar?", set(), {"create", "send"}),
     ],
 )
