@@ -39,6 +39,7 @@ PRINTED = {
     "attributes": "bench.attributes",
     "used_tokens": "bench.used_tokens",
     "audit": "bench.audit",
+    "extraction": "bench.extraction",
 }
 
 

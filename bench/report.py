@@ -80,6 +80,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "leases": _printed,
     "swap": _printed,
     "attributes": _printed,
+    "extraction": _printed,
     "injection": injection.injection_table,
     "behaviour": behaviour.behaviour_table,
 }

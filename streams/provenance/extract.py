@@ -16,7 +16,7 @@ from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
-from streams.provenance.readings import readings_of
+from streams.provenance.readings import is_ordinary, readings_of
 from streams.provenance.shapes import Shape, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
@@ -47,6 +47,7 @@ _WHOLE_KINDS = frozenset(
 )
 
 _AROUND = " \t\r\n\"'<>()[]"
+_SPACE = re.compile(r"\s")
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
 _QUOTED = re.compile(
     r"\"([^\"\n]{2,160})\"|(?<!\w)'([^'\n]{2,160})'(?!\w)|`([^`\n]{2,160})`|[\u201c\u201e]([^\u201d\n]{2,160})\u201d"
@@ -149,7 +150,12 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
     text = typeset_plainly(leaf.value)
     if not text or text.isspace():
         return
-    _read_text(text, leaf, collected)
+    if len(text) <= TEXT_CHARS_MAX and leaf.is_field and _SPACE.search(text) is None:
+        _read_word(text, leaf, collected)
+        if is_ordinary(text):
+            return
+    else:
+        _read_text(text, leaf, collected)
     for reading in readings_of(leaf.value):
         if collected.is_full:
             return
@@ -157,6 +163,23 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
         is_field = leaf.is_field and reading.is_whole and not collected.in_arguments
         held = leaf._replace(is_field=is_field)
         _read_text(reading.text, held, collected, decoded=True, with_words=reading.has_words)
+
+
+def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
+    """Read a field without a space in it: it has no sentence, and is a value as a whole or not at all."""
+    shapes, _ = shapes_in(text, field=_field_name(leaf), loose=collected.loose)
+    first, last = 0, len(text)
+    if text[0] in _AROUND or text[-1] in _AROUND:
+        first, last = last - len(text.lstrip(_AROUND)), len(text.rstrip(_AROUND))
+    is_shaped = False
+    for shape in shapes:
+        value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
+        if value:
+            whole = shape.start <= first and shape.end >= last and not shape.part
+            is_shaped = is_shaped or whole
+            collected.add(shape.kind, value, leaf, whole=whole, decoded=False, instructed=False)
+    if not is_shaped and (value := text_value(text)):
+        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=False, instructed=False)
 
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
@@ -173,7 +196,8 @@ def _field_name(leaf: Leaf) -> str:
 
 
 def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
-    sentences = sentences_in(text)
+    # Nobody asks whether an argument is an instruction: what the model writes is judged by where it goes.
+    sentences = [] if collected.in_arguments else sentences_in(text)
     flagged = any(sentence.flagged for sentence in sentences)
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
@@ -224,7 +248,7 @@ def _is_free_text(text: str) -> bool:
 def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Sentence], *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
     starts = [sentence.start for sentence in sentences]
-    spans = [*_quoted(text), *_names(text, frozenset(starts))]
+    spans = [*_quoted(text), *_names(text, frozenset(starts or (0,)))]
     for place, span in spans:
         if value := text_value(_without_stop_words(span)):
             instructed = _is_flagged(place, sentences, starts)

@@ -96,4 +96,4 @@ def pointer_step(name: str) -> str:
 
 
 def _is_name(key: str) -> bool:
-    return len(key) <= NAME_CHARS_MAX and key.translate(_NAME_MARKS).isidentifier()
+    return len(key) <= NAME_CHARS_MAX and (key.isidentifier() or key.translate(_NAME_MARKS).isidentifier())

@@ -89,6 +89,8 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
         field: the name of the field whose value the text is.
         loose: whether a bare number is an amount, too.
     """
+    if not start and len(text) < _LONG_DIGITS_MIN and text.isdecimal() and text.isascii():
+        return _short_at(text, 0, [], field=field, loose=loose)
     if not text[start : start + 4].strip("+-(#$€£¥₹ .")[:1].isdigit():
         return None
     before = [word.lower() for word in _BEFORE_WORD.findall(text[max(0, start - _BEFORE_CHARS_MAX) : start])]

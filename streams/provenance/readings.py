@@ -31,6 +31,9 @@ ROUNDS_MAX = 3
 PIECE_CHARS_MAX = 4_096
 _PRINTABLE_SHARE = 0.9
 _PIECE_CHARS_MIN = 4
+_CODE_CHARS_MIN = 12
+_SHORT_CHARS_MAX = 512
+"""Up to this length one search for all signs is faster than one for each."""
 _CHARS_CACHED_MAX = 4_096
 
 _ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|&(?:#\w{1,7}|\w{2,8});|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|=[0-9A-F]{2}")
@@ -42,6 +45,7 @@ _SPELLED = (
     "[ at ]", "( at )", "[dot]", "(dot)", "{dot}", "<dot>", "[.]", "(.)", "[ dot ]", "( dot )",
 )  # fmt: skip
 _AT_HOST = re.compile(r" at [\w-]{1,63}\.\w")
+_SOME_SPELLED = re.compile("|".join(map(re.escape, _SPELLED)) + r"| at [\w-]{1,63}\.\w")
 _SIGN_WORDS = {
     "at": "@", "@": "@", "dot": ".", "punkt": ".", "punto": ".", ".": ".", "dash": "-", "hyphen": "-", "minus": "-",
     "slash": "/", "underscore": "_", "plus": "+", "colon": ":",
@@ -51,9 +55,12 @@ _SIGN = re.compile(
     r"|\s{1,2}(at|dot|punkt|punto|dash|hyphen|minus|slash|underscore|plus|colon)\s{1,2}",
     re.IGNORECASE,
 )
+_ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@:/+#$,-]|=(?![0-9A-F]{2}))+\Z")
+_CODE = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")
 _SPACED = re.compile(r"(?<!\S)\S(?:[ \u00a0]{1,2}\S){5,200}(?!\S)")
 _REVERSED = ("//:", "moc.", "ten.", "gro.", "oi.", "ude.", "vog.", "ofni.", "elpmaxe.", "ku.", "ed.", "ppa.", "ved.")
+_SOME_REVERSED = re.compile("|".join(map(re.escape, _REVERSED)))
 _TO_THE_LEFT = re.compile(r"\S{0,200}")
 _TO_THE_RIGHT = re.compile(r"\S{1,200}")
 _WINDOW_CHARS = 160
@@ -74,6 +81,15 @@ def readings_of(text: str) -> Iterator[Reading]:
     if plain != typeset_plainly(text):
         yield Reading(plain, is_whole=True)
     yield from islice(_pieces_of(plain, DEPTH_MAX), PIECES_MAX)
+
+
+def is_ordinary(word: str) -> bool:
+    """Return whether a text without a space certainly has no reading; `readings_of` takes longer to find out."""
+    return (
+        _ORDINARY.match(word) is not None
+        and (len(word) < _CODE_CHARS_MIN or _CODE.search(word) is None)
+        and ("." not in word or _SOME_REVERSED.search(word.lower()) is None)
+    )
 
 
 def undisguised(text: str) -> str:
@@ -133,20 +149,23 @@ def _alike(char: str) -> str:
 
 def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
     length = len(text.strip())
-    for match in _BASE64.finditer(text):
-        yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
-    for match in _HEX.finditer(text):
-        yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
-    if length < _WINDOW_CHARS or _SOME_SPACED.search(text):
+    if length >= _CODE_CHARS_MIN:
+        for match in _BASE64.finditer(text):
+            yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
+        for match in _HEX.finditer(text):
+            yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
+    if " " in text and (length < _WINDOW_CHARS or _SOME_SPACED.search(text)):
         for match in _SPACED.finditer(text):
             piece = match.group()
             joined = piece.replace(" ", "").replace("\u00a0", "")
             yield Reading(joined, is_whole=len(piece) == length, has_words=False)
     lowered = text.lower()
-    for place in _places(lowered, _REVERSED):
-        piece = _token_around(text, place)
-        yield Reading(piece[::-1], is_whole=len(piece) == length, has_words=False)
-    yield from _spelled(text, lowered)
+    if length > _SHORT_CHARS_MAX or _SOME_REVERSED.search(lowered):
+        for place in _places(lowered, _REVERSED):
+            piece = _token_around(text, place)
+            yield Reading(piece[::-1], is_whole=len(piece) == length, has_words=False)
+    if length > _SHORT_CHARS_MAX or _SOME_SPELLED.search(lowered):
+        yield from _spelled(text, lowered)
 
 
 def _places(text: str, signs: tuple[str, ...]) -> list[int]:

@@ -24,7 +24,7 @@ SHAPES_MAX = 8_192
 """How many values of one text are found; what comes after is not read."""
 HITS_MAX = 65_536
 """How many places of one text are looked at."""
-_ADDRESSES_MAX = 8
+_ADDRESSES_MAX = 64
 """How many signs of an address are looked at in one token."""
 _LEFT_CHARS_MAX = 256
 ID_CHARS_MIN = 4
@@ -86,7 +86,10 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[
         if hits > HITS_MAX or len(found) >= SHAPES_MAX:
             return found, False
         place = hit.start()
-        start = place - _LEFT.match(text[max(position, place - _LEFT_CHARS_MAX) : place][::-1]).end()  # type: ignore[union-attr]  # it matches the empty text, too
+        start = place
+        if place > position:
+            left = _LEFT.match(text[max(position, place - _LEFT_CHARS_MAX) : place][::-1])
+            start -= left.end() if left else 0
         match = _TOKEN.match(text, start)
         if match is None:
             position = place + 1

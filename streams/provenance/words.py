@@ -102,6 +102,7 @@ def thing_of(name: str) -> str:
     return singular(named[-1])
 
 
+@lru_cache(maxsize=THINGS_CACHED_MAX)
 def names_an_id(name: str) -> bool:
     """Return whether a field's name says that it holds an id: `id`, `order_id`, `orderIds`, `invoice_no`."""
     parts = _NAME_PART.findall(_CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
