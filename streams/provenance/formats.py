@@ -11,7 +11,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of
+from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of, merged
+from streams.provenance.literals import parsed_literal
 from streams.provenance.markup import parsed_html, parsed_xml
 
 YAML_CHARS_MAX = 200_000
@@ -80,7 +81,7 @@ def _sniffed(content: str) -> object | None:
         if value is not None:
             return _unwrapped(value)
         if text[0] in "{[":
-            return parsed_json_lines(text) or parsed_yaml(text)
+            return parsed_json_lines(text) or parsed_literal(text) or parsed_yaml(text)
     if len(text) <= _SCALAR_CHARS_MAX and not any(map(str.isspace, text)):
         return text
     if text[0] == "<":
@@ -128,14 +129,9 @@ def _sniffed_markup(text: str) -> object | None:
 def parsed_json(text: str) -> object | None:
     """Return what a text of JSON holds, or None. Of a name that an object has twice, every value is kept."""
     try:
-        return json.loads(text, object_pairs_hook=_object)  # type: ignore[no-any-return]  # whatever the text holds
+        return json.loads(text, object_pairs_hook=merged)  # type: ignore[no-any-return]  # whatever the text holds
     except (ValueError, RecursionError):
         return None
-
-
-def _object(pairs: list[tuple[str, object]]) -> object:
-    held = dict(pairs)
-    return held if len(held) == len(pairs) else [{name: value} for name, value in pairs]
 
 
 def parsed_json_lines(text: str) -> object | None:
@@ -181,7 +177,7 @@ def parsed_yaml(text: str) -> object | None:
 
 def _mapping(flat: list[object]) -> object:
     names = ["" if name is None else str(name) for name in flat[::2]]
-    return _object(list(zip(names, flat[1::2], strict=False)))
+    return merged(list(zip(names, flat[1::2], strict=False)))
 
 
 def _looks_like_yaml(lines: list[str]) -> bool:
@@ -237,7 +233,7 @@ def _named_rows(rows: list[list[str]]) -> object | None:
         return None
     names = [name.strip() or str(place) for place, name in enumerate(rows[0])]
     more = [str(place) for place in range(len(names), max(map(len, rows)))]
-    return [_object([(name, cell) for name, cell in zip(names + more, row, strict=False) if cell]) for row in rows[1:]]
+    return [merged([(name, cell) for name, cell in zip(names + more, row, strict=False) if cell]) for row in rows[1:]]
 
 
 def _parsed_table(lines: list[str]) -> object | None:

@@ -87,7 +87,15 @@ def _members(item: dict[object, object], path: str, name: str, depth: int) -> It
             yield item[key], step, text, name, depth + 1
         else:
             yield item[key], step, name, "", depth + 1
+        if not text.isidentifier() or text[0].isupper():
+            # Of a record of records, the names are data: `{"Kim Lee": {...}}`.
             yield text, step, name, "", depth + 1
+
+
+def merged(pairs: list[tuple[str, object]]) -> object:
+    """Return an object of names and values; where a name comes twice, a list that keeps all of them."""
+    held = dict(pairs)
+    return held if len(held) == len(pairs) else [{name: value} for name, value in pairs]
 
 
 def pointer_step(name: str) -> str:

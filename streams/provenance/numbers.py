@@ -218,7 +218,7 @@ def _things(text: str, start: int, before: list[str], field: str, *, loose: bool
         if thing == UNTYPED:
             things.append(UNTYPED)
             continue
-        if thing and word not in STOP_WORDS:
+        if thing and word not in STOP_WORDS and word not in _MONTHS:
             things.append(thing)
         break
     return list(dict.fromkeys(things))

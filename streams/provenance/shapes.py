@@ -120,6 +120,8 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         _append_numeric(numeric, found)
         return numeric.end
     if "/" in bare or "\\" in bare:
+        if start and text[start - 1] == "<":
+            return end  # the tag of a markup language
         return _classify_path(token.rstrip(_TRAILING), start, end, found)
     if "." in bare and _classify_dotted(bare, first, found):
         return end
@@ -152,7 +154,8 @@ def append_url(url: str, start: int, found: list[Shape]) -> None:
         return
     found.append(Shape(AtomKind.URL, parts.value, start, end))
     if parts.host:
-        found.append(Shape(AtomKind.HOST, parts.host, start, end, part=True))
+        # The front page of a host is what people mean by its name.
+        found.append(Shape(AtomKind.HOST, parts.host, start, end, part=parts.value != parts.host))
     if parts.account:
         found.append(Shape(AtomKind.ADDRESS, f"{plain_case(parts.account)}@{parts.host}", start, end, part=True))
     for key, value in parts.query:
