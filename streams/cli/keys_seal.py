@@ -56,7 +56,7 @@ def new_seal_key(
 def show_seal_key(*, connection: Connection, output: Output) -> None:
     """Print the public key of the key that gates with these settings sign with. Needs the key itself."""
     screen, settings = output.screen(), connection.settings()
-    is_derived = settings.seal.key_file is None and settings.seal.key_variable is None
+    is_derived = settings.seal.is_derived
     key = settings.seal.signer(load_root_key(settings.key_path) if is_derived else b"")
     screen.record({"public_key": str(key.public), "kid": key.public.kid, "derived": is_derived})
     screen.say(str(key.public), lines=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.audit.notes import Signer
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.ports import Ports
@@ -52,6 +53,7 @@ def build_gate(
     resets_time: bool = False,
     metrics: Metrics | None = None,
     tell: Sequence[CountNotes] = (),
+    signer: Signer | None = None,
 ) -> Worker:
     """Build a gate without starting it. Opens connections.
 
@@ -60,6 +62,8 @@ def build_gate(
         resets_time: whether stream times that are far ahead are set back to now.
         metrics: where the gate counts what it does; None counts it nowhere.
         tell: called with what was committed, as its notes and the wall clock in ms.
+        signer: signs the heads that prove its verdicts, for example with a key of a key management service; by default
+            the key of the settings does.
 
     Raises:
         StartRefusedError: the topics are not as declared.
@@ -69,13 +73,13 @@ def build_gate(
     gate_settings = settings.gate_settings(root_key)
     wire, clock = CodecWire(codec), SystemClock()
     revocations = RevocationSet(settings.release.trusted())
-    signer = settings.seal.signer(root_key)
+    signs = settings.seal.signer(root_key) if signer is None else signer
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
         attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
         control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
-        return Gate(gate_settings, wire, control, Seals(wire, signer, gate_settings.deployment))
+        return Gate(gate_settings, wire, control, Seals(wire, signs, gate_settings.deployment))
 
     meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
     part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter)

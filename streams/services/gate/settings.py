@@ -7,14 +7,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
-from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.processors.settings import GateSettings, WatchSettings
-from streams.sdk.key_files import load_key_file, read_key
+from streams.sdk.key_files import load_key_file, read_key, read_private
+from streams.services.gate.pkcs11_signer import Pkcs11Signer
 
 
 class _Section(BaseModel):
@@ -71,24 +72,46 @@ class GateSection(_Section):
         return GateSettings(root_key=root_key, **values)
 
 
+class TokenSection(_Section):
+    """`[seal.token]`: a key on a token, by PKCS #11.
+
+    `module`: the library of the token's maker.
+    `token`: the label of the token.
+    `label`: the label of the private key and of its public key.
+    `pin_file`: a file whose first line is the PIN, which only its owner can read.
+    """
+
+    module: Path
+    token: str
+    label: str
+    pin_file: Path
+
+
 class SealSection(_Section):
     """`[seal]`: with which key a gate signs the heads that prove its verdicts.
 
     `key_file`: a file that `stoplog keys seal new` has made.
     `key_variable`: instead, the name of an environment variable that has the content of such a file.
-    Without either, the key is derived from the root key: for development, because the token service can derive it, too.
+    `token`: instead, a key on a token.
+    Without any of them, the key is derived from the root key: for development, as the token service can derive it, too.
     """
 
     key_file: Path | None = None
     key_variable: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$")
+    token: TokenSection | None = None
 
     @model_validator(mode="after")
     def _has_one_key(self) -> SealSection:
-        if self.key_file is not None and self.key_variable is not None:
-            raise ValueError("`key_file` and `key_variable` both name a key; leave one of them out")
+        if sum(each is not None for each in (self.key_file, self.key_variable, self.token)) > 1:
+            raise ValueError("`key_file`, `key_variable` and `token` name several keys; leave one of them in")
         return self
 
-    def signer(self, root_key: bytes) -> SigningKey:
+    @property
+    def is_derived(self) -> bool:
+        """Return whether the key is derived from the root key."""
+        return self.key_file is None and self.key_variable is None and self.token is None
+
+    def signer(self, root_key: bytes) -> Signer:
         """Return what signs the heads. Blocking.
 
         Raises:
@@ -98,6 +121,9 @@ class SealSection(_Section):
             return load_key_file(self.key_file)
         if self.key_variable is not None:
             return read_key(os.environ.get(self.key_variable, "").encode(), f"variable `{self.key_variable}`")
+        if self.token is not None:
+            pin = read_private(self.token.pin_file).decode(errors="replace").partition("\n")[0].strip()
+            return Pkcs11Signer(self.token.module, token=self.token.token, label=self.token.label, pin=pin)
         return derived_seal_key(root_key)
 
 

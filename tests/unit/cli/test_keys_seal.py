@@ -69,5 +69,5 @@ def test_the_key_that_signs_is_shown(stoplog: Stoplog, monkeypatch: pytest.Monke
     monkeypatch.setenv("THE_KEY", "nothing")
     assert "variable `THE_KEY` can't be used" in stoplog("keys", "seal", "show").err
     monkeypatch.setenv("STOPLOG_SEAL__KEY_FILE", "own.key")
-    assert "both name a key" in stoplog("keys", "seal", "show").err
+    assert "name several keys" in stoplog("keys", "seal", "show").err
     assert load_key_file(Path("own.key")).public.kid
