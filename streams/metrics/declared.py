@@ -162,6 +162,33 @@ HELD = Metric(
     _GATE,
     (_listed("waits_for", HELD_FOR),),
 )
+QUESTIONS = Metric(
+    "stoplog_questions_total",
+    Kind.COUNTER,
+    "",
+    "Calls that rules ask people about: `asked` with a question of their own, `joined` to one that was open, or "
+    "`granted` by what people had approved before.",
+    _GATE,
+    (_listed("how", ("asked", "joined", "granted")),),
+)
+SESSION_QUESTIONS = Metric(
+    "stoplog_session_questions",
+    Kind.HISTOGRAM,
+    "",
+    "For each question to people, which one of its session it is.",
+    _GATE,
+    (),
+    (1, 2, 3, 5, 10, 20, 50, 100),
+)
+QUESTION_SECONDS = Metric(
+    "stoplog_question_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    "How long calls have waited for people, by how that ended; from the append of the intent until its verdict.",
+    _GATE,
+    (_listed("ending", ("approved", "granted", "denied", "expired", "other")),),
+    (5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 86_400, 604_800),
+)
 DEAD_LETTERS = Metric(
     "stoplog_dead_letters_total",
     Kind.COUNTER,

@@ -62,6 +62,7 @@ VERSION = "1"
 
 TRANSACTION_STUCK = "transaction_stuck"
 BUDGET_NEARLY_EXHAUSTED = "budget_nearly_exhausted"
+QUESTIONS_OVER_BUDGET = "questions_over_budget"
 DEFINITION_CHANGED = "tool_definition_changed"
 SAME_NAME = "tool_same_name"
 LOOKS_ALIKE = "tool_looks_alike"
@@ -371,6 +372,14 @@ OTHERS: dict[str, Analytic] = {
         "an open transaction holds up input",
         "a transaction stays open, and a gate can't read its input past it",
         "End the transaction; the alert names its producer.",
+        is_blocked=False,
+    ),
+    QUESTIONS_OVER_BUDGET: Analytic(
+        "people are asked too often",
+        "a session has raised more questions to people than `gate.questions_per_session_budget`",
+        "People who are asked too often stop reading. See what the session asks for: approve further calls within "
+        "bounds (`stoplog approvals approve --for session`), change the rule, or stop the session.",
+        SEVERITY_MEDIUM,
         is_blocked=False,
     ),
     SAME_NAME: Analytic(

@@ -175,6 +175,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
         effects_count: allowed calls whose end has effects.
         keeps_count: whether there are rows of memories or budgets.
         has_no_unproven: whether it is known that no intents without a proof are remembered: spares a lookup.
+        questions_count: questions that people were asked; calls that have joined one are not counted.
     """
 
     sequence: int = 0
@@ -188,6 +189,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
     effects_count: int = 0
     keeps_count: bool = False
     has_no_unproven: bool = False
+    questions_count: int = 0
 
 
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):

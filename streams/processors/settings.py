@@ -27,6 +27,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         defer_ms: the length of a cancel window, unless the rule states one.
         args_bytes_max: the size beyond which arguments are denied.
         pending_per_session_max: how many intents of one session can be pending at once.
+        questions_per_session_budget: how many questions to people a session may raise before an alert says so.
         session_age_max_ms: how long a session lives at most, whatever its credential states.
         unattended_age_max_ms: the same for a session without a person present.
         session_idle_ms: how long a session lives in which nothing happens.
@@ -58,6 +59,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     defer_ms: int = 60_000
     args_bytes_max: int = 262_144
     pending_per_session_max: int = 64
+    questions_per_session_budget: int = 10
     session_age_max_ms: int = 86_400_000
     unattended_age_max_ms: int = 28_800_000
     session_idle_ms: int = 3_600_000

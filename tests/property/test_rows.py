@@ -46,6 +46,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.UNPROVEN_FLOOD: (lambda: rows.UNPROVEN_FLOOD_KEY, ()),
     RowKind.UNPROVEN: (rows.unproven_row_key, (SESSION,)),
     RowKind.GRANT: (rows.grant_row_key, (SESSION,)),
+    RowKind.APPROVAL_GRANTS: (rows.approval_grants_row_key, (SESSION,)),
     RowKind.LEASE: (rows.lease_row_key, (TEXT,)),
     RowKind.REQUEST_SERIAL: (lambda: rows.REQUEST_SERIAL_KEY, ()),
     RowKind.ROUND_TRIP: (lambda: rows.ROUND_TRIP_KEY, ()),

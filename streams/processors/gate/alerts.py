@@ -13,7 +13,7 @@ import msgspec
 
 from streams.delegation.errors import GrantError
 from streams.model.alert import DOCUMENTS_MAX, Alert, ReadDocument, clipped
-from streams.model.analytics import VERDICTS, made_alert
+from streams.model.analytics import ANALYTICS, QUESTIONS_OVER_BUDGET, VERDICTS, made_alert
 from streams.model.atlas import techniques_in
 from streams.model.delegation import Delegation
 from streams.model.proof import derived_uuid
@@ -67,6 +67,31 @@ def verdict_alerts(case: Case, decision: Decision, verdict: Verdict, audit_id: s
             types=tuple(tag for tag in tags if tag.startswith("ASI")),
         )
     yield alert
+
+
+def questions_alert(case: Case, request_id: str, count: int, budget: int) -> Alert:
+    """Return the alert about a session that raises more questions to people than it may.
+
+    Args:
+        case: the intent that people are asked about.
+        request_id: the id of the request.
+        count: how many questions the session has raised.
+        budget: how many it may raise.
+    """
+    intent, now_ms = case.asked.intent, case.asked.now_ms
+    key = case.asked.session_key.decode("utf-8", "replace")
+    reason = QUESTIONS_OVER_BUDGET
+    alert = made_alert(
+        reason,
+        reply_header(derived_uuid("questions alert", request_id), intent, now_ms),
+        title=f"{ANALYTICS[reason].title}: session {clipped(intent.session_id)}",
+        desc=f"{count} questions to people, {budget} are budgeted (agent {clipped(intent.act.sub)}, "
+        f"subject {clipped(intent.sub)}, session {clipped(intent.session_id)})",
+        dedup_key=json.dumps([reason, intent.header.tenant_uid, intent.session_id]),
+        response=("stoplog approvals list", f"stoplog session show {_named(key)}"),
+        related=(request_id,),
+    )
+    return replace(alert, session_id=intent.session_id, sub=intent.sub, act=intent.act, intent_id=intent.intent_id)
 
 
 def grant_alert(grant: Delegation, error: GrantError, session_key: bytes, now_ms: int) -> Alert | None:

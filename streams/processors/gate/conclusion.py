@@ -20,11 +20,11 @@ from streams.processors.control.state import ControlState
 from streams.processors.dedup import unproven, verdicts
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.dedup.unproven import Provability
-from streams.processors.gate.alerts import verdict_alerts
+from streams.processors.gate.alerts import questions_alert, verdict_alerts
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
-from streams.processors.gate.judged import Judged
+from streams.processors.gate.judged import Judged, Questioned
 from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.provenance import ProvenanceKeeper
@@ -107,7 +107,7 @@ class Concluder:
         if not is_final:
             pending_row = row_for_decision(case, decision, row.counters.pending_serial, self._settings)
             if pending_row.kind is PendingKind.APPROVAL:
-                pending_row = self._ask(case, decision, verdict, pending_row, state, outputs)
+                pending_row, row = self._ask(case, decision, verdict, (pending_row, row), state, outputs)
             row = defer(session_key, intent_id, pending_row, row, state)
         row = retention.arm(session_key, row, state, self._settings, asked.now_ms)
         if row is not case.session:
@@ -119,20 +119,28 @@ class Concluder:
         case: Case,
         decision: Decision,
         verdict: Verdict,
-        pending_row: PendingRow,
+        rows: tuple[PendingRow, SessionRow],
         state: StateView,
         outputs: list[Output],
-    ) -> PendingRow:
-        """Ask people about a pending intent, and return its row with the question."""
-        asked = case.asked
+    ) -> tuple[PendingRow, SessionRow]:
+        """Ask people about a pending intent. Return its row with the question, and the session's with that counted."""
+        asked, settings, (pending_row, row) = case.asked, self._settings, rows
         question, joined = question_of(case, decision, verdict, pending_row.due_ms, state)
         pending_row = msgspec.structs.replace(pending_row, question=question)
         round_no = asked.progress.asked_count
         later = (str(round_no),) if round_no else ()
-        request_id = derived_uuid("approval request", verdict.verdict_id, *later)
-        header, rows = reply_header(request_id, asked.intent, asked.now_ms), [*joined, pending_row]
-        outputs.append(request_output(self._encoder, header, asked.session_key, pending_row, rows, case.session))
-        return pending_row
+        header = reply_header(derived_uuid("approval request", verdict.verdict_id, *later), asked.intent, asked.now_ms)
+        number = 0
+        if not joined:
+            number = row.counters.questions_count + 1
+            row = evolve(row, questions_count=number)
+        covered, note = [*joined, pending_row], Questioned(number)
+        request = request_output(self._encoder, header, asked.session_key, pending_row, covered, row, note=note)
+        outputs.append(request)
+        if number > settings.questions_per_session_budget:
+            alert = questions_alert(case, header.id, number, settings.questions_per_session_budget)
+            outputs += self._alerts.raised(alert, state, asked.now_ms, is_proven=case.is_proven)
+        return pending_row, row
 
     def _remember(self, case: Case, verdict: Verdict, value: bytes, digest: bytes, state: StateView) -> None:
         """Keep which verdict the intent was given."""

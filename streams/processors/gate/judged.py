@@ -24,3 +24,19 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     def intent(self) -> Intent:
         """Return the intent."""
         return self.asked.intent
+
+    @property
+    def is_granted(self) -> bool:
+        """Return whether a grant of people has approved the call: the verdict then ends its path with it."""
+        path = self.verdict.delegation_path
+        return bool(path) and path[-1] == self.verdict.approval_id
+
+
+class Questioned(msgspec.Struct, frozen=True, gc=False):
+    """A call about which people are asked.
+
+    Attributes:
+        number: which question of its session it has raised; 0 if it has joined one that was open.
+    """
+
+    number: int

@@ -26,6 +26,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
+from streams.processors.gate.judged import Questioned
 from streams.processors.gate.pending_rows import pending_of_session
 from streams.processors.session_row import SessionRow
 from streams.processors.state import PendingKind, PendingRow, QuestionRow, decode_intent, encode_row
@@ -132,7 +133,14 @@ def _asked_about(session_key: bytes, state: StateView) -> list[PendingRow]:
 
 
 def request_output(
-    encoder: Encoder, header: Header, session_key: bytes, shown: PendingRow, rows: list[PendingRow], session: SessionRow
+    encoder: Encoder,
+    header: Header,
+    session_key: bytes,
+    shown: PendingRow,
+    rows: list[PendingRow],
+    session: SessionRow,
+    *,
+    note: Questioned | None = None,
 ) -> Output:
     """Return the request that asks people, with everything that they need to see in order to decide.
 
@@ -143,6 +151,7 @@ def request_output(
         shown: the pending intent for which the request is written.
         rows: all pending intents that the question covers, in log order.
         session: the row of the session.
+        note: what is measured of it; None if it is only written again.
     """
     question, intent = question_in(shown), decode_intent(shown.intent)
     call = question.call
@@ -171,7 +180,7 @@ def request_output(
         revision=question.revision,
         calls=tuple(_shown_call(row) for row in rows),
     )
-    return Output(APPROVAL_REQUEST, session_key, encoder.encode(APPROVAL_REQUEST.name, request), header)
+    return Output(APPROVAL_REQUEST, session_key, encoder.encode(APPROVAL_REQUEST.name, request), header, None, note)
 
 
 def _shown_call(row: PendingRow) -> PendingCall:

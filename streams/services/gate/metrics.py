@@ -12,10 +12,11 @@ import msgspec
 from streams.engine.worker_meter import CountNotes, WorkerMeter
 from streams.metrics import declared
 from streams.metrics.registry import Labels, Metrics
+from streams.model.reasons import Reason
 from streams.model.revocation_set import RevocationSet
 from streams.ports import Clock
 from streams.processors.budgets.allocator import Answered
-from streams.processors.gate.judged import Judged
+from streams.processors.gate.judged import Judged, Questioned
 from streams.processors.rows import RowKind
 from streams.processors.state import PendingKind
 
@@ -71,16 +72,45 @@ def count_verdicts(metrics: Metrics, notes: Sequence[object], now_ms: int) -> No
     """Count verdicts that were committed at `now_ms`, by this host's clock."""
     verdicts: Counter[Labels] = Counter()
     latencies_s: defaultdict[PendingKind | None, list[float]] = defaultdict(list)
+    questions: Counter[str] = Counter()
+    numbers: list[float] = []
+    answered_s: defaultdict[str, list[float]] = defaultdict(list)
     for note in notes:
         if isinstance(note, Judged):
             asked, verdict = note.asked, note.verdict
             verdicts[verdict.outcome, verdict.reason] += 1
-            latencies_s[asked.held_for].append(max(0, now_ms - asked.received_ms) / _MS_PER_S)
+            waited_s = max(0, now_ms - asked.received_ms) / _MS_PER_S
+            latencies_s[asked.held_for].append(waited_s)
+            if asked.held_for is PendingKind.APPROVAL:
+                answered_s[_ending(note)].append(waited_s)
+            if note.is_granted:
+                questions["granted"] += 1
+        elif isinstance(note, Questioned):
+            questions["asked" if note.number else "joined"] += 1
+            if note.number:
+                numbers.append(note.number)
     for labels, count in verdicts.items():
         metrics.add(declared.VERDICTS, *labels, amount=count)
     for kind, values_s in latencies_s.items():
         held = declared.NOT_HELD if kind is None else kind.name.lower()
         metrics.observe(declared.VERDICT_SECONDS, values_s, held)
+    for how, count in questions.items():
+        metrics.add(declared.QUESTIONS, how, amount=count)
+    if numbers:
+        metrics.observe(declared.SESSION_QUESTIONS, numbers)
+    for ending, values_s in answered_s.items():
+        metrics.observe(declared.QUESTION_SECONDS, values_s, ending)
+
+
+def _ending(judged: Judged) -> str:
+    """Return how the wait of a call for people has ended."""
+    if judged.asked.progress.approved_now is not None:
+        return "approved"
+    if judged.is_granted:
+        return "granted"
+    return {Reason.APPROVAL_DENIED: "denied", Reason.APPROVAL_EXPIRED: "expired"}.get(
+        Reason(judged.verdict.reason), "other"
+    )
 
 
 def count_answers(metrics: Metrics, notes: Sequence[object]) -> None:

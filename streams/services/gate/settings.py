@@ -45,6 +45,7 @@ class GateSection(_Section):
     defer_ms: int = Field(60_000, ge=1_000)
     args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
     pending_per_session_max: int = Field(64, ge=1, le=10_000)
+    questions_per_session_budget: int = Field(10, ge=1, le=1_000_000)
     session_age_max_ms: int = Field(86_400_000, ge=1_000, le=GRANT_LIFE_MS_MAX)
     unattended_age_max_ms: int = Field(28_800_000, ge=1_000, le=GRANT_LIFE_MS_MAX)
     session_idle_ms: int = Field(3_600_000, ge=1_000)

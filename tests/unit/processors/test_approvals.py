@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker, person, revocation, tool_ref
+from streams.model.alert import Alert
 from streams.model.approval import (
     USES_MAX,
     AnsweredCall,
@@ -25,7 +26,7 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
-from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, SESSION
+from streams.model.topics import ALERT, APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, SESSION
 from streams.model.types import SubProfile
 from streams.model.verdict import Outcome
 from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, grant_uid
@@ -529,3 +530,23 @@ class TestGrants:
         bench.wait(GATE_SETTINGS.dedup_retention_ms + 2 * HOUR_MS)
         bench.wait(GATE_SETTINGS.dedup_retention_ms)
         assert [key for key in bench.driver.disk.rows(0) if key.startswith(b"G")] == []
+
+
+class TestBudget:
+    def test_a_session_that_asks_more_often_than_it_may_raises_an_alert(self) -> None:
+        bench = GateBench(settings=replace(GATE_SETTINGS, questions_per_session_budget=2))
+        for number in range(3):
+            # Each is of another task, and so a question of its own.
+            ask(bench, "a", "b", user_request_digest=bytes([number]) * 32)
+        (alert,) = [read.record for read in bench.driver.read(ALERT.name)]
+        assert isinstance(alert, Alert)
+        assert (alert.analytic_uid, alert.session_id) == ("questions_over_budget", "s-1")
+        assert alert.desc.startswith("3 questions to people, 2 are budgeted")
+        assert "stoplog approvals list" in alert.suggested_response
+
+    def test_calls_that_join_a_question_or_are_granted_do_not_count(self) -> None:
+        bench = GateBench(settings=replace(GATE_SETTINGS, questions_per_session_budget=1))
+        ask(bench, "a", "b", "c")
+        answer(bench, requests(bench)[-1], grant=mail_grant())
+        ask(bench, "d")
+        assert bench.driver.read(ALERT.name) == []

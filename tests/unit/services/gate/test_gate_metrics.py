@@ -11,8 +11,9 @@ from simulation.records import SessionMaker, revocation
 from streams.engine.worker_meter import LOOK_NS, WorkerMeter
 from streams.metrics import declared
 from streams.metrics.declared import HELD_FOR, METRICS, Exporter, Metric
-from streams.metrics.registry import Metrics
-from streams.model.approval import ApprovalStatus
+from streams.metrics.registry import Distribution, Metrics
+from streams.model.approval import ApprovalGrant, ApprovalStatus, GrantScope
+from streams.model.delegation import ToolGrant
 from streams.model.revocation import RevocationKind
 from streams.model.topics import APPROVAL_DECISION, BUDGET_REQUEST, CATALOG, INTENT, REVOCATION
 from streams.ports import AbortableTransactionError
@@ -50,6 +51,10 @@ class Counted:
     def series(self, metric: Metric) -> dict[tuple[str, ...], float]:
         (family,) = [each for each in self.metrics.collect() if each.metric is metric]
         return family.values
+
+    def distributions(self, metric: Metric) -> dict[tuple[str, ...], Distribution]:
+        (family,) = [each for each in self.metrics.collect() if each.metric is metric]
+        return family.distributions
 
     def held(self) -> dict[str, float]:
         return {kind: self.metrics.value(declared.HELD, kind) for kind in HELD_FOR}
@@ -206,3 +211,24 @@ def test_hostile_names_in_records_make_no_series(counted: Counted) -> None:
     attack(range(30, 400))
     assert series() == before
     assert len(before) < 4 * len(METRICS)
+
+
+def test_questions_are_counted_with_how_long_people_take(counted: Counted) -> None:
+    bench = GateBench(meters=counted.meters)
+    first = bench.propose(MAIL_SEND, {"ask": "one"})
+    bench.propose(MAIL_SEND, {"ask": "one", "to": "b"})
+    bench.propose(MAIL_SEND, {"ask": "leads"})
+    tool = ToolGrant(server_id="mail", name="send")
+    grant = ApprovalGrant(scope=GrantScope.SESSION, tools=(tool,), uses_max=2)
+    bench.wait(20_000)
+    made = bench.session.decision(first, "lena", bench.now_ms, groups=("leads",), grant=grant)
+    bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+    bench.propose(MAIL_SEND, {"ask": "one", "to": "c"})
+    bench.wait(600_000)
+    assert counted.series(declared.QUESTIONS) == {("asked",): 2, ("joined",): 1, ("granted",): 2}
+    (numbers,) = counted.distributions(declared.SESSION_QUESTIONS).values()
+    assert numbers.counts[:3] == (1, 1, 0)
+    taken = counted.distributions(declared.QUESTION_SECONDS)
+    endings = {ending: sum(found.counts) for (ending,), found in taken.items()}
+    assert endings == {"approved": 1, "granted": 1, "expired": 1}
+    assert taken["approved",].sum == 20
