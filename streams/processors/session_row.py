@@ -176,6 +176,8 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
         keeps_count: whether there are rows of memories or budgets.
         has_no_unproven: whether it is known that no intents without a proof are remembered: spares a lookup.
         questions_count: questions that people were asked; calls that have joined one are not counted.
+        spent_in: the part of `spent_minor` in each currency that calls have stated.
+        is_spent_unclear: whether an allowed call had an amount that could not be read.
     """
 
     sequence: int = 0
@@ -190,6 +192,8 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
     keeps_count: bool = False
     has_no_unproven: bool = False
     questions_count: int = 0
+    spent_in: dict[str, int] = {}
+    is_spent_unclear: bool = False
 
 
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):

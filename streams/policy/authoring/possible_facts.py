@@ -28,7 +28,7 @@ _OPENED_WITH = {"model": "model", "system_prompt": "system_prompt_digest", "tool
 
 _COUNTS = (
     *(("intent", "age_ms"), ("session", "age_ms"), ("session", "intents"), ("session", "allowed")),
-    *(("session", "denied"), ("session", "spent"), ("deferral", "waited_ms")),
+    *(("session", "denied"), ("session", "spent"), ("deferral", "waited_ms"), ("money", "minor")),
 )
 _ABSENT = frozenset({("args",), ("history",), ("label",), ("delegation",)})
 """What a gate can leave out besides optional fields. A session without a grant has no `delegation`."""

@@ -105,7 +105,14 @@ SESSION = Struct(
         _int("intents", "the number of intents judged before this one"),
         _int("allowed", "the number of intents that were allowed"),
         _int("denied", "the number of intents that were denied or quarantined"),
-        _int("spent", "the sum of the amounts of allowed calls, in minor units"),
+        _int("spent", "the sum of the amounts of allowed calls, in minor units of whatever currency"),
+        Field(
+            "spent_in",
+            MapOf(Kind.INT),
+            "the same by currency, of calls that state one; it and `spent` are missing after an allowed call whose "
+            "amount can't be read",
+            optional=True,
+        ),
         Field("calls", MapOf(Kind.INT), "the number of allowed calls by tool, `server.name`"),
         _bool("tainted", "the session has read data labelled untrusted"),
         _word(
@@ -159,6 +166,18 @@ TOOL = Struct(
             "JSON pointers of the arguments that say where data goes or what is acted on; `*` is any one step",
         ),
         _bool("compensating", "the catalog names a call that undoes this one", optional=True),
+    ),
+)
+
+MONEY = Struct(
+    "Money",
+    (
+        _int(
+            "minor",
+            "the argument `amount` in minor units, such as cents, exactly; 0 without one, missing if it can't be read",
+            optional=True,
+        ),
+        _text("currency", "the argument `currency`; empty without one", optional=True),
     ),
 )
 
@@ -306,6 +325,7 @@ FACTS: tuple[Field, ...] = (
     Field("session", SESSION, "what the session has done so far; denied intents consume nothing"),
     Field("delegation", DELEGATION, "the verified chain of grants"),
     Field("tool", TOOL, "the tool as the operator's catalog describes it"),
+    Field("money", MONEY, "the amount of the call, if it has an argument `amount`"),
     Field("catalog", CATALOG, "facts about the catalog as a whole"),
     Field("provenance", ListOf(PROVENANCE), "everything that the session has read"),
     Field("origins", ListOf(ORIGIN), "where each value of the arguments comes from"),

@@ -205,7 +205,8 @@ def _amount_of(value: Any) -> int:
     """Return the amount to add, at least 0, so that a sum never decreases."""
     number = _whole(value)
     if number is None:
-        raise EvaluationError(f"an amount must be a whole number, found {type(value).__name__}")
+        found = type(value).__name__
+        raise EvaluationError(f"an amount must be a whole number, found {found}; `money.minor` is `args.amount` as one")
     return min(max(number, 0), AMOUNT_MAX)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import ArgumentRole, ToolCatalogEntry
 from streams.model.labels import WORST, Label
+from streams.processors.control.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.provenance.acts import kind_of_action, propose_kind
 from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
 from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_owner
@@ -47,6 +48,10 @@ class ToolUses:
             return self.kind
         chosen = next((value for _, value in values_at(arguments, self._kind_arg)), None)
         return (kind_of_action(chosen) if isinstance(chosen, str) else None) or self.kind
+
+    def money_of(self, arguments: Mapping[str, Any]) -> Money | None:
+        """Return the amount of a call; None if it can't be read."""
+        return NO_MONEY if "amount" not in arguments else read_money(arguments, self._unit)
 
     def role_of(self, pointer: str) -> ArgumentRole:
         """Return the role of the argument at a pointer: the stated one, or else the proposed one."""
@@ -96,6 +101,10 @@ class ToolUses:
         if entry.kind_arg is not None:
             return normal(entry.kind_arg)
         return None if entry.kind is not None else propose_kind_arg(self._schema)
+
+    @cached_property
+    def _unit(self) -> Unit:
+        return unit_of(self._schema)
 
     @cached_property
     def _schema(self) -> object:

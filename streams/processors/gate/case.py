@@ -79,18 +79,6 @@ class Arguments(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     canonical_json: str
 
-    @property
-    def amount(self) -> int:
-        """The call's `amount` in minor units; 0 if it is missing or can't be summed."""
-        amount = self.values.get("amount")
-        return amount if isinstance(amount, int) and not isinstance(amount, bool) and amount > 0 else 0
-
-    @property
-    def has_invalid_amount(self) -> bool:
-        """Whether there is an `amount` that can't be summed: a fraction, a text, or a negative number."""
-        amount = self.values.get("amount", 0)
-        return not isinstance(amount, int) or isinstance(amount, bool) or amount < 0
-
 
 class Case(msgspec.Struct):
     """Holds an intent and what is known about it; the checks add what they establish, in order.

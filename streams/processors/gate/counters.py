@@ -6,11 +6,15 @@ import msgspec
 
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.processors.control.money import Money
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
-from streams.processors.session_row import CALLED_TOOLS_MAX, SessionRow, SessionStatus, evolve
+from streams.processors.session_row import CALLED_TOOLS_MAX, Counters, SessionRow, SessionStatus, evolve
 from streams.processors.sessions.events import trust_after_allow
 
+CURRENCIES_MAX = 16
+"""Currencies of one session that are counted apart; those beyond are counted together."""
+_OTHER_CURRENCIES = "(other)"
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace
 
@@ -34,15 +38,30 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
             counters,
             intents_count=counters.intents_count + 1,
             allowed_count=counters.allowed_count + 1,
-            spent_minor=counters.spent_minor + case.known_arguments().amount,
             calls=_with_call(counters.calls, tool.entry),
         )
+        values = case.known_arguments().values
+        if "amount" in values:
+            counters = _with_money(counters, tool.uses.money_of(values))
         return replace(row, life=life, trust=trust, counters=counters)
     counters = replace(counters, intents_count=counters.intents_count + 1, denied_count=counters.denied_count + 1)
     row = replace(row, life=life, counters=counters)
     if outcome is Outcome.QUARANTINE:
         return evolve(row, status=SessionStatus.FROZEN, frozen_offset=revocation_offset)
     return row
+
+
+def _with_money(counters: Counters, money: Money | None) -> Counters:
+    """Add what a call spends. From an amount that can't be read on, nobody knows what the session has spent."""
+    if money is None:
+        return replace(counters, is_spent_unclear=True)
+    if not money.minor:
+        return counters
+    spent_in = counters.spent_in
+    if money.currency:
+        name = money.currency if money.currency in spent_in or len(spent_in) < CURRENCIES_MAX else _OTHER_CURRENCIES
+        spent_in = {**spent_in, name: spent_in.get(name, 0) + money.minor}
+    return replace(counters, spent_minor=counters.spent_minor + money.minor, spent_in=spent_in)
 
 
 def _with_call(calls: dict[str, int], entry: ToolCatalogEntry) -> dict[str, int]:

@@ -117,12 +117,14 @@ def _session(case: Case, _control: ControlState, _progress: Progress) -> dict[st
         "intents": row.counters.intents_count,
         "allowed": row.counters.allowed_count,
         "denied": row.counters.denied_count,
-        "spent": row.counters.spent_minor,
         "calls": row.counters.calls,
         "tainted": label.integrity is not Integrity.TRUSTED,
         "confidentiality": _CONFIDENTIALITY[label.confidentiality],
         "risk": 0 if row.identity.risk_level is None else risk_of(row.identity.risk_level),
     }
+    if not row.counters.is_spent_unclear:
+        # Otherwise a rule that reads what was spent is in error, which denies.
+        facts["spent"], facts["spent_in"] = row.counters.spent_minor, row.counters.spent_in
     return facts if row.identity.opened_with is None else facts | _opened_with(row.identity.opened_with)
 
 
@@ -139,6 +141,13 @@ def _opened_with(opened_with: OpenedWith) -> dict[str, str]:
 
 def _tool(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     return {} if case.tool is None else case.tool.facts
+
+
+def _money(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    """Tell the call's amount; without one that can be read, a rule that compares it is in error, which denies."""
+    values = case.known_arguments().values
+    money = None if case.tool is None else case.tool.uses.money_of(values)
+    return {} if money is None else {"minor": money.minor, "currency": money.currency}
 
 
 def _provenance(case: Case, _control: ControlState, _progress: Progress) -> list[dict[str, Any]]:
@@ -179,6 +188,7 @@ _MAKERS: dict[str, _Maker] = {
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
+    "money": _money,
     "catalog": lambda _case, control, _progress: control.catalog.facts,
     "provenance": _provenance,
     "label": _label,

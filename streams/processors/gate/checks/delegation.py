@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from streams.delegation.authority import Authority
+from streams.delegation.authority import AuthorityRow
 from streams.model.reasons import Reason
+from streams.processors.control.money import Money, Unit, read_money
 from streams.processors.control.state import ControlState
-from streams.processors.gate.case import Arguments, Case
+from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
+from streams.processors.session_row import Counters
 from streams.processors.settings import GateSettings
 
 
-def check_delegation(case: Case, _control: ControlState, _settings: GateSettings) -> Decision | None:
+def check_delegation(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:
     """Deny a call that the session's grant does not permit: its time, its server, its tools, its arguments, its budget.
 
     A session without a grant has passed `check_grant` before.
@@ -25,21 +27,34 @@ def check_delegation(case: Case, _control: ControlState, _settings: GateSettings
     calls_max = authority.row.calls_max
     if calls_max is not None and case.session.counters.allowed_count >= calls_max:
         return deny(Reason.BUDGET_EXHAUSTED, f"the grant permits {calls_max} calls")
-    return _check_amount(authority, arguments, case.session.counters.spent_minor)
+    if authority.row.amount_max is None:
+        return None
+    # The catalog is checked later. Of a tool that it does not have, nothing is known, and nothing will run.
+    cataloged = control.tools.get((tool.server_id, tool.name))
+    values = arguments.values
+    money = read_money(values, Unit.UNSTATED) if cataloged is None else cataloged.uses.money_of(values)
+    return _check_amount(authority.row, authority.row.amount_max, money, case.session.counters)
 
 
-def _check_amount(authority: Authority, arguments: Arguments, spent_minor: int) -> Decision | None:
-    row = authority.row
-    if row.amount_max is None:
+def _check_amount(row: AuthorityRow, amount_max: int, money: Money | None, counters: Counters) -> Decision | None:
+    """Deny an amount that is over the grant's budget, or that can't be read.
+
+    An amount without a currency counts as one in the grant's.
+    """
+    if money is None:
+        text = "the grant limits amounts, and `amount` can't be read as a number from 0 on in its currency"
+        return deny(Reason.BUDGET_EXHAUSTED, text)
+    if not money.minor:
         return None
-    if arguments.has_invalid_amount:
-        return deny(Reason.BUDGET_EXHAUSTED, "the grant limits amounts, and `amount` is not a whole number from 0 on")
-    amount = arguments.amount
-    if not amount:
-        return None
-    if row.currency is not None and arguments.values.get("currency", row.currency) != row.currency:
+    if counters.is_spent_unclear:
+        return deny(Reason.BUDGET_EXHAUSTED, "the grant limits amounts, and an earlier `amount` could not be read")
+    if row.currency is not None and money.currency not in ("", row.currency):
         return deny(Reason.BUDGET_EXHAUSTED, f"the grant has a budget in {row.currency}")
-    if spent_minor + amount > row.amount_max:
-        text = f"the grant has a budget of {row.amount_max}, of which {spent_minor} are spent"
+    others = sum(
+        minor for name, minor in counters.spent_in.items() if row.currency is not None and name != row.currency
+    )
+    spent = counters.spent_minor - others
+    if spent + money.minor > amount_max:
+        text = f"the grant has a budget of {amount_max}, of which {spent} are spent"
         return deny(Reason.BUDGET_EXHAUSTED, text)
     return None
