@@ -51,7 +51,7 @@ from streams.policy.runtime.ruleset import (
     tool_version_of,
 )
 
-FORMAT = 2
+FORMAT = 3
 RULES_PER_STEP = 16
 MATCHERS_PER_STEP = 64
 RULES_PER_FUNCTION_MAX = 48
@@ -103,6 +103,7 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
             to_data(bare),
             to_data(dict(ruleset._tools)),
             to_data(memories),
+            sorted(ruleset.reads),
             [(to_data(matches[key]), indexes) for key, indexes in groups.items()],
             blobs,
         )
@@ -131,7 +132,7 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
         PortableError: the data is not in portable form.
     """
     try:
-        version, digest, bundle, tools, memories, groups, blobs = decode_message(data)
+        version, digest, bundle, tools, memories, reads, groups, blobs = decode_message(data)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise PortableError(f"portable rules can't be read: {error}") from None
     if version != FORMAT or not isinstance(digest, bytes):
@@ -149,6 +150,8 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
             index.add(_RuleGroup(_expect(from_data(match), Match), tuple(indexes)))
             if number % MATCHERS_PER_STEP == 0:
                 yield
+        # Gates ask for it at every event; rules are read only when they are needed.
+        ruleset.reads = frozenset(map(str, reads))
     except (TypeError, ValueError, IndexError) as error:
         raise PortableError(f"portable rules can't be read: {error}") from None
     ruleset.attach_rules(blobs, index)

@@ -168,6 +168,7 @@ def test_it_can_be_read_in_steps() -> None:
 
 def test_it_has_all_that_a_ruleset_has() -> None:
     assert vars(PORTABLE).keys() >= vars(WHOLE).keys()
+    assert PORTABLE.reads == WHOLE.reads != frozenset()
 
 
 DATA = compile_portable(source(EVERYTHING, before=LISTS))
