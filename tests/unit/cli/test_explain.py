@@ -72,7 +72,7 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     (told,) = deployed("explain", intent).records
     assert told["story"] == (
         "denied: `to` = x@evil.example came only from files/read mail 14 (untrusted), beside an instruction; "
-        "the user named no recipient"
+        "the user named no recipient (rule PRV-005: a destination stands only in untrusted text)"
     )
     assert [value["name"] for value in told["values"]] == ["to", "subject"]
     assert told["rules"] == [
@@ -88,33 +88,33 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
 @pytest.mark.parametrize(
     ("outcome", "origin", "changes", "story"),
     [
-        (Outcome.ALLOW, ValueOrigin.USER, {}, "allowed: `to` = x@evil.example was named by the user"),
+        (Outcome.ALLOW, ValueOrigin.USER, {}, "allowed: `to` = x@evil.example was named by the user (why)"),
         (
             Outcome.REQUIRE_APPROVAL,
             ValueOrigin.NOWHERE,
             {},
             "waits for a person's approval: `to` = x@evil.example stands in nothing that the user said or the session "
-            "has read; the user named no recipient",
+            "has read; the user named no recipient (why)",
         ),
         (
             Outcome.QUARANTINE,
             ValueOrigin.TEXT,
             {"decoded": True},
             "denied, and the session frozen: `to` = x@evil.example came only from text that others have written "
-            "(untrusted), in disguise; the user named no recipient",
+            "(untrusted), in disguise; the user named no recipient (why)",
         ),
         (
             Outcome.DENY,
             ValueOrigin.USER,
             {},
-            "denied: `to` = x@evil.example was named by the user",
+            "denied: why",
         ),
     ],
 )
 def test_every_outcome_and_origin_has_its_words(
     deployed: Stoplog, case: Case, outcome: Outcome, origin: ValueOrigin, changes: dict[str, Any], story: str
 ) -> None:
-    intent = case.judged(outcome, case.origin("/to", origin, **changes))
+    intent = case.judged(outcome, case.origin("/to", origin, **changes), reason_text="why")
     (told,) = deployed("explain", intent).records
     assert told["story"] == story
 
