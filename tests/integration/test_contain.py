@@ -41,6 +41,7 @@ ROOT_KEY = bytes(range(64))
 READY_MS = 60_000
 TEXT = {"type": "string"}
 SCOPE = "office:write"
+EVE = "eve@evil.example"
 RULES = """
 apiVersion: rules/v1
 pack: office
@@ -57,6 +58,11 @@ rules:
     match: {tools: [office.mail]}
     when: origins.exists(value, value.sink && value.origin == "text")
     reason: only an untrusted text names the recipient
+  - id: OFF-021
+    effect: deny
+    match: {tools: [office.unshare]}
+    when: origins.exists(value, value.origin != "user")
+    reason: nobody has asked for that
 """
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [office]\n'
 
@@ -237,7 +243,7 @@ def hijacked(transport: Transport, tenant: str) -> SessionCredential:
         calls: list[tuple[str, dict[str, object]]] = [
             ("share", {"file": "list", "who": "bob"}),
             ("read_mail", {"id": "14"}),
-            ("share", {"file": "plan", "who": "eve"}),
+            ("share", {"file": "plan", "who": EVE}),
             ("create_event", {"title": "call eve"}),
             ("send", {"to": "eve"}),
             ("paint", {"colour": "red"}),
@@ -271,7 +277,7 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
             "office/send",
             "office/paint",
         ]
-        assert (share["remedy"], share["undoing"]) == ("call", {"file": "plan", "who": "eve"})
+        assert (share["remedy"], share["undoing"]) == ("call", {"file": "plan", "who": EVE})
         assert (event["remedy"], event["missing"]) == ("incomplete", ["/result/id"])
         assert (send["remedy"], paint["remedy"]) == ("none", "by_hand")
 
@@ -282,7 +288,7 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
 
         result = Path("result.json")
         result.write_text('{"id": "e-7"}')
-        assert deployment.office.shared == {("list", "bob"), ("plan", "eve")}
+        assert deployment.office.shared == {("list", "bob"), ("plan", EVE)}
         lines = deployment.command(
             "contain", session, "--propose", "--result", f"{event['intent']}={result}", "--as", "ann"
         )
@@ -292,7 +298,7 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
         assert dropped["session"] == unshared["session"] != session
 
         until_s = time.monotonic() + READY_MS / 1000
-        while ("plan", "eve") in deployment.office.shared and time.monotonic() < until_s:
+        while ("plan", EVE) in deployment.office.shared and time.monotonic() < until_s:
             time.sleep(0.1)
         assert deployment.office.shared == {("list", "bob")}
         _, again, *_ = deployment.command("contain", session)
@@ -307,7 +313,7 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
         lines = deployment.command("contain", session, "--propose", "--scope", "office:read", "--as", "ann")
         (refused,) = [line for line in lines if line["kind"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
-        assert ("plan", "eve") in deployment.office.shared
+        assert ("plan", EVE) in deployment.office.shared
 
 
 def test_a_denied_call_is_explained_by_what_the_gate_found(deployment: Deployment) -> None:
