@@ -30,8 +30,8 @@ _FIELDS_NAMED_MAX = 2
 _KINDS = {
     ReplayKind.DIFFERENT: "came out differently",
     ReplayKind.NOT_MADE: "did not come out at all",
-    ReplayKind.NOT_RECORDED: "came out and are not on the log",
-    ReplayKind.NOT_YET: "are not decided by a gate yet",
+    ReplayKind.NOT_RECORDED: "came out, but not on the log",
+    ReplayKind.NOT_YET: "not decided by a gate yet",
 }
 
 
@@ -58,7 +58,7 @@ def replay(
     with open_log(settings, create=False) as opened:
         recorded = RecordedLog(opened, setup.wire, SystemClock(), setup.engine.time_ahead_max_ms)
         report = replay_log(recorded, setup, compared)
-        for each in report.differences[:differences_max]:
+        for each in report.wrong()[:differences_max]:
             screen.record(_fields(each))
         screen.record(
             {
@@ -101,7 +101,7 @@ def _tell(screen: Screen, report: ReplayReport, recorded: RecordedLog, differenc
     first = report.first
     if first is not None:
         _tell_first(screen, first)
-    shown = report.differences[:differences_max]
+    shown = report.wrong()[:differences_max]
     if len(shown) > 1:
         screen.say()
         screen.table(

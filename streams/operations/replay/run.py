@@ -144,7 +144,11 @@ class ReplayReport:
     @property
     def first(self) -> Difference | None:
         """Return the earliest difference."""
-        return min(self.differences, key=lambda each: each.verdict.evaluated_at, default=None)
+        return min(self.wrong(), key=lambda each: each.verdict.evaluated_at, default=None)
+
+    def wrong(self) -> list[Difference]:
+        """Return the differences without what is only not decided yet."""
+        return [each for each in self.differences if each.kind in _WRONG]
 
 
 _WRONG = (ReplayKind.DIFFERENT, ReplayKind.NOT_MADE, ReplayKind.NOT_RECORDED)

@@ -6,98 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from simulation.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset
-from streams.model.intent import Intent
-from streams.model.keys import partition_for
-from streams.model.topics import CATALOG, INTENT, REPORT, RULESET, SESSION, VERDICT, Spread, Topic
-from streams.model.types import Record
-from streams.operations.topics.reader import read_to_end
-from streams.ports import Outgoing
-from streams.ports.open_log import Log
-from streams.services.gate.runner import GateRunner
-from streams.stores.memory import MemoryStores
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
-from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
-from tests.kit import BUNDLE, BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, MAIL_SEND, REPORT_KEYS, RULES, WEB_FETCH
+from tests.kit import BUNDLE, RULES
 from tests.unit.cli.conftest import Result, Stoplog
-
-READY_MS = 60_000
-WAIT_MS = 30_000
-
-
-class Site:
-    """A log with a gate, and a session that was hijacked."""
-
-    def __init__(self) -> None:
-        self.settings = load_settings()
-        self.codec = build_codec(self.settings)
-        self.log: Log = open_log(self.settings, create=False)
-        self.publisher = self.log.publisher()
-        self.clock = SystemClock()
-        self.sent = 0
-
-    def write(self, topic: Topic, key: bytes, record: Record) -> None:
-        partition = 0
-        if topic.spread is not Spread.BROADCAST:
-            partition = partition_for(key, self.settings.topics.partitions)
-        self.publisher.publish(Outgoing(topic.name, partition, key, self.codec.encode(topic.name, record)))
-        self.publisher.flush(WAIT_MS)
-
-    def propose(self, maker: SessionMaker, entry: object, args: dict[str, object]) -> Intent:
-        intent = maker.intent(entry, args, self.clock.now_ms())  # type: ignore[arg-type]
-        self.write(INTENT, maker.key, intent)
-        self.sent += 1
-        deadline_ms = self.clock.monotonic_ms() + WAIT_MS
-        while len(list(read_to_end(self.log, (VERDICT.name,), self.clock))) < self.sent:
-            assert self.clock.monotonic_ms() < deadline_ms
-            self.clock.sleep_ms(5)
-        return intent
-
-    def run(self) -> None:
-        for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
-            self.write(CATALOG, entry_key(entry), entry)
-        self.write(RULESET, b"default", ruleset(BUNDLE_FILES))
-        stores = MemoryStores()
-        for number in range(2):
-            runner = GateRunner(
-                lambda: build_gate(self.settings, self.log, self.codec, ROOT_KEY, stores),
-                self.clock,
-                beside=lambda: build_budgets(self.settings, self.log, self.codec, MemoryStores()),
-            )
-            runner.start()
-            runner.wait_ready(READY_MS)
-            self.work(number)
-            runner.stop()
-
-    def work(self, number: int) -> None:
-        maker = SessionMaker(f"s-{number}", tenant="default")
-        self.write(SESSION, maker.key, maker.established(self.clock.now_ms()))
-        self.propose(maker, FILES_READ, {"path": "a.txt"})
-        fetched = self.propose(maker, WEB_FETCH, {"url": "u"})
-        self.write(REPORT, maker.key, maker.result(fetched, self.clock.now_ms(), label=UNTRUSTED))
-        self.propose(maker, MAIL_SEND, {"to": "x@outside.example"})
-        self.propose(maker, MAIL_SEND, {"to": "a@example.com"})
+from tests.unit.cli.recorded_site import configure, make_site
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what a gate has decided in it: two sessions of four calls each, with a restart between them."""
     made = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        configure(patch, made)
-        settings = load_settings()
-        settings.key_path.parent.mkdir(parents=True, exist_ok=True)
-        settings.key_path.write_bytes(ROOT_KEY)
-        settings.key_path.chmod(0o600)
-        from streams.cli.main import run
-
-        assert run(["topics", "apply"]) == 0
-        site = Site()
-        site.run()
-        site.log.close()
+    make_site(made)
     return made
 
 
@@ -105,14 +22,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
     configure(monkeypatch, folder)
     return stoplog
-
-
-def configure(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    patch.setenv("STOPLOG_STATE_DIR", str(folder / "state"))
-    for section in ("RULES", "CATALOG", "RELEASE"):
-        patch.setenv(f"STOPLOG_{section}__ALLOW_UNSIGNED", "true")
-    patch.setenv("STOPLOG_TOPICS__PARTITIONS", "3")
-    patch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "false")
 
 
 def groups_of(result: Result) -> list[tuple[object, ...]]:

@@ -1,0 +1,202 @@
+"""`stoplog audit`: the whole record of a session as a story, and the causes of one call."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from streams.cli.findings import many
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.session_view import instant_text
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.model.topics import INTENT, VERDICT
+from streams.operations.sessions.search import Shown, show_session
+from streams.operations.sessions.view import Standing
+from streams.operations.timeline.causes import Cause, causes_of
+from streams.operations.timeline.entries import Entry, Tone, Who, entries_of
+from streams.operations.timeline.page import page_of
+from streams.operations.timeline.records import SessionRecords, read_records
+from streams.operations.topics.lookup import find_intent, find_session
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+
+app = typer.Typer(add_completion=False, help="Tell the story of a session, and the causes of a call, from the record.")
+
+_STYLES = {Tone.PLAIN: STRONG, Tone.GOOD: OK, Tone.HELD: WARN, Tone.BAD: FAIL}
+_DETAIL_CHARS_MAX = 240
+_CAUSE_CHARS_MAX = 160
+_BRIEF = frozenset(
+    {"arguments", "rules", "documents", "label", "counts as", "instructions", "because", "purpose", "comment", "model"}
+)
+"""The details that a person sees on a terminal; the others are in the JSON and on the page."""
+
+
+@app.command()
+@takes_groups
+def session(
+    *,
+    session: Annotated[
+        str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
+    ],
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the story as a page that needs no other file."),
+    ] = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Tell the story of a session: who asked what, what was read, what was tried, and why it ran or didn't.
+
+    Every record of the session is in it, in order of time, except those that gates have set aside as forged. Arguments
+    are shown where this client may read intents or verdicts.
+    """
+    screen, settings = output.screen(), connection.settings()
+    codec, clock = build_codec(settings), SystemClock()
+    with open_log(settings, create=False) as opened:
+        owner = find_session(opened, codec, clock, session, settings.tenant)
+        trusted = settings.release.trusted()
+        shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted)
+        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id)
+    standing, entries = shown.view.standing(shown.revocations, clock.now_ms()), entries_of(records)
+    for entry in entries:
+        screen.record(entry.fields())
+    if html is not None:
+        notes = [*_notes(records), f"Made at {format_instant(clock.now_ms())} from {many(len(entries), 'record')}."]
+        html.write_text(page_of(_title(shown), _state(standing), _head(shown), entries, notes), "utf-8")
+    if screen.as_json:
+        return
+    screen.say(f"{_title(shown)} is {_state(standing)}", STRONG)
+    screen.table(("", ""), [row for row in _head(shown) if row[1]])
+    screen.say()
+    for entry in entries:
+        _tell(screen, entry)
+    screen.say()
+    for note in _notes(records):
+        screen.say(note, WARN)
+    if html is not None:
+        screen.say(f"wrote {html}", OK)
+    last = next((entry.intent_id for entry in reversed(entries) if entry.tone is Tone.BAD and entry.intent_id), None)
+    named = shlex.quote(f"{owner.tenant_uid}|{owner.session_id}")
+    steps = [] if last is None else [("why the last bad call was made", f"audit why {last}")]
+    tell_steps(screen, connection, [*steps, ("make it a regression test", f"incident export {named}")])
+
+
+@app.command()
+@takes_groups
+def why(
+    *,
+    intent: Annotated[
+        str, typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or task; the beginning is enough.")
+    ],
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Follow a call back to what the user asked for: what its values come from, and the calls that brought that in.
+
+    Where the verdict does not say what a value comes from, everything that the session had read by then is a cause.
+    """
+    screen, settings = output.screen(), connection.settings()
+    codec, clock = build_codec(settings), SystemClock()
+    with open_log(settings, create=False) as opened:
+        owner = find_intent(opened, codec, clock, intent, settings.tenant)
+        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id)
+    cause = causes_of(records, owner.intent_id or "")
+    screen.record(cause.fields())
+    if screen.as_json:
+        return
+    tree = Tree(_told(cause))
+    _grow(tree, cause)
+    screen.tree(tree)
+    screen.say()
+    for note in _notes(records):
+        screen.say(note, WARN)
+    named = shlex.quote(f"{owner.tenant_uid}|{owner.session_id}")
+    steps = [
+        ("how the rules judged it", f"rules explain --intent {owner.intent_id}"),
+        ("the whole story of the session", f"audit session {named}"),
+    ]
+    tell_steps(screen, connection, steps)
+
+
+def _title(shown: Shown) -> str:
+    return f"session {shown.view.tenant_uid}|{shown.view.session_id}"
+
+
+def _state(standing: Standing) -> str:
+    return f"{standing.state.value}: {standing.why}" if standing.why else standing.state.value
+
+
+def _head(shown: Shown) -> list[tuple[str, str]]:
+    view = shown.view
+    counts = dict.fromkeys(("ALLOW", "DENY", "QUARANTINE"), 0)
+    for outcomes in view.calls.values():
+        for outcome in counts:
+            counts[outcome] += outcomes.get(outcome, 0)
+    return [
+        ("agent", f"{view.act.sub} ({view.act.iss})" if view.act.sub else ""),
+        ("for", view.sub or ""),
+        ("purpose", "" if view.opened is None else view.opened.purpose or ""),
+        ("opened", instant_text(view.opened_ms)),
+        ("calls", ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)),
+        ("opened from", ", ".join(view.ancestor_session_ids)),
+    ]
+
+
+def _notes(records: SessionRecords) -> list[str]:
+    notes = [f"Records of `{topic}` are missing: this client may not read it." for topic in sorted(records.hidden)]
+    if INTENT.name in records.hidden and VERDICT.name in records.hidden:
+        notes.append("Arguments are missing.")
+    return notes
+
+
+def _tell(screen: Screen, entry: Entry) -> None:
+    time = format_instant(entry.time_ms)[11:23]
+    screen.rich(
+        Text.assemble(
+            (f"{time}  ", FAINT), (f"{_name(entry)} ", _STYLES[entry.tone]), short(entry.what, _DETAIL_CHARS_MAX)
+        )
+    )
+    for name, text in entry.details:
+        if name in _BRIEF:
+            screen.rich(Text(f"              {name}: {short(text, _DETAIL_CHARS_MAX)}", FAINT))
+
+
+def _name(entry: Entry) -> str:
+    if entry.who is Who.GATE:
+        return "gate"
+    return printable(f"{entry.who.value} {entry.name}" if entry.name else entry.who.value)
+
+
+def _told(cause: Cause) -> Text:
+    entry = cause.entry
+    because = f"{cause.because}: " if cause.because else ""
+    time = format_instant(entry.time_ms)[11:23]
+    text = Text.assemble(
+        (because, FAINT),
+        (f"{_name(entry)} ", _STYLES[entry.tone]),
+        short(entry.what, _CAUSE_CHARS_MAX),
+        (f"  {time}{'  (see above)' if cause.known else ''}", FAINT),
+    )
+    if cause.arguments and not cause.known:
+        text.append(f"\narguments: {short(cause.arguments, _CAUSE_CHARS_MAX)}", FAINT)
+    for name, value in entry.details:
+        if name in ("documents", "instructions", "purpose") and not cause.known:
+            text.append(f"\n{name}: {short(value, _CAUSE_CHARS_MAX)}", FAINT)
+    return text
+
+
+def _grow(tree: Tree, cause: Cause) -> None:
+    if cause.left_out_count:
+        tree.add(Text(f"{many(cause.left_out_count, 'earlier input')} not shown", FAINT))
+    for each in cause.causes:
+        _grow(tree.add(_told(each)), each)

@@ -1,0 +1,99 @@
+"""Writes the timeline of a session as one page that needs nothing else: no script, no font, no request.
+
+Everything on the page was written by agents, tools and strangers, so every text is escaped, and the page's own policy
+forbids scripts and requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from streams.codec.instants import format_instant
+from streams.operations.timeline.entries import Entry, Tone, Who
+
+_CHARS_OPEN_MAX = 160
+"""A longer detail is folded."""
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #1a7f37; --held: #9a6700; --bad: #cf222e; }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; }
+h1 { font-size: 1.4rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+.state { font-weight: 600; }
+dl.head { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0 1.5rem; }
+dl.head dt, .time, .name, dl.more dt, footer, .place { color: var(--faint); }
+dl.head dd, dl.more dd { margin: 0; overflow-wrap: anywhere; }
+ol { list-style: none; margin: 0; padding: 0; }
+li { border-left: 3px solid var(--line); padding: .35rem 0 .6rem 1rem; }
+li.good { border-color: var(--good); } li.held { border-color: var(--held); } li.bad { border-color: var(--bad); }
+.day { border: 0; padding: 1.2rem 0 .3rem; font-weight: 600; }
+.time { font-variant-numeric: tabular-nums; margin-right: .6rem; }
+.who { font-weight: 600; margin-right: .35rem; }
+.good .who { color: var(--good); } .held .who { color: var(--held); } .bad .who { color: var(--bad); }
+.what { overflow-wrap: anywhere; }
+dl.more { display: grid; grid-template-columns: max-content 1fr; gap: 0 .8rem; margin: .2rem 0 0; font-size: .87rem; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.4 ui-monospace, monospace; }
+summary { cursor: pointer; color: var(--faint); }
+.place { font-size: .78rem; }
+footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem; }
+@media print { details > :not(summary) { display: block; } }
+""".strip()
+
+
+def page_of(
+    title: str, state: str, head: Sequence[tuple[str, str]], entries: Iterable[Entry], notes: Sequence[str]
+) -> str:
+    """Return the page.
+
+    Args:
+        title: the session.
+        state: its state, in words.
+        head: what is known of the session as a whole, each with its name.
+        entries: the timeline.
+        notes: what the reader must know of the page: what is missing, when it was made.
+    """
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in head if text)
+    lines = "\n".join(_lines(entries))
+    told = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="state">{escape(state)}</p>\n<dl class="head">{rows}</dl>\n'
+        f"<ol>\n{lines}\n</ol>\n<footer>{told}</footer>\n</body>\n</html>\n"
+    )
+
+
+def _lines(entries: Iterable[Entry]) -> Iterable[str]:
+    day = ""
+    for entry in entries:
+        date, _, time = format_instant(entry.time_ms).rstrip("Z").partition("T")
+        if date != day:
+            day = date
+            yield f'<li class="day">{escape(date)}, UTC</li>'
+        yield _line(entry, time)
+
+
+def _line(entry: Entry, time: str) -> str:
+    who = entry.who.value if not entry.name else entry.name
+    kind = (
+        "" if not entry.name or entry.who in (Who.GATE,) else f' <span class="name">({escape(entry.who.value)})</span>'
+    )
+    tone = "" if entry.tone is Tone.PLAIN else f' class="{entry.tone.value}"'
+    details = "".join(_detail(name, text) for name, text in entry.details)
+    more = f'<dl class="more">{details}</dl>' if details else ""
+    intent = "" if entry.intent_id is None else f"intent {escape(entry.intent_id)}, "
+    return (
+        f'<li{tone}><span class="time">{escape(time)}</span><span class="who">{escape(who)}{kind}</span>'
+        f'<span class="what">{escape(entry.what)}</span>{more}'
+        f'<div class="place">{intent}{escape(entry.place)}</div></li>'
+    )
+
+
+def _detail(name: str, text: str) -> str:
+    shown = f"<pre>{escape(text)}</pre>" if name == "arguments" or len(text) > _CHARS_OPEN_MAX else escape(text)
+    if len(text) > _CHARS_OPEN_MAX:
+        shown = f"<details><summary>{len(text)} characters</summary>{shown}</details>"
+    return f"<dt>{escape(name)}</dt><dd>{shown}</dd>"

@@ -1,0 +1,156 @@
+"""Reads every record of one session that is on the log, in order of time, without those that gates have rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from streams.codec.avro import Codec
+from streams.model.alert import Alert
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.keys import session_key_of
+from streams.model.revocation import Revocation
+from streams.model.revocation_set import session_target
+from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
+from streams.model.topics import (
+    ALERT,
+    APPROVAL_DECISION,
+    APPROVAL_REQUEST,
+    AUDIT,
+    AUDIT_REPORTED,
+    DELEGATION,
+    INTENT,
+    REPORT,
+    REVOCATION,
+    SESSION,
+    VERDICT,
+)
+from streams.model.types import Record
+from streams.model.verdict import Verdict
+from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order
+from streams.ports import Clock, Received
+from streams.ports.open_log import Log
+
+TOPICS = (
+    SESSION,
+    DELEGATION,
+    REPORT,
+    INTENT,
+    VERDICT,
+    APPROVAL_REQUEST,
+    APPROVAL_DECISION,
+    AUDIT,
+    AUDIT_REPORTED,
+    ALERT,
+    REVOCATION,
+)
+"""What a session's story is told from; of one instant, in this order."""
+
+_PROVEN = PROVEN_EVENTS | REPORTS
+_RANK = {topic.name: rank for rank, topic in enumerate(TOPICS)}
+
+
+class Line(NamedTuple):
+    """A record and where it lies."""
+
+    received: Received
+    record: Record
+
+    @property
+    def place(self) -> str:
+        """Topic, partition and offset."""
+        return f"{self.received.topic}/{self.received.partition}/{self.received.offset}"
+
+
+@dataclass
+class SessionRecords:
+    """The records of a session.
+
+    Attributes:
+        lines: in order of time.
+        hidden: topics that this client may not read.
+    """
+
+    tenant_uid: str
+    session_id: str
+    lines: list[Line] = field(default_factory=list)
+    hidden: frozenset[str] = frozenset()
+
+    def of_intent(self, intent_id: str) -> list[Verdict]:
+        """Return the different verdicts on an intent, in order."""
+        found: list[Verdict] = []
+        for line in self.lines:
+            record = line.record
+            if isinstance(record, Verdict) and record.intent_id == intent_id and record not in found:
+                found.append(record)
+        return found
+
+    def intent(self, intent_id: str) -> Intent | None:
+        """Return an intent; None if this client may not read it."""
+        return next((r for _, r in self.lines if isinstance(r, Intent) and r.intent_id == intent_id), None)
+
+    def origin_of(self, event_id: str) -> str | None:
+        """Return as what gates have counted something that was read; None if it was read after the last call."""
+        for _, record in self.lines:
+            if isinstance(record, Verdict):
+                for influence in record.influences:
+                    if influence.event_id == event_id:
+                        return influence.origin.value.lower()
+        return None
+
+    def events(self) -> Iterator[SessionEvent]:
+        """Yield the session's events."""
+        yield from (record for _, record in self.lines if isinstance(record, SessionEvent))
+
+
+def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_id: str) -> SessionRecords:
+    """Return every record of a session. Blocking.
+
+    Raises:
+        TopicReadError: a topic is missing, or its end can't be reached.
+        LogError: the log did not answer, or refused.
+    """
+    key = session_key_of(tenant_uid, session_id)
+    names = [topic.name for topic in TOPICS]
+    hidden = hidden_topics(log, names)
+    found = SessionRecords(tenant_uid, session_id, hidden=hidden)
+    target = session_target(tenant_uid, session_id)
+    rejected: set[str] = set()
+    for received in read_places_in_order(log, places_of_key(log, [n for n in names if n not in hidden], key), clock):
+        is_own = received.key == key or received.topic in (ALERT.name, REVOCATION.name)
+        if not is_own or received.value is None:
+            continue
+        try:
+            record = codec.decode(received.topic, received.value, received.headers)
+        except RecordError:
+            continue
+        if isinstance(record, Alert) and record.session_id != session_id:
+            continue
+        if isinstance(record, Revocation) and record.id != target:
+            continue
+        if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
+            rejected.update(record.inputs)
+        found.lines.append(Line(received, record))
+    found.lines = [line for line in found.lines if not _is_rejected(line, rejected)]
+    found.lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))
+    return found
+
+
+def _time_of(line: Line) -> int:
+    """Return when something was decided, if a gate has recorded it, else when it came."""
+    record = line.record
+    if isinstance(record, Verdict):
+        return record.evaluated_at
+    if line.received.topic in (AUDIT.name, APPROVAL_REQUEST.name, ALERT.name):
+        head = getattr(record, "header", None)
+        return line.received.timestamp_ms if head is None else head.time
+    return line.received.timestamp_ms
+
+
+def _is_rejected(line: Line, rejected: set[str]) -> bool:
+    record = line.record
+    is_unproven = isinstance(record, SessionEvent) and record.type in _PROVEN and record.proof is None
+    return is_unproven or line.place in rejected

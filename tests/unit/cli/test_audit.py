@@ -1,0 +1,152 @@
+"""`stoplog audit session` and `audit why` over what a real gate has decided on the embedded log."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from streams.operations.timeline.entries import Entry, Tone, Who
+from streams.operations.timeline.page import page_of
+from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.recorded_site import configure, make_site
+
+HOSTILE = "<script>alert(1)</script>\x1b[2J"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    make_site(made)
+    return made
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
+    configure(monkeypatch, folder)
+    return stoplog
+
+
+def denied(site: Stoplog) -> str:
+    """The intent of the session that was denied."""
+    (found,) = {
+        each["intent_id"]
+        for each in site("audit", "session", "s-0", "--json").records
+        if each["who"] == "gate" and each["what"].startswith("denied")
+    }
+    return str(found)
+
+
+def told(result: Result) -> list[tuple[str, str]]:
+    return [
+        (each["who"], f"{each['name']} {each['what']}" if each["who"] == "tool" else each["what"])
+        for each in result.records
+    ]
+
+
+class TestSession:
+    def test_is_a_story_in_order(self, site: Stoplog) -> None:
+        result = site("audit", "session", "s-0", "--json")
+        assert result.status == 0, result.err
+        story = told(result)
+        assert story[0][1].startswith("opened the session for agent assistant")
+        assert story[1:4] == [
+            ("user", "wrote a message"),
+            ("agent", "asked for files/read"),
+            ("gate", "allowed files/read: fine"),
+        ]
+        fetched = story.index(("agent", "asked for web/fetch"))
+        returned = story.index(("tool", "web/fetch returned a result"))
+        refused = story.index(("gate", "denied mail/send: tainted mail to the outside"))
+        assert fetched < returned < refused
+        times = [each["time_ms"] for each in result.records]
+        assert times == sorted(times)
+        assert not [each for each in result.records if "s-1" in str(each)]
+
+    def test_says_what_was_read_tried_and_why(self, site: Stoplog) -> None:
+        result = site("audit", "session", "s-0", "--no-json")
+        assert result.status == 0, result.err
+        assert "tool web/fetch returned a result\n" in result.out
+        assert "counts as: untrusted" in result.out
+        assert 'arguments: {"to":"x@outside.example"}' in result.out
+        assert "rules: T-001 (permit): fine; T-011 (deny): tainted mail to the outside" in result.out
+        assert f"stoplog audit why {denied(site)}" in result.out
+
+    def test_finds_the_session_of_any_id(self, site: Stoplog) -> None:
+        assert told(site("audit", "session", denied(site), "--json")) == told(site("audit", "session", "s-0", "--json"))
+
+    def test_an_unknown_session_is_an_error(self, site: Stoplog) -> None:
+        result = site("audit", "session", "nowhere")
+        assert result.status == 1
+        assert "is not on the embedded log" in result.err
+
+
+class Page(HTMLParser):
+    """What a page loads, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [tag] if tag in ("script", "link", "img", "iframe") else []
+        self.loads += [name for name, _ in attrs if name in ("src", "href") or name.startswith("on")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if "style" not in self.open else ""
+
+
+class TestPage:
+    def test_needs_no_other_file(self, site: Stoplog, home: Path) -> None:
+        assert site("audit", "session", "s-0", "--html", "story.html", "--no-json").status == 0
+        page = Page((home / "story.html").read_text("utf-8"))
+        assert (page.open, page.loads) == ([], [])
+        for part in (
+            "session default|s-0",
+            "denied mail/send: tainted mail to the outside",
+            "x@outside.example",
+            "alice",
+        ):
+            assert part in page.text
+
+    def test_text_of_others_is_text(self) -> None:
+        entry = Entry(
+            0, Who.TOOL, HOSTILE, HOSTILE, Tone.BAD, (("arguments", HOSTILE), (HOSTILE, "x" * 200)), None, "", ""
+        )
+        page = Page(page_of(HOSTILE, HOSTILE, [(HOSTILE, HOSTILE)], [entry], [HOSTILE]))
+        assert page.loads == []
+        assert page.text.count("<script>alert(1)</script>") == 10
+
+    def test_forbids_scripts_and_requests(self) -> None:
+        assert "default-src 'none'; style-src 'unsafe-inline'" in page_of("t", "s", [], [], [])
+
+
+class TestWhy:
+    def test_leads_back_to_the_user(self, site: Stoplog) -> None:
+        (chain,) = site("audit", "why", denied(site), "--json").records
+        assert chain["what"] == "denied mail/send: tainted mail to the outside"
+        assert chain["arguments"] == '{"to":"x@outside.example"}'
+        read = next(each for each in chain["causes"] if each["name"] == "web/fetch")
+        (call,) = read["causes"]
+        assert (call["what"], call["because"]) == ("allowed web/fetch: fine", "the call that returned it")
+        assert any(each["what"] == "wrote a message" for each in chain["causes"])
+
+    def test_is_a_tree_for_a_person(self, site: Stoplog) -> None:
+        result = site("audit", "why", denied(site), "--no-json")
+        lines = result.out.splitlines()
+        assert lines[0].startswith("gate denied mail/send: tainted mail to the outside")
+        assert any("(untrusted): tool web/fetch returned a result" in line for line in lines)
+        assert any("the call that returned it: gate allowed web/fetch" in line for line in lines)
+        assert any("user alice wrote a message" in line for line in lines)
+
+    def test_an_unknown_intent_is_an_error(self, site: Stoplog) -> None:
+        assert site("audit", "why", "00000000-0000-0000-0000-000000000000").status == 1
