@@ -296,6 +296,7 @@ def test_a_release_that_is_not_in_use_stops_nothing(office: Office) -> None:
         "/inputSchema/properties/to/type",
         "/inputSchema/properties/cc",
         "/inputSchema/required",
+        "facts/arg_roles",
         "facts/sink_args",
     }
     assert review["facts"]["sink_args"] == ["/to", "/cc"]
