@@ -17,6 +17,7 @@ from streams.model.verdict import Verdict
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.found import AtomKind
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolResult
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import (
@@ -49,7 +50,8 @@ def asked(content_type: str | None = None) -> Verdict:
 
 def reported(transport: Transport, store: SingleUseStore, verdict: Verdict, result: object) -> SessionEvent:
     tool = FunctionTool(lambda _: result, TOOL.definition_digest)
-    with Executor(transport, ["mail"], {"mail/send": tool}, store, report_keys=REPORT_KEY) as executor:
+    tools = {"mail/send": tool}
+    with Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN) as executor:
         executor.execute(verdict, key_of(verdict))
     [event] = written(transport, SessionEvent)
     return event

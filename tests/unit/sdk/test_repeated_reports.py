@@ -14,6 +14,7 @@ from streams.ports import FatalLogError, Outgoing, Publisher
 from streams.sdk import Executor, ExecutorError, ReportError, SingleUseStore
 from streams.sdk.executor import ABANDONED_AFTER_MS
 from streams.sdk.executor_types import ExecutorSettings
+from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.single_use import call_of
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
@@ -62,7 +63,7 @@ def executor(
     transport: Transport, store: SingleUseStore, tool: FunctionTool | None = None, source: str | None = None
 ) -> Executor:
     tools = {"mail/send": tool or FunctionTool(send, TOOL.definition_digest)}
-    return Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, source=source)
+    return Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, seal_keys=UNPROVEN, source=source)
 
 
 def stored(transport: Transport, topic: Topic) -> list[tuple[bytes | None, bytes | None, object]]:
