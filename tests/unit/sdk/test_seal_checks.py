@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +22,12 @@ from streams.audit.seals import (
     SealKey,
     SealKeys,
     SealKeysError,
+    derived_seal_key,
 )
 from streams.audit.signatures import SigningKey
 from streams.codec.avro import SCHEMA_ID_HEADER
 from streams.model.audit import AuditEvent, AuditEventType, Seal
+from streams.model.proof import report_key_seed, session_secret, session_writer_key
 from streams.model.reasons import Refusal
 from streams.model.session import SessionEvent
 from streams.model.topics import SEAL_KEY, VERDICT
@@ -44,6 +47,8 @@ from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals, SealK
 from streams.sdk.seal_key_file import LOOK_EVERY_MS
 from tests.unit.sdk.hands import (
     REPORT_KEY,
+    ROOT_KEY,
+    TENANT,
     TOOL,
     begun_store,
     key_of,
@@ -56,7 +61,20 @@ from tests.unit.sdk.hands import (
 from tests.unit.sdk.seal_hand import CODEC, GATE_KEY, Sealer, SealHand, on_log, seal_on_log, value_of
 from tests.unit.sdk.test_verdict_consumer import Running
 
+
+def from_seed(seed: bytes) -> SigningKey:
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(seed))
+
+
 KEYS = SealKeys.of({"gate": str(GATE_KEY.public)})
+PRINCIPALS = {
+    "an executor, with the report key of its server": from_seed(report_key_seed(ROOT_KEY, "mail")),
+    "the token service, with the key derived from the root key": derived_seal_key(ROOT_KEY),
+    "an agent, with the key of its session": from_seed(session_secret(ROOT_KEY, TENANT, "s-1")),
+    "a writer of session events, with the key of these": from_seed(session_writer_key(ROOT_KEY)),
+    "a person, with a key to publish, review, release or sign attributes": SigningKey.made(),
+    "a gate of another deployment": SigningKey.made(),
+}
 PARTITION = partition_of(key_of(make_verdict()))
 
 
@@ -211,6 +229,18 @@ class TestSealsThatDoNotCount:
 
     def test_one_of_another_key(self) -> None:
         self.passed_over(Sealer(key=SigningKey.made()).seal(verdicts(1)), "no key that is trusted here")
+
+    @pytest.mark.parametrize("principal", PRINCIPALS)
+    def test_one_that_another_principal_has_signed(self, principal: str) -> None:
+        """Whoever has other keys of the deployment, and may write the topic, can sign a seal of a forged verdict."""
+        forged = make_verdict()
+        sealer = Sealer(key=PRINCIPALS[principal])
+        reader = Reader().read(on_log(forged, 10), seal_on_log(sealer.seal([forged]), 11))
+        assert (reader.ran, len(reader.seals)) == ([], 1)
+        assert "no key that is trusted here" in reader.seals.fault
+        receipt = Receipt.of(value_of(forged), key_of(forged), SealedBatch.read(sealer.seal([forged])))
+        with pytest.raises(SealError, match="no key that is trusted here"):
+            receipt.check(KEYS)
 
     def test_one_of_a_revoked_key(self) -> None:
         keys = SealKeys.of([SealKey("old", GATE_KEY.public, KeyState.REVOKED)])
