@@ -6,7 +6,7 @@ import json
 
 from streams.codec.cloudevents import event_type
 from streams.codec.schemas import CommittedSchemas
-from streams.model.topics import ALERT_OCSF, PER_TENANT, TOPICS, Role, Topic
+from streams.model.topics import ALERT_OCSF, DECLARED, PER_TENANT, TOPICS, WITHIN, Role, Topic
 
 CONTRACT_VERSION = "1"
 
@@ -38,12 +38,19 @@ def render_asyncapi() -> dict[str, object]:
                 *(_operation(topic, role, "receive") for role in topic.readers),
             )
         ),
-        "components": {"messages": {_message_name(topic): _message(topic, committed) for topic in _SHOWN}},
+        "components": {
+            "messages": {_message_name(kind): _message(kind, committed) for topic in _SHOWN for kind in _kinds(topic)}
+        },
     }
 
 
+def _kinds(topic: Topic) -> tuple[Topic, ...]:
+    """Return the declarations of all records of a topic: its own, and those that lie within it."""
+    return (topic, *(declared for declared in DECLARED if WITHIN.get(declared.name) is topic))
+
+
 def _channel(topic: Topic) -> dict[str, object]:
-    name = _message_name(topic)
+    names = [_message_name(kind) for kind in _kinds(topic)]
     # `{tenant}` is the tenant's name as `streams.model.topics.outcome_topic_name` spells it.
     address = topic.shown_name.replace("<", "{").replace(">", "}")
     parameters = {"tenant": {"description": "the tenant, as topic names spell it"}} if "{" in address else {}
@@ -51,7 +58,7 @@ def _channel(topic: Topic) -> dict[str, object]:
         "address": address,
         **({"parameters": parameters} if parameters else {}),
         "description": f"{topic.note}; key: {topic.key}; partitions: {topic.spread}",
-        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {
             "kafka": {
                 "topic": address,
@@ -74,7 +81,7 @@ def _operation(topic: Topic, role: Role, action: str) -> tuple[str, dict[str, ob
         "channel": {"$ref": channel},
         "summary": f"{role} {verb} {topic.note}",
         "tags": [{"name": role}],
-        "messages": [{"$ref": f"{channel}/messages/{_message_name(topic)}"}],
+        "messages": [{"$ref": f"{channel}/messages/{_message_name(kind)}"} for kind in _kinds(topic)],
     }
 
 

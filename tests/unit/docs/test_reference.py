@@ -70,6 +70,14 @@ class TestAsyncApi:
         assert operations["gate-send-agent.verdict.v1"]["action"] == "send"
         assert operations["executor-receive-agent.verdict.v1"]["action"] == "receive"
 
+    def test_a_topic_has_all_kinds_of_its_records(self) -> None:
+        assert list(self.DOCUMENT["channels"]["agent.verdict.v1"]["messages"]) == ["Verdict", "Seal"]
+        reading = self.DOCUMENT["operations"]["executor-receive-agent.verdict.v1"]["messages"]
+        assert [each["$ref"].rpartition("/")[2] for each in reading] == ["Verdict", "Seal"]
+        assert self.DOCUMENT["components"]["messages"]["Seal"]["headers"]["properties"]["ce_type"]["const"] == (
+            "agentstream.v1.Seal"
+        )
+
     def test_references_lead_somewhere(self) -> None:
         found = list(references(self.DOCUMENT))
         assert len(found) > len(TOPICS)
