@@ -38,7 +38,7 @@ EVENTS_MAX = 16
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
-SHORT_LIVED = frozenset({b"@tail", b"@latch"})
+SHORT_LIVED = frozenset({b"@tail", b"@latch", b"@tail.root", b"@latch.root"})
 """Names of the watcher's own rows about sessions and incidents. No declaration may have a name with `@`."""
 
 T = TypeVar("T")
@@ -166,7 +166,12 @@ def write_row(view: RowView, key: bytes, row: object) -> None:
 class Watcher:
     """Judges activities by declared detectors and correlations. It holds no state: that is in the rows."""
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: Declared, suffix: str = "") -> None:
+        """Args:
+        declared: the detectors and correlations.
+        suffix: ends the names of its own rows, where two watchers share a view.
+        """
+        self._tail, self._latch = f"@tail{suffix}", f"@latch{suffix}"
         self._detectors: tuple[Detector, ...] = tuple(
             DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK
         )
@@ -182,7 +187,7 @@ class Watcher:
             view: the rows of the activity's partition; changed.
             activity: what the gate decided.
         """
-        tail_key = row_key("@tail", (activity.tenant, activity.session))
+        tail_key = row_key(self._tail, (activity.tenant, activity.session))
         tail = read_row(view, tail_key, SessionTail) or SessionTail()
         event = digest_of(activity.event_id)
         if event in tail.seen:
@@ -198,7 +203,7 @@ class Watcher:
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
         for detector, keys, before, rows in learners:
             self._write(view, keys, before, detector.learn(rows, activity) if may_learn else rows)
-        reported, quiet_count = _latched(view, activity, found)
+        reported, quiet_count = _latched(view, activity, found, self._latch)
         write_row(
             view,
             tail_key,
@@ -322,7 +327,9 @@ class _Risks(NamedTuple):
     scores: Mapping[str, float]
 
 
-def _latched(view: RowView, activity: Activity, found: Sequence[Finding]) -> tuple[tuple[Finding, ...], int]:
+def _latched(
+    view: RowView, activity: Activity, found: Sequence[Finding], latch: str
+) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
     The strongest finding speaks for the activity. Incidents are distinguished by agent and name, and by session.
@@ -333,10 +340,10 @@ def _latched(view: RowView, activity: Activity, found: Sequence[Finding]) -> tup
     now_ms = activity.time_ms
     whom = (activity.tenant, "agent", activity.agent)
     latches = [
-        (row_key("@latch", (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
-        (row_key("@latch", (*whom, best.name)), LATCH_MS),
+        (row_key(latch, (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
+        (row_key(latch, (*whom, best.name)), LATCH_MS),
     ]
-    broad = (row_key("@latch", whom), BROAD_LATCH_MS)
+    broad = (row_key(latch, whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
     if any(now_ms < known[key].until_ms for key, _ in asked):

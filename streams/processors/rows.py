@@ -30,6 +30,8 @@ _NUL = b"\x00"
 _AFTER_NUL = b"\x01"
 INSTANT_BYTES = 8
 """Of an instant in a key: big-endian, so that keys are in the order of time."""
+DAY_BYTES = 4
+"""Of a day in a key: days since 1970, big-endian."""
 _pack_segment = Struct(">QI").pack
 
 
@@ -268,6 +270,14 @@ class RowKind(Kind, Enum):
         "streams.processors.provenance.memory",
         _PER_SESSION,
     )
+    SIGNALS = Kind(
+        b"Y",
+        "session key",
+        "the last calls of a session, for what rules want to know of its behaviour",
+        "streams.processors.gate.observed:SignalsRow",
+        "streams.processors.gate.signals",
+        _PER_SESSION,
+    )
     ATOMS = Kind(
         b"H",
         "session key, NUL, bucket",
@@ -382,10 +392,6 @@ ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
 COLD_ROWS = (RowKind.VERDICT.prefix, RowKind.VERDICT_BYTES.prefix)
 """What is scanned only to be deleted: the blocks of these rows would fill a store's cache with what is over."""
 
-HALF_PREFIX = RowKind.HALF.prefix
-BEHAVIOUR_WAITING_PREFIX = RowKind.BEHAVIOUR_WAITING.prefix
-BEHAVIOUR_PREFIX = RowKind.BEHAVIOUR.prefix
-BEHAVIOUR_EXPIRY_PREFIX = RowKind.BEHAVIOUR_EXPIRY.prefix
 REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
 ROUND_TRIP_KEY = RowKind.ROUND_TRIP.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
@@ -418,6 +424,9 @@ _STOP = RowKind.STOP.prefix
 _STOP_END = RowKind.STOP_END.prefix
 _ALERT = RowKind.ALERT.prefix
 _PROVENANCE = RowKind.PROVENANCE.prefix
+_SIGNALS = RowKind.SIGNALS.prefix
+_BEHAVIOUR = RowKind.BEHAVIOUR.prefix
+_BEHAVIOUR_EXPIRY = RowKind.BEHAVIOUR_EXPIRY.prefix
 _ATOMS = RowKind.ATOMS.prefix
 _CONTENT = RowKind.CONTENT.prefix
 
@@ -478,6 +487,42 @@ def approval_grants_row_key(session_key: bytes) -> bytes:
 def unproven_row_key(session_key: bytes) -> bytes:
     """Return the key of what a session keeps of intents without a proof."""
     return _UNPROVEN + session_key
+
+
+def signals_row_key(session_key: bytes) -> bytes:
+    """Return the key of the last calls of a session."""
+    return _SIGNALS + session_key
+
+
+def half_row_key(verdict_id: str) -> bytes:
+    """Return the key of the half of a decision that came first."""
+    return RowKind.HALF.prefix + verdict_id.encode()
+
+
+def behaviour_waiting_key(time_ms: int, event_id: str) -> bytes:
+    """Return the key of a decision that waits to be judged: in the order of time, then of ids."""
+    return RowKind.BEHAVIOUR_WAITING.prefix + time_ms.to_bytes(INSTANT_BYTES, "big") + event_id.encode()
+
+
+def behaviour_waiting_until(time_ms: int) -> tuple[bytes, bytes]:
+    """Return the key range of the decisions that were made before `time_ms`."""
+    prefix = RowKind.BEHAVIOUR_WAITING.prefix
+    return prefix, prefix + max(0, time_ms).to_bytes(INSTANT_BYTES, "big")
+
+
+def behaviour_row_key(key: bytes) -> bytes:
+    """Return the key of a row of behaviour."""
+    return _BEHAVIOUR + key
+
+
+def behaviour_expiry_key(day: int, key: bytes) -> bytes:
+    """Return the key of the mark that a row of behaviour may expire on a day."""
+    return _BEHAVIOUR_EXPIRY + day.to_bytes(DAY_BYTES, "big") + key
+
+
+def behaviour_expired_before(day: int) -> tuple[bytes, bytes]:
+    """Return the key range of the marks of the days before `day`."""
+    return _BEHAVIOUR_EXPIRY, _BEHAVIOUR_EXPIRY + day.to_bytes(DAY_BYTES, "big")
 
 
 def provenance_row_key(session_key: bytes) -> bytes:

@@ -139,6 +139,16 @@ class Places(msgspec.Struct, frozen=True, array_like=True, gc=False):
     returns: int = 0
 
 
+def visited(places: Places, instance: str, now_ms: int, window_ms: int) -> tuple[Places, bool]:
+    """Return the places of a session after an event in an instance, and whether the session has come back to it."""
+    digest = digest_of(instance)
+    recent = tuple(place for place in places.visited if now_ms - place[1] <= window_ms)
+    is_return = bool(recent) and recent[-1][0] != digest and any(place[0] == digest for place in recent)
+    kept = tuple(place for place in recent if place[0] != digest)[-PLACES_MAX + 1 :]
+    at_ms = max([now_ms, *(place[1] for place in recent)])
+    return Places((*kept, (digest, at_ms)), places.returns + is_return), is_return
+
+
 class TwoPlaces(Keyed):
     """A session that comes back to an instance after another one has used it: A, B, A within the window."""
 
@@ -155,16 +165,10 @@ class TwoPlaces(Keyed):
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the session came back."""
-        places, now_ms = rows[0] or Places(), activity.time_ms
-        instance = digest_of(activity.instance)
-        visited = tuple(place for place in places.visited if now_ms - place[1] <= self.declaration.window_ms)
-        is_return = bool(visited) and visited[-1][0] != instance and any(p[0] == instance for p in visited)
-        returns = places.returns + is_return
-        kept = tuple(place for place in visited if place[0] != instance)[-PLACES_MAX + 1 :]
-        at_ms = max([now_ms, *(place[1] for place in visited)])
-        return Scored(
-            (Places((*kept, (instance, at_ms)), returns),), float(returns) if is_return else 0.0, {"count": returns}
+        places, is_return = visited(
+            rows[0] or Places(), activity.instance, activity.time_ms, self.declaration.window_ms
         )
+        return Scored((places,), float(places.returns) if is_return else 0.0, {"count": places.returns})
 
     def learn(self, rows: Rows, activity: Activity) -> Rows:
         """Return the rows as they are: two places are never usual."""

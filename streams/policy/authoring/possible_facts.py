@@ -27,6 +27,7 @@ _OPENED_WITH = {"model": "model", "system_prompt": "system_prompt_digest", "tool
 """The field of the session that says what each item of `session.changed` was when the session was opened."""
 
 _COUNTS = (
+    ("signal", "returns"),
     *(("intent", "age_ms"), ("session", "age_ms"), ("session", "intents"), ("session", "allowed")),
     *(("session", "denied"), ("session", "spent"), ("deferral", "waited_ms"), ("money", "minor")),
 )
@@ -169,7 +170,7 @@ def impossibilities(facts: Mapping[str, Any]) -> Iterator[str]:
         value = _field(facts, section, name)
         if isinstance(value, int) and value < 0:
             yield f"`{section}.{name}` is {value}, and never negative"
-    for check in (_tool, _session, _counters, _approval, _delegation, _model, _now, _provenance):
+    for check in (_tool, _session, _counters, _approval, _delegation, _model, _now, _provenance, _signal):
         yield from check(facts)
 
 
@@ -287,6 +288,13 @@ def _now(facts: Mapping[str, Any]) -> Iterator[str]:
     for part, value in now_facts(now["ms"]).items():
         if isinstance(now.get(part), int) and now[part] != value:
             yield f"`now.{part}` is {now[part]}, but at `now.ms` it is {value}"
+
+
+def _signal(facts: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("repeats", "run"):
+        value = _field(facts, "signal", name)
+        if isinstance(value, int) and value < 1:
+            yield f"`signal.{name}` is {value}, but it counts the call itself"
 
 
 def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The facts of provenance for a case that does not state them: a call that its user has asked for.
+"""Facts of provenance and behaviour for a case that does not state them: a usual call that its user has asked for.
 
 Most cases are about something else. For them every value of the call was named by the user, the request asks for this
 kind of act, and nothing untrusted was read unless the session is tainted. Of a session that is only said to be tainted,
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PROVENANCE_FACTS = ("origins", "act", "scope", "owner", "read")
+QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "signal")
 
 
 def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,9 +28,10 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},
+        "signal": {"repeats": 1, "run": 1, "returns": 0},
         "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
     }
-    return {**facts, **{name: made[name] for name in PROVENANCE_FACTS if name not in facts}}
+    return {**facts, **{name: made[name] for name in QUIET_FACTS if name not in facts}}
 
 
 def quiet_origins(facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from typing import Any
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
 from streams.policy.language.schema import ENTITIES, FACT_NAMES, FACTS, HISTORY
 
-NOT_REQUIRED = frozenset({"money", "history", "label", "entities", "origins", "act", "scope", "owner", "read"})
+NOT_REQUIRED = frozenset(
+    {"money", "history", "label", "entities", "origins", "act", "scope", "owner", "read", "signal"}
+)
 """Top-level facts that may be missing from a fixture; see `streams.policy.authoring.quiet_facts`."""
 
 

@@ -270,6 +270,15 @@ READ = Struct(
     ),
 )
 
+SIGNAL = Struct(
+    "Signal",
+    (
+        _int("repeats", "how often this call, or the cycle that it ends, is among the session's last 32 calls"),
+        _int("run", "how many calls of this tool the session has made in a row, this one included"),
+        _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
+    ),
+)
+
 APPROVAL = Struct(
     "Approval",
     (
@@ -333,6 +342,7 @@ FACTS: tuple[Field, ...] = (
     Field("scope", SCOPE, "what the session may do for the request"),
     Field("owner", OWNER, "whose data the call is about"),
     Field("read", READ, "what the session has read as a whole"),
+    Field("signal", SIGNAL, "what is unusual about the call in its session; calls count whose rules read it"),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
     Field(
@@ -350,7 +360,7 @@ FACTS: tuple[Field, ...] = (
 FACT_NAMES: frozenset[str] = frozenset(field.name for field in FACTS)
 
 NOT_SUPPLIED: Mapping[str, str] = {
-    "signals": "compare `session.risk`, which the events of detectors raise",
+    "signals": "compare `signal.repeats`, `signal.run` or `signal.returns`, or `session.risk`",
     "session.purpose": "compare `scope` and `act.requested`, which follow from the purpose and the request",
     "agent.version": "compare `agent.id` or `agent.instance`, which the session's credential states",
 }

@@ -22,6 +22,7 @@ from streams.model.intent import Intent
 from streams.model.labels import Label
 from streams.model.proof import has_session_proof, proof_message, session_secret
 from streams.processors.control.state import CatalogTool
+from streams.processors.gate.observed import Observed
 from streams.processors.provenance.examined import Examined
 from streams.processors.session_row import SessionRow
 from streams.processors.state import PendingKind
@@ -96,6 +97,7 @@ class Case(msgspec.Struct):
         approval_grants: the grants of people that approve the call.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
         examined: where the values of the call come from; None if no rule of the tool reads that.
+        observed: what is unusual about the call in its session; None if no rule of the tool reads that.
     """
 
     asked: Asked
@@ -108,6 +110,7 @@ class Case(msgspec.Struct):
     attributes_offset: int | None = None
     approval_grants: tuple[str, ...] = ()
     examined: Examined | None = None
+    observed: Observed | None = None
     _label: Label | None = None
     _secret: bytes | None = None
     _signer: str | None = None

@@ -20,6 +20,7 @@ from streams.processors.control.state import ControlState
 from streams.processors.dedup import unproven, verdicts
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.dedup.unproven import Provability
+from streams.processors.gate import signals
 from streams.processors.gate.alerts import questions_alert, verdict_alerts
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
@@ -89,6 +90,8 @@ class Concluder:
         if row.counters.has_no_unproven is not case.is_proven:
             row = _with_unproven_known(session_key, row, state)
         row = self._with_effects(case, decision, effects, row, state, outputs)
+        if case.observed is not None:
+            signals.after_verdict(case, decision.outcome, state)
         if case.examined is not None:
             self._provenance.after_verdict(case, decision.outcome, state)
         if case.is_proven and row.identity.opened_with is not None:

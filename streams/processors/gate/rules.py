@@ -18,6 +18,7 @@ from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
 from streams.processors.gate.provenance import PROVENANCE_FACTS, ProvenanceKeeper
 from streams.processors.gate.shared_memories import Tally, recall_shared
+from streams.processors.gate.signals import SIGNAL_FACT, observe
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.sessions.memory import recall
 
@@ -81,6 +82,8 @@ def facts_for(
         examined = keeper.examine(case, state)
         if examined is not None:
             facts |= {name: make(examined) for name, make in PROVENANCE_MAKERS.items() if name in plan.needs}
+    if SIGNAL_FACT in plan.needs:
+        facts[SIGNAL_FACT] = observe(case, state)
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

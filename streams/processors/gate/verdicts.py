@@ -105,6 +105,7 @@ class VerdictBuilder:
             args_digest=intent.args_digest,
             label=case.label(),
             influences=_influences(session, origins),
+            signals=() if case.observed is None else case.observed.signals,
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=session.counters.sequence,

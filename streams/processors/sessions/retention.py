@@ -20,6 +20,7 @@ from streams.processors.rows import (
     provenance_row_key,
     rows_of_session,
     session_row_key,
+    signals_row_key,
     timer_payload,
 )
 from streams.processors.session_row import SessionRow, SessionStatus, evolve, read_session
@@ -87,6 +88,8 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
             state.delete(session_row_key(session_key))
             state.delete(grant_row_key(session_key))
             state.delete(approval_grants_row_key(session_key))
+            if state.get(signals_row_key(session_key)) is not None:
+                state.delete(signals_row_key(session_key))
         else:
             state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
     else:

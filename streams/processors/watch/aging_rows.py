@@ -14,7 +14,14 @@ from itertools import islice
 
 from streams.behaviour.activity import DAY_MS
 from streams.ports.processor import StateView
-from streams.processors.rows import BEHAVIOUR_EXPIRY_PREFIX, BEHAVIOUR_PREFIX, TimerKind, timer_payload
+from streams.processors.rows import (
+    DAY_BYTES,
+    TimerKind,
+    behaviour_expired_before,
+    behaviour_expiry_key,
+    behaviour_row_key,
+    timer_payload,
+)
 
 SESSION_DAYS = 3
 """How long rows of sessions and incidents are kept after their last use: longer than any latch or hold."""
@@ -24,8 +31,6 @@ ROUNDED_DAYS = 7
 EXPIRED_PER_STEP_MAX = 500
 _MARK = b"1"
 EXPIRY_TIMER = timer_payload(TimerKind.BEHAVIOUR_EXPIRY, b"")
-DAY_BYTES = 4
-"""Of a day in a row and in a key: days since 1970, big-endian."""
 
 
 class AgingRows:
@@ -49,7 +54,7 @@ class AgingRows:
 
     def get(self, key: bytes) -> bytes | None:
         """Return a row, or None."""
-        found = self._state.get(BEHAVIOUR_PREFIX + key)
+        found = self._state.get(behaviour_row_key(key))
         if found is None:
             return None
         self._days[key] = found[:DAY_BYTES]
@@ -61,12 +66,13 @@ class AgingRows:
         day = (self._short_day if is_short else self._long_day).to_bytes(DAY_BYTES, "big")
         before = self._days.get(key)
         if before is None or before < day:
-            self._state.put(BEHAVIOUR_EXPIRY_PREFIX + day + key, _MARK)
-            self._state.set_timer((int.from_bytes(day, "big") + 1) * DAY_MS, EXPIRY_TIMER)
+            number = int.from_bytes(day, "big")
+            self._state.put(behaviour_expiry_key(number, key), _MARK)
+            self._state.set_timer((number + 1) * DAY_MS, EXPIRY_TIMER)
             self._days[key] = day
         else:
             day = before
-        self._state.put(BEHAVIOUR_PREFIX + key, day + row)
+        self._state.put(behaviour_row_key(key), day + row)
 
 
 def delete_expired(state: StateView, now_ms: int) -> bool:
@@ -76,12 +82,12 @@ def delete_expired(state: StateView, now_ms: int) -> bool:
         state: the state of the partition.
         now_ms: stream time.
     """
-    today = (now_ms // DAY_MS).to_bytes(DAY_BYTES, "big")
-    end = BEHAVIOUR_EXPIRY_PREFIX + today
-    marks = [key for key, _ in islice(state.scan(BEHAVIOUR_EXPIRY_PREFIX, end), EXPIRED_PER_STEP_MAX)]
+    day = now_ms // DAY_MS
+    today, expired = day.to_bytes(DAY_BYTES, "big"), behaviour_expired_before(day)
+    marks = [key for key, _ in islice(state.scan(*expired), EXPIRED_PER_STEP_MAX)]
     for mark in marks:
         state.delete(mark)
-        key = BEHAVIOUR_PREFIX + mark[len(BEHAVIOUR_EXPIRY_PREFIX) + DAY_BYTES :]
+        key = behaviour_row_key(mark[len(expired[0]) + DAY_BYTES :])
         row = state.get(key)
         if row is not None and row[:DAY_BYTES] < today:
             state.delete(key)

@@ -31,7 +31,7 @@ from streams.processors.dead_letters import (
     time_reset_outputs,
     timer_failure_record,
 )
-from streams.processors.rows import HALF_PREFIX, TimerKind, parse_timer, timer_payload
+from streams.processors.rows import TimerKind, half_row_key, parse_timer, timer_payload
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
 
 JOIN_WAIT_MS = 30_000
@@ -90,7 +90,7 @@ class Keying(Processor):
         return []
 
     def _joined(self, verdict_id: str, half: Half, state: StateView, now_ms: int) -> list[Output]:
-        row_key = HALF_PREFIX + verdict_id.encode()
+        row_key = half_row_key(verdict_id)
         found = state.get(row_key)
         other = None if found is None else _decode(found)
         if other is None or (other.event is None) is (half.event is None):
@@ -107,7 +107,7 @@ class Keying(Processor):
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Write a verdict whose audit record has not come, without it."""
         del now_ms
-        row_key = HALF_PREFIX + parse_timer(payload)[1]
+        row_key = half_row_key(parse_timer(payload)[1].decode())
         found = state.get(row_key)
         if found is None:
             return []

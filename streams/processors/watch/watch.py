@@ -39,7 +39,13 @@ from streams.processors.dead_letters import (
     timer_failure_record,
 )
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.rows import BEHAVIOUR_WAITING_PREFIX, INSTANT_BYTES, TimerKind, parse_timer, timer_payload
+from streams.processors.rows import (
+    TimerKind,
+    behaviour_waiting_key,
+    behaviour_waiting_until,
+    parse_timer,
+    timer_payload,
+)
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
@@ -78,7 +84,7 @@ class Watch(Processor):
         of_agents, of_delegations = declared.by_scope()
         self._watchers = {
             BehaviourScope.AGENT: Watcher(of_agents),
-            BehaviourScope.DELEGATION: Watcher(of_delegations),
+            BehaviourScope.DELEGATION: Watcher(of_delegations, ".root"),
         }
         self._short_lived = SHORT_LIVED | short_lived_of(declared)
         self._windows = AlertWindows(encoder, settings.alert_window_ms)
@@ -106,7 +112,7 @@ class Watch(Processor):
                 text = f"a name has {len(name)} characters: the limit is {NAME_CHARS_MAX}"
                 raise RecordError(DeadLetterReason.RECORD_INVALID, text)
         time_ms = max(0, record.header.time)
-        state.put(_waiting_key(time_ms, record.header.id), _encode(record))
+        state.put(behaviour_waiting_key(time_ms, record.header.id), _encode(record))
         due_ms = (time_ms + self._settings.grace_ms) // GRID_MS * GRID_MS + GRID_MS
         state.set_timer(max(due_ms, now_ms // GRID_MS * GRID_MS + GRID_MS), _BEHAVIOUR_TIMER)
         return []
@@ -122,8 +128,8 @@ class Watch(Processor):
             if not delete_expired(state, now_ms):
                 state.set_timer(now_ms + 1, EXPIRY_TIMER)
             return []
-        end = BEHAVIOUR_WAITING_PREFIX + (now_ms - self._settings.grace_ms + 1).to_bytes(INSTANT_BYTES, "big")
-        due = list(islice(state.scan(BEHAVIOUR_WAITING_PREFIX, end), JUDGED_PER_STEP_MAX))
+        waiting = behaviour_waiting_until(now_ms - self._settings.grace_ms + 1)
+        due = list(islice(state.scan(*waiting), JUDGED_PER_STEP_MAX))
         outputs: list[Output] = []
         for row_key_, row in due:
             state.delete(row_key_)
@@ -215,7 +221,3 @@ class TenantProfile(msgspec.Struct, frozen=True, array_like=True):
 
     tenant: str
     profile: Profile
-
-
-def _waiting_key(time_ms: int, event_id: str) -> bytes:
-    return BEHAVIOUR_WAITING_PREFIX + time_ms.to_bytes(INSTANT_BYTES, "big") + event_id.encode()

@@ -279,3 +279,22 @@ def test_the_records_of_a_fleet_have_the_features_that_the_declarations_look_for
         verdict = verdict_of(each)
         assert isinstance(verdict, Verdict)
         assert json.loads(verdict.args_json)
+
+
+def test_how_many_partitions_there_are_makes_no_difference() -> None:
+    """Also where the records about an agent and about a delegation happen to lie on one partition.
+
+    The session in which a storm is found goes on to loop: those are two incidents, of the delegation and of the agent.
+    """
+    storm = {"root": "g-storm", "depth": 2, "tool": "crm.read", "agent": "breeder"}
+    calls = [sent(START_MS + at * 1_000, session=f"child-{at}", **storm) for at in range(30)]
+    calls += [sent(START_MS + (30 + at) * 1_000, session="child-29", call="same", **storm) for at in range(40)]
+    found = []
+    for partitions in (1, 3, 5):
+        bench = Bench(partitions=partitions)
+        for each in calls:
+            bench.decide(each)
+        bench.settle(60_000)
+        found.append(sorted((each.analytic_uid, each.session_id, each.desc) for each in bench.alerts()))
+    assert [name for name, _, _ in found[0]] == ["behaviour/delegation_storm", "behaviour/loop"]
+    assert found[0] == found[1] == found[2]

@@ -1,0 +1,49 @@
+"""What is unusual about a call in its session, and the row of the session that tells."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch
+from streams.behaviour.detectors.spread import Places
+from streams.model.verdict import Signal
+
+TOLD_REPEATS = 3
+TOLD_RUN = 30
+"""From how many repeats, and from how many calls in a row, a verdict names them."""
+
+
+class SignalsRow(msgspec.Struct, frozen=True, array_like=True):
+    """The last calls of a session, the tool that it calls in a row, and where it has run."""
+
+    ring: Ring = Ring()
+    stretch: Stretch = Stretch()
+    places: Places = Places()
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """What is told about a call, and the row of its session after it."""
+
+    row: SignalsRow
+    repeats: int
+    run: int
+    returns: int
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Return the fact `signal`."""
+        return {"repeats": self.repeats, "run": self.run, "returns": self.returns}
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Return what a verdict names."""
+        found = []
+        if self.repeats >= TOLD_REPEATS:
+            text = f"the same call, or the same few in turn, {self.repeats} times in the last {RING_MAX} of the session"
+            found.append(Signal(name="repeats", score=float(self.repeats), explain=text))
+        if self.run >= TOLD_RUN:
+            found.append(Signal(name="run", score=float(self.run), explain=f"{self.run} calls of this tool in a row"))
+        if self.returns:
+            text = f"the session came back to an instance after another one had used it, {self.returns} times"
+            found.append(Signal(name="returns", score=float(self.returns), explain=text))
+        return tuple(found)

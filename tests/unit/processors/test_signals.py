@@ -1,0 +1,121 @@
+"""Rules see what is unusual about a call in its session: repeats, long runs, two places. Others pay nothing for it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from simulation.records import SessionMaker, ruleset
+from streams.behaviour.detectors.sequences import RING_MAX
+from streams.model.topics import RULESET
+from streams.model.verdict import Outcome, Verdict
+from streams.processors.rows import RowKind
+from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench
+
+HEAD = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
+PERMIT = '  - {id: S-0, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}\n'
+LOOP = '  - {id: S-1, effect: deny, match: {tools: ["*"]}, when: "signal.repeats >= 5", reason: a loop}\n'
+RUN = '  - {id: S-2, effect: deny, match: {tools: ["*"]}, when: "signal.run > 8", reason: no end}\n'
+PLACES = '  - {id: S-3, effect: quarantine, match: {tools: ["*"]}, when: "signal.returns > 0", reason: two places}\n'
+ASK = '  - {id: S-4, effect: defer, match: {tools: ["*"]}, when: "signal.repeats == 2", defer: 10s, reason: wait}\n'
+
+
+def bench(*rules: str) -> GateBench:
+    made = GateBench(with_rules=False)
+    text = "apiVersion: rules/v1\npack: testing\nrules:\n" + "".join((PERMIT, *rules))
+    made.driver.pipe(RULESET.name, b"default", ruleset({"bundle.yaml": HEAD, "testing/testing.rules.yaml": text}))
+    return made
+
+
+def outcomes(verdicts: list[Verdict]) -> list[Outcome]:
+    return [each.outcome for each in verdicts]
+
+
+def test_the_fifth_equal_call_of_a_session_is_denied_and_the_verdict_tells_why() -> None:
+    gate = bench(LOOP)
+    found = [gate.judge() for _ in range(6)]
+    assert outcomes(found) == [Outcome.ALLOW] * 4 + [Outcome.DENY] * 2
+    assert [[signal.name for signal in each.signals] for each in found] == [[], [], *[["repeats"]] * 4]
+    assert (found[4].signals[0].score, found[4].reason_text) == (5.0, "a loop")
+    assert gate.judge(args={"path": "b.txt"}).outcome is Outcome.ALLOW
+
+
+def test_a_cycle_of_calls_is_a_loop_too() -> None:
+    gate = bench(LOOP)
+    paths = ["a.txt", "b.txt", "c.txt"] * 5
+    found = [gate.judge(args={"path": path}) for path in paths]
+    assert outcomes(found)[:12] == [Outcome.ALLOW] * 12
+    assert outcomes(found)[-1] is Outcome.DENY
+
+
+def test_other_sessions_and_calls_sent_twice_count_nothing() -> None:
+    gate = bench(LOOP)
+    other = SessionMaker("s-2")
+    gate.establish(other)
+    for _ in range(4):
+        assert gate.judge(session=other).outcome is Outcome.ALLOW
+    intent = gate.propose()
+    gate.verdict()
+    for _ in range(8):
+        gate.send(intent)
+    gate.verdicts()
+    assert outcomes([gate.judge() for _ in range(4)]) == [Outcome.ALLOW] * 3 + [Outcome.DENY]
+
+
+def test_a_call_that_waits_is_one_call() -> None:
+    gate = bench(LOOP, ASK)
+    gate.judge()
+    assert gate.judge().outcome is Outcome.DEFER
+    gate.wait(11_000)
+    assert gate.verdict().outcome is Outcome.ALLOW
+    found = gate.judge()
+    assert found.outcome is Outcome.ALLOW
+    assert [signal.score for signal in found.signals] == [3.0]
+
+
+def test_calls_of_one_tool_in_a_row_are_counted_until_another_one_comes() -> None:
+    gate = bench(RUN)
+    found = [gate.judge(args={"path": f"{number}.txt"}) for number in range(10)]
+    assert outcomes(found) == [Outcome.ALLOW] * 8 + [Outcome.DENY] * 2
+
+
+def test_a_session_that_comes_back_to_an_instance_is_in_two_places() -> None:
+    gate = bench(PLACES)
+    act = gate.session.act
+
+    def called_in(instance: str) -> Outcome:
+        gate.session.act = msgspec.structs.replace(act, instance_uid=instance)
+        return gate.judge(args={"path": f"{gate.now_ms}.txt"}).outcome
+
+    assert [called_in(name) for name in ("one", "one", "two")] == [Outcome.ALLOW] * 3
+    gate.wait(MINUTE_MS)
+    assert called_in("one") is Outcome.QUARANTINE
+
+
+def test_a_move_to_another_instance_is_not_a_return() -> None:
+    gate = bench(PLACES)
+    act = gate.session.act
+    for name, wait_ms in (("one", 0), ("two", 0), ("one", 10 * MINUTE_MS)):
+        gate.wait(wait_ms)
+        gate.session.act = msgspec.structs.replace(act, instance_uid=name)
+        assert gate.judge(args={"path": f"{gate.now_ms}.txt"}).outcome is Outcome.ALLOW
+
+
+def test_counts_outlive_a_restart() -> None:
+    gate = bench(LOOP)
+    for _ in range(4):
+        gate.judge()
+    gate.restart()
+    assert gate.judge().outcome is Outcome.DENY
+
+
+@pytest.mark.parametrize(("rules", "rows"), [((LOOP,), 1), ((), 0)], ids=["read", "not read"])
+def test_a_session_has_one_row_of_bounded_size_only_if_a_rule_reads_it(rules: tuple[str, ...], rows: int) -> None:
+    gate = bench(*rules)
+    for number in range(RING_MAX + 20):
+        gate.judge(FILES_READ, {"path": f"{number}.txt"})
+    stored = [row for key, row in gate.driver.disk.rows(0).items() if key[:1] == RowKind.SIGNALS.prefix]
+    assert len(stored) == rows
+    assert all(len(row) < 12 * RING_MAX for row in stored)
+    gate.wait(60 * HOUR_MS)
+    assert [key for key in gate.driver.disk.rows(0) if key[:1] == RowKind.SIGNALS.prefix] == []
