@@ -78,10 +78,12 @@ _ROLE = re.compile(
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
+_NEVER = frozenset(("never", "don't"))
+"""Words that make any verb after them a prohibition, at the start of a sentence."""
 _AROUND_WORDS = ".,;:!?()[]\"'*"
 _TRIGGERS = frozenset(
     form
-    for word in (IMPERATIVES | _POLITE | _DUTIES)
+    for word in (IMPERATIVES | _POLITE | _DUTIES | _NEVER)
     for form in (word, f"{word},", f"{word}.", f"{word}:", f"{word}!", f"({word}", f'"{word}', f"'{word}", f"*{word}")
 )
 """Words of instructions as they stand between spaces, with what is most often beside them."""
@@ -154,7 +156,7 @@ def _has_trigger(lowered: str, listed_words: list[str]) -> bool:
         return True
     if not words.isdisjoint(_DUTIES) and (not words.isdisjoint(_ADDRESSED) or _PASSIVE.search(lowered) is not None):
         return True
-    if words.isdisjoint(IMPERATIVES):
+    if words.isdisjoint(IMPERATIVES) and words.isdisjoint(_NEVER):
         return False
     return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX)))
 
@@ -169,6 +171,8 @@ def _begins_with_imperative(clause: str) -> bool:
         if word in IMPERATIVES:
             # `Contact: ...` and `Order number` are labels.
             return following is not None and (word not in _ALSO_LABELS or following in _AFTER_VERBS)
+        if word in _NEVER and following is not None:
+            return True
         if word not in _OPENERS:
             return False
         position = match.end(1)
