@@ -7,7 +7,7 @@ from enum import StrEnum
 from streams.model.control import RulesChange
 from streams.model.labels import Label
 from streams.model.types import Actor, Encrypted, Header, Model, Record, Sha256, ToolRef, Uuid
-from streams.model.verdict import Outcome, RuleHit
+from streams.model.verdict import Outcome, RuleHit, Signal
 
 
 class AuditPhase(StrEnum):
@@ -41,7 +41,12 @@ class AuditEventType(StrEnum):
 
 
 class AuditEvent(Record, frozen=True, kw_only=True):
-    """One event of the audit log."""
+    """One event of the audit log.
+
+    Of a verdict, `inputs` are the ids of the events that the session had read, with their labels in `input_labels`;
+    `parent_event_id` is the last of them, which is where the chain of calls goes back; `approvals` are the decisions of
+    persons that have counted. The result of a call is in the report of its executor.
+    """
 
     header: Header
     event_type: AuditEventType = AuditEventType.UNKNOWN
@@ -59,11 +64,9 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     user_request_commit: Sha256 | None = None
     system_prompt_commit: Sha256 | None = None
     toolset_digest: Sha256 | None = None
-    trace_commit: Sha256 | None = None
     inputs: tuple[str, ...] = ()
     tool: ToolRef | None = None
     args_commit: Sha256 | None = None
-    result_commit: Sha256 | None = None
     verdict_digest: Sha256 | None = None
     label: Label | None = None
     ruleset_digest: Sha256 | None = None
@@ -74,6 +77,9 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     sensitive: Encrypted | None = None
     retention_class: RetentionClass = RetentionClass.LEGAL_HOLD
+    input_labels: tuple[Label, ...] = ()
+    approvals: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
 
 class AuditCheckpoint(Record, frozen=True, kw_only=True):

@@ -186,7 +186,8 @@ class Concluder:
             verdict,
             digest,
             secret=case.secret(self._settings.root_key),
-            inputs=tuple(source.event_id for source in case.session.trust.sources),
+            sources=case.session.trust.sources,
+            approvals=asked.progress.decision_ids,
             tags=rendered.tags,
         )
         outputs = [

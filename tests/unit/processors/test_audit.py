@@ -6,10 +6,14 @@ import ast
 from pathlib import Path
 
 import streams.processors
-from streams.model.audit import AuditEventType, AuditPhase, RetentionClass
+from simulation.records import TRUSTED, UNTRUSTED
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.labels import Integrity
 from streams.model.reasons import Reason
+from streams.model.session import SessionEventType
+from streams.model.topics import APPROVAL_DECISION, REPORT
 from streams.model.verdict import Outcome
-from tests.kit import ADMIN_WIPE, MAIL_SEND, GateBench
+from tests.kit import ADMIN_WIPE, MAIL_SEND, WEB_FETCH, GateBench
 
 BUILDER = "audit.py"
 
@@ -43,3 +47,43 @@ def test_a_denial_is_on_record_like_an_allowed_call() -> None:
     bench.propose(ADMIN_WIPE, {})
     (record,) = bench.audits(AuditEventType.VERDICT)
     assert (record.outcome, record.reason) == (Outcome.DENY, Reason.NO_PERMIT.value)
+
+
+def test_a_record_says_what_had_been_read_with_its_labels_and_which_came_last() -> None:
+    bench = GateBench()
+    bench.audits()
+    fetched = bench.propose(WEB_FETCH, {"url": "u"})
+    (first,) = bench.audits(AuditEventType.VERDICT)
+    assert (first.inputs, first.input_labels, first.parent_event_id) == ((), (), None)
+    said = bench.session.event(SessionEventType.USER_MESSAGE, bench.now_ms, label=TRUSTED)
+    read = bench.session.result(fetched, bench.now_ms, label=UNTRUSTED)
+    for event in (said, read):
+        bench.driver.pipe(REPORT.name, bench.session.key, event)
+    bench.propose(MAIL_SEND, {"to": "bob@example.com"})
+    (record,) = bench.audits(AuditEventType.VERDICT)
+    assert record.inputs == (said.header.id, read.header.id)
+    assert [label.integrity for label in record.input_labels] == [Integrity.TRUSTED, Integrity.UNTRUSTED]
+    assert record.parent_event_id == read.header.id
+
+
+def test_a_record_says_whose_decisions_have_counted() -> None:
+    bench = GateBench()
+    intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+    bench.audits()
+    decisions = [
+        bench.session.decision(intent, approver, bench.now_ms, groups=("leads",)) for approver in ("ann", "ben")
+    ]
+    for decision in decisions:
+        bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, decision)
+    (record,) = bench.audits(AuditEventType.VERDICT)
+    assert record.outcome is Outcome.ALLOW
+    assert record.approvals == tuple(decision.header.id for decision in decisions)
+
+
+def test_nothing_is_declared_that_nobody_writes() -> None:
+    """The fields of an audit record that no builder fills: content under a key of its own, and versions of agents."""
+    written = set()
+    for path in (Path("streams/processors/audit.py"), Path("streams/sdk/reports.py")):
+        tree = ast.parse((Path(streams.__path__[0]).parent / path).read_text("utf-8"))
+        written |= {keyword.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords}
+    assert set(AuditEvent.__struct_fields__) - written == {"sensitive", "agent_version"}
