@@ -50,7 +50,8 @@ class Pkcs11Signer:
             except pkcs11.UserAlreadyLoggedIn:
                 session = opened.open()  # a gate that starts again in its process: a login counts for all of that
             self._session = session
-            self._key = session.get_key(label=label, key_type=kind, object_class=pkcs11.ObjectClass.PRIVATE_KEY)
+            # The library's types don't say which keys can sign.
+            self._key: Any = session.get_key(label=label, key_type=kind, object_class=pkcs11.ObjectClass.PRIVATE_KEY)
             public = session.get_key(label=label, key_type=kind, object_class=pkcs11.ObjectClass.PUBLIC_KEY)
             point = bytes(public[pkcs11.Attribute.EC_POINT])
         except self._errors as error:
