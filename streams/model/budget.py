@@ -7,6 +7,13 @@ from enum import StrEnum
 from streams.model.types import Header, Millis, Record
 
 _MEMORY_START = '["#'
+_CARRIED_START = '["#!'
+CARRIED_CONVERSATION = "#!conversation"
+"""What the key of what a conversation has shown begins with. No memory's name has a `!`."""
+CARRIED_STORE = "#!store"
+"""What the key of what was written into a server's store begins with."""
+CARRIED_WINDOW_END_MS = 253_402_300_799_000
+"""The end of the one window of what is carried: the last second of the year 9999."""
 _KEY_MARK = "#"
 _KEY_CHARS = 33
 """Of what stands behind the family in the key of a budget with a key: the mark, and 16 bytes in hex."""
@@ -30,6 +37,11 @@ def memory_head(name: str, keep: str, per: str) -> tuple[str, ...]:
     return (f"#{name}", keep, per)
 
 
+def is_carried(budget_key: str) -> bool:
+    """Return whether a budget key is that of values that outlive a session."""
+    return budget_key.startswith(_CARRIED_START)
+
+
 def is_memory(budget_key: str) -> bool:
     """Return whether a budget key is that of a memory that sessions share."""
     return budget_key.startswith(_MEMORY_START)
@@ -47,7 +59,8 @@ class BudgetOp(StrEnum):
     """What a gate asks of the allocator.
 
     NOTE and READ are about a memory that sessions share: NOTE says how much has happened on a partition in the window,
-    all of it; READ asks how much has happened on the others.
+    all of it; READ asks how much has happened on the others. About values that outlive a session, NOTE adds `targets`
+    and READ asks for all of them (`streams.provenance.carried`).
     """
 
     UNKNOWN = "UNKNOWN"

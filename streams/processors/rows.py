@@ -262,6 +262,22 @@ class RowKind(Kind, Enum):
         "streams.processors.gate.shared_memories",
         "one of each value of a memory that was noted or read here, until the end of its window",
     )
+    CARRIED = Kind(
+        b"M",
+        "budget key of what outlives sessions",
+        "values that a conversation has shown, or that were written into a store (allocator)",
+        "streams.processors.budgets.carried:CarriedRow",
+        "streams.processors.budgets.carried",
+        "one of a conversation, and of a user's store, with `CARRIED_MAX` values, until 30 days after the last",
+    )
+    CARRIED_QUESTION = Kind(
+        b"Q",
+        "budget key of what outlives sessions",
+        "a question for what outlives sessions, with the intents that wait for its answer",
+        "streams.processors.gate.carried:QuestionRow",
+        "streams.processors.gate.carried",
+        "one of each question without an answer, with `WAITING_MAX` intents; removed with the answer",
+    )
     PROVENANCE = Kind(
         b"P",
         "session key",
@@ -425,10 +441,22 @@ _STOP_END = RowKind.STOP_END.prefix
 _ALERT = RowKind.ALERT.prefix
 _PROVENANCE = RowKind.PROVENANCE.prefix
 _SIGNALS = RowKind.SIGNALS.prefix
+_CARRIED = RowKind.CARRIED.prefix
+_CARRIED_QUESTION = RowKind.CARRIED_QUESTION.prefix
 _BEHAVIOUR = RowKind.BEHAVIOUR.prefix
 _BEHAVIOUR_EXPIRY = RowKind.BEHAVIOUR_EXPIRY.prefix
 _ATOMS = RowKind.ATOMS.prefix
 _CONTENT = RowKind.CONTENT.prefix
+
+
+def carried_row_key(budget_key: str) -> bytes:
+    """Return the key of a set of values that outlive sessions."""
+    return _CARRIED + budget_key.encode()
+
+
+def carried_question_row_key(budget_key: str) -> bytes:
+    """Return the key of a question for values that outlive sessions."""
+    return _CARRIED_QUESTION + budget_key.encode()
 
 
 def session_row_key(session_key: bytes) -> bytes:

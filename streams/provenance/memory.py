@@ -14,7 +14,7 @@ for entries of twelve).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntFlag
 from struct import Struct
 from typing import NamedTuple
@@ -59,6 +59,8 @@ class Seen(IntFlag):
     """It is the session's subject itself."""
     SHOWN = 1024
     """Inside text that others may write, in a content that the user asked for."""
+    WRITTEN = 4096
+    """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
 
 
 class Entry(NamedTuple):
@@ -92,6 +94,12 @@ def find(row: bytes | None, digest: bytes) -> Entry | None:
             return Entry(*_ENTRY.unpack_from(row, at))
         at = row.find(digest, at + 1)
     return None
+
+
+def entries_of(row: bytes) -> Iterator[Entry]:
+    """Yield the entries of a bucket's row."""
+    for each in _ENTRY.iter_unpack(row):
+        yield Entry(*each)
 
 
 def merge(row: bytes | None, entries: Iterable[Entry], room: int) -> tuple[bytes, int, bool]:

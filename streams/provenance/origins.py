@@ -132,7 +132,7 @@ def _rank(flags: int) -> int:
     """Return the place of the best source in `_ORIGINS`. A field that was only read in disguise counts as text."""
     if flags & Seen.USER:
         return 3
-    if flags & Seen.TRUSTED:
+    if flags & Seen.TRUSTED and not flags & Seen.WRITTEN:
         return 2
     if flags & Seen.FIELD and flags & Seen.PLAIN:
         return 1

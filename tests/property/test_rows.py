@@ -66,6 +66,8 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.BEHAVIOUR_WAITING: (rows.behaviour_waiting_key, (INSTANT, TEXT)),
     RowKind.BEHAVIOUR: (rows.behaviour_row_key, (st.binary(max_size=40),)),
     RowKind.BEHAVIOUR_EXPIRY: (rows.behaviour_expiry_key, (st.integers(0, 2**31), st.binary(max_size=40))),
+    RowKind.CARRIED: (rows.carried_row_key, (TEXT,)),
+    RowKind.CARRIED_QUESTION: (rows.carried_question_row_key, (TEXT,)),
     RowKind.TALLY: (rows.tally_row_key, (TEXT,)),
     RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.SEALED: (lambda: rows.SEALED_KEY, ()),

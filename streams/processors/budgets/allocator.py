@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest, family_of, is_memory, request_key
+from streams.model.budget import (
+    BudgetAnswer,
+    BudgetGrant,
+    BudgetOp,
+    BudgetRequest,
+    family_of,
+    is_carried,
+    is_memory,
+    request_key,
+)
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
@@ -21,6 +30,7 @@ from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors import layout
+from streams.processors.budgets import carried
 from streams.processors.budgets.live_keys import count_key, live_keys
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dead_letters import (
@@ -155,6 +165,8 @@ class BudgetAllocator(Processor):
         """
         del topic, received_ms
         request = _checked(key, record)
+        if is_carried(request.budget_key):
+            return self._carried(request, state, now_ms)
         if request.window_end + GRACE_MS <= now_ms or request.window_end <= _horizon(state):
             return [] if request.op in _UNANSWERED else [self._too_late(request, now_ms)]
         row_key = allocation_row_key(request.budget_key, request.window_start)
@@ -186,6 +198,9 @@ class BudgetAllocator(Processor):
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Refuse what waits for a recall that not all have answered, or forget a window that is over."""
+        if payload.startswith(carried.TIMER_PREFIX):
+            carried.on_due(payload[len(carried.TIMER_PREFIX) :], state, now_ms)
+            return []
         if payload.startswith(_RECALL_PREFIX):
             return self._on_silence(payload[len(_RECALL_PREFIX) :], state, now_ms)
         found = state.get(payload)
@@ -244,6 +259,16 @@ class BudgetAllocator(Processor):
             return [self._grant(key, row, request.gate_partition, answer, now_ms)]
         count_key(family, request.window_start, state, 1)
         return None
+
+    def _carried(self, request: BudgetRequest, state: StateView, now_ms: int) -> list[Output]:
+        """Add values to what outlives sessions, or answer with all of them."""
+        kept = carried.process(request, state, now_ms)
+        if kept is None:
+            return []
+        row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
+        targets = (kept.packed,) if kept.packed else ()
+        answer = Answer(request.serial, BudgetAnswer.COUNTED.value, kept.flags, targets=targets)
+        return [self._grant(request.budget_key, row, request.gate_partition, answer, now_ms)]
 
     def _counted(
         self, row_key: bytes, row: AllocationRow, request: BudgetRequest, state: StateView, now_ms: int

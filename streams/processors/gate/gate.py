@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from streams.model.approval import ApprovalDecision
-from streams.model.budget import BudgetAnswer, BudgetGrant, is_memory
+from streams.model.budget import BudgetAnswer, BudgetGrant, is_carried, is_memory
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -225,7 +225,9 @@ class Gate(Processor):
         outputs: list[Output] = []
         if grant.answer is BudgetAnswer.RECALL:
             return [leases.on_recall(grant, state, now_ms)]
-        if is_memory(grant.budget_key):
+        if is_carried(grant.budget_key):
+            waiting = self._judge.carried.on_grant(grant, state, now_ms)
+        elif is_memory(grant.budget_key):
             waiting = self._judge.shared_memories.on_grant(grant, state, now_ms)
         else:
             waiting, outputs = leases.on_grant(grant, state, now_ms)

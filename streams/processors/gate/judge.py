@@ -16,6 +16,7 @@ from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Tak
 from streams.processors.control.state import ControlState
 from streams.processors.gate.approval_grants import spend, with_grants
 from streams.processors.gate.budgets import charge_budgets
+from streams.processors.gate.carried import Carried
 from streams.processors.gate.case import FIRST_TIME, Case
 from streams.processors.gate.checks.arguments import check_arguments
 from streams.processors.gate.checks.tool import check_tool
@@ -44,6 +45,7 @@ class Judge:
         budget_charges: the budgets.
         shared_memories: the memories that sessions share.
         provenance: what keeps what sessions have read.
+        carried: what outlives sessions.
         concluder: what makes a decision into a verdict.
     """
 
@@ -54,6 +56,7 @@ class Judge:
         self.shared_memories = SharedMemories(encoder)
         self._control = control
         self.provenance = ProvenanceKeeper(settings, control)
+        self.carried = Carried(encoder, self.provenance)
         self.concluder = Concluder(settings, encoder, control, self.provenance)
 
     def decide(self, case: Case, state: StateView) -> list[Output]:
@@ -65,11 +68,11 @@ class Judge:
             case.authority = kept_authority(case.asked.session_key, case.session, state)
             decision = first_denial(case, self._control, self.settings)
             if decision is None:
-                ruling = evaluate_rules(case, self._control, self.provenance, state)
+                ruling = evaluate_rules(case, self._control, self.provenance, self.carried, state)
                 if ruling.decision.outcome is Outcome.REQUIRE_APPROVAL:
                     ruling, grants = with_grants(case, ruling, self._control, state)
                 decision = ruling.decision
-                if ruling.stale:
+                if ruling.stale or ruling.questions:
                     decision, taken = self._asked_memories(case, ruling, state)
                 elif decision.outcome not in REFUSALS:
                     decision, planned = plan_effects(ruling)
@@ -95,8 +98,10 @@ class Judge:
         if grants and decision.outcome is Outcome.ALLOW:
             case.approval_grants = tuple(grant.uid for grant in grants)
             outputs = self.concluder.conclude(case, decision, state, effects)
-            return [*outputs, *self._spent(case, grants, state), *taken.outputs]
-        return [*self.concluder.conclude(case, decision, state, effects), *taken.outputs]
+            outputs += self._spent(case, grants, state)
+        else:
+            outputs = self.concluder.conclude(case, decision, state, effects)
+        return [*outputs, *self.carried.after_verdict(case, decision.outcome, state), *taken.outputs]
 
     def _spent(self, case: Case, grants: tuple[ApprovalGrantRow, ...], state: StateView) -> list[Output]:
         """Count the use of people's grants, and return a record of each."""
@@ -140,8 +145,10 @@ class Judge:
             return deny(Reason.TOO_MANY_PENDING), NOTHING_TAKEN
         waiting = (asked.session_key, asked.intent.intent_id)
         outputs = self.shared_memories.ask(ruling.stale, waiting, state, asked.now_ms)
-        if outputs is None:
+        asks = self.carried.ask(ruling.questions, waiting, case, state)
+        if outputs is None or asks is None:
             return ruling.decision, NOTHING_TAKEN
+        outputs += asks
         return ruling.decision, Taken(waits=True, outputs=tuple(outputs))
 
     def _limited(self, case: Case, decision: Decision) -> Decision:

@@ -35,8 +35,8 @@ from streams.provenance.digests import atom_key
 from streams.provenance.scope import parse_scopes
 
 PROVENANCE_FACTS = frozenset({"origins", "act", "scope", "owner", "read"})
-_CONTENTS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ})
-_KEPT = _CONTENTS | {
+CONTENTS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ})
+_KEPT = CONTENTS | {
     SessionEventType.SESSION_ESTABLISHED,
     SessionEventType.USER_MESSAGE,
     SessionEventType.PURPOSE_SET,
@@ -88,7 +88,7 @@ class ProvenanceKeeper:
         if row is None or is_opening:
             opened = begun(memory, after if is_opening else before)
             row = opened if row is None else replace(row, is_complete=row.is_complete and opened.is_complete)
-        if event.type in _CONTENTS:
+        if event.type in CONTENTS:
             name = tool_of(event)
             tool = None if name is None else self._control.tools.get(name)
             use = None if tool is None else self._uses.of(tool)
@@ -99,6 +99,19 @@ class ProvenanceKeeper:
         else:
             row = _with_purpose(row, event, memory)
         store_provenance(session_key, row, state)
+
+    def memory_of(self, case: Case, state: StateView) -> Memory:
+        """Return what the session of an intent has seen; nothing that is added to it is stored."""
+        return Memory(case.asked.session_key, self._key_of(case), state, keeps=False)
+
+    def row_of(self, case: Case, state: StateView) -> ProvenanceRow:
+        """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""
+        row = read_provenance(case.asked.session_key, state)
+        if row is None:
+            memory = Memory(case.asked.session_key, self._key_of(case), state)
+            row = begun(memory, case.session)
+            store_provenance(case.asked.session_key, row, state)
+        return row
 
     def examine(self, case: Case, state: StateView) -> Examined | None:
         """Examine a call; the result is kept with the case."""

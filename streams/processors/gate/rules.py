@@ -12,6 +12,7 @@ from streams.policy import results
 from streams.policy.runtime.memory_updates import Charge, MemoryUpdate, MemoryUpdateError, ToolPlan
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
+from streams.processors.gate.carried import Carried, Question
 from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.gate.entities import entity_facts
@@ -31,12 +32,14 @@ class Ruling(msgspec.Struct, frozen=True):
         plan: the memory updates and budget charges of the tool; None if no rules were evaluated.
         facts: the facts that the rules have read.
         stale: memories that sessions share, and that must be asked for before the rules can be evaluated.
+        questions: what outlives sessions and must be asked for as well.
     """
 
     decision: Decision
     plan: ToolPlan | None
     facts: dict[str, Any]
     stale: tuple[Tally, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 class PlannedEffects(msgspec.Struct, frozen=True):
@@ -53,12 +56,18 @@ _OUTCOMES = {effect: Outcome(effect.value) for effect in results.Effect}
 _REASONS = {reason: Reason(reason.value) for reason in results.Reason}
 
 
-def evaluate_rules(case: Case, control: ControlState, keeper: ProvenanceKeeper, state: StateView) -> Ruling:
+def evaluate_rules(
+    case: Case, control: ControlState, keeper: ProvenanceKeeper, carried: Carried, state: StateView
+) -> Ruling:
     """Return what the rules in force decide about a case that has passed all checks."""
     ruleset, tool = control.ruleset_for(case.asked.session_key), case.tool
     if ruleset is None or tool is None:
         return Ruling(deny(Reason.NO_RULESET), None, {})
     plan = ruleset.plan(tool.facts)
+    if not PROVENANCE_FACTS.isdisjoint(plan.needs):
+        questions = carried.questions(case, state)
+        if questions:
+            return Ruling(deny(Reason.BUDGET_UNAVAILABLE), None, {}, questions=questions)
     facts = facts_for(case, plan, case.asked.progress, control, keeper, state)
     if plan.shared:
         stale = _add_shared(case, plan, facts, state)

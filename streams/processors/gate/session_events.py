@@ -73,6 +73,7 @@ class SessionEvents:
         after, notes = self._row_after(session_key, before, event, state, received_ms, now_ms)
         outputs += notes
         self._judge.provenance.after_event(session_key, event, before, after, state)
+        outputs += self._judge.carried.after_event(session_key, event, after, state, now_ms)
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
         if report is not None:
             report.remember(session_key, state)

@@ -26,6 +26,7 @@ from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments, extract_message
 from streams.provenance.memory import (
     ATOMS_MAX,
+    BUCKETS,
     DIGEST_BYTES,
     EVENTS_MAX,
     LATER_EVENT,
@@ -35,6 +36,7 @@ from streams.provenance.memory import (
     Entry,
     Seen,
     bucket_of,
+    entries_of,
     find,
     merge,
 )
@@ -61,6 +63,14 @@ def read_content(session_key: bytes, number: int, state: StateView) -> ContentRo
 def store_provenance(session_key: bytes, row: ProvenanceRow, state: StateView) -> None:
     """Store what a session has read as a whole."""
     state.put(provenance_row_key(session_key), encode_row(row))
+
+
+def stored_entries(session_key: bytes, state: StateView) -> Iterator[Entry]:
+    """Yield all values that a session has seen."""
+    for bucket in range(BUCKETS):
+        row = state.get(atoms_row_key(session_key, bucket))
+        if row is not None:
+            yield from entries_of(row)
 
 
 class Memory:

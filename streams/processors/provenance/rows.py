@@ -27,6 +27,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         scopes: what the session may do for the request.
         selected: intents of reads whose selectors the user named, and whose results have not been reported.
         acts: allowed calls by kind of act.
+        conversation: the conversation that the session belongs to, as its proven intents state; empty if to none.
+        stores: the servers whose contents were read, with the instant of the last one.
+        answered: when what outlives sessions was known last, by its budget key.
     """
 
     atoms_count: int = 0
@@ -39,6 +42,9 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     scopes: tuple[Scope, ...] = ()
     selected: tuple[str, ...] = ()
     acts: dict[str, int] = {}
+    conversation: str = ""
+    stores: dict[str, int] = {}
+    answered: dict[str, int] = {}
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):

@@ -1,0 +1,307 @@
+"""Carry what was seen over the end of a session: within its conversation, and through stores that the agent writes.
+
+**Idea.** A session is one partition's, but what it reads is not: another session of the conversation may act on it, or
+a session of next week that reads a note which this one has written. So what a conversation shows, and what an agent
+that has read others' words writes into a server's store, is noted with the budget allocator, as digests under the
+user's key. A session asks for both before it is judged: for its conversation again and again, for a store when it has
+read something of it. The intent waits for the answer, as it would for a lease.
+
+What was written into a store and is read from there again counts as what it was: the store's label clears nothing.
+
+Notes are sets, and are joined. So a note that comes twice, or late, changes nothing.
+
+**Rejected.** A broadcast topic: each gate would hold what all conversations have read. Conversations as the key of the
+partition: sessions are keyed by themselves (ADR 0001). To trust nothing that was read from a store which anybody of
+others' words was ever written to: a notebook would be lost to honest work after its first quotation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.budget import (
+    CARRIED_CONVERSATION,
+    CARRIED_STORE,
+    CARRIED_WINDOW_END_MS,
+    BudgetAnswer,
+    BudgetGrant,
+    BudgetOp,
+    BudgetRequest,
+    request_key,
+)
+from streams.model.labels import Integrity
+from streams.model.session import SessionEvent
+from streams.model.topics import BUDGET_REQUEST
+from streams.model.verdict import Outcome
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
+from streams.processors.budgets.charges import shared_key
+from streams.processors.budgets.leases import RESEND_MS, WAITING_MAX, next_serial, request_header
+from streams.processors.gate.case import Case
+from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
+from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
+from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.rows import carried_question_row_key, pending_row_key
+from streams.processors.session_row import SessionRow
+from streams.processors.sessions.events import tool_of
+from streams.processors.state import encode_row
+from streams.provenance.carried import Whole, pack, unpack
+from streams.provenance.extract import extract_content
+from streams.provenance.leaves import leaves_of
+from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
+from streams.provenance.origins import SHAPED
+
+FRESH_MS = 5_000
+"""How old what is known of other sessions may be when a call is judged."""
+STORES_MAX = 16
+"""Servers of one session whose stores are looked after. Of further ones nothing is known: the worst is expected."""
+CONVERSATION_CHARS_MAX = 256
+
+_OTHERS = Seen.FIELD | Seen.TEXT
+_CLEARS = Seen.USER | Seen.TRUSTED
+_OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
+_WHOLES = (
+    (Whole.UNTRUSTED, "has_untrusted"),
+    (Whole.TEXT, "has_text"),
+    (Whole.INSTRUCTED, "is_instructed"),
+)
+replace = msgspec.structs.replace
+
+
+class Question(NamedTuple):
+    """Something that a session must know before it is judged: the budget key, and the tenant."""
+
+    key: str
+    tenant_uid: str
+
+
+class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
+    """A question without an answer: its number, when it was asked, and the intents that wait."""
+
+    tenant_uid: str
+    serial: int = 0
+    asked_ms: int = 0
+    waiting: tuple[tuple[bytes, str], ...] = ()
+
+
+_decode = msgspec.msgpack.Decoder(QuestionRow).decode
+
+
+class Carried:
+    """Notes and asks what outlives sessions. All memory is in the state views."""
+
+    def __init__(self, encoder: Encoder, keeper: ProvenanceKeeper) -> None:
+        self._encoder = encoder
+        self._keeper = keeper
+
+    def questions(self, case: Case, state: StateView) -> tuple[Question, ...]:
+        """Return what a session must know before its intent is judged."""
+        row = self._keeper.row_of(case, state)
+        intent, now_ms = case.asked.intent, case.asked.now_ms
+        tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
+        keys = []
+        conversation = _conversation_of(case, row)
+        if conversation:
+            keys.append((_conversation_key(tenant_uid, sub, conversation), now_ms))
+        keys += [(_store_key(tenant_uid, sub, server_id), read_ms) for server_id, read_ms in row.stores.items()]
+        return tuple(
+            Question(key, tenant_uid) for key, since in keys if _is_stale(row.answered.get(key), since, now_ms)
+        )
+
+    def ask(
+        self, questions: Iterable[Question], waiting: tuple[bytes, str], case: Case, state: StateView
+    ) -> list[Output] | None:
+        """Let an intent wait for answers, which are asked for; return None if too many wait already."""
+        now_ms = case.asked.now_ms
+        # The answer is kept with what the session has seen, so that must be there.
+        store_provenance(case.asked.session_key, self._keeper.row_of(case, state), state)
+        outputs = []
+        for question in questions:
+            found = state.get(carried_question_row_key(question.key))
+            row = QuestionRow(question.tenant_uid) if found is None else _decode(found)
+            if len(row.waiting) >= WAITING_MAX:
+                live = tuple(each for each in row.waiting if state.get(pending_row_key(*each)) is not None)
+                row = replace(row, waiting=live)
+                if len(live) >= WAITING_MAX:
+                    return None
+            if waiting not in row.waiting:
+                row = replace(row, waiting=(*row.waiting, waiting))
+            if not row.serial or now_ms - row.asked_ms >= RESEND_MS:
+                row = replace(row, serial=next_serial(state), asked_ms=now_ms)
+                outputs.append(self._request(question, BudgetOp.READ, row.serial, state, now_ms))
+            state.put(carried_question_row_key(question.key), encode_row(row))
+        return outputs
+
+    def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
+        """Add an answer to what the waiting sessions have seen, and return which intents have waited for it."""
+        row_key = carried_question_row_key(grant.budget_key)
+        found = state.get(row_key)
+        row = None if found is None else _decode(found)
+        if row is None or row.serial != grant.serial or grant.answer is not BudgetAnswer.COUNTED:
+            return ()
+        state.delete(row_key)
+        entries = [entry for packed in grant.targets for entry in unpack(packed)]
+        is_store = json.loads(grant.budget_key)[0] == CARRIED_STORE
+        for session_key in dict.fromkeys(session_key for session_key, _ in row.waiting):
+            known = read_provenance(session_key, state)
+            if known is not None:
+                memory = Memory(session_key, b"", state)
+                add = _with_store if is_store else _with_conversation
+                known = add(known, entries, grant.amount, memory)
+                answered = {**known.answered, grant.budget_key: now_ms}
+                store_provenance(session_key, replace(known, answered=answered), state)
+        return row.waiting
+
+    def after_event(
+        self, session_key: bytes, event: SessionEvent, after: SessionRow, state: StateView, now_ms: int
+    ) -> list[Output]:
+        """Remember which store was read, and note what an event has shown to its conversation."""
+        row = read_provenance(session_key, state)
+        if row is None or not (event.atoms or event.type in CONTENTS):
+            return []
+        tool = tool_of(event)
+        if event.type in CONTENTS and tool is not None:
+            row = _with_read(row, tool[0], now_ms)
+            store_provenance(session_key, row, state)
+        if not row.conversation:
+            return []
+        memory = Memory(session_key, b"", state)
+        seen = (memory.find(atom.digest[:DIGEST_BYTES]) for atom in event.atoms)
+        key = _conversation_key(event.header.tenant_uid, after.identity.sub, row.conversation)
+        entries = (entry for entry in seen if entry is not None)
+        return [self._note(Question(key, event.header.tenant_uid), entries, _whole_of(row), state, now_ms)]
+
+    def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
+        """Note what a session has seen once its conversation is known, and what an allowed call writes into a store."""
+        if not case.is_proven or case.tool is None or not self._keeper.is_asked(case.asked.session_key):
+            return []
+        session_key, intent, now_ms = case.asked.session_key, case.asked.intent, case.asked.now_ms
+        tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
+        row = self._keeper.row_of(case, state)
+        outputs = []
+        conversation = _conversation_of(case, row)
+        if conversation and not row.conversation:
+            row = replace(row, conversation=conversation)
+            store_provenance(session_key, row, state)
+            question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
+            outputs.append(self._note(question, stored_entries(session_key, state), _whole_of(row), state, now_ms))
+        is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
+        if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
+            written = _written(case.known_arguments().values, self._keeper.memory_of(case, state))
+            if written:
+                question = Question(_store_key(tenant_uid, sub, intent.tool.server_id), tenant_uid)
+                outputs.append(self._note(question, written, _whole_of(row), state, now_ms))
+        return outputs
+
+    def _note(self, question: Question, entries: Iterable[Entry], whole: int, state: StateView, now_ms: int) -> Output:
+        flags_of: dict[bytes, int] = {}
+        for entry in entries:
+            flags_of[entry.digest] = flags_of.get(entry.digest, 0) | entry.flags & ~_OF_THE_SESSION
+        packed, complete = pack(flags_of)
+        flags = whole | (0 if complete else Whole.INCOMPLETE)
+        return self._request(question, BudgetOp.NOTE, next_serial(state), state, now_ms, packed=packed, flags=flags)
+
+    def _request(
+        self,
+        question: Question,
+        op: BudgetOp,
+        serial: int,
+        state: StateView,
+        now_ms: int,
+        *,
+        packed: bytes = b"",
+        flags: int = 0,
+    ) -> Output:
+        header = request_header(question.key, question.tenant_uid, state.partition, serial, now_ms)
+        request = BudgetRequest(
+            header=header,
+            budget_key=question.key,
+            op=op,
+            gate_partition=state.partition,
+            serial=serial,
+            window_start=0,
+            window_end=CARRIED_WINDOW_END_MS,
+            limit=0,
+            amount=flags,
+            targets=(packed,) if packed else (),
+        )
+        value = self._encoder.encode(BUDGET_REQUEST.name, request)
+        return Output(BUDGET_REQUEST, request_key(question.key), value, header)
+
+
+_OF_THE_SESSION = Seen.POINTED | Seen.SHOWN
+"""What says something of the request of one session only."""
+
+
+def _conversation_of(case: Case, row: ProvenanceRow) -> str:
+    """Return the conversation of a session: the first one that a proven intent has named. Later ones change nothing,
+    since an agent could leave what it has read behind."""
+    stated = case.asked.intent.conversation_id or ""
+    named = row.conversation or stated[:CONVERSATION_CHARS_MAX]
+    return "" if named == case.asked.intent.session_id else named
+
+
+def _conversation_key(tenant_uid: str, sub: str, conversation: str) -> str:
+    return shared_key((CARRIED_CONVERSATION,), tenant_uid, (sub, conversation))
+
+
+def _store_key(tenant_uid: str, sub: str, server_id: str) -> str:
+    return shared_key((CARRIED_STORE,), tenant_uid, (sub, server_id))
+
+
+def _is_stale(answered_ms: int | None, since_ms: int, now_ms: int) -> bool:
+    """Return whether something must be asked for: never answered, or not since the last read and not lately."""
+    return answered_ms is None or (answered_ms < since_ms and now_ms - answered_ms > FRESH_MS)
+
+
+def _whole_of(row: ProvenanceRow) -> int:
+    flags = sum(flag for flag, name in _WHOLES if getattr(row, name))
+    return flags | (0 if row.is_complete else Whole.INCOMPLETE)
+
+
+def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow:
+    if server_id not in row.stores and len(row.stores) >= STORES_MAX:
+        return replace(row, is_complete=False, has_untrusted=True, has_text=True, is_instructed=True)
+    return replace(row, stores={**row.stores, server_id: now_ms})
+
+
+def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
+    row = memory.add(row, entries)
+    worse = {name: True for flag, name in _WHOLES if flags & flag}
+    return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE, **worse)
+
+
+def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
+    """Return the row with what was written into a store: if any of it was read again, others' words were read."""
+    again = [entry for entry in entries if _was_read(memory.find(entry.digest))]
+    row = memory.add(row, [Entry(entry.digest, entry.flags | Seen.WRITTEN) for entry in entries])
+    if again:
+        is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
+        has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
+        row = replace(row, has_untrusted=True, has_text=has_text, is_instructed=is_instructed)
+    return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
+
+
+def _was_read(entry: Entry | None) -> bool:
+    return entry is not None and bool(entry.flags & (Seen.TRUSTED | _OTHERS))
+
+
+def _written(args: dict[str, object], memory: Memory) -> list[Entry]:
+    """Return the values that a call writes and that others have shown, or that nobody has and look like a machine's."""
+    written = []
+    for leaf in leaves_of(args):
+        if not isinstance(leaf.value, str):
+            continue
+        for found in extract_content(leaf.value).found:
+            digest = memory.digest(found.kind, found.value)
+            entry = memory.find(digest)
+            if entry is None:
+                if found.kind in SHAPED:
+                    written.append(Entry(digest, Seen.TEXT | Seen.PLAIN))
+            elif entry.flags & _OTHERS and not entry.flags & _CLEARS:
+                written.append(Entry(digest, entry.flags & _OF_OTHERS))
+    return written
