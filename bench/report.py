@@ -81,6 +81,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "swap": _printed,
     "attributes": _printed,
     "extraction": _printed,
+    "audit": _printed,
     "injection": injection.injection_table,
     "behaviour": behaviour.behaviour_table,
 }
