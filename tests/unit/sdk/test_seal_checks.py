@@ -498,6 +498,26 @@ class TestTheLoop:
         assert [verdict.verdict_id for verdict, _ in running.outcomes] == [each.verdict_id for each in made[3:]]
         assert refused(transport) == []
 
+    def test_it_is_not_ready_while_seals_do_not_count(
+        self, transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    ) -> None:
+        calls: list[Mapping[str, object]] = []
+        gate = SealHand(transport, SigningKey.made())
+        with (
+            begun_store(tmp_path) as store,
+            Running(transport, store, revocations, calls.append, seal_keys=KEYS) as running,
+        ):
+            until(lambda: not running.loop.health().waits_for, "it is ready")
+            gate.commit(make_verdict())
+            until(lambda: bool(running.loop.health().waits_for), "it is not")
+            (missing,) = running.loop.health().waits_for
+            assert missing.startswith("seals that count: no key that is trusted here")
+            gate.sealer(PARTITION).key = GATE_KEY
+            gate.commit(make_verdict())
+            until(lambda: len(running.outcomes) == 1, "what is sealed runs")
+            until(lambda: not running.loop.health().waits_for, "it is ready again")
+        gate.close()
+
     def test_keys_come_and_go_while_it_runs(
         self, transport: Transport, revocations: RevocationWatch, tmp_path: Path
     ) -> None:

@@ -81,6 +81,7 @@ class Running:
             settings=settings,
             on_outcome=lambda verdict, outcome: self.outcomes.append((verdict, outcome)),
         )
+        self.loop = loop
         self._thread = threading.Thread(target=self._run, args=(loop,), daemon=True)
         self._thread.start()
 
