@@ -14,8 +14,7 @@ from streams.model.keys import tool_key
 from streams.model.session import SessionEvent
 from streams.model.types import Record
 from streams.provenance.digests import atom_key
-from streams.provenance.events import CONTENT_EVENTS, extraction_for, with_atoms
-from streams.provenance.scope import with_derived_scopes
+from streams.provenance.events import CONTENT_EVENTS, described
 
 
 class Contents:
@@ -43,6 +42,4 @@ class Contents:
         if content_type is None and event.tool is not None:
             content_type = self._types.get(tool_key(event.tool.server_id, event.tool.name))
         sub = self._subjects.get((tenant_uid, event.session_id), "") if event.sub is None else event.sub
-        extraction = extraction_for(event.type, content, content_type)
-        event = with_atoms(event, extraction, atom_key(root_key, tenant_uid, sub), content_type)
-        return with_derived_scopes(event, content)
+        return described(event, content, atom_key(root_key, tenant_uid, sub), content_type)

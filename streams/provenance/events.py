@@ -8,6 +8,7 @@ from streams.model.session import Atom, SessionEvent, SessionEventType
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_content, extract_message
 from streams.provenance.found import Extraction
+from streams.provenance.scope import Deriver, derive_scopes, with_derived_scopes
 
 CONTENT_EVENTS = frozenset(
     {
@@ -48,9 +49,26 @@ def atoms_of(extraction: Extraction, key: bytes) -> tuple[Atom, ...]:
     )
 
 
-def with_atoms(event: SessionEvent, extraction: Extraction, key: bytes, content_type: str | None) -> SessionEvent:
-    """Return the event with what it says of its content. Its proof, if it has one, no longer holds."""
-    return msgspec.structs.replace(
+def described(
+    event: SessionEvent,
+    content: str,
+    key: bytes,
+    content_type: str | None = None,
+    derive: Deriver = derive_scopes,
+) -> SessionEvent:
+    """Return the event with what it says of its content. Its proof, if it has one, no longer holds.
+
+    Args:
+        event: one of `CONTENT_EVENTS`; any other is returned as it is.
+        content: the content as the agent reads it.
+        key: the user's key (`streams.provenance.digests.atom_key`).
+        content_type: the media type of the content, if that is known.
+        derive: derives the scopes of a user's message that states none.
+    """
+    if event.type not in CONTENT_EVENTS:
+        return event
+    extraction = extraction_for(event.type, content, content_type)
+    event = msgspec.structs.replace(
         event,
         atoms=atoms_of(extraction, key),
         atoms_complete=extraction.complete,
@@ -58,3 +76,4 @@ def with_atoms(event: SessionEvent, extraction: Extraction, key: bytes, content_
         text_instructed=extraction.instructed,
         content_type=content_type,
     )
+    return with_derived_scopes(event, content, derive)

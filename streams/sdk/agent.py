@@ -18,7 +18,8 @@ from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEve
 from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
 from streams.ports import LogError, TopicPartition
-from streams.provenance.events import CONTENT_EVENTS, extraction_for, with_atoms
+from streams.provenance.events import described
+from streams.provenance.scope import Deriver, derive_scopes
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError
@@ -214,10 +215,12 @@ class Agent:
         tool: ToolRef | None = None,
         sources: Sequence[str] = (),
         deployment: str = "",
+        derive: Deriver = derive_scopes,
     ) -> SessionEvent:
         """Report what has happened in the session beside its calls: a message, or what was read from elsewhere.
 
-        It is proven with the session's key. It can only lower the trust in the session, never raise it.
+        It is proven with the session's key. It can only lower the trust in the session, never raise it. But values of a
+        USER_MESSAGE count as named by the user, so report as such only what the user has written.
 
         Args:
             kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ or TOOLS_CHANGED.
@@ -230,6 +233,8 @@ class Agent:
             tool: the cataloged tool that it was read with.
             sources: the names of the documents that were read. Alerts name those whose label lets anybody see them.
             deployment: must be the gates' setting `gate.deployment`.
+            derive: derives from the content of a USER_MESSAGE what the session may do for it; the result can make an
+                allow a question, and never more.
 
         Raises:
             ProposalError: executors report events of this kind, or the token service says them.
@@ -250,8 +255,8 @@ class Agent:
             content_type=content_type,
             sources=tuple(sources),
         )
-        if content is not None and own.atom_key and kind in CONTENT_EVENTS:
-            event = with_atoms(event, extraction_for(kind, content, content_type), own.atom_key, content_type)
+        if content is not None and own.atom_key:
+            event = described(event, content, own.atom_key, content_type, derive)
         proven = session_report(own.secret, event, deployment)
         try:
             record = outgoing(self._transport, REPORT, self.key, proven, header)

@@ -23,7 +23,8 @@ from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
 from streams.ports import LogError
 from streams.provenance.digests import atom_key
-from streams.provenance.events import extraction_for, with_atoms
+from streams.provenance.events import described
+from streams.provenance.scope import Deriver, derive_scopes
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import PublishError, TokenServiceError
@@ -240,13 +241,16 @@ class DevTokenService:
                 self._sequences.pop(credential.session_id, None)
             raise
 
-    def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
+    def user_message(self, credential: SessionCredential, text: str, derive: Deriver = derive_scopes) -> SessionEvent:
         """Record that the session's user has sent a message; only digests of it and of its values leave this process.
+
+        Args:
+            derive: derives from the text what the session may do for it (`streams.provenance.scope`).
 
         Raises:
             PublishError: it is not known to be stored.
         """
-        return self._event(credential, SessionEventType.USER_MESSAGE, text)
+        return self._event(credential, SessionEventType.USER_MESSAGE, text, derive)
 
     def end_session(self, credential: SessionCredential) -> SessionEvent:
         """End a session, and with it the sessions that were opened from it.
@@ -306,7 +310,13 @@ class DevTokenService:
         self._publish(REVOCATION, revocation_key(kind, named), revocation, revocation.header)
         return revocation
 
-    def _event(self, credential: SessionCredential, kind: SessionEventType, content: str | None = None) -> SessionEvent:
+    def _event(
+        self,
+        credential: SessionCredential,
+        kind: SessionEventType,
+        content: str | None = None,
+        derive: Deriver = derive_scopes,
+    ) -> SessionEvent:
         said = SessionEvent(
             header=self._header(self._transport.now_ms(), None),
             session_id=credential.session_id,
@@ -317,7 +327,7 @@ class DevTokenService:
             content_digest=None if content is None else sha256(content.encode()),
         )
         if content is not None:
-            said = with_atoms(said, extraction_for(kind, content, None), credential.atom_key, None)
+            said = described(said, content, credential.atom_key, derive=derive)
         event = proven_event(self._writer_key, said)
         self._publish(SESSION, credential.key, event, event.header)
         return event

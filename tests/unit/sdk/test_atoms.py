@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from streams.codec.history import parse_line
 from streams.model.canonical import canonical, sha256
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
 from streams.model.types import Actor
 from streams.model.verdict import Verdict
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.found import AtomKind
+from streams.provenance.scope import derive_scopes
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolResult
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
@@ -148,3 +149,21 @@ def test_a_report_without_the_content_has_no_atoms(transport: Transport, tokens:
         event = agent.report(SessionEventType.RETRIEVAL, content_digest=sha256(b"all is well"))
 
     assert (event.atoms, event.atoms_complete, event.has_text) == ((), False, True)
+
+
+def test_what_a_message_asks_for_is_derived_from_its_text_by_any_deriver(
+    transport: Transport, tokens: DevTokenService
+) -> None:
+    credential = tokens.open_session("anna", Actor(iss=ISSUER, sub="helper"), ("mail:send",))
+    content = "Please pay the bill."
+    own = (TaskScope(kind="send"),)
+    with Agent(transport, credential) as agent:
+        by_default = agent.report(SessionEventType.USER_MESSAGE, content=content)
+        by_another = agent.report(SessionEventType.USER_MESSAGE, content=content, derive=lambda _: own)
+        page = agent.report(SessionEventType.RETRIEVAL, content=content, derive=lambda _: own)
+
+    assert by_default.task_scopes == derive_scopes(content) != ()
+    assert by_default.task_scopes == tokens.user_message(credential, content).task_scopes
+    assert by_default.task_scopes == in_history(by_default, content, "anna").task_scopes
+    assert by_another.task_scopes == tokens.user_message(credential, content, lambda _: own).task_scopes == own
+    assert (by_another.scope_source, page.task_scopes) == (ScopeSource.DERIVED, ())
