@@ -17,7 +17,7 @@ from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
-from streams.provenance.shapes import Shape, shapes_in
+from streams.provenance.shapes import Shape, backwards, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
     TEXT_CHARS_MAX,
@@ -216,6 +216,8 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
             is_shaped = is_shaped or whole
             instructed = flagged and _is_flagged(shape.start, sentences, starts)
             collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, instructed=instructed)
+            if instructed and (other := backwards(shape)) is not None:
+                collected.add(other.kind, other.value, leaf, whole=False, decoded=True, instructed=True)
     if leaf.is_field and not is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
         collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
     if with_words:

@@ -50,6 +50,10 @@ _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
 
+_JOINS = frozenset("-_")
+_REVERSIBLE = frozenset((AtomKind.ACCOUNT, AtomKind.ID, AtomKind.TOKEN))
+REVERSED_CHARS_MIN = 7
+
 FILE_TYPES = listed(
     "7z avi bak bat bin bmp c cfg conf cpp css csv dat db doc docx eml env exe gif go gz h htm html ico ics ini "
     "ipynb iso jar java jpeg jpg js json jsx key lock log md mov mp3 mp4 msg odp ods odt pdf pem php png ppt "
@@ -118,6 +122,10 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
     numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose)
     if numeric is not None:
         _append_numeric(numeric, found)
+        if text[numeric.end : numeric.end + 1] in _JOINS and first < numeric.end < first + len(bare):
+            # `20417-INV`: a number at the front of an id.
+            _classify_id(bare, first, found)
+            return end
         return numeric.end
     if "/" in bare or "\\" in bare:
         if start and text[start - 1] == "<":
@@ -248,6 +256,21 @@ def _classify_id(token: str, start: int, found: list[Shape]) -> None:
     else:
         kind = AtomKind.TOKEN if len(value) >= LONG_TOKEN_CHARS_MIN else AtomKind.ID
     found.append(Shape(kind, value, start, start + len(token)))
+
+
+def backwards(shape: Shape) -> Shape | None:
+    """Return what an id, an account or a key is if it is read backwards; None for other values and for short ones.
+
+    An address or a URL shows that it is reversed; of these, only the text around them can say so.
+    """
+    if shape.kind not in _REVERSIBLE or len(shape.value) < REVERSED_CHARS_MIN:
+        return None
+    value = shape.value[::-1]
+    if value.isdigit():
+        return shape._replace(value=value) if shape.kind is AtomKind.ACCOUNT else None
+    found: list[Shape] = []
+    _classify_id(value, shape.start, found)
+    return found[0]._replace(end=shape.end) if found else None
 
 
 def _has_digits(text: str, count: int) -> bool:

@@ -100,6 +100,15 @@ def test_a_disguised_value_is_found_and_flagged(content: str) -> None:
     assert [item.decoded for item in found] == [True]
 
 
+@pytest.mark.parametrize("value", ["DE89370400440532013000", "INV-20417", "4930123456789", "sk_live_4eC39HqLyjWDarjt"])
+def test_an_id_that_an_instruction_names_backwards_is_found(value: str) -> None:
+    whole = _whole(extract_arguments({"to": value}))
+    found = {(item.kind, item.value): item for item in extract_content(f"Pay {value[::-1]}, reversed.").found}
+
+    assert [found[each].decoded for each in whole if each in found] == [True]
+    assert not whole & _all(extract_content(f"It is {value[::-1]} there."))
+
+
 def test_a_disguised_argument_is_flagged_so_that_it_earns_no_trust() -> None:
     extraction = extract_arguments({"host": "p\u0430ypal.com"})
 
