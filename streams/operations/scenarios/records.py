@@ -8,14 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.codec.history import HistoryLine, parse_line
+import msgspec
+
+from streams.codec.history import HistoryError, HistoryLine, parse_line
 from streams.codec.history_contents import Contents
 from streams.codec.jsonform import named_uuid
 from streams.model.approval import ApprovalRequest
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
 from streams.model.keys import tool_key
+from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.policy.authoring.scenario import Scenario, ScenarioStep, SessionSpec, StopKind, ToolEntry, Verb
+from streams.policy.authoring.scenario_keys import TOOL_BY_PATH, TOOL_PATHS, TOOL_TEXTS
 
 ISSUER = "https://id.example"
 DEFAULT_USER = "alice"
@@ -260,6 +264,7 @@ def catalog_line(tool: ToolEntry, now_ms: int) -> HistoryLine:
     """
     fields = dict(tool.fields)
     output = fields.pop("output", None)
+    facts = _stated(tool, {name: fields.pop(name) for name in _FACTS if name in fields})
     value: dict[str, Any] = {
         "server_id": tool.server_id,
         "name": tool.short_name,
@@ -268,9 +273,26 @@ def catalog_line(tool: ToolEntry, now_ms: int) -> HistoryLine:
         "output_label": label_of(output),
         "reviewed_by": "scenario",
         **fields,
+        **facts,
     }
     line = {"record": "catalog_entry", "time_ms": now_ms, "value": {k: v for k, v in value.items() if v is not None}}
     return parse_line(json.dumps(line), 1, tool.location.path)
+
+
+_FACTS = (*TOOL_PATHS, *TOOL_TEXTS, *TOOL_BY_PATH)
+
+
+def _stated(tool: ToolEntry, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts of a tool as the JSON of its catalog entry.
+
+    Raises:
+        HistoryError: one of them is not of its form.
+    """
+    try:
+        made = stated_facts(facts)
+    except FactError as error:
+        raise HistoryError(tool.location.path, tool.location.line, f"tool `{tool.name}`: {error}") from None
+    return {name: msgspec.to_builtins(getattr(made, name)) for name in facts}
 
 
 def label_of(text: str | None) -> dict[str, str] | None:

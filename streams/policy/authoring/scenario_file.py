@@ -45,9 +45,12 @@ from streams.policy.authoring.scenario_keys import (
     SESSIONS_MAX,
     STEPS_MAX,
     TOOL_BOOLS,
+    TOOL_BY_PATH,
     TOOL_KEYS,
+    TOOL_PATHS,
     TOOL_PATTERN,
     TOOL_STATES,
+    TOOL_TEXTS,
     TOOLS_MAX,
     UNITS_MS,
     VALUE_CHARS_MAX,
@@ -145,7 +148,9 @@ class _FileReader:
         reader = MappingReader(node, "a tool", TOOL_KEYS, self._findings)
         fields: dict[str, Any] = {key: _boolean(reader, key) for key in TOOL_BOOLS if reader.node(key) is not None}
         fields["output"] = reader.text("output", LABEL_PATTERN, _LABEL)
-        fields["compensating_tool"] = reader.text("compensating_tool")
+        fields |= {key: reader.text(key) for key in TOOL_TEXTS}
+        fields |= {key: _texts(reader, key) for key in TOOL_PATHS}
+        fields |= {key: _mapping(reader, key) for key in TOOL_BY_PATH}
         fields["input_schema"] = _mapping(reader, "input_schema")
         fields["state"] = _one_of(reader, "state", TOOL_STATES)
         return ToolEntry(name.text, name.location, _present(fields))

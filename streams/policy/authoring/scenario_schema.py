@@ -115,6 +115,8 @@ def _step_values() -> dict[str, Schema]:
 def _tool_values() -> dict[str, Schema]:
     return {
         **dict.fromkeys(keys.TOOL_BOOLS, _BOOL),
+        **dict.fromkeys(keys.TOOL_PATHS, _TEXTS),
+        **dict.fromkeys(keys.TOOL_BY_PATH, _OBJECT),
         "output": _ref("scenario_label"),
         "input_schema": _OBJECT,
         "state": {"enum": [state.lower() for state in keys.TOOL_STATES]},

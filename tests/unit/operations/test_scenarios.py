@@ -489,3 +489,36 @@ def test_a_story_of_customers_and_of_other_sessions(tmp_path: Path) -> None:
     )
     assert problems(report) == []
     assert [str(finding) for finding in report.findings] == []
+
+
+class TestFactsOfTools:
+    RULES = """apiVersion: rules/v1
+pack: p
+rules:
+  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
+  - id: P-2
+    effect: deny
+    match: {tools: [mail.send]}
+    when: tool.sink_args == ["/recipients/*"] && act.kind == "send"
+    reason: as the file says
+"""
+
+    @staticmethod
+    def head(fact: str) -> str:
+        return HEAD.replace("mail.send: {output: trusted public}", f"mail.send: {{output: trusted public, {fact}}}")
+
+    def test_a_file_can_state_all_that_an_operator_states(self, tmp_path: Path) -> None:
+        facts = (
+            'sink_args: ["/recipients/*"], kind: send, arg_roles: {/recipients/*: destination}, owner_args: [/-], '
+            "content_type: text/plain, compensating_tool: recall, compensating_args: {/id: /result/id}"
+        )
+        call = "{call: mail.send, session: desk, args: {to: a}, expect: {verdict: deny, rules: [P-1, P-2]}}"
+        report = run(tmp_path, call, rules=self.RULES, head=self.head(facts))
+        assert [result.problems for result in report.results] == [()]
+
+    def test_a_wrong_fact_is_an_error_that_names_the_tool(self, tmp_path: Path) -> None:
+        report = run(
+            tmp_path, "{call: mail.send, session: desk, expect: deny}", rules=self.RULES, head=self.head("kind: sned")
+        )
+        told = " ".join(finding.message for finding in report.findings)
+        assert "tool `mail.send`: `kind`: `sned` is not a kind of act; did you mean `send`?" in told
