@@ -36,11 +36,12 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
+from tests.unit.services.sts.house import ROOT_KEY, STS, TENANT, House, profile
 
-ROOT_KEY = bytes(range(64))
 READY_MS = 60_000
 TEXT = {"type": "string"}
 SCOPE = "office:write"
+UNDOING = [{"server": "office", "name": "unshare"}]
 EVE = "eve@evil.example"
 RULES = """
 apiVersion: rules/v1
@@ -213,25 +214,39 @@ class Deployment:
             assert not failed
 
 
+Deployed = Callable[..., Deployment]
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Deployed:
+    """Makes a deployment in a folder of its own."""
+
+    def make(tenant: str, *lines: str) -> Deployment:
+        own = [
+            f'instance = "{tenant}"',
+            f'group = "{tenant}"',
+            f'tenant = "{tenant}"',
+            f'state_dir = "{tmp_path}/state"',
+        ]
+        unsigned = ["[rules]", "allow_unsigned = true", "[catalog]", "allow_unsigned = true"]
+        unsigned += ["[release]", "allow_unsigned = true"]
+        (tmp_path / "stoplog.toml").write_text("\n".join([*own, *lines, *unsigned]) + "\n")
+        for name in list(os.environ):
+            if name.upper().startswith("STOPLOG_") and name != "STOPLOG_TEST_BOOTSTRAP":
+                monkeypatch.delenv(name)
+        monkeypatch.chdir(tmp_path)
+        return Deployment(tmp_path, capfdbinary, tenant)
+
+    return make
+
+
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
-def deployment(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfdbinary: pytest.CaptureFixture[bytes],
-) -> Deployment:
+def deployment(request: pytest.FixtureRequest, deployed: Deployed) -> Deployment:
     own = f"contain-{os.getpid()}-{time.monotonic_ns()}"
-    lines = [f'instance = "{own}"', f'group = "{own}"', f'tenant = "{own}"', f'state_dir = "{tmp_path / "state"}"']
-    if request.param == "kafka":
-        lines += ['log = "kafka"', f'bootstrap = "{request.getfixturevalue("kafka_bootstrap")}"']
-    lines += ["[rules]", "allow_unsigned = true", "[catalog]", "allow_unsigned = true"]
-    lines += ["[release]", "allow_unsigned = true", "[topics]", "replication = 1"]
-    (tmp_path / "stoplog.toml").write_text("\n".join(lines) + "\n")
-    for name in list(os.environ):
-        if name.upper().startswith("STOPLOG_") and name != "STOPLOG_TEST_BOOTSTRAP":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return Deployment(tmp_path, capfdbinary, own)
+    if request.param == "embedded":
+        return deployed(own)
+    bootstrap = request.getfixturevalue("kafka_bootstrap")
+    return deployed(own, 'log = "kafka"', f'bootstrap = "{bootstrap}"', "[topics]", "replication = 1")
 
 
 def hijacked(transport: Transport, tenant: str) -> SessionCredential:
@@ -340,3 +355,27 @@ def test_a_denied_call_is_explained_by_what_the_gate_found(deployment: Deploymen
             "the user named no recipient (rule OFF-020: only an untrusted text names the recipient)"
         )
         assert "office/read_mail 14" in deployment.screen("explain", outcome.intent_id)
+
+
+def test_the_token_service_opens_the_operator_s_session_where_there_is_no_root_key(deployed: Deployed) -> None:
+    deployment = deployed(TENANT, "[gate]", f'trust_anchors = {{"{STS}" = "hmac"}}', "require_delegation = false")
+    deployment.set_up()
+    Path("house").mkdir()
+    with deployment.running() as transport:
+        session = hijacked(transport, TENANT).session_id
+        deployment.settings.key_path.unlink()
+        profiles = {"desk": profile("https://agents.example", "desk", scopes=[SCOPE], tools=UNDOING)}
+        with open_log(deployment.settings) as log:
+            house = House(Path("house"), log, build_codec(deployment.settings), {"agents": profiles}, None)
+            try:
+                Path("ann.jwt").write_text(house.users.token("ann"))
+                Path("desk.jwt").write_text(house.agents.token("desk"))
+                tokens = ("--token-service", house.url, "--subject-token", "ann.jwt", "--actor-token", "desk.jwt")
+                lines = deployment.command("contain", session, "--propose", *tokens)
+            finally:
+                house.close()
+        (unshared,) = [line for line in lines if line["kind"] == "proposed"]
+        assert (unshared["tool"], unshared["outcome"]) == ("office/unshare", "ALLOW"), unshared
+        (shown,) = deployment.command("session", "show", unshared["session"])
+        assert (shown["user"], shown["agent"], shown["attended"]) == ("ann", "desk", True)
+        assert shown["authority"]["tools"][0]["tool"] == "office/unshare"
