@@ -44,7 +44,7 @@ def explain(
     """Tell why a call was allowed or not: where its values come from, and which rules decided.
 
     The story is that of the recorded decision. Arguments are shown where this client may read verdicts. `stoplog rules
-    explain --intent` shows the conditions of the rules, part by part.
+    explain --intent ID` shows the conditions of the rules, part by part.
     """
     screen, settings = output.screen(), connection.settings()
     codec, clock = build_codec(settings), SystemClock()

@@ -2,7 +2,7 @@
 
 It is told from records alone: the verdict has the origin of each value as the gate found it, and the session's events
 say what was read. Nothing is computed again, so the story is that of the decision, also if rules have changed since.
-(`stoplog rules explain --intent` runs the rules again, and shows their conditions.)
+(`stoplog rules explain --intent ID` runs the rules again, and shows their conditions.)
 """
 
 from __future__ import annotations
