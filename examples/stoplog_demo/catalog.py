@@ -20,7 +20,7 @@ _READS = ToolFacts(
     read_only=True, destructive=False, idempotent=True, open_world=False, reversible=True, output_label=_ANYBODYS
 )
 _GIT_CHANGES = ToolFacts(
-    destructive=False, open_world=False, reversible=True, output_label=_OURS, sink_args=("/repo_path",)
+    destructive=False, open_world=False, reversible=True, output_label=_OURS, sink_args=("/branch_name",)
 )
 
 FACTS: Mapping[str, Mapping[str, ToolFacts]] = {
