@@ -159,7 +159,8 @@ def show(
             ("the same ones again, too", f"approvals approve {prefix}{groups} --for task --times 3"),
             ("deny them", f"approvals deny {prefix}{groups}"),
         )
-        tell_steps(screen, connection, steps)
+        may_grant = question.request.widest_grant is not GrantScope.UNKNOWN
+        tell_steps(screen, connection, steps if may_grant else (steps[0], steps[-1]))
 
 
 @takes_groups

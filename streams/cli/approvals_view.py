@@ -13,7 +13,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
-from streams.model.approval import ApprovalGrant, PendingCall
+from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
 from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.operations.approvals.bounds import tool_words
 from streams.operations.approvals.grants import Granted, GrantState
@@ -32,6 +32,11 @@ _ORIGINS = {
     ValueOrigin.FIELD: ("a field of data that others may write", WARN),
     ValueOrigin.TEXT: ("from text that others wrote", FAIL),
     ValueOrigin.NOWHERE: ("found in nothing that was read", WARN),
+}
+_FURTHER = {
+    GrantScope.UNKNOWN: "nothing: the rules let nobody",
+    GrantScope.TASK: "calls of the task",
+    GrantScope.SESSION: "calls of the task, or of the session",
 }
 _STATES = {GrantState.IN_FORCE: OK, GrantState.REVOKED: FAIL}
 
@@ -97,6 +102,7 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
             ("has done", "; ".join(request.history) or "nothing"),
             ("who may decide", ", ".join(request.eligible_approvers) or "any person but these two"),
             ("approvals needed", str(request.quorum)),
+            ("may approve further", _FURTHER[request.widest_grant]),
             ("asked at", format_instant(question.first_ms)),
             ("an answer covers", f"{many(len(waiting), 'call')} below, with exactly these arguments"),
         ],

@@ -22,6 +22,14 @@ GRANT_USED = "grant_used"
 """The reasons of audit records about grants of people."""
 
 
+class GrantScope(StrEnum):
+    """For which calls of a session an approval is granted; an unknown scope grants nothing."""
+
+    UNKNOWN = "UNKNOWN"
+    TASK = "TASK"
+    SESSION = "SESSION"
+
+
 class PendingCall(Record, frozen=True, kw_only=True):
     """A call that a question covers.
 
@@ -46,7 +54,8 @@ class ApprovalRequest(Record, frozen=True, kw_only=True):
     A question is identified by its `task_id`. While it is open, further calls of the same kind can join it; then it is
     written again, with a higher `revision`. The fields of a single call (`intent_id` to `args_digest`, `reversible`)
     are those of the call for which it is written; `calls` has all that the question covers now. `rules` are the rules
-    that ask, as `id@version`; `matched_rules` are all that matched, with their reasons.
+    that ask, as `id@version`; `matched_rules` are all that matched, with their reasons. `widest_grant` is the widest
+    scope in which they let people approve further calls; UNKNOWN: none.
     """
 
     header: Header
@@ -72,6 +81,7 @@ class ApprovalRequest(Record, frozen=True, kw_only=True):
     compensating_tool: str | None = None
     revision: int = 0
     calls: tuple[PendingCall, ...] = ()
+    widest_grant: GrantScope = GrantScope.UNKNOWN
 
 
 class ApprovalStatus(StrEnum):
@@ -91,14 +101,6 @@ class AnsweredCall(Record, frozen=True, kw_only=True):
     intent_id: Uuid
     tool: ToolRef
     args_digest: Sha256
-
-
-class GrantScope(StrEnum):
-    """For which calls of a session an approval is granted; an unknown scope grants nothing."""
-
-    UNKNOWN = "UNKNOWN"
-    TASK = "TASK"
-    SESSION = "SESSION"
 
 
 class ApprovalGrant(Record, frozen=True, kw_only=True):

@@ -78,11 +78,16 @@ class Obligation:
     properties: Mapping[str, Any]
 
 
+GRANT_SCOPES = ("none", "task", "session")
+"""For which further calls people may approve what a rule asks about, the narrowest scope first."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalSettings:
     """The group that must approve, how many of its members, for how long, and what an approval is bound to.
 
-    In a result, `rules` are the rules that ask this group, as `id@version`.
+    `grants` is the widest scope in which people may approve further calls, one of `GRANT_SCOPES`. In a result, `rules`
+    are the rules that ask this group, as `id@version`.
     """
 
     group: str
@@ -90,6 +95,7 @@ class ApprovalSettings:
     ttl_ms: int
     bind: tuple[str, ...]
     rules: tuple[str, ...] = ()
+    grants: str = "session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
         provenance: what the session had read.
         revision: how often the question had been written before.
         call: the call; its arguments are those of the intent, and left out here.
+        widest: the widest scope in which the rules let people approve further calls.
+        model: the model of the call, if the approval is bound to it.
         grant: the grant that those who have approved so far have given, encoded; empty: none.
     """
 
@@ -85,6 +87,8 @@ class QuestionRow(msgspec.Struct, frozen=True, array_like=True):
     revision: int
     call: PendingCall
     grant: bytes = b""
+    widest: GrantScope = GrantScope.UNKNOWN
+    model: tuple[str, str, str] | None = None
 
 
 class PendingRow(msgspec.Struct, frozen=True, array_like=True):
@@ -143,6 +147,7 @@ class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
         approvers: who has granted it, as `same_person` writes names.
         approver: the person whose approval made it complete.
         decision_id: that person's decision.
+        model: the model whose calls it approves; None: any.
     """
 
     uid: str
@@ -157,6 +162,7 @@ class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
     approvers: tuple[str, ...]
     approver: Actor
     decision_id: str
+    model: tuple[str, str, str] | None = None
 
 
 class ApprovalGrantsRow(msgspec.Struct, frozen=True, array_like=True):

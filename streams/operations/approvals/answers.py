@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streams.model.approval import AnsweredCall, ApprovalDecision, ApprovalGrant, ApprovalStatus, PendingCall
+from streams.model.approval import (
+    AnsweredCall,
+    ApprovalDecision,
+    ApprovalGrant,
+    ApprovalStatus,
+    GrantScope,
+    PendingCall,
+)
 from streams.model.topics import APPROVAL_DECISION
 from streams.model.types import Actor, Header, SubProfile, same_person
 from streams.operations.approvals.errors import ApprovalError
@@ -46,6 +53,19 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
     if request.eligible_approvers and not set(groups) & set(request.eligible_approvers):
         wanted = ", ".join(request.eligible_approvers)
         raise ApprovalError(f"only members of {wanted} may decide; name your group with `--group`")
+
+
+def check_grant(question: Question, scope: GrantScope) -> None:
+    """Check that the rules let people approve further calls in a scope.
+
+    Raises:
+        ApprovalError: they don't.
+    """
+    widest = question.request.widest_grant
+    if scope is widest or (scope is GrantScope.TASK and widest is GrantScope.SESSION):
+        return
+    what = "further calls" if widest is GrantScope.UNKNOWN else f"further calls of a {scope.value.lower()}"
+    raise ApprovalError(f"the rules that ask ({', '.join(question.request.rules)}) let nobody approve {what}")
 
 
 def chosen_calls(question: Question, stated: Sequence[str], now_ms: int) -> tuple[PendingCall, ...]:
@@ -115,6 +135,8 @@ def write_decision(
     """
     header = operator.header(question.request.header.tenant_uid)
     check_answer(question, operator.name, answer.groups, header.time)
+    if answer.grant is not None:
+        check_grant(question, answer.grant.scope)
     approver = Actor(iss=SOURCE, sub=operator.name, sub_profile=SubProfile.USER)
     decision = decision_on(question, calls, answer, approver, header)
     operator.write(APPROVAL_DECISION, [(question.key, decision, header)])

@@ -19,7 +19,7 @@ from streams.policy.authoring.scenario_schema import scenario_schemas
 from streams.policy.language import parse, parse_entities, parse_match, parse_memory, yaml_mapping
 from streams.policy.language.bundle import FILES_MAX, Keep, Occasion, Per
 from streams.policy.language.schema import FACTS
-from streams.policy.results import Mode, Reason, RuleEffect
+from streams.policy.results import GRANT_SCOPES, Mode, Reason, RuleEffect
 
 Schema = dict[str, Any]
 
@@ -225,6 +225,11 @@ def _approval() -> Schema:
             "quorum": {"type": "integer", "minimum": 1, "maximum": parse.QUORUM_MAX, "default": 1},
             "ttl": _ref("duration"),
             "bind": bind,
+            "grants": {
+                "enum": list(GRANT_SCOPES),
+                "default": GRANT_SCOPES[-1],
+                "description": "For which further calls people may approve what they are asked about.",
+            },
         },
         required=("group",),
     )

@@ -28,7 +28,7 @@ from streams.policy.language.parse_match import read_match
 from streams.policy.language.parse_memory import read_budgets, read_memories, report_repeated_names
 from streams.policy.language.schema import RESERVED_WORDS, schema_digest
 from streams.policy.language.yaml_mapping import LIST_ITEMS_MAX, MappingReader
-from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
+from streams.policy.results import GRANT_SCOPES, ApprovalSettings, Mode, Obligation, RuleEffect
 
 API_VERSION = "rules/v1"
 RULES_MAX = 20_000
@@ -259,7 +259,9 @@ class _Parser:
             reader.error(
                 "wrong_effect", reader.at("approval"), "`approval` is allowed only with the effect require_approval"
             )
-        inner = MappingReader(node, "`approval`", ("group!", "quorum", "ttl", "bind"), self._findings, reader.rule_id)
+        inner = MappingReader(
+            node, "`approval`", ("group!", "quorum", "ttl", "bind", "grants"), self._findings, reader.rule_id
+        )
         bind = inner.texts("bind", len(BIND_KNOWN)) or BIND_ALWAYS
         for name in bind:
             if name not in BIND_KNOWN:
@@ -267,11 +269,16 @@ class _Parser:
                 inner.error("wrong_value", inner.at("bind"), message, nearest(name, BIND_KNOWN))
         if not set(BIND_ALWAYS) <= set(bind):
             inner.error("wrong_value", inner.at("bind"), "`bind` must include tool, args and session")
+        grants = inner.text("grants") or GRANT_SCOPES[-1]
+        if grants not in GRANT_SCOPES:
+            message = f"`grants` must be one of {', '.join(GRANT_SCOPES)}, found `{grants}`"
+            inner.error("wrong_value", inner.at("grants"), message, nearest(grants, GRANT_SCOPES))
         return ApprovalSettings(
             inner.text("group") or "",
             inner.integer("quorum", 1, QUORUM_MAX) or 1,
             inner.duration_ms("ttl", APPROVAL_TTL_MS_MAX) or APPROVAL_TTL_MS_DEFAULT,
             bind,
+            grants=grants,
         )
 
     def _defer(self, reader: MappingReader, effect: RuleEffect | None) -> int | None:

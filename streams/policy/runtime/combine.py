@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from streams.policy.language.bundle import Rule
 from streams.policy.results import (
+    GRANT_SCOPES,
     ApprovalSettings,
     Effect,
     Explanation,
@@ -153,6 +154,7 @@ def _approval(enforced: Sequence[Rule], outcome: Decision) -> ApprovalSettings |
         min(settings.ttl_ms for settings in asked),
         tuple(bind),
         tuple(f"{rule.id}@{rule.version}" for rule in asking),
+        min((settings.grants for settings in asked), key=GRANT_SCOPES.index),
     )
 
 

@@ -32,7 +32,7 @@ from streams.policy.results import ApprovalSettings
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
-from streams.processors.gate.questions import question_in, task_of
+from streams.processors.gate.questions import model_bound, question_in, task_of, widest_of
 from streams.processors.gate.rules import Ruling, decision_of
 from streams.processors.rows import approval_grants_row_key
 from streams.processors.session_row import SessionRow
@@ -65,6 +65,8 @@ class Wanted(NamedTuple):
         group: the group that is asked.
         quorum: how many members of it are asked.
         rules: the rules that ask.
+        widest: the widest scope in which they let people approve further calls.
+        model: the model of the call, if they bind approvals to it.
     """
 
     intent: Intent
@@ -73,6 +75,8 @@ class Wanted(NamedTuple):
     group: str
     quorum: int
     rules: tuple[str, ...]
+    widest: GrantScope
+    model: tuple[str, str, str] | None
 
     @classmethod
     def of_row(cls, row: PendingRow) -> Wanted:
@@ -80,7 +84,7 @@ class Wanted(NamedTuple):
         question, intent = question_in(row), decode_intent(row.intent)
         arguments, _ = canonical_args(intent.args_json)
         group = row.groups[0] if row.groups else ""
-        return cls(intent, arguments, question.task, group, row.quorum, question.rules)
+        return cls(intent, arguments, question.task, group, row.quorum, question.rules, question.widest, question.model)
 
 
 def grants_of(session_key: bytes, state: StateView) -> tuple[ApprovalGrantRow, ...]:
@@ -120,7 +124,16 @@ def with_grants(
 def wanted_by(case: Case, approval: ApprovalSettings) -> Wanted:
     """Return what a grant must fit to approve a case, as the rules ask for it."""
     intent, values = case.asked.intent, case.known_arguments().values
-    return Wanted(intent, values, task_of(intent, case.session), approval.group, approval.quorum, approval.rules)
+    return Wanted(
+        intent,
+        values,
+        task_of(intent, case.session),
+        approval.group,
+        approval.quorum,
+        approval.rules,
+        widest_of(approval),
+        model_bound(approval, intent),
+    )
 
 
 def answering(
@@ -137,6 +150,8 @@ def _approves(grant: ApprovalGrantRow, wanted: Wanted, revocations: RevocationSe
         return False
     if not set(wanted.rules) <= set(grant.rules) or (grant.scope is GrantScope.TASK and grant.task != wanted.task):
         return False
+    if not _is_within(grant.scope, wanted.widest) or grant.model != wanted.model:
+        return False
     intent = wanted.intent
     if not {same_person(intent.sub), same_person(intent.act.sub)}.isdisjoint(grant.approvers):
         return False
@@ -144,6 +159,10 @@ def _approves(grant: ApprovalGrantRow, wanted: Wanted, revocations: RevocationSe
         tool.covers(intent.tool.server_id, intent.tool.name) and tool.fault(wanted.arguments) is None
         for tool in _compiled(grant.tools)
     )
+
+
+def _is_within(scope: GrantScope, widest: GrantScope) -> bool:
+    return scope is widest or (scope is GrantScope.TASK and widest is GrantScope.SESSION)
 
 
 def is_over(grant: ApprovalGrantRow, tenant_uid: str, revocations: RevocationSet, now_ms: int) -> bool:
@@ -193,6 +212,8 @@ def fault_of(
     asking = {rule for question in questions for rule in question.rules}
     if grant.scope not in _SCOPES:
         return "its grant is neither for a task nor for a session"
+    if not all(_is_within(grant.scope, question.widest) for question in questions):
+        return f"the rules let nobody approve further calls of a {grant.scope.value.lower()}"
     if not asking or not set(grant.rules) <= asking:
         return "its grant names rules that have not asked"
     if len(grants) >= GRANTS_PER_SESSION_MAX:
@@ -254,6 +275,7 @@ def made(
         approvers=approvers,
         approver=decision.approver,
         decision_id=decision.header.id,
+        model=question.model,
     )
 
 

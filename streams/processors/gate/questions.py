@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.model.approval import ApprovalRequest, PendingCall
+from streams.model.approval import ApprovalRequest, GrantScope, PendingCall
 from streams.model.canonical import canonical_args, sha256
 from streams.model.errors import InvariantError
 from streams.model.ids import approval_task_id
@@ -22,6 +22,7 @@ from streams.model.intent import Intent
 from streams.model.topics import APPROVAL_REQUEST
 from streams.model.types import Header
 from streams.model.verdict import Verdict
+from streams.policy.results import ApprovalSettings
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.gate.case import Case
@@ -37,6 +38,8 @@ QUESTION_CALLS_MAX = 32
 QUESTION_ARGS_CHARS_MAX = 131_072
 """Of all calls of a question together. A call with longer arguments has a question of its own."""
 
+_SCOPES = {"none": GrantScope.UNKNOWN, "task": GrantScope.TASK, "session": GrantScope.SESSION}
+_MODEL = "model"
 replace = msgspec.structs.replace
 
 
@@ -46,6 +49,19 @@ def task_of(intent: Intent, session: SessionRow) -> bytes:
     The agent states the digest of the request. It can only choose among tasks of its own session by that.
     """
     return sha256(encode_row((intent.user_request_digest, session.identity.purpose_sequence)))
+
+
+def widest_of(approval: ApprovalSettings) -> GrantScope:
+    """Return the widest scope in which rules let people approve further calls; UNKNOWN: none."""
+    return _SCOPES[approval.grants]
+
+
+def model_bound(approval: ApprovalSettings, intent: Intent) -> tuple[str, str, str] | None:
+    """Return the model of a call, if the rules bind approvals to it."""
+    if _MODEL not in approval.bind:
+        return None
+    model = intent.model
+    return ("", "", "") if model is None else (model.ai_provider, model.name, model.version or "")
 
 
 def question_of(
@@ -89,6 +105,8 @@ def question_of(
             origins=verdict.origins,
             expires_at=due_ms,
         ),
+        widest=GrantScope.UNKNOWN if approval is None else widest_of(approval),
+        model=None if approval is None else model_bound(approval, intent),
     )
     if not joined:
         return question, []
@@ -179,6 +197,7 @@ def request_output(
         compensating_tool=call.compensating_tool,
         revision=question.revision,
         calls=tuple(_shown_call(row) for row in rows),
+        widest_grant=question.widest,
     )
     return Output(APPROVAL_REQUEST, session_key, encoder.encode(APPROVAL_REQUEST.name, request), header, None, note)
 

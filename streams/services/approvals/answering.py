@@ -24,7 +24,7 @@ from streams.model.approval import GrantScope, PendingCall
 from streams.model.proof import derived_uuid
 from streams.model.topics import APPROVAL_DECISION
 from streams.model.types import Header
-from streams.operations.approvals.answers import Answer, check_answer, chosen_calls, decision_on
+from streams.operations.approvals.answers import Answer, check_answer, check_grant, chosen_calls, decision_on
 from streams.operations.approvals.bounds import grant_of, parse_match
 from streams.operations.approvals.errors import ApprovalError
 from streams.operations.stops import UntilError, until_instant
@@ -162,6 +162,8 @@ class Answering:
         try:
             calls = chosen_calls(question, given.calls, now_ms)
             answer = _answer(given, person, calls, now_ms)
+            if answer.grant is not None:
+                check_grant(question, answer.grant.scope)
         except (ApprovalError, UntilError) as error:
             raise AnswerError(422, str(error)) from None
         tenant_uid = question.request.header.tenant_uid

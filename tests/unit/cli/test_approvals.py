@@ -9,19 +9,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, tool_entry
+from simulation.records import SessionMaker, ruleset, tool_entry
 from streams.codec.instants import parse_instant
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.revocation import Revocation
-from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REVOCATION, VERDICT, Topic
+from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REVOCATION, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
-from tests.kit import MAIL_SEND, GateBench
+from tests.kit import BUNDLE_FILES, MAIL_SEND, RULES, GateBench
 from tests.unit.cli.conftest import Stoplog
 
 replace = msgspec.structs.replace
@@ -243,3 +243,14 @@ def test_the_time_left_is_told(office: Office) -> None:
     expires = listed["calls"][0]["expires_at"]
     assert (expires if isinstance(expires, int) else parse_instant(expires)) > 0
     assert "m " in office.text("list").splitlines()[1]
+
+
+def test_what_the_rules_let_nobody_approve_is_refused_here(office: Office) -> None:
+    rules = RULES.replace("approval: {group: leads, quorum: 1, ttl: 10m}", "approval: {group: leads, grants: none}")
+    published = replace(ruleset({**BUNDLE_FILES, "testing/testing.rules.yaml": rules}), serial=2)
+    office.bench.driver.pipe(RULESET.name, b"default", published)
+    office.ask(ONE)
+    task = task_of(office)
+    assert "nothing: the rules let nobody" in office.text("show", task)
+    result = office.run("approvals", "approve", task, *LENA, "--for", "task")
+    assert (result.status, "let nobody approve further calls" in result.err) == (1, True)

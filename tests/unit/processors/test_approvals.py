@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, person, revocation, tool_ref
+from simulation.records import SessionMaker, person, revocation, ruleset, tool_ref
 from streams.model.alert import Alert
 from streams.model.approval import (
     USES_MAX,
@@ -26,12 +26,12 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
-from streams.model.topics import ALERT, APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, SESSION
-from streams.model.types import SubProfile
+from streams.model.topics import ALERT, APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, RULESET, SESSION
+from streams.model.types import Model, SubProfile
 from streams.model.verdict import Outcome
 from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, grant_uid
 from streams.processors.gate.questions import QUESTION_ARGS_CHARS_MAX, QUESTION_CALLS_MAX
-from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
+from tests.kit import BUNDLE_FILES, FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, RULES, GateBench
 
 replace = msgspec.structs.replace
 ONE = {"ask": "one"}
@@ -68,6 +68,13 @@ def answer(
 
 def ask(bench: GateBench, *targets: str, **changes: Any) -> list[Intent]:
     return [bench.propose(MAIL_SEND, {**ONE, "to": target}, **changes) for target in targets]
+
+
+def publish(bench: GateBench, approval: str) -> None:
+    """Publish the rules with other settings for the question to one lead."""
+    before = "approval: {group: leads, quorum: 1, ttl: 10m}"
+    files = {**BUNDLE_FILES, "testing/testing.rules.yaml": RULES.replace(before, approval)}
+    bench.driver.pipe(RULESET.name, b"default", replace(ruleset(files), serial=2))
 
 
 def by_intent(bench: GateBench) -> dict[str, Outcome]:
@@ -444,6 +451,38 @@ class TestGrants:
         answer(bench, request, "sam", "security")
         assert bench.verdicts()[-1].outcome is Outcome.ALLOW
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
+
+    @pytest.mark.parametrize(
+        ("grants", "scope", "valid"),
+        [
+            ("none", GrantScope.TASK, False),
+            ("task", GrantScope.SESSION, False),
+            ("task", GrantScope.TASK, True),
+            ("session", GrantScope.TASK, True),
+        ],
+    )
+    def test_the_rule_says_how_far_people_may_go(self, grants: str, scope: GrantScope, valid: bool) -> None:
+        bench = GateBench()
+        publish(bench, f"approval: {{group: leads, quorum: 1, ttl: 10m, grants: {grants}}}")
+        ask(bench, "a")
+        (request,) = requests(bench)
+        answer(bench, request, grant=mail_grant(scope=scope))
+        assert bench.dead_letters(APPROVAL_DECISION.name) == ([] if valid else NOT_VALID)
+
+    def test_rules_that_forbid_it_later_are_not_answered(self) -> None:
+        bench, _ = self.granted(mail_grant())
+        publish(bench, "approval: {group: leads, quorum: 1, ttl: 10m, grants: task}")
+        assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
+
+    def test_one_that_is_bound_to_the_model_ends_with_the_model(self) -> None:
+        bench = GateBench()
+        publish(bench, "approval: {group: leads, quorum: 1, ttl: 10m, bind: [tool, args, session, model]}")
+        first, other = Model(ai_provider="lab", name="large-1"), Model(ai_provider="lab", name="large-2")
+        ask(bench, "a", model=first)
+        answer(bench, requests(bench)[-1], grant=mail_grant())
+        assert self.outcome(bench, "b", model=first) is Outcome.ALLOW
+        assert self.outcome(bench, "b", model=other) is Outcome.REQUIRE_APPROVAL
+        assert self.outcome(bench, "b") is Outcome.REQUIRE_APPROVAL
 
     def test_it_does_not_shorten_a_cancel_window(self) -> None:
         bench, _ = self.granted(mail_grant(uses_max=1))
