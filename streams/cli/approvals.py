@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.approvals_view import TASK_CHARS, grant_words, list_granted, list_questions, show_question
+from streams.cli.approvals_view import TASK_CHARS, grant_words, list_granted, list_questions, short_uid, show_question
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
@@ -228,7 +228,7 @@ def grants(
         screen.say("people have granted nothing that is in force", OK)
         return
     screen.say()
-    steps = (("revoke one", f"approvals revoke {found[0].uid[:TASK_CHARS]} --why TEXT"),)
+    steps = (("revoke one", f"approvals revoke {short_uid(found[0])} --why TEXT"),)
     tell_steps(screen, connection, steps)
 
 

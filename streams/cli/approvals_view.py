@@ -13,7 +13,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
-from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
+from streams.model.approval import GRANT_PREFIX, ApprovalGrant, GrantScope, PendingCall
 from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.operations.approvals.bounds import tool_words
 from streams.operations.approvals.grants import Granted, GrantState
@@ -171,6 +171,11 @@ def grant_words(grant: ApprovalGrant) -> str:
     return f"{count} of this {grant.scope.value.lower()}{until}: " + "; or ".join(map(tool_words, grant.tools))
 
 
+def short_uid(granted: Granted) -> str:
+    """Return the beginning of a grant's id, which is enough to name it."""
+    return granted.uid.removeprefix(GRANT_PREFIX)[:TASK_CHARS]
+
+
 def list_granted(screen: Screen, found: Sequence[Granted]) -> None:
     """Show what people have granted, in a table."""
     for each in found:
@@ -192,7 +197,7 @@ def list_granted(screen: Screen, found: Sequence[Granted]) -> None:
         limit = "any" if grant is None or grant.uses_max is None else str(grant.uses_max)
         rows.append(
             (
-                each.uid[:TASK_CHARS],
+                short_uid(each),
                 each.session_id,
                 each.by,
                 f"{each.used_count} of {limit}",

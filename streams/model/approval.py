@@ -17,6 +17,9 @@ GRANTED_TOOLS_MAX = 8
 USES_MAX = 10_000
 """Of a grant: how many tools it can have, each with its bounds, and how many calls it can approve."""
 
+GRANT_PREFIX = "approval:"
+"""Begins the ids of what people grant, to tell them apart from grants of authority in the path of a verdict."""
+
 GRANT_MADE = "grant_made"
 GRANT_USED = "grant_used"
 """The reasons of audit records about grants of people."""

@@ -10,7 +10,7 @@ from collections import Counter
 from enum import StrEnum
 from typing import NamedTuple
 
-from streams.model.approval import GRANT_MADE, GRANT_USED, ApprovalDecision, ApprovalGrant
+from streams.model.approval import GRANT_MADE, GRANT_PREFIX, GRANT_USED, ApprovalDecision, ApprovalGrant
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import APPROVAL_DECISION, AUDIT, REVOCATION
@@ -123,7 +123,8 @@ def revoke_grant(operator: Operator, stated: str, why: str) -> Granted:
         ApprovalError: no grant of people begins with the text, or several do.
         PublishError, TopicReadError, LogError: the log can't be read or written.
     """
-    found = [each for each in list_grants(operator) if stated and each.uid.startswith(stated)]
+    wanted = f"{GRANT_PREFIX}{stated.removeprefix(GRANT_PREFIX)}"
+    found = [each for each in list_grants(operator) if stated and each.uid.startswith(wanted)]
     if not found:
         raise ApprovalError(f"people have granted nothing under `{stated}`; see `stoplog approvals grants`")
     if len(found) > 1:

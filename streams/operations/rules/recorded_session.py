@@ -24,6 +24,7 @@ from streams.audit.report_keys import ReportKey
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.codec.history_grant_defaults import prove_grant
+from streams.model.approval import GRANT_PREFIX
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation, DelegationOp
@@ -129,7 +130,7 @@ def intent_of(verdict: Verdict) -> Intent:
     """Return the intent that a verdict decided, as far as the verdict tells: without its proof, and without what it
     claimed about its prompts."""
     # What people have granted stands at the end of the path, and is not the session's grant.
-    path = [uid for uid in verdict.delegation_path if uid != verdict.approval_id]
+    path = [uid for uid in verdict.delegation_path if not uid.startswith(GRANT_PREFIX)]
     return Intent(
         header=msgspec.structs.replace(verdict.header, time=verdict.evaluated_at),
         intent_id=verdict.intent_id,

@@ -19,7 +19,14 @@ import msgspec
 from streams.delegation.constraints import Room
 from streams.delegation.errors import GrantError
 from streams.delegation.tools import ANYTHING, GrantedTool, compile_tool
-from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalDecision, ApprovalGrant, GrantScope
+from streams.model.approval import (
+    GRANT_PREFIX,
+    GRANTED_TOOLS_MAX,
+    USES_MAX,
+    ApprovalDecision,
+    ApprovalGrant,
+    GrantScope,
+)
 from streams.model.canonical import canonical_args
 from streams.model.delegation import ToolGrant
 from streams.model.intent import Intent
@@ -281,7 +288,8 @@ def made(
 
 def grant_uid(decision: ApprovalDecision) -> str:
     """Return the id of the grant that a decision makes complete."""
-    return derived_uuid("approval grant", decision.header.tenant_uid, decision.session_id, decision.header.id)
+    made_id = derived_uuid("approval grant", decision.header.tenant_uid, decision.session_id, decision.header.id)
+    return f"{GRANT_PREFIX}{made_id}"
 
 
 def words(grant: ApprovalGrantRow) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.model.approval import GRANT_PREFIX
 from streams.model.intent import Intent
 from streams.model.verdict import Verdict
 from streams.processors.gate.case import Asked
@@ -29,7 +30,7 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     def is_granted(self) -> bool:
         """Return whether a grant of people has approved the call: the verdict then ends its path with it."""
         path = self.verdict.delegation_path
-        return bool(path) and path[-1] == self.verdict.approval_id
+        return bool(path) and path[-1].startswith(GRANT_PREFIX)
 
 
 class Questioned(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from streams.model.approval import GRANT_PREFIX
 from streams.model.ids import verdict_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Recurring, ToolRef
@@ -110,7 +111,7 @@ class VerdictBuilder:
             ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=session.counters.sequence,
             revocation_offset=control.revocations.next_offset,
-            approval_id=case.approval_grants[-1] if case.approval_grants else intent.approval_id,
+            approval_id=_approval_id(case),
             compensating_tool=None if tool is None else tool.entry.compensating_tool,
             evaluated_at=asked.now_ms,
             expires_at=self._expires_ms(case),
@@ -143,6 +144,12 @@ def _undoing_args(case: Case, decision: Decision) -> str | None:
     if tool is None or not tool.entry.compensating_args or decision.outcome is not Outcome.ALLOW:
         return None
     return tool.uses.undoing_args(case.known_arguments().values)
+
+
+def _approval_id(case: Case) -> str | None:
+    """Return the grant of people that approves the call, or what the agent states."""
+    grants = case.approval_grants
+    return grants[-1].removeprefix(GRANT_PREFIX) if grants else case.asked.intent.approval_id
 
 
 def _judged_tool(case: Case) -> ToolRef:

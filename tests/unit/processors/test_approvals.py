@@ -376,7 +376,11 @@ class TestGrants:
         uid = grant_uid(made)
         ask(bench, "second@corp.example")
         verdict = bench.verdict()
-        assert (verdict.outcome, verdict.approval_id, verdict.delegation_path[-1]) == (Outcome.ALLOW, uid, uid)
+        assert (verdict.outcome, verdict.approval_id, verdict.delegation_path[-1]) == (
+            Outcome.ALLOW,
+            uid.removeprefix("approval:"),
+            uid,
+        )
         (used,) = bench.audits(AuditEventType.APPROVAL)
         assert (used.reason, used.intent_id, used.act.sub) == ("grant_used", verdict.intent_id, "lena")
         assert used.parent_event_id == made.header.id
