@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from simulation.auditor import Evidence, IntentName, Judged, place_of
+from simulation.auditor_grants import OF_PEOPLE
 from simulation.records import RELEASER
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.intent import Intent
-from streams.model.proof import session_event_message
+from streams.model.proof import derived_uuid, session_event_message
 from streams.model.release_signature import release_message
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
@@ -218,29 +219,73 @@ def _names(verdict: Verdict, intent: Intent | None, parent: str | None) -> Itera
 def _approval_faults(
     evidence: Evidence, one: Judged, requests: list[ApprovalRequest], intent: Intent | None
 ) -> Iterator[str]:
-    """Check that each group that was asked has approved exactly this call, with its quorum of people."""
+    """Check that each group that was asked has approved exactly this call, with its quorum of people, or a grant."""
     verdict = one.verdict
     approvers: dict[tuple[str, str], set[str]] = {}
     for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
         if (
             isinstance(record, ApprovalDecision)
             and received.key == one.received.key
-            and record.intent_id == verdict.intent_id
+            and (verdict.intent_id, verdict.args_digest) in _decided_calls(record)
             and record.status is ApprovalStatus.APPROVED
-            and record.args_digest == verdict.args_digest
             and record.approver.sub_profile is SubProfile.USER
             and record.approver.sub not in (verdict.sub, verdict.act.sub)
             and received.timestamp_ms <= verdict.evaluated_at
         ):
             for group in record.approver_groups:
                 approvers.setdefault((record.task_id, group), set()).add(record.approver.sub.strip().casefold())
+    granted, faults = _granted_groups(evidence, one)
+    yield from faults
     for request in requests:
-        for group in request.eligible_approvers:
+        for group in set(request.eligible_approvers) - granted:
             count = len(approvers.get((request.task_id, group), ()))
             if count < request.quorum:
                 yield f"{count} of {group} had approved it, {request.quorum} were needed"
     if intent is not None and intent.args_digest != verdict.args_digest:
         yield "it is about other arguments"
+
+
+def _decided_calls(decision: ApprovalDecision) -> set[tuple[str, bytes]]:
+    """Return the calls that a decision is about, by intent and arguments."""
+    calls = {(call.intent_id, call.args_digest) for call in decision.calls}
+    return calls or {(decision.intent_id, decision.args_digest)}
+
+
+def _granted_groups(evidence: Evidence, one: Judged) -> tuple[set[str], list[str]]:
+    """Return the groups whose members have granted the call before it was judged, and what is wrong with that."""
+    verdict, groups, faults = one.verdict, set[str](), list[str]()
+    for uid in verdict.delegation_path:
+        if not uid.startswith(OF_PEOPLE):
+            continue
+        found = [
+            record
+            for received, record in evidence.decoded.get(APPROVAL_DECISION.name, [])
+            if isinstance(record, ApprovalDecision)
+            and received.key == one.received.key
+            and received.timestamp_ms <= verdict.evaluated_at
+            and uid == OF_PEOPLE + _grant_id(verdict.header.tenant_uid, record)
+        ]
+        if not found or (grant := found[0].grant) is None:
+            faults.append(f"nobody has granted {uid}")
+            continue
+        groups.update(found[0].approver_groups)
+        if (verdict.tool.server_id, verdict.tool.name) not in {(tool.server_id, tool.name) for tool in grant.tools}:
+            faults.append(f"{uid} is not for this tool")
+        if grant.until is not None and grant.until <= verdict.evaluated_at:
+            faults.append(f"{uid} had ended at {grant.until}")
+        users = {
+            (name, each.verdict.intent_id)
+            for name, judged in evidence.verdicts.items()
+            for each in judged
+            if uid in each.verdict.delegation_path and each.verdict.outcome is Outcome.ALLOW
+        }
+        if grant.uses_max is not None and len(users) > grant.uses_max:
+            faults.append(f"{uid} has approved {len(users)} calls, {grant.uses_max} were granted")
+    return groups, faults
+
+
+def _grant_id(tenant_uid: str, decision: ApprovalDecision) -> str:
+    return derived_uuid("approval grant", tenant_uid, decision.session_id, decision.header.id)
 
 
 def _intent_of(evidence: Evidence, name: IntentName, verdict: Verdict) -> Intent | None:

@@ -25,6 +25,9 @@ from streams.model.topics import DELEGATION, SESSION
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received
 
+OF_PEOPLE = "approval:"
+"""Begins the ids of what people have granted."""
+
 _KEY_BYTES = 32
 _Grants = dict[bytes, list[tuple[Received, Delegation]]]
 
@@ -38,6 +41,11 @@ def check_grants(evidence: Evidence, root_key: bytes) -> Iterator[str]:
             if one.verdict.outcome is Outcome.ALLOW:
                 for fault in _faults(one.verdict, stated.get(key), grants.get(key, []), root_key):
                     yield f"ALLOW of intent {intent_id} of {key.decode()!r} at {one.verdict.evaluated_at}: {fault}"
+
+
+def own_path(verdict: Verdict) -> tuple[str, ...]:
+    """Return the grants on which the session stands, without what people have granted for its calls."""
+    return tuple(uid for uid in verdict.delegation_path if not uid.startswith(OF_PEOPLE))
 
 
 def _accepted(evidence: Evidence) -> _Grants:
@@ -63,7 +71,7 @@ def _stated(evidence: Evidence) -> dict[bytes, str]:
 def _faults(
     verdict: Verdict, stated: str | None, grants: list[tuple[Received, Delegation]], root_key: bytes
 ) -> Iterator[str]:
-    path = verdict.delegation_path
+    path = own_path(verdict)
     if stated is not None and (not path or path[-1] != stated):
         yield f"its session stands on {stated}, it was judged by {path}"
     if not path:
@@ -80,7 +88,7 @@ def _faults(
 
 
 def _grant_faults(verdict: Verdict, grant: Delegation, root_key: bytes) -> Iterator[str]:
-    path = verdict.delegation_path
+    path = own_path(verdict)
     if path != (*(body.uid for body in grant.chain), grant.uid):
         yield f"the path of {grant.uid} is not {path}"
     if not verdict.evaluated_at < verdict.expires_at <= grant.exp:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from simulation.auditor import Evidence, place_of
+from simulation.auditor_grants import own_path
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -78,10 +79,10 @@ def _frozen(evidence: Evidence) -> Counter[str]:
 def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[str]:
     """Yield the sessions that have ended and were not revoked, by the grants that their verdicts name."""
     held = {
-        (name[0].decode(), one.verdict.delegation_path[-1])
+        (name[0].decode(), own_path(one.verdict)[-1])
         for name, judged in evidence.verdicts.items()
         for one in judged
-        if one.verdict.delegation_path and one.verdict.outcome is Outcome.ALLOW
+        if own_path(one.verdict) and one.verdict.outcome is Outcome.ALLOW
     }
     # Of several grants with one id, the auditor does not know which one the gate has accepted.
     grants: dict[tuple[str, str], list[Delegation]] = {}

@@ -14,10 +14,10 @@ from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, agent
 from simulation.workload_grants import made_for, uid_of
 from simulation.world import World, pick
 from streams.audit.report_keys import ReportKey
-from streams.model.approval import ApprovalRequest, ApprovalStatus
+from streams.model.approval import AnsweredCall, ApprovalGrant, ApprovalRequest, ApprovalStatus, GrantScope
 from streams.model.canonical import sha256
 from streams.model.catalog import ToolCatalogEntry
-from streams.model.delegation import DelegationOp
+from streams.model.delegation import DelegationOp, ToolGrant
 from streams.model.intent import Intent, ReplyTo
 from streams.model.proof import session_report
 from streams.model.revocation import RevocationKind
@@ -150,6 +150,8 @@ class SessionLife:
             groups = request.eligible_approvers if rng.random() < 0.9 else ("others",)
             changes: dict[str, Any] = {"args_digest": bytes(32)} if rng.random() < 0.1 else {}
             changes["task_id"] = request.task_id
+            if status is ApprovalStatus.APPROVED:
+                changes |= _wider(request, number, due_ms)
             self._world.plan(due_ms, partial(self._decide, intent, approver, status, groups, changes))
 
     def _decide(
@@ -340,3 +342,24 @@ class SessionLife:
             case _:
                 calls = ((files, {"path": "a.txt"}), (web, {"url": "u"}), (mail, {"to": "bob@example.com"}))
                 return self._rng.choice(calls)
+
+
+def _wider(request: ApprovalRequest, number: int, due_ms: int) -> dict[str, Any]:
+    """Return what an approval is about beyond one call: all that the question shows, and further calls.
+
+    Derived from the question and not drawn, so that nothing else in a seed depends on it.
+    """
+    kind = sha256(request.task_id.encode())[0]
+    if kind % 2 == 0:
+        return {}
+    calls = tuple(
+        AnsweredCall(intent_id=call.intent_id, tool=call.tool, args_digest=call.args_digest) for call in request.calls
+    )
+    if kind % 4 == 1:
+        return {"calls": calls}
+    # Sometimes the members of a group don't grant the same.
+    uses_max = 1 + kind % 3 + (number == 2)
+    until = due_ms + 8_000 if kind % 5 == 0 else None
+    tools = tuple(ToolGrant(server_id=call.tool.server_id, name=call.tool.name) for call in request.calls[:1])
+    scope = GrantScope.TASK if kind % 7 == 0 else GrantScope.SESSION
+    return {"calls": calls, "grant": ApprovalGrant(scope=scope, tools=tools, uses_max=uses_max, until=until)}
