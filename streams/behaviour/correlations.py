@@ -179,6 +179,11 @@ def wildcard(pattern: str, text: str) -> bool:
     return all(sign == "*" for sign in pattern[place:])
 
 
+def row_name(correlation: Correlation) -> str:
+    """Return the name of a correlation's rows."""
+    return f"={correlation.name}"
+
+
 def group_key(correlation: Correlation, seen: Seen) -> bytes | None:
     """Return the key of the row of an activity's group; None if a field of the group has no value."""
     values = [seen.activity.tenant]
@@ -187,7 +192,7 @@ def group_key(correlation: Correlation, seen: Seen) -> bytes | None:
         if value is None:
             return None
         values.append(str(value))
-    return row_key(f"={correlation.name}", tuple(values))
+    return row_key(row_name(correlation), tuple(values))
 
 
 def observed(correlation: Correlation, row: Matches | None, seen: Seen, matched: Sequence[int]) -> tuple[Matches, bool]:

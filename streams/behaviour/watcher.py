@@ -38,6 +38,8 @@ EVENTS_MAX = 16
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
+SHORT_MS_MAX = 2 * DAY_MS
+"""How long something about a session may have to be remembered after its last use."""
 SHORT_LIVED = frozenset({b"@tail", b"@latch", b"@tail.root", b"@latch.root"})
 """Names of the watcher's own rows about sessions and incidents. No declaration may have a name with `@`."""
 
@@ -73,7 +75,13 @@ class Declared(NamedTuple):
 
 def short_lived_of(declared: Declared) -> frozenset[bytes]:
     """Return the names of rows that nobody needs once their session or delegation has ended."""
-    names = {each.name for each in declared.detectors if {_SESSION, _ROOT} & set(each.key)}
+    passing = {_SESSION, _ROOT}
+    names = {each.name for each in declared.detectors if passing & set(each.key)}
+    names |= {
+        correlations.row_name(each)
+        for each in declared.correlations
+        if passing & set(each.group_by) and max(each.timespan_ms, each.latch_ms) <= SHORT_MS_MAX
+    }
     return frozenset(name.encode() for name in names)
 
 

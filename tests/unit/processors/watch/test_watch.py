@@ -264,6 +264,31 @@ def test_rows_that_nobody_uses_are_deleted() -> None:
     assert [key for key, row in rows.items() if row and key[:1] in b"WIB"] == []
 
 
+def test_rows_of_sessions_are_deleted_days_after_their_end_and_those_of_agents_stay() -> None:
+    bench = Bench(partitions=1)
+    for at in range(3):
+        bench.decide(
+            sent(START_MS + at * 60_000, call=f"c-{at}", outcome="DENY", owner="c-1", object="o", instance="i")
+        )
+        bench.decide(sent(START_MS + at * 60_000 + 1, call=f"d-{at}"))
+    bench.settle()
+    names = {key[1:].partition(b"\x00")[0] for key in watch_rows(bench)}
+    of_sessions = {b"@tail", b"loop", b"loop_run", b"two_places", b"odd_order", b"=probing"}
+    assert of_sessions < names
+    bench.driver.advance(START_MS + 6 * DAY_MS)
+    left = {key[1:].partition(b"\x00")[0] for key in watch_rows(bench)}
+    assert not of_sessions & left
+    assert {b"@profile", b"rate_minute", b"loop~", b"new_dest"} <= left
+
+
+def watch_rows(bench: Bench) -> list[bytes]:
+    """The keys of the rows of behaviour that there are now."""
+    rows: dict[bytes, bytes | None] = {}
+    for _, record in bench.driver.log.written_since([WATCH_CHANGELOG.name], -1):
+        rows[record.key or b""] = record.value
+    return [key for key, row in rows.items() if row and key[:1] == b"W"]
+
+
 def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> None:
     bench = Bench(partitions=1)
     bench.decide(sent(START_MS))
