@@ -92,11 +92,11 @@ class RecordedRun:
     def recorded(self) -> RecordedLog:
         """The run's log, to be replayed."""
         clock: Clock = self.bench.driver.clock
-        log: Log = MemoryAsLog(self.bench.driver.log)  # type: ignore[assignment]  # a reader and an admin are enough
+        log: Log = MemoryAsLog(self.bench.driver.log)
         return RecordedLog(log, wire(), clock, DRIVER_SETTINGS.time_ahead_max_ms)
 
     def put(self, topic: Topic, maker: SessionMaker, record: object) -> None:
-        self.bench.driver.pipe(topic.name, maker.key, record)  # type: ignore[arg-type]
+        self.bench.driver.pipe(topic.name, maker.key, record)
 
     def open(self) -> None:
         number = len(self.sessions)

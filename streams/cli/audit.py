@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -126,6 +128,90 @@ def why(
         ("the whole story of the session", f"audit session {named}"),
     ]
     tell_steps(screen, connection, steps)
+
+
+@app.command()
+@takes_groups
+def export(
+    *,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive. It is created if it is not there.")],
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Then merge the files of each partition and day into one.")
+    ] = False,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Add what is new in the audit log to an archive of Parquet files, each record exactly once.
+
+    Run it as often as you like, by one process at a time: it goes on where the archive ends. Files lie in a folder for
+    each day, and say in their names which offsets they hold.
+    """
+    from streams.operations.archive import export as archive  # noqa: PLC0415 - needs an extra
+
+    screen, settings = output.screen(), connection.settings()
+    with open_log(settings, create=False) as opened:
+        done = archive.export_audit(opened, build_codec(settings), SystemClock(), folder)
+    merged = archive.compact(folder) if compact else 0
+    screen.record(
+        {
+            "record": "export",
+            "records": done.records_count,
+            "files": done.files_count,
+            "unreadable": done.unreadable_count,
+            "merged": merged,
+            "begins_late": {f"{place.topic}/{place.partition}": offset for place, offset in sorted(done.gone.items())},
+        }
+    )
+    for place, offset in sorted(done.gone.items()):
+        screen.say(f"{place.topic}/{place.partition} begins with offset {offset}: earlier records are gone", WARN)
+    if done.unreadable_count:
+        screen.say(f"{many(done.unreadable_count, 'record')} can't be read and are left out", FAIL)
+    told = f"{many(done.records_count, 'record')} added to {folder} in {many(done.files_count, 'file')}"
+    screen.say(f"{told}, {many(merged, 'file')} merged away" if compact else told, OK)
+
+
+@app.command()
+@takes_groups
+def query(
+    *,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One query, such as `select * from denials`.")],
+    archive: Annotated[
+        Path, typer.Option("--archive", metavar="DIR", help="The archive that `stoplog audit export` has written.")
+    ] = Path("audit-archive"),
+    rows_max: Annotated[
+        int, typer.Option("--max", metavar="N", min=1, max=1_000_000, help="Show at most N rows.")
+    ] = 1_000,
+    output: Output,
+) -> None:
+    """Ask an archive of the audit log in SQL.
+
+    The table `audit` has every record. The views are `calls` (each intent once, with its last verdict), `denials`,
+    `approvals`, `sessions` and `tools_by_agent`. `describe calls` lists the columns of one. The query runs on this
+    machine, and can read the archive only.
+    """
+    from streams.operations.archive.query import ask  # noqa: PLC0415 - needs an extra
+
+    screen, answer = output.screen(), ask(archive, sql)
+    rows = list(islice(answer.rows, rows_max + 1))
+    for row in rows[:rows_max]:
+        screen.record(dict(zip(answer.columns, map(_as_json, row), strict=True)))
+    screen.table(answer.columns, [[_cell(value) for value in row] for row in rows[:rows_max]])
+    if len(rows) > rows_max:
+        screen.say(f"there are more rows than {rows_max}; see them with `--max`", WARN)
+    elif not rows:
+        screen.say("no row matches", WARN)
+
+
+def _as_json(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _title(shown: Shown) -> str:

@@ -71,7 +71,15 @@ _MODULES = {
 }
 
 
-EXTRAS = {"approvals": "sts", "demo": "demo", "gate": "gate", "watch": "gate", "ssf": "sts", "sts": "sts"}
+EXTRAS = {
+    "approvals": "sts",
+    "audit": "archive",
+    "demo": "demo",
+    "gate": "gate",
+    "watch": "gate",
+    "ssf": "sts",
+    "sts": "sts",
+}
 """The extra to install for each command that needs more than the extra `cli`."""
 
 

@@ -53,7 +53,7 @@ def test_verdicts_under_faults_are_made_again() -> None:
             attributes_bytes_max=BYTES_MAX,
         )
         log = MemoryAsLog(simulation._log)
-        recorded = RecordedLog(log, made.wire, simulation._clock, simulation._engine_settings.time_ahead_max_ms)  # type: ignore[arg-type]  # a reader and an admin are enough
+        recorded = RecordedLog(log, made.wire, simulation._clock, simulation._engine_settings.time_ahead_max_ms)
         report = replay_log(recorded, setup, Stretch())
         counts += report.counts
         complete += report.is_same

@@ -49,7 +49,7 @@ class Site:
         self.publisher.flush(WAIT_MS)
 
     def propose(self, maker: SessionMaker, entry: object, args: dict[str, object]) -> Intent:
-        intent = maker.intent(entry, args, self.clock.now_ms())  # type: ignore[arg-type]
+        intent = maker.intent(entry, args, self.clock.now_ms())
         self.write(INTENT, maker.key, intent)
         self.sent += 1
         deadline_ms = self.clock.monotonic_ms() + WAIT_MS

@@ -150,3 +150,29 @@ class TestWhy:
 
     def test_an_unknown_intent_is_an_error(self, site: Stoplog) -> None:
         assert site("audit", "why", "00000000-0000-0000-0000-000000000000").status == 1
+
+
+class TestArchive:
+    def test_it_is_written_once_and_answers(self, site: Stoplog) -> None:
+        (first,) = site("audit", "export", "archive", "--json").records
+        (again,) = site("audit", "export", "archive", "--compact", "--json").records
+        assert first["records"] > 8
+        assert (again["records"], again["unreadable"]) == (0, 0)
+        (row,) = site(
+            "audit", "query", "select tool, calls, denied from tools_by_agent where denied > 0", "--archive", "archive"
+        ).records
+        assert row == {"tool": "mail/send", "calls": 4, "denied": 2}
+
+    def test_a_table_is_for_a_person(self, site: Stoplog) -> None:
+        site("audit", "export", "archive")
+        result = site(
+            "audit", "query", "select tool, rules from denials", "--archive", "archive", "--no-json", "--max", "1"
+        )
+        assert "there are more rows than 1" in result.out
+        assert "T-001, T-011" in result.out
+
+    def test_a_wrong_query_is_an_error(self, site: Stoplog) -> None:
+        site("audit", "export", "archive")
+        result = site("audit", "query", "select nonsense from calls", "--archive", "archive")
+        assert result.status == 1
+        assert "nonsense" in result.err

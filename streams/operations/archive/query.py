@@ -1,0 +1,86 @@
+"""Asks an archive in SQL, with DuckDB: the table `audit`, and views of what is asked most often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from streams.model.errors import StoplogError
+from streams.operations.archive.files import files_in
+
+VIEWS: dict[str, str] = {
+    "calls": """
+        select event_time as judged_at, tenant, session_id, intent_id, agent, subject, model, server, tool, outcome,
+            reason, reason_text, rules, tags, untrusted_inputs, integrity, confidentiality
+        from audit where event_type = 'VERDICT'
+        qualify row_number() over (
+            partition by tenant, session_id, intent_id order by event_time desc, "offset" desc
+        ) = 1
+    """,
+    "denials": "select * from calls where outcome in ('DENY', 'QUARANTINE')",
+    "approvals": """
+        select event_time as decided_at, tenant, session_id, intent_id, agent as approver, subject, tool,
+            reason as decision, reason_text
+        from audit where event_type = 'APPROVAL'
+    """,
+    "sessions": """
+        select tenant, session_id, any_value(agent) as agent, any_value(subject) as subject,
+            min(judged_at) as first_call, max(judged_at) as last_call, count(*) as calls,
+            count(*) filter (outcome = 'ALLOW') as allowed,
+            count(*) filter (outcome in ('DENY', 'QUARANTINE')) as denied,
+            bool_or(integrity = 'UNTRUSTED') as became_untrusted
+        from calls group by tenant, session_id
+    """,
+    "tools_by_agent": """
+        select tenant, agent, tool, count(*) as calls, count(*) filter (outcome = 'ALLOW') as allowed,
+            count(*) filter (outcome in ('DENY', 'QUARANTINE')) as denied, min(judged_at) as first_call,
+            max(judged_at) as last_call
+        from calls group by tenant, agent, tool
+    """,
+}
+"""The views, by name. `calls` has each intent once, with its last verdict."""
+
+
+_ASKING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+class QueryError(StoplogError):
+    """The archive can't be asked, or the query is wrong."""
+
+
+class Answer(NamedTuple):
+    """The columns of an answer, and its rows one by one."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+def ask(folder: Path, sql: str) -> Answer:
+    """Return the answer to one query. The query can read the archive, and nothing else of this machine.
+
+    Raises:
+        QueryError: the archive is empty, or the query is wrong or does something else than ask.
+    """
+    paths = [str(file.path(folder)) for file in files_in(folder)]
+    if not paths:
+        raise QueryError(f"there is no archive in `{folder}`; write one with `stoplog audit export {folder}`")
+    connection = duckdb.connect(":memory:")
+    try:
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        # The names of files are quoted, and the views are ours: nothing of it comes from the query.
+        connection.execute(f"create view audit as select * from read_parquet([{listed}], hive_partitioning = false)")  # noqa: S608 - see above
+        for name, view in VIEWS.items():
+            connection.execute(f"create view {name} as {view}")
+        connection.execute(f"set allowed_paths = [{listed}]")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type not in _ASKING:
+            raise QueryError("give one query, which begins with `select`, `with` or `from`")
+        found = connection.execute(statements[0])
+    except duckdb.Error as error:
+        raise QueryError(str(error).strip()) from None
+    return Answer(tuple(column[0] for column in found.description or ()), iter(found.fetchone, None))

@@ -1,0 +1,170 @@
+"""The archive of the audit log holds every record once, whatever happens to who writes it, and answers in SQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.topics import AUDIT, AUDIT_REPORTED
+from streams.model.verdict import Outcome
+from streams.operations.archive.export import compact, export_audit
+from streams.operations.archive.files import files_in
+from streams.operations.archive.query import VIEWS, QueryError, ask
+from streams.ports import TopicPartition
+from tests.kit import wire
+from tests.recorded_run import MemoryAsLog, RecordedRun
+
+ACTS = 150
+DAY_MS = 86_400_000
+ALL = 'select topic, "partition", "offset", event_id, event_type, outcome, untrusted_inputs from audit'
+
+
+@pytest.fixture
+def run() -> RecordedRun:
+    return RecordedRun(1, ACTS)
+
+
+def export(run: RecordedRun, folder: Path) -> int:
+    log = MemoryAsLog(run.bench.driver.log)
+    done = export_audit(log, wire(), run.bench.driver.clock, folder)
+    assert done.unreadable_count == 0
+    return done.records_count
+
+
+def on_log(run: RecordedRun) -> list[tuple[str, int, int, AuditEvent]]:
+    log = run.bench.driver.log
+    found = []
+    for topic in (AUDIT.name, AUDIT_REPORTED.name):
+        for number in range(log.partition_count(topic)):
+            for received in log.committed_records(TopicPartition(topic, number)):
+                record = wire().decode(topic, received.value or b"", received.headers)
+                assert isinstance(record, AuditEvent)
+                found.append((topic, number, received.offset, record))
+    return found
+
+
+def rows(folder: Path, sql: str = ALL) -> list[tuple[object, ...]]:
+    return list(ask(folder, sql).rows)
+
+
+def assert_complete(run: RecordedRun, folder: Path) -> None:
+    expected = Counter((topic, number, offset, record.header.id) for topic, number, offset, record in on_log(run))
+    assert Counter(row[:4] for row in rows(folder)) == expected
+    assert max(expected.values()) == 1
+
+
+class TestExport:
+    def test_every_record_is_there_once(self, run: RecordedRun, tmp_path: Path) -> None:
+        assert export(run, tmp_path) == len(on_log(run)) > 50
+        assert_complete(run, tmp_path)
+
+    def test_it_goes_on_where_it_ended(self, run: RecordedRun, tmp_path: Path) -> None:
+        export(run, tmp_path)
+        assert export(run, tmp_path) == 0
+        before = len(on_log(run))
+        for _ in range(20):
+            run.propose()
+        assert export(run, tmp_path) == len(on_log(run)) - before > 0
+        assert_complete(run, tmp_path)
+
+    def test_a_crash_leaves_a_file_complete_or_not_at_all(self, run: RecordedRun, tmp_path: Path) -> None:
+        export(run, tmp_path)
+        last = max(files_in(tmp_path), key=lambda file: file.end).path(tmp_path)
+        content = last.read_bytes()
+        last.unlink()
+        last.with_name(f".{last.name}.part").write_bytes(content[: len(content) // 2])
+        export(run, tmp_path)
+        assert_complete(run, tmp_path)
+
+    def test_each_day_has_files_of_its_own(self, run: RecordedRun, tmp_path: Path) -> None:
+        run.bench.wait(DAY_MS)
+        maker = run.sessions[0]
+        run.bench.propose(session=maker)
+        export(run, tmp_path)
+        assert len({file.day for file in files_in(tmp_path)}) == 2
+        assert_complete(run, tmp_path)
+
+
+class TestCompaction:
+    def test_it_keeps_every_record_in_fewer_files(self, run: RecordedRun, tmp_path: Path) -> None:
+        for _ in range(3):
+            run.propose()
+            export(run, tmp_path)
+        before = len(files_in(tmp_path))
+        removed = compact(tmp_path)
+        assert removed > 0
+        assert len(files_in(tmp_path)) < before
+        assert_complete(run, tmp_path)
+        assert compact(tmp_path) == 0
+        assert export(run, tmp_path) == 0
+
+    def test_a_crash_before_the_merged_files_are_gone_changes_nothing(self, run: RecordedRun, tmp_path: Path) -> None:
+        folder, kept = tmp_path / "archive", tmp_path / "kept"
+        for _ in range(3):
+            for _ in range(10):
+                run.propose()
+            export(run, folder)
+        shutil.copytree(folder, kept)
+        compact(folder)
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        assert_complete(run, folder)
+        assert export(run, folder) == 0
+        assert compact(folder) > 0
+        assert_complete(run, folder)
+
+
+class TestQuery:
+    @pytest.fixture
+    def folder(self, run: RecordedRun, tmp_path: Path) -> Path:
+        export(run, tmp_path)
+        return tmp_path
+
+    def test_calls_have_each_intent_once_with_its_last_verdict(self, run: RecordedRun, folder: Path) -> None:
+        last: dict[tuple[str, str | None], Outcome | None] = {}
+        for _, _, _, record in on_log(run):
+            if record.event_type is AuditEventType.VERDICT:
+                last[record.session_id, record.intent_id] = record.outcome
+        found = rows(folder, "select session_id, intent_id, outcome from calls")
+        assert len(found) == len(last)
+        assert {(session, intent): outcome for session, intent, outcome in found} == last
+        denied = sum(outcome in (Outcome.DENY, Outcome.QUARANTINE) for outcome in last.values())
+        assert rows(folder, "select count(*) from denials") == [(denied,)]
+        assert rows(folder, "select sum(calls), sum(denied) from sessions") == [(len(last), denied)]
+        assert rows(folder, "select sum(calls), sum(denied) from tools_by_agent") == [(len(last), denied)]
+
+    def test_every_view_answers(self, folder: Path) -> None:
+        assert all(ask(folder, f"from {view} limit 1").columns for view in VIEWS)
+        assert rows(folder, "select count(*) from approvals where approver in ('ann', 'ben')") > [(0,)]
+
+    def test_labels_of_inputs_can_be_asked_for(self, run: RecordedRun, folder: Path) -> None:
+        tainted = sum(
+            any(label.integrity.value == "UNTRUSTED" for label in record.input_labels)
+            for _, _, _, record in on_log(run)
+        )
+        assert rows(folder, "select count(*) from audit where untrusted_inputs > 0") == [(tainted,)] > [(0,)]
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "select * from read_csv('/etc/passwd')",
+            "select * from read_text('/etc/hostname')",
+            "copy (select 1) to 'out.csv'",
+            "attach 'other.db'",
+            "install httpfs",
+            "set enable_external_access = true",
+            "select 1; select 2",
+            "select nonsense from calls",
+            "",
+        ],
+    )
+    def test_a_query_reads_the_archive_and_nothing_else(self, folder: Path, sql: str) -> None:
+        with pytest.raises(QueryError):
+            list(ask(folder, sql).rows)
+
+    def test_without_an_archive_it_says_how_to_make_one(self, tmp_path: Path) -> None:
+        with pytest.raises(QueryError, match="stoplog audit export"):
+            ask(tmp_path, "select 1")
