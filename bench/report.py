@@ -78,6 +78,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "rules": _printed,
     "budgets": _printed,
     "leases": _printed,
+    "replay": _printed,
     "swap": _printed,
     "attributes": _printed,
     "extraction": _printed,
