@@ -83,7 +83,8 @@ class AgentHost:
         credential = self._tokens.open_session(
             user, ACTOR, scopes, purpose=request, ttl_ms=SESSION_TTL_MS, tools=tools, max_depth=max_depth
         )
-        self._tokens.user_message(credential, request)
+        # What the user says counts in the sessions that agents open from this one, too.
+        self._tokens.user_message(credential, request, conversation_id=credential.session_id)
         return credential
 
     def agent(self, credential: SessionCredential) -> Agent:
@@ -91,7 +92,14 @@ class AgentHost:
         return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
 
     def work(
-        self, name: str, title: str, credential: SessionCredential, request: str, before_run: BeforeRun | None = None
+        self,
+        name: str,
+        title: str,
+        credential: SessionCredential,
+        request: str,
+        before_run: BeforeRun | None = None,
+        *,
+        conversation_id: str | None = None,
     ) -> list[Work]:
         """Let the agent work on the request until it is done.
 
@@ -99,6 +107,7 @@ class AgentHost:
             name: the session's name in the view.
             title: what it is about.
             before_run: see `BeforeRun`.
+            conversation_id: the conversation; by default the session is one of its own.
         """
         asked = "asked" if credential.act == ACTOR else f"asked {credential.act.sub}, through other agents"
         self._view.session(name, title, f"{credential.sub} {asked}: {request}")
@@ -107,7 +116,11 @@ class AgentHost:
         works: list[Work] = []
         with self.agent(credential) as agent, VerdictReader(self._transport, agent.key) as verdicts:
             while len(works) < CALLS_MAX and (wish := assistant.next()) is not None:
-                context = CallContext(turn=len(works), user_request_digest=sha256(request.encode()))
+                context = CallContext(
+                    turn=len(works),
+                    conversation_id=conversation_id or credential.session_id,
+                    user_request_digest=sha256(request.encode()),
+                )
                 told = agent.propose(wish.tool, wish.args, timeout_ms=OUTCOME_TIMEOUT_MS, context=context)
                 # The agent is told the outcome. The host, which runs the call, reads the verdict as an executor does.
                 verdict = verdicts.read(told.verdict_id)

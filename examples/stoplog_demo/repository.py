@@ -17,7 +17,7 @@ SECRET_PATH = "docs/on-call.md"  # noqa: S105 - a path. Not a `.env` file, which
 _FILES = {
     "README.md": """# Parcel tracker
 
-Tells customers where their parcel is. Run `make serve` and open http://localhost:8080.
+Tells customers where their parcel is. `make serve` starts it on this machine.
 """,
     "CHANGELOG.md": """# Changes
 

@@ -56,7 +56,7 @@ def run_team(
     outside = "everyone@elsewhere.example"
     news = "that 1.4.0 is out"
     request = f"tell {inside} {news}; tell {outside} {news}; tell {inside} that all know; tell {inside} that I am done"
-    team = _gather(host, tokens, user, inside)
+    team = _gather(host, tokens, user, inside, request)
 
     def stop(number: int, _verdict: Verdict) -> None:
         if number != CALL_CUT_OFF:
@@ -67,14 +67,14 @@ def run_team(
         revocations.confirm(CONFIRM_TIMEOUT_MS)
 
     title = f"{team.first.act.sub} delegates to {RESEARCHER.sub}, which delegates to {MAILER.sub}; each may do less"
-    works = host.work("session 4", title, team.last, request, stop)
+    works = host.work("session 4", title, team.last, request, stop, conversation_id=team.first.session_id)
     return _checks(team, works, outside), works
 
 
-def _gather(host: AgentHost, tokens: DevTokenService, user: str, inside: str) -> Team:
+def _gather(host: AgentHost, tokens: DevTokenService, user: str, inside: str, request: str) -> Team:
     """Open the sessions: each agent delegates less than it has."""
     tools = [tool(f"{GIT}/git_status"), tool(f"{GIT}/git_show"), tool(_SEND)]
-    first = host.open(user, READER_SCOPES, "have the release announced", tools=tools, max_depth=2)
+    first = host.open(user, READER_SCOPES, request, tools=tools, max_depth=2)
     mails = tool(_SEND, bound("/to", ConstraintType.SUBSET, [inside, user]), *_ANYTHING)
     with host.agent(first) as agent:
         second = tokens.open_sub_session(agent.delegate(RESEARCHER, Share(tools=(tool(f"{GIT}/git_show"), mails))))

@@ -216,6 +216,7 @@ class Agent:
         sources: Sequence[str] = (),
         deployment: str = "",
         derive: Deriver = derive_scopes,
+        conversation_id: str | None = None,
     ) -> SessionEvent:
         """Report what has happened in the session beside its calls: a message, or what was read from elsewhere.
 
@@ -235,6 +236,7 @@ class Agent:
             deployment: must be the gates' setting `gate.deployment`.
             derive: derives from the content of a USER_MESSAGE what the session may do for it; the result can make an
                 allow a question, and never more.
+            conversation_id: the conversation that the session belongs to, as in `CallContext`.
 
         Raises:
             ProposalError: executors report events of this kind, or the token service says them.
@@ -254,6 +256,7 @@ class Agent:
             content_digest=content_digest if content is None else sha256(content.encode("utf-8", "surrogatepass")),
             content_type=content_type,
             sources=tuple(sources),
+            conversation_id=conversation_id,
         )
         if content is not None and own.atom_key:
             event = described(event, content, own.atom_key, content_type, derive)

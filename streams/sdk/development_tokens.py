@@ -241,16 +241,25 @@ class DevTokenService:
                 self._sequences.pop(credential.session_id, None)
             raise
 
-    def user_message(self, credential: SessionCredential, text: str, derive: Deriver = derive_scopes) -> SessionEvent:
+    def user_message(
+        self,
+        credential: SessionCredential,
+        text: str,
+        derive: Deriver = derive_scopes,
+        *,
+        conversation_id: str | None = None,
+    ) -> SessionEvent:
         """Record that the session's user has sent a message; only digests of it and of its values leave this process.
 
         Args:
             derive: derives from the text what the session may do for it (`streams.provenance.scope`).
+            conversation_id: the conversation that the session belongs to. What the user has said counts in all sessions
+                of it, also in those to which its agents have delegated.
 
         Raises:
             PublishError: it is not known to be stored.
         """
-        return self._event(credential, SessionEventType.USER_MESSAGE, text, derive)
+        return self._event(credential, SessionEventType.USER_MESSAGE, text, derive, conversation_id)
 
     def end_session(self, credential: SessionCredential) -> SessionEvent:
         """End a session, and with it the sessions that were opened from it.
@@ -316,6 +325,7 @@ class DevTokenService:
         kind: SessionEventType,
         content: str | None = None,
         derive: Deriver = derive_scopes,
+        conversation_id: str | None = None,
     ) -> SessionEvent:
         said = SessionEvent(
             header=self._header(self._transport.now_ms(), None),
@@ -325,6 +335,7 @@ class DevTokenService:
             sub=credential.sub,
             act=credential.act,
             content_digest=None if content is None else sha256(content.encode()),
+            conversation_id=conversation_id,
         )
         if content is not None:
             said = described(said, content, credential.atom_key, derive=derive)

@@ -215,7 +215,7 @@ def _arguments(args_json: str | None) -> str:
 
 def _values(verdict: Verdict, readings: _Readings) -> tuple[Value, ...]:
     args = _parsed(verdict.args_json)
-    # A long text has many parts; those of one place that come from the same place are told once.
+    # A long text has many parts; those of one place that come from the same place are shown once.
     made = dict.fromkeys(_value(origin, args, readings) for origin in verdict.origins)
     return tuple(sorted(made, key=lambda value: (value.role not in _SINKS, _WORST_FIRST.index(value.origin))))
 

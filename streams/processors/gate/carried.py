@@ -161,16 +161,24 @@ class Carried:
     ) -> list[Output]:
         """Remember which store was read, and note what an event has shown to its conversation."""
         row = read_provenance(session_key, state)
-        if row is None or not (event.atoms or event.type in CONTENTS):
+        if row is None:
             return []
+        before = row
         tool = tool_of(event)
         if event.type in CONTENTS and tool is not None:
             row = _with_read(row, tool[0], now_ms)
+        if event.conversation_id and not row.conversation:
+            row = replace(row, conversation=event.conversation_id[:CONVERSATION_CHARS_MAX])
+        if row is not before:
             store_provenance(session_key, row, state)
-        if not row.conversation:
+        if not row.conversation or not event.atoms:
             return []
         memory = Memory(session_key, b"", state)
-        seen = (memory.find(atom.digest[:DIGEST_BYTES]) for atom in event.atoms)
+        seen: Iterable[Entry | None]
+        if before.conversation:
+            seen = (memory.find(atom.digest[:DIGEST_BYTES]) for atom in event.atoms)
+        else:
+            seen = stored_entries(session_key, state)
         key = _conversation_key(event.header.tenant_uid, after.identity.sub, row.conversation)
         entries = (entry for entry in seen if entry is not None)
         return [self._note(Question(key, event.header.tenant_uid), entries, _whole_of(row), state, now_ms)]
@@ -238,11 +246,9 @@ _OF_THE_SESSION = Seen.POINTED | Seen.SHOWN
 
 
 def _conversation_of(case: Case, row: ProvenanceRow) -> str:
-    """Return the conversation of a session: the first one that a proven intent has named. Later ones change nothing,
-    since an agent could leave what it has read behind."""
-    stated = case.asked.intent.conversation_id or ""
-    named = row.conversation or stated[:CONVERSATION_CHARS_MAX]
-    return "" if named == case.asked.intent.session_id else named
+    """Return the conversation of a session: the first one that a proven intent or event has named. Later ones change
+    nothing, since an agent could leave what it has read behind."""
+    return row.conversation or (case.asked.intent.conversation_id or "")[:CONVERSATION_CHARS_MAX]
 
 
 def _conversation_key(tenant_uid: str, sub: str, conversation: str) -> str:
