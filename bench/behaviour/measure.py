@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bench.behaviour.engine_cost import DECISIONS, QUICK_DECISIONS, us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
 from simulation.fleet.fleet import Plan, make_fleet
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.wiring.shipped import rules_directory
 
 CALIBRATED_ON = (1, 2, 3, 4)
@@ -27,6 +30,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     plan, reported = (QUICK_PLAN, REPORTED_ON[:1]) if quick else (PLAN, REPORTED_ON)
     calibrated = CALIBRATED_ON[:1] if quick else CALIBRATED_ON
     limits = _chosen_limits(calibrated, plan)
+    declared = parse_behaviour(load_detector_files(rules_directory()))
     makers: dict[str, Callable[[], Judge]] = {
         "detectors": lambda: Detectors(rules_directory()),
         f"{limits['rate']:.0f} calls an hour": lambda: RateLimit(limits["rate"]),
@@ -52,6 +56,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "reported_on": list(reported),
         "judges": {name: _figures(tally) for name, tally in tallies.items()},
         "cost": {
+            "us_per_decision": us_per_decision(
+                make_fleet(reported[0], plan), declared, QUICK_DECISIONS if quick else DECISIONS
+            ),
             "us_per_event": round(1e6 * cost["seconds"] / cost["events"], 1),
             "bytes_per_agent": round(cost["bytes"] / cost["agents"]),
             "bytes_per_session": round(cost["bytes"] / cost["sessions"]),

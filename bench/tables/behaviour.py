@@ -39,8 +39,9 @@ def behaviour_table(result: Result) -> str:
             "Attacks found by the detectors, by kind:\n",
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
             f"The detectors take {cost['us_per_event']} us of CPU for an event (decoding and encoding of all rows "
-            f"included), and keep {cost['bytes_per_agent']:,} bytes of an agent, its sessions included "
-            f"({cost['bytes_per_session']} of a session).\n",
+            f"included); both workers of the watch take {cost['us_per_decision']} us for a decision, with codec, state "
+            f"and transactions, on a log in memory. The detectors keep {cost['bytes_per_agent']:,} bytes of an agent, "
+            f"its sessions included ({cost['bytes_per_session']} of a session).\n",
         ]
     )
 
@@ -58,7 +59,8 @@ def printed(result: Result) -> str:
     lines += [f"{kind:24}{loud:>9}{stealthy:>10}{minutes!s:>10}" for kind, loud, stealthy, minutes in _kinds(result)]
     lines += [
         "",
-        f"{cost['us_per_event']} us an event, {cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} events",
+        f"{cost['us_per_event']} us an event, {cost['us_per_decision']} us in the whole watch, "
+        f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} events",
         "found: an alert names a session of the attack; odd: odd but honest episodes with an alert, in %;",
         "further: alerts after the first, for each found attack; minutes: median from first call to alert",
     ]

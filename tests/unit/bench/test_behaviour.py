@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.behaviour.engine_cost import us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import RateLimit, ZScore
 from bench.behaviour.measure import _figures
@@ -10,6 +11,9 @@ from simulation.fleet.agents import DAY_MS, Planned
 from simulation.fleet.attacks import ATTACKS
 from simulation.fleet.fleet import LOUD, STEALTHY, Plan, make_fleet
 from streams.behaviour.activity import Activity
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.wiring.shipped import rules_directory
 from tests.unit.behaviour.kit import START_MS, activity
 
 SMALL = Plan(agents_count=6, days_count=9, quiet_days_count=2, attacks_each=1)
@@ -65,7 +69,13 @@ def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
 
 def test_tables_show_every_kind_within_a_screen() -> None:
     figures = _figures(tallied("bad"))
-    cost = {"us_per_event": 100.0, "bytes_per_agent": 50_000, "bytes_per_session": 90, "events": 6}
+    cost = {
+        "us_per_event": 100.0,
+        "us_per_decision": 300.0,
+        "bytes_per_agent": 50_000,
+        "bytes_per_session": 90,
+        "events": 6,
+    }
     result = {"judges": {"detectors": figures}, "cost": cost, "calibrated_on": [1], "reported_on": [2]}
     assert "| loop | 1/2 | 0/0 | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
@@ -77,6 +87,11 @@ def test_simple_judges_alert_once_about_a_burst() -> None:
     for judge in (RateLimit(60), ZScore(8)):
         assert not any(judge.alerts(each) for each in usual)
         assert sum(len(judge.alerts(each)) for each in burst) == 1
+
+
+def test_what_the_watch_costs_is_of_decisions_that_it_has_judged() -> None:
+    files = parse_behaviour(load_detector_files(rules_directory()))
+    assert us_per_decision(make_fleet(5, SMALL), files, 50) > 0
 
 
 def test_a_fleet_is_the_same_for_its_seed_and_has_every_attack() -> None:
