@@ -44,7 +44,9 @@ GATE = ProcessorSpec(
         topics.BUDGET_GRANT,
         topics.INTENT,
     ),
-    broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE, topics.ATTRIBUTES),
+    # INVARIANT: not BASELINE, which watches write in transactions. A watch that dies in one would keep gates from
+    # knowing that they have read everything, and they would deny until the transaction times out (ADR 0065).
+    broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.ATTRIBUTES),
     changelog=topics.GATE_CHANGELOG,
     # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.
     outputs=(

@@ -158,8 +158,8 @@ def key_of(record: Record) -> bytes:
             return entry_key(record)
         case RulesetBundle():
             return publication_key(record)
-        case Baseline(agent=agent, epoch=epoch):
-            return f"{agent}/{epoch}".encode()
+        case Baseline():
+            return f"{record.header.tenant_uid}|{record.agent}/{record.epoch}".encode()
         case EntityAttributes():
             return entity_key(record.header.tenant_uid, record.kind, record.id)
         case AuditCheckpoint(partition=partition):

@@ -223,14 +223,14 @@ RULESET = Topic(
 BASELINE = Topic(
     name="agent.baseline.v1",
     record=Baseline,
-    key="agent/epoch",
+    key="tenant|agent/epoch",
     spread=Spread.BROADCAST,
     writers=(Role.WATCH,),
-    readers=(Role.GATE,),
+    readers=(Role.SOC,),
     compacted=True,
     retention_ms=None,
     dead_letters=True,
-    note="behaviour baselines",
+    note="what is usual for agents, as watches have learned it; no gate reads it",
 )
 # INVARIANT: its writers have no transactional id. An open transaction would keep gates from knowing that they have read
 # everything, and they would deny.

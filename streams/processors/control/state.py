@@ -16,7 +16,7 @@ from streams.audit.reviewers import NOBODY
 from streams.model.alert import clipped
 from streams.model.attributes import EntityAttributes
 from streams.model.catalog import ToolCatalogEntry
-from streams.model.control import Baseline, RulesetBundle
+from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
 from streams.model.reasons import ControlReason, DeadLetterReason
@@ -154,11 +154,7 @@ class ControlState:
             return self.rules.offer(record, next_offset - 1)
         if isinstance(record, EntityAttributes):
             return self.attributes.offer(key, record, next_offset - 1, appended_ms)
-        if not isinstance(record, Baseline):
-            raise RecordError(
-                DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
-            )
-        return False
+        raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`")
 
     def on_applied(self, records: Sequence[Received], now_ms: int) -> None:
         """Log how soon revocations are in force here, by the slowest of those that came together.

@@ -68,7 +68,7 @@ KEYED_BY_THEMSELVES = {
         b"main@1.75d54b5165bb0dd7",
         {"name": "main", "version": "1", "serial": 1, "digest": "00" * 32, "files": [], "published_by": "x"},
     ),
-    "baseline": (b"a/e", {"agent": "a", "epoch": "e", "version": 1, "intents_count": 0, "state": "AAEC"}),
+    "baseline": (b"|a/e", {"agent": "a", "epoch": "e", "version": 1, "intents_count": 0, "state": "AAEC"}),
     "alert": (
         b"k",
         {
