@@ -179,6 +179,10 @@ for _kinds, _texts in _PHRASES.items():
         _parts = tuple(_text.split())
         PHRASES.setdefault(_parts[0], []).append((_parts, frozenset(_kinds)))
 
+_LINK_WORDS = "link links url urls website websites webpage webpages page pages site sites article articles blog"
+LINK_WORDS = frozenset(_LINK_WORDS.split())
+"""Words with which a user speaks of something that is opened by its address."""
+
 DELEGATING_PHRASES = (
     "do what",
     "do as ",

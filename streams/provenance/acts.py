@@ -24,6 +24,7 @@ from streams.provenance.act_words import (
     FORMS,
     GENERIC_VERBS,
     IRREGULAR_PASTS,
+    LINK_WORDS,
     OBJECT_KINDS,
     PHRASES,
     READING_NOUNS,
@@ -34,6 +35,8 @@ from streams.provenance.act_words import (
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
+FOLLOW = "follow"
+"""In the scope of a request: the user speaks of a link or a page, so the agent may open one that it is shown."""
 OTHER = "other"
 """The kind of a tool about which nothing is known. No request implies it."""
 
@@ -145,13 +148,15 @@ def request_kinds(text: str) -> frozenset[str]:
         text: the message; what is beyond `REQUEST_CHARS_MAX` is not read, which implies less.
 
     Returns:
-        Kinds, with `DELEGATE` among them where the user leaves the choice to data.
+        Kinds; with `DELEGATE` where the user leaves the choice to data, and with `FOLLOW` where he speaks of links.
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
     kinds: set[str] = set()
     if any(phrase in lowered for phrase in DELEGATING_PHRASES):
         kinds.add(DELEGATE)
     words = _WORD.findall(lowered)
+    if not LINK_WORDS.isdisjoint(words):
+        kinds.add(FOLLOW)
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
         if stem in REQUEST_KINDS:

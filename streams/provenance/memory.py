@@ -61,6 +61,8 @@ class Seen(IntFlag):
     """Inside text that others may write, in a content that the user asked for."""
     WRITTEN = 4096
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
+    NAMED = 2048
+    """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 
 
 class Entry(NamedTuple):

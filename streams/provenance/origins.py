@@ -65,9 +65,9 @@ class Traced(NamedTuple):
 
 
 NOWHERE = Traced(ValueOrigin.NOWHERE)
-UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.INSTRUCTED)
+UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED | Seen.INSTRUCTED)
 """What is not found where not everything was kept: it may have been in what is missing."""
-AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN)
+AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED)
 """What is not found while the result of a call has not been reported: it may be in that."""
 
 
@@ -120,7 +120,7 @@ def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
         second = look_part(text[place:])
         if second.flags & _OTHERS:
             instructed = (first.flags | second.flags) & Seen.INSTRUCTED
-            return Traced(ValueOrigin.TEXT, Seen.TEXT | instructed, second.entry or first.entry)
+            return Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.NAMED | instructed, second.entry or first.entry)
     return None
 
 

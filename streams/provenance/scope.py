@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.acts import DELEGATE, ActKind, request_kinds
+from streams.provenance.acts import DELEGATE, FOLLOW, ActKind, request_kinds
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -23,7 +23,7 @@ SCOPES_MAX = 64
 """Scopes that are kept of a session; with more, the session is inside of none of them."""
 TARGETS_MAX = 64
 _TOOL = "tool"
-_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE}
+_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FOLLOW}
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):

@@ -302,8 +302,9 @@ def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(act, Mapping):
         if act.get("outward") is not _field(facts, "tool", "open_world") and "tool" in facts:
             yield "`act.outward` is always the same as `tool.open_world`"
-        if act.get("requested") is False and _field(facts, "tool", "read_only") is True:
-            yield "`act.requested` is false, but the tool only reads, which every request asks for"
+        reads_inside = _field(facts, "tool", "read_only") is True and _field(facts, "tool", "open_world") is False
+        if act.get("requested") is False and reads_inside:
+            yield "`act.requested` is false, but the tool only reads inside, which every request asks for"
     if isinstance(read, Mapping):
         if read.get("text") is True and read.get("untrusted") is False:
             yield "`read.text` is true, but nothing untrusted was read (`read.untrusted`)"
@@ -329,8 +330,10 @@ def _origins(origins: Any) -> Iterator[str]:
             yield f"{where} is the subject, so its `origin` is `user`"
         if each.get("part") is True and each.get("shaped") is False:
             yield f"{where} is a part of a text, and only parts that are `shaped` are listed"
-        if each.get("origin") == "nowhere" and (each.get("instructed") or each.get("decoded") or each.get("events")):
-            yield f"{where} is nowhere, so no event and no instruction names it"
+        if each.get("origin") == "nowhere" and any(
+            each.get(name) for name in ("instructed", "decoded", "named", "events")
+        ):
+            yield f"{where} is nowhere, so no event, text or instruction names it"
 
 
 def _no_digest(path: str, value: Any) -> Iterator[str]:

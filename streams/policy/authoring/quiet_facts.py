@@ -48,6 +48,7 @@ def quiet_origins(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
             "origin": "user",
             "instructed": False,
             "decoded": False,
+            "named": False,
             "pointed": True,
             "subject": False,
             "events": [],

@@ -10,7 +10,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
-from streams.provenance.acts import DELEGATE, ActKind
+from streams.provenance.acts import DELEGATE, FOLLOW, ActKind
 from streams.provenance.memory import Seen
 from streams.provenance.scope import SOURCES, Scope
 
@@ -32,6 +32,7 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
             "origin": _WORDS[value.traced.origin],
             "instructed": value.traced.is_instructed,
             "decoded": value.traced.is_decoded,
+            "named": bool(value.traced.flags & Seen.NAMED),
             "pointed": is_pointed(value.traced),
             "subject": bool(value.traced.flags & Seen.SUBJECT),
             "events": _events_of(value, examined),
@@ -52,6 +53,7 @@ _NOT_LOOKED_AT: dict[str, Any] = {
     "origin": "text",
     "instructed": True,
     "decoded": False,
+    "named": True,
     "pointed": False,
     "subject": False,
     "events": [],
@@ -84,10 +86,19 @@ def act_facts(examined: Examined) -> dict[str, Any]:
     return {
         "kind": kind,
         "outward": use.is_outward,
-        "requested": use.is_read or any(_covers(scope, examined) for scope in scopes),
+        "requested": _is_requested(examined),
         "delegated": any(scope.kind == DELEGATE for scope in scopes),
         "count": examined.row.acts.get(kind, 0),
     }
+
+
+def _is_requested(examined: Examined) -> bool:
+    """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
+    scopes = examined.row.scopes
+    if not examined.use.is_read:
+        return any(_covers(scope, examined) for scope in scopes)
+    opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
+    return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
 
 def scope_facts(examined: Examined) -> dict[str, Any]:
@@ -118,8 +129,8 @@ def owner_facts(examined: Examined) -> dict[str, bool]:
 
 def _covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
-    if scope.kind == DELEGATE:
-        return scope.source != _DERIVED
+    if scope.kind in (DELEGATE, FOLLOW):
+        return False
     if scope.kind and scope.kind not in examined.kinds:
         return False
     if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:

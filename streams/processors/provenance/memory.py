@@ -223,7 +223,7 @@ def with_content(
     contents = _Content(event, memory, use, label, sub)
     knows_subject = row.knows_subject or contents.knows_subject
     entries = [
-        Entry(digest, contents.flags(atom, selected=selected, knows_subject=knows_subject), number,
+        Entry(digest, contents.flags(atom, digest, selected=selected, knows_subject=knows_subject), number,
               paths.get(atom.path, OTHER_PATH))
         for atom, digest in contents.atoms
     ]  # fmt: skip
@@ -260,11 +260,13 @@ class _Content:
         self._has_several = any("1" in steps for steps in self._steps.values())
         self._pointed: set[tuple[str, ...]] = set()
         self._owners: dict[tuple[str, ...], bool] = {}
+        self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         subjects: dict[str, frozenset[bytes]] = {}
         for atom, digest in self.atoms:
             steps = self._steps[atom.path]
             if not steps or not atom.whole_field:
                 continue
+            self._fields.add((steps[:-1], digest))
             known = memory.find(digest)
             if known is not None and known.flags & Seen.USER:
                 self._pointed.add(steps[:-1])
@@ -275,7 +277,7 @@ class _Content:
                 self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
         self.knows_subject = any(self._owners.values())
 
-    def flags(self, atom: Atom, *, selected: bool, knows_subject: bool) -> int:
+    def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
         steps = self._steps[atom.path]
         is_text = not atom.whole_field or atom.decoded
@@ -292,7 +294,10 @@ class _Content:
         flags |= Seen.TEXT if is_text else Seen.FIELD
         if not atom.decoded:
             flags |= Seen.PLAIN
-        if atom.instructed:
+        quotes_itself = is_text and any((record, digest) in self._fields for record in _records_of(steps))
+        if is_text and not quotes_itself:
+            flags |= Seen.NAMED
+        if atom.instructed and not quotes_itself:
             flags |= Seen.INSTRUCTED
         return flags
 
@@ -306,7 +311,7 @@ class _Content:
 
 
 def _as_text(atom: Atom) -> int:
-    return Seen.TEXT | Seen.PLAIN | (Seen.INSTRUCTED if atom.instructed else 0)
+    return Seen.TEXT | Seen.PLAIN | Seen.NAMED | (Seen.INSTRUCTED if atom.instructed else 0)
 
 
 def _records_of(steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
