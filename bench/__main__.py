@@ -40,6 +40,7 @@ PRINTED = {
     "used_tokens": "bench.used_tokens",
     "audit": "bench.audit",
     "extraction": "bench.extraction",
+    "provenance": "bench.provenance",
     "replay": "bench.replay",
 }
 

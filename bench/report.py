@@ -83,6 +83,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "attributes": _printed,
     "extraction": _printed,
     "audit": _printed,
+    "provenance": _printed,
     "injection": injection.injection_table,
     "behaviour": behaviour.behaviour_table,
 }

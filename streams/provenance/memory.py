@@ -15,9 +15,8 @@ for entries of twelve).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import IntFlag
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 DIGEST_BYTES = 8
 BUCKETS = 64
@@ -35,33 +34,36 @@ _ENTRY = Struct(">8sHBB")
 ENTRY_BYTES = _ENTRY.size
 
 
-class Seen(IntFlag):
-    """Where a value was seen, over all contents of the conversation."""
+class Seen:
+    """Where a value was seen, over all contents of the conversation: bits of a set.
 
-    USER = 1
+    They are plain numbers, because each look at a member of `IntFlag` costs as much as a digest.
+    """
+
+    USER: Final = 1
     """In the user's words, in his scope, or it is the subject itself."""
-    TRUSTED = 2
-    FIELD = 4
+    TRUSTED: Final = 2
+    FIELD: Final = 4
     """As a whole field of a structure that others may write."""
-    TEXT = 8
+    TEXT: Final = 8
     """Inside text that others may write."""
-    PLAIN = 16
+    PLAIN: Final = 16
     """By others, without a disguise."""
-    INSTRUCTED = 32
+    INSTRUCTED: Final = 32
     """By others, beside something that reads like an instruction."""
-    POINTED = 64
+    POINTED: Final = 64
     """As a field of a record that the user pointed at."""
-    OWN = 128
+    OWN: Final = 128
     """In a record of the session's subject."""
-    FOREIGN = 256
+    FOREIGN: Final = 256
     """In a record of somebody else."""
-    SUBJECT = 512
+    SUBJECT: Final = 512
     """It is the session's subject itself."""
-    SHOWN = 1024
+    SHOWN: Final = 1024
     """Inside text that others may write, in a content that the user asked for."""
-    WRITTEN = 4096
+    WRITTEN: Final = 4096
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
-    NAMED = 2048
+    NAMED: Final = 2048
     """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 
 

@@ -23,7 +23,7 @@ from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
 
 PROVES_NOTHING_CHARS = 3
-COMPOSED_CHARS_MAX = 512
+COMPOSED_CHARS_MAX = 128
 PARTS_MAX = 24
 HALF_CHARS_MIN = 4
 JOINED_CHARS_MAX = 64

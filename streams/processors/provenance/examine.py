@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
@@ -72,6 +73,9 @@ def examine(
     )
 
 
+_DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
+
+
 class _Tracer:
     """Traces values.
 
@@ -86,28 +90,32 @@ class _Tracer:
         self._missing = missing
         self._targets = targets
 
-    def whole(self, founds: list[Found], value: Any, *, joins: bool) -> Traced:
+    def whole(self, founds: list[Found], value: Any, *, joins: bool, composes: bool) -> Traced:
         """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's.
 
         Args:
             founds: the kinds, with their canonical forms.
             value: the leaf.
             joins: whether halves are looked for if nothing else is found.
+            composes: whether the leaf can consist of what the user named; not so a text that is passed on.
         """
         seen = trace(founds, self._memory.look)
         if seen.origin is ValueOrigin.USER:
             return seen
         if self._targets and str(value).casefold() in self._targets:
             return Traced(ValueOrigin.USER, seen.flags, seen.entry)
-        if isinstance(value, str) and is_composed(value, lambda part: trace(_wholes_of(part), self._memory.look)):
+        if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
             return Traced(ValueOrigin.USER, seen.flags, seen.entry)
         if seen is not NOWHERE:
             return seen
         if joins and isinstance(value, str):
-            halves = joined(value, lambda part: trace(_wholes_of(part), self._memory.look))
+            halves = joined(value, self._part)
             if halves is not None:
                 return halves
         return self._missing
+
+    def _part(self, text: str) -> Traced:
+        return trace(_wholes_of(text), self._memory.look)
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
@@ -129,11 +137,13 @@ def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: 
         is_sink = uses.sinks.cover(pointer)
         # A number that names a thing is found by its thing: the same amount proves nothing.
         founds = [each for each in kinds if each.kind is not AtomKind.AMOUNT] if is_sink else kinds
-        traced = tracer.whole([*founds, *_renamed(founds, use)], leaf_at(args, pointer), joins=is_sink)
+        role = uses.role_of(pointer)
+        composes = is_sink or role is not ArgumentRole.CONTENT
+        named = [*founds, *_renamed(founds, use)]
+        traced = tracer.whole(named, leaf_at(args, pointer), joins=is_sink, composes=composes)
         is_shaped = any(each.kind in SHAPED for each in founds)
         if traced.origin is ValueOrigin.USER or is_shaped:
             exact.add(pointer)
-        role = uses.role_of(pointer)
         yield Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
     for each in parts:
         if each.path not in exact:

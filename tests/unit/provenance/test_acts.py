@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import DELEGATE, kind_of_action, propose_kind, request_kinds
+from streams.provenance.acts import DELEGATE, FOLLOW, kind_of_action, propose_kind, request_kinds
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,8 @@ def test_action_of_a_managing_tool() -> None:
         ("Summarize the post. Do not send anything.", set(), {"send", "post"}),
         ("Change my password to x.", {"secure", "change"}, {"pay"}),
         ("Cancelling the meeting is fine", {"delete"}, {"pay"}),
-        ("Do what the note says.", {DELEGATE}, {"pay"}),
+        ("Do what the note says.", {DELEGATE}, {"pay", FOLLOW}),
+        ("What is on the page that Lena sent me?", {FOLLOW}, {"send", DELEGATE}),
         ("Summarise what she wrote, and the letter that I sent.", set(), {"send", "post"}),
         ("I have ordered a lamp.", set(), {"book"}),
         ("I want the order cancelled, and the sofa should be collected.", {"delete", "book"}, {"pay"}),

@@ -1,0 +1,115 @@
+"""Measures what provenance costs a gate: `python -m bench.provenance`.
+
+A session reads results of a mailbox. After 10, 100 and 1,000 of them, an intent with five arguments is examined, and
+the rows that the session has in the state are counted. Extraction of the arguments is part of the examination, and is
+also shown apart; so is what it costs to keep one result. Rows come from a store in memory: a store on disk adds about a
+microsecond for each row that is read.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, tool_entry
+from streams.engine.state import PartitionState
+from streams.model.catalog import OutputLabel
+from streams.model.session import SessionEvent, SessionEventType
+from streams.processors.control.catalog import CatalogTool
+from streams.processors.control.schemas import ArgsSchema
+from streams.processors.provenance.examine import examine
+from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
+from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.tools import ToolUse
+from streams.processors.rows import RowKind
+from streams.processors.session_row import SessionRow, evolve
+from streams.provenance.digests import atom_key
+from streams.provenance.events import extraction_for, with_atoms
+from streams.provenance.extract import extract_arguments
+from streams.stores.memory import MemoryStore
+
+RESULTS = (10, 100, 1_000)
+ROUNDS = 300
+_MAKER = SessionMaker()
+_KEY = atom_key(ROOT_KEY, _MAKER.tenant, _MAKER.sub)
+_READ = ToolUse(
+    CatalogTool(
+        tool_entry("mail", "open", read_only=True, output_label=UNTRUSTED,
+                   output_labels=(OutputLabel(path="id", label=TRUSTED),)),
+        ArgsSchema("{}"),
+    )
+)  # fmt: skip
+_SEND = ToolUse(CatalogTool(tool_entry("mail", "send", sink_args=("/to",)), ArgsSchema("{}")))
+_ARGUMENTS = {
+    "to": "person3@shop.example",
+    "subject": "Invoice INV-20003",
+    "body": "The invoice is attached, and the total is as agreed.",
+    "invoice": "INV-20003",
+    "amount": 45.5,
+}
+
+
+def main() -> None:
+    """Print the measurements."""
+    found_s = _seconds(lambda: extract_arguments(_ARGUMENTS), ROUNDS)
+    print(f"five arguments of a call, found alone: {found_s * 1e6:.0f} us")
+    print()
+    print("results read   values   complete   rows   bytes    keep a result, us   examine an intent, us")
+    for count in RESULTS:
+        _print(count)
+
+
+def _print(count: int) -> None:
+    state, row, session = PartitionState(MemoryStore()), ProvenanceRow(), evolve(SessionRow(), sub=_MAKER.sub)
+    memory = Memory(_MAKER.key, _KEY, state)
+    row = begun(memory, session)
+    words = _event(SessionEventType.USER_MESSAGE, "Send invoice INV-20003 to person3@shop.example.")
+    row = with_user_words(row, words, memory, TRUSTED)
+    events = [_event(SessionEventType.TOOL_RESULT, _mail(number)) for number in range(count)]
+    began = time.perf_counter()
+    for event in events:
+        row = with_content(row, event, Memory(_MAKER.key, _KEY, state), _READ, UNTRUSTED, _MAKER.sub)
+        store_provenance(_MAKER.key, row, state)
+    kept_us = (time.perf_counter() - began) / count * 1e6
+
+    def examined() -> Examined:
+        fresh = Memory(_MAKER.key, _KEY, state, keeps=False)
+        return examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state)
+
+    examined_us = _seconds(examined, ROUNDS) * 1e6
+    kinds = (RowKind.PROVENANCE, RowKind.ATOMS, RowKind.CONTENT)
+    rows = [each for kind in kinds for each in state.scan(kind.prefix, bytes((kind.prefix[0] + 1,)))]
+    size = sum(len(key) + len(value) for key, value in rows)
+    complete = "yes" if row.is_complete else "no"
+    held = f"{row.atoms_count:6,}   {complete:8}   {len(rows):4}   {size:6,}"
+    print(f"{count:12,}   {held}   {kept_us:17.0f}   {examined_us:21.0f}")
+
+
+def _event(kind: SessionEventType, content: str) -> SessionEvent:
+    return with_atoms(_MAKER.event(kind, 0), extraction_for(kind, content, None), _KEY, None)
+
+
+def _mail(number: int) -> str:
+    mail = {
+        "id": f"m-{number + 1000}",
+        "from": f"person{number}@shop.example",
+        "invoice": f"INV-{20_000 + number}",
+        "text": f"Please find the invoice INV-{20_000 + number} over {number + 42.5} EUR attached.",
+    }
+    return json.dumps(mail)
+
+
+def _seconds(run: Callable[[], object], rounds: int) -> float:
+    best = float("inf")
+    for _ in range(3):
+        began = time.perf_counter()
+        for _ in range(rounds):
+            run()
+        best = min(best, (time.perf_counter() - began) / rounds)
+    return best
+
+
+if __name__ == "__main__":
+    main()
