@@ -26,7 +26,7 @@ from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import RowKind
 from streams.processors.session_row import SessionRow, evolve
 from streams.provenance.digests import atom_key
-from streams.provenance.events import extraction_for, with_atoms
+from streams.provenance.events import described
 from streams.provenance.extract import extract_arguments
 from streams.stores.memory import MemoryStore
 
@@ -88,7 +88,7 @@ def _print(count: int) -> None:
 
 
 def _event(kind: SessionEventType, content: str) -> SessionEvent:
-    return with_atoms(_MAKER.event(kind, 0), extraction_for(kind, content, None), _KEY, None)
+    return described(_MAKER.event(kind, 0), content, _KEY)
 
 
 def _mail(number: int) -> str:

@@ -19,7 +19,7 @@ from streams.processors.budgets.carried import KEPT_MS
 from streams.processors.gate.carried import FRESH_MS, STORES_MAX
 from streams.provenance.carried import CARRIED_MAX
 from streams.provenance.digests import atom_key
-from streams.provenance.events import extraction_for, with_atoms
+from streams.provenance.events import described
 from tests.kit import HOUR_MS, GateBench
 
 PARTITIONS = 3
@@ -76,8 +76,7 @@ class Office(GateBench):
         return session
 
     def described(self, session: SessionMaker, event: Any, content: str) -> None:
-        extraction = extraction_for(event.type, content, None)
-        event = with_atoms(event, extraction, atom_key(ROOT_KEY, session.tenant, session.sub), None)
+        event = described(event, content, atom_key(ROOT_KEY, session.tenant, session.sub))
         self.driver.pipe(REPORT.name, session.key, session.proven(event))
 
     def say(self, session: SessionMaker, text: str) -> None:

@@ -18,9 +18,8 @@ from streams.model.topics import REPORT, RULESET, SESSION
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.processors.rows import RowKind
 from streams.provenance.digests import atom_key
-from streams.provenance.events import extraction_for, with_atoms
+from streams.provenance.events import described
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
-from streams.provenance.scope import with_derived_scopes
 from tests.kit import HOUR_MS, GateBench
 
 INBOX = tool_entry(
@@ -85,9 +84,7 @@ class Talk(GateBench):
 
     def describe(self, event: SessionEvent, content: str, session: SessionMaker) -> SessionEvent:
         """What the writer of an event says of its content."""
-        extraction = extraction_for(event.type, content, None)
-        event = with_atoms(event, extraction, atom_key(ROOT_KEY, session.tenant, session.sub), None)
-        return session.proven(with_derived_scopes(event, content))
+        return session.proven(described(event, content, atom_key(ROOT_KEY, session.tenant, session.sub)))
 
     def say(self, text: str, **fields: Any) -> None:
         event = self.session.event(SessionEventType.USER_MESSAGE, self.now_ms, **fields)
