@@ -24,6 +24,8 @@ SCOPES_MAX = 64
 TARGETS_MAX = 64
 _TOOL = "tool"
 _KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FOLLOW}
+REQUEST_KINDS = tuple(sorted(_KINDS | {DELEGATE, FOLLOW}))
+"""What a derived scope can ask for."""
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):

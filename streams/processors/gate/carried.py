@@ -34,7 +34,7 @@ from streams.model.budget import (
     request_key,
 )
 from streams.model.labels import Integrity
-from streams.model.session import SessionEvent
+from streams.model.session import ScopeSource, SessionEvent
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.verdict import Outcome
 from streams.ports.processor import Output, StateView
@@ -46,7 +46,7 @@ from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import carried_question_row_key, pending_row_key
-from streams.processors.session_row import SessionRow
+from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of
 from streams.processors.state import encode_row
 from streams.provenance.carried import Whole, pack, unpack
@@ -54,6 +54,7 @@ from streams.provenance.extract import extract_content
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 from streams.provenance.origins import SHAPED
+from streams.provenance.scope import REQUEST_KINDS, SOURCES, Scope
 
 FRESH_MS = 5_000
 """How old what is known of other sessions may be when a call is judged."""
@@ -62,6 +63,8 @@ STORES_MAX = 16
 CONVERSATION_CHARS_MAX = 256
 
 _OTHERS = Seen.FIELD | Seen.TEXT
+_DERIVED = SOURCES.index(ScopeSource.DERIVED)
+_KIND_ASKED_FOR = "asked for"
 _CLEARS = Seen.USER | Seen.TRUSTED
 _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
 _WHOLES = (
@@ -149,7 +152,8 @@ class Carried:
         for session_key in dict.fromkeys(session_key for session_key, _ in row.waiting):
             known = read_provenance(session_key, state)
             if known is not None:
-                memory = Memory(session_key, b"", state)
+                sub = read_session(state, session_key).identity.sub
+                memory = self._keeper.memory_for(session_key, row.tenant_uid, sub, state)
                 add = _with_store if is_store else _with_conversation
                 known = add(known, entries, grant.amount, memory)
                 answered = {**known.answered, grant.budget_key: now_ms}
@@ -173,14 +177,14 @@ class Carried:
             store_provenance(session_key, row, state)
         if not row.conversation or not event.atoms:
             return []
-        memory = Memory(session_key, b"", state)
-        seen: Iterable[Entry | None]
+        tenant_uid, sub = event.header.tenant_uid, after.identity.sub
+        memory = self._keeper.memory_for(session_key, tenant_uid, sub, state)
         if before.conversation:
-            seen = (memory.find(atom.digest[:DIGEST_BYTES]) for atom in event.atoms)
+            seen = [entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None]
         else:
-            seen = stored_entries(session_key, state)
-        key = _conversation_key(event.header.tenant_uid, after.identity.sub, row.conversation)
-        entries = (entry for entry in seen if entry is not None)
+            seen = list(stored_entries(session_key, state))
+        key = _conversation_key(tenant_uid, sub, row.conversation)
+        entries = [*seen, *_kinds_asked_for(row, memory)]
         return [self._note(Question(key, event.header.tenant_uid), entries, _whole_of(row), state, now_ms)]
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
@@ -196,7 +200,9 @@ class Carried:
             row = replace(row, conversation=conversation)
             store_provenance(session_key, row, state)
             question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
-            outputs.append(self._note(question, stored_entries(session_key, state), _whole_of(row), state, now_ms))
+            memory = self._keeper.memory_of(case, state)
+            entries = [*stored_entries(session_key, state), *_kinds_asked_for(row, memory)]
+            outputs.append(self._note(question, entries, _whole_of(row), state, now_ms))
         is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
         if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
             written = _written(case.known_arguments().values, self._keeper.memory_of(case, state))
@@ -277,6 +283,11 @@ def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow
 
 def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
     row = memory.add(row, entries)
+    if not any(scope.source == _DERIVED for scope in row.scopes):
+        # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
+        asked_for = {entry.digest for entry in entries}
+        kinds = [kind for kind in REQUEST_KINDS if memory.digest(_KIND_ASKED_FOR, kind) in asked_for]
+        row = replace(row, scopes=(*row.scopes, *(Scope(source=_DERIVED, kind=kind) for kind in kinds)))
     worse = {name: True for flag, name in _WHOLES if flags & flag}
     return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE, **worse)
 
@@ -290,6 +301,12 @@ def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Me
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
         row = replace(row, has_untrusted=True, has_text=has_text, is_instructed=is_instructed)
     return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
+
+
+def _kinds_asked_for(row: ProvenanceRow, memory: Memory) -> list[Entry]:
+    """Return the kinds of acts that the user's messages ask for, as values of the user."""
+    kinds = {scope.kind for scope in row.scopes if scope.source == _DERIVED}
+    return [Entry(memory.digest(_KIND_ASKED_FOR, kind), Seen.USER) for kind in sorted(kinds)]
 
 
 def _was_read(entry: Entry | None) -> bool:

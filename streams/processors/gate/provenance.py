@@ -104,6 +104,10 @@ class ProvenanceKeeper:
         """Return what the session of an intent has seen; nothing that is added to it is stored."""
         return Memory(case.asked.session_key, self._key_of(case), state, keeps=False)
 
+    def memory_for(self, session_key: bytes, tenant_uid: str, sub: str, state: StateView) -> Memory:
+        """Return what a session has seen; what is added to it is stored."""
+        return Memory(session_key, atom_key(self._root_key, tenant_uid, sub), state)
+
     def row_of(self, case: Case, state: StateView) -> ProvenanceRow:
         """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""
         row = read_provenance(case.asked.session_key, state)
