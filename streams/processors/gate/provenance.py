@@ -23,6 +23,7 @@ from streams.processors.provenance.memory import (
     read_provenance,
     store_provenance,
     with_content,
+    with_purpose_words,
     with_scopes,
     with_user_words,
 )
@@ -145,5 +146,7 @@ def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> Pr
     scopes = event.task_scopes
     if event.type is SessionEventType.PURPOSE_SET:
         scopes += parse_scopes(event.scopes)
+        if event.purpose:
+            row = with_purpose_words(row, event.purpose, memory)
     source = ScopeSource.ISSUER if event.scope_source is ScopeSource.DERIVED and event.scopes else event.scope_source
     return with_scopes(row, scopes, source, memory)

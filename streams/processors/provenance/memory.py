@@ -41,7 +41,7 @@ from streams.provenance.memory import (
     merge,
 )
 from streams.provenance.pointers import steps_of
-from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope
+from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, derive_scopes
 from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
@@ -150,11 +150,15 @@ def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:
     identity, trust = session.identity, session.trust
     has_read = bool(trust.sources or trust.pending_reads)
     entries = [Entry(digest, Seen.USER | Seen.OWN | Seen.SUBJECT) for digest in memory.subject_digests(identity.sub)]
-    if identity.purpose:
-        found = extract_message(identity.purpose).found
-        entries += [Entry(memory.digest(each.kind, each.value), Seen.USER) for each in found]
     row = ProvenanceRow(is_complete=not has_read, has_untrusted=has_read, has_text=has_read, is_instructed=has_read)
-    return memory.add(row, entries)
+    row = memory.add(row, entries)
+    return with_purpose_words(row, identity.purpose, memory) if identity.purpose else row
+
+
+def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> ProvenanceRow:
+    """Return the row with a purpose that the token service has stated: its words are the user's."""
+    entries = [Entry(memory.digest(each.kind, each.value), Seen.USER) for each in extract_message(purpose).found]
+    return with_scopes(memory.add(row, entries), derive_scopes(purpose), ScopeSource.DERIVED, memory)
 
 
 def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, label: Label) -> ProvenanceRow:

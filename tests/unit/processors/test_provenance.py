@@ -157,6 +157,17 @@ def test_the_purpose_that_the_token_service_states_is_the_users() -> None:
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
 
 
+def test_a_purpose_asks_for_what_its_words_say() -> None:
+    talk = Talk()
+    account = {"account": "DE02300209000106531065", "amount": 5}
+    assert fired(talk.judge(PAY, account)) == ["P-6"]
+    event = talk.session.event(SessionEventType.PURPOSE_SET, talk.now_ms, purpose="Pay 5 EUR to DE02300209000106531065")
+    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    verdict = talk.judge(PAY, account)
+    assert verdict.outcome is Outcome.ALLOW
+    assert {each.pointer: each.origin for each in verdict.origins}["/account"] is ValueOrigin.USER
+
+
 @pytest.mark.parametrize(
     "lie",
     [
