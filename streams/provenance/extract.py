@@ -17,7 +17,7 @@ from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
-from streams.provenance.shapes import Shape, backwards, shapes_in
+from streams.provenance.shapes import REVERSED_CHARS_MIN, Shape, backwards, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
     TEXT_CHARS_MAX,
@@ -39,14 +39,16 @@ GRAM_WORDS_MAX = 3
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
-_NOT_VALUES = STOP_WORDS | IMPERATIVES
-"""Words at whose ends no value that an instruction names begins or ends."""
-
+BROKEN_PIECES_MIN = 2
+BROKEN_PIECES_MAX = 16
+BROKEN_PIECE_CHARS_MAX = 4
+"""Pieces of an instruction that are so short, two or more in a row, may be one word that was broken."""
 _WHOLE_KINDS = frozenset(
     (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
 )
 
 _AROUND = " \t\r\n\"'<>()[]"
+_JOINED = re.compile(r"[^\W_]{2,32}(?:[-_][^\W_]{1,32}){1,8}")
 _SPACE = re.compile(r"\s")
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
 _QUOTED = re.compile(
@@ -222,6 +224,9 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
         collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
     if with_words:
         _read_words(_without_shapes(text, shapes), leaf, collected, sentences, decoded=decoded)
+        for sentence in sentences:
+            if sentence.instructs and not collected.by_user:
+                _read_hidden_words(text[sentence.start : sentence.end], leaf, collected)
 
 
 def _without_shapes(text: str, shapes: list[Shape]) -> str:
@@ -260,11 +265,44 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Se
         return
     if collected.in_arguments:
         return
+    for match in _JOINED.finditer(text):
+        # Packages, branches and channels have such names.
+        if value := text_value(match.group()):
+            instructed = _is_flagged(match.start(), sentences, starts)
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, instructed=instructed)
     for sentence in sentences:
         if sentence.instructs:
-            _read_grams(
-                text[sentence.start : sentence.end], leaf, collected, GRAM_WORDS_MAX, decoded=decoded, instructed=True
-            )
+            said = text[sentence.start : sentence.end]
+            _read_grams(said, leaf, collected, GRAM_WORDS_MAX, decoded=decoded, instructed=True)
+
+
+def _read_hidden_words(sentence: str, leaf: Leaf, collected: _Collected) -> None:
+    """Add words that an instruction spells backwards or breaks into pieces."""
+    tokens = sentence.split()
+    for token in tokens:
+        if len(token) >= REVERSED_CHARS_MIN and (value := text_value(token[::-1])):
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, instructed=True)
+    for run in _broken(tokens):
+        for first in range(len(run) - BROKEN_PIECES_MIN + 1):
+            for last in range(first + BROKEN_PIECES_MIN, len(run) + 1):
+                glued = "".join(run[first:last])
+                if len(glued) >= REVERSED_CHARS_MIN and (value := text_value(glued)):
+                    collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, instructed=True)
+            for shape in shapes_in("".join(run[first:]))[0]:
+                if shape.kind in _WHOLE_KINDS:
+                    collected.add(shape.kind, shape.value, leaf, whole=False, decoded=True, instructed=True)
+
+
+def _broken(tokens: list[str]) -> Iterator[list[str]]:
+    """Yield runs of short pieces between spaces, at most `BROKEN_PIECES_MAX` of them in one."""
+    run: list[str] = []
+    for token in (*tokens, " " * (BROKEN_PIECE_CHARS_MAX + 1)):
+        if len(token) <= BROKEN_PIECE_CHARS_MAX and len(run) < BROKEN_PIECES_MAX:
+            run.append(token)
+            continue
+        if len(run) >= BROKEN_PIECES_MIN:
+            yield run
+        run = [token] if len(token) <= BROKEN_PIECE_CHARS_MAX else []
 
 
 def _quoted(text: str) -> Iterator[tuple[int, str]]:
@@ -297,9 +335,10 @@ def _without_stop_words(span: str) -> str:
 def _read_grams(
     text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, instructed: bool
 ) -> None:
-    edges = STOP_WORDS if collected.by_user else _NOT_VALUES
     for line in text.split("\n"):
-        for gram in word_grams(line, words_max, edges):
+        for gram in word_grams(line, words_max, USER_GRAM_WORDS_MAX):
+            if gram in IMPERATIVES and not collected.by_user:
+                continue
             if collected.grams_left <= 0:
                 collected.complete = False
                 return

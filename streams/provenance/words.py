@@ -64,29 +64,46 @@ def typeset_plainly(text: str) -> str:
 
 
 def text_value(text: str) -> str:
-    """Return the canonical form of a text: its words in one case. Empty if it proves nothing."""
-    joined = " ".join(WORD.findall(plain_case(text)))
+    """Return the canonical form of a text: its letters and digits in one case. Empty if it proves nothing.
+
+    It has no spaces, so that a text is the same however it is broken into pieces.
+    """
+    joined = "".join(WORD.findall(plain_case(text)))
     return joined if says_enough(joined) else ""
 
 
 def says_enough(words: str) -> bool:
-    """Return whether words in canonical form are long enough to say where they come from."""
+    """Return whether a text in canonical form is long enough to say where it comes from."""
     if not words.isascii():
-        return sum(1 if char.isascii() else 2 for char in words if char != " ") >= LETTERS_MIN
+        return sum(1 if char.isascii() else 2 for char in words) >= LETTERS_MIN
     return len(words) >= (LETTERS_MIN if _LETTER.search(words) else DIGITS_MIN)
 
 
-def word_grams(text: str, words_max: int, edges: frozenset[str] = STOP_WORDS) -> Iterator[str]:
-    """Yield the sequences of up to `words_max` words; those that begin or end with a word of `edges` are left out."""
-    words = WORD.findall(plain_case(text))
-    for first, word in enumerate(words):
-        if word in edges:
+def word_grams(text: str, words_max: int, names_max: int = 0) -> Iterator[str]:
+    """Yield the canonical forms of sequences of words that do not begin or end with one of `STOP_WORDS`.
+
+    Args:
+        text: the text.
+        words_max: how many words a sequence has at most.
+        names_max: how many it may have if it begins and ends with a capital or a digit, as names and addresses do.
+    """
+    words = WORD.findall(typeset_plainly(text))
+    lowered = [plain_case(word) for word in words]
+    for first, word in enumerate(lowered):
+        if word in STOP_WORDS:
             continue
         gram = ""
-        for last in words[first : first + words_max]:
-            gram = f"{gram} {last}" if gram else last
-            if last not in edges and says_enough(gram) and _LETTER.search(gram):
+        is_name = _begins_name(words[first])
+        for place in range(first, min(first + max(words_max, names_max if is_name else 0), len(words))):
+            gram += lowered[place]
+            if lowered[place] in STOP_WORDS or (place - first >= words_max and not _begins_name(words[place])):
+                continue
+            if says_enough(gram) and _LETTER.search(gram):
                 yield gram
+
+
+def _begins_name(word: str) -> bool:
+    return word[0].isupper() or word[0].isdigit()
 
 
 @lru_cache(maxsize=THINGS_CACHED_MAX)

@@ -47,7 +47,7 @@ def test_what_the_user_says_has_sequences_of_words(tmp_path: Path) -> None:
     said = {"type": "USER_MESSAGE", "content": "plan dinner with kim"}
     _, event = _events(tmp_path / "h.jsonl", [_line("session_event", _OPENED), _line("session_event", said)])
 
-    assert _digest("anna", AtomKind.TEXT, "dinner with kim") in {atom.digest for atom in event.atoms}
+    assert _digest("anna", AtomKind.TEXT, "dinnerwithkim") in {atom.digest for atom in event.atoms}
 
 
 def test_the_catalog_says_how_a_result_is_read(tmp_path: Path) -> None:

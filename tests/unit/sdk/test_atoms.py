@@ -139,7 +139,7 @@ def test_an_agent_and_the_token_service_report_a_message_as_a_history_has_it(
 
     assert credential.atom_key == atom_key(ROOT_KEY, TENANT, "anna")
     assert said(by_agent) == said(by_service) == said(in_history(by_agent, content, "anna"))
-    digest = atom_digest(credential.atom_key, AtomKind.TEXT, "dinner with kim")
+    digest = atom_digest(credential.atom_key, AtomKind.TEXT, "dinnerwithkim")
     assert digest in {atom.digest for atom in by_agent.atoms}
 
 
