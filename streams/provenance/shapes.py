@@ -17,7 +17,7 @@ from typing import NamedTuple
 from streams.provenance.addresses import host_value, is_host, url_parts
 from streams.provenance.found import AtomKind
 from streams.provenance.numbers import Numeric, numeric_at
-from streams.provenance.words import listed, plain_case
+from streams.provenance.words import listed, plain_case, says_enough
 
 TOKEN_CHARS_MAX = 2_048
 SHAPES_MAX = 8_192
@@ -249,7 +249,7 @@ def _classify_dotted(token: str, start: int, found: list[Shape]) -> bool:
 
 def _classify_id(token: str, start: int, found: list[Shape]) -> None:
     value = _NOT_ALNUM.sub("", plain_case(token))
-    if len(value) < ID_CHARS_MIN or not _DIGIT.search(value) or value.isdigit():
+    if not says_enough(value) or not _DIGIT.search(value) or value.isdigit():
         return
     if _IBAN.match(value) and _has_digits(value, _ACCOUNT_DIGITS_MIN):
         kind = AtomKind.ACCOUNT

@@ -24,6 +24,8 @@ def listed(words: str) -> frozenset[str]:
 WORD = re.compile(r"\w+(?:'\w+)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NAME_PART = re.compile(r"[^\W\d_]+")
+_SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
+"""The shortest id: `M-31`."""
 _LETTER = re.compile(r"[^\W\d_]")
 
 STOP_WORDS = listed(
@@ -76,6 +78,8 @@ def says_enough(words: str) -> bool:
     """Return whether a text in canonical form is long enough to say where it comes from."""
     if not words.isascii():
         return sum(1 if char.isascii() else 2 for char in words) >= LETTERS_MIN
+    if _SHORT_ID.match(words):
+        return True
     return len(words) >= (LETTERS_MIN if _LETTER.search(words) else DIGITS_MIN)
 
 

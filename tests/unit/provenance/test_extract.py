@@ -40,6 +40,7 @@ def _all(extraction: Extraction) -> set[tuple[AtomKind, str]]:
         ({"email_id": "30"}, "- id_: '30'\n  sender: kim@x.example\n"),
         ({"email_id": "30"}, "delete the email with ID 30"),
         ({"user_id": "yusuf_rossi_9620"}, '{"users": ["yusuf_rossi_9620"]}'),
+        ({"id": "m-31"}, "the link in M-31"),
         ({"zip": "19122"}, "my zip code is 19122"),
         ({"order_id": "#W2378156"}, "about order W2378156"),
         ({"iban": "UK12345678901234567890"}, "IBAN: UK12345678901234567890"),
