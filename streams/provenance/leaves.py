@@ -50,6 +50,7 @@ def leaves_of(value: object) -> Iterator[Leaf]:
     """
     stack: list[_Item] = [(value, "", "", "", 0)]
     visits = 0
+    names: set[str] = set()
     while stack:
         item, path, name, outer, depth = stack.pop()
         visits += 1
@@ -61,7 +62,7 @@ def leaves_of(value: object) -> Iterator[Leaf]:
         elif depth >= NESTING_MAX and isinstance(item, dict | list):
             yield Leaf(_shown(item), path)
         elif isinstance(item, dict):
-            stack.extend(_members(item, path, name, depth))
+            stack.extend(_members(item, path, name, depth, names))
         elif isinstance(item, list | tuple):
             places = reversed(range(len(item)))
             stack.extend((item[place], _step(path, str(place)), name, outer, depth + 1) for place in places)
@@ -79,7 +80,7 @@ def _shown(item: object) -> str:
         return ""
 
 
-def _members(item: dict[object, object], path: str, name: str, depth: int) -> Iterator[_Item]:
+def _members(item: dict[object, object], path: str, name: str, depth: int, names: set[str]) -> Iterator[_Item]:
     for key in reversed(item):
         text = str(key)
         step = _step(path, pointer_step(text))
@@ -87,8 +88,9 @@ def _members(item: dict[object, object], path: str, name: str, depth: int) -> It
             yield item[key], step, text, name, depth + 1
         else:
             yield item[key], step, name, "", depth + 1
-        if not text.isidentifier() or text[0].isupper():
-            # Of a record of records, the names are data: `{"Kim Lee": {...}}`.
+        if text not in names and (not text.isidentifier() or text[0].isupper()):
+            # Of a record of records, the names are data: `{"Kim Lee": {...}}`. Those of columns come again and again.
+            names.add(text)
             yield text, step, name, "", depth + 1
 
 
