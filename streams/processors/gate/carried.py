@@ -33,6 +33,7 @@ from streams.model.budget import (
     BudgetRequest,
     request_key,
 )
+from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.session import ScopeSource, SessionEvent
 from streams.model.topics import BUDGET_REQUEST
@@ -41,6 +42,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.charges import shared_key
 from streams.processors.budgets.leases import RESEND_MS, WAITING_MAX, next_serial, request_header
+from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
@@ -64,6 +66,7 @@ CONVERSATION_CHARS_MAX = 256
 
 _OTHERS = Seen.FIELD | Seen.TEXT
 _DERIVED = SOURCES.index(ScopeSource.DERIVED)
+_PLACES = frozenset({ArgumentRole.TARGET, ArgumentRole.SELECTOR})
 _KIND_ASKED_FOR = "asked for"
 _CLEARS = Seen.USER | Seen.TRUSTED
 _OF_OTHERS = _OTHERS | Seen.PLAIN | Seen.INSTRUCTED
@@ -205,7 +208,7 @@ class Carried:
             outputs.append(self._note(question, entries, _whole_of(row), state, now_ms))
         is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
         if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
-            written = _written(case.known_arguments().values, self._keeper.memory_of(case, state))
+            written = _written(case.known_arguments().values, case.tool.uses, self._keeper.memory_of(case, state))
             if written:
                 question = Question(_store_key(tenant_uid, sub, intent.tool.server_id), tenant_uid)
                 outputs.append(self._note(question, written, _whole_of(row), state, now_ms))
@@ -313,8 +316,11 @@ def _was_read(entry: Entry | None) -> bool:
     return entry is not None and bool(entry.flags & (Seen.TRUSTED | _OTHERS))
 
 
-def _written(args: dict[str, object], memory: Memory) -> list[Entry]:
-    """Return the values that a call writes and that others have shown, or that nobody has and look like a machine's."""
+def _written(args: dict[str, object], uses: ToolUses, memory: Memory) -> list[Entry]:
+    """Return the values that a call writes and that others have shown, or that nobody has and look like a machine's.
+
+    A value that nobody has shown and that only says where the call acts, such as a folder, is none that is written.
+    """
     written = []
     for leaf in leaves_of(args):
         if not isinstance(leaf.value, str):
@@ -323,7 +329,7 @@ def _written(args: dict[str, object], memory: Memory) -> list[Entry]:
             digest = memory.digest(found.kind, found.value)
             entry = memory.find(digest)
             if entry is None:
-                if found.kind in SHAPED:
+                if found.kind in SHAPED and not (uses.sinks.cover(leaf.path) or uses.role_of(leaf.path) in _PLACES):
                     written.append(Entry(digest, Seen.TEXT | Seen.PLAIN))
             elif entry.flags & _OTHERS and not entry.flags & _CLEARS:
                 written.append(Entry(digest, entry.flags & _OF_OTHERS))
