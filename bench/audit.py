@@ -1,4 +1,4 @@
-"""Measures what sealing costs a gate, and what checking seals costs an executor: `python -m bench.audit`.
+"""Measures what sealing costs a gate, and what checking seals and the whole log costs: `python -m bench.audit`.
 
 The records are those that a real gate writes, with permit-all rules: a verdict and an audit record of each intent.
 Costs are CPU time in microseconds, the best of several runs, on a log of a million records. Writing the two further
@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.audit.merkle import Frontier, leaf_hash
+from streams.audit.notes import Checkpoint, Note
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.audit.seals import SealKeys, derived_seal_key
@@ -20,7 +23,10 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
 from streams.engine.state import PartitionState
-from streams.model.topics import AUDIT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
+from streams.model.audit import AuditCheckpoint, Seal
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
+from streams.operations.verify.partition import Ends, Recorded, check_partition
 from streams.policy import compile_bundle
 from streams.ports import Outgoing, Received
 from streams.processors.control.catalog import Catalog
@@ -29,7 +35,7 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
 from streams.processors.rows import SEALED_KEY
-from streams.processors.seals import Seals, encode_frontier
+from streams.processors.seals import OFFSET_UNKNOWN, Seals, encode_frontier
 from streams.processors.settings import GateSettings
 from streams.sdk.seal_checks import PartitionSeals
 from streams.stores.memory import MemoryStores
@@ -83,11 +89,13 @@ def old_log() -> Frontier:
     return Frontier(LOG_RECORDS, bytes(32 * LOG_RECORDS.bit_count()))
 
 
-def seal_all(wire: CodecWire, written: list[Outgoing], batch: int) -> list[tuple[list[Outgoing], bytes]]:
+def seal_all(
+    wire: CodecWire, written: list[Outgoing], batch: int, before: Frontier | None = None
+) -> list[tuple[list[Outgoing], bytes]]:
     """Seal what was written, in batches of so many intents; return each batch with the value of its seal."""
     hook = Seals(wire, derived_seal_key(ROOT_KEY), "")
     state = PartitionState(MemoryStores().open(0))
-    state.put(SEALED_KEY, encode_frontier(old_log()))
+    state.put(SEALED_KEY, encode_frontier(before or old_log()))
     found = []
     for start in range(0, len(written), 2 * batch):
         part = written[start : start + 2 * batch]
@@ -121,6 +129,43 @@ def received(batches: list[tuple[list[Outgoing], bytes]], own_every: int) -> lis
     return found
 
 
+def recorded(codec: Codec, batches: list[tuple[list[Outgoing], bytes]]) -> Recorded:
+    """The batches as an auditor reads them, with the heads that go with their seals."""
+    found: dict[str, list[Received]] = {VERDICT.name: [], AUDIT.name: [], AUDIT_CHECKPOINT.name: []}
+
+    def add(topic: str, key: bytes | None, value: bytes | None) -> None:
+        found[topic].append(Received(topic, 0, len(found[topic]), START_MS, key, value))
+
+    for part, value in batches:
+        for each in part:
+            add(each.topic, each.key, each.value)
+        add(VERDICT.name, SEAL_KEY, value)
+        seal = codec.decode(VERDICT.name, value, ())
+        if not isinstance(seal, Seal):
+            raise TypeError("the hook has not written a seal")
+        head = Checkpoint.parse(Note.parse(seal.signed_head).text)
+        checkpoint = AuditCheckpoint(
+            header=msgspec.structs.replace(seal.header, id=derived_uuid("head", seal.signed_head)),
+            partition=0,
+            tree_size=head.size,
+            root=head.root,
+            first_audit_offset=OFFSET_UNKNOWN,
+            signed_head=seal.signed_head,
+        )
+        add(AUDIT_CHECKPOINT.name, b"0", codec.encode(AUDIT_CHECKPOINT.name, checkpoint))
+    verdicts, audits, heads = (partial(iter, each) for each in found.values())
+    return Recorded(0, verdicts, audits, heads, Ends(*(len(each) for each in found.values())))
+
+
+def verify_rate(codec: Codec, keys: SealKeys, batches: list[tuple[list[Outgoing], bytes]]) -> float:
+    """Records that `audit verify` checks in a second of CPU time, reading them left out."""
+    log = recorded(codec, batches)
+    report = check_partition(log, keys, codec)
+    if report.offence is not None or report.unknown:
+        raise RuntimeError(f"a clean log is found to be {report}")
+    return 1_000_000 / best_us(lambda: check_partition(log, keys, codec), report.records)
+
+
 def main() -> None:
     """Print the measurements."""
     codec = Codec(CommittedSchemas.load())
@@ -132,8 +177,14 @@ def main() -> None:
     print(f"verdicts of {sizes[0] // INTENTS} bytes, audit records of {sizes[1] // INTENTS} bytes\n")
     hashes_us = best_us(lambda: [leaf_hash(each.value or b"") for each in written], INTENTS)
     print(f"hashing both: {hashes_us:.1f} us an intent\n")
-    print(f"{'intents':>8}{'gate: us':>11}{'bytes of seals':>16}{'executor: us a verdict':>26}{'of which one in':>18}")
-    print(f"{'a batch':>8}{'an intent':>11}{'an intent':>16}{'all of them its own':>26}{'ten its own':>18}")
+    print(
+        f"{'intents':>8}{'gate: us':>11}{'bytes of seals':>16}{'executor: us a verdict':>26}{'of which one in':>18}"
+        f"{'verify: records':>18}"
+    )
+    print(
+        f"{'a batch':>8}{'an intent':>11}{'an intent':>16}{'all of them its own':>26}{'ten its own':>18}"
+        f"{'a second':>18}"
+    )
     for batch in BATCHES:
         sealing_us = best_us(partial(seal_all, wire, written, batch), INTENTS)
         batches = seal_all(wire, written, batch)
@@ -143,7 +194,10 @@ def main() -> None:
             read = received(batches, own_every)
             own_count = sum(len(each) for each, _ in read)
             checking_us.append(best_us(partial(read_all, codec, read, keys), own_count))
-        print(f"{batch:>8}{sealing_us:>11.1f}{seal_bytes:>16.0f}{checking_us[0]:>26.1f}{checking_us[1]:>18.1f}")
+        rate = verify_rate(codec, keys, seal_all(wire, written, batch, Frontier()))
+        print(
+            f"{batch:>8}{sealing_us:>11.1f}{seal_bytes:>16.0f}{checking_us[0]:>26.1f}{checking_us[1]:>18.1f}{rate:>18,.0f}"
+        )
 
 
 if __name__ == "__main__":

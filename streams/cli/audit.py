@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from streams.cli.audit_verify import verify
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -33,6 +34,8 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False, help="Tell the story of a session, and the causes of a call, from the record.")
+
+app.command()(verify)
 
 _STYLES = {Tone.PLAIN: STRONG, Tone.GOOD: OK, Tone.HELD: WARN, Tone.BAD: FAIL}
 _DETAIL_CHARS_MAX = 240

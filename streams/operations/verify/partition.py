@@ -1,0 +1,504 @@
+"""Checks the recorded log of one partition: that every verdict is on the record, and that nothing was changed since.
+
+**Idea.** A seal has the hashes of what its transaction has written, in order. So three topics are read side by side:
+the verdicts with their seals, the audit records, and the heads. Every record must be the next leaf of the next seal,
+and every seal must go on exactly where the one before it ended, which is known by the frontier of the leaves as they
+were read. The frontier has at most 64 hashes, so a log of any length is checked in the memory of one batch.
+
+What stood at the beginning of a topic may have been deleted by retention, or may be from before gates sealed. The log
+alone can't tell, so it is said to be unknown. A head that is kept elsewhere tells, and so does whoever knows that the
+log is whole.
+
+**Rejected.** Consistency proofs between heads: whoever reads all leaves needs none. To go on after the first offence of
+a partition: what follows it is nearly always its consequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from streams.audit.merkle import Frontier
+from streams.audit.notes import Checkpoint, Note, NoteError
+from streams.audit.seals import AUDIT_LEAF, LEAVES_MAX, VERDICT_LEAF, SealedBatch, SealError, SealKeys
+from streams.codec.avro import SCHEMA_ID_HEADER, Codec
+from streams.model.audit import AuditCheckpoint, Seal
+from streams.model.errors import InvariantError, RecordError
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL_KEY, VERDICT
+from streams.operations.verify.offences import (
+    Offence,
+    OffenceError,
+    OffenceKind,
+    difference_of,
+    offence_at,
+)
+from streams.ports import Received
+
+UNSEALED_MAX = 1_000_000
+"""Verdicts that wait for their seal. A gate's transaction has far fewer."""
+
+REPEATS_MAX = 200_000
+"""Verdicts that were given again whose records are looked for in the batches before, by reading the topic again."""
+
+_OFFSET_UNKNOWN = -1
+_LEAF = b"\x00"
+_DIGEST_PATHS = ("verdict_digest",)
+
+
+class Ends(NamedTuple):
+    """Below which offsets each record is sealed: what is above was perhaps being written when the check began."""
+
+    verdicts: int
+    audits: int
+    heads: int
+
+
+@dataclass
+class Recorded:
+    """The records of one partition, as far as they are to be checked.
+
+    Attributes:
+        verdicts, audits, heads: open the three topics at their first record; each iterator is read once.
+        ends: see `Ends`.
+    """
+
+    partition: int
+    verdicts: Callable[[], Iterator[Received]]
+    audits: Callable[[], Iterator[Received]]
+    heads: Callable[[], Iterator[Received]]
+    ends: Ends
+
+
+@dataclass
+class PartitionReport:
+    """What was found in a partition.
+
+    Attributes:
+        offence: what is wrong first of all; None if nothing is.
+        unknown: what the log alone can't tell, in words.
+        head: the newest signed head that was checked; empty if there is none.
+        size: how many records it covers.
+    """
+
+    partition: int
+    verdicts: int = 0
+    audits: int = 0
+    seals: int = 0
+    size: int = 0
+    head: str = ""
+    offence: Offence | None = None
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many records were read and found to be sealed, with the seals and heads themselves."""
+        return self.verdicts + self.audits + 2 * self.seals
+
+
+class _Cursor:
+    """Reads a topic record by record, and can look at the next one."""
+
+    def __init__(self, records: Iterator[Received], end: int) -> None:
+        self._records = records
+        self.next = next(records, None)
+        # Of a topic that retention has emptied, everything below its end is gone.
+        self.first = end if self.next is None else self.next.offset
+
+    def take(self) -> Received:
+        """Return the next record, which must be there."""
+        found = self.next
+        if found is None:
+            raise InvariantError("nothing is left to be taken")
+        self.next = next(self._records, None)
+        return found
+
+
+def check_partition(
+    recorded: Recorded, keys: SealKeys, codec: Codec, *, since: Checkpoint | None = None, is_whole: bool = False
+) -> PartitionReport:
+    """Return what is wrong with a partition, if anything is. Blocking.
+
+    Args:
+        recorded: its records.
+        keys: the keys whose seals count.
+        codec: reads seals, heads and the digests in audit records.
+        since: a head of the partition that was kept elsewhere.
+        is_whole: whether the log has its beginning: then a record that is missing there is an offence.
+
+    Raises:
+        TopicReadError, LogError: the log can't be read.
+    """
+    check = _Check(recorded, keys, codec, since, is_whole)
+    try:
+        check.run()
+    except OffenceError as error:
+        check.report.offence = error.offence
+    return check.report
+
+
+class _Check:
+    """The check of one partition."""
+
+    def __init__(
+        self, recorded: Recorded, keys: SealKeys, codec: Codec, since: Checkpoint | None, is_whole: bool
+    ) -> None:
+        self.report = PartitionReport(recorded.partition)
+        self._recorded = recorded
+        self._keys = keys
+        self._codec = codec
+        self._since = since
+        self._is_whole = is_whole
+        self._log: Frontier | None = None  # None before the first seal
+        self._audits = _Cursor(recorded.audits(), recorded.ends.audits)
+        self._heads = _Cursor(recorded.heads(), recorded.ends.heads)
+        self._held: list[Received] = []
+        self._held_leaves: list[bytes] = []
+        self._held_digests: list[bytes] = []
+        self._verdict_first = 0
+        self._is_aligned = is_whole  # whether the next audit record must be the next leaf
+        self._skipped_audits = 0
+        self._repeats: dict[bytes, Received] = {}
+        self._has_compared_since = since is None or since.size == 0
+
+    def run(self) -> None:
+        """Check everything.
+
+        Raises:
+            OffenceError: something is wrong.
+        """
+        verdicts = _Cursor(self._recorded.verdicts(), self._recorded.ends.verdicts)
+        self._verdict_first = verdicts.first
+        while verdicts.next is not None:
+            received = verdicts.take()
+            if received.key == SEAL_KEY:
+                self._seal(received)
+            else:
+                self._hold(received)
+        self._end()
+        self._look_up_repeats()
+
+    def _hold(self, received: Received) -> None:
+        value = received.value or b""
+        tenant, separator, session = (received.key or b"").partition(b"|")
+        # The key is not hashed. But the verdict names its tenant and session.
+        if not separator or tenant not in value or session not in value:
+            raise offence_at(OffenceKind.CHANGED, received, "the key of the record is not that of its verdict")
+        if received.headers and any(name == SCHEMA_ID_HEADER for name, _ in received.headers):
+            text = "a header names another schema for the verdict, so that the same bytes would mean another call"
+            raise offence_at(OffenceKind.CHANGED, received, text)
+        if len(self._held) >= UNSEALED_MAX:
+            text = f"no seal follows within {UNSEALED_MAX} verdicts"
+            raise offence_at(OffenceKind.UNSEALED, self._held[0], text)
+        self._held.append(received)
+        self._held_leaves.append(sha256(_LEAF + value).digest())
+        self._held_digests.append(sha256(value).digest())
+
+    def _seal(self, received: Received) -> None:
+        seal, batch = self._opened(received)
+        expected = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == VERDICT_LEAF]
+        is_first = self._log is None
+        self._check_place(received, seal, batch)
+        # Of a batch with several seals, the verdicts of the later ones are held, too.
+        count = len(expected) if seal.continues else len(self._held)
+        if self._held_leaves[:count] != expected:
+            if not is_first or self._is_whole:
+                self._verdicts_differ(received, expected)
+            count = self._first_verdicts(received, seal, expected)
+        digests, verdicts = self._held_digests[:count], self._held[:count]
+        del self._held[:count], self._held_leaves[:count], self._held_digests[:count]
+        audits = self._take_audits(received, seal, batch)
+        self._match(verdicts, digests, audits)
+        self._log = batch.before.appended(batch.leaves)
+        if self._log.root() != batch.head.root:
+            text = "the head is not that of the log with these records behind it"
+            raise offence_at(OffenceKind.FORKED, received, text)
+        self._compare_since(received, seal, batch, is_first=is_first)
+        if not seal.continues:
+            self._head(received, seal)
+        report = self.report
+        report.verdicts += len(verdicts)
+        report.audits += len(audits)
+        report.seals += 1
+        report.head, report.size = seal.signed_head, batch.head.size
+
+    def _opened(self, received: Received) -> tuple[Seal, SealedBatch]:
+        try:
+            seal = self._codec.decode(VERDICT.name, received.value, received.headers)
+        except RecordError as error:
+            raise offence_at(OffenceKind.CHANGED, received, f"the seal can't be read: {error}") from None
+        if not isinstance(seal, Seal):
+            raise offence_at(OffenceKind.CHANGED, received, "the record has the key of a seal, and another content")
+        try:
+            batch = SealedBatch.read(seal)
+        except SealError as error:
+            raise offence_at(OffenceKind.CHANGED, received, str(error)) from None
+        try:
+            self._keys.signer_of(batch.note, self._recorded.partition, seal.header.time)
+        except SealError as error:
+            raise offence_at(OffenceKind.UNTRUSTED, received, str(error)) from None
+        return seal, batch
+
+    def _check_place(self, received: Received, seal: Seal, batch: SealedBatch) -> None:
+        """Check that a seal goes on where the log ends, and that what its signature does not cover agrees with it."""
+        log = self._log
+        if log is None:
+            if seal.first and (self._is_whole or self._verdict_first == 0):
+                text = f"the first seal begins at record {seal.first}, and the topic at its beginning"
+                raise offence_at(OffenceKind.MISSING, received, text)
+            if seal.first:
+                self._unknown(f"the records 0 to {seal.first - 1} of the log: their seals are deleted")
+                self._skip_heads(received, seal, batch)
+        elif seal.first < log.size:
+            text = f"the seal begins at record {seal.first}, and the log has {log.size} already"
+            raise offence_at(OffenceKind.FORKED, received, f"{text}: it was written again, or the gate was set back")
+        elif seal.first > log.size:
+            text = f"the seal begins at record {seal.first}, and the one before it ends at {log.size}"
+            raise offence_at(OffenceKind.MISSING, received, text)
+        elif batch.before != log:
+            text = f"the first {log.size} records are not those of the seal before it"
+            raise offence_at(OffenceKind.FORKED, received, text)
+        root = next(line for line in batch.head.extensions if line.startswith("batch ")).removeprefix("batch ")
+        wanted = derived_uuid("seal", batch.head.origin, str(batch.head.size), root)
+        if seal.partition != self._recorded.partition or seal.header.id != wanted:
+            raise offence_at(OffenceKind.CHANGED, received, "the id or the partition of the seal is not its head's")
+        if set(seal.kinds) - {AUDIT_LEAF, VERDICT_LEAF}:
+            raise offence_at(OffenceKind.CHANGED, received, "a leaf of the seal is of an unknown kind")
+
+    def _first_verdicts(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
+        """Take the verdicts before the first seal that was kept: some are gone, or are from before gates sealed.
+
+        Returns:
+            How many of those that are held are of this seal.
+        """
+        held, count = self._held_leaves, len(expected)
+        if self._verdict_first > 0:
+            gone = expected.index(held[0]) if held and held[0] in expected else count
+            left = count - gone
+            if held[:left] == expected[gone:] and (seal.continues or len(held) == left):
+                self._unknown(f"{gone} verdicts of the first seal: they are deleted")
+                return left
+        elif seal.first == 0 and not seal.continues and len(held) > count and held[len(held) - count :] == expected:
+            extra = len(held) - count
+            self._unknown(f"{extra} verdicts before the first seal: from before gates sealed, or not a gate's")
+            del self._held[:extra], self._held_leaves[:extra], self._held_digests[:extra]
+            return count
+        self._verdicts_differ(received, expected)
+        return 0
+
+    def _verdicts_differ(self, received: Received, expected: list[bytes]) -> None:
+        kind, at = difference_of(self._held_leaves, expected)
+        where = self._held[at] if at < len(self._held) else received
+        text = f"the seal at offset {received.offset} has {len(expected)} verdicts, {len(self._held)} stand before it"
+        raise offence_at(kind, where, f"the verdict here is not the one that was sealed: {text}")
+
+    def _take_audits(self, received: Received, seal: Seal, batch: SealedBatch) -> list[Received]:
+        """Return the audit records of a batch, which are the next ones of their topic."""
+        expected = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == AUDIT_LEAF]
+        if expected and not self._is_aligned:
+            expected = expected[self._align(received, seal, expected) :]
+        cursor, found = self._audits, []
+        for number, leaf in enumerate(expected):
+            record = cursor.next
+            if record is None:
+                text = f"the audit topic ends, and {len(expected) - number} records of this seal are missing"
+                raise offence_at(OffenceKind.TRUNCATED, received, text)
+            if sha256(_LEAF + (record.value or b"")).digest() != leaf:
+                self._audits_differ(received, expected[number:])
+            found.append(cursor.take())
+        return found
+
+    def _align(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
+        """Find the audit record that the check begins with; return how many of the batch are gone before it."""
+        cursor, is_cut = self._audits, self._audits.first > 0
+        may_skip = seal.first == 0 or self._verdict_first > 0
+        while (record := cursor.next) is not None:
+            leaf = sha256(_LEAF + (record.value or b"")).digest()
+            if leaf in expected:
+                at = expected.index(leaf)
+                if at and not is_cut:
+                    self._audits_differ(received, expected)
+                self._is_aligned = True
+                self._tell_skipped(at)
+                return at
+            if not may_skip or record.timestamp_ms > received.timestamp_ms:
+                break
+            self._skipped_audits += 1
+            cursor.take()
+        if is_cut and (record is None or record.timestamp_ms > received.timestamp_ms):
+            return len(expected)  # retention has deleted the records of this seal, and not the seal
+        text = f"none of the {len(expected)} audit records of the seal is on the audit topic"
+        raise offence_at(OffenceKind.MISSING, received, text)
+
+    def _tell_skipped(self, gone: int) -> None:
+        if self._skipped_audits:
+            self._unknown(f"{self._skipped_audits} audit records before the first seal: nothing seals them any more")
+        if gone or (self._audits.first > 0 and not self._skipped_audits):
+            self._unknown(f"audit records before offset {self._audits.first}: they are deleted")
+
+    def _audits_differ(self, received: Received, expected: list[bytes]) -> None:
+        records: list[Received] = []
+        while self._audits.next is not None and len(records) <= len(expected):
+            records.append(self._audits.take())
+        kind, at = difference_of([sha256(_LEAF + (each.value or b"")).digest() for each in records], expected)
+        if kind is OffenceKind.INSERTED and at >= len(records):
+            at = len(records) - 1
+        where = records[at] if at < len(records) else received
+        text = f"the audit record here is not the one that seal {received.offset} of the verdicts has"
+        raise offence_at(kind, where, text)
+
+    def _match(self, verdicts: list[Received], digests: list[bytes], audits: list[Received]) -> None:
+        """Check that each verdict has a record in its batch. One that was given again has its record in another."""
+        if not verdicts:
+            return
+        recorded = {self._digest_in(each) for each in audits}
+        for received, digest in zip(verdicts, digests, strict=True):
+            if digest not in recorded:
+                self._repeats.setdefault(digest, received)
+        if len(self._repeats) > REPEATS_MAX:
+            self._look_up_repeats()
+
+    def _digest_in(self, received: Received) -> bytes | None:
+        try:
+            (digest,) = self._codec.read_fields(AUDIT.name, received.value, received.headers, _DIGEST_PATHS)
+        except RecordError as error:
+            raise offence_at(OffenceKind.CHANGED, received, f"the audit record can't be read: {error}") from None
+        return digest if isinstance(digest, bytes) else None
+
+    def _look_up_repeats(self) -> None:
+        """Look for the records of verdicts that were given again in all batches."""
+        if not self._repeats:
+            return
+        is_cut = self._audits.first > 0
+        for received in self._recorded.audits():
+            self._repeats.pop(self._digest_in(received) or b"", None)
+            if not self._repeats:
+                return
+        if is_cut:
+            self._unknown(f"{len(self._repeats)} verdicts whose audit record is not on the topic any more")
+            self._repeats.clear()
+            return
+        first = min(self._repeats.values(), key=lambda each: each.offset)
+        raise offence_at(OffenceKind.UNRECORDED, first, "no audit record has the digest of the verdict")
+
+    def _head(self, received: Received, seal: Seal) -> None:
+        """Check that the head of a batch is the next one of the topic of heads."""
+        record = self._heads.next
+        if record is None:
+            raise offence_at(OffenceKind.MISSING, received, f"the head of the seal is not on `{AUDIT_CHECKPOINT.name}`")
+        head = self._read_head(record)
+        if head.signed_head != seal.signed_head:
+            text = f"the head here covers {head.tree_size} records, and that of seal {received.offset} is another one"
+            kind = OffenceKind.FORKED if head.tree_size == seal.first + len(seal.kinds) else OffenceKind.MISSING
+            raise offence_at(kind, record, text)
+        parsed = Checkpoint.parse(Note.parse(seal.signed_head).text)
+        wanted = AuditCheckpoint(
+            header=msgspec.structs.replace(seal.header, id=derived_uuid("head", seal.signed_head)),
+            partition=self._recorded.partition,
+            tree_size=parsed.size,
+            root=parsed.root,
+            first_audit_offset=_OFFSET_UNKNOWN,
+            signed_head=seal.signed_head,
+        )
+        if head != wanted:
+            raise offence_at(OffenceKind.CHANGED, record, "its fields are not those of its signed text, or of its seal")
+        self._heads.take()
+
+    def _read_head(self, record: Received) -> AuditCheckpoint:
+        try:
+            head = self._codec.decode(AUDIT_CHECKPOINT.name, record.value, record.headers)
+        except RecordError as error:
+            raise offence_at(OffenceKind.CHANGED, record, f"the head can't be read: {error}") from None
+        if not isinstance(head, AuditCheckpoint) or record.key != b"%d" % self._recorded.partition:
+            raise offence_at(OffenceKind.CHANGED, record, "the record is not a head of this partition")
+        return head
+
+    def _skip_heads(self, received: Received, seal: Seal, batch: SealedBatch) -> None:
+        """Pass the heads of seals that are deleted. The last of them must be the log on which the first seal builds."""
+        last, size = None, 0
+        while (record := self._heads.next) is not None:
+            head = self._read_head(record)
+            if head.tree_size > seal.first:
+                break
+            if head.tree_size <= size:
+                text = f"the head here covers {head.tree_size} records, and the one before it {size}"
+                raise offence_at(OffenceKind.REORDERED, record, text)
+            self._compare_kept(record, head)
+            last, size = (record, head), head.tree_size
+            self._heads.take()
+        if last is None or size != seal.first:
+            # A batch of more than `LEAVES_MAX` has several seals, and only the last of them has its head here.
+            if last is not None and (seal.first - size) % LEAVES_MAX:
+                text = f"the heads lack the one of {seal.first} records, on which the first seal builds"
+                raise offence_at(OffenceKind.MISSING, received, text)
+            return
+        if last[1].root != batch.before.root():
+            raise offence_at(OffenceKind.FORKED, last[0], "the first seal does not build on this head")
+
+    def _compare_kept(self, record: Received, head: AuditCheckpoint) -> None:
+        since = self._since
+        if since is not None and not self._has_compared_since and head.tree_size == since.size:
+            self._has_compared_since = True
+            self._check_signature(record, head, "")
+            if head.root != since.root:
+                raise offence_at(OffenceKind.FORKED, record, "the head here is not the one that was kept elsewhere")
+
+    def _compare_since(self, received: Received, seal: Seal, batch: SealedBatch, *, is_first: bool) -> None:
+        since, size = self._since, batch.head.size
+        if since is None or self._has_compared_since or size < since.size:
+            return
+        self._has_compared_since = True
+        if is_first and since.size < seal.first:
+            self._unknown(f"whether the log extends the head that was kept elsewhere ({since.size} records)")
+            return
+        is_before = is_first and since.size == seal.first
+        root = batch.before.root() if is_before else batch.head.root
+        if (is_before or size == since.size) and root == since.root:
+            return
+        text = f"the log is not the one whose head of {since.size} records was kept elsewhere"
+        raise offence_at(OffenceKind.FORKED, received, text)
+
+    def _end(self) -> None:
+        """Check that nothing is left that was committed before the check began."""
+        ends, size = self._recorded.ends, 0 if self._log is None else self._log.size
+        self._end_of_heads(size, ends.heads)
+        is_sealed = self._log is not None or self._is_whole
+        if self._held and self._held[0].offset < ends.verdicts:
+            if is_sealed:
+                raise offence_at(OffenceKind.UNSEALED, self._held[0], "no seal follows the verdict")
+            self._unknown(f"{len(self._held)} verdicts: nothing is sealed on this partition")
+        record = self._audits.next
+        if record is not None and record.offset < ends.audits:
+            if self._is_aligned:
+                raise offence_at(OffenceKind.UNSEALED, record, "no seal has the audit record")
+            self._unknown(f"the audit records from offset {record.offset} on: no seal of them is on the log")
+        since = self._since
+        if since is not None and not self._has_compared_since:
+            text = f"the log ends after {size} records, and had {since.size} when its head was kept elsewhere"
+            at = self._recorded.partition, ends.verdicts
+            raise OffenceError(Offence(OffenceKind.TRUNCATED, VERDICT.name, *at, text))
+
+    def _end_of_heads(self, size: int, end: int) -> None:
+        record = self._heads.next
+        if record is None or record.offset >= end:
+            return
+        head = self._read_head(record)
+        text = f"the head here covers {head.tree_size} records, and the seals end at {size}"
+        self._check_signature(record, head, f"{text}; ")
+        if self._log is None and not self._is_whole and self._verdict_first > 0:
+            self._unknown(f"the log from its first head ({head.tree_size} records) on: its seals are deleted")
+            return
+        raise offence_at(OffenceKind.TRUNCATED if head.tree_size > size else OffenceKind.INSERTED, record, text)
+
+    def _check_signature(self, record: Received, head: AuditCheckpoint, text: str) -> None:
+        try:
+            self._keys.signer_of(Note.parse(head.signed_head), self._recorded.partition, head.header.time)
+        except (NoteError, SealError) as error:
+            raise offence_at(OffenceKind.UNTRUSTED, record, f"{text}{error}") from None
+
+    def _unknown(self, text: str) -> None:
+        self.report.unknown.append(text)

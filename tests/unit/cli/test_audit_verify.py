@@ -1,0 +1,92 @@
+"""`stoplog audit verify` over what a real gate has decided on the embedded log."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from streams.audit.signatures import SigningKey
+from streams.embedded.file import OFFSET_MASK, PARTITION_SHIFT
+from streams.model.topics import AUDIT
+from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.recorded_site import configure, make_site
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    make_site(made)
+    return made
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
+    configure(monkeypatch, folder)
+    return stoplog
+
+
+@pytest.fixture
+def copied(site: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path) -> sqlite3.Connection:
+    """A copy of the embedded log, which the command then reads."""
+    shutil.copytree(folder / "state", tmp_path / "copy" / "state")
+    configure(monkeypatch, tmp_path / "copy")
+    (file,) = (each for each in (tmp_path / "copy" / "state").rglob("*") if each.suffix in (".db", ".sqlite"))
+    return sqlite3.connect(file)
+
+
+def test_a_log_is_as_it_was_written(site: Stoplog) -> None:
+    result = site("audit", "verify", "--no-json", "--whole")
+    assert result.status == 0, result.out + result.err
+    assert "8 verdicts and 9 audit records under 9 seals: nothing was changed" in result.out
+    *partitions, summary = site("audit", "verify", "--json").records
+    assert [each["partition"] for each in partitions] == [0, 1, 2]
+    assert (summary["verdicts"], summary["audit_records"], summary["offences"]) == (8, 9, 0)
+
+
+def test_heads_that_were_kept_are_compared(site: Stoplog, home: Path) -> None:
+    assert site("audit", "verify", "--heads", "heads.json").status == 0
+    assert site("audit", "verify", "--since", "heads.json").status == 0
+    kept = json.loads((home / "heads.json").read_text())
+    number, note = next(iter(kept["heads"].items()))
+    origin, size, *rest = note.split("\n")
+    kept["heads"][number] = "\n".join((origin, str(int(size) + 1), *rest))
+    (home / "more.json").write_text(json.dumps(kept))
+    result = site("audit", "verify", "--since", "more.json", "--no-json")
+    assert result.status == 1
+    assert f"partition {number}: truncated at agent.verdict.v1/{number}/" in result.out
+
+
+def test_the_keys_of_a_list_count_alone(site: Stoplog, home: Path) -> None:
+    public = site("keys", "seal", "show", "--json").records[0]["public_key"]
+    assert site("keys", "seal", "list", "keys.json", "--add", f"gates={public}").status == 0
+    assert site("audit", "verify", "--keys", "keys.json").status == 0
+    assert site("keys", "seal", "list", "keys.json", "--revoke", "gates").status == 0
+    result = site("audit", "verify", "--keys", "keys.json", "--no-json")
+    assert result.status == 1
+    assert "the key `gates`" in result.out
+    stranger = SigningKey.made().public
+    unsigned = site("audit", "verify", "--keys", "keys.json", "--holder", f"ann={stranger}")
+    assert "not signed by any of its holders" in unsigned.err
+
+
+def test_says_where_a_record_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
+    with copied:
+        first, count = copied.execute(
+            "SELECT first_part, partitions FROM topics WHERE name = ?", (AUDIT.name,)
+        ).fetchone()
+        row, value = copied.execute(
+            "SELECT id, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET 4",
+            (first << PARTITION_SHIFT, (first + count) << PARTITION_SHIFT),
+        ).fetchone()
+        assert value != value.replace(b"alice", b"mallo")
+        copied.execute("UPDATE records SET value = ? WHERE id = ?", (value.replace(b"alice", b"mallo"), row))
+    copied.close()
+    result = site("audit", "verify", "--no-json")
+    assert result.status == 1
+    place = f"{AUDIT.name}/{(row >> PARTITION_SHIFT) - first}/{row & OFFSET_MASK}"
+    assert f"changed at {place}" in result.out
+    assert "it is not what the gate has written" in result.out

@@ -1,0 +1,83 @@
+"""A log of one partition as a real gate has written it: many batches, repeats, an abort, another key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from streams.audit.notes import Checkpoint
+from streams.audit.seals import KeyState, SealKey, SealKeys
+from streams.audit.signatures import SigningKey
+from streams.inmemory.faults import Call
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, INTENT, VERDICT
+from streams.operations.verify.partition import Ends, PartitionReport, Recorded, check_partition
+from streams.ports import AbortableTransactionError, Outgoing, Received
+from streams.processors.seals import Seals
+from tests.kit import FILES_READ, wire
+from tests.unit.engine.bench import WorkerBench
+from tests.unit.sdk.seal_hand import CODEC
+
+OLD, NEW = SigningKey.made(), SigningKey.made()
+KEYS = SealKeys.of({"old": str(OLD.public), "new": str(NEW.public)}, "prod")
+TOPICS = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
+END = 1_000_000
+"""Everything on the topics is below it."""
+
+Log = dict[str, list[Received]]
+
+
+def keys(state: KeyState, until_ms: int | None = None) -> SealKeys:
+    """The keys, with this state of the old one."""
+    return SealKeys.of([SealKey("old", OLD.public, state, until_ms), SealKey("new", NEW.public)], "prod")
+
+
+@cache
+def recorded_log(batches: int, intents: int) -> Log:
+    """The records by their topics."""
+    bench = WorkerBench(hook=Seals(wire(), OLD, "prod"))
+    maker = bench.maker_on(0, "m")
+    bench.establish(maker)
+    worker = bench.start("a")
+    bench.settle(worker)
+    for number in range(batches):
+        if number == batches // 3:
+            bench.faults.fail("a", Call.COMMIT, AbortableTransactionError("planned"))
+        if number == batches // 2:
+            worker.stop()
+            bench.hook = Seals(wire(), NEW, "prod")
+            worker = bench.start("b")
+        written = []
+        for _ in range(intents):
+            intent = maker.intent(FILES_READ, {"path": "a.txt"}, bench.clock.now_ms())
+            written.append(wire().encode(INTENT.name, intent))
+        # Every tenth batch, an intent comes a second time, and its verdict is given again.
+        for value in (*written, *written[:1][: number % 10 == 9]):
+            bench.log.append(Outgoing(INTENT.name, 0, maker.key, value))
+        bench.settle(worker)
+        if number % 10 == 8:
+            bench.log.append(Outgoing(INTENT.name, 0, maker.key, written[1]))
+            bench.settle(worker)
+        bench.clock.advance(1_000)
+    return {name: [each for each in bench.raw(name) if each.partition == 0] for name in TOPICS}
+
+
+def check(
+    log: Log, trusted: SealKeys = KEYS, *, since: Checkpoint | None = None, is_whole: bool = True
+) -> PartitionReport:
+    """What is wrong with a log, if anything is."""
+    verdicts, audits, heads = ((lambda found=log[name]: iter(found)) for name in TOPICS)
+    return check_partition(
+        Recorded(0, verdicts, audits, heads, Ends(END, END, END)), trusted, CODEC, since=since, is_whole=is_whole
+    )
+
+
+def changed(log: Log, topic: str, records: Iterable[Received]) -> Log:
+    """The log with other records on one topic."""
+    return {**log, topic: list(records)}
+
+
+def flipped(received: Received, bit: int) -> Received:
+    """A record with one other bit in its value."""
+    value = bytearray(received.value or b"")
+    value[bit // 8 % len(value)] ^= 1 << bit % 8
+    return received._replace(value=bytes(value))

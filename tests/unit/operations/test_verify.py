@@ -1,0 +1,269 @@
+"""Checks of recorded logs: a clean one has no offence, and whatever is done to one is found and placed."""
+
+from __future__ import annotations
+
+from random import Random  # noqa: TID251 - it is seeded
+
+import msgspec
+import pytest
+
+from streams.audit.merkle import Frontier, leaf_hash
+from streams.audit.notes import Checkpoint, Note
+from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, make_seals
+from streams.audit.signatures import SigningKey
+from streams.model.audit import AuditCheckpoint
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL, SEAL_KEY, VERDICT
+from streams.operations.verify.offences import OffenceKind
+from streams.ports import Received
+from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, changed, check, flipped, keys, recorded_log
+from tests.unit.sdk.seal_hand import CODEC
+
+ALTERATIONS = 1_000
+BATCHES, INTENTS = 60, 20
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    return recorded_log(BATCHES, INTENTS)
+
+
+def head_of(log: Log, number: int) -> Checkpoint:
+    seals = [each for each in log[VERDICT.name] if each.key == SEAL_KEY]
+    return Checkpoint.parse(Note.parse(check(upto(log, seals[number])).head).text)
+
+
+def upto(log: Log, seal: Received) -> Log:
+    """The log as it was when a seal was the last one: all three topics end there."""
+    count = sum(each.key == SEAL_KEY and each.offset <= seal.offset for each in log[VERDICT.name])
+    verdicts = [each for each in log[VERDICT.name] if each.offset <= seal.offset]
+    heads = log[AUDIT_CHECKPOINT.name][:count]
+    report = check({**log, VERDICT.name: verdicts, AUDIT_CHECKPOINT.name: heads})
+    return {VERDICT.name: verdicts, AUDIT.name: log[AUDIT.name][: report.audits], AUDIT_CHECKPOINT.name: heads}
+
+
+class TestCleanLogs:
+    def test_nothing_is_found(self, log: Log) -> None:
+        report = check(log)
+        assert (report.offence, report.unknown) == (None, [])
+        assert report.records == sum(len(log[name]) for name in TOPICS) > 2_400
+        assert report.verdicts > BATCHES * INTENTS, "some verdicts were given again"
+
+    def test_a_key_that_was_retired_after_it_has_signed_still_counts(self, log: Log) -> None:
+        assert check(log, keys(KeyState.RETIRED, log[VERDICT.name][-1].timestamp_ms)).offence is None
+
+    def test_the_log_goes_on_from_every_head_of_its_own(self, log: Log) -> None:
+        for number in (0, 7, -1):
+            assert check(log, since=head_of(log, number)).offence is None
+
+    @pytest.mark.parametrize("cut", range(1, 120, 7))
+    def test_what_retention_has_deleted_is_unknown_and_no_offence(self, log: Log, cut: int) -> None:
+        for audits in (0, cut // 2, cut, 3 * cut):
+            shorter = {**log, VERDICT.name: log[VERDICT.name][cut:], AUDIT.name: log[AUDIT.name][audits:]}
+            report = check(shorter, is_whole=False)
+            assert report.offence is None, (cut, audits, report.offence)
+            assert report.unknown
+            assert check(shorter).offence is not None
+
+    def test_a_topic_that_retention_has_emptied_is_unknown(self, log: Log) -> None:
+        emptied: Log = {**log, VERDICT.name: []}
+        report = check(emptied, is_whole=False)
+        assert report.offence is None
+        assert "its seals are deleted" in report.unknown[0]
+        assert check(emptied).offence is not None
+
+
+class TestKeys:
+    def test_a_revoked_key_is_named_where_it_has_signed_first(self, log: Log) -> None:
+        offence = check(log, keys(KeyState.REVOKED)).offence
+        assert offence is not None
+        assert offence.kind is OffenceKind.UNTRUSTED
+        assert offence.offset == next(each.offset for each in log[VERDICT.name] if each.key == SEAL_KEY)
+        assert "`old`" in offence.text
+        assert "revoked" in offence.text
+
+    def test_an_unknown_key_is_found_where_it_begins(self, log: Log) -> None:
+        old = KEYS.keys[next(kid for kid, key in KEYS.keys.items() if key.name == "old")]
+        offence = check(log, SealKeys.of([old], "prod")).offence
+        assert offence is not None
+        assert "no key that is trusted here" in offence.text
+        assert offence.offset > log[VERDICT.name][len(log[VERDICT.name]) // 3].offset
+
+    def test_a_log_of_another_deployment_is_untrusted(self, log: Log) -> None:
+        other = check(log, SealKeys.of({"k": str(SigningKey.made().public)}, "test")).offence
+        assert other is not None
+        assert other.kind is OffenceKind.UNTRUSTED
+
+
+class TestTruncation:
+    def test_a_cut_of_all_topics_shows_with_a_head_that_was_kept(self, log: Log) -> None:
+        seals = [each for each in log[VERDICT.name] if each.key == SEAL_KEY]
+        shorter, known = upto(log, seals[20]), head_of(log, 30)
+        assert check(shorter).offence is None
+        offence = check(shorter, since=known).offence
+        assert offence is not None
+        assert offence.kind is OffenceKind.TRUNCATED
+        assert str(known.size) in offence.text
+
+    def test_a_head_of_another_log_is_a_fork(self, log: Log) -> None:
+        known = head_of(log, 30)
+        for size, root in ((known.size, bytes(32)), (known.size - 1, known.root)):
+            other = Checkpoint(known.origin, size, root)
+            offence = check(log, since=other).offence
+            assert offence is not None
+            assert offence.kind is OffenceKind.FORKED
+
+
+class TestBatches:
+    def test_a_verdict_without_a_record_is_found(self, log: Log) -> None:
+        values = [each.value or b"" for each in log[VERDICT.name] if each.key != SEAL_KEY][:3]
+        offence = check(sealed_by_hand(log, values, [log[AUDIT.name][-1].value or b""])).offence
+        assert offence is not None
+        assert (offence.kind, offence.offset) == (OffenceKind.UNRECORDED, 0)
+
+    def test_a_batch_of_several_seals_is_whole(self, log: Log) -> None:
+        verdicts = [each.value or b"" for each in log[VERDICT.name] if each.key != SEAL_KEY]
+        audits = [each.value or b"" for each in log[AUDIT.name]]
+        large = sealed_by_hand(log, verdicts * 8, audits)
+        report = check(large)
+        assert (report.offence, report.seals) == (None, 2)
+        cut = {**large, VERDICT.name: large[VERDICT.name][100:]}
+        assert check(cut, is_whole=False).offence is None
+        del large[VERDICT.name][9_000]
+        offence = check(large).offence
+        assert offence is not None
+        assert (offence.kind, offence.offset) == (OffenceKind.MISSING, 9_001)
+
+
+def sealed_by_hand(log: Log, verdicts: list[bytes], audits: list[bytes]) -> Log:
+    """A log of one transaction: these verdicts, and then these audit records."""
+    written = [*verdicts, *audits]
+    kinds = bytes([VERDICT_LEAF] * len(verdicts) + [AUDIT_LEAF] * len(audits))
+    seals, after = make_seals(
+        Frontier(),
+        [leaf_hash(each) for each in written],
+        kinds,
+        partition=0,
+        deployment="prod",
+        source="gate",
+        now_ms=1,
+        signer=NEW,
+    )
+    head = AuditCheckpoint(
+        header=msgspec.structs.replace(seals[-1].header, id=derived_uuid("head", seals[-1].signed_head)),
+        partition=0,
+        tree_size=after.size,
+        root=after.root(),
+        first_audit_offset=-1,
+        signed_head=seals[-1].signed_head,
+    )
+    key = next(each.key for each in log[VERDICT.name] if each.key != SEAL_KEY)
+    on_verdicts = [(key, each) for each in verdicts] + [(SEAL_KEY, CODEC.encode(SEAL.name, each)) for each in seals]
+    return {
+        VERDICT.name: [Received(VERDICT.name, 0, at, 1, *each) for at, each in enumerate(on_verdicts)],
+        AUDIT.name: [Received(AUDIT.name, 0, at, 1, key, each) for at, each in enumerate(audits)],
+        AUDIT_CHECKPOINT.name: [
+            Received(AUDIT_CHECKPOINT.name, 0, 0, 1, b"0", CODEC.encode(AUDIT_CHECKPOINT.name, head))
+        ],
+    }
+
+
+class Vandal:
+    """Does one thing to a log that whoever can write its storage could do.
+
+    Attributes:
+        touched: the offsets on each topic at which something is different now.
+    """
+
+    def __init__(self, log: Log, seed: int) -> None:
+        self._log = log
+        self._random = Random(seed)  # noqa: S311 - it guards no secret
+        self.topic = self._random.choice(TOPICS)
+        self.at = self._random.randrange(len(log[self.topic]))
+
+    def flip(self) -> Log:
+        records = list(self._log[self.topic])
+        records[self.at] = flipped(records[self.at], self._random.randrange(8 * len(records[self.at].value or b"")))
+        return changed(self._log, self.topic, records)
+
+    def delete(self) -> Log:
+        records = list(self._log[self.topic])
+        del records[self.at : self.at + self._random.choice((1, 1, 3))]
+        return changed(self._log, self.topic, records)
+
+    def swap(self) -> Log:
+        records = list(self._log[self.topic])
+        others = [at for at, each in enumerate(records) if each.value != records[self.at].value]
+        near = [at for at in others if abs(at - self.at) < 30]
+        other = self._random.choice(near)
+        one, two = records[self.at], records[other]
+        records[self.at] = two._replace(offset=one.offset)
+        records[other] = one._replace(offset=two.offset)
+        self.at = min(self.at, other)
+        return changed(self._log, self.topic, records)
+
+    def insert(self) -> Log:
+        records = list(self._log[self.topic])
+        copied = records[self._random.randrange(len(records))]
+        made = copied if self._random.random() < 0.5 else flipped(copied, self._random.randrange(800))
+        offset = records[self.at].offset
+        moved = [each._replace(offset=each.offset + 1) for each in records[self.at :]]
+        return changed(self._log, self.topic, [*records[: self.at], made._replace(offset=offset), *moved])
+
+    def truncate(self) -> Log:
+        return changed(self._log, self.topic, self._log[self.topic][: self.at])
+
+    def substitute(self) -> Log:
+        """Put another head of the same log in the place of a head."""
+        self.topic = AUDIT_CHECKPOINT.name
+        records = list(self._log[self.topic])
+        self.at = self._random.randrange(1, len(records))
+        records[self.at] = records[self.at]._replace(value=records[self._random.randrange(self.at)].value)
+        return changed(self._log, self.topic, records)
+
+    def roll_back(self) -> Log:
+        """Write an earlier seal again, with its head, as a gate would whose key or state was set back."""
+        self.topic = VERDICT.name
+        records = self._log[self.topic]
+        seals = [at for at, each in enumerate(records) if each.key == SEAL_KEY]
+        number = self._random.randrange(1, len(seals))
+        self.at = seals[number] + 1
+        offset = records[seals[number]].offset + 1
+        again = records[seals[self._random.randrange(number)]]._replace(offset=offset)
+        moved = [each._replace(offset=each.offset + 1) for each in records[self.at :]]
+        return changed(self._log, self.topic, [*records[: self.at], again, *moved])
+
+
+ACTS = (Vandal.flip, Vandal.delete, Vandal.swap, Vandal.insert, Vandal.truncate, Vandal.substitute, Vandal.roll_back)
+
+
+def place_of(received: Received) -> str:
+    return f"{received.topic}/{received.partition}/{received.offset}"
+
+
+def seals_before(log: Log, topic: str, at: int) -> int:
+    """How many seals are good that cover nothing from a record on."""
+    return check({**log, topic: log[topic][:at]}).seals
+
+
+def test_every_alteration_is_found_and_placed(log: Log) -> None:
+    small = recorded_log(20, 8)
+    missed: list[object] = []
+    misplaced: list[object] = []
+    for seed in range(ALTERATIONS):
+        vandal = Vandal(small, seed)
+        act = ACTS[seed % len(ACTS)]
+        altered = act(vandal)
+        found = check(altered)
+        if found.offence is None:
+            missed.append((seed, act.__name__, vandal.topic, vandal.at))
+            continue
+        flipped_place = place_of(small[vandal.topic][vandal.at]) if act is Vandal.flip else found.offence.place
+        is_seal = act is Vandal.flip and small[vandal.topic][vandal.at].key == SEAL_KEY
+        if found.offence.place != flipped_place and not is_seal:
+            misplaced.append((seed, act.__name__, vandal.topic, vandal.at, found.offence))
+        # The batches before it are found to be good, and what was done is in the next one.
+        if abs(found.seals - seals_before(small, vandal.topic, vandal.at)) > 1:
+            misplaced.append((seed, act.__name__, vandal.topic, vandal.at, found.seals, found.offence))
+    assert missed == []
+    assert misplaced == []
