@@ -1,4 +1,4 @@
-"""`stoplog audit`: the whole record of a session as a story, and the causes of one call."""
+"""`stoplog audit`: the record of a session as a story, the causes of one call, and whether the record is whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from streams.cli.audit_receipts import check_receipt, prove
 from streams.cli.audit_verify import verify
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
@@ -33,9 +34,9 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False, help="Tell the story of a session, and the causes of a call, from the record.")
-
-app.command()(verify)
+app = typer.Typer(
+    add_completion=False, help="Read the record: the story of a session, the causes of a call, and whether it is whole."
+)
 
 _STYLES = {Tone.PLAIN: STRONG, Tone.GOOD: OK, Tone.HELD: WARN, Tone.BAD: FAIL}
 _DETAIL_CHARS_MAX = 240
@@ -289,3 +290,8 @@ def _grow(tree: Tree, cause: Cause) -> None:
         tree.add(Text(f"{many(cause.left_out_count, 'earlier input')} not shown", FAINT))
     for each in cause.causes:
         _grow(tree.add(_told(each)), each)
+
+
+app.command()(verify)
+app.command()(prove)
+app.command("check-receipt")(check_receipt)

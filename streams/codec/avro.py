@@ -95,6 +95,15 @@ class Codec:
             raise _unreadable(topic, value, compiled, error) from None
         return fields
 
+    def writer_schema(self, topic: str, value: bytes | None, headers: Headers) -> str:
+        """Return the text of the schema that a value was written with.
+
+        Raises:
+            RecordError: the value does not name a schema of the topic.
+        """
+        _, framing, at = _framed(topic, value, headers)
+        return self._writer(topic, framing, at).text
+
     def encode(self, topic: str, record: Record) -> bytes:
         """Return the value of a record for `topic`, with the schema id before it. An alert can also be written as OCSF.
 
