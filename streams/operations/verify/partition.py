@@ -20,16 +20,16 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
-import msgspec
-
 from streams.audit.merkle import Frontier
-from streams.audit.notes import Checkpoint, Note, NoteError
-from streams.audit.seals import AUDIT_LEAF, LEAVES_MAX, VERDICT_LEAF, SealedBatch, SealError, SealKeys
+from streams.audit.notes import Checkpoint
+from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, SealedBatch, SealError, SealKeys
 from streams.codec.avro import SCHEMA_ID_HEADER, Codec
-from streams.model.audit import AuditCheckpoint, Seal
-from streams.model.errors import InvariantError, RecordError
+from streams.model.audit import Seal
+from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, SEAL_KEY, VERDICT
+from streams.operations.verify.cursor import Cursor
+from streams.operations.verify.heads import Heads, KeptHead
 from streams.operations.verify.offences import (
     Offence,
     OffenceError,
@@ -45,7 +45,6 @@ UNSEALED_MAX = 1_000_000
 REPEATS_MAX = 200_000
 """Verdicts that were given again whose records are looked for in the batches before, by reading the topic again."""
 
-_OFFSET_UNKNOWN = -1
 _LEAF = b"\x00"
 _DIGEST_PATHS = ("verdict_digest",)
 
@@ -100,24 +99,6 @@ class PartitionReport:
         return self.verdicts + self.audits + 2 * self.seals
 
 
-class _Cursor:
-    """Reads a topic record by record, and can look at the next one."""
-
-    def __init__(self, records: Iterator[Received], end: int) -> None:
-        self._records = records
-        self.next = next(records, None)
-        # Of a topic that retention has emptied, everything below its end is gone.
-        self.first = end if self.next is None else self.next.offset
-
-    def take(self) -> Received:
-        """Return the next record, which must be there."""
-        found = self.next
-        if found is None:
-            raise InvariantError("nothing is left to be taken")
-        self.next = next(self._records, None)
-        return found
-
-
 def check_partition(
     recorded: Recorded, keys: SealKeys, codec: Codec, *, since: Checkpoint | None = None, is_whole: bool = False
 ) -> PartitionReport:
@@ -151,11 +132,12 @@ class _Check:
         self._recorded = recorded
         self._keys = keys
         self._codec = codec
-        self._since = since
         self._is_whole = is_whole
         self._log: Frontier | None = None  # None before the first seal
-        self._audits = _Cursor(recorded.audits(), recorded.ends.audits)
-        self._heads = _Cursor(recorded.heads(), recorded.ends.heads)
+        self._audits = Cursor(recorded.audits(), recorded.ends.audits)
+        self._since = KeptHead(since)
+        heads = Cursor(recorded.heads(), recorded.ends.heads)
+        self._heads = Heads(heads, recorded.partition, keys, codec, self._since)
         self._held: list[Received] = []
         self._held_leaves: list[bytes] = []
         self._held_digests: list[bytes] = []
@@ -163,7 +145,6 @@ class _Check:
         self._is_aligned = is_whole  # whether the next audit record must be the next leaf
         self._skipped_audits = 0
         self._repeats: dict[bytes, Received] = {}
-        self._has_compared_since = since is None or since.size == 0
 
     def run(self) -> None:
         """Check everything.
@@ -171,7 +152,7 @@ class _Check:
         Raises:
             OffenceError: something is wrong.
         """
-        verdicts = _Cursor(self._recorded.verdicts(), self._recorded.ends.verdicts)
+        verdicts = Cursor(self._recorded.verdicts(), self._recorded.ends.verdicts)
         self._verdict_first = verdicts.first
         while verdicts.next is not None:
             received = verdicts.take()
@@ -217,9 +198,10 @@ class _Check:
         if self._log.root() != batch.head.root:
             text = "the head is not that of the log with these records behind it"
             raise offence_at(OffenceKind.FORKED, received, text)
-        self._compare_since(received, seal, batch, is_first=is_first)
+        if unknown := self._since.compare_seal(received, seal, batch, is_first=is_first):
+            self._unknown(unknown)
         if not seal.continues:
-            self._head(received, seal)
+            self._heads.check(received, seal)
         report = self.report
         report.verdicts += len(verdicts)
         report.audits += len(audits)
@@ -252,7 +234,7 @@ class _Check:
                 raise offence_at(OffenceKind.MISSING, received, text)
             if seal.first:
                 self._unknown(f"the records 0 to {seal.first - 1} of the log: their seals are deleted")
-                self._skip_heads(received, seal, batch)
+                self._heads.skip(received, seal, batch)
         elif seal.first < log.size:
             text = f"the seal begins at record {seal.first}, and the log has {log.size} already"
             raise offence_at(OffenceKind.FORKED, received, f"{text}: it was written again, or the gate was set back")
@@ -385,87 +367,12 @@ class _Check:
         first = min(self._repeats.values(), key=lambda each: each.offset)
         raise offence_at(OffenceKind.UNRECORDED, first, "no audit record has the digest of the verdict")
 
-    def _head(self, received: Received, seal: Seal) -> None:
-        """Check that the head of a batch is the next one of the topic of heads."""
-        record = self._heads.next
-        if record is None:
-            raise offence_at(OffenceKind.MISSING, received, f"the head of the seal is not on `{AUDIT_CHECKPOINT.name}`")
-        head = self._read_head(record)
-        if head.signed_head != seal.signed_head:
-            text = f"the head here covers {head.tree_size} records, and that of seal {received.offset} is another one"
-            kind = OffenceKind.FORKED if head.tree_size == seal.first + len(seal.kinds) else OffenceKind.MISSING
-            raise offence_at(kind, record, text)
-        parsed = Checkpoint.parse(Note.parse(seal.signed_head).text)
-        wanted = AuditCheckpoint(
-            header=msgspec.structs.replace(seal.header, id=derived_uuid("head", seal.signed_head)),
-            partition=self._recorded.partition,
-            tree_size=parsed.size,
-            root=parsed.root,
-            first_audit_offset=_OFFSET_UNKNOWN,
-            signed_head=seal.signed_head,
-        )
-        if head != wanted:
-            raise offence_at(OffenceKind.CHANGED, record, "its fields are not those of its signed text, or of its seal")
-        self._heads.take()
-
-    def _read_head(self, record: Received) -> AuditCheckpoint:
-        try:
-            head = self._codec.decode(AUDIT_CHECKPOINT.name, record.value, record.headers)
-        except RecordError as error:
-            raise offence_at(OffenceKind.CHANGED, record, f"the head can't be read: {error}") from None
-        if not isinstance(head, AuditCheckpoint) or record.key != b"%d" % self._recorded.partition:
-            raise offence_at(OffenceKind.CHANGED, record, "the record is not a head of this partition")
-        return head
-
-    def _skip_heads(self, received: Received, seal: Seal, batch: SealedBatch) -> None:
-        """Pass the heads of seals that are deleted. The last of them must be the log on which the first seal builds."""
-        last, size = None, 0
-        while (record := self._heads.next) is not None:
-            head = self._read_head(record)
-            if head.tree_size > seal.first:
-                break
-            if head.tree_size <= size:
-                text = f"the head here covers {head.tree_size} records, and the one before it {size}"
-                raise offence_at(OffenceKind.REORDERED, record, text)
-            self._compare_kept(record, head)
-            last, size = (record, head), head.tree_size
-            self._heads.take()
-        if last is None or size != seal.first:
-            # A batch of more than `LEAVES_MAX` has several seals, and only the last of them has its head here.
-            if last is not None and (seal.first - size) % LEAVES_MAX:
-                text = f"the heads lack the one of {seal.first} records, on which the first seal builds"
-                raise offence_at(OffenceKind.MISSING, received, text)
-            return
-        if last[1].root != batch.before.root():
-            raise offence_at(OffenceKind.FORKED, last[0], "the first seal does not build on this head")
-
-    def _compare_kept(self, record: Received, head: AuditCheckpoint) -> None:
-        since = self._since
-        if since is not None and not self._has_compared_since and head.tree_size == since.size:
-            self._has_compared_since = True
-            self._check_signature(record, head, "")
-            if head.root != since.root:
-                raise offence_at(OffenceKind.FORKED, record, "the head here is not the one that was kept elsewhere")
-
-    def _compare_since(self, received: Received, seal: Seal, batch: SealedBatch, *, is_first: bool) -> None:
-        since, size = self._since, batch.head.size
-        if since is None or self._has_compared_since or size < since.size:
-            return
-        self._has_compared_since = True
-        if is_first and since.size < seal.first:
-            self._unknown(f"whether the log extends the head that was kept elsewhere ({since.size} records)")
-            return
-        is_before = is_first and since.size == seal.first
-        root = batch.before.root() if is_before else batch.head.root
-        if (is_before or size == since.size) and root == since.root:
-            return
-        text = f"the log is not the one whose head of {since.size} records was kept elsewhere"
-        raise offence_at(OffenceKind.FORKED, received, text)
-
     def _end(self) -> None:
         """Check that nothing is left that was committed before the check began."""
         ends, size = self._recorded.ends, 0 if self._log is None else self._log.size
-        self._end_of_heads(size, ends.heads)
+        is_deleted = self._log is None and not self._is_whole and self._verdict_first > 0
+        if unknown := self._heads.end(size, ends.heads, is_deleted=is_deleted):
+            self._unknown(unknown)
         is_sealed = self._log is not None or self._is_whole
         if self._held and self._held[0].offset < ends.verdicts:
             if is_sealed:
@@ -476,29 +383,11 @@ class _Check:
             if self._is_aligned:
                 raise offence_at(OffenceKind.UNSEALED, record, "no seal has the audit record")
             self._unknown(f"the audit records from offset {record.offset} on: no seal of them is on the log")
-        since = self._since
-        if since is not None and not self._has_compared_since:
+        since = self._since.head
+        if since is not None and not self._since.is_compared:
             text = f"the log ends after {size} records, and had {since.size} when its head was kept elsewhere"
             at = self._recorded.partition, ends.verdicts
             raise OffenceError(Offence(OffenceKind.TRUNCATED, VERDICT.name, *at, text))
-
-    def _end_of_heads(self, size: int, end: int) -> None:
-        record = self._heads.next
-        if record is None or record.offset >= end:
-            return
-        head = self._read_head(record)
-        text = f"the head here covers {head.tree_size} records, and the seals end at {size}"
-        self._check_signature(record, head, f"{text}; ")
-        if self._log is None and not self._is_whole and self._verdict_first > 0:
-            self._unknown(f"the log from its first head ({head.tree_size} records) on: its seals are deleted")
-            return
-        raise offence_at(OffenceKind.TRUNCATED if head.tree_size > size else OffenceKind.INSERTED, record, text)
-
-    def _check_signature(self, record: Received, head: AuditCheckpoint, text: str) -> None:
-        try:
-            self._keys.signer_of(Note.parse(head.signed_head), self._recorded.partition, head.header.time)
-        except (NoteError, SealError) as error:
-            raise offence_at(OffenceKind.UNTRUSTED, record, f"{text}{error}") from None
 
     def _unknown(self, text: str) -> None:
         self.report.unknown.append(text)

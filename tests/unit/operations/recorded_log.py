@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 
+from simulation.vandal import TOPICS, Log
 from streams.audit.notes import Checkpoint
 from streams.audit.seals import KeyState, SealKey, SealKeys
 from streams.audit.signatures import SigningKey
 from streams.inmemory.faults import Call
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, INTENT, VERDICT
+from streams.model.topics import INTENT
 from streams.operations.verify.partition import Ends, PartitionReport, Recorded, check_partition
-from streams.ports import AbortableTransactionError, Outgoing, Received
+from streams.ports import AbortableTransactionError, Outgoing
 from streams.processors.seals import Seals
 from tests.kit import FILES_READ, wire
 from tests.unit.engine.bench import WorkerBench
@@ -19,11 +19,8 @@ from tests.unit.sdk.seal_hand import CODEC
 
 OLD, NEW = SigningKey.made(), SigningKey.made()
 KEYS = SealKeys.of({"old": str(OLD.public), "new": str(NEW.public)}, "prod")
-TOPICS = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
 END = 1_000_000
 """Everything on the topics is below it."""
-
-Log = dict[str, list[Received]]
 
 
 def keys(state: KeyState, until_ms: int | None = None) -> SealKeys:
@@ -69,15 +66,3 @@ def check(
     return check_partition(
         Recorded(0, verdicts, audits, heads, Ends(END, END, END)), trusted, CODEC, since=since, is_whole=is_whole
     )
-
-
-def changed(log: Log, topic: str, records: Iterable[Received]) -> Log:
-    """The log with other records on one topic."""
-    return {**log, topic: list(records)}
-
-
-def flipped(received: Received, bit: int) -> Received:
-    """A record with one other bit in its value."""
-    value = bytearray(received.value or b"")
-    value[bit // 8 % len(value)] ^= 1 << bit % 8
-    return received._replace(value=bytes(value))

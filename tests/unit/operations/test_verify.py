@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from random import Random  # noqa: TID251 - it is seeded
-
 import msgspec
 import pytest
 
+from simulation.vandal import ACTS, Vandal
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, make_seals
@@ -16,7 +15,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL, SEAL_KEY, VERDICT
 from streams.operations.verify.offences import OffenceKind
 from streams.ports import Received
-from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, changed, check, flipped, keys, recorded_log
+from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, check, keys, recorded_log
 from tests.unit.sdk.seal_hand import CODEC
 
 ALTERATIONS = 1_000
@@ -70,6 +69,10 @@ class TestCleanLogs:
         report = check(emptied, is_whole=False)
         assert report.offence is None
         assert "its seals are deleted" in report.unknown[0]
+        known = head_of(log, 30)
+        assert check(emptied, is_whole=False, since=known).offence is None
+        for size, root in ((known.size, bytes(32)), (known.size + 1, known.root)):
+            assert check(emptied, is_whole=False, since=Checkpoint(known.origin, size, root)).offence is not None
         assert check(emptied).offence is not None
 
 
@@ -166,75 +169,6 @@ def sealed_by_hand(log: Log, verdicts: list[bytes], audits: list[bytes]) -> Log:
             Received(AUDIT_CHECKPOINT.name, 0, 0, 1, b"0", CODEC.encode(AUDIT_CHECKPOINT.name, head))
         ],
     }
-
-
-class Vandal:
-    """Does one thing to a log that whoever can write its storage could do.
-
-    Attributes:
-        touched: the offsets on each topic at which something is different now.
-    """
-
-    def __init__(self, log: Log, seed: int) -> None:
-        self._log = log
-        self._random = Random(seed)  # noqa: S311 - it guards no secret
-        self.topic = self._random.choice(TOPICS)
-        self.at = self._random.randrange(len(log[self.topic]))
-
-    def flip(self) -> Log:
-        records = list(self._log[self.topic])
-        records[self.at] = flipped(records[self.at], self._random.randrange(8 * len(records[self.at].value or b"")))
-        return changed(self._log, self.topic, records)
-
-    def delete(self) -> Log:
-        records = list(self._log[self.topic])
-        del records[self.at : self.at + self._random.choice((1, 1, 3))]
-        return changed(self._log, self.topic, records)
-
-    def swap(self) -> Log:
-        records = list(self._log[self.topic])
-        others = [at for at, each in enumerate(records) if each.value != records[self.at].value]
-        near = [at for at in others if abs(at - self.at) < 30]
-        other = self._random.choice(near)
-        one, two = records[self.at], records[other]
-        records[self.at] = two._replace(offset=one.offset)
-        records[other] = one._replace(offset=two.offset)
-        self.at = min(self.at, other)
-        return changed(self._log, self.topic, records)
-
-    def insert(self) -> Log:
-        records = list(self._log[self.topic])
-        copied = records[self._random.randrange(len(records))]
-        made = copied if self._random.random() < 0.5 else flipped(copied, self._random.randrange(800))
-        offset = records[self.at].offset
-        moved = [each._replace(offset=each.offset + 1) for each in records[self.at :]]
-        return changed(self._log, self.topic, [*records[: self.at], made._replace(offset=offset), *moved])
-
-    def truncate(self) -> Log:
-        return changed(self._log, self.topic, self._log[self.topic][: self.at])
-
-    def substitute(self) -> Log:
-        """Put another head of the same log in the place of a head."""
-        self.topic = AUDIT_CHECKPOINT.name
-        records = list(self._log[self.topic])
-        self.at = self._random.randrange(1, len(records))
-        records[self.at] = records[self.at]._replace(value=records[self._random.randrange(self.at)].value)
-        return changed(self._log, self.topic, records)
-
-    def roll_back(self) -> Log:
-        """Write an earlier seal again, with its head, as a gate would whose key or state was set back."""
-        self.topic = VERDICT.name
-        records = self._log[self.topic]
-        seals = [at for at, each in enumerate(records) if each.key == SEAL_KEY]
-        number = self._random.randrange(1, len(seals))
-        self.at = seals[number] + 1
-        offset = records[seals[number]].offset + 1
-        again = records[seals[self._random.randrange(number)]]._replace(offset=offset)
-        moved = [each._replace(offset=each.offset + 1) for each in records[self.at :]]
-        return changed(self._log, self.topic, [*records[: self.at], again, *moved])
-
-
-ACTS = (Vandal.flip, Vandal.delete, Vandal.swap, Vandal.insert, Vandal.truncate, Vandal.substitute, Vandal.roll_back)
 
 
 def place_of(received: Received) -> str:
