@@ -81,16 +81,18 @@ def check_receipt(
     `streams/audit/receipt_check.py`.
     """
     screen = output.screen()
-    trusted = list(key or [])
+    trusted, own = list(key or []), None
     if keys is not None:
         listed = SealKeyList.parse(_read(keys))
-        listed.checked(None)
+        own = listed.checked(None).origin(0)
         # Whether a seal is from before a key was retired, only its time says, and that is not signed.
         trusted += [each.key for each in listed.keys if each.state is not KeyState.REVOKED]
     if not trusted:
         raise typer.BadParameter("name the key that you trust, or the list of keys", param_hint="--key")
     try:
         found = check(_read(file), trusted)
+        if own is not None and found["origin"].rpartition("/")[0] != own.rpartition("/")[0]:
+            raise ReceiptError(f"it is of the log `{found['origin']}`, and the keys are those of another deployment")
     except ReceiptError as error:
         screen.record({"record": "receipt", "file": str(file), "holds": False, "because": str(error)})
         screen.say(f"the receipt does not hold: {error}", FAIL)

@@ -77,6 +77,15 @@ def test_a_list_of_keys_is_trusted_but_for_revoked_ones(site: Stoplog) -> None:
     assert site("audit", "check-receipt", "receipt.json", "--keys", "keys.json").status == 1
 
 
+def test_the_keys_of_another_deployment_do_not_do(site: Stoplog) -> None:
+    made = proven(site)
+    listed = ("keys", "seal", "list", "other.json", "--add", f"gates={made['key']}", "--deployment", "test")
+    assert site(*listed).status == 0
+    result = site("audit", "check-receipt", "receipt.json", "--keys", "other.json", "--no-json")
+    assert result.status == 1
+    assert "of another deployment" in result.out
+
+
 def spare() -> str:
     return f"spare={SigningKey.made().public}"
 

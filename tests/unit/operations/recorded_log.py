@@ -59,10 +59,19 @@ def recorded_log(batches: int, intents: int) -> Log:
 
 
 def check(
-    log: Log, trusted: SealKeys = KEYS, *, since: Checkpoint | None = None, is_whole: bool = True
+    log: Log,
+    trusted: SealKeys = KEYS,
+    *,
+    since: Checkpoint | None = None,
+    is_whole: bool = True,
+    ends: Ends | None = None,
 ) -> PartitionReport:
     """What is wrong with a log, if anything is."""
     verdicts, audits, heads = ((lambda found=log[name]: iter(found)) for name in TOPICS)
     return check_partition(
-        Recorded(0, verdicts, audits, heads, Ends(END, END, END)), trusted, CODEC, since=since, is_whole=is_whole
+        Recorded(0, verdicts, audits, heads, ends or Ends(END, END, END)),
+        trusted,
+        CODEC,
+        since=since,
+        is_whole=is_whole,
     )

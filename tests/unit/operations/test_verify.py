@@ -14,6 +14,7 @@ from streams.model.audit import AuditCheckpoint
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL, SEAL_KEY, VERDICT
 from streams.operations.verify.offences import OffenceKind
+from streams.operations.verify.partition import Ends
 from streams.ports import Received
 from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, check, keys, recorded_log
 from tests.unit.sdk.seal_hand import CODEC
@@ -74,6 +75,15 @@ class TestCleanLogs:
         for size, root in ((known.size, bytes(32)), (known.size + 1, known.root)):
             assert check(emptied, is_whole=False, since=Checkpoint(known.origin, size, root)).offence is not None
         assert check(emptied).offence is not None
+
+    def test_what_is_being_written_meanwhile_is_no_part_of_the_check(self, log: Log) -> None:
+        seals = [each for each in log[VERDICT.name] if each.key == SEAL_KEY]
+        done, later = upto(log, seals[20]), upto(log, seals[21])
+        # The records of a transaction are there, and the head, and its seal is not yet.
+        writing = {**later, VERDICT.name: [each for each in later[VERDICT.name] if each.offset < seals[21].offset]}
+        ends = Ends(*(done[name][-1].offset + 1 for name in TOPICS))
+        assert check(writing, ends=ends).offence is None
+        assert check(writing).offence is not None
 
 
 class TestKeys:
