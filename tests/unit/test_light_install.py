@@ -31,13 +31,13 @@ from streams.model.types import Actor
 from streams.ports import TopicSpec
 from streams.audit.signatures import SigningKey
 from streams.sdk import (
-    UNPROVEN,
     Agent,
     DevTokenService,
     Executor,
     LoopSettings,
     ReportKey,
     RevocationWatch,
+    SealKeys,
     SingleUseStore,
     Transport,
     VerdictLoop,
@@ -64,7 +64,8 @@ with EmbeddedLog(Path("log.sqlite"), clock=Clock()) as log:
         store = SingleUseStore(Path("used"), "e-1")
         key = ReportKey(SigningKey.made())
         tools = {"mail/send": lambda args: None}
-        executor = Executor(transport, ["mail"], tools, store, report_keys=key, seal_keys=UNPROVEN)
+        seal_keys = SealKeys.of({"gate": str(SigningKey.made().public)})
+        executor = Executor(transport, ["mail"], tools, store, report_keys=key, seal_keys=seal_keys)
         VerdictLoop(executor, transport, group="stoplog-executor", instance="e-1", settings=LoopSettings())
         store.close()
 print(intent.tool.name)
