@@ -97,7 +97,7 @@ def _fetch(what: str, folder: Path, proof: str, pom: Path, goal: str) -> None:
         goal: how Maven fetches it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _sole_use(folder.parent):
+    with sole_use(folder.parent):
         if any(folder.glob(proof)):
             return
         # Fetched beside and then renamed: a folder with half of the files must never be taken for the whole.
@@ -112,7 +112,7 @@ def _fetch(what: str, folder: Path, proof: str, pom: Path, goal: str) -> None:
 
 
 @contextlib.contextmanager
-def _sole_use(folder: Path) -> Iterator[None]:
+def sole_use(folder: Path) -> Iterator[None]:
     """Wait until no other process holds the folder, and hold it.
 
     The processes of a parallel test run need the same 120 MB at the same moment: one fetches, and the others wait for

@@ -1,14 +1,11 @@
-"""A key on a token, with SoftHSM as the token (`apt-get install softhsm2`, and the extra `pkcs11`).
+"""A key on a token, with SoftHSM as the token.
 
-The library and `softhsm2-util` are where Debian installs them, or where `STOPLOG_SOFTHSM` and
-`STOPLOG_SOFTHSM_UTILITY` say.
+SoftHSM is fetched where it is not installed (`tests/softhsm.py`). Its test is skipped only where there is no apt.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +17,9 @@ from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.seals import VERDICT_LEAF, SealKeys, make_seals
 from streams.audit.signatures import SigningKeyError
 from streams.services.gate.settings import SealSection
+from tests.softhsm import NoAptError, SoftHsm, find_softhsm
 
-UTILITY = Path(os.environ.get("STOPLOG_SOFTHSM_UTILITY", shutil.which("softhsm2-util") or "softhsm2-util"))
-SOFTHSM = Path(os.environ.get("STOPLOG_SOFTHSM", "/usr/lib/softhsm/libsofthsm2.so"))
 PIN = "1234"
-has_token = pytest.mark.skipif(
-    not (SOFTHSM.exists() and UTILITY.exists()) or importlib.util.find_spec("pkcs11") is None,
-    reason=f"needs SoftHSM (`apt-get install softhsm2`; looked for {SOFTHSM}) and the extra `pkcs11`",
-)
 
 # In a process of its own: the library can be loaded once, and reads where its tokens are when it is.
 PROGRAM = """
@@ -64,16 +56,25 @@ print(sorted(map(str, Path(folder).glob("tokens/*/*.object"))) != [])
 """
 
 
-@has_token
-def test_a_key_of_a_token_signs_and_stays_there(tmp_path: Path) -> None:
+@pytest.fixture
+def softhsm() -> SoftHsm:
+    """SoftHSM, wherever it comes from."""
+    try:
+        return find_softhsm()
+    except NoAptError as error:
+        pytest.skip(str(error))
+
+
+def test_a_key_of_a_token_signs_and_stays_there(softhsm: SoftHsm, tmp_path: Path) -> None:
     (tmp_path / "tokens").mkdir()
     settings = tmp_path / "softhsm2.conf"
     settings.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nobjectstore.backend = file\n")
     environment = {**os.environ, "SOFTHSM2_CONF": str(settings)}
-    make_token = [str(UTILITY), "--module", str(SOFTHSM), "--init-token", "--free", "--label", "stoplog"]
-    subprocess.run([*make_token, "--pin", PIN, "--so-pin", "5678"], env=environment, check=True, capture_output=True)
+    make_token = [str(softhsm.utility), "--module", str(softhsm.library), "--init-token", "--free"]
+    make_token += ["--label", "stoplog", "--pin", PIN, "--so-pin", "5678"]
+    subprocess.run(make_token, env=environment, check=True, capture_output=True)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(SOFTHSM), str(tmp_path)],
+        [sys.executable, "-c", PROGRAM, str(softhsm.library), str(tmp_path)],
         env=environment,
         capture_output=True,
         text=True,
@@ -129,8 +130,8 @@ def test_only_one_key_is_named(tmp_path: Path) -> None:
         SealSection.model_validate({"token": token}).signer(b"")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pkcs11") is not None, reason="the extra `pkcs11` is there")
-def test_without_the_extra_one_is_told_so(tmp_path: Path) -> None:
+def test_without_the_extra_one_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)  # as if it were not installed
     pin = tmp_path / "pin"
     pin.touch(0o600)
     token = {"module": "m.so", "token": "t", "label": "l", "pin_file": str(pin)}
