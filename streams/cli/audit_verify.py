@@ -155,7 +155,9 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     )
     told = f"{many(verdicts, 'verdict')} and {many(audits, 'audit record')} under {many(seals, 'seal')}"
     if offences:
-        screen.say(f"{told} are as gates wrote them; {many(offences, 'partition')} of {len(found)} is not whole", FAIL)
+        screen.say(
+            f"{told} are as gates wrote them; {offences} of {many(len(found), 'partition')} can't be relied on", FAIL
+        )
     elif not seals:
         screen.say("nothing is sealed on this log, so nothing is proven", WARN)
     else:

@@ -45,6 +45,9 @@ UNSEALED_MAX = 1_000_000
 REPEATS_MAX = 200_000
 """Verdicts that were given again whose records are looked for in the batches before, by reading the topic again."""
 
+SEALS_AHEAD_MAX = 3
+"""Seals that are read to tell what has happened to an audit record."""
+
 _LEAF = b"\x00"
 _DIGEST_PATHS = ("verdict_digest",)
 
@@ -134,6 +137,7 @@ class _Check:
         self._codec = codec
         self._is_whole = is_whole
         self._log: Frontier | None = None  # None before the first seal
+        self._verdicts = Cursor(recorded.verdicts(), recorded.ends.verdicts)
         self._audits = Cursor(recorded.audits(), recorded.ends.audits)
         self._since = KeptHead(since)
         heads = Cursor(recorded.heads(), recorded.ends.heads)
@@ -141,7 +145,7 @@ class _Check:
         self._held: list[Received] = []
         self._held_leaves: list[bytes] = []
         self._held_digests: list[bytes] = []
-        self._verdict_first = 0
+        self._verdict_first = self._verdicts.first
         self._is_aligned = is_whole  # whether the next audit record must be the next leaf
         self._skipped_audits = 0
         self._repeats: dict[bytes, Received] = {}
@@ -152,8 +156,7 @@ class _Check:
         Raises:
             OffenceError: something is wrong.
         """
-        verdicts = Cursor(self._recorded.verdicts(), self._recorded.ends.verdicts)
-        self._verdict_first = verdicts.first
+        verdicts = self._verdicts
         while verdicts.next is not None:
             received = verdicts.take()
             if received.key == SEAL_KEY:
@@ -323,15 +326,30 @@ class _Check:
             self._unknown(f"audit records before offset {self._audits.first}: they are deleted")
 
     def _audits_differ(self, received: Received, expected: list[bytes]) -> None:
+        # A batch of one record can't tell whether it is gone or changed: the next seals can.
+        due = [*expected, *self._later_audits()]
         records: list[Received] = []
-        while self._audits.next is not None and len(records) <= len(expected):
+        while self._audits.next is not None and len(records) < len(due):
             records.append(self._audits.take())
-        kind, at = difference_of([sha256(_LEAF + (each.value or b"")).digest() for each in records], expected)
-        if kind is OffenceKind.INSERTED and at >= len(records):
-            at = len(records) - 1
+        kind, at = difference_of([sha256(_LEAF + (each.value or b"")).digest() for each in records], due)
         where = records[at] if at < len(records) else received
-        text = f"the audit record here is not the one that seal {received.offset} of the verdicts has"
+        text = f"the audit record here is not the next one that seal {received.offset} of the verdicts has"
         raise offence_at(kind, where, text)
+
+    def _later_audits(self) -> list[bytes]:
+        """Return the audit records of the next seals, as far as they can be read. Ends the reading of verdicts."""
+        found: list[bytes] = []
+        seals = 0
+        while self._verdicts.next is not None and seals < SEALS_AHEAD_MAX:
+            received = self._verdicts.take()
+            if received.key == SEAL_KEY:
+                seals += 1
+                try:
+                    seal, batch = self._opened(received)
+                except OffenceError:
+                    break
+                found += [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == AUDIT_LEAF]
+        return found
 
     def _match(self, verdicts: list[Received], digests: list[bytes], audits: list[Received]) -> None:
         """Check that each verdict has a record in its batch. One that was given again has its record in another."""

@@ -52,7 +52,7 @@ def recorded_log(batches: int, intents: int) -> Log:
             bench.log.append(Outgoing(INTENT.name, 0, maker.key, value))
         bench.settle(worker)
         if number % 10 == 8:
-            bench.log.append(Outgoing(INTENT.name, 0, maker.key, written[1]))
+            bench.log.append(Outgoing(INTENT.name, 0, maker.key, written[-1]))
             bench.settle(worker)
         bench.clock.advance(1_000)
     return {name: [each for each in bench.raw(name) if each.partition == 0] for name in TOPICS}

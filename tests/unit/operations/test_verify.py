@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulation.vandal import ACTS, Vandal
+from simulation.vandal import ACTS, Vandal, flipped
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, make_seals
@@ -146,6 +146,17 @@ class TestBatches:
         offence = check(large).offence
         assert offence is not None
         assert (offence.kind, offence.offset) == (OffenceKind.MISSING, 9_001)
+
+    def test_a_record_that_is_gone_is_told_from_one_that_was_changed(self) -> None:
+        single = recorded_log(12, 1)
+        records = single[AUDIT.name]
+        for at in range(1, len(records) - 1):
+            gone = check({**single, AUDIT.name: [*records[:at], *records[at + 1 :]]}).offence
+            assert gone is not None
+            assert (gone.kind, gone.offset) == (OffenceKind.MISSING, records[at + 1].offset)
+            other = check({**single, AUDIT.name: [*records[:at], flipped(records[at], 99), *records[at + 1 :]]}).offence
+            assert other is not None
+            assert (other.kind, other.offset) == (OffenceKind.CHANGED, records[at].offset)
 
 
 def sealed_by_hand(log: Log, verdicts: list[bytes], audits: list[bytes]) -> Log:
