@@ -29,6 +29,8 @@ COMMANDS = (
     "stoplog rules explain --intent INTENT",
     "stoplog session show SESSION",
     "stoplog kill --session SESSION --why 'alert FINDING'",
+    "stoplog audit session SESSION --html story.html",
+    "stoplog audit why INTENT",
     "stoplog tail audit --no-follow --session SESSION",
     "stoplog tail ocsf --no-follow --json",
 )
@@ -74,7 +76,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def denied(alerts: list[dict[str, Any]]) -> dict[str, Any]:
-    (found,) = [line["value"] for line in alerts if line["value"]["analytic_uid"] == "MAIL-010"]
+    (found,) = [line["value"] for line in alerts if line["value"]["analytic_uid"] == "PROV-020"]
     value: dict[str, Any] = found
     return value
 
@@ -84,7 +86,7 @@ def test_the_commands_are_those_of_the_page() -> None:
 
 
 def test_from_the_alert_to_its_cause(shell: Shell) -> None:
-    _, _, tail, explain, show, kill, audit, _ = COMMANDS
+    _, _, tail, explain, show, kill, story, why, audit, _ = COMMANDS
     alert = denied(shell.run(tail))
     # Each command is one that the alert names, to the letter.
     named = {
@@ -92,18 +94,20 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
         "SESSION": shlex.quote(f"{alert['header']['tenant_uid']}|{alert['session_id']}"),
         "FINDING": alert["finding_uid"],
     }
-    explain, show, kill, audit = (
-        re.sub("INTENT|SESSION|FINDING", lambda found: named[found[0]], each) for each in (explain, show, kill, audit)
+    explain, show, kill, story, why, audit = (
+        re.sub("INTENT|SESSION|FINDING", lambda found: named[found[0]], each)
+        for each in (explain, show, kill, story, why, audit)
     )
     assert alert["suggested_response"] == [explain, show, kill]
     # Why: the rule that the alert names, and the part of it that was true.
     rules = {each["rule"]: each for each in shell.run(explain) if each["kind"] == "rule"}
-    assert rules["MAIL-010"]["outcome"] == "true"
-    assert {part["text"]: part["value"] for part in rules["MAIL-010"]["condition"]["parts"]}[
-        "session.tainted"
-    ] == "true"
+    assert rules["PROV-020"]["outcome"] == "true"
+    assert '"text": "read.untrusted", "value": "true"' in json.dumps(rules["PROV-020"]["condition"])
     # Where it came from: the file, by name.
     assert "docs/vendor-notes.md" in json.dumps(shell.run(show))
+    shell.run(story)
+    assert "docs/vendor-notes.md" in (shell.folder / "story.html").read_text("utf-8")
+    assert "wrote a message" in json.dumps(shell.run(why))
     assert {each["value"]["session_id"] for each in shell.run(audit)} == {alert["session_id"]}
     shell.run(kill)
 
@@ -122,7 +126,7 @@ def test_every_alert_is_a_valid_event_on_the_topic(shell: Shell) -> None:
     (event,) = [event for event in events if event["metadata"]["event_code"] == "rule_denied"]
     (alert,) = [alert for alert in alerts if alert["intent_id"] == event["evidences"][0]["api"]["request"]["uid"]]
     assert event["remediation"]["desc"].splitlines() == alert["suggested_response"]
-    assert [attack["technique"]["uid"] for attack in event["finding_info"]["attacks"]] == ["AML.T0086"]
+    assert [attack["technique"]["uid"] for attack in event["finding_info"]["attacks"]] == ["AML.T0051.001"]
 
 
 def test_every_command_that_an_alert_suggests_works(shell: Shell) -> None:
