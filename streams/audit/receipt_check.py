@@ -4,7 +4,7 @@
 to wherever a receipt is to be checked, and read it before you trust it. `stoplog audit prove` writes receipts, and
 `stoplog audit check-receipt` runs this file.
 
-A receipt (JSON, `format` is `stoplog receipt v1`) has a verdict and its audit record as they lie on their topics. For
+A receipt (JSON; its `format` is `FORMAT`) has a verdict and its audit record as they lie on their topics. For
 each of them it has the path of hashes (RFC 9162) from it to the root of a batch, which is a line of a head that a gate
 has signed (C2SP tlog-checkpoint in a signed note, Ed25519). Both are read with the schemas in the receipt (Avro), whose
 digests are known here; so nobody can have the same bytes mean something else.
