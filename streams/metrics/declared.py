@@ -18,7 +18,7 @@ from streams.model.budget import BudgetAnswer
 from streams.model.reasons import DeadLetterReason, Reason, Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.token_reasons import TokenReason
-from streams.model.topics import TOPICS, Spread
+from streams.model.topics import TOPICS, Role, Spread
 from streams.model.verdict import Outcome
 
 OTHER = "other"
@@ -347,7 +347,7 @@ CONTROL_OFFSET = Metric(
     "offsets",
     "The next offset to be read of a topic with stops, tools or rules. It is the same for all gates that are current.",
     _GATE,
-    (_listed("topic", (topic.name for topic in TOPICS if topic.spread is Spread.BROADCAST and topic.dead_letters)),),
+    (_listed("topic", (t.name for t in TOPICS if t.spread is Spread.BROADCAST and Role.GATE in t.readers)),),
 )
 CONTROL_CHANGED = Metric(
     "stoplog_control_changed_timestamp_seconds",
