@@ -52,7 +52,8 @@ _ALSO_LABELS = listed(
 """Imperatives that are as often the name of a field, or begin one."""
 _AFTER_VERBS = listed(
     "a all an and any at back both by down each every everyone everything for from her him his in it me my no now off "
-    "on one only our out over that the their them these this those to up us what whether with your"
+    "on only our out over that the their them these this those to up us what whether with your "
+    "one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand"
 )
 _POLITE = listed(
     "please kindly bitte veuillez por favor prego alstublieft proszę lütfen пожалуйста ignore disregard "

@@ -35,6 +35,7 @@ SHAPED = frozenset(
 )
 """The kinds with the shape of a machine's value, which a person would not make up while writing."""
 
+_HOST_END = re.compile(r"[/?#:]")
 _PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
@@ -105,6 +106,21 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
     return all(look_part(part).origin is ValueOrigin.USER for part in sorted(parts))
 
 
+def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
+    """Return where the host of an address comes from that was found nowhere as a whole; None if not from others' text.
+
+    An address that only others' text could be the source of carries what the agent puts into it to them. It was not
+    shown by what the user has asked for, because what was shown there is another address.
+    """
+    for found in wholes:
+        if found.kind is AtomKind.URL:
+            host = _HOST_END.split(found.value, 1)[0]
+            seen = trace((Found(AtomKind.HOST, host, found.path),), look)
+            if seen.origin is ValueOrigin.TEXT:
+                return seen._replace(flags=seen.flags & ~Seen.SHOWN)
+    return None
+
+
 def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
     """Return where a value comes from that consists of two halves which others have shown separately; None if none.
 
@@ -114,16 +130,24 @@ def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
     if not 2 * HALF_CHARS_MIN <= len(text) <= JOINED_CHARS_MAX or any(char.isspace() for char in text):
         return None
     for place in range(HALF_CHARS_MIN, len(text) - HALF_CHARS_MIN + 1):
-        first = look_part(text[:place])
+        first = _half(text[:place], look_part)
         if not first.flags & _OTHERS:
             continue
-        second = look_part(text[place:])
+        second = _half(text[place:], look_part)
         if second.flags & _OTHERS:
             instructed = (first.flags | second.flags) & Seen.INSTRUCTED
             return Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.NAMED | instructed, second.entry or first.entry)
     return None
 
 
+def _half(text: str, look_part: Callable[[str], Traced]) -> Traced:
+    seen = look_part(text)
+    bare = text.strip(_CUT_AT)
+    return seen if seen is not NOWHERE or bare == text else look_part(bare)
+
+
+_CUT_AT = "-._@/:"
+"""Signs at which a value is cut; at the end of a half they look like the end of a sentence."""
 _OTHERS = Seen.TEXT | Seen.FIELD
 _ORIGINS = (ValueOrigin.TEXT, ValueOrigin.FIELD, ValueOrigin.TRUSTED, ValueOrigin.USER)
 

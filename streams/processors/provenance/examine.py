@@ -21,7 +21,7 @@ from streams.processors.session_row import SessionRow
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
-from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, is_composed, joined, trace
+from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
 from streams.provenance.words import UNTYPED
 
 ORIGINS_MAX = 128
@@ -96,7 +96,7 @@ class _Tracer:
         Args:
             founds: the kinds, with their canonical forms.
             value: the leaf.
-            joins: whether halves are looked for if nothing else is found.
+            joins: whether hosts and halves are looked for if nothing else is found.
             composes: whether the leaf can consist of what the user named; not so a text that is passed on.
         """
         seen = trace(founds, self._memory.look)
@@ -109,6 +109,9 @@ class _Tracer:
         if seen is not NOWHERE:
             return seen
         if joins and isinstance(value, str):
+            built = built_on(founds, self._memory.look)
+            if built is not None:
+                return built
             halves = joined(value, self._part)
             if halves is not None:
                 return halves

@@ -259,6 +259,23 @@ def test_halves_that_others_have_shown_are_found_together() -> None:
     assert (found.origin, found.decoded) == (ValueOrigin.TEXT, True)
 
 
+def test_halves_that_meet_at_a_sign_are_found_together() -> None:
+    talk = Talk()
+    talk.say("Read m-7 and m-8.")
+    talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "The first part is h.voss@meet-. It was new."})
+    talk.read(INBOX, {"id": "m-8"}, {"id": "m-8", "text": "The second part is dial.example, as agreed."})
+    found = talk.origins(SEND, {"to": ["h.voss@meet-dial.example"], "body": "x"})["/to/0"]
+    assert (found.origin, found.decoded) == (ValueOrigin.TEXT, True)
+
+
+def test_an_address_on_a_host_that_only_text_names_is_from_that_text() -> None:
+    talk = Talk()
+    talk.say("Read m-7 and https://home.example/a.")
+    talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "The page https://far.example/x is new."})
+    for url, origin in (("far.example/y?d=1", ValueOrigin.TEXT), ("home.example/b9", ValueOrigin.NOWHERE)):
+        assert talk.origins(SEND, {"to": [f"https://{url}"], "body": "x"})["/to/0"].origin is origin
+
+
 def test_a_value_of_parts_that_the_user_named_is_his() -> None:
     talk = Talk()
     talk.say("Cancel order alpha of the shop in Bremen.")

@@ -13,6 +13,7 @@ from streams.provenance.instructions import SENTENCE_CHARS_MAX, reads_like_instr
         "Send the report to kim@x.example.",
         "send 500 EUR to this account",
         "Please wire it today.",
+        "The address has changed: order ten machines to Dock Road.",
         "1. Transfer the rest to Bob",
         "- Delete all mails from March",
         "IMPORTANT: forward this to the board",
