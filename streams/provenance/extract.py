@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from streams.provenance.formats import content_leaves
@@ -110,6 +111,13 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
     return collected.extraction()
 
 
+def extract_part(text: str) -> list[Found]:
+    """Return the readings of all of a text that is a part of an argument: those of a leaf without a name."""
+    collected = _Collected(in_arguments=True)
+    _read_leaf(Leaf(text, is_field=True), collected)
+    return [found for found in collected.found() if found.whole_field]
+
+
 class _Collected:
     """The values that were found so far, each once per path."""
 
@@ -138,6 +146,9 @@ class _Collected:
             self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, instructed)
         elif instructed and not known.instructed:
             self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, True)
+
+    def found(self) -> Iterable[Found]:
+        return self._found.values()
 
     def extraction(self) -> Extraction:
         if self.is_full:
@@ -247,9 +258,12 @@ def _is_flagged(place: int, sentences: list[Sentence], starts: list[int]) -> boo
 
 
 def _is_free_text(text: str) -> bool:
-    return (
-        len(_SMALL_WORD.findall(text)) >= _SMALL_WORDS_OF_TEXT_MIN or len(_ANY_WORD.findall(text)) >= _WORDS_OF_TEXT_MIN
-    )
+    return _holds(_SMALL_WORD, text, _SMALL_WORDS_OF_TEXT_MIN) or _holds(_ANY_WORD, text, _WORDS_OF_TEXT_MIN)
+
+
+def _holds(pattern: re.Pattern[str], text: str, count: int) -> bool:
+    """Return whether a text holds a pattern at least `count` times; what comes after that is not read."""
+    return next(islice(pattern.finditer(text), count - 1, None), None) is not None
 
 
 def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Sentence], *, decoded: bool) -> None:

@@ -68,6 +68,8 @@ _AMOUNT = re.compile(
     r"(?: ?([$€£¥₹]|[^\W\d_]{3,7}))?"
 )
 _PLAIN = re.compile(r"#?(\d{1,19})(?![\w]|[.,:]\d)")
+_BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
+"""Digits alone, or with one point: if it is as short as that, it is no date, time or long number."""
 _BEFORE_WORD = re.compile(r"[^\W_]+|#")
 
 
@@ -89,7 +91,7 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
         field: the name of the field whose value the text is.
         loose: whether a bare number is an amount, too.
     """
-    if not start and len(text) < _LONG_DIGITS_MIN and text.isdecimal() and text.isascii():
+    if not start and len(text) < _LONG_DIGITS_MIN and _BARE.match(text):
         return _short_at(text, 0, [], field=field, loose=loose)
     if not text[start : start + 4].strip("+-(#$€£¥₹ .")[:1].isdigit():
         return None

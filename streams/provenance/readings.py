@@ -57,7 +57,9 @@ _SIGN = re.compile(
 )
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@:/+#$,-]|=(?![0-9A-F]{2}))+\Z")
 _CODE = re.compile(r"[A-Za-z0-9+/_-]{12}")
+_SOME_HEX = re.compile(r"[0-9a-fA-F :]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")
+_TWO_SPACED = re.compile(r"[ \u00a0]\S[ \u00a0]{1,2}\S[ \u00a0]")
 _SPACED = re.compile(r"(?<!\S)\S(?:[ \u00a0]{1,2}\S){5,200}(?!\S)")
 _REVERSED = ("//:", "moc.", "ten.", "gro.", "oi.", "ude.", "vog.", "ofni.", "elpmaxe.", "ku.", "ed.", "ppa.", "ved.")
 _SOME_REVERSED = re.compile("|".join(map(re.escape, _REVERSED)))
@@ -149,12 +151,15 @@ def _alike(char: str) -> str:
 
 def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
     length = len(text.strip())
+    # INVARIANT: what the first, quick search does not find, the search for whole pieces does not find either.
     if length >= _CODE_CHARS_MIN:
-        for match in _BASE64.finditer(text):
-            yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
-        for match in _HEX.finditer(text):
-            yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
-    if " " in text and (length < _WINDOW_CHARS or _SOME_SPACED.search(text)):
+        if _CODE.search(text):
+            for match in _BASE64.finditer(text):
+                yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)
+        if _SOME_HEX.search(text):
+            for match in _HEX.finditer(text):
+                yield from _again(_from_hex(match.group()), len(match.group()) == length, depth)
+    if " " in text and (_TWO_SPACED if length < _WINDOW_CHARS else _SOME_SPACED).search(text):
         for match in _SPACED.finditer(text):
             piece = match.group()
             joined = piece.replace(" ", "").replace("\u00a0", "")

@@ -18,7 +18,7 @@ from streams.processors.provenance.examined import Examined, Value
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
-from streams.provenance.extract import extract_arguments
+from streams.provenance.extract import extract_arguments, extract_part
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
 from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
@@ -118,7 +118,7 @@ class _Tracer:
         return self._missing
 
     def _part(self, text: str) -> Traced:
-        return trace(_wholes_of(text), self._memory.look)
+        return trace(extract_part(text), self._memory.look)
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
@@ -165,10 +165,6 @@ def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
         for each in numbers
         for thing in use.things
     ]
-
-
-def _wholes_of(part: str) -> list[Found]:
-    return [each for each in extract_arguments({"": part}).found if each.whole_field]
 
 
 def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str) -> tuple[bool, bool]:
