@@ -17,7 +17,7 @@ from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
-from streams.provenance.readings import is_ordinary, readings_of
+from streams.provenance.readings import CODE_CHARS_MIN, is_ordinary, readings_of
 from streams.provenance.shapes import REVERSED_CHARS_MIN, Shape, backwards, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
@@ -113,6 +113,10 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
 
 def extract_part(text: str) -> list[Found]:
     """Return the readings of all of a text that is a part of an argument: those of a leaf without a name."""
+    if text.isascii() and text.isalpha() and len(text) < CODE_CHARS_MIN:
+        # A plain word: it has no shape, and is too short for a code.
+        value = text_value(text)
+        return [Found(AtomKind.TEXT, value, whole_field=True)] if value else []
     collected = _Collected(in_arguments=True)
     _read_leaf(Leaf(text, is_field=True), collected)
     return [found for found in collected.found() if found.whole_field]

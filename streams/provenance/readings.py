@@ -31,7 +31,8 @@ ROUNDS_MAX = 3
 PIECE_CHARS_MAX = 4_096
 _PRINTABLE_SHARE = 0.9
 _PIECE_CHARS_MIN = 4
-_CODE_CHARS_MIN = 12
+CODE_CHARS_MIN = 12
+"""The shortest text that can be a code."""
 _SHORT_CHARS_MAX = 512
 """Up to this length one search for all signs is faster than one for each."""
 _CHARS_CACHED_MAX = 4_096
@@ -89,7 +90,7 @@ def is_ordinary(word: str) -> bool:
     """Return whether a text without a space certainly has no reading; `readings_of` takes longer to find out."""
     return (
         _ORDINARY.match(word) is not None
-        and (len(word) < _CODE_CHARS_MIN or _CODE.search(word) is None)
+        and (len(word) < CODE_CHARS_MIN or _CODE.search(word) is None)
         and ("." not in word or _SOME_REVERSED.search(word.lower()) is None)
     )
 
@@ -152,7 +153,7 @@ def _alike(char: str) -> str:
 def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
     length = len(text.strip())
     # INVARIANT: what the first, quick search does not find, the search for whole pieces does not find either.
-    if length >= _CODE_CHARS_MIN:
+    if length >= CODE_CHARS_MIN:
         if _CODE.search(text):
             for match in _BASE64.finditer(text):
                 yield from _again(_from_base64(match.group()), len(match.group()) == length, depth)

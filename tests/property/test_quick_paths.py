@@ -28,6 +28,8 @@ def test_the_quick_search_for_codes_misses_none(text: str) -> None:
 
 
 @given(text=_TEXTS)
+@example(text="Invoice")
+@example(text="abc")
 @example(text="INV-20003")
 @example(text="kim@shop.example")
 @example(text="moc.live@ydobemos")

@@ -89,6 +89,7 @@ class Memory:
         self._key = key
         self._state = state
         self._rows: dict[int, bytes | None] = {}
+        self._looked: dict[tuple[str, str], bytes] = {}
 
     def digest(self, kind: str, value: str) -> bytes:
         """Return the part of a value's digest that is kept."""
@@ -96,7 +97,11 @@ class Memory:
 
     def look(self, kind: str, value: str) -> Entry | None:
         """Return what is kept of a value, or None."""
-        return self.find(self.digest(kind, value))
+        # A call names the same value in several arguments and as a part of others.
+        digest = self._looked.get((kind, value))
+        if digest is None:
+            digest = self._looked[kind, value] = self.digest(kind, value)
+        return self.find(digest)
 
     def find(self, digest: bytes) -> Entry | None:
         """Return what is kept under a digest, or None."""
