@@ -69,7 +69,7 @@ _AMOUNT = re.compile(
 )
 _PLAIN = re.compile(r"#?(\d{1,19})(?![\w]|[.,:]\d)")
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
-"""Digits alone, or with one point: if it is as short as that, it is no date, time or long number."""
+"""Digits alone, or with one point. A short one is neither a date nor a time, and too short for an account."""
 _BEFORE_WORD = re.compile(r"[^\W_]+|#")
 
 
