@@ -31,7 +31,7 @@ from streams.sdk import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_gate
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from tests.unit.codec.test_ocsf import faults
@@ -97,7 +97,11 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
     settings: Settings, log: Log, transport: Transport, tmp_path: Path
 ) -> None:
     codec = build_codec(settings)
-    runner = GateRunner(lambda: build_gate(settings, log, codec, ROOT_KEY), SystemClock())
+    runner = GateRunner(
+        lambda: build_gate(settings, log, codec, ROOT_KEY),
+        SystemClock(),
+        beside=lambda: build_budgets(settings, log, codec),
+    )
     runner.start()
     shown = io.StringIO()
     begun_s = time.monotonic()

@@ -286,7 +286,7 @@ def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow
 
 def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
     row = memory.add(row, entries)
-    if not any(scope.source == _DERIVED for scope in row.scopes):
+    if not row.has_message:
         # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
         asked_for = {entry.digest for entry in entries}
         kinds = [kind for kind in REQUEST_KINDS if memory.digest(_KIND_ASKED_FOR, kind) in asked_for]

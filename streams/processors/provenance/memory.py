@@ -183,6 +183,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
         return replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed)
+    row = replace(row, has_message=True)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
 

@@ -30,6 +30,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         conversation: the conversation that the session belongs to, as its proven intents state; empty if to none.
         stores: the servers whose contents were read, with the instant of the last one.
         answered: when what outlives sessions was known last, by its budget key.
+        has_message: whether the user has said something to the session itself.
     """
 
     atoms_count: int = 0
@@ -45,6 +46,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     conversation: str = ""
     stores: dict[str, int] = {}
     answered: dict[str, int] = {}
+    has_message: bool = False
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):
