@@ -216,10 +216,10 @@ def test_a_value_that_the_agent_made_up_for_a_note_is_not_trusted_later(office: 
 def test_where_the_agent_works_is_not_what_it_writes(office: Office) -> None:
     first = office.opened(SESSIONS[0])
     office.read(first, MAILS, WORDS)
-    office.call(first, COMMIT, {"text": "Fixed.", "folder": "/home/work/project"})
+    office.call(first, COMMIT, {"text": "Fixed.", "folder": "/srv/project"})
     second = office.opened(apart(first))
     office.read(second, NOTES, "nothing new")
-    assert origin(office.call(second, SEND, {"to": "/home/work/project"})) is ValueOrigin.NOWHERE
+    assert origin(office.call(second, SEND, {"to": "/srv/project"})) is ValueOrigin.NOWHERE
 
 
 def test_without_an_answer_the_call_is_denied(office: Office) -> None:
