@@ -138,6 +138,15 @@ def kind_of_action(action: str) -> str | None:
     return _kind_of_words(words_of_name(action[:DESCRIPTION_CHARS_MAX]))
 
 
+_POINTS_TO_DATA = re.compile(
+    # "The account is in the letter", but not "What is in the letter?"
+    r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on)"
+    r" (?:the|that|this|my|his|her|our|their)\b"
+    r"|\btry (?:it|them|that)\b"
+)
+"""Sentences that say that a value, or what is to be done, stands in data that the user speaks of."""
+
+
 def request_kinds(text: str) -> frozenset[str]:
     """Returns the kinds of act that a user's message asks for.
 
@@ -152,7 +161,7 @@ def request_kinds(text: str) -> frozenset[str]:
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
     kinds: set[str] = set()
-    if any(phrase in lowered for phrase in DELEGATING_PHRASES):
+    if any(phrase in lowered for phrase in DELEGATING_PHRASES) or _POINTS_TO_DATA.search(lowered) is not None:
         kinds.add(DELEGATE)
     words = _WORD.findall(lowered)
     if not LINK_WORDS.isdisjoint(words):
