@@ -12,7 +12,7 @@ from simulation.records import SessionMaker
 from streams.inmemory.faults import NoFaults
 from streams.model.keys import partition_for
 from streams.model.session import SessionEventType
-from streams.model.topics import AUDIT, INTENT, SESSION, VERDICT
+from streams.model.topics import AUDIT, INTENT, SEAL_KEY, SESSION, VERDICT
 from streams.ports import Outgoing, Received, TopicPartition
 from streams.topology import GATE
 from tests.kit import GATE_SETTINGS, wire
@@ -114,7 +114,12 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
     bench.log.faults = NoFaults()
     bench.settle(worker)
     return [
-        [record._replace(timestamp_ms=0, offset=0) for record in bench.raw(topic) if record.partition == place]
+        # Seals are of transactions, and those of the cuts.
+        [
+            record._replace(timestamp_ms=0, offset=0)
+            for record in bench.raw(topic)
+            if record.partition == place and record.key != SEAL_KEY
+        ]
         for topic in (VERDICT.name, AUDIT.name, INTENT.dlq)
         for place in range(PARTITIONS)
     ]
