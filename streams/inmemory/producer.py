@@ -57,11 +57,12 @@ class MemoryProducer:
     def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
         """Store a record in the open transaction."""
         transaction = self._open(Call.SEND)
-        offset = self._broker.append(record, transaction)
+        now_ms = self._broker.clock.now_ms()
+        offset = self._broker.append(record, transaction, now_ms)
         transaction.unmarked.setdefault(TopicPartition(record.topic, record.partition))
         if on_stored is not None:
             self._stored.append((on_stored, offset))
-            self._times_ms.append(self._broker.clock.now_ms())
+            self._times_ms.append(now_ms)
         self._after(Call.SEND)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
