@@ -114,7 +114,6 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
     bench.log.faults = NoFaults()
     bench.settle(worker)
     return [
-        # Seals are of transactions, and those of the cuts.
         [
             record._replace(timestamp_ms=0, offset=0)
             for record in bench.raw(topic)
@@ -125,11 +124,10 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
     ]
 
 
-ACTS = st.tuples(
-    st.sampled_from(["begin", "end", "intent", "intent", "intent", "forge", "forge", "intent ahead", "end ahead"]),
-    st.integers(0, 2),
-    st.sampled_from([0, 1, 50, GRACE_MS - 1, GRACE_MS + 1]),
-)
+WAITS = st.sampled_from([0, 1, 50, GRACE_MS - 1, GRACE_MS + 1])
+KINDS = ["begin", "end", "intent", "intent", "intent", "forge", "forge"]
+ACTS = st.tuples(st.sampled_from(KINDS), st.integers(0, 2), WAITS)
+ACTS_AHEAD = st.tuples(st.sampled_from([*KINDS, "intent ahead", "end ahead"]), st.integers(0, 2), WAITS)
 CUTS = st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=CUT_STEPS_MAX)
 
 
@@ -154,3 +152,19 @@ def test_the_same_log_leads_to_the_same_verdicts(
     assert at_once[1]
     bounds = {"poll_records_max": poll_records_max, "input_buffer_records_max": buffer_records_max}
     assert written(story, cuts, **bounds) == at_once
+
+
+@given(
+    steps=st.lists(ACTS_AHEAD, min_size=1, max_size=15),
+    flood=st.sampled_from([0, 0, 30]),
+    poll_records_max=st.sampled_from([2, 7, 1_000]),
+    buffer_records_max=st.sampled_from([1, 5, 1_000]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_records_later_than_any_clock_can_be_change_no_verdict(
+    steps: list[tuple[str, int, int]], flood: int, poll_records_max: int, buffer_records_max: int
+) -> None:
+    """Such a record is placed by the one behind it, so that must have been polled with it (ADR 0030)."""
+    story = Story(steps, flood)
+    bounds = {"poll_records_max": poll_records_max, "input_buffer_records_max": buffer_records_max}
+    assert written(story, (), **bounds) == written(story, ())
