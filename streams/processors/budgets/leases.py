@@ -159,15 +159,12 @@ class BudgetLeases:
     def wait(self, claim: Claim, waiting: tuple[bytes, str], state: StateView, now_ms: int) -> list[Output] | None:
         """Let an intent wait for more, which is requested; return None if too many wait already."""
         row = _of_now(claim, state)
-        if len(row.waiting) >= WAITING_MAX:
-            row = replace(
-                row, waiting=tuple(each for each in row.waiting if state.get(pending_row_key(*each)) is not None)
-            )
-            if len(row.waiting) >= WAITING_MAX:
-                return None
-        if waiting not in row.waiting:
+        others = with_room(row.waiting, state)
+        if others is None:
+            return None
+        if waiting not in others:
             demand = row.demand + claim.amount
-            row = replace(row, waiting=(*row.waiting, waiting), demand=demand, touched_ms=now_ms)
+            row = replace(row, waiting=(*others, waiting), demand=demand, touched_ms=now_ms)
         outputs: list[Output] = []
         if row.asked is None:
             idle = _idle(claim, row)
@@ -457,6 +454,16 @@ def budget_wait_ms(state: StateView, settings: GateSettings) -> int:
     if measured_ms is not None:
         wait_ms = min(wait_ms, WAIT_ROUND_TRIPS * measured_ms)
     return max(settings.budget_wait_ms, wait_ms)
+
+
+def with_room(waiting: tuple[tuple[bytes, str], ...], state: StateView) -> tuple[tuple[bytes, str], ...] | None:
+    """Return the intents that wait for an answer if one more may; None if too many do.
+
+    If there are too many, those that wait no longer are left out first.
+    """
+    if len(waiting) >= WAITING_MAX:
+        waiting = tuple(each for each in waiting if state.get(pending_row_key(*each)) is not None)
+    return waiting if len(waiting) < WAITING_MAX else None
 
 
 def next_serial(state: StateView) -> int:

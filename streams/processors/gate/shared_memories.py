@@ -27,9 +27,9 @@ from streams.policy.runtime.memory_updates import MemoryUpdate, ToolPlan
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.charges import shared_key, sharer_of
-from streams.processors.budgets.leases import RECHECK_MS, RESEND_MS, WAITING_MAX, next_serial, request_header
+from streams.processors.budgets.leases import RECHECK_MS, RESEND_MS, next_serial, request_header, with_room
 from streams.processors.budgets.round_trips import note_round_trip
-from streams.processors.rows import TimerKind, pending_row_key, tally_row_key, timer_payload
+from streams.processors.rows import TimerKind, tally_row_key, timer_payload
 from streams.processors.sessions.memory import Happened, is_due, update_row
 from streams.processors.state import MemoryUpdateRow, encode_row
 
@@ -145,13 +145,10 @@ class SharedMemories:
         outputs: list[Output] = []
         for tally in stale:
             row = _of_now(tally, state)
-            if len(row.waiting) >= WAITING_MAX:
-                live = tuple(each for each in row.waiting if state.get(pending_row_key(*each)) is not None)
-                row = replace(row, waiting=live)
-                if len(live) >= WAITING_MAX:
-                    return None
-            if waiting not in row.waiting:
-                row = replace(row, waiting=(*row.waiting, waiting))
+            others = with_room(row.waiting, state)
+            if others is None:
+                return None
+            row = replace(row, waiting=others if waiting in others else (*others, waiting))
             if not row.serial or now_ms - row.asked_ms >= RESEND_MS:
                 row = replace(row, serial=next_serial(state), asked_ms=now_ms)
                 outputs.append(self._request(tally.key, row, BudgetOp.READ, row.serial, now_ms, state.partition))
