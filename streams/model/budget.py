@@ -42,6 +42,11 @@ def is_carried(budget_key: str) -> bool:
     return budget_key.startswith(_CARRIED_START)
 
 
+def is_carried_store(budget_key: str) -> bool:
+    """Return whether a budget key is that of what was written into a server's store."""
+    return budget_key.startswith(f'["{CARRIED_STORE}"')
+
+
 def is_memory(budget_key: str) -> bool:
     """Return whether a budget key is that of a memory that sessions share."""
     return budget_key.startswith(_MEMORY_START)

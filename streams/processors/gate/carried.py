@@ -17,7 +17,6 @@ others' words was ever written to: a notebook would be lost to honest work after
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from streams.model.budget import (
     BudgetGrant,
     BudgetOp,
     BudgetRequest,
+    is_carried_store,
     request_key,
 )
 from streams.model.catalog import ArgumentRole
@@ -41,13 +41,13 @@ from streams.model.verdict import Outcome
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.charges import shared_key
-from streams.processors.budgets.leases import RESEND_MS, WAITING_MAX, next_serial, request_header
+from streams.processors.budgets.leases import RESEND_MS, next_serial, request_header, with_room
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.processors.rows import carried_question_row_key, pending_row_key
+from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
 from streams.processors.sessions.events import tool_of
 from streams.processors.state import encode_row
@@ -105,7 +105,10 @@ class Carried:
         self._keeper = keeper
 
     def questions(self, case: Case, state: StateView) -> tuple[Question, ...]:
-        """Return what a session must know before its intent is judged."""
+        """Return what a session must know before its intent is judged.
+
+        What it has seen is stored from then on, because answers are kept with that.
+        """
         row = self._keeper.row_of(case, state)
         intent, now_ms = case.asked.intent, case.asked.now_ms
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
@@ -119,23 +122,17 @@ class Carried:
         )
 
     def ask(
-        self, questions: Iterable[Question], waiting: tuple[bytes, str], case: Case, state: StateView
+        self, questions: Iterable[Question], waiting: tuple[bytes, str], state: StateView, now_ms: int
     ) -> list[Output] | None:
         """Let an intent wait for answers, which are asked for; return None if too many wait already."""
-        now_ms = case.asked.now_ms
-        # The answer is kept with what the session has seen, so that must be there.
-        store_provenance(case.asked.session_key, self._keeper.row_of(case, state), state)
         outputs = []
         for question in questions:
             found = state.get(carried_question_row_key(question.key))
             row = QuestionRow(question.tenant_uid) if found is None else _decode(found)
-            if len(row.waiting) >= WAITING_MAX:
-                live = tuple(each for each in row.waiting if state.get(pending_row_key(*each)) is not None)
-                row = replace(row, waiting=live)
-                if len(live) >= WAITING_MAX:
-                    return None
-            if waiting not in row.waiting:
-                row = replace(row, waiting=(*row.waiting, waiting))
+            others = with_room(row.waiting, state)
+            if others is None:
+                return None
+            row = replace(row, waiting=others if waiting in others else (*others, waiting))
             if not row.serial or now_ms - row.asked_ms >= RESEND_MS:
                 row = replace(row, serial=next_serial(state), asked_ms=now_ms)
                 outputs.append(self._request(question, BudgetOp.READ, row.serial, state, now_ms))
@@ -151,13 +148,12 @@ class Carried:
             return ()
         state.delete(row_key)
         entries = [entry for packed in grant.targets for entry in unpack(packed)]
-        is_store = json.loads(grant.budget_key)[0] == CARRIED_STORE
         for session_key in dict.fromkeys(session_key for session_key, _ in row.waiting):
             known = read_provenance(session_key, state)
             if known is not None:
                 sub = read_session(state, session_key).identity.sub
                 memory = self._keeper.memory_for(session_key, row.tenant_uid, sub, state)
-                add = _with_store if is_store else _with_conversation
+                add = _with_store if is_carried_store(grant.budget_key) else _with_conversation
                 known = add(known, entries, grant.amount, memory)
                 answered = {**known.answered, grant.budget_key: now_ms}
                 store_provenance(session_key, replace(known, answered=answered), state)
@@ -182,13 +178,13 @@ class Carried:
             return []
         tenant_uid, sub = event.header.tenant_uid, after.identity.sub
         memory = self._keeper.memory_for(session_key, tenant_uid, sub, state)
+        seen: Iterable[Entry]
         if before.conversation:
-            seen = [entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None]
+            seen = (entry for atom in event.atoms if (entry := memory.find(atom.digest[:DIGEST_BYTES])) is not None)
         else:
-            seen = list(stored_entries(session_key, state))
-        key = _conversation_key(tenant_uid, sub, row.conversation)
-        entries = [*seen, *_kinds_asked_for(row, memory)]
-        return [self._note(Question(key, event.header.tenant_uid), entries, _whole_of(row), state, now_ms)]
+            seen = stored_entries(session_key, state)
+        question = Question(_conversation_key(tenant_uid, sub, row.conversation), tenant_uid)
+        return [self._note(question, [*seen, *_kinds_asked_for(row, memory)], row, state, now_ms)]
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
         """Note what a session has seen once its conversation is known, and what an allowed call writes into a store."""
@@ -196,30 +192,31 @@ class Carried:
             return []
         session_key, intent, now_ms = case.asked.session_key, case.asked.intent, case.asked.now_ms
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
-        row = self._keeper.row_of(case, state)
+        row, memory = self._keeper.row_of(case, state), self._keeper.memory_of(case, state)
         outputs = []
         conversation = _conversation_of(case, row)
         if conversation and not row.conversation:
             row = replace(row, conversation=conversation)
             store_provenance(session_key, row, state)
             question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
-            memory = self._keeper.memory_of(case, state)
             entries = [*stored_entries(session_key, state), *_kinds_asked_for(row, memory)]
-            outputs.append(self._note(question, entries, _whole_of(row), state, now_ms))
+            outputs.append(self._note(question, entries, row, state, now_ms))
         is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
         if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
-            written = _written(case.known_arguments().values, case.tool.uses, self._keeper.memory_of(case, state))
+            written = _written(case.known_arguments().values, case.tool.uses, memory)
             if written:
                 question = Question(_store_key(tenant_uid, sub, intent.tool.server_id), tenant_uid)
-                outputs.append(self._note(question, written, _whole_of(row), state, now_ms))
+                outputs.append(self._note(question, written, row, state, now_ms))
         return outputs
 
-    def _note(self, question: Question, entries: Iterable[Entry], whole: int, state: StateView, now_ms: int) -> Output:
+    def _note(
+        self, question: Question, entries: Iterable[Entry], row: ProvenanceRow, state: StateView, now_ms: int
+    ) -> Output:
         flags_of: dict[bytes, int] = {}
         for entry in entries:
             flags_of[entry.digest] = flags_of.get(entry.digest, 0) | entry.flags & ~_OF_THE_SESSION
         packed, complete = pack(flags_of)
-        flags = whole | (0 if complete else Whole.INCOMPLETE)
+        flags = _whole_of(row) | (0 if complete else Whole.INCOMPLETE)
         return self._request(question, BudgetOp.NOTE, next_serial(state), state, now_ms, packed=packed, flags=flags)
 
     def _request(

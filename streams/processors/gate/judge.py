@@ -145,7 +145,7 @@ class Judge:
             return deny(Reason.TOO_MANY_PENDING), NOTHING_TAKEN
         waiting = (asked.session_key, asked.intent.intent_id)
         outputs = self.shared_memories.ask(ruling.stale, waiting, state, asked.now_ms)
-        asks = self.carried.ask(ruling.questions, waiting, case, state)
+        asks = self.carried.ask(ruling.questions, waiting, state, asked.now_ms)
         if outputs is None or asks is None:
             return ruling.decision, NOTHING_TAKEN
         outputs += asks

@@ -219,5 +219,10 @@ class TestBounds:
         assert not _rows(bench, RowKind.TALLY)
 
 
+def test_an_intent_that_waits_for_one_keeps_nothing_that_only_other_rules_need(bench: CountingBench) -> None:
+    assert bench.outcome(REFUND, {"amount": 1, "customer": "c-1"}, session=ALICE[0]) == "ALLOW"
+    assert not _rows(bench, RowKind.PROVENANCE)
+
+
 def _rows(bench: CountingBench, kind: RowKind) -> list[Any]:
     return [key for part in range(PARTITIONS) for key in bench.driver.disk.rows(part) if key.startswith(kind.prefix)]
