@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.embedded import EmbeddedLog, retention
 from streams.ports import Received, TopicPartition
 from tests.contract.helpers import until
-from tests.unit.embedded.helpers import ManualClock, create, put, read_all, write
+from tests.unit.embedded.helpers import ManualClock, create, put, read_all, read_so_far, write
 
 DAY_MS = 86_400_000
 COMPACT = {"cleanup.policy": "compact", "delete.retention.ms": "60000"}
@@ -57,9 +57,21 @@ def test_partitions_and_plain_topics_are_left_alone(log: EmbeddedLog, clock: Man
     assert [len(read_all(log, at)) for at in (table, other, plain)] == [1, 1, 2]
 
 
-def test_small_stretches_wait_until_compaction_pays(log: EmbeddedLog) -> None:
-    at = create(log, "table", config=COMPACT)
+def test_small_stretches_wait_until_compaction_pays(log: EmbeddedLog, path: Path, clock: ManualClock) -> None:
+    at, short = create(log, "table", config=COMPACT), create(log, "topic-after-it", config={"retention.ms": "1000"})
+    earlier = EmbeddedLog(path, clock=clock)
+    write(earlier, [put(short, None, "old")], "earlier")
+    earlier.close()
+    clock.advance(1_001)
     write(log, [put(at, "a", str(number)) for number in range(retention.COMPACT_RECORDS_MIN - 1)])
+
+    def cleaned() -> bool:
+        time.sleep(0.02)
+        return read_so_far(log, short) == []
+
+    # The first append wakes the housekeeper. Once it has dropped the old record it is past the table, which it would
+    # otherwise compact at the same time as this test.
+    until(cleaned, "the housekeeper has come by", timeout_s=10)
     assert log.clean() == 0
     write(log, [put(at, "a", "last")])
     assert log.clean() == retention.COMPACT_RECORDS_MIN - 1
