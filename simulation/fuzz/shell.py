@@ -6,9 +6,10 @@ Bash, dash and the shell of BusyBox run the texts, as far as they are installed;
 They must neither look for a command that was not listed, nor write a file that was not.
 
 Bash is started without a program in reach, so that each command ends in its `command_not_found_handle`, which notes
-what was looked for. The other shells have no such function. They find small programs under the names of which texts
-are made, which note their name, and their error messages name the other commands. Builtins do run, each text in a
-folder of its own.
+what was looked for. The other shells have no such function. They find small programs, which note their name, under
+every name that is listed for a text and under the names of which texts are made. Their error messages name the other
+commands. No listed command is left to these messages, because they are not written in one piece: two commands of a
+pipeline can mix theirs. Builtins do run, each text in a folder of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random  # noqa: TID251 - a fuzzer is made of chance; its seed is an argument
 from typing import NamedTuple
@@ -105,6 +106,9 @@ _NOTED = (
     "^",
     "%",
 )
+_NAME_BYTES_MAX = 255
+"""Of a file, in the file systems of Linux."""
+_ENDING = b": not found"
 _NOT_FOUND = re.compile(rb": (?:line )?[0-9]+: (?:\S*/text/[0-9]+: )?(?:(?:exec|eval): )*(.*): not found\n")
 
 
@@ -155,9 +159,18 @@ def run_shell_fuzz(seed: int, texts: int, folder: Path) -> Result:
         folder: an empty one.
     """
     pick = Random(seed)  # noqa: S311 - not for secrets
+    return run_shell_texts((_text(pick, 0) for _ in range(texts)), folder)
+
+
+def run_shell_texts(texts: Iterable[str], folder: Path) -> Result:
+    """Let every installed shell run those of the texts that are accepted. Blocking.
+
+    Args:
+        texts: what may be accepted. Each runs, so these must be harmless.
+        folder: an empty one.
+    """
     accepted: list[_Accepted] = []
-    for _ in range(texts):
-        text = _text(pick, 0)
+    for text in texts:
         try:
             found = to_shell(text)
         except EvaluationError:
@@ -195,7 +208,8 @@ def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[tuple[int,
         (folder / "text" / str(number)).write_bytes(each.text.encode())
     (folder / "texts").write_bytes(b"".join(each.text.encode() + b"\0" for each in accepted))
     (folder / "ran").touch()
-    for name in _NOTED if shell != "bash" else ():
+    listed = {name for each in accepted for name in each.names if _is_file_name(name)}
+    for name in listed.union(_NOTED) if shell != "bash" else ():
         path = folder / "bin" / name
         path.write_text(_NOTE.format(folder=folder))
         path.chmod(0o700)
@@ -210,8 +224,25 @@ def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[tuple[int,
     entries = [(int(number), name) for number, _, name in found if number]
     for number in range(len(accepted)) if shell != "bash" else ():
         errors = (folder / "errors" / str(number)).read_bytes() if (folder / "errors" / str(number)).exists() else b""
-        entries += [(number, name.decode(errors="replace")) for name in _NOT_FOUND.findall(errors)]
+        entries += [(number, name) for name in names_not_found(errors)]
     return entries
+
+
+def _is_file_name(name: str) -> bool:
+    return "/" not in name and name not in (".", "..") and len(name.encode()) <= _NAME_BYTES_MAX
+
+
+def names_not_found(errors: bytes) -> list[str]:
+    """Return the commands that a shell did not find.
+
+    Args:
+        errors: what it wrote to its standard error.
+
+    Returns:
+        The names. Where one can't be read, because two messages are mixed, all of `errors` stands for it.
+    """
+    names = _NOT_FOUND.findall(errors)
+    return [name.decode(errors="replace") for name in (names if len(names) == errors.count(_ENDING) else [errors])]
 
 
 def _written(folder: Path, count: int) -> Iterator[tuple[int, str]]:

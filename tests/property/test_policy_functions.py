@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulation.fuzz.shell import SHELLS, run_shell_fuzz
+from simulation.fuzz.shell import SHELLS, names_not_found, run_shell_fuzz, run_shell_texts
 from streams.policy import EvaluationError
 from streams.policy.ext.emails import to_email_addresses
 from streams.policy.ext.file_paths import to_path
@@ -28,6 +28,9 @@ from streams.policy.ext.urls import to_url
 
 SHELL_SEEDS = 4
 SHELL_TEXTS = 2_500
+PIPELINES = ("cat <<'E'\nx+=1\nE\n\nE\n-k A=aacommand |builtin ", "cd d; aa \"c d\" > f; \u00e9|\\'; bb #'A=aa[")
+"""Texts whose two commands of a pipeline report errors at the same time."""
+PIPELINE_RUNS = 25
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=5)
@@ -214,6 +217,29 @@ def test_shells_do_nothing_that_was_not_seen(seed: int, tmp_path: Path) -> None:
         assert ran > result.accepted // 3, shell
         assert result.wrote[shell] > SHELL_TEXTS // 200, shell
     assert result.unseen == ()
+
+
+def test_errors_of_a_pipeline_are_no_unseen_command(tmp_path: Path) -> None:
+    result = run_shell_texts(PIPELINES * PIPELINE_RUNS, tmp_path)
+    assert result.accepted == len(PIPELINES) * PIPELINE_RUNS
+    for shell, ran in result.ran.items():
+        assert ran == result.accepted, shell
+        # Errors that name a listed command could be mixed with others.
+        assert not [file for file in (tmp_path / shell / "errors").iterdir() if b"not found" in file.read_bytes()]
+    assert result.unseen == ()
+
+
+@pytest.mark.parametrize(
+    ("errors", "names"),
+    [
+        (b"dash: 1: /t/text/3: zz: not found\ndash: 2: /t/text/3: \xc3\xa9: not found\n", ["zz", "\u00e9"]),
+        (b"dash: 1: cd: can't cd to d\n", []),
+        (b"dash: 1: /t/text/3: zz: not founddash: 1: /t/text/3: \ny: not found\n", None),
+        (b"dash: 1: /t/text/3: dash: 1: /t/text/3: zz: not foundy: not found\n\n", None),
+    ],
+)
+def test_mixed_errors_hide_no_command(errors: bytes, names: list[str] | None) -> None:
+    assert names_not_found(errors) == ([errors.decode()] if names is None else names)
 
 
 @settings(max_examples=300, deadline=None)
