@@ -37,8 +37,6 @@ DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
 FOLLOW = "follow"
 """In the scope of a request: the user speaks of a link or a page, so the agent may open one that it is shown."""
-OTHER = "other"
-"""The kind of a tool about which nothing is known. No request implies it."""
 
 DESCRIPTION_CHARS_MAX = 400
 REQUEST_CHARS_MAX = 20_000
@@ -68,6 +66,7 @@ class ActKind(StrEnum):
     RUN = "run"
     """Runs code, jobs or machines."""
     OTHER = "other"
+    """Nothing is known about the tool. No request implies it."""
 
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")

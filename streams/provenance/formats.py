@@ -21,11 +21,9 @@ MAIL_CHARS_MAX = 2_000_000
 _SCALAR_CHARS_MAX = 256
 _SNIFFED_LINES_MAX = 5_000
 _ITEM_CHARS_MAX = 60
-_HEADER_CHARS_MAX = 4_096
 _HEADERS_MIN = 2
 _TABLE_LINE_CHARS_MAX = 1_000
 _ROWS_MIN = 3
-_CELL_CHARS_MAX = 100_000
 
 _XML = re.compile(r"\s*(?:<\?xml[\s?]|<([A-Za-z_][\w.:-]{0,100})[\s>/])")
 _HTML = re.compile(

@@ -26,12 +26,8 @@ class AtomKind(StrEnum):
     NUMBER = "number"
     """A short number together with the kind of thing that it counts or names: `order 17`."""
     DATE = "date"
-    QUOTED = "quoted"
-    NAME = "name"
     TEXT = "text"
     """A whole field, or a few words in a row, that have no other kind."""
-    SENTENCE = "sentence"
-    """A sentence of free text that reads like an instruction."""
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):

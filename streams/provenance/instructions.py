@@ -135,13 +135,9 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
     bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
 
 
-def reads_like_instruction(sentence: str) -> bool:
+def _instructs(lowered: str, *, has_roles: bool) -> bool:
     """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
     word, a duty of the reader, something that must be, or the mark of a role."""
-    return _instructs(plain_case(sentence), has_roles=True)
-
-
-def _instructs(lowered: str, *, has_roles: bool) -> bool:
     words = lowered.split()
     if not _TRIGGERS.isdisjoint(words) and _has_trigger(lowered, words):
         return True

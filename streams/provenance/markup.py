@@ -18,7 +18,6 @@ from streams.provenance.leaves import NESTING_MAX, FreeText
 from streams.provenance.words import listed
 
 MARKUP_CHARS_MAX = 2_000_000
-_ATTRIBUTE_CHARS_MAX = 2_048
 _BROKEN_TAGS_MAX = 1_000
 
 # What has been read of a tag is never read again in another way: so one that does not end costs its length and no more.
@@ -125,7 +124,6 @@ class _Page:
         self.texts: list[FreeText] = []
         self._block: list[str] = []
         self._rows: list[list[str]] | None = None
-        self._has_names = False
 
     def take(self, piece: _Piece) -> None:
         name = piece.name

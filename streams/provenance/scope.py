@@ -24,7 +24,7 @@ SCOPES_MAX = 64
 TARGETS_MAX = 64
 _TOOL = "tool"
 _KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FOLLOW}
-REQUEST_KINDS = tuple(sorted(_KINDS | {DELEGATE, FOLLOW}))
+REQUEST_KINDS = tuple(sorted(_KINDS))
 """What a derived scope can ask for."""
 
 
