@@ -18,6 +18,7 @@ from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.operations.approvals.bounds import tool_words
 from streams.operations.approvals.grants import Granted, GrantState
 from streams.operations.approvals.questions import Question, calls_of
+from streams.provenance.pointers import unescaped
 
 VALUE_CHARS_MAX = 200
 """Of an argument on the screen. JSON output has it in full."""
@@ -129,7 +130,7 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
     origins: dict[str, list[ArgumentOrigin]] = {}
     for origin in call.origins:
         # Parts of an argument are shown beside it.
-        name = origin.pointer.removeprefix("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
+        name = unescaped(origin.pointer.removeprefix("/").partition("/")[0])
         origins.setdefault(name, []).append(origin)
     rows = [
         (f"  {name}", short(_shown(value), VALUE_CHARS_MAX), _origin_words(origins.get(name, []), bool(call.origins)))

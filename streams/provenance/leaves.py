@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from streams.provenance.pointers import escaped
+
 NESTING_MAX = 64
 VISITS_MAX = 200_000
 """How many values of a structure are visited, whether they say anything or not."""
@@ -83,7 +85,7 @@ def _shown(item: object) -> str:
 def _members(item: dict[object, object], path: str, name: str, depth: int, names: set[str]) -> Iterator[_Item]:
     for key in reversed(item):
         text = str(key)
-        step = _step(path, pointer_step(text))
+        step = _step(path, escaped(text[:PATH_CHARS_MAX]))
         if _is_name(text):
             yield item[key], step, text, name, depth + 1
         else:
@@ -98,11 +100,6 @@ def merged(pairs: list[tuple[str, object]]) -> object:
     """Return an object of names and values; where a name comes twice, a list that keeps all of them."""
     held = dict(pairs)
     return held if len(held) == len(pairs) else [{name: value} for name, value in pairs]
-
-
-def pointer_step(name: str) -> str:
-    """Return a name as a step of a JSON pointer (RFC 6901)."""
-    return name[:PATH_CHARS_MAX].replace("~", "~0").replace("/", "~1")
 
 
 def _is_name(key: str) -> bool:

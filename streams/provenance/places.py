@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from streams.provenance.acts import words_of_name
-from streams.provenance.pointers import escaped
+from streams.provenance.pointers import escaped, unescaped
 
 PLACES_MAX = 400
 """Places of one schema that are looked at."""
@@ -113,7 +113,7 @@ def _resolved(root: Mapping[str, Any], node: object) -> Mapping[str, Any]:
             return node
         target: Any = root
         for step in reference[2:].split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
+            name = unescaped(step)
             target = target.get(name) if isinstance(target, Mapping) else None
         beside = {name: each for name, each in node.items() if name != "$ref"}
         node = {**target, **beside} if isinstance(target, Mapping) else beside

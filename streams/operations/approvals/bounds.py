@@ -16,6 +16,7 @@ from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, G
 from streams.model.canonical import canonical
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
 from streams.operations.approvals.errors import ApprovalError
+from streams.provenance.pointers import escaped, unescaped
 
 _STATED = re.compile(r"(?P<argument>[^=<]+)(?P<operator><=|=)(?P<pattern>.*)", re.DOTALL)
 _ANYTHING = "*"
@@ -150,7 +151,7 @@ def _number(text: str) -> int | float | None:
 
 
 def _pointer(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")
+    return f"/{escaped(name)}"
 
 
 def _json(value: object) -> str:
@@ -159,7 +160,7 @@ def _json(value: object) -> str:
 
 def bound_words(constraint: ArgumentConstraint) -> str:
     """Return what a bound admits, in words."""
-    name = constraint.argument.removeprefix("/").replace("~1", "/").replace("~0", "~") or "(all arguments)"
+    name = unescaped(constraint.argument.removeprefix("/")) or "(all arguments)"
     value = json.loads(constraint.value_json)
     match constraint.type:
         case ConstraintType.ALL if value == []:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from streams.provenance.pointers import unescaped
+
 _ANCHORS = ("$anchor", "$dynamicAnchor")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _META_SCHEMAS = ("http://json-schema.org/", "https://json-schema.org/")
@@ -66,7 +68,7 @@ class References:
         """Return the target of a pointer. The validator rejects one that leads nowhere; here it counts as the root."""
         node: object = self._root
         for step in pointer.split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
+            name = unescaped(step)
             if isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, list) and name.isdecimal() and int(name) < len(node):

@@ -8,6 +8,7 @@ from typing import Any
 
 from streams.processors.control.catalog import CatalogTool
 from streams.provenance.acts import possible_kinds, words_of_name
+from streams.provenance.pointers import unescaped
 from streams.provenance.words import STOP_WORDS, singular, thing_of
 
 TOOLS_CACHED_MAX = 10_000
@@ -92,7 +93,7 @@ def leaf_at(args: Mapping[str, Any], pointer: str) -> Any:
     value: Any = args
     for step in pointer.split("/")[1:]:
         if isinstance(value, dict):
-            value = value.get(step.replace("~1", "/").replace("~0", "~"))
+            value = value.get(unescaped(step))
         elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step) < len(value):
             value = value[int(step)]
         else:

@@ -16,6 +16,7 @@ from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
 from streams.policy.language.globs import GlobSet
+from streams.provenance.pointers import unescaped
 
 SOURCE = "stoplog/watch"
 TEXT_CHARS_MAX = 256
@@ -159,7 +160,7 @@ def _extracted(features: Features, tool: str, args_json: str) -> dict[str, str |
 def _pointed(value: Any, pointer: str) -> Any:
     """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
     for part in pointer.split("/")[1:][:POINTER_PARTS_MAX]:
-        name = part.replace("~1", "/").replace("~0", "~")
+        name = unescaped(part)
         if isinstance(value, list):
             index = int(name) if name.isascii() and name.isdigit() else 0
             value = value[index] if index < len(value) else None
