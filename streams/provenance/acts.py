@@ -32,6 +32,7 @@ from streams.provenance.act_words import (
     TOOL_VERBS,
     VAGUE_VERBS,
 )
+from streams.provenance.words import CAMEL, listed
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
@@ -70,14 +71,13 @@ class ActKind(StrEnum):
 
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
 _DETERMINER_WORDS = (
     "a an the this that these those my your our his her their its any some all each every no last next latest new old "
     "first second recent upcoming current previous same other another which what whose"
 )
-_DETERMINERS = frozenset(_DETERMINER_WORDS.split())
+_DETERMINERS = listed(_DETERMINER_WORDS)
 _DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
 _PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've"})
 _CAUSATIVES = frozenset(
@@ -89,7 +89,7 @@ _SENTENCE_END = re.compile(r"[.!?\n]")
 
 def words_of_name(name: str) -> list[str]:
     """Splits a tool's or an argument's name into lower-case words: `sendEmail`, `send_email` -> `send`, `email`."""
-    return [word.lower() for part in _SEPARATORS.split(name) if part for word in _CAMEL.split(part) if word]
+    return [word.lower() for part in _SEPARATORS.split(name) if part for word in CAMEL.split(part) if word]
 
 
 def propose_kind(name: str, description: str = "", read_only: bool | None = None) -> str:

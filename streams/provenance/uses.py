@@ -17,43 +17,39 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.provenance.places import Place, places_of, words_of
 from streams.provenance.pointers import unescaped
+from streams.provenance.words import listed
 
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_TIMES = _set(
+_TIMES = listed(
     "date time datetime day weekday month year hour minute when deadline due until since expiry expiration duration "
     "departure arrival birthday dob timestamp"
 )
-_AMOUNTS = _set(
+_AMOUNTS = listed(
     "amount price total quantity qty sum cost fee tip balance discount percent percentage rate salary tax deposit "
     "cent minor money"
 )
-_DESTINATIONS = _set(
+_DESTINATIONS = listed(
     "to cc bcc recipient receiver destination dest payee beneficiary iban bic swift webhook callback endpoint url uri "
     "link href host hostname domain channel attendee participant invitee guest phone mobile fax forward redirect "
     "address street city zip postcode postal country assignee reviewer collaborator reader whom with"
 )
-_CONTENTS = _set(
+_CONTENTS = listed(
     "body text message content subject title description comment note reason html markdown data payload caption "
     "attachment summary remark feedback answer reply detail instruction prompt memo greeting agenda headline code "
     "script command sql statement value"
 )
-_SELECTORS = _set("query search filter keyword term word q page limit offset cursor sort order_by pattern glob regex")
-_IDENTIFIERS = _set(
+_SELECTORS = listed("query search filter keyword term word q page limit offset cursor sort order_by pattern glob regex")
+_IDENTIFIERS = listed(
     "id uid uuid guid key number no ref reference code sku slug handle token name path file filename folder directory "
     "dir repository repo branch commit tag resource object item record entry ticket issue event invoice booking "
     "reservation thread document doc project task job"
 )
-_OWNERS = _set(
+_OWNERS = listed(
     "customer client user owner patient member account mailbox employee subscriber guest student passenger cardholder "
     "holder resident person username userid tenant citizen applicant borrower policyholder"
 )
-_OWNERSHIP_ENDS = _set("id uid uuid no number ref reference email mail username name login key")
-_NOT_OWNERS = _set("to from new target recipient receiver destination cc bcc other by author sender")
-_SETTINGS = _set("action mode operation op type kind format lang language locale currency unit status")
+_OWNERSHIP_ENDS = listed("id uid uuid no number ref reference email mail username name login key")
+_NOT_OWNERS = listed("to from new target recipient receiver destination cc bcc other by author sender")
+_SETTINGS = listed("action mode operation op type kind format lang language locale currency unit status")
 
 _TIME_FORMATS = frozenset({"date", "date-time", "time", "duration"})
 _PLACE_FORMATS = frozenset({"uri", "uri-reference", "iri", "url", "hostname", "idn-hostname", "ipv4", "ipv6"})

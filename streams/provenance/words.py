@@ -22,7 +22,8 @@ def listed(words: str) -> frozenset[str]:
 
 
 WORD = re.compile(r"\w+(?:'\w+)?")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word of a name in mixed case ends: `orderIds` is `order`, `Ids`."""
 _NAME_PART = re.compile(r"[^\W\d_]+")
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
 """The shortest id: `M-31`."""
@@ -116,7 +117,7 @@ def thing_of(name: str) -> str:
 
     Empty if the name has no word besides those for an id; the name of an id alone is `UNTYPED`.
     """
-    parts = _NAME_PART.findall(_CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
+    parts = _parts_of(name)
     named = [part for part in parts if part not in _ID_WORDS]
     if not named:
         return UNTYPED if parts else ""
@@ -126,8 +127,12 @@ def thing_of(name: str) -> str:
 @lru_cache(maxsize=THINGS_CACHED_MAX)
 def names_an_id(name: str) -> bool:
     """Return whether a field's name says that it holds an id: `id`, `order_id`, `orderIds`, `invoice_no`."""
-    parts = _NAME_PART.findall(_CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
+    parts = _parts_of(name)
     return bool(parts) and parts[-1] in _ID_WORDS
+
+
+def _parts_of(name: str) -> list[str]:
+    return _NAME_PART.findall(CAMEL.sub(" ", name[:_THING_CHARS_MAX]).replace("_", " ").lower())
 
 
 def singular(word: str) -> str:
