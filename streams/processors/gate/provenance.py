@@ -17,6 +17,7 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.provenance.memory import (
     Memory,
     begun,
@@ -33,15 +34,12 @@ from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
 from streams.provenance.digests import atom_key
+from streams.provenance.events import CONTENT_EVENTS
 from streams.provenance.scope import parse_scopes
 
-PROVENANCE_FACTS = frozenset({"origins", "act", "scope", "owner", "read"})
-CONTENTS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ})
-_KEPT = CONTENTS | {
-    SessionEventType.SESSION_ESTABLISHED,
-    SessionEventType.USER_MESSAGE,
-    SessionEventType.PURPOSE_SET,
-}
+PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
+CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}
+_KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
 _USERS = Label(integrity=Integrity.TRUSTED)
 replace = msgspec.structs.replace
 
@@ -84,7 +82,7 @@ class ProvenanceKeeper:
         if row is None and not self.is_asked(session_key):
             return
         sub = after.identity.sub
-        memory = Memory(session_key, atom_key(self._root_key, event.header.tenant_uid, sub), state)
+        memory = self.memory_for(session_key, event.header.tenant_uid, sub, state)
         is_opening = event.type is SessionEventType.SESSION_ESTABLISHED
         if row is None or is_opening:
             opened = begun(memory, after if is_opening else before)
@@ -113,7 +111,8 @@ class ProvenanceKeeper:
         """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""
         row = read_provenance(case.asked.session_key, state)
         if row is None:
-            memory = Memory(case.asked.session_key, self._key_of(case), state)
+            tenant_uid, sub = case.asked.intent.header.tenant_uid, case.session.identity.sub
+            memory = self.memory_for(case.asked.session_key, tenant_uid, sub, state)
             row = begun(memory, case.session)
             store_provenance(case.asked.session_key, row, state)
         return row
@@ -122,7 +121,7 @@ class ProvenanceKeeper:
         """Examine a call; the result is kept with the case."""
         if case.examined is None and case.tool is not None:
             session_key = case.asked.session_key
-            memory = Memory(session_key, self._key_of(case), state, keeps=False)
+            memory = self.memory_of(case, state)
             args = case.known_arguments().values
             case.examined = examine(case.session, args, self._uses.of(case.tool), memory, session_key, state)
         return case.examined

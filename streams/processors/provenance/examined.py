@@ -10,7 +10,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
-from streams.provenance.memory import OTHER_PATH, Seen
+from streams.provenance.memory import Seen
 from streams.provenance.origins import Traced
 
 
@@ -48,6 +48,7 @@ class Examined(msgspec.Struct):
         is_complete: whether all values were looked at.
         owner_is_subject: whether every argument that names an owner names the subject.
         owner_is_other: whether one names somebody else, or the call is about a record of somebody else.
+        contents: the events that the values were seen in, by number; None for one that is not kept.
     """
 
     row: ProvenanceRow
@@ -61,6 +62,11 @@ class Examined(msgspec.Struct):
     owner_is_subject: bool
     owner_is_other: bool
     contents: dict[int, ContentRow | None]
+
+    def content_of(self, value: Value) -> ContentRow | None:
+        """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""
+        entry = value.traced.entry
+        return None if entry is None else self.contents.get(entry.event)
 
     @property
     def is_selected_by_user(self) -> bool:
@@ -84,9 +90,7 @@ def argument_origins(examined: Examined) -> tuple[ArgumentOrigin, ...]:
 
 
 def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
-    entry = value.traced.entry
-    content = None if entry is None else examined.contents.get(entry.event)
-    has_path = entry is not None and content is not None and OTHER_PATH > entry.path < len(content.paths)
+    entry, content = value.traced.entry, examined.content_of(value)
     return ArgumentOrigin(
         pointer=value.pointer,
         role=value.role,
@@ -94,5 +98,6 @@ def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
         instructed=value.traced.is_instructed,
         decoded=value.traced.is_decoded,
         event_ids=() if content is None else (content.event_id,),
-        paths=(content.paths[entry.path],) if has_path and content is not None and entry is not None else (),
+        # A path without a number of its own has one that is larger than that of any path: `OTHER_PATH`.
+        paths=() if entry is None or content is None else content.paths[entry.path : entry.path + 1],
     )

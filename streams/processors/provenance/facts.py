@@ -62,8 +62,7 @@ _NOT_LOOKED_AT: dict[str, Any] = {
 
 
 def _events_of(value: Value, examined: Examined) -> list[str]:
-    entry = value.traced.entry
-    content = None if entry is None else examined.contents.get(entry.event)
+    content = examined.content_of(value)
     return [] if content is None else [content.event_id]
 
 
