@@ -20,7 +20,7 @@ Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
 
 SCOPES_MAX = 64
-"""Scopes that are kept of a session; with more, the session is inside of none of them."""
+"""Scopes that are kept of a session. Of more, the weightiest are kept, then the latest: so the session may do less."""
 TARGETS_MAX = 64
 _TOOL = "tool"
 _KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FOLLOW}

@@ -211,7 +211,8 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
         if made not in kept:
             kept = (*kept, made)
     if len(kept) > SCOPES_MAX:
-        kept = kept[-SCOPES_MAX:]
+        # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
+        kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
     return memory.add(replace(row, scopes=kept), entries)
 
 

@@ -20,6 +20,7 @@ from streams.processors.rows import RowKind
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
+from streams.provenance.scope import SCOPES_MAX
 from tests.kit import HOUR_MS, GateBench
 
 INBOX = tool_entry(
@@ -321,6 +322,19 @@ def test_the_scope_of_an_issuer_limits_kinds_and_targets() -> None:
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
     assert fired(talk.sends_to("ben@work.example")) == ["P-4"]
     assert fired(talk.judge(CANCEL, {"order": "O-12345"})) == ["P-4"]
+
+
+def test_the_scope_of_an_issuer_stays_however_many_are_derived() -> None:
+    talk = Talk()
+    event = talk.session.event(
+        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scopes=("send:anna@home.example",),
+        scope_source=ScopeSource.ISSUER,
+    )  # fmt: skip
+    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    derived = tuple(TaskScope(kind="send", count_max=number) for number in range(1, SCOPES_MAX + 1))
+    talk.say("Send it.", task_scopes=derived)
+    assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
+    assert fired(talk.sends_to("ben@work.example")) == ["P-4"]
 
 
 def test_a_scope_ends_with_its_count() -> None:
