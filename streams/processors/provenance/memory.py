@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -254,12 +255,28 @@ def with_content(
     return memory.add(row, entries)
 
 
+class _Place(NamedTuple):
+    """What holds for all values at one path of a content.
+
+    Attributes:
+        records: the records that the path belongs to, the innermost one first.
+        is_pointed: whether a field of one of them is the user's.
+        is_owned: whether the innermost one that names an owner names the subject; None if none does.
+        is_trusted: whether the catalog trusts what stands there.
+    """
+
+    records: tuple[tuple[str, ...], ...]
+    is_pointed: bool
+    is_owned: bool | None
+    is_trusted: bool
+
+
 class _Content:
     """The values of one content, with the records that they belong to."""
 
     def __init__(self, event: SessionEvent, memory: Memory, use: ToolUse | None, label: Label, sub: str) -> None:
         self._use = use
-        self._steps = {atom.path: steps_of(atom.path) for atom in event.atoms}
+        steps_at = {path: steps_of(path) for path in dict.fromkeys(atom.path for atom in event.atoms)}
         self.atoms: list[tuple[Atom, bytes]] = [(atom, atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
         # The label joins what the writer claims and what the catalog said when the call was allowed.
         stated = None if use is None else use.tool.output_label
@@ -268,13 +285,13 @@ class _Content:
         )
         self._is_worse = self._is_worse or not _is_trusted(event.label)
         # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
-        self._has_several = any("1" in steps for steps in self._steps.values())
+        self._has_several = any("1" in steps for steps in steps_at.values())
         self._pointed: set[tuple[str, ...]] = set()
         self._owners: dict[tuple[str, ...], bool] = {}
         self._fields: set[tuple[tuple[str, ...], bytes]] = set()
         subjects: dict[str, frozenset[bytes]] = {}
         for atom, digest in self.atoms:
-            steps = self._steps[atom.path]
+            steps = steps_at[atom.path]
             if not steps or not atom.whole_field:
                 continue
             self._fields.add((steps[:-1], digest))
@@ -287,30 +304,36 @@ class _Content:
                     subjects[name] = memory.subject_digests(sub, name) | memory.subject_digests(sub)
                 self._owners[steps[:-1]] = self._owners.get(steps[:-1], False) or digest in subjects[name]
         self.knows_subject = any(self._owners.values())
+        self._places = {path: self._place(path, steps) for path, steps in steps_at.items()}
 
     def flags(self, atom: Atom, digest: bytes, *, selected: bool, knows_subject: bool) -> int:
         """Return where a value was seen."""
-        steps = self._steps[atom.path]
+        place = self._places[atom.path]
         is_text = not atom.whole_field or atom.decoded
         flags = 0
-        if (selected and not self._has_several) or any(record in self._pointed for record in _records_of(steps)):
+        if place.is_pointed or (selected and not self._has_several):
             flags |= Seen.SHOWN if is_text else Seen.POINTED
-        owned = next((self._owners[record] for record in _records_of(steps) if record in self._owners), None)
-        if owned and not is_text:
+        if place.is_owned and not is_text:
             flags |= Seen.OWN | Seen.POINTED
-        elif owned is False and (knows_subject or (self._use is not None and self._use.states_owners)):
+        elif place.is_owned is False and (knows_subject or (self._use is not None and self._use.states_owners)):
             flags |= Seen.FOREIGN
-        if self._trusts(atom.path) and _is_trusted(atom.label):
+        if place.is_trusted and _is_trusted(atom.label):
             return flags | Seen.TRUSTED | (Seen.POINTED if flags & Seen.SHOWN else 0)
         flags |= Seen.TEXT if is_text else Seen.FIELD
         if not atom.decoded:
             flags |= Seen.PLAIN
-        quotes_itself = is_text and any((record, digest) in self._fields for record in _records_of(steps))
+        quotes_itself = is_text and any((record, digest) in self._fields for record in place.records)
         if is_text and not quotes_itself:
             flags |= Seen.NAMED
         if atom.instructed and not quotes_itself:
             flags |= Seen.INSTRUCTED
         return flags
+
+    def _place(self, path: str, steps: tuple[str, ...]) -> _Place:
+        records = tuple(_records_of(steps))
+        is_pointed = not self._pointed.isdisjoint(records)
+        is_owned = next((self._owners[record] for record in records if record in self._owners), None)
+        return _Place(records, is_pointed, is_owned, self._trusts(path))
 
     def _trusts(self, pointer: str) -> bool:
         if self._is_worse or self._use is None:
