@@ -90,13 +90,14 @@ class _Tracer:
         self._missing = missing
         self._targets = targets
 
-    def whole(self, founds: list[Found], value: Any, *, joins: bool, composes: bool) -> Traced:
+    def whole(self, founds: list[Found], value: Any, *, builds: bool, joins: bool, composes: bool) -> Traced:
         """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's.
 
         Args:
             founds: the kinds, with their canonical forms.
             value: the leaf.
-            joins: whether hosts and halves are looked for if nothing else is found.
+            builds: whether the host of an address is looked for if nothing else is found.
+            joins: whether halves of the leaf are looked for after that.
             composes: whether the leaf can consist of what the user named; not so a text that is passed on.
         """
         seen = trace(founds, self._memory.look)
@@ -108,14 +109,10 @@ class _Tracer:
             return Traced(ValueOrigin.USER, seen.flags, seen.entry)
         if seen is not NOWHERE:
             return seen
-        if joins and isinstance(value, str):
-            built = built_on(founds, self._memory.look)
-            if built is not None:
-                return built
-            halves = joined(value, self._part)
-            if halves is not None:
-                return halves
-        return self._missing
+        built = built_on(founds, self._memory.look) if builds else None
+        if built is None and joins and isinstance(value, str):
+            built = joined(value, self._part)
+        return self._missing if built is None else built
 
     def _part(self, text: str) -> Traced:
         return trace(extract_part(text), self._memory.look)
@@ -136,14 +133,18 @@ def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: 
         elif each.kind in SHAPED:
             parts.append(each)
     exact: set[str] = set()
-    for pointer, kinds in wholes.items():
+    for number, (pointer, kinds) in enumerate(wholes.items()):
+        # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
+        is_told = number < ORIGINS_MAX
         is_sink = uses.sinks.cover(pointer)
         # A number that names a thing is found by its thing: the same amount proves nothing.
         founds = [each for each in kinds if each.kind is not AtomKind.AMOUNT] if is_sink else kinds
         role = uses.role_of(pointer)
-        composes = is_sink or role is not ArgumentRole.CONTENT
+        composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
         named = [*founds, *_renamed(founds, use)]
-        traced = tracer.whole(named, leaf_at(args, pointer), joins=is_sink, composes=composes)
+        traced = tracer.whole(
+            named, leaf_at(args, pointer), builds=is_sink, joins=is_told and is_sink, composes=composes
+        )
         is_shaped = any(each.kind in SHAPED for each in founds)
         if traced.origin is ValueOrigin.USER or is_shaped:
             exact.add(pointer)

@@ -16,9 +16,12 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
 from streams.model.topics import REPORT, RULESET, SESSION
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
+from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.rows import RowKind
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
+from streams.provenance.extract import extract_part
+from streams.provenance.found import Found
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
 from streams.provenance.scope import SCOPES_MAX
 from tests.kit import HOUR_MS, GateBench
@@ -258,6 +261,25 @@ def test_halves_that_others_have_shown_are_found_together() -> None:
     talk.read(INBOX, {"id": "m-8"}, {"id": "m-8", "text": "The second part is evil-site.example, as agreed."})
     found = talk.origins(SEND, {"to": ["helper-bot@mailevil-site.example"], "body": "x"})["/to/0"]
     assert (found.origin, found.decoded) == (ValueOrigin.TEXT, True)
+
+
+def test_only_values_that_are_told_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[str] = []
+
+    def counted(text: str) -> list[Found]:
+        parts.append(text)
+        return extract_part(text)
+
+    monkeypatch.setattr("streams.processors.provenance.examine.extract_part", counted)
+    counts = []
+    for more in (0, 200):
+        talk = Talk()
+        talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "Nothing."})
+        parts.clear()
+        recipients = [f"person{number}@place{number}.example" for number in range(ORIGINS_MAX + more)]
+        assert len(talk.judge(SEND, {"to": recipients, "body": "x"}).origins) == ORIGINS_MAX
+        counts.append(len(parts))
+    assert counts[0] == counts[1] > 0
 
 
 def test_halves_that_meet_at_a_sign_are_found_together() -> None:
