@@ -29,7 +29,7 @@ from streams.processors.provenance.memory import (
     with_user_words,
 )
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
-from streams.processors.provenance.tools import ToolUses
+from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
@@ -50,7 +50,7 @@ class ProvenanceKeeper:
     def __init__(self, settings: GateSettings, control: ControlState) -> None:
         self._root_key = settings.root_key
         self._control = control
-        self._uses = ToolUses()
+        self._uses = ToolUseCache()
 
     def is_asked(self, session_key: bytes) -> bool:
         """Return whether any rule in force reads a fact of provenance."""

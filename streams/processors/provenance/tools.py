@@ -61,7 +61,7 @@ class ToolUse:
         return self.tool.entry.open_world
 
 
-class ToolUses:
+class ToolUseCache:
     """Keeps what provenance asks about tools, by the identity of their entries."""
 
     def __init__(self) -> None:
