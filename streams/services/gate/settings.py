@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
@@ -16,13 +16,10 @@ from streams.model.errors import SettingsError
 from streams.processors.settings import GateSettings, WatchSettings
 from streams.sdk.key_files import load_key_file, read_key, read_private
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
+from streams.services.sections import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GateSection(_Section):
+class GateSection(Section):
     """`[gate]`: see `streams.processors.settings.GateSettings`; durations in ms of broker time.
 
     `deployment`: the name that executors sign their reports for. It is needed only if a server has one key in several
@@ -53,7 +50,7 @@ class GateSection(_Section):
     budget_wait_max_ms: int = Field(10_000, ge=10, le=60_000)
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
     alert_window_ms: int = Field(60_000, ge=1_000, le=3_600_000)
-    trust_anchors: dict[str, str | list[str]] = {}
+    trust_anchors: dict[str, str | list[str]] = Field({})
     require_delegation: bool | None = None
     delegation_depth_max: int = Field(4, ge=0, le=16)
 
@@ -73,7 +70,7 @@ class GateSection(_Section):
         return GateSettings(root_key=root_key, **values)
 
 
-class TokenSection(_Section):
+class TokenSection(Section):
     """`[seal.token]`: a key on a token, by PKCS #11.
 
     `module`: the library of the token's maker.
@@ -88,7 +85,7 @@ class TokenSection(_Section):
     pin_file: Path
 
 
-class SealSection(_Section):
+class SealSection(Section):
     """`[seal]`: with which key a gate signs the heads that prove its verdicts.
 
     `key_file`: a file that `stoplog keys seal new` has made.
@@ -128,7 +125,7 @@ class SealSection(_Section):
         return derived_seal_key(root_key)
 
 
-class WatchSection(_Section):
+class WatchSection(Section):
     """`[watch]`: the watch of agents' behaviour; durations in ms of broker time.
 
     `rules`: the folder with the files `*.detectors.yaml`; by default the one that is installed with stoplog.
@@ -147,7 +144,7 @@ class WatchSection(_Section):
         return WatchSettings(grace_ms=self.grace_ms, publish_ms=self.publish_ms, alert_window_ms=self.alert_window_ms)
 
 
-class EngineSection(_Section):
+class EngineSection(Section):
     """`[engine]`: see `streams.engine.settings.EngineSettings`."""
 
     poll_records_max: int = Field(1_000, ge=1, le=100_000)

@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
-from urllib.parse import urlsplit
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from streams.http.client_address import LOOPBACK
-from streams.identity.algorithms import Algorithm
+from streams.services.sections import IssuerSection, ListeningSection, Name, Section, check_url
 
 PARTIES_MAX = 32
 TENANTS_MAX = 1_024
-Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TransmitterSection(_Section):
+class TransmitterSection(IssuerSection):
     """`[ssf.transmitters.NAME]`: a sender whose events are accepted.
 
+    It has the settings of `IssuerSection`, too.
+
     Attributes:
-        issuer: its `iss`.
-        jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
-        audience: an event must be for one of these.
-        algorithms: the accepted signature algorithms.
         subject_prefix: precedes the names of its users, as `subject_prefix` of the token service's source does. It is
             required if there are several transmitters.
         tenant: the tenant of its users; by default that of the settings.
         bearer_file: the file of the bearer token that it must send, if any.
     """
 
-    issuer: Name
-    jwks: Name
-    audience: list[Name] = Field(min_length=1, max_length=16)
-    algorithms: list[Algorithm] = Field(["RS256", "PS256", "ES256", "EdDSA"], min_length=1)
-    subject_prefix: str = Field("", max_length=64)
     tenant: Name | None = None
     bearer_file: Path | None = None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_url("jwks", self.jwks, file=True)
-        return self
 
-
-class ReceiverSection(_Section):
+class ReceiverSection(Section):
     """`[ssf.receivers.NAME]`: a receiver of events about stops and releases here.
 
     Attributes:
@@ -66,17 +47,17 @@ class ReceiverSection(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_url("url", self.url, file=False)
+        check_url("url", self.url)
         return self
 
 
-class SsfSection(_Section):
+class SsfSection(ListeningSection):
     """`[ssf]`.
+
+    It has the settings of `ListeningSection`, too.
 
     Attributes:
         issuer: the service's own `iss`: its URL, as others see it.
-        host, port: where it listens.
-        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
         set_age_max_ms: events that were issued longer ago are rejected; processed events are remembered for as long.
         events_per_transmitter_max: how many processed events of each transmitter are remembered; each needs about 100
             bytes on disk. Beyond that, events of this transmitter still take effect, but it is asked to send them again
@@ -87,15 +68,12 @@ class SsfSection(_Section):
             have then expired, and the user has signed in again for later ones.
         per_address_per_minute: requests; bursts of the same size are allowed.
         retry_first_ms, retry_max_ms: the first and the longest pause before an event is pushed again; it doubles.
-        jwks_cache_ms, jwks_retry_ms, jwks_stale_ms, jwks_inner_hosts: as in `[sts]`.
     """
 
+    carries: ClassVar[str] = "events"
+
     issuer: str = Field("http://127.0.0.1:8421", max_length=512)
-    host: str = "127.0.0.1"
     port: int = Field(8_421, ge=0, le=65_535)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    behind_tls_proxy: bool = False
     set_age_max_ms: int = Field(86_400_000, ge=60_000, le=31 * 86_400_000)
     events_per_transmitter_max: int = Field(1_000_000, ge=1, le=100_000_000)
     skew_ms: int = Field(30_000, ge=0, le=300_000)
@@ -103,22 +81,11 @@ class SsfSection(_Section):
     per_address_per_minute: int = Field(600, ge=1, le=1_000_000)
     retry_first_ms: int = Field(500, ge=10, le=60_000)
     retry_max_ms: int = Field(60_000, ge=10, le=3_600_000)
-    jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
-    jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
-    jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
-    jwks_inner_hosts: list[Name] = Field([], max_length=64)
     transmitters: dict[str, TransmitterSection] = Field({}, max_length=PARTIES_MAX)
     receivers: dict[str, ReceiverSection] = Field({}, max_length=PARTIES_MAX)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("`tls_certificate` and `tls_key` belong together")
-        if self.host not in LOOPBACK and self.tls_key is None and not self.behind_tls_proxy:
-            raise ValueError(
-                f"`host` is `{self.host}`: events would cross the network in the clear; set `tls_certificate` and "
-                "`tls_key`, or `behind_tls_proxy`"
-            )
         issuers = [transmitter.issuer for transmitter in self.transmitters.values()]
         for issuer in issuers:
             if issuers.count(issuer) > 1 or issuer == self.issuer:
@@ -130,11 +97,3 @@ class SsfSection(_Section):
                 "as in the source of the token service with the same users"
             )
         return self
-
-
-def _check_url(name: str, stated: str, *, file: bool) -> None:
-    place = urlsplit(stated)
-    if place.scheme == "http" and place.hostname not in LOOPBACK:
-        raise ValueError(f"`{name}` is `{stated}`: plain HTTP is not protected against tampering; use https")
-    if not file and place.scheme not in ("http", "https"):
-        raise ValueError(f"`{name}` is `{stated}`: it must be a URL")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from streams.http.client_address import LOOPBACK
-from streams.identity.algorithms import Algorithm
+from streams.services.sections import HTTP_SCHEMES, IssuerSection, ListeningSection, Name, Section
 
 SOURCES_MAX = 64
 AGENTS_MAX = 10_000
@@ -18,14 +16,9 @@ ANY_AGENT = "*"
 
 Gives = Literal["user", "agent", "transaction", "id_jag"]
 ConstraintName = Literal["EXACT", "RANGE", "ONE_OF", "NOT_ONE_OF", "CONTAINS", "SUBSET", "WILDCARD", "ALL", "ANY"]
-Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ArgumentSection(_Section):
+class ArgumentSection(Section):
     """A constraint on one argument of a tool: a JSON pointer, a type, and the type's parameter."""
 
     argument: str = Field(max_length=512)
@@ -33,25 +26,24 @@ class ArgumentSection(_Section):
     value: JsonValue = None
 
 
-class ToolSection(_Section):
+class ToolSection(Section):
     """A tool that an agent may be granted; the name `*` stands for all tools of the server."""
 
     server: Name
     name: Name
-    arguments: list[ArgumentSection] = []
+    arguments: list[ArgumentSection] = Field([])
 
 
-class SourceSection(_Section):
+class SourceSection(IssuerSection):
     """`[sts.sources.NAME]`: an issuer whose tokens are accepted, and for what.
+
+    It has the settings of `IssuerSection`, too.
 
     Attributes:
         issuer: its `iss`; for a SPIFFE trust domain `spiffe://` and its name.
-        jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
         gives: the kinds of its tokens: of users, of agents, transaction tokens, identity assertions (ID-JAG).
-        audience: a token must be for one of these.
         authorized_parties: further clients to which an ID token may have been issued (`azp`), if it states one or has
             several audiences: clients that pass the tokens of their users to agents.
-        algorithms: the accepted signature algorithms.
         subject_prefix: precedes the names of its users, so that users of two issuers can't have the same name. It is
             required if there are several sources of users; sources with the same names for the same people share one.
         tenant: the tenant of its users' sessions; by default that of the settings.
@@ -60,13 +52,8 @@ class SourceSection(_Section):
             identity assertions.
     """
 
-    issuer: Name
-    jwks: Name
     gives: list[Gives] = Field(min_length=1)
-    audience: list[Name] = Field(min_length=1, max_length=16)
     authorized_parties: list[Name] = Field([], max_length=64)
-    algorithms: list[Algorithm] = Field(["RS256", "PS256", "ES256", "EdDSA"], min_length=1)
-    subject_prefix: str = Field("", max_length=64)
     tenant: Name | None = None
     life_max_ms: int = Field(86_400_000, ge=1_000, le=31 * 86_400_000)
     one_time: bool | None = None
@@ -78,9 +65,6 @@ class SourceSection(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        place = urlsplit(self.jwks)
-        if place.scheme == "http" and place.hostname not in LOOPBACK:
-            raise ValueError(f"`jwks` is `{self.jwks}`: plain HTTP is not protected against tampering; use https")
         if self.is_spiffe and (self.gives != ["agent"] or "/" in self.issuer.removeprefix(SPIFFE)):
             raise ValueError(
                 f'`{self.issuer}`: a SPIFFE trust domain must have `gives = ["agent"]`, and a name without a path'
@@ -88,7 +72,7 @@ class SourceSection(_Section):
         return self
 
 
-class AgentSection(_Section):
+class AgentSection(Section):
     """`[sts.agents.NAME]`: the most that an agent is granted, whatever its user could grant.
 
     Attributes:
@@ -105,7 +89,7 @@ class AgentSection(_Section):
 
     issuer: Name
     sub: Name
-    sources: list[str] = []
+    sources: list[str] = Field([])
     scopes: list[Name] = Field([], max_length=256)
     tools: list[ToolSection] = Field([], max_length=128)
     servers: list[Name] | None = None
@@ -115,37 +99,27 @@ class AgentSection(_Section):
     bound: bool = False
 
 
-class StsSection(_Section):
+class StsSection(ListeningSection):
     """`[sts]`.
+
+    It has the settings of `ListeningSection`, too.
 
     Attributes:
         issuer: the service's own `iss`: its URL, as clients see it.
-        host, port: where it listens.
-        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
         depth_max: the depth of the last hop of any chain; not above that of the gates.
         skew_ms: how far the clocks of issuers may be off.
-        jwks_cache_ms: how long the keys of issuers are used without fetching them again.
-        jwks_retry_ms: the least time between two requests for an issuer's keys.
-        jwks_stale_ms: how long cached keys are still used if they can't be fetched again.
-        jwks_inner_hosts: the hosts of `jwks` URLs whose names may resolve to private addresses.
         attended_within_ms: for an attended session, the longest time since the user has signed in.
         rotation_wait_ms: how long a new key is published before it is used: longer than clients cache keys.
         per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of the same size are
             allowed. Requests for a subject are counted separately for each agent.
     """
 
+    carries: ClassVar[str] = "tokens and session keys"
+
     issuer: str = Field("http://127.0.0.1:8420", max_length=512)
-    host: str = "127.0.0.1"
     port: int = Field(8_420, ge=0, le=65_535)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    behind_tls_proxy: bool = False
     depth_max: int = Field(4, ge=0, le=8)
     skew_ms: int = Field(30_000, ge=0, le=300_000)
-    jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
-    jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
-    jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
-    jwks_inner_hosts: list[Name] = Field([], max_length=64)
     attended_within_ms: int = Field(900_000, ge=1_000, le=86_400_000)
     rotation_wait_ms: int = Field(900_000, ge=0, le=86_400_000)
     per_address_per_minute: int = Field(600, ge=1, le=1_000_000)
@@ -154,23 +128,11 @@ class StsSection(_Section):
     sources: dict[str, SourceSection] = Field({}, max_length=SOURCES_MAX)
     agents: dict[str, AgentSection] = Field({}, max_length=AGENTS_MAX)
 
-    @property
-    def on_loopback(self) -> bool:
-        """Return whether the service can't be reached from other machines."""
-        return self.host in LOOPBACK
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         place = urlsplit(self.issuer)
-        if place.scheme not in ("http", "https") or not place.netloc or place.query or place.fragment:
+        if place.scheme not in HTTP_SCHEMES or not place.netloc or place.query or place.fragment:
             raise ValueError(f"`issuer` is `{self.issuer}`: it must be a URL without query and fragment")
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("`tls_certificate` and `tls_key` belong together")
-        if not self.on_loopback and self.tls_key is None and not self.behind_tls_proxy:
-            raise ValueError(
-                f"`host` is `{self.host}`: tokens and session keys would cross the network in the clear; "
-                "set `tls_certificate` and `tls_key`, or `behind_tls_proxy`"
-            )
         _check_names(self)
         return self
 
