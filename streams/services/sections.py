@@ -85,6 +85,11 @@ class IssuerSection(Section):
     algorithms: list[Algorithm] = Field(["RS256", "PS256", "ES256", "EdDSA"], min_length=1)
     subject_prefix: str = Field("", max_length=64)
 
+    @property
+    def has_keys_at_url(self) -> bool:
+        """Return whether `jwks` is a URL; it is a path of a file otherwise."""
+        return urlsplit(self.jwks).scheme in HTTP_SCHEMES
+
     @model_validator(mode="after")
     def _check_jwks(self) -> Self:
         check_protected("jwks", self.jwks)

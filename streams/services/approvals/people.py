@@ -7,18 +7,17 @@ a signature with the secret of one person, whose name and groups the operator ha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from streams.identity.errors import TokenError, TokenFault
 from streams.identity.jose import instant_claim, take_apart, text_claim, verified
-from streams.identity.jwks import IssuerKeys, KeyTimes, load_file, load_url
+from streams.identity.jwks import IssuerKeys
 from streams.identity.user_names import may_be_of_another
 from streams.model.types import Actor, SubProfile
 from streams.services.approvals.errors import AnswerError
 from streams.services.approvals.settings import GROUPS_MAX, ApprovalsSection, PeopleSection
 from streams.services.approvals.signing import SIGNATURE, check_headers, is_signed, read_secret
+from streams.services.issuer_keys import issuer_keys
 
 ISSUER = "stoplog-approvals"
 """The issuer of people who are identified by a secret."""
@@ -76,10 +75,8 @@ class People:
             )
             for each in section.signers.values()
         ]
-        times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
         self._issuers = {
-            each.issuer: _Issuer(each, IssuerKeys(each.issuer, _loader(each, section), times, monotonic_ms))
-            for each in section.people.values()
+            each.issuer: _Issuer(each, issuer_keys(each, section, monotonic_ms)) for each in section.people.values()
         }
         self._prefixes = frozenset(each.subject_prefix for each in section.people.values())
 
@@ -145,11 +142,6 @@ class People:
         # INVARIANT: no agent answers in the name of a person: such a token names who acts (RFC 8693).
         if claims.get("act") is not None or claims.get("sub_profile", "user") != "user":
             raise AnswerError(403, "the token was given to software that acts for somebody: a person must answer")
-
-
-def _loader(each: PeopleSection, section: ApprovalsSection) -> Callable[[], bytes]:
-    is_url = urlsplit(each.jwks).scheme in ("http", "https")
-    return load_url(each.jwks, section.jwks_inner_hosts) if is_url else load_file(Path(each.jwks))
 
 
 def _texts(value: object, count_max: int) -> tuple[str, ...]:

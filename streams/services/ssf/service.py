@@ -5,12 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
 from streams.http.limits import RateLimit
-from streams.identity.jwks import IssuerKeys, KeyTimes, load_file, load_url
 from streams.identity.keyring import keys_in
 from streams.metrics import declared
 from streams.metrics.declared import Exporter
@@ -19,6 +17,7 @@ from streams.metrics.registry import Metrics
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
+from streams.services.issuer_keys import issuer_keys
 from streams.services.ssf.endpoints import Endpoints
 from streams.services.ssf.errors import SsfError
 from streams.services.ssf.receiver import Lives, Receiver
@@ -137,14 +136,12 @@ class RunningSsf:
 
 
 def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitter]:
-    times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
-    found = {}
-    for name, each in section.transmitters.items():
-        is_url = urlsplit(each.jwks).scheme in ("http", "https")
-        load = load_url(each.jwks, section.jwks_inner_hosts) if is_url else load_file(Path(each.jwks))
-        keys = IssuerKeys(each.issuer, load, times, entropy.monotonic_ms)
-        found[each.issuer] = Transmitter(name, each, keys, _bearer(each.bearer_file))
-    return found
+    return {
+        each.issuer: Transmitter(
+            name, each, issuer_keys(each, section, entropy.monotonic_ms), _bearer(each.bearer_file)
+        )
+        for name, each in section.transmitters.items()
+    }
 
 
 def _bearer(path: Path | None) -> str | None:

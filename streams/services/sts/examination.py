@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from streams.delegation.anchors import HMAC
 from streams.operations.doctor.findings import Finding, failed, fine, warned
@@ -67,7 +66,7 @@ def _troubles(section: StsSection, trust_anchors: Mapping[str, str | list[str]],
             )
     for name, source in section.sources.items():
         path = Path(source.jwks)
-        if urlsplit(source.jwks).scheme not in ("http", "https") and not path.is_file():
+        if not source.has_keys_at_url and not path.is_file():
             yield failed(
                 _NAME, f"the key file `{path}` of source `{name}` does not exist", "save its key set (JWKS) there"
             )

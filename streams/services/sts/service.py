@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from streams.http.client_address import LOOPBACK
 from streams.http.limits import RateLimit
-from streams.identity.jwks import WAIT_S, IssuerKeys, KeyTimes, Load, load_file, load_url
+from streams.identity.jwks import WAIT_S
 from streams.identity.keyring import keys_in
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
@@ -23,13 +23,14 @@ from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
+from streams.services.issuer_keys import issuer_keys
 from streams.services.sts.development_issuer import DevIssuer, from_here_alone, with_dev_issuer
 from streams.services.sts.endpoints import Endpoints
 from streams.services.sts.errors import StsError
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.parts import Parts
 from streams.services.sts.session_writer import Ledger, Refusal
-from streams.services.sts.settings import SourceSection, StsSection
+from streams.services.sts.settings import StsSection
 from streams.services.sts.sources import Sources
 from streams.services.sts.store import StsStore
 from streams.services.sts.used_tokens import UsedTokens
@@ -157,11 +158,6 @@ class RunningSts:
         self.close()
 
 
-def is_file(source: SourceSection) -> bool:
-    """Return whether a source's keys are in a file."""
-    return urlsplit(source.jwks).scheme not in ("http", "https")
-
-
 def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
     if not section.on_loopback or section.behind_tls_proxy or urlsplit(section.issuer).hostname not in LOOPBACK:
         raise StsError(
@@ -175,15 +171,9 @@ def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
 def _sources(
     section: StsSection, dev: DevIssuer | None, tenant_uid: str, entropy: Entropy, now_ms: Callable[[], int]
 ) -> Sources:
-    loads: dict[str, Load] = {
-        name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks, section.jwks_inner_hosts)
-        for name, source in section.sources.items()
-    }
-    if dev is not None:
-        loads |= dict.fromkeys(dev.sources(), dev.key_set)
-    times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
+    own = {} if dev is None else dict.fromkeys(dev.sources(), dev.key_set)
     keyed = {
-        name: (source, IssuerKeys(source.issuer, loads[name], times, entropy.monotonic_ms))
+        name: (source, issuer_keys(source, section, entropy.monotonic_ms, load=own.get(name)))
         for name, source in section.sources.items()
     }
     return Sources(keyed, tenant_uid=tenant_uid, skew_ms=section.skew_ms, now_ms=now_ms)
