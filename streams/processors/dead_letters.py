@@ -13,7 +13,7 @@ from streams.model.reasons import DeadLetterReason, InputLoss, TimeCorrection
 from streams.model.topics import Topic
 from streams.model.types import Header
 from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, SetAsideError, TimeReset
+from streams.ports.processor import DeletedInput, Output, Processor, SetAsideError, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
 from streams.processors.dedup.alerts import alert_outputs
@@ -41,6 +41,36 @@ class Reporter(NamedTuple):
     encoder: Encoder
     topic: Topic
     source: str
+
+
+class ReportingProcessor(Processor):
+    """Reports what it could not process by audit records, and by alerts where input or time was lost.
+
+    Every processor does this in the same way; one that has more to say about a dead letter overrides `on_dead_letter`.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        """Args:
+        reporter: how the processor reports.
+        """
+        self._reporter = reporter
+
+    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
+        """Return the audit record of a record that can't be processed."""
+        del state, now_ms
+        return [dead_letter_record(self._reporter, record, error)]
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """Return the audit record of a timer that could not be processed."""
+        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """Return the audit record and the alert of input that was deleted before it was processed."""
+        return deleted_input_outputs(self._reporter, deleted, now_ms)
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """Return the audit record and the alert of a stream time that an operator had set back."""
+        return time_reset_outputs(self._reporter, reset)
 
 
 def dead_letter_record(reporter: Reporter, record: Received, error: RecordError) -> Output:

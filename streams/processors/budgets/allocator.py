@@ -26,20 +26,13 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BUDGET_GRANT
 from streams.model.types import Header, Record
-from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
+from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets import carried
 from streams.processors.budgets.live_keys import count_key, live_keys
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
-from streams.processors.dead_letters import (
-    Reporter,
-    dead_letter_record,
-    deleted_input_outputs,
-    time_reset_outputs,
-    timer_failure_record,
-)
+from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.rows import HORIZON_KEY, INSTANT_BYTES, allocation_row_key, budget_of_allocation
 from streams.processors.state import encode_row
 
@@ -144,12 +137,12 @@ class Answered(NamedTuple):
 _decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
-class BudgetAllocator(Processor):
+class BudgetAllocator(ReportingProcessor):
     """Leases parts of budgets. All memory is in the state views."""
 
     def __init__(self, encoder: Encoder) -> None:
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
         self._encoder = encoder
-        self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -219,23 +212,6 @@ class BudgetAllocator(Processor):
         if family:
             count_key(family, row.start_ms, state, -1)
         return []
-
-    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """Return the audit record of a request that can't be processed."""
-        del state, now_ms
-        return [dead_letter_record(self._reporter, record, error)]
-
-    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
-
-    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
-        """Return the audit record and the alert of input that was deleted before it was processed."""
-        return deleted_input_outputs(self._reporter, deleted, now_ms)
-
-    def on_time_reset(self, reset: TimeReset) -> list[Output]:
-        """Return the audit record and the alert of a stream time that an operator had set back."""
-        return time_reset_outputs(self._reporter, reset)
 
     def _new_key(self, request: BudgetRequest, state: StateView, now_ms: int) -> list[Output] | None:
         """Count a new value of a budget's key; return what is answered if it can't be leased from, otherwise None."""

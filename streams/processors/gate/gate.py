@@ -19,16 +19,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
 from streams.ports import Received
-from streams.ports.processor import (
-    Broadcast,
-    BroadcastEvent,
-    CommitHook,
-    DeletedInput,
-    Output,
-    Processor,
-    StateView,
-    TimeReset,
-)
+from streams.ports.processor import Broadcast, BroadcastEvent, CommitHook, Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets.leases import move_from_layout_1
@@ -38,12 +29,10 @@ from streams.processors.control.stop_table import StopTable
 from streams.processors.dead_letters import (
     LeftOutError,
     Reporter,
+    ReportingProcessor,
     dead_letter_alert,
     dead_letter_record,
-    deleted_input_outputs,
     left_out_record,
-    time_reset_outputs,
-    timer_failure_record,
 )
 from streams.processors.dedup import flood, segments
 from streams.processors.dedup.alerts import AlertWindows
@@ -64,7 +53,7 @@ from streams.processors.sessions.events import gives_authority
 from streams.processors.settings import GateSettings
 
 
-class Gate(Processor):
+class Gate(ReportingProcessor):
     """Gives every intent exactly one final verdict, for any number of partitions. All memory is in the state views."""
 
     def __init__(
@@ -78,10 +67,10 @@ class Gate(Processor):
             control: rules, tools, stops and attributes.
             seals: seals what it writes. Without, no executor runs what it allows: for histories and tests.
         """
+        super().__init__(Reporter(encoder, AUDIT, SOURCE))
         self._seals = seals
         self._settings = settings
         self._encoder = encoder
-        self._reporter = Reporter(encoder, AUDIT, SOURCE)
         self._control = control
         self._broadcast = Broadcast(control, self)
         self._stops_kept_ms = max(PAST_KEPT_MS, settings.session_age_max_ms)
@@ -207,18 +196,6 @@ class Gate(Processor):
         alert = dead_letter_alert(self._reporter, record, error, audit.header.id, now_ms)
         raised = [] if alert is None else self._alerts.raised(alert, state, now_ms)
         return [audit, *raised]
-
-    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
-
-    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
-        """Return the audit record and the alert of input that was deleted before it was processed."""
-        return deleted_input_outputs(self._reporter, deleted, now_ms)
-
-    def on_time_reset(self, reset: TimeReset) -> list[Output]:
-        """Return the audit record and the alert of a stream time that an operator had set back."""
-        return time_reset_outputs(self._reporter, reset)
 
     def _process_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         leases = self._judge.budget_charges.leases

@@ -15,22 +15,14 @@ import msgspec
 
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
-from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT_REPORTED, BEHAVIOUR
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict, VerdictMode
-from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
+from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
-from streams.processors.dead_letters import (
-    Reporter,
-    dead_letter_record,
-    deleted_input_outputs,
-    time_reset_outputs,
-    timer_failure_record,
-)
+from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.rows import TimerKind, half_row_key, parse_timer, timer_payload
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
 
@@ -57,7 +49,7 @@ _decode = msgspec.msgpack.Decoder(Half).decode
 replace = msgspec.structs.replace
 
 
-class Keying(Processor):
+class Keying(ReportingProcessor):
     """Joins verdicts with their audit records, and writes them by type of agent. All memory is in the state views."""
 
     def __init__(self, encoder: Encoder, features: Features) -> None:
@@ -65,9 +57,9 @@ class Keying(Processor):
         encoder: what encodes records.
         features: what of a call detectors look at, and which agents are of one type.
         """
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
         self._encoder = encoder
         self._features = features
-        self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -126,20 +118,3 @@ class Keying(Processor):
 
     def _output(self, event: BehaviourEvent, key: bytes) -> Output:
         return Output(BEHAVIOUR, key, self._encoder.encode(BEHAVIOUR.name, event), event.header)
-
-    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """Return the audit record of input that can't be processed. The input stays on the gates' topic."""
-        del state, now_ms
-        return [dead_letter_record(self._reporter, record, error)]
-
-    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
-
-    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
-        """Return the audit record and the alert of input that was deleted before it was processed."""
-        return deleted_input_outputs(self._reporter, deleted, now_ms)
-
-    def on_time_reset(self, reset: TimeReset) -> list[Output]:
-        """Return the audit record and the alert of a stream time that an operator had set back."""
-        return time_reset_outputs(self._reporter, reset)

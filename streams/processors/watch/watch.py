@@ -27,17 +27,10 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BASELINE
 from streams.model.types import Header, Record
-from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
+from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
-from streams.processors.dead_letters import (
-    Reporter,
-    dead_letter_record,
-    deleted_input_outputs,
-    time_reset_outputs,
-    timer_failure_record,
-)
+from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import (
     TimerKind,
@@ -70,7 +63,7 @@ class NewAgents(msgspec.Struct, frozen=True, array_like=True):
     count: int = 0
 
 
-class Watch(Processor):
+class Watch(ReportingProcessor):
     """Judges decisions in order, and learns from them. All memory is in the state views."""
 
     def __init__(self, encoder: Encoder, declared: Declared, settings: WatchSettings) -> None:
@@ -79,6 +72,7 @@ class Watch(Processor):
         declared: the detectors and correlations.
         settings: how long to wait, and how often to publish.
         """
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
         self._encoder = encoder
         self._settings = settings
         of_agents, of_delegations = declared.by_scope()
@@ -88,7 +82,6 @@ class Watch(Processor):
         }
         self._short_lived = SHORT_LIVED | short_lived_of(declared)
         self._windows = AlertWindows(encoder, settings.alert_window_ms)
-        self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -197,23 +190,6 @@ class Watch(Processor):
         )
         record_key = f"{found.tenant}|{profile.agent}/{profile.epoch}".encode()
         return [Output(BASELINE, record_key, self._encoder.encode(BASELINE.name, baseline), header)]
-
-    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """Return the audit record of a record that can't be processed."""
-        del state, now_ms
-        return [dead_letter_record(self._reporter, record, error)]
-
-    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
-
-    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
-        """Return the audit record and the alert of input that was deleted before it was processed."""
-        return deleted_input_outputs(self._reporter, deleted, now_ms)
-
-    def on_time_reset(self, reset: TimeReset) -> list[Output]:
-        """Return the audit record and the alert of a stream time that an operator had set back."""
-        return time_reset_outputs(self._reporter, reset)
 
 
 class TenantProfile(msgspec.Struct, frozen=True, array_like=True):
