@@ -13,6 +13,7 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -43,7 +44,7 @@ SHORT_MS_MAX = 2 * DAY_MS
 SHORT_LIVED = frozenset({b"@tail", b"@latch", b"@tail.root", b"@latch.root"})
 """Names of the watcher's own rows about sessions and incidents. No declaration may have a name with `@`."""
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class RowView(Protocol):
@@ -147,9 +148,9 @@ class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
 
+@cache
 def _decoder(row_type: type) -> Callable[[bytes], Any]:
     return msgspec.msgpack.Decoder(row_type).decode
 
@@ -159,10 +160,7 @@ def read_row(view: RowView, key: bytes, row_type: type[T]) -> T | None:
     found = view.get(key)
     if found is None:
         return None
-    decoder = _decoders.get(row_type)
-    if decoder is None:
-        decoder = _decoders[row_type] = msgspec.msgpack.Decoder(row_type)
-    row: T = decoder.decode(found)
+    row: T = _decoder(row_type)(found)
     return row
 
 
@@ -186,7 +184,8 @@ class Watcher:
         self._risks = tuple(each for each in declared.detectors if each.kind == RISK)
         self._correlations = declared.correlations
         self._readers = tuple((each, tuple(map(_decoder, each.row_types))) for each in self._detectors)
-        self._scored = {d.declaration.name: f"signal.{d.declaration.name}" for d in self._detectors}
+        self._declarations = {each.declaration.name: each.declaration for each in self._detectors}
+        self._scored = {name: f"signal.{name}" for name in self._declarations}
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
         """Judge one activity, and learn from it if it may be learned from.
@@ -203,7 +202,11 @@ class Watcher:
         activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
         events = (*tail.events, activity.event_id)[-EVENTS_MAX:]
         signals, learners = self._score(view, activity)
-        found = [self._finding(each, activity, events) for each in signals if self._alerts(each)]
+        found = [
+            _finding(it, each.score, each.explain, activity, events)
+            for each in signals
+            if each.share >= 1.0 and (it := self._declarations[each.name]).alerts
+        ]
         risks = self._risk(view, activity, signals, events)
         found += risks.findings
         scores = {**{self._scored[each.name]: each.score for each in signals}, **risks.scores}
@@ -253,27 +256,6 @@ class Watcher:
             if row is not None and row is not old:
                 view.put(key, _encode(row))
 
-    def _alerts(self, signal: Signal) -> bool:
-        return signal.share >= 1.0 and self._declaration(signal.name).alerts
-
-    def _declaration(self, name: str) -> Declaration:
-        return next(each.declaration for each in self._detectors if each.declaration.name == name)
-
-    def _finding(self, signal: Signal, activity: Activity, events: tuple[str, ...]) -> Finding:
-        it = self._declaration(signal.name)
-        return Finding(
-            name=it.name,
-            kind=it.kind,
-            title=it.title or it.name,
-            explain=signal.explain,
-            severity=it.severity,
-            tags=it.tags,
-            score=signal.score,
-            share=signal.share,
-            activity=activity,
-            events=events,
-        )
-
     def _risk(self, view: RowView, activity: Activity, signals: tuple[Signal, ...], events: tuple[str, ...]) -> _Risks:
         """Add signals to the risk of agent and session; nothing is read while there are none."""
         found, scores = [], {}
@@ -286,20 +268,7 @@ class Watcher:
             if it.alerts and risk.total >= it.threshold:
                 words = {"sum": risk.total, "causes": ", ".join(risk.causes)}
                 text = "; ".join([explained(it.explain, activity, words), *(each.explain for each in signals[:3])])
-                found.append(
-                    Finding(
-                        name=it.name,
-                        kind=it.kind,
-                        title=it.title or it.name,
-                        explain=text,
-                        severity=it.severity,
-                        tags=it.tags,
-                        score=risk.total,
-                        share=risk.total / it.threshold,
-                        activity=activity,
-                        events=events,
-                    )
-                )
+                found.append(_finding(it, risk.total, text, activity, events))
         return _Risks(found, scores)
 
     def _correlate(self, view: RowView, seen: Seen, events: tuple[str, ...]) -> list[Finding]:
@@ -333,6 +302,22 @@ class Watcher:
 class _Risks(NamedTuple):
     findings: list[Finding]
     scores: Mapping[str, float]
+
+
+def _finding(it: Declaration, score: float, explain: str, activity: Activity, events: tuple[str, ...]) -> Finding:
+    """Return what a declared detector has found."""
+    return Finding(
+        name=it.name,
+        kind=it.kind,
+        title=it.title or it.name,
+        explain=explain,
+        severity=it.severity,
+        tags=it.tags,
+        score=score,
+        share=score / it.threshold,
+        activity=activity,
+        events=events,
+    )
 
 
 def _latched(
