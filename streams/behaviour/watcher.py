@@ -3,7 +3,7 @@
 **Idea.** One function of rows and an activity. It scores first; only what was allowed and has not alerted is learned
 from, and a session that has alerted teaches nothing until its hold ends, so an attacker can't teach what an attack is.
 An alert names an incident: an agent and what was found about it. An incident is quiet for `LATCH_MS`, and so is a
-session about which anything was reported; what was left out is counted.
+session about which anything was reported.
 
 **Rejected.** Risk as the only way to an alert (it finds loops and sweeps later than the detector for them, and its
 sentence says less), and a false discovery rate over the stream of signals (LORD++): it runs out of budget in the first
@@ -141,10 +141,9 @@ class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Until when an incident is quiet, and how much was left out since."""
+    """Until when an incident is quiet."""
 
     until_ms: int = 0
-    left_out: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -340,8 +339,6 @@ def _latched(
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
     if any(now_ms < known[key].until_ms for key, _ in asked):
-        for key, _ in asked:
-            write_row(view, key, Latch(known[key].until_ms, known[key].left_out + 1))
         return (), len(found)
     for key, span_ms in (*latches, broad):
         write_row(view, key, Latch(max(known[key].until_ms, now_ms + span_ms)))
