@@ -7,11 +7,14 @@ depend on the events alone, not on how often the state was written and read in b
 
 from __future__ import annotations
 
-from math import exp, inf, isfinite, log, log2, sqrt
+from math import exp, isfinite, log, log2, sqrt
+from typing import TypeGuard, TypeVar
 
 import msgspec
 
 from streams.behaviour.activity import DAY_MS
+
+Name = TypeVar("Name", int, str)
 
 _LN10 = log(10)
 WINSOR_SD = 3.0
@@ -186,6 +189,15 @@ def new_bits(once_count: float, total: float) -> float:
     return -log2(min(1.0, (once_count + 0.5) / (total + 1.0)))
 
 
-def is_number(value: float | None) -> bool:
+def is_number(value: float | None) -> TypeGuard[float]:
     """Return whether a value can be reckoned with: neither missing nor infinite."""
-    return value is not None and isfinite(value) and abs(value) < inf
+    return value is not None and isfinite(value)
+
+
+def counted_up(counts: tuple[tuple[Name, int], ...], name: Name, names_max: int) -> tuple[tuple[Name, int], ...]:
+    """Return how often each name was seen after one more time, sorted; the rarest makes room for a new one."""
+    known = dict(counts)
+    if name not in known and len(known) >= names_max:
+        del known[min(known, key=lambda each: (known[each], each))]
+    known[name] = known.get(name, 0) + 1
+    return tuple(sorted(known.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.behaviour.activity import HOUR_MS, Activity
-from streams.behaviour.estimators import Median, is_number, updated_median
+from streams.behaviour.estimators import Median, counted_up, is_number, updated_median
 
 TOOLS_MAX = 64
 DESTINATIONS_MAX = 32
@@ -50,7 +50,7 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
     it = profile or Profile(activity.agent, activity.epoch, first_ms=activity.time_ms)
     hour = activity.time_ms // HOUR_MS % HOURS_PER_DAY
     amounts = dict(it.amounts)
-    if log_amount is not None and is_number(log_amount) and (activity.tool in amounts or len(amounts) < AMOUNTS_MAX):
+    if is_number(log_amount) and (activity.tool in amounts or len(amounts) < AMOUNTS_MAX):
         amounts[activity.tool] = updated_median(
             amounts.get(activity.tool, Median()), log_amount, PRIOR_SPREAD, activity.time_ms
         )
@@ -61,17 +61,9 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         it.calls + 1,
         it.first_ms,
         max(it.last_ms, activity.time_ms),
-        _counted(it.tools, activity.tool, TOOLS_MAX),
-        it.destinations if place is None else _counted(it.destinations, place, DESTINATIONS_MAX),
+        counted_up(it.tools, activity.tool, TOOLS_MAX),
+        it.destinations if place is None else counted_up(it.destinations, place, DESTINATIONS_MAX),
         tuple(count + (at == hour) for at, count in enumerate(it.hours)),
         tuple(sorted(amounts.items())),
         it.version,
     )
-
-
-def _counted(counts: tuple[tuple[str, int], ...], name: str, count_max: int) -> tuple[tuple[str, int], ...]:
-    known = dict(counts)
-    if name not in known and len(known) >= count_max:
-        del known[min(known, key=lambda each: (known[each], each))]
-    known[name] = known.get(name, 0) + 1
-    return tuple(sorted(known.items()))

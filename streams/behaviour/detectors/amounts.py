@@ -32,7 +32,7 @@ class ArgMad(Keyed):
 
     def _measured(self, activity: Activity) -> float | None:
         value = self._value(activity) if self._value is not None else None
-        return log1p(abs(value)) if value is not None and is_number(value) else None
+        return log1p(abs(value)) if is_number(value) else None
 
     def _compared(self, own: Median | None, peer: Median | None, value: float) -> tuple[float, Median] | None:
         known = [m for m in (own, peer) if m is not None and m.count >= self.declaration.min_support]

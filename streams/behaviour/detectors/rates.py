@@ -155,7 +155,7 @@ class Egress(Keyed):
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
-        return max(value, 0.0) if value is not None and is_number(value) else 0.0
+        return max(value, 0.0) if is_number(value) else 0.0
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the sum lies above the usual peak of a day."""

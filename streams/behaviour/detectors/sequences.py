@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import compared, learned, usual_limit
-from streams.behaviour.estimators import Mean, Peak, decay, updated_mean
+from streams.behaviour.estimators import Mean, Peak, counted_up, decay, updated_mean
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
@@ -126,12 +126,8 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def after(self, tool: int) -> Context:
         """Return the context with one more call of `tool`; the rarest tool makes room for a new one."""
-        counts = dict(self.follow)
-        if tool not in counts and len(counts) >= CONTEXT_TOOLS_MAX:
-            rarest = min(counts, key=lambda each: (counts[each], each))
-            del counts[rarest]
-        counts[tool] = counts.get(tool, 0) + 1
-        return Context(tuple(sorted(counts.items())), sum(counts.values()))
+        follow = counted_up(self.follow, tool, CONTEXT_TOOLS_MAX)
+        return Context(follow, sum(count for _, count in follow))
 
 
 class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
