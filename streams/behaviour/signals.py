@@ -131,8 +131,12 @@ class Keyed:
         return True
 
     def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys; they depend on the fields of the declaration and on `reads_also` alone."""
-        raise NotImplementedError
+        """Return the keys, by default of the own row and of the peers' row.
+
+        They depend on the fields of the declaration and on `reads_also` alone.
+        """
+        own = self.own(activity)
+        return None if own is None else (own, self.peers(activity))
 
     def own(self, activity: Activity, *more: str) -> bytes | None:
         """Return the key of the row of whom the detector watches; None if a field of the key is missing."""

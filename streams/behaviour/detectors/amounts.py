@@ -25,11 +25,6 @@ class ArgMad(Keyed):
         """Return whether the activity has what the detector looks at."""
         return self._measured(activity) is not None
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the medians of the agent and of its peers."""
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity))
-
     def _measured(self, activity: Activity) -> float | None:
         value = self._value(activity) if self._value is not None else None
         return log1p(abs(value)) if is_number(value) else None

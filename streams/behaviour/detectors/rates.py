@@ -108,11 +108,6 @@ class RateNb(Keyed):
 
     row_types = (Bucket, Bucket)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the own bucket and of what the peers' buckets usually hold."""
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity))
-
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of the count so far."""
         it = self.declaration
@@ -217,10 +212,11 @@ class DestDaily(Keyed):
         is_new_day = bucket.index != before.bucket.index
         bucket = Bucket(bucket.index, bucket.count + 1, bucket.good, bucket.past)
         contact = Contact(bucket, before.days + is_new_day)
-        past = bucket.past if bucket.past.weight >= DAYS_MIN else usual
-        if past.weight < max(it.min_support, DAYS_MIN):
-            past = bucket.past if bucket.past.weight >= DAYS_MIN else Mean()
-        if not past.weight:
+        if bucket.past.weight >= DAYS_MIN:
+            past = bucket.past
+        elif usual.weight >= max(it.min_support, DAYS_MIN):
+            past = usual
+        else:
             return Scored((contact, usual))
         words = {"count": bucket.count, "usual": past.mean, "days": contact.days}
         return Scored((contact, usual), surprise_of(bucket.count, past), words)

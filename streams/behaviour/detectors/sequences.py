@@ -37,11 +37,6 @@ class Loop(Keyed):
         """Return whether the activity has what the detector looks at."""
         return bool(activity.call)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the session's last calls, and of the peak of what it is compared with."""
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity))
-
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         ring = rows[0] or Ring()

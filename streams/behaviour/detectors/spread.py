@@ -106,11 +106,6 @@ class CrossOwner(Keyed):
         """Return whether the activity has what the detector looks at."""
         return activity.owner is not None
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the session's owners, and of the peak of what it is compared with."""
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity))
-
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many foreign owners there were, beside what is usual."""
         owners, owner = rows[0] or Owners(), digest_of(activity.owner or "")

@@ -15,6 +15,8 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 KNOWERS_MAX = 16
 STEP_BITS_MAX = 8.0
 """What one new term adds to a run at most, so that no single call alerts as a sweep."""
+KNOWN_BITS = 0.3
+"""What a known term takes from a run."""
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -129,7 +131,7 @@ class NovelCusum(Keyed):
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         bits = 0.0
         if is_known(term, activity.time_ms, it.history_ms):
-            total = max(0.0, left - 0.3)
+            total = max(0.0, left - KNOWN_BITS)
         elif totals.total < it.min_support or (term is None and totals.distinct >= it.count_max):
             total = left
         else:
