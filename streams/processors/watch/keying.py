@@ -82,17 +82,17 @@ class Keying(ReportingProcessor):
         return []
 
     def _joined(self, verdict_id: str, half: Half, state: StateView, now_ms: int) -> list[Output]:
-        row_key = half_row_key(verdict_id)
+        row_key, timer = half_row_key(verdict_id), timer_payload(TimerKind.JOIN, verdict_id.encode())
         found = state.get(row_key)
         other = None if found is None else _decode(found)
         if other is None or (other.event is None) is (half.event is None):
             if other is not None:
-                state.cancel_timer(other.due_ms, timer_payload(TimerKind.JOIN, verdict_id.encode()))
+                state.cancel_timer(other.due_ms, timer)
             state.put(row_key, _encode(replace(half, due_ms=now_ms + JOIN_WAIT_MS)))
-            state.set_timer(now_ms + JOIN_WAIT_MS, timer_payload(TimerKind.JOIN, verdict_id.encode()))
+            state.set_timer(now_ms + JOIN_WAIT_MS, timer)
             return []
         state.delete(row_key)
-        state.cancel_timer(other.due_ms, timer_payload(TimerKind.JOIN, verdict_id.encode()))
+        state.cancel_timer(other.due_ms, timer)
         event = half.event or other.event
         return [] if event is None else self._written(event, half.version or other.version)
 
