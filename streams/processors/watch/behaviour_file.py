@@ -25,6 +25,7 @@ from streams.behaviour.correlations import (
     Selection,
 )
 from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
+from streams.behaviour.detectors.registry import RISK
 from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
@@ -68,8 +69,9 @@ class BehaviourFiles(NamedTuple):
 
 _COMMON = ("detector!", "name!", "key!", "tools", "threshold!", "alerts", "title", "explain!", "severity", "tags")
 _DURATIONS: Mapping[str, str] = MappingProxyType(
-    {"window": "window_ms", "half_life": "half_life_ms", "history": "history_ms", "settle": "settle_ms"}
+    {"window_ms": "window", "half_life_ms": "half_life", "history_ms": "history", "settle_ms": "settle"}
 )
+"""The keys of durations, which are written with a unit, by their parameters."""
 
 
 def parse_behaviour(files: Mapping[str, str]) -> BehaviourFiles:
@@ -103,7 +105,7 @@ class _Parser:
         self._cohorts: list[Cohort] = []
         self._extractions: list[Extraction] = []
         # Correlations name detectors and selections of any file, so they are read when all files were.
-        self._later: list[tuple[MappingReader, Node]] = []
+        self._later: list[Node] = []
         self._fields_used: list[tuple[str, Location]] = []
 
     def file(self, root: Node) -> None:
@@ -121,13 +123,12 @@ class _Parser:
             self._detector(node)
         for node in reader.items("rules", DECLARED_MAX):
             self._selection(node)
-        self._later += [(reader, node) for node in reader.items("correlations", DECLARED_MAX)]
+        self._later += reader.items("correlations", DECLARED_MAX)
 
     def result(self) -> BehaviourFiles:
-        for _, node in self._later:
+        for node in self._later:
             self._correlation(node)
-        known = {f"signal.{each.name}" for each in self._detectors if each.kind != "risk"}
-        known |= {f"risk.{each.name}" for each in self._detectors if each.kind == "risk"}
+        known = {f"{'risk' if each.kind == RISK else 'signal'}.{each.name}" for each in self._detectors}
         for field, location in self._fields_used:
             if field not in known:
                 hint = nearest(field, known) or "declare a detector of this name"
@@ -181,12 +182,11 @@ class _Parser:
             hint = nearest(kind, KINDS) or f"known detectors are {', '.join(KINDS)}"
             self._findings.error("wrong_value", at, f"there is no detector `{kind[:80]}`", hint=hint)
             return
-        shown = {millis: written for written, millis in _DURATIONS.items()}
-        needs = [f"{shown.get(each, each)}!" for each in takes.needs]
+        needs = [f"{_DURATIONS.get(each, each)}!" for each in takes.needs]
         reader = MappingReader(
             node,
             f"detector `{kind}`",
-            (*_COMMON, *needs, *(shown.get(each, each) for each in takes.may)),
+            (*_COMMON, *needs, *(_DURATIONS.get(each, each) for each in takes.may)),
             self._findings,
         )
         name, key = self._new_name(reader, "name"), self._fields(reader, "key")
@@ -195,7 +195,7 @@ class _Parser:
         self._check_words(reader, explain, takes.words)
         optional: dict[str, object] = {}
         for parameter in PARAMETERS:
-            value = self._parameter(reader, shown.get(parameter, parameter), parameter)
+            value = self._parameter(reader, parameter)
             if value is not None:
                 optional[parameter] = value
         if name is None or not key or threshold is None:
@@ -218,10 +218,11 @@ class _Parser:
         }
         self._detectors.append(msgspec.convert(found, Declaration))
 
-    def _parameter(self, reader: MappingReader, key: str, parameter: str) -> object:
+    def _parameter(self, reader: MappingReader, parameter: str) -> object:
+        key = _DURATIONS.get(parameter, parameter)
         if reader.node(key) is None:
             return None
-        if parameter in _DURATIONS.values():
+        if parameter in _DURATIONS:
             return reader.duration_ms(key, SPAN_MS_MAX)
         if parameter == "peer":
             return self._fields(reader, key)
