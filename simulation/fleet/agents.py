@@ -61,6 +61,21 @@ class Agent:
         self._taste = {(before, after): exp(rng.gauss(0, 0.25)) for before, row in role.flow.items() for after in row}
         self._serial = 0
 
+    @property
+    def sending_tool(self) -> str:
+        """The tool by which an agent of this role would send data away."""
+        return "http.post" if self.role.name in ("engineer", "operations") else "mail.send"
+
+    @property
+    def paying_tool(self) -> str:
+        """The tool by which an agent of this role would pay."""
+        return "pay.refund" if self.role.name == "support" else "pay.transfer"
+
+    @property
+    def usual_amount(self) -> float:
+        """The median of its payments; of an agent that never pays, that of a large payment."""
+        return (self.role.amount or 5_000) * self.amount_factor
+
     def session(self, root: str = "", depth: int = 1) -> Session:
         """Return a new session of the agent."""
         rng = self._rng
@@ -95,11 +110,7 @@ class Agent:
             call=f"{tool}/{thing}/{destination}/{amount}/{unlike}",
             destination=destination,
             object=thing,
-            owner=session.owner
-            if tool in OWNED and rng.random() < 0.97
-            else f"c-{rng.randrange(3_000)}"
-            if tool in OWNED
-            else None,
+            owner=self._owner(session) if tool in OWNED else None,
             amount=amount,
             size_bytes=int(BYTES.get(tool, 120) * exp(rng.gauss(0, 0.8))),
             is_trusted=is_trusted,
@@ -136,6 +147,10 @@ class Agent:
         self.epoch = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}"
         for move in self._taste:
             self._taste[move] *= exp(rng.gauss(0, 0.25))
+
+    def _owner(self, session: Session) -> str:
+        """Return whose data a call is about: mostly the session's, rarely another person's."""
+        return session.owner if self._rng.random() < 0.97 else f"c-{self._rng.randrange(3_000)}"
 
     def _object(self, tool: str) -> str:
         rng = self._rng

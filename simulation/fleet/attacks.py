@@ -64,7 +64,7 @@ def runaway(scene: Scene) -> list[Activity]:
 def exfiltration_fast(scene: Scene) -> list[Activity]:
     """Send much to one place in one session."""
     session, place = scene.agent.session(), f"drop-{scene.rng.getrandbits(40):x}.example"
-    tool = "http.post" if scene.agent.role.name in ("engineer", "operations") else "mail.send"
+    tool = scene.agent.sending_tool
     calls = _spaced(scene, session, [tool] * int(scene.between(3, 25)))
     return _cover(scene, session) + [
         replace(call, destination=place, size_bytes=int(scene.between(2_000, 80_000))) for call in calls
@@ -74,7 +74,7 @@ def exfiltration_fast(scene: Scene) -> list[Activity]:
 def exfiltration_slow(scene: Scene) -> list[Activity]:
     """Send a little to one place every day."""
     place, found = f"slow-{scene.rng.getrandbits(40):x}.example", list[Activity]()
-    tool = "http.post" if scene.agent.role.name in ("engineer", "operations") else "mail.send"
+    tool = scene.agent.sending_tool
     for day in range(scene.rng.randint(3, 6)):
         session = scene.agent.session()
         calls = _spaced(scene, session, [tool] * max(1, int(scene.between(1, 6))), scene.start_ms + day * DAY_MS)
@@ -111,8 +111,8 @@ def confused_deputy(scene: Scene) -> list[Activity]:
 
 def large_amount(scene: Scene) -> list[Activity]:
     """Pay far too much at once."""
-    session, tool = scene.agent.session(), "pay.refund" if scene.agent.role.name == "support" else "pay.transfer"
-    amount = (scene.agent.role.amount or 5_000) * scene.agent.amount_factor * exp(scene.between(1.6, 5.0))
+    session, tool = scene.agent.session(), scene.agent.paying_tool
+    amount = scene.agent.usual_amount * exp(scene.between(1.6, 5.0))
     return _cover(scene, session) + [
         replace(call, amount=round(amount, 2)) for call in _spaced(scene, session, [tool] * scene.rng.randint(1, 2))
     ]
@@ -120,8 +120,8 @@ def large_amount(scene: Scene) -> list[Activity]:
 
 def creeping_amounts(scene: Scene) -> list[Activity]:
     """Pay a little more each time, over days."""
-    tool, found = "pay.refund" if scene.agent.role.name == "support" else "pay.transfer", list[Activity]()
-    base, top = (scene.agent.role.amount or 5_000) * scene.agent.amount_factor, scene.between(0.9, 3.0)
+    tool, found = scene.agent.paying_tool, list[Activity]()
+    base, top = scene.agent.usual_amount, scene.between(0.9, 3.0)
     count = scene.rng.randint(15, 30)
     for at in range(count):
         # Four a day, at hours at which others work.

@@ -7,7 +7,7 @@ from math import exp
 from random import Random  # noqa: TID251 - everything of a fleet is drawn from one seeded source
 from types import MappingProxyType
 
-from simulation.fleet.agents import MINUTE_MS, Agent, replace
+from simulation.fleet.agents import DAY_MS, MINUTE_MS, Agent, replace
 from streams.behaviour.activity import Activity
 
 Make = Callable[[Agent, Random, int], list[Activity]]
@@ -39,7 +39,7 @@ def polling(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
 
 def late_work(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     """Finish something late in the evening."""
-    late_ms = start_ms - start_ms % (24 * 60 * MINUTE_MS) + (21 * 60 + rng.randrange(120)) * MINUTE_MS
+    late_ms = start_ms - start_ms % DAY_MS + (21 * 60 + rng.randrange(120)) * MINUTE_MS
     return agent.work(agent.session(), late_ms, rng.randint(4, 12))
 
 
@@ -56,10 +56,9 @@ def large_payment(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     session = agent.session()
     calls = agent.work(session, start_ms, 6)
     factor = exp(rng.uniform(0.9, 1.7))
-    tool = "pay.refund" if agent.role.name == "support" else "pay.transfer"
     if agent.role.amount:
-        large = agent.call(session, tool, calls[-1].time_ms + 20_000)
-        calls.append(replace(large, amount=round(agent.role.amount * agent.amount_factor * factor, 2)))
+        large = agent.call(session, agent.paying_tool, calls[-1].time_ms + 20_000)
+        calls.append(replace(large, amount=round(agent.usual_amount * factor, 2)))
     return calls
 
 
