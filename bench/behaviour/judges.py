@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from math import sqrt
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
-from streams.behaviour.watcher import Watcher
-from streams.policy.language.bundle import load_detector_files
-from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.behaviour.watcher import Declared, Watcher
 
 HOURS_MIN = 24
 """Hours of work that a z-score needs."""
@@ -32,10 +29,10 @@ class Rows(dict[bytes, bytes]):
 
 
 class Detectors:
-    """The detectors and correlations that a folder declares."""
+    """Declared detectors and correlations."""
 
-    def __init__(self, rules: Path) -> None:
-        self._watcher = Watcher(parse_behaviour(load_detector_files(rules)).declared)
+    def __init__(self, declared: Declared) -> None:
+        self._watcher = Watcher(declared)
         self.rows = Rows()
 
     def alerts(self, activity: Activity) -> tuple[str, ...]:

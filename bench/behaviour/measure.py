@@ -9,7 +9,7 @@ from typing import Any
 from bench.behaviour.engine_cost import DECISIONS, QUICK_DECISIONS, us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
-from simulation.fleet.fleet import Plan, make_fleet
+from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.wiring.shipped import rules_directory
@@ -21,7 +21,6 @@ FALSE_PER_10K_MAX = 1.0
 RATE_LIMITS = (60, 90, 120, 150, 200, 250, 300, 400, 600)
 Z_LIMITS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
-PLAN = Plan()
 QUICK_PLAN = Plan(agents_count=12, days_count=10, quiet_days_count=5, attacks_each=1)
 
 
@@ -30,9 +29,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     plan, reported = (QUICK_PLAN, REPORTED_ON[:1]) if quick else (PLAN, REPORTED_ON)
     calibrated = CALIBRATED_ON[:1] if quick else CALIBRATED_ON
     limits = _chosen_limits(calibrated, plan)
-    declared = parse_behaviour(load_detector_files(rules_directory()))
+    files = parse_behaviour(load_detector_files(rules_directory()))
     makers: dict[str, Callable[[], Judge]] = {
-        "detectors": lambda: Detectors(rules_directory()),
+        "detectors": lambda: Detectors(files.declared),
         f"{limits['rate']:.0f} calls an hour": lambda: RateLimit(limits["rate"]),
         f"z-score of {limits['z']:.0f}": lambda: ZScore(limits["z"]),
     }
@@ -57,7 +56,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "judges": {name: _figures(tally) for name, tally in tallies.items()},
         "cost": {
             "us_per_decision": us_per_decision(
-                make_fleet(reported[0], plan), declared, QUICK_DECISIONS if quick else DECISIONS
+                make_fleet(reported[0], plan), files, QUICK_DECISIONS if quick else DECISIONS
             ),
             "us_per_event": round(1e6 * cost["seconds"] / cost["events"], 1),
             "bytes_per_agent": round(cost["bytes"] / cost["agents"]),
