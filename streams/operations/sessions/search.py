@@ -118,7 +118,7 @@ def show_session(log: Log, codec: Codec, tenant_uid: str, session_id: str, clock
         if received.key == key and (record := _read(codec, received)) is not None:
             found = True
             is_reported = received.topic == AUDIT_REPORTED.name
-            if not _is_refused(received, record, refused) and (not is_reported or _is_of_an_executor(record)):
+            if (not is_reported or _is_of_an_executor(record)) and not _is_refused(received, record, refused):
                 view.take(record, received.timestamp_ms)
     if not found:
         raise SessionMissingError(

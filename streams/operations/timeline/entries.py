@@ -15,6 +15,7 @@ from streams.model.intent import Intent
 from streams.model.labels import Integrity, Label
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
+from streams.model.topics import AUDIT_REPORTED
 from streams.model.types import ToolRef
 from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.timeline.records import Line, SessionRecords
@@ -229,7 +230,9 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
             line, Who.GATE, "", what, details, tone=_TONES[outcome], intent_id=event.intent_id, time_ms=time_ms
         )
     if event.event_type is AuditEventType.SESSION:
-        return _entry(line, Who.GATE, "", event.reason_text or event.reason or "", {}, tone=Tone.HELD, time_ms=time_ms)
+        what = event.reason_text or event.reason or ""
+        who = Who.SERVICE if line.received.topic == AUDIT_REPORTED.name else Who.GATE
+        return _entry(line, who, "", what, {}, tone=Tone.HELD, time_ms=time_ms)
     if event.event_type is AuditEventType.DEAD_LETTER:
         what = f"set a record aside: {event.reason_text or event.reason}"
         details = {"record": ", ".join(event.inputs)}

@@ -50,6 +50,8 @@ TOPICS = (
 """What a session's story is told from; of one instant, in this order."""
 
 _PROVEN = PROVEN_EVENTS | REPORTS
+_REPORTABLE = frozenset({AuditEventType.OUTCOME, AuditEventType.REFUSAL, AuditEventType.SESSION})
+"""What is believed of others than gates. Otherwise, whoever may report could hide and invent records."""
 _RANK = {topic.name: rank for rank, topic in enumerate(TOPICS)}
 
 
@@ -131,8 +133,11 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
             continue
         if isinstance(record, Revocation) and record.id != target:
             continue
-        if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
-            rejected.update(record.inputs)
+        if isinstance(record, AuditEvent):
+            if received.topic == AUDIT_REPORTED.name and record.event_type not in _REPORTABLE:
+                continue
+            if record.event_type is AuditEventType.DEAD_LETTER:
+                rejected.update(record.inputs)
         found.lines.append(Line(received, record))
     found.lines = [line for line in found.lines if not _is_rejected(line, rejected)]
     found.lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from streams.model.audit import AuditEventType
+from streams.model.proof import derived_uuid
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import AUDIT_REPORTED
+from streams.model.verdict import Outcome
 from streams.operations.timeline.entries import Entry, Tone, Who
 from streams.operations.timeline.page import page_of
+from streams.processors.audit import dead_letter_event
 from tests.unit.cli.conftest import Result, Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
+from tests.unit.cli.recorded_site import Site, configure, make_site
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J"
 
@@ -80,6 +88,31 @@ class TestSession:
         result = site("audit", "session", "nowhere")
         assert result.status == 1
         assert "is not on the embedded log" in result.err
+
+    def test_a_report_hides_and_invents_nothing(
+        self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(folder, tmp_path / "copy")
+        configure(monkeypatch, tmp_path / "copy")
+        commands = (("audit", "session", "s-0", "--json"), ("session", "show", "s-0", "--json"))
+        before = [stoplog(*command).records for command in commands]
+        writer = Site()
+        letter = dead_letter_event(
+            derived_uuid("forged"),
+            "executor",
+            "default",
+            "s-0",
+            1,
+            place="",
+            reason=DeadLetterReason.PROCESSING_FAILED,
+            text="forged",
+        )
+        letter = msgspec.structs.replace(letter, inputs=tuple(each["place"] for each in before[0]))
+        verdict = msgspec.structs.replace(letter, event_type=AuditEventType.VERDICT, outcome=Outcome.ALLOW)
+        for forged in (letter, verdict):
+            writer.write(AUDIT_REPORTED, b"default|s-0", forged)
+        writer.log.close()
+        assert [stoplog(*command).records for command in commands] == before
 
 
 class Page(HTMLParser):
