@@ -40,7 +40,8 @@ class ArchiveError(StoplogError):
 class Exported(NamedTuple):
     """What was done: how many records were added in how many files, and how many could not be read.
 
-    `gone` are the partitions of which records were deleted before they were archived, with their number of offsets.
+    `gone` are the partitions that did not begin with offset 0 when they were archived first, with the offset of their
+    first record.
     """
 
     records_count: int
@@ -68,9 +69,9 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
     with closing(log.reader()) as reader:
         ends = reader.end_offsets(places)
     for place in places:
-        end = ends.get(place, 0)
-        if end > begin.get(place, 0):
-            writer.write(place, begin.get(place, 0), end, read_places(log, {place: end}, clock))
+        first, end = begin.get(place, 0), ends.get(place, 0)
+        if end > first:
+            writer.write(place, first, end, read_places(log, {place: end}, clock, {place: first}))
     return Exported(writer.records_count, writer.files_count, writer.unreadable_count, writer.gone)
 
 
@@ -95,13 +96,11 @@ class _Writer:
         self.gone: dict[TopicPartition, int] = {}
 
     def write(self, place: TopicPartition, first: int, end: int, records: Iterable[Received]) -> None:
-        """Write the records of a partition from an offset on, as files that follow each other without a gap."""
+        """Write the records of a partition, which begin at an offset, as files that follow each other without a gap."""
         rows: list[dict[str, Any]] = []
         day = ""
         at, is_first = first, True
         for received in records:
-            if received.offset < first:
-                continue
             if is_first and first == 0 and received.offset > 0:
                 # Deleted by retention, or the marker of a transaction.
                 self.gone[place] = received.offset

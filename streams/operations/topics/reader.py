@@ -81,15 +81,20 @@ def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Recei
         yield from _read(log, reader, ends, clock)
 
 
-def read_places(log: Log, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
+def read_places(
+    log: Log, ends: Mapping[TopicPartition, int], clock: Clock, begins: Mapping[TopicPartition, int] | None = None
+) -> Iterator[Received]:
     """Yield all records of some partitions below their ends, in offset order of each. Blocking.
+
+    Args:
+        begins: the offset at which each partition begins; 0 where none is given.
 
     Raises:
         TopicReadError: an end can't be reached.
         LogError: the log did not answer, or refused.
     """
     with closing(log.reader()) as reader:
-        yield from _read(log, reader, ends, clock)
+        yield from _read(log, reader, ends, clock, begins)
 
 
 def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
@@ -119,8 +124,14 @@ def read_places_in_order(log: Log, partitions: Sequence[TopicPartition], clock: 
         yield from merge(*streams, key=lambda record: record.timestamp_ms)
 
 
-def _read(log: Log, reader: Reader, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
-    reader.assign(dict.fromkeys(ends, 0))
+def _read(
+    log: Log,
+    reader: Reader,
+    ends: Mapping[TopicPartition, int],
+    clock: Clock,
+    begins: Mapping[TopicPartition, int] | None = None,
+) -> Iterator[Received]:
+    reader.assign({**dict.fromkeys(ends, 0), **(begins or {})})
     heard_ms = clock.monotonic_ms()
     while not _reached(reader, ends):
         records = reader.poll(BATCH_RECORDS_MAX, POLL_MS)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from streams.inmemory.clients import MemoryReader
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED
 from streams.model.verdict import Outcome
 from streams.operations.archive.export import compact, export_audit
 from streams.operations.archive.files import files_in
 from streams.operations.archive.query import VIEWS, QueryError, ask
-from streams.ports import TopicPartition
+from streams.ports import Received, TopicPartition
 from tests.kit import wire
 from tests.recorded_run import MemoryAsLog, RecordedRun
 
@@ -70,6 +71,24 @@ class TestExport:
             run.propose()
         assert export(run, tmp_path) == len(on_log(run)) - before > 0
         assert_complete(run, tmp_path)
+
+    def test_it_reads_nothing_that_is_archived(
+        self, run: RecordedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        export(run, tmp_path)
+        before = len(on_log(run))
+        for _ in range(20):
+            run.propose()
+        read: list[Received] = []
+        poll = MemoryReader.poll
+
+        def counted(reader: MemoryReader, max_records: int, timeout_ms: int) -> list[Received]:
+            found = poll(reader, max_records, timeout_ms)
+            read.extend(found)
+            return found
+
+        monkeypatch.setattr(MemoryReader, "poll", counted)
+        assert export(run, tmp_path) == len(read) == len(on_log(run)) - before > 0
 
     def test_a_crash_leaves_a_file_complete_or_not_at_all(self, run: RecordedRun, tmp_path: Path) -> None:
         export(run, tmp_path)
