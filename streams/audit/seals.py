@@ -157,6 +157,11 @@ class SealedBatch:
             raise SealError("the seal's leaves are not those of its head")
         return cls(seal, note, head, leaves, before)
 
+    def index_of(self, leaf: bytes, kind: int) -> int | None:
+        """Return the place of the first leaf of a kind that has this hash; None if there is none."""
+        pairs = enumerate(zip(self.leaves, self.seal.kinds, strict=True))
+        return next((index for index, (found, found_kind) in pairs if found == leaf and found_kind == kind), None)
+
     def verdicts(self) -> frozenset[bytes]:
         """Return the leaf hashes of the batch's verdicts."""
         kinds = self.seal.kinds
@@ -194,19 +199,17 @@ class Receipt(msgspec.Struct, frozen=True):
     signed_head: str
 
     @classmethod
-    def of(cls, value: bytes, key: bytes | None, batch: SealedBatch) -> Receipt:
-        """Return the receipt of a verdict of a batch.
+    def of(cls, value: bytes, key: bytes | None, batch: SealedBatch, kind: int = VERDICT_LEAF) -> Receipt:
+        """Return the receipt of a verdict of a batch, or of another kind of record.
 
         Raises:
             SealError: the batch does not have it.
         """
-        leaf, seal = leaf_hash(value), batch.seal
-        for index, (found, kind) in enumerate(zip(batch.leaves, seal.kinds, strict=True)):
-            if found == leaf and kind == VERDICT_LEAF:
-                path = tuple(Tree(batch.leaves).inclusion(index))
-                size, time_ms = len(batch.leaves), seal.header.time
-                return cls(value, key, seal.partition, time_ms, index, size, path, seal.signed_head)
-        raise SealError("the verdict is not among those that the seal covers")
+        index = batch.index_of(leaf_hash(value), kind)
+        if index is None:
+            raise SealError("the verdict is not among those that the seal covers")
+        path, seal = tuple(Tree(batch.leaves).inclusion(index)), batch.seal
+        return cls(value, key, seal.partition, seal.header.time, index, len(batch.leaves), path, seal.signed_head)
 
     def check(self, keys: SealKeys) -> None:
         """Check the receipt. Costs 60 to 80 us.

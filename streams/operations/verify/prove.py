@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from streams.audit.merkle import Tree, leaf_hash
+from streams.audit.merkle import leaf_hash
 from streams.audit.receipt_check import FORMAT
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, Receipt, SealedBatch, SealError, SealKey, SealKeys
 from streams.codec.avro import Codec
@@ -156,13 +156,10 @@ def _sealed(
         except (RecordError, SealError) as error:
             fault = f": {error}"
             continue
-        for index, (found, found_kind) in enumerate(zip(batch.leaves, seal.kinds, strict=True)):
-            if found == leaf and found_kind == kind:
-                path = tuple(Tree(batch.leaves).inclusion(index))
-                size, time_ms = len(batch.leaves), seal.header.time
-                value = wanted.value or b""
-                receipt = Receipt(value, wanted.key, wanted.partition, time_ms, index, size, path, seal.signed_head)
-                return receipt, key
+        if batch.index_of(leaf, kind) is not None:
+            receipt = Receipt.of(wanted.value or b"", wanted.key, batch, kind)
+            # The partition that a seal states is not signed.
+            return msgspec.structs.replace(receipt, partition=wanted.partition), key
     raise ProofError(f"no seal that counts covers {wanted.topic}/{wanted.partition}/{wanted.offset}{fault}")
 
 
