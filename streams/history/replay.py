@@ -99,6 +99,22 @@ class Replayed(NamedTuple):
     made: Made | None
     is_same: bool
 
+    @property
+    def key(self) -> bytes | None:
+        """The key of the recorded verdict, or of the one that was made if there is none."""
+        return self._made_alone.key if self.recorded is None else self.recorded.received.key
+
+    @property
+    def verdict(self) -> Verdict:
+        """The recorded verdict, or the one that was made if there is none."""
+        return self._made_alone.verdict if self.recorded is None else self.recorded.verdict
+
+    @property
+    def _made_alone(self) -> Made:
+        if self.made is None:
+            raise InvariantError("neither a recorded verdict nor one that was made")
+        return self.made
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayPlan:

@@ -147,23 +147,13 @@ def _run(plan: ReplayPlan, recorded: RecordedLog, number: int, intents: dict[tup
 
 
 def _intent_of(each: Replayed, intents: dict[tuple[bytes, str], _Intent]) -> _Intent:
-    key, verdict = (
-        (each.recorded.received.key, each.recorded.verdict)
-        if each.recorded is not None
-        else (each.made.key, each.made.verdict)
-        if each.made is not None
-        else _neither()
-    )
-    name = (key or b"", verdict.intent_id)
+    verdict = each.verdict
+    name = (each.key or b"", verdict.intent_id)
     if name not in intents:
         tool = f"{verdict.tool.server_id}/{verdict.tool.name}"
         session = f"{verdict.header.tenant_uid}|{verdict.session_id}"
         intents[name] = _Intent(tool, session, verdict.evaluated_at)
     return intents[name]
-
-
-def _neither() -> tuple[bytes | None, Verdict]:
-    raise ValueError("neither a recorded verdict nor one that was made")
 
 
 def _add(verdicts: list[Verdict], verdict: Verdict) -> None:

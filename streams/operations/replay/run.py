@@ -197,7 +197,7 @@ def replay_log(
 
 
 def _note(report: ReplayReport, each: Replayed, stretch: Stretch) -> None:
-    verdict = verdict_of(each)
+    verdict = each.verdict
     if not stretch.takes(verdict):
         return
     kind = kind_of(each)
@@ -214,15 +214,6 @@ def kind_of(each: Replayed) -> ReplayKind:
     if each.made is None:
         return ReplayKind.NOT_MADE
     return ReplayKind.NOT_RECORDED if each.recorded is None else ReplayKind.DIFFERENT
-
-
-def verdict_of(each: Replayed) -> Verdict:
-    """Return the recorded verdict, or the one that was made if there is none."""
-    if each.recorded is not None:
-        return each.recorded.verdict
-    if each.made is None:
-        raise ValueError("neither a recorded verdict nor one that was made")
-    return each.made.verdict
 
 
 def differing_fields(each: Replayed) -> Iterator[FieldDifference]:
