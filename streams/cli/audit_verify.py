@@ -33,7 +33,11 @@ KeysOption = Annotated[
 ]
 HolderOption = Annotated[
     list[str] | None,
-    typer.Option("--holder", metavar="NAME=KEY", help="Somebody of whom one must have signed the list of keys."),
+    typer.Option(
+        "--holder",
+        metavar="NAME=KEY",
+        help="A person who may sign the list of keys. Repeatable: one of those that you name must have signed it.",
+    ),
 ]
 
 
@@ -51,7 +55,7 @@ def verify(
         typer.Option("--heads", metavar="FILE", help="Write the heads to this file, if nothing is wrong. Keep it."),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="The log has its beginning: a record that is missing there is an offence.")
+        bool, typer.Option("--whole", help="The log has its beginning: report what is missing there as an offence.")
     ] = False,
     connection: Connection,
     output: Output,
@@ -59,8 +63,8 @@ def verify(
     """Check that every verdict is on the record, and that nothing of the record was changed since.
 
     Reads verdicts, audit records and heads from the log alone. The first offence of each partition is shown with its
-    topic, partition and offset; the exit status is then 1. Whether the end of all three topics was cut off shows only
-    with `--since`.
+    topic, partition and offset; the exit status is then 1. Only `--since` shows whether the end of all three topics was
+    cut off.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output
@@ -63,11 +64,15 @@ _REMEDIES = {
 @takes_groups
 def contain(
     *,
-    session: Annotated[str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`).")],
+    session: Annotated[
+        str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
+    ],
     result: Annotated[
         list[str] | None,
         typer.Option(
-            "--result", metavar="INTENT=FILE", help="The result of a call, as JSON, for what only it holds. Repeatable."
+            "--result",
+            metavar="INTENT=FILE",
+            help="The result of a call, as JSON, if the undoing call needs a part of it. Repeatable.",
         ),
     ] = None,
     propose: Annotated[
@@ -111,9 +116,9 @@ def contain(
 ) -> None:
     """List what a session did since it first read untrusted data, and what of it can be undone.
 
-    Sessions that descend from it count as well. With `--propose`, the undoing calls are proposed in a session of your
-    own. They pass the gate like any call: rules can deny them, or ask for an approval. Stop the session first (`stoplog
-    kill`), or it goes on.
+    What was done by sessions that descend from it is listed, too. With `--propose`, the undoing calls are proposed in a
+    session of your own. They pass the gate like any call: rules can deny them, or ask for an approval. Stop the session
+    first (`stoplog kill`), or it goes on.
     """
     screen, settings = output.screen(), connection.settings()
     if token_service is not None and (subject_token is None or actor_token is None):
@@ -133,7 +138,7 @@ def contain(
             return
         if not yes and not screen.as_json:
             screen.say()
-            typer.confirm(f"Propose {_count(len(chosen), 'undoing call')} as {operator.name}?", abort=True)
+            typer.confirm(f"Propose {many(len(chosen), 'undoing call')} as {operator.name}?", abort=True)
         named = scope or list(found.scopes)
         tokens = None if token_service is None else (token_service, _token(subject_token), _token(actor_token))
         with _own_session(settings, operator, found, chosen, named, tokens) as (transport, credential):
@@ -222,7 +227,7 @@ def _propose(
     own = quote(f"{credential.tenant_uid}|{credential.session_id}")
     steps = [("whether they have run", f"session show {own}")]
     if pending:
-        steps.insert(0, ("what waits for an approval", "tail approvals --no-follow"))
+        steps.insert(0, ("what waits for an approval", "approvals list"))
     screen.say()
     tell_steps(screen, connection, steps)
 
@@ -266,8 +271,8 @@ def _show(screen: Screen, found: Containment) -> None:
         if found.others
         else ""
     )
-    acts = _count(len(found.acts), "call")
-    reads = f", and {_count(found.reads, 'call')} only read" if found.reads else ""
+    acts = many(len(found.acts), "call")
+    reads = f", and {many(found.reads, 'call')} only read" if found.reads else ""
     screen.say(f"Since then, {acts} may have changed something{reads}.{also}")
     for number, act in enumerate(found.acts, start=1):
         _show_act(screen, number, act)
@@ -307,7 +312,7 @@ def _next_steps(found: Containment) -> list[tuple[str, str]]:
     steps = [("stop it, if it goes on", f"kill --session {named} --why TEXT")]
     count = len(undoable(found.acts))
     if count:
-        steps.append((f"propose {_count(count, 'undoing call')}", f"contain {named} --propose"))
+        steps.append((f"propose {many(count, 'undoing call')}", f"contain {named} --propose"))
     if found.acts:
         steps.append(("why one of them was allowed", f"explain {found.acts[-1].intent_id}"))
     return steps
@@ -371,7 +376,3 @@ def _token(path: Path | None) -> str:
 
 def _json(value: Any) -> str:
     return short(json.dumps(value, ensure_ascii=False), _ARGS_CHARS_MAX)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

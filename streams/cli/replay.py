@@ -48,7 +48,7 @@ def replay(
 ) -> None:
     """Make the recorded verdicts again with the engine, and say which of them come out byte for byte.
 
-    The state is built from the first record of the topics, whatever the stretch of time that is compared. It needs the
+    A replay begins with the first record of the topics, also if only a stretch of time is compared. It needs the
     settings and the root key of the gates. The exit status is 1 if a verdict differs; the first one is shown field by
     field. Nothing is written to the log.
     """
