@@ -13,7 +13,7 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -36,6 +36,8 @@ SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
+ROW_TYPES_MAX = 64
+"""Classes of rows whose decoders are kept; there are 25."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
@@ -149,7 +151,7 @@ class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 
 
-@cache
+@lru_cache(maxsize=ROW_TYPES_MAX)
 def _decoder(row_type: type) -> Callable[[bytes], Any]:
     return msgspec.msgpack.Decoder(row_type).decode
 
