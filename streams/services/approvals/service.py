@@ -23,6 +23,7 @@ from streams.services.approvals.settings import ApprovalsSection
 from streams.services.approvals.signing import read_secret
 from streams.services.approvals.store import SentStore
 from streams.services.approvals.webhooks import Webhook
+from streams.services.sending import Backoff
 
 
 class RunningApprovals:
@@ -67,7 +68,7 @@ class RunningApprovals:
                     answer_url=f"{section.url.rstrip('/')}/answers",
                     store=store,
                     transport=transport,
-                    pauses_ms=(section.retry_first_ms, section.retry_max_ms),
+                    backoff=Backoff(section.retry_first_ms, section.retry_max_ms),
                     count=lambda webhook, result: self.metrics.add(declared.QUESTIONS_SENT, webhook, result),
                 )
                 for name, each in section.webhooks.items()

@@ -1,8 +1,8 @@
 """Sends each question to the configured URLs, signed, at least once, and in the order of its partition.
 
-**Idea.** The log itself is the queue. Each webhook has a position in every partition of the requests, which is on disk
-and advances when the receiver has accepted the question, when it says that it never will, or when nobody can answer the
-question any more. A receiver that is down delays no other. A new webhook gets all questions that are still open.
+**Idea.** The log itself is the queue, as `streams.services.sending` has it. The position of a webhook advances when the
+receiver has accepted the question, when it says that it never will, or when nobody can answer the question any more. A
+new webhook gets all questions that are still open.
 
 A question that further calls have joined is sent again, under the same `task_id` with a higher `revision`: the receiver
 replaces what it shows.
@@ -11,10 +11,8 @@ replaces what it shows.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable
-from contextlib import closing
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import httpx2
 import orjson
@@ -22,22 +20,18 @@ import orjson
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import ApprovalRequest
-from streams.model.errors import RecordError
+from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import calls_of
-from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.ports import Received, TopicPartition
 from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
 from streams.services.approvals.store import SentStore
+from streams.services.sending import Backoff, Sender
 
-SEND_TIMEOUT_S = 10.0
-POLL_MS = 500
-POLL_RECORDS_MAX = 100
-STOP_S_MAX = 15
 ASKED = "approval.requested"
-_MS_PER_S = 1_000
 _NEVER = frozenset({400, 413, 415, 422})
 """Answers after which the same message will never be accepted: its receiver can't read it."""
 
@@ -60,8 +54,11 @@ def message_of(request: ApprovalRequest, key: bytes, answer_url: str) -> dict[st
     }
 
 
-class Webhook:
+class Webhook(Sender):
     """Sends questions to one URL, in a thread of its own."""
+
+    doing: ClassVar[str] = "sending questions to"
+    fault: ClassVar[type[StoplogError]] = ApprovalServiceError
 
     def __init__(
         self,
@@ -72,7 +69,7 @@ class Webhook:
         answer_url: str,
         store: SentStore,
         transport: Transport,
-        pauses_ms: tuple[int, int],
+        backoff: Backoff,
         count: Callable[[str, str], None],
     ) -> None:
         """Prepare, without starting the thread.
@@ -84,60 +81,34 @@ class Webhook:
             answer_url: where answers go.
             store: keeps its position.
             transport: the log.
-            pauses_ms: the first and the longest pause before a message is sent again.
+            backoff: the pauses before a message is sent again.
             count: is called with the name and the result of each attempt: `accepted`, `failed`, `rejected`, `expired`.
         """
-        self._name = name
+        super().__init__(name, f"stoplog-approvals-{name}", transport, backoff)
         self._section = section
         self._secret = secret
         self._answer_url = answer_url
         self._store = store
-        self._transport = transport
-        self._first_pause_ms, self._longest_pause_ms = pauses_ms
         self._count = count
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"stoplog-approvals-{name}", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread at the webhook's position."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread; the next start continues at the webhook's position."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
-
-    def _run(self) -> None:
-        with httpx2.Client(timeout=SEND_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            while not self._stop.is_set():
-                try:
-                    with closing(self._transport.reader()) as reader:
-                        self._follow(reader, client)
-                except (LogError, ApprovalServiceError) as error:
-                    _log.warning("sending questions to `%s` is delayed: %s", self._name, error)
-                    self._stop.wait(self._first_pause_ms / _MS_PER_S)
-                except Exception:
-                    _log.exception("sending questions to `%s` is delayed", self._name)
-                    self._stop.wait(self._longest_pause_ms / _MS_PER_S)
-
-    def _follow(self, reader: Reader, client: httpx2.Client) -> None:
+    def _positions(self) -> Mapping[TopicPartition, int]:
         sent = self._store.sent(self._name)
         partitions = range(self._transport.partitions(APPROVAL_REQUEST.name))
-        reader.assign({TopicPartition(APPROVAL_REQUEST.name, number): sent.get(number, 0) for number in partitions})
-        while not self._stop.is_set():
-            for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
-                if not self._sent(received, client):
-                    return
-                self._store.note_sent(self._name, received.partition, received.offset + 1)
+        return {TopicPartition(APPROVAL_REQUEST.name, number): sent.get(number, 0) for number in partitions}
+
+    def _note(self, received: Received) -> None:
+        self._store.note_sent(self._name, received.partition, received.offset + 1)
+
+    def _delay_ms(self, *, is_known: bool) -> int:
+        # Questions expire: they do not wait longer than needed for a log that is back.
+        return self._backoff.first_ms if is_known else self._backoff.longest_ms
 
     def _sent(self, received: Received, client: httpx2.Client) -> bool:
-        """Send a record until it is accepted, or need not be sent. Return False if the thread is stopped before."""
         request = self._request(received)
         if request is None:
             return True
         body = orjson.dumps(message_of(request, received.key or b"", self._answer_url))
-        pause_ms = self._first_pause_ms
+        self._backoff.reset()
         while not self._stop.is_set():
             if request.expires_at <= self._transport.now_ms():
                 self._count(self._name, "expired")
@@ -152,12 +123,12 @@ class Webhook:
                 _log.error(text, self._name, request.task_id, fault)
                 return True
             self._count(self._name, "failed")
+            pause_ms = self._backoff.take_ms()
             _log.warning(
                 "question `%s` could not be sent to `%s`, retrying in %d ms: %s",
                 request.task_id, self._name, pause_ms, fault,
             )  # fmt: skip
-            self._stop.wait(pause_ms / _MS_PER_S)
-            pause_ms = min(pause_ms * 2, self._longest_pause_ms)
+            self._pause(pause_ms)
         return False
 
     def _attempt(self, message_id: str, body: bytes, client: httpx2.Client) -> int | str | None:

@@ -18,13 +18,14 @@ from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.issuer_keys import issuer_keys
+from streams.services.sending import Backoff
 from streams.services.ssf.endpoints import Endpoints
 from streams.services.ssf.errors import SsfError
 from streams.services.ssf.receiver import Lives, Receiver
 from streams.services.ssf.security_events import SetReader, Transmitter
 from streams.services.ssf.settings import SsfSection
 from streams.services.ssf.store import SsfStore
-from streams.services.ssf.transmitter import Backoff, Push
+from streams.services.ssf.transmitter import Push
 from streams.stores.private_folder import is_open_to_others
 
 BEARER_CHARS_MAX = 4_096

@@ -1,39 +1,34 @@
 """Pushes signed events about revocations to receivers (RFC 8935), at least once and in the order of the log.
 
-The log itself is the queue: each receiver has a position in the revocation topic, which is on disk and advances when
-the receiver has accepted an event. A receiver that is down costs nothing, and does not delay the others.
+The log itself is the queue, as `streams.services.sending` has it. A new receiver gets only what happens from then on.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
 from streams.identity.keyring import KeyRing
 from streams.metrics import declared
 from streams.metrics.registry import Metrics
-from streams.model.errors import RecordError
+from streams.model.errors import RecordError, StoplogError
 from streams.model.proof import derived_uuid
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
-from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.ports import Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
+from streams.services.sending import Backoff, Sender
 from streams.services.ssf.consequences import CAEP
 from streams.services.ssf.errors import SsfError
 from streams.services.ssf.settings import ReceiverSection
 from streams.services.ssf.store import SsfStore
 
-PUSH_TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 65_536
-POLL_MS = 500
-POLL_RECORDS_MAX = 100
-STOP_S_MAX = 15
 STOPPED = "urn:stoplog:secevent:event-type:stopped"
 RELEASED = "urn:stoplog:secevent:event-type:released"
 _MS_PER_S = 1_000
@@ -42,30 +37,15 @@ _PRINCIPALS = frozenset({RevocationKind.SESSION, RevocationKind.SUBJECT})
 _log = logging.getLogger(__name__)
 
 
-class Backoff:
-    """The pause before a push is retried."""
-
-    def __init__(self, first_ms: int, longest_ms: int) -> None:
-        self._first_ms = first_ms
-        self._longest_ms = longest_ms
-        self._next_ms = first_ms
-
-    def take_ms(self) -> int:
-        """Return the next pause, which doubles each time, up to the longest."""
-        pause_ms, self._next_ms = self._next_ms, min(self._next_ms * 2, self._longest_ms)
-        return pause_ms
-
-    def reset(self) -> None:
-        """Start again with the first pause, after a success."""
-        self._next_ms = self._first_ms
-
-
-class Push:
+class Push(Sender):
     """Pushes events to one receiver, in a thread of its own.
 
     Attributes:
         position: the next offset of the revocation topic to be sent to the receiver.
     """
+
+    doing: ClassVar[str] = "pushing events to"
+    fault: ClassVar[type[StoplogError]] = SsfError
 
     def __init__(
         self,
@@ -81,18 +61,14 @@ class Push:
         metrics: Metrics,
     ) -> None:
         """Prepare, without starting the thread."""
+        super().__init__(name, f"stoplog-ssf-{name}", transport, backoff)
         self.position = 0
         self._metrics = metrics
-        self._name = name
         self._section = section
         self._issuer = issuer
         self._bearer = bearer
         self._keys = keys
         self._store = store
-        self._transport = transport
-        self._backoff = backoff
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"stoplog-ssf-{name}", daemon=True)
 
     def start(self) -> None:
         """Start the thread at the receiver's position; a new receiver starts at the end of the topic.
@@ -104,39 +80,23 @@ class Push:
             with closing(self._transport.reader()) as reader:
                 self._store.note_told(self._name, reader.end_offsets([_PLACE])[_PLACE])
         self.position = self._store.told(self._name) or 0
-        self._thread.start()
+        super().start()
 
-    def stop(self) -> None:
-        """Stop the thread; the next start continues at the receiver's position."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
-
-    def _run(self) -> None:
-        with httpx2.Client(timeout=PUSH_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            while not self._stop.is_set():
-                try:
-                    with closing(self._transport.reader()) as reader:
-                        self._follow(reader, client)
-                except (LogError, SsfError) as error:
-                    _log.warning("pushing events to `%s` is delayed: %s", self._name, error)
-                    self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
-                except Exception:
-                    _log.exception("pushing events to `%s` is delayed", self._name)
-                    self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
-
-    def _follow(self, reader: Reader, client: httpx2.Client) -> None:
+    def _positions(self) -> Mapping[TopicPartition, int]:
         self.position = self._store.told(self._name) or 0
-        reader.assign({_PLACE: self.position})
-        while not self._stop.is_set():
-            for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
-                token = self._token(received)
-                if token is not None and not self._push(token, received.offset, client):
-                    return
-                self._store.note_told(self._name, received.offset + 1)
-                self.position = received.offset + 1
-            # Past what stands on the topic without a record, such as the ends of transactions.
-            self.position = reader.position(_PLACE)
+        return {_PLACE: self.position}
+
+    def _sent(self, received: Received, client: httpx2.Client) -> bool:
+        token = self._token(received)
+        return token is None or self._push(token, received.offset, client)
+
+    def _note(self, received: Received) -> None:
+        self._store.note_told(self._name, received.offset + 1)
+        self.position = received.offset + 1
+
+    def _looked(self, reader: Reader) -> None:
+        # Past what stands on the topic without a record, such as the ends of transactions.
+        self.position = reader.position(_PLACE)
 
     def _push(self, token: str, offset: int, client: httpx2.Client) -> bool:
         """Push until the event is accepted, or rejected for good. Return False if the thread is stopped before."""
@@ -154,7 +114,7 @@ class Push:
             _log.warning(
                 "revocation %d could not be pushed to `%s`, retrying in %d ms: %s", offset, self._name, pause_ms, fault
             )
-            self._stop.wait(pause_ms / _MS_PER_S)
+            self._pause(pause_ms)
         return False
 
     def _attempt(self, token: str, client: httpx2.Client) -> str | None:
