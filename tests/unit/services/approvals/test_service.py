@@ -217,6 +217,8 @@ class TestWebhooks:
         running = opened(desk.section(chat.url))
         desk.ask("ann", "bob")
         until(lambda: len(chat.tokens) == 1, "the second form is accepted")
+        # An attempt is counted when its answer has arrived, which is after the receiver has the message.
+        until(lambda: running.metrics.value(QUESTIONS_SENT, "chat", "accepted") == 1, "and counted")
         counted = [running.metrics.value(QUESTIONS_SENT, "chat", each) for each in ("rejected", "accepted", "failed")]
         assert counted == [1, 1, 0]
 
