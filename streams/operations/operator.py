@@ -5,17 +5,18 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from streams.model.alert import Alert
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import StoplogError
 from streams.model.keys import partition_for
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.operations.alerts import send_alerts
 from streams.operations.settings import Deployment
+from streams.operations.topics.decoded import Found, decoded
 from streams.operations.topics.reader import read_to_end
-from streams.ports import Clock, Outgoing, Received
+from streams.ports import Clock, Outgoing
 from streams.ports.open_log import Log
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
@@ -26,13 +27,6 @@ SOURCE = "stoplog-cli"
 
 class NamelessError(StoplogError):
     """The name of the person is not known."""
-
-
-class Found(NamedTuple):
-    """A record on the log."""
-
-    received: Received
-    record: Record
 
 
 class Operator:
@@ -87,13 +81,8 @@ class Operator:
             TopicReadError, LogError: see `read_to_end`.
         """
         for received in read_to_end(self.log, (topic.name,), self.clock):
-            if received.value is None:
-                continue
-            try:
-                record = self.codec.decode(topic.name, received.value, received.headers)
-            except RecordError:
-                continue
-            yield Found(received, record)
+            if (record := decoded(self.codec, received)) is not None:
+                yield Found(received, record)
 
     def write(self, topic: Topic, records: Sequence[tuple[bytes, Record, Header]]) -> None:
         """Store records, each with its key; block until they are stored.

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from streams.model.approval import ApprovalRequest, PendingCall
-from streams.model.errors import RecordError
 from streams.model.topics import APPROVAL_REQUEST, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.operations.approvals.errors import ApprovalError
 from streams.operations.operator import Operator
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, read_to_end
 
 
@@ -153,11 +153,8 @@ def _with_outcomes(operator: Operator, questions: list[Question]) -> list[Questi
 
 def _verdicts(operator: Operator, keys: set[bytes]) -> Iterator[tuple[bytes, Verdict]]:
     for received in read_to_end(operator.log, (VERDICT.name,), operator.clock):
-        if received.key not in keys or received.key is None or received.value is None:
+        if received.key not in keys or received.key is None:
             continue
-        try:
-            record = operator.codec.decode(VERDICT.name, received.value, received.headers)
-        except RecordError:
-            continue
+        record = decoded(operator.codec, received)
         if isinstance(record, Verdict):
             yield received.key, record

@@ -12,9 +12,8 @@ from streams.history.control_tape import ControlTape
 from streams.history.recording import Recording
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetRequest
-from streams.model.errors import RecordError
 from streams.model.topics import AUDIT, BUDGET_REQUEST, DELEGATION, INTENT, REPORT, SESSION, VERDICT
-from streams.model.types import Record
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import partitions_of, read_places
 from streams.operations.topics.tail import DeadLetter
 from streams.ports import Clock, Received, TopicPartition
@@ -81,7 +80,7 @@ class RecordedLog:
                     self._rejected[f"{letter.topic}/{letter.partition}/{letter.offset}"] = letter.reason
         for number in range(self.partition_counts[BUDGET_REQUEST.name]):
             for received in self._read(BUDGET_REQUEST.name, number):
-                record = self._decoded(received)
+                record = decoded(self.wire, received)
                 if isinstance(record, BudgetRequest):
                     self._asked_ms.setdefault(record.gate_partition, {})[record.serial] = record.header.time
         self.tape = ControlTape(self.wire, {topic.name: list(self._read(topic.name, 0)) for topic in GATE.broadcast})
@@ -116,15 +115,9 @@ class RecordedLog:
 
     def _audited(self, partition: int) -> Iterator[int]:
         for received in self._read(AUDIT.name, partition):
-            record = self._decoded(received)
+            record = decoded(self.wire, received)
             if isinstance(record, AuditEvent) and record.event_type in _TELLING:
                 yield record.header.time
-
-    def _decoded(self, received: Received) -> Record | None:
-        try:
-            return self.wire.decode(received.topic, received.value or b"", received.headers)
-        except RecordError:
-            return None
 
     def _read(self, topic: str, partition: int) -> Iterable[Received]:
         place = TopicPartition(topic, partition)

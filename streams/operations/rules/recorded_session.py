@@ -28,7 +28,7 @@ from streams.model.approval import GRANT_PREFIX
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation, DelegationOp
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.proof import (
     make_hmac,
@@ -45,6 +45,7 @@ from streams.model.topics import ATTRIBUTES, AUDIT, BY_NAME, INTENT, VERDICT, Sp
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
 from streams.operations.rules.recorded_attributes import read_recorded_attributes
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_in_order, read_places_in_order
 from streams.operations.trial import INPUTS, Numbered
 from streams.ports import Clock, Received
@@ -223,13 +224,3 @@ def _rejected(log: Log, codec: Codec, clock: Clock, key: bytes) -> frozenset[str
         if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
             found.update(record.inputs)
     return frozenset(found)
-
-
-def decoded(codec: Codec, received: Received) -> Record | None:
-    """Return the record; None if it has no value, or can't be read."""
-    if received.value is None:
-        return None
-    try:
-        return codec.decode(received.topic, received.value, received.headers)
-    except RecordError:
-        return None

@@ -21,7 +21,7 @@ from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.canonical import CanonicalError, canonical, sha256
 from streams.model.catalog import ToolCatalogEntry
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import StoplogError
 from streams.model.keys import session_key_of
 from streams.model.labels import Integrity
 from streams.model.session import SessionEvent
@@ -32,7 +32,8 @@ from streams.operations.catalog.history import CatalogHistory, ToolName, read_ca
 from streams.operations.operator import Operator
 from streams.operations.sessions.search import SessionMissingError, Shown, show_session
 from streams.operations.sessions.view import ProposedCall, SessionView
-from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order, read_to_end
+from streams.operations.topics.decoded import decoded, records_of_key
+from streams.operations.topics.reader import hidden_topics, read_to_end
 from streams.processors.control.tool_uses import undoing_arguments
 
 ACTS_MAX = 10_000
@@ -191,10 +192,7 @@ def _verdicts_with(operator: Operator, parts: Sequence[bytes]) -> Iterator[Verdi
         value = received.value
         if value is None or not any(part in value or part in (received.key or b"") for part in parts):
             continue
-        try:
-            record = operator.codec.decode(VERDICT.name, value, received.headers)
-        except RecordError:
-            continue
+        record = decoded(operator.codec, received)
         if isinstance(record, Verdict):
             yield record
 
@@ -315,17 +313,7 @@ def _source(
         return None
     ids = [each.event_id for each in first.influences if each.origin is Origin.UNTRUSTED]
     key = session_key_of(tenant_uid, session_id)
-    log = operator.log
-    names = [topic.name for topic in (SESSION, REPORT)]
-    hidden = hidden_topics(log, names)
-    places = places_of_key(log, [name for name in names if name not in hidden], key)
-    for received in read_places_in_order(log, places, operator.clock):
-        if received.key != key or received.value is None:
-            continue
-        try:
-            event = operator.codec.decode(received.topic, received.value, received.headers)
-        except RecordError:
-            continue
+    for received, event in records_of_key(operator.log, operator.codec, operator.clock, (SESSION, REPORT), key):
         # An allowed call counts as read before its result is reported; then its intent is named.
         if isinstance(event, SessionEvent) and (event.header.id in ids or event.intent_id in ids):
             what = event.type.value.lower() if event.tool is None else _name(event.tool)

@@ -22,6 +22,7 @@ from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import (
     hidden_topics,
     partitions_of,
@@ -115,7 +116,7 @@ def show_session(log: Log, codec: Codec, tenant_uid: str, session_id: str, clock
     found = False
     refused: set[str] = set()
     for received in _records(log, places, clock, own):
-        if received.key == key and (record := _read(codec, received)) is not None:
+        if received.key == key and (record := decoded(codec, received)) is not None:
             found = True
             is_reported = received.topic == AUDIT_REPORTED.name
             if (not is_reported or _is_of_an_executor(record)) and not _is_refused(received, record, refused):
@@ -151,7 +152,7 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock, releaser
         order.append(AUDIT.name)
     places = partitions_of(log, [name for name in dict.fromkeys(order) if name not in hidden])
     for received in _records(log, places, clock, order):
-        record = _read(codec, received)
+        record = decoded(codec, received)
         if record is None or received.key is None:
             continue
         if _is_refused(received, record, refused):
@@ -253,7 +254,7 @@ def _revocations(
     """Return the revocations in force, and note in `views` when a session was released."""
     found = RevocationSet(releasers)
     for received in read_places(log, _ends(log), clock):
-        record = _read(codec, received)
+        record = decoded(codec, received)
         if isinstance(record, Revocation):
             found.next_offset = received.offset + 1
             try:
@@ -269,15 +270,6 @@ def _revocations(
 def _ends(log: Log) -> dict[TopicPartition, int]:
     with closing(log.reader()) as reader:
         return {place: end for place, end in reader.end_offsets(partitions_of(log, [REVOCATION.name])).items() if end}
-
-
-def _read(codec: Codec, received: Received) -> Record | None:
-    if received.value is None:
-        return None
-    try:
-        return codec.decode(received.topic, received.value, received.headers)
-    except RecordError:
-        return None
 
 
 def _header(record: SessionEvent | Delegation) -> Header:

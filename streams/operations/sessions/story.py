@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.catalog import ArgumentRole
-from streams.model.errors import RecordError
 from streams.model.keys import session_key_of
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REPORT, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, ArgumentOrigin, Outcome, RuleEffect, RuleHit, ValueOrigin, Verdict
 from streams.operations.sessions.search import Shown, show_session
+from streams.operations.topics.decoded import records_of_key
 from streams.operations.topics.lookup import Owner
-from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order
 from streams.ports import Clock
 from streams.ports.open_log import Log
 from streams.provenance.acts import ActKind, propose_kind
@@ -237,18 +236,9 @@ def _value(origin: ArgumentOrigin, args: Any, readings: _Readings) -> Value:
 def _records(log: Log, codec: Codec, clock: Clock, owner: Owner) -> tuple[list[Verdict], dict[str, SessionEvent]]:
     """Return the verdicts of the intent in order, and the events of its session by id."""
     key = session_key_of(owner.tenant_uid, owner.session_id)
-    names = [topic.name for topic in (VERDICT, SESSION, REPORT)]
-    hidden = hidden_topics(log, names)
-    places = places_of_key(log, [name for name in names if name not in hidden], key)
     verdicts: list[Verdict] = []
     events: dict[str, SessionEvent] = {}
-    for received in read_places_in_order(log, places, clock):
-        if received.key != key or received.value is None:
-            continue
-        try:
-            record = codec.decode(received.topic, received.value, received.headers)
-        except RecordError:
-            continue
+    for _, record in records_of_key(log, codec, clock, (VERDICT, SESSION, REPORT), key):
         if isinstance(record, SessionEvent):
             events[record.header.id] = record
         elif isinstance(record, Verdict) and record.intent_id == owner.intent_id:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from streams.codec.avro import Codec
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
@@ -30,6 +29,7 @@ from streams.model.topics import (
 )
 from streams.model.types import Record
 from streams.model.verdict import Verdict
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
@@ -123,11 +123,8 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
     rejected: set[str] = set()
     for received in read_places_in_order(log, places_of_key(log, [n for n in names if n not in hidden], key), clock):
         is_own = received.key == key or received.topic in (ALERT.name, REVOCATION.name)
-        if not is_own or received.value is None:
-            continue
-        try:
-            record = codec.decode(received.topic, received.value, received.headers)
-        except RecordError:
+        record = decoded(codec, received) if is_own else None
+        if record is None:
             continue
         if isinstance(record, Alert) and record.session_id != session_id:
             continue

@@ -15,7 +15,7 @@ from streams.model.alert import Alert
 from streams.model.approval import ApprovalRequest
 from streams.model.audit import AuditEvent
 from streams.model.delegation import Delegation
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent
 from streams.model.topics import (
@@ -31,8 +31,9 @@ from streams.model.topics import (
 )
 from streams.model.types import Header, Record
 from streams.model.verdict import Verdict
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, read_to_end
-from streams.ports import Clock, Received
+from streams.ports import Clock
 from streams.ports.open_log import Log
 
 PREFIX_CHARS_MIN = 8
@@ -184,7 +185,7 @@ def _owners(log: Log, codec: Codec, clock: Clock, stated: str) -> Iterator[Owner
         value, key = received.value, received.key or b""
         if value is None or not (needle in key or needle in value or (name and (name in value or name in key))):
             continue
-        record = _decoded(codec, received)
+        record = decoded(codec, received)
         if record is not None:
             yield from (owner for owner in _ids_of(record, key) if _is_meant(owner, stated))
 
@@ -231,10 +232,3 @@ def _listed(owner: Owner) -> str:
     session = f"{owner.tenant_uid}{_SEPARATOR}{owner.session_id}"
     of = "" if owner.kind is IdKind.SESSION else f" of session {session}"
     return f"  {owner.kind.value} {session if owner.kind is IdKind.SESSION else owner.id}{of}"
-
-
-def _decoded(codec: Codec, received: Received) -> Record | None:
-    try:
-        return codec.decode(received.topic, received.value or b"", received.headers)
-    except RecordError:
-        return None

@@ -19,6 +19,7 @@ from streams.model.keys import partition_for, session_key_of
 from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT, SEAL_KEY, SESSION, VERDICT
 from streams.model.verdict import Verdict
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.lookup import Owner
 from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
@@ -114,10 +115,7 @@ def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, int
     for each in records:
         if each.key != session or wanted not in (each.value or b""):
             continue
-        try:
-            verdict = codec.decode(each.topic, each.value, each.headers)
-        except RecordError:
-            continue
+        verdict = decoded(codec, each)
         is_own = isinstance(verdict, Verdict) and verdict.intent_id == intent_id
         if is_own and (found is None or found.value != each.value):
             found = each
@@ -130,10 +128,7 @@ def _record_of(records: Iterator[Received], codec: Codec, session: bytes, digest
     for each in records:
         if each.key != session or digest not in (each.value or b""):
             continue
-        try:
-            event = codec.decode(each.topic, each.value, each.headers)
-        except RecordError:
-            continue
+        event = decoded(codec, each)
         if isinstance(event, AuditEvent) and event.verdict_digest == digest:
             return each
     return None
@@ -174,12 +169,7 @@ def _purpose(log: Log, read: Callable[[str], Iterator[Received]], codec: Codec, 
     if hidden_topics(log, (SESSION.name,)):
         return found
     for each in read(SESSION.name):
-        if each.key != session:
-            continue
-        try:
-            event = codec.decode(each.topic, each.value, each.headers)
-        except RecordError:
-            continue
+        event = decoded(codec, each) if each.key == session else None
         if isinstance(event, SessionEvent) and event.proof is not None and event.purpose:
             found = event.purpose
     return found
