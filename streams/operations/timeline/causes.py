@@ -72,9 +72,15 @@ def causes_of(records: SessionRecords, intent_id: str) -> Cause:
 class _Chain:
     def __init__(self, records: SessionRecords) -> None:
         self._records = records
-        self._entries = entries_of(records)
         self._events = {event.header.id: event for event in records.events()}
-        self._times = {entry.event_id: entry.time_ms for entry in self._entries}
+        self._entries: dict[str, Entry] = {}
+        self._times: dict[str, int] = {}
+        self._decisions: dict[str | None, Entry] = {}
+        for entry in entries_of(records):
+            self._entries.setdefault(entry.event_id, entry)
+            self._times[entry.event_id] = entry.time_ms
+            if entry.who is Who.GATE and dict(entry.details).get("reason"):
+                self._decisions[entry.intent_id] = entry
         self._shown: set[str] = set()
 
     def call(self, intent_id: str, because: str, above: frozenset[str], depth: int) -> Cause | None:
@@ -136,16 +142,14 @@ class _Chain:
         return next((verdict.args_json for verdict in self._records.of_intent(intent_id)), "")
 
     def _decision(self, intent_id: str) -> Entry | None:
-        own = [each for each in self._entries if each.intent_id == intent_id and each.who is Who.GATE]
-        final = [each for each in own if dict(each.details).get("reason")]
-        return final[-1] if final else None
+        return self._decisions.get(intent_id)
 
     def _asked(self, intent_id: str) -> Entry | None:
         intent: Intent | None = self._records.intent(intent_id)
         return None if intent is None else self._of_event(intent.header.id)
 
     def _of_event(self, event_id: str) -> Entry | None:
-        return next((entry for entry in self._entries if entry.event_id == event_id), None)
+        return self._entries.get(event_id)
 
     def _said_before(self, time_ms: int) -> Entry | None:
         """Return the user's last message before an instant, or the opening of the session."""

@@ -241,7 +241,7 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
         what = f"did not run {'' if event.tool is None else tool_text(event.tool)}: {event.reason_text or event.reason}"
         return _entry(line, Who.TOOL, "executor", what, {}, tone=Tone.BAD, intent_id=event.intent_id)
     if event.event_type is AuditEventType.OUTCOME:
-        if any(each.type in COMPLETIONS and each.intent_id == event.intent_id for each in records.events()):
+        if records.is_completed(event.intent_id):
             return None
         what = event.reason_text or event.reason or "reported the outcome"
         return _entry(line, Who.TOOL, "executor", what, {}, intent_id=event.intent_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from streams.codec.avro import Codec
@@ -13,7 +14,7 @@ from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
 from streams.model.revocation_set import session_target
-from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import (
     ALERT,
     APPROVAL_DECISION,
@@ -67,9 +68,9 @@ class Line(NamedTuple):
         return f"{self.received.topic}/{self.received.partition}/{self.received.offset}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class SessionRecords:
-    """The records of a session.
+    """The records of a session. What is looked up is indexed once, because a session can have thousands of calls.
 
     Attributes:
         lines: in order of time.
@@ -78,34 +79,56 @@ class SessionRecords:
 
     tenant_uid: str
     session_id: str
-    lines: list[Line] = field(default_factory=list)
-    hidden: frozenset[str] = frozenset()
+    lines: Sequence[Line]
+    hidden: frozenset[str]
 
     def of_intent(self, intent_id: str) -> list[Verdict]:
         """Return the different verdicts on an intent, in order."""
-        found: list[Verdict] = []
-        for line in self.lines:
-            record = line.record
-            if isinstance(record, Verdict) and record.intent_id == intent_id and record not in found:
-                found.append(record)
-        return found
+        return self._verdicts.get(intent_id, [])
 
     def intent(self, intent_id: str) -> Intent | None:
         """Return an intent; None if this client may not read it."""
-        return next((r for _, r in self.lines if isinstance(r, Intent) and r.intent_id == intent_id), None)
+        return self._intents.get(intent_id)
 
     def origin_of(self, event_id: str) -> str | None:
         """Return as what gates have counted something that was read; None if it was read after the last call."""
-        for _, record in self.lines:
-            if isinstance(record, Verdict):
-                for influence in record.influences:
-                    if influence.event_id == event_id:
-                        return influence.origin.value.lower()
-        return None
+        return self._origins.get(event_id)
+
+    def is_completed(self, intent_id: str | None) -> bool:
+        """Return whether the executor of a call has reported how it ended."""
+        return intent_id in self._completed
 
     def events(self) -> Iterator[SessionEvent]:
         """Yield the session's events."""
         yield from (record for _, record in self.lines if isinstance(record, SessionEvent))
+
+    @cached_property
+    def _verdicts(self) -> dict[str, list[Verdict]]:
+        found: dict[str, list[Verdict]] = {}
+        for _, record in self.lines:
+            if isinstance(record, Verdict) and record not in (own := found.setdefault(record.intent_id, [])):
+                own.append(record)
+        return found
+
+    @cached_property
+    def _intents(self) -> dict[str, Intent]:
+        found: dict[str, Intent] = {}
+        for _, record in self.lines:
+            if isinstance(record, Intent):
+                found.setdefault(record.intent_id, record)
+        return found
+
+    @cached_property
+    def _origins(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for _, record in self.lines:
+            for influence in record.influences if isinstance(record, Verdict) else ():
+                found.setdefault(influence.event_id, influence.origin.value.lower())
+        return found
+
+    @cached_property
+    def _completed(self) -> frozenset[str | None]:
+        return frozenset(event.intent_id for event in self.events() if event.type in COMPLETIONS)
 
 
 def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_id: str) -> SessionRecords:
@@ -118,7 +141,7 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
     key = session_key_of(tenant_uid, session_id)
     names = [topic.name for topic in TOPICS]
     hidden = hidden_topics(log, names)
-    found = SessionRecords(tenant_uid, session_id, hidden=hidden)
+    lines: list[Line] = []
     target = session_target(tenant_uid, session_id)
     rejected: set[str] = set()
     for received in read_places_in_order(log, places_of_key(log, [n for n in names if n not in hidden], key), clock):
@@ -126,7 +149,7 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
         record = decoded(codec, received) if is_own else None
         if record is None:
             continue
-        if isinstance(record, Alert) and record.session_id != session_id:
+        if isinstance(record, Alert) and (record.header.tenant_uid, record.session_id) != (tenant_uid, session_id):
             continue
         if isinstance(record, Revocation) and record.id != target:
             continue
@@ -135,10 +158,10 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
                 continue
             if record.event_type is AuditEventType.DEAD_LETTER:
                 rejected.update(record.inputs)
-        found.lines.append(Line(received, record))
-    found.lines = [line for line in found.lines if not _is_rejected(line, rejected)]
-    found.lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))
-    return found
+        lines.append(Line(received, record))
+    lines = [line for line in lines if not _is_rejected(line, rejected)]
+    lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))
+    return SessionRecords(tenant_uid, session_id, lines, hidden)
 
 
 def _time_of(line: Line) -> int:

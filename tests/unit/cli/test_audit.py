@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.model.alert import Alert
 from streams.model.audit import AuditEventType
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import AUDIT_REPORTED
+from streams.model.topics import ALERT, AUDIT_REPORTED
+from streams.model.types import Header
 from streams.model.verdict import Outcome
 from streams.operations.timeline.entries import Entry, Tone, Who
 from streams.operations.timeline.page import page_of
@@ -113,6 +115,30 @@ class TestSession:
             writer.write(AUDIT_REPORTED, b"default|s-0", forged)
         writer.log.close()
         assert [stoplog(*command).records for command in commands] == before
+
+    def test_alerts_of_another_tenant_are_not_in_it(
+        self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(folder, tmp_path / "copy")
+        configure(monkeypatch, tmp_path / "copy")
+        writer = Site()
+        for tenant in ("default", "other"):
+            alert = Alert(
+                header=Header(id=derived_uuid(tenant), source="test", time=1, tenant_uid=tenant),
+                finding_uid=derived_uuid(tenant),
+                title=f"of {tenant}",
+                desc="",
+                analytic_uid="TEST",
+                analytic_version="1",
+                session_id="s-0",
+                first_seen_time=1,
+                last_seen_time=1,
+                dedup_key=tenant,
+            )
+            writer.write(ALERT, tenant.encode(), alert)
+        writer.log.close()
+        story = [what for _, what in told(stoplog("audit", "session", "s-0", "--json"))]
+        assert [what for what in story if what.startswith("alert TEST")] == ["alert TEST: of default"]
 
 
 class Page(HTMLParser):
