@@ -55,7 +55,9 @@ FollowOption = Annotated[
 ]
 InstanceOption = Annotated[
     str | None,
-    typer.Option("--instance", metavar="NAME", help="The gate's name: stable, and different for each running gate."),
+    typer.Option(
+        "--instance", metavar="NAME", help="The name of the gate or watch: stable, and different for each that runs."
+    ),
 ]
 HistoryKeyOption = Annotated[
     Path | None,

@@ -8,12 +8,8 @@ from typing import Annotated
 import typer
 
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, InstanceOption, Output
 
-WatchOption = Annotated[
-    str | None,
-    typer.Option("--instance", metavar="NAME", help="The watch's name: stable, and different for each running watch."),
-]
 RulesOption = Annotated[
     Path | None,
     typer.Option(
@@ -28,7 +24,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 @takes_groups
-def watch(*, connection: Connection, instance: WatchOption = None, rules: RulesOption = None, output: Output) -> None:
+def watch(
+    *, connection: Connection, instance: InstanceOption = None, rules: RulesOption = None, output: Output
+) -> None:
     """Watch what gates decide for behaviour that is unusual, until SIGINT or SIGTERM.
 
     It reads verdicts and audit records, learns what is usual for each agent and its peers, publishes baselines and
