@@ -31,7 +31,7 @@ from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.catalog.history import CatalogHistory, ToolName, read_catalog_history, tool_name
 from streams.operations.operator import Operator
 from streams.operations.sessions.search import SessionMissingError, Shown, show_session
-from streams.operations.sessions.view import ProposedCall, SessionView
+from streams.operations.sessions.view import SessionView
 from streams.operations.topics.decoded import decoded, records_of_key
 from streams.operations.topics.reader import hidden_topics, read_to_end
 from streams.processors.control.tool_uses import undoing_arguments
@@ -164,7 +164,7 @@ def read_containment(
         if not catalog.only_reads(verdict)
     ]
     made = _with_undone(operator, acts, since_ms=verdicts[0].evaluated_at) if acts else []
-    source = _source(operator, shown.view, verdicts, shown.view.intents)
+    source = _source(operator, shown.view, verdicts)
     reads = len(verdicts) - len(acts)
     tools = catalog.refs({act.undoing_tool for act in made if act.undoing_tool})
     return Containment(shown, tuple(others), source, tuple(made), reads, bool(verdicts), tools)
@@ -300,9 +300,7 @@ def args_digest(args: Mapping[str, Any]) -> bytes | None:
         return None
 
 
-def _source(
-    operator: Operator, view: SessionView, verdicts: Sequence[Verdict], calls: Mapping[str, ProposedCall]
-) -> Source | None:
+def _source(operator: Operator, view: SessionView, verdicts: Sequence[Verdict]) -> Source | None:
     """Return the first thing that made the session untrusted, according to the first verdict under such a label.
 
     If nothing was reported of it, that is the call that was allowed to read it.
@@ -318,7 +316,7 @@ def _source(
         if isinstance(event, SessionEvent) and (event.header.id in ids or event.intent_id in ids):
             what = event.type.value.lower() if event.tool is None else _name(event.tool)
             return Source(event.header.id, received.timestamp_ms, what, event.sources, event.intent_id)
-    read = next((calls[each] for each in ids if each in calls), None)
+    read = next((view.intents[each] for each in ids if each in view.intents), None)
     return None if read is None else Source(read.intent_id, read.judged_ms, read.tool, (), read.intent_id)
 
 
