@@ -52,6 +52,9 @@ REPORTS = COMPLETIONS | {
 """Events that say what happened in a session. They are proven as well; all but `COMPLETIONS` may be proven by the
 session's agent (`streams.model.proof.report_message`)."""
 
+SAID = frozenset({SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT})
+"""Those of them that no server may prove: it does not hear what the user and the model say."""
+
 
 class Atom(Record, frozen=True, kw_only=True):
     """A value of interest in some content, as a keyed digest (`streams.provenance.digests`).

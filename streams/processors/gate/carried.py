@@ -45,6 +45,7 @@ from streams.processors.budgets.leases import RESEND_MS, next_serial, request_he
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
+from streams.processors.gate.reports import is_proven_by_server
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import carried_question_row_key
@@ -170,7 +171,9 @@ class Carried:
         tool = tool_of(event)
         if event.type in CONTENTS and tool is not None:
             row = _with_read(row, tool[0], now_ms)
-        if event.conversation_id and not row.conversation:
+        # INVARIANT: no server chooses the conversation: it could have a session forget what was read in its own one,
+        # and know what the user has said in another.
+        if event.conversation_id and not row.conversation and not is_proven_by_server(event):
             row = replace(row, conversation=event.conversation_id[:CONVERSATION_CHARS_MAX])
         if row is not before:
             store_provenance(session_key, row, state)

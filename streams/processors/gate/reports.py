@@ -7,7 +7,8 @@ dead letter. All of this is in the row of the verdict, which is kept for `dedup_
 report could change is left.
 
 What else happens in a session (messages, what was read from elsewhere) can only lower the trust in it. It is proven
-with the session's key, by the token service, or by the server that it names.
+with the session's key or by the token service. A server proves only what was read of it: it must not say what the user
+has said, since a value that the user names counts as the user's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from streams.model.proof import (
     verify_hmac,
 )
 from streams.model.reasons import DeadLetterReason
-from streams.model.session import SessionEvent
+from streams.model.session import SAID, SessionEvent
 from streams.model.types import ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports.processor import StateView
@@ -103,7 +104,10 @@ class ReportChecks:
             RecordError: it is not proven.
         """
         proof = event.proof
-        if proof is not None and proof.alg is ProofAlg.ED25519 and event.tool is not None:
+        if is_proven_by_server(event) and event.tool is not None:
+            if event.type in SAID:
+                text = f"{event.type.value} of session `{_shown(event.session_id)}` is not for a server to report"
+                raise RecordError(DeadLetterReason.REPORT_UNPROVEN, text)
             self._check_server(event, now_ms)
             return
         if proof is not None and proof.alg is ProofAlg.HMAC_SHA256:
@@ -127,6 +131,11 @@ class ReportChecks:
         if fault is not None:
             text = f"{what} by server `{_shown(server_id)}`: {fault}"
             raise RecordError(DeadLetterReason.REPORT_UNPROVEN, text)
+
+
+def is_proven_by_server(event: SessionEvent) -> bool:
+    """Return whether an event of a session, which counts, is proven with the key of a server."""
+    return event.proof is not None and event.proof.alg is ProofAlg.ED25519
 
 
 def _shown(name: str) -> str:

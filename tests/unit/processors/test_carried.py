@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, report_keys, ruleset, tool_entry
+from simulation.records import (
+    ROOT_KEY,
+    TRUSTED,
+    UNTRUSTED,
+    SessionMaker,
+    report_keys,
+    ruleset,
+    tool_entry,
+    tool_ref,
+)
+from streams.audit.report_keys import ReportKey
 from streams.inmemory.faults import Call, NoFaults
 from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.model.keys import partition_for
 from streams.model.reasons import Reason
-from streams.model.session import SessionEventType
+from streams.model.session import SessionEventType, TaskScope
 from streams.model.topics import BUDGET_REQUEST, REPORT, RULESET
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.ports import RetriableLogError
@@ -159,6 +169,26 @@ def test_an_agent_can_not_leave_a_conversation_by_naming_another(office: Office)
     office.read(first, MAILS, WORDS, "talk")
     office.wait(FRESH_MS + 1)
     assert office.call(second, SEND, {"to": EVIL}, "another talk").outcome is Outcome.DENY
+
+
+def test_no_server_chooses_the_conversation_of_a_session(office: Office) -> None:
+    first = office.opened(SESSIONS[0])
+    second = office.opened(apart(first))
+    office.read(first, MAILS, WORDS, "talk")
+    event = second.event(SessionEventType.RETRIEVAL, office.now_ms, tool=tool_ref(STAFF), conversation_id="elsewhere")
+    office.driver.pipe(REPORT.name, second.key, ReportKey.derived(ROOT_KEY, "staff").proven(event))
+    assert office.dead_letters(REPORT.name) == []
+    assert office.call(second, SEND, {"to": EVIL}, "talk").outcome is Outcome.DENY
+
+
+def test_no_server_makes_a_value_the_user_s(office: Office) -> None:
+    first = office.opened(SESSIONS[0])
+    office.read(first, MAILS, WORDS)
+    scope = TaskScope(kind="send", targets=(EVIL,))
+    event = first.event(SessionEventType.USER_MESSAGE, office.now_ms, tool=tool_ref(STAFF), task_scopes=(scope,))
+    office.driver.pipe(REPORT.name, first.key, ReportKey.derived(ROOT_KEY, "staff").proven(event))
+    found = office.call(first, SEND, {"to": EVIL})
+    assert (found.outcome, origin(found)) == (Outcome.DENY, ValueOrigin.TEXT)
 
 
 def test_what_is_known_of_other_sessions_is_at_most_so_old(office: Office) -> None:

@@ -300,6 +300,13 @@ class TestOtherReports:
         assert send(bench, made) == []
         assert is_tainted(bench)
 
+    @pytest.mark.parametrize("kind", [SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT])
+    def test_no_server_says_what_the_user_or_the_model_has_said(self, kind: SessionEventType) -> None:
+        bench = GateBench()
+        made = bench.session.event(kind, bench.now_ms, label=UNTRUSTED, tool=tool_ref(MAIL_SEND))
+        assert send(bench, ReportKey.derived(ROOT_KEY, "mail").proven(made)) == [DeadLetterReason.REPORT_UNPROVEN]
+        assert not is_tainted(bench)
+
     @pytest.mark.parametrize("who", ["nobody", "the agent of another session", "the server, under another's name"])
     def test_a_type_that_is_not_known_needs_a_proof_as_well(self, who: str) -> None:
         bench = GateBench()
