@@ -111,6 +111,7 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
         question: what people are asked; None if it does not wait for people, or in rows of earlier versions.
         task_ids: the questions that people were asked about it before.
         approval_ends: when approvals end that do not last as long as the question, by person.
+        approver_subs: the names of those in `approvals` as they are stated, under which they can be stopped, by person.
     """
 
     kind: PendingKind
@@ -129,6 +130,7 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     question: QuestionRow | None = None
     approval_ends: dict[str, int] = {}
     task_ids: tuple[str, ...] = ()
+    approver_subs: dict[str, str] = {}
 
 
 class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
@@ -148,6 +150,7 @@ class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
         approver: the person whose approval made it complete.
         decision_id: that person's decision.
         model: the model whose calls it approves; None: any.
+        approver_subs: the names of the approvers as they are stated, under which they can be stopped.
     """
 
     uid: str
@@ -163,6 +166,7 @@ class ApprovalGrantRow(msgspec.Struct, frozen=True, array_like=True):
     approver: Actor
     decision_id: str
     model: tuple[str, str, str] | None = None
+    approver_subs: tuple[str, ...] = ()
 
 
 class ApprovalGrantsRow(msgspec.Struct, frozen=True, array_like=True):

@@ -179,8 +179,21 @@ def is_over(grant: ApprovalGrantRow, tenant_uid: str, revocations: RevocationSet
     until_ms = revocations.stopped_until(RevocationKind.DELEGATION, grant.uid)
     if until_ms is not None and now_ms < until_ms:
         return True
-    for name in {grant.approver.sub, *grant.approvers}:
-        until_ms = revocations.stopped_until(RevocationKind.SUBJECT, principal_target(tenant_uid, name))
+    names = {grant.approver.sub, *grant.approvers, *grant.approver_subs}
+    return any(is_stopped(name, tenant_uid, revocations, now_ms) for name in names)
+
+
+def is_stopped(name: str, tenant_uid: str, revocations: RevocationSet, now_ms: int) -> bool:
+    """Return whether a person is stopped as a subject, in whichever spelling of the name.
+
+    Args:
+        name: the name as it is stated.
+        tenant_uid: the tenant.
+        revocations: those in force.
+        now_ms: stream time.
+    """
+    for spelling in {name, same_person(name)}:
+        until_ms = revocations.stopped_until(RevocationKind.SUBJECT, principal_target(tenant_uid, spelling))
         if until_ms is not None and now_ms < until_ms:
             return True
     return False
@@ -283,6 +296,7 @@ def made(
         approver=decision.approver,
         decision_id=decision.header.id,
         model=question.model,
+        approver_subs=tuple(sorted({decision.approver.sub, *row.approver_subs.values()})),
     )
 
 

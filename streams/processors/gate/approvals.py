@@ -12,6 +12,7 @@ from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.revocation_set import RevocationSet
 from streams.model.types import SubProfile, ToolRef, same_person
 from streams.ports.processor import Output, StateView
 from streams.processors.audit import approval_event, audit_output, grant_event
@@ -58,9 +59,11 @@ class Approvals:
         """
         rows = _rows_of(session_key, decision, state)
         session = read_session(state, session_key)
+        revocations, tenant_uid = self._control.revocations, decision.header.tenant_uid
+        if approval_grants.is_stopped(decision.approver.sub, tenant_uid, revocations, now_ms):
+            raise _not_valid(decision.intent_id, f"`{decision.approver.sub}` is stopped")
         for row in rows:
             _check_decision(decision, row, session, now_ms)
-        tenant_uid = decision.header.tenant_uid
         grants = approval_grants.live_grants(session_key, session, tenant_uid, self._control, state, now_ms)
         fault = approval_grants.fault_of(decision, rows, grants, now_ms)
         if fault is not None:
@@ -113,7 +116,7 @@ class Approvals:
             if pending_row.kind is not PendingKind.APPROVAL:
                 reason = Reason.DEFERRAL_CANCELLED
             return [record(is_complete=True), *self._judge.refuse(case, reason, state)], None
-        pending_row = _with_approval(pending_row, decision, now_ms)
+        pending_row = _with_approval(pending_row, decision, self._control.revocations, now_ms)
         approvals = pending_row.approvals
         if len(approvals) < pending_row.quorum:
             state.put(pending_row_key(session_key, intent.intent_id), encode_row(pending_row))
@@ -271,13 +274,22 @@ def _not_valid(intent_id: str, fault: str) -> RecordError:
     return RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
 
 
-def _with_approval(row: PendingRow, decision: ApprovalDecision, now_ms: int) -> PendingRow:
-    """Return a pending intent with a person's approval added, and without those that have ended."""
-    person = same_person(decision.approver.sub)
+def _with_approval(row: PendingRow, decision: ApprovalDecision, revocations: RevocationSet, now_ms: int) -> PendingRow:
+    """Return a pending intent with a person's approval added, and without those that have ended.
+
+    The approval of somebody who was stopped since has ended, too.
+    """
+    person, tenant_uid = same_person(decision.approver.sub), decision.header.tenant_uid
+    subs = {**row.approver_subs, person: decision.approver.sub}
     ends = {name: end_ms for name, end_ms in row.approval_ends.items() if name != person}
     if decision.approved_until is not None:
         ends[person] = decision.approved_until
-    lasting = [name for name in (*row.approvals, person) if ends.get(name, now_ms + 1) > now_ms]
+    lasting = [
+        name
+        for name in (*row.approvals, person)
+        if ends.get(name, now_ms + 1) > now_ms
+        and not approval_grants.is_stopped(subs.get(name, name), tenant_uid, revocations, now_ms)
+    ]
     grant, _ = approval_grants.proposed(row, decision)
     question = None if row.question is None else replace(row.question, grant=grant)
     return replace(
@@ -286,6 +298,7 @@ def _with_approval(row: PendingRow, decision: ApprovalDecision, now_ms: int) -> 
         approval_ends={name: end_ms for name, end_ms in ends.items() if name in lasting},
         decision_ids=(*row.decision_ids, decision.header.id),
         question=question,
+        approver_subs={name: subs[name] for name in lasting if name in subs},
     )
 
 

@@ -355,6 +355,35 @@ class TestBinding:
         answer(bench, request, "lena")
         assert bench.verdict().outcome is Outcome.ALLOW
 
+    @pytest.mark.parametrize("name", ["lena", "Lena"])
+    def test_somebody_who_is_stopped_approves_nothing(self, name: str) -> None:
+        bench = GateBench()
+        ask(bench, "a")
+        (request,) = requests(bench)
+        bench.verdicts()
+        stop_person(bench, "lena")
+        answer(bench, request, name)
+        assert bench.dead_letters(APPROVAL_DECISION.name) == NOT_VALID
+        assert bench.verdicts() == []
+        answer(bench, request, "liam")
+        assert bench.verdict().outcome is Outcome.ALLOW
+
+    def test_an_approval_of_somebody_who_is_stopped_before_the_quorum_is_reached_does_not_count(self) -> None:
+        bench = GateBench()
+        bench.propose(MAIL_SEND, {"ask": "leads"})
+        (request,) = requests(bench)
+        answer(bench, request, "Lena")
+        stop_person(bench, "Lena")
+        bench.verdicts()
+        answer(bench, request, "liam")
+        assert bench.verdicts() == []
+        answer(bench, request, "sam")
+        assert bench.verdict().outcome is Outcome.ALLOW
+
+
+def stop_person(bench: GateBench, name: str) -> None:
+    bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.SUBJECT, f"acme|{name}", time_ms=bench.now_ms))
+
 
 class TestGrants:
     def granted(self, grant: ApprovalGrant, **settings: Any) -> tuple[GateBench, ApprovalDecision]:
@@ -430,6 +459,18 @@ class TestGrants:
         target = grant_uid(made) if kind is RevocationKind.DELEGATION else "acme|lena"
         bench.driver.pipe(REVOCATION.name, *revocation(kind, target, time_ms=bench.now_ms))
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
+
+    @pytest.mark.parametrize("name", ["Lena", "liam"])
+    def test_it_ends_with_each_of_its_approvers(self, name: str) -> None:
+        bench = GateBench()
+        leads = {"ask": "leads"}
+        bench.propose(MAIL_SEND, leads)
+        (request,) = requests(bench)
+        for by in ("Lena", "liam"):
+            answer(bench, request, by, grant=mail_grant())
+        assert bench.judge(MAIL_SEND, leads).outcome is Outcome.ALLOW
+        stop_person(bench, name)
+        assert bench.judge(MAIL_SEND, leads).outcome is Outcome.REQUIRE_APPROVAL
 
     def test_it_survives_a_restart_and_a_kill_ends_it(self) -> None:
         bench, _ = self.granted(mail_grant())
