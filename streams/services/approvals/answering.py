@@ -152,7 +152,8 @@ class Answering:
         if not self._questions.is_complete:
             raise AnswerError(503, "not all questions have been read yet")
         question = self._questions.find(given.task_id, given.revision)
-        if question is None:
+        # Nobody learns which questions other tenants have.
+        if question is None or not person.may_answer(question.request.header.tenant_uid):
             raise AnswerError(404, f"no question that can be answered has task `{given.task_id}` and this revision")
         now_ms = self._transport.now_ms()
         try:

@@ -36,6 +36,7 @@ class Person(NamedTuple):
         message_id: the id of the signed message; empty for an answer with a token.
         acr: how the person was authenticated.
         amr: by which methods.
+        tenants: the tenants whose questions the person may answer; None: all.
     """
 
     actor: Actor
@@ -43,6 +44,11 @@ class Person(NamedTuple):
     message_id: str = ""
     acr: str | None = None
     amr: tuple[str, ...] = ()
+    tenants: frozenset[str] | None = None
+
+    def may_answer(self, tenant_uid: str) -> bool:
+        """Return whether the person may answer questions of a tenant."""
+        return self.tenants is None or tenant_uid in self.tenants
 
 
 class _Signer(NamedTuple):
@@ -70,7 +76,11 @@ class People:
         self._skew_ms = section.skew_ms
         self._signers = [
             _Signer(
-                Person(Actor(iss=ISSUER, sub=each.sub, sub_profile=SubProfile.USER), tuple(each.groups)),
+                Person(
+                    Actor(iss=ISSUER, sub=each.sub, sub_profile=SubProfile.USER),
+                    tuple(each.groups),
+                    tenants=_tenants(each.tenants),
+                ),
                 read_secret(each.secret_file),
             )
             for each in section.signers.values()
@@ -126,6 +136,7 @@ class People:
             _texts(claims.get(section.groups_claim), GROUPS_MAX),
             acr=acr if isinstance(acr, str) else None,
             amr=_texts(claims.get("amr"), _AMR_MAX),
+            tenants=_tenants(section.tenants),
         )
 
     def _check_claims(self, claims: dict[str, Any], section: PeopleSection) -> None:
@@ -142,6 +153,10 @@ class People:
         # INVARIANT: no agent answers in the name of a person: such a token names who acts (RFC 8693).
         if claims.get("act") is not None or claims.get("sub_profile", "user") != "user":
             raise AnswerError(403, "the token was given to software that acts for somebody: a person must answer")
+
+
+def _tenants(stated: list[str] | None) -> frozenset[str] | None:
+    return None if stated is None else frozenset(stated)
 
 
 def _texts(value: object, count_max: int) -> tuple[str, ...]:

@@ -41,11 +41,13 @@ class SignerSection(Section):
         sub: the person.
         groups: the groups that the person is in.
         secret_file: the file of the person's secret, `whsec_` and base64. Nobody else may have it.
+        tenants: the tenants whose questions the person may answer; by default all.
     """
 
     sub: Name
     groups: list[Name] = Field([], max_length=GROUPS_MAX)
     secret_file: Path
+    tenants: list[Name] | None = Field(None, min_length=1, max_length=TENANTS_MAX)
 
 
 class PeopleSection(IssuerSection):
@@ -58,10 +60,13 @@ class PeopleSection(IssuerSection):
         groups_claim: the claim with the person's groups, a list of texts.
         subject_prefix: precedes the names, as `subject_prefix` of the token service's source does. It is required if
             there are several issuers.
+        tenants: the tenants whose questions its people may answer; by default all. A group of the same name can be in
+            several tenants, so name them where issuers belong to tenants.
     """
 
     subject_claim: Name = "sub"
     groups_claim: Name = "groups"
+    tenants: list[Name] | None = Field(None, min_length=1, max_length=TENANTS_MAX)
 
 
 class ApprovalsSection(ListeningSection):

@@ -298,6 +298,21 @@ class TestAnswers:
             refused = desk.with_token(body, **claims)
             assert (refused.status_code, "a person must answer" in refused.json()["error"]) == (403, True)
 
+    @pytest.mark.parametrize(("tenant", "status"), [("acme", 202), ("globex", 404)])
+    def test_people_answer_the_questions_of_their_tenants_alone(
+        self, desk: Desk, opened: Open, tenant: str, status: int
+    ) -> None:
+        section = desk.section()
+        known = {"sub": "max", "groups": ["others"], "secret_file": str(desk.folder / "chat")}
+        lena = {**section.signers["lena"].model_dump(), "tenants": [tenant]}
+        idp = {**section.people["idp"].model_dump(), "tenants": [tenant]}
+        opened(desk.section(signers={"lena": lena, "max": known}, people={"idp": idp}))
+        request = desk.ask("ann")
+        until(lambda: desk.signed(answer_to(request), by="chat").status_code == 403, "the question is known")
+        assert desk.signed(answer_to(request)).status_code == status
+        assert desk.with_token(answer_to(request)).status_code == status
+        assert len(written(desk.transport, ApprovalDecision)) == (2 if tenant == "acme" else 0)
+
     def test_only_members_answer_and_nobody_their_own_call(self, desk: Desk, opened: Open) -> None:
         opened(desk.section())
         body = answer_to(desk.ask("ann"))
