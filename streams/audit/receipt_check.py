@@ -100,7 +100,7 @@ def check(text: bytes, trusted: Sequence[str] | None) -> dict[str, Any]:
         "key": public,
         "origin": origin,
         "sizes": sizes,
-        "context": receipt.get("context") or {},
+        "context": context if isinstance(context := receipt.get("context"), dict) else {},
         "is_within": is_within,
         "facts": facts,
     }
@@ -122,7 +122,10 @@ def _check_leaf(name: str, leaf: dict[str, Any], value: bytes, origin: str, key:
     root = _root_of(hashlib.sha256(b"\x00" + value).digest(), index, size, path)
     if root is None or base64.b64encode(root).decode() != batch:
         raise ReceiptError(f"the head does not cover the {name}: its bytes or its place were changed")
-    return int(lines[1])
+    try:
+        return int(lines[1])
+    except ValueError:
+        raise ReceiptError(f"the head of the {name} does not say how long the log is") from None
 
 
 def _is_signature(line: str, origin: str, message: bytes, key: Ed25519PublicKey) -> bool:

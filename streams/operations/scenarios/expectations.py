@@ -19,6 +19,7 @@ from streams.operations.trial import Step
 from streams.policy.authoring.scenario import LAST_LINE, ExpectedLine, ExpectedStep
 
 _NOTHING = ExpectedStep()
+_COMMENT_CHARS_MAX = 120
 _PLAIN = re.compile(r"(?!(true|false|null)\Z)[A-Za-z][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*\Z")
 
 
@@ -128,8 +129,13 @@ def expectation_of(step: Step, happened: Happened) -> str | None:
         item["alerts"] = sorted(alert.analytic_uid for alert in alerts)
     if letters:
         item["dead_letters"] = sorted(letter.reason for letter in letters)
-    what = "" if step.numbered is None else f"  # {_what(step.numbered.line)}"
+    what = "" if step.numbered is None else f"  # {_one_line(_what(step.numbered.line))}"
     return f"  - {_flow(item)}{what}"
+
+
+def _one_line(text: str) -> str:
+    """Return a text for a comment: an agent chooses names, and a line end in one must not write a line of its own."""
+    return "".join(char if char.isprintable() else "?" for char in text)[:_COMMENT_CHARS_MAX]
 
 
 def _flow(value: object) -> str:

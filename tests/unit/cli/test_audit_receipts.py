@@ -125,6 +125,18 @@ def test_its_verdict_has_the_form_that_executors_take(site: Stoplog, home: Path)
     msgspec.convert(receipt, Receipt).check(SealKeys.of({"k": made["key"]}))
 
 
+@pytest.mark.parametrize("context", [["x"], "x", 7, True])
+def test_a_context_of_another_form_proves_nothing_and_breaks_nothing(
+    site: Stoplog, home: Path, tmp_path: Path, context: object
+) -> None:
+    made = proven(site)
+    receipt = {**json.loads((home / "receipt.json").read_text()), "context": context}
+    (home / "odd.json").write_text(json.dumps(receipt))
+    alone = run_alone(tmp_path / "alone", str(home / "odd.json"), "--key", made["key"])
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert "not proven, but on the log beside it" not in alone.stdout
+
+
 def altered(receipt: dict[str, Any], at: tuple[str, ...], change: Callable[[Any], object]) -> bytes:
     copied: Any = json.loads(json.dumps(receipt))
     inner = copied
