@@ -5,6 +5,8 @@ for an answer end with an error, as nothing says which of them the line answers.
 is not used, because it holds a line of any length in memory. Closing the connection for one long line was rejected: the
 server's other tools would be lost until the executor is restarted.
 
+The server's standard error is read as well, because a file that it writes by itself would grow without a bound.
+
 The `mcp` package is imported only when a server is started.
 """
 
@@ -12,15 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from streams.model.errors import InvariantError
+from streams.sdk.server_log import ServerLog
 
 if TYPE_CHECKING:
     from mcp import types
@@ -44,7 +48,7 @@ async def stdio_transport(
     *,
     env: Mapping[str, str],
     cwd: Path | None,
-    log: TextIO,
+    log: ServerLog,
     answer_bytes_max: int,
 ) -> AsyncIterator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
@@ -55,7 +59,7 @@ async def stdio_transport(
         command: the program and its arguments.
         env: variables in addition to those that the protocol's client passes by itself.
         cwd: the server's working directory.
-        log: the file for the server's standard error.
+        log: keeps the server's standard error.
         answer_bytes_max: how long one message of the server may be.
 
     Raises:
@@ -63,8 +67,9 @@ async def stdio_transport(
     """
     from mcp.client.stdio import get_default_environment  # noqa: PLC0415 - heavy, and only MCP servers need it
 
+    stderr = subprocess.PIPE if log.is_kept else subprocess.DEVNULL
     process = await anyio.open_process(
-        list(command), env={**get_default_environment(), **env}, stderr=log, cwd=cwd, start_new_session=True
+        list(command), env={**get_default_environment(), **env}, stderr=stderr, cwd=cwd, start_new_session=True
     )
     if process.stdout is None or process.stdin is None:
         raise InvariantError("a process that was started with pipes has none")
@@ -74,6 +79,7 @@ async def stdio_transport(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pipes.receive, received, process)
         tasks.start_soon(pipes.send, sent, received)
+        tasks.start_soon(pipes.keep, process.stderr, log)
         try:
             yield incoming, outgoing
         finally:
@@ -84,6 +90,9 @@ async def stdio_transport(
                 with anyio.move_on_after(FLUSH_WAIT_S):
                     await pipes.flushed.wait()
                 await _end(process)
+                with anyio.move_on_after(FLUSH_WAIT_S):
+                    await pipes.logged.wait()
+                await _close(process.stderr)
             tasks.cancel_scope.cancel()
 
 
@@ -126,6 +135,7 @@ class _Pipes:
         self._answer_bytes_max = answer_bytes_max
         self._asked: set[types.RequestId] = set()
         self.flushed = anyio.Event()
+        self.logged = anyio.Event()
 
     async def receive(self, received: MemoryObjectSendStream[SessionMessage | Exception], process: Process) -> None:
         """Pass on the server's messages until it or the session ends, then discard what it still writes."""
@@ -133,7 +143,7 @@ class _Pipes:
         with contextlib.suppress(*_GONE):
             async with received:
                 while lines.skipped_bytes <= SKIPPED_LENGTHS_MAX * self._answer_bytes_max:
-                    for line in lines.feed(await self._stdout.receive()):
+                    for line in lines.feed(await self._chunk()):
                         for message in self._too_long() if line is None else [self._message(line)]:
                             await received.send(message)
                 _log.warning("an MCP server is stopped: it writes a line that does not end")
@@ -142,6 +152,24 @@ class _Pipes:
         with anyio.CancelScope(shield=True), contextlib.suppress(*_GONE):
             while True:
                 await self._stdout.receive()
+
+    async def _chunk(self) -> bytes:
+        try:
+            return await self._stdout.receive()
+        except _GONE:
+            # Who learns of the end asks for the server's last words: they must be in the log by then.
+            with anyio.move_on_after(FLUSH_WAIT_S):
+                await self.logged.wait()
+            raise
+
+    async def keep(self, stderr: ByteReceiveStream | None, log: ServerLog) -> None:
+        """Write the server's standard error to its log, until that ends."""
+        try:
+            with contextlib.suppress(*_GONE):
+                while stderr is not None:
+                    log.write(await stderr.receive())
+        finally:
+            self.logged.set()
 
     async def send(
         self,
@@ -194,16 +222,18 @@ class _Pipes:
 
 async def _end(process: Process) -> None:
     """Close the server's input; if it does not exit, end it with all that it has started."""
-    with contextlib.suppress(*_GONE):
-        if process.stdin is not None:
-            await process.stdin.aclose()
+    await _close(process.stdin)
     if not await _has_exited(process):
         await _kill(process)
         if not await _has_exited(process):
             _log.warning("MCP server process %d can't be ended", process.pid)
+    await _close(process.stdout)
+
+
+async def _close(pipe: ByteReceiveStream | ByteSendStream | None) -> None:
     with contextlib.suppress(*_GONE):
-        if process.stdout is not None:
-            await process.stdout.aclose()
+        if pipe is not None:
+            await pipe.aclose()
 
 
 async def _kill(process: Process) -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from streams.model.canonical import CanonicalError
@@ -21,6 +21,7 @@ from streams.model.definition import definition_digests
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+from streams.sdk.server_log import ServerLog
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class McpServer:
     def __init__(
         self,
         server_id: str,
-        connect: Callable[[TextIO], Any],
+        connect: Callable[[ServerLog], Any],
         *,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
         log_path: Path | None = None,
@@ -65,10 +66,10 @@ class McpServer:
 
         Args:
             server_id: the operator's name for it.
-            connect: makes the transport; its argument is the file for the server's standard error. It checks
-                `answer_bytes_max` for each message.
+            connect: makes the transport; its argument keeps the server's standard error. It checks `answer_bytes_max`
+                for each message.
             answer_bytes_max: how long one message of the server may be, and the whole of its listing.
-            log_path: the path of that file; by default the output is dropped.
+            log_path: where that is kept, in two files of up to `LOG_BYTES_MAX`; by default it is dropped.
 
         Raises:
             McpServerError: it can't be started or reached, or does not answer.
@@ -232,7 +233,7 @@ class McpServer:
 
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        with (self._log_path or Path(os.devnull)).open("a", encoding="utf-8") as log:
+        with ServerLog(self._log_path) as log:
             async with Client(self._connect(log), message_handler=self._on_message) as client:
                 self._session = client.session
                 self._ready.set_result(None)
@@ -311,7 +312,7 @@ class McpServerProcess(McpServer):
     ) -> None:
         """Start the server; see `McpServer`."""
 
-        def connect(log: TextIO) -> Any:
+        def connect(log: ServerLog) -> Any:
             from streams.sdk.mcp_stdio import stdio_transport  # noqa: PLC0415 - as `Client`
 
             started = [command, *args]
@@ -344,7 +345,7 @@ class McpServerUrl(McpServer):
         """
         _check_url(server_id, url)
 
-        def connect(_log: TextIO) -> Any:
+        def connect(_log: ServerLog) -> Any:
             import httpx2  # noqa: PLC0415 - as `Client`
 
             from streams.sdk.mcp_http import http_transport  # noqa: PLC0415 - as `Client`

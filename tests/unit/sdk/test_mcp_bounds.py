@@ -48,6 +48,13 @@ for line in sys.stdin:
     elif method == "tools/call" and params["name"] == "endless":
         while True:
             sys.stdout.write("x" * 65536)
+    elif method == "tools/call" and params["name"] == "grumble":
+        for _ in range(params["arguments"]["times"]):
+            sys.stderr.write("y" * 9_999 + "\n")
+        sys.stderr.write("out of paper\n"); sys.stderr.flush()
+        if params["arguments"].get("dies"):
+            sys.exit(3)
+        result = {"content": []}
     elif method == "tools/call" and params["name"] == "mute":
         continue
     elif method == "tools/call":
@@ -135,6 +142,32 @@ def test_an_answer_that_is_too_long_ends_its_call_and_no_other(server: McpServer
         with pytest.raises(McpServerError, match=TOO_MUCH):
             server.call("say", {"bytes": 3 * BYTES_MAX})
         assert len(server.call("say", {"bytes": BYTES_MAX - 200})["content"][0]["text"]) == BYTES_MAX - 200
+
+
+def test_what_a_server_writes_to_its_standard_error_fills_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_max = 100_000
+    monkeypatch.setattr("streams.sdk.server_log.LOG_BYTES_MAX", bytes_max)
+    (tmp_path / "tools.json").write_text(json.dumps([{"tools": []}]))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    command = ["-c", STDIO_SERVER, str(tmp_path)]
+    with McpServerProcess("raw", sys.executable, command, log_path=logs / "server.log") as running:
+        assert running.call("grumble", {"times": 200}) == {"content": []}
+        with pytest.raises(McpServerError, match="out of paper"):
+            running.call("grumble", {"times": 0, "dies": True})
+    sizes = {path.name: path.stat().st_size for path in logs.iterdir()}
+    assert sizes.keys() == {"server.log", "server.log.1"}
+    assert max(sizes.values()) <= bytes_max
+
+
+def test_a_full_disk_loses_what_a_server_writes_and_no_call(tmp_path: Path) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps([{"tools": []}]))
+    command = ["-c", STDIO_SERVER, str(tmp_path)]
+    with McpServerProcess("raw", sys.executable, command, log_path=Path("/dev/full")) as running:
+        for _ in range(2):
+            assert running.call("grumble", {"times": 20}) == {"content": []}
 
 
 def test_all_calls_that_wait_end_with_a_message_that_is_too_long(server: McpServerProcess) -> None:
