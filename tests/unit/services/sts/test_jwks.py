@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streams.identity.errors import KeySetError, TokenError, TokenFault
+from streams.identity.jose import PublicKey, Unverified, take_apart, verified
 from streams.identity.jwks import WAITING_MAX, IssuerKeys, KeyTimes, load_url, usable_keys
 from streams.sdk.entropy import system_monotonic_ms
 from tests.unit.services.sts.issuers import Issuer, public_jwk
@@ -133,6 +134,82 @@ def test_others_go_on_while_one_asks(keys: IssuerKeys, place: Place, clock: Cloc
     answered.set()
     first.join()
     assert place.asked == 2
+
+
+def test_a_set_that_changes_during_requests_counts_as_a_whole(keys: IssuerKeys, place: Place, clock: Clock) -> None:
+    """The new set has another key under the id of the old one, and no second key any more."""
+    old, new = Issuer("https://users.example", "x"), Issuer("https://users.example", "x")
+    old.add_key("ES256", "k2")
+    by_old, by_second, by_new = old.token("ann"), old.token("ann", kid="k2"), new.token("ann")
+
+    def counts(token: str) -> bool:
+        try:
+            return bool(verified(take_apart(token, "a token"), keys.find, ["ES256"], "a token"))
+        except TokenError:
+            return False
+
+    place.content = old.key_set()
+    assert [counts(token) for token in (by_old, by_second, by_new)] == [True, True, False]
+    asking, answered, found = threading.Event(), threading.Event(), []
+
+    def wait() -> None:
+        asking.set()
+        assert answered.wait(10)
+
+    place.before, place.content = wait, new.key_set()
+    clock.ms += TIMES.cache_ms + 1
+    asks = threading.Thread(target=lambda: found.append(counts(by_new)))
+    asks.start()
+    assert asking.wait(10)
+    # While the new set is on its way, the old one is in force, all of it and nothing else.
+    assert [counts(token) for token in (by_old, by_second, by_new)] == [True, True, False]
+    answered.set()
+    asks.join()
+    assert found == [True]
+    assert [counts(token) for token in (by_old, by_second, by_new)] == [False, False, True]
+
+
+def test_a_key_that_is_taken_back_while_it_is_looked_up_is_not_mixed_up_with_its_successor(
+    keys: IssuerKeys, place: Place, clock: Clock
+) -> None:
+    """Sets change all the time, and each signature is checked with the key of one of them."""
+    issuers = [Issuer("https://users.example", "x") for _ in range(2)]
+    tokens = [take_apart(issuer.token("ann"), "a token") for issuer in issuers]
+    sets = [usable_keys(issuer.key_set())["k1"].as_dict() for issuer in issuers]
+    turns = iter(range(10**6))
+
+    def change() -> None:
+        place.content = issuers[next(turns) % 2].key_set()
+        clock.ms += TIMES.cache_ms + TIMES.retry_ms
+
+    place.before = change
+    odd: list[object] = []
+    seen = set()
+
+    def check() -> None:
+        for _ in range(200):
+            key = keys.find("k1")
+            known = None if key is None else key.as_dict()
+            odd.extend([] if known in sets else [known])
+            good = [_holds(token, key) for token in tokens]
+            odd.extend([] if good == [known == each for each in sets] else [good])
+            seen.add(tuple(good))
+
+    threads = [threading.Thread(target=check) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert odd == []
+    assert seen == {(True, False), (False, True)}
+
+
+def _holds(token: Unverified, key: PublicKey | None) -> bool:
+    try:
+        verified(token, lambda _: key, ["ES256"], "a token")
+    except TokenError:
+        return False
+    return True
 
 
 def test_who_has_none_waits_for_who_asks(keys: IssuerKeys, place: Place) -> None:
