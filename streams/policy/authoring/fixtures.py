@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.policy.authoring.possible_facts import complete, impossibilities
-from streams.policy.authoring.quiet_facts import with_quiet_facts
+from streams.policy.authoring.quiet_facts import money_of, with_quiet_facts
 from streams.policy.errors import Findings, Location
 from streams.policy.language.bundle import BundleReadError, read_text
 from streams.policy.language.fact_validation import schema_violations
@@ -95,6 +95,9 @@ class Fixtures:
             known = with_changes(facts, changes, ())
             complete(known, [split_path(path) for path in changes])
             changed = with_changes(known, {}, unset)
+            paths = [split_path(path) for path in (*changes, *unset)]
+            if any(path[0] == "args" for path in paths) and not any(path[0] == "money" for path in paths):
+                changed["money"] = money_of(changed.get("args"))
         except PathError as error:
             reader.error("bad_path", reader.location, str(error))
             return None

@@ -2,7 +2,8 @@
 
 Most cases are about something else. For them every value of the call was named by the user, the request asks for this
 kind of act, and nothing untrusted was read unless the session is tainted. Of a session that is only said to be tainted,
-nothing more is known, which is the worst case. A case about provenance states what differs.
+nothing more is known, which is the worst case. A case about provenance states what differs. The amount is read from the
+arguments as for a tool whose schema does not say in which unit amounts are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "signal")
+from streams.model.money import Unit, read_money
+
+QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "signal", "money")
 
 
 def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         "owner": {"several": False, "subject": False, "other": False},
         "signal": {"repeats": 1, "run": 1, "returns": 0},
         "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
+        "money": money_of(facts.get("args")),
     }
     return {**facts, **{name: made[name] for name in QUIET_FACTS if name not in facts}}
 
@@ -55,6 +59,12 @@ def quiet_origins(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for pointer in _leaves(facts.get("args"), "")
     ]
+
+
+def money_of(args: object) -> dict[str, Any]:
+    """Return the fact `money` for arguments; empty if they are not known, or the amount can't be read."""
+    money = read_money(args, Unit.UNSTATED) if isinstance(args, Mapping) else None
+    return {} if money is None else {"minor": money.minor, "currency": money.currency}
 
 
 def _leaves(value: Any, pointer: str) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from streams.model.catalog import ToolCatalogEntry
+from streams.model.money import Money
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
-from streams.processors.control.money import Money
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.session_row import CALLED_TOOLS_MAX, Counters, SessionRow, SessionStatus, evolve

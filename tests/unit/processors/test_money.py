@@ -8,9 +8,9 @@ import pytest
 
 from simulation.records import ruleset, tool_entry
 from streams.model.delegation import Budget
+from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.model.topics import DELEGATION, RULESET
 from streams.model.verdict import Outcome
-from streams.processors.control.money import NO_MONEY, Money, Unit, read_money, unit_of
 from tests.kit import BUNDLE, GateBench
 
 MINOR, MAJOR, UNSTATED = Unit.MINOR, Unit.MAJOR, Unit.UNSTATED

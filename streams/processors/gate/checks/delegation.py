@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streams.delegation.authority import AuthorityRow
+from streams.model.money import Money, Unit, read_money
 from streams.model.reasons import Reason
-from streams.processors.control.money import Money, Unit, read_money
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
