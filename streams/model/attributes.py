@@ -21,6 +21,9 @@ ATTRIBUTES_MAX = 64
 NAME_CHARS_MAX = 100
 LIST_ITEMS_MAX = 100
 
+OWNER_SUB = "owner_sub"
+"""The attribute that says whose an entity is: the `sub` of its owner, or a list of them if it has several."""
+
 Value = str | int | bool | list[str]
 """An attribute: text, a whole number, true or false, or a list of texts."""
 

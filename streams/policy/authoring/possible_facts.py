@@ -314,6 +314,8 @@ def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:
             yield "`read.untrusted` is false, but the session is tainted (`session.tainted`)"
     if isinstance(owner, Mapping) and owner.get("subject") is True and owner.get("other") is True:
         yield "`owner.subject` and `owner.other` are never both true"
+    if isinstance(owner, Mapping) and "age_ms" in owner and owner.get("several") is False:
+        yield "`owner.age_ms` is stated, so the tool's data belong to several owners (`owner.several`)"
     if isinstance(scope, Mapping) and scope.get("source") == "none" and scope.get("inside") is False:
         yield "`scope.inside` is false, but nobody has set a scope (`scope.source`)"
     yield from _origins(facts.get("origins"))

@@ -261,6 +261,12 @@ OWNER = Struct(
         _bool("several", "the tool's data belong to several owners"),
         _bool("subject", "all that the call says about owners is the session's subject"),
         _bool("other", "the call names another owner, or a record of another owner"),
+        _int(
+            "age_ms",
+            "the time since operators' systems last knew whose a record is that the call names (`owner_sub`); missing "
+            "if they don't say it",
+            optional=True,
+        ),
     ),
 )
 

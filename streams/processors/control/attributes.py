@@ -12,6 +12,8 @@ records don't count. That uses only room that no entity needs.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ import msgspec
 
 from streams.audit.attribute_writers import NOBODY, AttributeWriters
 from streams.model.attributes import (
+    OWNER_SUB,
     AttributesError,
     EntityAttributes,
     Value,
@@ -43,6 +46,8 @@ REMOVED_BYTES = 180
 """What the time of an entity that is no longer held takes besides its key."""
 
 _UNSIGNED_MS = 2**62
+_OWNER_KEY = f'"{OWNER_SUB}":'.encode()
+"""How a stored row begins the attribute. Within a text a quotation mark has a backslash before it."""
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(dict[str, Value]).decode
 
@@ -101,6 +106,7 @@ class Attributes:
     bytes_max: int = BYTES_MAX
     next_offset: int = 0
     _held: dict[bytes, tuple[bytes, int, int]] = field(default_factory=dict)
+    _owner_kinds: dict[str, Counter[str]] = field(default_factory=dict)
     _removed_ms: dict[bytes, int] = field(default_factory=dict)
     _unclear: dict[bytes, None] = field(default_factory=dict)
     _is_overfull: bool = False
@@ -126,6 +132,10 @@ class Attributes:
             return Entity(_decode(held[0]), held[1])
         return None if self._is_overfull or key in self._unclear else UNKNOWN
 
+    def owner_kinds(self, tenant_uid: str) -> Collection[str]:
+        """Return the kinds of a tenant's entities of which at least one says whose it is."""
+        return self._owner_kinds.get(tenant_uid, ())
+
     def offer(self, key: bytes, record: EntityAttributes, offset: int, appended_ms: int) -> bool:
         """Apply a record, and tell whether an event reports it.
 
@@ -150,6 +160,8 @@ class Attributes:
             raise RecordError(DeadLetterReason.ATTRIBUTES_FULL, text)
         self._forget_removed(key)
         self._held[key] = (row, since_ms, written_ms)
+        if _OWNER_KEY in row:
+            self._owner_kinds.setdefault(record.header.tenant_uid, Counter())[record.kind] += 1
         self._bytes_count += size
         if record.set_by is None:
             return False
@@ -212,10 +224,22 @@ class Attributes:
         if held is None:
             return
         self._bytes_count -= len(key) + len(held[0]) + ENTITY_BYTES
+        if _OWNER_KEY in held[0]:
+            self._forget_owner(key)
         if held[2] != _UNSIGNED_MS:
             # It takes less than the entity did, so there is room for it.
             self._removed_ms[key] = held[2]
             self._count_removed(len(key) + REMOVED_BYTES)
+
+    def _forget_owner(self, key: bytes) -> None:
+        """Count one entity less that says whose it is."""
+        tenant_uid, _, name = key.decode().partition("|")
+        kind, kinds = name.partition("/")[0], self._owner_kinds[tenant_uid]
+        kinds[kind] -= 1
+        if not kinds[kind]:
+            del kinds[kind]
+        if not kinds:
+            del self._owner_kinds[tenant_uid]
 
     def _make_room(self, size: int) -> None:
         """Forget the entities that were removed first, if an entity of this size has room without them."""

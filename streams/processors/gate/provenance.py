@@ -28,6 +28,7 @@ from streams.processors.provenance.memory import (
     with_scopes,
     with_user_words,
 )
+from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
 from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
@@ -123,8 +124,19 @@ class ProvenanceKeeper:
             session_key = case.asked.session_key
             memory = self.memory_of(case, state)
             args = case.known_arguments().values
-            case.examined = examine(case.session, args, self._uses.of(case.tool), memory, session_key, state)
+            use, stated = self._uses.of(case.tool), self._stated_owners(case)
+            case.examined = examine(case.session, args, use, memory, session_key, state, stated=stated)
         return case.examined
+
+    def _stated_owners(self, case: Case) -> StatedOwners | None:
+        """Return what operators' systems say about whose records are; None if they say it of no record."""
+        attributes, asked = self._control.attributes, case.asked
+        if attributes.next_offset:
+            case.attributes_offset = attributes.next_offset
+        tenant_uid = asked.intent.header.tenant_uid
+        if not attributes.owner_kinds(tenant_uid):
+            return None
+        return StatedOwners(attributes, tenant_uid, case.session.identity.sub, asked.now_ms)
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> None:
         """Keep what follows from an allowed call: one more act of its kind, and what its result will be worth."""

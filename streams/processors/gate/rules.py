@@ -91,6 +91,9 @@ def facts_for(
         examined = keeper.examine(case, state)
         if examined is not None:
             facts |= {name: make(examined) for name, make in PROVENANCE_MAKERS.items() if name in plan.needs}
+            if examined.owners.is_unclear:
+                # A rule that reads it is then in error, which denies.
+                facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
         facts[SIGNAL_FACT] = observe(case, state)
     if plan.lookups:

@@ -14,22 +14,31 @@ from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
-from streams.processors.provenance.examined import Examined, Value
+from streams.processors.provenance.examined import Examined, Owners, Value
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
+from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
 from streams.provenance.extract import extract_arguments, extract_part
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
 from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
-from streams.provenance.words import UNTYPED
+from streams.provenance.pointers import unescaped
+from streams.provenance.words import UNTYPED, thing_of
 
 ORIGINS_MAX = 128
 """Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
 
 
 def examine(
-    session: SessionRow, args: dict[str, Any], use: ToolUse, memory: Memory, session_key: bytes, state: StateView
+    session: SessionRow,
+    args: dict[str, Any],
+    use: ToolUse,
+    memory: Memory,
+    session_key: bytes,
+    state: StateView,
+    *,
+    stated: StatedOwners | None = None,
 ) -> Examined:
     """Examine a call.
 
@@ -40,6 +49,7 @@ def examine(
         memory: what the session has seen.
         session_key: the key of the session.
         state: the partition's state.
+        stated: what operators' systems say about whose the records are; None if they say nothing.
     """
     row = read_provenance(session_key, state)
     if row is None:
@@ -52,7 +62,7 @@ def examine(
     tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
     values = tuple(_values(extraction.found, args, use, tracer))
     is_complete = extraction.complete and len(values) <= ORIGINS_MAX
-    subject, other = _owners(values, args, use, session.identity.sub)
+    owners = _owners(values, args, use, session.identity.sub, stated)
     contents = {
         number: read_content(session_key, number, state)
         for number in {value.traced.entry.event for value in values if value.traced.entry is not None}
@@ -67,8 +77,7 @@ def examine(
         use.kinds_of(args),
         values[:ORIGINS_MAX],
         is_complete,
-        subject,
-        other,
+        owners,
         contents,
     )
 
@@ -168,14 +177,20 @@ def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
     ]
 
 
-def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str) -> tuple[bool, bool]:
-    """Return whether the call is about the subject's own data, and whether it is about somebody else's."""
+def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: StatedOwners | None) -> Owners:
+    """Return whose data the call is about: what operators' systems say of a record counts, else what contents say."""
     owner_args = use.tool.uses.owner_args
     named = own = 0
     other = False
     for value in values:
         flags = value.traced.flags
-        if not value.is_part and owner_args.cover(value.pointer):
+        names_owner = not value.is_part and owner_args.cover(value.pointer)
+        if stated is not None and (names_owner or _names_record(value, use)):
+            is_own = stated.is_subjects(leaf_at(args, value.pointer), _thing_of(value, use), in_all_kinds=names_owner)
+            if is_own is not None:
+                named, own, other = named + 1, own + is_own, other or not is_own
+                continue
+        if names_owner:
             text = leaf_at(args, value.pointer)
             named += 1
             if text == sub or flags & Seen.OWN:
@@ -187,4 +202,22 @@ def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str) -> tuple
         elif flags & Seen.OWN and value.is_shaped and not value.is_part:
             named += 1
             own += 1
-    return bool(named) and named == own and not other, other
+    is_subject = bool(named) and named == own and not other
+    if stated is None:
+        return Owners(is_subject, other)
+    return Owners(is_subject, other, stated.age_ms, stated.is_unclear)
+
+
+_NAMES_NO_RECORD = frozenset({ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME, ArgumentRole.DESTINATION})
+
+
+def _names_record(value: Value, use: ToolUse) -> bool:
+    """Return whether a value says what is read or acted on. Where something goes may well be somebody else's."""
+    return not value.is_part and (value.is_sink or use.is_read) and value.role not in _NAMES_NO_RECORD
+
+
+def _thing_of(value: Value, use: ToolUse) -> str:
+    """Return what the argument of a value is called: `order` for `/order_ids/0`, and for the `id` of `get_order`."""
+    steps = [step for step in value.pointer.split("/") if step and not step.isdigit()]
+    thing = thing_of(unescaped(steps[-1])) if steps else UNTYPED
+    return use.thing if thing == UNTYPED else thing

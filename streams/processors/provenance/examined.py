@@ -34,6 +34,22 @@ class Value(msgspec.Struct, frozen=True):
     traced: Traced
 
 
+class Owners(msgspec.Struct, frozen=True):
+    """Whose data a call is about.
+
+    Attributes:
+        is_subject: whether every argument that names an owner names the subject.
+        is_other: whether one names somebody else, or the call is about a record of somebody else.
+        age_ms: the time since operators' systems last knew whose it is; None if they don't say it.
+        is_unclear: whether they may say it, but what they say can't be read.
+    """
+
+    is_subject: bool
+    is_other: bool
+    age_ms: int | None = None
+    is_unclear: bool = False
+
+
 class Examined(msgspec.Struct):
     """What is known about a call.
 
@@ -46,8 +62,7 @@ class Examined(msgspec.Struct):
         kinds: the kinds of act that the call may be asked for as.
         values: the values of the arguments.
         is_complete: whether all values were looked at.
-        owner_is_subject: whether every argument that names an owner names the subject.
-        owner_is_other: whether one names somebody else, or the call is about a record of somebody else.
+        owners: whose data the call is about.
         contents: the events that the values were seen in, by number; None for one that is not kept.
     """
 
@@ -59,8 +74,7 @@ class Examined(msgspec.Struct):
     kinds: frozenset[str]
     values: tuple[Value, ...]
     is_complete: bool
-    owner_is_subject: bool
-    owner_is_other: bool
+    owners: Owners
     contents: dict[int, ContentRow | None]
 
     def content_of(self, value: Value) -> ContentRow | None:

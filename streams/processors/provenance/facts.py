@@ -117,13 +117,17 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     return {"source": _SOURCE_WORDS[weightiest], "inside": inside}
 
 
-def owner_facts(examined: Examined) -> dict[str, bool]:
+def owner_facts(examined: Examined) -> dict[str, Any]:
     """Return the fact `owner`: whose data the call is about."""
-    return {
-        "several": examined.use.has_owners,
-        "subject": examined.owner_is_subject,
-        "other": examined.owner_is_other,
+    owners = examined.owners
+    facts: dict[str, Any] = {
+        "several": examined.use.has_owners or owners.age_ms is not None,
+        "subject": owners.is_subject,
+        "other": owners.is_other,
     }
+    if owners.age_ms is not None:
+        facts["age_ms"] = owners.age_ms
+    return facts
 
 
 def _covers(scope: Scope, examined: Examined) -> bool:

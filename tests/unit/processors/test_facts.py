@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulation.records import UNTRUSTED, ruleset, tool_entry
-from streams.model.topics import DELEGATION, RULESET
+from streams.model.attributes import entity_key
+from streams.model.topics import ATTRIBUTES, DELEGATION, RULESET
 from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.policy.language.fact_types import Field, ListOf, Struct
 from streams.policy.language.schema import FACTS
 from tests.kit import GateBench
+from tests.unit.processors.test_attributes import entity
 
 PAGES = tool_entry("web", "pages", read_only=True, output_label=UNTRUSTED)
 
@@ -48,6 +50,8 @@ def test_a_gate_supplies_every_fact() -> None:
     bench.driver.pipe(RULESET.name, b"default", ruleset(rules(conditions)))
     bench.publish(PAGES)
     maker = bench.session
+    owned = entity("notes.txt", {"owner_sub": maker.sub}, kind="path")
+    bench.driver.pipe(ATTRIBUTES.name, entity_key(maker.tenant, owned.kind, owned.id), owned)
     grant = maker.grant("g-1", bench.now_ms)
     bench.driver.pipe(DELEGATION.name, maker.key, grant)
     maker.act = type(maker.act)(iss=maker.act.iss, sub=maker.act.sub, instance_uid="i-1")
