@@ -318,7 +318,15 @@ def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:
         yield "`owner.age_ms` is stated, so the tool's data belong to several owners (`owner.several`)"
     if isinstance(scope, Mapping) and scope.get("source") == "none" and scope.get("inside") is False:
         yield "`scope.inside` is false, but nobody has set a scope (`scope.source`)"
+    yield from _flow(facts)
     yield from _origins(facts.get("origins"))
+
+
+def _flow(facts: Mapping[str, Any]) -> Iterator[str]:
+    if _field(facts, "flow", "excluded") is True and _field(facts, "flow", "private") is False:
+        yield "`flow.excluded` is true, but nothing private is passed on (`flow.private`)"
+    if _field(facts, "flow", "public") is True and _field(facts, "tool", "open_world") is False:
+        yield "`flow.public` is true, but the tool does not reach outside (`tool.open_world`)"
 
 
 def _origins(origins: Any) -> Iterator[str]:

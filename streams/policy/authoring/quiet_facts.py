@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.model.money import Unit, read_money
 
-QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "signal", "money")
+QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "flow", "signal", "money")
 
 
 def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +31,7 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},
+        "flow": {"private": False, "public": False, "excluded": False},
         "signal": {"repeats": 1, "run": 1, "returns": 0},
         "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
         "money": money_of(facts.get("args")),

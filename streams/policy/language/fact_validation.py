@@ -9,7 +9,7 @@ from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, Ma
 from streams.policy.language.schema import ENTITIES, FACT_NAMES, FACTS, HISTORY
 
 NOT_REQUIRED = frozenset(
-    {"money", "history", "label", "entities", "origins", "act", "scope", "owner", "read", "signal"}
+    {"money", "history", "label", "entities", "origins", "act", "scope", "owner", "read", "flow", "signal"}
 )
 """Top-level facts that may be missing from a fixture; see `streams.policy.authoring.quiet_facts`."""
 

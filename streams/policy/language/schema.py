@@ -280,6 +280,19 @@ READ = Struct(
     ),
 )
 
+FLOW = Struct(
+    "Flow",
+    (
+        _bool(
+            "private",
+            "the call passes on a value with the shape of a machine's that not everybody may see and the user has not "
+            "named",
+        ),
+        _bool("public", "everybody may see what the call writes, by the label of the tool's output or as it is a post"),
+        _bool("excluded", "the call passes on a value to somebody who is not among its readers"),
+    ),
+)
+
 SIGNAL = Struct(
     "Signal",
     (
@@ -352,6 +365,7 @@ FACTS: tuple[Field, ...] = (
     Field("scope", SCOPE, "what the session may do for the request"),
     Field("owner", OWNER, "whose data the call is about"),
     Field("read", READ, "what the session has read as a whole"),
+    Field("flow", FLOW, "whether private data go where more people see them"),
     Field("signal", SIGNAL, "what is unusual about the call in its session; calls count whose rules read it"),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),

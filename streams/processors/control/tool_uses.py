@@ -74,7 +74,11 @@ class ToolUses:
 
     def label_at(self, pointer: str) -> Label:
         """Return the label of the field of a result at a pointer: that by field, or else that of the whole output."""
-        return self._labels.get(pointer) or self._entry.output_label or WORST
+        return self.stated_label_at(pointer) or WORST
+
+    def stated_label_at(self, pointer: str) -> Label | None:
+        """Return the label that the operator has stated for the field of a result at a pointer; None if none."""
+        return self._labels.get(pointer) or self._entry.output_label
 
     def undoing_args(self, arguments: Mapping[str, Any]) -> str | None:
         """Return the arguments of the call that undoes a call, as far as its arguments tell; None if nothing is known.

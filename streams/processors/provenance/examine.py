@@ -15,6 +15,7 @@ from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import Examined, Owners, Value
+from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
@@ -63,10 +64,10 @@ def examine(
     values = tuple(_values(extraction.found, args, use, tracer))
     is_complete = extraction.complete and len(values) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated)
-    contents = {
-        number: read_content(session_key, number, state)
-        for number in {value.traced.entry.event for value in values if value.traced.entry is not None}
-    }
+    pieces = tuple(_pieces(values, args, tracer)) if use.is_outward else ()
+    entries = [traced.entry for traced in (*(value.traced for value in values), *pieces)]
+    numbers = {entry.event for entry in entries if entry is not None}
+    contents = {number: read_content(session_key, number, state) for number in numbers}
     is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
     return Examined(
         row,
@@ -79,6 +80,7 @@ def examine(
         is_complete,
         owners,
         contents,
+        pieces,
     )
 
 
@@ -126,6 +128,15 @@ class _Tracer:
     def _part(self, text: str) -> Traced:
         return trace(extract_part(text), self._memory.look)
 
+    def was_shown(self, address: str) -> bool:
+        """Return whether an address was shown as it is."""
+        urls = [each for each in extract_part(address) if each.kind is AtomKind.URL]
+        return trace(urls, self._memory.look) is not NOWHERE
+
+    def piece(self, founds: list[Found]) -> Traced:
+        """Trace a piece of an address. One that is not found says nothing, also where something is missing."""
+        return trace(founds, self._memory.look)
+
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
         seen = trace((found,), self._memory.look)
@@ -162,6 +173,15 @@ def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: 
         if each.path not in exact:
             role, is_sink = uses.role_of(each.path), uses.sinks.cover(each.path)
             yield Value(each.path, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=tracer.part(each))
+
+
+def _pieces(values: Iterable[Value], args: Any, tracer: _Tracer) -> Iterable[Traced]:
+    """Trace what stands in the addresses that the agent has put together, which are those that were not shown."""
+    for value in values:
+        text = None if value.is_part or not value.is_shaped else leaf_at(args, value.pointer)
+        if isinstance(text, str) and "://" in text and not tracer.was_shown(text):
+            for founds in pieces_of(text, extract_part):
+                yield tracer.piece(founds)
 
 
 def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:

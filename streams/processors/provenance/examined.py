@@ -8,6 +8,7 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ArgumentOrigin, ValueOrigin
+from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.provenance.memory import Seen
@@ -64,6 +65,7 @@ class Examined(msgspec.Struct):
         is_complete: whether all values were looked at.
         owners: whose data the call is about.
         contents: the events that the values were seen in, by number; None for one that is not kept.
+        pieces: where the values come from that stand in addresses which the agent has put together.
     """
 
     row: ProvenanceRow
@@ -76,11 +78,18 @@ class Examined(msgspec.Struct):
     is_complete: bool
     owners: Owners
     contents: dict[int, ContentRow | None]
+    pieces: tuple[Traced, ...] = ()
 
     def content_of(self, value: Value) -> ContentRow | None:
         """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""
         entry = value.traced.entry
         return None if entry is None else self.contents.get(entry.event)
+
+    def audience_of(self, traced: Traced) -> Audience:
+        """Return who may see what a value was found in; of what is not kept, as of unlabelled data."""
+        entry = traced.entry
+        content = None if entry is None else self.contents.get(entry.event)
+        return UNSTATED if entry is None or content is None else content.audience_at(entry.path)
 
     @property
     def is_selected_by_user(self) -> bool:

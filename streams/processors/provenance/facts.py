@@ -9,8 +9,10 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value, is_pointed
+from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FOLLOW, ActKind
+from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
 from streams.provenance.scope import SOURCES, Scope
 
@@ -130,6 +132,28 @@ def owner_facts(examined: Examined) -> dict[str, Any]:
     return facts
 
 
+def flow_facts(examined: Examined) -> dict[str, bool]:
+    """Return the fact `flow`: whether private data go where more people see them."""
+    use, values = examined.use, examined.values
+    traced = [value.traced for value in values if value.is_shaped and (value.is_part or not value.is_sink)]
+    passed_on = [each for each in (*traced, *examined.pieces) if is_passed_on(each)]
+    audiences = [each for each in map(examined.audience_of, passed_on) if not each.is_public]
+    is_limited = any(each.readers is not None for each in audiences)
+    return {
+        "private": bool(audiences) or not examined.is_complete,
+        "public": is_public_place(use, examined.kind),
+        "excluded": is_limited and leaves_readers(audiences, _recipients(examined), is_outward=use.is_outward),
+    }
+
+
+def _recipients(examined: Examined) -> list[str] | None:
+    """Return what the sinks of a call name, except the subject; None if it has no sinks."""
+    sinks = examined.use.tool.uses.sinks
+    named = [leaf for leaf in leaves_of(examined.args) if sinks.cover(leaf.path)]
+    own = {value.pointer for value in examined.values if value.traced.flags & Seen.SUBJECT and not value.is_part}
+    return [str(leaf.value) for leaf in named if leaf.path not in own] if named else None
+
+
 def _covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
     if scope.kind in (DELEGATE, FOLLOW):
@@ -166,6 +190,7 @@ PROVENANCE_MAKERS: dict[str, Callable[[Examined], Any]] = {
     "act": act_facts,
     "scope": scope_facts,
     "owner": owner_facts,
+    "flow": flow_facts,
     "read": read_facts,
 }
 """The makers by top-level name of `streams.policy.language.schema.FACTS`."""

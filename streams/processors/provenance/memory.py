@@ -10,7 +10,7 @@ The keys of the rows begin with the key of the session.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, ScopeSource, SessionEvent, TaskScope
 from streams.ports.processor import StateView
+from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode_content, decode_provenance
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import atoms_row_key, content_row_key, provenance_row_key
@@ -130,8 +131,16 @@ class Memory:
             self._rows[bucket] = self._state.get(atoms_row_key(self._session_key, bucket))
         return self._rows[bucket]
 
-    def number_event(self, row: ProvenanceRow, event: SessionEvent) -> tuple[ProvenanceRow, int, dict[str, int]]:
-        """Give an event a number, and its paths numbers, so that explanations can name them."""
+    def number_event(
+        self, row: ProvenanceRow, event: SessionEvent, audiences: Audiences | None = None
+    ) -> tuple[ProvenanceRow, int, dict[str, int]]:
+        """Give an event a number, and its paths numbers, so that explanations can name them.
+
+        Args:
+            row: what the session has read so far.
+            event: the event.
+            audiences: who may see its fields; None if it is not asked for.
+        """
         if row.events_count >= EVENTS_MAX:
             return row, LATER_EVENT, {}
         paths: dict[str, int] = {}
@@ -139,6 +148,12 @@ class Memory:
             if len(paths) < PATHS_MAX and atom.path not in paths and len(atom.path.encode()) <= PATH_BYTES_MAX:
                 paths[atom.path] = len(paths)
         content = ContentRow(event.header.id, tuple(paths))
+        if audiences is not None:
+            # The pointer of the whole stands for values whose paths have no number.
+            numbers = bytes([audiences.number_of(path) for path in (*paths, "")])
+            is_one = len(audiences.distinct) == 1 and OTHER_PATH not in numbers
+            numbers = b"" if is_one else numbers[:-1]
+            content = replace(content, audiences=tuple(audiences.distinct), audience_numbers=numbers)
         self._state.put(content_row_key(self._session_key, row.events_count), encode_row(content))
         return replace(row, events_count=row.events_count + 1), row.events_count, paths
 
@@ -230,7 +245,8 @@ def with_content(
         label: the label of the content as a whole: the catalog's, made worse by what the writer claims.
         sub: the session's subject.
     """
-    row, number, paths = memory.number_event(row, event)
+    audiences = Audiences(_label_at_of(use), event.label)
+    row, number, paths = memory.number_event(row, event, audiences)
     selected = event.intent_id is not None and event.intent_id in row.selected
     contents = _Content(event, memory, use, label, sub)
     knows_subject = row.knows_subject or contents.knows_subject
@@ -253,6 +269,14 @@ def with_content(
         selected=tuple(each for each in row.selected if each != event.intent_id),
     )
     return memory.add(row, entries)
+
+
+def _label_at_of(use: ToolUse | None) -> Callable[[str], Label | None]:
+    return _unlabelled if use is None else use.tool.uses.stated_label_at
+
+
+def _unlabelled(_path: str) -> None:
+    """What no tool of the catalog has returned has no label."""
 
 
 class _Place(NamedTuple):

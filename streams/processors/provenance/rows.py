@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.processors.provenance.flow import UNSTATED, Audience
+from streams.provenance.memory import OTHER_PATH
 from streams.provenance.scope import Scope
 
 SELECTED_MAX = 32
@@ -50,10 +52,26 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):
-    """An event that values were seen in, and the paths of the fields that held them."""
+    """An event that values were seen in, and the paths of the fields that held them.
+
+    Attributes:
+        event_id: its id.
+        paths: of fields, by their numbers.
+        audiences: who may see its fields, each audience once.
+        audience_numbers: the number of the audience of each path; empty if there is only one audience.
+    """
 
     event_id: str
     paths: tuple[str, ...] = ()
+    audiences: tuple[Audience, ...] = ()
+    audience_numbers: bytes = b""
+
+    def audience_at(self, path_number: int) -> Audience:
+        """Return who may see the field with the number of a path: of one without a number, as of unlabelled data."""
+        if len(self.audiences) == 1 and not self.audience_numbers:
+            return self.audiences[0]
+        number = self.audience_numbers[path_number] if path_number < len(self.audience_numbers) else OTHER_PATH
+        return self.audiences[number] if number < len(self.audiences) else UNSTATED
 
 
 decode_provenance = msgspec.msgpack.Decoder(ProvenanceRow).decode
