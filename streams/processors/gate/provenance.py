@@ -11,10 +11,11 @@ import msgspec
 
 from streams.model.labels import Integrity, Label, bounded, join
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType
-from streams.model.verdict import Outcome
+from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
@@ -128,6 +129,11 @@ class ProvenanceKeeper:
             case.examined = examine(case.session, args, use, memory, session_key, state, stated=stated)
         return case.examined
 
+    def drift(self, case: Case, state: StateView) -> int | None:
+        """Return how many acts of the session nothing calls for; None if no rule asks for facts of provenance."""
+        examined = self.examine(case, state) if self.is_asked(case.asked.session_key) else None
+        return None if examined is None else drift_of(examined)
+
     def _stated_owners(self, case: Case) -> StatedOwners | None:
         """Return what operators' systems say about whose records are; None if they say it of no record."""
         attributes, asked = self._control.attributes, case.asked
@@ -139,9 +145,15 @@ class ProvenanceKeeper:
         return StatedOwners(attributes, tenant_uid, case.session.identity.sub, asked.now_ms)
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> None:
-        """Keep what follows from an allowed call: one more act of its kind, and what its result will be worth."""
+        """Keep what follows from a verdict: that the call drifts; of an allowed one, its act and its result's worth."""
         examined = case.examined
-        if examined is None or outcome is not Outcome.ALLOW:
+        if examined is None:
+            return
+        if case.is_proven and outcome in FINAL_OUTCOMES and is_drift(examined):
+            # Denied calls count, too: what is refused shows what the session is after.
+            examined.row = replace(examined.row, drifts=examined.row.drifts + 1)
+            store_provenance(case.asked.session_key, examined.row, state)
+        if outcome is not Outcome.ALLOW:
             return
         row = examined.row
         if not examined.use.is_read:

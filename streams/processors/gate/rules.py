@@ -96,6 +96,9 @@ def facts_for(
                 facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
         facts[SIGNAL_FACT] = observe(case, state)
+        drift = keeper.drift(case, state)
+        if drift is not None:
+            facts[SIGNAL_FACT]["drift"] = drift
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

@@ -28,6 +28,7 @@ from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.gate.provenance import ProvenanceKeeper
 from streams.processors.headers import reply_header
+from streams.processors.provenance.drift import drift_signals
 from streams.processors.provenance.examined import argument_origins
 from streams.processors.session_row import SessionRow
 from streams.processors.settings import GateSettings
@@ -106,7 +107,7 @@ class VerdictBuilder:
             args_digest=intent.args_digest,
             label=case.label(),
             influences=_influences(session, origins),
-            signals=() if case.observed is None else case.observed.signals,
+            signals=(() if case.observed is None else case.observed.signals) + drift_signals(examined),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=session.counters.sequence,

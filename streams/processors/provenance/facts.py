@@ -87,13 +87,13 @@ def act_facts(examined: Examined) -> dict[str, Any]:
     return {
         "kind": kind,
         "outward": use.is_outward,
-        "requested": _is_requested(examined),
+        "requested": is_requested(examined),
         "delegated": any(scope.kind == DELEGATE for scope in scopes),
         "count": examined.row.acts.get(kind, 0),
     }
 
 
-def _is_requested(examined: Examined) -> bool:
+def is_requested(examined: Examined) -> bool:
     """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
     scopes = examined.row.scopes
     if not examined.use.is_read:

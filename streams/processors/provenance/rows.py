@@ -33,6 +33,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         stores: the servers whose contents were read, with the instant of the last one.
         answered: when what outlives sessions was known last, by its budget key.
         has_message: whether the user has said something to the session itself.
+        drifts: acting calls that nothing in the request or its results has called for.
     """
 
     atoms_count: int = 0
@@ -49,6 +50,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     stores: dict[str, int] = {}
     answered: dict[str, int] = {}
     has_message: bool = False
+    drifts: int = 0
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):
