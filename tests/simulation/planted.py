@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.input_buffer import InputBuffer
 from streams.engine.placement import InputPlacement
+from streams.engine.settings import EngineSettings
 from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
@@ -113,6 +115,17 @@ def duplicates_not_detected(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
         return process(self, session_key, intent, state, received_ms, now_ms)
 
     patch.setattr(Intents, "process", forgetful)
+    return healthy
+
+
+def transactions_of_any_age(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A transaction takes in all that was polled, however old it gets meanwhile."""
+    is_full = Transaction.is_full
+
+    def is_full_at_any_age(self: Transaction, settings: EngineSettings, records_max: int | None) -> bool:
+        return is_full(self, replace(settings, transaction_age_max_ms=sys.maxsize), records_max)
+
+    patch.setattr(Transaction, "is_full", is_full_at_any_age)
     return healthy
 
 
@@ -466,6 +479,7 @@ PLANTS: tuple[Plant, ...] = (
     offset_off_by_one,
     restore_to_the_last_stable_offset,
     duplicates_not_detected,
+    transactions_of_any_age,
     timers_are_not_fenced,
     half_steps_are_committed,
     stream_time_starts_anew,
