@@ -25,7 +25,7 @@ class Work:
             record_ms: how long a record takes; 0: no time at all.
             clock: of everybody.
             log: whose transactions time out.
-            trace: is told what has happened.
+            trace: takes a line about each time-out.
         """
         self._record_ms = record_ms
         self._clock = clock

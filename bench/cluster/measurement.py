@@ -12,7 +12,7 @@ from bench.cluster.deployment import AGENTS, EXECUTORS, Deployment, Run, deploye
 from bench.cluster.faults import FAULTS
 from bench.cluster.load import loading
 from bench.cluster.reading import Arrival, Observer, Stored
-from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, verify
+from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, stored_again, verify
 from bench.world import PARTITIONS
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, REPORT, VERDICT
 
@@ -84,12 +84,9 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
     made_ms = {record.fields["intent_id"]: instant_ms(record.fields["header"]["time"]) for record in topics.intents}
     calls = verify_calls(topics.intents, topics.verdicts, topics.reports, topics.settled, ran)
     findings = [*verify(topics.intents, topics.verdicts, topics.audit), *calls.findings]
-    if len(topics.intents) != proposed:
-        findings.append(
-            Finding(
-                "an intent that was stored twice, or not at all", [f"{proposed} sent, {len(topics.intents)} stored"]
-            )
-        )
+    again = stored_again(topics.intents)
+    if len(topics.intents) - again != proposed:
+        findings.append(Finding("an intent that was lost", [f"{proposed} sent, {len(topics.intents) - again} stored"]))
     return {
         "rate_per_s": run.rate,
         "sessions": SESSIONS,
@@ -98,6 +95,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         "broker_settings": dict(run.broker_settings),
         "gate_settings": dict(run.gate_settings),
         "intents": proposed,
+        "stored_again": again,
         "drained_s": drained_s,
         "settled_s": settled_s,
         "calls": {**calls.counts, "not_run": calls.not_run},

@@ -96,9 +96,10 @@ def cluster_table(result: Result) -> str:
     findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
     return (
         f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
-        f" {whole(result['rate_per_s'])} intents/s. Of {whole(result['intents'])} intents every one has exactly one"
-        " final verdict and one audit record of it, in the order of its session"
-        f"{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
+        f" {whole(result['executors'])} executors, {whole(result['rate_per_s'])} intents/s. Of"
+        f" {whole(result['intents'])} intents every one has exactly one final verdict and one audit record of it, in"
+        f" the order of its session{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
+        f"{_calls_text(result)}"
         "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
         " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
         " could be read.\n\n"
@@ -124,6 +125,17 @@ def cluster_table(result: Result) -> str:
             )
             for case in result["cases"]
         ],
+    )
+
+
+def _calls_text(result: Result) -> str:
+    """What came of the allowed calls. That one ran twice, or not as it was judged, would be a finding."""
+    calls = result["calls"]
+    not_run = ", ".join(f"{whole(count)} `{reason}`" for reason, count in calls["not_run"].items())
+    return (
+        f"Of {whole(calls['allowed'])} allowed calls {whole(calls['ran'])} ran, each once and as it was judged; of"
+        f" these, {whole(calls['cut_off'])} were cut off by a kill and reported as unknown. The others did not run,"
+        f" and were reported: {not_run or 'none'}.\n\n"
     )
 
 

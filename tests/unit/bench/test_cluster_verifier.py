@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bench.cluster.reading import Arrival, Stored
-from bench.cluster.verifier import silences, verify
+from bench.cluster.verifier import silences, stored_again, verify
 
 
-def intent(number: int, session: str = "s") -> Stored:
-    return Stored(0, number, b"", {"intent_id": f"i{number}", "session_id": session})
+def intent(number: int, offset: int | None = None) -> Stored:
+    return Stored(0, number if offset is None else offset, b"", {"intent_id": f"i{number}", "session_id": "s"})
 
 
 def verdict(number: int, offset: int | None = None, outcome: str = "ALLOW", partition: int = 0) -> Stored:
@@ -50,7 +50,24 @@ def test_it_finds_nothing_in_what_is_right() -> None:
     ("intents", "verdicts", "records", "fault"),
     [
         (INTENTS, VERDICTS[1:], AUDIT[1:], "an intent without a final verdict"),
-        (INTENTS, [*VERDICTS, verdict(0, offset=9)], AUDIT, "an intent with several final verdicts"),
+        (
+            INTENTS,
+            [*VERDICTS, verdict(0, offset=9)],
+            AUDIT,
+            "an intent with more final verdicts than it was stored",
+        ),
+        (
+            [*INTENTS, intent(0, offset=7)],
+            [*VERDICTS, verdict(0, offset=8), verdict(0, offset=9)],
+            AUDIT,
+            "an intent with more final verdicts than it was stored",
+        ),
+        (
+            [*INTENTS, intent(0, offset=7)],
+            [*VERDICTS, verdict(0, offset=9, outcome="DENY")],
+            AUDIT,
+            "an intent with final verdicts that differ",
+        ),
         (INTENTS[1:], VERDICTS, AUDIT, "a final verdict on an intent that is not on the log"),
         (INTENTS, VERDICTS, AUDIT[1:], "a final verdict without an audit record"),
         (INTENTS, VERDICTS, [*AUDIT, AUDIT[0]], "a final verdict with several audit records"),
@@ -77,6 +94,13 @@ def test_it_finds_nothing_in_what_is_right() -> None:
 )
 def test_it_finds_each_fault(intents: list[Stored], verdicts: list[Stored], records: list[Stored], fault: str) -> None:
     assert faults(intents, verdicts, records) == {fault}
+
+
+def test_an_intent_that_its_client_stored_again_may_have_its_verdict_again() -> None:
+    intents = [*INTENTS, intent(0, offset=7)]
+    assert faults(intents, [*VERDICTS, verdict(0, offset=9)], AUDIT) == set()
+    assert faults(intents, VERDICTS, AUDIT) == set()
+    assert (stored_again(intents), stored_again(INTENTS)) == (1, 0)
 
 
 def arrivals(*at_ms: float) -> list[Arrival]:
