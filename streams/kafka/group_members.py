@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
-from confluent_kafka import ConsumerGroupState, KafkaException
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+from confluent_kafka import KafkaException
 
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.settings import Settings, client_settings, connection_settings
+from streams.kafka.group_questions import Group, GroupQuestions, Question
+from streams.kafka.settings import Settings
 from streams.ports import Membership, RetriableLogError
-
-ANSWER_S_MAX = 5.0
 
 
 class GroupMembers:
@@ -25,13 +21,12 @@ class GroupMembers:
         """Ask about `group`, in which `instance` is a static member; `extra` are the member's settings."""
         self._group = group
         self._instance = instance
-        self._settings = client_settings(bootstrap, fixed={}, extra=connection_settings(extra))
-        self._client: AdminClient | None = None
-        self._asked: Future[ConsumerGroupDescription] | None = None
+        self._questions = GroupQuestions(bootstrap, extra)
+        self._is_outdated = False
 
     def forget(self) -> None:
         """Forget a question that was asked already: its answer may be older than the present assignment."""
-        self._asked = None
+        self._is_outdated = self._questions.is_asked
 
     def look(self) -> Membership | None:
         """Return the members if the answer has come, and ask if nothing is asked; None otherwise.
@@ -39,29 +34,31 @@ class GroupMembers:
         Raises:
             LogError: the coordinator refuses to tell.
         """
-        if self._asked is None:
-            if self._client is None:
-                self._client = AdminClient(self._settings)
-            (self._asked,) = self._client.describe_consumer_groups([self._group], request_timeout=ANSWER_S_MAX).values()
-        if not self._asked.done():
-            return None
-        asked, self._asked = self._asked, None
+        if not self._questions.is_asked:
+            self._questions.ask(Question(self._group))
         try:
-            return self._membership(asked.result())
+            found = self._questions.answer()
         except KafkaException as exception:
+            self._is_outdated = False
             error = call_error(error_of(exception), f"list the members of group `{self._group}`")
             if isinstance(error, RetriableLogError):
                 return None
             raise error from exception
+        if found is None:
+            return None
+        if self._is_outdated:
+            self._is_outdated = False
+            return self.look()
+        return self._membership(found)
 
     def close(self) -> None:
         """Close the connection."""
-        self._asked = None
-        self._client = None
+        self._is_outdated = False
+        self._questions.close()
 
-    def _membership(self, found: ConsumerGroupDescription) -> Membership | None:
-        names = [member.group_instance_id for member in found.members]
-        if found.state != ConsumerGroupState.STABLE or self._instance not in names:
+    def _membership(self, found: Group) -> Membership | None:
+        names = found.instances
+        if not found.is_stable or self._instance not in names:
             return None
         # A member without a name is none of ours: where it stands in the order can't be said.
         instances = sorted((name for name in names if name), key=str.encode)

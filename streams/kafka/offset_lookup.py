@@ -3,8 +3,8 @@
 A consumer's own connection answers such requests only after its current fetch, which waits for new records. And under
 `read_committed` it would not return the true end.
 
-The client is a consumer that reads nothing, not an `AdminClient`: there, librdkafka (2.16) was seen to fail an
-assertion when brokers vanished during `list_offsets`, which ends the process.
+The client is a consumer that reads nothing, not an `AdminClient`: what that does when brokers vanish has ended
+processes (see `streams.kafka.group_questions`).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from streams.kafka.errors import call_error, error_of
+from streams.kafka.group_questions import GroupQuestions, Question
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import RetriableLogError
 
@@ -38,6 +39,7 @@ class KafkaRights:
             extra: further librdkafka settings.
         """
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
+        self._questions = GroupQuestions(bootstrap, extra)
 
     def on_topics(self, topics: Sequence[str]) -> dict[str, frozenset[str] | None]:
         """Return the operations (`READ`, `WRITE`, ...) that are allowed on each topic; None if the broker doesn't say.
@@ -76,16 +78,18 @@ class KafkaRights:
             time.sleep(PAUSE_S)
 
     def _ask_group(self, group: str) -> frozenset[str] | None:
-        (future,) = self._client.describe_consumer_groups(
-            [group], include_authorized_operations=True, request_timeout=REQUEST_S_MAX
-        ).values()
+        self._questions.ask(Question(group, with_operations=True))
         try:
-            return _names(future.result().authorized_operations)
+            found = self._questions.answer(REQUEST_S_MAX)
         except KafkaException as exception:
             return _none_if_denied(exception, f"describe the group `{group}`")
+        if found is None:
+            raise RetriableLogError(f"can't describe the group `{group}`: no answer after {REQUEST_S_MAX:g} s")
+        return None if found.operations is None else frozenset(found.operations)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._questions.close()
         del self._client
 
 

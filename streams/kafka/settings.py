@@ -33,7 +33,9 @@ class OncePerInterval(logging.Filter):
         """Return whether the message is to be written; a message that is not librdkafka's always is."""
         if not isinstance(record.args, tuple) or len(record.args) != LIBRARY_ARGUMENTS:
             return True
-        kind, client, _ = record.args
+        kind, client, text = record.args
+        if kind == UNFIT_KIND and UNFIT_TEXT in str(text):
+            return False
         now_s = self._now_s()
         if now_s - self._told_s.get((kind, client), -LOG_INTERVAL_S) < LOG_INTERVAL_S:
             return False
@@ -43,6 +45,8 @@ class OncePerInterval(logging.Filter):
         return True
 
 
+# `[kafka]` has the settings of all clients, so each has some that are not for it. Gates make a client every 10 s.
+UNFIT_KIND, UNFIT_TEXT = "CONFWARN", "will be ignored by this"
 # Kind, client and text: the form in which the client library logs messages of librdkafka.
 LIBRARY_ARGUMENTS = 3
 LOGGER = logging.getLogger("streams.kafka")

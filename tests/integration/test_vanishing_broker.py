@@ -1,4 +1,4 @@
-"""A broker that vanishes while offsets are looked up: the question fails, and the process lives on."""
+"""A broker that vanishes while it is asked: the question fails, and the process lives on."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.broker
 PARTITIONS = 6
 # Longer than an attempt of a lookup may take.
 FROZEN_S = 3.0
+GROUPS = 3
+KILLS = 2
 
 
 def test_a_lookup_outlives_a_broker_that_stands_still_and_then_ends(tmp_path: Path) -> None:
@@ -49,6 +51,35 @@ def test_a_lookup_outlives_a_broker_that_stands_still_and_then_ends(tmp_path: Pa
             while not line.startswith("answer"):
                 line = child.stdout.readline()
                 assert line, f"the process has ended with status {child.wait()}"
+            child.stdin.close()
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+
+
+def test_asking_for_members_outlives_a_broker_that_vanishes(tmp_path: Path) -> None:
+    """librdkafka (2.16) aborts the process that asks, at the first of these kills (its issue 4605)."""
+    with KafkaBroker.start(tmp_path / "kafka") as broker:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.members_process", broker.bootstrap, str(GROUPS)],
+            cwd=ROOT,
+            env=environment_of({}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            for number in range(KILLS + 1):
+                child.stdin.write("\n")
+                child.stdin.flush()
+                assert child.stdout.readline() == "answer\n", f"it has ended with status {child.poll()}"
+                if number < KILLS:
+                    broker.kill()
+                    broker.restart()
             child.stdin.close()
             assert child.wait(30) == 0
         finally:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from streams.kafka.records import headers_of, received
 from streams.kafka.settings import LOG_KINDS_MAX, OncePerInterval, Settings, client_settings, connection_settings
 from streams.ports import Received
+
+UNREACHABLE = "127.0.0.1:1"
+SERVED_S_MAX = 10.0
 
 
 class TestClientSettings:
@@ -62,6 +68,20 @@ class TestOncePerInterval:
         assert once.filter(self.record("FENCED", "a"))
         now_s[0] = 10.0
         assert once.filter(self.record("FAIL", "a"))
+
+    @pytest.mark.parametrize("client_class", [Producer, AdminClient, Consumer])
+    def test_settings_for_other_clients_are_no_news(
+        self, client_class: Callable[..., Producer | AdminClient | Consumer], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The library warns of them each time a client is made."""
+        extra: Settings = {"session.timeout.ms": 6_000, "linger.ms": 5}
+        client = client_class(client_settings(UNREACHABLE, fixed={"group.id": "g"}, extra=extra))
+        deadline_s = time.monotonic() + SERVED_S_MAX
+        while "FAIL" not in caplog.text and time.monotonic() < deadline_s:
+            client.poll(0.05)
+        client.poll(0.3)
+        assert "FAIL" in caplog.text
+        assert "CONFWARN" not in caplog.text
 
     def test_what_it_remembers_is_bounded(self) -> None:
         once = OncePerInterval(lambda: 0.0)
