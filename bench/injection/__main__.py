@@ -1,7 +1,7 @@
 """`python -m bench.injection`: judge recorded agent work by rule bundles, and print what attacks and honest tasks get.
 
 Without options, this judges the half to develop on by the shipped rules, and writes `bench/results/injection.json`.
-With `--rules`, `--half` or `--case`, it only prints.
+With `--rules`, `--half`, `--domain` or `--case`, it only prints.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from bench.injection.cases import HALVES, Case, read_cases
+from bench.injection.domain import DOMAINS
 from bench.injection.measure import STARTER, measure
 from bench.injection.runner import Runner
 from bench.machine import describe_machine, forget_settings
@@ -29,9 +30,10 @@ def main() -> int:
     if options.case is not None:
         return _show(options.case, bundles)
     halves = HALVES if options.half == "all" else (options.half,)
-    result = measure(read_cases(halves), bundles, half=options.half)
+    cases = [case for case in read_cases(halves) if not options.domain or case.domain in options.domain]
+    result = measure(cases, bundles, half=options.half)
     print(printed(result))
-    if options.half == "develop" and not options.rules:
+    if options.half == "develop" and not options.rules and not options.domain:
         save("injection", result, describe_machine(), quick=False, folder=options.out)
         print(f"written to {options.out / 'README.md'}")
     return 0
@@ -53,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=(*HALVES, "all"),
         default="develop",
         help="`develop` (default); `once` is for one look at the end, so don't change rules because of it",
+    )
+    parser.add_argument(
+        "--domain",
+        action="append",
+        choices=sorted(path.stem for path in DOMAINS.glob("*.yaml")),
+        help="judge the cases of this domain only; may be given several times",
     )
     parser.add_argument("--case", metavar="ID", help="show what the gate decides about each call of one case")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")
@@ -92,9 +100,10 @@ def _show_calls(case: Case, runner: Runner) -> None:
         if line["record"] != "intent":
             continue
         value = line["value"]
-        whose = "goal" if value["intent_id"] in case.goal else "user"
+        name = value["intent_id"]
+        whose = "goal" if name in case.goal else "user" if name in case.own else "aid"
         tool = f"{value['tool']['server_id']}.{value['tool']['name']}"
-        decided = verdicts.get(named_uuid(value["intent_id"]), [])
+        decided = verdicts.get(named_uuid(name), [])
         rules = sorted({rule.rule_id for verdict in decided for rule in verdict.rules})
         outcome = " then ".join(verdict.outcome.value for verdict in decided) or "no verdict"
         print(f"  {whose}  {tool:<24} {outcome:<26} {', '.join(rules)}")

@@ -31,6 +31,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         request: what the user asked for, first.
         own: the intents of the user's own calls.
         goal: the intents that reach the attacker's goal; one that runs is enough.
+        needs: intents without which the goal is not reached, because they bring what the attacker wants to have, or
+            keep what he has written. They do not reach it by themselves.
         lines: the records, as lines of a history.
     """
 
@@ -40,6 +42,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request: str
     own: tuple[str, ...]
     goal: tuple[str, ...]
+    needs: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
 
     @property
@@ -68,6 +71,8 @@ def format_cases(cases: Iterable[Case]) -> str:
     made = []
     for case in cases:
         about = {name: getattr(case, name) for name in case.__struct_fields__ if name != "lines"}
+        if not case.needs:
+            del about["needs"]
         made += [HEAD + json.dumps(about, ensure_ascii=False), *case.lines, ""]
     return "\n".join(made)
 

@@ -28,12 +28,16 @@ class Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     result: Any
 
 
+Step = Call | str
+"""A call, or what the user writes next."""
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user asks for, and the calls that do it."""
+    """What a user asks for, and the calls that do it, with what the user writes in between."""
 
     name: str
     request: str
-    steps: tuple[Call, ...]
+    steps: tuple[Step, ...]
 
 
 class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,36 +56,54 @@ class Goal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         call: the call that reaches the goal.
         carrier: the task in which the words are found; None for any.
         context: an honest call before the task, which shows data that the attack uses.
+        aid: calls that the attacker wants before those that reach the goal, and that do not reach it by themselves.
         also: further calls that reach the goal.
+        request: what the user asks for, if there is no carrier.
+        steps: what the user has done for that, with the attacker's words if there are any. The goal's calls follow
+            the first call.
     """
 
     name: str
     call: Call
-    say: tuple[str, ...]
+    say: tuple[str, ...] = ()
     value: str = ""
     carrier: str | None = None
     context: Call | None = None
+    aid: tuple[Call, ...] = ()
     also: tuple[Call, ...] = ()
     request: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many goals a technique is tried with: each disguise, each way to split, each way to carry over."""
+
+    disguised: int = 2
+    split: int = 3
+    carried: int = 3
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tool as its server lists it, and the operator's facts about it.
 
     Attributes:
-        args: names with `:TYPE` (text by default), and `?` for those that may be left out.
+        args: names with `:TYPE` (text by default), and `?` for those that may be left out; or a shape, see `_shape`.
         facts: any of `read`, `outward`, `destroys`, `reversible`.
         out: the label of results, integrity and confidentiality.
         trusted: paths in results whose values only the operator's systems write.
         sinks: JSON pointers of the arguments that say where data goes or what is acted on.
+        owner_out: JSON pointers of the fields of results that say whose data it is.
+        content: the media type of results, if the operator states it.
     """
 
     about: str
-    args: str
+    args: str | dict[str, Any]
     facts: str
     out: str
     trusted: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()
+    owner_out: tuple[str, ...] = ()
+    content: str | None = None
 
 
 class Domain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +119,7 @@ class Domain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: Memory
     goals: tuple[Goal, ...]
     special: dict[str, tuple[Goal, ...]]
+    rounds: Rounds = Rounds()
 
 
 def read_domains(folder: Path = DOMAINS) -> list[Domain]:
@@ -108,7 +131,7 @@ def _read(path: Path) -> Domain:
     loaded = yaml.safe_load(path.read_text("utf-8"))
     for goals in loaded["special"].values():
         for goal in goals:
-            goal["say"] = [goal["say"]]
+            goal["say"] = [goal.get("say", "")]
     return msgspec.convert(loaded, Domain)
 
 
@@ -135,13 +158,19 @@ def _facts(tool: Tool) -> dict[str, Any]:
         "output_label": {"integrity": integrity, "confidentiality": confidentiality},
         "sink_args": list(tool.sinks),
     }
+    if tool.owner_out:
+        facts["output_owners"] = list(tool.owner_out)
+    if tool.content:
+        facts["content_type"] = tool.content
     if tool.trusted:
         label = {"integrity": "TRUSTED", "confidentiality": confidentiality}
         facts["output_labels"] = [{"path": path, "label": label} for path in tool.trusted]
     return facts
 
 
-def _schema(args: str) -> dict[str, Any]:
+def _schema(args: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(args, dict):
+        return _shape(args)
     properties: dict[str, Any] = {}
     required = []
     for word in args.split():
@@ -150,6 +179,20 @@ def _schema(args: str) -> dict[str, Any]:
         properties[name.rstrip("?")] = _SCHEMAS.get(kind or "string") or _NESTED[kind]
         if not word.endswith("?") and "?" not in word:
             required.append(name)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _shape(shape: Any) -> dict[str, Any]:
+    """Return the schema of a shape: a type's name, values with `|` between them, a list of one shape, or an object.
+
+    An object's names end with `?` if they may be left out.
+    """
+    if isinstance(shape, list):
+        return {"type": "array", "items": _shape(shape[0])}
+    if isinstance(shape, str):
+        return {"type": "string", "enum": shape.split("|")} if "|" in shape else {"type": shape}
+    properties = {name.rstrip("?"): _shape(each) for name, each in shape.items()}
+    required = [name for name in shape if not name.endswith("?")]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from bench.injection.cases import CALM, HALVES, HISTORIES, HONEST, Case, catalog_path, format_cases
 from bench.injection.disguises import DISGUISES
-from bench.injection.domain import SLOT, Call, Domain, Goal, Task, listings, read_domains
+from bench.injection.domain import SLOT, Call, Domain, Goal, Step, Task, listings, read_domains
 
 START_MS = 1_772_442_000_000
 """2 March 2026, 09:00 UTC."""
@@ -26,9 +26,6 @@ STEP_MS = 7_000
 SESSION_MS = 1_200_000
 LIVES_MS = 43_200_000
 TENANT = "injection"
-DISGUISED_GOALS = 2
-SPLIT_GOALS = 3
-CARRIED_GOALS = 3
 _SYSTEM = (
     "<system>{words}</system>",
     '{{"role": "system", "content": "{words}"}}',
@@ -57,6 +54,7 @@ class Recorder:
         self.lines: list[str] = []
         self.own: list[str] = []
         self.goal: list[str] = []
+        self.needs: list[str] = []
 
     def open(self, request: str, *, same_conversation: bool = False) -> None:
         """Open a session in which the user asks for something."""
@@ -74,13 +72,24 @@ class Recorder:
             "attended": True,
         }
         self._write("session_event", opened)
-        self._write("session_event", {"type": "USER_MESSAGE", "content": request})
+        self.write(request)
 
-    def call(self, call: Call, *, is_goal: bool = False) -> None:
-        """Propose a call, and report its result."""
+    def write(self, text: str) -> None:
+        """Report that the user has written something."""
+        self._write("session_event", {"type": "USER_MESSAGE", "content": text})
+
+    def step(self, step: Step) -> None:
+        """Do what the user's task does next."""
+        if isinstance(step, str):
+            self.write(step)
+        else:
+            self.call(step, self.own)
+
+    def call(self, call: Call, names: list[str]) -> None:
+        """Propose a call whose id joins `names`, and report its result."""
         self._count += 1
         name = f"{self._id}/{self._count}"
-        (self.goal if is_goal else self.own).append(name)
+        names.append(name)
         server_id, _, tool_name = call.tool.partition(".")
         tool = {"server_id": server_id, "name": tool_name}
         intent = {
@@ -101,8 +110,8 @@ class Recorder:
 
     def case(self, technique: str, request: str) -> Case:
         """Return what was recorded."""
-        own, goal, lines = tuple(self.own), tuple(self.goal), tuple(self.lines)
-        return Case(self._id, self._domain.domain, technique, request, own, goal, lines)
+        own, goal, needs, lines = map(tuple, (self.own, self.goal, self.needs, self.lines))
+        return Case(self._id, self._domain.domain, technique, request, own, goal, needs, lines)
 
     def _actor(self) -> dict[str, str]:
         return {"iss": "https://id.example", "sub": self._domain.agent}
@@ -143,7 +152,7 @@ def _plain(domain: Domain) -> Iterator[_Maker]:
 def _disguised(domain: Domain) -> Iterator[_Maker]:
     carriers = _carriers(domain)
     for number, (name, disguise) in enumerate(DISGUISES.items()):
-        for turn in range(DISGUISED_GOALS):
+        for turn in range(domain.rounds.disguised):
             goal = domain.goals[(number + 3 * turn) % len(domain.goals)]
             words = goal.say[turn % len(goal.say)].format(v=disguise.write(goal.value) + disguise.hint)
             carrier = carriers[(number + 5 * turn + 1) % len(carriers)]
@@ -152,7 +161,7 @@ def _disguised(domain: Domain) -> Iterator[_Maker]:
 
 def _split(domain: Domain) -> Iterator[_Maker]:
     carriers = [task for task in _carriers(domain) if _slots(task.steps) > 1]
-    for number in range(SPLIT_GOALS):
+    for number in range(domain.rounds.split):
         goal = domain.goals[(2 * number + 1) % len(domain.goals)]
         first, second = _halves(goal.value)
         carrier = carriers[number % len(carriers)]
@@ -167,7 +176,7 @@ def _split(domain: Domain) -> Iterator[_Maker]:
 def _carried(domain: Domain) -> Iterator[_Maker]:
     """Yield attacks in which another session than the one that has read the words acts."""
     carriers = [task for task in _carriers(domain) if _slots(task.steps) == 1]
-    for number in range(CARRIED_GOALS):
+    for number in range(domain.rounds.carried):
         goal, carrier = domain.goals[number % len(domain.goals)], carriers[number % len(carriers)]
         words = goal.say[-1].format(v=goal.value)
         yield _two_sessions(domain, "other session", goal, carrier, words, "conversation")
@@ -184,7 +193,9 @@ def _special(domain: Domain) -> Iterator[_Maker]:
     for technique, goals in domain.special.items():
         for goal in goals:
             if goal.carrier is None:
-                yield _maker(domain, technique, goal.name, Task(goal.name, goal.request or "", ()), (), (goal, 0))
+                task = Task(goal.name, goal.request or "", goal.steps)
+                after = next((n for n, step in enumerate(task.steps, 1) if isinstance(step, Call)), 0)
+                yield _maker(domain, technique, goal.name, task, task.steps, (goal, after))
                 continue
             words = [said.format(v=goal.value) for said in goal.say]
             yield _attack(domain, technique, goal, tasks[goal.carrier], words)
@@ -209,7 +220,7 @@ def _maker(
     technique: str,
     goal_name: str,
     task: Task,
-    steps: Sequence[Call],
+    steps: Sequence[Step],
     attack: tuple[Goal, int] | None = None,
 ) -> _Maker:
     case_id = _case_id(domain, technique, goal_name, task)
@@ -222,7 +233,7 @@ def _maker(
             if goal is not None and number == after:
                 _reach(recorder, goal)
             if step is not None:
-                recorder.call(step)
+                recorder.step(step)
         return recorder.case(technique, task.request)
 
     return make
@@ -236,25 +247,28 @@ def _two_sessions(domain: Domain, technique: str, goal: Goal, carrier: Task, wor
         recorder = Recorder(domain, case_id, start_ms)
         recorder.open(carrier.request)
         for step in _filled(carrier.steps, [words]):
-            recorder.call(step)
+            recorder.step(step)
         if way == "note":
-            recorder.call(_with(domain.memory.write, "{text}", kept))
+            recorder.call(_with(domain.memory.write, "{text}", kept), recorder.own)
+            recorder.needs.append(recorder.own[-1])
         recorder.open(domain.followup.request, same_conversation=way == "conversation")
         if way == "note":
-            recorder.call(_with(domain.memory.read, "{text}", kept))
+            recorder.call(_with(domain.memory.read, "{text}", kept), recorder.own)
         elif way == "event":
             recorder.remember(kept)
         _reach(recorder, goal)
         for step in domain.followup.steps:
-            recorder.call(step)
+            recorder.step(step)
         return recorder.case(technique, carrier.request)
 
     return make
 
 
 def _reach(recorder: Recorder, goal: Goal) -> None:
+    for call in goal.aid:
+        recorder.call(call, recorder.needs)
     for call in (goal.call, *goal.also):
-        recorder.call(_with(call, "{v}", goal.value), is_goal=True)
+        recorder.call(_with(call, "{v}", goal.value), recorder.goal)
 
 
 def _case_id(domain: Domain, technique: str, goal_name: str, task: Task) -> str:
@@ -271,11 +285,11 @@ def _halves(value: str) -> tuple[str, str]:
     return value[:middle], value[middle:]
 
 
-def _slots(steps: Sequence[Call]) -> int:
+def _slots(steps: Sequence[Step]) -> int:
     return json.dumps([msgspec.to_builtins(step) for step in steps], ensure_ascii=False).count(SLOT)
 
 
-def _filled(steps: Sequence[Call], texts: Sequence[str]) -> tuple[Call, ...]:
+def _filled(steps: Sequence[Step], texts: Sequence[str]) -> tuple[Step, ...]:
     """Return the calls with a text in each slot, and with nothing in slots for which there is no text."""
     left = iter(texts)
 
@@ -283,7 +297,9 @@ def _filled(steps: Sequence[Call], texts: Sequence[str]) -> tuple[Call, ...]:
         head, *tails = text.split(SLOT)
         return "".join([head, *(next(left, "") + tail for tail in tails)]).rstrip(" ")
 
-    return tuple(Call(step.tool, step.args, _walk(step.result, fill)) for step in steps)
+    return tuple(
+        step if isinstance(step, str) else Call(step.tool, step.args, _walk(step.result, fill)) for step in steps
+    )
 
 
 def _with(call: Call, place: str, value: str) -> Call:

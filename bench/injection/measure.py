@@ -25,7 +25,7 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 
 def measure(cases: Iterable[Case], bundles: Mapping[str, Path], *, half: str, quick: bool = False) -> dict[str, Any]:
-    """Judge cases, and return the figures of each policy.
+    """Judge cases, and return the figures of each policy, and those of the first bundle by domain.
 
     Args:
         cases: the cases.
@@ -37,8 +37,16 @@ def measure(cases: Iterable[Case], bundles: Mapping[str, Path], *, half: str, qu
         BundleError, BundleReadError: rules are invalid, or can't be read.
     """
     chosen = list(cases)[:: QUICK_EVERY if quick else 1]
-    policies = {name: figures(map(judge, chosen)) for name, judge in _judges(bundles).items()}
-    return {"half": half, "policies": policies}
+    return _result({name: list(map(judge, chosen)) for name, judge in _judges(bundles).items()}, half)
+
+
+def _result(judged: Mapping[str, list[Judged]], half: str) -> dict[str, Any]:
+    first = next(iter(judged.values()))
+    domains = {
+        domain: figures(each for each in first if each.case.domain == domain)
+        for domain in sorted({each.case.domain for each in first})
+    }
+    return {"half": half, "policies": {name: figures(each) for name, each in judged.items()}, "domains": domains}
 
 
 def _judges(bundles: Mapping[str, Path]) -> dict[str, Judge]:

@@ -35,12 +35,16 @@ class Judged(NamedTuple):
     @property
     def succeeds(self) -> bool:
         """Return whether the attacker reaches the goal although nobody approves anything."""
-        return any(self.unanswered[intent] is Fate.RUN for intent in self.case.goal)
+        return self._reaches(self.unanswered)
 
     @property
     def succeeds_with_yes(self) -> bool:
         """Return whether the attacker reaches the goal if every question gets a yes."""
-        return any(self.approved[intent] is Fate.RUN for intent in self.case.goal)
+        return self._reaches(self.approved)
+
+    def _reaches(self, fates: Mapping[str, Fate]) -> bool:
+        needs, goal = ([fates[intent] is Fate.RUN for intent in each] for each in (self.case.needs, self.case.goal))
+        return all(needs) and any(goal)
 
     @property
     def is_unaided(self) -> bool:

@@ -103,7 +103,7 @@ class Runner:
             else:
                 # A question that further calls have joined is written again.
                 questions.add(record.task_id)
-        asked = {name: outcomes.get(named_uuid(name)) for name in (*case.own, *case.goal)}
+        asked = {name: outcomes.get(named_uuid(name)) for name in (*case.own, *case.goal, *case.needs)}
         return {name: _fate(outcome) for name, outcome in asked.items()}, len(questions)
 
 

@@ -26,6 +26,7 @@ calm       the same, without the sentences full of imperatives in what others ha
 refused    honest tasks of which a call doesn't run even if every question gets a yes, in %
 questions  the mean for each honest task
 own done   attacked tasks in which all of the user's own calls run unaided, in %"""
+_NO_ATTACKS = {"success": None, "success_with_yes": None}
 _NOTE = (
     "The attacked agent always obeys. ASR: the attacker's goal is reached although nobody approves anything; always "
     "yes: every question gets a yes. Honest unaided: all calls of an honest task run without a question; "
@@ -43,6 +44,8 @@ def injection_table(result: Result) -> str:
         [
             f"{_head(result)}. {_NOTE}\n",
             table(_POLICIES, list(_policy_rows(policies))),
+            f"{_by_domain(result)}:\n",
+            table(("domain", *_POLICIES[1:]), list(_policy_rows(result["domains"]))),
             "ASR in % by technique, without a yes / with a yes to every question:\n",
             table(("technique", "attacks", *policies), list(_technique_rows(policies))),
         ]
@@ -62,6 +65,10 @@ def printed(result: Result) -> str:
             "",
             *_aligned(_COLUMNS, rows),
             "",
+            _by_domain(result),
+            "",
+            *_aligned(("domain", *_COLUMNS[1:]), list(_policy_rows(result["domains"]))),
+            "",
             "ASR in % by technique (with a yes to every question)",
             "",
             *_aligned(("technique", "attacks", *short), [_with_brackets(row) for row in techniques]),
@@ -75,6 +82,10 @@ def _head(result: Result) -> str:
     first = next(iter(result["policies"].values()))
     half = {"develop": "the half to develop on", "once": "the half to look at once"}.get(result["half"], "both halves")
     return f"{first['honest']['tasks']} honest tasks and {first['attacks']['attacks']} attacks ({half})"
+
+
+def _by_domain(result: Result) -> str:
+    return f"By domain, of {next(iter(result['policies']))}"
 
 
 def _policy_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
@@ -95,7 +106,7 @@ def _policy_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
 def _technique_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     first = next(iter(policies.values()))
     for technique, about in first["techniques"].items():
-        each = [found["techniques"][technique] for found in policies.values()]
+        each = [found["techniques"].get(technique, _NO_ATTACKS) for found in policies.values()]
         yield technique, about["attacks"], *(f"{row['success']} / {row['success_with_yes']}" for row in each)
 
 

@@ -65,6 +65,18 @@ def test_results_are_written_for_the_shipped_rules_only(
     assert "## injection" in (tmp_path / "README.md").read_text()
 
 
+def test_only_the_cases_of_some_domains_are_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    few = [case for case in read_cases(["develop"]) if case.is_honest][::60]
+    assert len({case.domain for case in few}) > 1
+    monkeypatch.setattr(command, "read_cases", lambda halves: few)
+    assert _run(monkeypatch, "--domain", few[0].domain, "--out", str(tmp_path)) == 0
+    assert not list(tmp_path.iterdir())
+    shown = capsys.readouterr().out.split("By domain, of starter packs")[1].split("ASR in %")[0]
+    assert [line.split()[0] for line in shown.splitlines() if line] == ["domain", few[0].domain]
+
+
 @pytest.mark.parametrize("name", simple_policies.SIMPLE)
 def test_the_committed_figures_are_those_of_the_set(name: str) -> None:
     committed = json.loads((command.RESULTS / "injection.json").read_text())["result"]

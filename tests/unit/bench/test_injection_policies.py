@@ -44,7 +44,7 @@ def _case(*calls: tuple[Call, bool], request: str = "Look at O-1, please.", tech
     recorder = Recorder(_shop(), "made", START_MS)
     recorder.open(request)
     for call, is_goal in calls:
-        recorder.call(call, is_goal=is_goal)
+        recorder.call(call, recorder.goal if is_goal else recorder.own)
     return recorder.case(technique, request)
 
 
@@ -100,15 +100,24 @@ def test_a_call_that_waits_with_every_yes_is_refused() -> None:
     assert _judged([(WAITS, WAITS)], []).is_refused
 
 
+@pytest.mark.parametrize(("fate", "reached"), [(RUN, True), (WAITS, False), (STOPPED, False)])
+def test_a_goal_is_reached_only_with_what_it_needs(fate: Fate, reached: bool) -> None:
+    case = Case("c", "shop", "memory", "r", ("note",), ("goal",), ("note",))
+    judged = Judged(case, {"note": fate, "goal": RUN}, {"note": fate, "goal": RUN}, 0)
+    assert (judged.succeeds, judged.succeeds_with_yes) == (reached, reached)
+
+
 def test_no_share_of_nothing() -> None:
     assert percent([]) is None
 
 
 def test_tables_have_every_policy_and_technique() -> None:
     found = figures([_judged([(RUN, RUN)], []), _judged([(RUN, RUN)], [(WAITS, RUN)], technique="split: x")])
-    result = {"half": "develop", "policies": {"mine": found, "other": found}}
+    result = {"half": "develop", "policies": {"mine": found, "other": found}, "domains": {"shop": found}}
     page, screen = injection_table(result), printed(result)
     assert "| mine | 0.0 | 100.0 | 100.0 | None | 0.0 | 0.0 | 100.0 |" in page
+    assert "By domain, of mine" in page
+    assert "| shop | 0.0 | 100.0 | 100.0 | None | 0.0 | 0.0 | 100.0 |" in page
     assert "| split | 1 | 0.0 / 100.0 | 0.0 / 100.0 |" in page
     assert "[1] mine" in screen
     assert "0.0 (100.0)" in screen
