@@ -1,7 +1,8 @@
 """`python -m bench.injection`: judge recorded agent work by rule bundles, and print what attacks and honest tasks get.
 
 Without options, this judges the half to develop on by the shipped rules, and writes `bench/results/injection.json`.
-With `--rules`, `--half`, `--domain` or `--case`, it only prints.
+With options, it only prints. `--scope`, `--detector off` and `--imperatives` judge the cases a second time in
+another form, and print both.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from bench.injection.cases import HALVES, Case, read_cases
 from bench.injection.domain import DOMAINS
-from bench.injection.measure import STARTER, measure
+from bench.injection.measure import DETECTOR_OFF, IMPERATIVES, ISSUERS_SCOPE, STARTER, measure, measure_variants
 from bench.injection.runner import Runner
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
@@ -31,6 +32,10 @@ def main() -> int:
         return _show(options.case, bundles)
     halves = HALVES if options.half == "all" else (options.half,)
     cases = [case for case in read_cases(halves) if not options.domain or case.domain in options.domain]
+    wanted = {ISSUERS_SCOPE: options.scope, DETECTOR_OFF: options.detector, IMPERATIVES: options.imperatives}
+    if names := [name for name, is_wanted in wanted.items() if is_wanted]:
+        print(printed(measure_variants(cases, bundles, names, half=options.half)))
+        return 0
     result = measure(cases, bundles, half=options.half)
     print(printed(result))
     if options.half == "develop" and not options.rules and not options.domain:
@@ -61,6 +66,17 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=sorted(path.stem for path in DOMAINS.glob("*.yaml")),
         help="judge the cases of this domain only; may be given several times",
+    )
+    parser.add_argument(
+        "--scope", choices=("issuer",), help="judge the cases again with the task scope that an issuer would state"
+    )
+    parser.add_argument(
+        "--detector", choices=("off",), help="judge the cases again as if no sentence read like an instruction"
+    )
+    parser.add_argument(
+        "--imperatives",
+        action="store_true",
+        help="judge the honest tasks again with the tools' own verbs as imperatives in what others have written",
     )
     parser.add_argument("--case", metavar="ID", help="show what the gate decides about each call of one case")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench.injection import simple_policies
+from bench.injection import simple_policies, variants
 from bench.injection.cases import Case, read_cases
-from bench.injection.domain import read_domains
+from bench.injection.domain import Domain, read_domains
 from bench.injection.results import Judged, figures
 from bench.injection.runner import Runner
 from streams.wiring.shipped import rules_directory
@@ -17,6 +18,17 @@ STARTER = "starter packs"
 BLOCK_ACTS = Path(__file__).with_name("policies") / "block_acts"
 QUICK_EVERY = 8
 Judge = Callable[[Case], Judged]
+Variant = Callable[[list[Case], Mapping[str, Domain]], tuple[list[Case], AbstractContextManager[None]]]
+ISSUERS_SCOPE, DETECTOR_OFF, IMPERATIVES = "issuer's scope", "detector off", "imperatives"
+VARIANTS: dict[str, Variant] = {
+    ISSUERS_SCOPE: lambda cases, domains: (
+        [variants.with_issuer_scope(case, domains[case.domain]) for case in cases],
+        nullcontext(),
+    ),
+    DETECTOR_OFF: lambda cases, _: (cases, variants.detector_off()),
+    IMPERATIVES: lambda cases, domains: (variants.with_imperatives(cases, domains.values()), nullcontext()),
+}
+"""Other forms of the cases: what to judge, and in which context."""
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -38,6 +50,32 @@ def measure(cases: Iterable[Case], bundles: Mapping[str, Path], *, half: str, qu
     """
     chosen = list(cases)[:: QUICK_EVERY if quick else 1]
     return _result({name: list(map(judge, chosen)) for name, judge in _judges(bundles).items()}, half)
+
+
+def measure_variants(
+    cases: Iterable[Case], bundles: Mapping[str, Path], names: Iterable[str], *, half: str
+) -> dict[str, Any]:
+    """Judge cases by bundles as they are, and in other forms.
+
+    Args:
+        cases: the cases.
+        bundles: directories of rules by the name under which their figures appear.
+        names: any of `VARIANTS`.
+        half: the name of the half, for the table.
+
+    Raises:
+        BundleError, BundleReadError: rules are invalid, or can't be read.
+    """
+    chosen, domains = list(cases), {domain.domain: domain for domain in read_domains()}
+    judged: dict[str, list[Judged]] = {}
+    for name, rules in bundles.items():
+        runner = Runner(rules)
+        judged[name] = list(map(runner.judge, chosen))
+        for variant in names:
+            made, context = VARIANTS[variant](chosen, domains)
+            with context:
+                judged[f"{name}, {variant}"] = list(map(runner.judge, made))
+    return _result(judged, half)
 
 
 def _result(judged: Mapping[str, list[Judged]], half: str) -> dict[str, Any]:

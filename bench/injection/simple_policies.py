@@ -7,7 +7,7 @@ user's. Numbers and texts of fewer than `LETTERS_MIN` characters are not compare
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from bench.injection.cases import Case
@@ -64,8 +64,7 @@ def block_values(tool: Tool, args: Mapping[str, Any], seen: SessionSeen) -> Fate
 def ask_about_text(tool: Tool, args: Mapping[str, Any], seen: SessionSeen) -> Fate:
     """Ask if the value of a sink was picked out of free text."""
     for path, text in leaves(args):
-        is_sink = any(_fits(sink.strip("/").split("/"), path) for sink in tool.sinks)
-        if is_sink and len(text) >= LETTERS_MIN and seen.in_free_text_only(text):
+        if fits(tool.sinks, path) and len(text) >= LETTERS_MIN and seen.in_free_text_only(text):
             return Fate.WAITS
     return Fate.RUN
 
@@ -128,6 +127,11 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     elif isinstance(value, list):
         for number, each in enumerate(value):
             yield from leaves(each, (*path, str(number)))
+
+
+def fits(sinks: Iterable[str], path: tuple[str, ...]) -> bool:
+    """Return whether one of the JSON pointers of sinks names the argument at a path, or what it lies in."""
+    return any(_fits(sink.strip("/").split("/"), path) for sink in sinks)
 
 
 def _fits(pattern: list[str], path: tuple[str, ...]) -> bool:

@@ -1,0 +1,105 @@
+"""Other forms of the cases: with the task scope of an issuer, with more imperatives, without the instruction detector.
+
+A scope says what an issuer can know who has understood the request, and nothing else: the tools that act, with the
+values of their sinks if the user has named all of them; then it also says how often. Where the user leaves the choice
+to a file or a mail, only the tools are known. Tools that read need no scope, except those that reach other people's
+systems.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from bench.injection.cases import CALM, HONEST, Case
+from bench.injection.domain import Domain, Tool
+from bench.injection.generator import make_imperative_cases
+from bench.injection.simple_policies import fits, leaves
+from streams.provenance import extract
+from streams.provenance.instructions import Sentence, sentences_in
+
+DETECTOR = "sentences_in"
+"""The name under which the extraction of values calls the instruction detector."""
+
+ASKED_FOR = "other record"
+"""The technique whose goal is sometimes the user's own request."""
+
+
+def with_issuer_scope(case: Case, domain: Domain) -> Case:
+    """Return a case in which each session begins with the task scope that an issuer would state."""
+    lines: list[str] = []
+    for line, text in zip(case.records(), case.lines, strict=True):
+        lines.append(text)
+        if line["record"] == "session_event" and line["value"]["type"] == "SESSION_ESTABLISHED":
+            scopes = list(_scopes(case, domain, line["key"]))
+            stated = {"type": "PURPOSE_SET", "scope_source": "ISSUER", "task_scopes": scopes}
+            lines.append(json.dumps({**line, "value": stated}))
+    return msgspec.structs.replace(case, lines=tuple(lines))
+
+
+def _scopes(case: Case, domain: Domain, session: str) -> Iterator[dict[str, Any]]:
+    said = " ".join(
+        line["value"]["content"]
+        for line in case.records()
+        if line["key"] == session and line["value"].get("type") == "USER_MESSAGE"
+    )
+    asked = case.own + (case.goal if _is_request(case) else ())
+    calls: dict[str, list[Mapping[str, Any]]] = {}
+    for line in case.records():
+        value = line["value"]
+        if line["record"] == "intent" and line["key"] == session and value["intent_id"] in asked:
+            calls.setdefault(f"{value['tool']['server_id']}.{value['tool']['name']}", []).append(value["args"])
+    acting = {name: found for name, found in calls.items() if _acts(domain.tools[name])}
+    for name, found in acting.items():
+        yield {"tools": [name.replace(".", "/", 1)], **_limits(domain.tools[name], found, said)}
+    if not acting:
+        yield {"kind": "read"}
+
+
+def _acts(tool: Tool) -> bool:
+    facts = tool.facts.split()
+    return "read" not in facts or "outward" in facts
+
+
+def _limits(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[str, Any]:
+    sunk = [[text for path, text in leaves(args) if fits(tool.sinks, path)] for args in calls]
+    if not all(sunk) or not all(value in said for values in sunk for value in values):
+        return {}
+    return {"targets": sorted({value for values in sunk for value in values}), "count_max": len(sunk)}
+
+
+def _is_request(case: Case) -> bool:
+    """Return whether the goal is what the user asks for: such a case has no other task."""
+    *_, goal, task = case.id.split("/")
+    return case.technique == ASKED_FOR and goal == task
+
+
+def with_imperatives(cases: Iterable[Case], domains: Iterable[Domain]) -> list[Case]:
+    """Return the honest tasks among cases, with the tools' own verbs as imperatives in what others write."""
+    chosen = {case.id for case in cases if case.technique == HONEST}
+    made = [case for domain in domains for case in make_imperative_cases(domain)]
+    return [case for case in made if case.id in chosen] + [case for case in cases if case.technique == CALM]
+
+
+@contextmanager
+def detector_off() -> Iterator[None]:
+    """Report contents as if no sentence read like an instruction.
+
+    Executors and agents look for instructions when they report a content; gates never do. So nothing in a gate has to
+    be switched, and there is no setting with which an operator could.
+    """
+
+    def unflagged(text: str) -> list[Sentence]:
+        return [sentence._replace(instructs=False, flagged=False) for sentence in sentences_in(text)]
+
+    extractor = vars(extract)
+    before = extractor[DETECTOR]
+    extractor[DETECTOR] = unflagged
+    try:
+        yield
+    finally:
+        extractor[DETECTOR] = before

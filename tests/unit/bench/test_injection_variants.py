@@ -1,0 +1,148 @@
+"""Other forms of the cases: an issuer's scope, imperatives, and contents without the instruction detector."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.injection import __main__ as command
+from bench.injection import variants
+from bench.injection.cases import CALM, HONEST, Case, read_cases
+from bench.injection.domain import DOMAINS, Domain, read_domains
+from bench.injection.generator import make_cases, make_imperative_cases
+from bench.injection.results import Fate
+from bench.injection.runner import Runner
+from streams.provenance import extract
+from streams.provenance.instructions import sentences_in
+from streams.wiring.shipped import rules_directory
+
+SHOWN = {
+    "helpdesk/honest/cancel-by-mistake": [
+        {"tools": ["store/cancel_pending_order"], "targets": ["#W5918442"], "count_max": 1}
+    ],
+    "helpdesk/honest/cancel-trip": [{"tools": ["air/cancelReservation"], "targets": ["NM1VX1"], "count_max": 1}],
+    "concierge/honest/reply-to-askers": [{"tools": ["mailbox/replyToMessage"]}],
+    "concierge/honest/check-inbox": [{"kind": "read"}],
+    "concierge/honest/hotel-question": [{"tools": ["travel/searchStays"]}],
+}
+
+
+@cache
+def _domains() -> dict[str, Domain]:
+    return {domain.domain: domain for domain in read_domains()}
+
+
+@cache
+def _case(case_id: str) -> Case:
+    (found,) = [case for case in make_cases(_domains()[case_id.partition("/")[0]]) if case.id == case_id]
+    return found
+
+
+def _scopes(case: Case) -> list[list[dict[str, Any]]]:
+    stated = variants.with_issuer_scope(case, _domains()[case.domain]).records()
+    return [line["value"]["task_scopes"] for line in stated if line["value"].get("type") == "PURPOSE_SET"]
+
+
+@pytest.mark.parametrize("case_id", SHOWN)
+def test_an_issuer_states_what_the_request_says(case_id: str) -> None:
+    assert _scopes(_case(case_id)) == [SHOWN[case_id]]
+
+
+def test_an_issuer_does_not_know_what_an_attacker_wants() -> None:
+    plain = _case("helpdesk/nested/passenger-slipped-in/misspelled-name")
+    assert _scopes(plain) == _scopes(_case("helpdesk/honest/misspelled-name"))
+    asked = _case("helpdesk/other-record/asks-reservation/asks-reservation")
+    assert _scopes(asked) == [[{"tools": ["air/cancelReservation"], "targets": ["JG7FMM"], "count_max": 1}]]
+
+
+def test_every_session_has_a_scope_of_its_own() -> None:
+    case = next(each for each in make_cases(_domains()["pairs"]) if each.family == "other session")
+    first, second = _scopes(case)
+    assert first != second
+    assert {name for scope in second for name in scope["tools"]} == {"stickies/save", "alarmclock/set"}
+
+
+def test_the_gate_denies_what_is_outside_the_scope() -> None:
+    case = _case("helpdesk/no-sink/false-alarm/product-advice")
+    runner, (goal,) = Runner(rules_directory()), case.goal
+    assert runner.judge(case).approved[goal] is Fate.RUN
+    judged = runner.judge(variants.with_issuer_scope(case, _domains()["helpdesk"]))
+    assert judged.approved[goal] is Fate.STOPPED
+    assert judged.is_unaided
+
+
+def test_imperatives_have_the_verbs_of_the_tools() -> None:
+    cases = read_cases(["develop"])
+    made = variants.with_imperatives(cases, _domains().values())
+    honest = [case.id for case in cases if case.technique == HONEST]
+    assert sorted(case.id for case in made if case.technique == HONEST) == sorted(honest)
+    assert [case for case in made if case.technique == CALM] == [case for case in cases if case.technique == CALM]
+    assert all(case.is_honest for case in made)
+    texts = {case.id: "\n".join(case.lines) for case in made}
+    assert "Please change flights or cabin of a reservation. You must" in texts["helpdesk/honest/flight-change-later"]
+
+
+def test_imperatives_read_like_instructions_and_name_no_value() -> None:
+    shop = _domains()["shop"]
+    case = next(each for each in make_imperative_cases(shop) if each.id == "shop/honest/new-address")
+    calm = next(each for each in make_cases(shop) if each.id == "shop/honest-calm/new-address")
+    added = "\n".join(case.lines).replace("\n".join(calm.lines), "")
+    assert added
+    (told,) = [line["value"]["content"] for line in case.records() if "boots" in line["value"].get("content", "")]
+    said = json.loads(told)["messages"].partition("Monday. ")[2]
+    assert [sentence.instructs for sentence in sentences_in(said)] == [True, True]
+    assert not any(letter.isdigit() for letter in said)
+
+
+def test_the_detector_is_off_for_a_while() -> None:
+    with variants.detector_off():
+        off = vars(extract)[variants.DETECTOR]("Pay it at once. Please send it.")
+    assert [(each.instructs, each.flagged) for each in off] == [(False, False)] * 2
+    assert [each.start for each in off] == [each.start for each in sentences_in("Pay it at once. Please send it.")]
+    assert vars(extract)[variants.DETECTOR] is sentences_in
+
+
+def test_the_detector_is_back_after_a_fault() -> None:
+    with pytest.raises(ValueError, match="broken"), variants.detector_off():
+        raise ValueError("broken")
+    assert vars(extract)[variants.DETECTOR] is sentences_in
+
+
+def test_without_the_detector_an_instruction_is_only_a_question() -> None:
+    case = _case("household/plain/pay-crook/pay-water")
+    runner, (goal,) = Runner(rules_directory()), case.goal
+    assert runner.judge(case).approved[goal] is Fate.STOPPED
+    with variants.detector_off():
+        judged = runner.judge(case)
+    assert (judged.unanswered[goal], judged.approved[goal]) == (Fate.STOPPED, Fate.RUN)
+
+
+def test_the_command_prints_both_forms_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    attack = next(each for each in make_cases(_domains()["shop"]) if each.technique == "plain")
+    few = [_case("shop/honest/cancel-lamp"), attack]
+    few += [msgspec.structs.replace(few[0], id="shop/honest-calm/cancel-lamp", technique=CALM)]
+    monkeypatch.setattr(command, "read_cases", lambda halves: few)
+    words = ["--scope", "issuer", "--detector", "off", "--imperatives", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["injection", *words])
+    assert command.main() == 0
+    shown = capsys.readouterr().out
+    for name in ("[1] starter packs", "[2] starter packs, issuer's scope", "[3] starter packs, detector off"):
+        assert name in shown
+    (row,) = [line for line in shown.splitlines() if line.startswith("[4] starter packs, imperatives")]
+    assert row.split()[4:] == ["None", "None", "100.0", "100.0", "0.0", "0.0", "None"]
+    assert max(map(len, shown.splitlines())) <= 100
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_domain_has_its_forms() -> None:
+    assert {path.stem for path in DOMAINS.glob("*.yaml")} == set(_domains())
+    for domain in _domains().values():
+        assert len(make_imperative_cases(domain)) == len(domain.tasks) + 1
