@@ -3,13 +3,14 @@
     python -m simulation.fuzz.shell --texts 100000 --seed 7
 
 Bash, dash and the shell of BusyBox run the texts, as far as they are installed; the output names those that are not.
-They must neither look for a command that was not listed, nor write a file that was not.
+They must neither look for a command that was not listed, nor give one other arguments than those that were, nor write
+a file that was not.
 
 Bash is started without a program in reach, so that each command ends in its `command_not_found_handle`, which notes
-what was looked for. The other shells have no such function. They find small programs, which note their name, under
-every name that is listed for a text and under the names of which texts are made. Their error messages name the other
-commands. No listed command is left to these messages, because they are not written in one piece: two commands of a
-pipeline can mix theirs. Builtins do run, each text in a folder of its own.
+what was looked for. The other shells have no such function. They find small programs, which note their name and their
+arguments, under every name that is listed for a text and under the names of which texts are made. Their error messages
+name the other commands. No listed command is left to these messages, because they are not written in one piece: two
+commands of a pipeline can mix theirs. Builtins do run, each text in a folder of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random  # noqa: TID251 - a fuzzer is made of chance; its seed is an argument
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.shell import to_shell
@@ -53,7 +54,7 @@ _TOKENS = (
     "\\`", "\\$", "$@", "$*", "$#", "${#x}", "${x/", "${x^", "${!x}", "printf ", "read ", "unset ", "until ", "-c ",
     "set ", "declare ", "~", "+(", "\u00c1", "\u0106\u0187", " > f", " > f", "cd d", "cd .. ", "$'a\\'", "\\'; bb #'",
     "[[ aa ", " > g ]]", " || bb ]]", "x+=1", "A+=aa ", "x+=(", "\"${x:-'", "'}\"", "chdir d", "&>> f ", "|& ",
-    "-k ", "$[", "<<'E'\n", "<<\\E\n", "12> f", "pushd d", "popd ",
+    "-k ", "$[", " <&-", " 2>&- ", "exec -a ", "<<'E'\n", "<<\\E\n", "12> f", "pushd d", "popd ",
 )
 _FORMS = (
     "{0} | {1}", "{0} && {1}", "{0} \"$({1})\"", "{0} `{1}`", "{0} '{1}'", "{0} \"{1}\"", "eval '{0}'",
@@ -69,7 +70,8 @@ _FORMS = (
 )
 # fmt: on
 _BASH_HARNESS = r"""
-command_not_found_handle() { printf '%s:%s\0' "$number" "$1" >> "$folder/ran"; return $((RANDOM % 2)); }
+command_not_found_handle() {
+  { printf '%s' "$number"; printf '\1%s' "$@"; printf '\0'; } >> "$folder/ran"; return $((RANDOM % 2)); }
 number=0
 while IFS= read -r -d '' text <&9; do
   ( x='y[$(hidden)]'; cd "$folder/work/$number/a/b/c" || exit; ulimit -t 1; eval "$text" ) \
@@ -85,7 +87,10 @@ while [ "$number" -lt "$count" ]; do
   number=$((number + 1))
 done
 """
-_NOTE = "#!/bin/sh\nprintf '%s:%s\\0' \"$number\" \"${{0##*/}}\" >> '{folder}/ran'\nexit $(($$ % 2))\n"
+_NOTE = (
+    "#!/bin/sh\n{{ printf '%s' \"$number\"; printf '\\1%s' \"${{0##*/}}\" \"$@\"; printf '\\0'; }} >> '{folder}/ran'\n"
+    "exit $(($$ % 2))\n"
+)
 _NOTED = (
     "aa",
     "bb",
@@ -113,7 +118,7 @@ _NOT_FOUND = re.compile(rb": (?:line )?[0-9]+: (?:\S*/text/[0-9]+: )?(?:(?:exec|
 
 
 class Unseen(NamedTuple):
-    """What a shell did that was not listed: the command that it looked for, or the file that it wrote."""
+    """What a shell did that was not listed: the command that it looked for, its arguments, or a file that it wrote."""
 
     shell: str
     text: str
@@ -127,6 +132,7 @@ class Result(NamedTuple):
     Attributes:
         accepted: how many texts were accepted.
         ran: in how many of these a command was looked for, by shell.
+        compared: how many commands were looked for whose arguments are known, by shell.
         wrote: how many files were written, by shell.
         absent: the shells that are not installed.
         unseen: what had not been listed.
@@ -134,6 +140,7 @@ class Result(NamedTuple):
 
     accepted: int
     ran: Mapping[str, int]
+    compared: Mapping[str, int]
     wrote: Mapping[str, int]
     absent: tuple[str, ...]
     unseen: tuple[Unseen, ...]
@@ -142,7 +149,16 @@ class Result(NamedTuple):
 class _Accepted(NamedTuple):
     text: str
     names: tuple[str, ...]
+    args: Mapping[str, frozenset[tuple[str, ...]] | None]
     writes: tuple[str, ...] | None
+
+
+class _Ran(NamedTuple):
+    """A command that a shell looked for: the number of the text, and the words; `args` is None if only the name is."""
+
+    number: int
+    name: str
+    args: tuple[str, ...] | None = None
 
 
 def absent_shells() -> tuple[str, ...]:
@@ -177,30 +193,48 @@ def run_shell_texts(texts: Iterable[str], folder: Path) -> Result:
             continue
         names = tuple(command["name"] for command in found["commands"])
         writes = found.get("writes")
-        accepted.append(_Accepted(text, names, writes and tuple(map(posixpath.normpath, writes))))
+        accepted.append(
+            _Accepted(text, names, _args_by_name(found["commands"]), writes and tuple(map(posixpath.normpath, writes)))
+        )
     absent = absent_shells()
-    ran, wrote, unseen = {}, {}, []
+    ran, compared, wrote, unseen = {}, {}, {}, []
     for shell in SHELLS:
         if shell not in absent:
             inner = folder / shell
             entries = _run(shell, accepted, inner)
             files = list(_written(inner, len(accepted)))
-            ran[shell], wrote[shell] = len({number for number, _ in entries}), len(files)
+            ran[shell], wrote[shell] = len({entry.number for entry in entries}), len(files)
             unseen += [
-                Unseen(shell, accepted[number].text, name, accepted[number].names)
-                for number, name in entries
-                if name not in accepted[number].names
+                Unseen(shell, accepted[entry.number].text, entry.name, accepted[entry.number].names)
+                for entry in entries
+                if entry.name not in accepted[entry.number].names
+            ]
+            known = [(entry, accepted[entry.number].args.get(entry.name)) for entry in entries]
+            compared[shell] = sum(listed is not None and entry.args is not None for entry, listed in known)
+            unseen += [
+                Unseen(shell, accepted[entry.number].text, f"{entry.name} {entry.args}", tuple(map(str, listed)))
+                for entry, listed in known
+                if listed is not None and entry.args is not None and entry.args not in listed
             ]
             unseen += [
                 Unseen(shell, accepted[number].text, f"> {path}", writes)
                 for number, path in files
                 if (writes := accepted[number].writes) is not None and path not in writes
             ]
-    return Result(len(accepted), ran, wrote, absent, tuple(unseen))
+    return Result(len(accepted), ran, compared, wrote, absent, tuple(unseen))
 
 
-def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[tuple[int, str]]:
-    """Let a shell run the texts, and return the commands that it looked for, with the number of the text."""
+def _args_by_name(commands: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[tuple[str, ...]] | None]:
+    """Return the arguments that each command is listed with; None if those of one of its calls are not known."""
+    found: dict[str, frozenset[tuple[str, ...]] | None] = {}
+    for command in commands:
+        before, args = found.get(command["name"], frozenset()), command.get("args")
+        found[command["name"]] = None if before is None or args is None else before | {args}
+    return found
+
+
+def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[_Ran]:
+    """Let a shell run the texts, and return the commands that it looked for."""
     for name in ("text", "errors", "bin"):
         (folder / name).mkdir(parents=True)
     for number, each in enumerate(accepted):
@@ -220,11 +254,14 @@ def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[tuple[int,
         timeout=RUN_S_MAX,
         check=False,
     )
-    found = [entry.decode(errors="replace").partition(":") for entry in (folder / "ran").read_bytes().split(b"\0")]
-    entries = [(int(number), name) for number, _, name in found if number]
+    found = [
+        entry.decode(errors="replace").split("\1") for entry in (folder / "ran").read_bytes().split(b"\0") if entry
+    ]
+    # To dash, a test in double brackets is a command; its end is not listed as an argument.
+    entries = [_Ran(int(number), name, tuple(args[:-1] if name == "[[" else args)) for number, name, *args in found]
     for number in range(len(accepted)) if shell != "bash" else ():
         errors = (folder / "errors" / str(number)).read_bytes() if (folder / "errors" / str(number)).exists() else b""
-        entries += [(number, name) for name in names_not_found(errors)]
+        entries += [_Ran(number, name) for name in names_not_found(errors)]
     return entries
 
 
@@ -274,7 +311,11 @@ def main() -> int:
         sys.stdout.write(f"{unseen.shell}: {unseen.text!r} did {unseen.did!r}, seen {unseen.seen}\n")
     for shell in result.absent:
         sys.stdout.write(f"{shell} is not installed: it ran nothing\n")
-    done = ", ".join(f"{shell} ran {result.ran[shell]} and wrote {result.wrote[shell]} files" for shell in result.ran)
+    done = ", ".join(
+        f"{shell} ran {result.ran[shell]} ({result.compared[shell]} commands with known arguments) and wrote "
+        f"{result.wrote[shell]} files"
+        for shell in result.ran
+    )
     sys.stdout.write(
         f"{options.texts} texts, {result.accepted} accepted, {done}, {len(result.unseen)} not seen, "
         f"seed {options.seed}\n"

@@ -215,8 +215,22 @@ def test_shells_do_nothing_that_was_not_seen(seed: int, tmp_path: Path) -> None:
     assert result.ran, "install bash, dash or busybox"
     for shell, ran in result.ran.items():
         assert ran > result.accepted // 3, shell
+        assert result.compared[shell] > result.accepted // 3, shell
         assert result.wrote[shell] > SHELL_TEXTS // 200, shell
     assert result.unseen == ()
+
+
+def test_arguments_that_were_not_seen_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_the_last_argument(text: str) -> dict[str, Any]:
+        found = to_shell(text)
+        return {**found, "commands": [{**command, "args": command["args"][:-1]} for command in found["commands"]]}
+
+    texts = ["aa bb 'c d'", "command aa 1", "aa; bb x | cc y"]
+    assert run_shell_texts(texts, tmp_path / "as it is").unseen == ()
+    monkeypatch.setattr("simulation.fuzz.shell.to_shell", without_the_last_argument)
+    result = run_shell_texts(texts, tmp_path / "less")
+    for shell in result.ran:
+        assert {unseen.text for unseen in result.unseen if unseen.shell == shell} == set(texts)
 
 
 def test_errors_of_a_pipeline_are_no_unseen_command(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ EVALUATING_VARIABLES = frozenset(
 _DELIMITER = re.compile(r"""(?:[A-Za-z0-9_.-]+|'[A-Za-z0-9_.-]+'|"[A-Za-z0-9_.-]+"|\\[A-Za-z0-9_.-]+)\Z""")
 
 _INPUT_REDIRECTS = frozenset(("<",))
+_CLOSING = frozenset(("<&-", ">&-"))
 _OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
 
 
@@ -259,7 +260,12 @@ class _Reader:
             self._heredoc(node)
             return
         sign, targets = self._redirect_parts(node, context, depth)
-        if node.type == "herestring_redirect" or sign in ("<&-", ">&-"):
+        if node.type == "herestring_redirect":
+            return
+        if sign in _CLOSING:
+            # The parser takes a word behind it for a part of it. To every shell, it is a word of the command.
+            if targets:
+                raise EvaluationError("shell text has a word behind a descriptor that is closed")
             return
         if sign in ("<&", ">&"):
             # Anything but a descriptor is the name of a file here, and is expanded twice.

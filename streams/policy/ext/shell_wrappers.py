@@ -124,7 +124,7 @@ _WRAPPERS: Mapping[str, _Wrapper] = {
     "stdbuf": _Wrapper("ioe", "", _names("input output error")),
     "command": _Wrapper(flags="p", stops="vV"),
     "builtin": _Wrapper(),
-    "exec": _Wrapper("a", "cl"),
+    "exec": _Wrapper(),  # the options that bash knows are names of commands to dash
     "busybox": _Wrapper(),
     "toybox": _Wrapper(),
     "watch": _Wrapper(
