@@ -108,7 +108,7 @@ def fetch(rule: str, url: str, **more: object) -> Fires:
     return Fires(rule, "fetch.fetch", {"url": url, **more})
 
 
-def refund(rule: str, amount: int, **more: object) -> Fires:
+def refund(rule: str, amount: int | str, **more: object) -> Fires:
     return Fires(rule, "pay.refund", {"amount": amount, "currency": "EUR", **more})
 
 
@@ -188,6 +188,7 @@ SCENARIOS = (
     refund("PAY-030", 10_001),
     refund("PAY-031", 0),
     refund("PAY-032", 100, account="x"),
+    refund("PAY-033", "1,200.50"),
     Fires("SEC-001", "http.post", {"url": "https://www.example.com/", "body": KEY}),
     Fires("SEC-002", "crm.update", {"note": KEY}),
     Fires("SEC-003", "http.post", {"url": "https://www.example.com/"}, before=(("vault.read", 1),)),
