@@ -102,7 +102,7 @@ def open_world(
         log = open_log(parsed)
         stack.callback(log.close)
         world = World(kind, folder, settings, log, build_codec(parsed), broker)
-        _prepare(world, rules)
+        prepare(world, rules)
         yield world
 
 
@@ -114,7 +114,8 @@ def reopen(order: Mapping[str, Any]) -> World:
     )
 
 
-def _prepare(world: World, rules: str) -> None:
+def prepare(world: World, rules: str) -> None:
+    """Create the topics, and write the tools and the rules."""
     admin = world.log.admin()
     specs = [
         TopicSpec(topic.name, PARTITIONS if topic.spread is Spread.CO_PARTITIONED else 1, topic.config())

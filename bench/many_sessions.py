@@ -1,0 +1,188 @@
+"""Opens a million sessions at a real gate, on the embedded log: what each costs, and what bounds that.
+
+    python -m bench.many_sessions --folder DIR [--sessions 100000,250000,500000,1000000] [--seconds 240]
+
+`bench.sessions` writes the rows of sessions that have lived for a while. Here each session is opened: the event is on
+the log with the token service's proof, and the gate takes it in. At each size, calls go to sessions that are spread
+over all of them, each in a session that was not used since it was opened, which is the hardest case.
+
+The log and the state stay in the folder. A run goes on where the one before has ended, and ends itself after a time, so
+that it can be made in parts. It prints a line for each size, and at its end the table of all sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.gate import run_child
+from bench.workload import credential, established, intent, now_ms
+from bench.world import PARTITIONS, ROOT_KEY, World, prepare
+from streams.model.topics import INTENT, SESSION
+from streams.ports import Outgoing
+from streams.sdk.credential import SessionCredential
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
+
+SIZES = (10_000, 100_000, 250_000, 500_000, 1_000_000)
+CHUNK = 25_000
+"""Sessions that are opened in one go."""
+CALLS = 10_000
+STRIDE = 7_919
+LIFE_MS = 24 * 3_600_000
+_DONE = "done.json"
+
+
+class Case(msgspec.Struct):
+    """What was measured at one size.
+
+    Attributes:
+        sessions: how many were open.
+        open_us: CPU of the gate for opening one of the last of them.
+        call_us: CPU of the gate for a call, in sessions that were not used since.
+        rss_mb: memory of the gate after these calls.
+        log_bytes, state_bytes: what a session takes on the log, and in the gate's state, without the calls.
+    """
+
+    sessions: int
+    open_us: float = 0.0
+    call_us: float = 0.0
+    rss_mb: float = 0.0
+    log_bytes: float = 0.0
+    state_bytes: float = 0.0
+
+
+class Done(msgspec.Struct):
+    """How far a folder is."""
+
+    opened: int = 0
+    calls: int = 0
+    call_log_bytes: int = 0
+    call_state_bytes: int = 0
+    open_us: float = 0.0
+    cases: list[Case] = []
+
+
+def main() -> None:
+    """Go on with the measurement."""
+    parser = argparse.ArgumentParser(prog="python -m bench.many_sessions", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where the log and the state are")
+    parser.add_argument("--sessions", default=",".join(map(str, SIZES)), help="the sizes to measure at")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing new after this time")
+    options = parser.parse_args()
+    sizes = sorted(int(text) for text in options.sessions.split(","))
+    end_s = time.monotonic() + options.seconds
+    world = _open(options.folder)
+    path = options.folder / _DONE
+    done = msgspec.json.decode(path.read_bytes(), type=Done) if path.exists() else Done()
+    for _ in _steps(world, done, sizes):
+        path.write_bytes(msgspec.json.encode(done))
+        if time.monotonic() > end_s:
+            print(f"{done.opened} sessions are open; run it again to go on", flush=True)
+            break
+    world.log.close()
+    print(table(done.cases))
+
+
+def _open(folder: Path) -> World:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, Any] = {
+        "log": "embedded",
+        "state_dir": str(folder / "state"),
+        "tenant": "bench",
+        "rules": {"allow_unsigned": True},
+        "catalog": {"allow_unsigned": True},
+        "release": {"allow_unsigned": True},
+        "gate": {"session_idle_ms": LIFE_MS, "unattended_age_max_ms": LIFE_MS},
+    }
+    parsed = Settings(**settings)
+    is_new = not (folder / _DONE).exists()
+    log = open_log(parsed)
+    world = World("embedded", folder, settings, log, build_codec(parsed), None)
+    if is_new:
+        prepare(world, "permit-all")
+    return world
+
+
+def _steps(world: World, done: Done, sizes: list[int]) -> Iterator[None]:
+    """Do what is left, and yield after each part of it."""
+    for size in sizes:
+        while done.opened < size:
+            count = min(CHUNK, size - done.opened)
+            world.publish(_openings(world, done.opened, done.opened + count))
+            done.open_us = _cpu_us(run_child(world, count=count, warm_up=0))
+            done.opened += count
+            yield
+        if size == done.opened and all(case.sessions != size for case in done.cases):
+            done.cases.append(_case(world, done))
+            print(json.dumps(msgspec.to_builtins(done.cases[-1])), flush=True)
+            yield
+
+
+def _case(world: World, done: Done) -> Case:
+    log_bytes, state_bytes = _sizes(world)
+    case = Case(done.opened, done.open_us)
+    case.log_bytes = (log_bytes - done.call_log_bytes) / done.opened
+    case.state_bytes = (state_bytes - done.call_state_bytes) / done.opened
+    warm_up = CALLS // 10
+    world.publish(_calls(world, done.calls, CALLS, done.opened))
+    report = run_child(world, count=CALLS - warm_up, warm_up=warm_up)
+    case.call_us, case.rss_mb = _cpu_us(report), report["rss_mb"]
+    done.calls += CALLS
+    after = _sizes(world)
+    done.call_log_bytes += after[0] - log_bytes
+    done.call_state_bytes += after[1] - state_bytes
+    return case
+
+
+def _cpu_us(report: dict[str, Any]) -> float:
+    return float(report["cpu_s"] / report["records"] * 1e6)
+
+
+def _openings(world: World, first: int, end: int) -> Iterator[Outgoing]:
+    for number in range(first, end):
+        session = _credential(number)
+        event = established(ROOT_KEY, session)
+        yield world.outgoing(SESSION, session.key, event, event.header)
+
+
+def _calls(world: World, first: int, count: int, sessions: int) -> Iterator[Outgoing]:
+    for number in range(first, first + count):
+        session = _credential(number * STRIDE % sessions)
+        record = intent(session, number)
+        yield world.outgoing(INTENT, session.key, record, record.header)
+
+
+def _credential(number: int) -> SessionCredential:
+    return replace(credential(ROOT_KEY, number), expires_ms=now_ms() + LIFE_MS)
+
+
+def _sizes(world: World) -> tuple[int, int]:
+    """The bytes of the log, and of the gate's state."""
+    state = Path(world.settings["state_dir"])
+    inside = sum(path.stat().st_size for path in (state / "gate").rglob("*") if path.is_file())
+    whole = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
+    return whole - inside, inside
+
+
+def table(cases: list[Case]) -> str:
+    """What was measured, as a table."""
+    head = f"{'sessions':>10}{'us to open':>12}{'us a call':>12}{'memory MB':>12}{'log B':>10}{'state B':>10}"
+    lines = [
+        f"{case.sessions:>10,}{case.open_us:>12.0f}{case.call_us:>12.0f}{case.rss_mb:>12.0f}{case.log_bytes:>10.0f}"
+        f"{case.state_bytes:>10.0f}"
+        for case in cases
+    ]
+    return "\n".join([f"embedded log, {PARTITIONS} partitions, one gate", head, *lines])
+
+
+if __name__ == "__main__":
+    main()
