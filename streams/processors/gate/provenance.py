@@ -15,6 +15,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.gate.reports import is_proven_by_server
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
@@ -43,6 +44,7 @@ PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
 CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}
 _KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
 _USERS = Label(integrity=Integrity.TRUSTED)
+_UNTRUSTED = Label(integrity=Integrity.UNTRUSTED)
 replace = msgspec.structs.replace
 
 
@@ -93,7 +95,11 @@ class ProvenanceKeeper:
             name = tool_of(event)
             tool = None if name is None else self._control.tools.get(name)
             use = None if tool is None else self._uses.of(tool)
-            row = with_content(row, event, memory, use, content_label(before, event, self._control), sub)
+            label = content_label(before, event, self._control)
+            if is_proven_by_server(event) and event.type is not SessionEventType.TOOL_RESULT:
+                # Nothing shows that the session has asked it: it could make any value trusted in every session.
+                label = join(label, _UNTRUSTED)
+            row = with_content(row, event, memory, use, label, sub)
         elif event.type is SessionEventType.USER_MESSAGE:
             label = _USERS if event.label is None else join(_USERS, bounded(event.label))
             row = with_user_words(row, event, memory, label)

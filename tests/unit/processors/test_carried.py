@@ -181,6 +181,17 @@ def test_no_server_chooses_the_conversation_of_a_session(office: Office) -> None
     assert office.call(second, SEND, {"to": EVIL}, "talk").outcome is Outcome.DENY
 
 
+def test_no_server_makes_a_value_trusted_in_a_session_that_has_not_asked_it(office: Office) -> None:
+    first = office.opened(SESSIONS[0])
+    office.read(first, MAILS, WORDS)
+    event = first.event(SessionEventType.RETRIEVAL, office.now_ms, tool=tool_ref(STAFF))
+    told = described(event, f'{{"mail": "{EVIL}"}}', atom_key(ROOT_KEY, first.tenant, first.sub))
+    office.driver.pipe(REPORT.name, first.key, ReportKey.derived(ROOT_KEY, "staff").proven(told))
+    assert office.dead_letters(REPORT.name) == []
+    found = office.call(first, SEND, {"to": EVIL})
+    assert (found.outcome, origin(found)) == (Outcome.DENY, ValueOrigin.FIELD)
+
+
 def test_no_server_makes_a_value_the_user_s(office: Office) -> None:
     first = office.opened(SESSIONS[0])
     office.read(first, MAILS, WORDS)
