@@ -10,7 +10,7 @@ from rich.text import Text
 
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.text import printable, short
+from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import GRANT_PREFIX, ApprovalGrant, GrantScope, PendingCall
@@ -20,8 +20,11 @@ from streams.operations.approvals.grants import Granted, GrantState
 from streams.operations.approvals.questions import Question, calls_of
 from streams.provenance.pointers import unescaped
 
-VALUE_CHARS_MAX = 200
+VALUE_CHARS_MAX = 400
 """Of an argument on the screen. JSON output has it in full."""
+
+VALUE_END_CHARS = 120
+"""Of a longer one, so many are of its end."""
 
 TASK_CHARS = 13
 """Of a task's id in a list: enough to tell it from others, and to name it."""
@@ -133,7 +136,7 @@ def _show_call(screen: Screen, question: Question, call: PendingCall, told: str,
         name = unescaped(origin.pointer.removeprefix("/").partition("/")[0])
         origins.setdefault(name, []).append(origin)
     rows = [
-        (f"  {name}", short(_shown(value), VALUE_CHARS_MAX), _origin_words(origins.get(name, []), bool(call.origins)))
+        (f"  {name}", _value_words(_shown(value)), _origin_words(origins.get(name, []), bool(call.origins)))
         for name, value in arguments.items()
     ]
     screen.table(("  argument", "value", "where it comes from"), rows or [("  none", "", "")])
@@ -144,6 +147,15 @@ def _undo(call: PendingCall) -> tuple[tuple[str, str], ...]:
         return (("can't be undone", FAIL),)
     by = f", with {call.compensating_tool}" if call.compensating_tool else ""
     return ((printable(f"can be undone{by}"), OK),)
+
+
+def _value_words(text: str) -> str:
+    """Return a value as far as it fits. What is left out is counted: who approves it approves that, too."""
+    if len(text) <= VALUE_CHARS_MAX:
+        return printable(text)
+    head, end = text[: VALUE_CHARS_MAX - VALUE_END_CHARS], text[-VALUE_END_CHARS:]
+    left_out = len(text) - len(head) - len(end)
+    return f"{printable(head)} [... {many(left_out, 'character')} not shown, see them with --json ...] {printable(end)}"
 
 
 def _shown(value: object) -> str:

@@ -207,6 +207,15 @@ def test_each_argument_is_shown_with_its_origin(office: Office) -> None:
     assert any("hello" in line and "named by the user" in line for line in lines)
 
 
+def test_the_end_of_a_long_argument_is_shown_and_the_rest_is_counted(office: Office) -> None:
+    body = "Dear Bob, " + "all is well. " * 300 + "PS: the password is hunter2"
+    office.ask({**ONE, "to": "bob@corp.example", "body": body})
+    shown = " ".join(office.text("show", task_of(office)).split())
+    assert "Dear Bob" in shown
+    assert "PS: the password is hunter2" in shown
+    assert f"[... {len(body) - 400:,} characters not shown, see them with --json ...]" in shown
+
+
 def test_the_command_to_see_the_verdict_runs_nothing_else(office: Office) -> None:
     session = SessionMaker("x'; rm -rf '")
     office.bench.establish(session)
