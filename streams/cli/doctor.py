@@ -11,7 +11,6 @@ from streams.cli.options import Connection, InstanceOption, Output
 from streams.cli.screen import FAIL, FAINT, OK, WARN
 from streams.cli.text import printable
 from streams.operations.doctor.findings import Finding, Status
-from streams.wiring.doctor import examine_deployment
 
 app = typer.Typer(add_completion=False)
 
@@ -28,6 +27,8 @@ def doctor(
     output: Output,
 ) -> None:
     """Check everything that a gate needs, and say what to fix. Writes nothing; exit status 1 if a check fails."""
+    from streams.wiring.doctor import examine_deployment  # noqa: PLC0415 - loads what it checks; the help answers at once
+
     screen = output.screen()
     worst = Status.OK
     for finding in examine_deployment(connection.overrides(instance=instance)):

@@ -9,7 +9,8 @@ import atexit
 import gc
 import sys
 
-from streams.services.gate.heap import YOUNG_OBJECTS_MAX
+LOADED_OBJECTS_MAX = 400_000
+"""More objects than a short command makes while it loads its modules and reads the log."""
 
 FAILED = 1
 """Exit status: the command line is not installed."""
@@ -20,7 +21,7 @@ _PACKAGE = __package__.partition(".")[0]
 def main() -> None:
     """Run the command line, or say how to install it."""
     # Most of a short command is loading modules: many objects, no garbage. At the end, a last collection frees nothing.
-    gc.set_threshold(YOUNG_OBJECTS_MAX)
+    gc.set_threshold(LOADED_OBJECTS_MAX)
     atexit.register(gc.freeze)
     try:
         from streams.cli.main import main as run_command  # noqa: PLC0415 - may not be installed

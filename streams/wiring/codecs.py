@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from streams.codec.avro import Codec
-from streams.codec.schemas import CommittedSchemas, SchemaSource
+from streams.codec.schemas import CommittedSchemas
 
 if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
@@ -14,18 +15,18 @@ if TYPE_CHECKING:
 
 def build_codec(settings: Settings) -> Codec:
     """Return the codec that uses the schema registry of the settings, or the committed ids without one."""
-    return Codec(_schema_source(settings))
-
-
-def build_offline_codec() -> Codec:
-    """Return the codec that uses the committed ids, for work that needs no deployment."""
-    return Codec(CommittedSchemas.load())
-
-
-def _schema_source(settings: Settings) -> SchemaSource:
-    committed = CommittedSchemas.load()
     if settings.schema_registry_url is None:
-        return committed
+        return build_offline_codec()
     from streams.codec.registry import RegistrySchemas  # noqa: PLC0415 - needs the extra `registry`
 
-    return RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry))
+    committed = CommittedSchemas.load()
+    return Codec(RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry)))
+
+
+@cache
+def build_offline_codec() -> Codec:
+    """Return the codec that uses the committed ids, for work that needs no deployment.
+
+    It is always the same one: a command that reads the log and runs what it has read compiles each schema once.
+    """
+    return Codec(CommittedSchemas.load())

@@ -16,7 +16,7 @@ from streams.delegation.anchors import TrustAnchors
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
-from streams.model.topics import INTENT, VERDICT
+from streams.model.topics import AUDIT, INTENT, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.rules.recorded_session import intent_of, read_session
@@ -32,6 +32,8 @@ from streams.policy import (
     compile_bundle,
     explain_intent,
 )
+from streams.policy.language.bundle import Rule
+from streams.policy.language.globs import ToolMatcher
 from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock
@@ -86,10 +88,17 @@ class _Asked(NamedTuple):
 
 
 class _Recorder:
-    """Makes rulesets that record their evaluations of one intent."""
+    """Makes rulesets that record their evaluations of one intent.
 
-    def __init__(self, intent_id: str) -> None:
+    Args:
+        intent_id: the intent.
+        tools: server and name of each tool that the run calls, if the rules were checked before: only rules that can
+            apply to one of them are compiled, which is what most of the time of an explanation would go to.
+    """
+
+    def __init__(self, intent_id: str, tools: frozenset[tuple[str, str]] | None = None) -> None:
         self.asked: list[_Asked] = []
+        self._tools = tools
         recorder = self
 
         class Recording(CompiledRuleset):
@@ -111,7 +120,11 @@ class _Recorder:
 
     def compile(self, source: BundleSource) -> CompiledRuleset:
         """Compile a bundle, as `compile_bundle` does."""
-        return compile_bundle(source, kind=self._kind)
+        return compile_bundle(source, kind=self._kind, wanted=None if self._tools is None else self._can_apply)
+
+    def _can_apply(self, rule: Rule) -> bool:
+        matcher = ToolMatcher(rule.match)
+        return any(matcher.matches(server_id, name, None) for server_id, name in self._tools or ())
 
     def judged(self, *, reveal: bool) -> Iterator[Judged]:
         """Explain the recorded evaluations."""
@@ -184,7 +197,10 @@ def explain_from_log(
             intent=made, time_ms=made.header.time, place=f"the {log.name}", judged=(), verdicts=recorded
         )
     else:
-        explained = _explained(_until_decided(session.lines, recorded), found, f"the {log.name}", run, reveal=reveal)
+        lines = _until_decided(session.lines, recorded)
+        # Gates have rejected what is invalid on the log, and say so in the audit log. A directory may be a draft.
+        is_checked = plan.rules is None and AUDIT.name not in session.hidden
+        explained = _explained(lines, found, f"the {log.name}", run, reveal=reveal, is_checked=is_checked)
     return replace(explained, recorded=recorded, hidden=session.hidden)
 
 
@@ -213,11 +229,15 @@ def _is_intent(record: Record, intent_id: str | None) -> bool:
     return isinstance(record, Intent) and record.intent_id == intent_id
 
 
-def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool) -> Explained:
+def _explained(
+    lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool, is_checked: bool = False
+) -> Explained:
     intent = found.line.record
     if not isinstance(intent, Intent):
         raise ExplainError(f"{place} has no intent")
-    recorder = _Recorder(intent.intent_id)
+    calls = (each.line.record for each in lines if isinstance(each.line.record, Intent))
+    tools = frozenset((call.tool.server_id, call.tool.name) for call in calls)
+    recorder = _Recorder(intent.intent_id, tools if is_checked else None)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
         intent=intent,

@@ -121,7 +121,7 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
     """Evaluate every rule of a bundle for one intent and explain the results.
 
     Args:
-        ruleset: the compiled bundle.
+        ruleset: the compiled bundle: all rules, or at least those that apply to the tool.
         facts: the facts of the intent, as for `evaluate`.
         reveal: also show the values of sensitive fields.
     """
@@ -143,7 +143,7 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
 def _explain(
     rule: Rule, checked: CheckedRule | None, facts: Facts, constants: Mapping[str, Any], *, reveal: bool
 ) -> RuleExplanation:
-    outcome, error, whole = RuleOutcome.OFF, None, None
+    outcome, error, whole = RuleOutcome.OFF if rule.mode is Mode.OFF else RuleOutcome.NOT_FOR_TOOL, None, None
     if checked is not None:
         asked = ExactRule(checked, constants)
         outcome, error = asked.outcome(facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streams.policy.cel.tree import StaticType, free_names
@@ -15,6 +15,9 @@ from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText, MacroError, MacroScope
 from streams.policy.language.schema import ENTITIES, ENTITY_FIELDS, HISTORY
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
+
+Wanted = Callable[[Rule], bool]
+"""Chooses rules to compile: a run over a few calls needs only those that can apply to them."""
 
 _BOOL = StaticType("bool")
 _KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}
@@ -59,13 +62,16 @@ def list_constants(bundle: Bundle) -> dict[str, tuple[object, ...]]:
     return {list_name(pack, item.name): item.values for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
 
 
-def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> tuple[CheckedRule, ...]:
+def check_rules(
+    bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings, wanted: Wanted | None = None
+) -> tuple[CheckedRule, ...]:
     """Check every rule, macro and explanation of a bundle.
 
     Args:
         bundle: the parsed bundle.
         tools: argument types by `server_id/name`.
         findings: receives the errors.
+        wanted: whether to check a rule. If given, macros are only checked where such a rule uses them.
 
     Returns:
         The rules without errors, ordered by rule id.
@@ -73,9 +79,12 @@ def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findin
     checked: list[CheckedRule] = []
     for pack in bundle.packs:
         checks = PackChecker(bundle, pack, tools, findings)
-        checks.macros(pack)
-        checked.extend(rule for rule in map(checks.rule, pack.rules) if rule is not None)
-    PackChecker(bundle, Pack("", None), tools, findings).macros(bundle.shared)
+        if wanted is None:
+            checks.macros(pack)
+        rules = pack.rules if wanted is None else filter(wanted, pack.rules)
+        checked.extend(rule for rule in map(checks.rule, rules) if rule is not None)
+    if wanted is None:
+        PackChecker(bundle, Pack("", None), tools, findings).macros(bundle.shared)
     return tuple(sorted(checked, key=lambda item: item.rule.id))
 
 

@@ -11,7 +11,14 @@ from streams.policy.errors import BundleError, Findings
 from streams.policy.language.bundle import Bundle, BundleSource
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.check_memory import NO_MEMORIES, CheckedMemories, check_memories
-from streams.policy.language.compile import CheckedRule, check_rules, entities_struct, history_struct, list_constants
+from streams.policy.language.compile import (
+    CheckedRule,
+    Wanted,
+    check_rules,
+    entities_struct,
+    history_struct,
+    list_constants,
+)
 from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
@@ -297,12 +304,15 @@ _R = TypeVar("_R", bound=CompiledRuleset)
 @overload
 def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> CompiledRuleset: ...
 @overload
-def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None, *, kind: type[_R]) -> _R: ...
+def compile_bundle(
+    source: BundleSource, tools: Mapping[str, ToolTypes] | None = None, *, kind: type[_R], wanted: Wanted | None = None
+) -> _R: ...
 def compile_bundle(
     source: BundleSource,
     tools: Mapping[str, ToolTypes] | None = None,
     *,
     kind: type[CompiledRuleset] = CompiledRuleset,
+    wanted: Wanted | None = None,
 ) -> CompiledRuleset:
     """Parse, check and compile a bundle.
 
@@ -310,6 +320,7 @@ def compile_bundle(
         source: the files of the bundle, which are not trusted.
         tools: argument types by `server_id/name`, from the tools' input schemas.
         kind: the class of the result.
+        wanted: which rules to check and compile, by default all. Leave rules out only of a bundle that was checked.
 
     Raises:
         BundleError: the bundle is rejected; the error has every finding.
@@ -318,7 +329,7 @@ def compile_bundle(
     bundle = parse_bundle(source, findings)
     if bundle is None:
         raise BundleError(findings.errors())
-    rules = check_rules(bundle, tools or {}, findings)
+    rules = check_rules(bundle, tools or {}, findings, wanted)
     memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
         raise BundleError(findings.errors())

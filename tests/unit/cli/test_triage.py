@@ -15,8 +15,11 @@ import pytest
 from streams.cli.main import run
 from streams.embedded.admin import EmbeddedAdmin
 from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SESSION, VERDICT
+from streams.policy.language.bundle import Rule
+from streams.policy.language.compile import CheckedRule, PackChecker
 from tests.unit.cli.conftest import Result, Stoplog
 
+RULES = Path(__file__).parents[3] / "rules"
 Triage = Callable[..., Result]
 HidingTopics = Callable[..., None]
 
@@ -93,6 +96,26 @@ class TestExplain:
         rules = {record["rule"]: record for record in of_kind(result, "rule")}
         assert rules["PROV-020"]["outcome"] == "true"
         assert dict(leaves_of(rules["PROV-020"]["condition"]))["read.untrusted"] == "true"
+
+    def test_only_rules_that_can_apply_are_compiled(self, triage: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those for the tools of the session: the gate has checked the others. Of a directory, all are checked."""
+        compiled: list[str] = []
+        check = PackChecker.rule
+
+        def noted(self: PackChecker, rule: Rule) -> CheckedRule | None:
+            compiled.append(rule.id)
+            return check(self, rule)
+
+        monkeypatch.setattr(PackChecker, "rule", noted)
+        asked = ("--intent", alert_of(triage)["finding_uid"])
+        rules = {record["rule"]: record for record in of_kind(triage("rules", "explain", *asked), "rule")}
+        left_out = rules.keys() - set(compiled)
+        assert {"PROV-020", "MAIL-002", "GIT-001"} <= set(compiled)
+        assert {"DB-010", "PAY-010", "SH-010"} <= left_out
+        assert {rules[rule_id]["outcome"] for rule_id in left_out} == {"not for this tool"}
+        compiled.clear()
+        shown = of_kind(triage("rules", "explain", str(RULES), *asked), "rule")
+        assert set(compiled) == {record["rule"] for record in shown}
 
     def test_every_id_of_an_intent_names_it(self, triage: Triage) -> None:
         alert = alert_of(triage)
