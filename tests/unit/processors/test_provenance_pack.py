@@ -217,8 +217,8 @@ PROVENANCE_RULES: Mapping[str, Scenario] = {
     "PROV-050": act_not_asked_for,
     "PROV-060": wrong_link,
     "PROV-061": wrong_link_that_nobody_asked_for,
-    "PROV-062": private_in_public,
-    "PROV-063": past_its_readers,
+    "PROV-064": private_in_public,
+    "PROV-065": past_its_readers,
     "PROV-070": filled_from_text,
     "PROV-080": unpointed_record,
 }
