@@ -61,7 +61,7 @@ class Atom(Record, frozen=True, kw_only=True):
 
     `path` is the JSON pointer of the leaf that holds it, and `whole_field` says that the leaf holds nothing else.
     `decoded` says that it was found only after a disguise was undone, `instructed` that the text beside it reads like
-    an instruction.
+    an instruction, and `calls_for` which kinds of acts that calls for, as bits (`streams.provenance.calls`).
     """
 
     digest: Sha256
@@ -71,6 +71,7 @@ class Atom(Record, frozen=True, kw_only=True):
     label: Label | None = None
     decoded: bool = False
     instructed: bool = False
+    calls_for: int = 0
 
 
 class ScopeSource(StrEnum):

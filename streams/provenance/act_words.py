@@ -170,6 +170,7 @@ _PHRASES = {
     ("pay",): "give back,money back,pay back,send money,settle up,top up",
     ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a",
     ("change",): "turn on,move to,change to,switch to,bring forward,push back,put off",
+    ("run", "create", "change"): "try it,try them,try that,try out",
     ("run", "change"): "roll out,kick off,spin up,bring up,set off",
 }
 PHRASES: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}

@@ -7,8 +7,9 @@ A request implies more kinds than it spells out (who schedules a meeting also cr
 stands for a set of kinds and a word of a tool's name for one.
 
 Rejected: to compare verb and noun together. That asks about four more honest tasks in a hundred, because requests name
-the thing that they mean in too many ways. The tables hold general English only; a request in another language implies
-no kind, and an act outside of the request is then a question.
+the thing that they mean in too many ways. The names of tools are read in English only. Requests are also read in
+German, French, Spanish, Portuguese and Italian (`act_words_abroad`); one in another language implies no kind, and an
+act outside of the request is then a question.
 """
 
 from __future__ import annotations
@@ -32,10 +33,20 @@ from streams.provenance.act_words import (
     TOOL_VERBS,
     VAGUE_VERBS,
 )
+from streams.provenance.act_words_abroad import (
+    DETERMINERS_ABROAD,
+    NEGATIONS_ABROAD,
+    NOUNS_ABROAD,
+    REQUEST_KINDS_ABROAD,
+    SEPARABLE,
+    word_without_accents,
+)
 from streams.provenance.words import CAMEL, listed
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
+FILL = "fill"
+"""In the scope of a request: he leaves values of the acts that he names to a content ("pay the bill")."""
 FOLLOW = "follow"
 """In the scope of a request: the user speaks of a link or a page, so the agent may open one that it is shown."""
 
@@ -43,6 +54,7 @@ DESCRIPTION_CHARS_MAX = 400
 REQUEST_CHARS_MAX = 20_000
 NEGATION_REACH_WORDS = 4
 PASSIVE_REACH_WORDS = 8
+PARTICLE_REACH_WORDS = 16
 
 
 class ActKind(StrEnum):
@@ -71,6 +83,7 @@ class ActKind(StrEnum):
 
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
+_ANY_WORD = re.compile(r"[^\W\d_]+|[.,!?;\n]")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
 _DETERMINER_WORDS = (
@@ -84,6 +97,7 @@ _CAUSATIVES = frozenset(
     {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
 )
 _STOPS = frozenset(".!?;\n")
+_STOPS_ABROAD = _STOPS | {","}
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
 
@@ -141,9 +155,24 @@ _POINTS_TO_DATA = re.compile(
     # "The account is in the letter", but not "What is in the letter?"
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on)"
     r" (?:the|that|this|my|his|her|our|their)\b"
+    # "Pay the water bill", "settle invoice 12"
+    r"|\b(?:pay|settle|transfer|wire|clear)\b[^.!?\n]{0,60}\b(?:bill|invoice|fine|fee|due|reminder|contribution)s?\b"
+    # "as in their contract", "as described there", "as he asked"
+    r"|\bas (?:(?:is|was|were|it is) )?"
+    r"(?:in|on|described|stated|listed|noted|written|agreed|proposed|requested|specified)\b"
+    r"|\bas (?:it|he|she|they|the \w+(?: [\w-]+)?|my \w+(?: [\w-]+)?) "
+    r"(?:asks?|asked|says?|said|wants?|wanted|wrote|notes?|noted|requests?|requested)\b"
+    # "what she asks for", "everything that the list names"
+    r"|\b(?:what|whatever|everything|all|anything|those|whoever|everybody|everyone) (?:that )?"
+    r"(?:it|he|she|they|the \w+(?: [\w-]+)?|my \w+(?: [\w-]+)?|is|are) (?:asks?|asked|says?|said|wants?|wanted|needs?|wrote|names?|lists?|"
+    r"requests?|requested|missing|wrong|broken)\b"
+    r"|\b(?:everything|all|whatever) (?:that )?(?:is|are|stands?|'s) on (?:the|that|this|my|his|her|our|their)\b"
+    r"|\b(?:who|that) (?:has |have )?(?:asks?|asked|requests?|requested|wants?|wanted)\b"
+    r"|\baccording to\b|\baccordingly\b"
+    # "Mail 12 names a library. Try it."
     r"|\btry (?:it|them|that)\b"
 )
-"""Sentences that say that a value, or what is to be done, stands in data that the user speaks of."""
+"""Sentences that say that a value stands in data that the user speaks of, or that data say what is needed."""
 
 
 def request_kinds(text: str) -> frozenset[str]:
@@ -156,15 +185,24 @@ def request_kinds(text: str) -> frozenset[str]:
         text: the message; what is beyond `REQUEST_CHARS_MAX` is not read, which implies less.
 
     Returns:
-        Kinds; with `DELEGATE` where the user leaves the choice to data, and with `FOLLOW` where he speaks of links.
+        Kinds; with `DELEGATE` where the user leaves the choice of acts to data, with `FILL` where he leaves values of
+        the acts to them, and with `FOLLOW` where he speaks of links.
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
-    kinds: set[str] = set()
-    if any(phrase in lowered for phrase in DELEGATING_PHRASES) or _POINTS_TO_DATA.search(lowered) is not None:
+    kinds = set(asked_kinds(lowered))
+    if any(phrase in lowered for phrase in DELEGATING_PHRASES):
         kinds.add(DELEGATE)
-    words = _WORD.findall(lowered)
-    if not LINK_WORDS.isdisjoint(words):
+    if _POINTS_TO_DATA.search(lowered) is not None:
+        kinds.add(FILL)
+    if not LINK_WORDS.isdisjoint(_WORD.findall(lowered)):
         kinds.add(FOLLOW)
+    return frozenset(kinds)
+
+
+def asked_kinds(lowered: str) -> frozenset[str]:
+    """Return the kinds of act that the words of a text in lower case ask for, whoever has written it."""
+    words = _WORD.findall(lowered)
+    kinds: set[str] = set()
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
         if stem in REQUEST_KINDS:
@@ -178,7 +216,35 @@ def request_kinds(text: str) -> frozenset[str]:
             if tuple(words[index : index + len(phrase)]) == phrase and not _is_negated(words, index):
                 kinds |= implied
     kinds |= _object_kinds(words)
+    kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
     return frozenset(kinds)
+
+
+def _kinds_abroad(words: list[str]) -> set[str]:
+    """Return the kinds that words of other languages than English imply. Their negations stand on either side."""
+    found: set[str] = set()
+    for index, word in enumerate(words):
+        kinds = REQUEST_KINDS_ABROAD.get(word, frozenset())
+        particles = SEPARABLE.get(word)
+        if particles is not None:
+            for later in words[index + 1 : index + 1 + PARTICLE_REACH_WORDS]:
+                if later in _STOPS_ABROAD:
+                    break
+                kinds |= particles.get(later, frozenset())
+        is_noun = word in NOUNS_ABROAD and index > 0 and words[index - 1] in DETERMINERS_ABROAD
+        if kinds and not is_noun and not _is_negated_abroad(words, index):
+            found |= kinds
+    return found
+
+
+def _is_negated_abroad(words: list[str], index: int) -> bool:
+    for side in (words[max(0, index - NEGATION_REACH_WORDS) : index][::-1], words[index + 1 :][:NEGATION_REACH_WORDS]):
+        for word in side:
+            if word in _STOPS_ABROAD:
+                break
+            if word in NEGATIONS_ABROAD:
+                return True
+    return False
 
 
 def _kind_of_words(words: list[str]) -> str | None:

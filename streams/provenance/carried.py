@@ -1,13 +1,13 @@
 """What outlives a session, packed: values with the flags that say where they were seen, and flags of the whole.
 
-Entries are the first bytes of a digest under the user's key and a set of `Seen`, in the order of the digests. Two
-packed sets are joined by uniting the flags of each value. So it makes no difference how often a set is added, or in
-which order: what is written again after a crash changes nothing.
+Entries are the first bytes of a digest under the user's key, a set of `Seen` and what instructions beside the value
+call for, in the order of the digests. Two packed sets are joined by uniting the flags of each value. So it makes no
+difference how often a set is added, or in which order: what is written again after a crash changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from enum import IntFlag
 from struct import Struct
 
@@ -16,7 +16,7 @@ from streams.provenance.memory import DIGEST_BYTES, Entry, Seen
 CARRIED_MAX = 1_024
 """Values of a conversation, or of a store, that are carried. Beyond that, what is not found counts as the worst."""
 
-_ENTRY = Struct(">8sH")
+_ENTRY = Struct(">8sHH")
 CARRIED_BYTES = _ENTRY.size
 
 
@@ -30,36 +30,37 @@ class Whole(IntFlag):
     INSTRUCTED = 8
 
 
-def pack(flags_of: Mapping[bytes, int]) -> tuple[bytes, bool]:
-    """Return values with their flags in packed form, and whether all are in it.
+def pack(entries: Iterable[Entry]) -> tuple[bytes, bool]:
+    """Return values in packed form, and whether all are in it. Entries of the same value are joined.
 
     If there are too many, those that accuse stay: what others have written beside an instruction, then what others have
     written at all.
     """
-    items = sorted(flags_of.items())
+    joined: dict[bytes, tuple[int, int]] = {}
+    for entry in entries:
+        flags, calls_for = joined.get(entry.digest[:DIGEST_BYTES], (0, 0))
+        joined[entry.digest[:DIGEST_BYTES]] = flags | entry.flags, calls_for | entry.calls_for
+    items = sorted((digest, *both) for digest, both in joined.items())
     complete = len(items) <= CARRIED_MAX
     if not complete:
         items = sorted(sorted(items, key=_weight)[:CARRIED_MAX])
-    return b"".join([_ENTRY.pack(digest[:DIGEST_BYTES], flags) for digest, flags in items]), complete
+    return b"".join([_ENTRY.pack(*item) for item in items]), complete
 
 
 def unpack(packed: bytes) -> Iterator[Entry]:
     """Yield the values of a packed set. Bytes behind the last whole entry are ignored."""
     end = len(packed) - len(packed) % CARRIED_BYTES
-    for digest, flags in _ENTRY.iter_unpack(packed[:end]):
-        yield Entry(digest, flags)
+    for digest, flags, calls_for in _ENTRY.iter_unpack(packed[:end]):
+        yield Entry(digest, flags, calls_for=calls_for)
 
 
 def union(packed: bytes, others: Iterable[Entry]) -> tuple[bytes, bool]:
     """Return a packed set with further values, and whether all are in it."""
-    flags_of = {entry.digest: entry.flags for entry in unpack(packed)}
-    for entry in others:
-        flags_of[entry.digest] = flags_of.get(entry.digest, 0) | entry.flags
-    return pack(flags_of)
+    return pack([*unpack(packed), *others])
 
 
-def _weight(item: tuple[bytes, int]) -> tuple[int, bytes]:
-    digest, flags = item
+def _weight(item: tuple[bytes, int, int]) -> tuple[int, bytes]:
+    digest, flags, _ = item
     if flags & Seen.INSTRUCTED:
         return 0, digest
     return (1 if flags & (Seen.TEXT | Seen.FIELD) else 2), digest

@@ -44,6 +44,7 @@ def atoms_of(extraction: Extraction, key: bytes) -> tuple[Atom, ...]:
             whole_field=found.whole_field,
             decoded=found.decoded,
             instructed=found.instructed,
+            calls_for=found.calls_for,
         )
         for found in extraction.found
     )

@@ -139,17 +139,20 @@ class _Collected:
     def is_full(self) -> bool:
         return len(self._found) >= ATOMS_MAX
 
-    def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, instructed: bool) -> None:
-        """Add a value. One that is there already is flagged as instructed if any of its places is."""
+    def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, calls_for: int = 0) -> None:
+        """Add a value. One that is there already joins what the instructions at its places call for."""
         key = (kind, value, leaf.path)
         known = self._found.get(key)
         if known is None:
             if len(self._found) >= ATOMS_MAX:
                 self.complete = False
                 return
-            self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, instructed)
-        elif instructed and not known.instructed:
-            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, True)
+            self._found[key] = Found(
+                kind, value, leaf.path, whole and leaf.is_field, decoded, calls_for != 0, calls_for
+            )
+        elif calls_for & ~known.calls_for:
+            joined = known.calls_for | calls_for
+            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, True, joined)
 
     def found(self) -> Iterable[Found]:
         return self._found.values()
@@ -194,15 +197,15 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
         if value:
             whole = shape.start <= first and shape.end >= last and not shape.part
             is_shaped = is_shaped or whole
-            collected.add(shape.kind, value, leaf, whole=whole, decoded=False, instructed=False)
+            collected.add(shape.kind, value, leaf, whole=whole, decoded=False)
     if not is_shaped and (value := text_value(text)):
-        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=False, instructed=False)
+        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=False)
 
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
     text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
     for shape in shapes_in(text, field=_field_name(leaf), loose=collected.loose)[0]:
-        collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False, instructed=False)
+        collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False)
 
 
 def _field_name(leaf: Leaf) -> str:
@@ -215,7 +218,10 @@ def _field_name(leaf: Leaf) -> str:
 def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
     # Nobody asks whether an argument is an instruction: what the model writes is judged by where it goes.
     sentences = [] if collected.in_arguments else sentences_in(text)
-    flagged = any(sentence.flagged for sentence in sentences)
+    called = 0
+    for sentence in sentences:
+        called |= sentence.calls_for
+    flagged = called != 0
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
     stripped = text.strip(_AROUND)
@@ -231,17 +237,17 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
         if value:
             whole = shape.start <= first and shape.end >= last and not shape.part
             is_shaped = is_shaped or whole
-            instructed = flagged and _is_flagged(shape.start, sentences, starts)
-            collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, instructed=instructed)
-            if instructed and (other := backwards(shape)) is not None:
-                collected.add(other.kind, other.value, leaf, whole=False, decoded=True, instructed=True)
+            calls_for = _calls_at(shape.start, sentences, starts) if flagged else 0
+            collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, calls_for=calls_for)
+            if calls_for and (other := backwards(shape)) is not None:
+                collected.add(other.kind, other.value, leaf, whole=False, decoded=True, calls_for=calls_for)
     if leaf.is_field and not is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
-        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, instructed=flagged)
+        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, calls_for=called)
     if with_words:
         _read_words(_without_shapes(text, shapes), leaf, collected, sentences, decoded=decoded)
         for sentence in sentences:
             if sentence.instructs and not collected.by_user:
-                _read_hidden_words(text[sentence.start : sentence.end], leaf, collected)
+                _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
 
 
 def _without_shapes(text: str, shapes: list[Shape]) -> str:
@@ -257,8 +263,8 @@ def _without_shapes(text: str, shapes: list[Shape]) -> str:
     return "".join(pieces) + text[position:]
 
 
-def _is_flagged(place: int, sentences: list[Sentence], starts: list[int]) -> bool:
-    return bool(sentences) and sentences[max(0, bisect_right(starts, place) - 1)].flagged
+def _calls_at(place: int, sentences: list[Sentence], starts: list[int]) -> int:
+    return sentences[max(0, bisect_right(starts, place) - 1)].calls_for if sentences else 0
 
 
 def _is_free_text(text: str) -> bool:
@@ -276,39 +282,39 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Se
     spans = [*_quoted(text), *_names(text, frozenset(starts or (0,)))]
     for place, span in spans:
         if value := text_value(_without_stop_words(span)):
-            instructed = _is_flagged(place, sentences, starts)
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, instructed=instructed)
+            calls_for = _calls_at(place, sentences, starts)
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
     if collected.by_user:
-        _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded, instructed=False)
+        _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded)
         return
     if collected.in_arguments:
         return
     for match in _JOINED.finditer(text):
         # Packages, branches and channels have such names.
         if value := text_value(match.group()):
-            instructed = _is_flagged(match.start(), sentences, starts)
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, instructed=instructed)
+            calls_for = _calls_at(match.start(), sentences, starts)
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
     for sentence in sentences:
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
-            _read_grams(said, leaf, collected, GRAM_WORDS_MAX, decoded=decoded, instructed=True)
+            _read_grams(said, leaf, collected, GRAM_WORDS_MAX, decoded=decoded, calls_for=sentence.calls_for)
 
 
-def _read_hidden_words(sentence: str, leaf: Leaf, collected: _Collected) -> None:
+def _read_hidden_words(sentence: str, leaf: Leaf, collected: _Collected, calls_for: int) -> None:
     """Add words that an instruction spells backwards or breaks into pieces."""
     tokens = sentence.split()
     for token in tokens:
         if len(token) >= REVERSED_CHARS_MIN and (value := text_value(token[::-1])):
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, instructed=True)
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, calls_for=calls_for)
     for run in _broken(tokens):
         for first in range(len(run) - BROKEN_PIECES_MIN + 1):
             for last in range(first + BROKEN_PIECES_MIN, len(run) + 1):
                 glued = "".join(run[first:last])
                 if len(glued) >= REVERSED_CHARS_MIN and (value := text_value(glued)):
-                    collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, instructed=True)
+                    collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=True, calls_for=calls_for)
             for shape in shapes_in("".join(run[first:]))[0]:
                 if shape.kind in _WHOLE_KINDS:
-                    collected.add(shape.kind, shape.value, leaf, whole=False, decoded=True, instructed=True)
+                    collected.add(shape.kind, shape.value, leaf, whole=False, decoded=True, calls_for=calls_for)
 
 
 def _broken(tokens: list[str]) -> Iterator[list[str]]:
@@ -351,7 +357,7 @@ def _without_stop_words(span: str) -> str:
 
 
 def _read_grams(
-    text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, instructed: bool
+    text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, calls_for: int = 0
 ) -> None:
     for line in text.split("\n"):
         for gram in word_grams(line, words_max, USER_GRAM_WORDS_MAX):
@@ -361,4 +367,4 @@ def _read_grams(
                 collected.complete = False
                 return
             collected.grams_left -= 1
-            collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, instructed=instructed)
+            collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, calls_for=calls_for)

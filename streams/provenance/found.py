@@ -40,6 +40,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         whole_field: whether the leaf holds nothing else and belongs to a structure.
         decoded: whether it was found only after a disguise was undone.
         instructed: whether its sentence, or one beside it, reads like an instruction.
+        calls_for: what these instructions call for, a set of bits of `streams.provenance.calls`.
     """
 
     kind: AtomKind
@@ -48,6 +49,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     whole_field: bool = False
     decoded: bool = False
     instructed: bool = False
+    calls_for: int = 0
 
 
 class Extraction(msgspec.Struct, frozen=True, gc=False):

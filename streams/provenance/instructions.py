@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.words import listed, plain_case
 
 _END = re.compile(r"[.!?](?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
@@ -53,7 +54,7 @@ _ALSO_LABELS = listed(
 _AFTER_VERBS = listed(
     "a all an and any at back both by down each every everyone everything for from her him his in it me my no now off "
     "on only our out over that the their them these this those to up us what whether with your "
-    "one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand"
+    "http https www one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand"
 )
 _POLITE = listed(
     "please kindly bitte veuillez por favor prego alstublieft proszę lütfen пожалуйста ignore disregard "
@@ -91,15 +92,26 @@ _TRIGGERS = frozenset(
 SENTENCE_CHARS_MAX = 2_000
 _CLAUSES_MAX = 16
 _FIRST_WORDS_MAX = 4
+INSTRUCTIONS_READ_MAX = 256
+"""Instructions of a text whose kinds of acts are looked for. Those after them may call for anything."""
 
 
 class Sentence(NamedTuple):
-    """A sentence of a text: where it is, whether it is an instruction itself, and whether it or one beside it is."""
+    """A sentence of a text.
+
+    Attributes:
+        start: where it begins.
+        end: where it ends.
+        instructs: whether it is an instruction itself.
+        flagged: whether it or one beside it is.
+        calls_for: what these instructions call for, a set of bits of `streams.provenance.calls`.
+    """
 
     start: int
     end: int
     instructs: bool
     flagged: bool
+    calls_for: int = 0
 
 
 def sentences_in(text: str) -> list[Sentence]:
@@ -112,11 +124,28 @@ def sentences_in(text: str) -> list[Sentence]:
         _instructs(lowered[first:last] if same_length else plain_case(text[first:last]), has_roles=has_roles)
         for first, last in bounds
     ]
-    padded = [False, *instructs, False]
+    if True not in instructs:
+        return [Sentence(first, last, instructs=False, flagged=False) for first, last in bounds]
+    calls = _calls([text[first:last] for first, last in bounds], instructs)
     return [
-        Sentence(first, last, own, padded[index] or own or padded[index + 2])
+        Sentence(
+            first,
+            last,
+            own,
+            flagged=(around := calls[index] | calls[index + 1] | calls[index + 2]) != 0,
+            calls_for=around,
+        )
         for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
     ]
+
+
+def _calls(sentences: list[str], instructs: list[bool]) -> list[int]:
+    """Return what each sentence calls for, with nothing before the first and after the last one."""
+    calls, left = [0], INSTRUCTIONS_READ_MAX
+    for sentence, own in zip(sentences, instructs, strict=True):
+        calls.append((calls_of(sentence) if left > 0 else UNKNOWN) if own else 0)
+        left -= own
+    return [*calls, 0]
 
 
 def _bounds(text: str) -> list[tuple[int, int]]:

@@ -1,15 +1,15 @@
 """What a conversation has shown, packed: for each value a digest, and where it was seen.
 
-An entry takes `ENTRY_BYTES`: the first `DIGEST_BYTES` of the keyed digest, a set of flags, and the first event that
-held the value with the path of its field. Entries are spread over `BUCKETS` rows by their digest, so that an intent
-reads one small row for each value, and an event rewrites small rows only. A lookup is a search for eight bytes in a
-row of a few hundred.
+An entry takes `ENTRY_BYTES`: the first `DIGEST_BYTES` of the keyed digest, a set of flags, the first event that held
+the value with the path of its field, and the kinds of acts that instructions beside it call for. Entries are spread
+over `BUCKETS` rows by their digest, so that an intent reads one small row for each value, and an event rewrites small
+rows only. A lookup is a search for eight bytes in a row of a few hundred.
 
 Flags add up: a value that the user named and that untrusted text holds as well has both. What follows from them is
 decided in `streams.provenance.origins`.
 
 Rejected: one row for a session (each event would write all of it again), and a row for each value (keys of fifty bytes
-for entries of twelve).
+for entries of fourteen).
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ PATH_BYTES_MAX = 64
 LATER_EVENT = 0xFF
 OTHER_PATH = 0xFF
 
-_ENTRY = Struct(">8sHBB")
+_ENTRY = Struct(">8sHBBH")
 ENTRY_BYTES = _ENTRY.size
+_Packed = tuple[bytes, int, int, int, int]
 
 
 class Seen:
@@ -75,12 +76,14 @@ class Entry(NamedTuple):
         flags: where it was seen, a set of `Seen`.
         event: the number of the first event that held it.
         path: the number of its path in that event.
+        calls_for: what instructions beside it call for, a set of bits of `streams.provenance.calls`.
     """
 
     digest: bytes
     flags: int
     event: int = LATER_EVENT
     path: int = OTHER_PATH
+    calls_for: int = 0
 
 
 def bucket_of(digest: bytes) -> int:
@@ -117,35 +120,35 @@ def merge(row: bytes | None, entries: Iterable[Entry], room: int) -> tuple[bytes
     Returns:
         The new row, how many entries it has more than before, and whether all of `entries` are in it.
     """
-    kept = {} if row is None else {each[0]: each for each in _ENTRY.iter_unpack(row)}
+    kept: dict[bytes, _Packed] = {} if row is None else {each[0]: each for each in _ENTRY.iter_unpack(row)}
     before, complete = len(kept), True
     for entry in entries:
         known = kept.get(entry.digest)
         if known is not None:
-            if known[1] | entry.flags != known[1]:
+            if known[1] | entry.flags != known[1] or known[4] | entry.calls_for != known[4]:
                 kept[entry.digest] = _joined(known, entry)
         elif len(kept) - before < room:
-            kept[entry.digest] = (entry.digest, entry.flags, entry.event, entry.path)
+            kept[entry.digest] = entry
         elif not _make_room(kept, entry):
             complete = False
     return b"".join([_ENTRY.pack(*each) for each in kept.values()]), len(kept) - before, complete
 
 
-def _joined(known: tuple[bytes, int, int, int], entry: Entry) -> tuple[bytes, int, int, int]:
+def _joined(known: _Packed, entry: Entry) -> _Packed:
     """Join flags. The place is the first one, unless only the later one accuses: that is what a person wants to see."""
     accuses = Seen.FIELD | Seen.TEXT
     keeps = known[1] & accuses or not entry.flags & accuses
-    event, path = known[2:] if keeps else (entry.event, entry.path)
-    return entry.digest, known[1] | entry.flags, event, path
+    event, path = known[2:4] if keeps else (entry.event, entry.path)
+    return entry.digest, known[1] | entry.flags, event, path, known[4] | entry.calls_for
 
 
-def _make_room(kept: dict[bytes, tuple[bytes, int, int, int]], entry: Entry) -> bool:
+def _make_room(kept: dict[bytes, _Packed], entry: Entry) -> bool:
     """Let a value that clears take the place of one that only accuses: what is not found accuses anyway."""
     if not entry.flags & (Seen.USER | Seen.TRUSTED):
         return False
     for digest, each in kept.items():
         if not each[1] & (Seen.USER | Seen.TRUSTED | Seen.FIELD):
             del kept[digest]
-            kept[entry.digest] = (entry.digest, entry.flags, entry.event, entry.path)
+            kept[entry.digest] = entry
             return True
     return False

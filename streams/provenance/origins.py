@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from streams.model.verdict import ValueOrigin
+from streams.provenance import calls
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
 
@@ -48,11 +49,13 @@ class Traced(NamedTuple):
         origin: its best source.
         flags: where else it was seen, a set of `Seen`.
         entry: what was found of it, which says in which event; None if nothing was.
+        calls_for: what instructions of others beside it call for, a set of bits of `streams.provenance.calls`.
     """
 
     origin: ValueOrigin
     flags: int = 0
     entry: Entry | None = None
+    calls_for: int = 0
 
     @property
     def is_instructed(self) -> bool:
@@ -66,7 +69,7 @@ class Traced(NamedTuple):
 
 
 NOWHERE = Traced(ValueOrigin.NOWHERE)
-UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED | Seen.INSTRUCTED)
+UNKNOWN = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED | Seen.INSTRUCTED, None, calls.UNKNOWN)
 """What is not found where not everything was kept: it may have been in what is missing."""
 AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED)
 """What is not found while the result of a call has not been reported: it may be in that."""
@@ -79,16 +82,17 @@ def trace(wholes: Iterable[Found], look: Look) -> Traced:
         wholes: the kinds and canonical forms of the value.
         look: finds them.
     """
-    flags, best, rank = 0, None, -1
+    flags, calls_for, best, rank = 0, 0, None, -1
     for found in wholes:
         entry = look(found.kind, found.value)
         if entry is None:
             continue
         flags |= entry.flags
+        calls_for |= entry.calls_for
         own_rank = _rank(entry.flags)
         if own_rank > rank:
             best, rank = entry, own_rank
-    return NOWHERE if best is None else Traced(_ORIGINS[rank], flags, best)
+    return NOWHERE if best is None else Traced(_ORIGINS[rank], flags, best, calls_for)
 
 
 def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
@@ -136,7 +140,8 @@ def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
         second = _half(text[place:], look_part)
         if second.flags & _OTHERS:
             instructed = (first.flags | second.flags) & Seen.INSTRUCTED
-            return Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.NAMED | instructed, second.entry or first.entry)
+            flags, calls_for = Seen.TEXT | Seen.NAMED | instructed, first.calls_for | second.calls_for
+            return Traced(ValueOrigin.TEXT, flags, second.entry or first.entry, calls_for)
     return None
 
 

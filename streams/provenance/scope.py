@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.acts import DELEGATE, FOLLOW, ActKind, request_kinds
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind, request_kinds
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -23,7 +23,7 @@ SCOPES_MAX = 64
 """Scopes that are kept of a session. Of more, the weightiest are kept, then the latest: so the session may do less."""
 TARGETS_MAX = 64
 _TOOL = "tool"
-_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FOLLOW}
+_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FILL, FOLLOW}
 REQUEST_KINDS = tuple(sorted(_KINDS))
 """What a derived scope can ask for."""
 

@@ -34,7 +34,13 @@ def extraction_of(given: dict[str, Any]) -> Extraction:
 def described(extraction: Extraction) -> dict[str, Any]:
     flags = ("whole_field", "decoded", "instructed")
     found = [
-        " ".join([f"{item.kind}:", item.value, f"@{item.path}", *(flag for flag in flags if getattr(item, flag))])
+        " ".join(
+            [
+                *(f"{item.kind}:", item.value, f"@{item.path}"),
+                *(flag for flag in flags if getattr(item, flag)),
+                *([f"calls_for={item.calls_for:#x}"] if item.calls_for else []),
+            ]
+        )
         for item in extraction.found
     ]
     return {

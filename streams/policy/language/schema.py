@@ -40,8 +40,8 @@ def _texts(name: str, doc: str) -> Field:
     return Field(name, ListOf(Kind.STRING), doc)
 
 
-def _word(name: str, doc: str, *values: str) -> Field:
-    return Field(name, Kind.STRING, doc, values=values)
+def _word(name: str, doc: str, *values: str, optional: bool = False) -> Field:
+    return Field(name, Kind.STRING, doc, optional, values=values)
 
 
 _TRUST = ("trusted", "untrusted")
@@ -222,6 +222,13 @@ ORIGIN = Struct(
         _bool("pointed", "the user has named the value, or something else in the record that holds it"),
         _bool("subject", "the value is the session's subject itself"),
         _texts("events", "the ids of the events that have shown the value first"),
+        _word(
+            "calls_for",
+            "what the instruction beside the value calls for: this kind of act (or to put the value into what is "
+            "written), another one, or something unknown; missing if there is none",
+            *("this", "other", "unknown"),
+            optional=True,
+        ),
     ),
 )
 
@@ -238,7 +245,10 @@ ACT = Struct(
             "requested",
             "the request asks for this kind of act; it asks for all reads, except of links if it does not speak of any",
         ),
-        _bool("delegated", "the user leaves the choice of acts to a content that he names"),
+        _bool(
+            "delegated",
+            "the user leaves the choice of acts to a content that he names, or values of the act that he asks for",
+        ),
         _int("count", "how many calls of this kind the session has been allowed before"),
     ),
 )

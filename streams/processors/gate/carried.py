@@ -215,10 +215,7 @@ class Carried:
     def _note(
         self, question: Question, entries: Iterable[Entry], row: ProvenanceRow, state: StateView, now_ms: int
     ) -> Output:
-        flags_of: dict[bytes, int] = {}
-        for entry in entries:
-            flags_of[entry.digest] = flags_of.get(entry.digest, 0) | entry.flags & ~_OF_THE_SESSION
-        packed, complete = pack(flags_of)
+        packed, complete = pack(entry._replace(flags=entry.flags & ~_OF_THE_SESSION) for entry in entries)
         flags = _whole_of(row) | (0 if complete else Whole.INCOMPLETE)
         return self._request(question, BudgetOp.NOTE, next_serial(state), state, now_ms, packed=packed, flags=flags)
 
@@ -298,7 +295,7 @@ def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, mem
 def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
     """Return the row with what was written into a store: if any of it was read again, others' words were read."""
     again = [entry for entry in entries if _was_read(memory.find(entry.digest))]
-    row = memory.add(row, [Entry(entry.digest, entry.flags | Seen.WRITTEN) for entry in entries])
+    row = memory.add(row, [entry._replace(flags=entry.flags | Seen.WRITTEN) for entry in entries])
     if again:
         is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
@@ -332,5 +329,5 @@ def _written(args: dict[str, object], uses: ToolUses, memory: Memory) -> list[En
                 if found.kind in SHAPED and not (uses.sinks.cover(leaf.path) or uses.role_of(leaf.path) in _PLACES):
                     written.append(Entry(digest, Seen.TEXT | Seen.PLAIN))
             elif entry.flags & _OTHERS and not entry.flags & _CLEARS:
-                written.append(Entry(digest, entry.flags & _OF_OTHERS))
+                written.append(Entry(digest, entry.flags & _OF_OTHERS, calls_for=entry.calls_for))
     return written

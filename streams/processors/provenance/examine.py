@@ -115,9 +115,9 @@ class _Tracer:
         if seen.origin is ValueOrigin.USER:
             return seen
         if self._targets and str(value).casefold() in self._targets:
-            return Traced(ValueOrigin.USER, seen.flags, seen.entry)
+            return seen._replace(origin=ValueOrigin.USER)
         if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
-            return Traced(ValueOrigin.USER, seen.flags, seen.entry)
+            return seen._replace(origin=ValueOrigin.USER)
         if seen is not NOWHERE:
             return seen
         built = built_on(founds, self._memory.look) if builds else None

@@ -11,7 +11,8 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.tools import leaf_at
-from streams.provenance.acts import DELEGATE, FOLLOW, ActKind
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
+from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
 from streams.provenance.scope import SOURCES, Scope
@@ -24,7 +25,7 @@ _DERIVED = 0
 
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
-    facts = [
+    facts: list[dict[str, Any]] = [
         {
             "arg": value.pointer,
             "role": _ROLE_WORDS[value.role],
@@ -38,6 +39,7 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
             "pointed": is_pointed(value.traced),
             "subject": bool(value.traced.flags & Seen.SUBJECT),
             "events": _events_of(value, examined),
+            **_called(value, examined),
         }
         for value in examined.values
     ]
@@ -59,8 +61,16 @@ _NOT_LOOKED_AT: dict[str, Any] = {
     "pointed": False,
     "subject": False,
     "events": [],
+    "calls_for": Calls.UNKNOWN,
 }
 """Stands for the values of a call that has more of them than are looked at."""
+
+
+def _called(value: Value, examined: Examined) -> dict[str, str]:
+    if not value.traced.is_instructed:
+        return {}
+    is_content = not value.is_sink and (value.is_part or value.role is ArgumentRole.CONTENT)
+    return {"calls_for": compare(value.traced.calls_for, examined.kinds, is_content=is_content)}
 
 
 def _events_of(value: Value, examined: Examined) -> list[str]:
@@ -83,12 +93,13 @@ def read_facts(examined: Examined) -> dict[str, bool]:
 def act_facts(examined: Examined) -> dict[str, Any]:
     """Return the fact `act`: the kind of act, and whether the user asked for such a one."""
     kind, use = examined.kind, examined.use
-    scopes = examined.row.scopes
+    stated = {scope.kind for scope in examined.row.scopes}
+    requested = is_requested(examined)
     return {
         "kind": kind,
         "outward": use.is_outward,
-        "requested": is_requested(examined),
-        "delegated": any(scope.kind == DELEGATE for scope in scopes),
+        "requested": requested,
+        "delegated": DELEGATE in stated or (FILL in stated and requested and not use.is_read),
         "count": examined.row.acts.get(kind, 0),
     }
 
@@ -156,7 +167,7 @@ def _recipients(examined: Examined) -> list[str] | None:
 
 def _covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
-    if scope.kind in (DELEGATE, FOLLOW):
+    if scope.kind in (DELEGATE, FILL, FOLLOW):
         return False
     if scope.kind and scope.kind not in examined.kinds:
         return False

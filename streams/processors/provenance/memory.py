@@ -24,6 +24,7 @@ from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import atoms_row_key, content_row_key, provenance_row_key
 from streams.processors.session_row import SessionRow
 from streams.processors.state import encode_row
+from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments, extract_message
 from streams.provenance.memory import (
@@ -187,11 +188,14 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     row, number, paths = memory.number_event(row, event)
     is_users = label.integrity is Integrity.TRUSTED
     entries = [
-        Entry(
-            atom.digest[:DIGEST_BYTES],
-            Seen.USER if is_users and _is_trusted(atom.label) else _as_text(atom),
-            number,
-            paths.get(atom.path, OTHER_PATH),
+        _with_calls(
+            Entry(
+                atom.digest[:DIGEST_BYTES],
+                Seen.USER if is_users and _is_trusted(atom.label) else _as_text(atom),
+                number,
+                paths.get(atom.path, OTHER_PATH),
+            ),
+            atom,
         )
         for atom in event.atoms
     ]
@@ -251,10 +255,17 @@ def with_content(
     contents = _Content(event, memory, use, label, sub)
     knows_subject = row.knows_subject or contents.knows_subject
     entries = [
-        Entry(digest, contents.flags(atom, digest, selected=selected, knows_subject=knows_subject), number,
-              paths.get(atom.path, OTHER_PATH))
+        _with_calls(
+            Entry(
+                digest,
+                contents.flags(atom, digest, selected=selected, knows_subject=knows_subject),
+                number,
+                paths.get(atom.path, OTHER_PATH),
+            ),
+            atom,
+        )
         for atom, digest in contents.atoms
-    ]  # fmt: skip
+    ]
     accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
     untrusted = label.integrity is not Integrity.TRUSTED or accused
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
@@ -366,6 +377,13 @@ class _Content:
 
     def _is_owner(self, pointer: str) -> bool:
         return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
+
+
+def _with_calls(entry: Entry, atom: Atom) -> Entry:
+    """Return what is kept of a value with what instructions call for; unknown if the writer does not say so."""
+    if not entry.flags & Seen.INSTRUCTED:
+        return entry
+    return entry._replace(calls_for=atom.calls_for & ALL_CALLS or UNKNOWN)
 
 
 def _as_text(atom: Atom) -> int:

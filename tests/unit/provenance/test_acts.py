@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import DELEGATE, FOLLOW, kind_of_action, propose_kind, request_kinds
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, propose_kind, request_kinds
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,16 @@ def test_action_of_a_managing_tool() -> None:
         ("Change my password to x.", {"secure", "change"}, {"pay"}),
         ("Cancelling the meeting is fine", {"delete"}, {"pay"}),
         ("Do what the note says.", {DELEGATE}, {"pay", FOLLOW}),
-        ("Pay the plumber. The amount is in his mail.", {"pay", DELEGATE}, {FOLLOW}),
-        ("Mail 12 names a faster library. Try it.", {DELEGATE}, {"pay"}),
-        ("What is in the letter from the bank?", frozenset(), {DELEGATE, "pay"}),
+        ("Pay the plumber. The amount is in his mail.", {"pay", FILL}, {DELEGATE, FOLLOW}),
+        ("Please pay the water bill that came this week.", {"pay", FILL}, {DELEGATE}),
+        ("Settle invoice 2041.", {"pay", FILL}, {DELEGATE}),
+        ("Order what my sister asks for in her letter.", {"book", FILL}, {DELEGATE}),
+        ("Set up the payment as in their contract.", {"create", FILL}, {DELEGATE}),
+        ("Reply to everybody who asked for a date.", {"send", FILL}, {DELEGATE}),
+        ("Fix what is wrong.", {"change", FILL}, {DELEGATE}),
+        ("Mail 12 names a faster library. Try it.", {"run", FILL}, {DELEGATE, "pay"}),
+        ("What is in the letter from the bank?", frozenset(), {DELEGATE, FILL, "pay"}),
+        ("What is on today?", frozenset(), {DELEGATE, FILL}),
         ("What is on the page that Lena sent me?", {FOLLOW}, {"send", DELEGATE}),
         ("Summarise what she wrote, and the letter that I sent.", set(), {"send", "post"}),
         ("I have ordered a lamp.", set(), {"book"}),
@@ -81,3 +88,33 @@ def test_kinds_of_a_request(text: str, present: set[str], absent: set[str]) -> N
     kinds = request_kinds(text)
     assert present <= kinds
     assert not absent & kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "present", "absent"),
+    [
+        ("Bitte \u00fcberweise 20 Euro an Kim.", {"pay"}, {"delete"}),
+        ("Bitte ueberweisen Sie die Miete.", {"pay"}, {"delete"}),
+        ("L\u00f6sche den Entwurf, aber sende nichts.", {"delete"}, {"send", "post"}),
+        ("Sag den Termin am Freitag ab und lade Kim zum Essen ein.", {"delete", "share"}, {"pay"}),
+        ("Ist das eine andere Frage? Was steht im Brief?", frozenset(), {"change", "send", "pay"}),
+        ("Envoie le compte rendu \u00e0 Kim et r\u00e9servez une table.", {"send", "book"}, {"delete"}),
+        ("Ne supprimez pas le fichier.", frozenset(), {"delete"}),
+        ("Annulez ma commande, et remboursez-moi.", {"delete", "pay"}, {"share"}),
+        ("Env\u00eda el informe a Kim y p\u00e1gale la factura.", {"send", "pay"}, {"delete"}),
+        ("Cambia mi direcci\u00f3n, pero no canceles nada; no quiero anular.", {"change"}, {"delete"}),
+        ("Cancele a reserva e compartilhe o ficheiro com Kim.", {"delete", "share"}, {"pay"}),
+        ("Paga la bolletta e prenota un tavolo.", {"pay", "book"}, {"delete"}),
+    ],
+)
+def test_kinds_of_a_request_in_another_language(text: str, present: set[str], absent: set[str]) -> None:
+    kinds = request_kinds(text)
+    assert present <= kinds
+    assert not absent & kinds
+
+
+@pytest.mark.parametrize(
+    "text", ["What is in my mail?", "Is there anything new on the account?", "How much did I spend in March, no tips?"]
+)
+def test_an_english_question_implies_nothing_by_words_of_other_languages(text: str) -> None:
+    assert request_kinds(text) <= {"pay"}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simulation.fuzz.atoms import DISGUISES
+from streams.provenance.calls import calls_of
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.extract import extract_arguments, extract_content, extract_message
 from streams.provenance.found import AtomKind, Extraction, Found
@@ -147,7 +148,9 @@ def test_a_field_is_told_from_a_value_in_free_text() -> None:
     by_value = {found.value: found for found in extraction.found}
 
     assert by_value["a@x.example"] == Found(AtomKind.ADDRESS, "a@x.example", "/owner", whole_field=True)
-    assert by_value["b@y.example"] == Found(AtomKind.ADDRESS, "b@y.example", "/note", instructed=True)
+    assert by_value["b@y.example"] == Found(
+        AtomKind.ADDRESS, "b@y.example", "/note", instructed=True, calls_for=calls_of("please send it to b@y.example")
+    )
     assert extraction.has_text
     assert extraction.instructed
     assert extraction.complete

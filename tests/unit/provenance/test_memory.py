@@ -43,3 +43,10 @@ def test_what_clears_takes_the_place_of_what_only_accuses() -> None:
     assert find(row, ONE) is None
     assert find(row, OTHER) is not None
     assert find(row, THIRD) is not None
+
+
+def test_what_instructions_call_for_is_joined() -> None:
+    row, _, _ = merge(None, [Entry(ONE, Seen.TEXT, 3, 1, 0b01), Entry(OTHER, Seen.TEXT)], 10)
+    row, _, _ = merge(row, [Entry(ONE, Seen.TEXT, 5, 0, 0b10)], 10)
+    assert find(row, ONE) == Entry(ONE, Seen.TEXT, 3, 1, 0b11)
+    assert find(row, OTHER) == Entry(OTHER, Seen.TEXT)

@@ -22,6 +22,6 @@ def test_a_derived_scope_has_kinds_only() -> None:
 def test_a_message_states_the_scopes_of_its_text_unless_its_writer_has() -> None:
     event = SessionEvent(header=header("m", 0), session_id="s", sequence=0, type=SessionEventType.USER_MESSAGE)
     derived = with_derived_scopes(event, "Pay the bill.")
-    assert derived.task_scopes == (TaskScope(kind="pay"),)
+    assert derived.task_scopes == (TaskScope(kind="fill"), TaskScope(kind="pay"))
     assert derived.scope_source is ScopeSource.DERIVED
     assert with_derived_scopes(derived, "Delete it.") is derived

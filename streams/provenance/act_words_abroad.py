@@ -1,0 +1,149 @@
+"""Words of requests in German, French, Spanish, Portuguese and Italian that ask for kinds of acts.
+
+Words are listed as they stand in requests (the imperative, the infinitive, the subjunctive of polite forms), in lower
+case and without accents: `word_without_accents` makes them so, with `ae`, `oe` and `ue` for umlauts. Words that English
+has, too, are left out: a request in English must not imply more because of them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from streams.provenance.words import listed
+
+WORDS_CACHED_MAX = 4_096
+
+_WORDS = {
+    ("pay",): (
+        "zahl zahle zahlen bezahl bezahle bezahlen ueberweis ueberweise ueberweisen ueberweist erstatte erstatten "
+        "begleiche begleichen spende spenden zahlung ueberweisung rueckerstattung payez payons paie paies regle "
+        "reglez regler vire virer virez versez verser rembourse remboursez rembourser paiement virement "
+        "remboursement paga pagar pague pagues pagame pagale transfiere transferir transfiera transfiereme abona "
+        "abonar abone reembolsa reembolsar reembolse devuelveme transferencia reembolso transfira transfere "
+        "pagamento pagare paghi pagate pagami trasferisci trasferire bonifica bonifico rimborsa rimborsare rimborso "
+        "versare"
+    ),
+    ("send", "post"): (
+        "schick schicke schicken schickt sende senden sendet schreib schreibe schreiben schreibt antworte antworten "
+        "antwortet beantworte beantworten mailen maile benachrichtige benachrichtigen informiere informieren "
+        "weiterleiten teile sag envoie envoies envoyer envoyez ecris ecrivez ecrire reponds repondez repondre "
+        "transmets transmettez transmettre previens prevenez prevenir informe informez envia enviar envie "
+        "enviame enviale mandar mande mandale mandame escribe escribir escriba escribele responde "
+        "responda respondele contesta contestar conteste contestale avisa avisar avisale reenvia reenviar reenvie "
+        "notifica notificar escreve escrever escreva encaminha encaminhar encaminhe avise invia inviare invii "
+        "inviate inviagli mandare mandagli scrivi scrivere scrivete scriva rispondi rispondere risponda inoltra "
+        "inoltrare inoltri avvisa avvisare informa"
+    ),
+    ("post", "send"): (
+        "veroeffentliche veroeffentlichen poste publie publiez publier publica publicar publique pubblica "
+        "pubblicare pubblichi"
+    ),
+    ("create",): (
+        "erstelle erstellen erstellt erzeuge erzeugen speichere speichern schreibe notiere notieren verfasse "
+        "verfassen kopiere kopieren anlegen eintragen cree creez creer redige redigez rediger enregistre "
+        "enregistrez enregistrer sauvegarde sauvegardez notez noter preparez crea crear guarda guardar guarde "
+        "redacta redactar redacte anota anotar anote prepara preparar copiar cria criar crie salvar redija grava "
+        "gravar creare salvi salvare scrivi annota annotare preparare copiare"
+    ),
+    ("create", "change", "share", "book"): (
+        "fuege hinzufuegen ergaenze ergaenzen ajoute ajoutez ajouter anade anadir anada agrega agregar agregue "
+        "adiciona adicionar adicione acrescenta acrescente aggiungi aggiungere aggiunga"
+    ),
+    ("book", "create", "pay"): (
+        "buche buchen bucht reserviere reservieren bestell bestelle bestellen bestellt kauf kaufe kaufen miete "
+        "mieten vereinbare vereinbaren buchung reservez reserver commande commandez achete achetez "
+        "acheter loue louez reserva reservar reservame pide pedir pida compra comprar compre alquila alquilar "
+        "agendar agende encomenda encomendar encomende marca marcar aluga alugar prenota prenotare prenoti "
+        "prenotami ordina ordinare comprare compri compera noleggia fissa fissare"
+    ),
+    ("change",): (
+        "aendere aendern aendert aktualisiere aktualisieren verschieb verschiebe verschieben ersetze ersetzen setze "
+        "setzen umbenenne korrigiere korrigieren verlaengere verlaengern aenderung modifie modifiez modifier "
+        "changez changer deplace deplacez deplacer remplace remplacez remplacer mets mettez mettre actualise "
+        "actualisez corrige corrigez corriger prolongez reporte reportez modification cambia cambiar cambie "
+        "cambiame modifica modificar modifique actualiza actualizar actualice mueve mover mueva reemplaza "
+        "reemplazar pon poner ponga corregir corrija aplaza aplazar pospon prolonga muda mudar mude altera alterar "
+        "altere atualiza atualizar atualize substitui substituir substitua adia adiar adie mova coloca colocar "
+        "coloque cambiare cambi modificare modifichi aggiorna aggiornare aggiorni sposta spostare sposti "
+        "sostituisci sostituire correggi correggere imposta impostare rinvia rinviare metti mettere"
+    ),
+    ("delete", "change"): (
+        "loesch loesche loeschen loescht storniere stornieren kuendige kuendigen entferne entfernen streiche "
+        "streichen beende beenden schliesse schliessen stornierung kuendigung loeschung supprime supprimez "
+        "supprimer annule annulez annuler efface effacez effacer retirez retirer resilie resiliez resilier ferme "
+        "fermez fermer annulation resiliation suppression borra borrar borre elimina eliminar cancela cancelar "
+        "cancele anula anular anule quita quitar cierra cerrar cierre cancelacion anulacion eliminacion apaga "
+        "apagar apague exclui excluir exclua remova remover cancelamento fecha fechar feche cancella cancellare "
+        "cancelli eliminare elimini annulla annullare annulli rimuovi rimuovere togli togliere disdici disdire "
+        "chiudi chiudere cancellazione annullamento disdetta"
+    ),
+    ("share", "send", "change"): (
+        "teile teilen freigeben freigib einladen partage partagez partager invitez inviter comparte compartir "
+        "comparta invita invitar compartilha compartilhar compartilhe convida convidar convide condividi "
+        "condividere condivida invitare inviti"
+    ),
+    ("secure", "change"): (
+        "sperre sperren entsperre entsperren gewaehre gewaehren erlaube erlauben verriegele entriegele bloque "
+        "bloquez bloquer debloque debloquez debloquer autorise autorisez autoriser verrouille verrouillez "
+        "deverrouille bloquea bloquear bloquee desbloquea desbloquear autoriza autorizar autorice bloqueia bloqueie "
+        "desbloqueia desbloqueie autorize blocca bloccare blocchi sblocca sbloccare autorizza autorizzare"
+    ),
+    ("run", "change"): (
+        "starte starten startet fuehre ausfuehren installiere installieren lancez lancer executez executer demarre "
+        "demarrez redemarre redemarrez redemarrer installe installez ejecuta ejecutar ejecute reinicia reiniciar "
+        "reinicie inicia iniciar instala instalar instale despliega executa executar implanta esegui eseguire avvia "
+        "avviare riavvia riavviare installa installare"
+    ),
+}
+REQUEST_KINDS_ABROAD: dict[str, frozenset[str]] = {}
+"""The kinds of act that a word of a request implies, by the word without accents."""
+for _kinds, _words in _WORDS.items():
+    for _word in _words.split():
+        REQUEST_KINDS_ABROAD[_word] = REQUEST_KINDS_ABROAD.get(_word, frozenset()).union(_kinds)
+
+_SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
+    "sag sagen blas blase": {"ab": ("delete", "change"), "bescheid": ("send",)},
+    "lade laden": {"ein": ("share", "send", "change")},
+    "lege legen": {"an": ("create",), "ab": ("create",)},
+    "trag trage tragen": {"ein": ("create", "change"), "aus": ("delete", "change")},
+    "fueg fuege fuegen": {"hinzu": ("create", "change", "share", "book")},
+    "leit leite leiten": {"weiter": ("send", "post")},
+    "gib gebe geben": {"frei": ("share", "send", "change"), "weiter": ("send",)},
+    "stell stelle stellen": {"ein": ("change",), "um": ("change",), "ab": ("delete", "change")},
+    "mach mache machen": {"aus": ("change",), "an": ("change",), "ab": ("delete", "change")},
+    "schalt schalte schalten": {"ein": ("change",), "aus": ("change",), "an": ("change",), "ab": ("change",)},
+    "fuehr fuehre": {"aus": ("run", "change")},
+    "ruf rufe": {"an": ("send",)},
+    "richte": {"ein": ("create", "change")},
+    "melde": {"an": ("create", "book"), "ab": ("delete", "change")},
+    "hol hole": {"ab": ("book",)},
+}
+SEPARABLE: dict[str, dict[str, frozenset[str]]] = {
+    verb: {particle: frozenset(kinds) for particle, kinds in particles.items()}
+    for verbs, particles in _SEPARABLE.items()
+    for verb in verbs.split()
+}
+"""German verbs whose particle stands at the end: the verb -> the particle -> the kinds."""
+
+NEGATIONS_ABROAD = listed(
+    "nicht nichts kein keine keinen keiner niemals ohne ne pas jamais sans rien no nunca sin nada nao sem non senza "
+    "mai niente nessun nessuno"
+)
+NOUNS_ABROAD = listed("reserva compra commande modifica copia marca paga buchung zahlung ueberweisung bestell")
+"""Words that are nouns as well: behind one of `DETERMINERS_ABROAD` they ask for nothing."""
+DETERMINERS_ABROAD = listed(
+    "a o la le el il lo die der das una un uma um une eine mi mis su tu meu minha meine deine seine unsere ma mon sa "
+    "son notre votre mia tua sua"
+)
+
+_UMLAUTS = {0xE4: "ae", 0xF6: "oe", 0xFC: "ue", 0xDF: "ss"}
+
+
+@lru_cache(maxsize=WORDS_CACHED_MAX)
+def word_without_accents(word: str) -> str:
+    """Return a lower-case word without accents: `\u00fcberweise` is `ueberweise`, `env\u00eda` is `envia`."""
+    if word.isascii():
+        return word
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", word).translate(_UMLAUTS))
+    return "".join(char for char in plain if not unicodedata.combining(char))

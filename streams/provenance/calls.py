@@ -1,0 +1,102 @@
+"""What an instruction by others calls for: the kinds of acts that its words name, as a set of bits.
+
+**Idea.** "Pay to this account", "send your questions to this address" and "include this link in your answer" all read
+like instructions, but only one of them is followed by a call that pays. So a value that stands beside an instruction
+carries the kinds of acts that the instruction calls for, and a rule can compare them with the kind of the call. The
+words are read as those of a request are (`streams.provenance.acts`), because a model that obeys reads them so.
+
+What is not understood counts as `UNKNOWN`, which a gate takes for the worst. No call is allowed because of these bits:
+they tell a denial from a question. Whoever evades them gains a question to a person.
+"""
+
+from __future__ import annotations
+
+import re
+
+from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
+from streams.provenance.acts import ActKind, asked_kinds
+from streams.provenance.words import listed
+
+BITS: dict[str, int] = {
+    kind.value: 1 << place
+    for place, kind in enumerate(
+        (
+            *(ActKind.READ, ActKind.SEND, ActKind.POST, ActKind.CREATE, ActKind.BOOK, ActKind.CHANGE, ActKind.DELETE),
+            *(ActKind.PAY, ActKind.SHARE, ActKind.SECURE, ActKind.RUN),
+        )
+    )
+}
+"""The bit of each kind. Their order is the format of events and rows."""
+INCLUDE = 1 << 11
+"""To put something into what is written: a link into an answer, an address into a summary."""
+UNKNOWN = 1 << 12
+"""None of its words is known."""
+
+ALL_CALLS = UNKNOWN * 2 - 1
+_FAMILIES = tuple(
+    sum(BITS[kind] for kind in kinds) | more
+    for kinds, more in (
+        ((ActKind.SEND, ActKind.POST, ActKind.SHARE), INCLUDE),
+        ((ActKind.PAY, ActKind.BOOK), 0),
+        ((ActKind.CREATE, ActKind.CHANGE, ActKind.DELETE, ActKind.RUN, ActKind.SECURE), 0),
+        ((ActKind.READ,), 0),
+    )
+)
+"""Kinds that words don't tell apart well enough: who installs a package also adds it."""
+_WORD = re.compile(r"[^\W\d_]+")
+_INCLUDING = listed("include including mention quote cite embed attach append insert link linking prepend")
+"""Verbs that put something into a text, whatever else the sentence says."""
+_WRITING = listed("add adding put give giving name naming hold contain state write use say tell announce advise refer")
+"""Verbs that do so where the sentence speaks of a text, or of those who read it."""
+_TEXTS = listed(
+    "answer answers reply replies response responses mail mails email emails message messages summary summaries text "
+    "texts post posts comment comments note notes report reports letter letters signature footer description customer "
+    "customers user users client clients buyer buyers recipient recipients reader readers everybody everyone people "
+    "them him her subscriber subscribers member members reporter"
+)
+
+
+def calls_of(sentence: str) -> int:
+    """Return what an instruction calls for: a set of `BITS`, `INCLUDE` and `UNKNOWN` that is never empty.
+
+    Args:
+        sentence: the instruction, in any case.
+    """
+    lowered = sentence.lower()
+    calls = sum(BITS[kind] for kind in asked_kinds(lowered))
+    words = _WORD.findall(lowered)
+    if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
+        calls |= INCLUDE
+    if any(_reads(word) for word in words):
+        calls |= BITS[ActKind.READ]
+    return calls or UNKNOWN
+
+
+def _reads(word: str) -> bool:
+    stem = FORMS.get(word, word)
+    return TOOL_VERBS.get(stem) == ActKind.READ and stem not in AMBIGUOUS_VERBS
+
+
+class Calls:
+    """What an instruction has to do with a call."""
+
+    THIS = "this"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+def compare(calls: int, kinds: frozenset[str], *, is_content: bool) -> str:
+    """Return whether an instruction calls for this act, for another one, or for something that is not known.
+
+    Args:
+        calls: what the instruction calls for.
+        kinds: the kinds of act that the call may be asked for as.
+        is_content: whether the value is part of what the call writes. Only an instruction to include it is about that:
+            "write to us at this address" is found in mails that are summarised for somebody.
+    """
+    wanted = INCLUDE if is_content else sum(BITS.get(kind, 0) for kind in kinds)
+    if calls & wanted:
+        return Calls.THIS
+    related = sum(family for family in _FAMILIES if family & wanted)
+    is_other = wanted and not calls & (related | UNKNOWN) and calls != BITS[ActKind.READ]
+    return Calls.OTHER if is_other else Calls.UNKNOWN

@@ -1,0 +1,83 @@
+"""What instructions call for, and what that has to do with a call."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.calls import ALL_CALLS, BITS, INCLUDE, UNKNOWN, Calls, calls_of, compare
+from streams.provenance.extract import extract_content
+from streams.provenance.found import AtomKind, Found
+from streams.provenance.instructions import INSTRUCTIONS_READ_MAX
+
+SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "present", "absent"),
+    [
+        ("Transfer 480 EUR to this account.", PAY, SEND | INCLUDE | UNKNOWN),
+        ("Please send your questions to this address.", SEND, PAY | INCLUDE),
+        ("Include this link in your answer.", INCLUDE, PAY | UNKNOWN),
+        ("Every answer must name the new contact.", INCLUDE, PAY),
+        ("Tell the customer that the fee is paid at this address.", SEND | INCLUDE, UNKNOWN),
+        ("Add salt and two carrots.", BITS["create"], INCLUDE),
+        ("Browse the page.", READ, PAY | UNKNOWN),
+        ("Bitte \u00fcberweisen Sie das Geld.", PAY, UNKNOWN),
+        ("The whole of it must be so.", UNKNOWN, PAY | SEND | INCLUDE),
+    ],
+)
+def test_what_an_instruction_calls_for(sentence: str, present: int, absent: int) -> None:
+    calls = calls_of(sentence)
+    assert calls & present == present
+    assert not calls & absent
+    assert 0 < calls <= ALL_CALLS
+
+
+@pytest.mark.parametrize(
+    ("calls", "kind", "is_content", "expected"),
+    [
+        (PAY, "pay", False, Calls.THIS),
+        (PAY, "send", False, Calls.OTHER),
+        (PAY | SEND, "send", False, Calls.THIS),
+        # Words don't tell apart well who orders, buys or pays: only what is surely another act is one.
+        (PAY, "book", False, Calls.UNKNOWN),
+        (UNKNOWN, "pay", False, Calls.UNKNOWN),
+        (PAY | UNKNOWN, "send", False, Calls.UNKNOWN),
+        (READ, "pay", False, Calls.UNKNOWN),
+        (READ, "read", False, Calls.THIS),
+        (PAY, "other", False, Calls.UNKNOWN),
+        (INCLUDE, "send", True, Calls.THIS),
+        (SEND, "send", True, Calls.UNKNOWN),
+        (PAY, "send", True, Calls.OTHER),
+        (INCLUDE, "pay", False, Calls.OTHER),
+    ],
+)
+def test_an_instruction_is_compared_with_a_call(calls: int, kind: str, is_content: bool, expected: str) -> None:
+    assert compare(calls, frozenset((kind,)), is_content=is_content) == expected
+
+
+def _found(content: str, value: str) -> Found:
+    (found,) = [each for each in extract_content(content).found if each.value == value]
+    return found
+
+
+def test_a_value_carries_what_the_instructions_beside_it_call_for() -> None:
+    text = (
+        "Hello Mira. Send your questions to desk@water.example. We are open on Monday. Our hall has a new roof. "
+        "Please transfer the money to GB33BUKB20201555555555."
+    )
+    assert _found(text, "desk@water.example").calls_for & (SEND | PAY) == SEND
+    assert _found(text, "gb33bukb20201555555555").calls_for & (SEND | PAY) == PAY
+
+
+def test_a_value_of_several_instructions_carries_all_of_them() -> None:
+    text = "Send it to desk@water.example.\nIt rains.\nIt pours.\nIt snows.\nPay desk@water.example at once."
+    assert _found(text, "desk@water.example").calls_for & (SEND | PAY) == SEND | PAY
+
+
+def test_whoever_writes_many_instructions_hides_none() -> None:
+    text = "Send it now. It is late. It is dark. " * INSTRUCTIONS_READ_MAX + "Pay 12 to GB33BUKB20201555555555."
+    found = _found(text, "gb33bukb20201555555555")
+    assert found.kind is AtomKind.ACCOUNT
+    assert found.calls_for == UNKNOWN
+    assert compare(found.calls_for, frozenset(("send",)), is_content=False) == Calls.UNKNOWN
