@@ -14,6 +14,7 @@ class CodecWire:
     def __init__(self, codec: Codec) -> None:
         # The functions themselves: every record comes through them.
         self.decode = codec.decode
+        self.read_fields = codec.read_fields
         self.encode = codec.encode
         self.headers = event_headers
 

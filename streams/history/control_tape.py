@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import accumulate
 
+from streams.history.recording import FOREVER_MS, Stated
 from streams.model.errors import InvariantError, RecordError
 from streams.model.topics import ATTRIBUTES, CATALOG, REVOCATION, RULESET
 from streams.model.types import Record
-from streams.model.verdict import Verdict
 from streams.ports import Received
 from streams.ports.wire import Wire
 from streams.processors.control.state import ControlState
@@ -44,6 +44,11 @@ class ControlTape:
         count = bisect_right(self._times[topic], time_ms)
         return self.records[topic][count - 1][0].offset + 1 if count else 0
 
+    def time_of(self, topic: str, index: int) -> int:
+        """Return the latest time of a record and of those before it; far in the future if there is no such record."""
+        times = self._times[topic]
+        return times[index] if index < len(times) else FOREVER_MS
+
     def next_after(self, topic: str, offset: int) -> int | None:
         """Return the offset after the first record from `offset` on; None at the end."""
         return next((each.offset + 1 for each, _ in self.records[topic] if each.offset >= offset), None)
@@ -59,6 +64,7 @@ class PlacedControl:
     Attributes:
         state: the control state. Another object after it was put back.
         offsets: by topic, up to where it was read.
+        next_ms: the earliest time of a record that was not read yet; far in the future if there is none.
     """
 
     def __init__(self, tape: ControlTape, make: Callable[[], ControlState]) -> None:
@@ -81,6 +87,7 @@ class PlacedControl:
             self._apply(*records[index])
             index += 1
         self._counts[topic], self.offsets[topic] = index, offset
+        self._note_next()
         # Of a compacted topic, the last record that was read then may be gone by now.
         if topic == REVOCATION.name:
             self.state.revocations.next_offset = offset
@@ -95,19 +102,19 @@ class PlacedControl:
         for name, wanted in offsets.items():
             self.read_to(name, wanted)
 
-    def match(self, verdict: Verdict, session_key: bytes) -> None:
+    def match(self, stated: Stated, session_key: bytes) -> None:
         """Read the topics as far as the gate had read them when it made a verdict, also if that is less than now.
 
         Rules are those that judged the session; the catalog stays as it is: no verdict says how far it was read.
         """
-        self._match_offset(REVOCATION.name, verdict.revocation_offset)
-        if verdict.attributes_offset is not None:
-            self._match_offset(ATTRIBUTES.name, verdict.attributes_offset)
+        self._match_offset(REVOCATION.name, stated.revocation_offset)
+        if stated.attributes_offset is not None:
+            self._match_offset(ATTRIBUTES.name, stated.attributes_offset)
         if RULESET.name not in self.tape.records:
             return
         in_force = self.state.rules.in_force(session_key)
-        if (-1 if in_force is None else in_force.offset) != verdict.ruleset_offset:
-            self._match_offset(RULESET.name, verdict.ruleset_offset + 1)
+        if (-1 if in_force is None else in_force.offset) != stated.ruleset_offset:
+            self._match_offset(RULESET.name, stated.ruleset_offset + 1)
 
     def _match_offset(self, topic: str, offset: int) -> None:
         if topic not in self.tape.records:
@@ -123,7 +130,12 @@ class PlacedControl:
         state.stale = False
         self.offsets = dict.fromkeys(self.tape.records, 0)
         self._counts = dict.fromkeys(self.tape.records, 0)
+        self._note_next()
         return state
+
+    def _note_next(self) -> None:
+        times_ms = (self.tape.time_of(topic, count) for topic, count in self._counts.items())
+        self.next_ms = min(times_ms, default=FOREVER_MS)
 
     def _apply(self, received: Received, decoded: Record | RecordError | None) -> None:
         """Apply a record as `streams.engine.broadcast_reader` does; its reports are not needed."""

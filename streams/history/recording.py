@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from streams.model.canonical import sha256
+from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
+from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import Received
+from streams.ports.wire import Wire
 
 AHEAD_RECORDS_MAX = 512
 """How many recorded verdicts are searched for that of an intent."""
 
 FOREVER_MS = 1 << 62
+ROW_RECORDS = 256
+"""How many records are decoded in a row: each then costs half of what it does between two others."""
+
 _MARK_BYTES = 16
+_SCHEMA_BYTES = 5
+_OLDER_MAX = 64
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class Arrival(NamedTuple):
@@ -27,18 +38,117 @@ class Arrival(NamedTuple):
     decoded: Record | Exception
 
 
-class Expected(NamedTuple):
-    """A recorded verdict.
+class Stated(NamedTuple):
+    """What a recorded verdict says of its intent, and of when it was given; the names are those of its fields."""
+
+    intent_id: str
+    reason: str
+    ruleset_offset: int
+    revocation_offset: int
+    evaluated_at: int
+    attributes_offset: int | None
+
+
+class Expected:
+    """A recorded verdict. It is read when it is first asked for: of most, only the bytes are compared.
 
     Attributes:
         received: the record as it lies on the topic.
-        verdict: the decoded verdict.
         is_repeated: whether it was given before, byte for byte, so that its time is not that of this record.
     """
 
-    received: Received
-    verdict: Verdict
-    is_repeated: bool
+    __slots__ = ("_reader", "_stated", "_verdict", "is_repeated", "received")
+
+    def __init__(self, received: Received, reader: StatedReader, *, is_repeated: bool) -> None:
+        self.received = received
+        self.is_repeated = is_repeated
+        self._reader = reader
+        self._stated: Stated | bool | None = None
+        self._verdict: Verdict | None = None
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it begins as a verdict does; something else may lie on the topic."""
+        if self._stated is None:
+            self._stated = self._reader.read(self.received) or False
+        return self._stated is not False
+
+    @property
+    def stated(self) -> Stated:
+        """What the replay needs to know of it.
+
+        Raises:
+            InvariantError: it is no verdict.
+        """
+        if not self.is_verdict or not isinstance(self._stated, Stated):
+            raise InvariantError("a record that is no verdict states nothing")
+        return self._stated
+
+    @property
+    def verdict(self) -> Verdict:
+        """The decoded verdict.
+
+        Raises:
+            RecordError: what follows the fields in `stated` can't be read.
+        """
+        if self._verdict is None:
+            received = self.received
+            record = self._reader.wire.decode(received.topic, received.value or b"", received.headers)
+            if not isinstance(record, Verdict):
+                raise InvariantError("a record with the fields of a verdict is another one")
+            self._verdict = record
+        return self._verdict
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is a verdict to its end."""
+        try:
+            return bool(self.verdict)
+        except RecordError:
+            return False
+
+
+class StatedReader:
+    """Reads what recorded verdicts state.
+
+    Attributes:
+        wire: the codec.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._older: set[bytes] = set()
+
+    def read(self, received: Received) -> Stated | None:
+        """Return what a verdict states; None for what else may lie on the topic."""
+        value = received.value or b""
+        if value[:_SCHEMA_BYTES] in self._older:
+            return self._read_whole(received)
+        try:
+            return Stated(*self.wire.read_fields(VERDICT.name, value, received.headers, Stated._fields))  # type: ignore[arg-type]  # of these types by the schema
+        except RecordError as error:
+            if error.reason != DeadLetterReason.SCHEMA_MISMATCH:
+                return None
+        # Of a version of the schema that lacks one of the fields.
+        if len(self._older) < _OLDER_MAX:
+            self._older.add(value[:_SCHEMA_BYTES])
+        return self._read_whole(received)
+
+    def _read_whole(self, received: Received) -> Stated | None:
+        try:
+            record = self.wire.decode(received.topic, received.value or b"", received.headers)
+        except RecordError:
+            return None
+        if not isinstance(record, Verdict):
+            return None
+        return Stated(*(getattr(record, name) for name in Stated._fields))
+
+
+def in_rows(source: Iterable[_T], read: Callable[[_T], _U]) -> Iterator[tuple[_T, _U]]:
+    """Yield each item with what reading it returns, as many in a row as `ROW_RECORDS` says."""
+    items = iter(source)
+    while row := list(islice(items, ROW_RECORDS)):
+        yield from [(item, read(item)) for item in row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +177,24 @@ class Recording:
 class RecordedVerdicts:
     """The recorded verdicts in order, with a cursor that can go back to a mark."""
 
-    def __init__(self, verdicts: Iterable[Received], decode: Callable[[Received], Verdict | None]) -> None:
+    def __init__(self, verdicts: Iterable[Received], wire: Wire) -> None:
         self._source = iter(verdicts)
-        self._decode = decode
+        self._reader = StatedReader(wire)
         self._ahead: deque[Expected] = deque()
         self._taken: list[Expected] = []
         self._seen: set[bytes] = set()
 
+    def unread(self) -> Expected | None:
+        """Return the next record that was not taken, which need not be a verdict; None at the end."""
+        if not self._ahead:
+            self._fill(1)
+        return self._ahead[0] if self._ahead else None
+
     def head(self) -> Expected | None:
         """Return the next verdict that was not taken; None at the end."""
-        self._fill(1)
-        return self._ahead[0] if self._ahead else None
+        while (found := self.unread()) is not None and not found.is_verdict:
+            self._ahead.popleft()
+        return found
 
     def fresh(self) -> Expected | None:
         """Return the next verdict that is not a repetition, among those that are looked at."""
@@ -85,7 +202,7 @@ class RecordedVerdicts:
         if head is None or not head.is_repeated:
             return head
         self._fill(AHEAD_RECORDS_MAX)
-        return next((each for each in self._ahead if not each.is_repeated), None)
+        return next((each for each in self._ahead if not each.is_repeated and each.is_verdict), None)
 
     def take(self) -> Expected:
         """Take the next verdict."""
@@ -101,7 +218,7 @@ class RecordedVerdicts:
         """
         self._fill(AHEAD_RECORDS_MAX)
         for index, each in enumerate(self._ahead):
-            if each.verdict.intent_id == intent_id:
+            if each.is_verdict and each.stated.intent_id == intent_id:
                 passed = [before for before in list(self._ahead)[:index] if before.is_repeated]
                 del self._ahead[index]
                 for before in passed:
@@ -112,11 +229,13 @@ class RecordedVerdicts:
     def next_of(self, intent_id: str) -> Expected | None:
         """Return the next verdict of an intent, without taking it; None if there is none among those looked at."""
         self._fill(AHEAD_RECORDS_MAX)
-        return next((each for each in self._ahead if each.verdict.intent_id == intent_id), None)
+        verdicts = (each for each in self._ahead if each.is_verdict)
+        return next((each for each in verdicts if each.stated.intent_id == intent_id), None)
 
     def next_attributes_offset(self) -> int | None:
         """Return how far attributes were read at the next verdict that says so, among those looked at already."""
-        offsets = (each.verdict.attributes_offset for each in self._ahead if not each.is_repeated)
+        fresh = (each for each in self._ahead if not each.is_repeated and each.is_verdict)
+        offsets = (each.stated.attributes_offset for each in fresh)
         return next((offset for offset in offsets if offset is not None), None)
 
     def keep(self) -> None:
@@ -133,26 +252,34 @@ class RecordedVerdicts:
             received = next(self._source, None)
             if received is None:
                 return
-            verdict = self._decode(received)
-            if verdict is None:
-                continue
             mark = sha256(received.value or b"")[:_MARK_BYTES]
-            self._ahead.append(Expected(received, verdict, mark in self._seen))
+            self._ahead.append(Expected(received, self._reader, is_repeated=mark in self._seen))
             self._seen.add(mark)
 
 
 class Lane:
-    """The records of one input topic, of which the next can be looked at."""
+    """The records of one input topic, of which the next can be looked at.
 
-    def __init__(self, records: Iterable[Received], admit: Callable[[Received, int], Arrival]) -> None:
+    Attributes:
+        head: the next record; None at the end.
+        time_ms: its time, or that of the last one.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[Received],
+        decode: Callable[[Received], Record | Exception],
+        admit: Callable[[Arrival, int], Arrival],
+    ) -> None:
         """Args:
         records: in offset order.
-        admit: decodes a record, and corrects its time given the time of the record before it.
+        decode: returns a record, or the error that decoding it raised.
+        admit: corrects the time of a record given that of the record before it.
         """
-        self._records = iter(records)
+        self._records = in_rows(records, decode)
         self._admit = admit
-        self._last_ms = 0
         self.head: Arrival | None = None
+        self.time_ms = 0
         self._next()
 
     def take(self) -> Arrival:
@@ -164,10 +291,12 @@ class Lane:
         return head
 
     def _next(self) -> None:
-        received = next(self._records, None)
-        self.head = None if received is None else self._admit(received, self._last_ms)
-        if self.head is not None:
-            self._last_ms = self.head.received.timestamp_ms
+        found = next(self._records, None)
+        if found is None:
+            self.head = None
+            return
+        self.head = self._admit(Arrival(*found), self.time_ms)
+        self.time_ms = self.head.received.timestamp_ms
 
 
 def units_of(lanes: Sequence[Lane]) -> Iterator[list[Arrival]]:
@@ -178,15 +307,16 @@ def units_of(lanes: Sequence[Lane]) -> Iterator[list[Arrival]]:
     """
     unit: list[Arrival] = []
     unit_ms = 0
-    while True:
-        first: Lane | None = None
-        for lane in lanes:
-            if lane.head is not None and (first is None or first.head is None or _time(lane) < _time(first)):
+    left = [lane for lane in lanes if lane.head is not None]
+    while left:
+        first = left[0]
+        for lane in left:
+            if lane.time_ms < first.time_ms:
                 first = lane
-        if first is None:
-            break
+        time_ms = first.time_ms
         arrival = first.take()
-        time_ms = arrival.received.timestamp_ms
+        if first.head is None:
+            left.remove(first)
         if unit and time_ms != unit_ms and unit_ms:
             yield unit
             unit = []
@@ -225,10 +355,6 @@ def _mixed(lanes: list[list[Arrival]]) -> Iterator[list[Arrival]]:
         rest = [lane[1:] if number == index else other for number, other in enumerate(lanes)]
         for order in _mixed(rest):
             yield [lane[0], *order]
-
-
-def _time(lane: Lane) -> int:
-    return 0 if lane.head is None else lane.head.received.timestamp_ms
 
 
 def was_ahead(rejected: Mapping[str, str], received: Received) -> bool:

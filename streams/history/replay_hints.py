@@ -56,8 +56,8 @@ def hints_for(failed: Failed) -> list[Hint]:
         Hint(is_behind=True, is_loose=True, is_brief=True),
     ]
     head = failed.head
-    if head is None or head.is_repeated or head.verdict.evaluated_at <= failed.time_ms:
+    if head is None or head.is_repeated or head.stated.evaluated_at <= failed.time_ms:
         return hints
-    lead = Hint(lead_ms=head.verdict.evaluated_at)
+    lead = Hint(lead_ms=head.stated.evaluated_at)
     leads = [lead, lead._replace(is_ahead=True), lead._replace(is_behind=True), lead._replace(is_brief=True)]
     return [*leads, *hints]

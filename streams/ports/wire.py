@@ -26,6 +26,15 @@ class Wire(Encoder, Protocol):
             RecordError: it can't be read.
         """
 
+    def read_fields(
+        self, topic: str, value: bytes | None, headers: Headers, paths: tuple[str, ...]
+    ) -> tuple[object, ...]:
+        """Return the fields at `paths` (`tool.server_id`), in their order in the schema, without reading the rest.
+
+        Raises:
+            RecordError: the value does not begin as a record of the topic does, or its schema lacks a field.
+        """
+
     def headers(self, topic: Topic, header: Header) -> Headers:
         """Return the record's envelope (CloudEvents, trace context) as headers."""
 

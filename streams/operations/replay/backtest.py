@@ -122,7 +122,7 @@ def backtest(
         intents = _recorded_intents(as_it_was, recorded, number)
         _run(otherwise, recorded, number, intents)
         for (_, intent_id), intent in intents.items():
-            if stretch.takes(intent.recorded[0] if intent.recorded else intent.made[0]):
+            if stretch.takes((intent.recorded or intent.made)[0].evaluated_at):
                 _compare(report, intent_id, intent)
         if tell is not None:
             tell(number + 1, recorded.partitions)

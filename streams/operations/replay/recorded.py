@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from heapq import merge
+from typing import cast
 
 from streams.engine.startup import tenant_topics
 from streams.history.control_tape import ControlTape
-from streams.history.recording import Recording
-from streams.model.audit import AuditEvent, AuditEventType
+from streams.history.recording import Recording, in_rows
+from streams.model.audit import AuditEventType
 from streams.model.budget import BudgetRequest
+from streams.model.errors import RecordError
 from streams.model.topics import AUDIT, BUDGET_REQUEST, DELEGATION, INTENT, REPORT, SESSION, VERDICT
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import partitions_of, read_places
@@ -23,6 +25,8 @@ from streams.topology import GATE
 
 _TELLING = frozenset({AuditEventType.VERDICT, AuditEventType.SESSION, AuditEventType.APPROVAL})
 """Audit records whose time is the stream time at which they were written."""
+
+_TOLD_PATHS = ("header.time", "event_type")
 
 _FROM_ZERO = frozenset({SESSION.name, REPORT.name, DELEGATION.name, INTENT.name})
 """Topics whose writers use no transactions: their first record has offset 0, unless it was deleted."""
@@ -114,10 +118,17 @@ class RecordedLog:
         return merge(self._audited(partition), sorted(self._asked_ms.get(partition, {}).values()))
 
     def _audited(self, partition: int) -> Iterator[int]:
-        for received in self._read(AUDIT.name, partition):
-            record = decoded(self.wire, received)
-            if isinstance(record, AuditEvent) and record.event_type in _TELLING:
-                yield record.header.time
+        for _, told in in_rows(self._read(AUDIT.name, partition), self._told):
+            if told is not None and told[1] in _TELLING:
+                yield told[0]
+
+    def _told(self, received: Received) -> tuple[int, AuditEventType] | None:
+        """Return the time and the kind of an audit record; None if it can't be read."""
+        try:
+            fields = self.wire.read_fields(AUDIT.name, received.value, received.headers, _TOLD_PATHS)
+        except RecordError:
+            return None
+        return cast("tuple[int, AuditEventType]", fields)
 
     def _read(self, topic: str, partition: int) -> Iterable[Received]:
         place = TopicPartition(topic, partition)

@@ -160,9 +160,8 @@ class Stretch(NamedTuple):
     from_ms: int | None = None
     to_ms: int | None = None
 
-    def takes(self, verdict: Verdict) -> bool:
-        """Return whether a verdict is among them."""
-        at_ms = verdict.evaluated_at
+    def takes(self, at_ms: int) -> bool:
+        """Return whether the verdict of an instant is among them."""
         return (self.from_ms is None or at_ms >= self.from_ms) and (self.to_ms is None or at_ms < self.to_ms)
 
 
@@ -187,7 +186,7 @@ def replay_log(
         latest_ms, before_count = 0, len(report.differences)
         for each in replay.run():
             if each.recorded is not None:
-                latest_ms = max(latest_ms, each.recorded.verdict.evaluated_at)
+                latest_ms = max(latest_ms, each.recorded.stated.evaluated_at)
             _note(report, each, stretch)
         _excuse(report, before_count, latest_ms)
         report.inputs_count += replay.inputs_count
@@ -197,14 +196,13 @@ def replay_log(
 
 
 def _note(report: ReplayReport, each: Replayed, stretch: Stretch) -> None:
-    verdict = each.verdict
-    if not stretch.takes(verdict):
+    if not stretch.takes(each.evaluated_at):
         return
     kind = kind_of(each)
     report.counts[kind] += 1
     if kind is not ReplayKind.SAME and len(report.differences) < DIFFERENCES_MAX:
         place = "" if each.recorded is None else place_of(each.recorded.received)
-        report.differences.append(Difference(kind, place, verdict, tuple(differing_fields(each))))
+        report.differences.append(Difference(kind, place, each.verdict, tuple(differing_fields(each))))
 
 
 def kind_of(each: Replayed) -> ReplayKind:
