@@ -78,10 +78,10 @@ class Expected:
         """What the replay needs to know of it.
 
         Raises:
-            InvariantError: it is no verdict.
+            InvariantError: it is not a verdict.
         """
         if not self.is_verdict or not isinstance(self._stated, Stated):
-            raise InvariantError("a record that is no verdict states nothing")
+            raise InvariantError("a record that is not a verdict states nothing")
         return self._stated
 
     @property
