@@ -15,7 +15,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
 from streams.cli.rules_check import DirArgument
 from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
-from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (
@@ -146,6 +146,12 @@ def _tell_attacks(screen: Screen, report: AttackReport) -> None:
         screen.table(columns, map(_technique_row, report.techniques))
         caught = f"{many(report.attacks, 'attack')}, {report.caught:,} caught"
         screen.say(f"{caught}; {many(report.innocent_calls, 'innocent call')}", OK if report.holds else FAIL)
+    unclaimed = report.unclaimed or {}
+    for pack, sentences in sorted(unclaimed.items()):
+        screen.record({"kind": "unclaimed", "pack": pack, "unclaimed": list(sentences)})
+    if unclaimed:
+        count = sum(map(len, unclaimed.values()))
+        screen.say(f"what the packs do not claim to catch: {many(count, 'sentence')}, see them with --json", FAINT)
 
 
 def _technique_fields(result: TechniqueResult) -> dict[str, object]:

@@ -42,6 +42,26 @@ def _prototypes() -> dict[int, str]:
     return found
 
 
+@lru_cache(maxsize=1)
+def _alike() -> dict[int, str]:
+    """Return `_prototypes`, and the letters that look like one with a stroke or a hook, such as `\u0142`."""
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - as in `_prototypes`
+
+    found: dict[int, str] = {}
+    for character, others in confusables_data.items():
+        if len(character) != 1 or character.isascii():
+            continue
+        bare = sorted({_without_marks(other["c"]).lower() for other in others})
+        letters = [text for text in bare if len(text) == 1 and text.isascii() and text.isalnum()]
+        if letters:
+            found[ord(character)] = letters[0]
+    return found | _prototypes()
+
+
+def _without_marks(text: str) -> str:
+    return "".join(mark for mark in unicodedata.normalize("NFD", text) if unicodedata.category(mark) not in _UNSEEN)
+
+
 @memoized(SKELETONS_KEPT_MAX)
 def skeleton_of(text: str) -> str:
     """Return the skeleton of a text.
@@ -52,11 +72,8 @@ def skeleton_of(text: str) -> str:
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"text has more than {TEXT_CHARS_MAX} characters")
     folded = unicodedata.normalize("NFKC", _without_punycode(text)).casefold()
-    mapped = folded.translate(_prototypes())
-    bare = "".join(mark for mark in unicodedata.normalize("NFD", mapped) if unicodedata.category(mark) not in _UNSEEN)
-    return "".join(
-        _ASCII_PROTOTYPES.get(character, character) for character in bare.translate(_prototypes()).casefold()
-    )
+    bare = _without_marks(folded.translate(_alike()))
+    return "".join(_ASCII_PROTOTYPES.get(character, character) for character in bare.translate(_alike()).casefold())
 
 
 _UNSEEN = frozenset(("Mn", "Me", "Cf"))

@@ -246,6 +246,8 @@ class TestTest:
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
         assert [line.split() for line in shown if "taint" in line] == [["p", "taint", "2", "2", "0", "0", "100%"]]
         assert "2 attacks, 2 caught; 1 innocent call" in shown
+        assert "what the packs do not claim to catch: 1 sentence, see them with --json" in shown
+        assert of_kind(result, "unclaimed") == [{"kind": "unclaimed", "pack": "p", "unclaimed": ["Everything else."]}]
 
     def test_attacks_that_pass(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)

@@ -59,6 +59,8 @@ def test_what_is_no_version(text: str) -> None:
         ("examp1e.com", True),
         ("exampIe.com", True),
         ("exarnple.com", True),
+        ("examp\u0142e.com", True),
+        ("e\u0445amp\u0142e.com", True),
         ("éxample.com", True),
         ("\uff45xample.com", True),
         ("\u0435\u0445\u0430m\u0440l\u0435.com", True),
