@@ -3,7 +3,7 @@
 **Idea.** One function of rows and an activity. It scores first; only what was allowed and has not alerted is learned
 from, and a session that has alerted teaches nothing until its hold ends, so an attacker can't teach what an attack is.
 An alert names an incident: an agent and what was found about it. An incident is quiet for `LATCH_MS`, and so is a
-session about which anything was reported.
+session about which anything was reported, but for what is worse: nobody hides an attack behind a lesser finding.
 
 **Rejected.** Risk as the only way to an alert (it finds loops and sweeps later than the detector for them, and its
 sentence says less), and a false discovery rate over the stream of signals (LORD++): it runs out of budget in the first
@@ -34,6 +34,8 @@ BROAD_LATCH_MS = 6 * HOUR_MS
 BROAD = frozenset({"ceiling", "rate_nb", RISK})
 SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
+SEVERITIES = ("low", "medium", "high", "critical")
+WORST_SEVERITY = len(SEVERITIES) - 1
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
 ROW_TYPES_MAX = 64
@@ -143,9 +145,10 @@ class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Until when an incident is quiet."""
+    """Until when an incident is quiet, and how bad the worst was that was reported of it (a number of `SEVERITIES`)."""
 
     until_ms: int = 0
+    severity: int = WORST_SEVERITY
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -326,22 +329,28 @@ def _latched(
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
-    The strongest finding speaks for the activity. Incidents are distinguished by agent and name, and by session.
+    The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by agent and
+    name, and by session. A session is quiet about what is no worse than what was reported of it.
     """
     if not found:
         return (), 0
-    best = max(found, key=lambda each: (each.kind not in BROAD, each.share, each.name))
-    now_ms = activity.time_ms
+    best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
+    now_ms, rank = activity.time_ms, _rank(best)
     whom = (activity.tenant, "agent", activity.agent)
-    latches = [
-        (row_key(latch, (activity.tenant, "session", activity.session)), SESSION_LATCH_MS),
-        (row_key(latch, (*whom, best.name)), LATCH_MS),
-    ]
+    session = row_key(latch, (activity.tenant, "session", activity.session))
+    latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, best.name)), LATCH_MS)]
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
-    if any(now_ms < known[key].until_ms for key, _ in asked):
+    quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
+    if any(key != session or rank <= known[key].severity for key in quiet):
         return (), len(found)
     for key, span_ms in (*latches, broad):
-        write_row(view, key, Latch(max(known[key].until_ms, now_ms + span_ms)))
+        before = known[key]
+        worst = max(rank, before.severity) if now_ms < before.until_ms else rank
+        write_row(view, key, Latch(max(before.until_ms, now_ms + span_ms), worst))
     return (best,), len(found) - 1
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITIES.index(finding.severity)

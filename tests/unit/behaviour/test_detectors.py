@@ -171,6 +171,18 @@ def test_peers_make_a_first_time_less_surprising() -> None:
     assert names_found([unknown]) == ["new_terms"]
 
 
+def test_a_lesser_finding_hides_no_worse_one_of_its_session() -> None:
+    lesser = declared("loop", 5, key=("session.id",), min_support=1, severity="medium")
+    worse = declared("two_places", 1, key=("session.id",), window_ms=300_000, severity="critical")
+    watch, rows = watcher(lesser, worse), Rows()
+    same = [activity(START_MS + 1_000 * number, call="crm.read 1", instance="a") for number in range(20)]
+    assert names_found(observe_all(watch, rows, same)) == ["loop"]
+    moved = [activity(START_MS + 30_000 + 1_000 * turn, instance="ab"[turn % 2]) for turn in range(1, 6)]
+    assert names_found(observe_all(watch, rows, moved)) == ["two_places"]
+    # What is no worse is one incident with it.
+    assert names_found(observe_all(watch, rows, [activity(START_MS + 60_000, call="crm.read 1")])) == []
+
+
 def test_an_incident_is_one_alert_for_a_day_and_others_are_counted() -> None:
     it = declared("arg_mad", 3.9, value="call.amount", min_support=30)
     rows, watch = Rows(), watcher(it)

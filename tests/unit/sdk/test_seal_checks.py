@@ -27,10 +27,11 @@ from streams.audit.seals import (
 from streams.audit.signatures import SigningKey
 from streams.codec.avro import SCHEMA_ID_HEADER
 from streams.model.audit import AuditEvent, AuditEventType, Seal
+from streams.model.errors import RecordError
 from streams.model.proof import report_key_seed, session_secret, session_writer_key
 from streams.model.reasons import Refusal
 from streams.model.session import SessionEvent
-from streams.model.topics import SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, SEAL_KEY, VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Received
 from streams.sdk import (
@@ -45,6 +46,7 @@ from streams.sdk import (
 )
 from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals, SealKeySource, Unproven
 from streams.sdk.seal_key_file import LOOK_EVERY_MS
+from tests.records import records
 from tests.unit.sdk.hands import (
     REPORT_KEY,
     ROOT_KEY,
@@ -121,6 +123,18 @@ class TestBatches:
         assert (reader.ran, len(reader.seals)) == ([], 2)
         reader.read(seal_on_log(Sealer().seal([first, second]), 2))
         assert (reader.ran, reader.refused, len(reader.seals)) == ([0, 1], [], 0)
+
+    @given(records(AuditEvent))
+    def test_an_audit_record_is_no_verdict_whatever_kinds_a_seal_states(self, record: AuditEvent) -> None:
+        """The kinds of leaves are not signed. An audit record that is written as a verdict can't be read as one."""
+        value = CODEC.encode(AUDIT.name, record)
+        sealer = Sealer()
+        (seal,) = sealer.seals([value], record.header.time)
+        placed = Received(VERDICT.name, 0, 0, record.header.time, b"acme|s-1", value)
+        reader = Reader().read(placed, seal_on_log(msgspec.structs.replace(seal, kinds=b"VV"), 1))
+        assert reader.ran == [0]
+        with pytest.raises(RecordError):
+            CODEC.decode(VERDICT.name, value, ())
 
     def test_a_forged_verdict_is_refused_wherever_it_stands(self) -> None:
         real, forged = verdicts(2), verdicts(3)
