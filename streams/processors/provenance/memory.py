@@ -169,12 +169,21 @@ def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:
 
     If the session has read something already, its values are not known.
     """
+    # INVARIANT: no agent makes words the user's by delegating. It may state the purpose where its own session has none,
+    # after it has read what others wrote.
     identity, trust = session.identity, session.trust
     has_read = bool(trust.sources or trust.pending_reads)
     entries = [Entry(digest, Seen.USER | Seen.OWN | Seen.SUBJECT) for digest in memory.subject_digests(identity.sub)]
     row = ProvenanceRow(is_complete=not has_read, has_untrusted=has_read, has_text=has_read, is_instructed=has_read)
     row = memory.add(row, entries)
-    return with_purpose_words(row, identity.purpose, memory) if identity.purpose else row
+    return with_purpose_words(row, identity.purpose, memory) if identity.purpose and _states_purpose(session) else row
+
+
+def _states_purpose(session: SessionRow) -> bool:
+    """Return whether the purpose of a session is its user's: no agent has opened it, or one that is trusted."""
+    trust = session.trust
+    is_attested = trust.label_attested and trust.label.integrity is Integrity.TRUSTED
+    return is_attested or not session.grant.ancestor_session_ids
 
 
 def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> ProvenanceRow:

@@ -161,6 +161,18 @@ def test_the_purpose_that_the_token_service_states_is_the_users() -> None:
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
 
 
+@pytest.mark.parametrize(("label", "origin"), [(None, ValueOrigin.TEXT), (TRUSTED, ValueOrigin.USER)])
+def test_the_purpose_of_a_delegated_session_is_the_users_only_if_that_is_attested(
+    label: Label | None, origin: ValueOrigin
+) -> None:
+    """The agent that delegates states it, and may have read what others wrote."""
+    talk = Talk()
+    child = SessionMaker("s-2", act="helper")
+    talk.establish_from(talk.session, child, purpose=f"write to {EVIL}", label=label)
+    found = {each.pointer: each for each in talk.judge(SEND, {"to": [EVIL], "body": "Hello"}, child).origins}
+    assert found["/to/0"].origin is origin
+
+
 def test_a_purpose_asks_for_what_its_words_say() -> None:
     talk = Talk()
     account = {"account": "DE02300209000106531065", "amount": 5}
