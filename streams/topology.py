@@ -59,6 +59,7 @@ GATE = ProcessorSpec(
         topics.APPROVAL_REQUEST,
         topics.BUDGET_REQUEST,
         topics.REVOCATION,
+        topics.CONTENT_KEY,
     ),
 )
 

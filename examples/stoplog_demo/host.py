@@ -13,6 +13,7 @@ from stoplog_demo.view import View
 from streams.model.canonical import sha256
 from streams.model.delegation import ToolGrant
 from streams.model.reasons import Refusal
+from streams.model.session import SessionEventType
 from streams.model.types import Actor, Model, SubProfile
 from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict
 from streams.sdk.agent import Agent
@@ -28,6 +29,7 @@ from streams.sdk.verdict_reader import VerdictReader
 ISSUER = "https://issuer.demo.example"
 ACTOR = Actor(iss=ISSUER, sub="office-assistant", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-1")
 MODEL = Model(ai_provider="script", name="gullible-assistant", version="1")
+AGENT_VERSION = "1.0"
 SESSION_TTL_MS = 600_000
 OUTCOME_TIMEOUT_MS = 30_000
 CALLS_MAX = 60
@@ -89,7 +91,7 @@ class AgentHost:
 
     def agent(self, credential: SessionCredential) -> Agent:
         """Return an agent in a session; the caller closes it."""
-        return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
+        return Agent(self._transport, credential, toolset=self._toolset, model=MODEL, version=AGENT_VERSION)
 
     def work(
         self,
@@ -121,6 +123,8 @@ class AgentHost:
                     conversation_id=conversation_id or credential.session_id,
                     user_request_digest=sha256(request.encode()),
                 )
+                # What the model has answered is on the record before what it asks for.
+                agent.report(SessionEventType.MODEL_OUTPUT, content=f"{wish.tool}: {wish.words or request}")
                 told = agent.propose(wish.tool, wish.args, timeout_ms=OUTCOME_TIMEOUT_MS, context=context)
                 # The agent is told the outcome. The host, which runs the call, reads the verdict as an executor does.
                 verdict = verdicts.read(told.verdict_id)

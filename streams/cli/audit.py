@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from streams.cli.audit_content import erase_content, hold_app, read
 from streams.cli.audit_receipts import check_receipt, prove
 from streams.cli.audit_verify import verify
 from streams.cli.findings import many
@@ -42,7 +43,19 @@ _STYLES = {Tone.PLAIN: STRONG, Tone.GOOD: OK, Tone.HELD: WARN, Tone.BAD: FAIL}
 _DETAIL_CHARS_MAX = 240
 _CAUSE_CHARS_MAX = 160
 _BRIEF = frozenset(
-    {"arguments", "rules", "documents", "label", "counts as", "instructions", "because", "purpose", "comment", "model"}
+    {
+        "captured",
+        "arguments",
+        "rules",
+        "documents",
+        "label",
+        "counts as",
+        "instructions",
+        "because",
+        "purpose",
+        "comment",
+        "model",
+    }
 )
 """The details that a person sees on a terminal; the others are in the JSON and on the page."""
 
@@ -72,7 +85,7 @@ def session(
         owner = find_session(opened, codec, clock, session, settings.tenant)
         trusted = settings.release.trusted()
         shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted)
-        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id)
+        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id, settings.content.trusted())
     standing, entries = shown.view.standing(shown.revocations, clock.now_ms()), entries_of(records)
     for entry in entries:
         screen.record(entry.fields())
@@ -115,7 +128,7 @@ def why(
     codec, clock = build_codec(settings), SystemClock()
     with open_log(settings, create=False) as opened:
         owner = find_intent(opened, codec, clock, intent, settings.tenant)
-        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id)
+        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id, settings.content.trusted())
     cause = causes_of(records, owner.intent_id or "")
     screen.record(cause.fields())
     if screen.as_json:
@@ -294,4 +307,7 @@ def _grow(tree: Tree, cause: Cause) -> None:
 
 app.command()(verify)
 app.command()(prove)
+app.command()(read)
+app.command("erase")(erase_content)
+app.add_typer(hold_app, name="hold")
 app.command("check-receipt")(check_receipt)

@@ -13,7 +13,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, StateDirOption
 from streams.cli.screen import OK, Screen
 from streams.operations.root_key import make_root_key
-from streams.operations.signing_keys import make_key_file, passphrase_from
+from streams.operations.signing_keys import make_content_key_file, make_key_file, passphrase_from
 
 app = typer.Typer(add_completion=False, help="Create keys.", rich_markup_mode="rich")
 publisher_app = typer.Typer(
@@ -31,12 +31,20 @@ releaser_app = typer.Typer(
 writer_app = typer.Typer(
     add_completion=False, help="Create keys of those who write attributes of entities.", rich_markup_mode="rich"
 )
+content_app = typer.Typer(
+    add_completion=False, help="Create keys that captured content is read with.", rich_markup_mode="rich"
+)
+officer_app = typer.Typer(
+    add_completion=False, help="Create keys of people who may erase captured content.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")
 app.add_typer(releaser_app, name="releaser")
 app.add_typer(writer_app, name="writer")
 app.add_typer(seal_app, name="seal")
+app.add_typer(content_app, name="content")
+app.add_typer(officer_app, name="officer")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
@@ -75,6 +83,16 @@ def _releaser() -> None:
 @writer_app.callback()
 def _writer() -> None:
     """Create keys of those who write attributes of entities."""
+
+
+@content_app.callback()
+def _content() -> None:
+    """Create keys that captured content is read with."""
+
+
+@officer_app.callback()
+def _officer() -> None:
+    """Create keys of people who may erase captured content."""
 
 
 @app.command()
@@ -185,6 +203,44 @@ def new_writer(
     Give the file to the program or the person who writes them. Gates need the public key only.
     """
     _make(output.screen(), out, passphrase_file, "attributes.writers")
+
+
+@content_app.command("new")
+@takes_groups
+def new_content(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key of a tenant's captured content. An existing file is never overwritten.
+
+    Whoever has the private key can read the content. Gates, executors and agents need the public key only, which is
+    written beside it, in a file with `.pub` at the end. Destroying the private key erases all content of the tenant.
+    """
+    screen = output.screen()
+    public = make_content_key_file(out, passphrase_from(passphrase_file))
+    screen.record({"private_key": str(out), "public_key": str(public.path), "kek": public.kek})
+    screen.say(f"private key created: {out}", OK)
+    screen.say(
+        "keep it where only those are who may read content, and no gate is. Gates get the public key:\n", lines=True
+    )
+    screen.say(f'    [content]\n    capture = ["arguments"]\n    keys = {{ TENANT = "{public.path}" }}', lines=True)
+
+
+@officer_app.command("new")
+@takes_groups
+def new_officer(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key with which one person orders erasures and ends legal holds. An existing file is never overwritten.
+
+    Keep the private key on no machine that runs agents, executors or gates.
+    """
+    _make(output.screen(), out, passphrase_file, "content.officers", "machines on which content is erased or audited")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str, readers: str = "gates") -> None:

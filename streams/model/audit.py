@@ -38,6 +38,7 @@ class AuditEventType(StrEnum):
     SESSION = "SESSION"
     APPROVAL = "APPROVAL"
     CONTROL = "CONTROL"
+    CONTENT = "CONTENT"
 
 
 class AuditEvent(Record, frozen=True, kw_only=True):
@@ -46,6 +47,9 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     Of a verdict, `inputs` are the ids of the events that the session had read, with their labels in `input_labels`;
     `parent_event_id` is the last of them, which is where the chain of calls goes back; `approvals` are the decisions of
     persons that have counted. The result of a call is in the report of its executor.
+
+    `sensitive` is captured content: of a verdict the arguments, of a CONTENT event what `reason` names
+    (`streams.model.content`). `content_commit` is an HMAC of the content's digest under the key of the session.
     """
 
     header: Header
@@ -80,6 +84,7 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     input_labels: tuple[Label, ...] = ()
     approvals: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()
+    content_commit: Sha256 | None = None
 
 
 class AuditCheckpoint(Record, frozen=True, kw_only=True):

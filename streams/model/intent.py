@@ -16,7 +16,10 @@ class ReplyTo(Record, frozen=True, kw_only=True):
 
 
 class Intent(Record, frozen=True, kw_only=True):
-    """A proposed action. Everything in it is the agent's claim until `proof` and state confirm it."""
+    """A proposed action. Everything in it is the agent's claim until `proof` and state confirm it.
+
+    `agent_version` is the version of the agent's program, as the agent states it.
+    """
 
     header: Header
     intent_id: Uuid
@@ -40,3 +43,4 @@ class Intent(Record, frozen=True, kw_only=True):
     deadline: Millis | None = None
     reply_to: ReplyTo | None = None
     proof: Proof | None = None
+    agent_version: str | None = None

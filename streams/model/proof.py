@@ -69,7 +69,10 @@ def proof_message(intent: Intent) -> bytes:
     """
     header, act, tool, model, reply = intent.header, intent.act, intent.tool, intent.model, intent.reply_to
     # Only where it is stated: so a proof of an intent without it stays as it always was.
-    conversation = () if intent.conversation_id is None else (intent.conversation_id,)
+    stated = () if intent.conversation_id is None else (intent.conversation_id,)
+    if intent.agent_version is not None:
+        # With its name, so that it can't be read as a conversation.
+        stated = (*stated, ("agent_version", intent.agent_version))
     return _encode(
         (
             _PROOF_DOMAIN,
@@ -97,7 +100,7 @@ def proof_message(intent: Intent) -> bytes:
             intent.toolset_digest,
             None if reply is None else (reply.topic, reply.partition),
             intent.claimed_sources,
-            *conversation,
+            *stated,
         )
     )
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from enum import StrEnum
 
 from streams.model.labels import Label
-from streams.model.types import Actor, Encrypted, Header, Millis, Model, Proof, Record, Sha256, ToolRef, Uuid
+from streams.model.types import (
+    Actor,
+    Encrypted,
+    Header,
+    Millis,
+    Model,
+    Proof,
+    Record,
+    Sha256,
+    ToolRef,
+    Uuid,
+    WrappedKey,
+)
 
 
 class SessionEventType(StrEnum):
@@ -25,6 +37,7 @@ class SessionEventType(StrEnum):
     SESSION_REVOKED = "SESSION_REVOKED"
     SESSION_ENDED = "SESSION_ENDED"
     TOOL_NOT_RUN = "TOOL_NOT_RUN"
+    SYSTEM_PROMPT = "SYSTEM_PROMPT"
 
 
 PROVEN_EVENTS = frozenset(
@@ -48,12 +61,13 @@ REPORTS = COMPLETIONS | {
     SessionEventType.RETRIEVAL,
     SessionEventType.MEMORY_READ,
     SessionEventType.TOOLS_CHANGED,
+    SessionEventType.SYSTEM_PROMPT,
 }
 """Events that say what happened in a session. They are proven as well; all but `COMPLETIONS` may be proven by the
 session's agent (`streams.model.proof.report_message`)."""
 
-SAID = frozenset({SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT})
-"""Those of them that no server may prove: it does not hear what the user and the model say."""
+SAID = frozenset({SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT, SessionEventType.SYSTEM_PROMPT})
+"""Those of them that no server may prove: it does not hear what is said to the model, and what the model says."""
 
 
 class Atom(Record, frozen=True, kw_only=True):
@@ -107,7 +121,8 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     `label` of an opening says how far the content that the session was opened with can be trusted. Without it, a
     session that was opened by another session is trusted with nothing. `atoms_complete` says that the content
     has no other atoms than those that are listed; `has_text` and `text_instructed` say whether it holds free text, and
-    whether any of that reads like an instruction. What a writer leaves out counts as the worse.
+    whether any of that reads like an instruction. What a writer leaves out counts as the worse. `content` is the
+    content itself, encrypted under `content_key`, where its capture is switched on.
     """
 
     header: Header
@@ -145,3 +160,4 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     atoms_complete: bool = False
     has_text: bool = True
     text_instructed: bool = True
+    content_key: WrappedKey | None = None

@@ -16,6 +16,7 @@ from streams.model.audit import AuditCheckpoint, AuditEvent, Seal
 from streams.model.behaviour import BehaviourEvent
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.catalog import ToolCatalogEntry
+from streams.model.content import ContentKey, ContentOrder
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
@@ -26,6 +27,7 @@ from streams.model.token_use import TokenUse
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 
+_HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 _RETENTION_MS = 7 * _DAY_MS
 _AUDIT_RETENTION_MS = 90 * _DAY_MS
@@ -47,6 +49,8 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     OPERATOR = "operator"
     CONNECTOR = "connector"
+    CONTENT_READER = "content-reader"
+    PRIVACY = "privacy"
 
 
 TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE, Role.WATCH})
@@ -68,6 +72,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         record: the class of its values; None for other values (JSON, or bytes).
         compaction_lag_ms: how long compaction leaves a record alone, also one that a newer record of its key replaces.
+        compacted_within_ms: after which time at the latest a record is gone that a newer one of its key replaces; None
+            leaves that to the brokers, which may take any time.
         retention_ms: how long records are kept; None keeps them forever.
         placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
@@ -84,6 +90,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[Role, ...]
     compacted: bool = False
     compaction_lag_ms: int = 0
+    compacted_within_ms: int | None = None
     retention_ms: int | None = _RETENTION_MS
     dead_letters: bool = False
     placed_by_key: bool = False
@@ -118,6 +125,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         }
         if self.compaction_lag_ms:
             config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
+        if self.compacted_within_ms is not None:
+            # Brokers compact no segment that is still written to.
+            config["max.compaction.lag.ms"] = str(self.compacted_within_ms)
+            config["segment.ms"] = str(self.compacted_within_ms)
         config["retention.ms"] = "-1" if self.retention_ms is None else str(self.retention_ms)
         return config
 
@@ -306,7 +317,7 @@ AUDIT = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
-    readers=(Role.AUDITOR, Role.WATCH, Role.SOC),
+    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CONTENT_READER, Role.PRIVACY),
     retention_ms=_AUDIT_RETENTION_MS,
     note="the audit log: what gates decided and did",
 )
@@ -316,10 +327,10 @@ AUDIT_REPORTED = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     # The role gate stands for the budget allocator here, which runs beside a gate and with its principal.
-    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH),
-    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW),
+    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH, Role.CONTENT_READER, Role.PRIVACY),
+    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW, Role.CONTENT_READER, Role.PRIVACY),
     retention_ms=_AUDIT_RETENTION_MS,
-    note="audit events of executors, token services and budget allocators",
+    note="audit events of executors, token services and budget allocators, and of those who read or erase content",
 )
 AUDIT_CHECKPOINT = Topic(
     name="agent.audit.checkpoint.v1",
@@ -330,6 +341,30 @@ AUDIT_CHECKPOINT = Topic(
     readers=(Role.AUDITOR, Role.EXECUTOR),
     retention_ms=None,
     note="signed heads of the audit log",
+)
+# A record of its own for each key, because a tombstone deletes exactly one (docs/adr/0075-sealed-content.md).
+CONTENT_KEY = Topic(
+    name="agent.content.key.v1",
+    record=ContentKey,
+    key="tenant|session_id/key id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE, Role.PRIVACY),
+    readers=(Role.CONTENT_READER, Role.PRIVACY),
+    compacted=True,
+    compacted_within_ms=_HOUR_MS,
+    retention_ms=None,
+    note="the wrapped keys of captured content; a tombstone erases what its key opens",
+)
+CONTENT_ORDER = Topic(
+    name="agent.content.order.v1",
+    record=ContentOrder,
+    key="`erasure|` and the order's id, or `hold|tenant|scope|id`",
+    spread=Spread.BROADCAST,
+    writers=(Role.PRIVACY,),
+    readers=(Role.PRIVACY, Role.CONTENT_READER, Role.AUDITOR, Role.SOC),
+    compacted=True,
+    retention_ms=None,
+    note="legal holds, and the signed records of erasures",
 )
 ALERT = Topic(
     name="agent.alert.v1",
@@ -462,6 +497,8 @@ DECLARED: tuple[Topic, ...] = (
     BEHAVIOUR,
     KEYING_CHANGELOG,
     WATCH_CHANGELOG,
+    CONTENT_KEY,
+    CONTENT_ORDER,
 )
 
 

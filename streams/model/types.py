@@ -103,6 +103,15 @@ class Encrypted(Record, frozen=True, kw_only=True):
     tag: bytes
 
 
+class WrappedKey(Record, frozen=True, kw_only=True):
+    """A data key, encrypted under the key `kek` in the way that `alg` names."""
+
+    kid: str
+    kek: str
+    alg: str
+    wrapped: bytes
+
+
 class ProofAlg(StrEnum):
     """How an intent proves its writer."""
 

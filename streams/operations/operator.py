@@ -110,6 +110,14 @@ class Operator:
         partitions = self._transport.partitions(topic.name)
         publish(self._transport, [Outgoing(topic.name, partition_for(key, partitions), key, None) for key in keys])
 
+    def delete_at(self, topic: Topic, keys: Sequence[tuple[int, bytes]]) -> None:
+        """Delete keys from a compacted topic, each from the partition where it was found; block until that is stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        publish(self._transport, [Outgoing(topic.name, partition, key, None) for partition, key in keys])
+
     def close(self) -> None:
         """Release the log."""
         self._transport.close()

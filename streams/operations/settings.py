@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streams.audit.attribute_writers import AttributeWriters, AttributeWritersError
+from streams.audit.content_officers import ContentOfficers, OfficersError
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.releasers import Releasers, ReleasersError
 from streams.audit.reviewers import Reviewers, ReviewersError
+from streams.model.audit import RetentionClass
+from streams.model.content import ContentField
 from streams.model.errors import SettingsError
 
 
@@ -167,6 +171,75 @@ class AttributesSection(_Section):
             raise SettingsError(f"section `[attributes]` of the settings: {error}") from None
 
 
+class VaultSection(_Section):
+    """`[content.vault]`: a Vault server whose transit engine has the keys of tenants.
+
+    `address`: its address.
+    `mount`: where the engine is mounted.
+    `token_file`: a file whose first line is a token. Gates need one that may read keys, readers one that may decrypt.
+    `namespace`: the namespace, if the server has several.
+    `ca_file`: the authorities for its certificate (PEM); by default the system's.
+    """
+
+    address: str = "https://127.0.0.1:8200"
+    mount: str = Field("transit", pattern="^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=200)
+    token_file: Path
+    namespace: str | None = None
+    ca_file: Path | None = None
+
+
+class ContentSection(_Section):
+    """`[content]`: which content gates put on the record, encrypted, and who may erase it.
+
+    `capture`: `arguments`, `request`, `prompt`, `results`, `model_output`; by default nothing.
+    `keys`: by tenant, the public key that keys of its sessions are wrapped with: a file that `stoplog keys content new`
+    has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
+    `retention`: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
+    `short_days`, `standard_days`, `long_days`: after how many days `stoplog audit erase --expired --why TEXT` erases
+    content of each class.
+    `officers`: who may end holds and order erasures: public keys by the names of their owners.
+    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
+    `allow_unsigned`: for development, without officers: orders count that nobody has signed.
+    """
+
+    capture: list[ContentField] = []
+    keys: dict[str, str] = {}
+    vault: VaultSection | None = None
+    retention: str = Field("standard", pattern="^(short|standard|long|legal_hold)$")
+    short_days: int = Field(30, ge=1, le=36_500)
+    standard_days: int = Field(180, ge=1, le=36_500)
+    long_days: int = Field(1_095, ge=1, le=36_500)
+    officers: dict[str, str] = {}
+    deployment: str = Field("", max_length=200)
+    allow_unsigned: bool = False
+
+    @property
+    def retention_class(self) -> RetentionClass:
+        """Return the class of what is captured from now on."""
+        return RetentionClass(self.retention.upper())
+
+    @property
+    def days(self) -> dict[RetentionClass, int | None]:
+        """Return for how many days content of each class is kept; None: for good."""
+        return {
+            RetentionClass.SHORT: self.short_days,
+            RetentionClass.STANDARD: self.standard_days,
+            RetentionClass.LONG: self.long_days,
+            RetentionClass.LEGAL_HOLD: None,
+        }
+
+    def trusted(self) -> ContentOfficers:
+        """Return the officers whose orders count.
+
+        Raises:
+            SettingsError: the officers are invalid.
+        """
+        try:
+            return ContentOfficers.of(self.officers, deployment=self.deployment, allow_unsigned=self.allow_unsigned)
+        except OfficersError as error:
+            raise SettingsError(f"section `[content]` of the settings: {error}") from None
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The settings of the deployment that operations need.
@@ -178,6 +251,7 @@ class Deployment:
         catalog: the trusted reviewers of tools.
         release: the trusted releasers of stops.
         attributes: the trusted writers of attributes.
+        content: captured content: its keys, and who may erase it.
     """
 
     tenant_uid: str
@@ -186,3 +260,4 @@ class Deployment:
     catalog: CatalogSection
     release: ReleaseSection
     attributes: AttributesSection = field(default_factory=AttributesSection)
+    content: ContentSection = field(default_factory=ContentSection)

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
 
 from streams.audit.signatures import SigningKey, SigningKeyError
+from streams.sdk.content import RSA_BITS_MIN, kek_of
 from streams.sdk.key_files import load_key_file, needs_passphrase, read_private
 
 PASSPHRASE_BYTES_MAX = 1_024
 
-__all__ = ["is_encrypted", "load_key_file", "make_key_file", "needs_passphrase", "passphrase_from"]
+PUBLIC_SUFFIX = ".pub"
+_RSA_EXPONENT = 65_537
+
+__all__ = [
+    "is_encrypted",
+    "load_key_file",
+    "make_content_key_file",
+    "make_key_file",
+    "needs_passphrase",
+    "passphrase_from",
+]
 
 
 def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
@@ -33,17 +47,47 @@ def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     """
     private = Ed25519PrivateKey.generate()
     encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    return SigningKey(private)
+
+
+class ContentKeyFile(NamedTuple):
+    """The file of a public key, and the name of the key."""
+
+    path: Path
+    kek: str
+
+
+def make_content_key_file(path: Path, passphrase: bytes | None = None) -> ContentKeyFile:
+    """Create the key of a tenant's captured content (RSA, PEM, PKCS 8), readable only by its owner, and beside it its
+    public key, with `.pub` at the end of the name. Blocking.
+
+    Args:
+        passphrase: encrypts the file; None leaves it unencrypted.
+
+    Raises:
+        SigningKeyError: a file exists already, or can't be written.
+    """
+    private = generate_private_key(_RSA_EXPONENT, RSA_BITS_MIN)
+    encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    public, other = private.public_key(), path.with_name(path.name + PUBLIC_SUFFIX)
+    if other.exists():
+        raise SigningKeyError(f"`{other}` exists already; give the name of a new file")
+    _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    _write_new(other, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    return ContentKeyFile(other, kek_of(public))
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         raise SigningKeyError(f"`{path}` exists already; give the name of a new file") from None
     except OSError as error:
         raise SigningKeyError(f"`{path}` can't be created: {error.strerror}") from None
     with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-    return SigningKey(private)
+        file.write(content)
 
 
 def is_encrypted(path: Path) -> bool:

@@ -12,21 +12,26 @@ from functools import lru_cache
 
 from streams.model.approval import GRANT_MADE, GRANT_USED, ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.content import ContentField
 from streams.model.control import RulesChange
 from streams.model.ids import audit_id_of
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid, make_hmac
+from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import AUDIT, Topic
-from streams.model.types import Actor, Header, ToolRef
+from streams.model.types import Actor, Encrypted, Header, ToolRef
 from streams.model.verdict import Verdict
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
 from streams.processors.headers import gate_header, reply_header
-from streams.processors.session_row import Source
+from streams.processors.session_row import Identity, Source
 from streams.processors.state import ApprovalGrantRow
 
 COMMITS_CACHED_MAX = 8_192
 """Commitments to prompts that are cached: the prompts of a session are the same over many of its intents."""
+
+AGENT_VERSION_CHARS_MAX = 200
+"""What agents state as their version is recorded up to this length."""
 
 CONTROL_TEXT_CHARS_MAX = 20_000
 """Longest text of a record about rules or tools."""
@@ -80,6 +85,7 @@ def verdict_event(
         sub=intent.sub,
         act=intent.act,
         delegation_path=verdict.delegation_path,
+        agent_version=None if intent.agent_version is None else intent.agent_version[:AGENT_VERSION_CHARS_MAX],
         model=intent.model,
         user_request_commit=_commitment(secret, intent.user_request_digest),
         system_prompt_commit=_commitment(secret, intent.system_prompt_digest),
@@ -256,6 +262,44 @@ def control_event(
         reason_text=text[:CONTROL_TEXT_CHARS_MAX],
         # Who changed rules and tools is asked long after single calls are forgotten.
         retention_class=RetentionClass.LONG,
+    )
+
+
+def content_event(
+    event: SessionEvent,
+    field: ContentField,
+    secret: bytes,
+    identity: Identity,
+    content: Encrypted | None,
+    now_ms: int,
+) -> AuditEvent:
+    """Return the record of a content that was reported.
+
+    Args:
+        event: the report.
+        field: what the content is.
+        secret: the key of the session, for the commitment.
+        identity: whose session it is.
+        content: the content, encrypted; None if it is not captured.
+    """
+    is_result = event.type in COMPLETIONS
+    return AuditEvent(
+        header=gate_header(derived_uuid("content audit", event.header.id), event.header.tenant_uid, now_ms),
+        event_type=AuditEventType.CONTENT,
+        phase=AuditPhase.POST_EXECUTION if is_result else AuditPhase.CONCURRENT,
+        session_id=event.session_id,
+        intent_id=event.intent_id,
+        verdict_id=event.verdict_id,
+        parent_event_id=event.header.id,
+        sub=identity.sub or None,
+        act=Actor(iss=identity.act_iss, sub=identity.act_sub),
+        model=event.model,
+        tool=event.tool,
+        label=event.label,
+        reason=field.value,
+        sensitive=content,
+        content_commit=_commitment(secret, event.content_digest),
+        retention_class=RetentionClass.STANDARD,
     )
 
 

@@ -400,6 +400,14 @@ class RowKind(Kind, Enum):
         "streams.processors.seals",
         "one of a partition, with at most 64 hashes",
     )
+    CONTENT_KEYS = Kind(
+        b"D",
+        "session key",
+        "which keys of captured content were written for a session: their ids",
+        "",
+        "streams.processors.gate.contents",
+        "one of a session, with at most `KEYS_PER_SESSION_MAX` ids; removed with it",
+    )
 
 
 ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
@@ -447,6 +455,7 @@ _BEHAVIOUR = RowKind.BEHAVIOUR.prefix
 _BEHAVIOUR_EXPIRY = RowKind.BEHAVIOUR_EXPIRY.prefix
 _ATOMS = RowKind.ATOMS.prefix
 _CONTENT = RowKind.CONTENT.prefix
+_CONTENT_KEYS = RowKind.CONTENT_KEYS.prefix
 
 
 def carried_row_key(budget_key: str) -> bytes:
@@ -566,6 +575,11 @@ def atoms_row_key(session_key: bytes, bucket: int) -> bytes:
 def content_row_key(session_key: bytes, number: int) -> bytes:
     """Return the key of an event that values were seen in."""
     return _CONTENT + _terminated(session_key) + bytes((number,))
+
+
+def content_keys_row_key(session_key: bytes) -> bytes:
+    """Return the key of which keys of captured content a session has."""
+    return _CONTENT_KEYS + session_key
 
 
 def alert_row_key(digest: bytes) -> bytes:

@@ -6,6 +6,7 @@ import msgspec
 
 from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import DEPTH_MAX
+from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 
 
@@ -43,6 +44,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         require_delegation: whether every session needs a grant; false where the development token service opens
             sessions without grants.
         delegation_depth_max: how often a grant may be delegated further.
+        capture: which content goes on the record, encrypted (`streams.model.content.ContentField`).
+        content_retention: the class of the keys of that content, which decides when they are erased by age.
     """
 
     root_key: bytes
@@ -72,6 +75,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     trust_anchors: TrustAnchors = TrustAnchors()
     require_delegation: bool = False
     delegation_depth_max: int = DEPTH_MAX
+    capture: tuple[str, ...] = ()
+    content_retention: RetentionClass = RetentionClass.STANDARD
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "root_key")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streams.model.outcome import IntentOutcome
     from streams.sdk.agent import Agent
     from streams.sdk.aio import AsyncAgent
+    from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
     from streams.sdk.credential import OpenedWith, SessionCredential
     from streams.sdk.development_tokens import DevTokenService, load_root_key
     from streams.sdk.errors import (
@@ -73,6 +74,11 @@ _NAMES = {
     "streams.model.outcome": ("IntentOutcome",),
     "streams.sdk.agent": ("Agent",),
     "streams.sdk.aio": ("AsyncAgent",),
+    "streams.sdk.content": (
+        "PublicWrapper",
+        "SessionSealer",
+        "TenantWrappers",
+    ),
     "streams.sdk.credential": (
         "OpenedWith",
         "SessionCredential",
@@ -163,6 +169,7 @@ __all__ = [
     "OutcomeReadError",
     "OutcomeTimeoutError",
     "ProposalError",
+    "PublicWrapper",
     "PublishError",
     "Receipt",
     "RecordCodec",
@@ -175,12 +182,14 @@ __all__ = [
     "SealKeys",
     "SealKeysError",
     "SessionCredential",
+    "SessionSealer",
     "SessionToken",
     "SigningKeyError",
     "SingleUseError",
     "SingleUseStore",
     "Stop",
     "StsClient",
+    "TenantWrappers",
     "TokenRefusedError",
     "TokenServiceError",
     "ToolCancelledError",

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from streams.model.canonical import sha256
+from streams.model.content import FIELD_OF_EVENT
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent, ReplyTo
@@ -18,6 +21,7 @@ from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEve
 from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
 from streams.ports import LogError, TopicPartition
+from streams.ports.content import ContentSealer
 from streams.provenance.events import described
 from streams.provenance.scope import Deriver, derive_scopes
 from streams.sdk.credential import SessionCredential
@@ -53,6 +57,8 @@ class Agent:
         toolset: Toolset | None = None,
         model: Model | None = None,
         source: str | None = None,
+        version: str | None = None,
+        content_sealer: ContentSealer | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
         """Open the agent. Blocks until the end of the session's outcome partition is known.
@@ -61,6 +67,9 @@ class Agent:
             toolset: the tools that the model is shown; pins the definitions of tools that are given by name.
             model: the model that proposes the calls.
             source: the name of the writer, as a URI reference; by default the actor's.
+            version: the version of the agent's program, which audit records name. Gates must be as new as this library.
+            content_sealer: encrypts what `report` is given for the record (`SessionSealer`), where gates capture it.
+                None captures nothing.
 
         Raises:
             OutcomeReadError: outcomes can't be read.
@@ -72,6 +81,8 @@ class Agent:
         self._toolset = Toolset() if toolset is None else toolset
         self._model = model
         self._source = source or f"agent/{credential.act.sub}"
+        self._version = version
+        self._content_sealer = content_sealer
         self._entropy = entropy
         self._inbox = transport.outcomes()
         topic = outcome_topic_name(credential.tenant_uid)
@@ -162,6 +173,7 @@ class Agent:
             source=self._source,
             now_ms=now_ms,
             model=self._model,
+            agent_version=self._version,
             deadline_ms=deadline_ms,
             context=about,
             reply_to=ReplyTo(topic=self._replies.topic, partition=self._replies.partition),
@@ -224,9 +236,11 @@ class Agent:
         USER_MESSAGE count as named by the user, so report as such only what the user has written.
 
         Args:
-            kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ or TOOLS_CHANGED.
+            kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ, TOOLS_CHANGED or SYSTEM_PROMPT. What models say
+                is on the record then: its digest, and where gates capture it, the text.
             content: the content as the model reads it. Only its digest, and keyed digests of the values in it, are
-                sent. Without it, a gate expects the worst of what was read.
+                sent, and with a `content_sealer` the content itself, encrypted. Without it, a gate expects the worst of
+                what was read.
             content_type: its media type, if that is known.
             content_digest: SHA-256 of the content, where the content itself is not at hand.
             label: how far the content can be trusted; for RETRIEVAL and MEMORY_READ, without a label or a tool, not at
@@ -260,6 +274,8 @@ class Agent:
         )
         if content is not None and own.atom_key:
             event = described(event, content, own.atom_key, content_type, derive)
+        if content is not None and self._content_sealer is not None and kind in FIELD_OF_EVENT:
+            event = self._with_content(event, content, self._content_sealer)
         proven = session_report(own.secret, event, deployment)
         try:
             record = outgoing(self._transport, REPORT, self.key, proven, header)
@@ -267,6 +283,15 @@ class Agent:
             raise PublishError(f"{kind.value} of session `{own.session_id}` was not sent: {error}") from error
         publish(self._transport, [record])
         return proven
+
+    def _with_content(self, event: SessionEvent, content: str, sealer: ContentSealer) -> SessionEvent:
+        """Return the event with its content, encrypted; without it if the sealer has no key for the tenant."""
+        own, header = self.credential, event.header
+        field = FIELD_OF_EVENT[event.type]
+        sealed = sealer.seal(own.tenant_uid, own.session_id, header.id, field, content, header.time)
+        if sealed is None:
+            return event
+        return msgspec.structs.replace(event, content=sealed.content, content_key=sealed.key)
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
         """Start to wait for the intent's outcome; `forget` undoes this. A step of `resend`.

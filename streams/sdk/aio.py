@@ -12,6 +12,7 @@ from streams.model.delegation import Delegation
 from streams.model.intent import Intent
 from streams.model.outcome import IntentOutcome
 from streams.model.types import Actor, Model, ToolRef
+from streams.ports.content import ContentSealer
 from streams.sdk.agent import OUTCOME_TIMEOUT_MS, Agent, timed_out, waits
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
@@ -39,12 +40,23 @@ class AsyncAgent:
         toolset: Toolset | None = None,
         model: Model | None = None,
         source: str | None = None,
+        version: str | None = None,
+        content_sealer: ContentSealer | None = None,
         entropy: Entropy = SYSTEM,
     ) -> AsyncAgent:
         """See `Agent`."""
 
         def make() -> Agent:
-            return Agent(transport, credential, toolset=toolset, model=model, source=source, entropy=entropy)
+            return Agent(
+                transport,
+                credential,
+                toolset=toolset,
+                model=model,
+                source=source,
+                version=version,
+                content_sealer=content_sealer,
+                entropy=entropy,
+            )
 
         return cls(await asyncio.to_thread(make))
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from streams.metrics import declared
 from streams.metrics.registry import Metrics
+from streams.model.content import ContentField
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.verdict import Verdict
+from streams.ports.content import ContentSealer, SealedContent
 from streams.provenance.events import atoms_of
 from streams.provenance.extract import extract_content
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor_types import ToolOutcome
-from streams.sdk.reports import ENDING_TEXTS
+from streams.sdk.reports import ENDING_TEXTS, result_event_id
 from streams.sdk.single_use import CallRef, ContentRead, End, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
     BoundedRunner,
@@ -71,8 +73,10 @@ class Attempts:
         traces: CallTraces,
         *,
         source: str,
+        content_sealer: ContentSealer | None = None,
     ) -> None:
         self._source = source
+        self._content_sealer = content_sealer
         self._clock = clock
         self._traces = traces
         self._metrics = metrics
@@ -207,17 +211,38 @@ class Attempts:
         text = ENDING_TEXTS[ending]
         if ending is Ending.TOOL_ERROR and isinstance(content, str):
             text = content[:ERROR_TEXT_CHARS_MAX]
+        now_ms = self._clock.now_ms()
+        sealed = None if result is None else self._sealed(call, result, now_ms)
         return Ended(
             End(
                 call=call,
                 ending=ending,
-                now_ms=self._clock.now_ms(),
+                now_ms=now_ms,
                 content_digest=None if result is None else content_digest(content),
                 source=self._source,
                 read=None if result is None else _read(result, verdict),
+                content=None if sealed is None else sealed.content,
+                content_key=None if sealed is None else sealed.key,
             ),
             ToolOutcome(verdict_id=call.verdict_id, ending=ending, refusal=None, text=text, content=content),
         )
+
+    def _sealed(self, call: CallRef, result: ToolResult, now_ms: int) -> SealedContent | None:
+        """Return a result, encrypted for the record; None if results are not captured.
+
+        A result that can't be encrypted is left out: its call has run, and must be reported.
+        """
+        text = None if self._content_sealer is None else content_text(result.content)
+        if self._content_sealer is None or text is None:
+            return None
+        event_id = result_event_id(call.verdict_id)
+        try:
+            return self._content_sealer.seal(
+                call.tenant_uid, call.session_id, event_id, ContentField.RESULTS, text, now_ms
+            )
+        except Exception:
+            _log.exception("the result of verdict `%s` can't be captured", call.verdict_id)
+            return None
 
     def _run_tool(
         self, tool: ToolRunner, args: Mapping[str, object], cancellation: Cancellation

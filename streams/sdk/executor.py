@@ -31,6 +31,7 @@ from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Headers, LogError, Outgoing, Received
+from streams.ports.content import ContentSealer
 from streams.sdk.attempts import Attempts, Ended
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
@@ -88,6 +89,7 @@ class Executor:
         entropy: Entropy = SYSTEM,
         metrics: Metrics | None = None,
         traces: Traces | None = None,
+        content_sealer: ContentSealer | None = None,
     ) -> None:
         """Create an executor that has not started yet.
 
@@ -104,6 +106,8 @@ class Executor:
             source: the name of this executor in its reports, as a URI reference.
             metrics: where it counts; by default in metrics of its own. Executors of one process can share them.
             traces: where spans of sampled calls are exported; the caller closes it. None exports nothing.
+            content_sealer: encrypts results for the record (`SessionSealer`), where gates capture `results`. None
+                captures none.
 
         Raises:
             ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
@@ -144,7 +148,14 @@ class Executor:
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
         self._attempts = Attempts(
-            transport, self._standard, single_use, tool_timeout_ms, self.metrics, self._traces, source=self._source
+            transport,
+            self._standard,
+            single_use,
+            tool_timeout_ms,
+            self.metrics,
+            self._traces,
+            source=self._source,
+            content_sealer=content_sealer,
         )
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()

@@ -53,6 +53,7 @@ def build_intent(
     source: str,
     now_ms: int,
     model: Model | None = None,
+    agent_version: str | None = None,
     deadline_ms: int | None = None,
     context: CallContext | None = None,
     reply_to: ReplyTo | None = None,
@@ -62,6 +63,7 @@ def build_intent(
     Args:
         args: the call's arguments; JSON values only.
         now_ms: the agent's clock; covered by the proof.
+        agent_version: the version of the agent's program.
         deadline_ms: the instant after which the call must not run any more.
         reply_to: where the outcome is wanted; None for no outcome.
 
@@ -99,6 +101,7 @@ def build_intent(
         approval_id=about.approval_id,
         deadline=deadline_ms,
         reply_to=reply_to,
+        agent_version=agent_version,
     )
     try:
         return msgspec.structs.replace(intent, proof=_proof(credential, proof_message(intent)))

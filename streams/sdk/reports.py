@@ -33,6 +33,11 @@ ENDING_TEXTS: dict[Ending, str] = {
 }
 
 
+def result_event_id(verdict_id: str) -> str:
+    """Return the id of the event that reports the result of an allowed call."""
+    return derived_uuid("tool result", verdict_id)
+
+
 class Reporter:
     """Makes an executor's reports. Their ids derive from the verdict's, so a repeated report can be recognised."""
 
@@ -73,7 +78,7 @@ class Reporter:
         """
         call, runs = use.call, use.ending is not Ending.NOT_RUN
         event = SessionEvent(
-            header=self._header(call, derived_uuid("tool result", call.verdict_id), use.ended_ms, use.source),
+            header=self._header(call, result_event_id(call.verdict_id), use.ended_ms, use.source),
             session_id=call.session_id,
             sequence=use.sequence,
             type=SessionEventType.TOOL_RESULT if runs else SessionEventType.TOOL_NOT_RUN,
@@ -84,6 +89,8 @@ class Reporter:
             verdict_id=call.verdict_id,
             is_error=runs and use.ending is not Ending.DONE,
             content_digest=use.content_digest,
+            content=use.content,
+            content_key=use.content_key,
         )
         if (read := use.read) is not None:
             event = msgspec.structs.replace(

@@ -29,7 +29,7 @@ import msgspec
 
 from streams.model.reasons import Refusal
 from streams.model.session import Atom
-from streams.model.types import Actor, Record, Sha256, ToolRef, Uuid
+from streams.model.types import Actor, Encrypted, Record, Sha256, ToolRef, Uuid, WrappedKey
 from streams.model.verdict import Verdict
 from streams.sdk.durable_file import DurableFile
 from streams.sdk.errors import SingleUseError
@@ -109,6 +109,8 @@ class Use(Record, frozen=True, kw_only=True):
         source: the executor that saw it end, as its reports name it: whoever reports the call later names it as well,
             so that the report is the same.
         read: what the result holds; None if nobody has looked. It is stored, because the result is not.
+        content: the result, encrypted, if results are captured.
+        content_key: the wrapped key that it is encrypted with.
     """
 
     call: CallRef
@@ -120,6 +122,8 @@ class Use(Record, frozen=True, kw_only=True):
     text: str = ""
     source: str | None = None
     read: ContentRead | None = None
+    content: Encrypted | None = None
+    content_key: WrappedKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,7 @@ class End:
         text: the same for people.
         source: the executor that saw it end, as its reports name it.
         read: what the result holds.
+        content, content_key: see `Use`.
     """
 
     call: CallRef
@@ -142,6 +147,8 @@ class End:
     text: str = ""
     source: str | None = None
     read: ContentRead | None = None
+    content: Encrypted | None = None
+    content_key: WrappedKey | None = None
 
 
 def call_of(verdict: Verdict) -> CallRef:
@@ -415,6 +422,8 @@ class SingleUseStore:
             text=end.text,
             source=end.source,
             read=end.read,
+            content=end.content,
+            content_key=end.content_key,
         )
         connection.execute(
             "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)

@@ -39,6 +39,7 @@ from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE, KEYING, WATCH, ProcessorSpec
 from streams.wiring.clock import SystemClock
+from streams.wiring.contents import build_sealer
 from streams.wiring.settings import Settings
 from streams.wiring.shipped import rules_directory
 
@@ -68,18 +69,20 @@ def build_gate(
     Raises:
         StartRefusedError: the topics are not as declared.
         SigningKeyError: the key of the seals can't be read.
+        ContentError: a key of captured content can't be read.
         LogError: the log can't be reached.
     """
     gate_settings = settings.gate_settings(root_key)
     wire, clock = CodecWire(codec), SystemClock()
     revocations = RevocationSet(settings.release.trusted())
     signs = settings.seal.signer(root_key) if signer is None else signer
+    sealer = build_sealer(settings.content)
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
         attributes = Attributes(settings.attributes.trusted(), settings.attributes.bytes_max)
         control = ControlState(rules, Catalog(settings.catalog.trusted()), revocations, attributes)
-        return Gate(gate_settings, wire, control, Seals(wire, signs, gate_settings.deployment))
+        return Gate(gate_settings, wire, control, Seals(wire, signs, gate_settings.deployment), sealer)
 
     meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
     part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter)

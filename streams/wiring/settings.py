@@ -24,6 +24,7 @@ from streams.model.errors import SettingsError
 from streams.operations.settings import (
     AttributesSection,
     CatalogSection,
+    ContentSection,
     Deployment,
     ReleaseSection,
     RulesSection,
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     catalog: CatalogSection = CatalogSection()
     release: ReleaseSection = ReleaseSection()
     attributes: AttributesSection = AttributesSection()
+    content: ContentSection = ContentSection()
     metrics: MetricsSection = MetricsSection()
     traces: TracesSection = TracesSection()
 
@@ -138,6 +140,7 @@ class Settings(BaseSettings):
             catalog=self.catalog,
             release=self.release,
             attributes=self.attributes,
+            content=self.content,
         )
 
     def gate_settings(self, root_key: bytes) -> GateSettings:
@@ -146,7 +149,9 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: the trust anchors are invalid.
         """
-        return self.gate.for_gate(root_key)
+        content = self.content
+        captured = tuple(dict.fromkeys(field.value for field in content.capture))
+        return self.gate.for_gate(root_key, capture=captured, content_retention=content.retention_class)
 
     def approvals_at(self, host: str | None, port: int | None) -> ApprovalsSection:
         """Return the settings of the service for questions, with another address.

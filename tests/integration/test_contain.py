@@ -23,6 +23,7 @@ from streams.model.types import Actor, SubProfile
 from streams.model.verdict import Outcome
 from streams.sdk import Transport
 from streams.sdk.agent import Agent
+from streams.sdk.content import SessionSealer
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
 from streams.sdk.executor import Executor
@@ -132,6 +133,7 @@ class Deployment:
         self._capture = capture
         self._folder = folder
         self.tenant = tenant
+        self.content_sealer: SessionSealer | None = None
         self.settings = load_settings()
 
     def command(self, *args: str) -> list[dict[str, Any]]:
@@ -193,6 +195,7 @@ class Deployment:
                 store,
                 report_keys=ReportKey.derived(ROOT_KEY, "office"),
                 seal_keys=SealKeys.derived(ROOT_KEY),
+                content_sealer=self.content_sealer,
             )
             loop = VerdictLoop(executor, transport, group=f"{self.tenant}-office", instance=self.tenant)
             stop, failed = threading.Event(), []

@@ -99,6 +99,8 @@ USERS = {
     Role.AUDITOR: "auditor",
     Role.OPERATOR: "operator",
     Role.CONNECTOR: "connector",
+    Role.CONTENT_READER: "content-reader",
+    Role.PRIVACY: "privacy",
 }
 OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 """Second principals of the same roles."""

@@ -136,6 +136,8 @@ class _Chain:
             yield influence.event_id, f"the session had read it{pointers} ({origin})"
 
     def _arguments(self, intent_id: str) -> str:
+        if self._records.erasure_of(intent_id) is not None:
+            return ""
         intent = self._records.intent(intent_id)
         if intent is not None:
             return intent.args_json

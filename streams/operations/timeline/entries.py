@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET, ContentField
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.intent import Intent
 from streams.model.labels import Integrity, Label
@@ -18,6 +19,7 @@ from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED
 from streams.model.types import ToolRef
 from streams.model.verdict import Origin, Outcome, Verdict
+from streams.operations.contents.reading import erasure_text
 from streams.operations.timeline.records import Line, SessionRecords
 
 
@@ -89,12 +91,25 @@ _EVENTS = {
     SessionEventType.RETRIEVAL: (Who.AGENT, "retrieved content"),
     SessionEventType.MEMORY_READ: (Who.AGENT, "read its memory"),
     SessionEventType.TOOLS_CHANGED: (Who.SERVICE, "the list of tools changed"),
+    SessionEventType.SYSTEM_PROMPT: (Who.AGENT, "stated its system prompt"),
     SessionEventType.PURPOSE_SET: (Who.SERVICE, "set the purpose"),
     SessionEventType.RISK_LEVEL_CHANGE: (Who.SERVICE, "changed the risk level"),
     SessionEventType.TOKEN_CLAIMS_CHANGE: (Who.SERVICE, "changed what the session may do"),
     SessionEventType.SESSION_REVOKED: (Who.OPERATOR, "revoked the session"),
     SessionEventType.SESSION_ENDED: (Who.SERVICE, "ended the session"),
 }
+_USES_OF_CONTENT = {
+    CONTENT_READ: "read captured content",
+    CONTENT_ERASED: "erased captured content",
+    HOLD_SET: "put captured content under legal hold",
+    HOLD_LIFTED: "ended a legal hold on captured content",
+}
+_CONTENTS = {
+    ContentField.REQUEST.value: (Who.USER, "wrote a message"),
+    ContentField.PROMPT.value: (Who.AGENT, "stated its system prompt"),
+    ContentField.MODEL_OUTPUT.value: (Who.AGENT, "had an answer of its model"),
+}
+_CAPTURED_TEXT = "encrypted; `stoplog audit read` opens it"
 _DIGEST_CHARS = 16
 _UNTRUSTED = Origin.UNTRUSTED.value.lower()
 
@@ -145,6 +160,7 @@ def _event(event: SessionEvent, line: Line, records: SessionRecords) -> Entry | 
         "counts as": records.origin_of(event.header.id),
         "instructions": "it holds text that reads like an instruction" if _instructs(event) else None,
         "content": _digest(event.content_digest),
+        "captured": _captured(records, event.header.id),
     }
     if event.type is SessionEventType.SESSION_ESTABLISHED:
         opened = {
@@ -175,19 +191,20 @@ def _event(event: SessionEvent, line: Line, records: SessionRecords) -> Entry | 
 
 
 def _intent(intent: Intent, line: Line, records: SessionRecords) -> Entry:
-    del records
     return _entry(
         line,
         Who.AGENT,
         intent.act.sub,
         f"asked for {tool_text(intent.tool)}",
         {
-            "arguments": intent.args_json,
+            "arguments": None if records.erasure_of(intent.intent_id) else intent.args_json,
+            "captured": _captured(records, intent.intent_id),
             "claims to follow from": ", ".join(intent.claimed_sources),
             "user request": _digest(intent.user_request_digest),
             "system prompt": _digest(intent.system_prompt_digest),
             "tools": _digest(intent.toolset_digest),
             "model": None if intent.model is None else intent.model.name,
+            "agent version": intent.agent_version,
         },
         intent_id=intent.intent_id,
     )
@@ -195,13 +212,15 @@ def _intent(intent: Intent, line: Line, records: SessionRecords) -> Entry:
 
 def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
     is_told = records.intent(verdict.intent_id) is not None
+    is_erased = records.erasure_of(verdict.intent_id) is not None
     return _entry(
         line,
         Who.GATE,
         "",
         f"{_SAID[verdict.outcome]} {tool_text(verdict.tool)}: {verdict.reason_text or verdict.reason}",
         {
-            "arguments": None if is_told else verdict.args_json,
+            "arguments": None if is_told or is_erased else verdict.args_json,
+            "captured": None if is_told else _captured(records, verdict.intent_id),
             "rules": "; ".join(f"{hit.rule_id} ({hit.effect.value.lower()}): {hit.reason}" for hit in verdict.rules),
             "reason": verdict.reason,
             "session was": label_text(verdict.label),
@@ -225,7 +244,12 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
         tool = "" if event.tool is None else tool_text(event.tool)
         what = f"{_SAID[outcome]} {tool}: {event.reason_text or event.reason}"
         rules = ", ".join(f"{hit.rule_id} ({hit.effect.value.lower()})" for hit in event.rules)
-        details = {"rules": rules, "reason": event.reason}
+        details = {
+            "rules": rules,
+            "reason": event.reason,
+            "captured": _captured(records, event.intent_id or ""),
+            "agent version": event.agent_version,
+        }
         return _entry(
             line, Who.GATE, "", what, details, tone=_TONES[outcome], intent_id=event.intent_id, time_ms=time_ms
         )
@@ -233,6 +257,12 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
         what = event.reason_text or event.reason or ""
         who = Who.SERVICE if line.received.topic == AUDIT_REPORTED.name else Who.GATE
         return _entry(line, who, "", what, {}, tone=Tone.HELD, time_ms=time_ms)
+    if event.event_type is AuditEventType.CONTENT:
+        used = _USES_OF_CONTENT.get(event.reason or "")
+        # What gates have captured stands with the event that it belongs to.
+        if used is None:
+            return _recorded(event, line, records)
+        return _entry(line, Who.OPERATOR, event.act.sub, f"{used}: {event.reason_text}", {}, tone=Tone.HELD)
     if event.event_type is AuditEventType.DEAD_LETTER:
         what = f"set a record aside: {event.reason_text or event.reason}"
         details = {"record": ", ".join(event.inputs)}
@@ -246,6 +276,24 @@ def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | No
         what = event.reason_text or event.reason or "reported the outcome"
         return _entry(line, Who.TOOL, "executor", what, {}, intent_id=event.intent_id)
     return None
+
+
+def _recorded(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | None:
+    """Return the entry of a content whose report is no longer there, or can't be read; None if it is told already."""
+    if records.has_event(event.parent_event_id or ""):
+        return None
+    who, what = _CONTENTS.get(event.reason or "", (Who.TOOL, "returned a result"))
+    name = tool_text(event.tool) if event.tool is not None else event.act.sub
+    details = {"captured": _captured(records, event.parent_event_id or "")}
+    return _entry(line, who, name, what, details, intent_id=event.intent_id, time_ms=event.header.time)
+
+
+def _captured(records: SessionRecords, owner_id: str) -> str | None:
+    """Return in words whether the captured content of an event, or of an intent, can still be opened."""
+    if not records.has_captured(owner_id):
+        return None
+    erasure = records.erasure_of(owner_id)
+    return _CAPTURED_TEXT if erasure is None else erasure_text(erasure)
 
 
 def _request(request: ApprovalRequest, line: Line, records: SessionRecords) -> Entry:

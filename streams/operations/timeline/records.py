@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from streams.audit.content_officers import ContentOfficers
 from streams.codec.avro import Codec
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
@@ -21,6 +23,7 @@ from streams.model.topics import (
     APPROVAL_REQUEST,
     AUDIT,
     AUDIT_REPORTED,
+    CONTENT_ORDER,
     DELEGATION,
     INTENT,
     REPORT,
@@ -30,6 +33,8 @@ from streams.model.topics import (
 )
 from streams.model.types import Record
 from streams.model.verdict import Verdict
+from streams.operations.contents.orders import GivenOrder, read_orders
+from streams.operations.contents.reading import captured_of
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order
 from streams.ports import Clock, Received
@@ -51,8 +56,12 @@ TOPICS = (
 """What a session's story is told from; of one instant, in this order."""
 
 _PROVEN = PROVEN_EVENTS | REPORTS
-_REPORTABLE = frozenset({AuditEventType.OUTCOME, AuditEventType.REFUSAL, AuditEventType.SESSION})
+_REPORTABLE = frozenset(
+    {AuditEventType.OUTCOME, AuditEventType.REFUSAL, AuditEventType.SESSION, AuditEventType.CONTENT}
+)
 """What is believed of others than gates. Otherwise, whoever may report could hide and invent records."""
+_USES_OF_CONTENT = frozenset({CONTENT_READ, CONTENT_ERASED, HOLD_SET, HOLD_LIFTED})
+"""What people report of captured content. That it was captured, only gates say."""
 _RANK = {topic.name: rank for rank, topic in enumerate(TOPICS)}
 
 
@@ -75,12 +84,27 @@ class SessionRecords:
     Attributes:
         lines: in order of time.
         hidden: topics that this client may not read.
+        erasures: the orders that have erased captured content, by the ids of its keys.
     """
 
     tenant_uid: str
     session_id: str
     lines: Sequence[Line]
     hidden: frozenset[str]
+    erasures: Mapping[str, GivenOrder] = field(default_factory=dict)
+
+    def has_captured(self, owner_id: str) -> bool:
+        """Return whether content of an event, or of an intent, was captured."""
+        return owner_id in self._captured
+
+    @property
+    def has_content(self) -> bool:
+        """Whether content of the session was captured."""
+        return bool(self._captured)
+
+    def erasure_of(self, owner_id: str) -> GivenOrder | None:
+        """Return the order that has erased the captured content of an event, or of an intent."""
+        return self.erasures.get(self._captured.get(owner_id, ""))
 
     def of_intent(self, intent_id: str) -> list[Verdict]:
         """Return the different verdicts on an intent, in order."""
@@ -98,6 +122,10 @@ class SessionRecords:
         """Return whether the executor of a call has reported how it ended."""
         return intent_id in self._completed
 
+    def has_event(self, event_id: str) -> bool:
+        """Return whether an event is among the records."""
+        return event_id in self._event_ids
+
     def events(self) -> Iterator[SessionEvent]:
         """Yield the session's events."""
         yield from (record for _, record in self.lines if isinstance(record, SessionEvent))
@@ -108,6 +136,16 @@ class SessionRecords:
         for _, record in self.lines:
             if isinstance(record, Verdict) and record not in (own := found.setdefault(record.intent_id, [])):
                 own.append(record)
+        return found
+
+    @cached_property
+    def _captured(self) -> dict[str, str]:
+        """The ids of keys by the event, or the intent, whose content they open."""
+        found: dict[str, str] = {}
+        for _, record in self.lines:
+            place = captured_of(record) if isinstance(record, AuditEvent) else None
+            if isinstance(record, AuditEvent) and place is not None and record.sensitive is not None:
+                found[place[0]] = record.sensitive.kid
         return found
 
     @cached_property
@@ -127,12 +165,21 @@ class SessionRecords:
         return found
 
     @cached_property
+    def _event_ids(self) -> frozenset[str]:
+        return frozenset(event.header.id for event in self.events())
+
+    @cached_property
     def _completed(self) -> frozenset[str | None]:
         return frozenset(event.intent_id for event in self.events() if event.type in COMPLETIONS)
 
 
-def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_id: str) -> SessionRecords:
+def read_records(
+    log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_id: str, officers: ContentOfficers
+) -> SessionRecords:
     """Return every record of a session. Blocking.
+
+    Args:
+        officers: whose orders to erase content count.
 
     Raises:
         TopicReadError: a topic is missing, or its end can't be reached.
@@ -154,14 +201,25 @@ def read_records(log: Log, codec: Codec, clock: Clock, tenant_uid: str, session_
         if isinstance(record, Revocation) and record.id != target:
             continue
         if isinstance(record, AuditEvent):
-            if received.topic == AUDIT_REPORTED.name and record.event_type not in _REPORTABLE:
+            if received.topic == AUDIT_REPORTED.name and not _is_reportable(record):
                 continue
             if record.event_type is AuditEventType.DEAD_LETTER:
                 rejected.update(record.inputs)
         lines.append(Line(received, record))
     lines = [line for line in lines if not _is_rejected(line, rejected)]
     lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))
-    return SessionRecords(tenant_uid, session_id, lines, hidden)
+    records = SessionRecords(tenant_uid, session_id, lines, hidden)
+    if not records.has_content or hidden_topics(log, (CONTENT_ORDER.name,)):
+        return records
+    erasures = read_orders(log, codec, clock, officers).erasures
+    return SessionRecords(tenant_uid, session_id, lines, hidden, erasures)
+
+
+def _is_reportable(event: AuditEvent) -> bool:
+    """Return whether an audit record counts that no gate has written."""
+    if event.event_type is AuditEventType.CONTENT:
+        return event.sensitive is None and event.reason in _USES_OF_CONTENT
+    return event.event_type in _REPORTABLE and event.sensitive is None
 
 
 def _time_of(line: Line) -> int:

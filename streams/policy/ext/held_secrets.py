@@ -10,6 +10,7 @@ are not searched at all.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -36,6 +37,8 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]{16}")
 """Without such a word, a text has no key: keys are longer, and private keys have lines of 64 characters."""
 _KEY = re.compile(r"[A-Za-z0-9_.+=-]{16,}")
 _KEY_CHARS_MIN = 16
+_STANDARD = str.maketrans("-_", "+/")
+_LONG_WORDS = re.compile(r"[A-Za-z0-9_.+/=%-]{16,}")
 
 
 @lru_cache(maxsize=1)
@@ -44,6 +47,13 @@ def _scanner() -> Any:
 
     # Compiling the detectors takes seconds, so the library keeps them in the cache folder of the account.
     return Scanner(Rules(confidence="medium"), redact=True)
+
+
+@lru_cache(maxsize=1)
+def _revealing_scanner() -> Any:
+    from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - as above
+
+    return Scanner(Rules(confidence="medium"), redact=False)
 
 
 def holds_secret(value: Any) -> bool:
@@ -110,6 +120,33 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         at += PIECE_CHARS - OVERLAP_CHARS
         if at + OVERLAP_CHARS >= len(data):
             return
+
+
+def secrets_in(text: str) -> list[str]:
+    """Return the keys and tokens in a text, each as it stands there or in a percent encoding.
+
+    The detectors are those of `holdsSecret`. Of a key that is only found decoded, the encoded word is returned.
+    """
+    if _LONG_WORD.search(text) is None:
+        return []
+    scan = _revealing_scanner().scan
+    found = dict.fromkeys(finding.secret for piece in _pieces(_with_words(text)) for finding in scan(piece))
+    return [word for secret in found for word in _as_written(secret, text)]
+
+
+def _as_written(secret: str, text: str) -> list[str]:
+    """Return the words of a text that hold a secret which was found in some view of it; all long words in doubt."""
+    if secret in text:
+        return [secret]
+    words = _LONG_WORDS.findall(text)
+    return [word for word in words if secret in unquote(word) or secret in _from_base64(word)] or words
+
+
+def _from_base64(word: str) -> str:
+    try:
+        return base64.b64decode(word.translate(_STANDARD) + "=" * (-len(word) % 4)).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 SECRET_FUNCTIONS: dict[str, Callable[..., Any]] = {"holdsSecret": holds_secret}

@@ -23,6 +23,7 @@ from streams.processors.dedup.unproven import Provability
 from streams.processors.gate import signals
 from streams.processors.gate.alerts import questions_alert, verdict_alerts
 from streams.processors.gate.case import Case
+from streams.processors.gate.contents import Contents
 from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
 from streams.processors.gate.judged import Judged, Questioned
@@ -65,9 +66,15 @@ class Concluder:
     """Makes decisions into verdicts, and stores what follows from them. All memory is in the state views."""
 
     def __init__(
-        self, settings: GateSettings, encoder: Encoder, control: ControlState, provenance: ProvenanceKeeper
+        self,
+        settings: GateSettings,
+        encoder: Encoder,
+        control: ControlState,
+        provenance: ProvenanceKeeper,
+        contents: Contents,
     ) -> None:
         self._provenance = provenance
+        self._contents = contents if contents.takes_arguments else None
         self._settings = settings
         self._encoder = encoder
         self._control = control
@@ -190,9 +197,13 @@ class Concluder:
             approvals=asked.progress.decision_ids,
             tags=rendered.tags,
         )
+        keys: list[Output] = []
+        if self._contents is not None:
+            event, keys = self._contents.with_arguments(case, event, state)
         outputs = [
             Output(VERDICT, asked.session_key, value, verdict.header, None, Judged(asked, verdict)),
             audit_output(self._encoder, asked.session_key, event),
+            *keys,
         ]
         if decision.reason in VERDICTS or verdict.errors:
             for alert in verdict_alerts(case, decision, verdict, event.header.id):

@@ -19,6 +19,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
 from streams.ports import Received
+from streams.ports.content import ContentSealer
 from streams.ports.processor import Broadcast, BroadcastEvent, CommitHook, Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
@@ -57,7 +58,12 @@ class Gate(ReportingProcessor):
     """Gives every intent exactly one final verdict, for any number of partitions. All memory is in the state views."""
 
     def __init__(
-        self, settings: GateSettings, encoder: Encoder, control: ControlState, seals: CommitHook | None = None
+        self,
+        settings: GateSettings,
+        encoder: Encoder,
+        control: ControlState,
+        seals: CommitHook | None = None,
+        sealer: ContentSealer | None = None,
     ) -> None:
         """Create the gate.
 
@@ -66,6 +72,7 @@ class Gate(ReportingProcessor):
             encoder: makes the bytes of what it writes.
             control: rules, tools, stops and attributes.
             seals: seals what it writes. Without, no executor runs what it allows: for histories and tests.
+            sealer: encrypts the content that it captures. Without, it captures no arguments.
         """
         super().__init__(Reporter(encoder, AUDIT, SOURCE))
         self._seals = seals
@@ -76,7 +83,7 @@ class Gate(ReportingProcessor):
         self._stops_kept_ms = max(PAST_KEPT_MS, settings.session_age_max_ms)
         self._alerts = AlertWindows(encoder, settings.alert_window_ms)
         self._stop_table = StopTable(control.revocations, encoder, self._alerts, self._stops_kept_ms)
-        self._judge = Judge(settings, encoder, control)
+        self._judge = Judge(settings, encoder, control, sealer)
         self._approvals = Approvals(self._judge, control)
         self._ends = SessionEnds(settings, encoder, self._judge)
         self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)

@@ -9,6 +9,7 @@ from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.runtime.memory_updates import MemoryUpdate
 from streams.ports import LogError, StoreError
+from streams.ports.content import ContentSealer
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, grant_use_event
@@ -21,6 +22,7 @@ from streams.processors.gate.case import FIRST_TIME, Case
 from streams.processors.gate.checks.arguments import check_arguments
 from streams.processors.gate.checks.tool import check_tool
 from streams.processors.gate.conclusion import NO_EFFECTS, Concluder, Effects
+from streams.processors.gate.contents import Contents
 from streams.processors.gate.decision import REFUSALS, Decision, deny
 from streams.processors.gate.order import first_denial
 from streams.processors.gate.pending_rows import defer, row_for_budget
@@ -46,10 +48,13 @@ class Judge:
         shared_memories: the memories that sessions share.
         provenance: what keeps what sessions have read.
         carried: what outlives sessions.
+        contents: what captures content.
         concluder: what makes a decision into a verdict.
     """
 
-    def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
+    def __init__(
+        self, settings: GateSettings, encoder: Encoder, control: ControlState, sealer: ContentSealer | None = None
+    ) -> None:
         self.settings = settings
         self.encoder = encoder
         self.budget_charges = BudgetCharges(settings, encoder)
@@ -57,7 +62,8 @@ class Judge:
         self._control = control
         self.provenance = ProvenanceKeeper(settings, control)
         self.carried = Carried(encoder, self.provenance)
-        self.concluder = Concluder(settings, encoder, control, self.provenance)
+        self.contents = Contents(settings, encoder, sealer)
+        self.concluder = Concluder(settings, encoder, control, self.provenance, self.contents)
 
     def decide(self, case: Case, state: StateView) -> list[Output]:
         """Decide an intent. Returns its verdict and what follows from it, or nothing if it waits for a budget."""

@@ -72,6 +72,8 @@ class SessionEvents:
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after, notes = self._row_after(session_key, before, event, state, received_ms, now_ms)
         outputs += notes
+        if event.content is not None or event.type is SessionEventType.MODEL_OUTPUT:
+            outputs += self._judge.contents.reported(session_key, event, after, state, now_ms)
         self._judge.provenance.after_event(session_key, event, before, after, state)
         outputs += self._judge.carried.after_event(session_key, event, after, state, now_ms)
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)

@@ -251,6 +251,7 @@ _HANDLERS: dict[SessionEventType, _Handler] = {
     SessionEventType.RETRIEVAL: _read,
     SessionEventType.MEMORY_READ: _read,
     SessionEventType.TOOLS_CHANGED: _unchanged,
+    SessionEventType.SYSTEM_PROMPT: _unchanged,
     SessionEventType.PURPOSE_SET: _purpose_set,
     SessionEventType.RISK_LEVEL_CHANGE: _risk_level,
     SessionEventType.TOKEN_CLAIMS_CHANGE: _claims_changed,

@@ -15,6 +15,7 @@ from streams.processors.rows import (
     RowKind,
     TimerKind,
     approval_grants_row_key,
+    content_keys_row_key,
     grant_row_key,
     name_in,
     provenance_row_key,
@@ -88,8 +89,9 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
             state.delete(session_row_key(session_key))
             state.delete(grant_row_key(session_key))
             state.delete(approval_grants_row_key(session_key))
-            if state.get(signals_row_key(session_key)) is not None:
-                state.delete(signals_row_key(session_key))
+            for optional in (signals_row_key(session_key), content_keys_row_key(session_key)):
+                if state.get(optional) is not None:
+                    state.delete(optional)
         else:
             state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
     else:

@@ -11,6 +11,7 @@ from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
+from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.processors.settings import GateSettings, WatchSettings
@@ -54,8 +55,17 @@ class GateSection(Section):
     require_delegation: bool | None = None
     delegation_depth_max: int = Field(4, ge=0, le=16)
 
-    def for_gate(self, root_key: bytes) -> GateSettings:
+    def for_gate(
+        self,
+        root_key: bytes,
+        *,
+        capture: tuple[str, ...] = (),
+        content_retention: RetentionClass = RetentionClass.STANDARD,
+    ) -> GateSettings:
         """Return the settings of the gate's core.
+
+        Args:
+            capture, content_retention: see `GateSettings`; they are in the section `[content]`.
 
         Raises:
             SettingsError: the trust anchors are invalid.
@@ -67,7 +77,7 @@ class GateSection(Section):
             raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
         if self.require_delegation is None:
             values["require_delegation"] = not values["trust_anchors"].is_empty
-        return GateSettings(root_key=root_key, **values)
+        return GateSettings(root_key=root_key, capture=capture, content_retention=content_retention, **values)
 
 
 class TokenSection(Section):

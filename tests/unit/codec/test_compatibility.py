@@ -46,11 +46,13 @@ FAIL_CLOSED = {
     "BudgetAnswer": "REFUSED",
     "BudgetOp": "UNKNOWN",  # gives nothing out
     "BundleAction": "UNKNOWN",  # refused
+    "ContentScope": "UNKNOWN",  # a hold of everything
     "Confidentiality": "USER_IDENTITY",  # held the closest
     "ConstraintType": "UNKNOWN",  # an unknown constraint denies
     "DelegationOp": "REVOKE",
     "EntryState": "BLOCKED",
     "Integrity": "UNTRUSTED",
+    "OrderKind": "UNKNOWN",  # keeps content, as a hold does
     "Origin": "NOWHERE",  # nobody vouches for it
     "Outcome": "DENY",
     "ProofAlg": "UNKNOWN",  # proves nothing

@@ -63,16 +63,16 @@ def test_nothing_to_do(schemas: Path) -> None:
 
 
 def test_an_edit_without_a_version(schemas: Path) -> None:
-    edit(schemas / "avro" / "intent.v1.avsc", {"name": "turn", "default": 1})
+    edit(schemas / "avro" / "intent.v2.avsc", {"name": "turn", "default": 1})
     assert found(schemas) == [
         "agent.intent.v1-value: Intent.turn: default is 1 in the schema, but 0 in the class",
-        "agent.intent.v1-value: intent.v1.avsc: was edited after it was published: make it version 2",
+        "agent.intent.v1-value: intent.v2.avsc: was edited after it was published: make it version 3",
     ]
     assert len(lock.write(schemas)) == 2
 
 
 def test_docs_and_layout_may_be_edited(schemas: Path) -> None:
-    path = schemas / "avro" / "intent.v1.avsc"
+    path = schemas / "avro" / "intent.v2.avsc"
     schema = json.loads(path.read_text())
     path.write_text(json.dumps(schema | {"doc": "Better words."}))
     assert found(schemas) == []
@@ -87,7 +87,7 @@ def test_history_is_not_rewritten(schemas: Path) -> None:
 
 
 def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
-    old, new = schemas / "avro" / "intent.v1.avsc", schemas / "avro" / "intent.v2.avsc"
+    old, new = schemas / "avro" / "intent.v2.avsc", schemas / "avro" / "intent.v3.avsc"
     old.rename(new)
     edit(new, {"name": "turn", "doc": "counts from 0"})
     before = Codec(CommittedSchemas.load(schemas)).encode(TOPIC, INTENT)
@@ -95,7 +95,7 @@ def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
     assert lock.write(schemas) == []
     assert found(schemas) == []
     after = CommittedSchemas.load(schemas)
-    assert [version.version for version in after.versions(TOPIC)] == [1, 2]
+    assert [version.version for version in after.versions(TOPIC)] == [1, 2, 3]
     known = CommittedSchemas.load()
     highest = max(version.id for topic in DECLARED if topic.record for version in known.versions(topic.name))
     assert after.current(TOPIC).id == highest + 1
@@ -105,24 +105,24 @@ def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
 
 
 def test_a_version_that_breaks_readers_is_refused(schemas: Path) -> None:
-    old, new = schemas / "avro" / "intent.v1.avsc", schemas / "avro" / "intent.v2.avsc"
+    old, new = schemas / "avro" / "intent.v2.avsc", schemas / "avro" / "intent.v3.avsc"
     old.rename(new)
     edit(new, {"name": "sub", "type": "long"})
-    broken = "version 2 reading version 1: Intent.sub: writes `string`, but the reader wants `long`"
+    broken = "version 3 reading version 2: Intent.sub: writes `string`, but the reader wants `long`"
     assert f"agent.intent.v1-value: {broken}" in found(schemas)
     lock.write(schemas)
-    assert not (schemas / "history" / "intent.v2.avsc").exists()
+    assert not (schemas / "history" / "intent.v3.avsc").exists()
 
 
 def test_versions_are_counted_one_by_one(schemas: Path) -> None:
-    (schemas / "avro" / "intent.v1.avsc").rename(schemas / "avro" / "intent.v3.avsc")
-    assert "agent.intent.v1-value: intent.v3.avsc: is not version 2, the one after the last that is locked" in found(
+    (schemas / "avro" / "intent.v2.avsc").rename(schemas / "avro" / "intent.v4.avsc")
+    assert "agent.intent.v1-value: intent.v4.avsc: is not version 3, the one after the last that is locked" in found(
         schemas
     )
 
 
 def test_one_file_is_todays(schemas: Path) -> None:
-    shutil.copy(schemas / "avro" / "intent.v1.avsc", schemas / "avro" / "intent.v2.avsc")
+    shutil.copy(schemas / "avro" / "intent.v2.avsc", schemas / "avro" / "intent.v3.avsc")
     with pytest.raises(SchemaError, match=r"has 2 files `intent\.v<n>\.avsc`"):
         lock.check(schemas)
 
@@ -199,9 +199,9 @@ class TestWhatWasPublished:
 
     def test_a_version_does_not_vanish(self, schemas: Path) -> None:
         with (schemas / "published.txt").open("a") as published:
-            published.write(f"agent.intent.v1-value 2 2000000100 {'0' * 64}\n")
+            published.write(f"agent.intent.v1-value 3 2000000100 {'0' * 64}\n")
         (finding,) = found(schemas)
-        assert finding.startswith("agent.intent.v1-value version 2: ")
+        assert finding.startswith("agent.intent.v1-value version 3: ")
         assert "but is missing" in finding
 
     def test_what_was_withdrawn_does_not_come_back(self, schemas: Path) -> None:
@@ -212,12 +212,12 @@ class TestWhatWasPublished:
 
     def test_a_new_version_is_added_to_the_list(self, schemas: Path) -> None:
         before = (schemas / "published.txt").read_text()
-        (schemas / "avro" / "intent.v1.avsc").rename(schemas / "avro" / "intent.v2.avsc")
-        edit(schemas / "avro" / "intent.v2.avsc", {"name": "turn", "doc": "counts from 0"})
+        (schemas / "avro" / "intent.v2.avsc").rename(schemas / "avro" / "intent.v3.avsc")
+        edit(schemas / "avro" / "intent.v3.avsc", {"name": "turn", "doc": "counts from 0"})
         assert lock.write(schemas) == []
         after = (schemas / "published.txt").read_text()
-        newest = read_lock(schemas).subjects["agent.intent.v1-value"].versions[1]
-        assert after == f"{before}agent.intent.v1-value 2 {newest.id} {newest.sha256}\n"
+        newest = read_lock(schemas).subjects["agent.intent.v1-value"].versions[2]
+        assert after == f"{before}agent.intent.v1-value 3 {newest.id} {newest.sha256}\n"
         assert found(schemas) == []
 
     def test_a_version_that_is_not_on_the_list(self, schemas: Path) -> None:

@@ -22,6 +22,7 @@ from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDI
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import Clock, LogError, Outgoing, Received, TopicPartition
+from streams.ports.content import ContentSealer
 from streams.ports.processor import CommitHook
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
@@ -69,6 +70,7 @@ class WorkerBench:
         settings: EngineSettings = SETTINGS,
         hook: CommitHook | None = None,
         gate_settings: GateSettings = GATE_SETTINGS,
+        sealer: ContentSealer | None = None,
     ) -> None:
         self.clock = ManualClock(START_MS)
         self.host_clock: Clock = self.clock
@@ -79,6 +81,7 @@ class WorkerBench:
         self.disks: dict[str, Disk] = {}
         self.hook = hook
         self.gate_settings = gate_settings
+        self.sealer = sealer
         self.spec = GATE
         create_topics(self.log, self.spec, partitions)
         for entry in CATALOG_ENTRIES:
@@ -91,7 +94,7 @@ class WorkerBench:
         disk.lose_process()
         rules = Publications(self.gate_settings.bundle_name, UNSIGNED, InlineCompiler(compile_published))
         control = ControlState(rules, Catalog(ANYBODY))
-        gate = Gate(self.gate_settings, wire(), control)
+        gate = Gate(self.gate_settings, wire(), control, sealer=self.sealer)
         worker = build_worker(
             self.log,
             spec=self.spec,

@@ -176,7 +176,7 @@ class TestSchemas:
         assert (finding.status, finding.advice) == (Status.FAIL, "install stoplog again")
 
     def test_a_schema_that_was_changed(self, schemas: Path, installation: Installation) -> None:
-        path = schemas / "avro" / "intent.v1.avsc"
+        path = schemas / "avro" / "intent.v2.avsc"
         path.write_text(path.read_text().replace('"session_id"', '"session_name"'))
         finding = self.finding(installation)
         assert finding.status is Status.FAIL

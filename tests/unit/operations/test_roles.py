@@ -13,6 +13,8 @@ from streams.model.topics import (
     AUDIT_REPORTED,
     BASELINE,
     CATALOG,
+    CONTENT_KEY,
+    CONTENT_ORDER,
     DELEGATION,
     INTENT,
     REPORT,
@@ -34,6 +36,7 @@ from streams.wiring.settings import load_settings
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT, REPORT}, Role.EXECUTOR: {REPORT, AUDIT_REPORTED}}
 DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, ATTRIBUTES, TOKEN_USED, APPROVAL_DECISION, DELEGATION, SESSION)
+DECIDING += (CONTENT_KEY, CONTENT_ORDER)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
 
@@ -51,6 +54,18 @@ def _section(principals: dict[str, list[str]], **changes: dict[str, list[str]]) 
     groups = {NAMES[Role.EXECUTOR]: ["stoplog-executor-mail"]}
     stated = {"principals": principals, "instances": instances, "executor_groups": groups}
     return TopicsSection(**stated | changes)
+
+
+def test_only_gates_and_officers_write_keys_of_content_and_auditors_do_not_read_them(
+    granted: tuple[AclSpec, ...],
+) -> None:
+    on_keys = [acl for acl in granted if acl.name == CONTENT_KEY.name]
+    writing = {acl.principal for acl in on_keys if acl.operation == "WRITE"}
+    reading = {acl.principal for acl in on_keys if acl.operation == "READ"}
+    assert writing == {NAMES[Role.GATE], NAMES[Role.PRIVACY]}
+    assert reading == {NAMES[Role.CONTENT_READER], NAMES[Role.PRIVACY]}
+    ordering = {acl.principal for acl in granted if (acl.name, acl.operation) == (CONTENT_ORDER.name, "WRITE")}
+    assert ordering == {NAMES[Role.PRIVACY]}
 
 
 @pytest.mark.parametrize("role", NEAR)

@@ -11,6 +11,7 @@ from streams.model.topics import (
     AUDIT,
     AUDIT_REPORTED,
     BY_NAME,
+    CONTENT_KEY,
     DECLARED,
     GATE_CHANGELOG,
     INTENT,
@@ -159,7 +160,7 @@ class TestTopics:
         assert plan_topics(TOPICS, states, PARTITIONS, 1).is_clean
 
     def test_what_is_declared_is_what_is_read(self) -> None:
-        assert set(CONFIG_NAMES) == {*INTENT.config(), *REVOCATION.config(), MIN_INSYNC}
+        assert set(CONFIG_NAMES) == {*INTENT.config(), *REVOCATION.config(), *CONTENT_KEY.config(), MIN_INSYNC}
 
 
 class TestAccess:

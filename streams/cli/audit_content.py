@@ -1,0 +1,335 @@
+"""`stoplog audit read`, `audit erase` and `audit hold`: captured content, for those who may read or erase it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from streams.cli.findings import many
+from streams.cli.main import FAILED
+from streams.cli.option_groups import OptionGroup, takes_groups
+from streams.cli.options import ByOption, Connection, Output, PassphraseOption, Signature
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.model.content import ContentScope
+from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
+from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
+from streams.operations.contents.reading import Opened, find_captured, read_content
+from streams.operations.signing_keys import is_encrypted, passphrase_from
+from streams.operations.topics.lookup import IdError, find_intent, find_session
+from streams.wiring.codecs import build_codec
+from streams.wiring.contents import build_unwrapper
+from streams.wiring.operators import open_operator
+
+if TYPE_CHECKING:
+    from streams.codec.avro import Codec
+    from streams.operations.operator import Operator
+
+hold_app = typer.Typer(add_completion=False, help="Keep captured content from being erased, and end that.")
+
+_WHOSE = "Whose content (give one)"
+_SESSIONS_SHOWN_MAX = 20
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whose(OptionGroup):
+    """Whose content is meant."""
+
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="ID", help="A session (`s-1` or `tenant|s-1`).", rich_help_panel=_WHOSE),
+    ] = None
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            "--subject", metavar="ID", help="A user: all sessions in which agents act for them.", rich_help_panel=_WHOSE
+        ),
+    ] = None
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            metavar="ID",
+            help="All of a tenant; with `--session` or `--subject`, the tenant of these.",
+            rich_help_panel=_WHOSE,
+        ),
+    ] = None
+
+    def target(self, operator: Operator) -> Target | None:
+        """Return whose content is meant; None if nothing is stated.
+
+        Raises:
+            BadParameter: a session and a subject are stated.
+            IdError: the session is not on the log.
+        """
+        if self.session is not None and self.subject is not None:
+            raise typer.BadParameter("give a session or a subject, not both")
+        tenant_uid = self.tenant or operator.deployment.tenant_uid
+        if self.session is not None:
+            named_tenant, bar, name = self.session.partition("|")
+            if bar:
+                return Target(ContentScope.SESSION, named_tenant, name)
+            return Target(ContentScope.SESSION, tenant_uid, self.session)
+        if self.subject is not None:
+            return Target(ContentScope.SUBJECT, tenant_uid, self.subject)
+        return None if self.tenant is None else Target(ContentScope.TENANT, self.tenant, self.tenant)
+
+
+@takes_groups
+def read(
+    *,
+    stated: Annotated[
+        str,
+        typer.Argument(metavar="SESSION|INTENT", help="A session, or one of its calls; any id that belongs to it."),
+    ],
+    why: WhyOption,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="The private key of the tenant's content.")
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
+    ] = None,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Open the content that was captured in a session: requests, arguments, results, outputs of the model.
+
+    That you have read it, and why, is on the record before the first key is used. Secrets are not in it: they were
+    taken out before it was encrypted.
+    """
+    screen, settings = output.screen(), connection.settings()
+    passphrase = passphrase_from(passphrase_file)
+    if key is not None and passphrase is None and is_encrypted(key):
+        passphrase = typer.prompt(f"Passphrase of {key}", hide_input=True, err=True).encode()
+    unwrapper = build_unwrapper(settings.content, key, passphrase, token_file)
+    with open_operator(settings, name) as operator:
+        owner_tenant, session_id, intent_id = _meant(operator, build_codec(settings), stated)
+        captured = find_captured(operator, owner_tenant, session_id, intent_id)
+        if not captured:
+            screen.say("no content was captured (setting `content.capture`)", WARN)
+            raise typer.Exit(FAILED)
+        opened = [_shown(screen, each) for each in read_content(operator, unwrapper, captured, why)]
+        reader = operator.name
+    closed = sum(each.text is None for each in opened)
+    screen.say(f"opened {many(len(opened) - closed, 'content')}; that {reader} read it is on the record", OK)
+    if closed:
+        screen.say(f"{many(closed, 'content')} can't be opened", WARN)
+    if closed == len(opened):
+        raise typer.Exit(FAILED)
+
+
+@takes_groups
+def erase_content(
+    *,
+    whose: Whose,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="What is older than its retention class allows.", rich_help_panel=_WHOSE)
+    ] = False,
+    why: WhyOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    signature: Signature,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Erase captured content for good, by destroying the keys that open it. The proof of the log stays whole.
+
+    A signed order is on the log before. What a legal hold keeps is not erased. Calls are also on the log in plain text,
+    until the retention of their topics deletes them; the command says until when.
+    """
+    screen, settings = output.screen(), connection.settings()
+    signing = None if dry_run else signature.signing_key()
+    with open_operator(settings, name) as operator:
+        target = whose.target(operator)
+        if expired:
+            if target is not None and target.scope is not ContentScope.TENANT:
+                raise typer.BadParameter("`--expired` is for a whole tenant; leave `--session` and `--subject` out")
+            tenant_uid = operator.deployment.tenant_uid if target is None else target.tenant_uid
+            plan = plan_expired(operator, tenant_uid, settings.content.days)
+        elif target is None:
+            raise typer.BadParameter("say whose content: `--session`, `--subject`, `--tenant`, or `--expired`")
+        else:
+            plan = plan_erasure(operator, target)
+        _show_plan(screen, plan)
+        if dry_run:
+            screen.say("nothing was erased: this is a dry run", WARN)
+            return
+        if not plan.keys:
+            raise typer.Exit(FAILED if plan.held else 0)
+        if not yes:
+            if screen.as_json:
+                raise typer.BadParameter("nothing is asked with `--json`: give `--yes`")
+            typer.confirm("Erase this for good?", abort=True, err=True)
+        done = erase(operator, plan, why, signing)
+    screen.record(
+        {
+            "record": "erasure",
+            "orders": list(done.order_ids),
+            "keys": done.keys_count,
+            "complete_at": format_instant(done.complete_ms),
+        }
+    )
+    screen.say(f"destroyed {many(done.keys_count, 'key')} of {printable(str(plan.target))}", OK)
+    screen.say(
+        f"the calls themselves are on the log in plain text until {format_instant(done.complete_ms)[:10]} at the "
+        "latest; backups of the log, and of the keys that unwrap, are yours to delete",
+        WARN,
+    )
+    if plan.held:
+        raise typer.Exit(FAILED)
+
+
+@hold_app.callback()
+def _hold() -> None:
+    """Keep captured content from being erased, and end that."""
+
+
+@hold_app.command("set")
+@takes_groups
+def set_(
+    *,
+    whose: Whose,
+    why: WhyOption,
+    signature: Signature,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Keep content, until the hold is lifted. It is not erased by age either."""
+    screen = output.screen()
+    with open_operator(connection.settings(), name) as operator:
+        target = _needed(whose.target(operator))
+        order = set_hold(operator, target, why, signature.signing_key())
+    screen.record({"record": "hold", "scope": order.scope.value, "id": order.id, "order": order.header.id})
+    screen.say(f"the content of {printable(str(target))} is held", OK)
+
+
+@hold_app.command("lift")
+@takes_groups
+def lift(
+    *,
+    whose: Whose,
+    why: WhyOption,
+    signature: Signature,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """End a hold. Nothing is erased by that."""
+    screen = output.screen()
+    with open_operator(connection.settings(), name) as operator:
+        target = _needed(whose.target(operator))
+        order = lift_hold(operator, target, why, signature.signing_key())
+    screen.record({"record": "lift", "scope": order.scope.value, "id": order.id, "order": order.header.id})
+    screen.say(f"the hold on {printable(str(target))} has ended", OK)
+
+
+@hold_app.command("list")
+@takes_groups
+def list_(*, connection: Connection, output: Output) -> None:
+    """Show the holds in force."""
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
+        trusted = operator.deployment.content.trusted()
+        holds = read_orders(operator.log, operator.codec, operator.clock, trusted).holds
+    for hold in holds:
+        screen.record(_hold_fields(hold))
+    rows = [
+        (
+            printable(str(hold.target)),
+            format_instant(hold.order.header.time)[:19].replace("T", " "),
+            printable(hold.signer or f"{hold.order.ordered_by} (not signed)"),
+            short(hold.order.reason, 60),
+        )
+        for hold in holds
+    ]
+    screen.table(("HELD", "SINCE (UTC)", "BY", "WHY"), rows)
+    if not holds:
+        screen.say("no content is held")
+
+
+def _needed(target: Target | None) -> Target:
+    if target is None:
+        raise typer.BadParameter("say whose content: `--session`, `--subject` or `--tenant`")
+    return target
+
+
+def _hold_fields(hold: GivenOrder) -> dict[str, Any]:
+    order = hold.order
+    return {
+        "record": "hold",
+        "scope": order.scope.value,
+        "tenant": order.header.tenant_uid,
+        "id": order.id,
+        "since": format_instant(order.header.time),
+        "by": order.ordered_by,
+        "signer": hold.signer,
+        "why": order.reason,
+    }
+
+
+def _meant(operator: Operator, codec: Codec, stated: str) -> tuple[str, str, str | None]:
+    """Return the tenant, the session and the intent that are meant; no intent for all of a session."""
+    tenant_uid = operator.deployment.tenant_uid
+    session = find_session(operator.log, codec, operator.clock, stated, tenant_uid)
+    if stated in (session.session_id, f"{session.tenant_uid}|{session.session_id}"):
+        return session.tenant_uid, session.session_id, None
+    try:
+        owner = find_intent(operator.log, codec, operator.clock, stated, tenant_uid)
+    except IdError:
+        return session.tenant_uid, session.session_id, None
+    return owner.tenant_uid, owner.session_id, owner.intent_id
+
+
+def _shown(screen: Screen, opened: Opened) -> Opened:
+    screen.record(opened.fields())
+    if screen.as_json:
+        return opened
+    fields, event = opened.fields(), opened.captured.event
+    about = f" of {fields['tool']}" if fields["tool"] else ""
+    time = format_instant(event.header.time)[:19].replace("T", " ")
+    screen.rich(Text.assemble((f"{time}  ", FAINT), (f"{opened.captured.field.replace('_', ' ')}{about}", STRONG)))
+    if opened.text is not None:
+        screen.say(printable(opened.text), lines=True)
+    else:
+        screen.say(str(fields["erased"] or f"can't be opened: {opened.fault}"), WARN)
+    screen.say()
+    return opened
+
+
+def _show_plan(screen: Screen, plan: Plan) -> None:
+    for (session_id, sub), count in plan.sessions.items():
+        screen.record({"record": "would erase", "session": session_id, "subject": sub, "keys": count})
+    for held in plan.held:
+        key = held.found.key
+        screen.record({**_hold_fields(held.hold), "record": "held", "session": key.session_id, "subject": key.sub})
+    if screen.as_json:
+        return
+    sessions = list(plan.sessions.items())
+    screen.say(
+        f"{many(len(plan.keys), 'key')} of {many(len(sessions), 'session')} of {printable(str(plan.target))}", STRONG
+    )
+    rows = [
+        (printable(session_id), printable(sub or ""), str(count))
+        for (session_id, sub), count in sessions[:_SESSIONS_SHOWN_MAX]
+    ]
+    screen.table(("SESSION", "SUBJECT", "KEYS"), rows)
+    if len(sessions) > _SESSIONS_SHOWN_MAX:
+        screen.say(f"and {many(len(sessions) - _SESSIONS_SHOWN_MAX, 'more session')}")
+    if plan.held:
+        holds = {str(held.hold.target): held.hold for held in plan.held}
+        screen.say(f"{many(len(plan.held), 'key')} kept by legal hold:", FAIL)
+        for target, hold in holds.items():
+            screen.say(f"  {printable(target)}: {short(hold.order.reason, 80)}", WARN)
+    elif not plan.keys:
+        screen.say("there is nothing to erase", WARN)

@@ -1,0 +1,148 @@
+"""Keys of tenants in the transit engine of a Vault server: what wraps, and what unwraps.
+
+Gates and executors fetch the public half of a key once, and wrap by themselves. So Vault need not answer for anything
+to be captured, and their token needs no right but to read the key. Unwrapping is a request for each key, with a token
+that may use `decrypt`; Vault's own audit log has each of them.
+
+The key is of the type `rsa-3072` or `rsa-4096`. Vault encrypts with such keys by OAEP with SHA-256, and writes what it
+has encrypted as `vault:vN:` and base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from streams.audit.content import ContentError
+from streams.model.content import WRAP_ALG
+from streams.model.types import WrappedKey
+from streams.sdk.content import PublicWrapper
+
+if TYPE_CHECKING:
+    import httpx2
+
+VAULT_PREFIX = "vault:"
+TIMEOUT_MS = 10_000
+ANSWER_BYTES_MAX = 1_048_576
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_MS_PER_S = 1_000
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
+_KEK = re.compile(r"vault:(?P<name>[A-Za-z0-9_.-]{1,200}):v(?P<version>[0-9]{1,9})\Z")
+
+
+class VaultTransit:
+    """A client of one transit engine. Its calls block. Close it after use."""
+
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        *,
+        mount: str = "transit",
+        namespace: str | None = None,
+        ca_file: Path | None = None,
+        timeout_ms: int = TIMEOUT_MS,
+    ) -> None:
+        """Create a client; it connects with the first request.
+
+        Args:
+            address: the server, such as `https://vault.example:8200`.
+            token: what it is asked with.
+            mount: where the engine is mounted.
+            namespace: the namespace, if the server has several.
+            ca_file: the authorities for its certificate (PEM); by default the system's.
+
+        Raises:
+            ContentError: keys would cross a network unencrypted.
+        """
+        import ssl  # noqa: PLC0415 - only those who use Vault need it
+
+        import httpx2  # noqa: PLC0415 - likewise
+
+        place = urlsplit(address)
+        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
+            raise ContentError(f"`{address}`: keys would cross a network unencrypted; use https")
+        self._base = f"{address.rstrip('/')}/v1/{mount.strip('/')}"
+        headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+        if namespace is not None:
+            headers["X-Vault-Namespace"] = namespace
+        self._errors = httpx2.HTTPError
+        self._http: httpx2.Client = httpx2.Client(
+            timeout=timeout_ms / _MS_PER_S,
+            verify=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+            headers=headers,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def wrapper(self, name: str) -> PublicWrapper:
+        """Return what wraps with the newest version of a key. Blocking.
+
+        Raises:
+            ContentError: the key is missing or of another kind than RSA, or the server refuses or does not answer.
+        """
+        if _NAME.match(name) is None:
+            raise ContentError(f"`{name[:80]}` can't be the name of a key of Vault")
+        data = self._asked("GET", f"keys/{quote(name)}")
+        version = data.get("latest_version")
+        keys = data.get("keys")
+        newest = keys.get(str(version)) if isinstance(keys, dict) else None
+        pem = newest.get("public_key") if isinstance(newest, dict) else None
+        if not isinstance(pem, str):
+            text = f"key `{name}` of Vault has no public key: its type is `{data.get('type')}`"
+            raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
+        return PublicWrapper.read(pem.encode(), f"key `{name}` of Vault", f"{VAULT_PREFIX}{name}:v{version}")
+
+    def unwrap(self, key: WrappedKey) -> bytes:
+        """See `streams.sdk.content.KeyUnwrapper`."""
+        found = _KEK.match(key.kek)
+        if found is None or key.alg != WRAP_ALG:
+            raise ContentError(f"it needs the key `{key.kek[:80]}`, which is not one of Vault")
+        ciphertext = f"vault:v{found['version']}:{base64.b64encode(key.wrapped).decode()}"
+        data = self._asked("POST", f"decrypt/{quote(found['name'])}", {"ciphertext": ciphertext})
+        try:
+            return base64.b64decode(data.get("plaintext", ""), validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            raise ContentError("Vault has sent something else than a key") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _asked(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        """Return `data` of an answer.
+
+        Raises:
+            ContentError: the server refuses, does not answer, or sends something else.
+        """
+        try:
+            answer = self._http.request(method, f"{self._base}/{path}", json=body)
+        except self._errors as error:
+            raise ContentError(f"Vault does not answer: {error}") from None
+        if len(answer.content) > ANSWER_BYTES_MAX:
+            raise ContentError(f"Vault has sent more than {ANSWER_BYTES_MAX} bytes")
+        try:
+            decoded = msgspec.json.decode(answer.content)
+        except msgspec.DecodeError:
+            decoded = None
+        content = decoded if isinstance(decoded, dict) else {}
+        if answer.status_code != 200:
+            errors = content.get("errors")
+            told = "; ".join(" ".join(str(error).split()) for error in errors) if isinstance(errors, list) else ""
+            raise ContentError(f"Vault refuses `{path}` with status {answer.status_code}: {told or 'no reason'}")
+        data = content.get("data")
+        if not isinstance(data, dict):
+            raise ContentError("Vault has sent an answer without data")
+        return data

@@ -1,0 +1,199 @@
+"""`stoplog audit read`, `audit erase` and `audit hold` over what a real gate has captured on the embedded log."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.cli.main import run
+from streams.model.audit import AuditEvent
+from streams.model.content import ContentKey
+from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY
+from streams.operations.topics.decoded import decoded
+from streams.operations.topics.reader import read_to_end
+from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.recorded_site import Site, configure, make_site
+
+CAPTURED = ["arguments", "request", "prompt", "results", "model_output"]
+
+
+def configure_content(patch: pytest.MonkeyPatch, folder: Path, *, officers: bool = True) -> None:
+    configure(patch, folder)
+    patch.setenv("STOPLOG_CONTENT__CAPTURE", msgspec.json.encode(CAPTURED).decode())
+    patch.setenv("STOPLOG_CONTENT__KEYS", msgspec.json.encode({"*": str(folder / "acme.pem.pub")}).decode())
+    if officers:
+        public = (folder / "ann.pub").read_text()
+        patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captured")
+    from streams.operations.signing_keys import make_content_key_file, make_key_file
+
+    make_content_key_file(folder / "acme.pem")
+    (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
+    with pytest.MonkeyPatch.context() as patch:
+        configure_content(patch, folder)
+        make_site(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    made = tmp_path / "site"
+    shutil.copytree(recorded, made)
+    return made
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
+    configure_content(monkeypatch, folder)
+    return stoplog
+
+
+def reading(folder: Path, session: str = "s-0", *more: str) -> tuple[str, ...]:
+    key = str(folder / "acme.pem")
+    return ("audit", "read", session, "--key", key, "--why", "ticket 7", "--as", "ben", "--json", *more)
+
+
+def erasing(folder: Path, *whose: str) -> tuple[str, ...]:
+    key = str(folder / "ann.pem")
+    return ("audit", "erase", *whose, "--key", key, "--why", "request of the user", "--as", "ann", "--json")
+
+
+def records_of(topic: str) -> list[object]:
+    site = Site()
+    try:
+        return [decoded(site.codec, each) for each in read_to_end(site.log, (topic,), site.clock)]
+    finally:
+        site.log.close()
+
+
+class TestRead:
+    def test_opens_the_arguments_of_calls(self, site: Stoplog, folder: Path) -> None:
+        result = site(*reading(folder))
+        assert result.status == 0, result.err
+        assert [(each["field"], each["tool"], each["text"]) for each in result.records] == [
+            ("arguments", "files/read", '{"path":"a.txt"}'),
+            ("arguments", "web/fetch", '{"url":"u"}'),
+            ("arguments", "mail/send", '{"to":"x@outside.example"}'),
+            ("arguments", "mail/send", '{"to":"a@example.com"}'),
+        ]
+
+    def test_opens_one_call(self, site: Stoplog, folder: Path) -> None:
+        first = site(*reading(folder)).records[0]
+        (only,) = site(*reading(folder, first["intent_id"])).records
+        assert only == first
+
+    def test_is_on_the_record_before_anything_is_read(self, site: Stoplog, folder: Path) -> None:
+        other = folder / "other.pem"
+        assert site("keys", "content", "new", "--out", str(other)).status == 0
+        refused = site("audit", "read", "s-0", "--key", str(other), "--why", "curiosity", "--as", "eve", "--json")
+        assert refused.status == 1
+        assert [each["text"] for each in refused.records] == [None] * 4
+        assert all("needs the key `rsa:" in each["fault"] for each in refused.records)
+        reported = [each for each in records_of(AUDIT_REPORTED.name) if isinstance(each, AuditEvent)]
+        assert [(each.act.sub, each.reason, each.reason_text) for each in reported if each.event_type == "CONTENT"] == [
+            ("eve", "content_read", "curiosity")
+        ]
+
+    def test_needs_a_reason(self, site: Stoplog, folder: Path) -> None:
+        result = site("audit", "read", "s-0", "--key", str(folder / "acme.pem"), "--why", " ")
+        assert result.status == 1
+        assert "say why" in result.err
+
+    def test_nothing_is_on_the_log_in_clear_but_calls(self, site: Stoplog) -> None:
+        held = [each for each in records_of(AUDIT.name) if isinstance(each, AuditEvent) and each.sensitive is not None]
+        assert len(held) == 8
+        assert not any(b"outside.example" in each.sensitive.ciphertext for each in held)
+        keys = [each for each in records_of(CONTENT_KEY.name) if isinstance(each, ContentKey)]
+        assert sorted(each.session_id for each in keys) == ["s-0", "s-1"], "one key of a session, written once"
+        assert {each.key.alg for each in keys} == {"RSA-OAEP-256"}
+
+
+class TestErase:
+    def test_a_dry_run_shows_what_would_go(self, site: Stoplog, folder: Path) -> None:
+        result = site(*erasing(folder, "--session", "s-0"), "--dry-run")
+        assert result.status == 0, result.err
+        assert [(each["record"], each["session"]) for each in result.records] == [("would erase", "s-0")]
+        assert all(each["text"] for each in site(*reading(folder)).records)
+
+    def test_what_was_erased_says_by_whom_and_the_rest_stays(self, site: Stoplog, folder: Path) -> None:
+        result = site(*erasing(folder, "--session", "s-0"), "--yes")
+        assert result.status == 0, result.err
+        assert result.records[-1]["keys"] == 1
+        gone = site(*reading(folder))
+        assert gone.status == 1
+        assert [each["text"] for each in gone.records] == [None] * 4
+        assert all(" by ann: request of the user" in each["erased"] for each in gone.records)
+        assert all(each["text"] for each in site(*reading(folder, "s-1")).records)
+
+    def test_the_log_verifies_and_replays_after_it(self, site: Stoplog, folder: Path) -> None:
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
+        verified = site("audit", "verify", "--json")
+        assert verified.status == 0, verified.out + verified.err
+        replayed = site("replay", "--json")
+        assert replayed.status == 0, replayed.out + replayed.err
+
+    def test_the_story_says_where_content_was(self, site: Stoplog, folder: Path) -> None:
+        before = site("audit", "session", "s-0", "--no-json").out
+        assert "captured: encrypted; `stoplog audit read` opens it" in before
+        assert site(*reading(folder)).status == 0
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
+        after = site("audit", "session", "s-0", "--no-json").out
+        assert "captured: erased on " in after
+        assert " by ann: request of the user" in after
+        assert "operator ben read captured content: ticket 7" in after
+        assert "captured: encrypted" not in after
+
+    def test_by_subject_and_tenant(self, site: Stoplog, folder: Path) -> None:
+        subject = site(*erasing(folder, "--tenant", "default"), "--dry-run").records[0]["subject"]
+        other = site(*erasing(folder, "--subject", "nobody"), "--yes")
+        assert (other.status, other.records) == (0, [])
+        assert site(*erasing(folder, "--subject", subject), "--yes").records[-1]["keys"] == 2
+        assert site(*erasing(folder, "--tenant", "default"), "--yes").records == []
+
+    def test_a_hold_keeps_content_until_it_is_lifted(self, site: Stoplog, folder: Path) -> None:
+        key = ("--key", str(folder / "ann.pem"), "--why", "lawsuit", "--as", "ann", "--json")
+        assert site("audit", "hold", "set", "--session", "s-0", *key).status == 0
+        (hold,) = site("audit", "hold", "list", "--json").records
+        assert (hold["scope"], hold["id"], hold["signer"], hold["why"]) == ("SESSION", "s-0", "ann", "lawsuit")
+        refused = site(*erasing(folder, "--session", "s-0"), "--yes")
+        assert refused.status == 1
+        assert [each["record"] for each in refused.records] == ["held"]
+        assert all(each["text"] for each in site(*reading(folder)).records)
+        # The rest of the tenant goes.
+        assert site(*erasing(folder, "--tenant", "default"), "--yes").records[-1]["keys"] == 1
+        assert site("audit", "hold", "lift", "--session", "s-0", *key).status == 0
+        assert site("audit", "hold", "list", "--json").records == []
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
+
+    def test_an_order_needs_an_officers_signature(self, site: Stoplog, folder: Path) -> None:
+        bare = site("audit", "erase", "--session", "s-0", "--why", "x", "--yes", "--json")
+        assert bare.status == 1
+        assert "it is not signed" in bare.err
+        assert site("keys", "officer", "new", "--out", str(folder / "eve.pem")).status == 0
+        foreign = site("audit", "erase", "--session", "s-0", "--why", "x", "--yes", "--key", str(folder / "eve.pem"))
+        assert "not among those of the setting `content.officers`" in foreign.err
+        assert all(each["text"] for each in site(*reading(folder)).records)
+
+    def test_expired_content_goes_by_its_class(
+        self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert site(*erasing(folder, "--expired"), "--yes").records == [], "nothing is 180 days old"
+        monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self: 4_000_000_000_000)
+        assert site(*erasing(folder, "--expired"), "--yes").records[-1]["keys"] == 2
+
+
+def test_capture_without_a_key_does_not_start(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_CONTENT__CAPTURE", '["arguments"]')
+    monkeypatch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "false")
+    assert run(["keys", "new"]) == 0
+    assert run(["topics", "apply"]) == 0
+    result = stoplog("gate")
+    assert result.status == 1
+    assert "`content.keys` has no key" in result.err
