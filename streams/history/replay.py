@@ -572,7 +572,7 @@ class PartitionReplay:
         self._recorded.put_back()
 
     def _take_done(self) -> Iterator[Replayed]:
-        """Yield what is done. What can't be read to its end is not a verdict, like all that may lie on the topic besides."""
+        """Yield what is done. What can't be read to its end is not a verdict, like all else on the topic."""
         done, self._done = self._done, []
         for each in done:
             if each.is_same or each.recorded is None or each.recorded.is_readable:
