@@ -24,6 +24,8 @@ from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
 
 PROVES_NOTHING_CHARS = 3
+SHORT_DIGITS_MAX = 6
+"""Digits of such parts together. More of them can be the number of an account that is written in groups."""
 COMPOSED_CHARS_MAX = 128
 PARTS_MAX = 24
 HALF_CHARS_MIN = 4
@@ -36,6 +38,8 @@ SHAPED = frozenset(
 )
 """The kinds with the shape of a machine's value, which a person would not make up while writing."""
 
+_UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
+"""Leads out of the folder that the user has named, by parts that are too short to prove anything."""
 _HOST_END = re.compile(r"[/?#:]")
 _PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
 Look = Callable[[AtomKind, str], Entry | None]
@@ -102,9 +106,13 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
         text: the value.
         look_part: traces a part as a value of its own.
     """
-    if len(text) > COMPOSED_CHARS_MAX:
+    if len(text) > COMPOSED_CHARS_MAX or _UPWARDS.search(text):
         return False
-    parts = {part for part in _PART.findall(text) if len(part) > PROVES_NOTHING_CHARS}
+    found = _PART.findall(text)
+    short = "".join(part for part in found if len(part) <= PROVES_NOTHING_CHARS)
+    if sum(map(str.isdigit, short)) > SHORT_DIGITS_MAX:
+        return False
+    parts = {part for part in found if len(part) > PROVES_NOTHING_CHARS}
     if not parts or len(parts) > PARTS_MAX or parts == {text}:
         return False
     return all(look_part(part).origin is ValueOrigin.USER for part in sorted(parts))

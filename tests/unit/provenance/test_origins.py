@@ -50,6 +50,24 @@ def test_a_value_of_parts_that_the_user_named_is_his() -> None:
     assert not is_composed("reports/march", lambda part: USER if part == "march" else TEXT)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_users"),
+    [
+        ("reports/03/05/a", True),
+        ("reports/../../etc/ssl", False),
+        ("..\\..\\bin\\reports", False),
+        ("reports..old/a", True),
+        ("Rent 123 456 789", False),
+        ("Rent 1 2 3 4 5 6 7 8", False),
+        ("Rent 123 456", True),
+    ],
+)
+def test_short_parts_neither_lead_elsewhere_nor_make_a_number(text: str, is_users: bool) -> None:
+    """Of the parts, the user has named those that have more than three characters."""
+    named = ("reports", "Rent", "reports..old")
+    assert is_composed(text, lambda part: USER if part in named else TEXT) is is_users
+
+
 @pytest.mark.parametrize("text", ["march", "a/b", "", "x" * 1_000, "/".join(f"part{n}" for n in range(100))])
 def test_what_has_no_parts_or_too_many_is_composed_of_nothing(text: str) -> None:
     assert not is_composed(text, lambda _part: USER)
