@@ -18,6 +18,7 @@ MODULES = {
     "faust": "bench.against_faust",
     "latency": "bench.latency",
     "sessions": "bench.sessions",
+    "many_sessions": "bench.many_sessions",
     "disk": "bench.disk",
     "rebalance": "bench.rebalance",
     "takeover": "bench.takeover",

@@ -1,13 +1,14 @@
 """Opens a million sessions at a real gate, on the embedded log: what each costs, and what bounds that.
 
+    python -m bench many_sessions
     python -m bench.many_sessions --folder DIR [--sessions 100000,250000,500000,1000000] [--seconds 240]
 
 `bench.sessions` writes the rows of sessions that have lived for a while. Here each session is opened: the event is on
 the log with the token service's proof, and the gate takes it in. At each size, calls go to sessions that are spread
 over all of them, each in a session that was not used since it was opened, which is the hardest case.
 
-The log and the state stay in the folder. A run goes on where the one before has ended, and ends itself after a time, so
-that it can be made in parts. It prints a line for each size, and at its end the table of all sizes.
+With a folder, the log and the state stay there. A run goes on where the one before has ended, and ends itself after a
+time, so that it can be made in parts. It prints a line for each size, and at its end the table of all sizes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -33,6 +35,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 SIZES = (10_000, 100_000, 250_000, 500_000, 1_000_000)
+SIZES_QUICK = (500, 2_000)
 CHUNK = 25_000
 """Sessions that are opened in one go."""
 CALLS = 10_000
@@ -69,6 +72,22 @@ class Done(msgspec.Struct):
     call_state_bytes: int = 0
     open_us: float = 0.0
     cases: list[Case] = []
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Measure all sizes, in one run."""
+    done = Done()
+    with TemporaryDirectory(prefix="stoplog-bench-") as scratch:
+        world = _open(Path(scratch))
+        for _ in _steps(world, done, list(SIZES_QUICK if quick else SIZES)):
+            pass
+        world.log.close()
+    return result_of(done)
+
+
+def result_of(done: Done) -> dict[str, Any]:
+    """Return what was measured, as a result that can be saved."""
+    return {"calls": CALLS, "cases": msgspec.to_builtins(done.cases)}
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "faust": gates.faust_table,
     "latency": gates.latency_table,
     "sessions": gates.sessions_table,
+    "many_sessions": gates.many_sessions_table,
     "disk": gates.disk_table,
     "rebalance": faults.rebalance_table,
     "takeover": faults.takeover_table,

@@ -158,6 +158,28 @@ def sessions_table(result: Result) -> str:
     )
 
 
+def many_sessions_table(result: Result) -> str:
+    """Return what it costs to open many sessions."""
+    return (
+        "Sessions that were opened one by one at a gate on the embedded log, and stay open. At each size,"
+        f" {whole(result['calls'])} calls go to sessions that were not used since they were opened. Memory is that of"
+        " the gate after these calls; bytes are those of a session without its calls.\n\n"
+    ) + table(
+        ("open sessions", "CPU us to open one", "CPU us a call", "memory MB", "bytes on the log", "bytes in the state"),
+        [
+            (
+                whole(case["sessions"]),
+                whole(case["open_us"]),
+                whole(case["call_us"]),
+                whole(case["rss_mb"]),
+                whole(case["log_bytes"]),
+                whole(case["state_bytes"]),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
 def disk_table(result: Result) -> str:
     """Return what decided intents leave behind."""
     verdict = "at most" if result["small"] else "MORE THAN"
