@@ -17,7 +17,7 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output
 from streams.cli.screen import OK, WARN, Screen
 from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
-from streams.operations.approvals.answers import Answer, chosen_calls, write_decision
+from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import grant_of, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, find_questions, open_questions
@@ -42,6 +42,16 @@ CallOption = Annotated[
     list[str] | None,
     typer.Option(
         "--call", metavar="INTENT", help="Decide only about this call of the task, by its intent. Can be repeated."
+    ),
+]
+
+RevisionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--revision",
+        metavar="N",
+        help="Decide only if the question is still as you were shown it: `show` and `list --json` have its number. "
+        "Otherwise, calls that have joined the question since are decided, too, where nobody is asked to confirm.",
     ),
 ]
 
@@ -154,9 +164,10 @@ def show(
         screen.say()
         groups = _groups(question)
         prefix = question.request.task_id[:TASK_CHARS]
+        shown = f"{groups} --revision {question.request.revision}"
         steps = (
-            ("approve these calls", f"approvals approve {prefix}{groups}"),
-            ("the same ones again, too", f"approvals approve {prefix}{groups} --for task --times 3"),
+            ("approve these calls", f"approvals approve {prefix}{shown}"),
+            ("the same ones again, too", f"approvals approve {prefix}{shown} --for task --times 3"),
             ("deny them", f"approvals deny {prefix}{groups}"),
         )
         may_grant = question.request.widest_grant is not GrantScope.UNKNOWN
@@ -169,6 +180,7 @@ def approve(
     tasks: TasksArgument,
     granting: Granting,
     call: CallOption = None,
+    revision: RevisionOption = None,
     group: GroupOption = None,
     comment: CommentOption = None,
     name: ByOption = None,
@@ -181,8 +193,12 @@ def approve(
     With --for, you also approve further calls within the bounds that you state. They still pass every rule: your grant
     answers only the question that you were asked.
     """
+    if revision is not None and len(tasks) > 1:
+        raise typer.BadParameter("--revision is about one question: name one task")
     with open_operator(connection.settings(), name) as operator:
         for question in find_questions(operator, tasks):
+            if revision is not None:
+                check_revision(question, revision)
             now_ms = operator.clock.now_ms()
             calls = chosen_calls(question, call or (), now_ms)
             grant = granting.grant(calls, now_ms) if calls else None

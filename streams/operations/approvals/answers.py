@@ -55,6 +55,20 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
         raise ApprovalError(f"only members of {wanted} may decide; name your group with `--group`")
 
 
+def check_revision(question: Question, revision: int) -> None:
+    """Check that a question is still in the form in which a person was shown it.
+
+    Raises:
+        ApprovalError: calls have joined it since.
+    """
+    if question.request.revision != revision:
+        now = question.request.revision
+        raise ApprovalError(
+            f"task `{question.request.task_id}` is at revision {now}, not {revision}: further calls have joined it; "
+            "look at them with `approvals show`"
+        )
+
+
 def check_grant(question: Question, scope: GrantScope) -> None:
     """Check that the rules let people approve further calls in a scope.
 

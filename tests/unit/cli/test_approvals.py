@@ -126,6 +126,21 @@ def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:
     assert "is decided: ALLOW" in result.err
 
 
+def test_calls_that_joined_after_the_person_looked_are_not_approved_unseen(office: Office) -> None:
+    office.ask({**ONE, "to": "ann"})
+    task = task_of(office)
+    (step,) = (line for line in office.text("show", task).splitlines() if line.startswith("approve these calls"))
+    words = shlex.split(step.removeprefix("approve these calls"))[2:]
+    office.ask({**ONE, "to": "attacker"})
+    refused = office.run("approvals", *words, *LENA)
+    assert refused.status == 1
+    assert "is at revision 1, not 0: further calls have joined it" in refused.err
+    assert set(office.decided().values()) == set()
+    assert office.run("approvals", "approve", task, "--revision", "1", *LENA).status == 0
+    assert set(office.decided().values()) == {Outcome.ALLOW}
+    assert office.run("approvals", "approve", task, task, "--revision", "1", *LENA).status == 2
+
+
 def test_one_call_of_several_can_be_denied(office: Office) -> None:
     office.ask({**ONE, "to": "ann"})
     office.ask({**ONE, "to": "bob"})
