@@ -147,6 +147,12 @@ def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
     return verify_hmac(writer_key, session_event_message(event), proof.value)
 
 
+def is_proven_by_server(event: SessionEvent) -> bool:
+    """Return whether the proof of an event, which was found to hold, is that of a server and not of the session's agent
+    or the token service."""
+    return event.proof is not None and event.proof.alg is ProofAlg.ED25519
+
+
 def report_message(event: SessionEvent, deployment: str) -> bytes:
     """Return the bytes that the proof of a report covers: all of its content, and the deployment that it is made in.
 

@@ -35,6 +35,7 @@ from streams.model.budget import (
 )
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
+from streams.model.proof import is_proven_by_server
 from streams.model.session import ScopeSource, SessionEvent
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.verdict import Outcome
@@ -45,7 +46,6 @@ from streams.processors.budgets.leases import RESEND_MS, next_serial, request_he
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
-from streams.processors.gate.reports import is_proven_by_server
 from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import carried_question_row_key

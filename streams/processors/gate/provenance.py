@@ -10,12 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from streams.model.labels import Integrity, Label, bounded, join
+from streams.model.proof import is_proven_by_server
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
-from streams.processors.gate.reports import is_proven_by_server
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from streams.model.errors import RecordError
 from streams.model.ids import verdict_id_of
 from streams.model.proof import (
+    is_proven_by_server,
     is_proven_event,
     report_digest,
     report_message,
@@ -131,11 +132,6 @@ class ReportChecks:
         if fault is not None:
             text = f"{what} by server `{_shown(server_id)}`: {fault}"
             raise RecordError(DeadLetterReason.REPORT_UNPROVEN, text)
-
-
-def is_proven_by_server(event: SessionEvent) -> bool:
-    """Return whether an event of a session, which counts, is proven with the key of a server."""
-    return event.proof is not None and event.proof.alg is ProofAlg.ED25519
 
 
 def _shown(name: str) -> str:

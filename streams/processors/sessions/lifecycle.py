@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
+from streams.model.proof import is_proven_by_server
 from streams.model.reasons import Reason
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.types import Model
@@ -75,10 +76,13 @@ def active(row: SessionRow, event: SessionEvent, settings: GateSettings, now_ms:
 
     An old event shows what was, and a copy of it shows no more than it did: it counts for the time at which it was
     made, as far behind as the clocks of those who may call can be. Of a report of a call, the gate takes one only.
+    Other reports of servers show nothing: each server could keep each session alive.
     """
     if event.type not in ACTIVITY or row.life.status is not SessionStatus.LIVE:
         return row
     if event.type not in COMPLETIONS:
+        if is_proven_by_server(event):
+            return row
         now_ms = min(now_ms, event.header.time + settings.intent_age_max_ms)
     return evolve(row, active_ms=max(row.life.active_ms, now_ms))
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, revocation, ruleset
+from simulation.records import ROOT_KEY, SessionMaker, revocation, ruleset, tool_ref
+from streams.audit.report_keys import ReportKey
 from streams.engine.task import PartitionTask
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEvent, AuditEventType
@@ -136,6 +137,15 @@ class TestIdleness:
         say(bench, SessionEventType.RISK_LEVEL_CHANGE, risk_level="LOW")
         bench.wait(MINUTE_MS)
         assert [event.reason for event in told(bench)] == [Reason.SESSION_IDLE]
+
+    def test_what_a_server_reports_beside_its_calls_does_not(self) -> None:
+        bench = bench_with()
+        bench.wait(9 * MINUTE_MS)
+        made = bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms, tool=tool_ref(MAIL_SEND))
+        bench.driver.pipe(REPORT.name, bench.session.key, ReportKey.derived(ROOT_KEY, "mail").proven(made))
+        assert bench.dead_letters(REPORT.name) == []
+        bench.wait(MINUTE_MS)
+        assert bench.judge().reason == Reason.SESSION_IDLE
 
     def test_calls_that_are_not_its_own_do_not(self) -> None:
         bench = bench_with()
