@@ -10,18 +10,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stoplog_demo.deployment import TOPIC_PREFIX, demo_settings, demonstrate, state_dir
-from stoplog_demo.run import follow_alert
-from stoplog_demo.view import open_view
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
 from streams.model.errors import StoplogError
-from streams.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from streams.model.verdict import Verdict
 
 PROGRAM = "stoplog"
 
@@ -52,10 +51,20 @@ def demo(
 
     Needs no set-up, no key and no network; takes under a minute. The exit status is 1 if the demonstration fails.
     """
+    # A gate, servers and an agent are loaded when they are run, so that the help answers at once.
+    from stoplog_demo.deployment import (  # noqa: PLC0415 - see above
+        demo_settings,
+        demonstrate,
+        write_settings,
+    )
+    from stoplog_demo.view import open_view  # noqa: PLC0415 - see above
+
     # The view shows what the gate does; of the gate's log only warnings matter here.
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
     with _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
+        if keep is not None and kafka is None:
+            write_settings(folder)
         report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), _Next(kafka, keep))
     if not report.ok:
         raise typer.Exit(FAILED)
@@ -82,12 +91,15 @@ class _Next:
 
     def __call__(self, attack: Verdict | None) -> list[tuple[str, str]]:
         """See `NextCommands`."""
+        from stoplog_demo.deployment import TOPIC_PREFIX, settings_file  # noqa: PLC0415 - loaded by now, see `demo`
+        from stoplog_demo.run import follow_alert  # noqa: PLC0415 - see above
+
         path = [] if shutil.which(PROGRAM) else [_path()]
         if self._kafka is not None:
             brokers = f"STOPLOG_LOG=kafka STOPLOG_BOOTSTRAP={shlex.quote(self._kafka)}"
             settings = [f"{brokers} STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX}"]
         elif self._keep is not None:
-            settings = [f"STOPLOG_STATE_DIR={shlex.quote(str(state_dir(self._keep)))}"]
+            settings = [f"STOPLOG_SETTINGS={shlex.quote(str(settings_file(self._keep)))}"]
         else:
             return [
                 *((f"export {found}", f"Let your shell find `{PROGRAM}`") for found in path),

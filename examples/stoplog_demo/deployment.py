@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -30,6 +31,13 @@ TOPIC_PREFIX = "stoplog-demo."
 those of others, and they would write verdicts that contradict each other."""
 
 GROUP = "stoplog-demo"
+UNSIGNED = {
+    "rules": RulesSection(allow_unsigned=True),
+    "catalog": CatalogSection(allow_unsigned=True),
+    "release": ReleaseSection(allow_unsigned=True),
+}
+"""Sections of the settings. The topics belong to the demonstration, and there is no key for their rules."""
+
 READY_MS = 60_000
 _UNIQUE_CHARS = 8
 
@@ -37,6 +45,22 @@ _UNIQUE_CHARS = 8
 def state_dir(folder: Path) -> Path:
     """Return where the embedded log of a demonstration is, in its folder."""
     return folder / "state"
+
+
+def settings_file(folder: Path) -> Path:
+    """Return where the settings for commands that read the log of a demonstration are, in its folder."""
+    return folder / "stoplog.toml"
+
+
+def write_settings(folder: Path) -> None:
+    """Write settings with which commands see what the gate of the demonstration saw.
+
+    With settings of their own, they would say that gates reject its tools, because nobody has signed them.
+    """
+    # A JSON text is a TOML text, too.
+    where = json.dumps(str(state_dir(folder)), ensure_ascii=False)
+    sections = "".join(f"\n[{name}]\nallow_unsigned = true\n" for name in UNSIGNED)
+    settings_file(folder).write_text(f"# The log of this demonstration.\nstate_dir = {where}\n{sections}", "utf-8")
 
 
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
@@ -63,15 +87,9 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         base = load_settings()
         overrides |= {"log": "kafka", "bootstrap": bootstrap}
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
-    # The topics belong to the demonstration, and there is no key for their rules.
-    unsigned = {
-        "rules": RulesSection(allow_unsigned=True),
-        "catalog": CatalogSection(allow_unsigned=True),
-        "release": ReleaseSection(allow_unsigned=True),
-    }
     # The probe that looks for a running gate opens a session without a grant.
     overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}, "require_delegation": False}
-    return load_settings(overrides).model_copy(update=unsigned)
+    return load_settings(overrides).model_copy(update=UNSIGNED)
 
 
 def demonstrate(settings: Settings, folder: Path, view: View, next_commands: NextCommands) -> DemoReport:

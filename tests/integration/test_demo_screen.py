@@ -93,7 +93,7 @@ def test_its_last_lines_lead_from_the_alert_to_its_cause(shell: Shell, kept: str
     """Typed one after the other, as they stand there."""
     commands = [command.split("  ")[-1] for command in kept.rstrip().splitlines()[-4:]]
     settings, alerts, why, before = commands
-    assert settings == "export STOPLOG_STATE_DIR=triage/state"
+    assert settings == "export STOPLOG_SETTINGS=triage/stoplog.toml"
     assert "PROV-020" in shell.run(f"{settings}; {alerts}")
     assert "read.untrusted" in shell.run(f"{settings}; {why}")
     assert "docs/vendor-notes.md" in shell.run(f"{settings}; {before}")

@@ -24,7 +24,7 @@ COMMAND_S_MAX = 120
 _COMMAND = re.compile(r"^    ((?:stoplog|export) .+)$", re.MULTILINE)
 COMMANDS = (
     "stoplog demo --keep triage",
-    "export STOPLOG_STATE_DIR=triage/state",
+    "export STOPLOG_SETTINGS=triage/stoplog.toml",
     "stoplog tail alerts --no-follow",
     "stoplog rules explain --intent INTENT",
     "stoplog session show SESSION",
@@ -110,6 +110,15 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
     assert "wrote a message" in json.dumps(shell.run(why))
     assert {each["value"]["session_id"] for each in shell.run(audit)} == {alert["session_id"]}
     shell.run(kill)
+
+
+def test_the_screens_behind_it_know_what_the_gate_knew(shell: Shell) -> None:
+    """The page's settings trust the same tools as the gate did."""
+    alert = denied(shell.run(COMMANDS[2]))
+    tool, _ = shell.run("stoplog catalog show mail/send")
+    assert (tool["standing"], tool["callable"]) == ("in force", True)
+    session, act = shell.run(f"stoplog contain {alert['session_id']}")
+    assert (session["acts"], session["reads"], act["tool"]) == (1, 3, "mail/send")
 
 
 def test_every_alert_is_a_valid_event_on_the_topic(shell: Shell) -> None:
