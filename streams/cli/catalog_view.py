@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
@@ -228,7 +229,8 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say(f"  {reach.holders_note}", WARN)
     for holder in reach.holders[:_HOLDERS_SHOWN_MAX]:
         until = instant(holder.until_ms)
-        screen.say(f"  {holder.agent} for {holder.user} ({holder.tenant}), {holder.grants_count} grants, until {until}")
+        grants = many(holder.grants_count, "grant")
+        screen.say(f"  {holder.agent} for {holder.user} ({holder.tenant}), {grants}, until {until}")
     if not reach.holders and not reach.holders_note:
         screen.say("  nobody", FAINT)
     if len(reach.holders) > _HOLDERS_SHOWN_MAX:

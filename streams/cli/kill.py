@@ -128,11 +128,16 @@ def kill(
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
     """
     kind, stated = target.chosen()
-    with open_operator(connection.settings(), name) as operator:
+    settings = connection.settings()
+    with open_operator(settings, name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
         full_name = meant_target(operator, kind, stated)
         written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
-        _tell(operator, written, output.screen(), connection)
+        screen = output.screen()
+        _tell(operator, written, screen)
+        signed = "" if settings.release.allow_unsigned else " --key FILE"
+        undo = connection.command(f"release {_target_option(kind, written.id)}{signed} --why TEXT")
+        screen.say(f"to undo: {undo}")
         # Only now: nothing may come before a stop.
         _warn_if_unknown(operator, written, connection)
 
@@ -159,14 +164,14 @@ def release(
     with open_operator(settings, name) as operator:
         full_name = meant_target(operator, kind, stated)
         written = release_stop(operator, kind, full_name, why, key)
-        _tell(operator, written, output.screen(), connection)
+        _tell(operator, written, output.screen())
 
 
 def _option(kind: RevocationKind) -> str:
     return _OPTIONS.get(kind, f"--{kind.value.lower()}")
 
 
-def _tell(operator: Operator, written: Revocation, screen: Screen, connection: Connection) -> None:
+def _tell(operator: Operator, written: Revocation, screen: Screen) -> None:
     kind, target, until_ms = written.kind, written.id, written.until
     fields = {
         "kind": kind.value,
@@ -180,9 +185,6 @@ def _tell(operator: Operator, written: Revocation, screen: Screen, connection: C
     what = "everything" if kind is RevocationKind.ALL else f"{_option(kind).removeprefix('--')} {target}"
     is_stop = written.state is RevocationState.REVOKED
     screen.say(f"{what} is {'stopped' if is_stop else 'released'}: recorded on the {operator.log.name}", OK)
-    if is_stop:
-        undo = connection.command(f"release {_target_option(kind, target)} --key FILE --why TEXT")
-        screen.say(f"to undo: {undo}")
 
 
 def _target_option(kind: RevocationKind, target: str) -> str:

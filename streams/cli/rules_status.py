@@ -13,6 +13,7 @@ from streams.codec.instants import format_instant
 from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history
 from streams.wiring.operators import open_operator
 
+_SECONDS_CHARS = len("2026-01-01T00:00:00")
 _BP_PER_PERCENT = 100
 
 
@@ -74,7 +75,7 @@ def _row(fields: dict[str, Any]) -> tuple[str, ...]:
         f"{fields['canary_percent']:g}%" if role == "canary" else role,
         fields["version"],
         fields["digest"][:12],
-        fields["published"],
+        fields["published"][:_SECONDS_CHARS].replace("T", " "),
         fields["published_by"],
         ", ".join(fields["signed_by"]) or "-",
         fields["action"].lower(),

@@ -83,8 +83,9 @@ def run_trial(trial: Trial, screen: Screen) -> None:
         closing.callback(_tell_faults, report)
         closing.enter_context(refusal_recorded(screen))
         file = None if trial.out is None else closing.enter_context(trial.out.open("w", encoding="utf-8", newline="\n"))
+        lines = read_lines(plan, report)
         screen.rich(heading(screen.width_chars))
-        for step in run_steps(read_lines(plan, report), plan, report, observer.compile):
+        for step in run_steps(lines, plan, report, observer.compile):
             for tried in step.written:
                 _tell(screen, tried, file, trial.explaining)
                 if isinstance(tried.record, Verdict):

@@ -139,13 +139,17 @@ class TestKill:
     def test_a_person_is_told_how_to_undo_it(self, deployed: Stoplog) -> None:
         out = deployed("kill", "--session", "s-1", "--why", "x", "--no-json").out
         assert "session default|s-1 is stopped" in out
+        assert "stoplog release --session 'default|s-1' --why TEXT" in out
+
+    def test_a_key_is_named_where_a_release_needs_one(self, stoplog: Stoplog, releaser: str) -> None:
+        out = stoplog("kill", "--session", "s-1", "--why", "x", "--no-json").out
         assert "stoplog release --session 'default|s-1' --key FILE --why TEXT" in out
 
     def test_the_command_to_undo_it_runs_nothing_else(self, deployed: Stoplog) -> None:
         out = deployed("kill", "--agent", "x'; rm -rf '", "--why", "x", "--no-json").out
         (command,) = (line for line in out.splitlines() if line.startswith("to undo: "))
         words = shlex.split(command.removeprefix("to undo: "))
-        assert words == ["stoplog", "release", "--agent", "default|x'; rm -rf '", "--key", "FILE", "--why", "TEXT"]
+        assert words == ["stoplog", "release", "--agent", "default|x'; rm -rf '", "--why", "TEXT"]
 
 
 class TestRules:

@@ -137,6 +137,7 @@ def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:
     result = stoplog("try", "none.jsonl")
     assert result.status == 1
     assert result.err.startswith("error: none.jsonl: cannot be read: No such file")
+    assert stoplog("try", "none.jsonl", "--no-json").out == "", "not even the head of a table"
 
 
 def test_rules_that_are_refused_are_told_with_their_place(stoplog: Stoplog, home: Path) -> None:
