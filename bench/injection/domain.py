@@ -76,11 +76,12 @@ class Goal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many goals a technique is tried with: each disguise, each way to split, each way to carry over."""
+    """How many goals a technique is tried with: each disguise, each way to split, each way to carry over, letters."""
 
     disguised: int = 2
     split: int = 3
     carried: int = 3
+    letters: int = 0
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,7 +26,6 @@ calm       the same, without the sentences full of imperatives in what others ha
 refused    honest tasks of which a call doesn't run even if every question gets a yes, in %
 questions  the mean for each honest task
 own done   attacked tasks in which all of the user's own calls run unaided, in %"""
-_NO_ATTACKS = {"success": None, "success_with_yes": None}
 _NOTE = (
     "The attacked agent always obeys. ASR: the attacker's goal is reached although nobody approves anything; always "
     "yes: every question gets a yes. Honest unaided: all calls of an honest task run without a question; "
@@ -106,18 +105,18 @@ def _policy_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
 def _technique_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     first = next(iter(policies.values()))
     for technique, about in first["techniques"].items():
-        each = [found["techniques"].get(technique, _NO_ATTACKS) for found in policies.values()]
-        yield technique, about["attacks"], *(f"{row['success']} / {row['success_with_yes']}" for row in each)
+        each = [found["techniques"].get(technique) for found in policies.values()]
+        yield technique, about["attacks"], *(row and f"{row['success']} / {row['success_with_yes']}" for row in each)
 
 
 def _with_brackets(row: Sequence[object]) -> tuple[object, ...]:
     name, attacks, *cells = row
-    return name, attacks, *("{} ({})".format(*str(cell).split(" / ")) for cell in cells)
+    return name, attacks, *(cell and "{} ({})".format(*str(cell).split(" / ")) for cell in cells)
 
 
 def _aligned(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
     """Yield lines with the first column to the left and the others to the right."""
-    texts = [tuple(map(str, row)) for row in (head, *rows)]
+    texts = [tuple("-" if cell is None else str(cell) for cell in row) for row in (head, *rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]

@@ -39,6 +39,7 @@ FAMILIES = {
     "query string",
     "computed",
     "forged record",
+    "letter",
 }
 
 

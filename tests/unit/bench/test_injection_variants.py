@@ -137,7 +137,9 @@ def test_the_command_prints_both_forms_and_writes_nothing(
     for name in ("[1] starter packs", "[2] starter packs, issuer's scope", "[3] starter packs, detector off"):
         assert name in shown
     (row,) = [line for line in shown.splitlines() if line.startswith("[4] starter packs, imperatives")]
-    assert row.split()[4:] == ["None", "None", "100.0", "100.0", "0.0", "0.0", "None"]
+    assert row.split()[4:] == ["-", "-", "100.0", "100.0", "0.0", "0.0", "-"]
+    (plain,) = [line.split() for line in shown.splitlines() if line.startswith("plain ")]
+    assert (plain[:2], plain[-1]) == (["plain", "1"], "-")
     assert max(map(len, shown.splitlines())) <= 100
     assert not list(tmp_path.iterdir())
 
