@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -84,6 +84,19 @@ def read_money(arguments: Mapping[str, Any], unit: Unit) -> Money | None:
         return None
     minor = int(number.scaleb(exponent).to_integral_value(rounding=ROUND_CEILING))
     return Money(minor, currency) if minor <= MINOR_MAX else None
+
+
+def limit_of(amount: str, currency: str) -> int | None:
+    """Return a limit in minor units; None if it can't be read. What is finer than a minor unit is cut off.
+
+    Args:
+        amount: an exact decimal in major units, such as `99.50`, as in the scope of a task.
+        currency: its code; empty if it has none, which counts as one with two decimals.
+    """
+    number, exponent = _decimal(amount), _exponent(currency)
+    if number is None or exponent is None or number > MINOR_MAX:
+        return None
+    return int(number.scaleb(exponent).to_integral_value(rounding=ROUND_FLOOR))
 
 
 def _whole(value: Any) -> int | None:

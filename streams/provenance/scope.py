@@ -37,8 +37,8 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
         tools: `server/name`; empty for any.
         targets: the values that sinks may have, in lower case; empty for any.
         count_max: how many calls of the kind are inside; -1 for any number.
-        amount_max: an exact decimal; empty for any.
-        currency: of `amount_max`.
+        amount_max: an exact decimal in major units, such as `99.50`; empty for any.
+        currency: of `amount_max`; empty for that of the call.
     """
 
     source: int

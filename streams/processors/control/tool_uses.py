@@ -53,6 +53,13 @@ class ToolUses:
         """Return the amount of a call; None if it can't be read."""
         return NO_MONEY if "amount" not in arguments else read_money(arguments, self._unit)
 
+    def largest_money_of(self, arguments: Mapping[str, Any]) -> Money | None:
+        """Return the largest amount that a call can mean; None if it can't be read.
+
+        Where the schema does not say in which unit amounts are, a whole number is one of major units.
+        """
+        return read_money(arguments, Unit.MAJOR if self._unit is Unit.UNSTATED else self._unit)
+
     def role_of(self, pointer: str) -> ArgumentRole:
         """Return the role of the argument at a pointer: the stated one, or else the proposed one."""
         return self._roles.get(pointer) or ArgumentRole.UNKNOWN

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
+from streams.model.money import limit_of
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
@@ -187,13 +187,16 @@ def _aims_at(scope: Scope, examined: Examined) -> bool:
 
 
 def _is_within(scope: Scope, examined: Examined) -> bool:
-    args = examined.args
-    if scope.currency and str(args.get("currency", "")).upper() != scope.currency.upper():
+    """Return whether the amount of a call is within the limit of a scope, both in minor units of one currency.
+
+    A call without an amount, or with one that can't be read, is not; and a scope whose limit can't be read covers none.
+    A scope that states no currency limits the amount in whatever currency the call states.
+    """
+    money = examined.use.tool.uses.largest_money_of(examined.args) if "amount" in examined.args else None
+    if money is None or (scope.currency and money.currency.upper() != scope.currency.upper()):
         return False
-    try:
-        return abs(Decimal(str(args.get("amount")))) <= Decimal(scope.amount_max)
-    except InvalidOperation:
-        return False
+    limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
+    return limit is not None and money.minor <= limit
 
 
 PROVENANCE_MAKERS: dict[str, Callable[[Examined], Any]] = {
