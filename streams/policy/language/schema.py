@@ -310,9 +310,7 @@ SIGNAL = Struct(
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
         _int(
             "drift",
-            "how many acting calls of the session, this one included, neither the request nor what it led to calls "
-            "for; missing if no rule of the bundle reads `origins`, `act`, `scope`, `owner`, `read` or `flow`",
-            optional=True,
+            "how many acting calls of the session, this one included, neither the request nor what it led to calls for",
         ),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
     ),

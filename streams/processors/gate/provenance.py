@@ -16,6 +16,8 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
+from streams.processors.gate.reports import is_proven_by_server
+from streams.processors.gate.signals import SIGNAL_FACT
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
@@ -41,6 +43,8 @@ from streams.provenance.events import CONTENT_EVENTS
 from streams.provenance.scope import parse_scopes
 
 PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
+_ASKING_FACTS = PROVENANCE_FACTS | {SIGNAL_FACT}
+"""The facts that what was read is kept for: `signal.drift` follows from it."""
 CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}
 _KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
 _USERS = Label(integrity=Integrity.TRUSTED)
@@ -59,7 +63,7 @@ class ProvenanceKeeper:
     def is_asked(self, session_key: bytes) -> bool:
         """Return whether any rule in force reads a fact of provenance."""
         ruleset = self._control.ruleset_for(session_key)
-        return ruleset is not None and not PROVENANCE_FACTS.isdisjoint(ruleset.reads)
+        return ruleset is not None and not _ASKING_FACTS.isdisjoint(ruleset.reads)
 
     def key_for_result(self, case: Case) -> bytes | None:
         """Return the key with which an executor digests the values of a result; None if no rule asks for any."""
@@ -135,10 +139,10 @@ class ProvenanceKeeper:
             case.examined = examine(case.session, args, use, memory, session_key, state, stated=stated)
         return case.examined
 
-    def drift(self, case: Case, state: StateView) -> int | None:
-        """Return how many acts of the session nothing calls for; None if no rule asks for facts of provenance."""
-        examined = self.examine(case, state) if self.is_asked(case.asked.session_key) else None
-        return None if examined is None else drift_of(examined)
+    def drift(self, case: Case, state: StateView) -> int:
+        """Return how many acts of the session nothing calls for, the call included."""
+        examined = self.examine(case, state)
+        return 0 if examined is None else drift_of(examined)
 
     def _stated_owners(self, case: Case) -> StatedOwners | None:
         """Return what operators' systems say about whose records are; None if they say it of no record."""

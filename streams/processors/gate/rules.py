@@ -95,10 +95,7 @@ def facts_for(
                 # A rule that reads it is then in error, which denies.
                 facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
-        facts[SIGNAL_FACT] = observe(case, state)
-        drift = keeper.drift(case, state)
-        if drift is not None:
-            facts[SIGNAL_FACT]["drift"] = drift
+        facts[SIGNAL_FACT] = {**observe(case, state), "drift": keeper.drift(case, state)}
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

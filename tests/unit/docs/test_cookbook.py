@@ -11,6 +11,7 @@ import pytest
 
 from streams.policy import Effect, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.authoring.file_schema import file_schema
+from streams.policy.authoring.quiet_facts import with_quiet_facts
 from streams.policy.errors import Findings
 from streams.policy.language.located_yaml import read_yaml, to_python
 from streams.policy.language.paths import with_changes
@@ -37,6 +38,8 @@ class Recipe(NamedTuple):
 OFFICE = {"now.weekday": 2, "now.hour": 9, "tool.id": "deploy.start", "tool.server_id": "deploy", "tool.name": "start",
           "tool.read_only": False}  # fmt: skip
 DEPLOY = {"tool.id": "deploy.start", "tool.server_id": "deploy", "tool.name": "start"}
+HELD: dict[str, Any] = {"tool.irreversible": True, "act.kind": "pay", "read.untrusted": True}
+OWN: dict[str, Any] = {"several": True, "subject": True, "other": False, "age_ms": 1}
 WRITE = {"tool.id": "filesystem.write_file", "tool.name": "write_file"}
 
 CHECKS: dict[str, Recipe] = {
@@ -99,6 +102,14 @@ CHECKS: dict[str, Recipe] = {
                  [{}, {"args.amount": 10**6}], "entities.customer.refund_limit"),
     "26": Recipe("refund", APPROVAL, [{"history": {"refusals_of_agent": 10}}], [{"history": {"refusals_of_agent": 9}}],
                  "history.refusals_of_agent"),
+    "27": Recipe("refund", DEFER, [HELD, HELD | {"act.kind": "delete"}],
+                 [HELD | {"act.kind": "change"}, HELD | {"read.untrusted": False}, HELD | {"tool.irreversible": False},
+                  HELD | {"deferral.waited_ms": 600_000}],
+                 "read.untrusted|tool.irreversible=1|act.kind=pay"),
+    "28": Recipe("refund", DENY, [{"owner": {**OWN, "subject": False}}, {"owner": {**OWN, "age_ms": 86_400_001}},
+                                  {"owner": {"several": True, "subject": True, "other": False}}],
+                 [{"owner": OWN}], "owner"),
+    "29": Recipe("mail", QUARANTINE, [{"signal.drift": 3}], [{"signal.drift": 2}], "signal.drift"),
 }  # fmt: skip
 
 
@@ -115,7 +126,7 @@ def facts(fixture: str, changes: dict[str, Any], unset: tuple[str, ...] = ()) ->
     base = json.loads((FIXTURES / f"{fixture}.json").read_text()) | {"history": history}
     base["args"]["account"] = "a-1"
     base["entities"] = {"customer": {"known": True, "age_ms": 1, "blocked": False, "refund_limit": 10**6}}
-    return with_changes(base, changes, unset)
+    return with_changes(with_quiet_facts(base), changes, unset)
 
 
 def test_they_are_numbered_and_all_are_checked() -> None:
@@ -141,9 +152,8 @@ def test_a_recipe_does_what_its_heading_says(number: str) -> None:
     for changes in recipe.silent:
         assert ruleset.judge(facts(recipe.fixture, changes)).effect is Effect.ALLOW, changes
     field, *settings = recipe.missing.split("|")
-    preset = {
-        name: False if text == "0" else text for name, _, text in (setting.partition("=") for setting in settings)
-    }
+    pairs = [setting.partition("=")[::2] for setting in settings]
+    preset = {name: text == "1" if text in ("0", "1") else text for name, text in pairs}
     judged = ruleset.judge(facts(recipe.fixture, preset, (field,)))
     assert (judged.effect, len(judged.errors)) == (DENY, 1), field
 

@@ -19,11 +19,10 @@ rules:
   - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
   - {id: P-2, effect: deny, match: {tools: ["*"]}, when: signal.drift >= 3, reason: another task}
 """
-READING = "  - {id: P-3, effect: deny, match: {tools: [no.such]}, when: read.text, reason: r}\n"
 SENT: Mapping[str, Any] = {"to": EVIL, "body": "x"}
 
 
-def opened(rules: str = RULES + READING) -> Talk:
+def opened(rules: str = RULES) -> Talk:
     return Talk({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}, ENTRIES)
 
 
@@ -70,17 +69,16 @@ def test_a_session_that_the_user_lets_choose_does_not_drift() -> None:
 
 
 def test_an_intent_that_waits_counts_once() -> None:
-    talk = opened(RULES.replace("effect: deny", "effect: require_approval, approval: {group: leads}") + READING)
+    talk = opened(RULES.replace("effect: deny", "effect: require_approval, approval: {group: leads}"))
     talk.say("Summarise my letter m-7001.")
     waiting = [talk.judge(SEND, {**SENT, "body": str(number)}) for number in range(4)]
     assert [drift(verdict) for verdict in waiting] == [1.0, 2.0, 3.0, 3.0], "the third has no final verdict"
     assert waiting[2].outcome is Outcome.REQUIRE_APPROVAL
 
 
-def test_without_rules_about_provenance_there_is_no_drift() -> None:
+def test_drift_is_told_if_rules_ask_for_it_or_for_provenance() -> None:
     talk = opened(RULES)
-    verdict = talk.judge(SEND, SENT)
-    assert (verdict.outcome, verdict.reason) == (Outcome.DENY, "rule_error")
+    assert [drift(talk.judge(SEND, SENT)) for _ in range(2)] == [1.0, 2.0]
     talk.driver.pipe(
         RULESET.name,
         b"default",
