@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.policy.ext.held_secrets import CHARS_MAX, OVERLAP_CHARS, PIECE_CHARS, VALUES_MAX
+from streams.audit.masking import mask_secrets
+from streams.policy.ext.held_secrets import CHARS_MAX, OVERLAP_CHARS, PIECE_CHARS, VALUES_MAX, secrets_in
 from tests.unit.policy.conditions import error, value
 
 
@@ -98,3 +99,26 @@ def test_a_flood_of_beginnings_costs_one_piece() -> None:
 
 def test_a_text_without_a_long_word_is_not_searched() -> None:
     assert holds("-----BEGIN RSA PRIVATE KEY-----\n" * 20_000) is False
+
+
+class TestMasking:
+    """What these detectors find is taken out of captured content."""
+
+    @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+    def test_no_key_is_left(self, key: str) -> None:
+        for text in (key, f"use {key} for it", f"https://a.example/?t={key}&x=1"):
+            masked = mask_secrets(text, secrets_in).text
+            assert "[secret: " in masked
+            assert key[-24:-4] not in masked
+            assert not holds(masked)
+
+    def test_no_encoded_key_is_left(self) -> None:
+        encoded = base64.b64encode(TOKEN.encode()).decode()
+        percent = "".join(f"%{ord(character):02x}" for character in TOKEN)
+        for text in (f"see {encoded} there", f"see {percent} there"):
+            masked = mask_secrets(text, secrets_in).text
+            assert masked == "see [secret: found] there"
+
+    def test_other_texts_stay(self) -> None:
+        for text in ("hello", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "a\ud800b"):
+            assert mask_secrets(text, secrets_in) == (text, 0)

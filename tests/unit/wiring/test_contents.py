@@ -1,0 +1,61 @@
+"""What seals and opens captured content, as the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.audit.content import ContentError, ContentPlace, decrypt_content
+from streams.operations.settings import ContentSection, VaultSection
+from streams.operations.signing_keys import make_content_key_file
+from streams.wiring.contents import build_sealer, build_unwrapper
+from tests.unit.sdk.vault_server import READER, WRITER, vault_server
+
+PLACE = ContentPlace("acme", "s-1", "e-1", "arguments")
+
+
+def test_nothing_is_sealed_by_default() -> None:
+    assert build_sealer(ContentSection()) is None
+
+
+def test_capture_without_a_key_is_an_error() -> None:
+    with pytest.raises(ContentError, match=r"`content\.keys` has no key"):
+        build_sealer(ContentSection.model_validate({"capture": ["arguments"]}))
+    with pytest.raises(ContentError, match=r"there is no `\[content.vault\]`"):
+        build_sealer(ContentSection.model_validate({"capture": ["arguments"], "keys": {"acme": "vault:acme"}}))
+
+
+def test_a_reader_without_a_key_is_an_error() -> None:
+    with pytest.raises(ContentError, match="give the private key"):
+        build_unwrapper(ContentSection(), None, None, None)
+
+
+def test_tenants_can_have_keys_in_files_and_in_vault(tmp_path: Path) -> None:
+    make_content_key_file(tmp_path / "globex.pem")
+    for name, token in (("writer", WRITER), ("reader", READER)):
+        (tmp_path / name).write_text(f"{token}\n")
+        (tmp_path / name).chmod(0o600)
+    with vault_server() as vault:
+        vault.create("stoplog-acme")
+        section = ContentSection.model_validate(
+            {
+                "capture": ["arguments"],
+                "keys": {"acme": "vault:stoplog-acme", "globex": str(tmp_path / "globex.pem.pub")},
+                "vault": VaultSection(address=vault.address, token_file=tmp_path / "writer"),
+            }
+        )
+        sealer = build_sealer(section)
+        assert sealer is not None
+        unwrapper = build_unwrapper(section, tmp_path / "globex.pem", None, tmp_path / "reader")
+        for tenant in ("acme", "globex"):
+            place = PLACE._replace(tenant_uid=tenant)
+            made = sealer.seal(*place, '{"key":"AKIAQWERTYUIOPASDFGH"}', 0)
+            assert made is not None
+            text = decrypt_content(unwrapper.unwrap(made.key), place, made.content)
+            assert text.startswith(b'{"key":"[secret: ')
+        # With the token of the settings, which is a gate's, nothing opens.
+        made = sealer.seal(*PLACE, "x", 0)
+        assert made is not None
+        with pytest.raises(ContentError, match="permission denied"):
+            build_unwrapper(section, None, None, None).unwrap(made.key)
