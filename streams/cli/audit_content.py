@@ -24,6 +24,7 @@ from streams.operations.signing_keys import is_encrypted, passphrase_from
 from streams.operations.topics.lookup import IdError, find_intent, find_session
 from streams.wiring.codecs import build_codec
 from streams.wiring.contents import build_unwrapper
+from streams.wiring.logs import drop_replaced
 from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ class Whose(OptionGroup):
 
         Raises:
             BadParameter: a session and a subject are stated.
-            IdError: the session is not on the log.
         """
         if self.session is not None and self.subject is not None:
             raise typer.BadParameter("give a session or a subject, not both")
@@ -171,6 +171,7 @@ def erase_content(
                 raise typer.BadParameter("nothing is asked with `--json`: give `--yes`")
             typer.confirm("Erase this for good?", abort=True, err=True)
         done = erase(operator, plan, why, signing)
+        drop_replaced(operator.log)
     screen.record(
         {
             "record": "erasure",

@@ -137,14 +137,20 @@ class EmbeddedLog(Log):
         """Compact topics and apply retention now, in this thread. Appends also cause this from time to time.
 
         Args:
-            force: whether to compact even if there is little to gain.
+            force: whether to compact even if there is little to gain, and to overwrite in the file what is dropped.
 
         Returns:
             How many records were dropped.
         """
         connection = self._file.connect()
         try:
-            return Cleaner(connection, lambda: False).clean(force=force)
+            if force:
+                connection.rows("PRAGMA secure_delete=ON")
+            dropped = Cleaner(connection, lambda: False).clean(force=force)
+            if force:
+                # The log of changes still has the pages as they were. Where others read it, it is emptied later.
+                connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            return dropped
         finally:
             connection.close()
 

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from streams.wiring.settings import Settings
 
 
+def drop_replaced(log: Log) -> None:
+    """Drop now what later records have replaced, where that is this process's to do: on an embedded log. Blocking.
+
+    Raises:
+        LogError: the file can't be written.
+    """
+    from streams.embedded.log import EmbeddedLog  # noqa: PLC0415 - only erasing needs it
+
+    if isinstance(log, EmbeddedLog):
+        log.clean(force=True)
+
+
 def open_log(settings: Settings, *, create: bool = True) -> Log:
     """Open the log of the settings.
 

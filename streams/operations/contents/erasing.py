@@ -15,8 +15,16 @@ from streams.audit.signatures import SigningKey
 from streams.model.audit import RetentionClass
 from streams.model.content import KIDS_PER_ORDER_MAX, ContentKey, ContentScope, OrderKind
 from streams.model.keys import session_key_of
-from streams.model.topics import APPROVAL_REQUEST, CONTENT_KEY, INTENT, REPORT, VERDICT
-from streams.operations.contents.orders import GivenOrder, Orders, Target, made_order, read_orders, write_orders
+from streams.model.topics import APPROVAL_REQUEST, CONTENT_KEY, CONTENT_ORDER, INTENT, REPORT, VERDICT
+from streams.operations.contents.orders import (
+    GivenOrder,
+    OrderError,
+    Orders,
+    Target,
+    made_order,
+    read_orders,
+    write_orders,
+)
 from streams.operations.operator import Operator
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import partitions_of, places_of_key, read_places_in_order
@@ -112,6 +120,7 @@ def plan_erasure(operator: Operator, target: Target) -> Plan:
     """Return what an erasure would destroy, and what holds keep. Blocking.
 
     Raises:
+        OrderError: there is an order that can't be read.
         TopicReadError, LogError: a topic can't be read.
     """
     meant = [found for found in read_keys(operator) if target.holds(found.key)]
@@ -126,6 +135,7 @@ def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionCla
         days: how long content of each class is kept; None or no entry: for good.
 
     Raises:
+        OrderError: there is an order that can't be read.
         TopicReadError, LogError: a topic can't be read.
     """
     now_ms, target = operator.clock.now_ms(), Target(ContentScope.TENANT, tenant_uid, tenant_uid)
@@ -188,7 +198,17 @@ def _plan(target: Target, meant: Sequence[FoundKey], orders: Orders) -> Plan:
 
 
 def _orders(operator: Operator) -> Orders:
-    return read_orders(operator.log, operator.codec, operator.clock, operator.deployment.content.trusted())
+    """Return the orders on the log.
+
+    Raises:
+        OrderError: there is one that can't be read.
+        TopicReadError, LogError: the topic can't be read.
+    """
+    orders = read_orders(operator.log, operator.codec, operator.clock, operator.deployment.content.trusted())
+    if orders.unreadable_count:
+        text = f"{orders.unreadable_count} orders on `{CONTENT_ORDER.name}` can't be read, and could be legal holds"
+        raise OrderError(f"{text}; erase with the version of stoplog that has written them")
+    return orders
 
 
 def keys_of_session(operator: Operator, tenant_uid: str, session_id: str) -> dict[str, ContentKey]:

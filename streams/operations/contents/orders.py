@@ -89,10 +89,12 @@ class Orders(NamedTuple):
     Attributes:
         holds: the holds in force.
         erasures: by the ids of the keys that they destroy.
+        unreadable_count: how many orders can't be read: each could be a hold.
     """
 
     holds: tuple[GivenOrder, ...]
     erasures: Mapping[str, GivenOrder]
+    unreadable_count: int = 0
 
     def hold_on(self, key: ContentKey) -> GivenOrder | None:
         """Return a hold that keeps the content under a key; None if there is none."""
@@ -110,9 +112,11 @@ def read_orders(log: Log, decoder: Decoder, clock: Clock, officers: ContentOffic
     """
     holds: dict[bytes, GivenOrder] = {}
     erasures: dict[str, GivenOrder] = {}
+    unreadable_count = 0
     for received in read_to_end(log, (CONTENT_ORDER.name,), clock):
         record = decoded(decoder, received)
         if not isinstance(record, ContentOrder):
+            unreadable_count += received.value is not None
             continue
         given = _checked(record, officers)
         name = order_key(record)
@@ -122,7 +126,7 @@ def read_orders(log: Log, decoder: Decoder, clock: Clock, officers: ContentOffic
             holds[name] = given
         elif given.fault is None:
             holds.pop(name, None)
-    return Orders(tuple(holds.values()), erasures)
+    return Orders(tuple(holds.values()), erasures, unreadable_count)
 
 
 def set_hold(operator: Operator, target: Target, why: str, key: SigningKey | None) -> ContentOrder:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from streams.cli.main import run
 from streams.model.audit import AuditEvent
-from streams.model.content import ContentKey
-from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY
+from streams.model.content import ContentKey, ContentOrder, ContentScope, OrderKind, content_key_key, order_key
+from streams.model.keys import partition_for
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER, Topic
+from streams.model.types import Header, Record
+from streams.operations.signing_keys import make_content_key_file, make_key_file
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
+from streams.ports import Outgoing
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import Site, configure, make_site
 
@@ -32,8 +37,6 @@ def configure_content(patch: pytest.MonkeyPatch, folder: Path, *, officers: bool
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("captured")
-    from streams.operations.signing_keys import make_content_key_file, make_key_file
-
     make_content_key_file(folder / "acme.pem")
     (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
     with pytest.MonkeyPatch.context() as patch:
@@ -132,6 +135,16 @@ class TestErase:
         assert all(" by ann: request of the user" in each["erased"] for each in gone.records)
         assert all(each["text"] for each in site(*reading(folder, "s-1")).records)
 
+    def test_nothing_of_the_key_is_left_in_the_file(self, site: Stoplog, folder: Path) -> None:
+        wrapped = {
+            key.session_id: key.key.wrapped for key in records_of(CONTENT_KEY.name) if isinstance(key, ContentKey)
+        }
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
+        left = b"".join(path.read_bytes() for path in (folder / "state").glob("log.sqlite*"))
+        # A record lies in pages of 4 KiB or more, so the first bytes of a key are in one piece.
+        assert wrapped["s-1"][:64] in left
+        assert wrapped["s-0"][:64] not in left
+
     def test_the_log_verifies_and_replays_after_it(self, site: Stoplog, folder: Path) -> None:
         assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
         verified = site("audit", "verify", "--json")
@@ -189,11 +202,75 @@ class TestErase:
         assert site(*erasing(folder, "--expired"), "--yes").records[-1]["keys"] == 2
 
 
-def test_capture_without_a_key_does_not_start(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOPLOG_CONTENT__CAPTURE", '["arguments"]')
-    monkeypatch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "false")
-    assert run(["keys", "new"]) == 0
-    assert run(["topics", "apply"]) == 0
-    result = stoplog("gate")
-    assert result.status == 1
-    assert "`content.keys` has no key" in result.err
+class TestAttacks:
+    """What somebody tries who may write the topics, but has no officer's key."""
+
+    def test_a_key_that_comes_back_opens_nothing(self, site: Stoplog, folder: Path) -> None:
+        (backup,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
+        assert isinstance(backup, ContentKey)
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
+        write(CONTENT_KEY, content_key_key(b"default|s-0", backup.key.kid), backup)
+        gone = site(*reading(folder))
+        assert [each["text"] for each in gone.records] == [None] * 4
+        assert all(each["fault"] == "it was erased" for each in gone.records)
+        # The next erasure finds it.
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
+
+    def test_a_key_that_is_destroyed_without_an_order_is_noticed(self, site: Stoplog, folder: Path) -> None:
+        (key,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
+        assert isinstance(key, ContentKey)
+        write(CONTENT_KEY, content_key_key(b"default|s-0", key.key.kid), None)
+        faults = {each["fault"] for each in site(*reading(folder)).records}
+        assert faults == {"its key is gone, and no order of an officer says why"}
+        forged = order(OrderKind.ERASURE, kids=(key.key.kid,))
+        write(CONTENT_ORDER, order_key(forged), forged)
+        told = site(*reading(folder)).records
+        assert {each["fault"] for each in told} == {"its key is gone, and no order of an officer says why"}
+        assert all("(the order does not count: it is not signed" in each["erased"] for each in told)
+
+    def test_an_order_without_a_signature_erases_nothing_and_ends_no_hold(self, site: Stoplog, folder: Path) -> None:
+        (key,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
+        assert isinstance(key, ContentKey)
+        for forged in (
+            order(OrderKind.HOLD),
+            order(OrderKind.LIFT),
+            order(OrderKind.ERASURE, kids=(key.key.kid,)),
+        ):
+            write(CONTENT_ORDER, order_key(forged), forged)
+        assert all(each["text"] for each in site(*reading(folder)).records)
+        # A hold keeps content whoever has ordered it.
+        assert [each["record"] for each in site(*erasing(folder, "--session", "s-0"), "--yes").records] == ["held"]
+
+    def test_an_order_that_can_not_be_read_could_be_a_hold(self, site: Stoplog, folder: Path) -> None:
+        write(CONTENT_ORDER, b"hold|default|SESSION|s-0", b"\x00of another version")
+        refused = site(*erasing(folder, "--session", "s-0"), "--yes")
+        assert refused.status == 1
+        assert "could be legal holds" in refused.err
+        assert all(each["text"] for each in site(*reading(folder)).records)
+
+    def test_swapped_content_does_not_open(self, site: Stoplog, folder: Path) -> None:
+        """The content of one call stands in the record of another, under the same key."""
+        audits = [each for each in records_of(AUDIT.name) if isinstance(each, AuditEvent) and each.session_id == "s-0"]
+        first, second = [each for each in audits if each.sensitive is not None][:2]
+        write(AUDIT, b"default|s-0", msgspec.structs.replace(first, sensitive=second.sensitive))
+        *before, swapped = site(*reading(folder)).records
+        assert all(each["text"] for each in before)
+        assert swapped["fault"] == "it was changed, or it belongs to another session, event or field"
+        assert site("audit", "verify", "--json").status == 1, "no gate has sealed that record"
+
+
+def order(kind: OrderKind, **fields: Any) -> ContentOrder:
+    header = Header(id=derived_uuid("forged", kind.value), source="eve", time=1, tenant_uid="default")
+    return ContentOrder(
+        header=header, kind=kind, scope=ContentScope.SESSION, id="s-0", reason="forged", ordered_by="ann", **fields
+    )
+
+
+def write(topic: Topic, key: bytes, record: Record | bytes | None) -> None:
+    site = Site()
+    session_key = key.rpartition(b"/")[0] or key
+    partition = 0 if topic is CONTENT_ORDER else partition_for(session_key, site.settings.topics.partitions)
+    value = site.codec.encode(topic.name, record) if isinstance(record, Record) else record
+    site.publisher.publish(Outgoing(topic.name, partition, key, value))
+    site.publisher.flush(60_000)
+    site.log.close()
