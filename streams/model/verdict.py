@@ -143,7 +143,8 @@ class Verdict(Record, frozen=True, kw_only=True):
     had been read; None if no rule of the tool reads them. `origins` says where the values of the arguments come from.
     `atom_key` is the key under which an executor digests the atoms of the result, and `content_type` the media type of
     the result, if the catalog states it. `compensating_tool` and `compensating_args_json` are the call that undoes this
-    one, as far as it is known before the result.
+    one, as far as it is known before the result. `audit_leaf` and `proof` are never written: a verdict can't hold the
+    proof of a log that holds the verdict. They stay in the schema, which only grows.
     """
 
     header: Header

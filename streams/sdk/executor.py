@@ -143,7 +143,7 @@ class Executor:
         self._source = source or f"executor/{single_use.owner}"
         self._reporter = Reporter(transport, self._source, keys)
         self._traces = CallTraces(traces)
-        self.seals = SealGuard(seal_keys, transport.codec)
+        self.seals = SealGuard(seal_keys, transport.codec, single_use.heads())
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
@@ -439,6 +439,17 @@ class Executor:
         now_ms = self._transport.now_ms()
         for use in uses:
             self._traces.reported(use.call, use.ending, use.ended_ms, now_ms)
+
+    def keep_heads(self) -> None:
+        """Record the newest heads that seals have shown, so that the log must go on from them after a restart.
+
+        Raises:
+            SingleUseError: they could not be recorded.
+        """
+        heads = self.seals.new_heads()
+        if heads:
+            self._store.keep_heads(heads)
+            self.seals.note_kept(heads)
 
     def _take_left_over(self) -> list[Use]:
         now_ms = self._transport.now_ms()

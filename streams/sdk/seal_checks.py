@@ -8,14 +8,15 @@ back) is skipped, so that whoever writes it changes nothing about the verdicts t
 Where nobody waits, a seal is not even decoded. So an executor pays for the seals of its own calls alone, with one
 signature for a batch.
 
-It does not matter where a reader begins: a seal has the hashes of its whole batch, also of what is not read.
+It does not matter where a reader begins: a seal has the hashes of its whole batch, also of what is not read. The newest
+head that counted is kept on disk (`seal_heads`), so that a log that is set back while the executor is down is noticed.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from streams.audit.merkle import leaf_hash
@@ -26,6 +27,7 @@ from streams.model.errors import RecordError
 from streams.model.topics import SEAL, SEAL_KEY, VERDICT
 from streams.model.types import Record
 from streams.ports import Headers, Received
+from streams.sdk.seal_heads import SealedHead
 
 HELD_MAX = 50_000
 """Verdicts of one partition that may wait for their seals. A gate's transaction has far fewer."""
@@ -80,35 +82,38 @@ class _Held(NamedTuple):
     since_ms: int
 
 
-class _Head(NamedTuple):
-    """The newest head that counted: where its seal lies, and how far the log was."""
-
-    offset: int
-    size: int
-    root: bytes
-
-
 class PartitionSeals:
     """The verdicts of one partition that wait for their seals. Not thread-safe.
 
     Attributes:
         fault: why the newest seal did not count; empty if it did.
+        origin: that of the newest head; empty before the first one.
+        head: the newest head that counted; None before the first one.
     """
 
-    def __init__(self, partition: int, keys: SealKeySource, codec: SealCodec) -> None:
+    def __init__(
+        self,
+        partition: int,
+        keys: SealKeySource,
+        codec: SealCodec,
+        anchors: Mapping[str, SealedHead] | None = None,
+    ) -> None:
         """Hold nothing yet.
 
         Args:
             partition: the partition of the verdict topic.
             keys: the keys whose seals count.
             codec: reads seals.
+            anchors: by origin, the newest heads that counted in an earlier run: logs must go on from them.
         """
         self.fault = ""
+        self.origin = ""
+        self.head: SealedHead | None = None
+        self._anchors = anchors or {}
         self._partition = partition
         self._keys = keys
         self._codec = codec
         self._held: deque[_Held] = deque()
-        self._head: _Head | None = None
 
     def __len__(self) -> int:
         return len(self._held)
@@ -170,14 +175,15 @@ class PartitionSeals:
         if not isinstance(seal, Seal):
             raise SealError("the record is not a seal")
         batch = self._keys().opened(seal, self._partition)
-        head = self._head
+        origin = batch.head.origin
+        head = self._anchors.get(origin) if self.head is None else self.head
         if head is None or received.offset > head.offset:
             self._check_order(batch, head)
-            self._head = _Head(received.offset, batch.head.size, batch.head.root)
+            self.origin, self.head = origin, SealedHead(received.offset, batch.head.size, batch.head.root)
         return batch
 
     @staticmethod
-    def _check_order(batch: SealedBatch, head: _Head | None) -> None:
+    def _check_order(batch: SealedBatch, head: SealedHead | None) -> None:
         """Check that a head goes on where the one before it ends, as far as that can be seen.
 
         Raises:
@@ -199,12 +205,18 @@ class SealGuard:
         are_required: whether nothing runs without a seal or a receipt.
     """
 
-    def __init__(self, keys: SealKeys | SealKeySource | Unproven, codec: SealCodec) -> None:
+    def __init__(
+        self,
+        keys: SealKeys | SealKeySource | Unproven,
+        codec: SealCodec,
+        anchors: Mapping[str, SealedHead] | None = None,
+    ) -> None:
         """Take the keys.
 
         Args:
             keys: see `Executor`.
             codec: reads seals.
+            anchors: see `PartitionSeals`.
         """
         self.are_required = not isinstance(keys, Unproven)
         if isinstance(keys, Unproven):
@@ -213,6 +225,7 @@ class SealGuard:
             )
         self._keys = _source(keys)
         self._codec = codec
+        self._anchors = dict(anchors or {})
         self._partitions: dict[int, PartitionSeals] = {}
 
     def of(self, partition: int) -> PartitionSeals | None:
@@ -221,8 +234,18 @@ class SealGuard:
             return None
         found = self._partitions.get(partition)
         if found is None:
-            found = self._partitions[partition] = PartitionSeals(partition, self._keys, self._codec)
+            found = PartitionSeals(partition, self._keys, self._codec, self._anchors)
+            self._partitions[partition] = found
         return found
+
+    def new_heads(self) -> dict[str, SealedHead]:
+        """Return the newest heads that are not kept yet, by their origins."""
+        heads = {each.origin: each.head for each in self._partitions.values() if each.head is not None}
+        return {origin: head for origin, head in heads.items() if self._anchors.get(origin) != head}
+
+    def note_kept(self, heads: Mapping[str, SealedHead]) -> None:
+        """Note that heads are kept."""
+        self._anchors.update(heads)
 
     def fault_of(self, receipt: Receipt) -> str | None:
         """Explain why a receipt proves nothing; None if it proves its verdict."""

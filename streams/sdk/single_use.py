@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,7 @@ from streams.model.types import Actor, Encrypted, Record, Sha256, ToolRef, Uuid,
 from streams.model.verdict import Verdict
 from streams.sdk.durable_file import DurableFile
 from streams.sdk.errors import SingleUseError
+from streams.sdk.seal_heads import HEADS_TABLE, SealedHead, read_heads, write_heads
 
 KEEP_MS = 86_400_000
 """How long a use is remembered after its verdict has expired. The clock can be set back by this much without harm."""
@@ -325,6 +326,22 @@ class SingleUseStore:
             self._unreported.difference_update(ids)
         self.release(ids)
 
+    def heads(self) -> dict[str, SealedHead]:
+        """Return the newest heads of seals that were kept, by their origins.
+
+        Raises:
+            SingleUseError: the store can't be read.
+        """
+        return self._file.write(read_heads)
+
+    def keep_heads(self, heads: Mapping[str, SealedHead]) -> None:
+        """Keep the newest heads of seals; they are on disk when this returns.
+
+        Raises:
+            SingleUseError: they could not be recorded.
+        """
+        self._file.write(lambda connection: write_heads(connection, heads))
+
     @property
     def unreported_count(self) -> int:
         """How many calls have ended, as far as this process knows, and are not marked as reported."""
@@ -443,6 +460,8 @@ class SingleUseStore:
             raise SingleUseError(f"`{self._path}` is not a single-use store: give another path")
         elif version != _SCHEMA_VERSION:
             raise SingleUseError(f"single-use store `{self._path}` has version {version}, not {_SCHEMA_VERSION}")
+        # Of the same version, because an earlier executor can go on with a file that has it.
+        connection.execute(HEADS_TABLE)
 
 
 def _make_private(path: Path) -> None:

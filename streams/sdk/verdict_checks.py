@@ -63,8 +63,8 @@ FIELD_CHECKS: Mapping[str, str] = {
     "atom_key": "digests the atoms of the result",
     "content_type": "says how the result is read for atoms",
     "compensating_args_json": "for people",
-    "audit_leaf": "for auditors",
-    "proof": "must be absent: it can't be checked here",
+    "audit_leaf": "not used: the seal that follows a verdict proves it",
+    "proof": "must be absent: the seal that follows a verdict proves it",
 }
 """How an executor uses each field of a verdict."""
 

@@ -422,6 +422,8 @@ class VerdictLoop:
         }
         if not due:
             return
+        # INVARIANT: a seal below a committed offset is not read again, so its head is kept before.
+        self._executor.keep_heads()
         try:
             self._required(self._consumer).commit(due)
         except RetriableLogError as error:

@@ -45,6 +45,7 @@ from streams.sdk import (
     VerdictReader,
 )
 from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals, SealKeySource, Unproven
+from streams.sdk.seal_heads import SealedHead
 from streams.sdk.seal_key_file import LOOK_EVERY_MS
 from tests.records import records
 from tests.unit.sdk.hands import (
@@ -451,6 +452,49 @@ class TestHandedOver:
             assert len(calls) == 2
 
 
+class TestHeadsOfAnEarlierRun:
+    def test_the_log_must_go_on_from_them(self) -> None:
+        sealer = Sealer()
+        made = verdicts(3)
+        seals = [sealer.seal([each]) for each in made]
+        before = PartitionSeals(0, lambda: KEYS, CODEC)
+        for offset, (verdict, seal) in enumerate(zip(made[:2], seals[:2], strict=True)):
+            before.hold(on_log(verdict, 2 * offset), 0)
+            assert len(before.sealed(seal_on_log(seal, 2 * offset + 1)).proven) == 1
+        assert before.head is not None
+        assert (before.origin, before.head.offset, before.head.size) == (KEYS.origin(0), 3, 4)
+        after = PartitionSeals(0, lambda: KEYS, CODEC, {before.origin: before.head})
+        after.hold(on_log(made[0], 4), 0)
+        assert after.sealed(seal_on_log(seals[0], 5)).proven == []
+        assert "it was written again, or the log was rolled back" in after.fault
+        after.restart()
+        after.hold(on_log(made[2], 6), 0)
+        assert len(after.sealed(seal_on_log(seals[2], 7)).proven) == 1
+
+    def test_what_was_read_before_may_be_read_again(self) -> None:
+        """Offsets are committed later than heads are kept."""
+        sealer, (verdict,) = Sealer(), verdicts(1)
+        seal = sealer.seal([verdict])
+        kept = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(0): SealedHead(9, 20, b"r" * 32)})
+        kept.hold(on_log(verdict, 0), 0)
+        assert len(kept.sealed(seal_on_log(seal, 1)).proven) == 1
+
+    def test_those_of_another_deployment_say_nothing(self) -> None:
+        sealer, (verdict,) = Sealer(), verdicts(1)
+        seals = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(1): SealedHead(0, 20, b"r" * 32)})
+        seals.hold(on_log(verdict, 4), 0)
+        assert len(seals.sealed(seal_on_log(sealer.seal([verdict]), 5)).proven) == 1
+
+    def test_the_store_keeps_the_one_that_is_furthest_ahead(self, tmp_path: Path) -> None:
+        old, new = SealedHead(3, 4, b"o" * 32), SealedHead(8, 9, b"n" * 32)
+        with begun_store(tmp_path) as store:
+            store.keep_heads({"a": old, "b": new})
+            store.keep_heads({"a": new, "b": old})
+            assert store.heads() == {"a": new, "b": new}
+        with begun_store(tmp_path) as store:
+            assert store.heads() == {"a": new, "b": new}
+
+
 class TestTheLoop:
     def test_only_what_is_sealed_runs(
         self, transport: Transport, revocations: RevocationWatch, gate: SealHand, tmp_path: Path
@@ -511,6 +555,28 @@ class TestTheLoop:
                 until(lambda: len(running.outcomes) == 3, "the rest has run")
         assert [verdict.verdict_id for verdict, _ in running.outcomes] == [each.verdict_id for each in made[3:]]
         assert refused(transport) == []
+
+    def test_an_old_seal_does_not_count_after_a_restart(
+        self, transport: Transport, revocations: RevocationWatch, gate: SealHand, tmp_path: Path
+    ) -> None:
+        """A verdict that was sealed, and never reached the executor, must not run because its seal is written again."""
+        calls: list[Mapping[str, object]] = []
+        first, held_back, last, after = verdicts(4)
+        with begun_store(tmp_path) as store:
+            with Running(transport, store, revocations, calls.append, seal_keys=KEYS) as running:
+                gate.commit(first)
+                old = gate.sealer(PARTITION).seal([held_back])  # not written to the topic
+                gate.commit(last)
+                until(lambda: len(running.outcomes) == 2, "what is on the log has run")
+            with Running(transport, store, revocations, calls.append, seal_keys=KEYS, instance="e-2") as running:
+                write(transport, held_back, key_of(held_back))
+                gate.write_seal(old, PARTITION)
+                gate.commit(after)
+                until(lambda: len(running.outcomes) == 1, "the log goes on")
+                until(lambda: len(refused(transport)) == 1, "the other is reported")
+        assert running.outcomes[0][0] == after
+        assert refused(transport) == [held_back.verdict_id]
+        assert len(calls) == 3
 
     def test_it_is_not_ready_while_seals_do_not_count(
         self, transport: Transport, revocations: RevocationWatch, tmp_path: Path
