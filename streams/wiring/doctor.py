@@ -10,6 +10,7 @@ from streams.model.errors import SettingsError
 from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, failed
 from streams.operations.doctor.installation import AccessRights, Installation
+from streams.services.gate.examination import examine_seal_key
 from streams.services.sts.examination import examine_sts
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -51,6 +52,7 @@ def _installation(settings: Settings) -> Installation:
         open_log=partial(open_log, settings, create=False),
         open_rights=_rights_of(settings),
         services=(
+            partial(examine_seal_key, settings.seal, on_embedded_log=settings.log == "embedded"),
             partial(
                 examine_sts,
                 settings.sts,

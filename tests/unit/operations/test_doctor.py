@@ -22,6 +22,8 @@ from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, TopicSpec
+from streams.services.gate.examination import examine_seal_key
+from streams.services.gate.settings import SealSection
 from streams.wiring.clock import SystemClock
 from streams.wiring.doctor import examine_deployment
 from streams.wiring.logs import open_log
@@ -281,3 +283,28 @@ def test_the_kill_switch_is_seen(deployment: Settings) -> None:
     found = findings()["revocations"]
     assert found.status is Status.WARN
     assert "`stoplog release --all" in found.advice
+
+
+class TestTheKeyOfSeals:
+    def one(self, section: SealSection, *, on_embedded_log: bool = False) -> Finding:
+        (finding,) = examine_seal_key(section, on_embedded_log=on_embedded_log)
+        return finding
+
+    def test_one_that_is_derived_warns_but_for_development(self, deployment: Settings) -> None:
+        finding = self.one(SealSection())
+        assert finding.status is Status.WARN
+        assert "can have executors run anything" in finding.text
+        assert "`stoplog keys seal new --out FILE`" in finding.advice
+        assert self.one(SealSection(), on_embedded_log=True).status is Status.OK
+        assert findings()["seal key"].status is Status.OK
+
+    def test_one_of_the_gates_is_named(self, deployment: Settings, tmp_path: Path) -> None:
+        key = make_key_file(tmp_path / "seal.key")
+        finding = findings(seal={"key_file": str(tmp_path / "seal.key")})["seal key"]
+        assert finding.status is Status.OK
+        assert str(key.public) in finding.text
+
+    def test_one_that_can_not_be_used_fails(self, tmp_path: Path) -> None:
+        (tmp_path / "seal.key").touch(mode=0o600)
+        for section in (SealSection(key_file=tmp_path / "seal.key"), SealSection(key_variable="NO_SUCH_VARIABLE")):
+            assert self.one(section).status is Status.FAIL
