@@ -152,6 +152,12 @@ def why(
 def export(
     *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive. It is created if it is not there.")],
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="Also copy verdicts, audit records and heads byte for byte, for `audit verify --archive`."
+        ),
+    ] = False,
     compact: Annotated[
         bool, typer.Option("--compact", help="Then merge the files of each partition and day into one.")
     ] = False,
@@ -161,14 +167,17 @@ def export(
     """Add what is new in the audit log to an archive of Parquet files, each record exactly once.
 
     Run it as often as you like, by one process at a time: it goes on where the archive ends. Files lie in a folder for
-    each day, and say in their names which offsets they hold.
+    each day, and say in their names which offsets they hold. A copy that `--raw` makes holds the arguments of calls.
     """
+    from streams.operations.archive import copies  # noqa: PLC0415 - needs an extra
     from streams.operations.archive import export as archive  # noqa: PLC0415 - needs an extra
 
     screen, settings = output.screen(), connection.settings()
     with open_log(settings, create=False) as opened:
         done = archive.export_audit(opened, build_codec(settings), SystemClock(), folder)
+        copied = copies.copy_topics(opened, SystemClock(), folder) if raw else None
     merged = archive.compact(folder) if compact else 0
+    gone = {**done.gone, **({} if copied is None else copied.gone)}
     screen.record(
         {
             "record": "export",
@@ -176,15 +185,19 @@ def export(
             "files": done.files_count,
             "unreadable": done.unreadable_count,
             "merged": merged,
-            "begins_late": {f"{place.topic}/{place.partition}": offset for place, offset in sorted(done.gone.items())},
+            "copied": 0 if copied is None else copied.records_count,
+            "begins_late": {f"{place.topic}/{place.partition}": offset for place, offset in sorted(gone.items())},
         }
     )
-    for place, offset in sorted(done.gone.items()):
+    for place, offset in sorted(gone.items()):
         screen.say(f"{place.topic}/{place.partition} begins with offset {offset}: earlier records are gone", WARN)
     if done.unreadable_count:
         screen.say(f"{many(done.unreadable_count, 'record')} can't be read and are left out", FAIL)
     told = f"{many(done.records_count, 'record')} added to {folder} in {many(done.files_count, 'file')}"
     screen.say(f"{told}, {many(merged, 'file')} merged away" if compact else told, OK)
+    if copied is not None:
+        told = many(copied.records_count, "record")
+        screen.say(f"{told} copied byte for byte; check them with `stoplog audit verify --archive {folder}`", OK)
 
 
 @app.command()

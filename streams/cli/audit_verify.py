@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,19 +11,32 @@ import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
 from streams.audit.seals import SealKey, SealKeys, SealKeysError
+from streams.audit.signatures import SigningKeyError
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.operations.root_key import load_root_key
+from streams.model.topics import AUDIT_REPORTED, REPORT, SESSION
+from streams.operations.root_key import RootKeyError, load_root_key
 from streams.operations.verify.offences import MEANINGS
 from streams.operations.verify.partition import PartitionReport
-from streams.operations.verify.run import HEADS_BYTES_MAX, KeptHeads, KeptHeadsError, LogReport, verify_log
+from streams.operations.verify.run import (
+    HEADS_BYTES_MAX,
+    KeptHeads,
+    KeptHeadsError,
+    LogReport,
+    LogSource,
+    RecordSource,
+    verify_log,
+)
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+
+_NOT_SEALED = (REPORT, AUDIT_REPORTED, SESSION)
+"""What others than gates write of the record."""
 
 KeysOption = Annotated[
     Path | None,
@@ -54,6 +69,14 @@ def verify(
         Path | None,
         typer.Option("--heads", metavar="FILE", help="Write the heads to this file, if nothing is wrong. Keep it."),
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive",
+            metavar="DIR",
+            help="Check the copy that `audit export --raw` has written, in place of the log.",
+        ),
+    ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="The log has its beginning: report what is missing there as an offence.")
     ] = False,
@@ -62,7 +85,8 @@ def verify(
 ) -> None:
     """Check that every verdict is on the record, and that nothing of the record was changed since.
 
-    Reads verdicts, audit records and heads from the log alone. The first offence of each partition is shown with its
+    What executors, agents and token services report is not sealed, and not checked. Reads verdicts, audit records and
+    heads from the log alone. The first offence of each partition is shown with its
     topic, partition and offset; the exit status is then 1. Only `--since` shows whether the end of all three topics was
     cut off.
     """
@@ -70,9 +94,8 @@ def verify(
     trusted = seal_keys(settings, keys, holder)
     known = {} if since is None else KeptHeads.parse(_read(since, HEADS_BYTES_MAX)).checked(trusted)
     report = LogReport()
-    with open_log(settings, create=False) as opened:
-        found = verify_log(opened, build_codec(settings), SystemClock(), trusted, since=known, is_whole=whole)
-        for each in found:
+    with _opened(settings, archive) as source:
+        for each in verify_log(source, build_codec(settings), trusted, since=known, is_whole=whole):
             report.partitions.append(each)
             screen.record(_fields(each))
             _tell(screen, each)
@@ -84,6 +107,18 @@ def verify(
         screen.say(f"wrote the heads to {heads}: keep it where nobody can change it who may write the log", OK)
     elif since is None:
         screen.say("whether the end was cut off shows with --since and the heads that an earlier run has kept", FAINT)
+
+
+@contextmanager
+def _opened(settings: Settings, archive: Path | None) -> Iterator[RecordSource]:
+    """Open what has the records: a copy, or the log of the settings."""
+    if archive is not None:
+        from streams.operations.archive.copies import CopySource  # noqa: PLC0415 - needs an extra
+
+        yield CopySource(archive)
+        return
+    with open_log(settings, create=False) as opened:
+        yield LogSource(opened, SystemClock())
 
 
 def seal_keys(settings: Settings, file: Path | None, holders: list[str] | None) -> SealKeys:
@@ -100,12 +135,25 @@ def seal_keys(settings: Settings, file: Path | None, holders: list[str] | None) 
             raise typer.BadParameter(f"`{text}` is not NAME=KEY, or there is no --keys FILE", param_hint="--holder")
         named[name] = public
     if file is None:
-        root_key = load_root_key(settings.key_path) if settings.seal.is_derived else b""
-        return SealKeys.of([SealKey("own", settings.seal.signer(root_key).public)], settings.gate.deployment)
+        return _own_keys(settings)
     try:
         return SealKeyList.parse(_read(file, LIST_BYTES_MAX)).checked(named or None)
     except KeptHeadsError as error:
         raise SealKeysError(str(error)) from None
+
+
+def _own_keys(settings: Settings) -> SealKeys:
+    try:
+        root_key = load_root_key(settings.key_path) if settings.seal.is_derived else b""
+        public = settings.seal.signer(root_key).public
+    except (RootKeyError, SigningKeyError) as error:
+        # Who checks a log needs no secret key, so the advice to create one would be wrong.
+        why = str(error).partition(";")[0]
+        text = "name the list of the gates' public keys with `--keys FILE`"
+        raise SealKeysError(
+            f"{text}: the key that gates with these settings sign with is not known here ({why})"
+        ) from None
+    return SealKeys.of([SealKey("own", public)], settings.gate.deployment)
 
 
 def _read(file: Path, bytes_max: int) -> bytes:
@@ -155,7 +203,14 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     verdicts, audits = sum(each.verdicts for each in found), sum(each.audits for each in found)
     seals = sum(each.seals for each in found)
     screen.record(
-        {"record": "summary", "verdicts": verdicts, "audit_records": audits, "seals": seals, "offences": offences}
+        {
+            "record": "summary",
+            "verdicts": verdicts,
+            "audit_records": audits,
+            "seals": seals,
+            "offences": offences,
+            "not_checked": [topic.name for topic in _NOT_SEALED],
+        }
     )
     told = f"{many(verdicts, 'verdict')} and {many(audits, 'audit record')} under {many(seals, 'seal')}"
     if offences:
@@ -166,5 +221,7 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
         screen.say("nothing is sealed on this log, so nothing is proven", WARN)
     else:
         screen.say(f"{told}: nothing was changed, dropped, reordered or forked", OK)
+    listed = ", ".join(f"`{topic.name}`" for topic in _NOT_SEALED)
+    screen.say(f"not sealed, and not checked: what others report ({listed})", FAINT)
     if is_derived:
         screen.say("checked with the key of these settings; name the list that auditors keep with --keys", FAINT)

@@ -14,7 +14,7 @@ from streams.audit.report_keys import ReportKey
 from streams.audit.seals import SealKeys
 from streams.model.verdict import Outcome
 from streams.operations.signing_keys import make_key_file
-from streams.operations.verify.run import verify_log
+from streams.operations.verify.run import LogSource, verify_log
 from streams.sdk import Executor, SingleUseStore, Transport, VerdictLoop
 from streams.wiring.clock import SystemClock
 from tests.integration.deployment import Deployment, Verdicts, deployed, is_permitted, until
@@ -83,7 +83,9 @@ def test_after_kill_9_everything_is_sealed_and_runs_once(deployment: Deployment,
     assert len(given) == len(intents)
     assert sorted(ran) == sorted(allowed)
     assert list(seal_faults(deployment, keys)) == []
-    reports = list(verify_log(deployment.log, deployment.codec, SystemClock(), keys, since={}, is_whole=False))
+    reports = list(
+        verify_log(LogSource(deployment.log, SystemClock()), deployment.codec, keys, since={}, is_whole=False)
+    )
     assert [(each.offence, each.unknown) for each in reports if each.offence or each.unknown] == []
     assert sum(each.verdicts for each in reports) >= len(intents)
 

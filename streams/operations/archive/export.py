@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +14,12 @@ from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import AUDIT, AUDIT_REPORTED
-from streams.operations.archive.files import ArchiveFile, covered_in, ends_of, files_in, mergeable
-from streams.operations.archive.rows import COLUMNS, day_of, row_of
+from streams.operations.archive.files import COPIES, TABLE, covered_in, ends_of, files_in, mergeable
+from streams.operations.archive.rows import COLUMNS, row_of
+from streams.operations.archive.writer import ParquetWriter, write_table
 from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
-
-FILE_RECORDS_MAX = 100_000
-"""The most records of a file; a merged one can have more."""
 
 _KINDS = {
     "text": pa.string(),
@@ -64,7 +61,7 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
     if AUDIT.name in hidden:
         raise ArchiveError(f"this client may not read `{AUDIT.name}`; it needs the rights of the role `auditor`")
     begin = ends_of(files_in(folder))
-    writer = _Writer(folder, codec)
+    writer = _AuditWriter(folder, codec)
     places = partitions_of(log, [name for name in names if name not in hidden])
     with closing(log.reader()) as reader:
         ends = reader.end_offsets(places)
@@ -77,65 +74,32 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
 
 def compact(folder: Path) -> int:
     """Merge the files of each partition and day. Return how many files there are less."""
+    # The table gets columns from time to time; the columns of copies stay.
+    return sum(_compact(folder, dataset, schema) for dataset, schema in ((TABLE, _SCHEMA), (COPIES, None)))
+
+
+def _compact(folder: Path, dataset: str, schema: pa.Schema | None) -> int:
     removed = 0
-    for run in mergeable(files_in(folder)):
-        merged = ArchiveFile(run[0].place, run[0].day, run[0].first, run[-1].end)
-        tables = [pq.read_table(file.path(folder), schema=_SCHEMA, partitioning=None) for file in run]
-        _write(merged.path(folder), pa.concat_tables(tables))
-    for file in covered_in(folder):
+    for run in mergeable(files_in(folder, dataset)):
+        merged = run[0]._replace(end=run[-1].end)
+        tables = [pq.read_table(file.path(folder), schema=schema, partitioning=None) for file in run]
+        write_table(merged.path(folder), pa.concat_tables(tables))
+    for file in covered_in(folder, dataset):
         file.path(folder).unlink(missing_ok=True)
         removed += 1
     return removed
 
 
-class _Writer:
+class _AuditWriter(ParquetWriter):
     def __init__(self, folder: Path, codec: Codec) -> None:
-        self._folder = folder
+        super().__init__(folder, TABLE, _SCHEMA)
         self._codec = codec
-        self.records_count = self.files_count = self.unreadable_count = 0
-        self.gone: dict[TopicPartition, int] = {}
+        self.unreadable_count = 0
 
-    def write(self, place: TopicPartition, first: int, end: int, records: Iterable[Received]) -> None:
-        """Write the records of a partition, which begin at an offset, as files that follow each other without a gap."""
-        rows: list[dict[str, Any]] = []
-        day = ""
-        at, is_first = first, True
-        for received in records:
-            if is_first and first == 0 and received.offset > 0:
-                # Deleted by retention, or the marker of a transaction.
-                self.gone[place] = received.offset
-            is_first = False
-            own_day = day_of(received)
-            if rows and (own_day != day or len(rows) >= FILE_RECORDS_MAX):
-                self._write_file(ArchiveFile(place, day, at, received.offset), rows)
-                rows, at = [], received.offset
-            day = own_day
-            row = self._row(received)
-            if row is not None:
-                rows.append(row)
-        if rows:
-            self._write_file(ArchiveFile(place, day, at, end), rows)
-
-    def _row(self, received: Received) -> dict[str, Any] | None:
+    def row(self, received: Received) -> dict[str, Any] | None:
         try:
             record = self._codec.decode(received.topic, received.value or b"", received.headers)
         except RecordError:
             self.unreadable_count += 1
             return None
         return row_of(received, record) if isinstance(record, AuditEvent) else None
-
-    def _write_file(self, file: ArchiveFile, rows: Sequence[dict[str, Any]]) -> None:
-        _write(file.path(self._folder), pa.Table.from_pylist(list(rows), schema=_SCHEMA))
-        self.records_count += len(rows)
-        self.files_count += 1
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    """Write a file that appears under its name once it is complete and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.part")
-    with hidden.open("wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
-        stream.flush()
-        os.fsync(stream.fileno())
-    hidden.replace(path)

@@ -21,7 +21,11 @@ from typing import NamedTuple
 
 from streams.ports import TopicPartition
 
-DATASET = "audit"
+TABLE = "audit"
+"""The dataset of the table that queries ask."""
+
+COPIES = "copies"
+"""The dataset of the topics that prove the record, byte for byte."""
 _OFFSET_DIGITS = 20
 _NAME = re.compile(r"(?P<topic>[\w.-]+)\+(?P<partition>\d+)\+(?P<first>\d{20})\+(?P<end>\d{20})\.parquet")
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
@@ -34,16 +38,17 @@ class ArchiveFile(NamedTuple):
     day: str
     first: int
     end: int
+    dataset: str = TABLE
 
     def path(self, folder: Path) -> Path:
         """Return where it lies in an archive."""
         name = f"{self.place.topic}+{self.place.partition}+{self.first:0{_OFFSET_DIGITS}}+{self.end:0{_OFFSET_DIGITS}}"
-        return folder / DATASET / f"day={self.day}" / f"{name}.parquet"
+        return folder / self.dataset / f"day={self.day}" / f"{name}.parquet"
 
 
-def files_in(folder: Path) -> list[ArchiveFile]:
-    """Return the files of an archive that count, by partition and offset: those not covered by another."""
-    found = sorted(_found(folder), key=lambda file: (file.place, file.first, -file.end))
+def files_in(folder: Path, dataset: str = TABLE) -> list[ArchiveFile]:
+    """Return the files of a dataset that count, by partition and offset: those not covered by another."""
+    found = sorted(_found(folder, dataset), key=lambda file: (file.place, file.first, -file.end))
     kept: list[ArchiveFile] = []
     for file in found:
         if kept and kept[-1].place == file.place and file.end <= kept[-1].end:
@@ -52,10 +57,10 @@ def files_in(folder: Path) -> list[ArchiveFile]:
     return kept
 
 
-def covered_in(folder: Path) -> list[ArchiveFile]:
-    """Return the files that are covered by another one."""
-    counting = set(files_in(folder))
-    return [file for file in _found(folder) if file not in counting]
+def covered_in(folder: Path, dataset: str = TABLE) -> list[ArchiveFile]:
+    """Return the files of a dataset that are covered by another one."""
+    counting = set(files_in(folder, dataset))
+    return [file for file in _found(folder, dataset) if file not in counting]
 
 
 def ends_of(files: Iterable[ArchiveFile]) -> dict[TopicPartition, int]:
@@ -84,9 +89,9 @@ def _partition_and_day(file: ArchiveFile) -> tuple[TopicPartition, str]:
     return file.place, file.day
 
 
-def _found(folder: Path) -> Iterator[ArchiveFile]:
-    for path in (folder / DATASET).glob("day=*/*.parquet"):
+def _found(folder: Path, dataset: str) -> Iterator[ArchiveFile]:
+    for path in (folder / dataset).glob("day=*/*.parquet"):
         name, day = _NAME.fullmatch(path.name), _DAY.fullmatch(path.parent.name)
         if name is not None and day is not None:
             place = TopicPartition(name["topic"], int(name["partition"]))
-            yield ArchiveFile(place, day[1], int(name["first"]), int(name["end"]))
+            yield ArchiveFile(place, day[1], int(name["first"]), int(name["end"]), dataset)

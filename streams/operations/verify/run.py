@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -21,7 +22,8 @@ from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
 HEADS_BYTES_MAX = 16_777_216
-_TOPICS = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
+CHECKED = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
+"""The topics that are checked."""
 
 
 class KeptHeadsError(StoplogError):
@@ -85,38 +87,86 @@ class LogReport:
         return KeptHeads({each.partition: each.head for each in self.partitions if each.head})
 
 
+class TopicEnds(NamedTuple):
+    """How far the topics that are checked go, by partition.
+
+    Attributes:
+        stable: below it, each record is sealed.
+        ends: up to there they are read.
+    """
+
+    stable: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
+
+
+class RecordSource(Protocol):
+    """Where the records lie that are checked: on a log, or in a copy of its topics."""
+
+    @property
+    def reach(self) -> TopicEnds:
+        """How far its topics go."""
+
+    def read(self, place: TopicPartition) -> Iterator[Received]:
+        """Yield the records of a partition below its end, from the first that is there.
+
+        Raises:
+            StoplogError: they can't be read.
+        """
+
+
+class LogSource:
+    """The records on a log, up to its ends when this was made.
+
+    Attributes:
+        reach: see `RecordSource`.
+    """
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        """Ask for the ends. Blocking.
+
+        Raises:
+            TopicReadError: a topic does not exist.
+            LogError: the log did not answer, or refused.
+        """
+        self._log = log
+        self._clock = clock
+        places = partitions_of(log, CHECKED)
+        with closing(log.reader()) as reader:
+            # INVARIANT: what is committed below the stable offsets has its seal below the end of the verdicts, which is
+            # asked for later, and what these seals cover is below the other ends, which are asked for last.
+            stable = reader.stable_offsets(places)
+            ends = reader.end_offsets([place for place in places if place.topic == VERDICT.name])
+            ends |= reader.end_offsets([place for place in places if place.topic != VERDICT.name])
+        self.reach = TopicEnds(stable, ends)
+
+    def read(self, place: TopicPartition) -> Iterator[Received]:
+        """See `RecordSource`."""
+        end = self.reach.ends.get(place, 0)
+        return read_places(self._log, {place: end}, self._clock) if end else iter(())
+
+
 def verify_log(
-    log: Log, codec: Codec, clock: Clock, keys: SealKeys, *, since: Mapping[int, Checkpoint], is_whole: bool
+    source: RecordSource, codec: Codec, keys: SealKeys, *, since: Mapping[int, Checkpoint], is_whole: bool
 ) -> Iterator[PartitionReport]:
-    """Check a partition after the other, up to what was on the log when this began. Blocking.
+    """Check a partition after the other. Blocking.
 
     Args:
+        source: has the records.
         since: by partition, heads that were kept elsewhere.
         is_whole: see `check_partition`.
 
     Raises:
-        TopicReadError: a topic does not exist, or its end can't be reached.
+        TopicReadError: the end of a topic can't be reached.
         LogError: the log did not answer, or refused.
     """
-    places = partitions_of(log, _TOPICS)
-    with closing(log.reader()) as reader:
-        # INVARIANT: what is committed below the stable offsets has its seal below the end of the verdicts, which is
-        # asked for later, and what these seals cover is below the other ends, which are asked for last.
-        stable = reader.stable_offsets(places)
-        ends = reader.end_offsets([place for place in places if place.topic == VERDICT.name])
-        ends |= reader.end_offsets([place for place in places if place.topic != VERDICT.name])
-    for number in sorted({place.partition for place in places} | set(since)):
-        verdicts, audits, heads = (TopicPartition(name, number) for name in _TOPICS)
+    stable = source.reach.stable
+    for number in sorted({place.partition for place in source.reach.ends} | set(since)):
+        verdicts, audits, heads = (TopicPartition(name, number) for name in CHECKED)
         recorded = Recorded(
             number,
-            partial(_read, log, verdicts, ends, clock),
-            partial(_read, log, audits, ends, clock),
-            partial(_read, log, heads, ends, clock),
+            partial(source.read, verdicts),
+            partial(source.read, audits),
+            partial(source.read, heads),
             Ends(*(stable.get(place, 0) for place in (verdicts, audits, heads))),
         )
         yield check_partition(recorded, keys, codec, since=since.get(number), is_whole=is_whole)
-
-
-def _read(log: Log, place: TopicPartition, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
-    end = ends.get(place, 0)
-    return read_places(log, {place: end}, clock) if end else iter(())

@@ -73,6 +73,31 @@ def test_the_keys_of_a_list_count_alone(site: Stoplog, home: Path) -> None:
     assert "not signed by any of its holders" in unsigned.err
 
 
+def test_without_the_secret_key_it_asks_for_the_list(site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere.key")
+    result = site("audit", "verify")
+    assert result.status == 1
+    assert "name the list of the gates' public keys with `--keys FILE`" in result.err
+    assert "stoplog keys new" not in result.err
+
+
+def test_a_copy_is_checked_without_the_log(site: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    public = site("keys", "seal", "show", "--json").records[0]["public_key"]
+    site("keys", "seal", "list", "keys.json", "--add", f"gates={public}")
+    (export,) = site("audit", "export", "archive", "--raw", "--compact", "--json").records
+    assert export["copied"] > 8 + 9 + 9
+    (again,) = site("audit", "export", "archive", "--raw", "--json").records
+    assert again["copied"] == 0
+    # Neither the log nor a secret key is there.
+    monkeypatch.setenv("STOPLOG_STATE_DIR", str(home / "nothing"))
+    monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere.key")
+    result = site("audit", "verify", "--archive", "archive", "--keys", "keys.json", "--whole", "--no-json")
+    assert result.status == 0, result.out + result.err
+    assert "8 verdicts and 9 audit records under 9 seals: nothing was changed" in result.out
+    nothing = site("audit", "verify", "--archive", "nothing", "--keys", "keys.json")
+    assert "`stoplog audit export nothing --raw`" in nothing.err
+
+
 def test_says_where_a_record_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
     with copied:
         first, count = copied.execute(
