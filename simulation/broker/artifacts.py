@@ -17,6 +17,9 @@ REGISTRY_HOME_VARIABLE = "STOPLOG_REGISTRY_HOME"
 REPOSITORY = Path(__file__).resolve().parents[2]
 POM = REPOSITORY / "ops" / "kafka" / "pom.xml"
 REGISTRY_POM = REPOSITORY / "ops" / "registry" / "pom.xml"
+CONNECT_HOME_VARIABLE = "STOPLOG_CONNECT_HOME"
+CONNECT_POM = REPOSITORY / "ops" / "connect" / "pom.xml"
+CONNECT_JAR = "connect-runtime-*.jar"
 JAR = "kafka_*.jar"
 RUNNER = "apicurio-registry-app-*-runner.jar"
 FETCH_S_MAX = 600
@@ -76,6 +79,20 @@ def fetch_registry() -> Path:
     if found is None:
         raise BrokerUnavailableError(f"`{folder}` has no `{RUNNER}`: remove the folder, so that it is fetched again")
     return found
+
+
+def fetch_connect() -> Path:
+    """Return the folder with the jars of a Kafka Connect worker, fetched by Maven the first time (about 60 MB).
+
+    Raises:
+        BrokerUnavailableError: there is no Maven, or it failed.
+    """
+    home = os.environ.get(CONNECT_HOME_VARIABLE)
+    folder = Path(home) if home else REPOSITORY / ".cache" / "connect" / _version(CONNECT_POM, "kafka.version")
+    if not any(folder.glob(CONNECT_JAR)):
+        require_program("mvn", f"Maven (or set {CONNECT_HOME_VARIABLE} to a folder with the jars of Kafka Connect)")
+        _fetch("Kafka Connect", folder, CONNECT_JAR, CONNECT_POM, "dependency:copy-dependencies")
+    return folder
 
 
 def _version(pom: Path, name: str) -> str:
