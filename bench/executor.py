@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import select
 import sys
@@ -20,9 +21,13 @@ from typing import Any
 from bench.child import Child
 from bench.compare import worktree
 from bench.environments import REPOSITORY
-from bench.latency import quantile, read_to_end
+from bench.gate import open_sessions
+from bench.gate_process import served_gate
+from bench.latency import SESSIONS as GATE_SESSIONS
+from bench.latency import measure, quantile, read_to_end
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
+from bench.sealed_verdicts import SealedVerdicts
 from bench.workload import ACT, TENANT, TRACEPARENT, now_ms
 from bench.world import KINDS, PARTITIONS, Kind, World, open_world
 from streams.model.audit import AuditEvent, AuditEventType
@@ -46,6 +51,9 @@ RATE = 1_000
 OWN_EVERY_AT_RATE, OWN_EVERY_IN_BACKLOG = 5, 10
 # The first part of a measurement is not counted.
 WARM_UP_SHARE = 0.1
+# A gate that judges 5,000 intents a second commits so many at a time, after its interval of 25 ms; and at `RATE`.
+COMMITTED = 125
+COMMITTED_AT_RATE = 25
 CASE_S_MAX = 300.0
 PUBLISH_MS_AHEAD = 2
 TURNS = 3
@@ -76,6 +84,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         "life_ms": LIFE_MS,
         "own_every_in_backlog": OWN_EVERY_IN_BACKLOG,
         "own_every_at_rate": OWN_EVERY_AT_RATE,
+        "committed": COMMITTED,
         "cases": [
             {
                 "log": kind,
@@ -83,6 +92,7 @@ def run(*, quick: bool) -> dict[str, Any]:
                 "own": own_calls(kind, sizes.own),
                 "backlog": backlog(kind, sizes.backlog),
                 "rate": at_rate(kind, sizes.rate_s),
+                "gate": gate_at_rate(kind, sizes.rate_s),
             }
             for kind in KINDS
         ],
@@ -94,9 +104,11 @@ def skipped(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, fl
     with open_world(kind, "empty") as world:
         front = _one_per_partition(world, 0)
         behind = _one_per_partition(world, PARTITIONS)
-        world.publish(iter(front))
-        world.publish(_verdict(world, number, OTHER, LONG_LIFE_MS) for number in range(count))
-        world.publish(iter(behind))
+        sealed = SealedVerdicts(world.codec)
+        world.publish(sealed.transaction(front))
+        others = (_verdict(world, number, OTHER, LONG_LIFE_MS) for number in range(count))
+        world.publish(_committed(sealed, others))
+        world.publish(sealed.transaction(behind))
         with _executor(world, calls=2 * PARTITIONS, checkout=checkout) as child:
             child.wait_complete()
             report = child.end()
@@ -109,7 +121,8 @@ def skipped(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, fl
 def own_calls(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
     """Measure own calls that do nothing, which are all on the log before the executor starts."""
     with open_world(kind, "empty") as world:
-        world.publish(_verdict(world, number, OWN, LONG_LIFE_MS) for number in range(count))
+        own = (_verdict(world, number, OWN, LONG_LIFE_MS) for number in range(count))
+        world.publish(_committed(SealedVerdicts(world.codec), own))
         with _executor(world, calls=count, checkout=checkout) as child:
             child.wait_complete()
             report = child.end()
@@ -131,7 +144,7 @@ def backlog(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, fl
     """
     own = count // OWN_EVERY_IN_BACKLOG
     with open_world(kind, "empty") as world:
-        made = world.publish(_mixed(world, count, OWN_EVERY_IN_BACKLOG))
+        world.publish(_committed(SealedVerdicts(world.codec), _mixed(world, count, OWN_EVERY_IN_BACKLOG)))
         with _executor(world, calls=own, checkout=checkout) as child:
             ready_ms = now_ms()
             child.wait_complete(LIFE_MS / 1000)
@@ -153,7 +166,7 @@ def backlog(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, fl
     ran = [each for each in report["began_ns"] if each]
     expired = [each.expires_at for each in verdicts if isinstance(each, Verdict) and each.verdict_id in refused]
     return {
-        "verdicts": made,
+        "verdicts": count,
         "own": own,
         "ran": len(ran),
         "ran_twice": report["ran_twice"],
@@ -171,9 +184,11 @@ def at_rate(kind: Kind, duration_s: int, checkout: Path = REPOSITORY) -> dict[st
     with open_world(kind, "empty") as world:
         first = _one_per_partition(world, own)
         with _executor(world, calls=own + PARTITIONS, checkout=checkout) as child:
-            world.publish(iter(first))
+            sealed = SealedVerdicts(world.codec)
+            world.publish(sealed.transaction(first))
             time.sleep(duration_s / 2)
-            world.publish(_paced(_mixed(world, count, OWN_EVERY_AT_RATE), RATE))
+            made = sealed.transactions(_mixed(world, count, OWN_EVERY_AT_RATE), COMMITTED_AT_RATE)
+            world.publish(_paced(made, RATE / COMMITTED_AT_RATE))
             child.wait_complete(LIFE_MS / 1000)
             report = child.end()
         begin = {TopicPartition(VERDICT.name, number): 0 for number in range(PARTITIONS)}
@@ -195,6 +210,16 @@ def at_rate(kind: Kind, duration_s: int, checkout: Path = REPOSITORY) -> dict[st
     }
 
 
+def gate_at_rate(kind: Kind, duration_s: int) -> dict[str, float]:
+    """Measure the time from an intent's append until its verdict can be read, at the same rate: what comes before."""
+    count = RATE * duration_s
+    with open_world(kind, "permit-all") as world:
+        open_sessions(world, GATE_SESSIONS)
+        with served_gate(world):
+            waits = sorted(measure(world, first=0, count=count, rate=RATE)[int(count * WARM_UP_SHARE) :])
+    return {"p50_ms": quantile(waits, 0.5), "p99_ms": quantile(waits, 0.99), "max_ms": waits[-1]}
+
+
 def _memory(report: dict[str, Any]) -> dict[str, float]:
     """The memory after a quarter of the time, and at the end: a flat one does not grow between them."""
     samples = report["rss_kb"]
@@ -208,12 +233,18 @@ def _mixed(world: World, count: int, own_every: int) -> Iterator[Outgoing]:
         yield _verdict(world, turn, OWN, LIFE_MS) if rest == 0 else _verdict(world, number, OTHER, LIFE_MS)
 
 
-def _paced(records: Iterator[Outgoing], rate: int) -> Iterator[Outgoing]:
+def _committed(sealed: SealedVerdicts, verdicts: Iterator[Outgoing]) -> Iterator[Outgoing]:
+    """The verdicts of a busy gate, with their seals."""
+    return itertools.chain.from_iterable(sealed.transactions(verdicts, COMMITTED))
+
+
+def _paced(transactions: Iterator[list[Outgoing]], rate: float) -> Iterator[Outgoing]:
+    """So many transactions a second, the records of each at once: as they can be read on the log of a gate."""
     began_s = time.monotonic()
-    for number, record in enumerate(records):
+    for number, records in enumerate(transactions):
         while (left_s := began_s + number / rate - time.monotonic()) > 0:
             time.sleep(min(left_s, PUBLISH_MS_AHEAD / 1000))
-        yield record
+        yield from records
 
 
 def _one_per_partition(world: World, first: int) -> list[Outgoing]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.world import ROOT_KEY
+from streams.audit.seals import SealKeys
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
-from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -64,13 +64,21 @@ def main() -> None:
     calls = Calls(order["calls"])
     tools = {name: FunctionTool(calls.call) for name in order["tools"]}
     servers = order["servers"]
-    keys = {server_id: ReportKey.derived(ROOT_KEY, server_id) for server_id in servers}
+    report_keys = {server_id: ReportKey.derived(ROOT_KEY, server_id) for server_id in servers}
     stop = threading.Event()
     rss_kb: list[int] = []
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
-        Executor(transport, servers, tools, store, report_keys=keys, seal_keys=UNPROVEN, revocations=watch) as executor,
+        Executor(
+            transport,
+            servers,
+            tools,
+            store,
+            report_keys=report_keys,
+            seal_keys=SealKeys.derived(ROOT_KEY),
+            revocations=watch,
+        ) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=order["group"], instance=order["instance"])
         threading.Thread(target=_tell_complete, args=(calls,), daemon=True).start()

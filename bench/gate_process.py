@@ -67,6 +67,11 @@ class ServedGate:
         """Its process."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process.poll() is None
+
     def wait_serving(self) -> list[int]:
         """Block until it serves (other) partitions; returns them.
 

@@ -113,9 +113,24 @@ class Deployment:
         servers = EXECUTORS[name]
         self.executors[name] = RunningExecutor(self.world_of(servers.user), name, servers.group, servers.names)
 
+    def restart_ended(self) -> list[str]:
+        """Start what has ended by itself, wait until it serves, and return its names."""
+        names = self.ended()
+        for name in names:
+            if name in EXECUTORS:
+                self.start_executor(name)
+            else:
+                self.start_gate(name)
+        return names
+
     def ran(self) -> list[Ran]:
         """Return what the executors have run so far, as their tools have noted it."""
         return [each for name in EXECUTORS for each in read_notes(notes_path(self.world.folder, name))]
+
+    def ended(self) -> list[str]:
+        """Return the gates and executors that run no more, which nobody has killed or asked to end."""
+        gates = [name for name, gate in self.gates.items() if not gate.running]
+        return gates + [name for name, executor in self.executors.items() if not executor.running]
 
     def leaders(self) -> dict[str, list[int]]:
         """The leading node (0, 1, 2; -1: none) of each partition of the topics that an intent touches."""
@@ -207,6 +222,7 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
             },
             "executor_groups": {f"User:{servers.user}": [servers.group] for servers in (MAIL, REST)},
             "instances": {f"User:{GATES}": list(GATE_NAMES)},
+            "gate_takeover": True,
         },
     }
     parsed = Settings(**settings)

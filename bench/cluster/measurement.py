@@ -66,8 +66,10 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
             time.sleep(STEADY_S)
             seen = Seen(intents_seen, observer)
-            windows = [_window("none", deployment, seen), *(_try(name, deployment, seen) for name in names)]
+            ended: list[str] = []
+            windows = [_window("none", deployment, seen), *(_try(name, deployment, seen, ended) for name in names)]
             proposed = load.end()["intents"]
+            ended += [f"{each} before the end" for each in deployment.ended()]
         drained_s = _drain(
             lambda: len({each.record.fields["intent_id"] for each in list(observer.arrivals)}) >= proposed
         )
@@ -84,6 +86,8 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
     made_ms = {record.fields["intent_id"]: instant_ms(record.fields["header"]["time"]) for record in topics.intents}
     calls = verify_calls(topics.intents, topics.verdicts, topics.reports, topics.settled, ran)
     findings = [*verify(topics.intents, topics.verdicts, topics.audit), *calls.findings]
+    if ended:
+        findings.append(Finding("a gate or an executor that ended by itself", ended))
     again = stored_again(topics.intents)
     if len(topics.intents) - again != proposed:
         findings.append(Finding("an intent that was lost", [f"{proposed} sent, {len(topics.intents) - again} stored"]))
@@ -108,9 +112,13 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
     }
 
 
-def _try(name: str, deployment: Deployment, seen: Seen) -> dict[str, Any]:
-    """Bring a fault about once the last one is over: else it would be counted as silence of the last one."""
+def _try(name: str, deployment: Deployment, seen: Seen, ended: list[str]) -> dict[str, Any]:
+    """Bring a fault about once the last one is over: else it would be counted as silence of the last one.
+
+    What has ended by itself is added to `ended` and started again, so that the fault meets what it is to meet.
+    """
     deployment.await_whole()
+    ended += [f"{each} before {name}" for each in deployment.restart_ended()]
     waited_s = _drain(lambda: not undecided(seen, _now_ms() - UNDECIDED_MS))
     left = undecided(seen, _now_ms() - UNDECIDED_MS)
     text = f"{len(left)} intents wait, on partitions {sorted(set(left.values()))}"
