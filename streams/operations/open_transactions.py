@@ -29,7 +29,9 @@ TRANSACTIONAL_ID_CHARS_MAX = 200
 """How much of a transactional id is shown. Whoever writes has chosen it."""
 
 BROKER_SESSION_SETTING = "broker.session.timeout.ms"
-BROKER_SESSION_MS_RECOMMENDED = 4_000
+BROKER_SESSION_MS_RECOMMENDED = 3_000
+BROKER_HEARTBEAT_MS_RECOMMENDED = 500
+"""Of `broker.heartbeat.interval.ms`, with that session: with its default of 2 s, one late heartbeat ends a session."""
 
 
 def is_long(settings: Mapping[str, str], name: str, ms_max: int) -> bool:

@@ -15,6 +15,7 @@ from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, Status, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
 from streams.operations.open_transactions import (
+    BROKER_HEARTBEAT_MS_RECOMMENDED,
     BROKER_SESSION_MS_RECOMMENDED,
     BROKER_SESSION_SETTING,
     STUCK_MS,
@@ -124,6 +125,8 @@ def _brokers(log: Log) -> Iterator[Finding]:
         if long:
             faults.append(f"`{name}` is above {ms_max} (broker {', '.join(long)})")
             remedies.append(f"`{name}={ms_max}`")
+            if name == BROKER_SESSION_SETTING:
+                remedies.append(f"`broker.heartbeat.interval.ms={BROKER_HEARTBEAT_MS_RECOMMENDED}`")
     if faults:
         text = f"put {' and '.join(remedies)} into server.properties of brokers and controllers, and restart them"
         yield warned("brokers", _listed(faults), text)

@@ -34,7 +34,7 @@ RELEASE = ReleaseSection(releasers={"ann": KEY}, kinds={"ann": [RevocationKind.S
 
 
 LONG_TIMEOUTS = {"transaction.max.timeout.ms": "900000", "broker.session.timeout.ms": "9000"}
-SHORT_TIMEOUTS = {"transaction.max.timeout.ms": "15000", "broker.session.timeout.ms": "4000"}
+SHORT_TIMEOUTS = {"transaction.max.timeout.ms": "15000", "broker.session.timeout.ms": "3000"}
 
 
 class PassingClock(ManualClock):
@@ -243,8 +243,8 @@ class TestBrokers:
         brokers = found(installation, log)["brokers"]
         assert brokers.status is Status.WARN
         assert "`transaction.max.timeout.ms` is above 15000 (broker 2: 900000 ms)" in brokers.text
-        assert "`broker.session.timeout.ms` is above 4000 (broker 2: 9000 ms)" in brokers.text
-        assert "`transaction.max.timeout.ms=15000` and `broker.session.timeout.ms=4000`" in brokers.advice
+        assert "`broker.session.timeout.ms` is above 3000 (broker 2: 9000 ms)" in brokers.text
+        assert "`broker.session.timeout.ms=3000` and `broker.heartbeat.interval.ms=500`" in brokers.advice
 
     def test_timeouts_that_are_short(self, installation: Installation, log: ALog) -> None:
         log.settings = {"1": SHORT_TIMEOUTS}

@@ -1,0 +1,78 @@
+"""The process that asks coordinators may die at any time: it costs a question, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.kafka.group_questions import RESTART_PAUSE_S, GroupQuestions, Question
+from streams.kafka.settings import NO_SETTINGS
+
+UNREACHABLE = "127.0.0.1:1"
+WAIT_S = 30.0
+
+
+@pytest.fixture
+def questions() -> Iterator[GroupQuestions]:
+    with closing(GroupQuestions(UNREACHABLE, NO_SETTINGS)) as made:
+        yield made
+
+
+def asked(questions: GroupQuestions) -> subprocess.Popen[bytes]:
+    """Ask, and return the process that answers."""
+    questions.ask(Question("a group"))
+    assert questions._process is not None
+    return questions._process
+
+
+def test_a_process_that_dies_has_no_answer_and_the_next_question_starts_another(questions: GroupQuestions) -> None:
+    first = asked(questions)
+    first.kill()
+    with pytest.raises(KafkaException) as raised:
+        questions.answer(WAIT_S)
+    assert raised.value.args[0].code() == KafkaError._TIMED_OUT
+    assert not questions.is_asked
+    time.sleep(RESTART_PAUSE_S)
+    assert asked(questions) is not first
+
+
+def test_one_that_has_died_between_two_questions_likewise(questions: GroupQuestions) -> None:
+    first = asked(questions)
+    questions._asked_s = None
+    first.kill()
+    first.wait()
+    questions.ask(Question("a group"))
+    with pytest.raises(KafkaException):
+        questions.answer(WAIT_S)
+    time.sleep(RESTART_PAUSE_S)
+    assert asked(questions) is not first
+
+
+def test_processes_that_die_are_not_started_without_a_pause(questions: GroupQuestions) -> None:
+    asked(questions).kill()
+    with pytest.raises(KafkaException):
+        questions.answer(WAIT_S)
+    questions.ask(Question("a group"))
+    assert questions._process is None
+    with pytest.raises(KafkaException):
+        questions.answer()
+
+
+def test_brokers_that_are_away_are_an_answer(questions: GroupQuestions) -> None:
+    process = asked(questions)
+    with pytest.raises(KafkaException) as raised:
+        questions.answer(WAIT_S)
+    assert raised.value.args[0].code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+    assert process.poll() is None
+
+
+def test_it_ends_with_whoever_has_asked(questions: GroupQuestions) -> None:
+    process = asked(questions)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(WAIT_S) == 0
