@@ -77,18 +77,24 @@ class Waits(NamedTuple):
 
 
 def observe(world: World, load: Load, happen: Callable[[], None]) -> Observation:
-    """Read the verdicts of a load, and let the event happen after `STEADY_S`. `happen` must not block."""
+    """Read the verdicts of a load, and let the event happen after `STEADY_S`. `happen` must not block.
+
+    Raises:
+        RuntimeError: no verdict has come by then, so the event would not meet a gate at work.
+    """
     intents_begin, verdicts_begin = world.ends(INTENT), world.ends(VERDICT)
     reader = world.log.reader()
     reader.assign(verdicts_begin)
     seen: list[tuple[int, Received]] = []
     happened_ms = 0
-    began_s = time.monotonic()
     with loading(world, sessions=load.sessions, first=load.first, count=load.intents, rate=load.rate):
+        began_s = time.monotonic()
         while len(seen) < load.intents and time.monotonic() - began_s < STEADY_S + load.after_s + load.drain_s_max:
             found = reader.poll(POLL_RECORDS, POLL_MS)
             seen.extend((time.time_ns(), record) for record in found if record.key != SEAL_KEY)
             if not happened_ms and time.monotonic() - began_s >= STEADY_S:
+                if not seen:
+                    raise RuntimeError(f"no verdict has come within {STEADY_S} s, so the event was not brought about")
                 happened_ms = now_ms()
                 happen()
     reader.close()
