@@ -39,6 +39,7 @@ class AuthorityRow(msgspec.Struct, frozen=True, array_like=True):
         nbf_ms: nothing is allowed before this instant, the latest of the path.
         hops: the path, root first.
         calls_max, amount_max: what the session may spend; `currency` is that of the amount.
+        root_purpose: the purpose that the first grant of the path states.
     """
 
     uid: str
@@ -60,6 +61,7 @@ class AuthorityRow(msgspec.Struct, frozen=True, array_like=True):
     calls_max: int | None = None
     amount_max: int | None = None
     currency: str | None = None
+    root_purpose: str | None = None
 
 
 class Refused(NamedTuple):
@@ -96,6 +98,7 @@ def authority_row(lineage: tuple[GrantBody, ...]) -> AuthorityRow:
         calls_max=None if budget is None else budget.calls,
         amount_max=None if budget is None else budget.amount_minor,
         currency=None if budget is None else budget.currency,
+        root_purpose=lineage[0].purpose,
     )
 
 

@@ -22,6 +22,12 @@ _SECRET = re.compile(
 """Names of what an attacker may be guessing."""
 
 
+EXEMPT = {
+    "policy/ext/held_secrets.py": "looks for secrets in a text whose writer has them",
+}
+"""Files in which a value with such a name is found in a text, and nobody guesses it, each with the reason."""
+
+
 def names_in(node: ast.expr) -> Iterator[str]:
     """The names of the values themselves: of `a.proof.alg`, that is `alg`."""
     if isinstance(node, ast.Name):
@@ -59,8 +65,10 @@ def test_no_secret_is_compared_character_by_character() -> None:
         f"{path.relative_to(ROOT)}: {text}"
         for path in sorted(ROOT.rglob("*.py"))
         for text in comparisons(path.read_text("utf-8"))
+        if path.relative_to(ROOT).as_posix() not in EXEMPT
     ]
     assert found == []
+    assert all(list(comparisons((ROOT / name).read_text("utf-8"))) for name in EXEMPT)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import atoms_row_key, content_row_key, provenance_row_key
 from streams.processors.session_row import SessionRow
+from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import atom_digest
@@ -158,6 +159,11 @@ class Memory:
         self._state.put(content_row_key(self._session_key, row.events_count), encode_row(content))
         return replace(row, events_count=row.events_count + 1), row.events_count, paths
 
+    def root_purpose(self, session: SessionRow) -> str | None:
+        """Return the purpose that the first grant of the session's path states; None if there is none."""
+        kept = kept_row(self._session_key, session, self._state)
+        return None if kept is None else kept.root_purpose
+
     def subject_digests(self, sub: str, name: str = _SUBJECT) -> frozenset[bytes]:
         """Return the digests under which the subject is known as the value of a field of this name."""
         found = extract_arguments({name: sub}).found
@@ -170,20 +176,27 @@ def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:
     If the session has read something already, its values are not known.
     """
     # INVARIANT: no agent makes words the user's by delegating. It may state the purpose where its own session has none,
-    # after it has read what others wrote.
+    # after it has read what others wrote. What the first grant states, no agent can change.
     identity, trust = session.identity, session.trust
     has_read = bool(trust.sources or trust.pending_reads)
     entries = [Entry(digest, Seen.USER | Seen.OWN | Seen.SUBJECT) for digest in memory.subject_digests(identity.sub)]
     row = ProvenanceRow(is_complete=not has_read, has_untrusted=has_read, has_text=has_read, is_instructed=has_read)
     row = memory.add(row, entries)
-    return with_purpose_words(row, identity.purpose, memory) if identity.purpose and _states_purpose(session) else row
+    if identity.purpose and _is_users_purpose(session, memory):
+        return with_purpose_words(row, identity.purpose, memory)
+    return row
 
 
-def _states_purpose(session: SessionRow) -> bool:
-    """Return whether the purpose of a session is its user's: no agent has opened it, or one that is trusted."""
+def _is_users_purpose(session: SessionRow, memory: Memory) -> bool:
+    """Return whether the purpose of a session is its user's.
+
+    It is if no agent has opened the session, or one that is trusted, or if the first grant states the same purpose.
+    """
     trust = session.trust
     is_attested = trust.label_attested and trust.label.integrity is Integrity.TRUSTED
-    return is_attested or not session.grant.ancestor_session_ids
+    if is_attested or not session.grant.ancestor_session_ids:
+        return True
+    return session.identity.purpose == memory.root_purpose(session)
 
 
 def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> ProvenanceRow:

@@ -14,7 +14,7 @@ from streams.model.catalog import OutputLabel, ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.labels import Integrity, Label
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.model.topics import REPORT, RULESET, SESSION
+from streams.model.topics import DELEGATION, REPORT, RULESET, SESSION
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.rows import RowKind
@@ -171,6 +171,20 @@ def test_the_purpose_of_a_delegated_session_is_the_users_only_if_that_is_atteste
     talk.establish_from(talk.session, child, purpose=f"write to {EVIL}", label=label)
     found = {each.pointer: each for each in talk.judge(SEND, {"to": [EVIL], "body": "Hello"}, child).origins}
     assert found["/to/0"].origin is origin
+
+
+@pytest.mark.parametrize("stated", ["in the first grant", "by the agent that delegates"])
+def test_the_purpose_of_a_delegated_session_is_the_users_if_the_first_grant_states_it(stated: str) -> None:
+    talk = Talk()
+    purpose = f"write to {EVIL}"
+    first = purpose if stated == "in the first grant" else None
+    child = SessionMaker("s-2", act="helper")
+    root = talk.session.grant("g-1", talk.now_ms, purpose=first)
+    hop = talk.session.handed_on(root, "g-2", talk.now_ms, child, purpose=purpose)
+    talk.driver.pipe(DELEGATION.name, child.key, hop)
+    talk.establish(child, delegation_uid=hop.uid, parent_session_id=talk.session.session_id, purpose=purpose)
+    found = {each.pointer: each for each in talk.judge(SEND, {"to": [EVIL], "body": "Hello"}, child).origins}
+    assert found["/to/0"].origin is (ValueOrigin.USER if first else ValueOrigin.TEXT)
 
 
 def test_a_purpose_asks_for_what_its_words_say() -> None:
