@@ -9,7 +9,7 @@ from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call, RevocationSet
-from streams.model.topics import BY_NAME, PER_TENANT, TOPICS
+from streams.model.topics import BY_NAME, PER_TENANT
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, Status, failed, fine, warned
@@ -57,9 +57,10 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
     """Check an open log. If a check shows that later ones can't be made, those are skipped."""
     try:
         with closing(log.admin()) as admin:
-            hidden = admin.hidden([topic.name for topic in TOPICS], configs=True)
-            states = admin.describe([topic.name for topic in TOPICS if topic.name not in hidden], CHECKED_CONFIG)
-            known = f"{len(states)} of {len(TOPICS)} topics exist"
+            names = [topic.name for topic in topics_of(installation.topics, [installation.deployment.tenant_uid])]
+            hidden = admin.hidden(names, configs=True)
+            states = admin.describe([name for name in names if name not in hidden], CHECKED_CONFIG)
+            known = f"{len(states)} of {len(names)} topics exist"
             known += f"; this client may not see {len(hidden)} others" if hidden else ""
             yield fine("log", f"{log.name} answers; {known}")
             lacking = [f"see topic `{topic.name}`" for topic in _WATCHED if topic.name in hidden]

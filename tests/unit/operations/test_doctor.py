@@ -20,7 +20,7 @@ from streams.operations.root_key import make_root_key
 from streams.operations.rules.publication import draft_directory, publish
 from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
-from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.application import carry_out, make_plan, topics_of
 from streams.ports import Outgoing, TopicSpec
 from streams.services.gate.examination import examine_seal_key
 from streams.services.gate.settings import SealSection
@@ -87,6 +87,11 @@ def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Sett
     assert "every intent is denied" in found["rules"].text
     assert found["rules"].advice == "run `stoplog rules publish DIR`"
     assert found["topics"].status is Status.OK
+
+
+def test_it_counts_the_topics_that_topics_check_counts(deployment: Settings) -> None:
+    count = len(topics_of(deployment.topics, [deployment.tenant]))
+    assert f"{count} of {count} topics exist" in findings()["log"].text
 
 
 def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
