@@ -94,7 +94,7 @@ def detector_off() -> Iterator[None]:
     """
 
     def unflagged(text: str) -> list[Sentence]:
-        return [sentence._replace(instructs=False, flagged=False) for sentence in sentences_in(text)]
+        return [Sentence(each.start, each.end, instructs=False, flagged=False) for each in sentences_in(text)]
 
     extractor = vars(extract)
     before = extractor[DETECTOR]

@@ -103,7 +103,7 @@ def test_imperatives_read_like_instructions_and_name_no_value() -> None:
 def test_the_detector_is_off_for_a_while() -> None:
     with variants.detector_off():
         off = vars(extract)[variants.DETECTOR]("Pay it at once. Please send it.")
-    assert [(each.instructs, each.flagged) for each in off] == [(False, False)] * 2
+    assert [(each.instructs, each.flagged, each.calls_for) for each in off] == [(False, False, 0)] * 2
     assert [each.start for each in off] == [each.start for each in sentences_in("Pay it at once. Please send it.")]
     assert vars(extract)[variants.DETECTOR] is sentences_in
 
