@@ -23,14 +23,17 @@ from streams.model.audit import AuditEventType
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid
-from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.reasons import DeadLetterReason, Reason, Refusal
 from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import Call, RevocationSet
 from streams.model.session import SessionEventType
 from streams.model.topics import ALERT, APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, RULESET, SESSION
 from streams.model.types import Model, SubProfile
 from streams.model.verdict import Outcome
 from streams.processors.gate.approval_grants import GRANTS_PER_SESSION_MAX, grant_uid
 from streams.processors.gate.questions import QUESTION_ARGS_CHARS_MAX, QUESTION_CALLS_MAX
+from streams.sdk.tools import FunctionTool
+from streams.sdk.verdict_checks import Cleared, Refused, Standard, check
 from tests.kit import BUNDLE_FILES, FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, RULES, GateBench
 
 replace = msgspec.structs.replace
@@ -95,6 +98,23 @@ def mail_grant(
     asked = bound("/ask", ConstraintType.EXACT, '"one"')
     tool = ToolGrant(server_id="mail", name=name, constraints=(asked, *bounds) if bounds else ())
     return ApprovalGrant(scope=scope, tools=(tool,), **fields)
+
+
+class Stops:
+    """What an executor knows of revocations, which it has read up to now."""
+
+    def __init__(self) -> None:
+        self.known = RevocationSet()
+
+    def is_stale(self) -> bool:
+        return False
+
+    def caught_up(self, offset: int) -> bool:
+        del offset
+        return True
+
+    def reason_against(self, call: Call, now_ms: int) -> Reason | None:
+        return self.known.reason_against(call, now_ms)
 
 
 TO_CORP = bound("/to", ConstraintType.WILDCARD, '"*@corp.example"')
@@ -287,6 +307,24 @@ class TestBinding:
         bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.AGENT, "acme|assistant", time_ms=bench.now_ms))
         answer(bench, last, grant=mail_grant())
         assert {verdict.reason for verdict in bench.verdicts()} == {Reason.REVOKED_AGENT}
+
+    def test_a_kill_that_comes_second_is_held_against_the_verdict_by_its_executor(self) -> None:
+        bench = GateBench()
+        ask(bench, "a")
+        (request,) = requests(bench)
+        bench.verdicts()
+        answer(bench, request)
+        verdict = bench.verdict()
+        assert verdict.outcome is Outcome.ALLOW
+        stops = Stops()
+        tool = FunctionTool(lambda args: args, MAIL_SEND.definition_digest)
+        standard = Standard(server_ids={"mail"}, tools={"mail/send": tool}, revocations=stops)
+        assert isinstance(check(verdict, bench.session.key, standard, bench.now_ms), Cleared)
+        _, kill = revocation(RevocationKind.AGENT, "acme|assistant", time_ms=bench.now_ms)
+        stops.known.apply(kill)
+        refused = check(verdict, bench.session.key, standard, bench.now_ms)
+        assert isinstance(refused, Refused)
+        assert refused.refusal is Refusal.REVOKED
 
     @pytest.mark.parametrize(
         "approver",
