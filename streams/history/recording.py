@@ -262,7 +262,8 @@ class Lane:
 
     Attributes:
         head: the next record; None at the end.
-        time_ms: its time, or that of the last one.
+        time_ms: when it is read: at its time, or later if it was held back.
+        not_before_ms: until when records were held back.
     """
 
     def __init__(
@@ -280,6 +281,9 @@ class Lane:
         self._admit = admit
         self.head: Arrival | None = None
         self.time_ms = 0
+        self._held: deque[Arrival] = deque()
+        self._last_ms = 0
+        self.not_before_ms = 0
         self._next()
 
     def take(self) -> Arrival:
@@ -290,40 +294,50 @@ class Lane:
         self._next()
         return head
 
+    def hold_back(self, arrivals: Sequence[Arrival], until_ms: int) -> None:
+        """Give back the records that were taken last; they, and those that follow, are read at an instant at first."""
+        heads = () if self.head is None else (self.head,)
+        self._held.extendleft(reversed((*arrivals, *heads)))
+        self.not_before_ms = until_ms
+        self._next()
+
     def _next(self) -> None:
-        found = next(self._records, None)
-        if found is None:
+        if self._held:
+            self.head = self._held.popleft()
+        elif (found := next(self._records, None)) is None:
             self.head = None
             return
-        self.head = self._admit(Arrival(*found), self.time_ms)
-        self.time_ms = self.head.received.timestamp_ms
+        else:
+            self.head = self._admit(Arrival(*found), self._last_ms)
+            self._last_ms = self.head.received.timestamp_ms
+        self.time_ms = max(self.head.received.timestamp_ms, self.not_before_ms)
 
 
-def units_of(lanes: Sequence[Lane]) -> Iterator[list[Arrival]]:
-    """Yield the records of all lanes by broker time, those of one instant together.
+def units_of(lanes: Sequence[Lane]) -> Iterator[tuple[int, list[Arrival]]]:
+    """Yield the records of all lanes by broker time, those of one instant together, each with the instant.
 
     Within a lane, records stay in the order of their offsets. Of one instant, the lane with the lower rank goes first,
     as in `streams.engine.input_buffer`. Records without a time wait for the first one that has a time.
     """
-    unit: list[Arrival] = []
-    unit_ms = 0
     left = [lane for lane in lanes if lane.head is not None]
     while left:
-        first = left[0]
-        for lane in left:
-            if lane.time_ms < first.time_ms:
-                first = lane
-        time_ms = first.time_ms
-        arrival = first.take()
-        if first.head is None:
-            left.remove(first)
-        if unit and time_ms != unit_ms and unit_ms:
-            yield unit
-            unit = []
-        unit.append(arrival)
-        unit_ms = time_ms or unit_ms
-    if unit:
-        yield unit
+        unit: list[Arrival] = []
+        unit_ms = 0
+        while left:
+            first = left[0]
+            for lane in left:
+                if lane.time_ms < first.time_ms:
+                    first = lane
+            if unit_ms and first.time_ms != unit_ms:
+                break
+            unit_ms = first.time_ms
+            unit.append(first.take())
+            if first.head is None:
+                left.remove(first)
+        yield unit_ms, unit
+        # Whoever has read the unit may have held back some of it.
+        if len(left) < len(lanes):
+            left = [lane for lane in lanes if lane.head is not None]
 
 
 def interleavings(unit: Sequence[Arrival], orders_max: int) -> Iterator[list[Arrival]]:

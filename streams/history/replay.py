@@ -1,13 +1,17 @@
 """Makes the verdicts of a partition again from what the topics hold, with the same core, and compares them.
 
 **Idea.** A verdict follows from the records of its partition in the order in which they were read, from stream time,
-and from how far broadcast topics had been read. Order and stream time follow from broker times, but for three things
-that a log does not say: which of two records of the same millisecond was read first, when stream time followed the
-clock of an idle gate, and between which two records something that was broadcast has been read. What the gate wrote
-says it: a verdict states its instant and the offsets of stops, rules and attributes, and the audit records are in the
-order of decisions. So the replay takes the next recorded verdict as a hint of what happened before it, lets the real
-engine go on from there, and compares the bytes. If they differ, it rolls the partition back and tries the other orders
-that the log leaves open. A verdict that none of them leads to is different.
+and from how far broadcast topics had been read. Order and stream time follow from broker times, but for four things
+that a log does not say: which of two records of the same millisecond was read first, which one came late because its
+broker was slow, when stream time followed the clock of an idle gate, and between which two records something that was
+broadcast has been read. What the gate wrote says it: a verdict states its instant and the offsets of stops, rules and
+attributes, and the audit records are in the order of decisions. So the replay takes the next recorded verdict as a hint
+of what happened before it, lets the real engine go on from there, and compares the bytes. If they differ, it rolls the
+partition back and tries the other orders that the log leaves open. A verdict that none of them leads to is different.
+
+**The short way.** Nearly every intent follows the verdict before it, and nothing has happened in between. It is
+processed as it is, and what comes is compared with the bytes of the next recorded verdict, which need not be decoded
+for that.
 
 **What that proves.** No hint can make a verdict come out: the hints only choose among histories that the log allows.
 
@@ -17,15 +21,12 @@ larger. To run gates on a copy of the log: where broadcast records take effect w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from streams.engine.job import Job
-from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask, Turn
-from streams.history.control_tape import PLACED_BY_TIME, ControlTape, PlacedControl
+from streams.history.control_tape import PLACED_BY_TIME, PlacedControl
 from streams.history.exchangeable_gate import ExchangeableGate
 from streams.history.recording import (
     FOREVER_MS,
@@ -42,6 +43,7 @@ from streams.history.recording import (
     was_ahead,
 )
 from streams.history.replay_hints import NO_HINT, PAUSES, Failed, Hint, hints_for
+from streams.history.replayed import Made, Replayed, ReplayPlan
 from streams.model.budget import BudgetGrant
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
@@ -49,10 +51,7 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.topics import APPROVAL_REQUEST, ATTRIBUTES, AUDIT, BUDGET_REQUEST, REVOCATION, RULESET, VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Outgoing, Received
-from streams.ports.wire import Wire
-from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.settings import GateSettings
 from streams.stores.memory import MemoryStore
 from streams.topology import GATE
 
@@ -78,78 +77,6 @@ _VISIBLE = frozenset({VERDICT.name, AUDIT.name, APPROVAL_REQUEST.name, BUDGET_RE
 _SCHEMA_BYTES = 5
 
 
-class Made(NamedTuple):
-    """A verdict that the replay has made.
-
-    Attributes:
-        key: its key.
-        value: its bytes.
-        source: the record, or the recorded verdict of the same bytes.
-    """
-
-    key: bytes | None
-    value: bytes
-    source: Verdict | Expected
-
-    @property
-    def verdict(self) -> Verdict:
-        """The record."""
-        return self.source.verdict if isinstance(self.source, Expected) else self.source
-
-
-class Replayed(NamedTuple):
-    """A recorded verdict and the one that was made again; one of them is None if it has no counterpart."""
-
-    recorded: Expected | None
-    made: Made | None
-    is_same: bool
-
-    @property
-    def key(self) -> bytes | None:
-        """The key of the recorded verdict, or of the one that was made if there is none."""
-        return self._made_alone.key if self.recorded is None else self.recorded.received.key
-
-    @property
-    def verdict(self) -> Verdict:
-        """The recorded verdict, or the one that was made if there is none."""
-        return self._made_alone.verdict if self.recorded is None else self.recorded.verdict
-
-    @property
-    def evaluated_at(self) -> int:
-        """The instant of the recorded verdict, or of the one that was made if there is none; ms since the epoch."""
-        return self._made_alone.verdict.evaluated_at if self.recorded is None else self.recorded.stated.evaluated_at
-
-    @property
-    def _made_alone(self) -> Made:
-        if self.made is None:
-            raise InvariantError("neither a recorded verdict nor one that was made")
-        return self.made
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayPlan:
-    """What all partitions of a replay have in common.
-
-    Attributes:
-        wire: the codec of the deployment: another one gives other bytes.
-        gate: the settings of the gate.
-        engine: the settings of the engine; they tell when an idle gate lets time go on.
-        tape: the records of the broadcast topics.
-        make_control: creates control state that has read nothing, but trusts whom the deployment trusts.
-        partition_counts: how many partitions each topic has.
-        is_strict: whether the recorded verdicts should come out: then other orders are tried if they don't. Otherwise
-            they only say when things happened, as for other rules than those that were in force.
-    """
-
-    wire: Wire
-    gate: GateSettings
-    engine: EngineSettings
-    tape: ControlTape
-    make_control: Callable[[], ControlState]
-    partition_counts: dict[str, int]
-    is_strict: bool = True
-
-
 class PartitionReplay:
     """The replay of one partition. Iterate over `run` once."""
 
@@ -165,6 +92,7 @@ class PartitionReplay:
         self._written_ms = 0
         self._kept_offsets = dict(self._control.offsets)
         self._catalog_to: int | None = None
+        self._failed: Arrival | None = None
         self._recorded = RecordedVerdicts(recording.verdicts, plan.wire)
         self._results: list[Replayed] = []
         self._done: list[Replayed] = []
@@ -193,11 +121,12 @@ class PartitionReplay:
         self._commit()
         inputs, decode = self._recording.inputs, self._task.steps.decoded
         lanes = [Lane(inputs.get(topic.name, ()), decode, self._admit) for topic in GATE.inputs]
-        for unit in units_of(lanes):
-            if not self._goes_on(unit):
-                self._idle_until(_time_of(unit, self._task.stream_time_ms))
-                self._run_unit(self._answers_last(unit))
+        for unit_ms, unit in units_of(lanes):
             self.inputs_count += len(unit)
+            if not self._goes_on(unit):
+                # Records that were held back are of an earlier time than their unit.
+                self._idle_until(max(unit_ms, _time_of(unit, self._task.stream_time_ms)))
+                self._run_unit(self._answers_last(unit), lanes)
             yield from self._take_done()
         self._idle_until(FOREVER_MS)
         while self._recorded.head() is not None:
@@ -240,13 +169,38 @@ class PartitionReplay:
         self._commit()
         return True
 
-    def _run_unit(self, unit: Sequence[Arrival]) -> None:
+    def _run_unit(self, unit: Sequence[Arrival], lanes: Sequence[Lane]) -> None:
         if self._plan.is_strict and self._finds(unit):
             self._commit()
             return
         self._catalog_to = None
+        if self._plan.is_strict and (rest := self._without_late(unit, lanes)) is not unit:
+            if rest:
+                self._run_unit(rest, lanes)
+            return
         self._attempt(unit, {}, strict=False)
         self._commit()
+
+    def _without_late(self, unit: Sequence[Arrival], lanes: Sequence[Lane]) -> Sequence[Arrival]:
+        """Hold back an intent that came late, with what followed it on its topic, and return the others of the unit.
+
+        The broker that leads its topic was slower to answer than those of others, and the gate did not know that there
+        was more to be fetched. So it went on, and has judged the intent at the instant that it had come to by then.
+        """
+        late, time_ms = self._failed, _time_of(unit, self._task.stream_time_ms)
+        if late is None or not isinstance(late.decoded, Intent):
+            return unit
+        own = self._recorded.next_of(late.decoded.intent_id)
+        if own is None or own.is_repeated or own.stated.evaluated_at <= time_ms:
+            return unit
+        topic, offset, until_ms = late.received.topic, late.received.offset, own.stated.evaluated_at
+        lane = next(lane for lane, each in zip(lanes, GATE.inputs, strict=True) if each.name == topic)
+        if lane.not_before_ms >= until_ms:
+            return unit
+        held = [each for each in unit if each.received.topic == topic and each.received.offset >= offset]
+        lane.hold_back(held, until_ms)
+        self.inputs_count -= len(held)
+        return [each for each in unit if each not in held]
 
     def _answers_last(self, unit: list[Arrival]) -> list[Arrival]:
         """Put answers last that came within the millisecond in which they were asked for."""
@@ -262,7 +216,7 @@ class PartitionReplay:
 
     def _finds(self, unit: Sequence[Arrival]) -> bool:
         """Return whether some order of the records, and of what happened between them, leads to what was recorded."""
-        self._catalog_to = None
+        self._catalog_to = self._failed = None
         tries_max = TRIES_MAX
         for order in interleavings(unit, ORDERS_MAX):
             if self._finds_in(order, tries_max):
@@ -284,6 +238,7 @@ class PartitionReplay:
             failed = self._attempt(order, hints, strict=True)
             if failed is None:
                 return True
+            self._failed = self._failed or order[failed.at]
             if failed.at not in hints:
                 waiting += [{**hints, failed.at: hint} for hint in reversed(hints_for(failed))]
             self._roll_back()

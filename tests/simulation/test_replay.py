@@ -58,5 +58,5 @@ def test_verdicts_under_faults_are_made_again() -> None:
         counts += report.counts
         complete += report.is_same
     assert counts[ReplayKind.SAME] > 1_000
-    assert counts[ReplayKind.SAME] / counts.total() > 0.985, counts
-    assert complete >= SEEDS - 4
+    assert counts[ReplayKind.SAME] / counts.total() > 0.995, counts
+    assert complete >= SEEDS - 2

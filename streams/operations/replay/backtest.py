@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.history.replay import PartitionReplay, Replayed, ReplayPlan
+from streams.history.replay import PartitionReplay
+from streams.history.replayed import Replayed, ReplayPlan
 from streams.model.control import RulesetBundle
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome, RuleEffect, RuleMode, Verdict

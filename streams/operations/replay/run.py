@@ -15,7 +15,8 @@ from streams.audit.reviewers import Reviewers
 from streams.codec.jsonform import to_json
 from streams.engine.settings import EngineSettings
 from streams.history.recording import place_of
-from streams.history.replay import PartitionReplay, Replayed, ReplayPlan
+from streams.history.replay import PartitionReplay
+from streams.history.replayed import Replayed, ReplayPlan
 from streams.model.control import RulesetBundle
 from streams.model.revocation_set import RevocationSet
 from streams.model.topics import RULESET

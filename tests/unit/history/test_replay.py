@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,10 +14,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.history.recording import Recording
 from streams.history.replay import PartitionReplay
+from streams.history.replayed import Replayed
+from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.reasons import Reason
-from streams.model.topics import CATALOG, INTENT, REVOCATION, RULESET, VERDICT
+from streams.model.topics import CATALOG, INTENT, REPORT, REVOCATION, RULESET, VERDICT
 from streams.model.verdict import Outcome, Verdict
 from streams.operations.replay.run import (
     FieldDifference,
@@ -35,6 +38,7 @@ from tests.recorded_run import RecordedRun, setup
 ROOT = Path(__file__).parents[3]
 SEEDS = range(6)
 ACTS = 400
+LATE_MS_MAX = 1_000
 Change = Callable[[list[Received]], list[Received]]
 
 
@@ -99,6 +103,18 @@ class TestARunWithEverything:
         assert all(each.is_same for found in alone for each in found)
         assert sum(map(len, alone)) == len(recorded_verdicts(run))
 
+    def test_the_short_way_comes_to_the_same_as_the_careful_one(
+        self, run: RecordedRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        short = [list(map(told, results)) for results in all_results(run)]
+        ways: list[bool] = []
+        goes_on = PartitionReplay._goes_on
+        monkeypatch.setattr(PartitionReplay, "_goes_on", lambda *given: ways.append(goes_on(*given)) or ways[-1])
+        all_results(run)
+        assert min(ways.count(True), ways.count(False)) > 20
+        monkeypatch.setattr(PartitionReplay, "_goes_on", lambda *_: False)
+        assert [list(map(told, results)) for results in all_results(run)] == short
+
     def test_comes_out_whatever_the_partitions_and_the_gates(self) -> None:
         for partitions in (1, 5):
             assert replayed(RecordedRun(3, ACTS, partitions)).is_same
@@ -115,6 +131,21 @@ class TestARunWithEverything:
         assert digests == {f"{digest()}\n"}
 
 
+def all_results(run: RecordedRun) -> list[list[Replayed]]:
+    recorded = run.recorded()
+    plan = setup().plan(recorded)
+    return [list(PartitionReplay(plan, recorded.recording(number)).run()) for number in range(recorded.partitions)]
+
+
+def told(each: Replayed) -> tuple[object, ...]:
+    return (
+        None if each.recorded is None else each.recorded.received,
+        None if each.made is None else (each.made.key, each.made.value, each.made.verdict),
+        each.is_same,
+        each.evaluated_at,
+    )
+
+
 def digest() -> str:
     """The digest of all verdicts that a replay makes; they are the recorded ones."""
     recorded = RecordedRun(1, ACTS).recorded()
@@ -125,6 +156,59 @@ def digest() -> str:
             assert each.is_same
             made.update(b"" if each.made is None else each.made.value)
     return made.hexdigest()
+
+
+class TestAnIntentThatCameLate:
+    """A broker that is slow to answer lets a gate go on with what others have stamped later."""
+
+    def test_is_placed_where_the_gate_has_read_it(self) -> None:
+        placed = 0
+        for seed in SEEDS[:3]:
+            recorded = RecordedRun(seed, ACTS).recorded()
+            for number in range(recorded.partitions):
+                for inputs in late_intents(recorded.recording(number)):
+                    changed = replace(recorded.recording(number), inputs=inputs)
+                    found = list(PartitionReplay(setup().plan(recorded), changed).run())
+                    assert [each for each in found if not each.is_same] == []
+                    placed += 1
+        assert placed > 5
+
+
+def late_intents(recording: Recording) -> Iterator[dict[str, list[Received]]]:
+    """The inputs, each time with an intent that is stamped before the report that its session had read just before.
+
+    They are intents that were sent once, and judged at once.
+    """
+    inputs = {topic: list(found) for topic, found in recording.inputs.items()}
+    intents = inputs[INTENT.name]
+    sent = Counter(map(intent_id, intents))
+    judged: dict[str, int] = {}
+    for verdict in verdicts_in(recording):
+        judged.setdefault(verdict.intent_id, verdict.evaluated_at)
+    for at in range(1, len(intents)):
+        intent, last_ms = intents[at], intents[at - 1].timestamp_ms
+        if sent[intent_id(intent)] > 1 or judged.get(intent_id(intent)) != intent.timestamp_ms:
+            continue
+        read = [
+            each.timestamp_ms
+            for each in inputs[REPORT.name]
+            if each.key == intent.key and last_ms < each.timestamp_ms - 1 and each.timestamp_ms < intent.timestamp_ms
+        ]
+        # One that is older when it comes is judged as such.
+        if read and intent.timestamp_ms - min(read) < LATE_MS_MAX:
+            late = intent._replace(timestamp_ms=min(read) - 1)
+            yield {**inputs, INTENT.name: [*intents[:at], late, *intents[at + 1 :]]}
+
+
+def intent_id(received: Received) -> str:
+    record = wire().decode(INTENT.name, received.value or b"", received.headers)
+    assert isinstance(record, Intent)
+    return record.intent_id
+
+
+def verdicts_in(recording: Recording) -> list[Verdict]:
+    records = [wire().decode(VERDICT.name, each.value or b"", each.headers) for each in recording.verdicts]
+    return [each for each in records if isinstance(each, Verdict)]
 
 
 class TestWhatWasChanged:
@@ -155,6 +239,14 @@ class TestWhatWasChanged:
             return [*verdicts[:11], with_value(verdicts[10], made), *verdicts[11:]]
 
         assert [kind for kind, _ in with_verdicts(run, change)] == [ReplayKind.NOT_MADE]
+
+    def test_what_can_not_be_read_to_its_end_is_no_verdict(self, run: RecordedRun) -> None:
+        def change(verdicts: list[Received]) -> list[Received]:
+            values = [each.value for each in verdicts]
+            at = next(i for i, value in enumerate(values) if i > 20 and values.count(value) == 1)
+            return [*verdicts[:at], verdicts[at]._replace(value=(verdicts[at].value or b"")[:-1]), *verdicts[at + 1 :]]
+
+        assert [kind for kind, _ in with_verdicts(run, change)] == [ReplayKind.NOT_RECORDED]
 
     def test_a_verdict_under_the_key_of_another_session_is_found(self, run: RecordedRun) -> None:
         def change(verdicts: list[Received]) -> list[Received]:
