@@ -44,24 +44,36 @@ PRINTED = {
     "provenance": "bench.provenance",
     "replay": "bench.replay",
 }
+# The same, but so long that they are run only when they are named.
+LONG = {
+    "tampering": "bench.tampering",
+    "kills": "bench.kills",
+}
 
 
 def main() -> int:
     """Run the given measurements and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(_names())} (default: all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join((*_names(), *LONG))} (default: all but {', '.join(LONG)})",
+    )
     parser.add_argument("--quick", action="store_true", help="make small runs, to test that everything works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in _names()]
+    unknown = [name for name in options.names if name not in (*_names(), *LONG)]
     if unknown:
-        parser.error(f"unknown measurement `{unknown[0]}`: expected one of {', '.join(_names())}")
+        parser.error(f"unknown measurement `{unknown[0]}`: expected one of {', '.join((*_names(), *LONG))}")
     forget_settings()
     for name in options.names or _names():
         began_s = time.monotonic()
         machine = describe_machine()
         if name in PRINTED:
             result = printed_measurements.run(PRINTED[name])
+        elif name in LONG:
+            result = printed_measurements.run(LONG[name], is_long=True)
         else:
             result = importlib.import_module(MODULES[name]).run(quick=options.quick)
         save(name, result, machine, quick=options.quick, folder=options.out)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
+from bench.replay import InMemory, Run
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
@@ -26,9 +29,12 @@ from streams.engine.state import PartitionState
 from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
+from streams.operations.archive.copies import copy_topics
+from streams.operations.archive.export import Exported, export_audit
 from streams.operations.verify.partition import Ends, Recorded, check_partition
 from streams.policy import compile_bundle
-from streams.ports import Outgoing, Received
+from streams.ports import Clock, Outgoing, Received
+from streams.ports.open_log import Log
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -45,6 +51,8 @@ BATCHES = (1, 10, 30, 100, 300, 1_000)
 INTENTS = 2_000
 RUNS = 7
 LOG_RECORDS = 1_000_000
+SINK_INTENTS = 10_000
+SINK_RUNS = 3
 TOOL = tool_entry("mail", "send")
 RULES = {
     "bundle.yaml": 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n',
@@ -166,6 +174,27 @@ def verify_rate(codec: Codec, keys: SealKeys, batches: list[tuple[list[Outgoing]
     return 1_000_000 / best_us(lambda: check_partition(log, keys, codec), report.records)
 
 
+def sink_rates(codec: Codec) -> tuple[float, float]:
+    """Records that `audit export` writes to Parquet in a second of CPU time: as a table, and byte for byte."""
+    run = Run(SINK_INTENTS)
+    log: Log = InMemory(run.driver.log)  # type: ignore[assignment]  # a reader and an admin are enough
+    rates = []
+    for export in (lambda folder: export_audit(log, codec, run.driver.clock, folder), copied(log, run.driver.clock)):
+        best = 0.0
+        for _ in range(SINK_RUNS):
+            with TemporaryDirectory() as folder:
+                began = time.process_time()
+                done = export(Path(folder))
+                best = max(best, done.records_count / (time.process_time() - began))
+        rates.append(best)
+    return rates[0], rates[1]
+
+
+def copied(log: Log, clock: Clock) -> Callable[[Path], Exported]:
+    """What copies the topics that prove the record."""
+    return lambda folder: copy_topics(log, clock, folder)
+
+
 def main() -> None:
     """Print the measurements."""
     codec = Codec(CommittedSchemas.load())
@@ -198,6 +227,8 @@ def main() -> None:
         print(
             f"{batch:>8}{sealing_us:>11.1f}{seal_bytes:>16.0f}{checking_us[0]:>26.1f}{checking_us[1]:>18.1f}{rate:>18,.0f}"
         )
+    table, copies = sink_rates(codec)
+    print(f"\nsink to Parquet: {table:,.0f} records a second as a table, {copies:,.0f} byte for byte (with verdicts)")
 
 
 if __name__ == "__main__":

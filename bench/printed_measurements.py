@@ -9,9 +9,14 @@ from typing import Any
 PRINTED_S_MAX = 180
 
 
-def run(module: str) -> dict[str, Any]:
-    """Run `python -m MODULE` and return its output."""
+def run(module: str, *, is_long: bool = False) -> dict[str, Any]:
+    """Run `python -m MODULE` and return its output.
+
+    Args:
+        is_long: whether it may take as long as it needs.
+    """
+    timeout_s = None if is_long else PRINTED_S_MAX
     done = subprocess.run(
-        [sys.executable, "-m", module], stdout=subprocess.PIPE, text=True, timeout=PRINTED_S_MAX, check=True
+        [sys.executable, "-m", module], stdout=subprocess.PIPE, text=True, timeout=timeout_s, check=True
     )
     return {"text": done.stdout}

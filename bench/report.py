@@ -80,6 +80,8 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "budgets": _printed,
     "leases": _printed,
     "replay": _printed,
+    "tampering": _printed,
+    "kills": _printed,
     "swap": _printed,
     "attributes": _printed,
     "extraction": _printed,

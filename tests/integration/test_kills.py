@@ -1,0 +1,25 @@
+"""A gate that is killed again and again leaves a log that is whole, and that can be replayed (`bench.kills`)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from bench.kills import killed
+from bench.world import open_world
+
+
+@pytest.mark.parametrize(
+    ("log", "rounds"), [("embedded", 8), pytest.param("kafka", 3, marks=pytest.mark.broker)], ids=["embedded", "kafka"]
+)
+def test_the_log_is_whole_and_comes_out_again(log: Literal["embedded", "kafka"], rounds: int) -> None:
+    with open_world(log, "starter") as world:
+        found = killed(world, rounds, seed=1)
+    assert found.lives.total() == rounds
+    assert found.lives["while it worked"] > 0
+    assert (found.undecided, found.contradicted) == (0, 0)
+    assert [each for each in found.partitions if each.offence or each.unknown] == []
+    assert sum(each.verdicts for each in found.partitions) >= found.intents > 0
+    assert found.replay.differences == []
+    assert found.is_clean
