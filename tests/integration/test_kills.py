@@ -1,4 +1,4 @@
-"""A gate that is killed again and again leaves a log that is whole, and that can be replayed (`bench.kills`)."""
+"""A gate that is killed again and again leaves a log that is whole, and that can be replayed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from bench.kills import killed
+from bench.killed_gate import killed
 from bench.world import open_world
 
 
