@@ -228,6 +228,9 @@ def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> WrapperContents:
             raise EvaluationError("shell text assigns to a variable whose value is evaluated")
         env.append(found[1])
         rest = rest[1:]
+    if wrapper.assignments and rest and "=" in rest[0].text:
+        # `env` takes any word with this sign for a variable, also one that no shell would: `env 1=x rm`.
+        raise EvaluationError("shell text has an assignment to a name that no variable has")
     for word in rest[: wrapper.positionals]:
         _known(word)
     rest = rest[wrapper.positionals :]
