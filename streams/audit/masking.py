@@ -20,27 +20,43 @@ FindSecrets = Callable[[str], Iterable[str]]
 FOUND_CHARS_MIN = 6
 """A shorter text that a detector names is not replaced: it could be a part of anything."""
 
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[^\"]*?(?:-----END [A-Z0-9 ]{1,60}-----|(?=\")|\Z)"
+
+class _Form(NamedTuple):
+    """What a kind of secret looks like. A pattern is only tried on texts that hold one of its hints, which is fast."""
+
+    kind: str
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def _form(kind: str, hints: str, pattern: str) -> _Form:
+    return _Form(kind, tuple(hints.split()), re.compile(pattern))
+
+
+_FORMS = (
+    _Form(
+        "private key",
+        ("PRIVATE KEY",),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[^\"]*?(?:-----END [A-Z0-9 ]{1,60}-----|(?=\")|\Z)"
+        ),
+    ),
+    _form("age key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"),
+    _form("API key", "sk-ant-", r"sk-ant-[a-z0-9]{1,20}-[A-Za-z0-9_-]{20,}"),
+    _form("API key", "sk-", r"sk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{20,}"),
+    _form("API key", "hf_ gsk_ xai-", r"hf_[A-Za-z0-9]{30,}|gsk_[A-Za-z0-9]{40,}|xai-[A-Za-z0-9]{40,}"),
+    _form("Vault token", "hvs. hvb. hvr.", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
+    _form("AWS key", "AKIA ASIA", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    _form("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", r"\bgh[pousr]_[A-Za-z0-9]{36,}"),
+    _form("GitHub token", "github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{60,}"),
+    _form("GitLab token", "glpat-", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    _form("Slack token", "xox", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
+    _form("Google key", "AIza", r"\bAIza[A-Za-z0-9_-]{35,}"),
+    _form("Stripe key", "k_live_", r"\b[sr]k_live_[A-Za-z0-9]{20,}"),
+    _form("package token", "npm_ pypi-", r"\bnpm_[A-Za-z0-9]{36,}|\bpypi-[A-Za-z0-9_-]{50,}"),
+    _form("token", "eyJ", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    _form("storage key", "AccountKey=", r"AccountKey=[A-Za-z0-9+/=]{40,}"),
 )
-_TOKENS = (
-    ("age key", r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"),
-    ("API key", r"sk-ant-[a-z0-9]{1,20}-[A-Za-z0-9_-]{20,}"),
-    ("API key", r"sk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{20,}"),
-    ("API key", r"hf_[A-Za-z0-9]{30,}|gsk_[A-Za-z0-9]{40,}|xai-[A-Za-z0-9]{40,}"),
-    ("Vault token", r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}"),
-    ("AWS key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{60,}"),
-    ("GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
-    ("Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
-    ("Google key", r"\bAIza[A-Za-z0-9_-]{35,}"),
-    ("Stripe key", r"\b[sr]k_live_[A-Za-z0-9]{20,}"),
-    ("package token", r"\bnpm_[A-Za-z0-9]{36,}|\bpypi-[A-Za-z0-9_-]{50,}"),
-    ("token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    ("storage key", r"AccountKey=[A-Za-z0-9+/=]{40,}"),
-)
-_TOKEN = re.compile("|".join(f"(?:{pattern})" for _, pattern in _TOKENS))
-_KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _TOKENS)
 _IN_ADDRESS = re.compile(
     r"(\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|mssql|smtps?|ldaps?|https?|ftp)"
     r"://[^\s/:@\"]{0,200}:)[^\s/@\"]{1,500}(?=@)"
@@ -48,12 +64,18 @@ _IN_ADDRESS = re.compile(
 _NAMES = (
     "password|passwd|passphrase|secret|api_?key|access_?token|refresh_?token|auth_?token|client_?secret|private_?key"
 )
-# The name stands in quotes (JSON) or at the beginning of a word (`password=...`), the value after it likewise.
-_NAMED_JSON = re.compile(
-    rf'("[A-Za-z0-9_.-]{{0,40}}(?:{_NAMES})"\s{{0,4}}:\s{{0,4}}")(?:[^"\\]|\\.)+(?=")', re.IGNORECASE
-)
-_NAMED_LINE = re.compile(rf"(\b[A-Za-z0-9_.-]{{0,40}}(?:{_NAMES})[ \t]?=[ \t]?)[^\s\"'&;,]{{4,}}", re.IGNORECASE)
+# The value stands behind the end of a name in quotes (JSON), or behind `=`.
+_NAMED_JSON = re.compile(rf'((?:{_NAMES})"\s{{0,4}}:\s{{0,4}}")(?:[^"\\]|\\.)+(?=")', re.IGNORECASE)
+_NAMED_LINE = re.compile(rf"((?:{_NAMES})[ \t]?=[ \t]?)[^\s\"'&;,]{{4,}}", re.IGNORECASE)
 _BEARER = re.compile(r"(\b(?:Bearer|Basic)\s)[A-Za-z0-9._~+/=-]{16,}")
+_NAME_HINTS = ("passw", "passphrase", "secret", "key", "token")
+_VALUES = (
+    (("://",), _IN_ADDRESS),
+    (_NAME_HINTS, _NAMED_JSON),
+    (_NAME_HINTS, _NAMED_LINE),
+    (("bearer", "basic"), _BEARER),
+)
+"""Values that stand behind something else, which stays; with hints in lower case."""
 
 
 class Masked(NamedTuple):
@@ -75,13 +97,15 @@ def mask_secrets(text: str, find: FindSecrets | None = None) -> Masked:
     for secret in found:
         count += text.count(secret)
         text = text.replace(secret, "[secret: found]")
-    text, number = _PRIVATE_KEY.subn("[secret: private key]", text)
-    count += number
-    text, number = _TOKEN.subn(lambda match: f"[secret: {_kind_of(match.group())}]", text)
-    count += number
-    for pattern in (_IN_ADDRESS, _NAMED_JSON, _NAMED_LINE, _BEARER):
-        text, number = pattern.subn(_masked_value, text)
-        count += number
+    lowered = text.lower()
+    for kind, hints, pattern in _FORMS:
+        if any(hint in text for hint in hints):
+            text, number = pattern.subn(f"[secret: {kind}]", text)
+            count += number
+    for hints, pattern in _VALUES:
+        if any(hint in lowered for hint in hints):
+            text, number = pattern.subn(_masked_value, text)
+            count += number
     return Masked(text, count)
 
 
@@ -89,7 +113,3 @@ def _masked_value(match: re.Match[str]) -> str:
     before, value = match.group(1), match.group()[len(match.group(1)) :]
     # What an earlier pattern has replaced stays as it is.
     return match.group() if value.startswith("[secret: ") else f"{before}[secret: value]"
-
-
-def _kind_of(secret: str) -> str:
-    return next((kind for kind, pattern in _KINDS if pattern.fullmatch(secret)), "key")
