@@ -125,8 +125,8 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
         screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
     elif is_under_own_rules and not explained.agrees:
         screen.say(
-            "the gate decided otherwise than this run, which has only the records of this session that the log still "
-            "keeps: budgets that sessions share, and sessions that it descends from, are not in it",
+            "the gate decided otherwise than this run, which has only what the log still keeps of this session and of "
+            "those that it descends from: budgets that sessions share, and other sessions, are not in it",
             WARN,
         )
 

@@ -16,6 +16,7 @@ from streams.delegation.anchors import TrustAnchors
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
+from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT, INTENT, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
@@ -40,6 +41,8 @@ from streams.ports import Clock
 from streams.ports.open_log import Log
 
 INTENTS_LISTED_MAX = 20
+ANCESTORS_MAX = 8
+"""From how many sessions above a session the run has records."""
 
 THE_LOG = Path("the log")
 
@@ -197,7 +200,7 @@ def explain_from_log(
             intent=made, time_ms=made.header.time, place=f"the {log.name}", judged=(), verdicts=recorded
         )
     else:
-        lines = _until_decided(session.lines, recorded)
+        lines = _until_decided(_with_ancestors(log, codec, clock, session.lines, key, deployment), recorded)
         # Gates have rejected what is invalid on the log, and say so in the audit log. A directory may be a draft.
         is_checked = plan.rules is None and AUDIT.name not in session.hidden
         explained = _explained(lines, found, f"the {log.name}", run, reveal=reveal, is_checked=is_checked)
@@ -217,6 +220,28 @@ def _owner(log: Log, codec: Codec, clock: Clock, intent: str, tenant_uid: str) -
         except IdError:
             pass
         raise
+
+
+def _with_ancestors(
+    log: Log, codec: Codec, clock: Clock, lines: list[Numbered], key: bytes, deployment: str
+) -> list[Numbered]:
+    """Return the lines with those of the sessions that the session descends from: it knows what their users said."""
+    read = {key}
+    while (parent := _parent_of(lines, key)) is not None and parent not in read and len(read) <= ANCESTORS_MAX:
+        read.add(parent)
+        found = read_session(log, codec, clock, parent, DEVELOPMENT_ROOT_KEY, deployment)
+        own = [numbered for numbered in found.lines if numbered.line.key == parent]
+        lines = sorted([*lines, *own], key=lambda numbered: numbered.line.time_ms)
+        key = parent
+    return lines
+
+
+def _parent_of(lines: Sequence[Numbered], key: bytes) -> bytes | None:
+    for numbered in lines:
+        record = numbered.line.record
+        if isinstance(record, SessionEvent) and record.parent_session_id and numbered.line.key == key:
+            return session_key_of(record.header.tenant_uid, record.parent_session_id)
+    return None
 
 
 def _until_decided(lines: list[Numbered], recorded: Sequence[Verdict]) -> list[Numbered]:
