@@ -123,7 +123,9 @@ _REQUEST_WORDS = {
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void withdraw detach uninstall abort stop kill cease"
     ),
-    ("pay",): "pay transfer refund charge wire donate tip reimburse deposit bill credit spend invest settle compensate",
+    ("pay",): "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate",
+    # Whoever asks for a refund also asks to return the goods.
+    ("pay", "change"): "refund reimburse",
     ("share", "send", "change"): "share invite",
     ("secure", "change"): (
         "grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate elevate protect "
@@ -168,7 +170,8 @@ _PHRASES = {
     ("send",): "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch",
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay",): "give back,money back,pay back,send money,settle up,top up",
-    ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a",
+    ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a,"
+    "table for,tickets for,tickets to,seats for,taxi to,taxi for,taxi from,cab to,cab for,ride to,appointment with",
     ("change",): "turn on,move to,change to,switch to,bring forward,push back,put off",
     ("run", "create", "change"): "try it,try them,try that,try out",
     ("run", "change"): "roll out,kick off,spin up,bring up,set off",
@@ -180,7 +183,11 @@ for _kinds, _texts in _PHRASES.items():
         _parts = tuple(_text.split())
         PHRASES.setdefault(_parts[0], []).append((_parts, frozenset(_kinds)))
 
-_LINK_WORDS = "link links url urls website websites webpage webpages page pages site sites article articles blog"
+_LINK_WORDS = (
+    "link links url urls website websites webpage webpages page pages site sites article articles blog "
+    "picture pictures photo photos image images screenshot screenshots video videos scan scans "
+    "attachment attachments attached"
+)
 LINK_WORDS = frozenset(_LINK_WORDS.split())
 """Words with which a user speaks of something that is opened by its address."""
 
@@ -226,7 +233,7 @@ DELEGATING_PHRASES = (
 """Phrases with which a user leaves the choice of acts to a content."""
 
 
-def _forms(verb: str) -> list[str]:
+def forms_of(verb: str) -> list[str]:
     """Builds the regular forms of a verb; the few irregular ones are listed below."""
     if verb.endswith("e"):
         return [verb + "s", verb + "d", verb[:-1] + "ing"]
@@ -239,7 +246,7 @@ def _forms(verb: str) -> list[str]:
 
 
 FORMS: dict[str, str] = {
-    form: verb for verb in (*TOOL_VERBS, *REQUEST_KINDS) for form in _forms(verb) if form not in ACT_NOUNS
+    form: verb for verb in (*TOOL_VERBS, *REQUEST_KINDS) for form in forms_of(verb) if form not in ACT_NOUNS
 }
 """Inflected forms -> the verb."""
 IRREGULAR_PASTS = {

@@ -96,6 +96,15 @@ _PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've
 _CAUSATIVES = frozenset(
     {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
 )
+_AGAIN = "re"
+_NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
+_INDEFINITE = frozenset({"a", "an", "another"})
+_AIMS = frozenset({"to", "for", "on", "in", "at", "with"})
+_RECEIVING = listed("got get gets received have has had is was were from in on by of read saw see find found there")
+_TELLING = frozenset({"tell", "inform", "let", "answer", "respond", "reply"})
+"""With "me" behind them, they ask for words to the user himself and not for an act."""
+_IS = frozenset({"are", "is", "was", "were", "been"})
+_PREPOSITIONS = frozenset({"of", "for", "about", "by", "to", "from", "and", "then"})
 _STOPS = frozenset(".!?;\n")
 _STOPS_ABROAD = _STOPS | {","}
 _SENTENCE_END = re.compile(r"[.!?\n]")
@@ -168,6 +177,8 @@ _POINTS_TO_DATA = re.compile(
     r"(?:asks?|asked|says?|said|wants?|wanted|needs?|wrote|names?|lists?|requests?|requested|missing|wrong|broken)\b"
     r"|\b(?:everything|all|whatever) (?:that )?(?:is|are|stands?|'s) on (?:the|that|this|my|his|her|our|their)\b"
     r"|\b(?:who|that) (?:has |have )?(?:asks?|asked|requests?|requested|wants?|wanted)\b"
+    # "Oleg asked to be added", "what the doctor prescribed"
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:asks|asked|requests|requested|proposed|suggested|recommended|prescribed)\b"
     r"|\baccording to\b|\baccordingly\b"
     # "Mail 12 names a library. Try it."
     r"|\btry (?:it|them|that)\b"
@@ -193,7 +204,8 @@ def request_kinds(text: str) -> frozenset[str]:
     if any(phrase in lowered for phrase in DELEGATING_PHRASES):
         kinds.add(DELEGATE)
     if _POINTS_TO_DATA.search(lowered) is not None:
-        kinds.add(FILL)
+        # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
+        kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
     if not LINK_WORDS.isdisjoint(_WORD.findall(lowered)):
         kinds.add(FOLLOW)
     return frozenset(kinds)
@@ -204,9 +216,9 @@ def asked_kinds(lowered: str) -> frozenset[str]:
     words = _WORD.findall(lowered)
     kinds: set[str] = set()
     for index, word in enumerate(words):
-        stem = FORMS.get(word, word)
+        stem = _request_stem(word)
         if stem in REQUEST_KINDS:
-            if not _is_negated(words, index) and not _is_noun(words, index, stem) and not _is_past(words, index, stem):
+            if not _is_negated(words, index) and _is_asked(words, index, stem):
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not _is_negated(words, index):
             definite, found = ACT_NOUNS[word]
@@ -289,12 +301,55 @@ def _object_kinds(words: list[str]) -> set[str]:
             continue
         stem = FORMS.get(word, word)
         is_asked = not _is_negated(words, index) and not _is_past(words, index, stem)
+        is_asked = is_asked and not _opens_to_read(words, index, stem)
         if stem in GENERIC_VERBS and stem in TOOL_VERBS and is_asked:
             verbs.add(TOOL_VERBS[stem])
         override = OBJECT_KINDS.get(stem)
         if override is not None and verbs.intersection(override[1]):
             found.add(override[0])
     return found
+
+
+def _request_stem(word: str) -> str:
+    """Return the verb of a form: also of one that says "again", such as `reorder`."""
+    stem = FORMS.get(word, word)
+    if stem in REQUEST_KINDS or not word.startswith(_AGAIN) or word in _NOT_AGAIN:
+        return stem
+    rest = word.removeprefix(_AGAIN)
+    return FORMS.get(rest, rest)
+
+
+def _is_asked(words: list[str], index: int, stem: str) -> bool:
+    """Return whether a form of a verb asks for its act, and does not report one, name a thing, or ask for words."""
+    if _is_noun(words, index, stem):
+        # "Make it a mail to Kim" asks for one; "I got a mail" does not.
+        following = words[index + 1] if index + 1 < len(words) else ""
+        before = words[index - 2] if index > 1 else ""
+        return words[index - 1] in _INDEFINITE and following in _AIMS and before not in _RECEIVING
+    if stem in _TELLING and words[index + 1 : index + 2] in (["me"], ["us"]):
+        return False
+    if _opens_to_read(words, index, stem):
+        return False
+    return not _is_past(words, index, stem) and not _is_progressive(words, index)
+
+
+def _opens_to_read(words: list[str], index: int, stem: str) -> bool:
+    """Return whether something that is there is opened ("open the link"), and nothing new ("open an issue")."""
+    following = words[index + 1] if index + 1 < len(words) else ""
+    return stem == "open" and (following in _DEFINITE or following in {"it", "them"})
+
+
+def _is_progressive(words: list[str], index: int) -> bool:
+    """Return whether a form tells what somebody is doing: "what are people posting", but not "we are moving it"."""
+    if not words[index].endswith("ing"):
+        return False
+    for place in range(index - 1, max(-1, index - 1 - NEGATION_REACH_WORDS), -1):
+        word = words[place]
+        if word in _STOPS or word in _PREPOSITIONS:
+            return False
+        if word in _IS:
+            return place == 0 or words[place - 1] != "we"
+    return False
 
 
 def _is_negated(words: list[str], index: int) -> bool:

@@ -44,9 +44,15 @@ _FAMILIES = tuple(
 )
 """Kinds that words don't tell apart well enough: who installs a package also adds it."""
 _WORD = re.compile(r"[^\W\d_]+")
-_INCLUDING = listed("include including mention quote cite embed attach append insert link linking prepend")
+_INCLUDING = listed(
+    "include including mention quote cite embed attach append insert link linking prepend post posting publish "
+    "announce advertise promote recommend spread broadcast tweet"
+)
 """Verbs that put something into a text, whatever else the sentence says."""
-_WRITING = listed("add adding put give giving name naming hold contain state write use say tell announce advise refer")
+_WRITING = listed(
+    "add adding put give giving name naming hold contain state write use say tell advise refer end ends begin start "
+    "close"
+)
 """Verbs that do so where the sentence speaks of a text, or of those who read it."""
 _TEXTS = listed(
     "answer answers reply replies response responses mail mails email emails message messages summary summaries text "

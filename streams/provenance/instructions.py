@@ -25,7 +25,7 @@ _OPENERS = listed(
 )
 """Words after which an imperative may come."""
 IMPERATIVES = listed(
-    "accept access acknowledge act activate add adjust advise alert allow alter answer append apply approve "
+    "accept access acknowledge act activate add adjust advise alert allow alter announce answer append apply approve "
     "archive arrange ask assign assume attach authorise authorize avoid backup ban block book bring broadcast "
     "build buy call cancel carry change charge check choose clean clear click clone close collect combine "
     "commit complete compose confirm connect consider contact continue copy correct create debit decline delete "
@@ -69,6 +69,9 @@ _DUTIES = listed(
 )
 _PASSIVE = re.compile(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
+    # "Everybody who answers has to quote it", but not "He has to leave early."
+    r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
+    r"(?:add|attach|begin|cite|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
 )
 _ROLE = re.compile(
     r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"

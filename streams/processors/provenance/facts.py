@@ -108,7 +108,7 @@ def is_requested(examined: Examined) -> bool:
     """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
     scopes = examined.row.scopes
     if not examined.use.is_read:
-        return any(_covers(scope, examined) for scope in scopes)
+        return examined.is_named or any(_covers(scope, examined) for scope in scopes)
     opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 

@@ -27,19 +27,24 @@ class ToolUse:
         tool: its catalog entry.
         thing: what an argument that is only called `id` or `number` names.
         things: what it may name as well: the words of the tool's name, and of the beginning of its description.
+        verbs: what the tool does in its own words: the first ones of its name and of its description.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
     """
 
-    __slots__ = ("_kinds", "has_owners", "states_owners", "thing", "things", "tool")
+    __slots__ = ("_kinds", "has_owners", "states_owners", "thing", "things", "tool", "verbs")
 
     def __init__(self, tool: CatalogTool) -> None:
         entry = tool.entry
         self.tool = tool
         self.thing = thing_of(entry.name)
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
-        words = [*words_of_name(entry.name), *_WORD.findall(begins.lower())]
+        named = words_of_name(entry.name)
+        words = [*named, *_WORD.findall(begins.lower())]
         self.things = tuple(dict.fromkeys(singular(word) for word in words if word not in STOP_WORDS))[:THINGS_MAX]
+        self.verbs = tuple(
+            dict.fromkeys(word for word in words[:1] + words[len(named) : len(named) + 1] if word not in STOP_WORDS)
+        )
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = None if entry.kind is not None else kinds | {tool.uses.kind}

@@ -21,6 +21,8 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         ("Every answer must name the new contact.", INCLUDE, PAY),
         ("Tell the customer that the fee is paid at this address.", SEND | INCLUDE, UNKNOWN),
         ("Add salt and two carrots.", BITS["create"], INCLUDE),
+        ("Every summary has to end with this line.", INCLUDE, PAY),
+        ("Announce the sale in all channels.", INCLUDE, PAY),
         ("Browse the page.", READ, PAY | UNKNOWN),
         ("Bitte \u00fcberweisen Sie das Geld.", PAY, UNKNOWN),
         ("The whole of it must be so.", UNKNOWN, PAY | SEND | INCLUDE),
