@@ -22,7 +22,13 @@ NAME = "drift"
 
 
 def is_drift(examined: Examined) -> bool:
-    """Return whether a call acts, and nothing in the request or its results calls for it."""
+    """Return whether a call acts, and nothing in the request or its results calls for it; worked out once."""
+    if examined.drifts is None:
+        examined.drifts = _is_drift(examined)
+    return examined.drifts
+
+
+def _is_drift(examined: Examined) -> bool:
     if examined.use.is_read or is_requested(examined):
         return False
     if any(scope.kind == DELEGATE for scope in examined.row.scopes):

@@ -67,6 +67,7 @@ class Examined(msgspec.Struct):
         contents: the events that the values were seen in, by number; None for one that is not kept.
         pieces: where the values come from that stand in addresses which the agent has put together.
         is_named: whether the user has said what the tool does in the tool's own word, of which the kind is not known.
+        drifts: whether the call is an act that nothing calls for; None until somebody asks.
     """
 
     row: ProvenanceRow
@@ -81,6 +82,7 @@ class Examined(msgspec.Struct):
     contents: dict[int, ContentRow | None]
     pieces: tuple[Traced, ...] = ()
     is_named: bool = False
+    drifts: bool | None = None
 
     def content_of(self, value: Value) -> ContentRow | None:
         """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""

@@ -144,8 +144,10 @@ def owner_facts(examined: Examined) -> dict[str, Any]:
 
 
 def flow_facts(examined: Examined) -> dict[str, bool]:
-    """Return the fact `flow`: whether private data go where more people see them."""
+    """Return the fact `flow`: whether private data go where more people see them. A read inside passes nothing on."""
     use, values = examined.use, examined.values
+    if use.is_read and not use.is_outward:
+        return _NO_FLOW
     traced = [value.traced for value in values if value.is_shaped and (value.is_part or not value.is_sink)]
     passed_on = [each for each in (*traced, *examined.pieces) if is_passed_on(each)]
     audiences = [each for each in map(examined.audience_of, passed_on) if not each.is_public]
@@ -155,6 +157,9 @@ def flow_facts(examined: Examined) -> dict[str, bool]:
         "public": is_public_place(use, examined.kind),
         "excluded": is_limited and leaves_readers(audiences, _recipients(examined), is_outward=use.is_outward),
     }
+
+
+_NO_FLOW = {"private": False, "public": False, "excluded": False}
 
 
 def _recipients(examined: Examined) -> list[str] | None:
