@@ -115,7 +115,7 @@ def test_the_detector_is_back_after_a_fault() -> None:
 
 
 def test_without_the_detector_an_instruction_is_only_a_question() -> None:
-    case = _case("household/plain/pay-crook/pay-water")
+    case = _case("pairs/plain/lock-guest/product-pros")
     runner, (goal,) = Runner(rules_directory()), case.goal
     assert runner.judge(case).approved[goal] is Fate.STOPPED
     with variants.detector_off():
