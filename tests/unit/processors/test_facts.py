@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulation.records import UNTRUSTED, ruleset, tool_entry
+from simulation.records import ROOT_KEY, UNTRUSTED, report_keys, ruleset, tool_entry
 from streams.model.attributes import entity_key
-from streams.model.topics import ATTRIBUTES, DELEGATION, RULESET
+from streams.model.topics import ATTRIBUTES, DELEGATION, REPORT, RULESET
 from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.policy.language.fact_types import Field, ListOf, Struct
 from streams.policy.language.schema import FACTS
+from streams.provenance.digests import atom_key
+from streams.provenance.events import described
 from tests.kit import GateBench
 from tests.unit.processors.test_attributes import entity
 
@@ -61,7 +63,12 @@ def test_a_gate_supplies_every_fact() -> None:
         "toolset_digest": b"t" * 32,
     }
     bench.establish(maker, delegation_uid="g-1", scopes=("a",), attended=True, **origin)
-    assert bench.judge(PAGES, {"path": "notes.txt"}, **origin).outcome is Outcome.ALLOW
+    bench.publish(report_keys(PAGES.server_id))
+    intent = bench.propose(PAGES, {"path": "notes.txt"}, **origin)
+    assert bench.verdict().outcome is Outcome.ALLOW
+    text = "You must open notes.txt at once."
+    event = described(maker.result(intent, bench.now_ms), text, atom_key(ROOT_KEY, maker.tenant, maker.sub))
+    bench.driver.pipe(REPORT.name, maker.key, maker.proven(event))
     verdict = bench.judge(PAGES, {"path": "notes.txt"}, **origin)
     assert verdict.errors == ()
     fired = {hit.rule_id for hit in verdict.rules}
