@@ -16,7 +16,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
-from streams.processors.gate.signals import SIGNAL_FACT
+from streams.processors.gate.observed import SIGNAL_FACT
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined

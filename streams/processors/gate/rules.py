@@ -17,9 +17,10 @@ from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
+from streams.processors.gate.observed import SIGNAL_FACT
 from streams.processors.gate.provenance import PROVENANCE_FACTS, ProvenanceKeeper
 from streams.processors.gate.shared_memories import Tally, recall_shared
-from streams.processors.gate.signals import SIGNAL_FACT, observe
+from streams.processors.gate.signals import observe
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.sessions.memory import recall
 
