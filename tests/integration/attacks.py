@@ -283,6 +283,7 @@ _MAY_WRITE: Mapping[str, frozenset[str]] = {
             "agent.audit.v1",
             "agent.audit.reported.v1",
             "agent.audit.checkpoint.v1",
+            "agent.content.key.v1",
             "agent.alert.v1",
             "agent.alert.ocsf.v1",
             "agent.budget.request.v1",

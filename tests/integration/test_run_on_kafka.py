@@ -43,6 +43,7 @@ UNSEEN_BY_GATES = (
     "topic `agent.behaviour.v1`",
     "topic `stoplog.keying.changelog`",
     "topic `stoplog.watch.changelog`",
+    "topic `agent.content.order.v1`",
     "topic `agent.behaviour.v1.dlq`",
 )
 MAIL_TOOLS: list[dict[str, Any]] = [
