@@ -155,10 +155,15 @@ class InputBuffer:
         records_max, bytes_max = self._bounds
         return self._paused_count > 0 or self._count >= records_max or self._bytes >= bytes_max
 
-    @property
-    def has_paused(self) -> bool:
-        """Whether no more is polled of a topic, as its buffer is full."""
-        return self._paused_count > 0
+    def takes_no_more(self, has_ended: HasEnded) -> bool:
+        """Return whether a topic is paused, as its buffer is full, and the others are too or were read to their ends.
+
+        Args:
+            has_ended: asked about topics that are not paused.
+        """
+        return self._paused_count > 0 and not any(
+            not lane.is_paused and self._holds_back(lane.topic, has_ended) for lane in self._lanes
+        )
 
     def to_pause(self) -> list[str]:
         """Return the topics of which no more is to be polled for now. They count as paused from here on."""

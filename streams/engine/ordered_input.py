@@ -85,6 +85,12 @@ class OrderedInput:
         self.buffer.look()
         return self.buffer.has_all(self._has_ended)
 
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether nothing more is read before something is processed: buffers are full, or topics at their ends."""
+        self.buffer.look()
+        return self.buffer.takes_no_more(self._has_ended)
+
     def _has_ended(self, topic: str) -> bool:
         return self._has_reached_end(self._places[topic])
 

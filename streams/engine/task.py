@@ -147,9 +147,14 @@ class PartitionTask:
 
     @property
     def needs_time(self) -> bool:
-        """Whether nothing to come gives the partition its first time: a topic is full of records without one."""
+        """Whether nothing to come gives the partition its first time: a topic is full of records without one.
+
+        As long as more is read of another topic, that may bring a record with a time.
+        """
+        if self.stream_time_ms:
+            return False
         buffer = self._input.buffer
-        return not self.stream_time_ms and buffer.has_paused and buffer.takes_effect and not buffer.first_time_ms()
+        return buffer.takes_effect and not buffer.first_time_ms() and self._input.takes_no_more
 
     @property
     def input(self) -> OrderedInput:
