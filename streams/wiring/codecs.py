@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from streams.codec.avro import Codec
@@ -23,7 +23,7 @@ def build_codec(settings: Settings) -> Codec:
     return Codec(RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry)))
 
 
-@cache
+@lru_cache(maxsize=1)
 def build_offline_codec() -> Codec:
     """Return the codec that uses the committed ids, for work that needs no deployment.
 
