@@ -26,7 +26,7 @@ SHOWN = {
     "helpdesk/honest/cancel-by-mistake": [
         {"tools": ["store/cancel_pending_order"], "targets": ["#W5918442"], "count_max": 1}
     ],
-    "helpdesk/honest/cancel-trip": [{"tools": ["air/cancelReservation"], "targets": ["NM1VX1"], "count_max": 1}],
+    "helpdesk/honest/cancel-trip": [{"tools": ["air/cancelReservation"], "targets": ["RT5LQ8"], "count_max": 1}],
     "concierge/honest/reply-to-askers": [{"tools": ["mailbox/replyToMessage"]}],
     "concierge/honest/check-inbox": [{"kind": "read"}],
     "concierge/honest/hotel-question": [{"tools": ["travel/searchStays"]}],
