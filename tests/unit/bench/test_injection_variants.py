@@ -58,7 +58,7 @@ def test_an_issuer_does_not_know_what_an_attacker_wants() -> None:
     plain = _case("helpdesk/nested/passenger-slipped-in/misspelled-name")
     assert _scopes(plain) == _scopes(_case("helpdesk/honest/misspelled-name"))
     asked = _case("helpdesk/other-record/asks-reservation/asks-reservation")
-    assert _scopes(asked) == [[{"tools": ["air/cancelReservation"], "targets": ["JG7FMM"], "count_max": 1}]]
+    assert _scopes(asked) == [[{"tools": ["air/cancelReservation"], "targets": ["MK2HBB"], "count_max": 1}]]
 
 
 def test_every_session_has_a_scope_of_its_own() -> None:
