@@ -60,6 +60,8 @@ _CAPITAL = r"(?:[A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f][\w'-]{1,40})"
 _NAME = re.compile(rf"{_CAPITAL}(?: (?:(?:of|de|van|von|der|the|la|le|bin|al|and|&) )?{_CAPITAL}){{0,5}}")
 _SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,30}(?=[\s,.;:!?]|\Z)")
 _ANY_WORD = re.compile(r"[^\W\d_]{2,40}")
+_MAILBOX = re.compile(r"[^<>@;\n]{1,100}<\s?([^\s<>@,;]{1,64}@[^\s<>@,;]{1,255})\Z")
+"""An address behind its display name, as headers of mails have it; the bracket at the end is cut off before."""
 
 
 def extract_content(content: str, content_type: str | None = None) -> Extraction:
@@ -227,6 +229,9 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     stripped = text.strip(_AROUND)
     first = text.find(stripped)
     last = first + len(stripped)
+    if leaf.is_field and (mailbox := _mailbox_in(text, stripped)) is not None:
+        # The name says nothing about where a mail goes: all of the value is its address.
+        first += mailbox.start(1)
     starts = [sentence.start for sentence in sentences]
     is_shaped = False
     field = _field_name(leaf) if leaf.is_field else ""
@@ -250,14 +255,20 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
                 _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
 
 
+def _mailbox_in(text: str, stripped: str) -> re.Match[str] | None:
+    return _MAILBOX.match(stripped) if text.rstrip()[-1:] == ">" and len(stripped) <= TEXT_CHARS_MAX else None
+
+
 def _without_shapes(text: str, shapes: list[Shape]) -> str:
     """Return the text with line ends in the place of each value that is known as a whole.
 
-    So it is not taken apart into words, which would mean nothing."""
+    So it is not taken apart into words, which would mean nothing. A number with its unit can be an id, but its words
+    mean something."""
     pieces = []
     position = 0
+    amounts = {shape.start for shape in shapes if shape.kind is AtomKind.AMOUNT}
     for shape in shapes:
-        if shape.kind in _WHOLE_KINDS and not shape.part and shape.start >= position:
+        if shape.kind in _WHOLE_KINDS and not shape.part and shape.start >= position and shape.start not in amounts:
             pieces.append(text[position : shape.start] + "\n" * (shape.end - shape.start))
             position = shape.end
     return "".join(pieces) + text[position:]

@@ -49,6 +49,8 @@ _SPACED_ACCOUNT = re.compile(
 _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
+_AFTER_DIGITS = re.compile(r"[^\W\d_][\w-]*\Z")
+"""What follows the digits in an id that begins with some: `4WQ150`, `1234AB`."""
 
 _JOINS = frozenset("-_")
 _REVERSIBLE = frozenset((AtomKind.ACCOUNT, AtomKind.ID, AtomKind.TOKEN))
@@ -120,6 +122,12 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         found.append(Shape(AtomKind.ACCOUNT, value, first, account.end()))
         return account.end()
     numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose)
+    if numeric is not None and numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, first + len(bare)):
+        # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
+        if not _DIGIT.search(text, numeric.end, first + len(bare)):
+            _append_numeric(numeric, found)
+        _classify_id(bare, first, found)
+        return end
     if numeric is not None:
         _append_numeric(numeric, found)
         if text[numeric.end : numeric.end + 1] in _JOINS and first < numeric.end < first + len(bare):

@@ -55,6 +55,14 @@ def _all(extraction: Extraction) -> set[tuple[AtomKind, str]]:
         ({"amount": 1250.5}, "a sum of 1.250,50 EUR"),
         ({"at": "15:30"}, "at 3:30 pm"),
         ({"title": "Dinner with Kim"}, 'a note called "dinner with Kim!"'),
+        ({"locator": "4WQ150"}, "booking 4WQ150, two seats"),
+        ({"locator": "4WQ150"}, '[{"pnr": "4WQ150", "seats": 2}]'),
+        ({"order_id": "#7F3KQ9"}, "about order 7f3kq9"),
+        ({"order_id": "1234AB"}, '{"order": "1234AB"}'),
+        ({"ref": "12-AB7"}, "ref 12AB7"),
+        ({"to": "Ines Cabral <ines@x.example>"}, "Write to ines@x.example."),
+        ({"to": '"Cabral, Ines" <ines@x.example>'}, "Write to ines@x.example."),
+        ({"to": "ines@x.example"}, '{"from": "Ines Cabral <ines@x.example>"}'),
         ({"token": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"}, "key: sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
     ],
 )
@@ -73,6 +81,9 @@ def test_a_value_of_an_argument_is_found_in_a_text_that_spells_it_otherwise(
         ({"order_id": 17}, '{"customer": {"id": 17}}'),
         ({"country": "US"}, "US"),
         ({"date": "2026-03-05 14:00"}, "at 14:00"),
+        ({"locator": "4WQ150"}, "4 seats, WQ150"),
+        ({"to": "Ines Cabral <ines@y.example>"}, "Write to Ines Cabral."),
+        ({"to": "ines@x.example <ines@y.example>"}, "Write to ines@x.example."),
     ],
 )
 def test_a_coincidence_is_no_match(argument: dict[str, Any], content: str) -> None:
@@ -174,6 +185,34 @@ def test_words_of_the_user_are_found_in_sequence() -> None:
     argument = extract_arguments({"title": "Dinner with Kim"})
 
     assert _whole(argument) & _all(extract_message("Put dinner with Kim into my calendar for 8 pm."))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"locator": "4WQ150"}, "Move reservation 4WQ150 to the evening, please."),
+        ({"locator": "W4Q150"}, "Move #w4q150 to the evening."),
+        ({"order_id": "1234AB"}, "Where is 1234ab?"),
+        ({"minutes": 30}, "Book a 30min slot."),
+        ({"title": "30min slot"}, "Book a 30min slot."),
+        ({"to": "Ines Cabral <ines@x.example>"}, "Tell ines@x.example about it."),
+    ],
+)
+def test_a_value_that_the_user_names_is_his(argument: dict[str, Any], message: str) -> None:
+    assert _whole(extract_arguments(argument)) & _all(extract_message(message))
+
+
+def test_an_id_that_begins_with_a_digit_is_no_amount() -> None:
+    found = _all(extract_message("Move 4WQ150."))
+
+    assert (AtomKind.AMOUNT, "4") not in found
+    assert (AtomKind.ID, "wq150") not in found
+
+
+def test_only_the_address_behind_a_display_name_is_all_of_a_value() -> None:
+    header = _whole(extract_content('{"from": "Ines Cabral <ines@x.example>"}'))
+
+    assert header == {(AtomKind.ADDRESS, "ines@x.example")}
 
 
 def test_the_flag_is_for_the_sentence_and_its_neighbours() -> None:
