@@ -174,11 +174,17 @@ class ProvenanceKeeper:
 
 
 def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:
-    """Return the row with what the token service states about the session's task."""
+    """Return the row with what the token service states about the session's task.
+
+    A purpose is never derived from a text, so a scope without a source is the issuer's: were it taken for a derived one,
+    it would limit nothing.
+    """
     scopes = event.task_scopes
     if event.type is SessionEventType.PURPOSE_SET:
         scopes += parse_scopes(event.scopes)
         if event.purpose:
             row = with_purpose_words(row, event.purpose, memory)
-    source = ScopeSource.ISSUER if event.scope_source is ScopeSource.DERIVED and event.scopes else event.scope_source
+    source = event.scope_source
+    if event.type is SessionEventType.PURPOSE_SET and source is ScopeSource.DERIVED:
+        source = ScopeSource.ISSUER
     return with_scopes(row, scopes, source, memory)

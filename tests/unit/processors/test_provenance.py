@@ -372,6 +372,15 @@ def test_the_scope_of_an_issuer_limits_kinds_and_targets() -> None:
     assert fired(talk.judge(CANCEL, {"order": "O-12345"})) == ["P-4"]
 
 
+@pytest.mark.parametrize("stated", [{"scopes": ("send",)}, {"task_scopes": (TaskScope(kind="send"),)}])
+def test_a_purpose_without_a_source_is_the_issuers(stated: dict[str, Any]) -> None:
+    talk = Talk()
+    event = talk.session.event(SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", **stated)
+    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    assert talk.sends_to("ben@work.example").outcome is Outcome.ALLOW
+    assert fired(talk.judge(CANCEL, {"order": "O-12345"})) == ["P-4"]
+
+
 def test_the_scope_of_an_issuer_stays_however_many_are_derived() -> None:
     talk = Talk()
     event = talk.session.event(
