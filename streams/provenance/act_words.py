@@ -168,8 +168,12 @@ _PHRASES = {
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
     ("send",): "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch",
+    ("send", "post"): "say hello,say hi,say thanks,say thank,say sorry,say goodbye,say happy",
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
-    ("pay",): "give back,money back,pay back,send money,settle up,top up",
+    ("pay",): (
+        "give back,money back,pay back,send money,settle up,top up,"
+        "send half,send the rest,send the money,send the amount"
+    ),
     ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a,"
     "table for,tickets for,tickets to,seats for,taxi to,taxi for,taxi from,cab to,cab for,ride to,appointment with",
     ("change",): "turn on,move to,change to,switch to,bring forward,push back,put off",
@@ -188,6 +192,10 @@ _LINK_WORDS = (
     "picture pictures photo photos image images screenshot screenshots video videos scan scans "
     "attachment attachments attached"
 )
+_MESSAGE_NOUNS = "mails emails messages texts posts tweets comments reviews answers replies"
+MESSAGE_NOUNS = frozenset(_MESSAGE_NOUNS.split())
+"""What people read: as a verb, none of these forms asks for an act."""
+
 LINK_WORDS = frozenset(_LINK_WORDS.split())
 """Words with which a user speaks of something that is opened by its address."""
 

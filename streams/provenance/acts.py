@@ -15,7 +15,6 @@ act outside of the request is then a question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 
 from streams.provenance.act_words import (
@@ -24,7 +23,6 @@ from streams.provenance.act_words import (
     DELEGATING_PHRASES,
     FORMS,
     GENERIC_VERBS,
-    IRREGULAR_PASTS,
     LINK_WORDS,
     OBJECT_KINDS,
     PHRASES,
@@ -41,7 +39,18 @@ from streams.provenance.act_words_abroad import (
     SEPARABLE,
     word_without_accents,
 )
-from streams.provenance.words import CAMEL, listed
+from streams.provenance.asked import (
+    DEFINITE,
+    NEGATION_REACH_WORDS,
+    STOPS,
+    has_determiner,
+    is_asked,
+    is_negated,
+    is_noun,
+    is_past,
+    opens_to_read,
+)
+from streams.provenance.words import CAMEL
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
@@ -52,8 +61,6 @@ FOLLOW = "follow"
 
 DESCRIPTION_CHARS_MAX = 400
 REQUEST_CHARS_MAX = 20_000
-NEGATION_REACH_WORDS = 4
-PASSIVE_REACH_WORDS = 8
 PARTICLE_REACH_WORDS = 16
 
 
@@ -85,28 +92,9 @@ class ActKind(StrEnum):
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 _ANY_WORD = re.compile(r"[^\W\d_]+|[.,!?;\n]")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
-_NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
-_DETERMINER_WORDS = (
-    "a an the this that these those my your our his her their its any some all each every no last next latest new old "
-    "first second recent upcoming current previous same other another which what whose"
-)
-_DETERMINERS = listed(_DETERMINER_WORDS)
-_DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
-_PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've"})
-_CAUSATIVES = frozenset(
-    {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
-)
 _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
-_INDEFINITE = frozenset({"a", "an", "another"})
-_AIMS = frozenset({"to", "for", "on", "in", "at", "with"})
-_RECEIVING = listed("got get gets received have has had is was were from in on by of read saw see find found there")
-_TELLING = frozenset({"tell", "inform", "let", "answer", "respond", "reply"})
-"""With "me" behind them, they ask for words to the user himself and not for an act."""
-_IS = frozenset({"are", "is", "was", "were", "been"})
-_PREPOSITIONS = frozenset({"of", "for", "about", "by", "to", "from", "and", "then"})
-_STOPS = frozenset(".!?;\n")
-_STOPS_ABROAD = _STOPS | {","}
+_STOPS_ABROAD = STOPS | {","}
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
 
@@ -145,7 +133,7 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
     words = _first_sentence(description)
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
-        if stem in TOOL_VERBS and not _is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
+        if stem in TOOL_VERBS and not is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
             found.add(TOOL_VERBS[stem])
     return frozenset(kind for kind in found if kind not in {None, ActKind.READ})
 
@@ -186,6 +174,15 @@ _POINTS_TO_DATA = re.compile(
 """Sentences that say that a value stands in data that the user speaks of, or that data say what is needed."""
 
 
+_REPEATS = re.compile(r"\b(?:same|usual) (?:\w+ ){1,3}again\b")
+"""The same hotel again: whoever says so asks to book it, in whatever words."""
+_USES_INSTEAD = re.compile(
+    r"\buse (?:the|my|this|that) (?:\w+ ){0,3}(?:address|iban|account|number|phone|e-?mail|card|name)\b"
+)
+"""Use the address that I sent: it replaces another one."""
+_HIS_OWN = re.compile(r"\b(?:that|which|what) i (?:have )?(?:sent|gave|wrote|written|posted|attached|put)\b")
+
+
 def request_kinds(text: str) -> frozenset[str]:
     """Returns the kinds of act that a user's message asks for.
 
@@ -203,6 +200,10 @@ def request_kinds(text: str) -> frozenset[str]:
     kinds = set(asked_kinds(lowered))
     if any(phrase in lowered for phrase in DELEGATING_PHRASES):
         kinds.add(DELEGATE)
+    if _REPEATS.search(lowered) is not None:
+        kinds |= REQUEST_KINDS["order"]
+    if _USES_INSTEAD.search(lowered) is not None:
+        kinds |= {ActKind.CHANGE, FILL} if _HIS_OWN.search(lowered) is not None else {ActKind.CHANGE}
     if _POINTS_TO_DATA.search(lowered) is not None:
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
@@ -218,14 +219,14 @@ def asked_kinds(lowered: str) -> frozenset[str]:
     for index, word in enumerate(words):
         stem = _request_stem(word)
         if stem in REQUEST_KINDS:
-            if not _is_negated(words, index) and _is_asked(words, index, stem):
+            if not is_negated(words, index) and is_asked(words, index, stem):
                 kinds |= REQUEST_KINDS[stem]
-        elif word in ACT_NOUNS and not _is_negated(words, index):
+        elif word in ACT_NOUNS and not is_negated(words, index):
             definite, found = ACT_NOUNS[word]
-            if definite or not _has_determiner(words, index, _DEFINITE):
+            if definite or not has_determiner(words, index, DEFINITE):
                 kinds |= found
         for phrase, implied in PHRASES.get(word, ()):
-            if tuple(words[index : index + len(phrase)]) == phrase and not _is_negated(words, index):
+            if tuple(words[index : index + len(phrase)]) == phrase and not is_negated(words, index):
                 kinds |= implied
     kinds |= _object_kinds(words)
     kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
@@ -296,12 +297,12 @@ def _object_kinds(words: list[str]) -> set[str]:
     found: set[str] = set()
     verbs: set[str] = set()
     for index, word in enumerate(words):
-        if word in _STOPS:
+        if word in STOPS:
             verbs.clear()
             continue
         stem = FORMS.get(word, word)
-        is_asked = not _is_negated(words, index) and not _is_past(words, index, stem)
-        is_asked = is_asked and not _opens_to_read(words, index, stem)
+        is_asked = not is_negated(words, index) and not is_past(words, index, stem)
+        is_asked = is_asked and not opens_to_read(words, index, stem)
         if stem in GENERIC_VERBS and stem in TOOL_VERBS and is_asked:
             verbs.add(TOOL_VERBS[stem])
         override = OBJECT_KINDS.get(stem)
@@ -317,71 +318,6 @@ def _request_stem(word: str) -> str:
         return stem
     rest = word.removeprefix(_AGAIN)
     return FORMS.get(rest, rest)
-
-
-def _is_asked(words: list[str], index: int, stem: str) -> bool:
-    """Return whether a form of a verb asks for its act, and does not report one, name a thing, or ask for words."""
-    if _is_noun(words, index, stem):
-        # "Make it a mail to Kim" asks for one; "I got a mail" does not.
-        following = words[index + 1] if index + 1 < len(words) else ""
-        before = words[index - 2] if index > 1 else ""
-        return words[index - 1] in _INDEFINITE and following in _AIMS and before not in _RECEIVING
-    if stem in _TELLING and words[index + 1 : index + 2] in (["me"], ["us"]):
-        return False
-    if _opens_to_read(words, index, stem):
-        return False
-    return not _is_past(words, index, stem) and not _is_progressive(words, index)
-
-
-def _opens_to_read(words: list[str], index: int, stem: str) -> bool:
-    """Return whether something that is there is opened ("open the link"), and nothing new ("open an issue")."""
-    following = words[index + 1] if index + 1 < len(words) else ""
-    return stem == "open" and (following in _DEFINITE or following in {"it", "them"})
-
-
-def _is_progressive(words: list[str], index: int) -> bool:
-    """Return whether a form tells what somebody is doing: "what are people posting", but not "we are moving it"."""
-    if not words[index].endswith("ing"):
-        return False
-    for place in range(index - 1, max(-1, index - 1 - NEGATION_REACH_WORDS), -1):
-        word = words[place]
-        if word in _STOPS or word in _PREPOSITIONS:
-            return False
-        if word in _IS:
-            return place == 0 or words[place - 1] != "we"
-    return False
-
-
-def _is_negated(words: list[str], index: int) -> bool:
-    for word in reversed(words[max(0, index - NEGATION_REACH_WORDS) : index]):
-        if word in _STOPS or word in {"but", "just", "only"}:
-            return False
-        if word in _NEGATIONS:
-            return True
-    return False
-
-
-def _is_past(words: list[str], index: int, stem: str) -> bool:
-    """Return whether a form tells what has happened: "which she sent", but not "have it sent" or "should be sent"."""
-    word = words[index]
-    if word == stem or not (word.endswith("ed") or word in IRREGULAR_PASTS):
-        return False
-    if index and words[index - 1] in _PERFECTS:
-        return True
-    for earlier in reversed(words[max(0, index - PASSIVE_REACH_WORDS) : index]):
-        if earlier in _STOPS:
-            return True
-        if earlier in _CAUSATIVES:
-            return False
-    return True
-
-
-def _is_noun(words: list[str], index: int, stem: str) -> bool:
-    return stem in AMBIGUOUS_VERBS and _has_determiner(words, index, _DETERMINERS)
-
-
-def _has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:
-    return index > 0 and (words[index - 1] in determiners or words[index - 1].endswith("'s"))
 
 
 def _not_read(kind: str | None, read_only: bool | None) -> str | None:

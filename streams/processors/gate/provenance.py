@@ -176,8 +176,8 @@ class ProvenanceKeeper:
 def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:
     """Return the row with what the token service states about the session's task.
 
-    A purpose is never derived from a text, so a scope without a source is the issuer's: were it taken for a derived one,
-    it would limit nothing.
+    A purpose is never derived from a text, so a scope without a source is the issuer's: as a derived one, it would
+    limit nothing.
     """
     scopes = event.task_scopes
     if event.type is SessionEventType.PURPOSE_SET:

@@ -1,0 +1,132 @@
+"""Whether a word of a request asks for its act, or reports one, names a thing, or is in a question.
+
+All of it looks at a few words around the word, in lower case, and parses nothing. In doubt a word asks for its act,
+because a request that implies too little makes honest work a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.provenance.act_words import AMBIGUOUS_VERBS, IRREGULAR_PASTS, MESSAGE_NOUNS
+from streams.provenance.words import listed
+
+NEGATION_REACH_WORDS = 4
+PASSIVE_REACH_WORDS = 8
+_NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
+_DETERMINER_WORDS = (
+    "a an the this that these those my your our his her their its any some all each every no last next latest new old "
+    "first second recent upcoming current previous same other another which what whose"
+)
+_DETERMINERS = listed(_DETERMINER_WORDS)
+DEFINITE = _DETERMINERS - {"a", "an", "some", "any", "another", "new"}
+_PERFECTS = frozenset({"have", "has", "had", "i've", "we've", "they've", "you've"})
+_CAUSATIVES = frozenset(
+    {"be", "get", "have", "want", "need", "like", "should", "must", "can", "could", "see", "getting"}
+)
+_INDEFINITE = frozenset({"a", "an", "another"})
+_AIMS = frozenset({"to", "for", "on", "in", "at", "with"})
+_RECEIVING = listed("got get gets received have has had is was were from in on by of read saw see find found there")
+_TELLING = frozenset({"tell", "inform", "let", "answer", "respond", "reply"})
+"""With "me" behind them, they ask for words to the user himself and not for an act."""
+_IS = frozenset({"are", "is", "was", "were", "been"})
+_WERE = frozenset({"was", "were"})
+_ASKING = frozenset({"did", "does"})
+_ABLE = frozenset({"can", "could", "may", "will", "would"})
+_RELATIVES = frozenset({"who", "which", "that"})
+_SUBJECTS = frozenset({"i", "you", "we", "they", "he", "she", "anybody", "anyone", "somebody", "someone"})
+_NEW_CLAUSES = frozenset({"and", "then", "or", "but", "so", "please", "to", "want", "need"})
+_PREPOSITIONS = frozenset({"of", "for", "about", "by", "to", "from", "and", "then"})
+STOPS = frozenset(".!?;\n")
+"""What ends a clause, as a word."""
+
+
+def is_asked(words: list[str], index: int, stem: str) -> bool:
+    """Return whether a form of a verb asks for its act, and does not report one, name a thing, or ask for words."""
+    if is_noun(words, index, stem):
+        # "Make it a mail to Kim" asks for one; "I got a mail" does not.
+        following = words[index + 1] if index + 1 < len(words) else ""
+        before = words[index - 2] if index > 1 else ""
+        return words[index - 1] in _INDEFINITE and following in _AIMS and before not in _RECEIVING
+    if stem in _TELLING and words[index + 1 : index + 2] in (["me"], ["us"]):
+        return False
+    if opens_to_read(words, index, stem) or words[index] in MESSAGE_NOUNS or words[index] in {"asks", "asking"}:
+        return False
+    if _is_in_question(words, index):
+        return False
+    return not is_past(words, index, stem) and not _is_progressive(words, index)
+
+
+def _is_in_question(words: list[str], index: int) -> bool:
+    """Return whether a verb is in a question about what happens: "did Kim pay?", "who can delete it?", "how to"."""
+    before = words[max(0, index - 2) : index]
+    if before in (["how", "to"], ["asking", "to"]) or words[max(0, index - 3) : index] in (
+        ["asking", "me", "to"],
+        ["asking", "us", "to"],
+    ):
+        return True
+    if len(before) > 1 and before[0] in _RELATIVES and before[1] in _ABLE:
+        return True
+    for word in reversed(words[max(0, index - PASSIVE_REACH_WORDS) : index]):
+        if word in STOPS or word in _NEW_CLAUSES:
+            return False
+        if word in _ASKING:
+            return True
+    return False
+
+
+def opens_to_read(words: list[str], index: int, stem: str) -> bool:
+    """Return whether something that is there is opened ("open the link"), and nothing new ("open an issue")."""
+    following = words[index + 1] if index + 1 < len(words) else ""
+    return stem == "open" and (following in DEFINITE or following in {"it", "them"})
+
+
+def _is_progressive(words: list[str], index: int) -> bool:
+    """Return whether a form tells what somebody is doing: "what are people posting", but not "we are moving it"."""
+    if not words[index].endswith("ing"):
+        return False
+    for place in range(index - 1, max(-1, index - 1 - NEGATION_REACH_WORDS), -1):
+        word = words[place]
+        if word in STOPS or word in _PREPOSITIONS:
+            return False
+        if word in _IS:
+            return place == 0 or words[place - 1] != "we"
+    return False
+
+
+def is_negated(words: list[str], index: int) -> bool:
+    """Return whether a negation stands close before a word, in the same clause."""
+    for word in reversed(words[max(0, index - NEGATION_REACH_WORDS) : index]):
+        if word in STOPS or word in {"but", "just", "only"}:
+            return False
+        if word in _NEGATIONS:
+            return True
+    return False
+
+
+def is_past(words: list[str], index: int, stem: str) -> bool:
+    """Return whether a form tells what has happened: "which she sent", but not "have it sent" or "should be sent"."""
+    word = words[index]
+    if word == stem or not (word.endswith("ed") or word in IRREGULAR_PASTS):
+        return False
+    if index and (words[index - 1] in _PERFECTS or words[index - 1] in _WERE):
+        return True
+    for place in range(index - 1, max(-1, index - 1 - PASSIVE_REACH_WORDS), -1):
+        earlier = words[place]
+        if earlier in STOPS:
+            return True
+        if earlier in _PERFECTS and words[place + 1] in _SUBJECTS:
+            return True  # "Have you seen what she posted?"
+        if earlier in _CAUSATIVES:
+            return False
+    return True
+
+
+def is_noun(words: list[str], index: int, stem: str) -> bool:
+    """Return whether a word that can be a noun is used as one."""
+    return stem in AMBIGUOUS_VERBS and has_determiner(words, index, _DETERMINERS)
+
+
+def has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:
+    """Return whether an article, or a word in its place, stands before a word."""
+    return index > 0 and (words[index - 1] in determiners or words[index - 1].endswith("'s"))
