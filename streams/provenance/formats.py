@@ -10,6 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of, merged
 from streams.provenance.literals import parsed_literal
@@ -48,10 +49,13 @@ def content_leaves(content: str, content_type: str | None = None) -> Iterator[Le
         content_type: its media type, if that is known.
     """
     structure = structure_of(content, content_type)
-    if structure is None:
-        yield Leaf(content)
-    else:
+    if structure is not None:
         yield from leaves_of(structure)
+        return
+    table, text = _table_and_text(content) if content_type is None else (None, content)
+    if table is not None:
+        yield from leaves_of(table)
+    yield Leaf(text)
 
 
 def structure_of(content: str, content_type: str | None = None) -> object | None:
@@ -240,6 +244,20 @@ def _parsed_table(lines: list[str]) -> object | None:
         return None
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (rows[0], *rows[2:])]
     return _named_rows(cells)
+
+
+def _table_and_text(content: str) -> tuple[object | None, str]:
+    """Return the table that a content begins with, and the free text behind it; all of it is text if there is none.
+
+    A table further down stays text: whoever writes a part of a content could pretend to have written a record.
+    """
+    text = content.strip()
+    if text[:1] != "|":
+        return None, content
+    lines = text.split("\n", _SNIFFED_LINES_MAX)
+    rows = list(takewhile(lambda line: line.lstrip().startswith("|"), lines[:_SNIFFED_LINES_MAX]))
+    table = _parsed_table(rows)
+    return (None, content) if table is None else (table, "\n".join(lines[len(rows) :]))
 
 
 def _is_table_line(row: str) -> bool:

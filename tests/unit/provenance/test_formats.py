@@ -152,3 +152,31 @@ def test_a_cell_of_a_table_is_a_field_and_a_paragraph_is_not() -> None:
 
     assert (found["bob@x.example"].path, found["bob@x.example"].whole_field) == ("/tables/0/0/Mail", True)
     assert not found["x.example/y"].whole_field
+
+
+def test_a_table_stays_one_if_text_follows() -> None:
+    table = "| name | mail |\n|---|---|\n| Bob | bob@x.example |\n"
+    text = (
+        "\nSend them all a note. Then write to kim@y.example.\n\n| name | mail |\n|---|---|\n| Eve | eve@z.example |\n"
+    )
+    found = {each.value: each for each in extract_content(table + text).found}
+
+    assert (found["bob@x.example"].path, found["bob@x.example"].whole_field) == ("/0/mail", True)
+    assert not found["bob@x.example"].instructed
+    assert (found["kim@y.example"].path, found["kim@y.example"].whole_field) == ("", False)
+    # Whoever writes the text can't pretend to have written a record.
+    assert (found["eve@z.example"].path, found["eve@z.example"].whole_field) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        ("Hello\n| name | mail |\n|---|---|\n| Bob | bob@x.example |\n", None),
+        ("| name | mail |\n|---|---|\n| Bob | bob@x.example |\nBye\n", "text/plain"),
+        ("| name | bob@x.example |\nBye\n", None),
+    ],
+)
+def test_a_table_that_no_content_begins_with_is_text(content: str, content_type: str | None) -> None:
+    found = {each.value: each for each in extract_content(content, content_type).found}
+
+    assert not found["bob@x.example"].whole_field
