@@ -74,7 +74,8 @@ _FORMS = (
 # fmt: on
 _BASH_HARNESS = r"""
 command_not_found_handle() {
-  { printf '%s' "$number"; printf '\1%s' "$@"; printf '\0'; } >> "$folder/ran"; return $((RANDOM % 2)); }
+  local words; printf -v words '\1%s' "$@"; printf '%s%s\0' "$number" "$words" >> "$folder/ran"
+  return $((RANDOM % 2)); }
 number=0
 while IFS= read -r -d '' text <&9; do
   ( x='y[$(hidden)]'; cd "$folder/work/$number/a/b/c" || exit; ulimit -t 1; eval "$text" ) \
@@ -90,8 +91,9 @@ while [ "$number" -lt "$count" ]; do
   number=$((number + 1))
 done
 """
+# In one write, as commands in the background write too.
 _NOTE = (
-    "#!/bin/sh\n{{ printf '%s' \"$number\"; printf '\\1%s' \"${{0##*/}}\" \"$@\"; printf '\\0'; }} >> '{folder}/ran'\n"
+    "#!/bin/sh\nIFS=$(printf '\\1'); printf '%s\\0' \"$number$IFS${{0##*/}}${{1+$IFS$*}}\" >> '{folder}/ran'\n"
     "exit $(($$ % 2))\n"
 )
 _NOTED = (
