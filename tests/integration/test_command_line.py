@@ -172,7 +172,9 @@ def world(stoplog: CommandLine) -> Iterator[World]:
     # Nobody is named who may approve tools or publish rules, so nobody may.
     stoplog.run("catalog", "publish", "tools.json", status=1)
     (reviewer,) = stoplog.run("keys", "reviewer", "new", "--out", "bea.key")
-    settings = f'[catalog.reviewers]\nbea = "{reviewer["public_key"]}"\n'
+    stoplog.run("keys", "seal", "new", "--out", "seal.key")
+    settings = f'[seal]\nkey_file = "{stoplog.folder / "seal.key"}"\n'
+    settings += f'[catalog.reviewers]\nbea = "{reviewer["public_key"]}"\n'
     (stoplog.folder / "stoplog.toml").write_text(settings)
     reviewed = ("catalog", "publish", "tools.json", "--key", "bea.key")
     published = stoplog.run(*reviewed)

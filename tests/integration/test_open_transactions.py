@@ -101,4 +101,4 @@ def test_brokers_that_let_transactions_hang_are_reported(tmp_path: Path) -> None
             finding = next(f for f in examine_deployment(given) if f.check == "brokers")
     assert finding.status.value == "warn"
     assert "`transaction.max.timeout.ms` is above 15000 (broker 1: 900000 ms)" in finding.text
-    assert "`broker.session.timeout.ms=4000`" in finding.advice
+    assert "`broker.session.timeout.ms=3000`" in finding.advice
