@@ -50,7 +50,7 @@ _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
 _AFTER_DIGITS = re.compile(r"[^\W\d_][\w-]*\Z")
-"""What follows the digits in an id that begins with some: `4WQ150`, `1234AB`."""
+"""What follows the digits in an id that begins with some: `7KD204`, `1234AB`."""
 
 _JOINS = frozenset("-_")
 _REVERSIBLE = frozenset((AtomKind.ACCOUNT, AtomKind.ID, AtomKind.TOKEN))
