@@ -81,7 +81,7 @@ def test_a_value_of_an_argument_is_found_in_a_text_that_spells_it_otherwise(
         ({"order_id": 17}, '{"customer": {"id": 17}}'),
         ({"country": "US"}, "US"),
         ({"date": "2026-03-05 14:00"}, "at 14:00"),
-        ({"locator": "7KD204"}, "4 seats, WQ150"),
+        ({"locator": "7KD204"}, "7 seats, KD204"),
         ({"to": "Ines Cabral <ines@y.example>"}, "Write to Ines Cabral."),
         ({"to": "ines@x.example <ines@y.example>"}, "Write to ines@x.example."),
     ],
