@@ -6,7 +6,6 @@ come twice and late. When all is at rest, every session is asked to write to eve
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
@@ -180,14 +179,6 @@ class TalkFleet(Fleet):
             violations=[],
             reasons=Counter(reasons),
         )
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged by the thousand."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def test_in_the_end_each_session_knows_what_its_conversation_and_its_stores_hold() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
 import msgspec
@@ -73,14 +72,6 @@ class KeyedFleet(Fleet):
             if used > TARGETS_LIMIT:
                 found.append(f"{used} targets for {customer} of {intent.sub} in window {window}")
         return found
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged by the thousand."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

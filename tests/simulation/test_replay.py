@@ -7,11 +7,7 @@ nearly all can, and no verdict of another outcome ever counts as the recorded on
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
-
-import pytest
 
 from simulation.simulator import RELEASERS, Simulation
 from simulation.workload_session import WorkloadSize
@@ -25,14 +21,6 @@ from tests.recorded_run import MemoryAsLog
 from tests.simulation.ingredients import ingredients
 
 SEEDS = 30
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged by the thousand."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def test_verdicts_under_faults_are_made_again() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -80,14 +79,6 @@ class MemoryFleet(Fleet):
         del intent, window, spent, uses
         self.refunds += sign > 0 and "amount" in args
         return []
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged by the thousand."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def test_in_the_end_every_partition_sees_what_has_happened() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -25,13 +24,6 @@ def is_well_spent(load: Load, spending: Spending) -> bool:
         # A gate that commits reads nothing: that long an intent waits on any account.
         and spending.median_ms <= load.commit_ms + 2 * TICK_MS
     )
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("gates", [2, 4])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from functools import partial
-
-import pytest
 
 from simulation.seals import CHAIN_KEY
 from simulation.simulator import DEPLOYMENT, SEALER, Simulation
@@ -22,14 +19,6 @@ from tests.unit.sdk.seal_hand import CODEC
 
 SEEDS = 30
 END = 1_000_000
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged by the thousand."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def records(log: MemoryLog, number: int, topic: str) -> Iterator[Received]:
