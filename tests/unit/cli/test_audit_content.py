@@ -25,13 +25,12 @@ from tests.unit.cli.recorded_site import Site, configure, make_site
 CAPTURED = ["arguments", "request", "prompt", "results", "model_output"]
 
 
-def configure_content(patch: pytest.MonkeyPatch, folder: Path, *, officers: bool = True) -> None:
+def configure_content(patch: pytest.MonkeyPatch, folder: Path) -> None:
     configure(patch, folder)
     patch.setenv("STOPLOG_CONTENT__CAPTURE", msgspec.json.encode(CAPTURED).decode())
     patch.setenv("STOPLOG_CONTENT__KEYS", msgspec.json.encode({"*": str(folder / "acme.pem.pub")}).decode())
-    if officers:
-        public = (folder / "ann.pub").read_text()
-        patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
+    public = (folder / "ann.pub").read_text()
+    patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +57,9 @@ def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Sto
     return stoplog
 
 
-def reading(folder: Path, session: str = "s-0", *more: str) -> tuple[str, ...]:
+def reading(folder: Path, session: str = "s-0") -> tuple[str, ...]:
     key = str(folder / "acme.pem")
-    return ("audit", "read", session, "--key", key, "--why", "ticket 7", "--as", "ben", "--json", *more)
+    return ("audit", "read", session, "--key", key, "--why", "ticket 7", "--as", "ben", "--json")
 
 
 def erasing(folder: Path, *whose: str) -> tuple[str, ...]:
