@@ -30,10 +30,10 @@ from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
 from streams.operations.archive.copies import copy_topics
-from streams.operations.archive.export import Exported, export_audit
+from streams.operations.archive.export import export_audit
 from streams.operations.verify.partition import Ends, Recorded, check_partition
 from streams.policy import compile_bundle
-from streams.ports import Clock, Outgoing, Received
+from streams.ports import Outgoing, Received
 from streams.ports.open_log import Log
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
@@ -179,7 +179,7 @@ def sink_rates(codec: Codec) -> tuple[float, float]:
     run = Run(SINK_INTENTS)
     log: Log = InMemory(run.driver.log)  # type: ignore[assignment]  # a reader and an admin are enough
     rates = []
-    for export in (lambda folder: export_audit(log, codec, run.driver.clock, folder), copied(log, run.driver.clock)):
+    for export in (partial(export_audit, log, codec, run.driver.clock), partial(copy_topics, log, run.driver.clock)):
         best = 0.0
         for _ in range(SINK_RUNS):
             with TemporaryDirectory() as folder:
@@ -188,11 +188,6 @@ def sink_rates(codec: Codec) -> tuple[float, float]:
                 best = max(best, done.records_count / (time.process_time() - began))
         rates.append(best)
     return rates[0], rates[1]
-
-
-def copied(log: Log, clock: Clock) -> Callable[[Path], Exported]:
-    """What copies the topics that prove the record."""
-    return lambda folder: copy_topics(log, clock, folder)
 
 
 def main() -> None:
