@@ -18,17 +18,17 @@ STARTER = "starter packs"
 BLOCK_ACTS = Path(__file__).with_name("policies") / "block_acts"
 QUICK_EVERY = 8
 Judge = Callable[[Case], Judged]
-Variant = Callable[[list[Case], Mapping[str, Domain]], tuple[list[Case], AbstractContextManager[None]]]
+Variant = Callable[[list[Case], Mapping[str, Domain]], tuple[list[Case], Callable[[], AbstractContextManager[None]]]]
 ISSUERS_SCOPE, DETECTOR_OFF, IMPERATIVES = "issuer's scope", "detector off", "imperatives"
 VARIANTS: dict[str, Variant] = {
     ISSUERS_SCOPE: lambda cases, domains: (
         [variants.with_issuer_scope(case, domains[case.domain]) for case in cases],
-        nullcontext(),
+        nullcontext,
     ),
-    DETECTOR_OFF: lambda cases, _: (cases, variants.detector_off()),
-    IMPERATIVES: lambda cases, domains: (variants.with_imperatives(cases, domains.values()), nullcontext()),
+    DETECTOR_OFF: lambda cases, _: (cases, variants.detector_off),
+    IMPERATIVES: lambda cases, domains: (variants.with_imperatives(cases, domains.values()), nullcontext),
 }
-"""Other forms of the cases: what to judge, and in which context."""
+"""Other forms of the cases: what to judge, and what makes the context in which it is judged."""
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def measure_variants(
         BundleError, BundleReadError: rules are invalid, or can't be read.
     """
     chosen, domains = list(cases), {domain.domain: domain for domain in read_domains()}
+    forms = {variant: VARIANTS[variant](chosen, domains) for variant in names}
     judged: dict[str, list[Judged]] = {}
     for name, rules in bundles.items():
         runner = Runner(rules)
         judged[name] = list(map(runner.judge, chosen))
-        for variant in names:
-            made, context = VARIANTS[variant](chosen, domains)
-            with context:
+        for variant, (made, context) in forms.items():
+            with context():
                 judged[f"{name}, {variant}"] = list(map(runner.judge, made))
     return _result(judged, half)
 
