@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import msgspec
 
@@ -96,10 +97,5 @@ def detector_off() -> Iterator[None]:
     def unflagged(text: str) -> list[Sentence]:
         return [Sentence(each.start, each.end, instructs=False, flagged=False) for each in sentences_in(text)]
 
-    extractor = vars(extract)
-    before = extractor[DETECTOR]
-    extractor[DETECTOR] = unflagged
-    try:
+    with mock.patch.object(extract, DETECTOR, unflagged):
         yield
-    finally:
-        extractor[DETECTOR] = before
