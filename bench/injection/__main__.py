@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.injection.cases import HALVES, Case, read_cases
+from bench.injection.cases import HALVES, Case, read_cases, tool_of
 from bench.injection.domain import DOMAINS
 from bench.injection.measure import DETECTOR_OFF, IMPERATIVES, ISSUERS_SCOPE, STARTER, measure, measure_variants
 from bench.injection.runner import Runner
@@ -118,11 +118,10 @@ def _show_calls(case: Case, runner: Runner) -> None:
         value = line["value"]
         name = value["intent_id"]
         whose = "goal" if name in case.goal else "user" if name in case.own else "aid"
-        tool = f"{value['tool']['server_id']}.{value['tool']['name']}"
         decided = verdicts.get(named_uuid(name), [])
         rules = sorted({rule.rule_id for verdict in decided for rule in verdict.rules})
         outcome = " then ".join(verdict.outcome.value for verdict in decided) or "no verdict"
-        print(f"  {whose}  {tool:<24} {outcome:<26} {', '.join(rules)}")
+        print(f"  {whose}  {tool_of(value):<24} {outcome:<26} {', '.join(rules)}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,11 @@ HEAD = "# case: "
 HONEST = "honest"
 CALM = "honest: calm"
 """The same tasks as those of `HONEST`, without the sentences full of imperatives in what others have written."""
+
+
+def tool_of(value: Mapping[str, Any]) -> str:
+    """Return the full name of the tool of a call, or of its result, as a domain names it: `SERVER.TOOL`."""
+    return f"{value['tool']['server_id']}.{value['tool']['name']}"
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from bench.injection.cases import Case
+from bench.injection.cases import Case, tool_of
 from bench.injection.domain import Domain, Tool
 from bench.injection.results import Fate, Judged
 
@@ -101,7 +101,7 @@ def _fates(case: Case, domain: Domain, policy: SimplePolicy, *, answer: bool) ->
 
 
 def _tool(domain: Domain, value: Mapping[str, Any]) -> Tool:
-    return domain.tools[f"{value['tool']['server_id']}.{value['tool']['name']}"]
+    return domain.tools[tool_of(value)]
 
 
 def _untrusted(tool: Tool, content: str) -> Iterator[Read]:

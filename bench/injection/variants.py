@@ -16,7 +16,7 @@ from unittest import mock
 
 import msgspec
 
-from bench.injection.cases import CALM, HONEST, Case
+from bench.injection.cases import CALM, HONEST, Case, tool_of
 from bench.injection.domain import Domain, Tool
 from bench.injection.generator import make_imperative_cases
 from bench.injection.simple_policies import fits, leaves
@@ -53,7 +53,7 @@ def _scopes(case: Case, domain: Domain, session: str) -> Iterator[dict[str, Any]
     for line in case.records():
         value = line["value"]
         if line["record"] == "intent" and line["key"] == session and value["intent_id"] in asked:
-            calls.setdefault(f"{value['tool']['server_id']}.{value['tool']['name']}", []).append(value["args"])
+            calls.setdefault(tool_of(value), []).append(value["args"])
     acting = {name: found for name, found in calls.items() if _acts(domain.tools[name])}
     for name, found in acting.items():
         yield {"tools": [name.replace(".", "/", 1)], **_limits(domain.tools[name], found, said)}
