@@ -41,7 +41,7 @@ from tests.unit.services.sts.issuers import Issuer, now_s
 
 ONE = {"ask": "one"}
 IDP, AUDIENCE = "https://idp.example", "https://approvals.acme.example"
-NAMES = ("chat", "lena")
+NAMES = ("chat", "lena", "max")
 SECRETS = {name: "whsec_" + base64.b64encode(hashlib.sha256(name.encode()).digest()).decode() for name in NAMES}
 
 
