@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 from typing import NamedTuple
@@ -339,6 +340,31 @@ class Fleet:
             settings=EngineSettings(idle_poll_ms=0, punctuate_ms=100, idle_margin_ms=200, control_stale_ms=60_000),
             instance=name,
         )
+
+
+def assert_kept(fleet: Callable[[int], Fleet], seeds: Iterable[int]) -> Report:
+    """Run a fleet with each of the seeds, which all have to keep every promise; return what they came to together."""
+    reports: list[Report] = []
+    for seed in seeds:
+        reports.append(fleet(seed).run())
+        assert reports[-1].violations == [], f"seed {seed}: {reports[-1].violations}"
+    return Report(
+        allowed=sum(report.allowed for report in reports),
+        exhausted=sum(report.exhausted for report in reports),
+        unavailable=sum(report.unavailable for report in reports),
+        given_back=sum(report.given_back for report in reports),
+        duplicates=sum(report.duplicates for report in reports),
+        starts=sum(report.starts for report in reports),
+        violations=[],
+        reasons=sum((report.reasons for report in reports), Counter()),
+    )
+
+
+def assert_caught(fleet: Callable[[int], Fleet], plant: str, seeds_max: int) -> None:
+    """Run a fleet with one seed after the other until one breaks a promise, as a planted bug must make one do."""
+    assert any(fleet(seed).run().violations for seed in range(seeds_max)), (
+        f"`{plant}` was not caught by {seeds_max} seeds"
+    )
 
 
 def _eased(plan: FaultPlan, factor: float) -> FaultPlan:

@@ -15,7 +15,7 @@ from streams.processors.gate import reports
 from streams.processors.rows import effects_row_key, lease_row_key
 from streams.processors.sessions import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, encode_row
-from tests.simulation.fleet import Fleet, Report
+from tests.simulation.fleet import Fleet, assert_caught, assert_kept
 
 SEEDS = 60
 SEEDS_PER_TEST = 20
@@ -26,17 +26,14 @@ replace = msgspec.structs.replace
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 def test_no_limit_is_exceeded_and_every_intent_is_decided(first: int) -> None:
-    reports: list[Report] = []
-    for seed in range(first, first + SEEDS_PER_TEST):
-        reports.append(Fleet(seed).run())
-        assert reports[-1].violations == [], f"seed {seed}"
+    report = assert_kept(Fleet, range(first, first + SEEDS_PER_TEST))
     # A simulation in which no limit is reached and nothing goes wrong proves nothing.
-    assert sum(report.allowed for report in reports) > 500
-    assert sum(report.exhausted for report in reports) > 150
-    assert sum(report.unavailable for report in reports) > 200
-    assert sum(report.given_back for report in reports) > 100
-    assert sum(report.duplicates for report in reports) > 500
-    assert sum(report.starts for report in reports) > 200
+    assert report.allowed > 500
+    assert report.exhausted > 150
+    assert report.unavailable > 200
+    assert report.given_back > 100
+    assert report.duplicates > 500
+    assert report.starts > 200
 
 
 def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
@@ -142,7 +139,4 @@ PLANTS = (
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in range(PLANT_SEEDS):
-        if Fleet(seed).run().violations:
-            return
-    pytest.fail(f"`{plant.__name__}` was not caught by {PLANT_SEEDS} seeds")
+    assert_caught(Fleet, plant.__name__, PLANT_SEEDS)

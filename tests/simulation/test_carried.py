@@ -30,7 +30,7 @@ from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.memory import Entry
 from tests.kit import START_MS
-from tests.simulation.fleet import Fleet, Report
+from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept
 
 SEEDS = 30
 PLANT_SEEDS = 30
@@ -182,16 +182,12 @@ class TalkFleet(Fleet):
 
 
 def test_in_the_end_each_session_knows_what_its_conversation_and_its_stores_hold() -> None:
-    allowed = unavailable = duplicates = starts = 0
-    for seed in range(SEEDS):
-        report = TalkFleet(seed).run()
-        assert report.violations == [], f"seed {seed}"
-        allowed += report.allowed
-        unavailable += report.unavailable
-        duplicates += report.duplicates
-        starts += report.starts
+    report = assert_kept(TalkFleet, range(SEEDS))
     # A simulation in which nothing goes wrong proves nothing.
-    assert (allowed > 1_000, unavailable > 20, duplicates > 200, starts > 150) == (True, True, True, True)
+    assert report.allowed > 1_000
+    assert report.unavailable > 20
+    assert report.duplicates > 200
+    assert report.starts > 150
 
 
 def keeps_the_last_note(patch: pytest.MonkeyPatch) -> None:
@@ -233,7 +229,4 @@ PLANTS = (keeps_the_last_note, forgets_what_was_answered, notes_nothing_of_event
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in range(PLANT_SEEDS):
-        if TalkFleet(seed).run().violations:
-            return
-    pytest.fail(f"`{plant.__name__}` was not caught by {PLANT_SEEDS} seeds")
+    assert_caught(TalkFleet, plant.__name__, PLANT_SEEDS)

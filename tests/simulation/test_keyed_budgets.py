@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
@@ -15,7 +14,7 @@ from streams.processors.budgets import allocator, charges, leases
 from streams.processors.budgets.allocator import AllocationRow
 from streams.processors.budgets.lease_row import LeaseRow
 from streams.processors.rows import lease_row_key
-from tests.simulation.fleet import Fleet
+from tests.simulation.fleet import Fleet, assert_caught, assert_kept
 
 SEEDS = 60
 SEEDS_PER_TEST = 20
@@ -83,21 +82,15 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
 def test_no_limit_of_a_value_is_exceeded_and_every_intent_is_decided(first: int) -> None:
-    reasons: Counter[str] = Counter()
-    given_back = duplicates = starts = 0
-    for seed in range(first, first + SEEDS_PER_TEST):
-        report = KeyedFleet(seed).run()
-        assert report.violations == [], f"seed {seed}"
-        reasons += report.reasons
-        given_back += report.given_back
-        duplicates += report.duplicates
-        starts += report.starts
+    report = assert_kept(KeyedFleet, range(first, first + SEEDS_PER_TEST))
     # A simulation in which no limit is reached and nothing goes wrong proves nothing.
-    assert reasons["permitted"] > 500
-    assert reasons["budget_exhausted"] > 150
-    assert reasons["budget_keys_exhausted"] > 50
-    assert reasons["budget_unavailable"] > 200
-    assert (given_back > 100, duplicates > 500, starts > 200) == (True, True, True)
+    assert report.reasons["permitted"] > 500
+    assert report.reasons["budget_exhausted"] > 150
+    assert report.reasons["budget_keys_exhausted"] > 50
+    assert report.reasons["budget_unavailable"] > 200
+    assert report.given_back > 100
+    assert report.duplicates > 500
+    assert report.starts > 200
 
 
 def does_not_keep_the_key_with_the_lease(patch: pytest.MonkeyPatch) -> None:
@@ -136,7 +129,4 @@ PLANTS = (
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in range(PLANT_SEEDS):
-        if KeyedFleet(seed).run().violations:
-            return
-    pytest.fail(f"`{plant.__name__}` was not caught by {PLANT_SEEDS} seeds")
+    assert_caught(KeyedFleet, plant.__name__, PLANT_SEEDS)

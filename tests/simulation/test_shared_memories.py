@@ -15,7 +15,7 @@ from streams.ports.processor import Output, StateView
 from streams.processors.budgets.allocator import AllocationRow, BudgetAllocator
 from streams.processors.gate.shared_memories import SharedMemories, TallyRow
 from tests.keeping import SEND
-from tests.simulation.fleet import Fleet, Report
+from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept
 
 SEEDS = 40
 PLANT_SEEDS = 40
@@ -82,16 +82,12 @@ class MemoryFleet(Fleet):
 
 
 def test_in_the_end_every_partition_sees_what_has_happened() -> None:
-    allowed = unavailable = duplicates = starts = 0
-    for seed in range(SEEDS):
-        report = MemoryFleet(seed).run()
-        assert report.violations == [], f"seed {seed}"
-        allowed += report.allowed
-        unavailable += report.unavailable
-        duplicates += report.duplicates
-        starts += report.starts
+    report = assert_kept(MemoryFleet, range(SEEDS))
     # A simulation in which nothing goes wrong proves nothing.
-    assert (allowed > 1_000, unavailable > 50, duplicates > 300, starts > 200) == (True, True, True, True)
+    assert report.allowed > 1_000
+    assert report.unavailable > 50
+    assert report.duplicates > 300
+    assert report.starts > 200
 
 
 def adds_notes_up(patch: pytest.MonkeyPatch) -> None:
@@ -139,7 +135,4 @@ PLANTS = (adds_notes_up, notes_one_at_a_time, takes_its_own_for_others)
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in range(PLANT_SEEDS):
-        if MemoryFleet(seed).run().violations:
-            return
-    pytest.fail(f"`{plant.__name__}` was not caught by {PLANT_SEEDS} seeds")
+    assert_caught(MemoryFleet, plant.__name__, PLANT_SEEDS)
