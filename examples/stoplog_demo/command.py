@@ -52,20 +52,14 @@ def demo(
     Needs no set-up, no key and no network; takes under a minute. The exit status is 1 if the demonstration fails.
     """
     # A gate, servers and an agent are loaded when they are run, so that the help answers at once.
-    from stoplog_demo.deployment import (  # noqa: PLC0415 - see above
-        demo_settings,
-        demonstrate,
-        write_settings,
-    )
+    from stoplog_demo.deployment import demo_settings, demonstrate  # noqa: PLC0415 - see above
     from stoplog_demo.view import open_view  # noqa: PLC0415 - see above
 
     # The view shows what the gate does; of the gate's log only warnings matter here.
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
     with _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
-        if keep is not None and kafka is None:
-            write_settings(folder)
-        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), _Next(kafka, keep))
+        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), WhatNext(kafka, keep))
     if not report.ok:
         raise typer.Exit(FAILED)
 
@@ -82,7 +76,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep.resolve()
 
 
-class _Next:
+class WhatNext:
     """What to type next: what there is to see of this demonstration, or how to have more of it."""
 
     def __init__(self, kafka: str | None, keep: Path | None) -> None:
@@ -91,13 +85,20 @@ class _Next:
 
     def __call__(self, attack: Verdict | None) -> list[tuple[str, str]]:
         """See `NextCommands`."""
-        from stoplog_demo.deployment import TOPIC_PREFIX, settings_file  # noqa: PLC0415 - loaded by now, see `demo`
+        from stoplog_demo.deployment import (  # noqa: PLC0415 - loaded by now, see `demo`
+            TOPIC_PREFIX,
+            UNSIGNED,
+            settings_file,
+        )
         from stoplog_demo.run import follow_alert  # noqa: PLC0415 - see above
 
+        trust: list[tuple[str, str]] = []
         path = [] if shutil.which(PROGRAM) else [_path()]
         if self._kafka is not None:
             brokers = f"STOPLOG_LOG=kafka STOPLOG_BOOTSTRAP={shlex.quote(self._kafka)}"
             settings = [f"{brokers} STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX}"]
+            unsigned = " ".join(f"STOPLOG_{name.upper()}__ALLOW_UNSIGNED=true" for name in UNSIGNED)
+            trust = [(f"export {unsigned}", "Let them trust what its gate did")]
         elif self._keep is not None:
             settings = [f"STOPLOG_SETTINGS={shlex.quote(str(settings_file(self._keep)))}"]
         else:
@@ -107,7 +108,7 @@ class _Next:
                 (f"{PROGRAM} demo --kafka HOST:PORT", "Run it on a Kafka cluster"),
                 (f"{PROGRAM} --help", "See all commands"),
             ]
-        return [(f"export {' '.join([*path, *settings])}", "Let commands read this log"), *follow_alert(attack)]
+        return [(f"export {' '.join([*path, *settings])}", "Let commands read this log"), *trust, *follow_alert(attack)]
 
 
 def _path() -> str:

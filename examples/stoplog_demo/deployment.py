@@ -36,7 +36,8 @@ UNSIGNED = {
     "catalog": CatalogSection(allow_unsigned=True),
     "release": ReleaseSection(allow_unsigned=True),
 }
-"""Sections of the settings. The topics belong to the demonstration, and there is no key for their rules."""
+"""Sections of the settings. The topics belong to the demonstration, and there is no key for their rules. For its tools,
+one on an embedded log makes a key of its own."""
 
 READY_MS = 60_000
 _UNIQUE_CHARS = 8
@@ -52,15 +53,26 @@ def settings_file(folder: Path) -> Path:
     return folder / "stoplog.toml"
 
 
-def write_settings(folder: Path) -> None:
+def write_settings(folder: Path, settings: Settings) -> None:
     """Write settings with which commands see what the gate of the demonstration saw.
 
-    With settings of their own, they would say that gates reject its tools, because nobody has signed them.
+    With settings of their own, they would say that gates reject its tools, because they trust nobody who signed them.
+
+    Args:
+        settings: the gate's.
     """
+    reviewers = "".join(f"{_text(name)} = {_text(key)}\n" for name, key in settings.catalog.reviewers.items())
+    sections = (
+        f"# The log of this demonstration.\nstate_dir = {_text(str(state_dir(folder)))}\n",
+        *(f"[{name}]\nallow_unsigned = true\n" for name in UNSIGNED if getattr(settings, name).allow_unsigned),
+        f"[catalog.reviewers]\n{reviewers}",
+    )
+    settings_file(folder).write_text("\n".join(sections), "utf-8")
+
+
+def _text(text: str) -> str:
     # A JSON text is a TOML text, too.
-    where = json.dumps(str(state_dir(folder)), ensure_ascii=False)
-    sections = "".join(f"\n[{name}]\nallow_unsigned = true\n" for name in UNSIGNED)
-    settings_file(folder).write_text(f"# The log of this demonstration.\nstate_dir = {where}\n{sections}", "utf-8")
+    return json.dumps(text, ensure_ascii=False)
 
 
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
@@ -97,7 +109,8 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
 
     Args:
         settings: made by `demo_settings`.
-        folder: for this demonstration only; must not contain an earlier one.
+        folder: for this demonstration only; must not contain an earlier one. One on an embedded log writes settings
+            for commands there.
         view: shows the demonstration; closed when this returns.
         next_commands: see `NextCommands`.
 
@@ -109,6 +122,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
         # On a cluster, all demonstrations share the topics, and each would refuse the others' tools.
         key = SigningKey.made()
         settings = settings.model_copy(update={"catalog": CatalogSection(reviewers={OPERATOR: str(key.public)})})
+        write_settings(folder, settings)
     codec = build_codec(settings)
     clock = SystemClock()
     with ExitStack() as stack:

@@ -99,6 +99,13 @@ def test_its_last_lines_lead_from_the_alert_to_its_cause(shell: Shell, kept: str
     assert "docs/vendor-notes.md" in shell.run(f"{settings}; {before}")
 
 
+def test_its_settings_let_commands_trust_whom_its_gate_has_trusted(shell: Shell, kept: str) -> None:
+    (settings,) = [command.split("  ")[-1] for command in kept.splitlines() if "STOPLOG_SETTINGS" in command]
+    heading, *entries = shell.run(f"{settings}; stoplog catalog list").splitlines()
+    assert heading.rstrip().endswith("signed by")
+    assert {entry.split()[-1] for entry in entries if "  approved  " in entry} == {"operator@example.com"}
+
+
 def test_a_shell_that_does_not_find_stoplog_is_told_how(shell: Shell) -> None:
     program = (shell.programs / "stoplog").rename(shell.programs / "elsewhere")
     try:

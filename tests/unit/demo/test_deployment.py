@@ -1,14 +1,18 @@
-"""The demonstration when what it needs is not there."""
+"""The demonstration when what it needs is not there, and what commands need that look at it afterwards."""
 
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from stoplog_demo.command import WhatNext
 from stoplog_demo.deployment import demo_settings, demonstrate, state_dir
 from stoplog_demo.story import StoryView
+
+from streams.wiring.settings import load_settings
 
 
 def test_a_terminal_is_left_as_it_was_if_the_log_can_not_be_opened(tmp_path: Path) -> None:
@@ -19,3 +23,18 @@ def test_a_terminal_is_left_as_it_was_if_the_log_can_not_be_opened(tmp_path: Pat
         demonstrate(demo_settings(tmp_path, None), tmp_path, view, lambda _: [])
     hidden, shown_again = stream.getvalue().rfind("\x1b[?25l"), stream.getvalue().rfind("\x1b[?25h")
     assert 0 <= hidden < shown_again
+
+
+def test_on_a_cluster_commands_are_told_to_trust_what_its_gate_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_the_gate = demo_settings(tmp_path, "broker:9092")
+    for command, _ in WhatNext("broker:9092", None)(None):
+        for word in shlex.split(command):
+            name, is_variable, value = word.partition("=")
+            if is_variable and name.startswith("STOPLOG_"):
+                monkeypatch.setenv(name, value)
+    of_commands = load_settings()
+    for name in ("log", "bootstrap", "rules", "catalog", "release"):
+        assert getattr(of_commands, name) == getattr(of_the_gate, name), name
+    assert of_commands.topics.prefix == of_the_gate.topics.prefix
