@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
 from collections import Counter
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from random import Random
 from typing import Any, NamedTuple
 
@@ -47,7 +47,12 @@ WORKING_S_MAX = 0.12
 
 START_S_MAX = 120.0
 LAST_S_MAX = 300.0
-_POLL_S = 0.05
+LAST_LOOK_S = 0.5
+"""Between two looks at how many intents the last gate has decided."""
+
+AFTERWARDS_S = 1.0
+"""How long the last gate works on once all is decided."""
+
 _WORKING = b"working"
 
 
@@ -114,10 +119,7 @@ class Lives:
         """Let a gate live and kill it."""
         rng = self._rng
         self.propose(rng.randint(0, INTENTS_MAX))
-        heard, told = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=live, args=(self._world.settings, told), daemon=True)
-        process.start()
-        told.close()
+        process, heard = self._start()
         if rng.random() < EARLY_SHARE:
             time.sleep(rng.random() * EARLY_S_MAX)
             end = "while it worked" if heard.poll(0) else "while it started"
@@ -127,31 +129,40 @@ class Lives:
                 raise RuntimeError("the gate does not begin to work")
             time.sleep(rng.random() * WORKING_S_MAX)
             end = "while it worked"
-        self.kill(process)
+        self._kill(process)
         heard.close()
         self.ends[end] += 1
 
     def last(self) -> dict[str, set[bytes]]:
         """Let a last gate decide what is left; return the final verdicts by their intents."""
+        process, heard = self._start()
+        deadline_s = time.monotonic() + LAST_S_MAX
+        while len(final_verdicts(self._world)) < self.intents and time.monotonic() < deadline_s:
+            time.sleep(LAST_LOOK_S)
+        # A gate that decided an intent once more would do so after the last one for which this has waited.
+        time.sleep(AFTERWARDS_S)
+        self._kill(process)
+        heard.close()
+        return final_verdicts(self._world)
+
+    def _start(self) -> tuple[BaseProcess, Connection]:
         heard, told = self._context.Pipe(duplex=False)
         process = self._context.Process(target=live, args=(self._world.settings, told), daemon=True)
         process.start()
-        deadline_s = time.monotonic() + LAST_S_MAX
-        while True:
-            found = final_verdicts(self._world)
-            if len(found) >= self.intents or time.monotonic() > deadline_s:
-                break
-            time.sleep(_POLL_S * 10)
-        time.sleep(1)
-        self.kill(process)
-        heard.close()
-        return found
+        told.close()
+        return process, heard
 
     @staticmethod
-    def kill(process: Any) -> None:
-        """Kill a process as a lack of memory would."""
-        os.kill(process.pid, signal.SIGKILL)
+    def _kill(process: BaseProcess) -> None:
+        """Kill a gate as a lack of memory would.
+
+        Raises:
+            RuntimeError: it has ended before by itself, which no test of kills may count.
+        """
+        process.kill()
         process.join()
+        if process.exitcode != -signal.SIGKILL:
+            raise RuntimeError(f"the gate ended by itself before it was killed, with status {process.exitcode}")
 
 
 def final_verdicts(world: World) -> dict[str, set[bytes]]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from bench import killed_gate
 from bench.killed_gate import killed
 from bench.world import open_world
 
@@ -23,3 +24,11 @@ def test_the_log_is_whole_and_comes_out_again(log: Literal["embedded", "kafka"],
     assert sum(each.verdicts for each in found.partitions) >= found.intents > 0
     assert found.replay.differences == []
     assert found.is_clean
+
+
+def test_a_gate_that_ends_by_itself_is_not_counted_as_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(killed_gate, "EARLY_SHARE", 0.0)
+    with open_world("embedded", "starter") as world:
+        world.settings["log"] = "none"
+        with pytest.raises(RuntimeError, match="ended by itself before it was killed, with status 1"):
+            killed(world, rounds=1, seed=1)
