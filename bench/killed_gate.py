@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections import Counter
 from multiprocessing.connection import Connection
@@ -176,12 +177,22 @@ def final_verdicts(world: World) -> dict[str, set[bytes]]:
 
 
 def killed(world: World, rounds: int, seed: int, *, told_every: int = 0) -> Outcome:
-    """Kill a gate so many times on a log, and look at what is left."""
+    """Kill a gate so many times on a log, and look at what is left.
+
+    Args:
+        world: the log, with rules and tools.
+        rounds: how many kills.
+        seed: decides when they come, and how many intents are written.
+        told_every: after how many kills to say on standard error how far it is; 0: never.
+
+    Raises:
+        RuntimeError: a gate does not begin to work, or ends by itself.
+    """
     lives = Lives(world, Random(seed))  # noqa: S311 - it is to be repeatable, not secret
     for number in range(1, rounds + 1):
         lives.round()
         if told_every and number % told_every == 0:
-            print(f"{number} rounds, {lives.intents} intents", flush=True)
+            print(f"{number} rounds, {lives.intents} intents", file=sys.stderr, flush=True)
     found = lives.last()
     settings = Settings(**world.settings)
     keys = SealKeys.derived(ROOT_KEY)

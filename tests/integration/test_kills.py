@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from bench import killed_gate
+from bench import killed_gate, kills
 from bench.killed_gate import killed
 from bench.world import open_world
 
@@ -32,3 +32,16 @@ def test_a_gate_that_ends_by_itself_is_not_counted_as_killed(monkeypatch: pytest
         world.settings["log"] = "none"
         with pytest.raises(RuntimeError, match="ended by itself before it was killed, with status 1"):
             killed(world, rounds=1, seed=1)
+
+
+def test_the_command_prints_what_was_found_on_each_log_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kills.ROUNDS == {"embedded": 100, "kafka": 30}
+    monkeypatch.setattr(kills, "ROUNDS", {"embedded": 2})
+    assert kills.main([]) == 0
+    first, second, third, fourth = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 kills of the gate on the log `embedded`: ")
+    assert second.endswith(" intents: 0 without a final verdict, 0 with several")
+    assert third.startswith("verify: ")
+    assert fourth.endswith(" same")
