@@ -24,15 +24,13 @@ from typing import Any
 
 import msgspec
 
-from bench.gate import run_child
-from bench.workload import credential, established, intent, now_ms
-from bench.world import PARTITIONS, ROOT_KEY, World, prepare
-from streams.model.topics import INTENT, SESSION
+from bench.gate import run_child, session_records
+from bench.tables.gates import many_sessions_table
+from bench.workload import credential, intent, now_ms
+from bench.world import ROOT_KEY, World, prepare, reopen
+from streams.model.topics import INTENT
 from streams.ports import Outgoing
 from streams.sdk.credential import SessionCredential
-from streams.wiring.codecs import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
 
 SIZES = (10_000, 100_000, 250_000, 500_000, 1_000_000)
 SIZES_QUICK = (500, 2_000)
@@ -108,7 +106,7 @@ def main() -> None:
             print(f"{done.opened} sessions are open; run it again to go on", flush=True)
             break
     world.log.close()
-    print(table(done.cases))
+    print(many_sessions_table(result_of(done)))
 
 
 def _open(folder: Path) -> World:
@@ -122,10 +120,8 @@ def _open(folder: Path) -> World:
         "release": {"allow_unsigned": True},
         "gate": {"session_idle_ms": LIFE_MS, "unattended_age_max_ms": LIFE_MS},
     }
-    parsed = Settings(**settings)
     is_new = not (folder / _DONE).exists()
-    log = open_log(parsed)
-    world = World("embedded", folder, settings, log, build_codec(parsed), None)
+    world = reopen({"settings": settings, "folder": str(folder)})
     if is_new:
         prepare(world, "permit-all")
     return world
@@ -136,7 +132,7 @@ def _steps(world: World, done: Done, sizes: list[int]) -> Iterator[None]:
     for size in sizes:
         while done.opened < size:
             count = min(CHUNK, size - done.opened)
-            world.publish(_openings(world, done.opened, done.opened + count))
+            world.publish(session_records(world, map(_credential, range(done.opened, done.opened + count))))
             done.open_us = _cpu_us(run_child(world, count=count, warm_up=0))
             done.opened += count
             yield
@@ -166,13 +162,6 @@ def _cpu_us(report: dict[str, Any]) -> float:
     return float(report["cpu_s"] / report["records"] * 1e6)
 
 
-def _openings(world: World, first: int, end: int) -> Iterator[Outgoing]:
-    for number in range(first, end):
-        session = _credential(number)
-        event = established(ROOT_KEY, session)
-        yield world.outgoing(SESSION, session.key, event, event.header)
-
-
 def _calls(world: World, first: int, count: int, sessions: int) -> Iterator[Outgoing]:
     for number in range(first, first + count):
         session = _credential(number * STRIDE % sessions)
@@ -190,17 +179,6 @@ def _sizes(world: World) -> tuple[int, int]:
     inside = sum(path.stat().st_size for path in (state / "gate").rglob("*") if path.is_file())
     whole = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
     return whole - inside, inside
-
-
-def table(cases: list[Case]) -> str:
-    """What was measured, as a table."""
-    head = f"{'sessions':>10}{'us to open':>12}{'us a call':>12}{'memory MB':>12}{'log B':>10}{'state B':>10}"
-    lines = [
-        f"{case.sessions:>10,}{case.open_us:>12.0f}{case.call_us:>12.0f}{case.rss_mb:>12.0f}{case.log_bytes:>10.0f}"
-        f"{case.state_bytes:>10.0f}"
-        for case in cases
-    ]
-    return "\n".join([f"embedded log, {PARTITIONS} partitions, one gate", head, *lines])
 
 
 if __name__ == "__main__":
