@@ -161,11 +161,15 @@ class GroupQuestions:
         deadline_s = time.monotonic() + wait_s
         while self._process is not None and b"\n" not in self._received:
             output = _pipe(self._process.stdout).fileno()
-            if not select.select([output], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+            # `select` refuses descriptors from 1024 on, and a gate with many partitions has more open.
+            waiting = select.poll()
+            waiting.register(output, select.POLLIN)
+            if not waiting.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
                 return None
             part = os.read(output, _READ_BYTES)
             if not part or len(self._received) > ANSWER_BYTES_MAX:
                 self._end()
+                return None
             self._received += part
         line, end, self._received = self._received.partition(b"\n")
         return line if end else None
