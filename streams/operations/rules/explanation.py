@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT, INTENT, VERDICT
+from streams.model.topics import INTENT, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.rules.recorded_session import intent_of, read_session
@@ -95,13 +96,16 @@ class _Recorder:
 
     Args:
         intent_id: the intent.
-        tools: server and name of each tool that the run calls, if the rules were checked before: only rules that can
-            apply to one of them are compiled, which is what most of the time of an explanation would go to.
+        tools: server and name of each tool that the run calls.
+        checked: digests of bundles that gates have judged by, and so have checked: only rules that can apply to one of
+            the tools are compiled, which is what most of the time of an explanation would go to. Another bundle may be
+            one that gates have rejected.
     """
 
-    def __init__(self, intent_id: str, tools: frozenset[tuple[str, str]] | None = None) -> None:
+    def __init__(self, intent_id: str, tools: AbstractSet[tuple[str, str]], checked: AbstractSet[bytes]) -> None:
         self.asked: list[_Asked] = []
         self._tools = tools
+        self._checked = checked
         recorder = self
 
         class Recording(CompiledRuleset):
@@ -123,11 +127,12 @@ class _Recorder:
 
     def compile(self, source: BundleSource) -> CompiledRuleset:
         """Compile a bundle, as `compile_bundle` does."""
-        return compile_bundle(source, kind=self._kind, wanted=None if self._tools is None else self._can_apply)
+        wanted = self._can_apply if source.digest in self._checked else None
+        return compile_bundle(source, kind=self._kind, wanted=wanted)
 
     def _can_apply(self, rule: Rule) -> bool:
         matcher = ToolMatcher(rule.match)
-        return any(matcher.matches(server_id, name, None) for server_id, name in self._tools or ())
+        return any(matcher.matches(server_id, name, None) for server_id, name in self._tools)
 
     def judged(self, *, reveal: bool) -> Iterator[Judged]:
         """Explain the recorded evaluations."""
@@ -201,9 +206,8 @@ def explain_from_log(
         )
     else:
         lines = _until_decided(_with_ancestors(log, codec, clock, session.lines, key, deployment), recorded)
-        # Gates have rejected what is invalid on the log, and say so in the audit log. A directory may be a draft.
-        is_checked = plan.rules is None and AUDIT.name not in session.hidden
-        explained = _explained(lines, found, f"the {log.name}", run, reveal=reveal, is_checked=is_checked)
+        checked = {verdict.ruleset_digest for verdict in session.verdicts if verdict.ruleset_digest}
+        explained = _explained(lines, found, f"the {log.name}", run, checked, reveal=reveal)
     return replace(explained, recorded=recorded, hidden=session.hidden)
 
 
@@ -255,14 +259,20 @@ def _is_intent(record: Record, intent_id: str | None) -> bool:
 
 
 def _explained(
-    lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool, is_checked: bool = False
+    lines: Sequence[Numbered],
+    found: Numbered,
+    place: str,
+    plan: TryPlan,
+    checked: AbstractSet[bytes] = frozenset(),
+    *,
+    reveal: bool,
 ) -> Explained:
     intent = found.line.record
     if not isinstance(intent, Intent):
         raise ExplainError(f"{place} has no intent")
     calls = (each.line.record for each in lines if isinstance(each.line.record, Intent))
     tools = frozenset((call.tool.server_id, call.tool.name) for call in calls)
-    recorder = _Recorder(intent.intent_id, tools if is_checked else None)
+    recorder = _Recorder(intent.intent_id, tools, checked)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
         intent=intent,

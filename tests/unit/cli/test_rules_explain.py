@@ -11,10 +11,13 @@ import pytest
 
 from streams.codec.history import parse_line
 from streams.codec.jsonform import named_uuid as named
-from streams.model.topics import BY_NAME, INTENT, VERDICT
+from streams.model.bundle_signature import publication_key
+from streams.model.topics import BY_NAME, INTENT, RULESET, VERDICT
 from streams.operations.catalog.files import read_catalog
 from streams.operations.root_key import load_root_key
 from streams.operations.rules.explanation import THE_LOG, explain_from_log
+from streams.operations.rules.publication import make_bundle
+from streams.policy import load_bundle
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
@@ -225,6 +228,32 @@ class TestLog:
         lines = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()
         (shown,) = [line for line in lines if line.startswith("verdict on the log: ALLOW permitted: ")]
         assert f", under other rules: {recorded['digest'][:12]}" in shown
+
+    def test_rules_that_have_judged_nothing_are_checked_whole(self, deployed: Stoplog, home: Path) -> None:
+        """A gate has rejected them, whatever of them is for the tool of the call."""
+        (before,) = of_kind(deployed("rules", "explain", "--intent", "first"), "judgement")
+        write_bundle(home / "broken", 'apiVersion: rules/v1\nbundle: broken\nversion: "2"\n')
+        rules = home / "broken" / "idle" / "idle.rules.yaml"
+        rules.write_text(rules.read_text().replace('when: "true"', "when: nothing.that_is_known"))
+        settings = load_settings()
+        with open_operator(settings, "ann") as operator:
+            (intent,) = (found.record for found in operator.find(INTENT) if found.record.intent_id == named("second"))
+            bundle = make_bundle(
+                load_bundle(home / "broken"),
+                header=operator.header(),
+                name=settings.gate.bundle_name,
+                version="2",
+                serial=2,
+                published_by="ann",
+            )
+            operator.write(RULESET, [(publication_key(bundle), bundle, bundle.header)])
+            again = msgspec.structs.replace(intent, intent_id=named("third"))
+            operator.write(INTENT, [(b"default|s-9", again, again.header)])
+        result = deployed("rules", "explain", "--intent", "third")
+        assert (result.status, result.err) == (0, "")
+        (judgement,) = of_kind(result, "judgement")
+        assert (judgement["bundle"], judgement["digest"]) == ("golden", before["digest"])
+        assert judgement["effect"] == "ALLOW"
 
     def test_other_rules_than_those_that_were_published(self, deployed: Stoplog, home: Path) -> None:
         write_bundle(home / "other", 'apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
