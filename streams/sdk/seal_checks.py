@@ -9,7 +9,9 @@ Where nobody waits, a seal is not even decoded. So an executor pays for the seal
 signature for a batch.
 
 It does not matter where a reader begins: a seal has the hashes of its whole batch, also of what is not read. The newest
-head that counted is kept on disk (`seal_heads`), so that a log that is set back while the executor is down is noticed.
+head that counted is kept on disk (`seal_heads`): a seal that somebody writes again doesn't count after a restart
+either. A log that was set back or made anew, and sealed again by a gate, is noticed once it contradicts that head
+(`_opened`). Until then its seals count, because one head does not say what the records before it were.
 """
 
 from __future__ import annotations
@@ -180,6 +182,10 @@ class PartitionSeals:
         if head is None or received.offset > head.offset:
             self._check_order(batch, head)
             self.origin, self.head = origin, SealedHead(received.offset, batch.head.size, batch.head.root)
+        elif batch.head.size > head.size or (received.offset == head.offset and batch.head.root != head.root):
+            # A log that is read a second time has, at each offset, the head that it had.
+            text = "another log was sealed at offsets that were read before: it was rolled back or made anew"
+            raise SealError(text)
         return batch
 
     @staticmethod

@@ -1,8 +1,8 @@
 """Keeps the newest heads that counted, so that an executor goes on from them after a restart.
 
 They lie in the file of used verdicts: it outlives the process, and executors that share it share what they have seen.
-Without them, the first seal after a restart could be an old one that somebody has written again, or that of a log that
-was set back.
+Without them, the first seal after a restart could be an old one that somebody has written again. `seal_checks` says
+what they show of a log that was set back.
 
 Rejected: to read the newest head from `agent.audit.checkpoint.v1` at the start. Whoever can write an old seal can write
 an old head.

@@ -471,6 +471,60 @@ class TestHeadsOfAnEarlierRun:
         after.hold(on_log(made[2], 6), 0)
         assert len(after.sealed(seal_on_log(seals[2], 7)).proven) == 1
 
+    def test_a_log_that_was_made_anew_is_noticed_once_it_has_more_records(self) -> None:
+        head = self.head_of(self.log_of(2))
+        assert (head.offset, head.size) == (3, 4)
+        anew, made = Sealer(), verdicts(3)
+        seals = [anew.seal(made[:2]), anew.seal(made[2:])]
+        after = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(0): head})
+        after.hold(on_log(made[0], 0), 0)
+        # As many records as the log before had, at an offset before its head: that can be.
+        assert len(after.sealed(seal_on_log(seals[0], 1)).proven) == 1
+        after.hold(on_log(made[2], 2), 0)
+        assert after.sealed(seal_on_log(seals[1], 2)).proven == []
+        assert after.fault == (
+            "another log was sealed at offsets that were read before: it was rolled back or made anew"
+        )
+        assert len(after) == 1
+
+    def test_so_is_one_that_was_set_back_and_goes_on_otherwise(self) -> None:
+        sealer, made = Sealer(), verdicts(3)
+        first = sealer.seal(made[:1])
+        before = sealer.frontier
+        reader = Reader().read(on_log(made[0], 0), seal_on_log(first, 1))
+        reader.read(on_log(made[1], 2), seal_on_log(sealer.seal(made[1:2]), 3))
+        assert reader.seals.head is not None
+        sealer.frontier = before
+        after = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(0): reader.seals.head})
+        after.hold(on_log(made[2], 2), 0)
+        assert after.sealed(seal_on_log(sealer.seal(made[2:]), 3)).proven == []
+        assert "it was rolled back or made anew" in after.fault
+
+    def test_the_log_that_it_is_of_may_be_read_again_from_its_beginning(self) -> None:
+        records = self.log_of(3)
+        for kept in (self.head_of(records), self.head_of(records[:4])):
+            again = Reader()
+            again.seals = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(0): kept})
+            assert again.read(*records).ran == [0, 2, 4]
+            again.seals.restart()
+            assert again.read(*records).ran == [0, 2, 4, 0, 2, 4]
+
+    @staticmethod
+    def log_of(count: int) -> list[Received]:
+        """Verdicts, each with a seal of its own."""
+        sealer = Sealer()
+        return [
+            record
+            for number, verdict in enumerate(verdicts(count))
+            for record in (on_log(verdict, 2 * number), seal_on_log(sealer.seal([verdict]), 2 * number + 1))
+        ]
+
+    @staticmethod
+    def head_of(records: Sequence[Received]) -> SealedHead:
+        head = Reader().read(*records).seals.head
+        assert head is not None
+        return head
+
     def test_what_was_read_before_may_be_read_again(self) -> None:
         """Offsets are committed later than heads are kept."""
         sealer, (verdict,) = Sealer(), verdicts(1)
