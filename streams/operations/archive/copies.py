@@ -16,11 +16,10 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from streams.operations.archive.export import ArchiveError, Exported
 from streams.operations.archive.files import COPIES, ends_of, files_in
-from streams.operations.archive.writer import ParquetWriter, write_whole
+from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
 from streams.operations.topics.reader import hidden_topics, read_places
 from streams.operations.verify.run import CHECKED, LogSource, TopicEnds
 from streams.ports import Clock, Received, TopicPartition
@@ -28,7 +27,6 @@ from streams.ports.open_log import Log
 
 ENDS_FILE = "ends.json"
 ENDS_BYTES_MAX = 16_777_216
-ROWS_AT_ONCE = 2_000
 
 _SCHEMA = pa.schema(
     [
@@ -118,10 +116,9 @@ class CopySource:
 
     def _read_file(self, path: Path, place: TopicPartition) -> Iterator[Received]:
         try:
-            with pq.ParquetFile(path) as opened:
-                for batch in opened.iter_batches(ROWS_AT_ONCE, columns=_SCHEMA.names):
-                    for row in batch.to_pylist():
-                        yield _received(place, row)
+            for batch in read_batches(path, _SCHEMA.names):
+                for row in batch.to_pylist():
+                    yield _received(place, row)
         except (OSError, pa.ArrowException, KeyError, TypeError) as error:
             raise ArchiveError(f"`{path}` can't be read: {error}") from None
 

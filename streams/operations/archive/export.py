@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent
@@ -16,7 +15,7 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import AUDIT, AUDIT_REPORTED
 from streams.operations.archive.files import COPIES, TABLE, covered_in, ends_of, files_in, mergeable
 from streams.operations.archive.rows import COLUMNS, row_of
-from streams.operations.archive.writer import ParquetWriter, write_table
+from streams.operations.archive.writer import ParquetWriter, merge_files
 from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
@@ -82,8 +81,7 @@ def _compact(folder: Path, dataset: str, schema: pa.Schema | None) -> int:
     removed = 0
     for run in mergeable(files_in(folder, dataset)):
         merged = run[0]._replace(end=run[-1].end)
-        tables = [pq.read_table(file.path(folder), schema=schema, partitioning=None) for file in run]
-        write_table(merged.path(folder), pa.concat_tables(tables))
+        merge_files([file.path(folder) for file in run], merged.path(folder), schema)
     for file in covered_in(folder, dataset):
         file.path(folder).unlink(missing_ok=True)
         removed += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ from streams.ports import Received, TopicPartition
 
 FILE_RECORDS_MAX = 100_000
 """The most records of a file; a merged one can have more."""
+
+FILE_BYTES_MAX = 64 * 1024 * 1024
+"""A file gets no further record once the keys, values and headers of its records have this many bytes; a merged one can
+have more. So the memory that a run needs does not grow with the size of records."""
+
+ROWS_AT_ONCE = 2_000
 
 
 class ParquetWriter(ABC):
@@ -44,20 +50,21 @@ class ParquetWriter(ABC):
         """Write the records of a partition, which begin at an offset, as files that follow each other without a gap."""
         rows: list[dict[str, Any]] = []
         day = ""
-        at, is_first = first, True
+        at, is_first, held_bytes = first, True, 0
         for received in records:
             if is_first and first == 0 and received.offset > 0:
                 # Deleted by retention, or the marker of a transaction.
                 self.gone[place] = received.offset
             is_first = False
             own_day = day_of(received)
-            if rows and (own_day != day or len(rows) >= FILE_RECORDS_MAX):
+            if rows and (own_day != day or len(rows) >= FILE_RECORDS_MAX or held_bytes >= FILE_BYTES_MAX):
                 self._write_file(ArchiveFile(place, day, at, received.offset, self._dataset), rows)
-                rows, at = [], received.offset
+                rows, at, held_bytes = [], received.offset, 0
             day = own_day
             row = self.row(received)
             if row is not None:
                 rows.append(row)
+                held_bytes += _bytes_of(received)
         if rows:
             self._write_file(ArchiveFile(place, day, at, end, self._dataset), rows)
 
@@ -70,6 +77,61 @@ class ParquetWriter(ABC):
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file that appears under its name once it is complete and on the disk."""
     write_whole(path, lambda stream: pq.write_table(table, stream, compression="zstd"))
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, of which no more than a row group is in memory."""
+    with pq.ParquetFile(path) as opened:
+        for group in range(opened.num_row_groups):
+            # Of all groups at once, a batch would go on in the next group.
+            yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns)
+
+
+def merge_files(paths: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+    """Write the rows of some Parquet files to another one, of which no more than a row group is in memory.
+
+    Args:
+        paths: the files, of which there is at least one, in the order of their rows.
+        path: the file that is written. It appears once it is complete.
+        schema: its columns; those that a file lacks are null there. By default those of the first file.
+    """
+    columns = pq.read_schema(paths[0]) if schema is None else schema
+
+    def write(stream: BufferedWriter) -> None:
+        with pq.ParquetWriter(stream, columns, compression="zstd") as writer:
+            for group in _row_groups(paths, columns):
+                writer.write_table(group)
+
+    write_whole(path, write)
+
+
+def _row_groups(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
+    for path in paths:
+        for batch in read_batches(path):
+            held.append(_with_columns(batch, schema))
+            held_rows += batch.num_rows
+            held_bytes += batch.nbytes
+            if held_rows >= FILE_RECORDS_MAX or held_bytes >= FILE_BYTES_MAX:
+                yield pa.Table.from_batches(held, schema)
+                held, held_rows, held_bytes = [], 0, 0
+    if held:
+        yield pa.Table.from_batches(held, schema)
+
+
+def _with_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    own = set(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in own else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _bytes_of(received: Received) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in received.headers)
+    return len(received.key or b"") + len(received.value or b"") + headers
 
 
 def write_whole(path: Path, write: Callable[[BufferedWriter], object]) -> None:
