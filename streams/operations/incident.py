@@ -18,7 +18,7 @@ from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.rules.recorded_session import read_session
+from streams.operations.rules.recorded_session import SessionReader
 from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
 from streams.operations.scenarios.observation import Observer
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan, TryReport, read_lines, run_steps
@@ -81,9 +81,8 @@ def export_incident(
         BundleError: the rules of the history are invalid.
     """
     tenant_uid, session_id = owner
-    recorded = read_session(
-        log, codec, clock, session_key_of(tenant_uid, session_id), DEVELOPMENT_ROOT_KEY, plan.gate.deployment
-    )
+    reader = SessionReader(log, codec, clock, DEVELOPMENT_ROOT_KEY, plan.gate.deployment)
+    recorded = reader.read(session_key_of(tenant_uid, session_id))
     lines = [redact(each.line) for each in recorded.lines]
     intents = [line.record for line in lines if isinstance(line.record, Intent)]
     if not intents:

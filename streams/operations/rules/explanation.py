@@ -21,7 +21,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import INTENT, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.rules.recorded_session import intent_of, read_session
+from streams.operations.rules.recorded_session import SessionReader, intent_of
 from streams.operations.topics.lookup import IdError, Owner, find_intent
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Numbered, TryPlan, TryReport, read_lines, run_lines
 from streams.policy import (
@@ -182,14 +182,14 @@ def explain_from_log(
     Raises:
         IdError: the intent is missing, or ambiguous.
         ExplainError: this client may read neither the intent nor its verdict.
-        SessionTooLongError: its session has too many records.
+        SessionTooLongError: its session, or one that it descends from, has too many records.
         TopicReadError, LogError: the log can't be read.
         HistoryError, BundleError, BundleReadError: see `run_history`.
     """
     owner = _owner(log, codec, clock, intent, tenant_uid)
     key = session_key_of(owner.tenant_uid, owner.session_id)
-    deployment = plan.gate.deployment
-    session = read_session(log, codec, clock, key, DEVELOPMENT_ROOT_KEY, deployment)
+    reader = SessionReader(log, codec, clock, DEVELOPMENT_ROOT_KEY, plan.gate.deployment)
+    session = reader.read(key)
     recorded = _verdicts_on(owner.intent_id, session.verdicts)
     found = next((line for line in session.lines if _is_intent(line.line.record, owner.intent_id)), None)
     if found is None and not recorded:
@@ -205,7 +205,7 @@ def explain_from_log(
             intent=made, time_ms=made.header.time, place=f"the {log.name}", judged=(), verdicts=recorded
         )
     else:
-        lines = _until_decided(_with_ancestors(log, codec, clock, session.lines, key, deployment), recorded)
+        lines = _until_decided(_with_ancestors(reader, session.lines, key), recorded)
         checked = {verdict.ruleset_digest for verdict in session.verdicts if verdict.ruleset_digest}
         explained = _explained(lines, found, f"the {log.name}", run, checked, reveal=reveal)
     return replace(explained, recorded=recorded, hidden=session.hidden)
@@ -226,16 +226,12 @@ def _owner(log: Log, codec: Codec, clock: Clock, intent: str, tenant_uid: str) -
         raise
 
 
-def _with_ancestors(
-    log: Log, codec: Codec, clock: Clock, lines: list[Numbered], key: bytes, deployment: str
-) -> list[Numbered]:
+def _with_ancestors(reader: SessionReader, lines: list[Numbered], key: bytes) -> list[Numbered]:
     """Return the lines with those of the sessions that the session descends from: it knows what their users said."""
     read = {key}
     while (parent := _parent_of(lines, key)) is not None and parent not in read and len(read) <= ANCESTORS_MAX:
         read.add(parent)
-        found = read_session(log, codec, clock, parent, DEVELOPMENT_ROOT_KEY, deployment)
-        own = [numbered for numbered in found.lines if numbered.line.key == parent]
-        lines = sorted([*lines, *own], key=lambda numbered: numbered.line.time_ms)
+        lines = sorted([*lines, *reader.own_lines(parent)], key=lambda numbered: numbered.line.time_ms)
         key = parent
     return lines
 

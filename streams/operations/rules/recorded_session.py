@@ -15,7 +15,7 @@ it can open sessions and grant anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ from streams.audit.report_keys import ReportKey
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.codec.history_grant_defaults import prove_grant
+from streams.history.recording import place_of
 from streams.model.approval import GRANT_PREFIX
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
@@ -76,48 +77,98 @@ class RecordedSession(NamedTuple):
     hidden: tuple[str, ...]
 
 
-def read_session(log: Log, codec: Codec, clock: Clock, key: bytes, root_key: bytes, deployment: str) -> RecordedSession:
-    """Read a session's inputs and verdicts, and prove the inputs again. Blocking.
+class SessionReader:
+    """Reads what a gate went by in sessions of a log.
 
-    Args:
-        key: the key of the session's records.
-        root_key: the key that proofs of the run are derived from.
-        deployment: the name of the deployment that reports are proven for.
-
-    Raises:
-        SessionTooLongError: there are more than `RECORDS_MAX` records.
-        TopicReadError, LogError: the log can't be read.
+    Attributes:
+        hidden: topics that access control hides from this client.
     """
-    topics = sorted(INPUTS)
-    hidden = hidden_topics(log, (*topics, VERDICT.name))
-    verdicts = [] if VERDICT.name in hidden else list(_verdicts(log, codec, clock, key))
-    unproven = {verdict.intent_id for verdict in verdicts if verdict.reason in _UNPROVEN}
-    rejected = _rejected(log, codec, clock, key)
-    lines: list[HistoryLine] = []
-    own_way = {*hidden, ATTRIBUTES.name}
-    for received, record in _decoded(log, codec, clock, [name for name in topics if name not in own_way], key):
-        if f"{received.topic}/{received.partition}/{received.offset}" in rejected:
-            continue
-        if isinstance(record, ToolCatalogEntry) and record.name == REPORT_KEYS_NAME:
-            continue  # the run has keys of its own
-        is_unproven = isinstance(record, Intent) and record.intent_id in unproven
-        made = record if is_unproven else proven_again(record, root_key, deployment)
-        lines.append(HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, made))
-        _check_length(lines)
-    if INTENT.name in hidden:
-        intents = (intent_of(verdict) for verdict in _first_of_each(verdicts) if verdict.intent_id not in unproven)
-        lines += [
-            HistoryLine("", INTENT.name, key, intent.header.time, proven_again(intent, root_key, deployment))
-            for intent in intents
-        ]
-        lines.sort(key=lambda line: line.time_ms)
-    if ATTRIBUTES.name not in hidden:
-        begins_ms = min((line.time_ms for line in lines if line.key == key), default=0)
-        tenant_uid = key.decode("utf-8", "replace").partition("|")[0]
-        lines += read_recorded_attributes(log, codec, clock, tenant_uid, begins_ms, rejected)
-        _check_length(lines)
-        lines.sort(key=lambda line: line.time_ms)
-    return RecordedSession([Numbered(no, line) for no, line in enumerate(lines, 1)], verdicts, tuple(sorted(hidden)))
+
+    def __init__(self, log: Log, codec: Codec, clock: Clock, root_key: bytes, deployment: str) -> None:
+        """Ask what may be read, and read what gates have rejected. Blocking.
+
+        Args:
+            root_key: the key that proofs of the run are derived from.
+            deployment: the name of the deployment that reports are proven for.
+
+        Raises:
+            TopicReadError, LogError: the log can't be read.
+        """
+        self._log = log
+        self._codec = codec
+        self._clock = clock
+        self._root_key = root_key
+        self._deployment = deployment
+        self.hidden = hidden_topics(log, (*sorted(INPUTS), VERDICT.name))
+        self._rejected = _rejected(log, codec, clock)
+
+    def read(self, key: bytes) -> RecordedSession:
+        """Read a session's inputs and verdicts, and prove the inputs again. Blocking.
+
+        Args:
+            key: the key of the session's records.
+
+        Raises:
+            SessionTooLongError: there are more than `RECORDS_MAX` records.
+            TopicReadError, LogError: the log can't be read.
+        """
+        verdicts = self._verdicts(key)
+        lines = self._lines(key, [name for name in sorted(INPUTS) if name != ATTRIBUTES.name], verdicts)
+        if ATTRIBUTES.name not in self.hidden:
+            begins_ms = min((line.time_ms for line in lines if line.key == key), default=0)
+            tenant_uid = key.decode("utf-8", "replace").partition("|")[0]
+            lines += read_recorded_attributes(
+                self._log, self._codec, self._clock, tenant_uid, begins_ms, self._rejected
+            )
+            _check_length(lines)
+            lines.sort(key=lambda line: line.time_ms)
+        return RecordedSession(_numbered(lines), verdicts, tuple(sorted(self.hidden)))
+
+    def own_lines(self, key: bytes) -> list[Numbered]:
+        """Read a session's inputs as `read` does, without those that every gate reads, whatever the session. Blocking.
+
+        Raises:
+            SessionTooLongError, TopicReadError, LogError: see `read`.
+        """
+        own = [name for name in sorted(INPUTS) if BY_NAME[name].spread is not Spread.BROADCAST]
+        return _numbered(self._lines(key, own, self._verdicts(key)))
+
+    def _lines(self, key: bytes, topics: Sequence[str], verdicts: Sequence[Verdict]) -> list[HistoryLine]:
+        unproven = {verdict.intent_id for verdict in verdicts if verdict.reason in _UNPROVEN}
+        lines: list[HistoryLine] = []
+        for received, record in self._decoded([name for name in topics if name not in self.hidden], key):
+            if place_of(received) in self._rejected:
+                continue
+            if isinstance(record, ToolCatalogEntry) and record.name == REPORT_KEYS_NAME:
+                continue  # the run has keys of its own
+            is_unproven = isinstance(record, Intent) and record.intent_id in unproven
+            made = record if is_unproven else proven_again(record, self._root_key, self._deployment)
+            lines.append(HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, made))
+            _check_length(lines)
+        if INTENT.name in self.hidden:
+            for verdict in _first_of_each(verdicts):
+                if verdict.intent_id not in unproven:
+                    intent = proven_again(intent_of(verdict), self._root_key, self._deployment)
+                    lines.append(HistoryLine("", INTENT.name, key, intent.header.time, intent))
+            lines.sort(key=lambda line: line.time_ms)
+        return lines
+
+    def _verdicts(self, key: bytes) -> list[Verdict]:
+        if VERDICT.name in self.hidden:
+            return []
+        return [record for _, record in self._decoded((VERDICT.name,), key) if isinstance(record, Verdict)]
+
+    def _decoded(self, topics: Sequence[str], key: bytes) -> Iterator[tuple[Received, Record]]:
+        """Yield the readable records of a session, and those for every gate, in order of time."""
+        places = places_of_key(self._log, topics, key)
+        for received in read_places_in_order(self._log, places, self._clock):
+            is_own = received.key == key or BY_NAME[received.topic].spread is Spread.BROADCAST
+            if is_own and (record := decoded(self._codec, received)) is not None:
+                yield received, record
+
+
+def _numbered(lines: Iterable[HistoryLine]) -> list[Numbered]:
+    return [Numbered(number, line) for number, line in enumerate(lines, 1)]
 
 
 def _check_length(lines: list[HistoryLine]) -> None:
@@ -193,32 +244,15 @@ def _first_of_each(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
             yield verdict
 
 
-def _verdicts(log: Log, codec: Codec, clock: Clock, key: bytes) -> Iterator[Verdict]:
-    for _, record in _decoded(log, codec, clock, (VERDICT.name,), key):
-        if isinstance(record, Verdict):
-            yield record
-
-
-def _decoded(
-    log: Log, codec: Codec, clock: Clock, topics: Iterable[str], key: bytes
-) -> Iterator[tuple[Received, Record]]:
-    """Yield the readable records of a session, and those for every gate, in order of time."""
-    places = places_of_key(log, tuple(topics), key)
-    for received in read_places_in_order(log, places, clock):
-        is_own = received.key == key or BY_NAME[received.topic].spread is Spread.BROADCAST
-        if is_own and (record := decoded(codec, received)) is not None:
-            yield received, record
-
-
-def _rejected(log: Log, codec: Codec, clock: Clock, key: bytes) -> frozenset[str]:
-    """Return the places of the inputs that gates have rejected: of the session, and of what every gate reads."""
+def _rejected(log: Log, codec: Codec, clock: Clock) -> frozenset[str]:
+    """Return the places of the inputs that gates have rejected."""
     if hidden_topics(log, (AUDIT.name,)):
         return frozenset()
     found: set[str] = set()
     for received in read_in_order(log, (AUDIT.name,), clock):
         value = received.value
-        # Most records are verdicts of other sessions: these need not be decoded.
-        if value is None or not (received.key == key or any(name in value for name in _OF_INPUTS)):
+        # Most records are verdicts, which name no input: these need not be decoded.
+        if value is None or not any(name in value for name in _OF_INPUTS):
             continue
         record = decoded(codec, received)
         if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
