@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from streams.operations.archive.export import ArchiveError, Exported
-from streams.operations.archive.files import COPIES, ends_of, files_in
+from streams.operations.archive.files import COPIES, ArchiveFile, ends_of, files_in
 from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
 from streams.operations.topics.reader import hidden_topics, read_places
 from streams.operations.verify.run import CHECKED, LogSource, TopicEnds
@@ -100,6 +100,9 @@ class CopySource:
             raise ArchiveError(f"`{path}` is malformed: {error}") from None
         stable = {TopicPartition(each.topic, each.partition): each.stable for each in found}
         self.reach = TopicEnds(stable, {TopicPartition(each.topic, each.partition): each.end for each in found})
+        self._files: dict[TopicPartition, list[ArchiveFile]] = {}
+        for file in files_in(folder, COPIES):
+            self._files.setdefault(file.place, []).append(file)
 
     def read(self, place: TopicPartition) -> Iterator[Received]:
         """Yield the records of a partition below its end, in the order of their offsets.
@@ -108,11 +111,10 @@ class CopySource:
             ArchiveError: a file can't be read.
         """
         end = self.reach.ends.get(place, 0)
-        for file in files_in(self._folder, COPIES):
-            if file.place == place:
-                for received in self._read_file(file.path(self._folder), place):
-                    if received.offset < end:
-                        yield received
+        for file in self._files.get(place, ()):
+            for received in self._read_file(file.path(self._folder), place):
+                if received.offset < end:
+                    yield received
 
     def _read_file(self, path: Path, place: TopicPartition) -> Iterator[Received]:
         try:
