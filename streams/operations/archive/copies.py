@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from streams.operations.archive.export import ArchiveError, Exported
-from streams.operations.archive.files import COPIES, ArchiveFile, ends_of, files_in
+from streams.operations.archive.export import ArchiveError, Exported, refuse_hidden
+from streams.operations.archive.files import COPIES, ArchiveFile, files_in
 from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
-from streams.operations.topics.reader import hidden_topics, read_places
+from streams.operations.topics.reader import hidden_topics
 from streams.operations.verify.run import CHECKED, LogSource, TopicEnds
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
@@ -56,19 +56,13 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
         ArchiveError: this client may not read one of the topics.
         OSError: the folder can't be written.
     """
-    hidden = hidden_topics(log, CHECKED)
-    if hidden:
-        named = ", ".join(f"`{name}`" for name in sorted(hidden))
-        raise ArchiveError(f"this client may not read {named}; it needs the rights of the role `auditor`")
+    refuse_hidden(hidden_topics(log, CHECKED))
     reach = LogSource(log, clock).reach
-    begin = ends_of(files_in(folder, COPIES))
+    ends = dict(sorted(reach.ends.items()))
     writer = _CopyWriter(folder, COPIES, _SCHEMA)
-    for place, end in sorted(reach.ends.items()):
-        first = begin.get(place, 0)
-        if end > first:
-            writer.write(place, first, end, read_places(log, {place: end}, clock, {place: first}))
-    ends = [_End(place.topic, place.partition, reach.stable[place], end) for place, end in sorted(reach.ends.items())]
-    text = msgspec.json.format(msgspec.json.encode(ends), indent=1) + b"\n"
+    writer.add_new(log, clock, ends)
+    kept = [_End(place.topic, place.partition, reach.stable[place], end) for place, end in ends.items()]
+    text = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
     write_whole(folder / COPIES / ENDS_FILE, lambda stream: stream.write(text))
     return Exported(writer.records_count, writer.files_count, 0, writer.gone)
 

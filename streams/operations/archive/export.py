@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +14,10 @@ from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import AUDIT, AUDIT_REPORTED
-from streams.operations.archive.files import COPIES, TABLE, covered_in, ends_of, files_in, mergeable
+from streams.operations.archive.files import COPIES, TABLE, covered_in, files_in, mergeable
 from streams.operations.archive.rows import COLUMNS, row_of
 from streams.operations.archive.writer import ParquetWriter, merge_files
-from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
+from streams.operations.topics.reader import hidden_topics, partitions_of
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
@@ -53,22 +54,29 @@ def export_audit(log: Log, codec: Codec, clock: Clock, folder: Path) -> Exported
 
     Raises:
         TopicReadError, LogError: the log can't be read.
+        ArchiveError: this client may not read the topic of audit records.
         OSError: the folder can't be written.
     """
     names = [topic.name for topic in (AUDIT, AUDIT_REPORTED)]
     hidden = hidden_topics(log, names)
-    if AUDIT.name in hidden:
-        raise ArchiveError(f"this client may not read `{AUDIT.name}`; it needs the rights of the role `auditor`")
-    begin = ends_of(files_in(folder))
-    writer = _AuditWriter(folder, codec)
+    refuse_hidden(hidden & {AUDIT.name})
     places = partitions_of(log, [name for name in names if name not in hidden])
     with closing(log.reader()) as reader:
         ends = reader.end_offsets(places)
-    for place in places:
-        first, end = begin.get(place, 0), ends.get(place, 0)
-        if end > first:
-            writer.write(place, first, end, read_places(log, {place: end}, clock, {place: first}))
+    writer = _AuditWriter(folder, codec)
+    writer.add_new(log, clock, {place: ends.get(place, 0) for place in places})
     return Exported(writer.records_count, writer.files_count, writer.unreadable_count, writer.gone)
+
+
+def refuse_hidden(hidden: AbstractSet[str]) -> None:
+    """Raise if access control hides topics that an archive must have.
+
+    Raises:
+        ArchiveError: the set is not empty.
+    """
+    if hidden:
+        named = ", ".join(f"`{name}`" for name in sorted(hidden))
+        raise ArchiveError(f"this client may not read {named}; it needs the rights of the role `auditor`")
 
 
 def compact(folder: Path) -> int:

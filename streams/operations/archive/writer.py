@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streams.operations.archive.files import ArchiveFile
+from streams.operations.archive.files import ArchiveFile, ends_of, files_in
 from streams.operations.archive.rows import day_of
-from streams.ports import Received, TopicPartition
+from streams.operations.topics.reader import read_places
+from streams.ports import Clock, Received, TopicPartition
+from streams.ports.open_log import Log
 
 FILE_RECORDS_MAX = 100_000
 """The most records of a file; a merged one can have more."""
@@ -46,7 +48,20 @@ class ParquetWriter(ABC):
     def row(self, received: Received) -> dict[str, Any] | None:
         """Return a record as a row; None if it has none."""
 
-    def write(self, place: TopicPartition, first: int, end: int, records: Iterable[Received]) -> None:
+    def add_new(self, log: Log, clock: Clock, ends: Mapping[TopicPartition, int]) -> None:
+        """Write what the dataset lacks of some partitions, in their order, up to their ends. Blocking.
+
+        Raises:
+            TopicReadError, LogError: the log can't be read.
+            OSError: the folder can't be written.
+        """
+        begins = ends_of(files_in(self._folder, self._dataset))
+        for place, end in ends.items():
+            first = begins.get(place, 0)
+            if end > first:
+                self._write(place, first, end, read_places(log, {place: end}, clock, {place: first}))
+
+    def _write(self, place: TopicPartition, first: int, end: int, records: Iterable[Received]) -> None:
         """Write the records of a partition, which begin at an offset, as files that follow each other without a gap."""
         rows: list[dict[str, Any]] = []
         day = ""
