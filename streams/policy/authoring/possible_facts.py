@@ -28,7 +28,7 @@ _OPENED_WITH = {"model": "model", "system_prompt": "system_prompt_digest", "tool
 
 _COUNTS = (
     ("signal", "returns"),
-    ("signal", "drift"),
+    ("act", "drift"),
     *(("intent", "age_ms"), ("session", "age_ms"), ("session", "intents"), ("session", "allowed")),
     *(("session", "denied"), ("session", "spent"), ("deferral", "waited_ms"), ("money", "minor")),
 )

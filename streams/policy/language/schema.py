@@ -250,6 +250,10 @@ ACT = Struct(
             "the user leaves the choice of acts to a content that he names, or values of the act that he asks for",
         ),
         _int("count", "how many calls of this kind the session has been allowed before"),
+        _int(
+            "drift",
+            "how many acting calls of the session, this one included, neither the request nor what it led to calls for",
+        ),
     ),
 )
 
@@ -308,10 +312,6 @@ SIGNAL = Struct(
     (
         _int("repeats", "how often this call, or the cycle that it ends, is among the session's last 32 calls"),
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
-        _int(
-            "drift",
-            "how many acting calls of the session, this one included, neither the request nor what it led to calls for",
-        ),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
     ),
 )

@@ -8,7 +8,6 @@ from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch
 from streams.behaviour.detectors.spread import Places
 from streams.model.verdict import Signal
 
-SIGNAL_FACT = "signal"
 TOLD_REPEATS = 3
 TOLD_RUN = 30
 """From how many repeats, and from how many calls in a row, a verdict names them."""

@@ -16,8 +16,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
-from streams.processors.gate.observed import SIGNAL_FACT
-from streams.processors.provenance.drift import drift_of, is_drift
+from streams.processors.provenance.drift import is_drift
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
@@ -42,8 +41,6 @@ from streams.provenance.events import CONTENT_EVENTS
 from streams.provenance.scope import parse_scopes
 
 PROVENANCE_FACTS = frozenset(PROVENANCE_MAKERS)
-_ASKING_FACTS = PROVENANCE_FACTS | {SIGNAL_FACT}
-"""The facts that what was read is kept for: `signal.drift` follows from it."""
 CONTENTS = CONTENT_EVENTS - {SessionEventType.USER_MESSAGE}
 _KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET}
 _USERS = Label(integrity=Integrity.TRUSTED)
@@ -62,7 +59,7 @@ class ProvenanceKeeper:
     def is_asked(self, session_key: bytes) -> bool:
         """Return whether any rule in force reads a fact of provenance."""
         ruleset = self._control.ruleset_for(session_key)
-        return ruleset is not None and not _ASKING_FACTS.isdisjoint(ruleset.reads)
+        return ruleset is not None and not PROVENANCE_FACTS.isdisjoint(ruleset.reads)
 
     def key_for_result(self, case: Case) -> bytes | None:
         """Return the key with which an executor digests the values of a result; None if no rule asks for any."""
@@ -137,11 +134,6 @@ class ProvenanceKeeper:
             use, stated = self._uses.of(case.tool), self._stated_owners(case)
             case.examined = examine(case.session, args, use, memory, session_key, state, stated=stated)
         return case.examined
-
-    def drift(self, case: Case, state: StateView) -> int:
-        """Return how many acts of the session nothing calls for, the call included."""
-        examined = self.examine(case, state)
-        return 0 if examined is None else drift_of(examined)
 
     def _stated_owners(self, case: Case) -> StatedOwners | None:
         """Return what operators' systems say about whose records are; None if they say it of no record."""

@@ -17,10 +17,9 @@ from streams.processors.gate.case import Case, Progress
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.gate.entities import entity_facts
 from streams.processors.gate.facts import build_facts
-from streams.processors.gate.observed import SIGNAL_FACT
 from streams.processors.gate.provenance import PROVENANCE_FACTS, ProvenanceKeeper
 from streams.processors.gate.shared_memories import Tally, recall_shared
-from streams.processors.gate.signals import observe
+from streams.processors.gate.signals import SIGNAL_FACT, observe
 from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.sessions.memory import recall
 
@@ -96,7 +95,7 @@ def facts_for(
                 # A rule that reads it is then in error, which denies.
                 facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
-        facts[SIGNAL_FACT] = {**observe(case, state), "drift": keeper.drift(case, state)}
+        facts[SIGNAL_FACT] = observe(case, state)
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

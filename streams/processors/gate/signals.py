@@ -19,6 +19,7 @@ from streams.processors.gate.case import Case
 from streams.processors.gate.observed import Observed, SignalsRow
 from streams.processors.rows import signals_row_key
 
+SIGNAL_FACT = "signal"
 RETURN_WINDOW_MS = 300_000
 """Within which time a session that comes back to an instance of its agent is in two places."""
 

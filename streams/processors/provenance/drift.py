@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from streams.model.verdict import Signal, ValueOrigin
 from streams.processors.provenance.examined import Examined, is_pointed
-from streams.processors.provenance.facts import is_requested
+from streams.processors.provenance.requested import is_requested
 from streams.provenance.acts import DELEGATE
 from streams.provenance.origins import Traced
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
-from streams.model.money import limit_of
 from streams.model.verdict import ValueOrigin
+from streams.processors.provenance.drift import drift_of
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
-from streams.processors.provenance.tools import leaf_at
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
+from streams.processors.provenance.requested import covers, is_requested
+from streams.provenance.acts import DELEGATE, FILL, ActKind
 from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
-from streams.provenance.scope import SOURCES, Scope
+from streams.provenance.scope import SOURCES
 
 _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
 _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
@@ -91,7 +91,7 @@ def read_facts(examined: Examined) -> dict[str, bool]:
 
 
 def act_facts(examined: Examined) -> dict[str, Any]:
-    """Return the fact `act`: the kind of act, and whether the user asked for such a one."""
+    """Return the fact `act`: the kind of act, whether the user asked for such a one, and what the session has done."""
     kind, use = examined.kind, examined.use
     stated = {scope.kind for scope in examined.row.scopes}
     requested = is_requested(examined)
@@ -101,16 +101,8 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "requested": requested,
         "delegated": DELEGATE in stated or (FILL in stated and requested and not use.is_read),
         "count": examined.row.acts.get(kind, 0),
+        "drift": drift_of(examined),
     }
-
-
-def is_requested(examined: Examined) -> bool:
-    """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
-    scopes = examined.row.scopes
-    if not examined.use.is_read:
-        return examined.is_named or any(_covers(scope, examined) for scope in scopes)
-    opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
-    return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
 
 def scope_facts(examined: Examined) -> dict[str, Any]:
@@ -124,7 +116,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     if weightiest is None:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]
-    inside = any(_covers(scope, examined) for scope in own)
+    inside = any(covers(scope, examined) for scope in own)
     if examined.use.is_read and not any(scope.kind == ActKind.READ for scope in own):
         inside = inside or not examined.use.is_outward or weightiest == _DERIVED
     return {"source": _SOURCE_WORDS[weightiest], "inside": inside}
@@ -168,40 +160,6 @@ def _recipients(examined: Examined) -> list[str] | None:
     named = [leaf for leaf in leaves_of(examined.args) if sinks.cover(leaf.path)]
     own = {value.pointer for value in examined.values if value.traced.flags & Seen.SUBJECT and not value.is_part}
     return [str(leaf.value) for leaf in named if leaf.path not in own] if named else None
-
-
-def _covers(scope: Scope, examined: Examined) -> bool:
-    """Return whether a call is inside of one scope."""
-    if scope.kind in (DELEGATE, FILL, FOLLOW):
-        return False
-    if scope.kind and scope.kind not in examined.kinds:
-        return False
-    if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:
-        return False
-    if 0 <= scope.count_max <= examined.row.acts.get(examined.kind, 0):
-        return False
-    if scope.targets and not _aims_at(scope, examined):
-        return False
-    return not scope.amount_max or _is_within(scope, examined)
-
-
-def _aims_at(scope: Scope, examined: Examined) -> bool:
-    """Return whether every sink has one of the targets as its value."""
-    sinks = {value.pointer for value in examined.values if value.is_sink}
-    return all(str(leaf_at(examined.args, pointer)).casefold() in scope.targets for pointer in sinks)
-
-
-def _is_within(scope: Scope, examined: Examined) -> bool:
-    """Return whether the amount of a call is within the limit of a scope, both in minor units of one currency.
-
-    A call without an amount, or with one that can't be read, is not; and a scope whose limit can't be read covers none.
-    A scope that states no currency limits the amount in whatever currency the call states.
-    """
-    money = examined.use.tool.uses.largest_money_of(examined.args) if "amount" in examined.args else None
-    if money is None or (scope.currency and money.currency.upper() != scope.currency.upper()):
-        return False
-    limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
-    return limit is not None and money.minor <= limit
 
 
 PROVENANCE_MAKERS: dict[str, Callable[[Examined], Any]] = {

@@ -109,7 +109,7 @@ CHECKS: dict[str, Recipe] = {
     "28": Recipe("refund", DENY, [{"owner": {**OWN, "subject": False}}, {"owner": {**OWN, "age_ms": 86_400_001}},
                                   {"owner": {"several": True, "subject": True, "other": False}}],
                  [{"owner": OWN}], "owner"),
-    "29": Recipe("mail", QUARANTINE, [{"signal.drift": 3}], [{"signal.drift": 2}], "signal.drift"),
+    "29": Recipe("mail", QUARANTINE, [{"act.drift": 3}], [{"act.drift": 2}], "act.drift"),
 }  # fmt: skip
 
 

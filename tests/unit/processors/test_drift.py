@@ -7,7 +7,8 @@ from typing import Any
 
 from simulation.records import ruleset
 from streams.model.topics import RULESET
-from streams.model.verdict import Outcome, Verdict
+from streams.model.verdict import Outcome, ValueOrigin, Verdict
+from streams.processors.rows import RowKind
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance import BUNDLE, Talk
 from tests.unit.processors.test_provenance_pack import BOOK, DROP, ENTRIES, EVIL, LETTER, SEND, TRAIN
@@ -17,13 +18,19 @@ apiVersion: rules/v1
 pack: testing
 rules:
   - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
-  - {id: P-2, effect: deny, match: {tools: ["*"]}, when: signal.drift >= 3, reason: another task}
+  - {id: P-2, effect: deny, match: {tools: ["*"]}, when: act.drift >= 3, reason: another task}
 """
+NOT_ASKING = RULES.split("  - {id: P-2", maxsplit=1)[0]
 SENT: Mapping[str, Any] = {"to": EVIL, "body": "x"}
 
 
-def opened(rules: str = RULES) -> Talk:
-    return Talk({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}, ENTRIES)
+def opened(rules: str = RULES, **fields: Any) -> Talk:
+    return Talk({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}, ENTRIES, **fields)
+
+
+def published(talk: Talk, rules: str, serial: int) -> None:
+    files = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}
+    talk.driver.pipe(RULESET.name, b"default", ruleset(files, serial=serial))
 
 
 def drift(verdict: Verdict) -> float | None:
@@ -79,15 +86,30 @@ def test_an_intent_that_waits_counts_once() -> None:
 def test_drift_is_told_if_rules_ask_for_it_or_for_provenance() -> None:
     talk = opened(RULES)
     assert [drift(talk.judge(SEND, SENT)) for _ in range(2)] == [1.0, 2.0]
-    talk.driver.pipe(
-        RULESET.name,
-        b"default",
-        ruleset(
-            {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES.split("  - {id: P-2", maxsplit=1)[0]}, serial=2
-        ),
-    )
+    published(talk, NOT_ASKING, serial=2)
     assert talk.judge(SEND, SENT).signals == ()
 
 
+def test_rules_that_only_read_signals_keep_nothing_of_what_was_read() -> None:
+    talk = opened(RULES.replace("act.drift >= 3", "signal.repeats >= 30"))
+    talk.say("Summarise my letter m-7001.")
+    verdicts = [talk.judge(SEND, SENT), talk.judge(TRAIN, {"train": "NJ-40177"})]
+    assert [(verdict.atom_key, verdict.origins, verdict.signals) for verdict in verdicts] == [(None, (), ())] * 2
+    kept = [RowKind.PROVENANCE.prefix, RowKind.ATOMS.prefix, RowKind.CONTENT.prefix]
+    assert [key for key in talk.driver.disk.rows(0) if key[:1] in kept] == []
+
+
+def test_a_session_that_was_open_before_rules_asked_for_drift_keeps_its_purpose() -> None:
+    talk = opened(NOT_ASKING, purpose=f"Write to {EVIL}")
+    assert talk.judge(SEND, SENT).origins == ()
+    published(talk, RULES, serial=2)
+    for _ in range(2):
+        verdict = talk.judge(SEND, SENT)
+        assert ({each.pointer: each.origin for each in verdict.origins}["/to"], drift(verdict)) == (
+            ValueOrigin.USER,
+            None,
+        )
+
+
 def test_no_starter_pack_decides_by_it() -> None:
-    assert not any("signal.drift" in text for text in starter_source().files.values())
+    assert not any("act.drift" in text for text in starter_source().files.values())

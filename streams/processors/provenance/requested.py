@@ -1,0 +1,52 @@
+"""Whether a call is what the session is for: the kind of act that the request asks for, inside of the limits stated."""
+
+from __future__ import annotations
+
+from streams.model.money import limit_of
+from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.tools import leaf_at
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
+from streams.provenance.scope import Scope
+
+
+def is_requested(examined: Examined) -> bool:
+    """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
+    scopes = examined.row.scopes
+    if not examined.use.is_read:
+        return examined.is_named or any(covers(scope, examined) for scope in scopes)
+    opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
+    return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
+
+
+def covers(scope: Scope, examined: Examined) -> bool:
+    """Return whether a call is inside of one scope."""
+    if scope.kind in (DELEGATE, FILL, FOLLOW):
+        return False
+    if scope.kind and scope.kind not in examined.kinds:
+        return False
+    if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:
+        return False
+    if 0 <= scope.count_max <= examined.row.acts.get(examined.kind, 0):
+        return False
+    if scope.targets and not _aims_at(scope, examined):
+        return False
+    return not scope.amount_max or _is_within(scope, examined)
+
+
+def _aims_at(scope: Scope, examined: Examined) -> bool:
+    """Return whether every sink has one of the targets as its value."""
+    sinks = {value.pointer for value in examined.values if value.is_sink}
+    return all(str(leaf_at(examined.args, pointer)).casefold() in scope.targets for pointer in sinks)
+
+
+def _is_within(scope: Scope, examined: Examined) -> bool:
+    """Return whether the amount of a call is within the limit of a scope, both in minor units of one currency.
+
+    A call without an amount, or with one that can't be read, is not; and a scope whose limit can't be read covers none.
+    A scope that states no currency limits the amount in whatever currency the call states.
+    """
+    money = examined.use.tool.uses.largest_money_of(examined.args) if "amount" in examined.args else None
+    if money is None or (scope.currency and money.currency.upper() != scope.currency.upper()):
+        return False
+    limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
+    return limit is not None and money.minor <= limit
