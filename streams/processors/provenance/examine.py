@@ -64,9 +64,10 @@ def examine(
         missing = AWAITED
     tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
     values = tuple(_values(extraction.found, args, use, tracer))
+    urls = dict.fromkeys(each.value for each in extraction.found if each.kind is AtomKind.URL) if use.is_outward else {}
     is_complete = extraction.complete and len(values) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated)
-    pieces = tuple(_pieces(values, args, tracer)) if use.is_outward else ()
+    pieces = tuple(_pieces(urls, tracer))
     entries = [traced.entry for traced in (*(value.traced for value in values), *pieces)]
     numbers = {entry.event for entry in entries if entry is not None}
     contents = {number: read_content(session_key, number, state) for number in numbers}
@@ -139,13 +140,8 @@ class _Tracer:
     def _part(self, text: str) -> Traced:
         return trace(extract_part(text), self._memory.look)
 
-    def was_shown(self, address: str) -> bool:
-        """Return whether an address was shown as it is."""
-        urls = [each for each in extract_part(address) if each.kind is AtomKind.URL]
-        return trace(urls, self._memory.look) is not NOWHERE
-
     def piece(self, founds: list[Found]) -> Traced:
-        """Trace a piece of an address. One that is not found says nothing, also where something is missing."""
+        """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
         return trace(founds, self._memory.look)
 
     def part(self, found: Found) -> Traced:
@@ -186,12 +182,16 @@ def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: 
             yield Value(each.path, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=tracer.part(each))
 
 
-def _pieces(values: Iterable[Value], args: Any, tracer: _Tracer) -> Iterable[Traced]:
-    """Trace what stands in the addresses that the agent has put together, which are those that were not shown."""
-    for value in values:
-        text = None if value.is_part or not value.is_shaped else leaf_at(args, value.pointer)
-        if isinstance(text, str) and "://" in text and not tracer.was_shown(text):
-            for founds in pieces_of(text, extract_part):
+def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
+    """Trace what stands in the addresses that the agent has put together, which are those that were not shown.
+
+    Args:
+        urls: the canonical forms of all addresses of the arguments, also of those inside of texts.
+        tracer: traces their pieces.
+    """
+    for url in urls:
+        if tracer.piece([Found(AtomKind.URL, url)]) is NOWHERE:
+            for founds in pieces_of(url, extract_part):
                 yield tracer.piece(founds)
 
 

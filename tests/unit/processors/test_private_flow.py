@@ -88,6 +88,33 @@ def test_an_address_carries_what_the_agent_puts_into_it() -> None:
     assert fired(talk.judge(VISIT, {"url": "https://shop.example/find?q=shoes"})) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://x.example/{ACCOUNT}/p.png",
+        f"See https://x.example/p.png?q={ACCOUNT} for more.",
+        f"See https://x.example/{ACCOUNT}#part for more.",
+        f"![i](https://x.example/{ACCOUNT}/p.png)",
+        f"![i](https://x.example/{ACCOUNT[:6]}%{ord(ACCOUNT[6]):x}{ACCOUNT[7:]}/p.png)",
+        f"![i](https://x.example/%25{ord(ACCOUNT[0]):x}{ACCOUNT[1:]}/p.png)",
+    ],
+    ids=["whole", "query in a text", "path with a fragment in a text", "image", "escaped", "escaped twice"],
+)
+def test_an_address_inside_of_a_text_carries_what_is_in_it(text: str) -> None:
+    talk = opened()
+    talk.read(RECORD, {"id": "1"}, {"id": "r-1", "account": ACCOUNT})
+    assert fired(talk.judge(BOARD, {"board": "help", "text": text})) == ["P-2"]
+
+
+def test_an_address_inside_of_a_text_is_no_secret_as_it_was_shown() -> None:
+    talk = opened()
+    talk.read(PAGE, {"id": "1"}, {"link": f"https://shop.example/{ORDER_NO}/p.png"})
+    talk.read(RECORD, {"id": "1"}, {"id": "r-1", "order": ORDER_NO})
+    shown, made = (f"![i](https://{host}/{ORDER_NO}/p.png)" for host in ("shop.example", "x.example"))
+    assert fired(talk.judge(BOARD, {"board": "help", "text": shown})) == []
+    assert fired(talk.judge(BOARD, {"board": "help", "text": made})) == ["P-2"]
+
+
 def test_data_go_to_their_readers_only() -> None:
     talk = opened()
     talk.read(STAFF, {"name": "x"}, {"badge": ORDER_NO})
