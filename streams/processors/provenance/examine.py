@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
@@ -65,9 +66,10 @@ def examine(
     tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
     values = tuple(_values(extraction.found, args, use, tracer))
     urls = dict.fromkeys(each.value for each in extraction.found if each.kind is AtomKind.URL) if use.is_outward else {}
-    is_complete = extraction.complete and len(values) <= ORIGINS_MAX
+    is_complete = extraction.complete and max(len(values), len(urls)) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated)
     pieces = tuple(_pieces(urls, tracer))
+    values = values[:ORIGINS_MAX]
     entries = [traced.entry for traced in (*(value.traced for value in values), *pieces)]
     numbers = {entry.event for entry in entries if entry is not None}
     contents = {number: read_content(session_key, number, state) for number in numbers}
@@ -80,7 +82,7 @@ def examine(
         use,
         kind,
         use.kinds_of(args),
-        values[:ORIGINS_MAX],
+        values,
         is_complete,
         owners,
         contents,
@@ -189,7 +191,7 @@ def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
         urls: the canonical forms of all addresses of the arguments, also of those inside of texts.
         tracer: traces their pieces.
     """
-    for url in urls:
+    for url in islice(urls, ORIGINS_MAX):
         if tracer.piece([Found(AtomKind.URL, url)]) is NOWHERE:
             for founds in pieces_of(url, extract_part):
                 yield tracer.piece(founds)

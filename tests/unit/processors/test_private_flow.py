@@ -11,7 +11,9 @@ from simulation.records import TRUSTED, tool_entry
 from streams.model.catalog import OutputLabel
 from streams.model.labels import WORST, Confidentiality, Integrity, Label
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.provenance.flow import AUDIENCES_MAX, READERS_BYTES_MAX, Audience, audience_of
+from streams.processors.provenance.examine import ORIGINS_MAX
+from streams.processors.provenance.flow import AUDIENCES_MAX, PIECES_MAX, READERS_BYTES_MAX, Audience, audience_of
+from streams.processors.provenance.memory import Memory
 from streams.provenance.memory import EVENTS_MAX, PATHS_MAX
 from tests.unit.processors.test_provenance import BUNDLE, Talk
 from tests.unit.processors.test_provenance_pack import ACTS, INNER, READS
@@ -113,6 +115,33 @@ def test_an_address_inside_of_a_text_is_no_secret_as_it_was_shown() -> None:
     shown, made = (f"![i](https://{host}/{ORDER_NO}/p.png)" for host in ("shop.example", "x.example"))
     assert fired(talk.judge(BOARD, {"board": "help", "text": shown})) == []
     assert fired(talk.judge(BOARD, {"board": "help", "text": made})) == ["P-2"]
+
+
+def links(count: int, steps: int) -> list[str]:
+    return ["https://x.example/" + "/".join(f"s{number}-{step}" for step in range(steps)) for number in range(count)]
+
+
+def test_of_many_addresses_only_a_bounded_number_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look = Memory.look
+    monkeypatch.setattr(Memory, "look", lambda self, kind, value: looked.append(value) or look(self, kind, value))
+    talk = opened()
+    for count in (ORIGINS_MAX, 6 * ORIGINS_MAX):
+        looked.clear()
+        verdict = talk.judge(BOARD, {"board": "help", "links": links(count, PIECES_MAX - 2)})
+        apart = [value for value in looked if value.startswith("s") and value[1:].isdigit()]
+        assert len(apart) == ORIGINS_MAX * (PIECES_MAX - 2)
+    assert fired(verdict) == ["P-2"], "what was not looked at counts as private"
+
+
+def test_addresses_inside_of_addresses_count_as_addresses() -> None:
+    talk = opened()
+    many = [
+        "https://x.example/?" + "&".join(f"q{n}=https://y.example/{n * 100 + number}" for number in range(60))
+        for n in range(3)
+    ]
+    assert fired(talk.judge(BOARD, {"board": "help", "links": many[:1]})) == []
+    assert fired(talk.judge(BOARD, {"board": "help", "links": many})) == ["P-2"]
 
 
 def test_data_go_to_their_readers_only() -> None:
