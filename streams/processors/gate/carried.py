@@ -122,6 +122,14 @@ class Carried:
             Question(key, tenant_uid) for key, since in keys if _is_stale(row.answered.get(key), since, now_ms)
         )
 
+    def knows_conversation(self, case: Case, state: StateView) -> bool:
+        """Return whether a session knows what its conversation had shown when the intent came, or has none."""
+        row = self._keeper.row_of(case, state)
+        intent, came_ms = case.asked.intent, case.asked.received_ms
+        conversation = _conversation_of(case, row)
+        key = _conversation_key(intent.header.tenant_uid, case.session.identity.sub, conversation)
+        return not conversation or not _is_stale(row.answered.get(key), came_ms, came_ms)
+
     def ask(
         self, questions: Iterable[Question], waiting: tuple[bytes, str], state: StateView, now_ms: int
     ) -> list[Output] | None:

@@ -26,9 +26,10 @@ from streams.processors.gate.contents import Contents
 from streams.processors.gate.decision import REFUSALS, Decision, deny
 from streams.processors.gate.order import first_denial
 from streams.processors.gate.pending_rows import defer, row_for_budget
-from streams.processors.gate.provenance import ProvenanceKeeper
+from streams.processors.gate.provenance import PROVENANCE_FACTS, ProvenanceKeeper
 from streams.processors.gate.rules import NO_PLANNED_EFFECTS, Ruling, evaluate_rules, facts_for, plan_effects
 from streams.processors.gate.shared_memories import SharedMemories
+from streams.processors.gate.signals import SIGNAL_FACT
 from streams.processors.rows import session_row_key
 from streams.processors.sessions import retention
 from streams.processors.sessions.grants import kept_authority
@@ -131,6 +132,7 @@ class Judge:
         return self.concluder.conclude(case, deny(reason), state, effects)
 
     def _effects_of_refusal(self, case: Case, state: StateView) -> Effects:
+        """Return what a refusal changes in the memories. What rules read of the call is kept with the case."""
         case.authority = kept_authority(case.asked.session_key, case.session, state)
         ruleset = self._control.ruleset_for(case.asked.session_key)
         checks = (check_arguments, check_tool)
@@ -138,9 +140,15 @@ class Judge:
         if ruleset is None or not has_passed or case.tool is None:
             return NO_EFFECTS
         plan = ruleset.plan(case.tool.facts)
-        if not plan.has_updates:
+        reads_provenance = not PROVENANCE_FACTS.isdisjoint(plan.needs)
+        if not (plan.has_updates or reads_provenance or SIGNAL_FACT in plan.needs):
             return NO_EFFECTS
-        return Effects(plan.updates_if_denied(facts_for(case, plan, FIRST_TIME, self._control, self.provenance, state)))
+        examined = self.provenance.examine(case, state) if reads_provenance else None
+        if examined is not None and not self.carried.knows_conversation(case, state):
+            # Another session may have been asked for the act: nobody can say that it drifts.
+            examined.drifts = False
+        facts = facts_for(case, plan, FIRST_TIME, self._control, self.provenance, state)
+        return Effects(plan.updates_if_denied(facts))
 
     def _asked_memories(self, case: Case, ruling: Ruling, state: StateView) -> tuple[Decision, Taken]:
         """Ask for memories that sessions share, and let the intent wait; deny it if it has waited long enough."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
+
 from simulation.records import ruleset
-from streams.model.topics import RULESET
+from streams.inmemory.faults import NoFaults
+from streams.model.approval import ApprovalStatus
+from streams.model.intent import Intent
+from streams.model.reasons import Reason
+from streams.model.session import SessionEventType
+from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.processors.rows import RowKind
+from tests.kit import MINUTE_MS
 from tests.starter import starter_source
+from tests.unit.processors.test_carried import Absent
 from tests.unit.processors.test_provenance import BUNDLE, Talk
 from tests.unit.processors.test_provenance_pack import BOOK, DROP, ENTRIES, EVIL, LETTER, SEND, TRAIN
 
@@ -19,6 +28,14 @@ pack: testing
 rules:
   - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
   - {id: P-2, effect: deny, match: {tools: ["*"]}, when: act.drift >= 3, reason: another task}
+"""
+BUDGET = """
+apiVersion: rules/v1
+pack: testing
+rules:
+  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: act.drift < 9, reason: fine}
+budgets:
+  calls: {per: tenant, measure: calls, match: {tools: ["*"]}, limit: 9, window: 1h}
 """
 NOT_ASKING = RULES.split("  - {id: P-2", maxsplit=1)[0]
 SENT: Mapping[str, Any] = {"to": EVIL, "body": "x"}
@@ -81,6 +98,69 @@ def test_an_intent_that_waits_counts_once() -> None:
     waiting = [talk.judge(SEND, {**SENT, "body": str(number)}) for number in range(4)]
     assert [drift(verdict) for verdict in waiting] == [1.0, 2.0, 3.0, 3.0], "the third has no final verdict"
     assert waiting[2].outcome is Outcome.REQUIRE_APPROVAL
+
+
+def asking(drifts_from: int) -> Talk:
+    """A session in which people are asked about acts that drift, from one of them on."""
+    rules = RULES.replace("effect: deny", "effect: require_approval, approval: {group: leads, ttl: 10m}")
+    talk = opened(rules.replace("act.drift >= 3", f"act.drift >= {drifts_from}"))
+    talk.say("Summarise my letter m-7001.")
+    return talk
+
+
+def denies(talk: Talk, intent: Intent) -> None:
+    decision = talk.session.decision(intent, "lena", talk.now_ms, status=ApprovalStatus.DENIED, groups=("leads",))
+    talk.driver.pipe(APPROVAL_DECISION.name, talk.session.key, decision)
+
+
+def lets_it_expire(talk: Talk, _intent: Intent) -> None:
+    talk.wait(11 * MINUTE_MS)
+
+
+@pytest.mark.parametrize("conversation", [None, "talk"])
+@pytest.mark.parametrize("refuse", [denies, lets_it_expire])
+def test_an_act_that_people_were_asked_about_and_that_is_refused_counts(
+    refuse: Callable[[Talk, Intent], None], conversation: str | None
+) -> None:
+    talk = asking(1)
+    for count in (1.0, 2.0):
+        intent = talk.propose(SEND, SENT, conversation_id=conversation)
+        assert [(each.outcome, drift(each)) for each in talk.verdicts()] == [(Outcome.REQUIRE_APPROVAL, count)]
+        refuse(talk, intent)
+        verdict = talk.verdict()
+        assert (verdict.outcome, drift(verdict)) == (Outcome.DENY, count)
+        assert [each.pointer for each in verdict.origins] == ["/to"]
+
+
+def test_an_act_that_waits_when_its_session_ends_is_told() -> None:
+    talk = asking(1)
+    talk.propose(SEND, SENT)
+    talk.verdicts()
+    ended = talk.session.event(SessionEventType.SESSION_ENDED, talk.now_ms)
+    talk.driver.pipe(SESSION.name, talk.session.key, ended)
+    assert drift(talk.verdict()) == 1.0
+
+
+def test_an_act_that_no_budget_was_there_for_counts() -> None:
+    talk = opened(BUDGET)
+    talk.driver.log.faults = Absent()
+    for count in (1.0, 2.0):
+        talk.propose(SEND, SENT)
+        talk.wait(MINUTE_MS)
+        verdict = talk.verdict()
+        assert (verdict.reason, drift(verdict)) == (Reason.BUDGET_UNAVAILABLE, count)
+
+
+def test_an_act_does_not_count_while_nobody_knows_what_its_conversation_has_asked_for() -> None:
+    talk = opened()
+    talk.driver.log.faults = Absent()
+    talk.propose(SEND, SENT, conversation_id="talk")
+    talk.wait(MINUTE_MS)
+    verdict = talk.verdict()
+    assert (verdict.reason, drift(verdict)) == (Reason.BUDGET_UNAVAILABLE, None)
+    talk.driver.log.faults = NoFaults()
+    talk.driver.settle()
+    assert drift(talk.judge(SEND, SENT, conversation_id="talk")) == 1.0
 
 
 def test_drift_is_told_if_rules_ask_for_it_or_for_provenance() -> None:

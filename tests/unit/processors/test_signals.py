@@ -7,7 +7,8 @@ import pytest
 
 from simulation.records import SessionMaker, ruleset
 from streams.behaviour.detectors.sequences import RING_MAX
-from streams.model.topics import RULESET
+from streams.model.approval import ApprovalStatus
+from streams.model.topics import APPROVAL_DECISION, RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.rows import RowKind
 from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench
@@ -18,6 +19,10 @@ LOOP = '  - {id: S-1, effect: deny, match: {tools: ["*"]}, when: "signal.repeats
 RUN = '  - {id: S-2, effect: deny, match: {tools: ["*"]}, when: "signal.run > 8", reason: no end}\n'
 PLACES = '  - {id: S-3, effect: quarantine, match: {tools: ["*"]}, when: "signal.returns > 0", reason: two places}\n'
 ASK = '  - {id: S-4, effect: defer, match: {tools: ["*"]}, when: "signal.repeats == 2", defer: 10s, reason: wait}\n'
+APPROVE = (
+    '  - {id: S-5, effect: require_approval, match: {tools: ["*"]}, when: "signal.repeats in [2, 3]",'
+    " approval: {group: leads, ttl: 10m}, reason: ask}\n"
+)
 
 
 def bench(*rules: str) -> GateBench:
@@ -71,6 +76,21 @@ def test_a_call_that_waits_is_one_call() -> None:
     found = gate.judge()
     assert found.outcome is Outcome.ALLOW
     assert [signal.score for signal in found.signals] == [3.0]
+
+
+def test_a_call_that_people_refuse_is_one_call() -> None:
+    gate = bench(LOOP, APPROVE)
+    gate.judge()
+    for _ in range(2):
+        intent = gate.propose()
+        assert gate.verdict().outcome is Outcome.REQUIRE_APPROVAL
+        decision = gate.session.decision(intent, "lena", gate.now_ms, status=ApprovalStatus.DENIED, groups=("leads",))
+        gate.driver.pipe(APPROVAL_DECISION.name, gate.session.key, decision)
+        refused = gate.verdict()
+        assert refused.outcome is Outcome.DENY
+    assert [signal.score for signal in refused.signals] == [3.0]
+    found = gate.judge()
+    assert [signal.score for signal in found.signals] == [4.0]
 
 
 def test_calls_of_one_tool_in_a_row_are_counted_until_another_one_comes() -> None:
