@@ -94,7 +94,7 @@ def detector_off() -> Iterator[None]:
     be switched, and there is no setting with which an operator could.
     """
 
-    def unflagged(text: str) -> list[Sentence]:
+    def unflagged(text: str, _calls_max: int = 0) -> list[Sentence]:
         return [Sentence(each.start, each.end, instructs=False, flagged=False) for each in sentences_in(text)]
 
     with mock.patch.object(extract, DETECTOR, unflagged):

@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
-from streams.provenance.instructions import IMPERATIVES, Sentence, sentences_in
+from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import CODE_CHARS_MIN, is_ordinary, readings_of
@@ -64,14 +64,15 @@ _MAILBOX = re.compile(r"[^<>@;\n]{1,100}<\s?([^\s<>@,;]{1,64}@[^\s<>@,;]{1,255})
 """An address behind its display name, as headers of mails have it; the bracket at the end is cut off before."""
 
 
-def extract_content(content: str, content_type: str | None = None) -> Extraction:
+def extract_content(content: str, content_type: str | None = None, *, with_calls: bool = True) -> Extraction:
     """Return the values of a content that a tool returned or that was retrieved.
 
     Args:
         content: the content as the agent reads it.
         content_type: its media type, if that is known; without it, its form is recognised.
+        with_calls: whether it matters what instructions call for. If not, all of them call for what is not known.
     """
-    collected = _Collected()
+    collected = _Collected(calls_max=INSTRUCTIONS_READ_MAX if with_calls else 0)
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     for leaf in content_leaves(content, content_type):
@@ -127,9 +128,12 @@ def extract_part(text: str) -> list[Found]:
 class _Collected:
     """The values that were found so far, each once per path."""
 
-    def __init__(self, *, by_user: bool = False, in_arguments: bool = False) -> None:
+    def __init__(
+        self, *, by_user: bool = False, in_arguments: bool = False, calls_max: int = INSTRUCTIONS_READ_MAX
+    ) -> None:
         self.by_user = by_user
         self.in_arguments = in_arguments
+        self.calls_max = calls_max
         self.loose = in_arguments or by_user
         self.complete = True
         self.has_text = False
@@ -219,7 +223,7 @@ def _field_name(leaf: Leaf) -> str:
 
 def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
     # Nobody asks whether an argument is an instruction: what the model writes is judged by where it goes.
-    sentences = [] if collected.in_arguments else sentences_in(text)
+    sentences = [] if collected.in_arguments else sentences_in(text, collected.calls_max)
     called = 0
     for sentence in sentences:
         called |= sentence.calls_for

@@ -117,8 +117,13 @@ class Sentence(NamedTuple):
     calls_for: int = 0
 
 
-def sentences_in(text: str) -> list[Sentence]:
-    """Return the sentences of a text, in order. A line ends a sentence, and so does `SENTENCE_CHARS_MAX`."""
+def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sentence]:
+    """Return the sentences of a text, in order. A line ends a sentence, and so does `SENTENCE_CHARS_MAX`.
+
+    Args:
+        text: the text.
+        calls_max: of how many instructions it is read what they call for; of later ones, that is not known.
+    """
     bounds = _bounds(text)
     lowered = plain_case(text)
     same_length = len(lowered) == len(text)
@@ -129,7 +134,7 @@ def sentences_in(text: str) -> list[Sentence]:
     ]
     if True not in instructs:
         return [Sentence(first, last, instructs=False, flagged=False) for first, last in bounds]
-    calls = _calls([text[first:last] for first, last in bounds], instructs)
+    calls = _calls([text[first:last] for first, last in bounds], instructs, calls_max)
     return [
         Sentence(
             first,
@@ -142,9 +147,9 @@ def sentences_in(text: str) -> list[Sentence]:
     ]
 
 
-def _calls(sentences: list[str], instructs: list[bool]) -> list[int]:
+def _calls(sentences: list[str], instructs: list[bool], calls_max: int) -> list[int]:
     """Return what each sentence calls for, with nothing before the first and after the last one."""
-    calls, left = [0], INSTRUCTIONS_READ_MAX
+    calls, left = [0], calls_max
     for sentence, own in zip(sentences, instructs, strict=True):
         calls.append((calls_of(sentence) if left > 0 else UNKNOWN) if own else 0)
         left -= own

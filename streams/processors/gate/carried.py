@@ -330,7 +330,7 @@ def _written(args: dict[str, object], uses: ToolUses, memory: Memory) -> list[En
     for leaf in leaves_of(args):
         if not isinstance(leaf.value, str):
             continue
-        for found in extract_content(leaf.value).found:
+        for found in extract_content(leaf.value, with_calls=False).found:
             digest = memory.digest(found.kind, found.value)
             entry = memory.find(digest)
             if entry is None:

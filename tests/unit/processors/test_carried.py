@@ -28,6 +28,7 @@ from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.ports import RetriableLogError
 from streams.processors.budgets.carried import KEPT_MS
 from streams.processors.gate.carried import FRESH_MS, STORES_MAX
+from streams.provenance import instructions
 from streams.provenance.carried import CARRIED_MAX
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
@@ -222,6 +223,18 @@ def test_a_poisoned_note_is_untrusted_next_week(office: Office) -> None:
     found = office.call(second, SEND, {"to": EVIL})
     assert (found.outcome, origin(found)) == (Outcome.DENY, ValueOrigin.TEXT)
     assert office.call(second, WIPE, {}).outcome is Outcome.DENY
+
+
+def test_nobody_asks_what_the_instructions_in_a_note_call_for(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = office.opened(SESSIONS[0])
+    office.read(first, MAILS, WORDS)
+    asked: list[str] = []
+    monkeypatch.setattr(instructions, "calls_of", lambda sentence: asked.append(sentence) or instructions.UNKNOWN)
+    office.call(first, NOTE, {"text": WORDS})
+    assert asked == []
+    second = office.opened(apart(first))
+    office.read(second, NOTES, WORDS)
+    assert office.call(second, SEND, {"to": EVIL}).outcome is Outcome.DENY
 
 
 def test_an_honest_note_stays_trusted(office: Office) -> None:

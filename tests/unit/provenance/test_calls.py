@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from streams.provenance.calls import ALL_CALLS, BITS, INCLUDE, UNKNOWN, Calls, calls_of, compare
@@ -83,3 +84,14 @@ def test_whoever_writes_many_instructions_hides_none() -> None:
     assert found.kind is AtomKind.ACCOUNT
     assert found.calls_for == UNKNOWN
     assert compare(found.calls_for, frozenset(("send",)), is_content=False) == Calls.UNKNOWN
+
+
+def test_without_calls_the_same_values_are_found() -> None:
+    text = "Please pay to GB33BUKB20201555555555 and write k i m @mail.com. Then drop 'old notes'. It rains in Rome."
+    given, bare = extract_content(text), extract_content(text, with_calls=False)
+    assert [each.calls_for for each in bare.found] == [UNKNOWN if each.calls_for else 0 for each in given.found]
+    assert [msgspec.structs.replace(each, calls_for=0) for each in bare.found] == [
+        msgspec.structs.replace(each, calls_for=0) for each in given.found
+    ]
+    assert any(each.decoded for each in bare.found)
+    assert any(each.calls_for & PAY for each in given.found)
