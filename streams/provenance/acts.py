@@ -244,8 +244,8 @@ def _kinds_abroad(words: list[str]) -> set[str]:
                 if later in _STOPS_ABROAD:
                     break
                 kinds |= particles.get(later, frozenset())
-        is_noun = word in NOUNS_ABROAD and index > 0 and words[index - 1] in DETERMINERS_ABROAD
-        if kinds and not is_noun and not _is_negated_abroad(words, index):
+        is_named = word in NOUNS_ABROAD and index > 0 and words[index - 1] in DETERMINERS_ABROAD
+        if kinds and not is_named and not _is_negated_abroad(words, index):
             found |= kinds
     return found
 
@@ -301,9 +301,11 @@ def _object_kinds(words: list[str]) -> set[str]:
             verbs.clear()
             continue
         stem = FORMS.get(word, word)
-        is_asked = not is_negated(words, index) and not is_past(words, index, stem)
-        is_asked = is_asked and not opens_to_read(words, index, stem)
-        if stem in GENERIC_VERBS and stem in TOOL_VERBS and is_asked:
+        if (
+            stem in GENERIC_VERBS
+            and stem in TOOL_VERBS
+            and not (is_negated(words, index) or is_past(words, index, stem) or opens_to_read(words, index, stem))
+        ):
             verbs.add(TOOL_VERBS[stem])
         override = OBJECT_KINDS.get(stem)
         if override is not None and verbs.intersection(override[1]):
