@@ -20,6 +20,7 @@ from streams.processors.control.catalog import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
@@ -42,6 +43,7 @@ _READ = ToolUse(
     )
 )  # fmt: skip
 _SEND = ToolUse(CatalogTool(tool_entry("mail", "send", sink_args=("/to",)), ArgsSchema("{}")))
+_FACTS = frozenset(PROVENANCE_MAKERS)
 _ARGUMENTS = {
     "to": "person3@shop.example",
     "subject": "Invoice INV-20003",
@@ -76,7 +78,7 @@ def _print(count: int) -> None:
 
     def examined() -> Examined:
         fresh = Memory(_MAKER.key, _KEY, state, keeps=False)
-        return examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state)
+        return examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
 
     examined_us = _seconds(examined, ROUNDS) * 1e6
     kinds = (RowKind.PROVENANCE, RowKind.ATOMS, RowKind.CONTENT)

@@ -143,7 +143,7 @@ class Judge:
         reads_provenance = not PROVENANCE_FACTS.isdisjoint(plan.needs)
         if not (plan.has_updates or reads_provenance or SIGNAL_FACT in plan.needs):
             return NO_EFFECTS
-        examined = self.provenance.examine(case, state) if reads_provenance else None
+        examined = self.provenance.examine(case, plan.needs, state) if reads_provenance else None
         if examined is not None and not self.carried.knows_conversation(case, state):
             # Another session may have been asked for the act: nobody can say that it drifts.
             examined.drifts = False

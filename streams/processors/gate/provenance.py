@@ -125,14 +125,14 @@ class ProvenanceKeeper:
             store_provenance(case.asked.session_key, row, state)
         return row
 
-    def examine(self, case: Case, state: StateView) -> Examined | None:
-        """Examine a call; the result is kept with the case."""
+    def examine(self, case: Case, asked: frozenset[str], state: StateView) -> Examined | None:
+        """Examine a call for the facts that are asked for; the result is kept with the case."""
         if case.examined is None and case.tool is not None:
             session_key = case.asked.session_key
             memory = self.memory_of(case, state)
             args = case.known_arguments().values
             use, stated = self._uses.of(case.tool), self._stated_owners(case)
-            case.examined = examine(case.session, args, use, memory, session_key, state, stated=stated)
+            case.examined = examine(case.session, args, use, memory, session_key, state, asked=asked, stated=stated)
         return case.examined
 
     def _stated_owners(self, case: Case) -> StatedOwners | None:

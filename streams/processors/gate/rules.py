@@ -88,7 +88,7 @@ def facts_for(
     """Return the facts that the rules, memories and budgets of a tool read."""
     facts = build_facts(case, control, progress, plan.needs)
     if not PROVENANCE_FACTS.isdisjoint(plan.needs):
-        examined = keeper.examine(case, state)
+        examined = keeper.examine(case, plan.needs, state)
         if examined is not None:
             facts |= {name: make(examined) for name, make in PROVENANCE_MAKERS.items() if name in plan.needs}
             if examined.owners.is_unclear:

@@ -15,7 +15,7 @@ from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
-from streams.processors.provenance.examined import Examined, Owners, Value
+from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
@@ -42,6 +42,7 @@ def examine(
     session_key: bytes,
     state: StateView,
     *,
+    asked: frozenset[str],
     stated: StatedOwners | None = None,
 ) -> Examined:
     """Examine a call.
@@ -53,6 +54,7 @@ def examine(
         memory: what the session has seen.
         session_key: the key of the session.
         state: the partition's state.
+        asked: the facts that rules read. What only `owner` or `flow` tells is left out if that is not one of them.
         stated: what operators' systems say about whose the records are; None if they say nothing.
     """
     row = read_provenance(session_key, state)
@@ -67,8 +69,8 @@ def examine(
     values = tuple(_values(extraction.found, args, use, tracer))
     urls = dict.fromkeys(each.value for each in extraction.found if each.kind is AtomKind.URL) if use.is_outward else {}
     is_complete = extraction.complete and max(len(values), len(urls)) <= ORIGINS_MAX
-    owners = _owners(values, args, use, session.identity.sub, stated)
-    pieces = tuple(_pieces(urls, tracer))
+    owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
+    pieces = tuple(_pieces(urls, tracer)) if "flow" in asked else ()
     values = values[:ORIGINS_MAX]
     entries = [traced.entry for traced in (*(value.traced for value in values), *pieces)]
     numbers = {entry.event for entry in entries if entry is not None}

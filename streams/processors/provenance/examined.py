@@ -51,6 +51,10 @@ class Owners(msgspec.Struct, frozen=True):
     is_unclear: bool = False
 
 
+NO_OWNERS = Owners(is_subject=False, is_other=False)
+"""Of a call of which nobody asks whose data it is about."""
+
+
 class Examined(msgspec.Struct):
     """What is known about a call.
 
@@ -65,7 +69,8 @@ class Examined(msgspec.Struct):
         is_complete: whether all values were looked at.
         owners: whose data the call is about.
         contents: the events that the values were seen in, by number; None for one that is not kept.
-        pieces: where the values come from that stand in addresses which the agent has put together.
+        pieces: where the values come from that stand in addresses which the agent has put together; none if no rule
+            asks where data go.
         is_named: whether the user has said what the tool does in the tool's own word, of which the kind is not known.
         drifts: whether the call is an act that nothing calls for; None until somebody asks.
     """

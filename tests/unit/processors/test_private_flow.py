@@ -49,8 +49,8 @@ rules:
 """
 
 
-def opened() -> Talk:
-    return Talk({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}, ENTRIES)
+def opened(rules: str = RULES) -> Talk:
+    return Talk({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}, ENTRIES)
 
 
 def fired(verdict: Verdict) -> list[str]:
@@ -121,6 +121,11 @@ def links(count: int, steps: int) -> list[str]:
     return ["https://x.example/" + "/".join(f"s{number}-{step}" for step in range(steps)) for number in range(count)]
 
 
+def steps_in(looked: list[str]) -> list[str]:
+    """The steps of `links` among the values that were looked up."""
+    return [value for value in looked if value.startswith("s") and value[1:].isdigit()]
+
+
 def test_of_many_addresses_only_a_bounded_number_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     look = Memory.look
@@ -129,9 +134,23 @@ def test_of_many_addresses_only_a_bounded_number_is_taken_apart(monkeypatch: pyt
     for count in (ORIGINS_MAX, 6 * ORIGINS_MAX):
         looked.clear()
         verdict = talk.judge(BOARD, {"board": "help", "links": links(count, PIECES_MAX - 2)})
-        apart = [value for value in looked if value.startswith("s") and value[1:].isdigit()]
-        assert len(apart) == ORIGINS_MAX * (PIECES_MAX - 2)
+        assert len(steps_in(looked)) == ORIGINS_MAX * (PIECES_MAX - 2)
     assert fired(verdict) == ["P-2"], "what was not looked at counts as private"
+
+
+def test_where_no_rule_asks_for_flow_no_address_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look = Memory.look
+    monkeypatch.setattr(Memory, "look", lambda self, kind, value: looked.append(value) or look(self, kind, value))
+    head, _, _ = RULES.partition("  - {id: P-2")
+    rule = '  - {id: P-4, effect: deny, match: {tools: ["*"]}, when: "origins.exists(o, !o.sink)", reason: any}\n'
+    verdicts = []
+    for rules, count in ((RULES + rule, 6), (head + rule, 0)):
+        looked.clear()
+        verdicts.append(opened(rules).judge(BOARD, {"board": "help", "links": links(2, 3)}))
+        assert len(steps_in(looked)) == count
+    assert verdicts[0].origins == verdicts[1].origins
+    assert [fired(verdict) for verdict in verdicts] == [["P-4"]] * 2
 
 
 def test_addresses_inside_of_addresses_count_as_addresses() -> None:

@@ -78,6 +78,23 @@ def test_a_verdict_says_how_far_attributes_were_read() -> None:
     assert Bank().balance(MINE).attributes_offset == 2
 
 
+def test_where_no_rule_asks_for_owners_nobody_looks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    find = Attributes.find
+    monkeypatch.setattr(
+        Attributes, "find", lambda self, tenant, kind, name: asked.append(name) or find(self, tenant, kind, name)
+    )
+    assert fired(Bank().balance(HERS)) == {"P-2", "P-3"}
+    assert asked == [HERS]
+    asked.clear()
+    head, _, _ = RULES.partition("  - {id: P-2")
+    rules = head + '  - {id: P-5, effect: deny, match: {tools: ["*"]}, when: read.text, reason: text}\n'
+    verdict = Bank({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": rules}).balance(HERS)
+    assert (verdict.outcome, asked) == (Outcome.ALLOW, [])
+    assert verdict.attributes_offset == 2
+    assert [each.pointer for each in verdict.origins] == ["/iban"]
+
+
 def test_an_account_of_several_people_is_each_ones() -> None:
     bank = Bank()
     bank.write(entity(HERS, {"owner_sub": ["mallory", SUB]}, kind="account"))
