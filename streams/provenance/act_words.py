@@ -245,7 +245,7 @@ def forms_of(verb: str) -> list[str]:
     """Builds the regular forms of a verb; the few irregular ones are listed below."""
     if verb.endswith("e"):
         return [verb + "s", verb + "d", verb[:-1] + "ing"]
-    if verb.endswith("y") and verb[-2] not in "aeiou":
+    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
         return [verb[:-1] + "ies", verb[:-1] + "ied", verb + "ing"]
     if verb.endswith(("s", "sh", "ch", "x")):
         return [verb + "es", verb + "ed", verb + "ing"]

@@ -138,6 +138,12 @@ def test_each_value_has_its_source() -> None:
     assert read.intent_id not in found["/to/3"].event_ids
 
 
+@pytest.mark.parametrize("name", ["y", "y_axis", "o"])
+def test_a_tool_whose_name_begins_with_a_single_letter_can_be_called(name: str) -> None:
+    tool = tool_entry("plot", name)
+    assert Talk(entries=(tool,)).judge(tool, {"title": "Sales"}).outcome is Outcome.ALLOW
+
+
 def test_only_an_instruction_names_the_recipient() -> None:
     talk = Talk()
     talk.say("Summarise my mail m-7.")
