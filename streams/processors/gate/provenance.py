@@ -150,19 +150,23 @@ class ProvenanceKeeper:
         examined = case.examined
         if examined is None:
             return
+        row = examined.row
         if case.is_proven and outcome in FINAL_OUTCOMES and is_drift(examined):
             # Denied calls count, too: what is refused shows what the session is after.
-            examined.row = replace(examined.row, drifts=examined.row.drifts + 1)
-            store_provenance(case.asked.session_key, examined.row, state)
-        if outcome is not Outcome.ALLOW:
-            return
-        row = examined.row
-        if not examined.use.is_read:
-            count = row.acts.get(examined.kind, 0) + 1
-            store_provenance(case.asked.session_key, replace(row, acts={**row.acts, examined.kind: count}), state)
-        elif examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
-            selected = (*row.selected, case.asked.intent.intent_id)
-            store_provenance(case.asked.session_key, replace(row, selected=selected), state)
+            row = replace(row, drifts=row.drifts + 1)
+        if outcome is Outcome.ALLOW:
+            row = _with_allowed(row, examined, case.asked.intent.intent_id)
+        if row is not examined.row:
+            store_provenance(case.asked.session_key, row, state)
+
+
+def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
+    """Return the row with an allowed call: with its act, or with the read whose result the user has pointed at."""
+    if not examined.use.is_read:
+        return replace(row, acts={**row.acts, examined.kind: row.acts.get(examined.kind, 0) + 1})
+    if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
+        return replace(row, selected=(*row.selected, intent_id))
+    return row
 
 
 def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:

@@ -15,6 +15,9 @@ from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
+from streams.processors.gate import provenance
+from streams.processors.provenance.memory import store_provenance
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import RowKind
 from tests.kit import MINUTE_MS
 from tests.starter import starter_source
@@ -168,6 +171,18 @@ def test_drift_is_told_if_rules_ask_for_it_or_for_provenance() -> None:
     assert [drift(talk.judge(SEND, SENT)) for _ in range(2)] == [1.0, 2.0]
     published(talk, NOT_ASKING, serial=2)
     assert talk.judge(SEND, SENT).signals == ()
+
+
+def test_an_allowed_act_that_drifts_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[ProvenanceRow] = []
+    monkeypatch.setattr(
+        provenance, "store_provenance", lambda key, row, state: stored.append(row) or store_provenance(key, row, state)
+    )
+    talk = opened()
+    talk.say("Summarise my letter m-7001.")
+    stored.clear()
+    assert drift(talk.judge(SEND, SENT)) == 1.0
+    assert [(row.drifts, row.acts) for row in stored] == [(1, {"send": 1})]
 
 
 def test_rules_that_only_read_signals_keep_nothing_of_what_was_read() -> None:
