@@ -21,14 +21,13 @@ from streams.processors.provenance.memory import Memory, begun, read_content, re
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
-from streams.provenance.act_words import forms_of
 from streams.provenance.acts import ActKind
 from streams.provenance.extract import extract_arguments, extract_part
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
 from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
 from streams.provenance.pointers import unescaped
-from streams.provenance.words import UNTYPED, text_value, thing_of
+from streams.provenance.words import UNTYPED, thing_of
 
 ORIGINS_MAX = 128
 """Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
@@ -89,15 +88,14 @@ def examine(
         owners,
         contents,
         pieces,
-        kind == ActKind.OTHER and any(_has_said(verb, memory) for verb in use.verbs),
+        kind == ActKind.OTHER and any(_has_said(word, memory) for word in use.own_words),
     )
 
 
-def _has_said(verb: str, memory: Memory) -> bool:
-    """Return whether the user has said a word, or its form with `-ing`."""
-    forms = (verb, *(form for form in forms_of(verb) if form.endswith("ing")))
-    seen = [memory.look(AtomKind.TEXT, text_value(form)) for form in forms if text_value(form)]
-    return any(entry is not None and entry.flags & Seen.USER for entry in seen)
+def _has_said(word: str, memory: Memory) -> bool:
+    """Return whether the user has said a word, in canonical form."""
+    entry = memory.look(AtomKind.TEXT, word)
+    return entry is not None and bool(entry.flags & Seen.USER)
 
 
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)

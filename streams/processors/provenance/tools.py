@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.processors.control.catalog import CatalogTool
+from streams.provenance.act_words import forms_of
 from streams.provenance.acts import possible_kinds, words_of_name
 from streams.provenance.pointers import unescaped
-from streams.provenance.words import STOP_WORDS, singular, thing_of
+from streams.provenance.words import STOP_WORDS, singular, text_value, thing_of
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
@@ -27,12 +28,13 @@ class ToolUse:
         tool: its catalog entry.
         thing: what an argument that is only called `id` or `number` names.
         things: what it may name as well: the words of the tool's name, and of the beginning of its description.
-        verbs: what the tool does in its own words: the first ones of its name and of its description.
+        own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
+            description with their forms with `-ing`, in canonical form.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
     """
 
-    __slots__ = ("_kinds", "has_owners", "states_owners", "thing", "things", "tool", "verbs")
+    __slots__ = ("_kinds", "has_owners", "own_words", "states_owners", "thing", "things", "tool")
 
     def __init__(self, tool: CatalogTool) -> None:
         entry = tool.entry
@@ -42,9 +44,9 @@ class ToolUse:
         named = words_of_name(entry.name)
         words = [*named, *_WORD.findall(begins.lower())]
         self.things = tuple(dict.fromkeys(singular(word) for word in words if word not in STOP_WORDS))[:THINGS_MAX]
-        self.verbs = tuple(
-            dict.fromkeys(word for word in words[:1] + words[len(named) : len(named) + 1] if word not in STOP_WORDS)
-        )
+        verbs = [word for word in words[:1] + words[len(named) : len(named) + 1] if word not in STOP_WORDS]
+        said = [form for verb in verbs for form in (verb, *forms_of(verb)) if form == verb or form.endswith("ing")]
+        self.own_words = tuple(dict.fromkeys(value for form in said if (value := text_value(form))))
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
         self._kinds = None if entry.kind is not None else kinds | {tool.uses.kind}
