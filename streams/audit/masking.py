@@ -20,6 +20,9 @@ FindSecrets = Callable[[str], Iterable[str]]
 FOUND_CHARS_MIN = 6
 """A shorter text that a detector names is not replaced: it could be a part of anything."""
 
+_FOUND = "[secret: found]"
+_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]+")
+
 
 class _Form(NamedTuple):
     """What a kind of secret looks like. A pattern is only tried on texts that hold one of its hints, which is fast."""
@@ -78,35 +81,40 @@ _VALUES = (
 """Values that stand behind something else, which stays; with hints in lower case."""
 
 
-class Masked(NamedTuple):
-    """A text without secrets, and how many were taken out."""
-
-    text: str
-    number: int
-
-
-def mask_secrets(text: str, find: FindSecrets | None = None) -> Masked:
+def mask_secrets(text: str, find: FindSecrets | None = None) -> str:
     """Return a text in which each secret is replaced by `[secret: KIND]`.
 
     Args:
         text: the text; of JSON it stays JSON.
         find: finds further secrets.
     """
-    count = 0
-    found = sorted({each for each in find(text) if len(each) >= FOUND_CHARS_MIN}, key=len, reverse=True) if find else []
-    for secret in found:
-        count += text.count(secret)
-        text = text.replace(secret, "[secret: found]")
+    if find is not None:
+        text = _without(text, {each for each in find(text) if len(each) >= FOUND_CHARS_MIN})
     lowered = text.lower()
     for kind, hints, pattern in _FORMS:
         if any(hint in text for hint in hints):
-            text, number = pattern.subn(f"[secret: {kind}]", text)
-            count += number
+            text = pattern.sub(f"[secret: {kind}]", text)
     for hints, pattern in _VALUES:
         if any(hint in lowered for hint in hints):
-            text, number = pattern.subn(_masked_value, text)
-            count += number
-    return Masked(text, count)
+            text = pattern.sub(_masked_value, text)
+    return text
+
+
+def _without(text: str, found: set[str]) -> str:
+    """Return a text without what was found, the longest first.
+
+    Most finds are words of their own. These go in one pass, so that a flood of them costs one pass. The others are
+    searched for one by one: texts of several words before that pass, parts of words after it, in what it leaves.
+    """
+    words = sorted((each for each in found if _WORD.fullmatch(each)), key=len, reverse=True)
+    for secret in sorted(found.difference(words), key=len, reverse=True):
+        text = text.replace(secret, _FOUND)
+    text = _WORD.sub(lambda word: _FOUND if word.group() in found else word.group(), text)
+    left = text.replace(_FOUND, "\n")
+    for secret in words:
+        if secret in left:
+            text = text.replace(secret, _FOUND)
+    return text
 
 
 def _masked_value(match: re.Match[str]) -> str:

@@ -223,7 +223,7 @@ class SessionSealer:
 
     def _cleaned(self, text: str) -> bytes:
         """Return the content as it is encrypted: without secrets, and not too long."""
-        data = mask_secrets(text[:MASKED_CHARS_MAX], self._find_secrets).text.encode("utf-8", "replace")
+        data = mask_secrets(text[:MASKED_CHARS_MAX], self._find_secrets).encode("utf-8", "replace")
         if len(data) <= CONTENT_BYTES_MAX and len(text) <= MASKED_CHARS_MAX:
             return data
         note = f"\n[cut: {len(text)} characters in all]".encode()

@@ -33,12 +33,14 @@ than the number of its findings.
 OVERLAP_CHARS = 4_000
 """How much of a piece the next one repeats: more than the longest key has."""
 
-_LONG_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]{16}")
+HIDDEN_MAX = 32
+"""How many encoded keys of a text are looked for in its words. Of a text with more, every long word counts as one."""
+
+_LONG_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]{16,}")
 """Without such a word, a text has no key: keys are longer, and private keys have lines of 64 characters."""
 _KEY = re.compile(r"[A-Za-z0-9_.+=-]{16,}")
 _KEY_CHARS_MIN = 16
 _STANDARD = str.maketrans("-_", "+/")
-_LONG_WORDS = re.compile(r"[A-Za-z0-9_.+/=%-]{16,}")
 
 
 @lru_cache(maxsize=1)
@@ -46,13 +48,6 @@ def _scanner() -> Any:
     from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - large, and many bundles have no rules about keys
 
     # Compiling the detectors takes seconds, so the library keeps them in the cache folder of the account.
-    return Scanner(Rules(confidence="medium"), redact=True)
-
-
-@lru_cache(maxsize=1)
-def _revealing_scanner() -> Any:
-    from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - as above
-
     return Scanner(Rules(confidence="medium"), redact=False)
 
 
@@ -123,23 +118,29 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def secrets_in(text: str) -> list[str]:
-    """Return the keys and tokens in a text, each as it stands there or in a percent encoding.
+    """Return the keys and tokens in a text, and of those that are encoded there, the words that hold them.
 
-    The detectors are those of `holdsSecret`. Of a key that is only found decoded, the encoded word is returned.
+    The detectors are those of `holdsSecret`. In doubt all long words are returned: where no word alone holds a key, and
+    where more than `HIDDEN_MAX` keys are encoded. The work is then linear in the number of words, whatever they hold.
     """
-    if _LONG_WORD.search(text) is None:
+    words = dict.fromkeys(_LONG_WORD.findall(text))
+    if not words:
         return []
-    scan = _revealing_scanner().scan
+    scan = _scanner().scan
     found = dict.fromkeys(finding.secret for piece in _pieces(_with_words(text)) for finding in scan(piece))
-    return [word for secret in found for word in _as_written(secret, text)]
-
-
-def _as_written(secret: str, text: str) -> list[str]:
-    """Return the words of a text that hold a secret which was found in some view of it; all long words in doubt."""
-    if secret in text:
-        return [secret]
-    words = _LONG_WORDS.findall(text)
-    return [word for word in words if secret in unquote(word) or secret in _from_base64(word)] or words
+    hidden: list[str] = []
+    for secret in found:
+        if secret not in words and secret not in text:
+            hidden.append(secret)
+            if len(hidden) > HIDDEN_MAX:
+                return [*found, *words]
+    if not hidden:
+        return [*found]
+    views = [(word, unquote(word), _from_base64(word)) for word in words]
+    for secret in hidden:
+        del found[secret]
+        found |= dict.fromkeys([word for word, *decoded in views if any(secret in each for each in decoded)] or words)
+    return [*found]
 
 
 def _from_base64(word: str) -> str:

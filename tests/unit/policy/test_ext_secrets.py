@@ -5,11 +5,20 @@ from __future__ import annotations
 import base64
 from hashlib import sha512
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from streams.audit.masking import mask_secrets
-from streams.policy.ext.held_secrets import CHARS_MAX, OVERLAP_CHARS, PIECE_CHARS, VALUES_MAX, secrets_in
+from streams.policy.ext import held_secrets
+from streams.policy.ext.held_secrets import (
+    CHARS_MAX,
+    HIDDEN_MAX,
+    OVERLAP_CHARS,
+    PIECE_CHARS,
+    VALUES_MAX,
+    secrets_in,
+)
 from tests.unit.policy.conditions import error, value
 
 
@@ -107,7 +116,7 @@ class TestMasking:
     @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
     def test_no_key_is_left(self, key: str) -> None:
         for text in (key, f"use {key} for it", f"https://a.example/?t={key}&x=1"):
-            masked = mask_secrets(text, secrets_in).text
+            masked = mask_secrets(text, secrets_in)
             assert "[secret: " in masked
             assert key[-24:-4] not in masked
             assert not holds(masked)
@@ -116,9 +125,31 @@ class TestMasking:
         encoded = base64.b64encode(TOKEN.encode()).decode()
         percent = "".join(f"%{ord(character):02x}" for character in TOKEN)
         for text in (f"see {encoded} there", f"see {percent} there"):
-            masked = mask_secrets(text, secrets_in).text
+            masked = mask_secrets(text, secrets_in)
             assert masked == "see [secret: found] there"
 
     def test_other_texts_stay(self) -> None:
         for text in ("hello", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "a\ud800b"):
-            assert mask_secrets(text, secrets_in) == (text, 0)
+            assert mask_secrets(text, secrets_in) == text
+
+    @pytest.mark.parametrize("number", [HIDDEN_MAX, HIDDEN_MAX + 1, 10 * HIDDEN_MAX])
+    def test_each_word_of_a_flood_of_encoded_keys_is_decoded_once(
+        self, number: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = [f"ghp_{made_up(36, seed)}" for seed in range(HIDDEN_MAX)]
+        keys += [f"ghp_{made_up(36, seed % 256)[::-1]}" for seed in range(number - HIDDEN_MAX)]
+        encoded = ["".join(f"%{ord(character):02x}" for character in key) for key in keys]
+        text = " and ".join([*encoded, *(f"word-without-a-key-{at}" for at in range(number))])
+        decoded: list[str] = []
+
+        def counting(word: str) -> str:
+            decoded.append(word)
+            return unquote(word)
+
+        monkeypatch.setattr(held_secrets, "unquote", counting)
+        masked = mask_secrets(text, secrets_in)
+        assert len(decoded) <= 1 + 2 * number, "the text, and each word"
+        assert "%" not in masked
+        assert "[secret: found] and [secret: found]" in masked
+        # Beyond the bound, it is not asked which of the words hold the keys.
+        assert ("word-without-a-key-0" in masked) is (number <= HIDDEN_MAX)
