@@ -127,7 +127,10 @@ def content_key_key(session_key: bytes, kid: str) -> bytes:
 
 
 def order_key(order: ContentOrder) -> bytes:
-    """Return the record key of an order. An erasure stays for good; a hold stays until the next one of its name."""
+    """Return the record key of an order: an erasure has one of its own, a hold and its end share that of their target.
+
+    The topic is not compacted, so no order takes the place of another on the log.
+    """
     if order.kind is OrderKind.ERASURE:
         return f"erasure|{order.header.id}".encode()
     return f"hold|{order.header.tenant_uid}|{order.scope.value}|{order.id}".encode()

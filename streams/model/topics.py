@@ -355,6 +355,7 @@ CONTENT_KEY = Topic(
     retention_ms=None,
     note="the wrapped keys of captured content; a tombstone erases what its key opens",
 )
+# INVARIANT: not compacted. Compaction keeps the last record of a key, so a forged end of a hold would delete the hold.
 CONTENT_ORDER = Topic(
     name="agent.content.order.v1",
     record=ContentOrder,
@@ -362,7 +363,6 @@ CONTENT_ORDER = Topic(
     spread=Spread.BROADCAST,
     writers=(Role.PRIVACY,),
     readers=(Role.PRIVACY, Role.CONTENT_READER, Role.AUDITOR, Role.SOC),
-    compacted=True,
     retention_ms=None,
     note="legal holds, and the signed records of erasures",
 )

@@ -207,7 +207,10 @@ def _orders(operator: Operator) -> Orders:
     orders = read_orders(operator.log, operator.codec, operator.clock, operator.deployment.content.trusted())
     if orders.unreadable_count:
         text = f"{orders.unreadable_count} orders on `{CONTENT_ORDER.name}` can't be read, and could be legal holds"
-        raise OrderError(f"{text}; erase with the version of stoplog that has written them")
+        raise OrderError(
+            f"{text}; erase with the version of stoplog that has written them, or replace them: set a hold on the same "
+            "content, and lift it"
+        )
     return orders
 
 

@@ -89,7 +89,7 @@ class Orders(NamedTuple):
     Attributes:
         holds: the holds in force.
         erasures: by the ids of the keys that they destroy.
-        unreadable_count: how many orders can't be read: each could be a hold.
+        unreadable_count: of how many record keys there are orders that can't be read: each could be a hold.
     """
 
     holds: tuple[GivenOrder, ...]
@@ -104,29 +104,41 @@ class Orders(NamedTuple):
 def read_orders(log: Log, decoder: Decoder, clock: Clock, officers: ContentOfficers) -> Orders:
     """Return the orders on the log. Blocking.
 
-    INVARIANT: what can't be read or understood keeps content. The end of a hold that no officer has signed ends
-    nothing.
+    INVARIANT: what can't be read or understood keeps content, until an officer gives an order of the same record key.
+    The end of a hold that no officer has signed ends nothing, and one that is written again ends nothing a second time.
+    An order that doesn't count takes no other's place.
 
     Raises:
         TopicReadError, LogError: the topic can't be read.
     """
     holds: dict[bytes, GivenOrder] = {}
     erasures: dict[str, GivenOrder] = {}
-    unreadable_count = 0
+    unreadable: set[bytes | None] = set()
+    counted: set[str] = set()
     for received in read_to_end(log, (CONTENT_ORDER.name,), clock):
         record = decoded(decoder, received)
         if not isinstance(record, ContentOrder):
-            unreadable_count += received.value is not None
+            # A tombstone deletes nothing here.
+            if received.value is not None:
+                unreadable.add(received.key)
             continue
         given = _checked(record, officers)
         name = order_key(record)
+        is_new = given.fault is None and record.header.id not in counted
         if record.kind is OrderKind.ERASURE:
-            erasures.update(dict.fromkeys(record.kids, given))
+            for kid in record.kids:
+                if given.fault is None or kid not in erasures:
+                    erasures[kid] = given
         elif record.kind is not OrderKind.LIFT:
-            holds[name] = given
-        elif given.fault is None:
+            if given.fault is None or name not in holds:
+                holds[name] = given
+        elif is_new:
             holds.pop(name, None)
-    return Orders(tuple(holds.values()), erasures, unreadable_count)
+        if is_new:
+            counted.add(record.header.id)
+            if received.key == name:
+                unreadable.discard(name)
+    return Orders(tuple(holds.values()), erasures, len(unreadable))
 
 
 def set_hold(operator: Operator, target: Target, why: str, key: SigningKey | None) -> ContentOrder:

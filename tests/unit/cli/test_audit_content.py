@@ -247,6 +247,47 @@ class TestAttacks:
         assert "could be legal holds" in refused.err
         assert all(each["text"] for each in site(*reading(folder)).records)
 
+    @pytest.mark.parametrize("forged", [OrderKind.LIFT, OrderKind.HOLD, None], ids=str)
+    def test_nothing_takes_the_place_of_a_hold(self, site: Stoplog, folder: Path, forged: OrderKind | None) -> None:
+        key = ("--key", str(folder / "ann.pem"), "--why", "lawsuit", "--as", "ann", "--json")
+        assert site("audit", "hold", "set", "--session", "s-0", *key).status == 0
+        write(CONTENT_ORDER, b"hold|default|SESSION|s-0", None if forged is None else order(forged))
+        # An erasure drops at once what later records have replaced.
+        assert site(*erasing(folder, "--session", "s-1"), "--yes").status == 0
+        (hold,) = site("audit", "hold", "list", "--json").records
+        assert (hold["signer"], hold["why"]) == ("ann", "lawsuit")
+        assert [each["record"] for each in site(*erasing(folder, "--session", "s-0"), "--yes").records] == ["held"]
+
+    def test_the_end_of_a_hold_can_not_be_used_again(self, site: Stoplog, folder: Path) -> None:
+        key = ("--key", str(folder / "ann.pem"), "--why", "lawsuit", "--as", "ann", "--json")
+        for kind in ("set", "lift", "set"):
+            assert site("audit", "hold", kind, "--session", "s-0", *key).status == 0
+        (lift,) = [each for each in orders() if each.kind is OrderKind.LIFT]
+        write(CONTENT_ORDER, order_key(lift), lift)
+        assert len(site("audit", "hold", "list", "--json").records) == 1
+
+    def test_a_forged_erasure_takes_no_others_place(self, site: Stoplog, folder: Path) -> None:
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
+        (erasure,) = orders()
+        forged = order(OrderKind.ERASURE, kids=erasure.kids)
+        write(CONTENT_ORDER, order_key(forged), forged)
+        told = site(*reading(folder)).records
+        assert {each["fault"] for each in told} == {"it was erased"}
+        assert all(each["erased"].endswith(" by ann: request of the user") for each in told)
+
+    def test_an_officer_replaces_an_order_that_can_not_be_read(self, site: Stoplog, folder: Path) -> None:
+        write(CONTENT_ORDER, b"hold|default|SESSION|s-0", b"\x00of another version")
+        forged = order(OrderKind.HOLD)
+        write(CONTENT_ORDER, order_key(forged), forged)
+        write(CONTENT_ORDER, order_key(forged), None)
+        assert "could be legal holds" in site(*erasing(folder, "--session", "s-1"), "--yes").err
+        key = ("--key", str(folder / "ann.pem"), "--why", "replace", "--as", "ann", "--json")
+        assert site("audit", "hold", "set", "--session", "s-1", *key).status == 0
+        assert "could be legal holds" in site(*erasing(folder, "--session", "s-0"), "--yes").err, "another record key"
+        for kind in ("set", "lift"):
+            assert site("audit", "hold", kind, "--session", "s-0", *key).status == 0
+        assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
+
     def test_swapped_content_does_not_open(self, site: Stoplog, folder: Path) -> None:
         """The content of one call stands in the record of another, under the same key."""
         audits = [each for each in records_of(AUDIT.name) if isinstance(each, AuditEvent) and each.session_id == "s-0"]
@@ -256,6 +297,10 @@ class TestAttacks:
         assert all(each["text"] for each in before)
         assert swapped["fault"] == "it was changed, or it belongs to another session, event or field"
         assert site("audit", "verify", "--json").status == 1, "no gate has sealed that record"
+
+
+def orders() -> list[ContentOrder]:
+    return [each for each in records_of(CONTENT_ORDER.name) if isinstance(each, ContentOrder)]
 
 
 def order(kind: OrderKind, **fields: Any) -> ContentOrder:

@@ -21,7 +21,18 @@ from streams.model.reasons import (
     Refusal,
     TimeCorrection,
 )
-from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECLARED, REPORT, TOKEN_USED, TOPICS, Spread
+from streams.model.topics import (
+    AUDIT,
+    AUDIT_REPORTED,
+    BY_NAME,
+    BY_RECORD,
+    CONTENT_ORDER,
+    DECLARED,
+    REPORT,
+    TOKEN_USED,
+    TOPICS,
+    Spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,5 +87,7 @@ def test_dead_letters_are_kept_no_longer_than_what_they_were() -> None:
 
 def test_broadcast_topics_keep_what_is_in_force() -> None:
     # What was used is kept by time: it expires, and the first record of a token counts, not the last.
-    by_time = {topic for topic in DECLARED if topic.spread is Spread.BROADCAST and not topic.compacted}
-    assert by_time == {TOKEN_USED}
+    broadcast = {topic for topic in DECLARED if topic.spread is Spread.BROADCAST and not topic.compacted}
+    assert {topic for topic in broadcast if topic.retention_ms is not None} == {TOKEN_USED}
+    # Of orders about content, each is kept: a later one of its key does not always replace it.
+    assert broadcast - {TOKEN_USED} == {CONTENT_ORDER}
