@@ -30,6 +30,7 @@ from streams.model.verdict import Verdict
 _HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 _RETENTION_MS = 7 * _DAY_MS
+_SEGMENT_MS = _DAY_MS
 _AUDIT_RETENTION_MS = 90 * _DAY_MS
 _MAX_RECORD_BYTES = 1_048_576
 
@@ -75,6 +76,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         compacted_within_ms: after which time at the latest a record is gone that a newer one of its key replaces; None
             leaves that to the brokers, which may take any time.
         retention_ms: how long records are kept; None keeps them forever.
+        outlives_erasure: whether it has calls in plain text, or wrapped keys of captured content. An erasure is
+            complete when these are gone.
         placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
             two partitions would otherwise each give a final verdict for one intent.
@@ -92,6 +95,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     compaction_lag_ms: int = 0
     compacted_within_ms: int | None = None
     retention_ms: int | None = _RETENTION_MS
+    outlives_erasure: bool = False
     dead_letters: bool = False
     placed_by_key: bool = False
     keyed_input: bool = False
@@ -116,6 +120,25 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         """Return the name of the topic for records of this one that could not be read or accepted."""
         return f"{self.name}.dlq"
 
+    @property
+    def segment_ms(self) -> int | None:
+        """Return how old a segment gets before the next record begins a new one; None leaves that to the brokers."""
+        if self.compacted:
+            return self.compacted_within_ms
+        return _SEGMENT_MS if self.outlives_erasure else None
+
+    @property
+    def gone_after_ms(self) -> int | None:
+        """Return how long after it was written a record is there at most; of a compacted topic, after it was replaced.
+
+        Brokers delete a segment when its newest record is old enough, so the oldest one is there for longer. They don't
+        compact the segment that is written to: where no record begins a new one, what was replaced stays for longer.
+        None if nothing limits it.
+        """
+        if self.segment_ms is None:
+            return None
+        return self.segment_ms if self.compacted else self.segment_ms + (self.retention_ms or 0)
+
     def config(self) -> dict[str, str]:
         """Return Kafka's topic configuration. Time is the broker's on every topic."""
         config = {
@@ -126,9 +149,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         if self.compaction_lag_ms:
             config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
         if self.compacted_within_ms is not None:
-            # Brokers compact no segment that is still written to.
             config["max.compaction.lag.ms"] = str(self.compacted_within_ms)
-            config["segment.ms"] = str(self.compacted_within_ms)
+        if self.segment_ms is not None:
+            config["segment.ms"] = str(self.segment_ms)
         config["retention.ms"] = "-1" if self.retention_ms is None else str(self.retention_ms)
         return config
 
@@ -140,6 +163,7 @@ INTENT = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.AGENT,),
     readers=(Role.GATE,),
+    outlives_erasure=True,
     dead_letters=True,
     keyed_input=True,
     note="calls that agents propose",
@@ -166,6 +190,7 @@ REPORT = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.EXECUTOR, Role.AGENT),
     readers=(Role.GATE, Role.AUDITOR, Role.SOC),
+    outlives_erasure=True,
     dead_letters=True,
     keyed_input=True,
     note="the outcome of allowed calls, and what sessions have read: proven, and never in a transaction",
@@ -276,6 +301,7 @@ VERDICT = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
     readers=(Role.EXECUTOR, Role.AUDITOR, Role.WATCH),
+    outlives_erasure=True,
     note="decisions, each with the exact call that was judged",
 )
 # A gate writes one to the verdict topic at the end of each transaction. Its schema is a subject of its own.
@@ -308,6 +334,7 @@ APPROVAL_REQUEST = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
     readers=(Role.CONSOLE, Role.AUDITOR),
+    outlives_erasure=True,
     note="questions to people about approvals",
 )
 # INVARIANT: each partition has one writer, the gate that owns it. What anybody else reports goes to `AUDIT_REPORTED`.
@@ -353,6 +380,7 @@ CONTENT_KEY = Topic(
     compacted=True,
     compacted_within_ms=_HOUR_MS,
     retention_ms=None,
+    outlives_erasure=True,
     note="the wrapped keys of captured content; a tombstone erases what its key opens",
 )
 # INVARIANT: not compacted. Compaction keeps the last record of a key, so a forged end of a hold would delete the hold.
@@ -430,7 +458,9 @@ GATE_CHANGELOG = Topic(
     writers=(Role.GATE,),
     readers=(Role.GATE,),
     compacted=True,
+    compacted_within_ms=_DAY_MS,
     retention_ms=None,
+    outlives_erasure=True,
     note="the gate's state; private to it (msgpack rows)",
 )
 BEHAVIOUR = Topic(
@@ -454,7 +484,9 @@ KEYING_CHANGELOG = Topic(
     writers=(Role.WATCH,),
     readers=(Role.WATCH,),
     compacted=True,
+    compacted_within_ms=_DAY_MS,
     retention_ms=None,
+    outlives_erasure=True,
     note="verdicts and audit records that wait for each other in the watch; private to it (msgpack rows)",
 )
 WATCH_CHANGELOG = Topic(
@@ -515,6 +547,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         writers=(Role.WATCH,) if source is BEHAVIOUR else (Role.GATE,),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
+        outlives_erasure=source.outlives_erasure,
         note=f"records of {source.name} that could not be read or accepted",
     )
 

@@ -15,7 +15,7 @@ from streams.audit.signatures import SigningKey
 from streams.model.audit import RetentionClass
 from streams.model.content import KIDS_PER_ORDER_MAX, ContentKey, ContentScope, OrderKind
 from streams.model.keys import session_key_of
-from streams.model.topics import APPROVAL_REQUEST, CONTENT_KEY, CONTENT_ORDER, INTENT, REPORT, VERDICT
+from streams.model.topics import CONTENT_KEY, CONTENT_ORDER, TOPICS
 from streams.operations.contents.orders import (
     GivenOrder,
     OrderError,
@@ -33,8 +33,8 @@ from streams.ports import TopicPartition
 DAY_MS = 86_400_000
 TOMBSTONES_AT_ONCE = 500
 
-IN_CLEAR = (INTENT, VERDICT, APPROVAL_REQUEST, REPORT)
-"""Topics that carry calls, or keys of reports, until their retention deletes them; an erasure can't reach those."""
+_BROKERS_LOOK_MS = 600_000
+"""Within what time brokers notice that something is due, and remove the file: six minutes by default."""
 
 
 class FoundKey(NamedTuple):
@@ -82,7 +82,7 @@ class Erasure(NamedTuple):
     Attributes:
         order_ids: the ids of the signed orders.
         keys_count: how many keys were destroyed.
-        complete_ms: from when on nothing of what was erased is left on the log.
+        complete_ms: from when on nothing of what was erased is left on the log (see `Topic.gone_after_ms`).
     """
 
     order_ids: tuple[str, ...]
@@ -168,8 +168,8 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
     for order, batch in zip(orders, batches, strict=True):
         write_orders(operator, (order,))
         _destroy(operator, batch)
-    kept_ms = max(topic.retention_ms or 0 for topic in IN_CLEAR)
-    complete_ms = operator.clock.now_ms() + max(kept_ms, CONTENT_KEY.compacted_within_ms or 0)
+    gone_after_ms = max(topic.gone_after_ms or 0 for topic in TOPICS if topic.outlives_erasure)
+    complete_ms = operator.clock.now_ms() + gone_after_ms + _BROKERS_LOOK_MS
     return Erasure(tuple(order.header.id for order in orders), len(plan.keys), complete_ms)
 
 

@@ -134,6 +134,14 @@ class TestErase:
         assert all(" by ann: request of the user" in each["erased"] for each in gone.records)
         assert all(each["text"] for each in site(*reading(folder, "s-1")).records)
 
+    def test_says_until_when_calls_are_in_plain_text(
+        self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self: 1_772_611_200_000)
+        done = site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]
+        # 2026-03-04, the retention of seven days, a segment of a day, and the minutes that brokers take.
+        assert done["complete_at"] == "2026-03-12T08:10:00.000Z"
+
     def test_nothing_of_the_key_is_left_in_the_file(self, site: Stoplog, folder: Path) -> None:
         wrapped = {
             key.session_id: key.key.wrapped for key in records_of(CONTENT_KEY.name) if isinstance(key, ContentKey)

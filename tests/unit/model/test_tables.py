@@ -85,6 +85,30 @@ def test_dead_letters_are_kept_no_longer_than_what_they_were() -> None:
             assert kept_ms == (7 * 86_400_000 if topic.compacted else topic.retention_ms)
 
 
+def test_what_outlives_an_erasure_is_gone_in_time() -> None:
+    gone_after_hours = {t.name: (t.gone_after_ms or 0) / 3_600_000 for t in TOPICS if t.outlives_erasure}
+    assert gone_after_hours == {
+        # Seven days of retention, and a day of which a segment may be.
+        "agent.intent.v1": 192,
+        "agent.report.v1": 192,
+        "agent.verdict.v1": 192,
+        "agent.approval.request.v1": 192,
+        "agent.intent.v1.dlq": 192,
+        "agent.report.v1.dlq": 192,
+        "stoplog.gate.changelog": 24,
+        "stoplog.keying.changelog": 24,
+        "agent.content.key.v1": 1,
+    }
+    for name, hours in gone_after_hours.items():
+        config = BY_NAME[name].config()
+        segment_ms, kept_ms = int(config["segment.ms"]), int(config["retention.ms"])
+        is_deleted = config["cleanup.policy"] == "delete"
+        assert segment_ms + (kept_ms if is_deleted else 0) == hours * 3_600_000
+        assert is_deleted or int(config["max.compaction.lag.ms"]) == segment_ms
+    assert "segment.ms" not in AUDIT.config(), "an audit log of a segment a day would be of many files"
+    assert AUDIT.gone_after_ms is None
+
+
 def test_broadcast_topics_keep_what_is_in_force() -> None:
     # What was used is kept by time: it expires, and the first record of a token counts, not the last.
     broadcast = {topic for topic in DECLARED if topic.spread is Spread.BROADCAST and not topic.compacted}
