@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from streams.model.audit import RetentionClass
+from streams.model.keys import session_key_of
 from streams.model.session import SessionEventType
 from streams.model.types import Header, Proof, Record, WrappedKey
 
@@ -96,8 +97,8 @@ class ContentOrder(Record, frozen=True, kw_only=True):
     """An order about sealed content: a legal hold, the end of one, or an erasure.
 
     `header.time` is when it was given, and `header.tenant_uid` whose content it is about. `id` is the session or the
-    subject; of a whole tenant, the tenant. `kids` are the keys that an erasure destroys. `proof` is the signature of
-    the person.
+    subject; of a whole tenant, the tenant. `kids` are the keys that an erasure destroys, as `key_name` names them.
+    `proof` is the signature of the person.
     """
 
     header: Header
@@ -124,6 +125,15 @@ def content_aad(tenant_uid: str, session_id: str, event_id: str, field: str, kid
 def content_key_key(session_key: bytes, kid: str) -> bytes:
     """Return the record key of a session's key: `tenant|session/kid`."""
     return session_key + b"/" + kid.encode()
+
+
+def key_name(tenant_uid: str, session_id: str, kid: str) -> str:
+    """Return how an order names a key: as its topic does. An id alone is not unique: writers of reports choose it.
+
+    Raises:
+        ValueError: there is no such tenant.
+    """
+    return content_key_key(session_key_of(tenant_uid, session_id), kid).decode()
 
 
 def order_key(order: ContentOrder) -> bytes:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from streams.audit.signatures import SigningKey
 from streams.model.audit import RetentionClass
-from streams.model.content import KIDS_PER_ORDER_MAX, ContentKey, ContentScope, OrderKind
+from streams.model.content import KIDS_PER_ORDER_MAX, ContentKey, ContentScope, OrderKind, key_name
 from streams.model.keys import session_key_of
 from streams.model.topics import CONTENT_KEY, CONTENT_ORDER, TOPICS
 from streams.operations.contents.orders import (
@@ -48,6 +48,11 @@ class FoundKey(NamedTuple):
     place: TopicPartition
     name: bytes
     key: ContentKey
+
+    @property
+    def ordered_name(self) -> str:
+        """Return how an order names it."""
+        return key_name(self.key.header.tenant_uid, self.key.session_id, self.key.key.kid)
 
 
 class HeldKey(NamedTuple):
@@ -162,7 +167,7 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
     """
     batches = [plan.keys[at : at + KIDS_PER_ORDER_MAX] for at in range(0, len(plan.keys), KIDS_PER_ORDER_MAX)]
     orders = [
-        made_order(operator, OrderKind.ERASURE, plan.target, why, key, (found.key.key.kid for found in batch))
+        made_order(operator, OrderKind.ERASURE, plan.target, why, key, (found.ordered_name for found in batch))
         for batch in batches
     ]
     for order, batch in zip(orders, batches, strict=True):

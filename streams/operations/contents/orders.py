@@ -88,7 +88,7 @@ class Orders(NamedTuple):
 
     Attributes:
         holds: the holds in force.
-        erasures: by the ids of the keys that they destroy.
+        erasures: by the names of the keys that they destroy (`key_name`).
         unreadable_count: of how many record keys there are orders that can't be read: each could be a hold.
     """
 
@@ -176,7 +176,7 @@ def made_order(
 
     Args:
         key: the key of an officer; None where orders need no signature.
-        kids: the keys that an erasure destroys.
+        kids: the keys that an erasure destroys (`key_name`).
 
     Raises:
         OrderError: it would not count.

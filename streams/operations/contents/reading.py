@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.content import CONTENT_READ, REASON_CHARS_MAX, ContentField, ContentKey
+from streams.model.content import CONTENT_READ, REASON_CHARS_MAX, ContentField, ContentKey, key_name
 from streams.model.errors import StoplogError
 from streams.model.keys import session_key_of
 from streams.model.topics import AUDIT, AUDIT_REPORTED
@@ -45,6 +45,11 @@ class Captured(NamedTuple):
     def kid(self) -> str:
         """Return the id of the key that it is encrypted with."""
         return "" if self.event.sensitive is None else self.event.sensitive.kid
+
+    @property
+    def key_name(self) -> str:
+        """Return how an order names that key."""
+        return key_name(self.event.header.tenant_uid, self.event.session_id, self.kid)
 
 
 class Opened(NamedTuple):
@@ -159,7 +164,7 @@ def _opened(
     data_keys: dict[str, bytes | str],
 ) -> Opened:
     """Open one content. `data_keys` has each key that was unwrapped before, or why it could not be."""
-    event, erasure = captured.event, orders.erasures.get(captured.kid)
+    event, erasure = captured.event, orders.erasures.get(captured.key_name)
     if erasure is not None and erasure.fault is None:
         # INVARIANT: what was erased stays erased, also if its key has come back from a backup.
         return Opened(captured, None, erasure, "it was erased")

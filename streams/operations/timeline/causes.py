@@ -136,7 +136,7 @@ class _Chain:
             yield influence.event_id, f"the session had read it{pointers} ({origin})"
 
     def _arguments(self, intent_id: str) -> str:
-        if self._records.erasure_of(intent_id) is not None:
+        if self._records.is_erased(intent_id):
             return ""
         intent = self._records.intent(intent_id)
         if intent is not None:

@@ -197,7 +197,7 @@ def _intent(intent: Intent, line: Line, records: SessionRecords) -> Entry:
         intent.act.sub,
         f"asked for {tool_text(intent.tool)}",
         {
-            "arguments": None if records.erasure_of(intent.intent_id) else intent.args_json,
+            "arguments": None if records.is_erased(intent.intent_id) else intent.args_json,
             "captured": _captured(records, intent.intent_id),
             "claims to follow from": ", ".join(intent.claimed_sources),
             "user request": _digest(intent.user_request_digest),
@@ -212,7 +212,7 @@ def _intent(intent: Intent, line: Line, records: SessionRecords) -> Entry:
 
 def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
     is_told = records.intent(verdict.intent_id) is not None
-    is_erased = records.erasure_of(verdict.intent_id) is not None
+    is_erased = records.is_erased(verdict.intent_id)
     return _entry(
         line,
         Who.GATE,

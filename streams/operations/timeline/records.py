@@ -11,7 +11,7 @@ from streams.audit.content_officers import ContentOfficers
 from streams.codec.avro import Codec
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET
+from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET, key_name
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
@@ -84,7 +84,7 @@ class SessionRecords:
     Attributes:
         lines: in order of time.
         hidden: topics that this client may not read.
-        erasures: the orders that have erased captured content, by the ids of its keys.
+        erasures: the orders that have erased captured content, by the names of its keys (`key_name`).
     """
 
     tenant_uid: str
@@ -103,8 +103,14 @@ class SessionRecords:
         return bool(self._captured)
 
     def erasure_of(self, owner_id: str) -> GivenOrder | None:
-        """Return the order that has erased the captured content of an event, or of an intent."""
-        return self.erasures.get(self._captured.get(owner_id, ""))
+        """Return the order to erase the captured content of an event, or of an intent, whether it counts or not."""
+        kid = self._captured.get(owner_id)
+        return None if kid is None else self.erasures.get(key_name(self.tenant_uid, self.session_id, kid))
+
+    def is_erased(self, owner_id: str) -> bool:
+        """Return whether an order that counts has erased the captured content of an event, or of an intent."""
+        order = self.erasure_of(owner_id)
+        return order is not None and order.fault is None
 
     def of_intent(self, intent_id: str) -> list[Verdict]:
         """Return the different verdicts on an intent, in order."""

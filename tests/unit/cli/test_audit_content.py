@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from streams.model.audit import AuditEvent
-from streams.model.content import ContentKey, ContentOrder, ContentScope, OrderKind, content_key_key, order_key
+from streams.model.content import (
+    ContentKey,
+    ContentOrder,
+    ContentScope,
+    OrderKind,
+    content_key_key,
+    key_name,
+    order_key,
+)
 from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER, Topic
@@ -229,11 +237,29 @@ class TestAttacks:
         write(CONTENT_KEY, content_key_key(b"default|s-0", key.key.kid), None)
         faults = {each["fault"] for each in site(*reading(folder)).records}
         assert faults == {"its key is gone, and no order of an officer says why"}
-        forged = order(OrderKind.ERASURE, kids=(key.key.kid,))
+        forged = order(OrderKind.ERASURE, kids=(key_name("default", "s-0", key.key.kid),))
         write(CONTENT_ORDER, order_key(forged), forged)
         told = site(*reading(folder)).records
         assert {each["fault"] for each in told} == {"its key is gone, and no order of an officer says why"}
         assert all("(the order does not count: it is not signed" in each["erased"] for each in told)
+
+    def test_an_order_that_does_not_count_hides_no_arguments(self, site: Stoplog) -> None:
+        (key,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
+        assert isinstance(key, ContentKey)
+        forged = order(OrderKind.ERASURE, kids=(key_name("default", "s-0", key.key.kid),))
+        write(CONTENT_ORDER, order_key(forged), forged)
+        told = site("audit", "session", "s-0", "--no-json").out
+        assert "(the order does not count: it is not signed" in told
+        assert "x@outside.example" in told
+
+    def test_an_erasure_reaches_no_other_session_with_a_key_of_that_id(self, site: Stoplog, folder: Path) -> None:
+        """Whoever writes a report chooses the id of its key."""
+        (key,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
+        assert isinstance(key, ContentKey)
+        write(CONTENT_KEY, content_key_key(b"default|s-1", key.key.kid), msgspec.structs.replace(key, session_id="s-1"))
+        assert site(*erasing(folder, "--session", "s-1"), "--yes").records[-1]["keys"] == 2
+        assert all(each["text"] for each in site(*reading(folder)).records)
+        assert "x@outside.example" in site("audit", "session", "s-0", "--no-json").out
 
     def test_an_order_without_a_signature_erases_nothing_and_ends_no_hold(self, site: Stoplog, folder: Path) -> None:
         (key,) = [each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]
@@ -241,7 +267,7 @@ class TestAttacks:
         for forged in (
             order(OrderKind.HOLD),
             order(OrderKind.LIFT),
-            order(OrderKind.ERASURE, kids=(key.key.kid,)),
+            order(OrderKind.ERASURE, kids=(key_name("default", "s-0", key.key.kid),)),
         ):
             write(CONTENT_ORDER, order_key(forged), forged)
         assert all(each["text"] for each in site(*reading(folder)).records)
