@@ -155,15 +155,16 @@ def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionCla
 def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> Erasure:
     """Carry out a plan: the signed orders are on the log before the first key is destroyed. Blocking.
 
-    If it ends before its end, repeat it: what is left is found again.
+    If it ends before its end, repeat it: what is left is found again. Holds are looked for again before each order and
+    after it, because a plan can be old. A hold that comes later than that is too late.
 
     Args:
         why: the reason, which is recorded.
         key: the key of an officer; None where orders need no signature.
 
     Raises:
-        OrderError: the order would not count.
-        PublishError, LogError: it is not known whether all is stored.
+        OrderError: the order would not count, or there is a hold now that the plan does not know.
+        PublishError, TopicReadError, LogError: it is not known whether all is stored.
     """
     batches = [plan.keys[at : at + KIDS_PER_ORDER_MAX] for at in range(0, len(plan.keys), KIDS_PER_ORDER_MAX)]
     orders = [
@@ -171,7 +172,9 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
         for batch in batches
     ]
     for order, batch in zip(orders, batches, strict=True):
+        _check_holds(operator, batch)
         write_orders(operator, (order,))
+        _check_holds(operator, batch)
         _destroy(operator, batch)
     gone_after_ms = max(topic.gone_after_ms or 0 for topic in TOPICS if topic.outlives_erasure)
     complete_ms = operator.clock.now_ms() + gone_after_ms + _BROKERS_LOOK_MS
@@ -180,6 +183,21 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
 
 def _made_ms(found: FoundKey) -> int:
     return found.key.header.time
+
+
+def _check_holds(operator: Operator, keys: Sequence[FoundKey]) -> None:
+    """Check that no hold keeps one of these keys now.
+
+    Raises:
+        OrderError: there is one, or an order that can't be read.
+        TopicReadError, LogError: the topic can't be read.
+    """
+    orders = _orders(operator)
+    for found in keys:
+        hold = orders.hold_on(found.key)
+        if hold is not None:
+            text = f"{hold.target} was put under legal hold meanwhile ({hold.order.reason[:80]})"
+            raise OrderError(f"{text}; its keys were not destroyed. Look again with `--dry-run`")
 
 
 def _destroy(operator: Operator, keys: Sequence[FoundKey]) -> None:

@@ -23,6 +23,8 @@ from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER, Topic
 from streams.model.types import Header, Record
+from streams.operations.contents import erasing as erasing_module
+from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_content_key_file, make_key_file
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
@@ -199,6 +201,31 @@ class TestErase:
         assert site("audit", "hold", "lift", "--session", "s-0", *key).status == 0
         assert site("audit", "hold", "list", "--json").records == []
         assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
+
+    @pytest.mark.parametrize("when", ["asked", "ordered"])
+    def test_a_hold_that_comes_meanwhile_keeps_content(
+        self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch, when: str
+    ) -> None:
+        """While the person is asked, or when the order is on the log but no key is destroyed."""
+        hold, write_orders = order(OrderKind.HOLD), erasing_module.write_orders
+
+        def held(*_args: object, **_kwargs: object) -> None:
+            write(CONTENT_ORDER, order_key(hold), hold)
+
+        def ordered(operator: Operator, given: tuple[ContentOrder, ...]) -> None:
+            write_orders(operator, given)
+            held()
+
+        if when == "asked":
+            monkeypatch.setattr("typer.confirm", held)
+        else:
+            monkeypatch.setattr(erasing_module, "write_orders", ordered)
+        key = ("--key", str(folder / "ann.pem"), "--why", "x", "--as", "ann")
+        refused = site("audit", "erase", "--session", "s-0", *key, "--no-json" if when == "asked" else "--yes")
+        assert refused.status == 1
+        assert "session default|s-0 was put under legal hold meanwhile (forged)" in refused.err
+        assert len([each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]) == 1
+        assert len(orders()) == (1 if when == "asked" else 2)
 
     def test_an_order_needs_an_officers_signature(self, site: Stoplog, folder: Path) -> None:
         bare = site("audit", "erase", "--session", "s-0", "--why", "x", "--yes", "--json")
