@@ -26,6 +26,9 @@ CONTENT_BYTES_MAX = 262_144
 KEYS_PER_SESSION_MAX = 256
 """How many keys a session can have: each writer takes a new one after `KEY_LIFE_MS`. Beyond, nothing is captured."""
 
+REPORTED_KEYS_MAX = KEYS_PER_SESSION_MAX // 2
+"""From how many keys of a session on no further key of a report is taken over: the rest are the gates'."""
+
 KIDS_PER_ORDER_MAX = 1_000
 """How many keys one order of erasure names; a larger erasure has several orders."""
 

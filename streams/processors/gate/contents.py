@@ -23,6 +23,7 @@ from streams.model.content import (
     CONTENT_BYTES_MAX,
     FIELD_OF_EVENT,
     KEYS_PER_SESSION_MAX,
+    REPORTED_KEYS_MAX,
     ContentField,
     ContentKey,
     content_key_key,
@@ -101,7 +102,9 @@ class Contents:
             intent.args_json,
             asked.now_ms,
         )
-        keys = None if sealed is None else self._key_outputs(owner, sealed.key, state, asked.now_ms)
+        keys = None
+        if sealed is not None:
+            keys = self._key_outputs(owner, sealed.key, state, asked.now_ms, KEYS_PER_SESSION_MAX)
         if sealed is None or keys is None:
             return event, []
         return msgspec.structs.replace(event, sensitive=sealed.content), keys
@@ -127,7 +130,8 @@ class Contents:
         if field in self._fields and event.content is not None and row.life.status is not SessionStatus.UNKNOWN:
             owner = _Owner(session_key, event.header.tenant_uid, event.session_id, row.identity.sub or None)
             if event.content_key is not None and _fits(event.content, event.content_key):
-                keys = self._key_outputs(owner, event.content_key, state, now_ms)
+                # Otherwise an executor or an agent could take all, and no arguments would be captured.
+                keys = self._key_outputs(owner, event.content_key, state, now_ms, REPORTED_KEYS_MAX)
                 content = None if keys is None else event.content
         if content is None and (field is not ContentField.MODEL_OUTPUT or event.content_digest is None):
             return []
@@ -135,14 +139,16 @@ class Contents:
         record = content_event(event, field, secret, row.identity, content, now_ms)
         return [audit_output(self._encoder, session_key, record), *(keys or ())]
 
-    def _key_outputs(self, owner: _Owner, key: WrappedKey, state: StateView, now_ms: int) -> list[Output] | None:
-        """Return the record of a key if it was not written before; None if the session has too many keys."""
+    def _key_outputs(
+        self, owner: _Owner, key: WrappedKey, state: StateView, now_ms: int, keys_max: int
+    ) -> list[Output] | None:
+        """Return the record of a key if it was not written before; None if the session has `keys_max` keys or more."""
         row_key = content_keys_row_key(owner.session_key)
         found = state.get(row_key)
         known = () if found is None else _decode_kids(found)
         if key.kid in known:
             return []
-        if len(known) >= KEYS_PER_SESSION_MAX:
+        if len(known) >= keys_max:
             return None
         state.put(row_key, _encode_kids((*known, key.kid)))
         record = ContentKey(

@@ -11,13 +11,14 @@ from streams.audit.content import ContentPlace, decrypt_content
 from streams.inmemory.faults import Call
 from streams.model.audit import AuditEvent, AuditEventType, RetentionClass
 from streams.model.canonical import sha256
-from streams.model.content import KEYS_PER_SESSION_MAX, ContentKey
+from streams.model.content import KEYS_PER_SESSION_MAX, REPORTED_KEYS_MAX, ContentKey
+from streams.model.keys import partition_for
 from streams.model.proof import make_hmac
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import CONTENT_KEY, REPORT
 from streams.operations.signing_keys import make_content_key_file
-from streams.ports import AbortableTransactionError
+from streams.ports import AbortableTransactionError, Outgoing
 from streams.processors.rows import RowKind
 from streams.sdk.content import PrivateUnwrapper, SessionSealer, TenantWrappers
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench, wire
@@ -137,21 +138,29 @@ class TestReported:
         assert contents(bench) == []
         assert written_keys(bench) == []
 
-    def test_a_session_has_a_bounded_number_of_keys(self, sealer: SessionSealer) -> None:
-        bench = GateBench(settings=SETTINGS)
-        event = said(bench, sealer, SessionEventType.RETRIEVAL, "text")
-        assert event.content is not None
-        assert event.content_key is not None
+    def test_reports_have_half_of_the_keys_of_a_session(self, sealer: SessionSealer) -> None:
+        bench = WorkerBench(gate_settings=SETTINGS, sealer=sealer)
+        worker = bench.start()
+        bench.serving(worker)
+        maker = bench.maker_on(0)
+        bench.establish(maker)
         for number in range(KEYS_PER_SESSION_MAX + 1):
+            event = maker.event(SessionEventType.RETRIEVAL, bench.clock.now_ms())
+            sealed = sealer.seal(event.header.tenant_uid, maker.session_id, event.header.id, "results", "text", 0)
+            assert sealed is not None
             own = {"kid": f"k-{number}"}
-            made = replace(
-                bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms),
-                content=replace(event.content, **own),
-                content_key=replace(event.content_key, **own),
-                proof=None,
-            )
-            pipe(bench, bench.session.proven(made))
-        assert len(written_keys(bench)) == KEYS_PER_SESSION_MAX
+            content, key = replace(sealed.content, **own), replace(sealed.key, **own)
+            proven = maker.proven(replace(event, content=content, content_key=key, proof=None))
+            partition = partition_for(maker.key, bench.partitions)
+            bench.log.append(Outgoing(REPORT.name, partition, maker.key, wire().encode(REPORT.name, proven)))
+        bench.settle(worker)
+        assert len(keys_of(bench)) == REPORTED_KEYS_MAX == 128
+        # Arguments are captured all the same.
+        bench.propose(maker)
+        bench.settle(worker)
+        (verdict,) = [audit for audit in bench.audited() if audit.event_type is AuditEventType.VERDICT]
+        assert verdict.sensitive is not None
+        assert keys_of(bench)[-1].key.kid == verdict.sensitive.kid
 
     def test_only_the_agent_says_what_the_prompt_is(self, sealer: SessionSealer) -> None:
         bench = GateBench(settings=SETTINGS)
