@@ -41,8 +41,12 @@ from streams.ports.content import SealedContent
 from streams.sdk.key_files import KEY_FILE_BYTES_MAX, needs_passphrase, read_private
 
 KEY_LIFE_MS = 3_600_000
-SESSIONS_MAX = 4_096
-"""How many sessions' keys a writer remembers."""
+SESSIONS_MAX = 65_536
+"""How many sessions' keys a writer remembers: about 920 bytes each, 60 MB in all.
+
+With more sessions at a time, each content can need a new key: an RSA operation, a record, and one of the
+`KEYS_PER_SESSION_MAX` keys that a session can have.
+"""
 
 RSA_BITS_MIN = 3_072
 ANY_TENANT = "*"

@@ -87,6 +87,11 @@ class TestSealing:
         assert sealed(sealer, "x", PLACE._replace(session_id="s-2")).key.kid != first.kid
         assert sealed(sealer, "z", now_ms=KEY_LIFE_MS).key.kid != first.kid
 
+    def test_many_sessions_at_a_time_keep_their_keys(self, sealer: SessionSealer) -> None:
+        places = [PLACE._replace(session_id=f"s-{number}") for number in range(5_000)]
+        first = [sealed(sealer, "x", place).key for place in places]
+        assert [sealed(sealer, "y", place).key for place in places] == first
+
     def test_a_tenant_without_a_key_is_left_out(self, keys: Path) -> None:
         only = SessionSealer(TenantWrappers.load({"acme": keys / "acme.pem.pub"}))
         assert only.seal("globex", "s", "e", "results", "x", 0) is None
