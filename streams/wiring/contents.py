@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.audit.content import ContentError
+from streams.model.content import ContentField
 from streams.model.types import WrappedKey
 from streams.operations.settings import ContentSection, VaultSection
 from streams.policy.ext.held_secrets import secrets_in
@@ -14,18 +15,19 @@ from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
-    """Return what encrypts the content that a gate captures; None if it captures nothing. Blocking.
+    """Return what encrypts the arguments that a gate captures; None if it captures none. Blocking.
 
-    Public keys of Vault are fetched now, so a gate that runs needs no Vault.
+    All other content is encrypted by those who report it. Public keys of Vault are fetched now, so a gate that runs
+    needs no Vault.
 
     Raises:
-        ContentError: content is captured without a key, or a key can't be read.
+        ContentError: arguments are captured without a key, or a key can't be read.
     """
-    if not section.capture:
+    if ContentField.ARGUMENTS not in section.capture:
         return None
     if not section.keys:
         raise ContentError(
-            "setting `content.capture` asks for content, but `content.keys` has no key: create one with "
+            "setting `content.capture` asks for arguments, but `content.keys` has no key: create one with "
             "`stoplog keys content new --out FILE`"
         )
     return SessionSealer(TenantWrappers(_wrappers(section)), find_secrets=secrets_in)

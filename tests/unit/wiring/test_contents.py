@@ -19,6 +19,11 @@ def test_nothing_is_sealed_by_default() -> None:
     assert build_sealer(ContentSection()) is None
 
 
+def test_a_gate_needs_no_key_for_what_others_encrypt() -> None:
+    captured = {"capture": ["results", "model_output"], "keys": {"acme": "missing.pem.pub"}}
+    assert build_sealer(ContentSection.model_validate(captured)) is None
+
+
 def test_capture_without_a_key_is_an_error() -> None:
     with pytest.raises(ContentError, match=r"`content\.keys` has no key"):
         build_sealer(ContentSection.model_validate({"capture": ["arguments"]}))
