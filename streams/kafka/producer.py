@@ -149,7 +149,7 @@ class KafkaProducer:
         except RetriableLogError as error:
             # librdkafka may keep using a coordinator that has left the cluster, through aborts and for minutes; a new
             # client looks it up again.
-            raise UnansweredError(str(error)) from error
+            raise self._unanswered(str(error)) from error
 
     def commit(self) -> None:
         """Make the whole transaction visible at once, or raise an error. Blocks for up to END_S_MAX seconds.
@@ -161,7 +161,7 @@ class KafkaProducer:
         try:
             self._persist("commit", self._client.commit_transaction, END_S_MAX)
         except RetriableLogError as error:
-            raise UnansweredError(f"{error}; it is not known whether it was committed") from error
+            raise self._unanswered(f"{error}; it is not known whether it was committed") from error
         self._open = False
         stored, self._stored = self._stored, []
         self._stored_ms, self._times_ms = self._times_ms, []
@@ -180,7 +180,7 @@ class KafkaProducer:
         try:
             self._persist("abort", self._client.abort_transaction, END_S_MAX)
         except RetriableLogError as error:
-            raise UnansweredError(str(error)) from error
+            raise self._unanswered(str(error)) from error
         finally:
             self._stored.clear()
             self._times_ms.clear()
@@ -191,7 +191,9 @@ class KafkaProducer:
         return self._stored_ms
 
     def close(self) -> None:
-        """Abort the open transaction, if the broker answers within CLOSE_S_MAX seconds. Never raises."""
+        """Abort the open transaction, if the broker answers within CLOSE_S_MAX seconds. Never raises.
+
+        It does not wait for brokers that have left a step of the transaction unanswered before."""
         if self._closed:
             return
         self._closed = True
@@ -260,7 +262,13 @@ class KafkaProducer:
         try:
             self._calls.call(attempt, duration_s_max + LATE_S_MAX)
         except StuckError as error:
-            raise UnansweredError(f"can't {doing} (producer `{self._id}`): {error}") from error
+            raise self._unanswered(f"can't {doing} (producer `{self._id}`): {error}") from error
+
+    def _unanswered(self, text: str) -> UnansweredError:
+        # This client must not abort, for it would wait for the same brokers once more. They end the transaction by
+        # themselves when the next client takes the transactional id over, or when it times out.
+        self._open = False
+        return UnansweredError(text)
 
     def _error(self, error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
         return transaction_error(error, f"{doing} (producer `{self._id}`)", with_offsets=with_offsets)

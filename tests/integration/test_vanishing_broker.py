@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from simulation.broker.kafka import KafkaBroker
+from streams.kafka import producer as producer_module
 from streams.kafka.admin import KafkaAdmin
-from streams.ports import TopicSpec
+from streams.kafka.producer import CLOSE_S_MAX, KafkaProducer
+from streams.ports import Outgoing, TopicSpec, UnansweredError
 from tests.integration.deployment import ROOT, environment_of
 
 pytestmark = pytest.mark.broker
@@ -86,3 +88,25 @@ def test_asking_for_members_outlives_a_broker_that_vanishes(tmp_path: Path) -> N
             child.kill()
             child.wait()
             child.stdout.close()
+
+
+def test_a_producer_without_an_answer_is_closed_without_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The commit is given up sooner than in a gate; what follows it is the same.
+    monkeypatch.setattr(producer_module, "END_S_MAX", 1.0)
+    with KafkaBroker.start(tmp_path / "kafka") as broker:
+        with closing(KafkaAdmin(broker.bootstrap)) as admin:
+            admin.create([TopicSpec("letters", PARTITIONS, {})], 1)
+        producer = KafkaProducer(broker.bootstrap, "writer")
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing("letters", 0, b"key", b"value"))
+        broker.freeze()
+        with pytest.raises(UnansweredError):
+            producer.commit()
+        begun_s = time.monotonic()
+        producer.abort()
+        producer.close()
+        assert time.monotonic() - begun_s < CLOSE_S_MAX
+        broker.kill()
