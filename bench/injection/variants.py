@@ -95,7 +95,7 @@ def detector_off() -> Iterator[None]:
     """
 
     def unflagged(text: str, _calls_max: int = 0) -> list[Sentence]:
-        return [Sentence(each.start, each.end, instructs=False, flagged=False) for each in sentences_in(text)]
+        return [Sentence(each.start, each.end, instructs=False) for each in sentences_in(text)]
 
     with mock.patch.object(extract, DETECTOR, unflagged):
         yield

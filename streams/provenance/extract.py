@@ -153,12 +153,10 @@ class _Collected:
             if len(self._found) >= ATOMS_MAX:
                 self.complete = False
                 return
-            self._found[key] = Found(
-                kind, value, leaf.path, whole and leaf.is_field, decoded, calls_for != 0, calls_for
-            )
+            self._found[key] = Found(kind, value, leaf.path, whole and leaf.is_field, decoded, calls_for)
         elif calls_for & ~known.calls_for:
             joined = known.calls_for | calls_for
-            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, True, joined)
+            self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, joined)
 
     def found(self) -> Iterable[Found]:
         return self._found.values()

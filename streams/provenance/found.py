@@ -39,8 +39,8 @@ class Found(msgspec.Struct, frozen=True, gc=False):
         path: the JSON pointer of the leaf that holds it; empty if the content is one text.
         whole_field: whether the leaf holds nothing else and belongs to a structure.
         decoded: whether it was found only after a disguise was undone.
-        instructed: whether its sentence, or one beside it, reads like an instruction.
-        calls_for: what these instructions call for, a set of bits of `streams.provenance.calls`.
+        calls_for: what the instructions in its sentence, and in those beside it, call for: a set of bits of
+            `streams.provenance.calls`, empty if there are none.
     """
 
     kind: AtomKind
@@ -48,8 +48,12 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     path: str = ""
     whole_field: bool = False
     decoded: bool = False
-    instructed: bool = False
     calls_for: int = 0
+
+    @property
+    def instructed(self) -> bool:
+        """Whether its sentence, or one beside it, reads like an instruction."""
+        return self.calls_for != 0
 
 
 class Extraction(msgspec.Struct, frozen=True, gc=False):

@@ -106,15 +106,19 @@ class Sentence(NamedTuple):
         start: where it begins.
         end: where it ends.
         instructs: whether it is an instruction itself.
-        flagged: whether it or one beside it is.
-        calls_for: what these instructions call for, a set of bits of `streams.provenance.calls`.
+        calls_for: what it and the ones beside it call for, as far as they are instructions: a set of bits of
+            `streams.provenance.calls`, empty if none is one.
     """
 
     start: int
     end: int
     instructs: bool
-    flagged: bool
     calls_for: int = 0
+
+    @property
+    def flagged(self) -> bool:
+        """Whether it or one beside it is an instruction."""
+        return self.calls_for != 0
 
 
 def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sentence]:
@@ -133,16 +137,10 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
         for first, last in bounds
     ]
     if True not in instructs:
-        return [Sentence(first, last, instructs=False, flagged=False) for first, last in bounds]
+        return [Sentence(first, last, instructs=False) for first, last in bounds]
     calls = _calls([text[first:last] for first, last in bounds], instructs, calls_max)
     return [
-        Sentence(
-            first,
-            last,
-            own,
-            flagged=(around := calls[index] | calls[index + 1] | calls[index + 2]) != 0,
-            calls_for=around,
-        )
+        Sentence(first, last, own, calls[index] | calls[index + 1] | calls[index + 2])
         for index, ((first, last), own) in enumerate(zip(bounds, instructs, strict=True))
     ]
 

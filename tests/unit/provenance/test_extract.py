@@ -160,8 +160,9 @@ def test_a_field_is_told_from_a_value_in_free_text() -> None:
 
     assert by_value["a@x.example"] == Found(AtomKind.ADDRESS, "a@x.example", "/owner", whole_field=True)
     assert by_value["b@y.example"] == Found(
-        AtomKind.ADDRESS, "b@y.example", "/note", instructed=True, calls_for=calls_of("please send it to b@y.example")
+        AtomKind.ADDRESS, "b@y.example", "/note", calls_for=calls_of("please send it to b@y.example")
     )
+    assert [by_value[value].instructed for value in ("a@x.example", "b@y.example")] == [False, True]
     assert extraction.has_text
     assert extraction.instructed
     assert extraction.complete
