@@ -153,8 +153,7 @@ class Memory:
         if audiences is not None:
             # The pointer of the whole stands for values whose paths have no number.
             numbers = bytes([audiences.number_of(path) for path in (*paths, "")])
-            is_one = len(audiences.distinct) == 1 and OTHER_PATH not in numbers
-            numbers = b"" if is_one else numbers[:-1]
+            numbers = b"" if len(audiences.distinct) == 1 else numbers[:-1]
             content = replace(content, audiences=tuple(audiences.distinct), audience_numbers=numbers)
         self._state.put(content_row_key(self._session_key, row.events_count), encode_row(content))
         return replace(row, events_count=row.events_count + 1), row.events_count, paths
