@@ -203,17 +203,19 @@ class Carried:
             return []
         session_key, intent, now_ms = case.asked.session_key, case.asked.intent, case.asked.now_ms
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
-        row, memory = self._keeper.row_of(case, state), self._keeper.memory_of(case, state)
+        row = self._keeper.row_of(case, state)
         outputs = []
         conversation = _conversation_of(case, row)
         if conversation and not row.conversation:
             row = replace(row, conversation=conversation)
             store_provenance(session_key, row, state)
             question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
-            entries = [*stored_entries(session_key, state), *_kinds_asked_for(row, memory)]
+            asked_for = _kinds_asked_for(row, self._keeper.memory_of(case, state))
+            entries = [*stored_entries(session_key, state), *asked_for]
             outputs.append(self._note(question, entries, row, state, now_ms))
         is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
         if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
+            memory = self._keeper.memory_of(case, state)
             written = _written(case.known_arguments().values, case.tool.uses, memory)
             if written:
                 question = Question(_store_key(tenant_uid, sub, intent.tool.server_id), tenant_uid)

@@ -27,6 +27,7 @@ from streams.model.topics import BUDGET_REQUEST, REPORT, RULESET
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.ports import RetriableLogError
 from streams.processors.budgets.carried import KEPT_MS
+from streams.processors.gate import provenance
 from streams.processors.gate.carried import FRESH_MS, STORES_MAX
 from streams.provenance import instructions
 from streams.provenance.carried import CARRIED_MAX
@@ -235,6 +236,18 @@ def test_nobody_asks_what_the_instructions_in_a_note_call_for(office: Office, mo
     second = office.opened(apart(first))
     office.read(second, NOTES, WORDS)
     assert office.call(second, SEND, {"to": EVIL}).outcome is Outcome.DENY
+
+
+def test_the_key_of_a_users_values_is_derived_once_for_a_call_that_notes_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = office.opened(SESSIONS[0])
+    office.read(first, MAILS, WORDS)
+    office.call(first, WIPE, {})
+    derived: list[str] = []
+    monkeypatch.setattr(provenance, "atom_key", lambda *about: derived.append(about[-1]) or atom_key(*about))
+    assert office.call(first, WIPE, {}).outcome is Outcome.DENY
+    assert derived == [first.sub]
 
 
 def test_an_honest_note_stays_trusted(office: Office) -> None:
