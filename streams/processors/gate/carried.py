@@ -125,10 +125,12 @@ class Carried:
     def knows_conversation(self, case: Case, state: StateView) -> bool:
         """Return whether a session knows what its conversation had shown when the intent came, or has none."""
         row = self._keeper.row_of(case, state)
-        intent, came_ms = case.asked.intent, case.asked.received_ms
         conversation = _conversation_of(case, row)
-        key = _conversation_key(intent.header.tenant_uid, case.session.identity.sub, conversation)
-        return not conversation or not _is_stale(row.answered.get(key), came_ms, came_ms)
+        if not conversation:
+            return True
+        tenant_uid, came_ms = case.asked.intent.header.tenant_uid, case.asked.received_ms
+        answered_ms = row.answered.get(_conversation_key(tenant_uid, case.session.identity.sub, conversation))
+        return not _is_stale(answered_ms, came_ms, came_ms)
 
     def ask(
         self, questions: Iterable[Question], waiting: tuple[bytes, str], state: StateView, now_ms: int
