@@ -155,7 +155,8 @@ class Codec:
         try:
             compiled = compile_field_reader(self._source.current(topic).shape, writer.shape, record, paths)
         except SchemaError as error:
-            raise _mismatch(topic, writer, error) from None
+            # Kept as well: to find out takes as long as to compile, and all records of an older version lack the field.
+            compiled = _refusing(_mismatch(topic, writer, error))
         if len(self._field_readers) >= DECODERS_MAX:
             self._field_readers.clear()
         self._field_readers[topic, paths, framing] = compiled
@@ -206,6 +207,16 @@ def _framed(topic: str, value: bytes | None, headers: Headers) -> tuple[bytes, b
             framing, at = content or b"", 0
             break
     return value, framing, at
+
+
+def _refusing(error: RecordError) -> Compiled:
+    """Return a function that raises this error, whatever it is to read."""
+    reason, text = error.reason, str(error)
+
+    def refuse(_value: bytes, _at: int) -> object:
+        raise RecordError(reason, text)
+
+    return Compiled(refuse, ())
 
 
 def _mismatch(topic: str, writer: SchemaVersion, error: SchemaError) -> RecordError:

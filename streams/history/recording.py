@@ -25,8 +25,6 @@ ROW_RECORDS = 256
 """How many records are decoded in a row: each then costs half of what it does between two others."""
 
 _MARK_BYTES = 16
-_SCHEMA_BYTES = 5
-_OLDER_MAX = 64
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -117,21 +115,15 @@ class StatedReader:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._older: set[bytes] = set()
 
     def read(self, received: Received) -> Stated | None:
         """Return what a verdict states; None for what else may lie on the topic."""
-        value = received.value or b""
-        if value[:_SCHEMA_BYTES] in self._older:
-            return self._read_whole(received)
         try:
-            return Stated(*self.wire.read_fields(VERDICT.name, value, received.headers, Stated._fields))  # type: ignore[arg-type]  # of these types by the schema
+            return Stated(*self.wire.read_fields(VERDICT.name, received.value, received.headers, Stated._fields))  # type: ignore[arg-type]  # of these types by the schema
         except RecordError as error:
             if error.reason != DeadLetterReason.SCHEMA_MISMATCH:
                 return None
         # Of a version of the schema that lacks one of the fields.
-        if len(self._older) < _OLDER_MAX:
-            self._older.add(value[:_SCHEMA_BYTES])
         return self._read_whole(received)
 
     def _read_whole(self, received: Received) -> Stated | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
+from streams.codec import avro
 from streams.codec.avro import Codec
+from streams.codec.decoder import compile_field_reader
 from streams.codec.schemas import CommittedSchemas
+from streams.codec.source import Compiled
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import VERDICT
@@ -73,3 +78,23 @@ def test_fields_that_are_not_there_in_this_order_are_refused(paths: tuple[str, .
     with pytest.raises(RecordError) as raised:
         CODEC.read_fields(TOPIC, CODEC.encode(TOPIC, FULL), (), paths)
     assert raised.value.reason == DeadLetterReason.SCHEMA_MISMATCH
+
+
+def test_that_they_are_not_there_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay reads millions of records of older versions, which lack a field."""
+    tried = []
+
+    def compile_counted(*args: Any) -> Compiled:
+        tried.append(args)
+        return compile_field_reader(*args)
+
+    monkeypatch.setattr(avro, "compile_field_reader", compile_counted)
+    codec, value = Codec(SCHEMAS), CODEC.encode(TOPIC, FULL)
+    told = []
+    for _ in range(3):
+        with pytest.raises(RecordError) as raised:
+            codec.read_fields(TOPIC, value, (), ("nothing",))
+        told.append((raised.value.reason, str(raised.value)))
+    assert len(tried) == 1
+    assert told == [told[0]] * 3
+    assert "nothing" in told[0][1]
