@@ -365,7 +365,7 @@ def _mixed(lanes: list[list[Arrival]]) -> Iterator[list[Arrival]]:
 
 def was_ahead(rejected: Mapping[str, str], received: Received) -> bool:
     """Return whether a gate has rejected a record because its broker time could not be true."""
-    return rejected.get(place_of(received)) == DeadLetterReason.BROKER_TIME_AHEAD
+    return bool(rejected) and rejected.get(place_of(received)) == DeadLetterReason.BROKER_TIME_AHEAD
 
 
 def place_of(received: Received) -> str:

@@ -112,7 +112,7 @@ class PartitionReplay:
             committed={},
             has_reached_end=lambda _: True,
         )
-        self._turn = Turn(self._fault_of if recording.rejected else _no_fault, lambda: True)
+        self._turn = Turn(self._fault_of, lambda: True)
         self.inputs_count = 0
 
     def run(self) -> Iterator[Replayed]:
@@ -444,8 +444,8 @@ class PartitionReplay:
 
     def _admit(self, arrival: Arrival, last_ms: int) -> Arrival:
         """Give a record whose time can't be true that of the record before it, as in the engine."""
-        received, rejected = arrival.received, self._recording.rejected
-        is_ahead = bool(rejected) and was_ahead(rejected, received)
+        received = arrival.received
+        is_ahead = was_ahead(self._recording.rejected, received)
         limit_ms = received.timestamp_ms - 1 if is_ahead else self._recording.now_ms
         if received.timestamp_ms <= limit_ms:
             return arrival
@@ -454,7 +454,8 @@ class PartitionReplay:
 
     def _fault_of(self, received: Received) -> RecordError | None:
         """Return why a record became a dead letter without being processed: the log did not take what it led to."""
-        if self._recording.rejected.get(place_of(received)) == DeadLetterReason.PROCESSING_FAILED:
+        rejected = self._recording.rejected
+        if rejected and rejected.get(place_of(received)) == DeadLetterReason.PROCESSING_FAILED:
             return RecordError(DeadLetterReason.PROCESSING_FAILED, "recorded")
         return None
 
@@ -534,10 +535,6 @@ class PartitionReplay:
                 yield each
             elif each.made is not None:
                 yield each._replace(recorded=None)
-
-
-def _no_fault(_: Received) -> None:
-    return None
 
 
 def _time_of(unit: Sequence[Arrival], stream_time_ms: int) -> int:
