@@ -14,14 +14,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from streams.model.errors import StoplogError
+from streams.model.errors import AdvisedError
 
 PUBLIC_PREFIX = "ed25519:"
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 
 
-class SigningKeyError(StoplogError):
+class SigningKeyError(AdvisedError):
     """A key can't be read, created or used; the message names it and says what to do."""
 
 
@@ -46,7 +46,7 @@ class PublicKey:
         # Written again it must be the same: base64 has several texts for one key.
         if len(raw) != PUBLIC_BYTES or str(cls(raw)) != text:
             shown = f"{text[:60]}..." if len(text) > 60 else text
-            raise SigningKeyError(f"`{shown}` is not a public key; write `{PUBLIC_PREFIX}` and 43 characters")
+            raise SigningKeyError(f"`{shown}` is not a public key", f"write `{PUBLIC_PREFIX}` and 43 characters")
         return cls(raw)
 
     @property

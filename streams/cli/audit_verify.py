@@ -148,10 +148,9 @@ def _own_keys(settings: Settings) -> SealKeys:
         public = settings.seal.signer(root_key).public
     except (RootKeyError, SigningKeyError) as error:
         # Who checks a log needs no secret key, so the advice to create one would be wrong.
-        why = str(error).partition(";")[0]
         text = "name the list of the gates' public keys with `--keys FILE`"
         raise SealKeysError(
-            f"{text}: the key that gates with these settings sign with is not known here ({why})"
+            f"{text}: the key that gates with these settings sign with is not known here ({error.fault})"
         ) from None
     return SealKeys.of([SealKey("own", public)], settings.gate.deployment)
 

@@ -7,6 +7,18 @@ class StoplogError(Exception):
     """An error with a message for people: what, where, and what to do."""
 
 
+class AdvisedError(StoplogError):
+    """An error whose message ends with what to do.
+
+    Attributes:
+        fault: the message without that, for somebody who needs other advice.
+    """
+
+    def __init__(self, fault: str, advice: str = "") -> None:
+        super().__init__(f"{fault}; {advice}" if advice else fault)
+        self.fault = fault
+
+
 class InvariantError(StoplogError):
     """Something happened that cannot happen: a bug in stoplog. The process must not continue."""
 

@@ -7,7 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from streams.model.errors import StoplogError
+from streams.model.errors import AdvisedError
 from streams.stores.private_folder import make_private
 
 ROOT_KEY_BYTES_MIN = 32
@@ -15,7 +15,7 @@ _ROOT_KEY_BYTES = 64
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class RootKeyError(StoplogError):
+class RootKeyError(AdvisedError):
     """The root key is missing, too short, or open to others."""
 
 
@@ -30,12 +30,12 @@ def load_root_key(path: Path) -> bytes:
         key = path.read_bytes()
     except FileNotFoundError:
         raise RootKeyError(
-            f"there is no root key at `{path}`; create it with `stoplog keys new`, or copy that of the other gates"
+            f"there is no root key at `{path}`", "create it with `stoplog keys new`, or copy that of the other gates"
         ) from None
     except OSError as error:
         raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
     if mode & _OTHERS:
-        raise RootKeyError(f"root key `{path}` can be read by others; run `chmod 600 {path}`")
+        raise RootKeyError(f"root key `{path}` can be read by others", f"run `chmod 600 {path}`")
     if len(key) < ROOT_KEY_BYTES_MIN:
         raise RootKeyError(f"root key `{path}` has {len(key)} bytes; at least {ROOT_KEY_BYTES_MIN} are required")
     return key

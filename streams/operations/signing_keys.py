@@ -72,7 +72,7 @@ def make_content_key_file(path: Path, passphrase: bytes | None = None) -> Conten
     encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     public, other = private.public_key(), path.with_name(path.name + PUBLIC_SUFFIX)
     if other.exists():
-        raise SigningKeyError(f"`{other}` exists already; give the name of a new file")
+        raise SigningKeyError(f"`{other}` exists already", "give the name of a new file")
     _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
     _write_new(other, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return ContentKeyFile(other, kek_of(public))
@@ -83,7 +83,7 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise SigningKeyError(f"`{path}` exists already; give the name of a new file") from None
+        raise SigningKeyError(f"`{path}` exists already", "give the name of a new file") from None
     except OSError as error:
         raise SigningKeyError(f"`{path}` can't be created: {error.strerror}") from None
     with os.fdopen(handle, "wb") as file:

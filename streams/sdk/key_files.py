@@ -56,14 +56,14 @@ def read_key(pem: bytes, place: str, passphrase: bytes | None = None) -> Signing
     try:
         private = load_pem_private_key(pem, passphrase if needs_passphrase(pem) else None)
     except TypeError:
-        text = f"the {place} is encrypted; give its passphrase (`--passphrase-file FILE`; in Python, `passphrase=`)"
-        raise SigningKeyError(text) from None
+        advice = "give its passphrase (`--passphrase-file FILE`; in Python, `passphrase=`)"
+        raise SigningKeyError(f"the {place} is encrypted", advice) from None
     except ValueError:
         why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
         raise SigningKeyError(f"{place} can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
-        text = f"the {place} has a key of another kind than Ed25519"
-        raise SigningKeyError(f"{text}; `stoplog keys --help` lists the commands that create one")
+        fault = f"the {place} has a key of another kind than Ed25519"
+        raise SigningKeyError(fault, "`stoplog keys --help` lists the commands that create one")
     return SigningKey(private)
 
 
@@ -85,5 +85,5 @@ def read_private(path: Path) -> bytes:
     except OSError as error:
         raise SigningKeyError(f"key `{path}` can't be read: {error.strerror}") from None
     if mode & _OTHERS:
-        raise SigningKeyError(f"key `{path}` can be read by others; run `chmod 600 {path}`")
+        raise SigningKeyError(f"key `{path}` can be read by others", f"run `chmod 600 {path}`")
     return pem

@@ -81,6 +81,13 @@ def test_without_the_secret_key_it_asks_for_the_list(site: Stoplog, monkeypatch:
     assert "stoplog keys new" not in result.err
 
 
+def test_it_names_the_whole_path_of_a_key_that_is_missing(site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere; not here.key")
+    result = site("audit", "verify")
+    assert result.status == 1
+    assert "(there is no root key at `nowhere; not here.key`)" in result.err
+
+
 def test_a_copy_is_checked_without_the_log(site: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     public = site("keys", "seal", "show", "--json").records[0]["public_key"]
     site("keys", "seal", "list", "keys.json", "--add", f"gates={public}")
