@@ -14,10 +14,10 @@ import msgspec
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.model.attributes import EntityAttributes
-from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.topics import ATTRIBUTES
 from streams.model.types import Header
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_in_order
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
@@ -60,10 +60,7 @@ def read_recorded_attributes(
 
 
 def _record(codec: Codec, received: Received, place: str, *, is_rejected: bool) -> EntityAttributes:
-    try:
-        found = codec.decode(received.topic, received.value or b"", received.headers)
-    except RecordError:
-        found = None
+    found = decoded(codec, received)
     if isinstance(found, EntityAttributes):
         return msgspec.structs.replace(found, attributes_json=_UNUSABLE) if is_rejected else found
     tenant_uid, _, entity = (received.key or b"").decode("utf-8", "replace").partition("|")
