@@ -86,9 +86,9 @@ def verify(
     """Check that every verdict is on the record, and that nothing of the record was changed since.
 
     What executors, agents and token services report is not sealed, and not checked. Reads verdicts, audit records and
-    heads from the log alone. The first offence of each partition is shown with its
-    topic, partition and offset; the exit status is then 1. Only `--since` shows whether the end of all three topics was
-    cut off.
+    heads, and nothing else: from the log or, with `--archive`, from a copy. The first offence of each partition is
+    shown with its topic, partition and offset; the exit status is then 1. Only `--since` shows whether the end of all
+    three topics was cut off.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)

@@ -48,7 +48,9 @@ class Stated(NamedTuple):
 
 
 class Expected:
-    """A recorded verdict. It is read when it is first asked for: of most, only the bytes are compared.
+    """A record of the verdict topic: a verdict, or something else that lies there (`is_verdict`).
+
+    It is read when it is first asked for: of most, only the bytes are compared.
 
     Attributes:
         received: the record as it lies on the topic.

@@ -116,6 +116,7 @@ def check_partition(
 
     Raises:
         TopicReadError, LogError: the log can't be read.
+        ArchiveError: a file of a copy can't be read.
     """
     check = _Check(recorded, keys, codec, since, is_whole)
     try:

@@ -158,6 +158,7 @@ def verify_log(
     Raises:
         TopicReadError: the end of a topic can't be reached.
         LogError: the log did not answer, or refused.
+        ArchiveError: a file of a copy can't be read.
     """
     stable = source.reach.stable
     for number in sorted({place.partition for place in source.reach.ends} | set(since)):
