@@ -95,8 +95,8 @@ class CopySource:
         stable = {TopicPartition(each.topic, each.partition): each.stable for each in found}
         self.reach = TopicEnds(stable, {TopicPartition(each.topic, each.partition): each.end for each in found})
         self._files: dict[TopicPartition, list[ArchiveFile]] = {}
-        for file in files_in(folder, COPIES):
-            self._files.setdefault(file.place, []).append(file)
+        for each in files_in(folder, COPIES):
+            self._files.setdefault(each.place, []).append(each)
 
     def read(self, place: TopicPartition) -> Iterator[Received]:
         """Yield the records of a partition below its end, in the order of their offsets.

@@ -148,8 +148,9 @@ class SessionReader:
         if INTENT.name in self.hidden:
             for verdict in _first_of_each(verdicts):
                 if verdict.intent_id not in unproven:
-                    intent = proven_again(intent_of(verdict), self._root_key, self._deployment)
-                    lines.append(HistoryLine("", INTENT.name, key, intent.header.time, intent))
+                    intent = intent_of(verdict)
+                    made = proven_again(intent, self._root_key, self._deployment)
+                    lines.append(HistoryLine("", INTENT.name, key, intent.header.time, made))
             lines.sort(key=lambda line: line.time_ms)
         return lines
 
