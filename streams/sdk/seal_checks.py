@@ -10,7 +10,7 @@ signature for a batch.
 
 It does not matter where a reader begins: a seal has the hashes of its whole batch, also of what is not read. The newest
 head that counted is kept on disk (`seal_heads`): a seal that somebody writes again doesn't count after a restart
-either. A log that was set back or made anew, and sealed again by a gate, is noticed once it contradicts that head
+either. A log that was set back or replaced, and sealed again by a gate, is noticed once it contradicts that head
 (`_opened`). Until then its seals count, because one head does not say what the records before it were.
 """
 
@@ -184,7 +184,7 @@ class PartitionSeals:
             self.origin, self.head = origin, SealedHead(received.offset, batch.head.size, batch.head.root)
         elif batch.head.size > head.size or (received.offset == head.offset and batch.head.root != head.root):
             # A log that is read a second time has, at each offset, the head that it had.
-            text = "another log was sealed at offsets that were read before: it was rolled back or made anew"
+            text = "another log was sealed at offsets that were read before: it was rolled back or replaced"
             raise SealError(text)
         return batch
 

@@ -483,7 +483,7 @@ class TestHeadsOfAnEarlierRun:
         after.hold(on_log(made[2], 2), 0)
         assert after.sealed(seal_on_log(seals[1], 2)).proven == []
         assert after.fault == (
-            "another log was sealed at offsets that were read before: it was rolled back or made anew"
+            "another log was sealed at offsets that were read before: it was rolled back or replaced"
         )
         assert len(after) == 1
 
@@ -498,7 +498,7 @@ class TestHeadsOfAnEarlierRun:
         after = PartitionSeals(0, lambda: KEYS, CODEC, {KEYS.origin(0): reader.seals.head})
         after.hold(on_log(made[2], 2), 0)
         assert after.sealed(seal_on_log(sealer.seal(made[2:]), 3)).proven == []
-        assert "it was rolled back or made anew" in after.fault
+        assert "it was rolled back or replaced" in after.fault
 
     def test_the_log_that_it_is_of_may_be_read_again_from_its_beginning(self) -> None:
         records = self.log_of(3)
