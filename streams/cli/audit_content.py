@@ -110,8 +110,10 @@ def read(
     passphrase = passphrase_from(passphrase_file)
     if key is not None and passphrase is None and is_encrypted(key):
         passphrase = typer.prompt(f"Passphrase of {key}", hide_input=True, err=True).encode()
-    unwrapper = build_unwrapper(settings.content, key, passphrase, token_file)
-    with open_operator(settings, name) as operator:
+    with (
+        build_unwrapper(settings.content, key, passphrase, token_file) as unwrapper,
+        open_operator(settings, name) as operator,
+    ):
         owner_tenant, session_id, intent_id = _meant(operator, build_codec(settings), stated)
         captured = find_captured(operator, owner_tenant, session_id, intent_id)
         if not captured:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 from streams.audit.content import ContentError
+from streams.audit.signatures import SigningKeyError
 from streams.model.content import ContentField
 from streams.model.types import WrappedKey
 from streams.operations.settings import ContentSection, VaultSection
 from streams.policy.ext.held_secrets import secrets_in
-from streams.sdk.content import KeyUnwrapper, KeyWrapper, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
+from streams.sdk.content import KeyWrapper, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
 from streams.sdk.key_files import read_private
 from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit
 
@@ -33,10 +37,62 @@ def build_sealer(section: ContentSection) -> SessionSealer | None:
     return SessionSealer(TenantWrappers(_wrappers(section)), find_secrets=secrets_in)
 
 
+class Unwrappers:
+    """Unwraps with whatever has the key: the private key of a tenant, or Vault. Close it after use."""
+
+    def __init__(self, private: PrivateUnwrapper | None, vault: Callable[[], VaultTransit] | None) -> None:
+        """Take the keys.
+
+        Args:
+            private: the private key of a tenant.
+            vault: opens Vault; called for the first key of Vault.
+        """
+        self._private = private
+        self._open_vault = vault
+        self._vault: VaultTransit | None = None
+
+    def unwrap(self, key: WrappedKey) -> bytes:
+        """See `KeyUnwrapper`."""
+        if key.kek.startswith(VAULT_PREFIX):
+            try:
+                vault = self.vault()
+            except SigningKeyError as error:
+                raise ContentError(str(error)) from None
+            if vault is not None:
+                return vault.unwrap(key)
+        if self._private is None:
+            raise ContentError(f"it needs the key `{key.kek[:80]}`, which was not given (`--key FILE`)")
+        return self._private.unwrap(key)
+
+    def vault(self) -> VaultTransit | None:
+        """Return Vault, open; None without one.
+
+        Raises:
+            SigningKeyError: the file of its token can't be read, or others can read it.
+            ContentError: keys would cross a network unencrypted.
+        """
+        if self._vault is None and self._open_vault is not None:
+            self._vault = self._open_vault()
+        return self._vault
+
+    def close(self) -> None:
+        """Close the connection to Vault."""
+        if self._vault is not None:
+            self._vault.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
 def build_unwrapper(
     section: ContentSection, key_file: Path | None, passphrase: bytes | None, token_file: Path | None
-) -> KeyUnwrapper:
+) -> Unwrappers:
     """Return what unwraps keys, for a person who may read content. Blocking.
+
+    With a private key, the token of Vault is not read before a key is one of Vault: it can be that of a gate.
 
     Args:
         key_file: the private key of a tenant.
@@ -47,27 +103,14 @@ def build_unwrapper(
         ContentError: neither a key nor Vault is there to unwrap with.
         SigningKeyError: a file can't be read, or others can read it.
     """
-    vault = None if section.vault is None else _vault(section.vault, token_file)
+    vault = None if section.vault is None else partial(_vault, section.vault, token_file)
     private = None if key_file is None else PrivateUnwrapper.load(key_file, passphrase)
     if vault is None and private is None:
         raise ContentError("give the private key of the tenant (`--key FILE`), or name a Vault in `[content.vault]`")
-    return _Unwrappers(vault, private)
-
-
-class _Unwrappers:
-    """Unwraps with whatever has the key."""
-
-    def __init__(self, vault: VaultTransit | None, private: PrivateUnwrapper | None) -> None:
-        self._vault = vault
-        self._private = private
-
-    def unwrap(self, key: WrappedKey) -> bytes:
-        """See `KeyUnwrapper`."""
-        if self._vault is not None and key.kek.startswith(VAULT_PREFIX):
-            return self._vault.unwrap(key)
-        if self._private is None:
-            raise ContentError(f"it needs the key `{key.kek[:80]}`, which was not given (`--key FILE`)")
-        return self._private.unwrap(key)
+    made = Unwrappers(private, vault)
+    if private is None:
+        made.vault()
+    return made
 
 
 def _wrappers(section: ContentSection) -> dict[str, KeyWrapper]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
+from streams.audit.signatures import SigningKeyError
 from streams.operations.settings import ContentSection, VaultSection
 from streams.operations.signing_keys import make_content_key_file
 from streams.wiring.contents import build_sealer, build_unwrapper
@@ -36,6 +38,24 @@ def test_a_reader_without_a_key_is_an_error() -> None:
         build_unwrapper(ContentSection(), None, None, None)
 
 
+def test_a_private_key_needs_no_token_of_vault(tmp_path: Path) -> None:
+    make_content_key_file(tmp_path / "acme.pem")
+    vault = VaultSection(address="https://vault.example", token_file=tmp_path / "missing")
+    section = ContentSection.model_validate(
+        {"capture": ["arguments"], "keys": {"acme": str(tmp_path / "acme.pem.pub")}, "vault": vault}
+    )
+    sealer = build_sealer(section)
+    assert sealer is not None
+    made = sealer.seal(*PLACE, "text", 0)
+    assert made is not None
+    with build_unwrapper(section, tmp_path / "acme.pem", None, None) as unwrapper:
+        assert decrypt_content(unwrapper.unwrap(made.key), PLACE, made.content) == b"text"
+        with pytest.raises(ContentError, match=r"missing` can't be read"):
+            unwrapper.unwrap(replace(made.key, kek="vault:acme:v1"))
+    with pytest.raises(SigningKeyError, match=r"missing` can't be read"):
+        build_unwrapper(section, None, None, None)
+
+
 def test_tenants_can_have_keys_in_files_and_in_vault(tmp_path: Path) -> None:
     make_content_key_file(tmp_path / "globex.pem")
     for name, token in (("writer", WRITER), ("reader", READER)):
@@ -52,15 +72,15 @@ def test_tenants_can_have_keys_in_files_and_in_vault(tmp_path: Path) -> None:
         )
         sealer = build_sealer(section)
         assert sealer is not None
-        unwrapper = build_unwrapper(section, tmp_path / "globex.pem", None, tmp_path / "reader")
-        for tenant in ("acme", "globex"):
-            place = PLACE._replace(tenant_uid=tenant)
-            made = sealer.seal(*place, '{"key":"AKIAQWERTYUIOPASDFGH"}', 0)
-            assert made is not None
-            text = decrypt_content(unwrapper.unwrap(made.key), place, made.content)
-            assert text.startswith(b'{"key":"[secret: ')
+        with build_unwrapper(section, tmp_path / "globex.pem", None, tmp_path / "reader") as unwrapper:
+            for tenant in ("acme", "globex"):
+                place = PLACE._replace(tenant_uid=tenant)
+                made = sealer.seal(*place, '{"key":"AKIAQWERTYUIOPASDFGH"}', 0)
+                assert made is not None
+                text = decrypt_content(unwrapper.unwrap(made.key), place, made.content)
+                assert text.startswith(b'{"key":"[secret: ')
         # With the token of the settings, which is a gate's, nothing opens.
         made = sealer.seal(*PLACE, "x", 0)
         assert made is not None
-        with pytest.raises(ContentError, match="permission denied"):
-            build_unwrapper(section, None, None, None).unwrap(made.key)
+        with build_unwrapper(section, None, None, None) as own, pytest.raises(ContentError, match="permission denied"):
+            own.unwrap(made.key)
