@@ -12,7 +12,7 @@ from rich.text import Text
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output, PassphraseOption, Signature
+from streams.cli.options import ByOption, Connection, Output, PassphraseOption, Signature, read_passphrase
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
@@ -20,15 +20,12 @@ from streams.model.content import ContentScope
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
 from streams.operations.contents.reading import Opened, find_captured, read_content
-from streams.operations.signing_keys import is_encrypted, passphrase_from
 from streams.operations.topics.lookup import IdError, find_intent, find_session
-from streams.wiring.codecs import build_codec
 from streams.wiring.contents import build_unwrapper
 from streams.wiring.logs import drop_replaced
 from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
-    from streams.codec.avro import Codec
     from streams.operations.operator import Operator
 
 hold_app = typer.Typer(add_completion=False, help="Keep captured content from being erased, and end that.")
@@ -107,14 +104,12 @@ def read(
     taken out before it was encrypted.
     """
     screen, settings = output.screen(), connection.settings()
-    passphrase = passphrase_from(passphrase_file)
-    if key is not None and passphrase is None and is_encrypted(key):
-        passphrase = typer.prompt(f"Passphrase of {key}", hide_input=True, err=True).encode()
+    passphrase = None if key is None else read_passphrase(key, passphrase_file)
     with (
         build_unwrapper(settings.content, key, passphrase, token_file) as unwrapper,
         open_operator(settings, name) as operator,
     ):
-        owner_tenant, session_id, intent_id = _meant(operator, build_codec(settings), stated)
+        owner_tenant, session_id, intent_id = _meant(operator, stated)
         captured = find_captured(operator, owner_tenant, session_id, intent_id)
         if not captured:
             screen.say("no content was captured (setting `content.capture`)", WARN)
@@ -281,14 +276,14 @@ def _hold_fields(hold: GivenOrder) -> dict[str, Any]:
     }
 
 
-def _meant(operator: Operator, codec: Codec, stated: str) -> tuple[str, str, str | None]:
+def _meant(operator: Operator, stated: str) -> tuple[str, str, str | None]:
     """Return the tenant, the session and the intent that are meant; no intent for all of a session."""
     tenant_uid = operator.deployment.tenant_uid
-    session = find_session(operator.log, codec, operator.clock, stated, tenant_uid)
+    session = find_session(operator.log, operator.codec, operator.clock, stated, tenant_uid)
     if stated in (session.session_id, f"{session.tenant_uid}|{session.session_id}"):
         return session.tenant_uid, session.session_id, None
     try:
-        owner = find_intent(operator.log, codec, operator.clock, stated, tenant_uid)
+        owner = find_intent(operator.log, operator.codec, operator.clock, stated, tenant_uid)
     except IdError:
         return session.tenant_uid, session.session_id, None
     return owner.tenant_uid, owner.session_id, owner.intent_id

@@ -181,13 +181,20 @@ def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
     Raises:
         SigningKeyError: the key can't be read or used.
     """
-    from streams.operations.signing_keys import (  # noqa: PLC0415 - see above
-        is_encrypted,
-        load_key_file,
-        passphrase_from,
-    )
+    from streams.operations.signing_keys import load_key_file  # noqa: PLC0415 - see above
+
+    return load_key_file(path, read_passphrase(path, passphrase_file))
+
+
+def read_passphrase(path: Path, passphrase_file: Path | None) -> bytes | None:
+    """Return the passphrase of the private key in a file; None if the key is not encrypted. Ask for it without a file.
+
+    Raises:
+        SigningKeyError: a file can't be read.
+    """
+    from streams.operations.signing_keys import is_encrypted, passphrase_from  # noqa: PLC0415 - see above
 
     passphrase = passphrase_from(passphrase_file)
     if passphrase is None and is_encrypted(path):
         passphrase = typer.prompt(f"Passphrase of {path}", hide_input=True, err=True).encode()
-    return load_key_file(path, passphrase)
+    return passphrase

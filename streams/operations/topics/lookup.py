@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from streams.codec.avro import Codec
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalRequest
 from streams.model.audit import AuditEvent
@@ -31,7 +30,7 @@ from streams.model.topics import (
 )
 from streams.model.types import Header, Record
 from streams.model.verdict import Verdict
-from streams.operations.topics.decoded import decoded
+from streams.operations.topics.decoded import Decoder, decoded
 from streams.operations.topics.reader import hidden_topics, read_to_end
 from streams.ports import Clock
 from streams.ports.open_log import Log
@@ -77,7 +76,7 @@ class Owner(NamedTuple):
     related: tuple[str, ...] = ()
 
 
-def find_session(log: Log, codec: Codec, clock: Clock, stated: str, tenant_uid: str) -> Owner:
+def find_session(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid: str) -> Owner:
     """Return the session that an id belongs to. Blocking.
 
     Args:
@@ -126,7 +125,7 @@ def meant_session(log: Log, clock: Clock, stated: str) -> str:
     return next(iter(begun), stated)
 
 
-def find_intent(log: Log, codec: Codec, clock: Clock, stated: str, tenant_uid: str) -> Owner:
+def find_intent(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid: str) -> Owner:
     """Return the intent that an id belongs to: its own, or that of its verdict, an event, a task or an alert. Blocking.
 
     Args:
@@ -176,7 +175,7 @@ def _names(owner: Owner) -> tuple[str, str]:
     return owner.id, f"{owner.tenant_uid}{_SEPARATOR}{owner.id}"
 
 
-def _owners(log: Log, codec: Codec, clock: Clock, stated: str) -> Iterator[Owner]:
+def _owners(log: Log, codec: Decoder, clock: Clock, stated: str) -> Iterator[Owner]:
     needle = stated.encode("utf-8", "replace")
     name = needle.rpartition(_SEPARATOR.encode())[2]
     names = [topic.name for topic in _TOPICS]
