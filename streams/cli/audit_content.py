@@ -26,6 +26,10 @@ from streams.wiring.logs import drop_replaced
 from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streams.audit.signatures import SigningKey
+    from streams.model.content import ContentOrder
     from streams.operations.operator import Operator
 
 hold_app = typer.Typer(add_completion=False, help="Keep captured content from being erased, and end that.")
@@ -204,12 +208,8 @@ def set_(
     output: Output,
 ) -> None:
     """Keep content, until the hold is lifted. It is not erased by age either."""
-    screen = output.screen()
-    with open_operator(connection.settings(), name) as operator:
-        target = _needed(whose.target(operator))
-        order = set_hold(operator, target, why, signature.signing_key())
-    screen.record({"record": "hold", "scope": order.scope.value, "id": order.id, "order": order.header.id})
-    screen.say(f"the content of {printable(str(target))} is held", OK)
+    done = "the content of {} is held"
+    _order(set_hold, done, whose, why, signature=signature, name=name, connection=connection, output=output)
 
 
 @hold_app.command("lift")
@@ -224,12 +224,8 @@ def lift(
     output: Output,
 ) -> None:
     """End a hold. Nothing is erased by that."""
-    screen = output.screen()
-    with open_operator(connection.settings(), name) as operator:
-        target = _needed(whose.target(operator))
-        order = lift_hold(operator, target, why, signature.signing_key())
-    screen.record({"record": "lift", "scope": order.scope.value, "id": order.id, "order": order.header.id})
-    screen.say(f"the hold on {printable(str(target))} has ended", OK)
+    done = "the hold on {} has ended"
+    _order(lift_hold, done, whose, why, signature=signature, name=name, connection=connection, output=output)
 
 
 @hold_app.command("list")
@@ -256,10 +252,28 @@ def list_(*, connection: Connection, output: Output) -> None:
         screen.say("no content is held")
 
 
-def _needed(target: Target | None) -> Target:
-    if target is None:
-        raise typer.BadParameter("say whose content: `--session`, `--subject` or `--tenant`")
-    return target
+def _order(
+    give: Callable[[Operator, Target, str, SigningKey | None], ContentOrder],
+    done: str,
+    whose: Whose,
+    why: str,
+    *,
+    signature: Signature,
+    name: str | None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Give an order about a hold, and say so: `done` has `{}` in the place of the target."""
+    screen = output.screen()
+    with open_operator(connection.settings(), name) as operator:
+        target = whose.target(operator)
+        if target is None:
+            raise typer.BadParameter("say whose content: `--session`, `--subject` or `--tenant`")
+        order = give(operator, target, why, signature.signing_key())
+    screen.record(
+        {"record": order.kind.value.lower(), "scope": order.scope.value, "id": order.id, "order": order.header.id}
+    )
+    screen.say(done.format(printable(str(target))), OK)
 
 
 def _hold_fields(hold: GivenOrder) -> dict[str, Any]:

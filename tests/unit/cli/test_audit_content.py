@@ -198,7 +198,9 @@ class TestErase:
         assert all(each["text"] for each in site(*reading(folder)).records)
         # The rest of the tenant goes.
         assert site(*erasing(folder, "--tenant", "default"), "--yes").records[-1]["keys"] == 1
-        assert site("audit", "hold", "lift", "--session", "s-0", *key).status == 0
+        (lift,) = site("audit", "hold", "lift", "--session", "s-0", *key).records
+        assert (lift["record"], lift["scope"], lift["id"]) == ("lift", "SESSION", "s-0")
+        assert lift["order"] == orders()[-1].header.id
         assert site("audit", "hold", "list", "--json").records == []
         assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
 
