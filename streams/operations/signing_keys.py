@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -46,8 +46,7 @@ def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
         SigningKeyError: the file exists already, or can't be written.
     """
     private = Ed25519PrivateKey.generate()
-    encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
-    _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    _write_private(path, private, passphrase)
     return SigningKey(private)
 
 
@@ -69,13 +68,17 @@ def make_content_key_file(path: Path, passphrase: bytes | None = None) -> Conten
         SigningKeyError: a file exists already, or can't be written.
     """
     private = generate_private_key(_RSA_EXPONENT, RSA_BITS_MIN)
-    encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     public, other = private.public_key(), path.with_name(path.name + PUBLIC_SUFFIX)
     if other.exists():
         raise SigningKeyError(f"`{other}` exists already", "give the name of a new file")
-    _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
+    _write_private(path, private, passphrase)
     _write_new(other, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return ContentKeyFile(other, kek_of(public))
+
+
+def _write_private(path: Path, private: Ed25519PrivateKey | RSAPrivateKey, passphrase: bytes | None) -> None:
+    encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    _write_new(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption), 0o600)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
