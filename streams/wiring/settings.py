@@ -150,7 +150,7 @@ class Settings(BaseSettings):
             SettingsError: the trust anchors are invalid.
         """
         content = self.content
-        captured = tuple(dict.fromkeys(field.value for field in content.capture))
+        captured = tuple(field.value for field in content.capture)
         return self.gate.for_gate(root_key, capture=captured, content_retention=content.retention_class)
 
     def approvals_at(self, host: str | None, port: int | None) -> ApprovalsSection:

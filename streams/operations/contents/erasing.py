@@ -23,7 +23,7 @@ from streams.operations.contents.orders import (
     Target,
     made_order,
     read_orders,
-    write_orders,
+    write_order,
 )
 from streams.operations.operator import Operator
 from streams.operations.topics.decoded import decoded
@@ -146,8 +146,8 @@ def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionCla
     now_ms, target = operator.clock.now_ms(), Target(ContentScope.TENANT, tenant_uid, tenant_uid)
     meant = []
     for found in read_keys(operator):
-        kept_days = days.get(found.key.retention_class)
-        if kept_days is not None and target.holds(found.key) and _made_ms(found) + kept_days * DAY_MS <= now_ms:
+        key, kept_days = found.key, days.get(found.key.retention_class)
+        if kept_days is not None and target.holds(key) and key.header.time + kept_days * DAY_MS <= now_ms:
             meant.append(found)
     return _plan(target, meant, _orders(operator))
 
@@ -173,16 +173,12 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
     ]
     for order, batch in zip(orders, batches, strict=True):
         _check_holds(operator, batch)
-        write_orders(operator, (order,))
+        write_order(operator, order)
         _check_holds(operator, batch)
         _destroy(operator, batch)
     gone_after_ms = max(topic.gone_after_ms or 0 for topic in TOPICS if topic.outlives_erasure)
     complete_ms = operator.clock.now_ms() + gone_after_ms + _BROKERS_LOOK_MS
     return Erasure(tuple(order.header.id for order in orders), len(plan.keys), complete_ms)
-
-
-def _made_ms(found: FoundKey) -> int:
-    return found.key.header.time
 
 
 def _check_holds(operator: Operator, keys: Sequence[FoundKey]) -> None:

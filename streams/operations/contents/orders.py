@@ -149,7 +149,7 @@ def set_hold(operator: Operator, target: Target, why: str, key: SigningKey | Non
         PublishError, LogError: it is not known whether it is stored.
     """
     order = made_order(operator, OrderKind.HOLD, target, why, key)
-    write_orders(operator, (order,))
+    write_order(operator, order)
     return order
 
 
@@ -165,7 +165,7 @@ def lift_hold(operator: Operator, target: Target, why: str, key: SigningKey | No
     if all(hold.target != target for hold in holds):
         raise OrderError(f"there is no hold on {target}; `stoplog audit hold list` shows those in force")
     order = made_order(operator, OrderKind.LIFT, target, why, key)
-    write_orders(operator, (order,))
+    write_order(operator, order)
     return order
 
 
@@ -202,18 +202,17 @@ def made_order(
     return order
 
 
-def write_orders(operator: Operator, orders: Iterable[ContentOrder]) -> None:
-    """Store orders, and then an audit record of each. Blocking.
+def write_order(operator: Operator, order: ContentOrder) -> None:
+    """Store an order, and then its audit record. Blocking.
 
     Raises:
-        PublishError, LogError: it is not known whether they are stored.
+        PublishError, LogError: it is not known whether both are stored.
     """
-    for order in orders:
-        operator.write(CONTENT_ORDER, [(order_key(order), order, order.header)])
-        session_id = order.id if order.scope is ContentScope.SESSION else ""
-        text = f"{order.scope.value.lower()} {order.id}: {order.reason}"
-        event = content_audit(operator, order.header.tenant_uid, session_id, reason=_REASONS[order.kind], text=text)
-        operator.write(AUDIT_REPORTED, [(_key_of(event), event, event.header)])
+    operator.write(CONTENT_ORDER, [(order_key(order), order, order.header)])
+    session_id = order.id if order.scope is ContentScope.SESSION else ""
+    text = f"{order.scope.value.lower()} {order.id}: {order.reason}"
+    event = content_audit(operator, order.header.tenant_uid, session_id, reason=_REASONS[order.kind], text=text)
+    operator.write(AUDIT_REPORTED, [(session_key_of(event.header.tenant_uid, session_id), event, event.header)])
 
 
 def content_audit(
@@ -247,10 +246,6 @@ def content_audit(
         # Who has read or erased something is asked long after single calls are forgotten.
         retention_class=RetentionClass.LONG,
     )
-
-
-def _key_of(event: AuditEvent) -> bytes:
-    return session_key_of(event.header.tenant_uid, event.session_id)
 
 
 def _checked(order: ContentOrder, officers: ContentOfficers) -> GivenOrder:

@@ -209,19 +209,19 @@ class TestErase:
         self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch, when: str
     ) -> None:
         """While the person is asked, or when the order is on the log but no key is destroyed."""
-        hold, write_orders = order(OrderKind.HOLD), erasing_module.write_orders
+        hold, write_order = order(OrderKind.HOLD), erasing_module.write_order
 
         def held(*_args: object, **_kwargs: object) -> None:
             write(CONTENT_ORDER, order_key(hold), hold)
 
-        def ordered(operator: Operator, given: tuple[ContentOrder, ...]) -> None:
-            write_orders(operator, given)
+        def ordered(operator: Operator, given: ContentOrder) -> None:
+            write_order(operator, given)
             held()
 
         if when == "asked":
             monkeypatch.setattr("typer.confirm", held)
         else:
-            monkeypatch.setattr(erasing_module, "write_orders", ordered)
+            monkeypatch.setattr(erasing_module, "write_order", ordered)
         key = ("--key", str(folder / "ann.pem"), "--why", "x", "--as", "ann")
         refused = site("audit", "erase", "--session", "s-0", *key, "--no-json" if when == "asked" else "--yes")
         assert refused.status == 1
