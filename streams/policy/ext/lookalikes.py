@@ -29,33 +29,32 @@ _ASCII_PROTOTYPES = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv
 @lru_cache(maxsize=1)
 def _prototypes() -> dict[int, str]:
     """Return the ASCII letter or digit that each other character looks like, by code point."""
+    return _letters(str)
+
+
+@lru_cache(maxsize=1)
+def _alike() -> dict[int, str]:
+    """Return `_prototypes`, and the letters that look like one with a stroke or a hook, such as `\u0142`."""
+    return _letters(_without_marks) | _prototypes()
+
+
+def _letters(seen: Callable[[str], str]) -> dict[int, str]:
+    """Return an ASCII letter or digit for each other character that looks like one, by code point.
+
+    Args:
+        seen: what is looked at of a text that a character looks like.
+    """
     from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - slow, and most bundles don't need it
 
     found: dict[int, str] = {}
     for character, others in confusables_data.items():
         if len(character) != 1 or character.isascii():
             continue
-        alike = sorted({other["c"].lower() for other in others if len(other["c"]) == 1 and other["c"].isascii()})
-        letters = [letter for letter in alike if letter.isalnum()]
+        alike = sorted({seen(other["c"]).lower() for other in others})
+        letters = [text for text in alike if len(text) == 1 and text.isascii() and text.isalnum()]
         if letters:
             found[ord(character)] = letters[0]
     return found
-
-
-@lru_cache(maxsize=1)
-def _alike() -> dict[int, str]:
-    """Return `_prototypes`, and the letters that look like one with a stroke or a hook, such as `\u0142`."""
-    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - as in `_prototypes`
-
-    found: dict[int, str] = {}
-    for character, others in confusables_data.items():
-        if len(character) != 1 or character.isascii():
-            continue
-        bare = sorted({_without_marks(other["c"]).lower() for other in others})
-        letters = [text for text in bare if len(text) == 1 and text.isascii() and text.isalnum()]
-        if letters:
-            found[ord(character)] = letters[0]
-    return found | _prototypes()
 
 
 def _without_marks(text: str) -> str:
