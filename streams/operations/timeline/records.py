@@ -11,7 +11,7 @@ from streams.audit.content_officers import ContentOfficers
 from streams.codec.avro import Codec
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET, key_name
+from streams.model.content import USES_OF_CONTENT, key_name
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
@@ -60,8 +60,6 @@ _REPORTABLE = frozenset(
     {AuditEventType.OUTCOME, AuditEventType.REFUSAL, AuditEventType.SESSION, AuditEventType.CONTENT}
 )
 """What is believed of others than gates. Otherwise, whoever may report could hide and invent records."""
-_USES_OF_CONTENT = frozenset({CONTENT_READ, CONTENT_ERASED, HOLD_SET, HOLD_LIFTED})
-"""What people report of captured content. That it was captured, only gates say."""
 _RANK = {topic.name: rank for rank, topic in enumerate(TOPICS)}
 
 
@@ -96,11 +94,6 @@ class SessionRecords:
     def has_captured(self, owner_id: str) -> bool:
         """Return whether content of an event, or of an intent, was captured."""
         return owner_id in self._captured
-
-    @property
-    def has_content(self) -> bool:
-        """Whether content of the session was captured."""
-        return bool(self._captured)
 
     def erasure_of(self, owner_id: str) -> GivenOrder | None:
         """Return the order to erase the captured content of an event, or of an intent, whether it counts or not."""
@@ -214,17 +207,20 @@ def read_records(
         lines.append(Line(received, record))
     lines = [line for line in lines if not _is_rejected(line, rejected)]
     lines.sort(key=lambda line: (_time_of(line), _RANK[line.received.topic]))
-    records = SessionRecords(tenant_uid, session_id, lines, hidden)
-    if not records.has_content or hidden_topics(log, (CONTENT_ORDER.name,)):
-        return records
-    erasures = read_orders(log, codec, clock, officers).erasures
+    erasures: Mapping[str, GivenOrder] = {}
+    if CONTENT_ORDER.name not in hidden and any(_has_content(line.record) for line in lines):
+        erasures = read_orders(log, codec, clock, officers).erasures
     return SessionRecords(tenant_uid, session_id, lines, hidden, erasures)
+
+
+def _has_content(record: Record) -> bool:
+    return isinstance(record, AuditEvent) and captured_of(record) is not None
 
 
 def _is_reportable(event: AuditEvent) -> bool:
     """Return whether an audit record counts that no gate has written."""
     if event.event_type is AuditEventType.CONTENT:
-        return event.sensitive is None and event.reason in _USES_OF_CONTENT
+        return event.sensitive is None and event.reason in USES_OF_CONTENT
     return event.event_type in _REPORTABLE and event.sensitive is None
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from streams.model.audit import AuditEvent
 from streams.model.content import (
+    CONTENT_READ,
+    USES_OF_CONTENT,
     ContentKey,
     ContentOrder,
     ContentScope,
@@ -24,8 +26,10 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER, Topic
 from streams.model.types import Header, Record
 from streams.operations.contents import erasing as erasing_module
+from streams.operations.contents import orders as orders_module
 from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_content_key_file, make_key_file
+from streams.operations.timeline import entries
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing
@@ -125,6 +129,11 @@ class TestRead:
         keys = [each for each in records_of(CONTENT_KEY.name) if isinstance(each, ContentKey)]
         assert sorted(each.session_id for each in keys) == ["s-0", "s-1"], "one key of a session, written once"
         assert {each.key.alg for each in keys} == {"RSA-OAEP-256"}
+
+
+def test_every_use_of_content_has_words_in_the_story() -> None:
+    assert set(entries._USES_OF_CONTENT) == USES_OF_CONTENT
+    assert {CONTENT_READ, *orders_module._REASONS.values()} == USES_OF_CONTENT
 
 
 class TestErase:
