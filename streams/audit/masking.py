@@ -107,13 +107,13 @@ def _without(text: str, found: set[str]) -> str:
     searched for one by one: texts of several words before that pass, parts of words after it, in what it leaves.
     """
     words = sorted((each for each in found if _WORD.fullmatch(each)), key=len, reverse=True)
-    for secret in sorted(found.difference(words), key=len, reverse=True):
-        text = text.replace(secret, _FOUND)
-    text = _WORD.sub(lambda word: _FOUND if word.group() in found else word.group(), text)
+    for phrase in sorted(found.difference(words), key=len, reverse=True):
+        text = text.replace(phrase, _FOUND)
+    text = _WORD.sub(lambda match: _FOUND if match.group() in found else match.group(), text)
     left = text.replace(_FOUND, "\n")
-    for secret in words:
-        if secret in left:
-            text = text.replace(secret, _FOUND)
+    for word in words:
+        if word in left:
+            text = text.replace(word, _FOUND)
     return text
 
 
