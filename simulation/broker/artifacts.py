@@ -1,4 +1,4 @@
-"""Apache Kafka and a schema registry as Maven artifacts: their versions, where they are, and what they need to run."""
+"""Kafka, Kafka Connect and a schema registry from Maven: their versions, where they are, and what they need to run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,69 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-HOME_VARIABLE = "STOPLOG_KAFKA_HOME"
-REGISTRY_HOME_VARIABLE = "STOPLOG_REGISTRY_HOME"
 REPOSITORY = Path(__file__).resolve().parents[2]
-POM = REPOSITORY / "ops" / "kafka" / "pom.xml"
-REGISTRY_POM = REPOSITORY / "ops" / "registry" / "pom.xml"
-CONNECT_HOME_VARIABLE = "STOPLOG_CONNECT_HOME"
-CONNECT_POM = REPOSITORY / "ops" / "connect" / "pom.xml"
-CONNECT_JAR = "connect-runtime-*.jar"
-JAR = "kafka_*.jar"
 RUNNER = "apicurio-registry-app-*-runner.jar"
 FETCH_S_MAX = 600
 LOG_TAIL_LINES = 25
+
+
+class _Artifacts(NamedTuple):
+    """What Maven fetches the first time that it is needed.
+
+    Attributes:
+        name: of its folder in `.cache`.
+        title: for messages.
+        variable: the environment variable that names another folder, which is filled already.
+        filled_with: what such a folder has, for messages.
+        version: the property of the project file that has the version.
+        proof: the pattern of a file that shows that a folder is filled.
+        goal: how Maven fetches it.
+    """
+
+    name: str
+    title: str
+    variable: str
+    filled_with: str
+    version: str
+    proof: str
+    goal: str
+
+    @property
+    def pom(self) -> Path:
+        """The project file, which names what to fetch."""
+        return REPOSITORY / "ops" / self.name / "pom.xml"
+
+
+_KAFKA = _Artifacts(
+    name="kafka",
+    title="Kafka",
+    variable="STOPLOG_KAFKA_HOME",
+    filled_with="a folder with Kafka's jars",
+    version="kafka.version",
+    proof="kafka_*.jar",
+    goal="dependency:copy-dependencies",
+)
+_REGISTRY = _Artifacts(
+    name="registry",
+    title="the schema registry",
+    variable="STOPLOG_REGISTRY_HOME",
+    filled_with="the folder of an Apicurio Registry",
+    version="registry.version",
+    proof=RUNNER,
+    goal="dependency:unpack",
+)
+_CONNECT = _Artifacts(
+    name="connect",
+    title="Kafka Connect",
+    variable="STOPLOG_CONNECT_HOME",
+    filled_with="a folder with the jars of Kafka Connect",
+    version="kafka.version",
+    proof="connect-runtime-*.jar",
+    goal="dependency:copy-dependencies",
+)
+REGISTRY_POM = _REGISTRY.pom
 
 
 class BrokerUnavailableError(Exception):
@@ -36,7 +86,7 @@ def kafka_version() -> str:
     Raises:
         BrokerUnavailableError: the file is not there (it is part of the repository, not of the wheel).
     """
-    return _version(POM, "kafka.version")
+    return _version(_KAFKA)
 
 
 def registry_version() -> str:
@@ -45,7 +95,7 @@ def registry_version() -> str:
     Raises:
         BrokerUnavailableError: the file is not there (it is part of the repository, not of the wheel).
     """
-    return _version(REGISTRY_POM, "registry.version")
+    return _version(_REGISTRY)
 
 
 def fetch_libraries() -> Path:
@@ -54,14 +104,8 @@ def fetch_libraries() -> Path:
     Raises:
         BrokerUnavailableError: there is no Maven, or it failed.
     """
-    home = os.environ.get(HOME_VARIABLE)
-    folder = Path(home) if home else REPOSITORY / ".cache" / "kafka" / kafka_version()
-    libraries = folder / "libs" if (folder / "libs").is_dir() else folder
-    if any(libraries.glob(JAR)):
-        return libraries
-    require_program("mvn", f"Maven (or set {HOME_VARIABLE} to a folder with Kafka's jars)")
-    _fetch("Kafka", folder, JAR, POM, "dependency:copy-dependencies")
-    return folder
+    # A distribution of Kafka has them in a folder of their own.
+    return _fetched(_KAFKA, "libs")
 
 
 def fetch_registry() -> Path:
@@ -70,11 +114,7 @@ def fetch_registry() -> Path:
     Raises:
         BrokerUnavailableError: there is no Maven, or it failed.
     """
-    home = os.environ.get(REGISTRY_HOME_VARIABLE)
-    folder = Path(home) if home else REPOSITORY / ".cache" / "registry" / registry_version()
-    if not any(folder.glob(RUNNER)):
-        require_program("mvn", f"Maven (or set {REGISTRY_HOME_VARIABLE} to the folder of an Apicurio Registry)")
-        _fetch("the schema registry", folder, RUNNER, REGISTRY_POM, "dependency:unpack")
+    folder = _fetched(_REGISTRY)
     found = next(folder.glob(RUNNER), None)
     if found is None:
         raise BrokerUnavailableError(f"`{folder}` has no `{RUNNER}`: remove the folder, so that it is fetched again")
@@ -87,15 +127,11 @@ def fetch_connect() -> Path:
     Raises:
         BrokerUnavailableError: there is no Maven, or it failed.
     """
-    home = os.environ.get(CONNECT_HOME_VARIABLE)
-    folder = Path(home) if home else REPOSITORY / ".cache" / "connect" / _version(CONNECT_POM, "kafka.version")
-    if not any(folder.glob(CONNECT_JAR)):
-        require_program("mvn", f"Maven (or set {CONNECT_HOME_VARIABLE} to a folder with the jars of Kafka Connect)")
-        _fetch("Kafka Connect", folder, CONNECT_JAR, CONNECT_POM, "dependency:copy-dependencies")
-    return folder
+    return _fetched(_CONNECT)
 
 
-def _version(pom: Path, name: str) -> str:
+def _version(artifacts: _Artifacts) -> str:
+    pom, name = artifacts.pom, artifacts.version
     if not pom.exists():
         raise BrokerUnavailableError(f"`{pom}` is missing: run from a checkout of the repository")
     version = re.search(rf"<{re.escape(name)}>([^<]+)</{re.escape(name)}>", pom.read_text())
@@ -104,26 +140,40 @@ def _version(pom: Path, name: str) -> str:
     return version[1]
 
 
-def _fetch(what: str, folder: Path, proof: str, pom: Path, goal: str) -> None:
-    """Let Maven fill the folder, unless another process has done so meanwhile.
+def _fetched(artifacts: _Artifacts, inner: str = "") -> Path:
+    """Return the folder with the artifacts, which Maven fills the first time.
 
     Args:
-        what: what it fetches, for messages.
-        proof: the pattern of a file that shows that the folder is filled.
-        pom: names what to fetch.
-        goal: how Maven fetches it.
+        artifacts: what is needed.
+        inner: the folder in a folder where they may be, too.
+
+    Raises:
+        BrokerUnavailableError: there is no Maven, or it failed.
     """
+    home = os.environ.get(artifacts.variable)
+    folder = Path(home) if home else REPOSITORY / ".cache" / artifacts.name / _version(artifacts)
+    found = folder / inner if (folder / inner).is_dir() else folder
+    if any(found.glob(artifacts.proof)):
+        return found
+    require_program("mvn", f"Maven (or set {artifacts.variable} to {artifacts.filled_with})")
+    _fetch(artifacts, folder)
+    return folder
+
+
+def _fetch(artifacts: _Artifacts, folder: Path) -> None:
+    """Let Maven fill the folder, unless another process has done so meanwhile."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with sole_use(folder.parent):
-        if any(folder.glob(proof)):
+        if any(folder.glob(artifacts.proof)):
             return
         # Fetched beside and then renamed: a folder with half of the files must never be taken for the whole.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
             fetched = Path(part) / "files"
-            command = ["mvn", "-q", "-B", "-f", str(pom), goal, f"-DoutputDirectory={fetched}"]
+            command = ["mvn", "-q", "-B", "-f", str(artifacts.pom), artifacts.goal, f"-DoutputDirectory={fetched}"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
             if done.returncode != 0:
-                raise BrokerUnavailableError(f"maven can't fetch {what}: {last_lines(done.stdout + done.stderr)}")
+                log = last_lines(done.stdout + done.stderr)
+                raise BrokerUnavailableError(f"maven can't fetch {artifacts.title}: {log}")
             if not folder.exists() or not any(folder.iterdir()):
                 fetched.rename(folder)
 

@@ -35,6 +35,7 @@ print(getattr(artifacts, sys.argv[1])())
     ("function", "variable", "proof", "found"),
     [
         ("fetch_libraries", "STOPLOG_KAFKA_HOME", "kafka_2.13-4.2.1.jar", ""),
+        ("fetch_connect", "STOPLOG_CONNECT_HOME", "connect-runtime-4.2.1.jar", ""),
         ("fetch_registry", "STOPLOG_REGISTRY_HOME", RUNNER.replace("*", "3.1.0"), RUNNER.replace("*", "3.1.0")),
     ],
 )
