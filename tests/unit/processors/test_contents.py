@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker
 from streams.audit.content import ContentPlace, decrypt_content
+from streams.engine.worker import Worker
 from streams.inmemory.faults import Call
 from streams.model.audit import AuditEvent, AuditEventType, RetentionClass
 from streams.model.canonical import sha256
@@ -64,6 +66,17 @@ def contents(bench: GateBench) -> list[AuditEvent]:
 
 def written_keys(bench: GateBench) -> list[ContentKey]:
     return [read.record for read in bench.driver.read(CONTENT_KEY.name) if isinstance(read.record, ContentKey)]
+
+
+def serving_bench(sealer: SessionSealer) -> tuple[WorkerBench, Worker, SessionMaker]:
+    """A gate that serves partitions and seals contents, and an open session on one of them."""
+    bench = WorkerBench(gate_settings=SETTINGS, sealer=sealer)
+    worker = bench.start()
+    bench.serving(worker)
+    maker = bench.maker_on(0)
+    bench.establish(maker)
+    bench.settle(worker)
+    return bench, worker, maker
 
 
 class TestReported:
@@ -174,12 +187,7 @@ class TestArguments:
     def test_an_abort_takes_content_and_key_back_and_both_come_again(
         self, sealer: SessionSealer, key_file: Path
     ) -> None:
-        bench = WorkerBench(gate_settings=SETTINGS, sealer=sealer)
-        worker = bench.start()
-        bench.serving(worker)
-        maker = bench.maker_on(0)
-        bench.establish(maker)
-        bench.settle(worker)
+        bench, worker, maker = serving_bench(sealer)
         bench.faults.fail("a", Call.COMMIT, AbortableTransactionError("refused"), times=1)
         intent_id = bench.propose(maker)
         bench.settle(worker)
@@ -211,12 +219,7 @@ class TestArguments:
         assert [key.key.kid for key in keys_of(bench)] == kids[:2]
 
     def test_intents_without_a_proof_are_left_out(self, sealer: SessionSealer) -> None:
-        bench = WorkerBench(gate_settings=SETTINGS, sealer=sealer)
-        worker = bench.start()
-        bench.serving(worker)
-        maker = bench.maker_on(0)
-        bench.establish(maker)
-        bench.settle(worker)
+        bench, worker, maker = serving_bench(sealer)
         bench.propose(maker, unproven={"sub": "mallory"})
         bench.settle(worker)
         (audit,) = bench.audited()
