@@ -29,7 +29,7 @@ from streams.provenance.carried import union
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.memory import Entry
-from tests.kit import START_MS
+from tests.kit import BUNDLE, START_MS
 from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept
 
 SEEDS = 30
@@ -41,7 +41,7 @@ NOTES = tool_entry("memo", "read", read_only=True, output_label=TRUSTED)
 SEND = tool_entry("post", "send", open_world=True, sink_args=("/to",))
 ENTRIES = (MAILS, NOTE, NOTES, SEND)
 FILES = {
-    "bundle.yaml": 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n',
+    "bundle.yaml": BUNDLE,
     "testing/testing.rules.yaml": """
 apiVersion: rules/v1
 pack: testing

@@ -33,7 +33,7 @@ from streams.provenance import instructions
 from streams.provenance.carried import CARRIED_MAX
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
-from tests.kit import HOUR_MS, GateBench
+from tests.kit import BUNDLE, HOUR_MS, GateBench
 
 PARTITIONS = 3
 MAILS = tool_entry("post", "open", read_only=True, output_label=UNTRUSTED)
@@ -45,7 +45,6 @@ SEND = tool_entry("post", "send", open_world=True, sink_args=("/to",))
 WIPE = tool_entry("data", "wipe")
 PAY = tool_entry("bank", "pay")
 ENTRIES = (MAILS, NOTE, NOTES, COMMIT, STAFF, SEND, WIPE, PAY)
-BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 RULES = """
 apiVersion: rules/v1
 pack: testing

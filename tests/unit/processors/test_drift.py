@@ -19,10 +19,10 @@ from streams.processors.gate import provenance
 from streams.processors.provenance.memory import store_provenance
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import RowKind
-from tests.kit import MINUTE_MS
+from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
 from tests.unit.processors.test_carried import Absent
-from tests.unit.processors.test_provenance import BUNDLE, Talk
+from tests.unit.processors.test_provenance import Talk
 from tests.unit.processors.test_provenance_pack import BOOK, DROP, ENTRIES, EVIL, LETTER, SEND, TRAIN
 
 RULES = """

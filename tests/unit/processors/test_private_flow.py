@@ -15,7 +15,8 @@ from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.provenance.flow import AUDIENCES_MAX, PIECES_MAX, READERS_BYTES_MAX, Audience, audience_of
 from streams.processors.provenance.memory import Memory
 from streams.provenance.memory import EVENTS_MAX, PATHS_MAX
-from tests.unit.processors.test_provenance import BUNDLE, Talk
+from tests.kit import BUNDLE
+from tests.unit.processors.test_provenance import Talk
 from tests.unit.processors.test_provenance_pack import ACTS, INNER, READS
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)

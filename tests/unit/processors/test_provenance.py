@@ -24,7 +24,7 @@ from streams.provenance.extract import extract_part
 from streams.provenance.found import Found
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
 from streams.provenance.scope import SCOPES_MAX
-from tests.kit import HOUR_MS, GateBench
+from tests.kit import BUNDLE, HOUR_MS, GateBench
 
 INBOX = tool_entry(
     "post", "open", read_only=True, output_label=UNTRUSTED,
@@ -68,7 +68,6 @@ rules:
     when: "!act.requested"
     reason: not requested
 """
-BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 EVIL = "kim@evil.example"
 
 

@@ -13,10 +13,10 @@ from streams.model.attributes import EntityAttributes, entity_key
 from streams.model.topics import ATTRIBUTES
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.control.attributes import Attributes
-from tests.kit import MINUTE_MS
+from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
 from tests.unit.processors.test_attributes import entity
-from tests.unit.processors.test_provenance import BUNDLE, Talk
+from tests.unit.processors.test_provenance import Talk
 from tests.unit.processors.test_provenance_pack import ACTS, INNER, READS
 
 BALANCE = tool_entry("bank", "balance", **READS, output_label=TRUSTED, owner_args=("/iban",))
