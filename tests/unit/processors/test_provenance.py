@@ -93,6 +93,11 @@ class Talk(GateBench):
         event = self.session.event(SessionEventType.USER_MESSAGE, self.now_ms, **fields)
         self.driver.pipe(REPORT.name, self.session.key, self.describe(event, text, self.session))
 
+    def purpose(self, text: str = "p", **fields: Any) -> None:
+        """The purpose of the session is stated."""
+        event = self.session.event(SessionEventType.PURPOSE_SET, self.now_ms, purpose=text, **fields)
+        self.driver.pipe(SESSION.name, self.session.key, event)
+
     def read(self, entry: ToolCatalogEntry, args: Mapping[str, Any], content: Any, **fields: Any) -> Intent:
         intent = self.propose(entry, args)
         assert self.verdict().outcome is Outcome.ALLOW
@@ -196,8 +201,7 @@ def test_a_purpose_asks_for_what_its_words_say() -> None:
     talk = Talk()
     account = {"account": "DE02300209000106531065", "amount": 5}
     assert fired(talk.judge(PAY, account)) == ["P-6"]
-    event = talk.session.event(SessionEventType.PURPOSE_SET, talk.now_ms, purpose="Pay 5 EUR to DE02300209000106531065")
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose("Pay 5 EUR to DE02300209000106531065")
     verdict = talk.judge(PAY, account)
     assert verdict.outcome is Outcome.ALLOW
     assert {each.pointer: each.origin for each in verdict.origins}["/account"] is ValueOrigin.USER
@@ -367,11 +371,7 @@ def rules_reading(condition: str) -> dict[str, str]:
 
 def test_the_scope_of_an_issuer_limits_kinds_and_targets() -> None:
     talk = Talk()
-    event = talk.session.event(
-        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scopes=("send:anna@home.example",),
-        scope_source=ScopeSource.ISSUER,
-    )  # fmt: skip
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose(scopes=("send:anna@home.example",), scope_source=ScopeSource.ISSUER)
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
     assert fired(talk.sends_to("ben@work.example")) == ["P-4"]
     assert fired(talk.judge(CANCEL, {"order": "O-12345"})) == ["P-4"]
@@ -380,19 +380,14 @@ def test_the_scope_of_an_issuer_limits_kinds_and_targets() -> None:
 @pytest.mark.parametrize("stated", [{"scopes": ("send",)}, {"task_scopes": (TaskScope(kind="send"),)}])
 def test_a_purpose_without_a_source_is_the_issuers(stated: dict[str, Any]) -> None:
     talk = Talk()
-    event = talk.session.event(SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", **stated)
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose(**stated)
     assert talk.sends_to("ben@work.example").outcome is Outcome.ALLOW
     assert fired(talk.judge(CANCEL, {"order": "O-12345"})) == ["P-4"]
 
 
 def test_the_scope_of_an_issuer_stays_however_many_are_derived() -> None:
     talk = Talk()
-    event = talk.session.event(
-        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scopes=("send:anna@home.example",),
-        scope_source=ScopeSource.ISSUER,
-    )  # fmt: skip
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose(scopes=("send:anna@home.example",), scope_source=ScopeSource.ISSUER)
     derived = tuple(TaskScope(kind="send", count_max=number) for number in range(1, SCOPES_MAX + 1))
     talk.say("Send it.", task_scopes=derived)
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
@@ -401,11 +396,7 @@ def test_the_scope_of_an_issuer_stays_however_many_are_derived() -> None:
 
 def test_a_scope_ends_with_its_count() -> None:
     talk = Talk()
-    event = talk.session.event(
-        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scope_source=ScopeSource.ISSUER,
-        task_scopes=(TaskScope(kind="send", count_max=1),),
-    )  # fmt: skip
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(TaskScope(kind="send", count_max=1),))
     assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
     assert fired(talk.sends_to("anna@home.example")) == ["P-4"]
 

@@ -13,7 +13,7 @@ from simulation.records import TRUSTED, UNTRUSTED, tool_entry, tool_ref
 from streams.model.catalog import ArgumentRole, ArgumentUse, OutputLabel, ToolCatalogEntry
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.session import ScopeSource, SessionEventType, TaskScope
-from streams.model.topics import REPORT, SESSION
+from streams.model.topics import REPORT
 from streams.model.verdict import Verdict
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance import Talk
@@ -59,11 +59,7 @@ def letter(talk: Talk, text: str) -> None:
 
 
 def purpose(talk: Talk, **scope: Any) -> None:
-    event = talk.session.event(
-        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scope_source=ScopeSource.ISSUER,
-        task_scopes=(TaskScope(**scope),),
-    )  # fmt: skip
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(TaskScope(**scope),))
 
 
 Scenario = Callable[[Talk], Verdict]

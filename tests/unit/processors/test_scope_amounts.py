@@ -8,8 +8,7 @@ import pytest
 
 from simulation.records import tool_entry
 from streams.model.money import limit_of
-from streams.model.session import ScopeSource, SessionEventType, TaskScope
-from streams.model.topics import SESSION
+from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Outcome
 from tests.unit.processors.test_provenance import Talk, fired
 from tests.unit.processors.test_provenance_pack import ACTS
@@ -24,11 +23,8 @@ def transfer(kind: str | None) -> Any:
 def is_inside(kind: str | None, args: dict[str, Any], limit: str, currency: str | None = "EUR") -> bool:
     pay = transfer(kind)
     talk = Talk(entries=(pay,))
-    event = talk.session.event(
-        SessionEventType.PURPOSE_SET, talk.now_ms, purpose="p", scope_source=ScopeSource.ISSUER,
-        task_scopes=(TaskScope(kind="pay", amount_max=limit, currency=currency),),
-    )  # fmt: skip
-    talk.driver.pipe(SESSION.name, talk.session.key, event)
+    scope = TaskScope(kind="pay", amount_max=limit, currency=currency)
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(scope,))
     verdict = talk.judge(pay, args)
     assert (verdict.outcome is Outcome.ALLOW) is ("P-4" not in fired(verdict))
     return verdict.outcome is Outcome.ALLOW
