@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import pytest
 
@@ -24,70 +26,73 @@ PARTITIONS = 6
 FROZEN_S = 3.0
 GROUPS = 3
 KILLS = 2
+END_S_MAX = 30
+
+
+class Asking(NamedTuple):
+    """A process that asks a broker, and how to talk to it."""
+
+    process: subprocess.Popen[str]
+    questions: IO[str]
+    answers: IO[str]
+
+
+@contextmanager
+def asking(module: str, *arguments: str) -> Iterator[Asking]:
+    """A module of this folder in a process of its own, which has to end in peace when it is asked nothing more."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.integration.{module}", *arguments],
+        cwd=ROOT,
+        env=environment_of({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Asking(process, process.stdin, process.stdout)
+        process.stdin.close()
+        assert process.wait(END_S_MAX) == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def test_a_lookup_outlives_a_broker_that_stands_still_and_then_ends(tmp_path: Path) -> None:
     with KafkaBroker.start(tmp_path / "kafka") as broker:
         with closing(KafkaAdmin(broker.bootstrap)) as admin:
             admin.create([TopicSpec("letters", PARTITIONS, {})], 1)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.offsets_process", broker.bootstrap, "letters", str(PARTITIONS)],
-            cwd=ROOT,
-            env=environment_of({}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            assert child.stdout.readline() == f"answer {[0] * PARTITIONS}\n"
+        with asking("offsets_process", broker.bootstrap, "letters", str(PARTITIONS)) as child:
+            assert child.answers.readline() == f"answer {[0] * PARTITIONS}\n"
             broker.freeze()
             time.sleep(FROZEN_S)
             broker.kill()
-            line = child.stdout.readline()
+            line = child.answers.readline()
             while line.startswith("answer"):
-                line = child.stdout.readline()
-            assert line.startswith("none: can't look up the end offsets of `letters`"), f"{line!r}, {child.poll()}"
+                line = child.answers.readline()
+            assert line.startswith("none: can't look up the end offsets of `letters`"), (line, child.process.poll())
             broker.restart()
             while not line.startswith("answer"):
-                line = child.stdout.readline()
-                assert line, f"the process has ended with status {child.wait()}"
-            child.stdin.close()
-            assert child.wait(30) == 0
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
+                line = child.answers.readline()
+                assert line, f"the process has ended with status {child.process.wait()}"
 
 
 def test_asking_for_members_outlives_a_broker_that_vanishes(tmp_path: Path) -> None:
     """librdkafka (2.16) aborts the process that asks, at the first of these kills (its issue 4605)."""
-    with KafkaBroker.start(tmp_path / "kafka") as broker:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.members_process", broker.bootstrap, str(GROUPS)],
-            cwd=ROOT,
-            env=environment_of({}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            for number in range(KILLS + 1):
-                child.stdin.write("\n")
-                child.stdin.flush()
-                assert child.stdout.readline() == "answer\n", f"it has ended with status {child.poll()}"
-                if number < KILLS:
-                    broker.kill()
-                    broker.restart()
-            child.stdin.close()
-            assert child.wait(30) == 0
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
+    with (
+        KafkaBroker.start(tmp_path / "kafka") as broker,
+        asking("members_process", broker.bootstrap, str(GROUPS)) as child,
+    ):
+        for number in range(KILLS + 1):
+            child.questions.write("\n")
+            child.questions.flush()
+            assert child.answers.readline() == "answer\n", f"it has ended with status {child.process.poll()}"
+            if number < KILLS:
+                broker.kill()
+                broker.restart()
 
 
 def test_a_producer_without_an_answer_is_closed_without_asking_again(
