@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.codec.cloudevents import event_headers
 from streams.model.intent import Intent
@@ -311,11 +313,47 @@ def _variables(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, 
             yield f"{prefix}{name.upper()}", str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def until(condition: Any, timeout_s: float = WAIT_S, found: Callable[[], str] = str) -> None:
-    """Repeat `condition` (which should itself wait a little) until it holds; `found` tells what there is instead."""
+def until(condition: Any, timeout_s: float = WAIT_S, found: Callable[[], str] = str, *, pause_s: float = 0.0) -> None:
+    """Repeat `condition` until it holds; `found` tells what there is instead.
+
+    Args:
+        pause_s: between two tries. None is needed where the condition itself waits a little.
+    """
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {found()}"
+        time.sleep(pause_s)
+
+
+@contextlib.contextmanager
+def serving(deployment: Deployment, settings: Path, *command: str, state: Path) -> Iterator[httpx2.Client]:
+    """A command of stoplog that serves HTTP, in a process of its own, which ends in peace afterwards; with its client.
+
+    Args:
+        settings: those of the service; the ones of the deployment are added. Its log is beside them.
+        command: the names of the command.
+        state: its folder for state.
+    """
+    environment = environment_of({**deployment.settings_given, "state_dir": str(state)})
+    whole = [sys.executable, "-m", "streams.cli", "--settings", settings.name, *command, "--port", "0", "--json"]
+    with settings.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen(
+            whole, cwd=settings.parent, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        assert process.stdout is not None
+        begun = json.loads(process.stdout.readline())
+        assert begun["event"] == "serving"
+        with httpx2.Client(base_url=f"http://127.0.0.1:{begun['port']}", timeout=20, trust_env=False) as client:
+            yield client
+        process.terminate()
+        assert process.wait(20) == 0
+        assert json.loads(process.stdout.readline()) == {"event": "stopped"}
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @contextlib.contextmanager

@@ -7,9 +7,6 @@ member's own tenant, made now, is refused, and decides nothing; an answer that i
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,9 +22,10 @@ from streams.model.reasons import Reason
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, INTENT, SESSION, Topic
 from streams.model.types import Record
 from streams.model.verdict import Outcome
-from streams.ports import TopicPartition
+from streams.operations.topics.reader import read_to_end
 from streams.services.approvals.signing import ID, SIGNATURE, TIMESTAMP
-from tests.integration.deployment import PARTITIONS, PAY, Deployment, Verdicts, environment_of, now_ms, until
+from streams.wiring.clock import SystemClock
+from tests.integration.deployment import PAY, Deployment, Verdicts, now_ms, serving, until
 from tests.unit.services.approvals.test_service import SECRETS, signature
 from tests.unit.services.ssf.conftest import Other, other
 from tests.unit.services.sts.issuers import now_s
@@ -83,30 +81,10 @@ def service(deployment: Deployment, url: str) -> Iterator[httpx2.Client]:
         f'[approvals.signers.max]\nsub = "max"\ngroups = ["others"]\nsecret_file = "{folder / "max"}"\n'
         'tenants = ["globex"]\n'
     )
-    environment = environment_of({**deployment.settings_given, "state_dir": str(folder / "state-approvals")})
-    command = [sys.executable, "-m", "streams.cli", "--settings", "approvals.toml", "approvals", "serve"]
-    with (folder / "approvals.log").open("ab") as log:
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--json"],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        assert process.stdout is not None
-        serving = json.loads(process.stdout.readline())
-        assert serving["event"] == "serving"
-        with httpx2.Client(base_url=f"http://127.0.0.1:{serving['port']}", timeout=20, trust_env=False) as client:
-            yield client
-        process.terminate()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    with serving(
+        deployment, folder / "approvals.toml", "approvals", "serve", state=folder / "state-approvals"
+    ) as client:
+        yield client
 
 
 class Answer:
@@ -129,12 +107,9 @@ class Answer:
 
         def is_answered() -> bool:
             statuses.append(client.post("/answers", content=self.body, headers=self.headers).status_code)
-            if statuses[-1] != 503:
-                return True
-            time.sleep(PAUSE_S)
-            return False
+            return statuses[-1] != 503
 
-        until(is_answered)
+        until(is_answered, pause_s=PAUSE_S)
         return statuses[-1]
 
 
@@ -148,29 +123,16 @@ def question_of(chat: Other, intent: Intent) -> dict[str, Any]:
             data = json.loads(body)["data"]
             if any(call["intent_id"] == intent.intent_id for call in data["calls"]):
                 found.append(data)
-        if found:
-            return True
-        time.sleep(PAUSE_S)
-        return False
+        return bool(found)
 
-    until(is_told)
+    until(is_told, pause_s=PAUSE_S)
     return found[-1]
 
 
 def written(deployment: Deployment, topic: Topic) -> list[Record]:
     """All records of a topic."""
-    found: list[Record] = []
-    with closing(deployment.log.reader()) as reader:
-        ends = reader.end_offsets([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
-        reader.assign(dict.fromkeys(ends, 0))
-
-        def is_read() -> bool:
-            records = reader.poll(100, 100)
-            found.extend(deployment.codec.decode(topic.name, each.value, each.headers) for each in records)
-            return all(reader.position(place) >= end for place, end in ends.items())
-
-        until(is_read)
-    return found
+    found = read_to_end(deployment.log, (topic.name,), SystemClock())
+    return [deployment.codec.decode(each.topic, each.value or b"", each.headers) for each in found]
 
 
 def decisions(deployment: Deployment) -> list[ApprovalDecision]:
@@ -203,12 +165,9 @@ def wait_until_read(client: httpx2.Client, asked: dict[str, Any]) -> None:
     def is_read() -> bool:
         status = answer.send(client)
         assert status in (403, 404)
-        if status == 403:
-            return True
-        time.sleep(PAUSE_S)
-        return False
+        return status == 403
 
-    until(is_read)
+    until(is_read, pause_s=PAUSE_S)
 
 
 def test_only_a_sound_answer_of_the_tenants_own_people_decides_and_once(deployment: Deployment, chat: Other) -> None:

@@ -17,7 +17,9 @@ from streams.operations.signing_keys import make_content_key_file, make_key_file
 from streams.operations.topics.reader import read_to_end
 from streams.sdk import Agent, DevTokenService, SessionSealer, TenantWrappers, Toolset
 from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+from tests.integration.deployment import until
 from tests.integration.test_contain import READY_MS, SCOPE, TOOLS, Deployed, Deployment, deployed
 from tests.unit.services.sts.house import ROOT_KEY
 
@@ -72,19 +74,13 @@ def worked(deployment: Deployment) -> str:
             for name, args in calls:
                 outcome = agent.propose(f"office/{name}", args, timeout_ms=READY_MS)
                 assert outcome.outcome is Outcome.ALLOW, outcome.reason
-        wait_for_results(deployment, 2)
+        # The gate takes over the results of the calls.
+        until(lambda: len(results_recorded(deployment)) >= 2, pause_s=0.1)
     return credential.session_id
 
 
-def wait_for_results(deployment: Deployment, count: int) -> None:
-    """Wait until the gate has taken over the results of calls."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        told = [each for each in records(deployment, AUDIT.name) if b"results" in each]
-        if len(told) >= count:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the results were not recorded")
+def results_recorded(deployment: Deployment) -> list[bytes]:
+    return [each for each in records(deployment, AUDIT.name) if b"results" in each]
 
 
 def records(deployment: Deployment, topic: str) -> list[bytes]:
@@ -146,16 +142,15 @@ def test_the_audit_records_name_what_was_reported(deployment: Deployment) -> Non
     deployment.set_up()
     worked(deployment)
     with open_log(deployment.settings, create=False) as log:
-        from streams.wiring.codecs import build_codec
-
         codec = build_codec(deployment.settings)
-        events = [
-            codec.decode(AUDIT.name, each.value or b"", each.headers)
+        decoded = [
+            codec.decode(each.topic, each.value or b"", each.headers)
             for each in read_to_end(log, (AUDIT.name,), SystemClock())
         ]
-    content = [each for each in events if isinstance(each, AuditEvent) and each.event_type == "CONTENT"]
+    events = [each for each in decoded if isinstance(each, AuditEvent)]
+    content = [each for each in events if each.event_type == "CONTENT"]
     assert sorted(each.reason or "" for each in content) == ["model_output", "prompt", "request", "results", "results"]
     assert all(each.content_commit is not None and each.parent_event_id for each in content)
-    verdicts = [each for each in events if isinstance(each, AuditEvent) and each.event_type == "VERDICT"]
+    verdicts = [each for each in events if each.event_type == "VERDICT"]
     assert {each.agent_version for each in verdicts} == {"2.4.1"}
     assert all(each.sensitive is not None for each in verdicts)

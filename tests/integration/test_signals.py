@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
-from tests.integration.deployment import Deployment, Verdicts, deployed, environment_of, until
+from tests.integration.deployment import Deployment, Verdicts, deployed, serving, until
 from tests.unit.services.sts.issuers import Issuer, now_s
 
 IDP, AUDIENCE = "https://idp.example", "https://stoplog.example"
@@ -40,28 +37,9 @@ def service(deployment: Deployment, idp: Issuer) -> Iterator[httpx2.Client]:
         f'[ssf.transmitters.idp]\nissuer = "{IDP}"\njwks = "{folder / "idp.json"}"\naudience = ["{AUDIENCE}"]\n'
         'algorithms = ["ES256"]\n'
     )
-    environment = environment_of({**deployment.settings_given, "state_dir": str(folder)})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams.cli", "--settings", "signals.toml", "ssf", "--port", "0", "--json"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        serving = json.loads(process.stdout.readline())
-        assert serving["event"] == "serving"
-        with httpx2.Client(base_url=f"http://127.0.0.1:{serving['port']}", timeout=20, trust_env=False) as client:
-            yield client
-        process.terminate()
-        assert process.wait(20) == 0
-        assert json.loads(process.stdout.readline()) == {"event": "stopped"}
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    # The embedded log lies in the folder for state.
+    with serving(deployment, folder / "signals.toml", "ssf", state=folder) as client:
+        yield client
 
 
 def push(client: httpx2.Client, idp: Issuer, jti: str, sub_id: dict[str, Any], event: str, **more: Any) -> None:
