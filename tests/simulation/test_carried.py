@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from msgspec.structs import replace
 
-from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, entry_key, report_keys, ruleset, tool_entry
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, report_keys, ruleset
 from streams.model.budget import BudgetGrant
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.intent import Intent
@@ -29,16 +29,13 @@ from streams.provenance.carried import union
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.memory import Entry
+from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, START_MS
 from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept
 
 SEEDS = 30
 PLANT_SEEDS = 30
 ADDRESSES = 12
-MAILS = tool_entry("post", "open", read_only=True, output_label=UNTRUSTED)
-NOTE = tool_entry("memo", "write")
-NOTES = tool_entry("memo", "read", read_only=True, output_label=TRUSTED)
-SEND = tool_entry("post", "send", open_world=True, sink_args=("/to",))
 ENTRIES = (MAILS, NOTE, NOTES, SEND)
 FILES = {
     "bundle.yaml": BUNDLE,

@@ -10,7 +10,6 @@ import pytest
 from simulation.records import (
     ROOT_KEY,
     TRUSTED,
-    UNTRUSTED,
     SessionMaker,
     report_keys,
     ruleset,
@@ -33,15 +32,12 @@ from streams.provenance import instructions
 from streams.provenance.carried import CARRIED_MAX
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
+from tests.carrying import MAILS, NOTE, NOTES, SEND
 from tests.kit import BUNDLE, HOUR_MS, GateBench
 
 PARTITIONS = 3
-MAILS = tool_entry("post", "open", read_only=True, output_label=UNTRUSTED)
-NOTE = tool_entry("memo", "write")
-NOTES = tool_entry("memo", "read", read_only=True, output_label=TRUSTED)
 COMMIT = tool_entry("memo", "commit", arg_roles=(ArgumentUse(path="/folder", role=ArgumentRole.TARGET),))
 STAFF = tool_entry("staff", "find", read_only=True, output_label=TRUSTED)
-SEND = tool_entry("post", "send", open_world=True, sink_args=("/to",))
 WIPE = tool_entry("data", "wipe")
 PAY = tool_entry("bank", "pay")
 ENTRIES = (MAILS, NOTE, NOTES, COMMIT, STAFF, SEND, WIPE, PAY)
