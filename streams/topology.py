@@ -75,7 +75,7 @@ BUDGETS = ProcessorSpec(
 KEYING = ProcessorSpec(
     name="keying",
     # A verdict is written before its audit record.
-    inputs=(topics.VERDICT, topics.AUDIT),
+    inputs=(topics.VERDICT, topics.AUDIT, topics.ALERT_STATUS),
     broadcast=(),
     changelog=topics.KEYING_CHANGELOG,
     outputs=(topics.BEHAVIOUR, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),

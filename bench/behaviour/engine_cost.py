@@ -41,7 +41,7 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
     chosen = [planned.activity for planned in fleet[:decisions]]
     driver = Driver(
         spec=KEYING,
-        processor=Keying(wire, files.features),
+        processor=Keying(wire, files.features, WatchSettings()),
         wire=wire,
         start_ms=chosen[0].time_ms,
         beside={WATCH: Watch(wire, files.declared, WatchSettings())},

@@ -24,6 +24,7 @@ from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
 from streams.behaviour.detectors.risk import RiskRow, accumulated, risk_of
+from streams.behaviour.feedback import Bar, Reported, alike_correlation_key, alike_key, is_below, noted, raised
 from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
 
 LATCH_MS = DAY_MS
@@ -99,6 +100,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         explain: why, in a sentence.
         score: the score, and `share` its share of the threshold.
         events: ids of audit records that led to it, the newest last.
+        alike: the key of the bar that false positives raise for what is alike; empty if there is none.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     share: float
     activity: Activity
     events: tuple[str, ...]
+    alike: bytes = b""
 
 
 class Observed(NamedTuple):
@@ -120,6 +123,7 @@ class Observed(NamedTuple):
         signals: everything above `FAINT` of its threshold.
         findings: what is to be reported.
         quiet_count: findings that were not reported because their incident is known.
+        lowered_count: what was no finding because something alike was a false positive.
         has_learned: whether baselines learned from the activity.
         is_repeated: whether the activity was known; then nothing has changed.
     """
@@ -127,6 +131,7 @@ class Observed(NamedTuple):
     signals: tuple[Signal, ...] = ()
     findings: tuple[Finding, ...] = ()
     quiet_count: int = 0
+    lowered_count: int = 0
     has_learned: bool = False
     is_repeated: bool = False
 
@@ -182,6 +187,7 @@ class Watcher:
         suffix: ends the names of its own rows, where two watchers share a view.
         """
         self._tail, self._latch = f"@tail{suffix}", f"@latch{suffix}"
+        self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
         self._detectors: tuple[Detector, ...] = tuple(
             DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK
         )
@@ -189,6 +195,9 @@ class Watcher:
         self._correlations = declared.correlations
         self._readers = tuple((each, tuple(map(_decoder, each.row_types))) for each in self._detectors)
         self._declarations = {each.declaration.name: each.declaration for each in self._detectors}
+        self._with_terms = frozenset(
+            each.declaration.name for each in self._detectors if getattr(each, "keys_have_term", False)
+        )
         self._scored = {name: f"signal.{name}" for name in self._declarations}
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
@@ -207,14 +216,15 @@ class Watcher:
         events = (*tail.events, activity.event_id)[-EVENTS_MAX:]
         signals, learners = self._score(view, activity)
         found = [
-            _finding(it, each.score, each.explain, activity, events)
+            self._found(each, activity, events)
             for each in signals
-            if each.share >= 1.0 and (it := self._declarations[each.name]).alerts
+            if each.share >= 1.0 and self._declarations[each.name].alerts
         ]
         risks = self._risk(view, activity, signals, events)
         found += risks.findings
         scores = {**{self._scored[each.name]: each.score for each in signals}, **risks.scores}
         found += self._correlate(view, Seen(activity, scores), events)
+        found, lowered_count = _above_bars(view, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
         for detector, keys, before, rows in learners:
             self._write(view, keys, before, detector.learn(rows, activity) if may_learn else rows)
@@ -230,7 +240,53 @@ class Watcher:
                 max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms,
             ),
         )
-        return Observed(signals, reported, quiet_count, may_learn)
+        return Observed(signals, reported, quiet_count, lowered_count, may_learn)
+
+    def remember(self, view: RowView, finding: Finding, finding_uid: str) -> None:
+        """Remember what an alert is about, in case somebody closes it.
+
+        Args:
+            view: the rows of the partition; changed.
+            finding: what was found.
+            finding_uid: the alert's finding.
+        """
+        it = finding.activity
+        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share)
+        write_row(view, row_key(self._reported, (it.tenant, finding_uid)), row)
+
+    def close(self, view: RowView, tenant: str, finding_uid: str, time_ms: int, *, is_false: bool) -> Closed | None:
+        """Let the incident of a closed alert alert again, and raise the bar for what is alike if it was false.
+
+        Args:
+            view: the rows of the partition; changed.
+            tenant, finding_uid: the alert.
+            time_ms: when somebody has closed it.
+            is_false: whether it was a false positive.
+
+        Returns:
+            What the alert was about, and the bar if it was raised; None if no such alert is remembered.
+        """
+        reported = read_row(view, row_key(self._reported, (tenant, finding_uid)), Reported)
+        if reported is None:
+            return None
+        for values, span_ms in (
+            ((tenant, "session", reported.session), SESSION_LATCH_MS),
+            ((tenant, "agent", reported.agent, reported.name), LATCH_MS),
+        ):
+            key = row_key(self._latch, values)
+            latch = read_row(view, key, Latch)
+            if latch is not None and latch.until_ms <= reported.time_ms + span_ms:
+                write_row(view, key, Latch())
+        if not is_false or not reported.alike:
+            return Closed(reported)
+        bar = raised(read_row(view, reported.alike, Bar), reported, time_ms)
+        write_row(view, reported.alike, bar)
+        return Closed(reported, bar)
+
+    def _found(self, signal: Signal, activity: Activity, events: tuple[str, ...]) -> Finding:
+        it = self._declarations[signal.name]
+        alike = alike_key(self._bar, it, activity, tells_terms_apart=signal.name in self._with_terms)
+        return _finding(it, signal.score, signal.explain, activity, events, alike)
 
     def _score(
         self, view: RowView, activity: Activity
@@ -298,9 +354,17 @@ class Watcher:
                         share=1.0,
                         activity=seen.activity,
                         events=events,
+                        alike=alike_correlation_key(self._bar, each.name, seen.activity),
                     )
                 )
         return found
+
+
+class Closed(NamedTuple):
+    """What a closed alert was about, and the bar for what is alike if that was raised."""
+
+    reported: Reported
+    bar: Bar | None = None
 
 
 class _Risks(NamedTuple):
@@ -308,7 +372,23 @@ class _Risks(NamedTuple):
     scores: Mapping[str, float]
 
 
-def _finding(it: Declaration, score: float, explain: str, activity: Activity, events: tuple[str, ...]) -> Finding:
+def _above_bars(view: RowView, activity: Activity, found: list[Finding]) -> tuple[list[Finding], int]:
+    """Return the findings that no false positive is alike, and how many others there were."""
+    kept = []
+    for each in found:
+        bar = read_row(view, each.alike, Bar) if each.alike else None
+        if is_below(bar, each.share, activity.time_ms):
+            continue
+        kept.append(each)
+        after = noted(bar, each.share, activity.time_ms) if each.alike else None
+        if after is not None:
+            write_row(view, each.alike, after)
+    return kept, len(found) - len(kept)
+
+
+def _finding(
+    it: Declaration, score: float, explain: str, activity: Activity, events: tuple[str, ...], alike: bytes = b""
+) -> Finding:
     """Return what a declared detector has found."""
     return Finding(
         name=it.name,
@@ -321,6 +401,7 @@ def _finding(it: Declaration, score: float, explain: str, activity: Activity, ev
         share=score / it.threshold,
         activity=activity,
         events=events,
+        alike=alike,
     )
 
 

@@ -37,6 +37,9 @@ content_app = typer.Typer(
 officer_app = typer.Typer(
     add_completion=False, help="Create keys of people who may erase captured content.", rich_markup_mode="rich"
 )
+handler_app = typer.Typer(
+    add_completion=False, help="Create keys of people who handle alerts.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")
@@ -45,6 +48,7 @@ app.add_typer(writer_app, name="writer")
 app.add_typer(seal_app, name="seal")
 app.add_typer(content_app, name="content")
 app.add_typer(officer_app, name="officer")
+app.add_typer(handler_app, name="handler")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
@@ -93,6 +97,11 @@ def _content() -> None:
 @officer_app.callback()
 def _officer() -> None:
     """Create keys of people who may erase captured content."""
+
+
+@handler_app.callback()
+def _handler() -> None:
+    """Create keys of people who handle alerts."""
 
 
 @app.command()
@@ -241,6 +250,21 @@ def new_officer(
     Keep the private key on no machine that runs agents, executors or gates.
     """
     _make(output.screen(), out, passphrase_file, "content.officers", "machines on which content is erased or audited")
+
+
+@handler_app.command("new")
+@takes_groups
+def new_handler(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key with which one person acknowledges and closes alerts. An existing file is never overwritten.
+
+    Keep the private key on no machine that runs agents, executors, gates or watches.
+    """
+    _make(output.screen(), out, passphrase_file, "alerts.handlers", "watches, and of machines that list alerts")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str, readers: str = "gates") -> None:

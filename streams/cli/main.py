@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": (_WATCH, "Read the record: the story of a session, the causes of a call, and whether it is whole."),
     "replay": (_WATCH, "Make the recorded verdicts again, and say which come out byte for byte."),
     "incident": (_WATCH, "Make a recorded session into a regression test."),
+    "alerts": (_ACT, "List and show alerts, acknowledge and close them."),
     "contain": (_ACT, "List what a hijacked session did, what can be undone, and propose that."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
     "release": (_ACT, "Release what was stopped, or a session that a rule has frozen."),

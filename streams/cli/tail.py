@@ -24,23 +24,29 @@ _OWN_NAME = "stoplog"
 Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]  # mypy wants it written out
 
 
+BeginningOption = Annotated[
+    bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
+]
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`), or the one that begins so."
+    ),
+]
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")]
+MaxOption = Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="Stop after N records.")]
+
+
 @app.command()
 @takes_groups
 def tail(
     *,
     subject: Annotated[Subject, typer.Argument(help="Which records to print.", show_choices=True)],
     follow: FollowOption = True,
-    from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
-    ] = False,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            "--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`), or the one that begins so."
-        ),
-    ] = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")] = None,
-    count_max: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="Stop after N records.")] = None,
+    from_beginning: BeginningOption = False,
+    session: SessionOption = None,
+    tenant: TenantOption = None,
+    count_max: MaxOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
@@ -49,6 +55,37 @@ def tail(
     On a terminal, a record is one line. Otherwise, records are JSON lines of a history file, which `stoplog try` reads.
     The subject `ocsf` prints alerts as events of OCSF 1.8, for a SIEM.
     """
+    print_records(
+        subject.value,
+        connection,
+        output,
+        session=session,
+        tenant=tenant,
+        follows=follow,
+        from_beginning=from_beginning,
+        count_max=count_max,
+    )
+
+
+def print_records(
+    subject: str,
+    connection: Connection,
+    output: Output,
+    *,
+    session: str | None,
+    tenant: str | None,
+    follows: bool,
+    from_beginning: bool,
+    count_max: int | None,
+) -> None:
+    """Print the records of a subject.
+
+    Args:
+        subject: one of `SUBJECTS`.
+        session, tenant: only theirs; None: all.
+        follows, from_beginning: see `look`.
+        count_max: stop after so many.
+    """
     screen = output.screen()
     settings = connection.settings()
     codec = build_codec(settings)
@@ -56,15 +93,7 @@ def tail(
         clock = SystemClock()
         wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
         screen.rich(heading(screen.width_chars))
-        records = look(
-            opened,
-            codec,
-            subject.value,
-            wanted,
-            clock,
-            follows=follow,
-            from_beginning=from_beginning,
-        )
+        records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
         for count, seen in enumerate(records, start=1):
             _print(screen, seen, connection)
             if count == count_max:

@@ -263,6 +263,12 @@ DEAD_LETTERS: dict[DeadLetterReason, Analytic] = {
         SEVERITY_MEDIUM,
         types=("ASI09",),
     ),
+    DeadLetterReason.ALERT_STATUS_UNPROVEN: Analytic(
+        "alert closed without a proof",
+        "a record says that an alert was handled, but nobody who may handle it has signed that",
+        _LETTER_ADVICE,
+        types=_FORGERY,
+    ),
     DeadLetterReason.KEY_MISMATCH: Analytic(
         "record under another session's key",
         "a record's key is not the one of its tenant and session",

@@ -213,6 +213,7 @@ class DeadLetterReason(StrEnum):
     ATTRIBUTES_UNPROVEN = "attributes_unproven"
     ATTRIBUTES_OUTDATED = "attributes_outdated"
     ATTRIBUTES_FULL = "attributes_full"
+    ALERT_STATUS_UNPROVEN = "alert_status_unproven"
     PROCESSING_FAILED = "processing_failed"
 
 
@@ -257,12 +258,14 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     "it deny",
     DeadLetterReason.ATTRIBUTES_OUTDATED: "a later record of the entity was read before; rules that ask for it deny",
     DeadLetterReason.ATTRIBUTES_FULL: "a gate has no room for the entity; rules that ask for it deny",
+    DeadLetterReason.ALERT_STATUS_UNPROVEN: "nobody who may handle the alert has signed this; its status stays",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
 }
 
 
 class ControlReason(StrEnum):
-    """States the effect of a publication of rules, a catalog entry, or a release, in its audit record.
+    """States the effect of a publication of rules, a catalog entry, a release, or a status of an alert, in its audit
+    record.
 
     The audit record of one that was rejected has the reason of its dead letter instead.
     """
@@ -285,6 +288,10 @@ class ControlReason(StrEnum):
     STOP_RESTORED = "stop_restored"
     STOP_NOT_SHORTENED = "stop_not_shortened"
     ATTRIBUTES_SET = "attributes_set"
+    ALERT_ACKNOWLEDGED = "alert_acknowledged"
+    ALERT_RESOLVED = "alert_resolved"
+    ALERT_FALSE_POSITIVE = "alert_false_positive"
+    ALERTS_LOWERED = "alerts_lowered"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -307,6 +314,10 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.STOP_RESTORED: "a stop that is in force was missing from its topic; it is written again",
     ControlReason.STOP_NOT_SHORTENED: "a stop ends before another one of the same name; the later end counts",
     ControlReason.ATTRIBUTES_SET: "a person has set attributes of an entity",
+    ControlReason.ALERT_ACKNOWLEDGED: "a person has acknowledged an alert",
+    ControlReason.ALERT_RESOLVED: "a person has resolved an alert",
+    ControlReason.ALERT_FALSE_POSITIVE: "a person has closed an alert as a false positive",
+    ControlReason.ALERTS_LOWERED: "alerts that are alike are raised only for what is stronger, until a time",
 }
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from streams.model.alert import Alert
+from streams.model.alert_status import AlertStatus
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent, Seal
@@ -414,6 +415,23 @@ ALERT_OCSF = Topic(
     retention_ms=30 * _DAY_MS,
     note="the same as OCSF 1.8 JSON",
 )
+# INVARIANT: its writers have no transactional id. An open transaction would hold up the watch, which reads it together
+# with verdicts.
+ALERT_STATUS = Topic(
+    name="agent.alert.status.v1",
+    record=AlertStatus,
+    key="tenant|finding uid",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.SOC,),
+    readers=(Role.WATCH, Role.SOC, Role.AUDITOR),
+    compacted=True,
+    # A record that does not count may not at once push out the one that does.
+    compaction_lag_ms=_DAY_MS,
+    retention_ms=None,
+    dead_letters=True,
+    keyed_input=True,
+    note="what people have done with alerts: acknowledged, resolved, false positive; signed",
+)
 BUDGET_REQUEST = Topic(
     name="agent.budget.request.v1",
     record=BudgetRequest,
@@ -476,6 +494,18 @@ BEHAVIOUR = Topic(
     placed_by_key=True,
     note="decisions by the agents that are compared with each other: names, digests and measures, no arguments",
 )
+# What a watch has checked of `ALERT_STATUS`, brought to the agents that the alert is about. Its schema is a subject of
+# its own.
+FEEDBACK = Topic(
+    name="agent.behaviour.feedback.v1",
+    record=AlertStatus,
+    key="tenant|agents type, or tenant|grant uid",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.WATCH,),
+    readers=(Role.WATCH,),
+    placed_by_key=True,
+    note="alerts about behaviour that people have closed; they lie among the decisions",
+)
 KEYING_CHANGELOG = Topic(
     name="stoplog.keying.changelog",
     record=None,
@@ -531,6 +561,8 @@ DECLARED: tuple[Topic, ...] = (
     WATCH_CHANGELOG,
     CONTENT_KEY,
     CONTENT_ORDER,
+    ALERT_STATUS,
+    FEEDBACK,
 )
 
 
@@ -544,7 +576,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         record=None,
         key=f"as {source.name}",
         spread=source.spread,
-        writers=(Role.WATCH,) if source is BEHAVIOUR else (Role.GATE,),
+        writers=(Role.WATCH,) if source in (BEHAVIOUR, ALERT_STATUS) else (Role.GATE,),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
         outlives_erasure=source.outlives_erasure,
@@ -555,11 +587,14 @@ def _dead_letter_topic(source: Topic) -> Topic:
 PER_TENANT: tuple[Topic, ...] = tuple(topic for topic in DECLARED if topic.spread is Spread.PER_TENANT)
 """The declarations of which each tenant has a topic. Codecs and documents know the declaration by its name."""
 
-WITHIN: dict[str, Topic] = {SEAL.name: VERDICT}
+WITHIN: dict[str, Topic] = {SEAL.name: VERDICT, FEEDBACK.name: BEHAVIOUR}
 """Declarations of records that have no topic of their own, by their names, and the topic in which such records lie."""
 
 SEALS_AMONG_VERDICTS = msgspec.structs.replace(SEAL, name=VERDICT.name, family=SEAL.name)
 """Where seals are written: the verdict topic, with the schema and the envelope of a seal."""
+
+FEEDBACK_AMONG_DECISIONS = msgspec.structs.replace(FEEDBACK, name=BEHAVIOUR.name, family=FEEDBACK.name)
+"""Where feedback is written: the topic of decisions, with the schema and the envelope of a status."""
 
 TOPICS: tuple[Topic, ...] = tuple(
     topic for topic in DECLARED if topic not in PER_TENANT and topic.name not in WITHIN

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streams.audit.alert_handlers import AlertHandlers, AlertHandlersError
 from streams.audit.attribute_writers import AttributeWriters, AttributeWritersError
 from streams.audit.content_officers import ContentOfficers, OfficersError
 from streams.audit.publishers import Publishers, PublishersError
@@ -171,6 +172,34 @@ class AttributesSection(_Section):
             raise SettingsError(f"section `[attributes]` of the settings: {error}") from None
 
 
+class AlertsSection(_Section):
+    """`[alerts]`: who may acknowledge and close alerts. The watch, the desk and `stoplog alerts` check it.
+
+    `handlers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `tenants`: the tenants whose alerts a handler may handle, if not all (`ann = ["acme"]`).
+    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
+    `allow_unsigned`: for development, without handlers: whoever may write the topic can close alerts.
+    """
+
+    handlers: dict[str, str] = {}
+    tenants: dict[str, list[str]] = {}
+    deployment: str = Field("", max_length=200)
+    allow_unsigned: bool = False
+
+    def trusted(self) -> AlertHandlers:
+        """Return the people who handle alerts.
+
+        Raises:
+            SettingsError: the handlers are invalid.
+        """
+        try:
+            return AlertHandlers.of(
+                self.handlers, tenants=self.tenants, deployment=self.deployment, allow_unsigned=self.allow_unsigned
+            )
+        except AlertHandlersError as error:
+            raise SettingsError(f"section `[alerts]` of the settings: {error}") from None
+
+
 class VaultSection(_Section):
     """`[content.vault]`: a Vault server whose transit engine has the keys of tenants.
 
@@ -252,6 +281,7 @@ class Deployment:
         release: the trusted releasers of stops.
         attributes: the trusted writers of attributes.
         content: captured content: its keys, and who may erase it.
+        alerts: the people who handle alerts.
     """
 
     tenant_uid: str
@@ -261,3 +291,4 @@ class Deployment:
     release: ReleaseSection
     attributes: AttributesSection = field(default_factory=AttributesSection)
     content: ContentSection = field(default_factory=ContentSection)
+    alerts: AlertsSection = field(default_factory=AlertsSection)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from streams.model.alert_status import AlertStatus
 from streams.model.approval import GRANT_MADE, GRANT_USED, ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.content import ContentField
@@ -300,6 +301,34 @@ def content_event(
         sensitive=content,
         content_commit=_commitment(secret, event.content_digest),
         retention_class=RetentionClass.STANDARD,
+    )
+
+
+def alert_status_event(
+    status: AlertStatus, record_id: str, source: str, time_ms: int, reason: str, text: str
+) -> AuditEvent:
+    """Return the record of what somebody has done with an alert, or of what that has changed.
+
+    Args:
+        status: what was done.
+        record_id: the id of the audit record.
+        source: the processor that reports it.
+        time_ms: broker time.
+        reason: a `ControlReason`.
+        text: the same in words, with the name of who has signed it.
+    """
+    return AuditEvent(
+        header=Header(id=record_id, source=source, time=time_ms, tenant_uid=status.header.tenant_uid),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.CONCURRENT,
+        session_id=status.session_id or "",
+        parent_event_id=status.header.id,
+        act=Actor(iss="", sub=status.by_user),
+        inputs=(status.finding_uid,),
+        reason=reason,
+        reason_text=text[:CONTROL_TEXT_CHARS_MAX],
+        # Who has called an attack a false positive is asked long after single calls are forgotten.
+        retention_class=RetentionClass.LONG,
     )
 
 

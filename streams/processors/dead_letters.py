@@ -16,7 +16,7 @@ from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, Processor, SetAsideError, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
-from streams.processors.dedup.alerts import alert_outputs
+from streams.processors.dedup.alerts import AlertWindows, alert_outputs
 
 _DEAD_LETTERS = {reason.value: analytic for reason, analytic in DEAD_LETTERS.items()}
 _TEXT_CHARS_MAX = 500
@@ -44,21 +44,32 @@ class Reporter(NamedTuple):
 
 
 class ReportingProcessor(Processor):
-    """Reports what it could not process by audit records, and by alerts where input or time was lost.
+    """Reports what it could not process by audit records and alerts, and input or time that was lost.
 
-    Every processor does this in the same way; one that has more to say about a dead letter overrides `on_dead_letter`.
+    Every processor does this in the same way.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, alerts: AlertWindows | None = None) -> None:
         """Args:
         reporter: how the processor reports.
+        alerts: raises the alerts about dead letters; None raises none. Who gives it ends the windows that are due.
         """
         self._reporter = reporter
+        self._alerts_of_letters = alerts
 
     def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """Return the audit record of a record that can't be processed."""
-        del state, now_ms
-        return [dead_letter_record(self._reporter, record, error)]
+        """Return the audit record of a record that can't be processed, and an alert if one is due.
+
+        Where many dead letters have a common audit record, nothing is returned.
+        """
+        if isinstance(error, LeftOutError):
+            return []
+        audit = dead_letter_record(self._reporter, record, error)
+        if self._alerts_of_letters is None:
+            return [audit]
+        alert = dead_letter_alert(self._reporter, record, error, audit.header.id, now_ms)
+        raised = [] if alert is None else self._alerts_of_letters.raised(alert, state, now_ms)
+        return [audit, *raised]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""

@@ -175,12 +175,17 @@ def build_keying(
         metrics: where the worker counts what it does; None counts it nowhere.
 
     Raises:
+        SettingsError: the handlers of alerts in the settings are invalid.
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
-    wire = CodecWire(codec)
+    wire, handlers = CodecWire(codec), settings.alerts.trusted()
     group, meter = keying_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "keying")
-    part = _Part(KEYING, lambda: Keying(wire, files.features), group, "-keying", "keying", False, meter)
+
+    def processor() -> Processor:
+        return Keying(wire, files.features, settings.watch.for_watch(), handlers)
+
+    part = _Part(KEYING, processor, group, "-keying", "keying", False, meter)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from streams.model.errors import SettingsError
 from streams.operations.settings import (
+    AlertsSection,
     AttributesSection,
     CatalogSection,
     ContentSection,
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
     release: ReleaseSection = ReleaseSection()
     attributes: AttributesSection = AttributesSection()
     content: ContentSection = ContentSection()
+    alerts: AlertsSection = AlertsSection()
     metrics: MetricsSection = MetricsSection()
     traces: TracesSection = TracesSection()
 
@@ -141,6 +143,7 @@ class Settings(BaseSettings):
             release=self.release,
             attributes=self.attributes,
             content=self.content,
+            alerts=self.alerts,
         )
 
     def gate_settings(self, root_key: bytes) -> GateSettings:

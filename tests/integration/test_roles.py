@@ -32,6 +32,7 @@ from streams.model.session import SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
     ALERT,
+    ALERT_STATUS,
     APPROVAL_DECISION,
     ATTRIBUTES,
     AUDIT,
@@ -109,7 +110,7 @@ OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 
 GROUP = "stoplog-executor-files"
 DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, ATTRIBUTES, TOKEN_USED, APPROVAL_DECISION, DELEGATION, VERDICT)
-DECIDING += (CONTENT_KEY, CONTENT_ORDER)
+DECIDING += (CONTENT_KEY, CONTENT_ORDER, ALERT_STATUS)
 ATTEMPT_MS = 6_000
 REFUSED = r"(?i)authoriz"
 READY_MS = 60_000

@@ -32,6 +32,11 @@ COMMANDS = (
     "stoplog audit session SESSION --html story.html",
     "stoplog audit why INTENT",
     "stoplog tail audit --no-follow --session SESSION",
+    "export STOPLOG_ALERTS__ALLOW_UNSIGNED=true",
+    "stoplog alerts list",
+    "stoplog alerts show FINDING",
+    "stoplog alerts ack FINDING",
+    "stoplog alerts close FINDING --why 'the document is gone'",
     "stoplog tail ocsf --no-follow --json",
 )
 """Those of the page, in order."""
@@ -86,7 +91,7 @@ def test_the_commands_are_those_of_the_page() -> None:
 
 
 def test_from_the_alert_to_its_cause(shell: Shell) -> None:
-    _, _, tail, explain, show, kill, story, why, audit, _ = COMMANDS
+    _, _, tail, explain, show, kill, story, why, audit, *_ = COMMANDS
     alert = denied(shell.run(tail))
     # Each command is one that the alert names, to the letter.
     named = {
@@ -110,6 +115,19 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
     assert "wrote a message" in json.dumps(shell.run(why))
     assert {each["value"]["session_id"] for each in shell.run(audit)} == {alert["session_id"]}
     shell.run(kill)
+
+
+def test_an_alert_is_acknowledged_and_closed(shell: Shell) -> None:
+    finding = denied(shell.run(COMMANDS[2]))["finding_uid"]
+    unsigned, listed, show, ack, close, _ = (each.replace("FINDING", finding) for each in COMMANDS[9:])
+    shell.run(unsigned)
+    assert {each["state"] for each in shell.run(listed)} == {"new"}
+    shell.run(ack)
+    (shown,) = shell.run(show)
+    assert (shown["state"], shown["analytic"], shown["status_id"]) == ("acknowledged", "PROV-020", 2)
+    (closed,) = shell.run(close)
+    assert (closed["state"], closed["reason"]) == ("resolved", "the document is gone")
+    assert finding not in {each["finding_uid"] for each in shell.run(listed)}
 
 
 def test_the_screens_behind_it_know_what_the_gate_knew(shell: Shell) -> None:

@@ -26,7 +26,7 @@ from streams.operations.open_transactions import (
     is_long,
     writer_texts,
 )
-from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
+from streams.operations.settings import AlertsSection, CatalogSection, Deployment, ReleaseSection
 from streams.operations.topics.access import PrincipalsError
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
@@ -239,6 +239,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     yield _reviewers(deployment.catalog)
     yield _tools(control, clock.now_ms())
     yield _releasers(deployment.release)
+    yield from _handlers(deployment.alerts)
     yield _kill_switch(control, clock.now_ms())
 
 
@@ -285,6 +286,15 @@ def _releasers(section: ReleaseSection) -> Finding:
         return warned("releasers", "no releaser is configured, so no stop can be released", advice)
     limited = (f"{name} only {', '.join(kinds)}" for name, kinds in sorted(section.kinds.items()))
     return fine("releasers", "; ".join((", ".join(sorted(section.releasers)), *limited)))
+
+
+def _handlers(section: AlertsSection) -> Iterator[Finding]:
+    """Yield who may close alerts; nothing where nobody handles alerts here."""
+    if section.allow_unsigned:
+        advice = "name handlers in `alerts.handlers`, and remove `alerts.allow_unsigned`"
+        yield warned("alert handlers", "not checked: anybody who may write the topic can close alerts", advice)
+    elif section.handlers:
+        yield fine("alert handlers", ", ".join(sorted(section.handlers)))
 
 
 def _tools(control: ControlState, now_ms: int) -> Finding:

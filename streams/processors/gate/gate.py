@@ -18,7 +18,6 @@ from streams.model.revocation_set import PAST_KEPT_MS
 from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
-from streams.ports import Received
 from streams.ports.content import ContentSealer
 from streams.ports.processor import Broadcast, BroadcastEvent, CommitHook, Output, StateView
 from streams.ports.wire import Encoder
@@ -27,14 +26,7 @@ from streams.processors.budgets.leases import move_from_layout_1
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
 from streams.processors.control.stop_table import StopTable
-from streams.processors.dead_letters import (
-    LeftOutError,
-    Reporter,
-    ReportingProcessor,
-    dead_letter_alert,
-    dead_letter_record,
-    left_out_record,
-)
+from streams.processors.dead_letters import Reporter, ReportingProcessor, left_out_record
 from streams.processors.dedup import flood, segments
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.gate import pending, revoked_pending
@@ -74,14 +66,14 @@ class Gate(ReportingProcessor):
             seals: seals what it writes. Without, no executor runs what it allows: for histories and tests.
             sealer: encrypts the content that it captures. Without, it captures no arguments.
         """
-        super().__init__(Reporter(encoder, AUDIT, SOURCE))
+        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
+        super().__init__(Reporter(encoder, AUDIT, SOURCE), self._alerts)
         self._seals = seals
         self._settings = settings
         self._encoder = encoder
         self._control = control
         self._broadcast = Broadcast(control, self)
         self._stops_kept_ms = max(PAST_KEPT_MS, settings.session_age_max_ms)
-        self._alerts = AlertWindows(encoder, settings.alert_window_ms)
         self._stop_table = StopTable(control.revocations, encoder, self._alerts, self._stops_kept_ms)
         self._judge = Judge(settings, encoder, control, sealer)
         self._approvals = Approvals(self._judge, control)
@@ -191,18 +183,6 @@ class Gate(ReportingProcessor):
     ) -> list[Output]:
         """Return the audit record of a publication, catalog entry or release, and an alert if one is due."""
         return event_outputs(self._alerts, event, place, time_ms, state, now_ms)
-
-    def on_dead_letter(self, record: Received, error: RecordError, state: StateView, now_ms: int) -> list[Output]:
-        """Return the audit record of a record that can't be processed, and an alert if one is due.
-
-        Where many dead letters have a common audit record, nothing is returned.
-        """
-        if isinstance(error, LeftOutError):
-            return []
-        audit = dead_letter_record(self._reporter, record, error)
-        alert = dead_letter_alert(self._reporter, record, error, audit.header.id, now_ms)
-        raised = [] if alert is None else self._alerts.raised(alert, state, now_ms)
-        return [audit, *raised]
 
     def _process_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         leases = self._judge.budget_charges.leases

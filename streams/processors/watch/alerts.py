@@ -20,7 +20,7 @@ from streams.model.alert import (
 )
 from streams.model.analytics import Analytic, made_alert
 from streams.model.atlas import techniques_in
-from streams.model.behaviour import BehaviourEvent
+from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.proof import derived_uuid
 from streams.model.types import Header, ToolRef
 from streams.processors.watch.features import SOURCE
@@ -69,12 +69,13 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         types=tuple(tag for tag in finding.tags if tag.startswith("ASI")),
         attacks=techniques_in(finding.tags),
     )
+    uid = f"{PREFIX}{finding.name}"
     alert = made_alert(
-        f"{PREFIX}{finding.name}",
+        uid,
         Header(id=alert_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid),
         title=f"{finding.title}: {agent}",
         desc=f"{finding.explain} (session {event.session_id})",
-        dedup_key=json.dumps([f"{PREFIX}{finding.name}", tenant_uid, event.act.sub, event.session_id]),
+        dedup_key=json.dumps([uid, tenant_uid, event.act.sub, event.session_id, *_root_of(event)]),
         response=(
             f"stoplog session show {quote(session_key)}",
             f"stoplog kill --session {quote(session_key)} --why {why}",
@@ -90,6 +91,13 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         act=event.act,
         tool=ToolRef(server_id=clipped(event.tool.server_id), name=clipped(event.tool.name)),
     )
+
+
+def _root_of(event: BehaviourEvent) -> tuple[str, ...]:
+    """Return the grant that a finding about a delegation belongs to. It says where the alert comes from, so that
+    what people do with it can be brought there."""
+    is_about_root = event.scope is BehaviourScope.DELEGATION and event.root_uid is not None
+    return (event.root_uid or "",) if is_about_root else ()
 
 
 def too_many_agents_alert(event: BehaviourEvent, partition: int, agents_max: int, now_ms: int) -> Alert:

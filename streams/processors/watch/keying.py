@@ -7,28 +7,54 @@ the same partition. Whichever comes first waits for the other as a row. A verdic
 `JOIN_WAIT_MS` is written without it; an audit record alone has no call, and nothing is said about it.
 
 What comes again is written again, with the same id: the watch knows what it has seen.
+
+What people do with alerts comes here, too. A status that counts is put on the record, and that of a closed alert about
+behaviour is written on, to the agents that it is about (ADR 0077).
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from streams.audit.alert_handlers import NOBODY, AlertHandlers
+from streams.model.alert_status import (
+    CLOSED,
+    REASON_CHARS_MAX,
+    AlertState,
+    AlertStatus,
+    alert_status_key,
+    incident_parts,
+)
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
+from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT_REPORTED, BEHAVIOUR
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.topics import AUDIT_REPORTED, BEHAVIOUR, FEEDBACK, FEEDBACK_AMONG_DECISIONS
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict, VerdictMode
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
+from streams.processors.audit import alert_status_event, audit_output
 from streams.processors.dead_letters import Reporter, ReportingProcessor
+from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import TimerKind, half_row_key, parse_timer, timer_payload
+from streams.processors.settings import WatchSettings
+from streams.processors.watch.alerts import PREFIX
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
 
 JOIN_WAIT_MS = 30_000
 """How long a verdict waits for its audit record: both were written in one transaction, but to two topics."""
+NAME_CHARS_MAX = 512
 _DELEGATED_DEPTH = 2
+_INCIDENT_PARTS = 4
+"""How many parts the key of an incident of an agent has: analytic, tenant, agent, session."""
+_REASONS = {
+    AlertState.ACKNOWLEDGED: ControlReason.ALERT_ACKNOWLEDGED,
+    AlertState.RESOLVED: ControlReason.ALERT_RESOLVED,
+    AlertState.FALSE_POSITIVE: ControlReason.ALERT_FALSE_POSITIVE,
+}
 
 
 class Half(msgspec.Struct, frozen=True, array_like=True):
@@ -52,14 +78,20 @@ replace = msgspec.structs.replace
 class Keying(ReportingProcessor):
     """Joins verdicts with their audit records, and writes them by type of agent. All memory is in the state views."""
 
-    def __init__(self, encoder: Encoder, features: Features) -> None:
+    def __init__(
+        self, encoder: Encoder, features: Features, settings: WatchSettings, handlers: AlertHandlers = NOBODY
+    ) -> None:
         """Args:
         encoder: what encodes records.
         features: what of a call detectors look at, and which agents are of one type.
+        settings: within which time alerts of one kind are counted together.
+        handlers: whose word counts about alerts.
         """
-        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
+        self._windows = AlertWindows(encoder, settings.alert_window_ms)
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
         self._encoder = encoder
         self._features = features
+        self._handlers = handlers
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -68,8 +100,14 @@ class Keying(ReportingProcessor):
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """Process one verdict or audit record. Everything else on these topics is left alone."""
-        del topic, key, received_ms
+        """Process one verdict, audit record or status of an alert. Everything else on these topics is left alone.
+
+        Raises:
+            RecordError: the status does not count.
+        """
+        del topic
+        if isinstance(record, AlertStatus):
+            return self._handled(key, record, received_ms)
         if isinstance(record, Verdict):
             if record.outcome not in FINAL_OUTCOMES or record.mode is not VerdictMode.ENFORCE:
                 return []
@@ -96,10 +134,43 @@ class Keying(ReportingProcessor):
         event = half.event or other.event
         return [] if event is None else self._written(event, half.version or other.version)
 
+    def _handled(self, key: bytes | None, status: AlertStatus, received_ms: int) -> list[Output]:
+        """Return the audit record of a status that counts, and the status itself for the agents that it is about."""
+        tenant_uid = status.header.tenant_uid
+        if key != alert_status_key(tenant_uid, status.finding_uid):
+            text = f"the key is not that of alert `{status.finding_uid[:80]}` of tenant `{tenant_uid[:80]}`"
+            raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
+        names = (status.by_user, status.finding_uid, status.session_id or "")
+        if len(status.reason) > REASON_CHARS_MAX or any(len(name) > NAME_CHARS_MAX for name in names):
+            raise RecordError(DeadLetterReason.RECORD_INVALID, "a name or the reason of a status is too long")
+        reason = _REASONS.get(status.status)
+        if reason is None:
+            raise RecordError(DeadLetterReason.RECORD_INVALID, f"the status `{status.status}` is not known")
+        signer = self._handlers.check(status, received_ms)
+        signed = f"signed by {signer}" if signer else "not signed"
+        text = f"{CONTROL_TEXTS[reason]}: {status.by_user}, {signed}: {status.reason}"
+        event_id = derived_uuid("alert status", status.header.id)
+        event = alert_status_event(status, event_id, SOURCE, received_ms, reason=reason.value, text=text)
+        recorded = audit_output(self._encoder, key, event, AUDIT_REPORTED)
+        return [recorded, *self._fed_back(replace(status, by_user=signer or status.by_user))]
+
+    def _fed_back(self, status: AlertStatus) -> list[Output]:
+        """Return a status for the watch, if it closes an alert about behaviour."""
+        about = incident_parts(status.dedup_key)
+        if status.status not in CLOSED or len(about) < _INCIDENT_PARTS or not about[0].startswith(PREFIX):
+            return []
+        tenant_uid, agent, root = status.header.tenant_uid, about[2], about[_INCIDENT_PARTS:]
+        cohort = self._features.cohort_of(agent) or agent
+        key = delegation_key(tenant_uid, root[0]) if root else cohort_key(tenant_uid, cohort)
+        value = self._encoder.encode(FEEDBACK.name, status)
+        return [Output(FEEDBACK_AMONG_DECISIONS, key, value, status.header)]
+
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """Write a verdict whose audit record has not come, without it."""
-        del now_ms
-        row_key = half_row_key(parse_timer(payload)[1].decode())
+        """Write a verdict whose audit record has not come, without it, or end the window of an alert."""
+        kind, key, _ = parse_timer(payload)
+        if kind is TimerKind.ALERT:
+            return self._windows.on_due(key, state, now_ms)
+        row_key = half_row_key(key.decode())
         found = state.get(row_key)
         if found is None:
             return []

@@ -18,18 +18,21 @@ from math import log1p
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, row_key
+from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.profiles import Profile, updated_profile
 from streams.behaviour.watcher import SHORT_LIVED, Declared, Watcher, read_row, short_lived_of, write_row
+from streams.model.alert_status import CLOSED, AlertState, AlertStatus
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import DeadLetterReason
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BASELINE
 from streams.model.types import Header, Record
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
+from streams.processors.audit import alert_status_event, audit_output
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import (
@@ -50,6 +53,7 @@ AGENTS_PER_DAY_MAX = 1_000
 """New agents that a partition learns about on one day. Who may name agents freely must not fill the state."""
 NAME_CHARS_MAX = 512
 
+_LOWERED = ControlReason.ALERTS_LOWERED
 _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
@@ -72,7 +76,8 @@ class Watch(ReportingProcessor):
         declared: the detectors and correlations.
         settings: how long to wait, and how often to publish.
         """
-        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
+        self._windows = AlertWindows(encoder, settings.alert_window_ms)
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
         self._encoder = encoder
         self._settings = settings
         of_agents, of_delegations = declared.by_scope()
@@ -81,7 +86,6 @@ class Watch(ReportingProcessor):
             BehaviourScope.DELEGATION: Watcher(of_delegations, ".root"),
         }
         self._short_lived = SHORT_LIVED | short_lived_of(declared)
-        self._windows = AlertWindows(encoder, settings.alert_window_ms)
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -90,12 +94,14 @@ class Watch(ReportingProcessor):
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """Keep one decision until it is its turn.
+        """Keep one decision until it is its turn, or take note of an alert that somebody has closed.
 
         Raises:
             RecordError: it is none of this topic, or has names that are too long.
         """
-        del topic, key, received_ms
+        del topic
+        if isinstance(record, AlertStatus):
+            return self._closed(key, record, AgingRows(state, now_ms, self._short_lived), received_ms)
         if not isinstance(record, BehaviourEvent):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
         if record.scope not in self._watchers:
@@ -142,8 +148,25 @@ class Watch(ReportingProcessor):
             self._learn_profile(activity, rows, state, now_ms)
         outputs: list[Output] = []
         for finding in observed.findings:
-            outputs += self._windows.raised(finding_alert(finding, event, now_ms), state, now_ms)
+            alert = finding_alert(finding, event, now_ms)
+            self._watchers[event.scope].remember(rows, finding, alert.finding_uid)
+            outputs += self._windows.raised(alert, state, now_ms)
         return outputs
+
+    def _closed(self, key: bytes | None, status: AlertStatus, rows: AgingRows, received_ms: int) -> list[Output]:
+        """Take note of a closed alert; return the audit record of what is reported less often from now on."""
+        if status.status not in CLOSED:
+            return []
+        is_false, tenant = status.status is AlertState.FALSE_POSITIVE, status.header.tenant_uid
+        for watcher in self._watchers.values():
+            closed = watcher.close(rows, tenant, status.finding_uid, status.header.time, is_false=is_false)
+            if closed is None or closed.bar is None:
+                continue
+            event_id = derived_uuid("alerts lowered", status.header.id)
+            text = _lowered_text(closed.bar, closed.reported, status)
+            event = alert_status_event(status, event_id, SOURCE, received_ms, reason=_LOWERED.value, text=text)
+            return [audit_output(self._encoder, key, event, AUDIT_REPORTED)]
+        return []
 
     def _is_watched(self, activity: Activity, rows: AgingRows, now_ms: int) -> bool:
         """Return whether there is room for the agent; a new one takes room of the day."""
@@ -190,6 +213,14 @@ class Watch(ReportingProcessor):
         )
         record_key = f"{found.tenant}|{profile.agent}/{profile.epoch}".encode()
         return [Output(BASELINE, record_key, self._encoder.encode(BASELINE.name, baseline), header)]
+
+
+def _lowered_text(bar: Bar, reported: Reported, status: AlertStatus) -> str:
+    return (
+        f"{CONTROL_TEXTS[_LOWERED]}: {reported.name} about agent {reported.agent}, from {bar.share:.3g} times its "
+        f"threshold on, for {LOWERED_MS // DAY_MS} days; alert {status.finding_uid} was a false positive "
+        f"({status.by_user}: {status.reason})"
+    )
 
 
 class TenantProfile(msgspec.Struct, frozen=True, array_like=True):

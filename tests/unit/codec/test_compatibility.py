@@ -37,6 +37,7 @@ TOPIC = "agent.intent.v1"
 OTHER_ID = 77
 
 FAIL_CLOSED = {
+    "AlertState": "UNKNOWN",  # an alert that nobody has looked at
     "ApprovalStatus": "UNKNOWN",  # nothing is approved
     "ArgumentRole": "UNKNOWN",  # exempts no argument from anything
     "GrantScope": "UNKNOWN",  # grants nothing

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from streams.model.topics import (
+    ALERT_STATUS,
     APPROVAL_DECISION,
     ATTRIBUTES,
     AUDIT,
     AUDIT_REPORTED,
     BASELINE,
+    BEHAVIOUR,
     CATALOG,
     CONTENT_KEY,
     CONTENT_ORDER,
@@ -65,6 +67,16 @@ def test_only_gates_and_officers_write_keys_of_content_and_auditors_do_not_read_
     assert reading == {NAMES[Role.CONTENT_READER], NAMES[Role.PRIVACY]}
     ordering = {acl.principal for acl in granted if (acl.name, acl.operation) == (CONTENT_ORDER.name, "WRITE")}
     assert ordering == {NAMES[Role.PRIVACY]}
+
+
+def test_only_the_soc_says_what_was_done_with_alerts_and_only_watches_bring_it_to_agents(
+    granted: tuple[AclSpec, ...],
+) -> None:
+    writing = {acl.principal for acl in granted if (acl.name, acl.operation) == (ALERT_STATUS.name, "WRITE")}
+    assert writing == {NAMES[Role.SOC]}
+    letters = {acl.principal for acl in granted if (acl.name, acl.operation) == (ALERT_STATUS.dlq, "WRITE")}
+    on_decisions = {acl.principal for acl in granted if acl.name == BEHAVIOUR.name}
+    assert letters == on_decisions == {NAMES[Role.WATCH]}
 
 
 @pytest.mark.parametrize("role", NEAR)

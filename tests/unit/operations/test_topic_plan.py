@@ -139,7 +139,7 @@ class TestTopics:
         states = {**ALL_THERE, SESSION.name: as_declared(SESSION, 3)}
         plan = plan_topics(TOPICS, states, PARTITIONS, 1)
         (trouble,) = plan.troubles
-        assert "3: agent.session.v1; 6: agent.approval" in trouble.text
+        assert "3: agent.session.v1; 6: agent.alert.status.v1, " in trouble.text
         assert "`stoplog topics apply`" in trouble.advice
         assert not plan.steps
         assert not plan.is_clean

@@ -48,7 +48,7 @@ class Bench:
         self.files = files
         self.driver = Driver(
             spec=KEYING,
-            processor=Keying(WIRE, files.features),
+            processor=Keying(WIRE, files.features, QUICK),
             wire=WIRE,
             start_ms=start_ms,
             partitions=partitions,
@@ -212,7 +212,7 @@ def judged(stream: list[Activity], arrivals: list[int] | None = None, restart_at
         last_ms = max(last_ms, stream[at].time_ms)
         bench.decide(stream[at], at_ms=last_ms)
         if number == restart_at:
-            bench.driver.restart(Keying(WIRE, bench.files.features))
+            bench.driver.restart(Keying(WIRE, bench.files.features, QUICK))
     bench.settle(60_000)
     rows: dict[bytes, bytes | None] = {}
     for _, record in bench.driver.log.written_since([WATCH_CHANGELOG.name], -1):

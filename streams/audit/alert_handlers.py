@@ -1,0 +1,131 @@
+"""Whose word counts about alerts: who may acknowledge them, close them, and call them false positives.
+
+**Idea.** Records carry no principal, and what is closed as a false positive makes the watch raise fewer alerts of that
+kind. So a status counts only with the signature of a person whom the settings name, for the tenants that this person
+handles. The signature covers the time, which must be the broker's within `STATUS_AGE_MAX_MS`: a status that was signed
+long ago can't be written again after another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.audit.keyring import Keyring, KeyringError, SignatureError
+from streams.audit.signatures import SigningKey
+from streams.model.alert_status import AlertStatus, alert_status_message
+from streams.model.errors import RecordError, StoplogError
+from streams.model.reasons import DeadLetterReason
+from streams.model.types import Proof, ProofAlg
+
+STATUS_AGE_MAX_MS = 900_000
+"""How far the time of a status may be from the broker's when it is written."""
+
+
+class AlertHandlersError(StoplogError):
+    """The handlers in the settings are invalid."""
+
+
+@dataclass(frozen=True)
+class AlertHandlers:
+    """The people who handle alerts.
+
+    Attributes:
+        ring: their names and keys.
+        tenants: for those who may not handle the alerts of every tenant: the tenants whose alerts they may handle.
+        deployment: the name of the deployment that their signatures are for.
+        are_asked: whether a status needs a signature. Otherwise the newest one of an alert counts, whoever wrote it.
+    """
+
+    ring: Keyring
+    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    deployment: str = ""
+    are_asked: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        handlers: Mapping[str, str],
+        *,
+        tenants: Mapping[str, Sequence[str]] | None = None,
+        deployment: str = "",
+        allow_unsigned: bool = False,
+    ) -> AlertHandlers:
+        """Read the handlers of the settings.
+
+        Args:
+            handlers: public keys as text, by the names of their owners. Without any, no status counts, unless
+                `allow_unsigned` is set.
+            tenants: tenants by the names of handlers; a handler who is not named may handle the alerts of all.
+            deployment: see the class.
+            allow_unsigned: whether a status needs no signature.
+
+        Raises:
+            AlertHandlersError: a key is invalid, two names have the same key, `tenants` names somebody who isn't a
+                handler, or unsigned records would count although there are handlers.
+        """
+        try:
+            ring = Keyring.of(handlers, kind="handler", required=1, allow_unsigned=allow_unsigned)
+        except KeyringError as error:
+            raise AlertHandlersError(str(error)) from None
+        stranger = next((name for name in tenants or {} if name not in handlers), None)
+        if stranger is not None:
+            raise AlertHandlersError(f"`tenants` names `{stranger}`, who is not among the `handlers`")
+        return cls(
+            ring, {name: frozenset(own) for name, own in (tenants or {}).items()}, deployment, not allow_unsigned
+        )
+
+    def check(self, status: AlertStatus, appended_ms: int) -> str | None:
+        """Return who has signed a status; None if no signature is needed.
+
+        Args:
+            appended_ms: broker time of the record.
+
+        Raises:
+            RecordError: nobody who may handle the alert has signed it, or its time is not the broker's.
+        """
+        tenant_uid = status.header.tenant_uid
+        what = f"the status of alert `{status.finding_uid[:80]}`"
+        if abs(appended_ms - status.header.time) > STATUS_AGE_MAX_MS:
+            text = f"{what} was made at {status.header.time} and written at {appended_ms}"
+            raise _unproven(f"{text}, more than {STATUS_AGE_MAX_MS} ms apart; write it again")
+        if not self.are_asked:
+            return None
+        if not self.ring.keys:
+            raise _unproven(f"{what} does not count: no handler is configured; name some in `alerts.handlers`")
+        if status.proof is None:
+            raise _unproven(f"{what} is not signed; sign with `stoplog alerts ack ID --key FILE`, and `close` likewise")
+        try:
+            names = self.ring.signers(alert_status_message(status, self.deployment), (status.proof,))
+        except SignatureError as error:
+            raise _unproven(f"{what} {error}") from None
+        if not names:
+            raise _unproven(f"{what} is signed with a key that is not among those of the setting `alerts.handlers`")
+        (name,) = names
+        if name in self.tenants and tenant_uid not in self.tenants[name]:
+            text = f"{what} is signed by `{name}`, who may not handle alerts of tenant `{tenant_uid[:80]}`"
+            raise _unproven(f"{text} (setting `alerts.tenants`)")
+        return name
+
+
+def signed_status(status: AlertStatus, key: SigningKey, deployment: str) -> AlertStatus:
+    """Return a status with the signature of `key`.
+
+    Args:
+        deployment: see `alert_status_message`.
+    """
+    value = key.sign(alert_status_message(status, deployment))
+    return msgspec.structs.replace(status, proof=Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=value))
+
+
+def _unproven(text: str) -> RecordError:
+    return RecordError(DeadLetterReason.ALERT_STATUS_UNPROVEN, text)
+
+
+ANYBODY = AlertHandlers(Keyring({}), are_asked=False)
+"""Counts every status, so whoever may write the topic decides: for tests, histories and demonstrations."""
+
+NOBODY = AlertHandlers(Keyring({}))
+"""Counts no status."""

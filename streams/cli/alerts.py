@@ -1,0 +1,249 @@
+"""`stoplog alerts`: list and show alerts, acknowledge and close them, and print them as they arrive."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Annotated
+
+import typer
+
+from streams.cli.alerts_view import list_alerts, show_alert, state_name, tell_responses
+from streams.cli.findings import many
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature
+from streams.cli.screen import OK, WARN, Screen
+from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
+from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
+from streams.model.alert_status import AlertState, AlertStatus
+from streams.operations.alert_handling import (
+    Handled,
+    Handling,
+    find_alerts,
+    read_handling,
+    short_ids,
+    write_status,
+)
+from streams.operations.operator import Operator
+from streams.wiring.operators import open_operator
+
+app = typer.Typer(
+    add_completion=False,
+    help="List and show alerts, acknowledge and close them, and print them as they arrive.",
+    rich_markup_mode="markdown",
+)
+
+IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of alerts, or the beginnings of them.")]
+_SUBJECT = "alerts"
+_BEHAVIOUR = "behaviour/"
+
+
+class Severity(StrEnum):
+    """The severities of alerts."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class _SeverityId(IntEnum):
+    LOW = SEVERITY_LOW
+    MEDIUM = SEVERITY_MEDIUM
+    HIGH = SEVERITY_HIGH
+    CRITICAL = SEVERITY_CRITICAL
+
+
+@takes_groups
+def list_open(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
+    severity: Annotated[
+        Severity | None, typer.Option("--severity", help="Only those that are as severe as this, or more.")
+    ] = None,
+    tenant: TenantOption = None,
+    count_max: MaxOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """List the alerts that are not closed: new ones first, then by severity, the newest first."""
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
+        handling = read_handling(operator)
+        now_ms = operator.clock.now_ms()
+    least = 0 if severity is None else _SeverityId[severity.name].value
+    chosen = [
+        each
+        for each in handling.alerts
+        if (everything or not each.is_closed)
+        and each.alert.severity_id >= least
+        and (tenant is None or each.alert.header.tenant_uid == tenant)
+    ]
+    shown, ids = chosen[:count_max], short_ids(handling.alerts)
+    list_alerts(screen, shown, ids, now_ms)
+    _warn(screen, handling)
+    if not chosen:
+        screen.say("no alert is open" if not everything else "there is no alert", OK)
+        return
+    if len(shown) < len(chosen):
+        screen.say(f"and {many(len(chosen) - len(shown), 'further alert')}")
+    screen.say()
+    first = ids[shown[0].alert.finding_uid]
+    tell_steps(screen, connection, (("everything about one", f"alerts show {first}"),))
+
+
+@takes_groups
+def show(
+    *,
+    alert: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or the beginning of it.")],
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Show an alert: why it was raised, the evidence, what was done with it, and what to do next."""
+    screen = output.screen()
+    settings = connection.settings()
+    with open_operator(settings) as operator:
+        handling = read_handling(operator)
+        (handled,) = find_alerts(handling, [alert])
+        now_ms = operator.clock.now_ms()
+    show_alert(screen, handled, now_ms)
+    _warn(screen, handling)
+    tell_responses(screen, connection, handled.alert)
+    if handled.is_closed or screen.as_json:
+        return
+    uid = short_ids(handling.alerts)[handled.alert.finding_uid]
+    key = "" if settings.alerts.allow_unsigned else " --key FILE"
+    steps = [
+        ("you look after it", f"alerts ack {uid}{key}"),
+        ("it is dealt with", f"alerts close {uid} --why TEXT{key}"),
+        ("it was a false alarm", f"alerts close {uid} --false-positive --why TEXT{key}"),
+    ]
+    screen.say()
+    tell_steps(screen, connection, steps if handled.state is AlertState.UNKNOWN else steps[1:])
+
+
+@takes_groups
+def ack(
+    *,
+    alerts: IdsArgument,
+    why: Annotated[
+        str, typer.Option("--why", metavar="TEXT", help="A note, which is recorded.")
+    ] = "somebody looks after it",
+    signature: Signature,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Acknowledge alerts: you look after them, and nobody else is called.
+
+    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature.
+    """
+    _change(alerts, AlertState.ACKNOWLEDGED, why, connection, output, signature=signature, name=name)
+
+
+@takes_groups
+def close(
+    *,
+    alerts: IdsArgument,
+    false_positive: Annotated[
+        bool,
+        typer.Option(
+            "--false-positive",
+            help="It was a false alarm. Of alerts about behaviour, the watch then raises those that are alike only for "
+            "what is stronger, for 30 days.",
+            show_default=False,
+        ),
+    ] = False,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")],
+    signature: Signature,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Close alerts: they are dealt with, or were false.
+
+    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature. What happens
+    again afterwards is a new alert.
+    """
+    state = AlertState.FALSE_POSITIVE if false_positive else AlertState.RESOLVED
+    _change(alerts, state, why, connection, output, signature=signature, name=name)
+
+
+@takes_groups
+def tail(
+    *,
+    follow: FollowOption = True,
+    from_beginning: BeginningOption = False,
+    session: SessionOption = None,
+    tenant: TenantOption = None,
+    count_max: MaxOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Print alerts as they arrive; the same as `stoplog tail alerts`."""
+    print_records(
+        _SUBJECT,
+        connection,
+        output,
+        session=session,
+        tenant=tenant,
+        follows=follow,
+        from_beginning=from_beginning,
+        count_max=count_max,
+    )
+
+
+def _change(
+    stated: list[str],
+    state: AlertState,
+    why: str,
+    connection: Connection,
+    output: Output,
+    *,
+    signature: Signature,
+    name: str | None,
+) -> None:
+    screen = output.screen()
+    settings = connection.settings()
+    key = signature.signing_key()
+    with open_operator(settings, name) as operator:
+        for handled in find_alerts(read_handling(operator), stated):
+            status, signer = write_status(operator, handled.alert, state, why, key)
+            _tell(screen, operator, handled._replace(status=status, signer=signer), status)
+
+
+def _tell(screen: Screen, operator: Operator, handled: Handled, status: AlertStatus) -> None:
+    alert = handled.alert
+    screen.record(
+        {
+            "finding_uid": status.finding_uid,
+            "tenant": status.header.tenant_uid,
+            "state": state_name(handled),
+            "by": status.by_user,
+            "signed_by": handled.signer,
+            "reason": status.reason,
+            "changed_ms": status.header.time,
+        }
+    )
+    screen.say(f"{alert.title}: {state_name(handled)}, recorded on the {operator.log.name}", OK)
+    if handled.state is not AlertState.FALSE_POSITIVE:
+        return
+    if alert.analytic_uid.startswith(_BEHAVIOUR):
+        screen.say("the watch raises alerts that are alike only for what is stronger, for 30 days, and records that")
+    else:
+        screen.say(f"this lowers nothing: `{alert.analytic_uid}` alerts again. If it should not, change the rule", WARN)
+
+
+def _warn(screen: Screen, handling: Handling) -> None:
+    if not handling.is_known:
+        screen.say("what was done with alerts can't be read here, so all of them look new", WARN)
+    if handling.rejected_count:
+        text = f"{many(handling.rejected_count, 'record')} about alerts that nobody entitled has signed; not counted"
+        screen.say(text, WARN)
+
+
+app.command("list")(list_open)
+app.command()(show)
+app.command()(ack)
+app.command()(close)
+app.command()(tail)

@@ -1,0 +1,168 @@
+"""How alerts look to a person and to a program: a table of them, and one with everything that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from streams.cli.options import Connection
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.session_view import instant_text
+from streams.cli.text import age_text, printable, short
+from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, SEVERITY_HIGH, Alert
+from streams.model.alert_status import OCSF_STATUS, AlertState
+from streams.operations.alert_handling import Handled
+
+EVIDENCE_SHOWN_MAX = 16
+_SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
+_CONFIDENCES = {CONFIDENCE_MEDIUM: "medium", CONFIDENCE_HIGH: "high"}
+_STATES = {
+    AlertState.UNKNOWN: ("new", WARN),
+    AlertState.ACKNOWLEDGED: ("acknowledged", STRONG),
+    AlertState.RESOLVED: ("resolved", OK),
+    AlertState.FALSE_POSITIVE: ("false positive", FAINT),
+}
+_WHO_CHARS_MAX = 28
+_TITLE_CHARS_MIN = 20
+_GAP_CHARS = 2
+_OWN_NAME = "stoplog"
+
+
+def severity_name(severity_id: int) -> str:
+    """Return the name of a severity."""
+    return _SEVERITIES[severity_id] if 0 <= severity_id < len(_SEVERITIES) else str(severity_id)
+
+
+def state_name(handled: Handled) -> str:
+    """Return what was done with an alert, in words."""
+    return _STATES[handled.state][0]
+
+
+def alert_fields(handled: Handled) -> dict[str, Any]:
+    """Return an alert for a program."""
+    alert, status = handled.alert, handled.status
+    ocsf = OCSF_STATUS[handled.state]
+    return {
+        "finding_uid": alert.finding_uid,
+        "tenant": alert.header.tenant_uid,
+        "state": state_name(handled),
+        "status_id": ocsf.status_id,
+        "status_detail": ocsf.detail,
+        "severity": severity_name(alert.severity_id),
+        "severity_id": alert.severity_id,
+        "confidence_id": alert.confidence_id,
+        "analytic": alert.analytic_uid,
+        "title": alert.title,
+        "desc": alert.desc,
+        "session": alert.session_id,
+        "agent": None if alert.act is None else alert.act.sub,
+        "user": alert.sub,
+        "intent": alert.intent_id,
+        "first_seen_ms": alert.first_seen_time,
+        "last_seen_ms": alert.last_seen_time,
+        "count": alert.count,
+        "types": list(alert.types),
+        "attacks": [attack.technique_uid for attack in alert.attacks],
+        "evidence": list(alert.related_event_ids),
+        "documents": [document.name or document.uid for document in alert.documents],
+        "suggested_response": list(alert.suggested_response),
+        "dedup_key": alert.dedup_key,
+        "by": None if status is None else status.by_user,
+        "signed_by": handled.signer,
+        "reason": None if status is None else status.reason,
+        "changed_ms": None if status is None else status.header.time,
+    }
+
+
+def list_alerts(screen: Screen, alerts: Sequence[Handled], ids: dict[str, str], now_ms: int) -> None:
+    """Write alerts as a table, one in a line.
+
+    Args:
+        ids: the ids that are shown, by finding.
+        now_ms: what ages are counted to.
+    """
+    for handled in alerts:
+        screen.record(alert_fields(handled))
+    if screen.as_json or not alerts:
+        return
+    head = ("severity", "state", "age", "alert", "agent", "what")
+    rows = [_row(handled, ids, now_ms) for handled in alerts]
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
+    left = screen.width_chars - sum(widths) - _GAP_CHARS * len(widths)
+    cells: list[list[str | Text]] = []
+    for handled, row in zip(alerts, rows, strict=True):
+        style = FAIL if handled.alert.severity_id >= SEVERITY_HIGH and not handled.is_closed else WARN
+        style = FAINT if handled.is_closed else style
+        title = short(row[-1], max(_TITLE_CHARS_MIN, left))
+        cells.append([Text(row[0], style), Text(row[1], _STATES[handled.state][1]), *row[2:-1], title])
+    screen.table(head, cells)
+
+
+def show_alert(screen: Screen, handled: Handled, now_ms: int) -> None:
+    """Write everything that is known of an alert."""
+    screen.record(alert_fields(handled))
+    alert, status = handled.alert, handled.status
+    severity = severity_name(alert.severity_id)
+    screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= SEVERITY_HIGH else WARN)
+    screen.say(alert.desc)
+    screen.say()
+    screen.table(("", ""), [row for row in _rows(alert, now_ms) if row[1]])
+    screen.say()
+    name, style = _STATES[handled.state]
+    if status is None:
+        screen.say("new: nobody has done anything with it", style)
+    else:
+        signed = f"signed by {handled.signer}" if handled.signer else "not signed"
+        ago = age_text(now_ms - status.header.time)
+        screen.say(f"{name} {ago} ago by {status.by_user} ({signed}): {status.reason}", style)
+
+
+def tell_responses(screen: Screen, connection: Connection, alert: Alert) -> None:
+    """Write the commands that the alert suggests, each whole, so that it can be copied."""
+    if not alert.suggested_response:
+        return
+    screen.say()
+    screen.say("suggested response:", FAINT)
+    for line in alert.suggested_response:
+        own, _, command = line.partition(" ")
+        text = connection.command(command) if own == _OWN_NAME else line
+        screen.rich(Text(f"  {printable(text)}", STRONG))
+
+
+def _row(handled: Handled, ids: dict[str, str], now_ms: int) -> tuple[str, ...]:
+    alert = handled.alert
+    times = f"{alert.count} times: " if alert.count > 1 else ""
+    return (
+        severity_name(alert.severity_id),
+        state_name(handled),
+        age_text(now_ms - alert.last_seen_time, brief=True),
+        ids[alert.finding_uid],
+        short("" if alert.act is None else alert.act.sub, _WHO_CHARS_MAX),
+        printable(f"{times}{alert.title}"),
+    )
+
+
+def _rows(alert: Alert, now_ms: int) -> list[tuple[str, str]]:
+    first, last = instant_text(alert.first_seen_time), instant_text(alert.last_seen_time)
+    ago = age_text(now_ms - alert.last_seen_time)
+    tags = [*alert.types, *(f"{attack.technique_uid} {attack.technique_name}" for attack in alert.attacks)]
+    evidence = alert.related_event_ids[-EVIDENCE_SHOWN_MAX:]
+    return [
+        ("alert", alert.finding_uid),
+        ("tenant", alert.header.tenant_uid),
+        ("agent", "" if alert.act is None else alert.act.sub),
+        ("for", alert.sub or ""),
+        ("session", alert.session_id or ""),
+        ("tool", "" if alert.tool is None else f"{alert.tool.server_id}/{alert.tool.name}"),
+        ("intent", alert.intent_id or ""),
+        ("first seen", first),
+        ("last seen", f"{last} ({ago} ago)"),
+        ("how often", f"{alert.count} times" if alert.count > 1 else "once"),
+        ("confidence", _CONFIDENCES.get(alert.confidence_id, "")),
+        ("found by", alert.analytic_uid),
+        ("tags", "; ".join(tags)),
+        ("had read", "; ".join(document.name or document.uid for document in alert.documents)),
+        *(("" if at else "evidence", each) for at, each in enumerate(evidence)),
+    ]

@@ -1,0 +1,97 @@
+"""What people do with alerts: they acknowledge one, resolve it, or close it as a false positive.
+
+A status is a record of its own, because an alert is on the log for good, and its writer is a gate or a watch. The
+newest one of a finding counts, if it is signed by somebody who may handle alerts (`streams.audit.alert_handlers`).
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.types import Header, Proof, Record
+
+REASON_CHARS_MAX = 1_000
+_DOMAIN = "stoplog alert status v1"
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class AlertState(StrEnum):
+    """What somebody has done with an alert. A reader that does not know a state takes the alert for an open one."""
+
+    UNKNOWN = "UNKNOWN"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    RESOLVED = "RESOLVED"
+    FALSE_POSITIVE = "FALSE_POSITIVE"
+
+
+CLOSED = frozenset({AlertState.RESOLVED, AlertState.FALSE_POSITIVE})
+"""The states after which nobody has to look at the alert any more."""
+
+
+class OcsfStatus(NamedTuple):
+    """A state in the terms of a Detection Finding of OCSF 1.8: `status_id`, `status` and `status_detail`."""
+
+    status_id: int
+    status: str
+    detail: str
+
+
+OCSF_STATUS: dict[AlertState, OcsfStatus] = {
+    AlertState.UNKNOWN: OcsfStatus(1, "New", ""),
+    AlertState.ACKNOWLEDGED: OcsfStatus(2, "In Progress", "acknowledged"),
+    AlertState.RESOLVED: OcsfStatus(4, "Resolved", "resolved"),
+    AlertState.FALSE_POSITIVE: OcsfStatus(4, "Resolved", "false positive"),
+}
+
+
+class AlertStatus(Record, frozen=True, kw_only=True):
+    """A change of what people have done with an alert.
+
+    Attributes:
+        header: `time` is when it was changed, `tenant_uid` is that of the alert.
+        finding_uid: the alert's finding.
+        dedup_key: the alert's, which names its incident.
+        session_id: the alert's session, if it has one.
+        by_user: who has changed it, in their own words; the signature proves more.
+        proof: the signature.
+    """
+
+    header: Header
+    finding_uid: str
+    status: AlertState = AlertState.UNKNOWN
+    dedup_key: str
+    session_id: str | None = None
+    by_user: str
+    reason: str
+    proof: Proof | None = None
+
+
+def alert_status_key(tenant_uid: str, finding_uid: str) -> bytes:
+    """Return `tenant|finding`, the record key of a status."""
+    return f"{tenant_uid}|{finding_uid}".encode()
+
+
+def alert_status_message(status: AlertStatus, deployment: str) -> bytes:
+    """Return the bytes that the signature of a status covers: everything but trace context and the signature itself.
+
+    Args:
+        deployment: the name of the deployment (the setting `alerts.deployment`).
+    """
+    header = status.header
+    said = (status.finding_uid, status.status.value, status.dedup_key, status.session_id, status.by_user, status.reason)
+    return _encode((_DOMAIN, deployment, header.tenant_uid, header.id, header.time, *said))
+
+
+def incident_parts(dedup_key: str) -> tuple[str, ...]:
+    """Return the parts of an incident's key; empty if it is not of the form that stoplog writes."""
+    try:
+        parts = json.loads(dedup_key)
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        return ()
+    return tuple(parts)

@@ -1,0 +1,222 @@
+"""`stoplog alerts`: from a list to a closed alert, signed, and what does not count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_LOW, SEVERITY_MEDIUM, Alert
+from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
+from streams.model.analytics import Analytic, made_alert
+from streams.model.atlas import techniques_in
+from streams.model.proof import derived_uuid
+from streams.model.topics import ALERT_STATUS
+from streams.model.types import Actor, Header
+from streams.operations.alert_handling import Handled, short_ids
+from streams.wiring.operators import open_operator
+from streams.wiring.settings import load_settings
+from tests.unit.cli.conftest import Result, Stoplog
+
+SETTINGS = """
+tenant = "acme"
+[alerts]
+deployment = "prod"
+[alerts.handlers]
+ann = "{ann}"
+ben = "{ben}"
+[alerts.tenants]
+ben = ["other"]
+"""
+SIGNED = ("--key", "ann.pem", "--as", "Ann")
+MINUTE_MS = 60_000
+
+
+def alert(name: str, severity_id: int, age_ms: int, *, analytic: str = "behaviour/loop", count: int = 1) -> Alert:
+    """Return an alert that was raised some time ago."""
+    now_ms = 1_800_000_000_000
+    header = Header(id=derived_uuid("alert", name), source="stoplog/watch", time=now_ms - age_ms, tenant_uid="acme")
+    kind = Analytic(
+        "The same call again and again",
+        "",
+        "",
+        severity_id,
+        types=("ASI08",),
+        attacks=techniques_in(("AML.T0034.002",)),
+    )
+    made = made_alert(
+        analytic,
+        header,
+        title=f"The same call again and again: {name}",
+        desc=f"{name} made the same call 40 times in one session; 10 is a usual peak (session s-{name})",
+        dedup_key=json.dumps([analytic, "acme", name, f"s-{name}"]),
+        response=(f"stoplog session show 'acme|s-{name}'", f"stoplog kill --session 'acme|s-{name}' --why loops"),
+        analytic=kind,
+        count=count,
+        related=("e-1", "e-2"),
+    )
+    return msgspec.structs.replace(made, session_id=f"s-{name}", sub="olga", act=Actor(iss="", sub=name))
+
+
+ALERTS = (
+    alert("pager", SEVERITY_LOW, MINUTE_MS),
+    alert("mailer", SEVERITY_CRITICAL, 3 * 60 * MINUTE_MS, count=7),
+    alert("clerk", SEVERITY_MEDIUM, 5 * MINUTE_MS, analytic="R-1"),
+)
+PAGER, MAILER, CLERK = (each.finding_uid for each in ALERTS)
+
+
+@pytest.fixture
+def desk(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
+    """A log with three alerts, and two people who handle alerts."""
+    keys = {}
+    for name in ("ann", "ben"):
+        (made,) = stoplog("keys", "handler", "new", "--out", f"{name}.pem", "--json").records
+        keys[name] = made["public_key"]
+    (home / "stoplog.toml").write_text(SETTINGS.format(**keys))
+    assert stoplog("topics", "apply").status == 0
+    monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self: 1_800_000_000_000)
+    with open_operator(load_settings()) as operator:
+        operator.alert(ALERTS)
+    return stoplog
+
+
+def write(status: AlertStatus) -> None:
+    """Write a status as whoever may write the topic can."""
+    with open_operator(load_settings()) as operator:
+        key = alert_status_key(status.header.tenant_uid, status.finding_uid)
+        operator.write(ALERT_STATUS, [(key, status, status.header)])
+
+
+def states(result: Result) -> list[tuple[str, str]]:
+    assert result.status == 0, result.err
+    return [(line["agent"], line["state"]) for line in result.records]
+
+
+def test_new_alerts_come_first_then_the_worst(desk: Stoplog) -> None:
+    assert [agent for agent, _ in states(desk("alerts", "list"))] == ["mailer", "clerk", "pager"]
+    assert states(desk("alerts", "list", "--severity", "medium")) == [("mailer", "new"), ("clerk", "new")]
+    assert states(desk("alerts", "list", "--tenant", "other")) == []
+    assert len(desk("alerts", "list", "--max", "1").records) == 1
+    assert desk("alerts", "ack", MAILER[:8], *SIGNED).status == 0
+    assert states(desk("alerts", "list")) == [("clerk", "new"), ("pager", "new"), ("mailer", "acknowledged")]
+    assert desk("alerts", "close", CLERK, "--why", "fixed", *SIGNED).status == 0
+    assert states(desk("alerts", "list")) == [("pager", "new"), ("mailer", "acknowledged")]
+    assert states(desk("alerts", "list", "--all"))[-1] == ("clerk", "resolved")
+
+
+def test_for_a_person_the_list_is_a_line_each_with_the_next_command(desk: Stoplog) -> None:
+    lines = desk("alerts", "list", "--no-json").out.splitlines()
+    assert lines[0].split() == ["severity", "state", "age", "alert", "agent", "what"]
+    assert lines[1].split()[:6] == ["critical", "new", "3", "h", MAILER[:8], "mailer"]
+    assert "7 times: The same call again and again: mailer" in lines[1]
+    assert f"stoplog alerts show {MAILER[:8]}" in lines[-1]
+    assert desk("alerts", "list", "--tenant", "other", "--no-json").out == "no alert is open\n"
+    assert "and 2 further alerts" in desk("alerts", "list", "--max", "1", "--no-json").out
+
+
+def test_an_alert_is_shown_with_sentence_evidence_tags_and_commands(desk: Stoplog) -> None:
+    text = desk("alerts", "show", MAILER[:8], "--no-json").out
+    for part in (
+        "critical: The same call again and again: mailer",
+        "mailer made the same call 40 times in one session; 10 is a usual peak",
+        "ASI08; AML.T0034.002",
+        "e-1",
+        "7 times",
+        "new: nobody has done anything with it",
+        "stoplog kill --session 'acme|s-mailer' --why loops",
+        f"stoplog alerts ack {MAILER[:8]} --key FILE",
+        f"stoplog alerts close {MAILER[:8]} --false-positive --why TEXT --key FILE",
+    ):
+        assert part in text
+    (fields,) = desk("alerts", "show", MAILER, "--json").records
+    assert (fields["evidence"], fields["status_id"], fields["analytic"]) == (["e-1", "e-2"], 1, "behaviour/loop")
+
+
+def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) -> None:
+    closed = desk("alerts", "close", PAGER, CLERK, "--false-positive", "--why", "it pages", *SIGNED, "--no-json")
+    assert "the watch raises alerts that are alike only for what is stronger" in closed.out
+    assert "this lowers nothing: `R-1` alerts again" in closed.out
+    text = desk("alerts", "show", PAGER, "--no-json").out
+    assert "false positive 0 s ago by Ann (signed by ann): it pages" in text
+    assert "stoplog alerts close" not in text
+    (fields,) = desk("alerts", "show", PAGER, "--json").records
+    assert (fields["status_id"], fields["status_detail"], fields["signed_by"]) == (4, "false positive", "ann")
+    with open_operator(load_settings()) as operator:
+        keys = [received.key for received, _ in operator.find(ALERT_STATUS)]
+    assert sorted(keys) == sorted(f"acme|{uid}".encode() for uid in (PAGER, CLERK))
+
+
+@pytest.mark.parametrize(
+    ("args", "fault"),
+    [
+        ((MAILER,), "is not signed; sign with `stoplog alerts ack ID --key FILE`"),
+        ((MAILER, "--key", "ben.pem"), "`ben`, who may not handle alerts of tenant `acme` (setting `alerts.tenants`)"),
+        ((MAILER, *SIGNED, "--why", " "), "say why in 1 to 1000 characters"),
+        (("nothing", *SIGNED), "no alert has id `nothing`; see `stoplog alerts list --all`"),
+    ],
+)
+def test_what_would_not_count_is_not_written(desk: Stoplog, args: tuple[str, ...], fault: str) -> None:
+    result = desk("alerts", "ack", *args)
+    assert result.status == 1
+    assert fault in result.err
+    with open_operator(load_settings()) as operator:
+        assert list(operator.find(ALERT_STATUS)) == []
+
+
+def test_a_record_that_nobody_entitled_has_signed_changes_nothing_and_is_told(desk: Stoplog) -> None:
+    header = msgspec.structs.replace(ALERTS[0].header, time=1_800_000_000_000)
+    forged = AlertStatus(
+        header=header,
+        finding_uid=MAILER,
+        status=AlertState.RESOLVED,
+        dedup_key=ALERTS[1].dedup_key,
+        by_user="ann",
+        reason="it is fine",
+    )
+    write(forged)
+    assert ("mailer", "new") in states(desk("alerts", "list"))
+    assert "1 record about alerts that nobody entitled has signed" in desk("alerts", "list", "--no-json").out
+
+
+def test_who_may_not_read_what_was_done_is_told(desk: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = frozenset({ALERT_STATUS.name})
+    monkeypatch.setattr("streams.operations.alert_handling.hidden_topics", lambda _log, _names: hidden)
+    text = desk("alerts", "list", "--no-json").out
+    assert "what was done with alerts can't be read here, so all of them look new" in text
+
+
+def test_without_signatures_anybody_handles_alerts_and_the_doctor_says_so(desk: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text('tenant = "acme"\n[alerts]\nallow_unsigned = true\n')
+    assert desk("alerts", "ack", MAILER, "--as", "Ann").status == 0
+    assert "--key" not in desk("alerts", "show", MAILER, "--no-json").out
+    found = [line for line in desk("doctor", "--json").records if line.get("check") == "alert handlers"]
+    assert [line["text"] for line in found] == ["not checked: anybody who may write the topic can close alerts"]
+
+
+def test_handlers_that_are_wrong_are_errors_of_the_settings(desk: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text('[alerts.tenants]\nzoe = ["acme"]\n')
+    result = desk("alerts", "list")
+    assert result.status == 2
+    assert "section `[alerts]` of the settings: `tenants` names `zoe`, who is not among the `handlers`" in result.err
+
+
+def test_following_is_the_same_as_tail(desk: Stoplog) -> None:
+    own, tail = desk("alerts", "tail", "--no-follow"), desk("tail", "alerts", "--no-follow")
+    assert own.out == tail.out
+    assert len(own.records) == len(ALERTS)
+    assert len(desk("alerts", "tail", "--no-follow", "--max", "2").records) == 2
+
+
+def test_ids_are_as_long_as_is_needed_to_tell_alerts_apart() -> None:
+    def named(uid: str) -> Handled:
+        return Handled(msgspec.structs.replace(ALERTS[0], finding_uid=uid))
+
+    uids = ("aaaaaaaa-aaaa-1", "aaaaaaaa-aaab-1", "bbbbbbbb-0000-1")
+    assert short_ids([named(uid) for uid in uids]) == {
+        uids[0]: "aaaaaaaa-aaaa",
+        uids[1]: "aaaaaaaa-aaab",
+        uids[2]: "bbbbbbbb",
+    }
