@@ -2,9 +2,9 @@
 
 **Idea.** The watch remembers of each alert what it was about, and how strong its incident became afterwards. Once a
 person has closed it as a false positive, findings that are alike are no findings any more unless they are stronger by
-`MARGIN`. Alike is what the
-same detector finds about the same agent, and about the same tool, destination or version where the detector tells these
-apart. The work is then learned from like any other, so the baseline takes over until the bar expires.
+`MARGIN`. Alike is what the same detector finds about the same agent, and about the same tool, destination or version
+where the detector tells these apart. The work is then learned from like any other, so the baseline takes over until the
+bar expires.
 
 **Bounds.** The bar is at most `LOWERED_SHARE_MAX` times the threshold and stands for `LOWERED_MS`. What a detector
 reports still counts for risk, other detectors don't know of the bar, and risk and ceilings have none.
@@ -64,6 +64,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
         time_ms: when it was found.
         alike: the key of the bar for what is alike; empty if there can be none.
         share: how strong it was, as a share of the threshold.
+        whose: what tells its incident apart: the agent, or the root of the delegation.
     """
 
     time_ms: int
@@ -72,6 +73,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     name: str
     alike: bytes
     share: float
+    whose: str
 
 
 def alike_key(prefix: str, it: Declaration, activity: Activity, *, tells_terms_apart: bool) -> bytes:

@@ -23,6 +23,8 @@ Rows = tuple[Any, ...]
 _TIME = "time.part"
 KEYS_MADE_MAX = 8_192
 """Keys that a detector remembers."""
+WHOLE_FROM = 1_000
+"""Numbers from which on a sentence has no use for decimals."""
 FAINT = 0.25
 """Scores below this share of the threshold are not reported."""
 
@@ -158,13 +160,18 @@ def explained(template: str, activity: Activity, words: Mapping[str, object]) ->
     """Return a sentence, with `{field}` and `{word}` replaced by their values in short."""
     text = template
     for name, value in words.items():
-        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        shown = _number(value) if isinstance(value, float) else str(value)
         text = text.replace("{" + name + "}", _clipped(shown))
     if "{" in text:
         for name, field in FIELDS.items():
             if "{" + name + "}" in text:
                 text = text.replace("{" + name + "}", _clipped(field(activity) or "unknown"))
     return text
+
+
+def _number(value: float) -> str:
+    """Return a number as people write it: three digits, and of thousands all that are before the point."""
+    return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:.3g}"
 
 
 def _clipped(text: str) -> str:

@@ -181,13 +181,16 @@ def write_row(view: RowView, key: bytes, row: object) -> None:
 class Watcher:
     """Judges activities by declared detectors and correlations. It holds no state: that is in the rows."""
 
-    def __init__(self, declared: Declared, suffix: str = "") -> None:
+    def __init__(self, declared: Declared, suffix: str = "", whose: str = "agent.id") -> None:
         """Args:
         declared: the detectors and correlations.
         suffix: ends the names of its own rows, where two watchers share a view.
+        whose: the field that tells incidents apart, beside the session. A storm of many agents is one incident of
+            its root.
         """
         self._tail, self._latch = f"@tail{suffix}", f"@latch{suffix}"
         self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
+        self._whose = whose
         self._detectors: tuple[Detector, ...] = tuple(
             DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK
         )
@@ -223,12 +226,13 @@ class Watcher:
         risks = self._risk(view, activity, signals, events)
         found += risks.findings
         scores = {**{self._scored[each.name]: each.score for each in signals}, **risks.scores}
-        found += self._correlate(view, Seen(activity, scores), events)
+        found += self._correlate(view, Seen(activity, scores), events, signals)
         found, lowered_count = _above_bars(view, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
         for detector, keys, before, rows in learners:
             self._write(view, keys, before, detector.learn(rows, activity) if may_learn else rows)
-        reported, quiet_count = _latched(view, activity, found, self._latch)
+        whose = correlations.value_text(self._whose, activity)
+        reported, quiet_count = _latched(view, activity, found, self._latch, whose)
         write_row(
             view,
             tail_key,
@@ -251,7 +255,8 @@ class Watcher:
             finding_uid: the alert's finding.
         """
         it = finding.activity
-        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share)
+        whose = correlations.value_text(self._whose, it)
+        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose)
         write_row(view, row_key(self._reported, (it.tenant, finding_uid)), row)
 
     def close(self, view: RowView, tenant: str, finding_uid: str, time_ms: int, *, is_false: bool) -> Closed | None:
@@ -271,7 +276,7 @@ class Watcher:
             return None
         for values, span_ms in (
             ((tenant, "session", reported.session), SESSION_LATCH_MS),
-            ((tenant, "agent", reported.agent, reported.name), LATCH_MS),
+            ((tenant, "agent", reported.whose, reported.name), LATCH_MS),
         ):
             key = row_key(self._latch, values)
             latch = read_row(view, key, Latch)
@@ -331,7 +336,9 @@ class Watcher:
                 found.append(_finding(it, risk.total, text, activity, events))
         return _Risks(found, scores)
 
-    def _correlate(self, view: RowView, seen: Seen, events: tuple[str, ...]) -> list[Finding]:
+    def _correlate(
+        self, view: RowView, seen: Seen, events: tuple[str, ...], signals: tuple[Signal, ...]
+    ) -> list[Finding]:
         found = []
         for each in self._correlations:
             matched = [at for at, rule in enumerate(each.rules) if correlations.selects(rule, seen)]
@@ -342,12 +349,16 @@ class Watcher:
             write_row(view, key, row)
             if has_fired:
                 count = len({match.event for match in row.found})
+                calls = "this call" if count == 1 else f"{count} calls in {_span(each.timespan_ms)}"
+                # What detectors say about the call explains more than that it was selected.
+                selected = {test.field for at in matched for test in each.rules[at].tests}
+                why = [signal.explain for signal in signals if self._scored[signal.name] in selected]
                 found.append(
                     Finding(
                         name=each.name,
                         kind="correlation",
                         title=each.title,
-                        explain=f"{each.title}: {count} calls in {each.timespan_ms // 60_000} minutes",
+                        explain="; ".join((f"{each.title} ({calls})", *why)),
                         severity=each.severity,
                         tags=each.tags,
                         score=float(count),
@@ -406,18 +417,19 @@ def _finding(
 
 
 def _latched(
-    view: RowView, activity: Activity, found: Sequence[Finding], latch: str
+    view: RowView, activity: Activity, found: Sequence[Finding], latch: str, whose: str
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
-    The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by agent and
-    name, and by session. A session is quiet about what is no worse than what was reported of it.
+    The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by `whose` they
+    are (an agent's, or those of the root of a delegation) and name, and by session. A session is quiet about what is no
+    worse than what was reported of it.
     """
     if not found:
         return (), 0
     best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
     now_ms, rank = activity.time_ms, _rank(best)
-    whom = (activity.tenant, "agent", activity.agent)
+    whom = (activity.tenant, "agent", whose)
     session = row_key(latch, (activity.tenant, "session", activity.session))
     latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, best.name)), LATCH_MS)]
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
@@ -431,6 +443,14 @@ def _latched(
         worst = max(rank, before.severity) if now_ms < before.until_ms else rank
         write_row(view, key, Latch(max(before.until_ms, now_ms + span_ms), worst))
     return (best,), len(found) - 1
+
+
+def _span(span_ms: int) -> str:
+    """Return a span of time for people, in the largest unit of which it is at least two."""
+    for unit_ms, unit in ((DAY_MS, "days"), (HOUR_MS, "hours"), (60_000, "minutes")):
+        if span_ms >= 2 * unit_ms:
+            return f"{span_ms / unit_ms:.3g} {unit}"
+    return f"{span_ms // 1_000} seconds"
 
 
 def _rank(finding: Finding) -> int:

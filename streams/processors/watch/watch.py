@@ -83,7 +83,7 @@ class Watch(ReportingProcessor):
         of_agents, of_delegations = declared.by_scope()
         self._watchers = {
             BehaviourScope.AGENT: Watcher(of_agents),
-            BehaviourScope.DELEGATION: Watcher(of_delegations, ".root"),
+            BehaviourScope.DELEGATION: Watcher(of_delegations, ".root", "delegation.root"),
         }
         self._short_lived = SHORT_LIVED | short_lived_of(declared)
 

@@ -323,3 +323,28 @@ def test_how_many_partitions_there_are_makes_no_difference() -> None:
         found.append(sorted((each.analytic_uid, each.session_id, each.desc) for each in bench.alerts()))
     assert [name for name, _, _ in found[0]] == ["behaviour/delegation_storm", "behaviour/loop"]
     assert found[0] == found[1] == found[2]
+
+
+def test_a_storm_of_many_agents_is_one_incident_of_its_root() -> None:
+    bench = Bench()
+    for at in range(60):
+        bench.decide(
+            sent(START_MS + at * 5_000, session=f"child-{at}", root="g-storm", depth=3, agent=f"breeder-{at % 6}")
+        )
+    bench.settle(60_000)
+    assert [each.analytic_uid for each in bench.alerts() if "storm" in each.analytic_uid] == [
+        "behaviour/delegation_storm"
+    ]
+
+
+def test_the_alert_of_a_correlation_says_what_its_detectors_say() -> None:
+    bench = Bench(partitions=1)
+    for at in range(60):
+        bench.decide(
+            sent(START_MS + at * 2_000, session="wiper", tool="files.delete", destination=None, object=f"data/{at}")
+        )
+    bench.settle(60_000)
+    (alert,) = [each for each in bench.alerts() if each.analytic_uid == "behaviour/mass_deletion"]
+    assert alert.desc.startswith(
+        "Mass deletion (this call); 40 different objects in ten minutes by mailer with files.delete;"
+    )
