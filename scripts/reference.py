@@ -44,13 +44,18 @@ from streams.model.topics import (
 )
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.operations.behaviour.history_file import read_histories
+from streams.operations.behaviour.packs_page import packs_page
 from streams.operations.topics.asyncapi import render_asyncapi
 from streams.policy import run_case_files
 from streams.policy.authoring.attacks_page import attacks_page
 from streams.policy.authoring.facts_page import facts_page
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.functions_page import functions_page
+from streams.policy.errors import Findings
+from streams.policy.language.bundle import load_detector_files
 from streams.ports import Headers, Received
+from streams.processors.watch.behaviour_file import parse_behaviour
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 RULES_SCHEMA = FOLDER.parents[1] / "rules" / "schema.json"
@@ -311,8 +316,15 @@ def render_all() -> dict[str, str]:
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",
         "starter-packs.md": f"{_MADE}\n{attacks_page(run_case_files(RULES_SCHEMA.parent).attacks)}",
+        "behaviour-packs.md": f"{_MADE}\n{_behaviour_packs()}",
         "asyncapi.json": f"{asyncapi}\n",
     }
+
+
+def _behaviour_packs() -> str:
+    root = RULES_SCHEMA.parent
+    files = parse_behaviour(load_detector_files(root))
+    return packs_page(files, read_histories(root, files.packs, Findings()))
 
 
 def main() -> int:

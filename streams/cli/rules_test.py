@@ -10,6 +10,7 @@ from rich.text import Text
 
 from streams.cli.case_results import case_fields, tell_case
 from streams.cli.findings import counted, many, tell_findings
+from streams.cli.histories import history_counts, tell_histories, tell_history_counts
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
@@ -17,6 +18,7 @@ from streams.cli.rules_check import DirArgument
 from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
+from streams.operations.behaviour.histories import HistoryReport, run_histories
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (
     AttackReport,
@@ -40,18 +42,21 @@ def run_tests(
         bool,
         typer.Option("--mutate", help="Also change each part of every rule, and report changes that no case detects."),
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all rules, not only those with gaps.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all rules, and all histories, not only those with gaps.")
+    ] = False,
     output: Output,
 ) -> None:
-    """Run the cases, scenarios and attacks beside the rules.
+    """Run the cases, scenarios and attacks beside the rules, and the histories beside the detectors.
 
-    They are in `*.tests.yaml`, `*.scenarios.yaml` and `*.attacks.yaml`.
+    They are in `*.tests.yaml`, `*.scenarios.yaml`, `*.attacks.yaml` and `*.histories.yaml`.
 
     The exit status is 1 if a case or a step of a scenario fails, if a rule lacks cases, if more than 5 in 100 attacks
     of a technique pass, or if an innocent call has another verdict than expected.
 
     Scenarios are sequences: they run through the gate that `stoplog try` runs, with memories, budgets, approvals and
-    stops.
+    stops. Histories are weeks of work in some lines: they run through the watch of `stoplog watch`, and must raise
+    exactly the alerts that they name. --verbose shows them all, with what the alerts say.
 
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
     missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
@@ -62,9 +67,10 @@ def run_tests(
     try:
         scenarios = run_scenarios(directory, build_offline_codec())
         report = run_case_files(directory, observations=scenarios.observations)
+        histories = run_histories(directory, build_offline_codec())
     except BundleError as error:
         tell_findings(screen, error.findings, directory, source.files)
-        screen.record(_summary(CaseReport((), error.findings), ScenarioReport(), None))
+        screen.record(_summary(CaseReport((), error.findings), ScenarioReport(), HistoryReport(), None))
         screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
@@ -72,7 +78,9 @@ def run_tests(
         if not result.passed:
             tell_case(screen, result, directory)
     tell_scenarios(screen, scenarios, directory)
-    tell_findings(screen, (*scenarios.findings, *report.findings), directory, source.files)
+    tell_histories(screen, histories, directory, verbose=verbose)
+    findings = (*scenarios.findings, *histories.findings, *report.findings)
+    tell_findings(screen, findings, directory, source.files)
     for counts in report.rules:
         screen.record({"kind": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
@@ -81,21 +89,26 @@ def run_tests(
         screen.table(columns, map(_rule_row, lacking))
     _tell_attacks(screen, report.attacks)
     tell_scenario_counts(screen, scenarios)
+    tell_history_counts(screen, histories)
     changes = mutate_cases(directory) if mutate and report.passed and scenarios.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
-    screen.record(_summary(report, scenarios, changes))
+    screen.record(_summary(report, scenarios, histories, changes))
     screen.say(_said(report), OK if report.passed else FAIL)
     if not scenarios.passed and not scenarios.failures:
         screen.say(f"no scenario was run: the scenario files have errors ({counted(scenarios.findings)})", FAIL)
+    if not histories.passed and not histories.failures:
+        screen.say(f"no history was run: the files of histories have errors ({counted(histories.findings)})", FAIL)
     if mutate and changes is None:
         screen.say("no rule was changed: first, all cases must pass and every rule must be covered", WARN)
-    if not _is_sound(report, scenarios, changes):
+    if not _is_sound(report, scenarios, histories, changes):
         raise typer.Exit(FAILED)
 
 
-def _is_sound(report: CaseReport, scenarios: ScenarioReport, changes: MutationReport | None) -> bool:
-    return report.passed and scenarios.passed and (changes is None or changes.passed)
+def _is_sound(
+    report: CaseReport, scenarios: ScenarioReport, histories: HistoryReport, changes: MutationReport | None
+) -> bool:
+    return report.passed and scenarios.passed and histories.passed and (changes is None or changes.passed)
 
 
 def _outcomes(report: CaseReport) -> tuple[int, int]:
@@ -103,11 +116,13 @@ def _outcomes(report: CaseReport) -> tuple[int, int]:
     return sum(counts.seen for counts in report.rules), 2 * sum(counts.tests for counts in report.rules)
 
 
-def _summary(report: CaseReport, scenarios: ScenarioReport, changes: MutationReport | None) -> dict[str, object]:
+def _summary(
+    report: CaseReport, scenarios: ScenarioReport, histories: HistoryReport, changes: MutationReport | None
+) -> dict[str, object]:
     seen, outcomes = _outcomes(report)
     return {
         "kind": "summary",
-        "passed": _is_sound(report, scenarios, changes),
+        "passed": _is_sound(report, scenarios, histories, changes),
         "cases": len(report.results),
         "failed": len(report.failures),
         "rules": len(report.rules),
@@ -117,6 +132,7 @@ def _summary(report: CaseReport, scenarios: ScenarioReport, changes: MutationRep
         "attacks_caught": report.attacks.caught,
         "innocent_calls": report.attacks.innocent_calls,
         **scenario_counts(scenarios),
+        **history_counts(histories),
         "changes": None if changes is None else changes.tried,
         "changes_unnoticed": None if changes is None else len(changes.survivors),
     }

@@ -26,7 +26,7 @@ BUNDLE_BYTES_MAX = 32_000_000
 
 _YAML = re.compile(r"(?i)\.ya?ml\Z")
 _LIKE_BUNDLE = re.compile(r"(?i)bundle\.ya?ml")
-_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack|scenario|detector)s?\.ya?ml")
+_LIKE_RULES = re.compile(r"(?i)(.+)\.(rule|test|attack|scenario|detector|historie|history)s?\.ya?ml")
 _RULES_KEY = re.compile(rb"(?m)^rules:")
 _LOOKED_AT_BYTES = 65_536
 _WRONG_NAMES_SHOWN = 5
@@ -373,7 +373,8 @@ def _name_for(path: Path, *, is_at_root: bool) -> str | None:
     if not _YAML.search(path.name) or not path.is_file():
         return None
     if like := _LIKE_RULES.fullmatch(path.name):
-        return f"{like[1]}.{like[2].lower()}s.yaml"
+        kind = like[2].lower()
+        return f"{like[1]}.{'historie' if kind == 'history' else kind}s.yaml"
     if is_at_root:
         return BUNDLE_FILE if _LIKE_BUNDLE.fullmatch(path.name) else None
     with path.open("rb") as opened:

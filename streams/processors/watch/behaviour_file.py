@@ -61,10 +61,17 @@ class ReadAs(StrEnum):
 
 
 class BehaviourFiles(NamedTuple):
-    """What files declare: detectors and correlations, and how activities are made of calls."""
+    """What files declare: detectors and correlations, and how activities are made of calls.
+
+    `packs` and `places` say of each detector and correlation, by name, to which pack it belongs and where it stands.
+    `descriptions` say what each pack is about.
+    """
 
     declared: Declared
     features: Features
+    packs: Mapping[str, str] = MappingProxyType({})
+    places: Mapping[str, Location] = MappingProxyType({})
+    descriptions: Mapping[str, str] = MappingProxyType({})
 
 
 _COMMON = ("detector!", "name!", "key!", "tools", "threshold!", "alerts", "title", "explain!", "severity", "tags")
@@ -105,16 +112,19 @@ class _Parser:
         self._cohorts: list[Cohort] = []
         self._extractions: list[Extraction] = []
         # Correlations name detectors and selections of any file, so they are read when all files were.
-        self._later: list[Node] = []
+        self._later: list[tuple[Node, str]] = []
         self._fields_used: list[tuple[str, Location]] = []
+        self._pack = ""
+        self._packs: dict[str, str] = {}
+        self._descriptions: dict[str, str] = {}
 
     def file(self, root: Node) -> None:
         keys = ("apiVersion!", "pack!", "description", "agents", "features", "detectors", "rules", "correlations")
         reader = MappingReader(root, "a behaviour file", keys, self._findings)
         if reader.text("apiVersion") not in (None, API_VERSION):
             reader.error("wrong_value", reader.at("apiVersion"), f"`apiVersion` must be `{API_VERSION}`")
-        reader.text("pack", NAME_PATTERN, "a name of lower-case letters, digits and `_`")
-        reader.text("description")
+        self._pack = reader.text("pack", NAME_PATTERN, "a name of lower-case letters, digits and `_`") or ""
+        self._descriptions[self._pack] = reader.text("description") or ""
         for node in reader.items("agents", ITEMS_MAX):
             self._cohort(node)
         for key, node in reader.entries("features", ITEMS_MAX):
@@ -123,11 +133,11 @@ class _Parser:
             self._detector(node)
         for node in reader.items("rules", DECLARED_MAX):
             self._selection(node)
-        self._later += reader.items("correlations", DECLARED_MAX)
+        self._later += [(node, self._pack) for node in reader.items("correlations", DECLARED_MAX)]
 
     def result(self) -> BehaviourFiles:
-        for node in self._later:
-            self._correlation(node)
+        for node, pack in self._later:
+            self._correlation(node, pack)
         known = {f"{'risk' if each.kind == RISK else 'signal'}.{each.name}" for each in self._detectors}
         for field, location in self._fields_used:
             if field not in known:
@@ -136,6 +146,9 @@ class _Parser:
         return BehaviourFiles(
             Declared(tuple(self._detectors), tuple(self._correlations)),
             Features(tuple(self._cohorts), tuple(self._extractions)),
+            self._packs,
+            {name: self._names[name] for name in self._packs},
+            self._descriptions,
         )
 
     def _new_name(self, reader: MappingReader, key: str) -> str | None:
@@ -217,6 +230,7 @@ class _Parser:
             **optional,
         }
         self._detectors.append(msgspec.convert(found, Declaration))
+        self._packs[name] = self._pack
 
     def _parameter(self, reader: MappingReader, parameter: str) -> object:
         key = _DURATIONS.get(parameter, parameter)
@@ -290,7 +304,7 @@ class _Parser:
             found.append(FieldTest(field, how, usable))
         return tuple(found)
 
-    def _correlation(self, node: Node) -> None:
+    def _correlation(self, node: Node, pack: str) -> None:
         keys = ("title!", "name!", "correlation!", "level", "tags", "description")
         reader = MappingReader(node, "a correlation", keys, self._findings)
         name, title = self._new_name(reader, "name"), reader.text("title")
@@ -311,6 +325,7 @@ class _Parser:
         rules, groups = self._named(body), self._fields(body, "group-by")
         if name is None or title is None or kind is None or span_ms is None or not rules:
             return
+        self._packs[name] = pack
         field, percentile, conditions = self._condition(body, kind)
         self._correlations.append(
             Correlation(

@@ -40,8 +40,30 @@ scenarios:
       - {call: pay.refund, args: {amount: 1}, expect: {verdict: deny, reason: no_permit, rules: []}}
 """
 NO_SCENARIOS = dict.fromkeys(
-    ("scenarios", "scenarios_failed", "steps", "memories", "memories_read", "budgets", "budgets_exhausted"), 0
-)
+    (
+        "scenarios", "scenarios_failed", "steps", "memories", "memories_read", "budgets", "budgets_exhausted",
+        "histories", "histories_failed", "histories_quiet", "history_calls",
+    ),
+    0,
+)  # fmt: skip
+LOOP = """\
+apiVersion: behaviour/v1
+pack: loops
+detectors:
+  - {name: loop, detector: loop, key: [session.id], threshold: 10, explain: "{count} times", tags: [ASI08]}
+"""
+HISTORIES = """\
+apiVersion: histories/v1
+pack: loops
+calls: {a.b: {}}
+histories:
+  - name: a loop
+    then: [{agents: [bot], days: 0, at: "09:00", session: stuck, tools: [a.b], count: 32}]
+    alerts: {loop: stuck}
+  - name: calm
+    then: [{agents: [bot], days: 0, at: "09:00", session: calm, tools: [a.b], count: 3}]
+    alerts: {}
+"""
 CASES = """
 tests: p.rules.yaml
 base: ../fixtures/base.json
@@ -227,6 +249,30 @@ class TestTest:
         )
         (row,) = stoplog("rules", "test", ".", "-v", "--no-json").out.splitlines()[1:-1]
         assert row.split() == ["P-1", "1", "1", "1", "2", "of", "2"]
+
+    def test_histories_run_through_the_watch(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "loops.detectors.yaml").write_text(LOOP)
+        histories = home / "p" / "loops.histories.yaml"
+        histories.write_text(HISTORIES)
+        result = stoplog("rules", "test", ".")
+        assert result.status == 0
+        (stuck, calm) = of_kind(result, "history")
+        (alert,) = stuck["alerts"]
+        assert (alert["name"], alert["session"], calm["alerts"]) == ("loop", "stuck", [])
+        assert of_kind(result, "summary")[0]["history_calls"] == 35
+        shown = stoplog("rules", "test", ".", "-v", "--no-json").out
+        assert "history `a loop`" in shown
+        assert "2 histories, 35 calls watched, every alert as expected" in shown
+        histories.write_text(HISTORIES.replace("alerts: {}", "alerts: {loop: calm}"))
+        failed = stoplog("rules", "test", ".", "--no-json")
+        assert failed.status == 1
+        assert "p/loops.histories.yaml:8:5: failed: history `calm`" in failed.out
+        assert "no alert `loop` about session `calm`" in failed.out
+        histories.write_text(HISTORIES.replace("days: 0", "days: x"))
+        refused = stoplog("rules", "test", ".", "--no-json")
+        assert refused.status == 1
+        assert "no history was run: the files of histories have errors" in refused.out
 
     def test_attacks_are_told_by_technique(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)

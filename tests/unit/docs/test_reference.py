@@ -16,7 +16,16 @@ from streams.model.topics import PER_TENANT, TOPICS
 from streams.model.verdict import Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
 
-PAGES = ("reasons.md", "topics.md", "metrics.md", "facts.md", "functions.md", "starter-packs.md", "asyncapi.json")
+PAGES = (
+    "reasons.md",
+    "topics.md",
+    "metrics.md",
+    "facts.md",
+    "functions.md",
+    "starter-packs.md",
+    "behaviour-packs.md",
+    "asyncapi.json",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
