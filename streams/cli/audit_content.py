@@ -171,8 +171,11 @@ def erase_content(
             if screen.as_json:
                 raise typer.BadParameter("nothing is asked with `--json`: give `--yes`")
             typer.confirm("Erase this for good?", abort=True, err=True)
-        done = erase(operator, plan, why, signing)
-        drop_replaced(operator.log)
+        try:
+            done = erase(operator, plan, why, signing)
+        finally:
+            # Also of an erasure that a new hold has ended: what was destroyed by then is gone.
+            drop_replaced(operator.log)
     screen.record(
         {
             "record": "erasure",

@@ -238,6 +238,30 @@ class TestErase:
         assert len([each for each in records_of(CONTENT_KEY.name) if getattr(each, "session_id", "") == "s-0"]) == 1
         assert len(orders()) == (1 if when == "asked" else 2)
 
+    def test_what_was_destroyed_before_a_hold_came_is_gone(
+        self, site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wrapped = {
+            key.session_id: key.key.wrapped for key in records_of(CONTENT_KEY.name) if isinstance(key, ContentKey)
+        }
+        write_order, given = erasing_module.write_order, list[str]()
+        order_of_hold = order(OrderKind.HOLD)
+
+        def held(operator: Operator, made: ContentOrder) -> None:
+            write_order(operator, made)
+            given.extend(name.rpartition("/")[0].removeprefix("default|") for name in made.kids)
+            if len(given) == 2:
+                hold = msgspec.structs.replace(order_of_hold, id=given[1])
+                write(CONTENT_ORDER, order_key(hold), hold)
+
+        monkeypatch.setattr(erasing_module, "KIDS_PER_ORDER_MAX", 1)
+        monkeypatch.setattr(erasing_module, "write_order", held)
+        assert site(*erasing(folder, "--tenant", "default"), "--yes").status == 1
+        first, second = given
+        left = b"".join(path.read_bytes() for path in (folder / "state").glob("log.sqlite*"))
+        assert wrapped[second][:64] in left
+        assert wrapped[first][:64] not in left
+
     def test_an_order_needs_an_officers_signature(self, site: Stoplog, folder: Path) -> None:
         bare = site("audit", "erase", "--session", "s-0", "--why", "x", "--yes", "--json")
         assert bare.status == 1
