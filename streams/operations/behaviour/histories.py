@@ -133,7 +133,7 @@ def run_history(history: History, files: BehaviourFiles, codec: Codec) -> Histor
     settings = WatchSettings(publish_ms=CALLS_MAX * PAUSE_MS)
     driver = Driver(
         spec=KEYING,
-        processor=Keying(wire, features),
+        processor=Keying(wire, features, settings),
         wire=wire,
         start_ms=calls[0].time_ms if calls else 0,
         partitions=PARTITIONS,
