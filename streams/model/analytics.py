@@ -60,6 +60,8 @@ class Analytic(NamedTuple):
 VERSION = "1"
 """The version of every analytic that is not a rule; a rule has its own."""
 
+AUDIT_GAP = "audit_gap"
+UNREADABLE = "records_unreadable"
 TRANSACTION_STUCK = "transaction_stuck"
 BUDGET_NEARLY_EXHAUSTED = "budget_nearly_exhausted"
 QUESTIONS_OVER_BUDGET = "questions_over_budget"
@@ -190,6 +192,13 @@ VERDICTS: dict[Reason, Analytic] = {
         "the budget allocator did not answer in time, so a call was denied",
         "Check that the budget allocators run: each gate runs one.",
         SEVERITY_LOW,
+        key=(),
+    ),
+    Reason.CONTROL_STATE_STALE: Analytic(
+        "the gate does not know the newest rules and stops",
+        "a gate can't tell that it has read all rules, tools and stops, so it denies every call",
+        "Check that the brokers answer the gate: `stoplog doctor` says which topic it can't read.",
+        types=("ASI08",),
         key=(),
     ),
     Reason.TOO_MANY_PENDING: Analytic(
@@ -373,6 +382,22 @@ OTHERS: dict[str, Analytic] = {
         "an operator has set the time of a partition back, which was far ahead",
         "Check that this was meant, and correct the clock of the broker.",
         is_blocked=False,
+    ),
+    UNREADABLE: Analytic(
+        "many records that can't be read",
+        "ten records of a topic within a window, on one partition, are dead letters because they can't be read",
+        _LETTER_ADVICE,
+        SEVERITY_LOW,
+        types=("ASI07",),
+    ),
+    AUDIT_GAP: Analytic(
+        "the audit log has a gap",
+        "a verdict has no audit record, or a seal of the log does not go on from the one before it; watches see that",
+        "Run `stoplog audit verify`. Find out who can write or delete records of the topics of verdicts and of the "
+        "audit log, and whether a broker has lost data.",
+        SEVERITY_CRITICAL,
+        is_blocked=False,
+        types=_TAMPERING,
     ),
     TRANSACTION_STUCK: Analytic(
         "an open transaction holds up input",

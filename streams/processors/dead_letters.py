@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from streams.model.alert import Alert
-from streams.model.analytics import ANALYTICS, DEAD_LETTERS, made_alert
+from streams.model.analytics import ANALYTICS, DEAD_LETTERS, UNREADABLE, made_alert
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, InputLoss, TimeCorrection
@@ -19,6 +19,20 @@ from streams.processors.audit import audit_output, dead_letter_event
 from streams.processors.dedup.alerts import AlertWindows, alert_outputs
 
 _DEAD_LETTERS = {reason.value: analytic for reason, analytic in DEAD_LETTERS.items()}
+UNREADABLE_TOLD_FROM = 10
+"""How many records that can't be read, of one partition in one window, raise an alert: a single one is a mistake."""
+_UNREADABLE_REASONS = frozenset(
+    {
+        DeadLetterReason.KEY_MISSING.value,
+        DeadLetterReason.VALUE_MISSING.value,
+        DeadLetterReason.FRAMING_INVALID.value,
+        DeadLetterReason.SCHEMA_UNKNOWN.value,
+        DeadLetterReason.SCHEMA_MISMATCH.value,
+        DeadLetterReason.RECORD_TRUNCATED.value,
+        DeadLetterReason.RECORD_INVALID.value,
+        DeadLetterReason.RECORD_TOO_LARGE.value,
+    }
+)
 _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512
 _KEY_BYTES_MAX = 16_384
@@ -68,8 +82,10 @@ class ReportingProcessor(Processor):
         if self._alerts_of_letters is None:
             return [audit]
         alert = dead_letter_alert(self._reporter, record, error, audit.header.id, now_ms)
-        raised = [] if alert is None else self._alerts_of_letters.raised(alert, state, now_ms)
-        return [audit, *raised]
+        if alert is None:
+            return [audit]
+        told_from = UNREADABLE_TOLD_FROM if alert.analytic_uid == UNREADABLE else 1
+        return [audit, *self._alerts_of_letters.raised(alert, state, now_ms, told_from=told_from)]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""
@@ -202,7 +218,8 @@ def dead_letter_alert(
 ) -> Alert | None:
     """Return the alert about a dead letter; None if its reason raises none.
 
-    All dead letters of a topic with the same reason are one finding: whoever writes them chooses what they contain.
+    All dead letters of a topic with the same reason are one finding: whoever writes them chooses what they contain. So
+    are all that can't be read, whatever is wrong with them.
 
     Args:
         reporter: who reports it.
@@ -211,10 +228,12 @@ def dead_letter_alert(
         audit_id: the id of its audit record.
         now_ms: stream time.
     """
-    analytic = _DEAD_LETTERS.get(str(error.reason))
-    if analytic is None:
-        return None
     reason, place = str(error.reason), f"{record.topic}/{record.partition}/{record.offset}"
+    if reason in _UNREADABLE_REASONS:
+        reason = UNREADABLE
+    elif reason not in _DEAD_LETTERS:
+        return None
+    analytic = ANALYTICS[reason]
     return made_alert(
         reason,
         _header(reporter, derived_uuid("dead letter alert", place), now_ms),

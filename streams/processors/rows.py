@@ -408,6 +408,14 @@ class RowKind(Kind, Enum):
         "streams.processors.gate.contents",
         "one of a session, with at most `KEYS_PER_SESSION_MAX` ids; removed with it",
     )
+    WATCHED_LOG = Kind(
+        b"j",
+        "nothing",
+        "how many verdicts and audit records the seals of the partition state so far (keying)",
+        "",
+        "streams.processors.watch.keying",
+        "one of a partition",
+    )
 
 
 ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
@@ -426,6 +434,7 @@ UNPROVEN_FLOOD_KEY = RowKind.UNPROVEN_FLOOD.prefix
 VERDICT_BYTES_HEAD_KEY = RowKind.VERDICT_BYTES_HEAD.prefix
 OPEN_ALERTS_KEY = RowKind.OPEN_ALERTS.prefix
 SEALED_KEY = RowKind.SEALED.prefix
+WATCHED_LOG_KEY = RowKind.WATCHED_LOG.prefix
 
 # Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
 _SESSION = RowKind.SESSION.prefix

@@ -72,6 +72,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.KEY_COUNT: (rows.key_count_row_key, (TEXT, INSTANT)),
     RowKind.SEALED: (lambda: rows.SEALED_KEY, ()),
     RowKind.CONTENT_KEYS: (rows.content_keys_row_key, (SESSION,)),
+    RowKind.WATCHED_LOG: (lambda: rows.WATCHED_LOG_KEY, ()),
     RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),
     RowKind.LAYOUT: (lambda: rows.LAYOUT_KEY, ()),
     RowKind.STREAM_TIME: (lambda: STREAM_TIME_KEY, ()),

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -50,7 +51,8 @@ class AlertRow(msgspec.Struct, frozen=True, array_like=True):
         count: how often it has occurred.
         last_ms: when it occurred last.
         last_related: the ids of the records that its last occurrence is about; empty if it occurred once.
-        alert: the alert as it was written.
+        alert: the alert as it was written, or as it will be.
+        told_from: from which count on the finding is written; before, it is only counted.
     """
 
     start_ms: int
@@ -60,6 +62,7 @@ class AlertRow(msgspec.Struct, frozen=True, array_like=True):
     last_ms: int
     last_related: tuple[str, ...]
     alert: bytes
+    told_from: int = 1
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,6 +70,12 @@ _decode = msgspec.msgpack.Decoder(AlertRow).decode
 _decode_alert = msgspec.msgpack.Decoder(Alert).decode
 _decode_open = msgspec.msgpack.Decoder(dict[str, int]).decode
 replace = msgspec.structs.replace
+
+
+class _Counted(NamedTuple):
+    """An occurrence that was counted in an open window, and what is written because of it."""
+
+    outputs: list[Output]
 
 
 def alert_outputs(encoder: Encoder, alert: Alert) -> list[Output]:
@@ -92,7 +101,9 @@ class AlertWindows:
         self.encoder = encoder
         self._window_ms = window_ms
 
-    def raised(self, alert: Alert, state: StateView, now_ms: int, *, is_proven: bool = True) -> list[Output]:
+    def raised(
+        self, alert: Alert, state: StateView, now_ms: int, *, is_proven: bool = True, told_from: int = 1
+    ) -> list[Output]:
         """Return what is to be written of an alert: nothing if the finding's window is open.
 
         Args:
@@ -100,18 +111,21 @@ class AlertWindows:
             state: the state of the partition.
             now_ms: stream time.
             is_proven: whether those who caused it have proven who they are.
+            told_from: how often it has to occur within a window to be written at all.
         """
         written = self._ended(alert, state, now_ms)
-        if written is None:
-            return []
+        if isinstance(written, _Counted):
+            return written.outputs
         kind = json.loads(alert.dedup_key)[0]
         opened = _open_of(state)
         if opened.get(kind, 0) < (OPEN_PER_KIND_MAX if is_proven else UNPROVEN_OPEN_PER_KIND_MAX):
             state.put(OPEN_ALERTS_KEY, _encode(opened | {kind: opened.get(kind, 0) + 1}))
-            return written + self._open(alert, kind, state, now_ms)
+            return written + self._open(alert, kind, state, now_ms, told_from)
         common = _common(alert, kind, state.partition)
         before = self._ended(common, state, now_ms)
-        return written if before is None else written + before + self._open(common, "", state, now_ms)
+        if isinstance(before, _Counted):
+            return written + before.outputs
+        return written + before + self._open(common, "", state, now_ms, told_from)
 
     def on_due(self, payload_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """End the window whose timer is due: return the record with the count, if there is more to say than was said.
@@ -129,8 +143,8 @@ class AlertWindows:
         # Otherwise it is another window of the same finding, which has a timer of its own.
         return self._close(digest, row, state, now_ms) if row.until_ms <= now_ms else []
 
-    def _ended(self, alert: Alert, state: StateView, now_ms: int) -> list[Output] | None:
-        """Count an occurrence in its finding's window: then there is nothing to write (None).
+    def _ended(self, alert: Alert, state: StateView, now_ms: int) -> list[Output] | _Counted:
+        """Count an occurrence in its finding's window, and return what is to be written then: nothing, in most cases.
 
         If the finding has no open window, return what is to be written before its first record. That is the last record
         of a window whose timer has not come yet, as after stream time was set back.
@@ -143,15 +157,19 @@ class AlertWindows:
         if not row.start_ms <= now_ms < row.until_ms:
             return self._close(digest, row, state, now_ms)
         counted = replace(row, count=row.count + alert.count, last_ms=now_ms, last_related=alert.related_event_ids)
+        outputs: list[Output] = []
+        if row.count < row.told_from <= counted.count:
+            told = replace(_decode_alert(row.alert), count=counted.count, last_seen_time=now_ms)
+            counted, outputs = replace(counted, alert=_encode(told)), alert_outputs(self.encoder, told)
         state.put(alert_row_key(digest), _encode(counted))
-        return None
+        return _Counted(outputs)
 
-    def _open(self, alert: Alert, kind: str, state: StateView, now_ms: int) -> list[Output]:
+    def _open(self, alert: Alert, kind: str, state: StateView, now_ms: int, told_from: int) -> list[Output]:
         digest, until_ms = _digest(alert.dedup_key), now_ms + self._window_ms
-        row = AlertRow(now_ms, until_ms, kind, alert.count, now_ms, (), _encode(alert))
+        row = AlertRow(now_ms, until_ms, kind, alert.count, now_ms, (), _encode(alert), told_from)
         state.put(alert_row_key(digest), _encode(row))
         state.set_timer(until_ms, timer_payload(TimerKind.ALERT, digest.hex().encode()))
-        return alert_outputs(self.encoder, alert)
+        return alert_outputs(self.encoder, alert) if row.count >= told_from else []
 
     def _close(self, digest: bytes, row: AlertRow, state: StateView, now_ms: int) -> list[Output]:
         state.delete(alert_row_key(digest))
@@ -164,7 +182,7 @@ class AlertWindows:
             else:
                 state.delete(OPEN_ALERTS_KEY)
         alert = _decode_alert(row.alert)
-        if row.count <= alert.count:
+        if row.count <= alert.count or row.count < row.told_from:
             return []
         made_id = derived_uuid("alert update", alert.finding_uid, str(row.start_ms))
         update = replace(

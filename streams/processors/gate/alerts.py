@@ -154,6 +154,8 @@ def _about_call(
             f"stoplog rules explain --intent {intent.intent_id}",
             f"stoplog session show {_named(key)}",
             *((f"stoplog kill --session {quote(key)} --why 'alert {alert_id}'",) if "session" in analytic.key else ()),
+            # What is about no session, tool or rule is about the gate itself.
+            *(() if analytic.key else ("stoplog doctor",)),
         ),
         related=(audit_id, verdict.verdict_id),
     )

@@ -1,4 +1,7 @@
-"""Make the alerts about behaviour. They quote no argument but what a declaration's sentence names."""
+"""Make the alerts about behaviour, and about gaps of the log that is watched.
+
+They quote no argument but what a declaration's sentence names.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from streams.model.alert import (
     Alert,
     clipped,
 )
-from streams.model.analytics import Analytic, made_alert
+from streams.model.analytics import ANALYTICS, AUDIT_GAP, Analytic, made_alert
 from streams.model.atlas import techniques_in
+from streams.model.audit import Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.proof import derived_uuid
 from streams.model.types import Header, ToolRef
@@ -90,6 +94,51 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         sub=clipped(event.sub),
         act=event.act,
         tool=ToolRef(server_id=clipped(event.tool.server_id), name=clipped(event.tool.name)),
+    )
+
+
+def unrecorded_alert(event: BehaviourEvent, partition: int, now_ms: int) -> Alert:
+    """Return the alert about a verdict that has no audit record.
+
+    Args:
+        event: what the verdict says.
+        partition: where it lies.
+        now_ms: stream time.
+    """
+    text = f"verdict {event.verdict_id} of session {clipped(event.session_id)} has no audit record"
+    header = Header(
+        id=derived_uuid("unrecorded", event.verdict_id), source=SOURCE, time=now_ms, tenant_uid=event.header.tenant_uid
+    )
+    return _gap_alert(header, "record", text, partition, event.verdict_id)
+
+
+def torn_log_alert(seal: Seal, expected: int, partition: int, now_ms: int) -> Alert:
+    """Return the alert about a seal that does not go on from the one before it.
+
+    Args:
+        seal: the seal.
+        expected: how many records the log had after the seal before it.
+        partition: whose log it is.
+        now_ms: stream time.
+    """
+    if seal.first > expected:
+        what = f"{seal.first - expected} records are missing"
+    else:
+        what = f"it was set back by {expected - seal.first} records, or replaced"
+    text = f"the log of partition {partition} goes on at record {seal.first} where {expected} was expected: {what}"
+    header = Header(id=derived_uuid("torn log", seal.header.id), source=SOURCE, time=now_ms, tenant_uid="")
+    return _gap_alert(header, "seal", text, partition, seal.header.id)
+
+
+def _gap_alert(header: Header, kind: str, text: str, partition: int, related: str) -> Alert:
+    return made_alert(
+        AUDIT_GAP,
+        header,
+        title=f"{ANALYTICS[AUDIT_GAP].title}: partition {partition}",
+        desc=text,
+        dedup_key=json.dumps([AUDIT_GAP, kind, partition]),
+        response=("stoplog audit verify", "stoplog doctor"),
+        related=(related,),
     )
 
 

@@ -8,6 +8,9 @@ the same partition. Whichever comes first waits for the other as a row. A verdic
 
 What comes again is written again, with the same id: the watch knows what it has seen.
 
+**Gaps.** It also sees whether the record is whole, as far as that shows without keys: each verdict has its audit
+record, and each seal goes on from the one before it. `stoplog audit verify` proves more.
+
 What people do with alerts comes here, too. A status that counts is put on the record, and that of a closed alert about
 behaviour is written on, to the agents that it is about (ADR 0077).
 """
@@ -25,7 +28,7 @@ from streams.model.alert_status import (
     alert_status_key,
     incident_parts,
 )
-from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
@@ -39,9 +42,9 @@ from streams.processors import layout
 from streams.processors.audit import alert_status_event, audit_output
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.rows import TimerKind, half_row_key, parse_timer, timer_payload
+from streams.processors.rows import WATCHED_LOG_KEY, TimerKind, half_row_key, parse_timer, timer_payload
 from streams.processors.settings import WatchSettings
-from streams.processors.watch.alerts import PREFIX
+from streams.processors.watch.alerts import PREFIX, torn_log_alert, unrecorded_alert
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
 
 JOIN_WAIT_MS = 30_000
@@ -100,7 +103,7 @@ class Keying(ReportingProcessor):
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """Process one verdict, audit record or status of an alert. Everything else on these topics is left alone.
+        """Process one verdict, seal, audit record or status of an alert. Everything else on these topics is left alone.
 
         Raises:
             RecordError: the status does not count.
@@ -108,6 +111,8 @@ class Keying(ReportingProcessor):
         del topic
         if isinstance(record, AlertStatus):
             return self._handled(key, record, received_ms)
+        if isinstance(record, Seal):
+            return self._sealed(record, state, now_ms)
         if isinstance(record, Verdict):
             if record.outcome not in FINAL_OUTCOMES or record.mode is not VerdictMode.ENFORCE:
                 return []
@@ -176,7 +181,19 @@ class Keying(ReportingProcessor):
             return []
         state.delete(row_key)
         half = _decode(found)
-        return [] if half.event is None else self._written(half.event, ())
+        if half.event is None:
+            # Audit records are kept for longer than verdicts.
+            return []
+        alert = unrecorded_alert(half.event, state.partition, now_ms)
+        return [*self._written(half.event, ()), *self._windows.raised(alert, state, now_ms)]
+
+    def _sealed(self, seal: Seal, state: StateView, now_ms: int) -> list[Output]:
+        """Return the alert about a seal that does not go on from the one before it."""
+        found, after = state.get(WATCHED_LOG_KEY), seal.first + len(seal.kinds)
+        state.put(WATCHED_LOG_KEY, b"%d" % after)
+        if found is None or int(found) == seal.first:
+            return []
+        return self._windows.raised(torn_log_alert(seal, int(found), state.partition, now_ms), state, now_ms)
 
     def _written(self, event: BehaviourEvent, version: tuple[str, ...]) -> list[Output]:
         event = replace(event, epoch="/".join(part for part in (event.epoch, *version) if part))
