@@ -11,12 +11,16 @@ import hashlib
 import hmac
 from enum import Enum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent
 from streams.model.types import Proof, ProofAlg
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _KEY_INFO = b"stoplog session key v1"
 _WRITER_INFO = b"stoplog session-writer key v1"
@@ -200,11 +204,15 @@ def seal_key_seed(root_key: bytes) -> bytes:
 def make_hmac(secret: bytes, message: bytes) -> bytes:
     """Return the HMAC-SHA-256 (RFC 2104), 32 bytes.
 
-    Computed by its definition, with the key's two pads prepared: `hmac.digest` sets up its library for each message,
-    which costs three times as much for a short one, and an intent needs two.
+    Computed by its definition, with the key's two pads hashed already: `hmac.digest` sets up its library for each
+    message, which costs four times as much for a short one, and an intent needs two, and one for each of its values.
     """
-    inner, outer = _pads(secret)
-    return hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).digest()
+    inner_pad, outer_pad = _pads(secret)
+    inner = inner_pad.copy()
+    inner.update(message)
+    outer = outer_pad.copy()
+    outer.update(inner.digest())
+    return outer.digest()
 
 
 def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
@@ -213,10 +221,11 @@ def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
 
 
 @lru_cache(maxsize=SECRETS_CACHED_MAX)
-def _pads(secret: bytes) -> tuple[bytes, bytes]:
+def _pads(secret: bytes) -> tuple[_Hash, _Hash]:
+    """Return the hashes that have read the pads of a key. They are copied, and never read more."""
     key = secret if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest()
     block = key.ljust(_BLOCK_BYTES, b"\x00")
-    return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
+    return hashlib.sha256(block.translate(_INNER_PAD)), hashlib.sha256(block.translate(_OUTER_PAD))
 
 
 def derived_uuid(domain: str, *parts: str) -> str:
