@@ -16,6 +16,7 @@ NESTING_MAX = 64
 VISITS_MAX = 200_000
 """How many values of a structure are visited, whether they say anything or not."""
 NAME_CHARS_MAX = 40
+_FLAT_MAX = 64
 _NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
 
@@ -50,6 +51,9 @@ def leaves_of(value: object) -> Iterator[Leaf]:
 
     What is nested deeper than `NESTING_MAX` is one leaf of free text.
     """
+    if type(value) is dict and (flat := _flat(value)) is not None:
+        yield from flat
+        return
     stack: list[_Item] = [(value, "", "", "", 0)]
     visits = 0
     names: set[str] = set()
@@ -68,6 +72,21 @@ def leaves_of(value: object) -> Iterator[Leaf]:
         elif isinstance(item, list | tuple):
             places = reversed(range(len(item)))
             stack.extend((item[place], _step(path, str(place)), name, outer, depth + 1) for place in places)
+
+
+def _flat(value: dict[object, object]) -> list[Leaf] | None:
+    """Return the leaves of an object of plain names and single values, as most arguments are; None for any other."""
+    leaves: list[Leaf] = []
+    for key, item in value.items():
+        kind = type(item)
+        is_leaf = kind is str or kind is int or kind is float
+        if not (is_leaf or item is None or kind is bool) or type(key) is not str or len(leaves) >= _FLAT_MAX:
+            return None
+        if len(key) > NAME_CHARS_MAX or not key.isidentifier() or key[0].isupper():
+            return None
+        if is_leaf:
+            leaves.append(Leaf(item, f"/{key}", is_field=True, name=key))  # type: ignore[arg-type]  # a text or number
+    return leaves
 
 
 def _step(path: str, step: str) -> str:

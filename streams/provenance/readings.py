@@ -46,7 +46,10 @@ _SPELLED = (
     "[ at ]", "( at )", "[dot]", "(dot)", "{dot}", "<dot>", "[.]", "(.)", "[ dot ]", "( dot )",
 )  # fmt: skip
 _AT_HOST = re.compile(r" at [\w-]{1,63}\.\w")
-_SOME_SPELLED = re.compile("|".join(map(re.escape, _SPELLED)) + r"| at [\w-]{1,63}\.\w")
+_SOME_SPELLED = re.compile(
+    r"[\[({<] ?(?:at|@|dot|\.) ?[\])}>]| (?:dot|punkt|punto|slash|underscore|hyphen) | at [\w-]{1,63}\.\w"
+)
+"""Finds whatever has one of `_SPELLED` or a host behind ` at `; three alternatives are searched faster than thirty."""
 _SIGN_WORDS = {
     "at": "@", "@": "@", "dot": ".", "punkt": ".", "punto": ".", ".": ".", "dash": "-", "hyphen": "-", "minus": "-",
     "slash": "/", "underscore": "_", "plus": "+", "colon": ":",
@@ -62,8 +65,12 @@ _SOME_HEX = re.compile(r"[0-9a-fA-F :]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")
 _TWO_SPACED = re.compile(r"[ \u00a0]\S[ \u00a0]{1,2}\S[ \u00a0]")
 _SPACED = re.compile(r"(?<!\S)\S(?:[ \u00a0]{1,2}\S){5,200}(?!\S)")
-_REVERSED = ("//:", "moc.", "ten.", "gro.", "oi.", "ude.", "vog.", "ofni.", "elpmaxe.", "ku.", "ed.", "ppa.", "ved.")
-_SOME_REVERSED = re.compile("|".join(map(re.escape, _REVERSED)))
+_SOME_REVERSED = re.compile(
+    r"//:(?=\S)"
+    r"|\.(?=\S)(?:(?<=moc\.|ten\.|gro\.|ude\.|vog\.|ppa\.|ved\.)|(?<=oi\.|ku\.|ed\.)|(?<=ofni\.)|(?<=elpmaxe\.))"
+)
+"""The end of a host, or the sign behind a scheme, in reverse. It does not end its token, as the `ed.` of many sentences
+does: a host has a name. Dots are rare, and so are found sooner than the letters before them."""
 _TO_THE_LEFT = re.compile(r"\S{0,200}")
 _TO_THE_RIGHT = re.compile(r"\S{1,200}")
 _WINDOW_CHARS = 160
@@ -81,7 +88,7 @@ class Reading(NamedTuple):
 def readings_of(text: str) -> Iterator[Reading]:
     """Yield the readings of a text that differ from it."""
     plain = undisguised(text)
-    if plain != typeset_plainly(text):
+    if plain is not text and plain != typeset_plainly(text):
         yield Reading(plain, is_whole=True)
     yield from islice(_pieces_of(plain, DEPTH_MAX), PIECES_MAX)
 
@@ -106,7 +113,7 @@ def undisguised(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    if _ESCAPED.search(text) is None:
+    if not ("%" in text or "&" in text or "\\" in text or "=" in text) or _ESCAPED.search(text) is None:
         return text
     text = html.unescape(unquote(text, errors="replace"))
     return _PROGRAM.sub(lambda match: chr(int(match.group(1) or match.group(2) or match.group(3), 16)), text)
@@ -166,9 +173,9 @@ def _pieces_of(text: str, depth: int) -> Iterator[Reading]:
             joined = piece.replace(" ", "").replace("\u00a0", "")
             yield Reading(joined, is_whole=len(piece) == length, has_words=False)
     lowered = text.lower()
-    if length > _SHORT_CHARS_MAX or _SOME_REVERSED.search(lowered):
-        for place in _places(lowered, _REVERSED):
-            piece = _token_around(text, place)
+    if "." in text or "//:" in text:
+        for match in islice(_SOME_REVERSED.finditer(lowered), PIECES_MAX):
+            piece = _token_around(text, match.start())
             yield Reading(piece[::-1], is_whole=len(piece) == length, has_words=False)
     if length > _SHORT_CHARS_MAX or _SOME_SPELLED.search(lowered):
         yield from _spelled(text, lowered)

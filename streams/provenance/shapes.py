@@ -36,7 +36,13 @@ _HIT = re.compile(r"[0-9@/\\$€£¥₹]|[.:](?=\w)")
 _BORDER = r"\s\"'<>()\[\]{},;|`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _LEFT = re.compile(rf"[^{_BORDER}]{{0,{_LEFT_CHARS_MAX}}}")
 _TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
+_HEAD = re.compile(rf"[^{_BORDER}]*")
 _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
+_SIMPLE = re.compile(
+    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?)@((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63})"
+    r"|([A-Za-z]{3,8})[-_]?([0-9]{1,11}))\Z"
+)
+"""A text that is an address of a usual form and nothing else, or letters and digits that make an id."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
 _TRAILING = ".:!?*~=-_"
 _LEADING = ".:!?*~=_-"
@@ -83,6 +89,8 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[
         field: the name of the field that holds it, which says what a number alone names.
         loose: whether every number is an amount, too: in arguments, and in what the user says.
     """
+    if (simple := _SIMPLE.match(text)) is not None:
+        return _simple_shapes(simple), True
     found: list[Shape] = []
     position = 0
     search = _HIT.search
@@ -102,6 +110,27 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[
             continue
         position = max(_classify(text, start, match.end(), found, field=field, loose=loose), place + 1)
     return found, True
+
+
+def _simple_shapes(simple: re.Match[str]) -> list[Shape]:
+    """Return what a text of a usual form holds: the same as the search for signs finds, which takes longer."""
+    local, domain, letters, digits = simple.groups()
+    end = simple.end()
+    if domain is None:
+        value = f"{letters}{digits}".lower()
+        return [Shape(AtomKind.ID, value, 0, end)] if says_enough(value) else []
+    host = host_value(domain)
+    address = Shape(AtomKind.ADDRESS, f"{local.lower()}@{host}", 0, end)
+    return [address, Shape(AtomKind.HOST, host, 0, end, part=True)] if "." in host else [address]
+
+
+def may_begin_at(text: str, start: int) -> bool:
+    """Return whether a value can begin at a place. If not, all values of the text begin later.
+
+    A value begins in its first token, which holds at least one of the signs that values are found by.
+    """
+    head = _HEAD.match(text, start)
+    return head is not None and _HIT.search(text, start, head.end()) is not None
 
 
 def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool) -> int:

@@ -79,9 +79,9 @@ def says_enough(words: str) -> bool:
     """Return whether a text in canonical form is long enough to say where it comes from."""
     if not words.isascii():
         return sum(1 if char.isascii() else 2 for char in words) >= LETTERS_MIN
-    if _SHORT_ID.match(words):
+    if len(words) >= DIGITS_MIN or _SHORT_ID.match(words):
         return True
-    return len(words) >= (LETTERS_MIN if _LETTER.search(words) else DIGITS_MIN)
+    return len(words) == LETTERS_MIN and _LETTER.search(words) is not None
 
 
 def word_grams(text: str, words_max: int, names_max: int = 0) -> Iterator[str]:
