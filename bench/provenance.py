@@ -1,17 +1,31 @@
-"""Measures what provenance costs a gate: `python -m bench.provenance`.
+"""Measures what provenance costs a gate: `python -m bench.provenance [--against REVISION] [--save]`.
 
 A session reads results of a mailbox. After 10, 100 and 1,000 of them, an intent with five arguments is examined, and
 the rows that the session has in the state are counted. Extraction of the arguments is part of the examination, and is
 also shown apart; so is what it costs to keep one result. Rows come from a store in memory: a store on disk adds about a
 microsecond for each row that is read.
+
+With a revision, the same intent is examined by the code of that commit, too. Both take short turns in processes of
+their own, and the result is the median of the ratios: the speed of a machine changes more than the code does.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from statistics import median
 
+from bench.compare import REPOSITORY, worktree
+from bench.machine import describe_machine, forget_settings
+from bench.report import save
 from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, tool_entry
 from streams.engine.state import PartitionState
 from streams.model.catalog import OutputLabel
@@ -33,6 +47,7 @@ from streams.stores.memory import MemoryStore
 
 RESULTS = (10, 100, 1_000)
 ROUNDS = 300
+TURNS = 15
 _MAKER = SessionMaker()
 _KEY = atom_key(ROOT_KEY, _MAKER.tenant, _MAKER.sub)
 _READ = ToolUse(
@@ -53,14 +68,102 @@ _ARGUMENTS = {
 }
 
 
+# Runs in the checkout that is measured, with that checkout's code: it may use only what both versions have.
+_TURNS = f"""
+import sys, time
+from simulation.records import TRUSTED, UNTRUSTED
+from streams.engine.state import PartitionState
+from streams.model.session import SessionEventType
+from streams.processors.provenance.examine import examine
+from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
+from streams.processors.session_row import SessionRow, evolve
+from streams.stores.memory import MemoryStore
+from bench.provenance import _ARGUMENTS, _FACTS, _KEY, _MAKER, _READ, _SEND, _event, _mail
+
+state, session = PartitionState(MemoryStore()), evolve(SessionRow(), sub=_MAKER.sub)
+memory = Memory(_MAKER.key, _KEY, state)
+words = _event(SessionEventType.USER_MESSAGE, "Send invoice INV-20003 to person3@shop.example.")
+row = with_user_words(begun(memory, session), words, memory, TRUSTED)
+for number in range(int(sys.argv[1])):
+    event = _event(SessionEventType.TOOL_RESULT, _mail(number))
+    row = with_content(row, event, Memory(_MAKER.key, _KEY, state), _READ, UNTRUSTED, _MAKER.sub)
+store_provenance(_MAKER.key, row, state)
+print("ready", flush=True)
+for _ in sys.stdin:
+    began_s = time.process_time()
+    for _ in range({ROUNDS}):
+        fresh = Memory(_MAKER.key, _KEY, state, keeps=False)
+        examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
+    print((time.process_time() - began_s) / {ROUNDS} * 1e6, flush=True)
+"""
+
+
 def main() -> None:
-    """Print the measurements."""
+    """Print the measurements, and write them to `bench/results` if that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.provenance", description=__doc__)
+    parser.add_argument("--against", metavar="REVISION", help="an earlier commit whose code examines the same intent")
+    parser.add_argument("--save", action="store_true", help="write the result to bench/results")
+    options = parser.parse_args()
+    forget_settings()
+    machine = describe_machine()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        _measure(options.against)
+    print(printed.getvalue(), end="")
+    if options.save:
+        save("provenance", {"text": printed.getvalue()}, machine, quick=False)
+
+
+def _measure(revision: str | None) -> None:
     found_s = _seconds(lambda: extract_arguments(_ARGUMENTS), ROUNDS)
     print(f"five arguments of a call, found alone: {found_s * 1e6:.0f} us")
     print()
     print("results read   values   complete   rows   bytes    keep a result, us   examine an intent, us")
     for count in RESULTS:
         _print(count)
+    if revision is None:
+        return
+    print()
+    print(f"results read   at {revision[:10]}, us   now, us   ratio (median of {TURNS} turns)")
+    with worktree(revision) as earlier:
+        for count in RESULTS:
+            before_us, now_us = _in_turns(earlier, count)
+            ratio = median(now / before for before, now in zip(before_us, now_us, strict=True))
+            print(f"{count:12,}   {median(before_us):17.0f}   {median(now_us):7.0f}   {ratio:5.2f}")
+
+
+def _in_turns(earlier: Path, count: int) -> tuple[list[float], list[float]]:
+    """Return the microseconds of each turn of the earlier code and of this checkout's; the first ones don't count."""
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(_started(checkout, count)) for checkout in (earlier, REPOSITORY)]
+        turns = [[_turn(process) for process in processes] for _ in range(TURNS + 1)]
+        for process in processes:
+            process.communicate()
+    before_us, now_us = zip(*turns[1:], strict=True)
+    return list(before_us), list(now_us)
+
+
+def _started(checkout: Path, count: int) -> subprocess.Popen[str]:
+    path = os.pathsep.join((str(checkout), str(checkout / "examples")))
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TURNS, str(count)],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if process.stdout is None or process.stdout.readline().strip() != "ready":
+        raise RuntimeError(f"the measurement in `{checkout}` did not start")
+    return process
+
+
+def _turn(process: subprocess.Popen[str]) -> float:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
+    process.stdin.write("turn\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
 
 
 def _print(count: int) -> None:

@@ -578,7 +578,12 @@ def provenance_row_key(session_key: bytes) -> bytes:
 
 def atoms_row_key(session_key: bytes, bucket: int) -> bytes:
     """Return the key of a bucket of the values that a session has seen."""
-    return _ATOMS + _terminated(session_key) + bytes((bucket,))
+    return atoms_row_prefix(session_key) + bytes((bucket,))
+
+
+def atoms_row_prefix(session_key: bytes) -> bytes:
+    """Return what the keys of all buckets of a session begin with; the number of the bucket is the last byte."""
+    return _ATOMS + _terminated(session_key)
 
 
 def content_row_key(session_key: bytes, number: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,7 @@ from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, Sentence, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
-from streams.provenance.readings import CODE_CHARS_MIN, is_ordinary, readings_of
+from streams.provenance.readings import is_ordinary, readings_of
 from streams.provenance.shapes import REVERSED_CHARS_MIN, Shape, backwards, shapes_in
 from streams.provenance.words import (
     STOP_WORDS,
@@ -48,7 +48,8 @@ _WHOLE_KINDS = frozenset(
     (AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.ACCOUNT, AtomKind.PATH, AtomKind.ID, AtomKind.TOKEN)
 )
 
-_AROUND = " \t\r\n\"'<>()[]"
+AROUND = " \t\r\n\"'<>()[]"
+"""Signs around a value that do not belong to it."""
 _JOINED = re.compile(r"[^\W_]{2,32}(?:[-_][^\W_]{1,32}){1,8}")
 _SPACE = re.compile(r"\s")
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
@@ -105,24 +106,16 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
     """
     collected = _Collected(in_arguments=True)
     for leaf in leaves_of(values):
-        if thing and thing_of(leaf.name) == UNTYPED:
-            leaf = leaf._replace(outer=thing)  # noqa: PLW2901 - the same leaf, with what is known of it
-        _read_leaf(leaf, collected)
+        _read_leaf(of_thing(leaf, thing), collected)
         if collected.is_full or leaf.is_cut:
             collected.complete = False
             break
     return collected.extraction()
 
 
-def extract_part(text: str) -> list[Found]:
-    """Return the readings of all of a text that is a part of an argument: those of a leaf without a name."""
-    if text.isascii() and text.isalpha() and len(text) < CODE_CHARS_MIN:
-        # A plain word: it has no shape, and is too short for a code.
-        value = text_value(text)
-        return [Found(AtomKind.TEXT, value, whole_field=True)] if value else []
-    collected = _Collected(in_arguments=True)
-    _read_leaf(Leaf(text, is_field=True), collected)
-    return [found for found in collected.found() if found.whole_field]
+def of_thing(leaf: Leaf, thing: str) -> Leaf:
+    """Return a leaf of arguments with what its `id` names, if that is known from the tool's name."""
+    return leaf._replace(outer=thing) if thing and thing_of(leaf.name) == UNTYPED else leaf
 
 
 class _Collected:
@@ -158,9 +151,6 @@ class _Collected:
             joined = known.calls_for | calls_for
             self._found[key] = Found(kind, value, leaf.path, known.whole_field, known.decoded, joined)
 
-    def found(self) -> Iterable[Found]:
-        return self._found.values()
-
     def extraction(self) -> Extraction:
         if self.is_full:
             self.complete = False
@@ -191,10 +181,10 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
 
 def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
     """Read a field without a space in it: it has no sentence, and is a value as a whole or not at all."""
-    shapes, _ = shapes_in(text, field=_field_name(leaf), loose=collected.loose)
+    shapes, _ = shapes_in(text, field=field_name(leaf), loose=collected.loose)
     first, last = 0, len(text)
-    if text[0] in _AROUND or text[-1] in _AROUND:
-        first, last = last - len(text.lstrip(_AROUND)), len(text.rstrip(_AROUND))
+    if text[0] in AROUND or text[-1] in AROUND:
+        first, last = last - len(text.lstrip(AROUND)), len(text.rstrip(AROUND))
     is_shaped = False
     for shape in shapes:
         value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
@@ -208,11 +198,11 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
     text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
-    for shape in shapes_in(text, field=_field_name(leaf), loose=collected.loose)[0]:
+    for shape in shapes_in(text, field=field_name(leaf), loose=collected.loose)[0]:
         collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False)
 
 
-def _field_name(leaf: Leaf) -> str:
+def field_name(leaf: Leaf) -> str:
     """Return the name that says what a number in the leaf names: that of the field, or with `id` the name around it."""
     if leaf.outer and thing_of(leaf.name) == UNTYPED:
         return f"{leaf.outer} id"
@@ -228,15 +218,15 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     flagged = called != 0
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
-    stripped = text.strip(_AROUND)
+    stripped = text.strip(AROUND)
     first = text.find(stripped)
     last = first + len(stripped)
-    if leaf.is_field and (mailbox := _mailbox_in(text, stripped)) is not None:
+    if leaf.is_field and (mailbox := mailbox_in(text, stripped)) is not None:
         # The name says nothing about where a mail goes: all of the value is its address.
         first += mailbox.start(1)
     starts = [sentence.start for sentence in sentences]
     is_shaped = False
-    field = _field_name(leaf) if leaf.is_field else ""
+    field = field_name(leaf) if leaf.is_field else ""
     shapes, are_all = shapes_in(text, field=field, loose=collected.loose)
     collected.complete = collected.complete and are_all
     for shape in shapes:
@@ -257,7 +247,8 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
                 _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
 
 
-def _mailbox_in(text: str, stripped: str) -> re.Match[str] | None:
+def mailbox_in(text: str, stripped: str) -> re.Match[str] | None:
+    """Return the address behind a display name that a text is, or None. `stripped` is without the signs around it."""
     return _MAILBOX.match(stripped) if text.rstrip()[-1:] == ">" and len(stripped) <= TEXT_CHARS_MAX else None
 
 

@@ -106,11 +106,11 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
         text: the value.
         look_part: traces a part as a value of its own.
     """
-    if len(text) > COMPOSED_CHARS_MAX or _UPWARDS.search(text):
+    if len(text) > COMPOSED_CHARS_MAX or (".." in text and _UPWARDS.search(text)):
         return False
     found = _PART.findall(text)
-    short = "".join(part for part in found if len(part) <= PROVES_NOTHING_CHARS)
-    if sum(map(str.isdigit, short)) > SHORT_DIGITS_MAX:
+    short = "".join([part for part in found if len(part) <= PROVES_NOTHING_CHARS])
+    if short and sum(map(str.isdigit, short)) > SHORT_DIGITS_MAX:
         return False
     parts = {part for part in found if len(part) > PROVES_NOTHING_CHARS}
     if not parts or len(parts) > PARTS_MAX or parts == {text}:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.provenance import numbers, readings
-from streams.provenance.extract import extract_arguments, extract_part
+from streams.provenance import numbers, readings, shapes
+from streams.provenance.arguments import arguments_in, extract_part
+from streams.provenance.extract import extract_arguments
+from streams.provenance.found import Found
+from streams.provenance.origins import SHAPED
 
 _CODED = st.text(alphabet="abfAF09 :+/_-=.@xz\u00a0%", max_size=60)
 _TEXTS = st.one_of(_CODED, st.text(max_size=40))
@@ -25,6 +29,37 @@ def test_the_quick_search_for_codes_misses_none(text: str) -> None:
     assert not readings._BASE64.search(text) or readings._CODE.search(text)
     assert not readings._HEX.search(text) or readings._SOME_HEX.search(text)
     assert not readings._SPACED.search(text) or readings._TWO_SPACED.search(text)
+
+
+_REVERSED = ("//:", "moc.", "ten.", "gro.", "oi.", "ude.", "vog.", "ofni.", "elpmaxe.", "ku.", "ed.", "ppa.", "ved.")
+_SIGNS = st.sampled_from([*readings._SPELLED, *_REVERSED, " at ", ".", "a", "x.y", "<", "AT", " "])
+
+
+@given(text=st.lists(_SIGNS, max_size=6).map("".join))
+@example(text="mail at shop.example")
+def test_the_quick_search_for_signs_misses_none(text: str) -> None:
+    lowered = text.lower()
+    spelled = any(sign in lowered for sign in readings._SPELLED) or readings._AT_HOST.search(lowered)
+    assert bool(readings._SOME_SPELLED.search(lowered)) >= bool(spelled)
+    inside = any(token.find(sign, 0, len(token) - 1) >= 0 for token in lowered.split() for sign in _REVERSED)
+    assert bool(readings._SOME_REVERSED.search(lowered)) == inside
+
+
+_USUAL = st.one_of(
+    st.from_regex(r"[A-Za-z0-9](?:[a-z0-9._+-]{0,6}[a-z0-9])?@(?:[a-z0-9-]{1,6}\.){1,3}[A-Za-z]{2,7}", fullmatch=True),
+    st.from_regex(r"(?:www|xn--abc|a@www)@?\.?[a-z]{2,4}\.[a-z]{2}", fullmatch=True),
+    st.from_regex(r"[A-Za-z]{3,8}[-_]?[0-9]{1,11}", fullmatch=True),
+)
+
+
+@given(text=_USUAL, field=st.sampled_from(["to", "order_id", ""]), loose=st.booleans())
+@example(text="a@www.example", field="", loose=False)
+def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: str, loose: bool) -> None:
+    quick = shapes.shapes_in(text, field=field, loose=loose)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "_SIMPLE", re.compile(r"(?!)"))
+        slow = shapes.shapes_in(text, field=field, loose=loose)
+    assert quick == slow
 
 
 @given(text=_TEXTS)
@@ -48,3 +83,54 @@ def test_a_short_number_reads_alike_on_the_slow_path(text: str, field: str) -> N
         patch.setattr(numbers, "_BARE", re.compile(r"(?!)"))
         slow = numbers.numeric_at(text, 0, field=field, loose=True)
     assert quick == slow
+
+
+_PIECES = st.sampled_from(
+    [
+        "kim@shop.example", "Kim Lee <kim@shop.example>", "INV-20003", "DE89 3704 0044 0532 0130 00", "+49 170 1234567",
+        "5 March 2026", "March 5, 2026", "2026-03-05T10:00Z", "https://a.example/x?to=b%40c.example&id=17", "a.example",
+        "$45.50", "45,5 EUR", "order 17", "#17", "17", "../a/b.txt", "7KD204", "20417-INV", "moc.live@ydobemos", "Kim",
+        "a2ltQHNob3AuZXhhbXBsZQ==", "kim at shop dot example", "k\u0456m@shop.example", "%6bim%40shop.example", "(",
+        ">", "'", "\u201cquoted\u201d", "-", ".", "e v i l x y z",
+    ]
+)  # fmt: skip
+_SENTENCES = st.lists(st.one_of(_PIECES, st.text(max_size=8)), max_size=4).map(" ".join)
+_LEAVES = st.one_of(
+    _SENTENCES,
+    _PIECES,
+    _TEXTS,
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.booleans(),
+    st.none(),
+    st.just("ab c" * 90),
+)
+_NAMES = st.sampled_from(["to", "order_id", "id", "amount", "note", "Kim Lee", "date"])
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=500)
+@given(values=st.dictionaries(_NAMES, _VALUES, max_size=4), thing=st.sampled_from(["", "order"]))
+@example(values={"to": "Kim Lee <kim@shop.example>"}, thing="")
+@example(values={"note": "March 5 2026"}, thing="")
+@example(values={"id": 17}, thing="order")
+@example(values={"id": "(17)"}, thing="order")
+@example(values={"note": "kim@shop.example kim@shop.example"}, thing="")
+def test_leaf_by_leaf_arguments_read_as_they_do_at_once(values: dict[str, object], thing: str) -> None:
+    at_once = extract_arguments(values, thing)
+    arguments, are_all = arguments_in(values, thing)
+    assert are_all == at_once.complete
+    wholes = [each for argument in arguments for each in argument.wholes]
+    parts = [each for argument in arguments for each in argument.parts()]
+    assert _distinct(wholes) == _distinct(each for each in at_once.found if each.whole_field)
+    inside = {(each.kind, each.value, each.path) for each in wholes}
+    shaped = [each for each in at_once.found if not each.whole_field and each.kind in SHAPED]
+    assert _distinct(parts) - inside == _distinct(shaped) - inside
+
+
+def _distinct(found: Iterable[Found]) -> set[tuple[str, str, str]]:
+    return {(each.kind, each.value, each.path) for each in found}

@@ -6,8 +6,7 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -22,7 +21,7 @@ from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import ActKind
-from streams.provenance.extract import extract_arguments, extract_part
+from streams.provenance.arguments import Argument, arguments_in, extract_part
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
 from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
@@ -31,6 +30,10 @@ from streams.provenance.words import UNTYPED, thing_of
 
 ORIGINS_MAX = 128
 """Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
+
+
+PARTS_MAX = 2_048
+"""Values inside of texts that are looked up."""
 
 
 def examine(
@@ -59,15 +62,17 @@ def examine(
     row = read_provenance(session_key, state)
     if row is None:
         row = begun(memory, session)
-    awaits = any(read.label.integrity is not Integrity.TRUSTED for read in session.trust.pending_reads)
-    extraction = extract_arguments(args, use.thing)
+    reads = session.trust.pending_reads
+    awaits = bool(reads) and any(read.label.integrity is not Integrity.TRUSTED for read in reads)
     missing = NOWHERE if row.is_complete else UNKNOWN
     if awaits and missing is NOWHERE:
         missing = AWAITED
     tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
-    values = tuple(_values(extraction.found, args, use, tracer))
-    urls = dict.fromkeys(each.value for each in extraction.found if each.kind is AtomKind.URL) if use.is_outward else {}
-    is_complete = extraction.complete and max(len(values), len(urls)) <= ORIGINS_MAX
+    arguments, are_all = arguments_in(args, use.thing)
+    urls: dict[str, None] = {}
+    values = tuple(_values(arguments, use, tracer, urls if use.is_outward else None))
+    are_all = are_all and all(argument.complete for argument in arguments)
+    is_complete = are_all and max(len(values), len(urls)) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
     pieces = tuple(_pieces(urls, tracer)) if "flow" in asked else ()
     values = values[:ORIGINS_MAX]
@@ -152,36 +157,62 @@ class _Tracer:
         return self._missing if seen is NOWHERE else seen
 
 
-def _values(found: Iterable[Found], args: dict[str, Any], use: ToolUse, tracer: _Tracer) -> Iterable[Value]:
-    uses = use.tool.uses
-    wholes: defaultdict[str, list[Found]] = defaultdict(list)
-    parts: list[Found] = []
-    for each in found:
-        if each.whole_field:
-            wholes[each.path].append(each)
-        elif each.kind in SHAPED:
-            parts.append(each)
-    exact: set[str] = set()
-    for number, (pointer, kinds) in enumerate(wholes.items()):
-        # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
-        is_told = number < ORIGINS_MAX
-        is_sink = uses.sinks.cover(pointer)
+def _values(
+    arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: dict[str, None] | None
+) -> Iterator[Value]:
+    """Yield the leaves of the arguments as values, then the values inside of those that are not known as a whole.
+
+    Args:
+        arguments: the leaves.
+        use: the tool.
+        tracer: traces them.
+        urls: takes the canonical forms of addresses, also of those inside of texts that others could have written; None
+            if nobody asks for them.
+    """
+    opened: list[tuple[Argument, bool]] = []
+    told = 0
+    for argument in arguments:
+        is_exact = is_users = False
+        if argument.wholes:
+            # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
+            value = _whole(argument, use, tracer, is_told=told < ORIGINS_MAX)
+            told += 1
+            is_users = value.traced.origin is ValueOrigin.USER
+            is_exact = is_users or value.is_shaped
+            yield value
+        # What the user has said as a whole is not an address that the agent has put together.
+        asks_urls = urls is not None and not (is_users and not value.is_shaped) and argument.may_hold_addresses
+        if not is_exact or asks_urls:
+            opened.append((argument, is_exact))
+    found = 0
+    for argument, is_exact in opened:
+        role, is_sink = use.place_of(argument.pointer)
+        parts = argument.parts()
+        if urls is not None:
+            urls.update((each.value, None) for each in (*argument.wholes, *parts) if each.kind is AtomKind.URL)
+        if is_exact:
+            continue
+        for each in parts:
+            traced = tracer.part(each)
+            yield Value(argument.pointer, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=traced)
+        found += len(parts)
+        if found >= PARTS_MAX:
+            argument.complete = False
+            return
+
+
+def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) -> Value:
+    """Return a leaf as a value, with its origin."""
+    pointer, founds = argument.pointer, argument.wholes
+    role, is_sink = use.place_of(pointer)
+    if is_sink:
         # A number that names a thing is found by its thing: the same amount proves nothing.
-        founds = [each for each in kinds if each.kind is not AtomKind.AMOUNT] if is_sink else kinds
-        role = uses.role_of(pointer)
-        composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
-        named = [*founds, *_renamed(founds, use)]
-        traced = tracer.whole(
-            named, leaf_at(args, pointer), builds=is_sink, joins=is_told and is_sink, composes=composes
-        )
-        is_shaped = any(each.kind in SHAPED for each in founds)
-        if traced.origin is ValueOrigin.USER or is_shaped:
-            exact.add(pointer)
-        yield Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
-    for each in parts:
-        if each.path not in exact:
-            role, is_sink = uses.role_of(each.path), uses.sinks.cover(each.path)
-            yield Value(each.path, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=tracer.part(each))
+        founds = [each for each in founds if each.kind is not AtomKind.AMOUNT]
+    composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
+    named = [*founds, *_renamed(founds, use)]
+    traced = tracer.whole(named, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
+    is_shaped = any(each.kind in SHAPED for each in founds)
+    return Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
 
 
 def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
@@ -199,10 +230,13 @@ def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
 
 def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
     """Return what a number may name besides what its argument says: `order 17` is the `number` of `get_order`."""
-    prefix = f"{use.thing}:"
     numbers = [
-        each for each in founds if each.kind is AtomKind.NUMBER and each.value.startswith((prefix, f"{UNTYPED}:"))
+        each
+        for each in founds
+        if each.kind is AtomKind.NUMBER and each.value.startswith((f"{use.thing}:", f"{UNTYPED}:"))
     ]
+    if not numbers:
+        return []
     return [
         Found(AtomKind.NUMBER, f"{thing}:{each.value.partition(':')[2]}", each.path, whole_field=True)
         for each in numbers
@@ -213,11 +247,12 @@ def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
 def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: StatedOwners | None) -> Owners:
     """Return whose data the call is about: what operators' systems say of a record counts, else what contents say."""
     owner_args = use.tool.uses.owner_args
+    has_owner_args = bool(owner_args)
     named = own = 0
     other = False
     for value in values:
         flags = value.traced.flags
-        names_owner = not value.is_part and owner_args.cover(value.pointer)
+        names_owner = has_owner_args and not value.is_part and owner_args.cover(value.pointer)
         if stated is not None and (names_owner or _names_record(value, use)):
             is_own = stated.is_subjects(leaf_at(args, value.pointer), _thing_of(value, use), in_all_kinds=names_owner)
             if is_own is not None:

@@ -21,7 +21,7 @@ from streams.ports.processor import StateView
 from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode_content, decode_provenance
 from streams.processors.provenance.tools import ToolUse
-from streams.processors.rows import atoms_row_key, content_row_key, provenance_row_key
+from streams.processors.rows import atoms_row_key, atoms_row_prefix, content_row_key, provenance_row_key
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
@@ -92,8 +92,9 @@ class Memory:
         self._session_key = session_key
         self._key = key
         self._state = state
+        self._prefix = atoms_row_prefix(session_key)
         self._rows: dict[int, bytes | None] = {}
-        self._looked: dict[tuple[str, str], bytes] = {}
+        self._looked: dict[tuple[str, str], Entry | None] = {}
 
     def digest(self, kind: str, value: str) -> bytes:
         """Return the part of a value's digest that is kept."""
@@ -102,10 +103,11 @@ class Memory:
     def look(self, kind: str, value: str) -> Entry | None:
         """Return what is kept of a value, or None."""
         # A call names the same value in several arguments and as a part of others.
-        digest = self._looked.get((kind, value))
-        if digest is None:
-            digest = self._looked[kind, value] = self.digest(kind, value)
-        return self.find(digest)
+        asked = (kind, value)
+        if asked in self._looked:
+            return self._looked[asked]
+        entry = self._looked[asked] = self.find(self.digest(kind, value))
+        return entry
 
     def find(self, digest: bytes) -> Entry | None:
         """Return what is kept under a digest, or None."""
@@ -113,6 +115,7 @@ class Memory:
 
     def add(self, row: ProvenanceRow, entries: Iterable[Entry]) -> ProvenanceRow:
         """Add values, as far as there is room, and return the row of the whole after that."""
+        self._looked.clear()
         by_bucket: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_bucket[bucket_of(entry.digest)].append(entry)
@@ -125,12 +128,12 @@ class Memory:
             if after != before:
                 self._rows[bucket] = after
                 if self._keeps:
-                    self._state.put(atoms_row_key(self._session_key, bucket), after)
+                    self._state.put(self._prefix + bucket.to_bytes(), after)
         return replace(row, atoms_count=count, is_complete=complete)
 
     def _bucket(self, bucket: int) -> bytes | None:
         if bucket not in self._rows:
-            self._rows[bucket] = self._state.get(atoms_row_key(self._session_key, bucket))
+            self._rows[bucket] = self._state.get(self._prefix + bucket.to_bytes())
         return self._rows[bucket]
 
     def number_event(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog import CatalogTool
 from streams.provenance.act_words import forms_of
 from streams.provenance.acts import possible_kinds, words_of_name
@@ -14,6 +15,7 @@ from streams.provenance.words import STOP_WORDS, singular, text_value, thing_of
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
+PLACES_CACHED_MAX = 256
 _DIGITS = re.compile(r"[0-9]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]{3,40}")
@@ -34,11 +36,12 @@ class ToolUse:
         has_owners: whether that is stated or proposed.
     """
 
-    __slots__ = ("_kinds", "has_owners", "own_words", "states_owners", "thing", "things", "tool")
+    __slots__ = ("_kinds", "_places", "has_owners", "own_words", "states_owners", "thing", "things", "tool")
 
     def __init__(self, tool: CatalogTool) -> None:
         entry = tool.entry
         self.tool = tool
+        self._places: dict[str, tuple[ArgumentRole, bool]] = {}
         self.thing = thing_of(entry.name)
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
         named = words_of_name(entry.name)
@@ -56,6 +59,16 @@ class ToolUse:
         """Return the kinds of act that a call may be asked for as. One that is stated or chosen is the only one."""
         kind = self.tool.uses.kind_of(args)
         return frozenset((kind,)) if self._kinds is None or kind != self.tool.uses.kind else self._kinds
+
+    def place_of(self, pointer: str) -> tuple[ArgumentRole, bool]:
+        """Return the role of an argument, and whether it says where data goes or what is acted on."""
+        place = self._places.get(pointer)
+        if place is None:
+            if len(self._places) >= PLACES_CACHED_MAX:
+                self._places.clear()
+            uses = self.tool.uses
+            place = self._places[pointer] = (uses.role_of(pointer), uses.sinks.cover(pointer))
+        return place
 
     @property
     def is_read(self) -> bool:
