@@ -7,8 +7,11 @@ from math import sqrt
 from typing import NamedTuple, Protocol
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
 
+STEP = 40
+"""Decisions that are judged in one step, as in the watch where some hundred come in a second."""
 HOURS_MIN = 24
 """Hours of work that a z-score needs."""
 
@@ -33,11 +36,23 @@ class Detectors:
 
     def __init__(self, declared: Declared) -> None:
         self._watcher = Watcher(declared)
-        self.rows = Rows()
+        self._rows, self._remembered = Rows(), RememberedRows()
+        self._open = OpenRows(self._rows, self._remembered)
+        self._judged = 0
 
     def alerts(self, activity: Activity) -> tuple[str, ...]:
         """Return the names of the findings."""
-        return tuple(finding.name for finding in self._watcher.observe(self.rows, activity).findings)
+        self._judged += 1
+        if self._judged % STEP == 0:
+            self._open.close()
+            self._open = OpenRows(self._rows, self._remembered)
+        return tuple(finding.name for finding in self._watcher.judge(self._open, activity).findings)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows after all decisions so far."""
+        self._open.close()
+        return self._rows
 
 
 class Latched:

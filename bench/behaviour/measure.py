@@ -46,8 +46,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             if isinstance(judge, Detectors):
                 cost["seconds"] += time.process_time() - begin
                 cost["events"] += len(fleet)
-                cost["rows"] += len(judge.rows)
-                cost["bytes"] += sum(len(key) + len(row) for key, row in judge.rows.items())
+                rows = judge.rows
+                cost["rows"] += len(rows)
+                cost["bytes"] += sum(len(key) + len(row) for key, row in rows.items())
                 cost["agents"] += len({each.activity.agent for each in fleet})
                 cost["sessions"] += len({each.activity.session for each in fleet})
     return {
@@ -61,6 +62,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             "us_per_event": round(1e6 * cost["seconds"] / cost["events"], 1),
             "bytes_per_agent": round(cost["bytes"] / cost["agents"]),
             "bytes_per_session": round(cost["bytes"] / cost["sessions"]),
+            "rows_per_agent": round(cost["rows"] / cost["agents"]),
             "events": cost["events"],
         },
     }

@@ -38,10 +38,11 @@ def behaviour_table(result: Result) -> str:
             table(columns, list(_judges(result))),
             "Attacks found by the detectors, by kind:\n",
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
-            f"The detectors take {cost['us_per_event']} us of CPU for an event (decoding and encoding of all rows "
-            f"included); both workers of the watch take {cost['us_per_decision']} us for a decision, with codec, state "
-            f"and transactions, on a log in memory. The detectors keep {cost['bytes_per_agent']:,} bytes of an agent, "
-            f"its sessions included ({cost['bytes_per_session']} of a session).\n",
+            f"The detectors take {cost['us_per_event']} us of CPU for an event, in steps of forty (decoding and "
+            f"encoding of rows included); both workers of the watch take {cost['us_per_decision']} us for a decision, "
+            f"with codec, state and transactions, on a log in memory. The detectors keep "
+            f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
+            f"({cost['bytes_per_session']} bytes of a session).\n",
         ]
     )
 

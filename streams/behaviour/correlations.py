@@ -29,6 +29,8 @@ from streams.behaviour.activity import FIELDS, MEASURES, Activity, digest_of, ro
 
 MATCHES_MAX = 256
 RULES_MAX = 16
+TEXTS_REMEMBERED_MAX = 1_024
+"""Of how many different values a selector remembers whether they match."""
 
 
 class CorrelationType(StrEnum):
@@ -151,6 +153,31 @@ def holds(test: FieldTest, seen: Seen) -> bool:
     # Sigma compares text without regard to case.
     text = str(value).lower()
     return any(_matches(test.how, text, str(wanted).lower()) for wanted in test.values)
+
+
+class Selector:
+    """A selection that remembers which texts match, because few different ones occur again and again."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._known: dict[tuple[object, ...], bool] = {}
+        tests = (*selection.tests, *selection.filters)
+        self._fields = tuple(FIELDS[test.field] for test in tests if test.field in FIELDS)
+        self._scores = tuple(test.field for test in tests if test.field not in FIELDS and test.field not in MEASURES)
+        self._is_remembered = len(self._fields) + len(self._scores) == len(tests)
+
+    def selects(self, seen: Seen) -> bool:
+        """Return whether the selection matches, as `selects` does."""
+        if not self._is_remembered or not seen.scores.keys().isdisjoint(self._scores):
+            return selects(self._selection, seen)
+        # Without a score, the texts alone decide.
+        texts = tuple([field(seen.activity) for field in self._fields])
+        found = self._known.get(texts)
+        if found is None:
+            if len(self._known) >= TEXTS_REMEMBERED_MAX:
+                self._known.clear()
+            found = self._known[texts] = selects(self._selection, seen)
+        return found
 
 
 def _matches(how: str, text: str, wanted: str) -> bool:

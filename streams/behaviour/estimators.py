@@ -7,6 +7,7 @@ depend on the events alone, not on how often the state was written and read in b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import exp, isfinite, log, log2, sqrt
 from typing import TypeGuard, TypeVar
 
@@ -196,8 +197,17 @@ def is_number(value: float | None) -> TypeGuard[float]:
 
 def counted_up(counts: tuple[tuple[Name, int], ...], name: Name, names_max: int) -> tuple[tuple[Name, int], ...]:
     """Return how often each name was seen after one more time, sorted; the rarest makes room for a new one."""
-    known = dict(counts)
-    if name not in known and len(known) >= names_max:
-        del known[min(known, key=lambda each: (known[each], each))]
-    known[name] = known.get(name, 0) + 1
-    return tuple(sorted(known.items()))
+    found, at = list(counts), bisect_left(counts, (name, 0))
+    if at < len(found) and found[at][0] == name:
+        found[at] = (name, found[at][1] + 1)
+        return tuple(found)
+    found.insert(at, (name, 1))
+    if len(found) > names_max:
+        found.remove(min(counts, key=lambda each: (each[1], each[0])))
+    return tuple(found)
+
+
+def count_of(counts: tuple[tuple[Name, int], ...], name: Name) -> int:
+    """Return how often a name was seen, of counts sorted by name."""
+    at = bisect_left(counts, (name, 0))
+    return counts[at][1] if at < len(counts) and counts[at][0] == name else 0

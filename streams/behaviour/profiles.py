@@ -63,7 +63,7 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         max(it.last_ms, activity.time_ms),
         counted_up(it.tools, activity.tool, TOOLS_MAX),
         it.destinations if place is None else counted_up(it.destinations, place, DESTINATIONS_MAX),
-        tuple(count + (at == hour) for at, count in enumerate(it.hours)),
+        (*it.hours[:hour], it.hours[hour] + 1, *it.hours[hour + 1 :]),
         tuple(sorted(amounts.items())),
         it.version,
     )

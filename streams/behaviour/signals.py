@@ -2,27 +2,24 @@
 
 A detector is two pure functions of rows and an activity. `score` comes first: it says how unusual the activity is, and
 moves what only counts (windows, sums, accumulators). `learn` comes after, and only if the activity may be learned from:
-it moves what is called normal. A detector names the keys of its rows; whoever runs it reads and writes them. So the
-state is rows of bytes, no detector holds any, and one store row per term bounds what an event has to read.
+it moves what is called normal. A detector names the places of its rows; whoever runs it reads and writes them. So the
+state is rows of bytes, no detector holds any, and one page per term bounds what an event has to read (see `pages`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 
-from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, row_key
+from streams.behaviour.activity import FIELDS, MEASURES, Activity
 from streams.behaviour.declarations import Declaration
+from streams.behaviour.pages import Place
 
 Rows = tuple[Any, ...]
-"""The rows of a detector for one activity, in the order of its keys; None where there is none yet."""
+"""The rows of a detector for one activity, in the order of its places; None where there is none yet."""
 
-_TIME = "time.part"
-KEYS_MADE_MAX = 8_192
-"""Keys that a detector remembers."""
 WHOLE_FROM = 1_000
 """Numbers from which on a sentence has no use for decimals."""
 FAINT = 0.25
@@ -45,7 +42,7 @@ class Signal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     explain: str
 
 
-class Scored(NamedTuple):
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """Rows after `score`, and what was found: the score and the words that explain it."""
 
     rows: Rows
@@ -57,13 +54,18 @@ class Detector(Protocol):
     """A detector of one kind, made from its declaration."""
 
     declaration: Declaration
+    keys_have_term: bool
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the rows that this activity concerns; None if it does not concern the detector."""
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where its rows are."""
 
     @property
     def row_types(self) -> tuple[type, ...]:
-        """The classes of the rows, in the order of the keys."""
+        """The classes of the rows, in the order of the places."""
+
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at, besides the fields that its places require."""
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how unusual the activity is, and the rows with what only counts."""
@@ -72,88 +74,44 @@ class Detector(Protocol):
         """Return the rows after learning from the activity."""
 
 
-def values_of(fields: Sequence[str], activity: Activity) -> tuple[str, ...] | None:
-    """Return the values of fields; None if one is missing."""
-    found = []
-    for field in fields:
-        value = FIELDS[field](activity)
-        if value is None:
-            return None
-        found.append(value)
-    return tuple(found)
-
-
 class Keyed:
     """What detectors have in common: whom they watch, and whom they compare with.
 
     Attributes:
-        keys_have_term: whether the keys contain a digest of the term.
-        reads_also: attributes of an activity that the keys depend on, besides those of the declared fields.
+        keys_have_term: whether there is a row of each value of the term.
+        places: where the rows are, by default the own row and the peers' row.
     """
 
     keys_have_term = False
-    reads_also: tuple[str, ...] = ()
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
-        self._name = declaration.name
-        self._peer_name = f"{declaration.name}~"
-        self._key = tuple(FIELDS[field] for field in ("tenant", *declaration.key))
-        self._peer = tuple(FIELDS[field] for field in ("tenant", *declaration.peer))
         self._term = FIELDS[declaration.term] if declaration.term else None
         self._value = MEASURES[declaration.value] if declaration.value else None
-        self._tools = frozenset(declaration.tools)
-        read = {declaration.term} if declaration.term and self.keys_have_term else set()
-        read |= {"tenant", *declaration.key, *declaration.peer}
-        has_time = _TIME in read
-        names = {*(ATTRIBUTES[field] for field in read - {_TIME}), *self.reads_also, "tenant", "agent"}
-        plain = attrgetter(*sorted(names))
-        self._reads: Callable[[Activity], Any] = (lambda a: (plain(a), FIELDS[_TIME](a))) if has_time else plain
-        self._made: dict[Any, tuple[bytes, ...] | None] = {}
+        self.places = self.make_places()
 
-    def keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the rows that this activity concerns; None if it does not concern the detector.
-
-        Keys that were made before are remembered: making them is most of the work of a detector.
-        """
-        if (self._tools and activity.tool not in self._tools) or not self.applies(activity):
-            return None
-        read = self._reads(activity)
-        try:
-            return self._made[read]
-        except KeyError:
-            if len(self._made) >= KEYS_MADE_MAX:
-                self._made.clear()
-            made = self._made[read] = self.make_keys(activity)
-            return made
+    def make_places(self) -> tuple[Place, ...]:
+        """Return where the rows are, by default the own row and the peers' row."""
+        return (self.own(), self.peers())
 
     def applies(self, activity: Activity) -> bool:
         """Return whether the activity has what the detector looks at."""
         del activity
         return True
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys, by default of the own row and of the peers' row.
+    def own(self, *more: str, part: str = "") -> Place:
+        """Return the place of a row of whom the detector watches.
 
-        They depend on the fields of the declaration and on `reads_also` alone.
+        Args:
+            more: further fields, whose values have rows of their own.
+            part: which of several rows of these fields.
         """
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity))
+        name = self.declaration.name
+        return Place((*self.declaration.key, *more), f"{name}.{part}" if part else name)
 
-    def own(self, activity: Activity, *more: str) -> bytes | None:
-        """Return the key of the row of whom the detector watches; None if a field of the key is missing."""
-        values = []
-        for field in self._key:
-            value = field(activity)
-            if value is None:
-                return None
-            values.append(value)
-        return row_key(self._name, (*values, *more))
-
-    def peers(self, activity: Activity, *more: str) -> bytes:
-        """Return the key of the row of the peers."""
-        values = [field(activity) or "" for field in self._peer]
-        return row_key(self._peer_name, (*values, *more))
+    def peers(self, *more: str, part: str = "") -> Place:
+        """Return the place of a row of the peers; likewise."""
+        return Place((*self.declaration.peer, *more), f"{self.declaration.name}~{part}", is_required=False)
 
 
 def explained(template: str, activity: Activity, words: Mapping[str, object]) -> str:

@@ -13,53 +13,44 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol, TypeVar
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from streams.behaviour import correlations
-from streams.behaviour.activity import DAY_MS, HOUR_MS, LEARNABLE, Activity, digest_of, row_key
+from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of, row_key
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
 from streams.behaviour.detectors.risk import RiskRow, accumulated, risk_of
-from streams.behaviour.feedback import Bar, Reported, alike_correlation_key, alike_key, is_below, noted, raised
+from streams.behaviour.feedback import Bar, Reported, alike_correlation_key, alike_key, raised
+from streams.behaviour.findings import (
+    LATCH_MS,
+    SESSION_LATCH_MS,
+    Finding,
+    Latch,
+    above_bars,
+    correlated,
+    finding_of,
+    latched,
+)
+from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, Slot, page_name
 from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
 
-LATCH_MS = DAY_MS
-"""How long an incident is quiet after its alert."""
-SESSION_LATCH_MS = DAY_MS
-BROAD_LATCH_MS = 6 * HOUR_MS
-"""How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
-BROAD = frozenset({"ceiling", "rate_nb", RISK})
 SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
-SEVERITIES = ("low", "medium", "high", "critical")
-WORST_SEVERITY = len(SEVERITIES) - 1
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
-ROW_TYPES_MAX = 64
-"""Classes of rows whose decoders are kept; there are 25."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
 SHORT_MS_MAX = 2 * DAY_MS
 """How long something about a session may have to be remembered after its last use."""
-SHORT_LIVED = frozenset({b"@tail", b"@latch", b"@tail.root", b"@latch.root"})
-"""Names of the watcher's own rows about sessions and incidents. No declaration may have a name with `@`."""
-
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-class RowView(Protocol):
-    """Where rows are kept."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return a row, or None."""
-
-    def put(self, key: bytes, row: bytes) -> None:
-        """Set a row."""
+_PASSING = frozenset({_SESSION, _ROOT})
+"""Fields whose pages nobody needs once their session or delegation has ended."""
+_TAIL = Place((_SESSION,), "@tail")
 
 
 class Declared(NamedTuple):
@@ -77,43 +68,6 @@ class Declared(NamedTuple):
             Declared(agents, tuple(each for each in self.correlations if each not in roots)),
             Declared(of_roots, roots),
         )
-
-
-def short_lived_of(declared: Declared) -> frozenset[bytes]:
-    """Return the names of rows that nobody needs once their session or delegation has ended."""
-    passing = {_SESSION, _ROOT}
-    names = {each.name for each in declared.detectors if passing & set(each.key)}
-    names |= {
-        correlations.row_name(each)
-        for each in declared.correlations
-        if passing & set(each.group_by) and max(each.timespan_ms, each.latch_ms) <= SHORT_MS_MAX
-    }
-    return frozenset(name.encode() for name in names)
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What people should look at.
-
-    Attributes:
-        name: the detector or correlation.
-        kind: the kind of the detector, or `correlation`.
-        explain: why, in a sentence.
-        score: the score, and `share` its share of the threshold.
-        events: ids of audit records that led to it, the newest last.
-        alike: the key of the bar that false positives raise for what is alike; empty if there is none.
-    """
-
-    name: str
-    kind: str
-    title: str
-    explain: str
-    severity: str
-    tags: tuple[str, ...]
-    score: float
-    share: float
-    activity: Activity
-    events: tuple[str, ...]
-    alike: bytes = b""
 
 
 class Observed(NamedTuple):
@@ -149,59 +103,94 @@ class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
     held_until_ms: int = 0
 
 
-class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Until when an incident is quiet, and how bad the worst was that was reported of it (a number of `SEVERITIES`)."""
+class _Plan(NamedTuple):
+    """A detector, and where its rows are.
 
-    until_ms: int = 0
-    severity: int = WORST_SEVERITY
+    Attributes:
+        tools: the tools that it watches, empty for all.
+        targets: of each of its rows the index of the shape, the attribute of the page, and a bit for the shape.
+        rows_of: finds them among the rows of all pages of an activity.
+        shapes: a bit for each shape of its pages.
+    """
 
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-@lru_cache(maxsize=ROW_TYPES_MAX)
-def _decoder(row_type: type) -> Callable[[bytes], Any]:
-    return msgspec.msgpack.Decoder(row_type).decode
-
-
-def read_row(view: RowView, key: bytes, row_type: type[T]) -> T | None:
-    """Return a row, decoded; None if there is none."""
-    found = view.get(key)
-    if found is None:
-        return None
-    row: T = _decoder(row_type)(found)
-    return row
+    detector: Detector
+    tools: frozenset[str]
+    targets: tuple[tuple[int, str, int], ...]
+    rows_of: Callable[[list[Any]], Rows]
+    shapes: int
 
 
-def write_row(view: RowView, key: bytes, row: object) -> None:
-    """Write a row. Equal rows are equal bytes: fields stand in order, and sets are sorted tuples."""
-    view.put(key, _encode(row))
+_Learner = tuple[_Plan, Rows, Rows]
+"""A detector that has scored, its rows as they were, and with what only counts."""
+
+
+class _Case(NamedTuple):
+    """An activity, with its pages in the order of the layout's shapes.
+
+    Where a required field has no value, there is no page: None, and a bit in `missing`. `flat` has the rows of all
+    pages.
+    """
+
+    activity: Activity
+    events: tuple[str, ...]
+    rows: OpenRows
+    keys: list[bytes]
+    pages: list[Any]
+    flat: list[Any]
+    missing: int
+
+    def put(self, slot: Slot, row: object) -> None:
+        """Set a row of a page."""
+        setattr(self.pages[slot.shape], slot.attribute, row)
+        self.rows.changed[self.keys[slot.shape]] = None
 
 
 class Watcher:
-    """Judges activities by declared detectors and correlations. It holds no state: that is in the rows."""
+    """Judges activities by declared detectors and correlations. It holds no state: that is in the rows.
+
+    Attributes:
+        short_lived: names of the rows that nobody needs once their session or delegation has ended.
+    """
 
     def __init__(self, declared: Declared, suffix: str = "", whose: str = "agent.id") -> None:
         """Args:
         declared: the detectors and correlations.
-        suffix: ends the names of its own rows, where two watchers share a view.
+        suffix: ends the names of its rows, where two watchers share a view.
         whose: the field that tells incidents apart, beside the session. A storm of many agents is one incident of
             its root.
         """
-        self._tail, self._latch = f"@tail{suffix}", f"@latch{suffix}"
+        self._latch = f"@latch{suffix}"
         self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
         self._whose = whose
-        self._detectors: tuple[Detector, ...] = tuple(
-            DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK
+        detectors: list[Detector] = [DETECTORS[each.kind](each) for each in declared.detectors if each.kind != RISK]
+        risks = [
+            (each, Place(each.key, each.name, is_required=False)) for each in declared.detectors if each.kind == RISK
+        ]
+        places: list[tuple[Place, type]] = [(_TAIL, SessionTail), *((place, RiskRow) for _, place in risks)]
+        places += [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
+        layout = self._layout = Layout(places, suffix)
+        self._tail = layout.slot(_TAIL)
+        self._plans = tuple(map(self._planned, detectors))
+        self._risks = tuple((each, layout.slot(place)) for each, place in risks)
+        self._correlations = tuple(
+            (each, tuple(map(correlations.Selector, each.rules))) for each in declared.correlations
         )
-        self._risks = tuple(each for each in declared.detectors if each.kind == RISK)
-        self._correlations = declared.correlations
-        self._readers = tuple((each, tuple(map(_decoder, each.row_types))) for each in self._detectors)
-        self._declarations = {each.declaration.name: each.declaration for each in self._detectors}
-        self._with_terms = frozenset(
-            each.declaration.name for each in self._detectors if getattr(each, "keys_have_term", False)
-        )
+        self._declarations = {each.declaration.name: each.declaration for each in detectors}
+        self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
+        self._remembered = RememberedRows()
+        names = {self._latch, *(page_name(place.fields, suffix) for place, _ in places if _PASSING & {*place.fields})}
+        names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
+        self.short_lived = frozenset(name.encode() for name in names)
+
+    def _planned(self, detector: Detector) -> _Plan:
+        slots = tuple(map(self._layout.slot, detector.places))
+        shapes = sum(1 << shape for shape in {slot.shape for slot in slots})
+        indexes = [slot.position for slot in slots]
+        first = indexes[0]
+        rows_of: Callable[[list[Any]], Rows] = itemgetter(*indexes) if len(indexes) > 1 else lambda flat: (flat[first],)
+        targets = tuple((slot.shape, slot.attribute, 1 << slot.shape) for slot in slots)
+        return _Plan(detector, frozenset(detector.declaration.tools), targets, rows_of, shapes)
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
         """Judge one activity, and learn from it if it may be learned from.
@@ -210,60 +199,58 @@ class Watcher:
             view: the rows of the activity's partition; changed.
             activity: what the gate decided.
         """
-        tail_key = row_key(self._tail, (activity.tenant, activity.session))
-        tail = read_row(view, tail_key, SessionTail) or SessionTail()
+        rows = OpenRows(view, self._remembered)
+        observed = self.judge(rows, activity)
+        rows.close()
+        return observed
+
+    def judge(self, rows: OpenRows, activity: Activity) -> Observed:
+        """Judge one of several activities, as `observe` does.
+
+        Args:
+            rows: the open rows of the activities' partition; changed. Whoever has opened them closes them.
+            activity: what the gate decided.
+        """
+        tail = self._tail_of(rows, activity)
         event = digest_of(activity.event_id)
         if event in tail.seen:
             return Observed(is_repeated=True)
-        activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
-        events = (*tail.events, activity.event_id)[-EVENTS_MAX:]
-        signals, learners = self._score(view, activity)
+        case = self._case(rows, activity, tail)
+        signals, learners = self._score(case)
         found = [
-            self._found(each, activity, events)
-            for each in signals
-            if each.share >= 1.0 and self._declarations[each.name].alerts
+            self._found(each, case) for each in signals if each.share >= 1.0 and self._declarations[each.name].alerts
         ]
-        risks = self._risk(view, activity, signals, events)
+        risks = self._risk(case, signals)
         found += risks.findings
-        scores = {**{self._scored[each.name]: each.score for each in signals}, **risks.scores}
-        found += self._correlate(view, Seen(activity, scores), events, signals)
-        found, lowered_count = _above_bars(view, activity, found)
+        found += self._correlate(case, signals, risks.scores)
+        found, lowered_count = above_bars(rows, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
-        for detector, keys, before, rows in learners:
-            self._write(view, keys, before, detector.learn(rows, activity) if may_learn else rows)
+        _learn(case, learners, may_learn=may_learn)
         whose = correlations.value_text(self._whose, activity)
-        reported, quiet_count = _latched(view, activity, found, self._latch, whose)
-        write_row(
-            view,
-            tail_key,
-            SessionTail(
-                activity.tool,
-                tail.previous_tool,
-                (*tail.seen, event)[-SEEN_MAX:],
-                events,
-                max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms,
-            ),
-        )
+        reported, quiet_count = latched(rows, activity, found, self._latch, whose)
+        held_until_ms = max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms
+        seen = (*tail.seen, event)[-SEEN_MAX:]
+        case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         return Observed(signals, reported, quiet_count, lowered_count, may_learn)
 
-    def remember(self, view: RowView, finding: Finding, finding_uid: str) -> None:
+    def remember(self, rows: OpenRows, finding: Finding, finding_uid: str) -> None:
         """Remember what an alert is about, in case somebody closes it.
 
         Args:
-            view: the rows of the partition; changed.
+            rows: the open rows of the partition; changed.
             finding: what was found.
             finding_uid: the alert's finding.
         """
         it = finding.activity
         whose = correlations.value_text(self._whose, it)
         row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose)
-        write_row(view, row_key(self._reported, (it.tenant, finding_uid)), row)
+        rows.store(row_key(self._reported, (it.tenant, finding_uid)), row)
 
-    def close(self, view: RowView, tenant: str, finding_uid: str, time_ms: int, *, is_false: bool) -> Closed | None:
+    def close(self, rows: OpenRows, tenant: str, finding_uid: str, time_ms: int, *, is_false: bool) -> Closed | None:
         """Let the incident of a closed alert alert again, and raise the bar for what is alike if it was false.
 
         Args:
-            view: the rows of the partition; changed.
+            rows: the open rows of the partition; changed.
             tenant, finding_uid: the alert.
             time_ms: when somebody has closed it.
             is_false: whether it was a false positive.
@@ -271,7 +258,7 @@ class Watcher:
         Returns:
             What the alert was about, and the bar if it was raised; None if no such alert is remembered.
         """
-        reported = read_row(view, row_key(self._reported, (tenant, finding_uid)), Reported)
+        reported = rows.load(row_key(self._reported, (tenant, finding_uid)), Reported)
         if reported is None:
             return None
         for values, span_ms in (
@@ -279,96 +266,114 @@ class Watcher:
             ((tenant, "agent", reported.whose, reported.name), LATCH_MS),
         ):
             key = row_key(self._latch, values)
-            latch = read_row(view, key, Latch)
+            latch = rows.load(key, Latch)
             if latch is not None and latch.until_ms <= reported.time_ms + span_ms:
-                write_row(view, key, Latch())
+                rows.store(key, Latch())
         if not is_false or not reported.alike:
             return Closed(reported)
-        bar = raised(read_row(view, reported.alike, Bar), reported, time_ms)
-        write_row(view, reported.alike, bar)
+        bar = raised(rows.load(reported.alike, Bar), reported, time_ms)
+        rows.store(reported.alike, bar)
         return Closed(reported, bar)
 
-    def _found(self, signal: Signal, activity: Activity, events: tuple[str, ...]) -> Finding:
+    def _found(self, signal: Signal, case: _Case) -> Finding:
         it = self._declarations[signal.name]
-        alike = alike_key(self._bar, it, activity, tells_terms_apart=signal.name in self._with_terms)
-        return _finding(it, signal.score, signal.explain, activity, events, alike)
+        alike = alike_key(self._bar, it, case.activity, tells_terms_apart=signal.name in self._with_terms)
+        return finding_of(it, signal.score, signal.explain, case.activity, case.events, alike)
 
-    def _score(
-        self, view: RowView, activity: Activity
-    ) -> tuple[tuple[Signal, ...], list[tuple[Detector, tuple[bytes, ...], Rows, Rows]]]:
+    def _tail_of(self, rows: OpenRows, activity: Activity) -> SessionTail:
+        shape = self._layout.shapes[self._tail.shape]
+        page: Any = rows.page(shape.key(activity) or b"", shape.page_type)
+        tail: SessionTail | None = getattr(page, self._tail.attribute)
+        return tail or SessionTail()
+
+    def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> _Case:
+        activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
+        keys: list[bytes] = []
+        pages: list[Any] = []
+        flat: list[Any] = []
+        missing, page = 0, rows.page
+        for number, shape in enumerate(self._layout.shapes):
+            key = shape.key(activity)
+            if key is None:
+                keys.append(b"")
+                pages.append(None)
+                flat += shape.blank
+                missing |= 1 << number
+            else:
+                found: Any = page(key, shape.page_type)
+                keys.append(key)
+                pages.append(found)
+                flat += astuple(found)
+        return _Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, flat, missing)
+
+    def _score(self, case: _Case) -> tuple[tuple[Signal, ...], list[_Learner]]:
         """Return the signals of all detectors, and what each needs in order to learn."""
         signals, learners = [], []
-        get = view.get
-        for detector, decoders in self._readers:
-            keys = detector.keys(activity)
-            if keys is None:
+        activity, flat, missing = case.activity, case.flat, case.missing
+        for plan in self._plans:
+            detector, tools, _, rows_of, shapes = plan
+            if missing & shapes or (tools and activity.tool not in tools) or not detector.applies(activity):
                 continue
-            found = []
-            for key, decode in zip(keys, decoders, strict=True):
-                row = get(key)
-                found.append(None if row is None else decode(row))
-            rows = tuple(found)
+            rows = rows_of(flat)
             scored, it = detector.score(rows, activity), detector.declaration
-            learners.append((detector, keys, rows, scored.rows))
+            learners.append((plan, rows, scored.rows))
             if scored.score >= FAINT * it.threshold:
                 text = explained(it.explain, activity, scored.words)
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
         return tuple(signals), learners
 
-    @staticmethod
-    def _write(view: RowView, keys: Sequence[bytes], before: Rows, rows: Rows) -> None:
-        for key, old, row in zip(keys, before, rows, strict=True):
-            if row is not None and row is not old:
-                view.put(key, _encode(row))
-
-    def _risk(self, view: RowView, activity: Activity, signals: tuple[Signal, ...], events: tuple[str, ...]) -> _Risks:
-        """Add signals to the risk of agent and session; nothing is read while there are none."""
-        found, scores = [], {}
-        for it in self._risks if signals else ():
-            key = row_key(it.name, tuple(correlations.value_text(field, activity) for field in ("tenant", *it.key)))
-            row = accumulated(read_row(view, key, RiskRow), signals, activity.time_ms, it.half_life_ms)
-            write_row(view, key, row)
+    def _risk(self, case: _Case, signals: tuple[Signal, ...]) -> _Risks:
+        """Add signals to the risk of agent and session."""
+        found, scores, activity = [], {}, case.activity
+        for it, slot in self._risks if signals else ():
+            before = getattr(case.pages[slot.shape], slot.attribute)
+            row = accumulated(before, signals, activity.time_ms, it.half_life_ms)
+            case.put(slot, row)
             risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance)
             scores[f"risk.{it.name}"] = risk.total
             if it.alerts and risk.total >= it.threshold:
                 words = {"sum": risk.total, "causes": ", ".join(risk.causes)}
                 text = "; ".join([explained(it.explain, activity, words), *(each.explain for each in signals[:3])])
-                found.append(_finding(it, risk.total, text, activity, events))
+                found.append(finding_of(it, risk.total, text, activity, case.events))
         return _Risks(found, scores)
 
-    def _correlate(
-        self, view: RowView, seen: Seen, events: tuple[str, ...], signals: tuple[Signal, ...]
-    ) -> list[Finding]:
-        found = []
-        for each in self._correlations:
-            matched = [at for at, rule in enumerate(each.rules) if correlations.selects(rule, seen)]
+    def _correlate(self, case: _Case, signals: tuple[Signal, ...], risks: Mapping[str, float]) -> list[Finding]:
+        found, rows = [], case.rows
+        seen = Seen(case.activity, {**{self._scored[each.name]: each.score for each in signals}, **risks})
+        for each, rules in self._correlations:
+            matched = [at for at, rule in enumerate(rules) if rule.selects(seen)]
             key = correlations.group_key(each, seen) if matched else None
             if key is None:
                 continue
-            row, has_fired = correlations.observed(each, read_row(view, key, Matches), seen, matched)
-            write_row(view, key, row)
+            row, has_fired = correlations.observed(each, rows.load(key, Matches), seen, matched)
+            rows.store(key, row)
             if has_fired:
-                count = len({match.event for match in row.found})
-                calls = "this call" if count == 1 else f"{count} calls in {_span(each.timespan_ms)}"
                 # What detectors say about the call explains more than that it was selected.
                 selected = {test.field for at in matched for test in each.rules[at].tests}
                 why = [signal.explain for signal in signals if self._scored[signal.name] in selected]
-                found.append(
-                    Finding(
-                        name=each.name,
-                        kind="correlation",
-                        title=each.title,
-                        explain="; ".join((f"{each.title} ({calls})", *why)),
-                        severity=each.severity,
-                        tags=each.tags,
-                        score=float(count),
-                        share=1.0,
-                        activity=seen.activity,
-                        events=events,
-                        alike=alike_correlation_key(self._bar, each.name, seen.activity),
-                    )
-                )
+                alike = alike_correlation_key(self._bar, each.name, seen.activity)
+                found.append(correlated(each, row, why, seen.activity, case.events, alike))
         return found
+
+
+def _learn(case: _Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
+    """Put the rows of detectors back, after they have learned from the activity if they may."""
+    activity, keys, pages, changed = case.activity, case.keys, case.pages, 0
+    for plan, before, scored in learners:
+        rows = plan.detector.learn(scored, activity) if may_learn else scored
+        for (shape, attribute, bit), old, row in zip(plan.targets, before, rows, strict=True):
+            if row is not old:
+                setattr(pages[shape], attribute, row)
+                changed |= bit
+    for number, key in enumerate(keys):
+        if changed >> number & 1:
+            case.rows.changed[key] = None
+
+
+def _is_passing(correlation: Correlation) -> bool:
+    """Return whether nobody needs the rows of a correlation once their session or delegation has ended."""
+    longest_ms = max(correlation.timespan_ms, correlation.latch_ms)
+    return bool(_PASSING & {*correlation.group_by}) and longest_ms <= SHORT_MS_MAX
 
 
 class Closed(NamedTuple):
@@ -381,77 +386,3 @@ class Closed(NamedTuple):
 class _Risks(NamedTuple):
     findings: list[Finding]
     scores: Mapping[str, float]
-
-
-def _above_bars(view: RowView, activity: Activity, found: list[Finding]) -> tuple[list[Finding], int]:
-    """Return the findings that no false positive is alike, and how many others there were."""
-    kept = []
-    for each in found:
-        bar = read_row(view, each.alike, Bar) if each.alike else None
-        if is_below(bar, each.share, activity.time_ms):
-            continue
-        kept.append(each)
-        after = noted(bar, each.share, activity.time_ms) if each.alike else None
-        if after is not None:
-            write_row(view, each.alike, after)
-    return kept, len(found) - len(kept)
-
-
-def _finding(
-    it: Declaration, score: float, explain: str, activity: Activity, events: tuple[str, ...], alike: bytes = b""
-) -> Finding:
-    """Return what a declared detector has found."""
-    return Finding(
-        name=it.name,
-        kind=it.kind,
-        title=it.title or it.name,
-        explain=explain,
-        severity=it.severity,
-        tags=it.tags,
-        score=score,
-        share=score / it.threshold,
-        activity=activity,
-        events=events,
-        alike=alike,
-    )
-
-
-def _latched(
-    view: RowView, activity: Activity, found: Sequence[Finding], latch: str, whose: str
-) -> tuple[tuple[Finding, ...], int]:
-    """Return the findings whose incident is not known yet, at most one; and how many others there were.
-
-    The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by `whose` they
-    are (an agent's, or those of the root of a delegation) and name, and by session. A session is quiet about what is no
-    worse than what was reported of it.
-    """
-    if not found:
-        return (), 0
-    best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
-    now_ms, rank = activity.time_ms, _rank(best)
-    whom = (activity.tenant, "agent", whose)
-    session = row_key(latch, (activity.tenant, "session", activity.session))
-    latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, best.name)), LATCH_MS)]
-    broad = (row_key(latch, whom), BROAD_LATCH_MS)
-    asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
-    known = {key: read_row(view, key, Latch) or Latch() for key, _ in (*latches, broad)}
-    quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
-    if any(key != session or rank <= known[key].severity for key in quiet):
-        return (), len(found)
-    for key, span_ms in (*latches, broad):
-        before = known[key]
-        worst = max(rank, before.severity) if now_ms < before.until_ms else rank
-        write_row(view, key, Latch(max(before.until_ms, now_ms + span_ms), worst))
-    return (best,), len(found) - 1
-
-
-def _span(span_ms: int) -> str:
-    """Return a span of time for people, in the largest unit of which it is at least two."""
-    for unit_ms, unit in ((DAY_MS, "days"), (HOUR_MS, "hours"), (60_000, "minutes")):
-        if span_ms >= 2 * unit_ms:
-            return f"{span_ms / unit_ms:.3g} {unit}"
-    return f"{span_ms // 1_000} seconds"
-
-
-def _rank(finding: Finding) -> int:
-    return SEVERITIES.index(finding.severity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from hashlib import sha256
+from itertools import cycle
 from math import isfinite
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.detectors.registry import DETECTORS
+from streams.behaviour.detectors.sequences import repeats
+from streams.behaviour.estimators import count_of, counted_up
+from streams.behaviour.pages import Layout, OpenRows, RememberedRows
 from streams.behaviour.watcher import Watcher
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -133,6 +137,7 @@ def test_a_restart_at_any_point_leads_to_the_same_bytes(stream: list[Activity], 
 
 _DIGEST = """
 from hashlib import sha256
+from itertools import cycle
 from simulation.fleet.fleet import Plan, make_fleet
 from tests.property.test_behaviour import Rows, shipped_watcher
 rows, watch = Rows(), shipped_watcher()
@@ -162,9 +167,60 @@ def test_the_rows_of_a_fleet_do_not_depend_on_the_order_of_hashes() -> None:
 @settings(max_examples=60)
 def test_keys_that_are_remembered_are_those_that_would_be_made(stream: list[Activity]) -> None:
     declarations = [each for each in parse_behaviour(SHIPPED).declared.detectors if each.kind != "risk"]
-    lasting = [DETECTORS[each.kind](each) for each in declarations]
+    detectors = [DETECTORS[each.kind](each) for each in declarations]
+    places = [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
+    lasting = Layout(places)
     for at, each in enumerate(stream):
         before = ("crm.read", "mail.send", "")[at % 3]
         activity = msgspec.structs.replace(each, previous_tool=before, before_tool=before[:3])
-        for detector, declaration in zip(lasting, declarations, strict=True):
-            assert detector.keys(activity) == DETECTORS[declaration.kind](declaration).keys(activity)
+        for shape in lasting.shapes:
+            assert shape.key(activity) == shape.made_key(activity)
+
+
+@given(stream=STREAMS, sizes=st.lists(st.integers(1, 15), min_size=1))
+@settings(max_examples=40)
+def test_how_many_decisions_a_step_has_makes_no_difference(stream: list[Activity], sizes: list[int]) -> None:
+    """Rows are read and written once in a step, by whatever steps the log was cut into."""
+    singly, stepwise = Rows(), Rows()
+    expected = [WATCHER.observe(singly, each) for each in stream]
+    watch, remembered, found, left = shipped_watcher(), RememberedRows(), [], list(stream)
+    for size in cycle(sizes):
+        rows = OpenRows(stepwise, remembered)
+        found += [watch.judge(rows, each) for each in left[:size]]
+        rows.close()
+        left = left[size:]
+        if not left:
+            break
+    assert found == expected
+    assert stepwise == singly
+
+
+COUNTS = st.lists(st.tuples(st.integers(0, 12), st.integers(1, 5)), unique_by=lambda each: each[0], max_size=8)
+
+
+@given(counts=COUNTS, name=st.integers(0, 12))
+def test_one_more_of_sorted_counts_is_what_a_dictionary_says(counts: list[tuple[int, int]], name: int) -> None:
+    names_max = 8
+    known = dict(counts)
+    if name not in known and len(known) >= names_max:
+        del known[min(known, key=lambda each: (known[each], each))]
+    known[name] = known.get(name, 0) + 1
+    before = tuple(sorted(counts))
+    after = counted_up(before, name, names_max)
+    assert after == tuple(sorted(known.items()))
+    assert count_of(after, name) == known[name]
+    assert count_of(before, name) == dict(counts).get(name, 0)
+
+
+@given(calls=st.lists(st.integers(0, 3), min_size=1, max_size=32))
+def test_repeats_are_the_longest_run_of_a_cycle_that_the_calls_end_with(calls: list[int]) -> None:
+    def run_of(length: int) -> int:
+        cycle_, count = calls[-length:], 0
+        while calls[len(calls) - (count + 1) * length : len(calls) - count * length] == cycle_:
+            count += 1
+            if (count + 1) * length > len(calls):
+                break
+        return count
+
+    runs = [run_of(length) for length in range(2, 5) if len(calls) >= length]
+    assert repeats(tuple(calls)) == max([calls.count(calls[-1]), *runs])

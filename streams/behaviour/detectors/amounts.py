@@ -7,6 +7,7 @@ from math import exp, log1p
 from streams.behaviour.activity import Activity
 from streams.behaviour.detectors.terms import Run
 from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
+from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_SPREAD = 0.5
@@ -58,10 +59,9 @@ class ArgCusum(ArgMad):
 
     row_types = (Run, Median, Median)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the sum, and of the medians of the agent and of its peers."""
-        keys = super().make_keys(activity)
-        return None if keys is None else (self.own(activity, "sum") or keys[0], *keys)
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the sum, and of the medians of the agent and of its peers."""
+        return (self.own(part="sum"), *super().make_places())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the accumulated deviations above what is allowed (a one-sided CUSUM, Page 1954, that fades)."""

@@ -6,7 +6,7 @@ from math import exp, log, log1p
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of
+from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity
 from streams.behaviour.detectors.peaks import SD_MIN, learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
@@ -20,6 +20,7 @@ from streams.behaviour.estimators import (
     usual_peak,
     within,
 )
+from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 OVERDISPERSION = 0.35
@@ -56,10 +57,9 @@ class Ceiling(Keyed):
 
     row_types = (Arrival,)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the key of the arrival."""
-        own = self.own(activity)
-        return None if own is None else (own,)
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the place of the arrival."""
+        return (self.own(),)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the used part of the allowance."""
@@ -93,6 +93,9 @@ def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -
 
 def surprise_of(count: int, past: Mean) -> float:
     """Return how surprising a count is beside what windows usually hold, as -log10 p."""
+    if count <= past.mean and past.tether is None:
+        # As in most windows, which need no logarithm.
+        return 0.0
     mean, spread = usual_rate(past)
     return count_surprise(float(count), mean, max(spread * spread, mean + OVERDISPERSION * mean**2))
 
@@ -141,12 +144,9 @@ class Egress(Keyed):
         """Return whether the activity has what the detector looks at."""
         return activity.destination is not None and activity.outcome == LEARNABLE
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the sum, and of the peaks of the agent and of its peers."""
-        own = self.own(activity)
-        if own is None:
-            return None
-        return (own, self.own(activity, "peak") or own, self.peers(activity))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the sum, and of the peaks of the agent and of its peers."""
+        return (self.own(), self.own(part="peak"), self.peers())
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
@@ -196,13 +196,9 @@ class DestDaily(Keyed):
         """Return whether the activity has what the detector looks at."""
         return activity.outcome == LEARNABLE
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the contact with the destination, and of contacts with any."""
-        term = self._term(activity) if self._term is not None else None
-        if term is None:
-            return None
-        own = self.own(activity, str(digest_of(term)))
-        return None if own is None else (own, self.peers(activity))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the contact with the destination, and of contacts with any."""
+        return (self.own(self.declaration.term or ""), self.peers())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of the contacts of the day."""

@@ -8,7 +8,8 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import compared, learned, usual_limit
-from streams.behaviour.estimators import Mean, Peak, counted_up, decay, updated_mean
+from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
+from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
@@ -56,8 +57,11 @@ class Loop(Keyed):
 
 def repeats(calls: tuple[int, ...]) -> int:
     """Return how often the last call is among the calls, or the cycle that they end with if that is more."""
-    best = calls.count(calls[-1])
+    last = calls[-1]
+    best = calls.count(last)
     for length in range(2, CYCLE_MAX + 1):
+        if len(calls) < 2 * length or calls[-1 - length] != last:
+            continue
         cycle, end, count = calls[-length:], len(calls) - length, 1
         while end >= length and calls[end - length : end] == cycle:
             count, end = count + 1, end - length
@@ -84,12 +88,10 @@ class LoopRun(Keyed):
     """One tool without end, where peers go on to another one. Paging is a long stretch that peers know."""
 
     row_types = (Stretch, Stays)
-    reads_also = ("tool",)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the stretch, and of the peers' stretches of this tool."""
-        own = self.own(activity)
-        return None if own is None else (own, self.peers(activity, activity.tool))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the stretch, and of the peers' stretches of this tool."""
+        return (self.own(), self.peers("tool.name"))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
@@ -122,7 +124,8 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def after(self, tool: int) -> Context:
         """Return the context with one more call of `tool`; the rarest tool makes room for a new one."""
         follow = counted_up(self.follow, tool, CONTEXT_TOOLS_MAX)
-        return Context(follow, sum(count for _, count in follow))
+        is_full = len(follow) == CONTEXT_TOOLS_MAX
+        return Context(follow, sum(count for _, count in follow) if is_full else self.total + 1)
 
 
 class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -138,11 +141,11 @@ def surprise_bits(contexts: tuple[Context | None, ...], tool: int) -> float:
     for context in contexts:
         if context is None or not context.total:
             continue
-        counts = dict(context.follow)
-        room = context.total + len(counts)
-        if tool in counts:
-            return bits + log2(room / counts[tool])
-        bits += log2(room / len(counts))
+        count, kinds = count_of(context.follow, tool), len(context.follow)
+        room = context.total + kinds
+        if count:
+            return bits + log2(room / count)
+        bits += log2(room / kinds)
     return bits + log2(CONTEXT_TOOLS_MAX)
 
 
@@ -150,20 +153,15 @@ class SeqSurprise(Keyed):
     """An order of calls that peers do not take. It alerts on its own too often: it adds to risk."""
 
     row_types = (Oddness, Context, Context, Context, Mean)
-    reads_also = ("previous_tool", "before_tool")
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the session's evidence, of three contexts of the peers, and of their usual surprise."""
-        own = self.own(activity)
-        if own is None:
-            return None
-        first, second = activity.previous_tool, activity.before_tool
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the session's evidence, of three contexts of the peers, and of their usual surprise."""
         return (
-            own,
-            self.peers(activity, "2", second, first),
-            self.peers(activity, "1", first),
-            self.peers(activity, "0"),
-            self.peers(activity, "usual"),
+            self.own(),
+            self.peers(BEFORE_TOOL, PREVIOUS_TOOL),
+            self.peers(PREVIOUS_TOOL),
+            self.peers(),
+            self.peers(part="usual"),
         )
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
@@ -199,14 +197,14 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def share(self, tool: int, kinds: int) -> float:
         """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
-        return (dict(self.counts).get(tool, 0) + 0.5) / (self.total + 0.5 * kinds)
+        return (count_of(self.counts, tool) + 0.5) / (self.total + 0.5 * kinds)
 
     def after(self, tool: int, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
-        counts = dict(self.counts)
-        if tool in counts or len(counts) < count_max:
-            counts[tool] = counts.get(tool, 0) + 1
-        return Kept(self.epoch, tuple(sorted(counts.items())), self.total + 1, self.evidence, self.is_reported)
+        counts = self.counts
+        if len(counts) < count_max or count_of(counts, tool):
+            counts = counted_up(counts, tool, count_max)
+        return Kept(self.epoch, counts, self.total + 1, self.evidence, self.is_reported)
 
 
 PROBATION_CALLS = 600
@@ -217,18 +215,14 @@ class EpochDrift(Keyed):
     """A new version of an agent that does other things than the version before."""
 
     row_types = (Kept, Kept)
-    reads_also = ("epoch",)
 
     def applies(self, activity: Activity) -> bool:
         """Return whether the activity has what the detector looks at."""
         return bool(activity.epoch)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the mature epoch, and of the activity's epoch."""
-        own = self.own(activity)
-        if own is None:
-            return None
-        return (own, self.own(activity, activity.epoch) or own)
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the mature epoch, and of the activity's epoch."""
+        return (self.own(), self.own("agent.epoch"))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the likelihood ratio, accumulated, between the epoch's own distribution and the mature one's."""

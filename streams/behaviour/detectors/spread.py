@@ -7,6 +7,7 @@ import msgspec
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import Sketch, compared, learned
 from streams.behaviour.estimators import Peak
+from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PLACES_MAX = 8
@@ -31,10 +32,9 @@ class FanOut(Keyed):
         """Return whether the activity has what the detector looks at."""
         return self._term is not None and self._term(activity) is not None
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the window, and of the peaks of the agent and of its peers."""
-        own = self.own(activity)
-        return None if own is None else (own, self.own(activity, "peak") or own, self.peers(activity))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the window, and of the peaks of the agent and of its peers."""
+        return (self.own(), self.own(part="peak"), self.peers())
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
         index = activity.time_ms // self.declaration.window_ms
@@ -72,12 +72,9 @@ class DelegVelocity(FanOut):
         """Return whether the activity has what the detector looks at."""
         return bool(activity.root)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the root's window, and of the peaks of the agent and of its peers."""
-        own = self.own(activity)
-        if own is None:
-            return None
-        return (own, self.peers(activity, "own", activity.agent), self.peers(activity))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the root's window, and of the peaks of the agent and of its peers."""
+        return (self.own(), self.peers("agent.id", part="own"), self.peers())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the children of the root in the window, and what the depth of the chain adds."""
@@ -137,6 +134,9 @@ class Places(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def visited(places: Places, instance: str, now_ms: int, window_ms: int) -> tuple[Places, bool]:
     """Return the places of a session after an event in an instance, and whether the session has come back to it."""
     digest = digest_of(instance)
+    if len(places.visited) == 1 and places.visited[0][0] == digest:
+        # It has not moved, as hardly any session does.
+        return Places(((digest, max(now_ms, places.visited[0][1])),), places.returns), False
     recent = tuple(place for place in places.visited if now_ms - place[1] <= window_ms)
     is_return = bool(recent) and recent[-1][0] != digest and any(place[0] == digest for place in recent)
     kept = tuple(place for place in recent if place[0] != digest)[-PLACES_MAX + 1 :]
@@ -153,10 +153,9 @@ class TwoPlaces(Keyed):
         """Return whether the activity has what the detector looks at."""
         return bool(activity.instance)
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the key of the session's places."""
-        own = self.own(activity)
-        return None if own is None else (own,)
+    def make_places(self) -> tuple[Place, ...]:
+        """Return where the places of the session are kept."""
+        return (self.own(),)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the session came back."""

@@ -10,6 +10,7 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.estimators import decay, new_bits
+from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 KNOWERS_MAX = 16
@@ -53,6 +54,10 @@ def counted(
 ) -> tuple[Totals, Term | None]:
     """Return totals and term after one more observation; a new term has no row if there are `distinct_max` already."""
     totals = totals or Totals(since_ms=activity.time_ms)
+    if term is not None and term.count > 1 and activity.time_ms - term.last_ms <= history_ms:
+        # What is well known, as almost all is.
+        term = Term(term.count + 1, max(term.last_ms, activity.time_ms), term.knowers)
+        return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), term
     if term is None and totals.distinct >= distinct_max:
         return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), None
     was_known = is_known(term, activity.time_ms, history_ms)
@@ -70,15 +75,10 @@ class NewTerms(Keyed):
     row_types = (Totals, Term, Totals, Term)
     keys_have_term = True
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the totals and of the term, of the agent and of its peers."""
-        term = self._term(activity) if self._term is not None else None
-        if term is None:
-            return None
-        own, named = self.own(activity), str(digest_of(term))
-        if own is None:
-            return None
-        return (own, self.own(activity, named) or own, self.peers(activity), self.peers(activity, named))
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the totals and of the term, of the agent and of its peers."""
+        term = self.declaration.term or ""
+        return (self.own(), self.own(term), self.peers(), self.peers(term))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the bits of a new term."""
@@ -104,7 +104,7 @@ class NewTerms(Keyed):
         peers, peer_term = counted(peers, peer_term, activity, it.history_ms, it.count_max * KNOWERS_MAX)
         if peer_term is not None:
             agent = digest_of(activity.agent)
-            if agent not in peer_term.knowers and len(peer_term.knowers) < KNOWERS_MAX:
+            if len(peer_term.knowers) < KNOWERS_MAX and agent not in peer_term.knowers:
                 knowers = tuple(sorted((*peer_term.knowers, agent)))
                 peer_term = Term(peer_term.count, peer_term.last_ms, knowers)
         return (own, term, peers, peer_term)
@@ -116,13 +116,9 @@ class NovelCusum(Keyed):
     row_types = (Run, Totals, Term)
     keys_have_term = True
 
-    def make_keys(self, activity: Activity) -> tuple[bytes, ...] | None:
-        """Return the keys of the run, of the totals and of the term."""
-        term = self._term(activity) if self._term is not None else None
-        own = None if term is None else self.own(activity)
-        if own is None or term is None:
-            return None
-        return (own, self.own(activity, "all") or own, self.own(activity, "all", str(digest_of(term))) or own)
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the run, of the totals and of the term."""
+        return (self.own(), self.own(part="all"), self.own(self.declaration.term or ""))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades)."""

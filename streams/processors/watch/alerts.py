@@ -10,7 +10,7 @@ from shlex import quote
 
 import msgspec
 
-from streams.behaviour.watcher import Finding
+from streams.behaviour.findings import Finding
 from streams.model.alert import (
     CONFIDENCE_HIGH,
     CONFIDENCE_MEDIUM,

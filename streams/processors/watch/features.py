@@ -21,6 +21,8 @@ from streams.provenance.pointers import unescaped
 SOURCE = "stoplog/watch"
 TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024
+NAMES_CACHED_MAX = 4_096
+"""Tools and agents of which is remembered what the globs say."""
 POINTER_PARTS_MAX = 16
 
 globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
@@ -50,10 +52,20 @@ class Features(NamedTuple):
 
     def cohort_of(self, agent: str) -> str:
         """Return the type of an agent; empty if no declaration names it."""
-        for cohort in self.cohorts:
-            if globs_of(cohort.match).matches(agent):
-                return cohort.name
-        return ""
+        return _cohort_of(self.cohorts, agent)
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def _cohort_of(cohorts: tuple[Cohort, ...], agent: str) -> str:
+    for cohort in cohorts:
+        if globs_of(cohort.match).matches(agent):
+            return cohort.name
+    return ""
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def _extractions_for(extractions: tuple[Extraction, ...], tool: str) -> tuple[Extraction, ...]:
+    return tuple(each for each in extractions if globs_of(each.tools).matches(tool))
 
 
 def behaviour_of(features: Features, verdict: Verdict) -> BehaviourEvent:
@@ -140,7 +152,7 @@ def _text(value: object) -> str | None:
 
 def _extracted(features: Features, tool: str, args_json: str) -> dict[str, str | float]:
     """Return the features of a call; the first declaration that finds a value counts."""
-    wanted = [each for each in features.extractions if globs_of(each.tools).matches(tool)]
+    wanted = _extractions_for(features.extractions, tool)
     if not wanted:
         return {}
     try:

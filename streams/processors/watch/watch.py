@@ -19,8 +19,9 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, row_key
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
+from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Profile, updated_profile
-from streams.behaviour.watcher import SHORT_LIVED, Declared, Watcher, read_row, short_lived_of, write_row
+from streams.behaviour.watcher import Declared, Watcher
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
@@ -85,7 +86,8 @@ class Watch(ReportingProcessor):
             BehaviourScope.AGENT: Watcher(of_agents),
             BehaviourScope.DELEGATION: Watcher(of_delegations, ".root", "delegation.root"),
         }
-        self._short_lived = SHORT_LIVED | short_lived_of(declared)
+        self._short_lived = frozenset().union(*(each.short_lived for each in self._watchers.values()))
+        self._remembered = RememberedRows()
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -101,7 +103,10 @@ class Watch(ReportingProcessor):
         """
         del topic
         if isinstance(record, AlertStatus):
-            return self._closed(key, record, AgingRows(state, now_ms, self._short_lived), received_ms)
+            rows = self._open_rows(state, now_ms)
+            outputs = self._closed(key, record, rows, received_ms)
+            rows.close()
+            return outputs
         if not isinstance(record, BehaviourEvent):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
         if record.scope not in self._watchers:
@@ -130,20 +135,24 @@ class Watch(ReportingProcessor):
         waiting = behaviour_waiting_until(now_ms - self._settings.grace_ms + 1)
         due = list(islice(state.scan(*waiting), JUDGED_PER_STEP_MAX))
         outputs: list[Output] = []
+        rows = self._open_rows(state, now_ms)
         for row_key_, row in due:
             state.delete(row_key_)
-            outputs += self._judged(_decode(row), state, now_ms)
+            outputs += self._judged(_decode(row), rows, state, now_ms)
+        rows.close()
         if len(due) == JUDGED_PER_STEP_MAX:
             state.set_timer(now_ms + 1, _BEHAVIOUR_TIMER)
         return outputs
 
-    def _judged(self, event: BehaviourEvent, state: StateView, now_ms: int) -> list[Output]:
-        rows = AgingRows(state, now_ms, self._short_lived)
+    def _open_rows(self, state: StateView, now_ms: int) -> OpenRows:
+        return OpenRows(AgingRows(state, now_ms, self._short_lived), self._remembered)
+
+    def _judged(self, event: BehaviourEvent, rows: OpenRows, state: StateView, now_ms: int) -> list[Output]:
         activity = activity_of(event)
-        if not self._is_watched(activity, rows, now_ms):
+        if not _is_watched(activity, rows, now_ms):
             alert = too_many_agents_alert(event, state.partition, AGENTS_PER_DAY_MAX, now_ms)
             return self._windows.raised(alert, state, now_ms)
-        observed = self._watchers[event.scope].observe(rows, activity)
+        observed = self._watchers[event.scope].judge(rows, activity)
         if observed.has_learned and event.scope is BehaviourScope.AGENT:
             self._learn_profile(activity, rows, state, now_ms)
         outputs: list[Output] = []
@@ -153,7 +162,7 @@ class Watch(ReportingProcessor):
             outputs += self._windows.raised(alert, state, now_ms)
         return outputs
 
-    def _closed(self, key: bytes | None, status: AlertStatus, rows: AgingRows, received_ms: int) -> list[Output]:
+    def _closed(self, key: bytes | None, status: AlertStatus, rows: OpenRows, received_ms: int) -> list[Output]:
         """Take note of a closed alert; return the audit record of what is reported less often from now on."""
         if status.status not in CLOSED:
             return []
@@ -168,26 +177,12 @@ class Watch(ReportingProcessor):
             return [audit_output(self._encoder, key, event, AUDIT_REPORTED)]
         return []
 
-    def _is_watched(self, activity: Activity, rows: AgingRows, now_ms: int) -> bool:
-        """Return whether there is room for the agent; a new one takes room of the day."""
-        known = row_key("@agent", (activity.tenant, activity.agent))
-        if rows.get(known) is not None:
-            return True
-        day, of_day = now_ms // DAY_MS, row_key("@agents", ())
-        before = read_row(rows, of_day, NewAgents) or NewAgents()
-        count = before.count if before.day == day else 0
-        if count >= AGENTS_PER_DAY_MAX:
-            return False
-        write_row(rows, of_day, NewAgents(day, count + 1))
-        write_row(rows, known, day)
-        return True
-
-    def _learn_profile(self, activity: Activity, rows: AgingRows, state: StateView, now_ms: int) -> None:
+    def _learn_profile(self, activity: Activity, rows: OpenRows, state: StateView, now_ms: int) -> None:
         key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
-        before = read_row(rows, key, TenantProfile)
+        before = rows.load(key, TenantProfile)
         amount = None if activity.amount is None else log1p(abs(activity.amount))
         profile = updated_profile(None if before is None else before.profile, activity, amount)
-        write_row(rows, key, TenantProfile(activity.tenant, profile))
+        rows.store(key, TenantProfile(activity.tenant, profile))
         if before is None or before.profile.is_published:
             every_ms = self._settings.publish_ms
             due_ms = now_ms // every_ms * every_ms + every_ms
@@ -195,12 +190,13 @@ class Watch(ReportingProcessor):
 
     def _published(self, key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Return a baseline as it is published, unless nothing has been learned since the last time."""
-        rows = AgingRows(state, now_ms, self._short_lived)
-        found = read_row(rows, key, TenantProfile)
+        rows = self._open_rows(state, now_ms)
+        found = rows.load(key, TenantProfile)
         if found is None or found.profile.is_published:
             return []
         profile = replace(found.profile, version=found.profile.version + 1, is_published=True)
-        write_row(rows, key, TenantProfile(found.tenant, profile))
+        rows.store(key, TenantProfile(found.tenant, profile))
+        rows.close()
         named = (found.tenant, profile.agent, profile.epoch, str(profile.version))
         header = Header(id=derived_uuid("baseline", *named), source=SOURCE, time=now_ms, tenant_uid=found.tenant)
         baseline = Baseline(
@@ -221,6 +217,23 @@ def _lowered_text(bar: Bar, reported: Reported, status: AlertStatus) -> str:
         f"threshold on, for {LOWERED_MS // DAY_MS} days; alert {status.finding_uid} was a false positive "
         f"({status.by_user}: {status.reason})"
     )
+
+
+def _is_watched(activity: Activity, rows: OpenRows, now_ms: int) -> bool:
+    """Return whether there is room for the agent; a new one takes room of the day."""
+    day, known = now_ms // DAY_MS, row_key("@agent", (activity.tenant, activity.agent))
+    seen = rows.load(known, int)
+    if seen is None:
+        of_day = row_key("@agents", ())
+        before = rows.load(of_day, NewAgents) or NewAgents()
+        count = before.count if before.day == day else 0
+        if count >= AGENTS_PER_DAY_MAX:
+            return False
+        rows.store(of_day, NewAgents(day, count + 1))
+    if seen != day:
+        # Once a day, so that it is kept for as long as the agent works, and the agent never counts as new again.
+        rows.store(known, day)
+    return True
 
 
 class TenantProfile(msgspec.Struct, frozen=True, array_like=True):

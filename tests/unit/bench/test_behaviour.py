@@ -74,6 +74,7 @@ def test_tables_show_every_kind_within_a_screen() -> None:
         "us_per_decision": 300.0,
         "bytes_per_agent": 50_000,
         "bytes_per_session": 90,
+        "rows_per_agent": 400,
         "events": 6,
     }
     result = {"judges": {"detectors": figures}, "cost": cost, "calibrated_on": [1], "reported_on": [2]}

@@ -14,7 +14,9 @@ from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.feedback import LOWERED_MS, NEVER_LOWERED, alike_correlation_key, alike_key
-from streams.behaviour.watcher import Declared, Finding, Watcher
+from streams.behaviour.findings import Finding
+from streams.behaviour.pages import OpenRows, RememberedRows
+from streams.behaviour.watcher import Declared, Watcher
 from streams.codec.ocsf import detection_finding
 from streams.model.alert import Alert
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
@@ -229,7 +231,7 @@ def test_without_handlers_nothing_counts_and_where_nobody_is_asked_anything_does
 
 def test_risk_is_never_lowered() -> None:
     watcher = Watcher(Declared(tuple(each for each in SHIPPED.declared.detectors if each.kind in NEVER_LOWERED)))
-    rows = Rows()
+    rows = OpenRows(Rows(), RememberedRows())
     finding = Finding(
         name="agent",
         kind="risk",

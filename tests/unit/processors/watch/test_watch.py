@@ -248,6 +248,21 @@ def test_ten_thousand_new_agents_are_one_alert_and_bounded_state(monkeypatch: py
     assert not [each for each in bench.alerts() if each.analytic_uid == "behaviour/too_many_agents"]
 
 
+def test_an_agent_that_works_never_counts_as_new_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the day on which too many agents appear, those that were known are watched, however long ago they began."""
+    monkeypatch.setattr("streams.processors.watch.watch.AGENTS_PER_DAY_MAX", 5)
+    bench = Bench(partitions=1)
+    for day in range(60):
+        bench.decide(sent(START_MS + day * DAY_MS, session=f"s-{day}"))
+    flood_ms = START_MS + 60 * DAY_MS
+    for at in range(20):
+        bench.decide(sent(flood_ms + at * 100, agent=f"new-{at}", session=f"n-{at}"))
+    for each in loop_of(80, start_ms=flood_ms + 10_000):
+        bench.decide(each)
+    bench.settle()
+    assert "loop" in {each.session_id for each in bench.alerts()}
+
+
 def test_rows_that_nobody_uses_are_deleted() -> None:
     bench = Bench(partitions=1)
     for at in range(30):
@@ -273,12 +288,12 @@ def test_rows_of_sessions_are_deleted_days_after_their_end_and_those_of_agents_s
         bench.decide(sent(START_MS + at * 60_000 + 1, call=f"d-{at}"))
     bench.settle()
     names = {key[1:].partition(b"\x00")[0] for key in watch_rows(bench)}
-    of_sessions = {b"@tail", b"loop", b"loop_run", b"two_places", b"odd_order", b"=probing"}
+    of_sessions = {b"session.id", b"=probing"}
     assert of_sessions < names
     bench.driver.advance(START_MS + 6 * DAY_MS)
     left = {key[1:].partition(b"\x00")[0] for key in watch_rows(bench)}
     assert not of_sessions & left
-    assert {b"@profile", b"rate_minute", b"loop~", b"new_dest"} <= left
+    assert {b"@profile", b"agent.id", b"agent.id+tool.name", b"agent.id+dest.domain"} <= left
 
 
 def watch_rows(bench: Bench) -> list[bytes]:
