@@ -28,6 +28,7 @@ from streams.model.topics import (
     BY_RECORD,
     CONTENT_ORDER,
     DECLARED,
+    FEEDBACK,
     REPORT,
     TOKEN_USED,
     TOPICS,
@@ -59,9 +60,9 @@ def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) 
 def test_topics_are_declared_once() -> None:
     assert len(BY_NAME) == len(TOPICS)
     assert set(BY_RECORD) == {topic.record for topic in DECLARED if topic.record is not None}
-    # Only audit events and session events have two topics.
+    # Only audit events, session events and the statuses of alerts have two topics.
     second = {topic for topic in DECLARED if topic.record is not None} - set(BY_RECORD.values())
-    assert second == {AUDIT_REPORTED, REPORT}
+    assert second == {AUDIT_REPORTED, REPORT, FEEDBACK}
     assert BY_RECORD[AuditEvent] is AUDIT
     assert {topic.dlq for topic in DECLARED if topic.dead_letters} == {t.name for t in TOPICS} - {
         t.name for t in DECLARED
