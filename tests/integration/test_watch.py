@@ -11,9 +11,14 @@ import pytest
 
 from streams.behaviour.profiles import Profile
 from streams.model.alert import Alert
+from streams.model.alert_status import AlertState
+from streams.model.audit import AuditEvent
 from streams.model.control import Baseline
-from streams.model.topics import ALERT, BASELINE, Topic
+from streams.model.topics import ALERT, AUDIT_REPORTED, BASELINE, Topic
+from streams.operations.alert_handling import find_alerts, read_handling, write_status
+from streams.operations.settings import AlertsSection
 from streams.ports import TopicPartition
+from streams.wiring.operators import open_operator
 from tests.integration.deployment import (
     PARTITIONS,
     POLL_MS,
@@ -30,7 +35,7 @@ pytestmark = pytest.mark.broker
 SESSIONS = 12
 ROUNDS = 10
 LOOP = 40
-QUICK = {"watch": {"publish_ms": 1_000, "grace_ms": 500}}
+QUICK = {"watch": {"publish_ms": 1_000, "grace_ms": 500}, "alerts": {"allow_unsigned": True}}
 # A watch that was killed keeps its partitions until its session at the broker times out.
 FINISH_S = 2 * WAIT_S
 
@@ -58,6 +63,22 @@ class Reader:
 
     def close(self) -> None:
         self._reader.close()
+
+
+def assert_closed(deployment: Deployment, alert: Alert) -> None:
+    """A person closes the alert as a false positive; the watch records that, and what it raises less often."""
+    unsigned = deployment.settings.model_copy(update={"alerts": AlertsSection(allow_unsigned=True)})
+    with open_operator(unsigned, "ann") as ann, closing(Reader(deployment, AUDIT_REPORTED, PARTITIONS)) as audits:
+        (handled,) = find_alerts(read_handling(ann), [alert.finding_uid])
+        write_status(ann, handled.alert, AlertState.FALSE_POSITIVE, "a test loops", None)
+        (closed,) = find_alerts(read_handling(ann), [alert.finding_uid])
+        assert (closed.state, closed.is_closed) == (AlertState.FALSE_POSITIVE, True)
+
+        def reasons() -> set[str | None]:
+            return {each.reason for each in audits.poll() if isinstance(each, AuditEvent)}
+
+        wanted = {"alert_false_positive", "alerts_lowered"}
+        until(lambda: wanted <= reasons(), FINISH_S, lambda: str(audits.found))
 
 
 def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(deployment: Deployment) -> None:
@@ -107,4 +128,7 @@ def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(de
         assert alert.session_id == victim.session_id
         # Nothing of the attack is learned after its alert, and nothing twice.
         assert learned() < permitted + LOOP
+        # The gate's seals and audit records are whole, whoever died.
+        assert "audit_gap" not in {each.analytic_uid for each in alerts.found if isinstance(each, Alert)}
+        assert_closed(deployment, alert)
     assert second.stop() == 0
