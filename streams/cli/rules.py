@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "test": (
         "rules_test",
         "run_tests",
-        "Run the cases, scenarios and attacks beside the rules.",
+        "Run the cases, scenarios and attacks beside the rules, and the histories beside the detectors.",
     ),
     "explain": (
         "rules_explain",

@@ -35,6 +35,7 @@ BATCH_MAX = 500
 PAUSE_MS = 3_600_000
 """A pause of this length ends a batch: time passes, and the timers of the watch come due."""
 SETTLE_MS = 120_000
+NEVER_MS = CALLS_MAX * PAUSE_MS
 
 
 class Raised(NamedTuple):
@@ -127,24 +128,34 @@ def run_history(history: History, files: BehaviourFiles, codec: Codec) -> Histor
         files: the declarations that judge it.
         codec: of the records.
     """
-    wire = CodecWire(codec)
-    calls = calls_of(history)
+    with closing(driven(history, files, codec)) as driver:
+        alerts = tuple(_raised(found.record for found in driver.read(ALERT.name)))
+    return HistoryResult(history, count_of(history), alerts, differences_of(history.alerts, alerts))
+
+
+def driven(history: History, files: BehaviourFiles, codec: Codec, publish_ms: int = NEVER_MS) -> Driver:
+    """Return a log on which the watch has judged all calls of a history, for the caller to close. Blocking.
+
+    Args:
+        history: the history.
+        files: the declarations that judge it.
+        codec: of the records.
+        publish_ms: how often the watch publishes baselines; never by default.
+    """
+    wire, calls = CodecWire(codec), calls_of(history)
     features = Features((*history.types, *files.features.cohorts), files.features.extractions)
-    settings = WatchSettings(publish_ms=CALLS_MAX * PAUSE_MS)
     driver = Driver(
         spec=KEYING,
         processor=Keying(wire, features, settings),
         wire=wire,
         start_ms=calls[0].time_ms if calls else 0,
         partitions=PARTITIONS,
-        beside={WATCH: Watch(wire, files.declared, settings)},
+        beside={WATCH: Watch(wire, files.declared, WatchSettings(publish_ms=publish_ms))},
     )
-    with closing(driver):
-        for batch in _batches(calls):
-            _write(driver, wire, batch)
-        driver.advance(driver.clock.now_ms() + SETTLE_MS)
-        alerts = tuple(_raised(found.record for found in driver.read(ALERT.name)))
-    return HistoryResult(history, len(calls), alerts, differences_of(history.alerts, alerts))
+    for batch in _batches(calls):
+        _write(driver, wire, batch)
+    driver.advance(driver.clock.now_ms() + SETTLE_MS)
+    return driver
 
 
 def _batches(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:

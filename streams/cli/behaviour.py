@@ -1,0 +1,183 @@
+"""`stoplog behaviour`: show what is usual for an agent, and what has changed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from streams.cli.next_steps import tell_steps
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.model.errors import StoplogError
+from streams.operations.behaviour.baselines import Known, read_baselines
+from streams.operations.behaviour.portrait import Bar, Epoch, Portrait, epoch_text, portrait_of, share_text
+from streams.operations.behaviour.portrait_page import portrait_page
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+
+app = typer.Typer(add_completion=False, help="Show what is usual for an agent, and what has changed.")
+
+BAR_CHARS = 24
+NAME_CHARS_MAX = 36
+SHOWN_MAX = 12
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+class EpochUnknownError(StoplogError):
+    """An option names an epoch that the agent has not had, or several."""
+
+
+@app.callback()
+def behaviour() -> None:
+    """Show what is usual for an agent, and what has changed."""
+
+
+@app.command()
+@takes_groups
+def show(
+    *,
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="An agent (`desk-1` or `tenant|desk-1`).")],
+    epoch: Annotated[
+        str | None,
+        typer.Option(
+            "--epoch", metavar="TEXT", help="Show the epoch whose name contains this, such as a model (the newest)."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="TEXT", help="Compare with the epoch whose name contains this (the last one)."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as a page that needs no other file."),
+    ] = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Show what is usual for an agent (tools, rhythm, destinations, amounts), and what changed since the epoch before.
+
+    An epoch is a model, a toolset and a version of the agent. It reads what the watch has published, which takes the
+    rights of an analyst, and is as old as the setting `watch.publish_ms` says.
+    """
+    screen, settings, clock = output.screen(), connection.settings(), SystemClock()
+    tenant, name = _owner_of(agent, settings.tenant)
+    with open_log(settings, create=False) as opened:
+        known = read_baselines(opened, build_codec(settings), clock, tenant, name)
+    chosen = known[0] if epoch is None else _named(known, epoch, "--epoch")
+    older = [each for each in known[known.index(chosen) + 1 :] if each is not chosen]
+    other = (older[0] if older else None) if against is None else _named(known, against, "--against")
+    portrait = portrait_of(known, chosen, None if other is chosen else other)
+    screen.record(_fields(portrait))
+    if html is not None:
+        html.write_text(portrait_page(portrait, format_instant(clock.now_ms())), "utf-8")
+    if screen.as_json:
+        return
+    _tell(screen, portrait)
+    if html is not None:
+        screen.say(f"wrote {html}", OK)
+    named = shlex.quote(name)
+    steps = [("its sessions", f"session list --agent {named}"), ("its alerts", "tail alerts --no-follow")]
+    tell_steps(screen, connection, steps)
+
+
+def _owner_of(stated: str, tenant_uid: str) -> tuple[str, str]:
+    tenant, separator, name = stated.partition("|")
+    return (tenant, name) if separator else (tenant_uid, stated)
+
+
+def _named(known: Sequence[Known], text: str, option: str) -> Known:
+    """Return the epoch that an option names.
+
+    Raises:
+        EpochUnknownError: none does, or several do.
+    """
+    found = [each for each in known if text.lower() in epoch_text(each).lower() or text == each.profile.epoch]
+    if len(found) == 1:
+        return found[0]
+    names = "; ".join(epoch_text(each) for each in known)
+    what = "no epoch" if not found else f"{len(found)} epochs"
+    raise EpochUnknownError(f"`{option} {text}` names {what} of the agent. Its epochs are: {names}")
+
+
+def _fields(portrait: Portrait) -> dict[str, object]:
+    parts = ("tools", "destinations", "amounts", "changes", "epochs")
+    lists = {name: [each._asdict() for each in getattr(portrait, name)] for name in parts}
+    return {"record": "behaviour", **portrait._asdict(), **lists}
+
+
+def _tell(screen: Screen, portrait: Portrait) -> None:
+    screen.say(f"what is usual for {portrait.agent}", STRONG)
+    screen.say(f"  {portrait.epoch}")
+    screen.say(f"  learned from {portrait.learned}; published at {portrait.published}", FAINT)
+    screen.say()
+    _tell_changes(screen, portrait)
+    _tell_bars(screen, "tools", portrait.tools)
+    screen.rich(Text(f"rhythm: mostly {portrait.busy} UTC", style=STRONG))
+    screen.say(f"  {_clock(portrait.hours)}")
+    screen.say("  00          06          12          18          24", FAINT)
+    screen.say()
+    _tell_bars(screen, "destinations", portrait.destinations)
+    if portrait.amounts:
+        screen.say("amounts", STRONG)
+        width = min(max(len(each.tool) for each in portrait.amounts), NAME_CHARS_MAX)
+        for each in portrait.amounts:
+            screen.say(f"  {short(printable(each.tool), width):<{width}}  {each.text}")
+        screen.say()
+    if len(portrait.epochs) > 1:
+        screen.table(("epoch", "calls", "first", "last"), [_epoch_row(each) for each in portrait.epochs])
+        screen.say()
+
+
+def _epoch_row(epoch: Epoch) -> list[str]:
+    return [epoch.name, f"{epoch.calls:,}", epoch.first, epoch.last]
+
+
+def _tell_changes(screen: Screen, portrait: Portrait) -> None:
+    if not portrait.since:
+        screen.say(portrait.heading, FAINT)
+    elif not portrait.changes:
+        screen.say(f"{portrait.heading}, it behaves as before", OK)
+    else:
+        screen.say(f"{portrait.heading}:", WARN)
+        for change in portrait.changes:
+            screen.say(f"  - {change.text}")
+    screen.say()
+
+
+def _tell_bars(screen: Screen, title: str, bars: Sequence[Bar]) -> None:
+    if not bars:
+        return
+    screen.say(title, STRONG)
+    width = min(max(len(bar.name) for bar in bars), NAME_CHARS_MAX)
+    widest = max(bar.share for bar in bars) or 1.0
+    for bar in bars[:SHOWN_MAX]:
+        name = short(printable(bar.name), width)
+        screen.say(f"  {name:<{width}}  {_drawn(bar.share / widest):<{BAR_CHARS}}  {share_text(bar)}")
+    if len(bars) > SHOWN_MAX:
+        screen.say(f"  and {len(bars) - SHOWN_MAX} more; see them with --json or --html", FAINT)
+    screen.say()
+
+
+def _drawn(share: float) -> str:
+    """Return a bar, to an eighth of a character."""
+    eighths = max(1, round(share * BAR_CHARS * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _clock(hours: Sequence[int]) -> str:
+    """Return a day as two characters for each hour."""
+    highest = max(hours) or 1
+    levels = [0 if not count else max(1, round(count / highest * (len(_LEVELS) - 1))) for count in hours]
+    return "".join(_LEVELS[level] * 2 for level in levels)

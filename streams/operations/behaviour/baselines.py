@@ -1,0 +1,113 @@
+"""Reads what watches have published about an agent: what is usual for it, in each epoch of its behaviour.
+
+**Why the published snapshots.** The topic of baselines is compacted, has one record for each agent and epoch, and
+analysts may read it. The changelog of the watch has the same numbers in rows of its own layout, and belongs to the
+watch: who may read it sees every row of every agent, and each change of a row would change this command. The price is
+that a snapshot is as old as `watch.publish_ms` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from streams.behaviour.profiles import Profile
+from streams.model.control import Baseline
+from streams.model.errors import StoplogError
+from streams.model.topics import BASELINE
+from streams.operations.topics.decoded import Decoder, decoded
+from streams.operations.topics.reader import read_to_end
+from streams.policy.errors import nearest
+from streams.ports import Clock
+from streams.ports.open_log import Log
+
+TOOLSET = re.compile(r"[0-9a-f]{16}\Z")
+KNOWN_SHOWN_MAX = 10
+
+_decode = msgspec.msgpack.Decoder(Profile).decode
+
+
+class BaselineMissingError(StoplogError):
+    """No watch has published anything about an agent."""
+
+
+class EpochParts(NamedTuple):
+    """What an epoch is made of: the model, a digest of the toolset, and the version of the agent; empty if unknown."""
+
+    model: str
+    toolset: str
+    version: str
+
+
+class Known(NamedTuple):
+    """What is usual for an agent in one epoch, and when it was published."""
+
+    tenant_uid: str
+    profile: Profile
+    published_ms: int
+
+    @property
+    def parts(self) -> EpochParts:
+        """Return what the epoch is made of."""
+        return epoch_parts(self.profile.epoch)
+
+
+def epoch_parts(epoch: str) -> EpochParts:
+    """Return what an epoch is made of. Keying has joined the parts with `/`, and models contain `/` as well."""
+    parts = epoch.split("/") if epoch else []
+    at = next((number for number, part in enumerate(parts) if TOOLSET.match(part)), None)
+    if at is None:
+        return EpochParts("/".join(parts), "", "")
+    return EpochParts("/".join(parts[:at]), parts[at], "/".join(parts[at + 1 :]))
+
+
+def read_baselines(log: Log, decoder: Decoder, clock: Clock, tenant_uid: str, agent: str) -> tuple[Known, ...]:
+    """Return what is usual for an agent in each epoch, the newest epoch first. Blocking.
+
+    Args:
+        log: the log.
+        decoder: of its records.
+        clock: how long a read may take.
+        tenant_uid: the tenant of the agent.
+        agent: the agent.
+
+    Raises:
+        BaselineMissingError: nothing has been published about the agent; names agents that it could be.
+        TopicReadError, LogError: the topic can't be read.
+    """
+    found: dict[str, Known] = {}
+    others: set[str] = set()
+    for known in _published(log, decoder, clock):
+        if known.tenant_uid == tenant_uid and known.profile.agent == agent:
+            found[known.profile.epoch] = known
+        elif known.tenant_uid == tenant_uid:
+            others.add(known.profile.agent)
+    if not found:
+        raise BaselineMissingError(_missing(tenant_uid, agent, others))
+    return tuple(sorted(found.values(), key=lambda each: (each.profile.first_ms, each.profile.epoch), reverse=True))
+
+
+def _published(log: Log, decoder: Decoder, clock: Clock) -> Iterator[Known]:
+    for received in read_to_end(log, (BASELINE.name,), clock):
+        record = decoded(decoder, received)
+        if isinstance(record, Baseline):
+            try:
+                profile = _decode(record.state)
+            except msgspec.MsgspecError:
+                # A version of the watch that this one doesn't know has written it.
+                continue
+            yield Known(record.header.tenant_uid, profile, record.header.time)
+
+
+def _missing(tenant_uid: str, agent: str, others: set[str]) -> str:
+    whose = f"agent `{agent}`" if not tenant_uid else f"agent `{agent}` of tenant `{tenant_uid}`"
+    text = f"no watch has published what is usual for {whose}"
+    if not others:
+        return f"{text}: `stoplog watch` publishes it at most once in `watch.publish_ms`, from calls that were allowed"
+    hint = nearest(agent, others)
+    shown = ", ".join(sorted(others)[:KNOWN_SHOWN_MAX])
+    more = "" if len(others) <= KNOWN_SHOWN_MAX else f", and {len(others) - KNOWN_SHOWN_MAX} more"
+    return f"{text} ({hint or f'known are {shown}{more}'})"

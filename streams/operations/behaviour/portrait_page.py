@@ -1,0 +1,132 @@
+"""Writes what is usual for an agent as one page that needs nothing else: no script, no font, no request.
+
+Names of tools and destinations come from strangers, so every text is escaped, and the page's own policy forbids scripts
+and requests. Bars are widths of boxes: they are read aloud as the numbers beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from streams.operations.behaviour.portrait import Bar, Portrait, share_text
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --faint: #767676; --bar: #3b82c4; --was: #8886; --bad: #cf222e; }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; }
+h1 { font-size: 1.4rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
+p { margin: 0; overflow-wrap: anywhere; }
+.faint, footer, .axis { color: var(--faint); }
+ul { margin: 0; padding-left: 1.2rem; } li { margin: .2rem 0; overflow-wrap: anywhere; }
+.changes { border-left: 3px solid var(--bad); padding: .1rem 0 .1rem 1rem; margin-top: 1.5rem; }
+.changes.none { border-color: var(--line); }
+.changes h2 { margin-top: 0; }
+.bars { display: grid; grid-template-columns: minmax(8rem, 14rem) 1fr minmax(9rem, max-content); gap: .3rem .8rem; }
+.bars .row { display: contents; }
+.bars .name { overflow-wrap: anywhere; }
+.bars .share { font-variant-numeric: tabular-nums; color: var(--faint); }
+.track { align-self: center; height: .8rem; position: relative; }
+.track i { display: block; height: 100%; background: var(--bar); border-radius: 2px; min-width: 2px; }
+.track b { position: absolute; top: -.15rem; bottom: -.15rem; width: 2px; background: currentColor; opacity: .6; }
+.clock { display: grid; grid-template-columns: repeat(24, 1fr); gap: 2px; align-items: end; height: 6rem; }
+.clock i { display: block; background: var(--bar); border-radius: 2px 2px 0 0; }
+.axis { display: grid; grid-template-columns: repeat(4, 1fr); font-size: .8rem; font-variant-numeric: tabular-nums;
+  border-top: 1px solid var(--line); }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
+td { border-top: 1px solid var(--line); overflow-wrap: break-word; vertical-align: top; }
+footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem; }
+@media (max-width: 36rem) {
+  .bars { display: block; }
+  .bars .row { display: grid; grid-template-columns: 1fr max-content; gap: .1rem .8rem; margin-bottom: .6rem; }
+  .bars .share { grid-area: 1 / 2; } .bars .track { grid-column: 1 / -1; }
+}
+""".strip()
+
+
+def portrait_page(portrait: Portrait, made: str) -> str:
+    """Return the page.
+
+    Args:
+        portrait: what to draw.
+        made: when the page was made.
+    """
+    parts = [
+        _changes(portrait),
+        _section("Tools", _bars(portrait.tools), "It has called no tool."),
+        _section(f"Rhythm: mostly {portrait.busy} UTC", _clock(portrait.hours), "It has done nothing."),
+        _section("Destinations", _bars(portrait.destinations), "It sends data nowhere that the watch knows of."),
+        _section("Amounts", _amounts(portrait), "Its tools move no amounts that the watch knows of."),
+        _section("Epochs", _epochs(portrait), ""),
+    ]
+    title = f"What is usual for {portrait.agent}"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        f'<p>{escape(portrait.epoch)}</p>\n<p class="faint">learned from {escape(portrait.learned)}</p>\n'
+        + "\n".join(parts)
+        + f"\n<footer><p>Published by the watch at {escape(portrait.published)}, drawn at {escape(made)}. Only allowed "
+        "calls of sessions without an alert are learned.</p></footer>\n</body>\n</html>\n"
+    )
+
+
+def _section(title: str, body: str, empty: str) -> str:
+    shown = body or f'<p class="faint">{escape(empty)}</p>'
+    return f"<h2>{escape(title)}</h2>\n{shown}"
+
+
+def _changes(portrait: Portrait) -> str:
+    if not portrait.since:
+        return '<div class="changes none"><p class="faint">There is no other epoch to compare with.</p></div>'
+    lines = "".join(f"<li>{escape(change.text)}</li>" for change in portrait.changes)
+    body = f"<ul>{lines}</ul>" if lines else "<p>It behaves as before, as far as chance can tell.</p>"
+    heading = portrait.heading[0].upper() + portrait.heading[1:]
+    return f'<div class="changes{"" if lines else " none"}"><h2>{escape(heading)}</h2>{body}</div>'
+
+
+def _bars(bars: Iterable[Bar]) -> str:
+    bars = list(bars)
+    widest = max((max(bar.share, bar.before or 0.0) for bar in bars), default=0.0) or 1.0
+    rows = []
+    for bar in bars:
+        was = "" if not bar.before else f'<b style="left:{100 * bar.before / widest:.1f}%"></b>'
+        rows.append(
+            f'<div class="row"><div class="name">{escape(bar.name)}</div>'
+            f'<div class="track"><i style="width:{100 * bar.share / widest:.1f}%"></i>{was}</div>'
+            f'<div class="share">{escape(share_text(bar))}</div></div>'
+        )
+    legend = '<p class="faint">The line is the share before.</p>' if any(bar.before for bar in bars) else ""
+    return f'<div class="bars">{"".join(rows)}</div>{legend}' if rows else ""
+
+
+def _clock(hours: Iterable[int]) -> str:
+    counts = list(hours)
+    highest = max(counts)
+    if not highest:
+        return ""
+    bars = "".join(
+        f'<i style="height:{100 * count / highest:.0f}%" title="{hour:02d}:00: {count:,} calls"></i>'
+        for hour, count in enumerate(counts)
+    )
+    axis = "".join(f"<span>{hour:02d}:00</span>" for hour in (0, 6, 12, 18))
+    return f'<div class="clock">{bars}</div><div class="axis">{axis}</div>'
+
+
+def _amounts(portrait: Portrait) -> str:
+    return _table(("tool", "usual amount"), [(each.tool, each.text) for each in portrait.amounts])
+
+
+def _epochs(portrait: Portrait) -> str:
+    rows = [(each.name, f"{each.calls:,}", each.first, each.last) for each in portrait.epochs]
+    return _table(("epoch", "calls", "first", "last"), rows)
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    if not lines:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
