@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from streams.behaviour import growth
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, row_key
 from streams.behaviour.correlations import Correlation, Matches
 from streams.behaviour.declarations import Declaration
@@ -18,7 +19,9 @@ LATCH_MS = DAY_MS
 SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
-BROAD = frozenset({"ceiling", "rate_nb", RISK})
+BROAD = frozenset({"ceiling", "rate_nb", RISK, growth.KIND})
+WINDOWED = frozenset({"egress", "fan_out", "rate_nb"})
+"""Kinds whose detectors look at the same with windows of different widths: what they find is one incident."""
 SEVERITIES = ("low", "medium", "high", "critical")
 WORST_SEVERITY = len(SEVERITIES) - 1
 
@@ -82,6 +85,26 @@ def finding_of(
     )
 
 
+def too_much(activity: Activity, events: tuple[str, ...]) -> Finding:
+    """Return that an agent brings more new names in a day than are remembered."""
+    terms, sessions = growth.TERMS_PER_DAY_MAX, growth.SESSIONS_PER_DAY_MAX
+    return Finding(
+        name=growth.NAME,
+        kind=growth.KIND,
+        title="More new names than are remembered",
+        explain=(
+            f"{activity.agent} brings more than {terms:,} new tools, destinations, objects and versions, "
+            f"or {sessions:,} sessions, in a day; further ones are not remembered today"
+        ),
+        severity="medium",
+        tags=("ASI08",),
+        score=1.0,
+        share=1.0,
+        activity=activity,
+        events=events,
+    )
+
+
 def correlated(
     it: Correlation, row: Matches, why: Sequence[str], activity: Activity, events: tuple[str, ...], alike: bytes
 ) -> Finding:
@@ -132,8 +155,8 @@ def latched(
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
     The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by `whose` they
-    are (an agent's, or those of the root of a delegation) and name, and by session. A session is quiet about what is no
-    worse than what was reported of it.
+    are (an agent's, or those of the root of a delegation) and what they are about, and by session. Both are quiet about
+    what is no worse than what was reported of them.
     """
     if not found:
         return (), 0
@@ -141,18 +164,23 @@ def latched(
     now_ms, rank = activity.time_ms, _rank(best)
     whom = (activity.tenant, "agent", whose)
     session = row_key(latch, (activity.tenant, "session", activity.session))
-    latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, best.name)), LATCH_MS)]
+    latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, incident_of(best.name, best.kind))), LATCH_MS)]
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: rows.load(key, Latch) or Latch() for key, _ in (*latches, broad)}
     quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
-    if any(key != session or rank <= known[key].severity for key in quiet):
+    if any(key == broad[0] or rank <= known[key].severity for key in quiet):
         return (), len(found)
     for key, span_ms in (*latches, broad):
         before = known[key]
         worst = max(rank, before.severity) if now_ms < before.until_ms else rank
         rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), worst))
     return (best,), len(found) - 1
+
+
+def incident_of(name: str, kind: str) -> str:
+    """Return what tells the incident of a detector or correlation apart from others about the same agent."""
+    return kind if kind in WINDOWED else name
 
 
 def _span(span_ms: int) -> str:

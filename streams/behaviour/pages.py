@@ -108,13 +108,14 @@ class Shape:
     """Pages with the same fields.
 
     Attributes:
+        fields: the fields.
         name: what the keys of the pages begin with.
         page_type: the class of the pages.
         blank: the rows of a page that there is not, one None for each slot.
     """
 
     def __init__(self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool) -> None:
-        self.name, self.page_type = page_name(fields, suffix), page_type
+        self.fields, self.name, self.page_type = fields, page_name(fields, suffix), page_type
         self.blank = (None,) * len(msgspec.structs.fields(page_type))
         self._is_required = is_required
         self._values = tuple(PAGE_FIELDS[field] for field in ("tenant", *fields))
@@ -235,6 +236,7 @@ class OpenRows:
 
     Attributes:
         changed: the keys of the rows that have to be written, in the order in which they were changed.
+        created: the keys of the pages that there are not yet.
     """
 
     def __init__(self, view: RowView, remembered: RememberedRows) -> None:
@@ -247,6 +249,7 @@ class OpenRows:
         self._rows: dict[bytes, Any] = {}
         self._read: dict[bytes, bytes] = {}
         self.changed: dict[bytes, None] = {}
+        self.created: set[bytes] = set()
 
     def load(self, key: bytes, row_type: type[T]) -> T | None:
         """Return a row, decoded; None if there is none."""
@@ -272,7 +275,12 @@ class OpenRows:
             page = self.load(key, page_type)
             if page is None:
                 page = self._rows[key] = page_type()
+                self.created.add(key)
         return page
+
+    def forget(self, key: bytes) -> None:
+        """Leave a page that there is not yet as it was: empty."""
+        self._rows.pop(key, None)
 
     def store(self, key: bytes, row: object) -> None:
         """Set a row."""

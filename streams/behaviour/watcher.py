@@ -21,6 +21,7 @@ from msgspec.structs import astuple
 
 from streams.behaviour import correlations
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of, row_key
+from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
@@ -34,9 +35,12 @@ from streams.behaviour.findings import (
     above_bars,
     correlated,
     finding_of,
+    incident_of,
     latched,
+    too_much,
 )
-from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, Slot, page_name
+from streams.behaviour.growth import GROWTH, Growth, counts_terms
+from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
 from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
 
 SEEN_MAX = 64
@@ -79,6 +83,7 @@ class Observed(NamedTuple):
         quiet_count: findings that were not reported because their incident is known.
         lowered_count: what was no finding because something alike was a false positive.
         has_learned: whether baselines learned from the activity.
+        is_full: whether the agent has brought so much today that nothing further is remembered.
         is_repeated: whether the activity was known; then nothing has changed.
     """
 
@@ -87,6 +92,7 @@ class Observed(NamedTuple):
     quiet_count: int = 0
     lowered_count: int = 0
     has_learned: bool = False
+    is_full: bool = False
     is_repeated: bool = False
 
 
@@ -124,27 +130,6 @@ _Learner = tuple[_Plan, Rows, Rows]
 """A detector that has scored, its rows as they were, and with what only counts."""
 
 
-class _Case(NamedTuple):
-    """An activity, with its pages in the order of the layout's shapes.
-
-    Where a required field has no value, there is no page: None, and a bit in `missing`. `flat` has the rows of all
-    pages.
-    """
-
-    activity: Activity
-    events: tuple[str, ...]
-    rows: OpenRows
-    keys: list[bytes]
-    pages: list[Any]
-    flat: list[Any]
-    missing: int
-
-    def put(self, slot: Slot, row: object) -> None:
-        """Set a row of a page."""
-        setattr(self.pages[slot.shape], slot.attribute, row)
-        self.rows.changed[self.keys[slot.shape]] = None
-
-
 class Watcher:
     """Judges activities by declared detectors and correlations. It holds no state: that is in the rows.
 
@@ -166,10 +151,15 @@ class Watcher:
         risks = [
             (each, Place(each.key, each.name, is_required=False)) for each in declared.detectors if each.kind == RISK
         ]
-        places: list[tuple[Place, type]] = [(_TAIL, SessionTail), *((place, RiskRow) for _, place in risks)]
+        places: list[tuple[Place, type]] = [
+            (_TAIL, SessionTail),
+            (GROWTH, Growth),
+            *((place, RiskRow) for _, place in risks),
+        ]
         places += [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
         layout = self._layout = Layout(places, suffix)
         self._tail = layout.slot(_TAIL)
+        self._counted = Counted(layout)
         self._plans = tuple(map(self._planned, detectors))
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._correlations = tuple(
@@ -222,7 +212,10 @@ class Watcher:
         ]
         risks = self._risk(case, signals)
         found += risks.findings
-        found += self._correlate(case, signals, risks.scores)
+        growth = self._counted.growth(case)
+        found += self._correlate(case, signals, risks.scores, growth)
+        if self._counted.is_too_much(case, growth):
+            found.append(too_much(activity, case.events))
         found, lowered_count = above_bars(rows, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
         _learn(case, learners, may_learn=may_learn)
@@ -231,7 +224,8 @@ class Watcher:
         held_until_ms = max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
-        return Observed(signals, reported, quiet_count, lowered_count, may_learn)
+        self._counted.keep(case, growth)
+        return Observed(signals, reported, quiet_count, lowered_count, may_learn, not growth.terms_left)
 
     def remember(self, rows: OpenRows, finding: Finding, finding_uid: str) -> None:
         """Remember what an alert is about, in case somebody closes it.
@@ -263,7 +257,7 @@ class Watcher:
             return None
         for values, span_ms in (
             ((tenant, "session", reported.session), SESSION_LATCH_MS),
-            ((tenant, "agent", reported.whose, reported.name), LATCH_MS),
+            ((tenant, "agent", reported.whose, self._incident_of(reported.name)), LATCH_MS),
         ):
             key = row_key(self._latch, values)
             latch = rows.load(key, Latch)
@@ -275,7 +269,11 @@ class Watcher:
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
 
-    def _found(self, signal: Signal, case: _Case) -> Finding:
+    def _incident_of(self, name: str) -> str:
+        it = self._declarations.get(name)
+        return name if it is None else incident_of(name, it.kind)
+
+    def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]
         alike = alike_key(self._bar, it, case.activity, tells_terms_apart=signal.name in self._with_terms)
         return finding_of(it, signal.score, signal.explain, case.activity, case.events, alike)
@@ -286,7 +284,7 @@ class Watcher:
         tail: SessionTail | None = getattr(page, self._tail.attribute)
         return tail or SessionTail()
 
-    def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> _Case:
+    def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> Case:
         activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
         keys: list[bytes] = []
         pages: list[Any] = []
@@ -304,9 +302,9 @@ class Watcher:
                 keys.append(key)
                 pages.append(found)
                 flat += astuple(found)
-        return _Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, flat, missing)
+        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, flat, missing)
 
-    def _score(self, case: _Case) -> tuple[tuple[Signal, ...], list[_Learner]]:
+    def _score(self, case: Case) -> tuple[tuple[Signal, ...], list[_Learner]]:
         """Return the signals of all detectors, and what each needs in order to learn."""
         signals, learners = [], []
         activity, flat, missing = case.activity, case.flat, case.missing
@@ -322,7 +320,7 @@ class Watcher:
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
         return tuple(signals), learners
 
-    def _risk(self, case: _Case, signals: tuple[Signal, ...]) -> _Risks:
+    def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""
         found, scores, activity = [], {}, case.activity
         for it, slot in self._risks if signals else ():
@@ -337,7 +335,9 @@ class Watcher:
                 found.append(finding_of(it, risk.total, text, activity, case.events))
         return _Risks(found, scores)
 
-    def _correlate(self, case: _Case, signals: tuple[Signal, ...], risks: Mapping[str, float]) -> list[Finding]:
+    def _correlate(
+        self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], growth: Growth
+    ) -> list[Finding]:
         found, rows = [], case.rows
         seen = Seen(case.activity, {**{self._scored[each.name]: each.score for each in signals}, **risks})
         for each, rules in self._correlations:
@@ -345,7 +345,13 @@ class Watcher:
             key = correlations.group_key(each, seen) if matched else None
             if key is None:
                 continue
-            row, has_fired = correlations.observed(each, rows.load(key, Matches), seen, matched)
+            before = rows.load(key, Matches)
+            if before is None:
+                is_term = counts_terms(each.group_by)
+                if not (growth.terms_left if is_term else growth.sessions_left):
+                    continue
+                case.matched_count += is_term
+            row, has_fired = correlations.observed(each, before, seen, matched)
             rows.store(key, row)
             if has_fired:
                 # What detectors say about the call explains more than that it was selected.
@@ -356,18 +362,16 @@ class Watcher:
         return found
 
 
-def _learn(case: _Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
+def _learn(case: Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
     """Put the rows of detectors back, after they have learned from the activity if they may."""
-    activity, keys, pages, changed = case.activity, case.keys, case.pages, 0
+    activity, pages, changed = case.activity, case.pages, case.changed
     for plan, before, scored in learners:
         rows = plan.detector.learn(scored, activity) if may_learn else scored
         for (shape, attribute, bit), old, row in zip(plan.targets, before, rows, strict=True):
             if row is not old:
                 setattr(pages[shape], attribute, row)
                 changed |= bit
-    for number, key in enumerate(keys):
-        if changed >> number & 1:
-            case.rows.changed[key] = None
+    case.changed = changed
 
 
 def _is_passing(correlation: Correlation) -> bool:

@@ -10,6 +10,7 @@ from shlex import quote
 
 import msgspec
 
+from streams.behaviour.activity import DAY_MS
 from streams.behaviour.findings import Finding
 from streams.model.alert import (
     CONFIDENCE_HIGH,
@@ -28,6 +29,7 @@ from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.proof import derived_uuid
 from streams.model.types import Header, ToolRef
 from streams.processors.watch.features import SOURCE
+from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX, AGENTS_PER_MINUTE_MAX
 
 PREFIX = "behaviour/"
 """What the uid of an analytic begins with; the name of the detector or correlation follows."""
@@ -43,8 +45,8 @@ _SEVERITIES = {
 }
 _ADVICE = "See what the session did. If nobody can explain it, stop the session or its agent."
 _TOO_MANY = Analytic(
-    "more new agents than are watched",
-    "more agents appear on a day than the watch learns about",
+    "many new agents at once",
+    "more agents appear than people usually create, or than the watch learns about",
     "Find out who creates them. Agents that were known before are watched as ever.",
     is_blocked=False,
     types=("ASI10",),
@@ -149,16 +151,21 @@ def _root_of(event: BehaviourEvent) -> tuple[str, ...]:
     return (event.root_uid or "",) if is_about_root else ()
 
 
-def too_many_agents_alert(event: BehaviourEvent, partition: int, agents_max: int, now_ms: int) -> Alert:
-    """Return the alert about agents that are not watched, because too many have appeared on one day."""
-    tenant_uid = event.header.tenant_uid
-    return made_alert(
+def too_many_agents_alert(event: BehaviourEvent, partition: int, now_ms: int) -> Alert:
+    """Return the alert about too many new agents of a tenant: one finding a day, on whichever partitions they are."""
+    tenant_uid, day = event.header.tenant_uid, str(now_ms // DAY_MS)
+    alert_id = derived_uuid("too many agents", tenant_uid, day, str(partition))
+    alert = made_alert(
         TOO_MANY_AGENTS,
-        Header(id=derived_uuid("too many agents", event.header.id), source=SOURCE, time=now_ms, tenant_uid=tenant_uid),
-        title=f"{_TOO_MANY.title}: partition {partition}",
-        desc=f"more than {agents_max} agents are new on partition {partition} today; further ones are not watched",
-        dedup_key=json.dumps([TOO_MANY_AGENTS, partition]),
+        Header(id=alert_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid),
+        title=f"{_TOO_MANY.title}: {tenant_uid}",
+        desc=(
+            f"more than {AGENTS_PER_MINUTE_MAX} agents have appeared within a minute on partition {partition}, or more "
+            f"than {AGENTS_PER_DAY_MAX} today, of which further ones are not watched until tomorrow"
+        ),
+        dedup_key=json.dumps([TOO_MANY_AGENTS, tenant_uid]),
         response=("stoplog tail audit --no-follow",),
         analytic=_TOO_MANY,
         related=(event.header.id,),
     )
+    return msgspec.structs.replace(alert, finding_uid=derived_uuid("too many agents", tenant_uid, day))

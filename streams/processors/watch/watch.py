@@ -47,11 +47,10 @@ from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
+from streams.processors.watch.new_agents import admitted
 
 GRID_MS = 500
 JUDGED_PER_STEP_MAX = 500
-AGENTS_PER_DAY_MAX = 1_000
-"""New agents that a partition learns about on one day. Who may name agents freely must not fill the state."""
 NAME_CHARS_MAX = 512
 
 _LOWERED = ControlReason.ALERTS_LOWERED
@@ -59,13 +58,6 @@ _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
 replace = msgspec.structs.replace
-
-
-class NewAgents(msgspec.Struct, frozen=True, array_like=True):
-    """How many agents have appeared on a day."""
-
-    day: int = -1
-    count: int = 0
 
 
 class Watch(ReportingProcessor):
@@ -149,13 +141,15 @@ class Watch(ReportingProcessor):
 
     def _judged(self, event: BehaviourEvent, rows: OpenRows, state: StateView, now_ms: int) -> list[Output]:
         activity = activity_of(event)
-        if not _is_watched(activity, rows, now_ms):
-            alert = too_many_agents_alert(event, state.partition, AGENTS_PER_DAY_MAX, now_ms)
-            return self._windows.raised(alert, state, now_ms)
+        outputs: list[Output] = []
+        admission = admitted(activity, rows, now_ms, self._settings.alert_window_ms)
+        if admission.is_reported:
+            outputs += self._windows.raised(too_many_agents_alert(event, state.partition, now_ms), state, now_ms)
+        if not admission.is_watched:
+            return outputs
         observed = self._watchers[event.scope].judge(rows, activity)
         if observed.has_learned and event.scope is BehaviourScope.AGENT:
-            self._learn_profile(activity, rows, state, now_ms)
-        outputs: list[Output] = []
+            self._learn_profile(activity, rows, state, now_ms, may_add=not observed.is_full)
         for finding in observed.findings:
             alert = finding_alert(finding, event, now_ms)
             self._watchers[event.scope].remember(rows, finding, alert.finding_uid)
@@ -177,9 +171,13 @@ class Watch(ReportingProcessor):
             return [audit_output(self._encoder, key, event, AUDIT_REPORTED)]
         return []
 
-    def _learn_profile(self, activity: Activity, rows: OpenRows, state: StateView, now_ms: int) -> None:
+    def _learn_profile(
+        self, activity: Activity, rows: OpenRows, state: StateView, now_ms: int, *, may_add: bool
+    ) -> None:
         key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
         before = rows.load(key, TenantProfile)
+        if before is None and not may_add:
+            return
         amount = None if activity.amount is None else log1p(abs(activity.amount))
         profile = updated_profile(None if before is None else before.profile, activity, amount)
         rows.store(key, TenantProfile(activity.tenant, profile))
@@ -217,23 +215,6 @@ def _lowered_text(bar: Bar, reported: Reported, status: AlertStatus) -> str:
         f"threshold on, for {LOWERED_MS // DAY_MS} days; alert {status.finding_uid} was a false positive "
         f"({status.by_user}: {status.reason})"
     )
-
-
-def _is_watched(activity: Activity, rows: OpenRows, now_ms: int) -> bool:
-    """Return whether there is room for the agent; a new one takes room of the day."""
-    day, known = now_ms // DAY_MS, row_key("@agent", (activity.tenant, activity.agent))
-    seen = rows.load(known, int)
-    if seen is None:
-        of_day = row_key("@agents", ())
-        before = rows.load(of_day, NewAgents) or NewAgents()
-        count = before.count if before.day == day else 0
-        if count >= AGENTS_PER_DAY_MAX:
-            return False
-        rows.store(of_day, NewAgents(day, count + 1))
-    if seen != day:
-        # Once a day, so that it is kept for as long as the agent works, and the agent never counts as new again.
-        rows.store(known, day)
-    return True
 
 
 class TenantProfile(msgspec.Struct, frozen=True, array_like=True):

@@ -29,7 +29,8 @@ from streams.policy.language.bundle import load_detector_files
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
-from streams.processors.watch.watch import AGENTS_PER_DAY_MAX, Watch
+from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX
+from streams.processors.watch.watch import Watch
 from streams.topology import KEYING, WATCH
 from tests.unit.behaviour.kit import START_MS, activity
 from tests.unit.codec.test_ocsf import faults
@@ -234,7 +235,7 @@ def test_order_of_arrival_repetitions_and_a_restart_make_no_difference() -> None
 
 
 def test_ten_thousand_new_agents_are_one_alert_and_bounded_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.processors.watch.watch.AGENTS_PER_DAY_MAX", 20)
+    monkeypatch.setattr("streams.processors.watch.new_agents.AGENTS_PER_DAY_MAX", 20)
     bench = Bench(partitions=1)
     for at in range(120):
         bench.decide(sent(START_MS + at * 100, agent=f"new-{at}", session=f"s-{at}"))
@@ -250,7 +251,7 @@ def test_ten_thousand_new_agents_are_one_alert_and_bounded_state(monkeypatch: py
 
 def test_an_agent_that_works_never_counts_as_new_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the day on which too many agents appear, those that were known are watched, however long ago they began."""
-    monkeypatch.setattr("streams.processors.watch.watch.AGENTS_PER_DAY_MAX", 5)
+    monkeypatch.setattr("streams.processors.watch.new_agents.AGENTS_PER_DAY_MAX", 5)
     bench = Bench(partitions=1)
     for day in range(60):
         bench.decide(sent(START_MS + day * DAY_MS, session=f"s-{day}"))
