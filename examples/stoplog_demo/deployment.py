@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from stoplog_demo.run import DemoEnvironment, DemoReport, NextCommands, run_demo
 from stoplog_demo.view import View
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
+from streams.operations.root_key import ROOT_KEY_BYTES_MIN
 from streams.operations.settings import CatalogSection, ReleaseSection, RulesSection
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic
@@ -117,10 +119,10 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
     Raises:
         StoplogError, LogError: something that it needs is missing, or fails.
     """
-    key = None
+    key, root_key = None, DEVELOPMENT_ROOT_KEY
     if settings.log == "embedded":
-        # On a cluster, all demonstrations share the topics, and each would refuse the others' tools.
-        key = SigningKey.made()
+        # On a cluster, all demonstrations share the topics, and each would refuse the others' tools and sessions.
+        key, root_key = SigningKey.made(), secrets.token_bytes(ROOT_KEY_BYTES_MIN)
         settings = settings.model_copy(update={"catalog": CatalogSection(reviewers={OPERATOR: str(key.public)})})
         write_settings(folder, settings)
     codec = build_codec(settings)
@@ -134,7 +136,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
         made = sum(isinstance(step, CreateTopic) for step in plan.steps)
         view.note(f"{log.name}: {f'{made} topics created' if made else 'all topics exist'}")
         runner = GateRunner(
-            lambda: build_gate(settings, log, codec, DEVELOPMENT_ROOT_KEY),
+            lambda: build_gate(settings, log, codec, root_key),
             clock,
             beside=lambda: build_budgets(settings, log, codec),
         )
@@ -144,7 +146,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
         transport = stack.enter_context(Transport(log, codec, clock))
         environment = DemoEnvironment(
             transport=transport,
-            root_key=DEVELOPMENT_ROOT_KEY,
+            root_key=root_key,
             workdir=folder / "work",
             rules_dir=rules_directory(),
             bundle_name=settings.gate.bundle_name,

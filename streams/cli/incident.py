@@ -65,11 +65,18 @@ def export(
                 {"intent": intent_id, "recorded": recorded, "run": run} for intent_id, recorded, run in found.differing
             ],
             "hidden_topics": list(found.hidden),
+            "lacks_key": found.lacks_key,
             "test": command,
         }
     )
     for topic in found.hidden:
         screen.say(f"records of `{topic}` are missing: this client may not read it", WARN)
+    if found.lacks_key:
+        screen.say(
+            "what the session has read can't be compared with its calls: no verdict that this client may read has the "
+            "key of the user's values",
+            WARN,
+        )
     for intent_id, recorded, run in found.differing:
         screen.say(f"intent {intent_id} was {recorded} and is {run} in the history by itself", WARN)
     if found.differing:

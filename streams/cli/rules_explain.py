@@ -22,7 +22,14 @@ from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.verdict import Verdict
 from streams.operations.root_key import load_root_key
-from streams.operations.rules.explanation import THE_LOG, Explained, Judged, explain_from_history, explain_from_log
+from streams.operations.rules.explanation import (
+    NEEDS_KEY,
+    THE_LOG,
+    Explained,
+    Judged,
+    explain_from_history,
+    explain_from_log,
+)
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
 from streams.wiring.clock import SystemClock
@@ -108,8 +115,10 @@ def explain(
         _tell_verdict(screen, verdict, asked, recorded=True)
     for judged in explained.judged:
         _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)
+    # A run without the key of the user's values has no verdict that says anything.
+    is_told = explained.agrees is not None and not (explained.recorded and explained.agrees)
     for verdict in explained.verdicts:
-        _tell_verdict(screen, verdict, asked, recorded=False, is_shown=not (explained.recorded and explained.agrees))
+        _tell_verdict(screen, verdict, asked, recorded=False, is_shown=is_told)
     if history is None:
         _tell_limits(screen, explained, is_under_own_rules=directory is None)
         _tell_next(screen, explained, connection, verbose=verbose)
@@ -121,14 +130,31 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
         topics = ", ".join(explained.hidden)
         screen.record({"kind": "hidden_topics", "topics": list(explained.hidden)})
         screen.say(f"without the records of topics that this client may not read: {topics}", WARN)
+    if explained.lacks_key:
+        _tell_unknown(screen, explained)
     if not explained.recorded:
         screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
-    elif is_under_own_rules and not explained.agrees:
+    elif is_under_own_rules and explained.agrees is False:
         screen.say(
             "the gate decided otherwise than this run, which has only what the log still keeps of this session and of "
             "those that it descends from: budgets that sessions share, and other sessions, are not in it",
             WARN,
         )
+
+
+def _tell_unknown(screen: Screen, explained: Explained) -> None:
+    """Say which facts nobody can know without a key, and what the gate has recorded of them."""
+    facts = [f"{name}.{field}" for name, fields in NEEDS_KEY.items() for field in sorted(fields)]
+    facts += [name for name, fields in NEEDS_KEY.items() if not fields]
+    screen.record({"kind": "unknown_facts", "facts": facts, "user": explained.intent.sub})
+    screen.say()
+    screen.say(
+        f"not known here: {', '.join(f'`{fact}`' for fact in facts)}. They follow from what the sessions of "
+        f"{explained.intent.sub} have shown, which is recorded under a key of his own. Gates send it with calls that "
+        "they allow, and no verdict that this client may read has it. Rules that read these facts have no value above, "
+        "so the verdict on the log is neither confirmed nor in doubt",
+        WARN,
+    )
 
 
 def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, verbose: bool) -> None:
@@ -137,6 +163,7 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
     session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
     tool = shlex.quote(f"{intent.tool.server_id}/{intent.tool.name}")
     steps = [
+        ("in one sentence, with the origins", f"explain {intent.intent_id}"),
         ("what the session read and did", f"session show {session}"),
         ("what the tool is approved for", f"catalog show {tool}"),
         ("with the values of arguments", f"{explain} --reveal"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,14 +16,18 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
+from streams.model.session import Atom, SessionEvent
 from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.rules.recorded_session import SessionReader
+from streams.operations.rules.recorded_keys import subs_of
+from streams.operations.rules.recorded_session import RecordedSession, SessionReader, proven_again
 from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
 from streams.operations.scenarios.observation import Observer
-from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan, TryReport, read_lines, run_steps
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan, TryReport, read_lines, run_lines, run_steps
 from streams.ports import Clock
 from streams.ports.open_log import Log
+from streams.provenance.digests import atom_digest, atom_key
+from streams.provenance.memory import DIGEST_BYTES
 
 HISTORY_SUFFIX = ".jsonl"
 EXPECT_SUFFIX = ".expect.yaml"
@@ -43,6 +47,8 @@ class Exported(NamedTuple):
         intents_count: how many intents are in it.
         differing: the intents whose final outcome in the run is not the recorded one: `(intent, recorded, run)`.
         hidden: topics that this client may not read.
+        lacks_key: whether values of a user can't be found in the contents of the history, because no verdict that this
+            client may read has his key.
     """
 
     history: Path
@@ -51,6 +57,7 @@ class Exported(NamedTuple):
     intents_count: int
     differing: tuple[tuple[str, str, str], ...]
     hidden: tuple[str, ...]
+    lacks_key: bool
 
 
 def export_incident(
@@ -66,7 +73,9 @@ def export_incident(
     """Write a session as a history that `stoplog try` runs, with what is expected of it. Blocking.
 
     All that the session depends on is in the history: its own records, stops, the catalog's entries of its tools, the
-    rules that were published before its end. Its records are proven again with the development key.
+    rules that were published before its end. Its records are proven again with the development key, and what its calls
+    look for in contents is digested again under keys that derive from it. With the user's own key, whoever has
+    the file could find out what his sessions have read.
 
     Args:
         plan: the settings of the gate; its history is the file that is written, its root key any.
@@ -83,7 +92,10 @@ def export_incident(
     tenant_uid, session_id = owner
     reader = SessionReader(log, codec, clock, DEVELOPMENT_ROOT_KEY, plan.gate.deployment)
     recorded = reader.read(session_key_of(tenant_uid, session_id))
-    lines = [redact(each.line) for each in recorded.lines]
+    gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
+    own_plan = replace(plan, gate=gate)
+    digested, lacks_key = _digested_again(reader, recorded, own_plan)
+    lines = [redact(line) for line in digested]
     intents = [line.record for line in lines if isinstance(line.record, Intent)]
     if not intents:
         raise IncidentError(f"session `{tenant_uid}|{session_id}` has no intent that this client may read")
@@ -96,8 +108,7 @@ def export_incident(
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{format_line(line.topic, line.key, line.time_ms, line.record)}\n" for line in lines)
     history.write_text(text, "utf-8", newline="\n")
-    gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
-    items, outcomes = _run(replace(plan, gate=gate, history=history))
+    items, outcomes = _run(replace(own_plan, history=history))
     expect.write_text(expectations_text(history.name, items), "utf-8", newline="\n")
     return Exported(
         history=history,
@@ -106,7 +117,43 @@ def export_incident(
         intents_count=len({intent.intent_id for intent in intents}),
         differing=tuple(_differing(recorded.verdicts, outcomes)),
         hidden=recorded.hidden,
+        lacks_key=lacks_key,
     )
+
+
+def _digested_again(reader: SessionReader, recorded: RecordedSession, plan: TryPlan) -> tuple[list[HistoryLine], bool]:
+    """Return the lines with the digests of all values that the run looks for under keys of the run's root key.
+
+    The others keep their digests: they are found by nothing either way, and only the user's key tells what they are.
+
+    Returns:
+        The lines, and whether the log has no key for some of them.
+    """
+    lines = recorded.lines
+    if not any(isinstance(line.record, SessionEvent) and line.record.atoms for _, line in lines):
+        return [line for _, line in lines], False
+    keys, missing = reader.keys_for(lines, lines[-1].line.time_ms)
+    run = replace(plan, gate=msgspec.structs.replace(plan.gate, recorded_keys=keys))
+    for _ in run_lines(lines, run, TryReport()):
+        pass  # what it writes is of no interest, but what it looks for
+    values = {digest[:DIGEST_BYTES]: value for digest, value in keys.asked.items()}
+    root_key, deployment = plan.gate.root_key, plan.gate.deployment
+    subs = subs_of(line for _, line in lines)
+    made = []
+    for _, line in lines:
+        record = line.record
+        if isinstance(record, SessionEvent) and record.atoms:
+            tenant_uid = record.header.tenant_uid
+            key = atom_key(root_key, tenant_uid, subs.get((tenant_uid, record.session_id), ""))
+            atoms = tuple(_atom_under(key, atom, values) for atom in record.atoms)
+            record = proven_again(msgspec.structs.replace(record, atoms=atoms), root_key, deployment)
+        made.append(line._replace(record=record))
+    return made, bool(missing)
+
+
+def _atom_under(key: bytes, atom: Atom, values: Mapping[bytes, tuple[str, str]]) -> Atom:
+    found = values.get(atom.digest[:DIGEST_BYTES])
+    return atom if found is None else msgspec.structs.replace(atom, digest=atom_digest(key, *found))
 
 
 def _run(plan: TryPlan) -> tuple[list[str], dict[str, Verdict]]:

@@ -8,6 +8,9 @@ from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import DEPTH_MAX
 from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
+from streams.provenance.digests import RecordedKeys
+
+_SECRETS = frozenset({"root_key", "recorded_keys"})
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         delegation_depth_max: how often a grant may be delegated further.
         capture: which content goes on the record, encrypted (`streams.model.content.ContentField`).
         content_retention: the class of the keys of that content, which decides when they are erased by age.
+        recorded_keys: the keys of users' atoms, for a run of records of a deployment whose root key is not known; None
+            for a gate, which derives them.
     """
 
     root_key: bytes
@@ -77,9 +82,10 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     delegation_depth_max: int = DEPTH_MAX
     capture: tuple[str, ...] = ()
     content_retention: RetentionClass = RetentionClass.STANDARD
+    recorded_keys: RecordedKeys | None = None
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "root_key")
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _SECRETS)
         return f"GateSettings(root_key=<{len(self.root_key)} bytes>, {', '.join(shown)})"
 
     def __post_init__(self) -> None:

@@ -7,6 +7,8 @@ the gate, and whoever reads its topics, learns no content from the events.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from streams.model.proof import derived_key, make_hmac
 from streams.provenance.found import AtomKind
 
@@ -27,3 +29,28 @@ def atom_key(root_key: bytes, tenant_uid: str, sub: str) -> bytes:
 def atom_digest(key: bytes, kind: AtomKind | str, value: str) -> bytes:
     """Return the digest of a value: HMAC-SHA-256 over its kind and canonical form. 32 bytes."""
     return make_hmac(key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"))
+
+
+class RecordedKeys:
+    """The keys of users' atoms as a log has them, for a run without the root key that they were derived from.
+
+    Args:
+        known: the keys by tenant and user.
+
+    Attributes:
+        asked: the kind and value of each digest that the run has computed.
+    """
+
+    def __init__(self, known: Mapping[tuple[str, str], bytes]) -> None:
+        self._known = known
+        self.asked: dict[bytes, tuple[str, str]] = {}
+
+    def key_of(self, tenant_uid: str, sub: str) -> bytes | None:
+        """Return the key of a user; None if the log has none."""
+        return self._known.get((tenant_uid, sub))
+
+    def digest(self, key: bytes, kind: AtomKind | str, value: str) -> bytes:
+        """Return the digest of a value as `atom_digest` does, and note it."""
+        made = atom_digest(key, kind, value)
+        self.asked[made] = (str(kind), value)
+        return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +47,15 @@ ANCESTORS_MAX = 8
 
 THE_LOG = Path("the log")
 
+NEEDS_KEY: Mapping[str, AbstractSet[str]] = {
+    "origins": frozenset(),
+    "owner": frozenset(),
+    "flow": frozenset(),
+    "act": frozenset({"requested", "delegated", "drift"}),
+}
+"""The facts that follow from a comparison of values with what the session has seen: of each, the fields that do; all if
+none is named."""
+
 
 class ExplainError(StoplogError):
     """The intent can't be explained: it is missing, or it is ambiguous which one is meant."""
@@ -69,6 +78,8 @@ class Explained:
         verdicts: the engine's verdicts in this run.
         recorded: the verdicts on the log, if the intent was read from there.
         hidden: topics that this client may not read, so that their records are missing from the run.
+        lacks_key: whether no verdict that this client may read has the key of the user's values, although his sessions
+            have shown some. What follows from a comparison of values is missing from the facts then (`NEEDS_KEY`).
     """
 
     intent: Intent
@@ -78,12 +89,18 @@ class Explained:
     verdicts: tuple[Verdict, ...]
     recorded: tuple[Verdict, ...] = ()
     hidden: tuple[str, ...] = ()
+    lacks_key: bool = False
 
     @property
-    def agrees(self) -> bool:
-        """Return whether the run has given the verdicts that are on the log, as far as there are any."""
+    def agrees(self) -> bool | None:
+        """Return whether the run has given the verdicts that are on the log, as far as there are any.
+
+        None if it has not, and rules were asked without the facts that need a missing key: then nobody can tell.
+        """
         given = {(verdict.outcome, verdict.reason) for verdict in self.verdicts}
-        return all((verdict.outcome, verdict.reason) in given for verdict in self.recorded)
+        if all((verdict.outcome, verdict.reason) in given for verdict in self.recorded):
+            return True
+        return None if self.lacks_key and self.judged else False
 
 
 class _Asked(NamedTuple):
@@ -100,9 +117,17 @@ class _Recorder:
         checked: digests of bundles that gates have judged by, and so have checked: only rules that can apply to one of
             the tools are compiled, which is what most of the time of an explanation would go to. Another bundle may be
             one that gates have rejected.
+        lacks_key: whether the facts of `NEEDS_KEY` are not known. Rules that read them are in error then.
     """
 
-    def __init__(self, intent_id: str, tools: AbstractSet[tuple[str, str]], checked: AbstractSet[bytes]) -> None:
+    def __init__(
+        self,
+        intent_id: str,
+        tools: AbstractSet[tuple[str, str]],
+        checked: AbstractSet[bytes],
+        *,
+        lacks_key: bool,
+    ) -> None:
         self.asked: list[_Asked] = []
         self._tools = tools
         self._checked = checked
@@ -120,6 +145,8 @@ class _Recorder:
             def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
                 intent = facts.get("intent")
                 if isinstance(intent, dict) and intent.get("id") == intent_id:
+                    if lacks_key:
+                        facts = _known_without_key(facts)
                     recorder.asked.append(_Asked(self, facts))
                 return super().evaluate(facts, planned=planned)
 
@@ -138,6 +165,17 @@ class _Recorder:
         """Explain the recorded evaluations."""
         for ruleset, facts in tuple(self.asked):
             yield Judged(facts["now"]["ms"], explain_intent(ruleset, facts, reveal=reveal))
+
+
+def _known_without_key(facts: Facts) -> Facts:
+    """Return the facts without those that need the key of the user's values."""
+    return {
+        name: {field: each for field, each in value.items() if field not in NEEDS_KEY[name]}
+        if name in NEEDS_KEY
+        else value
+        for name, value in facts.items()
+        if NEEDS_KEY.get(name) != frozenset()
+    }
 
 
 def explain_from_history(
@@ -196,8 +234,7 @@ def explain_from_log(
         hidden = " and ".join(f"`{topic}`" for topic in session.hidden if topic in (INTENT.name, VERDICT.name))
         why = f"this client may not read {hidden}" if hidden else "its topics no longer have it"
         raise ExplainError(f"the arguments of intent `{owner.intent_id}` can't be read from the {log.name}: {why}")
-    gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
-    run = replace(plan, gate=gate)
+    lacks_key = False
     if found is None:
         # Its proof was not valid, and this client sees only the verdict.
         made = intent_of(recorded[0])
@@ -207,8 +244,14 @@ def explain_from_log(
     else:
         lines = _until_decided(_with_ancestors(reader, session.lines, key), recorded)
         checked = {verdict.ruleset_digest for verdict in session.verdicts if verdict.ruleset_digest}
-        explained = _explained(lines, found, f"the {log.name}", run, checked, reveal=reveal)
-    return replace(explained, recorded=recorded, hidden=session.hidden)
+        keys, missing = reader.keys_for(lines, found.line.time_ms)
+        lacks_key = (owner.tenant_uid, getattr(found.line.record, "sub", "")) in missing
+        gate = msgspec.structs.replace(
+            plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors(), recorded_keys=keys
+        )
+        run = replace(plan, gate=gate)
+        explained = _explained(lines, found, f"the {log.name}", run, checked, lacks_key=lacks_key, reveal=reveal)
+    return replace(explained, recorded=recorded, hidden=session.hidden, lacks_key=lacks_key)
 
 
 def _owner(log: Log, codec: Codec, clock: Clock, intent: str, tenant_uid: str) -> Owner:
@@ -261,6 +304,7 @@ def _explained(
     plan: TryPlan,
     checked: AbstractSet[bytes] = frozenset(),
     *,
+    lacks_key: bool = False,
     reveal: bool,
 ) -> Explained:
     intent = found.line.record
@@ -268,7 +312,7 @@ def _explained(
         raise ExplainError(f"{place} has no intent")
     calls = (each.line.record for each in lines if isinstance(each.line.record, Intent))
     tools = frozenset((call.tool.server_id, call.tool.name) for call in calls)
-    recorder = _Recorder(intent.intent_id, tools, checked)
+    recorder = _Recorder(intent.intent_id, tools, checked, lacks_key=lacks_key)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
         intent=intent,

@@ -2,8 +2,8 @@
 
 **Idea.** Whether a proof was valid is on the log already: a record that a gate rejected has an audit record of type
 DEAD_LETTER with its place, and an intent whose proof was bad has a verdict that says so. So the records that a gate has
-rejected are left out, and all others get proofs under another key, which everybody knows. The run then depends on
-nothing that only the gate may know.
+rejected are left out, and all others get proofs under another key, which everybody knows. The keys of users' atoms are
+on the log, too (`recorded_keys`). The run then depends on nothing that only the gate may know.
 
 An intent is taken from the topic of intents where this client may read it. Where it may not, it is made from its
 verdict, which has the exact call that was judged.
@@ -46,14 +46,20 @@ from streams.model.topics import ATTRIBUTES, AUDIT, BY_NAME, INTENT, VERDICT, Sp
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
 from streams.operations.rules.recorded_attributes import read_recorded_attributes
+from streams.operations.rules.recorded_keys import KeysOfVerdicts, User, keys_of_users, users_with_atoms
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_in_order, read_places_in_order
 from streams.operations.trial import INPUTS, Numbered
 from streams.ports import Clock, Received
 from streams.ports.open_log import Log
+from streams.provenance.digests import RecordedKeys
+from streams.topology import GATE
 
 RECORDS_MAX = 200_000
 """The most records, of a session and of broadcast topics, that are read; of attributes, those that count for it."""
+
+_IN_ORDER = tuple(topic.name for topic in (*GATE.broadcast, *GATE.inputs) if topic.name in INPUTS)
+"""The topics in the order in which a gate reads records of the same millisecond."""
 
 _UNPROVEN = frozenset({Reason.PROOF_MISSING.value, Reason.PROOF_UNSUPPORTED.value, Reason.PROOF_INVALID.value})
 _OF_INPUTS = tuple(f"{topic}/".encode() for topic in sorted(INPUTS))
@@ -82,6 +88,7 @@ class SessionReader:
 
     Attributes:
         hidden: topics that access control hides from this client.
+        keys: the keys of users' atoms, of the verdicts that were read.
     """
 
     def __init__(self, log: Log, codec: Codec, clock: Clock, root_key: bytes, deployment: str) -> None:
@@ -101,6 +108,7 @@ class SessionReader:
         self._deployment = deployment
         self.hidden = hidden_topics(log, (*sorted(INPUTS), VERDICT.name))
         self._rejected = _rejected(log, codec, clock)
+        self.keys = KeysOfVerdicts()
 
     def read(self, key: bytes) -> RecordedSession:
         """Read a session's inputs and verdicts, and prove the inputs again. Blocking.
@@ -113,13 +121,14 @@ class SessionReader:
             TopicReadError, LogError: the log can't be read.
         """
         verdicts = self._verdicts(key)
-        lines = self._lines(key, [name for name in sorted(INPUTS) if name != ATTRIBUTES.name], verdicts)
+        lines = self._lines(key, [name for name in _IN_ORDER if name != ATTRIBUTES.name], verdicts)
         if ATTRIBUTES.name not in self.hidden:
             begins_ms = min((line.time_ms for line in lines if line.key == key), default=0)
             tenant_uid = key.decode("utf-8", "replace").partition("|")[0]
-            lines += read_recorded_attributes(
+            attributes = read_recorded_attributes(
                 self._log, self._codec, self._clock, tenant_uid, begins_ms, self._rejected
             )
+            lines = [*attributes, *lines]
             _check_length(lines)
             lines.sort(key=lambda line: line.time_ms)
         return RecordedSession(_numbered(lines), verdicts, tuple(sorted(self.hidden)))
@@ -130,7 +139,7 @@ class SessionReader:
         Raises:
             SessionTooLongError, TopicReadError, LogError: see `read`.
         """
-        own = [name for name in sorted(INPUTS) if BY_NAME[name].spread is not Spread.BROADCAST]
+        own = [name for name in _IN_ORDER if BY_NAME[name].spread is not Spread.BROADCAST]
         return _numbered(self._lines(key, own, self._verdicts(key)))
 
     def _lines(self, key: bytes, topics: Sequence[str], verdicts: Sequence[Verdict]) -> list[HistoryLine]:
@@ -157,7 +166,25 @@ class SessionReader:
     def _verdicts(self, key: bytes) -> list[Verdict]:
         if VERDICT.name in self.hidden:
             return []
-        return [record for _, record in self._decoded((VERDICT.name,), key) if isinstance(record, Verdict)]
+        found = [record for _, record in self._decoded((VERDICT.name,), key) if isinstance(record, Verdict)]
+        for verdict in found:
+            self.keys.note(verdict, verdict.evaluated_at)
+        return found
+
+    def keys_for(self, lines: Sequence[Numbered], time_ms: int) -> tuple[RecordedKeys, frozenset[User]]:
+        """Return the keys of users' atoms for a run of lines, and whose key the log has not. Blocking.
+
+        Args:
+            lines: what is run, read by this reader.
+            time_ms: when the session was active.
+
+        Raises:
+            TopicReadError, LogError: the log can't be read.
+        """
+        users, known = users_with_atoms(each.line for each in lines), self.keys.known
+        if VERDICT.name not in self.hidden:
+            known = keys_of_users(self._log, self._codec, self._clock, users, known, time_ms)
+        return RecordedKeys(known), users - known.keys()
 
     def _decoded(self, topics: Sequence[str], key: bytes) -> Iterator[tuple[Received, Record]]:
         """Yield the readable records of a session, and those for every gate, in order of time."""

@@ -36,7 +36,7 @@ from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
-from streams.provenance.digests import atom_key
+from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.events import CONTENT_EVENTS
 from streams.provenance.scope import parse_scopes
 
@@ -53,6 +53,8 @@ class ProvenanceKeeper:
 
     def __init__(self, settings: GateSettings, control: ControlState) -> None:
         self._root_key = settings.root_key
+        self._recorded = settings.recorded_keys
+        self._digest = atom_digest if self._recorded is None else self._recorded.digest
         self._control = control
         self._uses = ToolUseCache()
 
@@ -66,7 +68,11 @@ class ProvenanceKeeper:
         return self._key_of(case) if self.is_asked(case.asked.session_key) else None
 
     def _key_of(self, case: Case) -> bytes:
-        return atom_key(self._root_key, case.asked.intent.header.tenant_uid, case.session.identity.sub)
+        return self._key_for(case.asked.intent.header.tenant_uid, case.session.identity.sub)
+
+    def _key_for(self, tenant_uid: str, sub: str) -> bytes:
+        known = None if self._recorded is None else self._recorded.key_of(tenant_uid, sub)
+        return atom_key(self._root_key, tenant_uid, sub) if known is None else known
 
     def after_event(
         self, session_key: bytes, event: SessionEvent, before: SessionRow, after: SessionRow, state: StateView
@@ -109,11 +115,11 @@ class ProvenanceKeeper:
 
     def memory_of(self, case: Case, state: StateView) -> Memory:
         """Return what the session of an intent has seen; nothing that is added to it is stored."""
-        return Memory(case.asked.session_key, self._key_of(case), state, keeps=False)
+        return Memory(case.asked.session_key, self._key_of(case), state, keeps=False, digest_of=self._digest)
 
     def memory_for(self, session_key: bytes, tenant_uid: str, sub: str, state: StateView) -> Memory:
         """Return what a session has seen; what is added to it is stored."""
-        return Memory(session_key, atom_key(self._root_key, tenant_uid, sub), state)
+        return Memory(session_key, self._key_for(tenant_uid, sub), state, digest_of=self._digest)
 
     def row_of(self, case: Case, state: StateView) -> ProvenanceRow:
         """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""

@@ -85,12 +85,22 @@ class Memory:
         key: the key of digests (`atom_key`).
         state: the partition's state.
         keeps: whether what is added is stored.
+        digest_of: returns the digest of a kind and a value under a key.
     """
 
-    def __init__(self, session_key: bytes, key: bytes, state: StateView, *, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        session_key: bytes,
+        key: bytes,
+        state: StateView,
+        *,
+        keeps: bool = True,
+        digest_of: Callable[[bytes, str, str], bytes] = atom_digest,
+    ) -> None:
         self._keeps = keeps
         self._session_key = session_key
         self._key = key
+        self._digest_of = digest_of
         self._state = state
         self._prefix = atoms_row_prefix(session_key)
         self._rows: dict[int, bytes | None] = {}
@@ -98,7 +108,7 @@ class Memory:
 
     def digest(self, kind: str, value: str) -> bytes:
         """Return the part of a value's digest that is kept."""
-        return atom_digest(self._key, kind, value)[:DIGEST_BYTES]
+        return self._digest_of(self._key, kind, value)[:DIGEST_BYTES]
 
     def look(self, kind: str, value: str) -> Entry | None:
         """Return what is kept of a value, or None."""

@@ -97,6 +97,20 @@ class TestExplain:
         assert rules["PROV-020"]["outcome"] == "true"
         assert dict(leaves_of(rules["PROV-020"]["condition"]))["read.untrusted"] == "true"
 
+    def test_without_the_verdicts_what_nobody_can_know_is_named(self, triage: Triage, hiding: HidingTopics) -> None:
+        """The keys of users' values are in the verdicts."""
+        alert = alert_of(triage)
+        hiding(VERDICT.name)
+        asked = ("rules", "explain", "--intent", alert["finding_uid"])
+        result = triage(*asked)
+        (unknown,) = of_kind(result, "unknown_facts")
+        assert unknown["user"] == alert["sub"]
+        assert {"origins", "owner", "flow", "act.requested"} <= set(unknown["facts"])
+        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        assert (rules["PROV-020"]["outcome"], rules["MAIL-002"]["outcome"]) == ("error", "true")
+        text = " ".join(triage(*asked, "--no-json").out.split())
+        assert f"They follow from what the sessions of {alert['sub']} have shown" in text
+
     def test_only_rules_that_can_apply_are_compiled(self, triage: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those for the tools of the session: the gate has checked the others. Of a directory, all are checked."""
         compiled: list[str] = []
@@ -180,6 +194,34 @@ class TestExplain:
         result = triage("rules", "explain", "--intent", "x", "--root-key", "k")
         assert result.status == 2
         assert "`--history`" in result.err
+
+
+class TestIncident:
+    def test_a_session_becomes_a_test_that_passes_without_the_root_key(
+        self, triage: Triage, stoplog: Stoplog, tmp_path: Path
+    ) -> None:
+        """The gate of the demonstration has a root key of its own, and what the session has read decides."""
+        alert = alert_of(triage)
+        (made,) = triage("incident", "export", alert["session_id"], "--out", str(tmp_path)).records
+        assert (made["differing"], made["lacks_key"], made["hidden_topics"]) == ([], False, [])
+        assert "PROV-020" in Path(made["expect"]).read_text("utf-8")
+        tried = stoplog(*shlex.split(made["test"])[1:])
+        assert (tried.status, tried.err) == (0, "")
+
+    def test_the_file_has_no_key_of_the_user(self, triage: Triage, tmp_path: Path) -> None:
+        alert = alert_of(triage)
+        verdicts = [line["value"] for line in triage("tail", "verdicts", "--no-follow").records]
+        (key,) = {each["atom_key"] for each in verdicts if each["sub"] == alert["sub"] and each.get("atom_key")}
+        (made,) = triage("incident", "export", alert["session_id"], "--out", str(tmp_path)).records
+        assert key not in Path(made["history"]).read_text("utf-8")
+
+    def test_values_that_cannot_be_compared_are_said(
+        self, triage: Triage, hiding: HidingTopics, tmp_path: Path
+    ) -> None:
+        hiding(VERDICT.name)
+        alert = alert_of(triage)
+        (made,) = triage("incident", "export", alert["session_id"], "--out", str(tmp_path)).records
+        assert made["lacks_key"]
 
 
 class TestSession:

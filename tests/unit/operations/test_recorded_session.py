@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from simulation.records import ROOT_KEY, SessionMaker
+from simulation.records import ROOT_KEY, SessionMaker, tool_entry
 from streams.inmemory.admin import MemoryAdmin
 from streams.model.attributes import entity_key
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.session import SessionEvent
-from streams.model.topics import ATTRIBUTES, DELEGATION, INTENT, REPORT
-from streams.model.verdict import Outcome
+from streams.model.topics import ATTRIBUTES, DELEGATION, INTENT, REPORT, VERDICT
+from streams.model.verdict import Outcome, ValueOrigin
 from streams.operations.rules import recorded_session
 from streams.operations.rules.explanation import THE_LOG, Explained, explain_from_log
+from streams.operations.rules.recorded_keys import KeysOfVerdicts
 from streams.operations.rules.recorded_session import SessionReader, SessionTooLongError
 from streams.operations.trial import TryPlan
+from streams.policy import Effect, RuleOutcome
 from tests.kit import GATE_SETTINGS
 from tests.recorded_run import MemoryAsLog
 from tests.unit.processors.test_attributes import entity
-from tests.unit.processors.test_carried import MAILS, PAY, WORDS, Office
+from tests.unit.processors.test_carried import EVIL, MAILS, PAY, SEND, WORDS, Office
 from tests.unit.sdk.seal_hand import CODEC
 
 RULES = Path(__file__).parents[3] / "rules"
 UPDATES = 60
+FRIEND = "kim@corp.example"
 
 
 class House(Office):
@@ -53,6 +57,11 @@ class House(Office):
         self.driver.pipe(DELEGATION.name, child.key, hop)
         self.establish(child, delegation_uid=hop.uid, parent_session_id=parent.session_id)
         self.wait(1)
+
+    def described(self, session: SessionMaker, event: Any, content: str) -> None:
+        """A report comes later than the verdict that it follows, if only by a millisecond."""
+        self.wait(1)
+        super().described(session, event, content)
 
     def reader(self) -> SessionReader:
         log = MemoryAsLog(self.driver.log)
@@ -113,3 +122,98 @@ def test_own_lines_are_those_that_a_whole_session_has(
     events = [record for record in records if isinstance(record, SessionEvent)]
     assert len(events) == 3
     assert rejected.header.id not in {event.header.id for event in events}
+
+
+class TestKeysOfValues:
+    """The gate has a root key of its own, and what its sessions have shown is on the log under keys derived from it."""
+
+    @pytest.fixture
+    def alone(self, house: House) -> SessionMaker:
+        return house.opened(SessionMaker("alone"))
+
+    def test_a_value_of_the_user_is_his_again(self, house: House, alone: SessionMaker) -> None:
+        house.say(alone, f"Send the offer to {FRIEND}.")
+        house.read(alone, MAILS, WORDS)
+        verdict = house.call(alone, SEND, {"to": FRIEND})
+        assert (verdict.outcome, verdict.origins[0].origin) == (Outcome.ALLOW, ValueOrigin.USER)
+        found = house.explained(verdict.intent_id)
+        assert found.agrees is True
+        assert not found.lacks_key
+        assert [each.origins for each in found.verdicts] == [verdict.origins]
+        (judged,) = found.judged
+        assert judged.explanation.result.effect is Effect.ALLOW
+
+    def test_a_value_of_others_is_theirs_with_what_rules_ask_of_it(self, house: House, alone: SessionMaker) -> None:
+        house.read(alone, MAILS, WORDS)
+        verdict = house.call(alone, SEND, {"to": EVIL})
+        assert (verdict.outcome, verdict.origins[0].instructed) == (Outcome.DENY, True)
+        found = house.explained(verdict.intent_id)
+        assert found.agrees is True
+        assert [each.origins for each in found.verdicts] == [verdict.origins]
+
+    def test_what_the_user_says_in_the_millisecond_of_the_call_comes_before_it(
+        self, house: House, alone: SessionMaker
+    ) -> None:
+        house.read(alone, MAILS, WORDS)
+        house.say(alone, f"Send the offer to {FRIEND}.")
+        verdict = house.call(alone, SEND, {"to": FRIEND})
+        assert verdict.outcome is Outcome.ALLOW
+        assert house.explained(verdict.intent_id).agrees is True
+
+    def test_a_verdict_that_the_records_do_not_give_differs(self, house: House, alone: SessionMaker) -> None:
+        house.read(alone, MAILS, WORDS)
+        verdict = house.call(alone, SEND, {"to": EVIL})
+        forged = msgspec.structs.replace(verdict, outcome=Outcome.ALLOW, reason=Reason.PERMITTED.value)
+        house.driver.pipe(VERDICT.name, alone.key, forged)
+        assert house.explained(verdict.intent_id).agrees is False
+
+    def test_the_key_is_the_users_and_any_session_of_his_may_have_it(self, house: House, alone: SessionMaker) -> None:
+        house.say(alone, f"Somebody asks for {FRIEND}.")
+        verdict = house.call(alone, PAY, {"to": FRIEND})
+        assert (verdict.outcome, verdict.atom_key) == (Outcome.DENY, None)
+        assert verdict.origins[0].origin is ValueOrigin.USER
+        stranger = house.opened(SessionMaker("stranger", sub="bob"))
+        assert house.call(stranger, MAILS, {"id": "1"}).atom_key is not None
+        assert house.explained(verdict.intent_id).lacks_key
+        other = house.opened(SessionMaker("other"))
+        assert house.call(other, MAILS, {"id": "1"}).atom_key is not None
+        found = house.explained(verdict.intent_id)
+        assert not found.lacks_key
+        assert found.agrees is True
+        assert [each.origins for each in found.verdicts] == [verdict.origins]
+
+    def test_without_the_key_nothing_is_guessed(self, house: House, alone: SessionMaker) -> None:
+        house.say(alone, f"Somebody asks for {FRIEND}.")
+        verdict = house.call(alone, PAY, {"to": FRIEND})
+        found = house.explained(verdict.intent_id)
+        assert (found.lacks_key, found.agrees) == (True, None)
+        (judged,) = found.judged
+        rules = {each.rule_id: each for each in judged.explanation.rules}
+        assert rules["P-1"].outcome is RuleOutcome.TRUE
+        assert rules["P-4"].outcome is RuleOutcome.ERROR
+        assert rules["P-4"].whole is not None
+        assert rules["P-4"].whole.value.startswith("no value")
+
+    def test_a_verdict_that_needs_no_value_is_confirmed_without_the_key(
+        self, house: House, alone: SessionMaker
+    ) -> None:
+        house.say(alone, f"Somebody asks for {FRIEND}.")
+        verdict = house.call(alone, tool_entry("no", "such"), {"to": FRIEND})
+        assert verdict.outcome is Outcome.DENY
+        found = house.explained(verdict.intent_id)
+        assert (found.lacks_key, found.judged, found.agrees) == (True, (), True)
+
+    def test_a_difference_of_earlier_checks_shows_without_the_key(self, house: House, alone: SessionMaker) -> None:
+        house.say(alone, f"Somebody asks for {FRIEND}.")
+        verdict = house.call(alone, tool_entry("no", "such"), {"to": FRIEND})
+        forged = msgspec.structs.replace(verdict, reason=Reason.SESSION_REVOKED.value)
+        house.driver.pipe(VERDICT.name, alone.key, forged)
+        assert house.explained(verdict.intent_id).agrees is False
+
+    def test_of_several_keys_the_nearest_in_time_counts(self, house: House, alone: SessionMaker) -> None:
+        """The root key may have been replaced since."""
+        verdict = house.call(alone, MAILS, {"id": "1"})
+        keys = KeysOfVerdicts()
+        for time_ms, key in ((10, b"old"), (50, b"new"), (90, b"newer"), (49, None)):
+            keys.note(msgspec.structs.replace(verdict, evaluated_at=time_ms, atom_key=key), 45)
+        assert keys.known == {(alone.tenant, alone.sub): b"new"}
