@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 from typing import Annotated
 
 import typer
 
-from streams.cli.alerts_view import list_alerts, show_alert, state_name, tell_responses
+from streams.cli.alerts_view import list_alerts, show_alert, state_name, status_fields, tell_responses
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -15,14 +16,14 @@ from streams.cli.options import ByOption, Connection, FollowOption, Output, Sign
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
 from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
-from streams.model.alert_status import AlertState, AlertStatus
+from streams.model.alert_status import AlertState
 from streams.operations.alert_handling import (
     Handled,
     Handling,
     find_alerts,
     read_handling,
     short_ids,
-    write_status,
+    write_statuses,
 )
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
@@ -66,7 +67,7 @@ def list_open(
     connection: Connection,
     output: Output,
 ) -> None:
-    """List the alerts that are not closed: new ones first, then by severity, the newest first."""
+    """List the alerts that are not closed, one line for each incident: new ones first, then by severity and age."""
     screen = output.screen()
     with open_operator(connection.settings()) as operator:
         handling = read_handling(operator)
@@ -74,10 +75,10 @@ def list_open(
     least = 0 if severity is None else _SeverityId[severity.name].value
     chosen = [
         each
-        for each in handling.alerts
-        if (everything or not each.is_closed)
-        and each.alert.severity_id >= least
-        and (tenant is None or each.alert.header.tenant_uid == tenant)
+        for each in handling.incidents
+        if (everything or not each.face.is_closed)
+        and each.face.alert.severity_id >= least
+        and (tenant is None or each.face.alert.header.tenant_uid == tenant)
     ]
     shown, ids = chosen[:count_max], short_ids(handling.alerts)
     list_alerts(screen, shown, ids, now_ms)
@@ -88,7 +89,7 @@ def list_open(
     if len(shown) < len(chosen):
         screen.say(f"and {many(len(chosen) - len(shown), 'further alert')}")
     screen.say()
-    first = ids[shown[0].alert.finding_uid]
+    first = ids[shown[0].face.alert.finding_uid]
     tell_steps(screen, connection, (("everything about one", f"alerts show {first}"),))
 
 
@@ -106,7 +107,7 @@ def show(
         handling = read_handling(operator)
         (handled,) = find_alerts(handling, [alert])
         now_ms = operator.clock.now_ms()
-    show_alert(screen, handled, now_ms)
+    show_alert(screen, handled, handling.incident_of(handled), now_ms)
     _warn(screen, handling)
     tell_responses(screen, connection, handled.alert)
     if handled.is_closed or screen.as_json:
@@ -134,7 +135,7 @@ def ack(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Acknowledge alerts: you look after them, and nobody else is called.
+    """Acknowledge alerts: you look after them, and nobody else is called, also if their incidents go on.
 
     Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature.
     """
@@ -160,7 +161,7 @@ def close(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Close alerts: they are dealt with, or were false.
+    """Close alerts, and the others of their incidents: they are dealt with, or were false.
 
     Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature. What happens
     again afterwards is a new alert.
@@ -207,25 +208,20 @@ def _change(
     settings = connection.settings()
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
-        for handled in find_alerts(read_handling(operator), stated):
-            status, signer = write_status(operator, handled.alert, state, why, key)
-            _tell(screen, operator, handled._replace(status=status, signer=signer), status)
+        handling = read_handling(operator)
+        for meant in find_alerts(handling, stated):
+            others = handling.incident_of(meant).waiting(state)
+            alerts = {each.alert.finding_uid: each.alert for each in (meant, *others)}
+            changed = write_statuses(operator, list(alerts.values()), state, why, key)
+            _tell(screen, operator, changed)
 
 
-def _tell(screen: Screen, operator: Operator, handled: Handled, status: AlertStatus) -> None:
-    alert = handled.alert
-    screen.record(
-        {
-            "finding_uid": status.finding_uid,
-            "tenant": status.header.tenant_uid,
-            "state": state_name(handled),
-            "by": status.by_user,
-            "signed_by": handled.signer,
-            "reason": status.reason,
-            "changed_ms": status.header.time,
-        }
-    )
-    screen.say(f"{alert.title}: {state_name(handled)}, recorded on the {operator.log.name}", OK)
+def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> None:
+    for each in changed:
+        screen.record(status_fields(each))
+    handled, alert = changed[0], changed[0].alert
+    more = f" (and {many(len(changed) - 1, 'further alert')} of the incident)" if len(changed) > 1 else ""
+    screen.say(f"{alert.title}{more}: {state_name(handled)}, recorded on the {operator.log.name}", OK)
     if handled.state is not AlertState.FALSE_POSITIVE:
         return
     if alert.analytic_uid.startswith(_BEHAVIOUR):

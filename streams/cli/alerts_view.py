@@ -13,7 +13,7 @@ from streams.cli.session_view import instant_text
 from streams.cli.text import age_text, printable, short
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, SEVERITY_HIGH, Alert
 from streams.model.alert_status import OCSF_STATUS, AlertState
-from streams.operations.alert_handling import Handled
+from streams.operations.alert_handling import Handled, Incident
 
 EVIDENCE_SHOWN_MAX = 16
 _SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
@@ -24,6 +24,7 @@ _STATES = {
     AlertState.RESOLVED: ("resolved", OK),
     AlertState.FALSE_POSITIVE: ("false positive", FAINT),
 }
+_STATUS_FIELDS = ("finding_uid", "tenant", "state", "by", "signed_by", "reason", "changed_ms")
 _WHO_CHARS_MAX = 28
 _TITLE_CHARS_MIN = 20
 _GAP_CHARS = 2
@@ -76,23 +77,31 @@ def alert_fields(handled: Handled) -> dict[str, Any]:
     }
 
 
-def list_alerts(screen: Screen, alerts: Sequence[Handled], ids: dict[str, str], now_ms: int) -> None:
-    """Write alerts as a table, one in a line.
+def status_fields(handled: Handled) -> dict[str, Any]:
+    """Return what was done with an alert for a program."""
+    fields = alert_fields(handled)
+    return {
+        name: fields[name] for name in ("finding_uid", "tenant", "state", "by", "signed_by", "reason", "changed_ms")
+    }
+
+
+def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, str], now_ms: int) -> None:
+    """Write incidents as a table, each in a line.
 
     Args:
         ids: the ids that are shown, by finding.
         now_ms: what ages are counted to.
     """
-    for handled in alerts:
-        screen.record(alert_fields(handled))
-    if screen.as_json or not alerts:
+    for incident in incidents:
+        screen.record({**alert_fields(incident.face), **_incident_fields(incident)})
+    if screen.as_json or not incidents:
         return
     head = ("severity", "state", "age", "alert", "agent", "what")
-    rows = [_row(handled, ids, now_ms) for handled in alerts]
+    rows = [_row(incident, ids, now_ms) for incident in incidents]
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
     left = screen.width_chars - sum(widths) - _GAP_CHARS * len(widths)
     cells: list[list[str | Text]] = []
-    for handled, row in zip(alerts, rows, strict=True):
+    for (handled, _), row in zip(incidents, rows, strict=True):
         style = FAIL if handled.alert.severity_id >= SEVERITY_HIGH and not handled.is_closed else WARN
         style = FAINT if handled.is_closed else style
         title = short(row[-1], max(_TITLE_CHARS_MIN, left))
@@ -100,15 +109,15 @@ def list_alerts(screen: Screen, alerts: Sequence[Handled], ids: dict[str, str], 
     screen.table(head, cells)
 
 
-def show_alert(screen: Screen, handled: Handled, now_ms: int) -> None:
-    """Write everything that is known of an alert."""
-    screen.record(alert_fields(handled))
+def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int) -> None:
+    """Write everything that is known of an alert, which belongs to an incident."""
+    screen.record({**alert_fields(handled), **_incident_fields(incident)})
     alert, status = handled.alert, handled.status
     severity = severity_name(alert.severity_id)
     screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= SEVERITY_HIGH else WARN)
     screen.say(alert.desc)
     screen.say()
-    screen.table(("", ""), [row for row in _rows(alert, now_ms) if row[1]])
+    screen.table(("", ""), [row for row in _rows(alert, incident, now_ms) if row[1]])
     screen.say()
     name, style = _STATES[handled.state]
     if status is None:
@@ -131,9 +140,14 @@ def tell_responses(screen: Screen, connection: Connection, alert: Alert) -> None
         screen.rich(Text(f"  {printable(text)}", STRONG))
 
 
-def _row(handled: Handled, ids: dict[str, str], now_ms: int) -> tuple[str, ...]:
-    alert = handled.alert
-    times = f"{alert.count} times: " if alert.count > 1 else ""
+def _incident_fields(incident: Incident) -> dict[str, Any]:
+    findings = [each.alert.finding_uid for each in incident.alerts]
+    return {"incident_count": incident.times, "incident_findings": findings}
+
+
+def _row(incident: Incident, ids: dict[str, str], now_ms: int) -> tuple[str, ...]:
+    handled, alert = incident.face, incident.face.alert
+    times = f"{incident.times} times: " if incident.times > 1 else ""
     return (
         severity_name(alert.severity_id),
         state_name(handled),
@@ -144,7 +158,7 @@ def _row(handled: Handled, ids: dict[str, str], now_ms: int) -> tuple[str, ...]:
     )
 
 
-def _rows(alert: Alert, now_ms: int) -> list[tuple[str, str]]:
+def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]]:
     first, last = instant_text(alert.first_seen_time), instant_text(alert.last_seen_time)
     ago = age_text(now_ms - alert.last_seen_time)
     tags = [*alert.types, *(f"{attack.technique_uid} {attack.technique_name}" for attack in alert.attacks)]
@@ -160,6 +174,7 @@ def _rows(alert: Alert, now_ms: int) -> list[tuple[str, str]]:
         ("first seen", first),
         ("last seen", f"{last} ({ago} ago)"),
         ("how often", f"{alert.count} times" if alert.count > 1 else "once"),
+        ("incident", f"{len(incident.alerts)} alerts" if len(incident.alerts) > 1 else ""),
         ("confidence", _CONFIDENCES.get(alert.confidence_id, "")),
         ("found by", alert.analytic_uid),
         ("tags", "; ".join(tags)),

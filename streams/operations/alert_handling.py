@@ -1,8 +1,13 @@
-"""What people do with alerts: lists them with what was done, and writes that one is acknowledged or closed."""
+"""What people do with alerts: lists them with what was done, and writes that one is acknowledged or closed.
+
+A finding that goes on is a new finding in each window, so an incident (`dedup_key`) can have many. People see and
+handle incidents: what they do with one alert, they do with all alerts of its incident that are open. An incident that
+was acknowledged stays so when it goes on; one that was closed is new when it occurs again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +21,8 @@ from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
 
+_Key = tuple[str, str]
+_Status = tuple[AlertStatus, str | None]
 ID_CHARS_MIN = 8
 """How much of an id is shown at least; more if that is needed to tell alerts apart."""
 NAMED_MAX = 5
@@ -49,18 +56,51 @@ class Handled(NamedTuple):
         return self.state in CLOSED
 
 
+class Incident(NamedTuple):
+    """Alerts with one key.
+
+    Attributes:
+        face: the newest of those that are not closed; of all, if all are.
+        alerts: all of them, the newest first.
+    """
+
+    face: Handled
+    alerts: tuple[Handled, ...]
+
+    @property
+    def times(self) -> int:
+        """Return how often it has occurred since it was closed last."""
+        counted = [each for each in self.alerts if each.is_closed is self.face.is_closed]
+        return sum(each.alert.count for each in counted)
+
+    def waiting(self, state: AlertState) -> list[Handled]:
+        """Return the alerts that a state changes: all that are not closed, or acknowledged if that is the state."""
+        return [each for each in self.alerts if not each.is_closed and each.state is not state]
+
+
 class Handling(NamedTuple):
     """The alerts on the log.
 
     Attributes:
-        alerts: those that nobody has acknowledged first, then by severity, the newest first.
+        incidents: those that nobody has acknowledged first, then by severity, the newest first.
         rejected_count: statuses that do not count.
         is_known: whether this client may read statuses; otherwise all alerts look new.
     """
 
-    alerts: tuple[Handled, ...]
+    incidents: tuple[Incident, ...]
     rejected_count: int = 0
     is_known: bool = True
+
+    @property
+    def alerts(self) -> tuple[Handled, ...]:
+        """Return all alerts."""
+        return tuple(each for incident in self.incidents for each in incident.alerts)
+
+    def incident_of(self, handled: Handled) -> Incident:
+        """Return the incident of an alert."""
+        return next(
+            incident for incident in self.incidents if _incident(incident.face.alert) == _incident(handled.alert)
+        )
 
 
 def read_handling(operator: Operator) -> Handling:
@@ -70,24 +110,31 @@ def read_handling(operator: Operator) -> Handling:
         SettingsError: the handlers in the settings are invalid.
         TopicReadError, LogError: a topic can't be read.
     """
-    newest: dict[tuple[str, str], Alert] = {}
+    newest: dict[_Key, Alert] = {}
     for _, record in operator.find(ALERT):
         if isinstance(record, Alert):
             newest[record.header.tenant_uid, record.finding_uid] = record
     if hidden_topics(operator.log, (ALERT_STATUS.name,)):
-        return Handling(_sorted(Handled(alert) for alert in newest.values()), is_known=False)
+        return Handling(_incidents(Handled(alert) for alert in newest.values()), is_known=False)
     handlers, rejected_count = operator.deployment.alerts.trusted(), 0
-    done: dict[tuple[str, str], tuple[AlertStatus, str | None]] = {}
+    done: dict[_Key, _Status] = {}
+    last: dict[_Key, _Status] = {}
     for received, record in operator.find(ALERT_STATUS):
-        name = (record.header.tenant_uid, record.finding_uid) if isinstance(record, AlertStatus) else None
-        if not isinstance(record, AlertStatus) or name is None or received.key != alert_status_key(*name):
+        if not isinstance(record, AlertStatus):
+            continue
+        tenant_uid = record.header.tenant_uid
+        if received.key != alert_status_key(tenant_uid, record.finding_uid):
             continue
         try:
-            done[name] = (record, handlers.check(record, received.timestamp_ms))
+            status = (record, handlers.check(record, received.timestamp_ms))
         except RecordError:
             rejected_count += 1
-    found = (Handled(alert, *done.get(name, (None, None))) for name, alert in newest.items())
-    return Handling(_sorted(found), rejected_count)
+            continue
+        done[tenant_uid, record.finding_uid] = status
+        before = last.get((tenant_uid, record.dedup_key))
+        if before is None or before[0].header.time <= record.header.time:
+            last[tenant_uid, record.dedup_key] = status
+    return Handling(_incidents(_handled(alert, done.get(key), last) for key, alert in newest.items()), rejected_count)
 
 
 def find_alerts(handling: Handling, stated: Iterable[str]) -> list[Handled]:
@@ -112,47 +159,50 @@ def find_alerts(handling: Handling, stated: Iterable[str]) -> list[Handled]:
     return list(found.values())
 
 
-def write_status(
-    operator: Operator, alert: Alert, state: AlertState, why: str, key: SigningKey | None
-) -> tuple[AlertStatus, str | None]:
-    """Store what was done with an alert; it is on the log when this returns.
+def write_statuses(
+    operator: Operator, alerts: Sequence[Alert], state: AlertState, why: str, key: SigningKey | None
+) -> list[Handled]:
+    """Store what was done with alerts; it is on the log when this returns.
 
     Args:
         operator: the person.
-        alert: the alert.
-        state: what was done with it.
+        alerts: the alerts.
+        state: what was done with them.
         why: the reason, which is recorded.
         key: the key of a handler; None where nobody is asked for a signature.
 
     Returns:
-        The record, and who has signed it.
+        The alerts as they are handled now.
 
     Raises:
-        AlertHandlingError: it would not count.
-        PublishError, LogError: it is not known whether it is stored.
+        AlertHandlingError: it would not count; nothing is stored.
+        PublishError, LogError: it is not known whether all of it is stored.
     """
     if not why.strip() or len(why) > REASON_CHARS_MAX:
         raise AlertHandlingError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
-    section = operator.deployment.alerts
-    # An alert about the deployment itself belongs to no tenant.
-    header = msgspec.structs.replace(operator.header(), tenant_uid=alert.header.tenant_uid)
-    status = AlertStatus(
-        header=header,
-        finding_uid=alert.finding_uid,
-        status=state,
-        dedup_key=alert.dedup_key,
-        session_id=alert.session_id,
-        by_user=operator.name,
-        reason=why,
-    )
-    if key is not None:
-        status = signed_status(status, key, section.deployment)
-    try:
-        signer = section.trusted().check(status, header.time)
-    except RecordError as error:
-        raise AlertHandlingError(f"it would not count: {error}") from None
-    operator.write(ALERT_STATUS, [(alert_status_key(header.tenant_uid, alert.finding_uid), status, header)])
-    return status, signer
+    section, handlers = operator.deployment.alerts, operator.deployment.alerts.trusted()
+    handled, records = [], []
+    for alert in alerts:
+        # An alert about the deployment itself belongs to no tenant.
+        header = msgspec.structs.replace(operator.header(), tenant_uid=alert.header.tenant_uid)
+        status = AlertStatus(
+            header=header,
+            finding_uid=alert.finding_uid,
+            status=state,
+            dedup_key=alert.dedup_key,
+            session_id=alert.session_id,
+            by_user=operator.name,
+            reason=why,
+        )
+        if key is not None:
+            status = signed_status(status, key, section.deployment)
+        try:
+            handled.append(Handled(alert, status, handlers.check(status, header.time)))
+        except RecordError as error:
+            raise AlertHandlingError(f"it would not count: {error}") from None
+        records.append((alert_status_key(header.tenant_uid, alert.finding_uid), status, header))
+    operator.write(ALERT_STATUS, records)
+    return handled
 
 
 def short_ids(alerts: Sequence[Handled]) -> dict[str, str]:
@@ -173,9 +223,29 @@ def _common(one: str, other: str) -> int:
 _ORDER = {AlertState.UNKNOWN: 0, AlertState.ACKNOWLEDGED: 1, AlertState.RESOLVED: 2, AlertState.FALSE_POSITIVE: 2}
 
 
-def _sorted(alerts: Iterable[Handled]) -> tuple[Handled, ...]:
-    def rank(each: Handled) -> tuple[int, int, int, str]:
-        alert = each.alert
-        return (_ORDER[each.state], -alert.severity_id, -alert.last_seen_time, alert.finding_uid)
+def _incident(alert: Alert) -> _Key:
+    return alert.header.tenant_uid, alert.dedup_key
 
-    return tuple(sorted(alerts, key=rank))
+
+def _handled(alert: Alert, own: _Status | None, last: Mapping[_Key, _Status]) -> Handled:
+    """Return an alert with its status; one without has that of its incident, unless that was closed last."""
+    if own is not None:
+        return Handled(alert, *own)
+    status = last.get(_incident(alert))
+    return Handled(alert, *status) if status is not None and status[0].status not in CLOSED else Handled(alert)
+
+
+def _incidents(alerts: Iterable[Handled]) -> tuple[Incident, ...]:
+    found: dict[_Key, list[Handled]] = {}
+    for each in alerts:
+        found.setdefault(_incident(each.alert), []).append(each)
+
+    def age(each: Handled) -> tuple[bool, int, str]:
+        return (each.is_closed, -each.alert.last_seen_time, each.alert.finding_uid)
+
+    def rank(incident: Incident) -> tuple[int, int, int, str]:
+        alert = incident.face.alert
+        return (_ORDER[incident.face.state], -alert.severity_id, -alert.last_seen_time, alert.finding_uid)
+
+    incidents = [Incident(min(each, key=age), tuple(sorted(each, key=age))) for each in found.values()]
+    return tuple(sorted(incidents, key=rank))

@@ -15,7 +15,7 @@ from streams.model.alert_status import AlertState
 from streams.model.audit import AuditEvent
 from streams.model.control import Baseline
 from streams.model.topics import ALERT, AUDIT_REPORTED, BASELINE, Topic
-from streams.operations.alert_handling import find_alerts, read_handling, write_status
+from streams.operations.alert_handling import find_alerts, read_handling, write_statuses
 from streams.operations.settings import AlertsSection
 from streams.ports import TopicPartition
 from streams.wiring.operators import open_operator
@@ -70,7 +70,7 @@ def assert_closed(deployment: Deployment, alert: Alert) -> None:
     unsigned = deployment.settings.model_copy(update={"alerts": AlertsSection(allow_unsigned=True)})
     with open_operator(unsigned, "ann") as ann, closing(Reader(deployment, AUDIT_REPORTED, PARTITIONS)) as audits:
         (handled,) = find_alerts(read_handling(ann), [alert.finding_uid])
-        write_status(ann, handled.alert, AlertState.FALSE_POSITIVE, "a test loops", None)
+        write_statuses(ann, [handled.alert], AlertState.FALSE_POSITIVE, "a test loops", None)
         (closed,) = find_alerts(read_handling(ann), [alert.finding_uid])
         assert (closed.state, closed.is_closed) == (AlertState.FALSE_POSITIVE, True)
 

@@ -145,8 +145,8 @@ def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) ->
     (fields,) = desk("alerts", "show", PAGER, "--json").records
     assert (fields["status_id"], fields["status_detail"], fields["signed_by"]) == (4, "false positive", "ann")
     with open_operator(load_settings()) as operator:
-        keys = [received.key for received, _ in operator.find(ALERT_STATUS)]
-    assert sorted(keys) == sorted(f"acme|{uid}".encode() for uid in (PAGER, CLERK))
+        keys = {received.key for received, _ in operator.find(ALERT_STATUS)}
+    assert keys == {f"acme|{uid}".encode() for uid in (PAGER, CLERK)}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,52 @@ def test_who_may_not_read_what_was_done_is_told(desk: Stoplog, monkeypatch: pyte
     monkeypatch.setattr("streams.operations.alert_handling.hidden_topics", lambda _log, _names: hidden)
     text = desk("alerts", "list", "--no-json").out
     assert "what was done with alerts can't be read here, so all of them look new" in text
+
+
+def again(before: Alert, number: int) -> Alert:
+    """Return a further alert of an incident, `number` minutes later."""
+    uid = derived_uuid("again", before.finding_uid, str(number))
+    time_ms = before.last_seen_time + number * MINUTE_MS
+    header = msgspec.structs.replace(before.header, id=uid, time=time_ms)
+    return msgspec.structs.replace(
+        before, header=header, finding_uid=uid, first_seen_time=time_ms, last_seen_time=time_ms, count=2
+    )
+
+
+def raise_(*alerts: Alert) -> None:
+    with open_operator(load_settings()) as operator:
+        operator.alert(alerts)
+
+
+def test_an_incident_that_goes_on_is_one_line_and_handled_as_one(desk: Stoplog) -> None:
+    second, third = again(ALERTS[1], 1), again(ALERTS[1], 2)
+    raise_(second)
+    line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
+    assert (line["finding_uid"], line["incident_count"]) == (second.finding_uid, 9)
+    assert line["incident_findings"] == [second.finding_uid, MAILER]
+    assert "2 alerts" in desk("alerts", "show", MAILER, "--no-json").out
+    assert {each["finding_uid"] for each in desk("alerts", "ack", MAILER, *SIGNED).records} == {
+        MAILER,
+        second.finding_uid,
+    }
+    raise_(third)
+    assert states(desk("alerts", "list"))[-1] == ("mailer", "acknowledged")
+    closed = desk("alerts", "close", third.finding_uid, "--why", "fixed", *SIGNED, "--no-json").out
+    assert "mailer (and 2 further alerts of the incident): resolved" in closed
+    assert "mailer" not in dict(states(desk("alerts", "list")))
+    raise_(again(ALERTS[1], 3))
+    line = desk("alerts", "list").records[0]
+    assert (line["agent"], line["state"], line["incident_count"]) == ("mailer", "new", 2)
+
+
+def test_alerts_of_another_incident_or_tenant_stay_as_they_are(desk: Stoplog) -> None:
+    same = msgspec.structs.replace(again(ALERTS[1], 1), dedup_key=ALERTS[1].dedup_key.replace("s-mailer", "s-2"))
+    header = msgspec.structs.replace(same.header, tenant_uid="other")
+    other = msgspec.structs.replace(again(ALERTS[1], 2), header=header)
+    raise_(same, other)
+    assert len(desk("alerts", "ack", MAILER, *SIGNED).records) == 1
+    found = {each["finding_uid"]: each["state"] for each in desk("alerts", "list").records}
+    assert (found[same.finding_uid], found[other.finding_uid], found[MAILER]) == ("new", "new", "acknowledged")
 
 
 def test_without_signatures_anybody_handles_alerts_and_the_doctor_says_so(desk: Stoplog, home: Path) -> None:
