@@ -293,7 +293,7 @@ _MAY_WRITE: Mapping[str, frozenset[str]] = {
             *(topic.name for topic in TOPICS if topic.name.endswith(".dlq")),
         }
     ),
-    "soc": frozenset({"agent.revocation.v1"}),
+    "soc": frozenset({"agent.revocation.v1", "agent.alert.status.v1"}),
     "reviewers": frozenset({"agent.catalog.v1", "agent.alert.v1", "agent.alert.ocsf.v1"}),
     "publishers": frozenset({"agent.ruleset.v1"}),
     "console": frozenset({"agent.approval.decision.v1"}),

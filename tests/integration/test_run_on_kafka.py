@@ -44,7 +44,9 @@ UNSEEN_BY_GATES = (
     "topic `stoplog.keying.changelog`",
     "topic `stoplog.watch.changelog`",
     "topic `agent.content.order.v1`",
+    "topic `agent.alert.status.v1`",
     "topic `agent.behaviour.v1.dlq`",
+    "topic `agent.alert.status.v1.dlq`",
 )
 MAIL_TOOLS: list[dict[str, Any]] = [
     {
