@@ -144,13 +144,14 @@ def driven(history: History, files: BehaviourFiles, codec: Codec, publish_ms: in
     """
     wire, calls = CodecWire(codec), calls_of(history)
     features = Features((*history.types, *files.features.cohorts), files.features.extractions)
+    settings = WatchSettings(publish_ms=publish_ms)
     driver = Driver(
         spec=KEYING,
         processor=Keying(wire, features, settings),
         wire=wire,
         start_ms=calls[0].time_ms if calls else 0,
         partitions=PARTITIONS,
-        beside={WATCH: Watch(wire, files.declared, WatchSettings(publish_ms=publish_ms))},
+        beside={WATCH: Watch(wire, files.declared, settings)},
     )
     for batch in _batches(calls):
         _write(driver, wire, batch)
