@@ -1,4 +1,4 @@
-"""Shows the results of histories of behaviour."""
+"""Shows the results of histories of behaviour, and what other detectors would have found."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from rich.text import Text
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
+from streams.codec.instants import format_instant
 
 if TYPE_CHECKING:
+    from streams.operations.behaviour.backtest import AlertChanges
     from streams.operations.behaviour.histories import HistoryReport, HistoryResult
 
 _GUTTER = "       = "
@@ -84,3 +86,26 @@ def _pack_row(pack: str, report: HistoryReport) -> list[str | Text]:
     numbers = (len(results), len(results) - quiet, quiet)
     calls = f"{sum(result.calls_count for result in results):,}"
     return [Text(pack, STRONG), *map(str, numbers), calls, Text(str(failed), style=FAIL if failed else "")]
+
+
+def record_alert_changes(screen: Screen, changes: AlertChanges, count_max: int) -> dict[str, object]:
+    """Write the alerts that would come or go as records, and return their counts for the summary."""
+    for change, alerts in (("new", changes.new), ("gone", changes.gone)):
+        for each in alerts[:count_max]:
+            screen.record({"record": "alert", "change": change, **each._asdict()})
+    return {"alerts_kept": changes.kept_count, "alerts_new": len(changes.new), "alerts_gone": len(changes.gone)}
+
+
+def tell_alert_changes(screen: Screen, changes: AlertChanges, count_max: int) -> None:
+    """Write the alerts that would come or go, for a person."""
+    rows = [("new", each) for each in changes.new[:count_max]] + [("gone", each) for each in changes.gone[:count_max]]
+    if rows:
+        screen.say()
+        columns = ("alert", "detector", "at", "why")
+        screen.table(columns, [(what, each.name, format_instant(each.time_ms), each.desc) for what, each in rows])
+        screen.say()
+    over = changes.changed_count - len(rows)
+    if over > 0:
+        screen.say(f"{over} more alerts change; see them with `--max`")
+    told = f"{changes.kept_count} alerts stay, {len(changes.new)} would be new, {len(changes.gone)} would be gone"
+    screen.say(f"{many(changes.records_count, 'record')} watched: {told}", WARN if changes.changed_count else OK)

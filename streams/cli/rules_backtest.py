@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.findings import many, refusal_recorded
+from streams.cli.histories import record_alert_changes, tell_alert_changes
 from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -15,13 +16,20 @@ from streams.cli.options import Connection, Output
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.codec.instants import format_instant
+from streams.operations.behaviour.backtest import AlertChanges, backtest_behaviour
 from streams.operations.replay.backtest import BacktestReport, backtest
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
+from streams.operations.replay.run import Stretch
 from streams.operations.root_key import load_root_key
 from streams.operations.trial import bundle_of
+from streams.policy.language.bundle import DETECTORS_SUFFIX
+from streams.ports.open_log import Log
 from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import read_behaviour
 from streams.wiring.logs import open_log
 from streams.wiring.replays import setup_replay
+from streams.wiring.settings import Settings
 
 
 @takes_groups
@@ -43,6 +51,9 @@ def run_backtest(
     Only calls are compared that come out as recorded under the rules that judged them, so that every change is the
     rules'. What followed a verdict is as recorded: a call that was denied has no result in the history, and nobody was
     asked about a call that now needs approval. It needs the settings and the root key of the gates.
+
+    If the directory has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
+    detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed.
     """
     screen, compared = output.screen(), stretch.stretch()
     settings = connection.settings()
@@ -52,28 +63,41 @@ def run_backtest(
     with open_log(settings, create=False) as opened:
         recorded = RecordedLog(opened, setup.wire, SystemClock(), setup.engine.time_ahead_max_ms)
         report = backtest(recorded, setup, bundle, compared)
-    _record(screen, report, changes_max)
+        alerts = _backtest_behaviour(settings, directory, opened, compared)
+    _record(screen, report, alerts, changes_max)
     _tell(screen, report, recorded, changes_max)
+    if alerts is not None:
+        tell_alert_changes(screen, alerts, changes_max)
     if report.changes and not screen.as_json:
         named = report.changes[0].intent_id
         step = ("how these rules judge the first one", f"rules explain {directory} --intent {named}")
         tell_steps(screen, connection, [step])
-    if fail and report.changed_count:
+    if fail and (report.changed_count or (alerts is not None and alerts.changed_count)):
         raise typer.Exit(FAILED)
 
 
-def _record(screen: Screen, report: BacktestReport, changes_max: int) -> None:
+def _backtest_behaviour(settings: Settings, directory: Path, opened: Log, stretch: Stretch) -> AlertChanges | None:
+    """Return what the detectors of a directory change; None if it has none."""
+    if not any(directory.rglob(f"*{DETECTORS_SUFFIX}")):
+        return None
+    present, other = read_behaviour(settings, None), read_behaviour(settings, directory)
+    return backtest_behaviour(opened, build_codec(settings), SystemClock(), present, other, stretch)
+
+
+def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None, changes_max: int) -> None:
     for group, count in report.groups.most_common():
         screen.record({"record": "group", **group._asdict(), "count": count})
     for change in report.changes[:changes_max]:
         fields = {"intent": change.intent_id, "session": change.session, "evaluated_at": change.time_ms}
         screen.record({"record": "change", **fields, **change.group._asdict()})
+    counts = {} if alerts is None else record_alert_changes(screen, alerts, changes_max)
     screen.record(
         {
             "record": "summary",
             "compared": report.compared_count,
             "changed": report.changed_count,
             "left_out": report.left_out_count,
+            **counts,
         }
     )
 

@@ -49,6 +49,10 @@ def try_history(
             help="Answer every question that this rule asks with yes; `all` for every rule. Can be repeated.",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Also run the watch, with the detectors beside the rules, and print its alerts."),
+    ] = False,
     root_key: HistoryKeyOption = None,
     output: Output,
 ) -> None:
@@ -61,6 +65,9 @@ def try_history(
 
     A decision of a person waits until its question is asked. With --approve, questions that the history has no decision
     about are answered with yes, at once and by as many people as the rule asks for.
+
+    With --watch, the verdicts go through `stoplog watch`, too. It learns from this history alone, so detectors that
+    compare an agent with its past are silent in a short one: test those on histories of behaviour (`rules test`).
 
     An intent without a proof gets one, made with a fixed development key that everybody knows. It also gets the
     definition digest of its tool from the catalog.
@@ -77,6 +84,7 @@ def try_history(
             write_expect=write_expect,
             approve=tuple(approve or ()),
             root_key=root_key,
+            watch=watch,
         ),
         output.screen(),
     )

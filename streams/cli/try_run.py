@@ -51,6 +51,7 @@ class Trial(NamedTuple):
     write_expect: Path | None
     approve: tuple[str, ...]
     root_key: Path | None
+    watch: bool = False
 
     @property
     def explaining(self) -> str:
@@ -71,7 +72,13 @@ def run_trial(trial: Trial, screen: Screen) -> None:
     report = TryReport()
     key = DEVELOPMENT_ROOT_KEY if trial.root_key is None else load_root_key(trial.root_key)
     plan = plan_trial(
-        load_settings(), trial.history, key, catalog=trial.catalog, rules=trial.rules, approve=trial.approve
+        load_settings(),
+        trial.history,
+        key,
+        catalog=trial.catalog,
+        rules=trial.rules,
+        approve=trial.approve,
+        watch=trial.watch,
     )
     expected = None if trial.expect is None else _read_expected(screen, trial.expect)
     comparison = HistoryComparison(observer := Observer(), expected or ())

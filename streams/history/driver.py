@@ -239,6 +239,7 @@ def gate_driver(
     engine_settings: EngineSettings = DRIVER_SETTINGS,
     before: Sequence[tuple[str, bytes, Record]] = (),
     meters: Mapping[ProcessorSpec, Meter] | None = None,
+    beside: Mapping[ProcessorSpec, Processor] | None = None,
 ) -> Driver:
     """Return a driver of the gate, with the budget allocator beside it.
 
@@ -256,6 +257,7 @@ def gate_driver(
         engine_settings: how the engine runs.
         before: as in `Driver`.
         meters: as in `Driver`.
+        beside: further processors, as in `Driver`.
     """
     return Driver(
         spec=GATE,
@@ -272,7 +274,7 @@ def gate_driver(
         start_ms=start_ms,
         partitions=partitions,
         settings=engine_settings,
-        beside={BUDGETS: BudgetAllocator(wire)},
+        beside={BUDGETS: BudgetAllocator(wire), **(beside or {})},
         before=before,
         meters=meters,
     )

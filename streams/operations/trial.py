@@ -30,6 +30,7 @@ from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import ALERT_OCSF, BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
+from streams.operations.behaviour.watch_run import watch_processors
 from streams.operations.catalog.files import read_catalog
 from streams.operations.rules.publication import make_bundle
 from streams.operations.topics.tail import DeadLetter
@@ -38,6 +39,7 @@ from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.settings import GateSettings
+from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.sdk.mcp_catalog import report_keys_entry
 from streams.topology import GATE
 
@@ -91,6 +93,7 @@ class TryPlan:
         catalog: a file of catalog entries to publish before the first record; see `read_catalog`.
         rules: a directory of rules. By default those of the history, or the starter rules if it has none.
         approve: the rules whose questions are answered with yes, by id; see `Answers`.
+        watch: what is declared about behaviour, if the watch runs too.
     """
 
     history: Path
@@ -100,6 +103,7 @@ class TryPlan:
     catalog: Path | None = None
     rules: Path | None = None
     approve: frozenset[str] = frozenset()
+    watch: BehaviourFiles | None = None
 
 
 @dataclass
@@ -179,18 +183,26 @@ class Trial:
         gate: the settings of the gate.
         compile_bundle: compiles a published bundle.
         start_ms: the time at which the clock begins.
+        watch: what is declared about behaviour, if the watch runs beside it.
     """
 
     def __init__(
-        self, codec: Codec, gate: GateSettings, start_ms: int, compile_bundle: CompileBundle = compile_bundle
+        self,
+        codec: Codec,
+        gate: GateSettings,
+        start_ms: int,
+        compile_bundle: CompileBundle = compile_bundle,
+        watch: BehaviourFiles | None = None,
     ) -> None:
         self._codec = codec
+        wire = CodecWire(codec)
         self._driver = gate_driver(
-            wire=CodecWire(codec),
+            wire=wire,
             compile_bundle=compile_bundle,
             settings=gate,
             start_ms=start_ms,
             engine_settings=_ENGINE,
+            beside={} if watch is None else watch_processors(wire, watch),
         )
 
     @property
@@ -256,7 +268,7 @@ def run_steps(
         lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
         report.rules = str(plan.rules or "the starter rules")
     name = plan.gate.bundle_name if bundle is not None or plan.gate.bundle_name in own else own[0]
-    with closing(Trial(plan.codec, _gate_settings(plan, name, lines), start_ms, compile_bundle)) as trial:
+    with closing(Trial(plan.codec, _gate_settings(plan, name, lines), start_ms, compile_bundle, plan.watch)) as trial:
         if bundle is not None:
             trial.publish(bundle)
         trial.add_tools((*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.operations.trial import TryPlan
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.wiring.codecs import build_offline_codec
 from streams.wiring.shipped import rules_directory
 
@@ -23,6 +25,7 @@ def plan_trial(
     catalog: Path | None = None,
     rules: Path | None = None,
     approve: Collection[str] = (),
+    watch: bool = False,
 ) -> TryPlan:
     """Return the plan of a run over a history.
 
@@ -32,9 +35,11 @@ def plan_trial(
         catalog: a file of catalog entries to publish before the first record.
         rules: a directory of rules; by default those of the history, or the starter rules.
         approve: the rules whose questions are answered with yes; see `TryPlan`.
+        watch: whether the watch runs too, with the detectors beside the rules.
 
     Raises:
         SettingsError: the trust anchors are invalid.
+        BundleError, BundleReadError: `watch` is set, and the detectors are wrong or there are none.
     """
     return TryPlan(
         history=history,
@@ -44,4 +49,5 @@ def plan_trial(
         catalog=catalog,
         rules=rules,
         approve=frozenset(approve),
+        watch=parse_behaviour(load_detector_files(rules or rules_directory())) if watch else None,
     )

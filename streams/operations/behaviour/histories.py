@@ -6,44 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
-from streams.history.driver import Driver
-from streams.model.alert import Alert
 from streams.model.keys import partition_for, session_key_of
-from streams.model.topics import ALERT, AUDIT, VERDICT
+from streams.model.topics import AUDIT, VERDICT
 from streams.model.types import Record
-from streams.operations.behaviour.history_calls import Call, calls_of, count_of
+from streams.operations.behaviour.history_calls import START_MS, calls_of, count_of
 from streams.operations.behaviour.history_file import CALLS_MAX, HISTORIES_SUFFIX, History, read_histories
+from streams.operations.behaviour.watch_run import NEVER_MS, Raised, Timed, WatchRun
 from streams.policy.errors import Finding, Findings, Location
 from streams.policy.language.bundle import DETECTORS_SUFFIX, load_detector_files
 from streams.policy.language.globs import GlobSet
 from streams.ports import Outgoing
-from streams.processors.settings import WatchSettings
-from streams.processors.watch.alerts import PREFIX
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.features import Features
-from streams.processors.watch.keying import Keying
-from streams.processors.watch.watch import Watch
-from streams.topology import KEYING, WATCH
 
 PARTITIONS = 2
-BATCH_MAX = 500
-"""Calls that lie on the log before the watch reads them, as behind a watch that is a little behind."""
+BATCH_MAX = 1_000
+"""Records that lie on the log before the watch reads them."""
 PAUSE_MS = 3_600_000
 """A pause of this length ends a batch: time passes, and the timers of the watch come due."""
-SETTLE_MS = 120_000
-NEVER_MS = CALLS_MAX * PAUSE_MS
-
-
-class Raised(NamedTuple):
-    """An alert that a history has raised."""
-
-    name: str
-    session: str
-    desc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,66 +111,39 @@ def run_history(history: History, files: BehaviourFiles, codec: Codec) -> Histor
         files: the declarations that judge it.
         codec: of the records.
     """
-    with closing(driven(history, files, codec)) as driver:
-        alerts = tuple(_raised(found.record for found in driver.read(ALERT.name)))
-    return HistoryResult(history, count_of(history), alerts, differences_of(history.alerts, alerts))
+    with closing(watch_of(history, files, codec)) as run:
+        alerts = [each for batch in batches_of(history, codec) for each in run.write(batch)] + run.settle()
+    return HistoryResult(history, count_of(history), tuple(alerts), differences_of(history.alerts, alerts))
 
 
-def driven(history: History, files: BehaviourFiles, codec: Codec, publish_ms: int = NEVER_MS) -> Driver:
-    """Return a log on which the watch has judged all calls of a history, for the caller to close. Blocking.
+def watch_of(history: History, files: BehaviourFiles, codec: Codec, publish_ms: int = NEVER_MS) -> WatchRun:
+    """Return a watch that judges the calls of a history, for the caller to close.
 
     Args:
         history: the history.
-        files: the declarations that judge it.
+        files: the declarations that judge it; the history may name further types of agents.
         codec: of the records.
         publish_ms: how often the watch publishes baselines; never by default.
     """
-    wire, calls = CodecWire(codec), calls_of(history)
     features = Features((*history.types, *files.features.cohorts), files.features.extractions)
-    settings = WatchSettings(publish_ms=publish_ms)
-    driver = Driver(
-        spec=KEYING,
-        processor=Keying(wire, features, settings),
-        wire=wire,
-        start_ms=calls[0].time_ms if calls else 0,
-        partitions=PARTITIONS,
-        beside={WATCH: Watch(wire, files.declared, settings)},
-    )
-    for batch in _batches(calls):
-        _write(driver, wire, batch)
-    driver.advance(driver.clock.now_ms() + SETTLE_MS)
-    return driver
+    return WatchRun(files._replace(features=features), codec, START_MS, PARTITIONS, publish_ms)
 
 
-def _batches(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
-    start = 0
-    for at in range(1, len(calls) + 1):
-        is_end = at == len(calls) or at - start >= BATCH_MAX or calls[at].time_ms - calls[at - 1].time_ms > PAUSE_MS
-        if is_end:
-            yield calls[start:at]
-            start = at
-
-
-def _write(driver: Driver, wire: CodecWire, batch: Sequence[Call]) -> None:
-    driver.advance(max(driver.clock.now_ms(), batch[0].time_ms))
-    driver.clock.set_ms(batch[-1].time_ms)
-    for call in batch:
+def batches_of(history: History, codec: Codec) -> Iterator[Sequence[Timed]]:
+    """Yield the records of a history in the order of their time, cut at pauses."""
+    batch: list[Timed] = []
+    wire = CodecWire(codec)
+    for call in calls_of(history):
+        if batch and (len(batch) >= BATCH_MAX or call.time_ms - batch[-1].time_ms > PAUSE_MS):
+            yield batch
+            batch = []
         key = session_key_of(call.verdict.header.tenant_uid, call.verdict.session_id)
         partition = partition_for(key, PARTITIONS)
         records: tuple[tuple[str, Record], ...] = ((VERDICT.name, call.verdict), (AUDIT.name, call.audit))
         for topic, record in records:
-            outgoing = Outgoing(topic, partition, key, wire.encode(topic, record))
-            driver.log.append(outgoing, timestamp_ms=call.time_ms)
-    driver.settle()
-
-
-def _raised(records: Iterator[Record]) -> Iterator[Raised]:
-    """Yield alerts. One that is written again, because it has been counted on, is the same alert."""
-    seen = set()
-    for record in records:
-        if isinstance(record, Alert) and record.finding_uid not in seen:
-            seen.add(record.finding_uid)
-            yield Raised(record.analytic_uid.removeprefix(PREFIX), record.session_id or "", record.desc)
+            batch.append(Timed(call.time_ms, Outgoing(topic, partition, key, wire.encode(topic, record))))
+    if batch:
+        yield batch
 
 
 def differences_of(expected: Mapping[str, tuple[str, ...]], alerts: Sequence[Raised]) -> tuple[str, ...]:

@@ -10,6 +10,13 @@ from tests.kit import BUNDLE, RULES
 from tests.unit.cli.conftest import Result, Stoplog
 from tests.unit.cli.recorded_site import configure, make_site
 
+EAGER = """\
+apiVersion: behaviour/v1
+pack: eager
+detectors:
+  - {name: eager, detector: ceiling, key: [agent.id], limit: 2, window: 1h, threshold: 1, explain: "{count} calls"}
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -95,6 +102,25 @@ class TestBacktest:
         directory = str(rules_in(tmp_path / "rules", stricter))
         assert site("rules", "backtest", directory, "--fail-on-change").status == 1
         assert site("rules", "backtest", directory).status == 0
+
+    def test_detectors_run_over_the_recorded_verdicts(self, site: Stoplog, tmp_path: Path) -> None:
+        rules = rules_in(tmp_path / "rules", RULES)
+        (rules / "eager").mkdir()
+        detectors = rules / "eager" / "eager.detectors.yaml"
+        detectors.write_text(EAGER)
+        result = site("rules", "backtest", str(rules), "--json")
+        summary = result.records[-1]
+        counts = {name: summary[name] for name in ("changed", "alerts_kept", "alerts_new", "alerts_gone")}
+        assert counts == {"changed": 0, "alerts_kept": 0, "alerts_new": 1, "alerts_gone": 0}
+        (alert,) = [record for record in result.records if record["record"] == "alert"]
+        assert (alert["change"], alert["name"]) == ("new", "eager")
+        shown = site("rules", "backtest", str(rules), "--no-json", "--fail-on-change")
+        assert shown.status == 1
+        assert "0 alerts stay, 1 would be new, 0 would be gone" in shown.out
+        kept = site("rules", "backtest", str(rules), "--json", "--to", "2020-01-01T00:00:00Z").records[-1]
+        assert (kept["alerts_new"], kept["alerts_gone"]) == (0, 0)
+        detectors.write_text(EAGER.replace("limit: 2", "limit: 1000"))
+        assert site("rules", "backtest", str(rules), "--fail-on-change").status == 0
 
     def test_rules_that_are_invalid_are_refused(self, site: Stoplog, tmp_path: Path) -> None:
         directory = str(rules_in(tmp_path / "rules", RULES.replace('when: "true"', "when: nonsense(")))

@@ -328,3 +328,32 @@ def test_questions_can_be_answered_and_are_counted(stoplog: Stoplog) -> None:
     assert result.status == 0
     assert "1 question to people: OFF-020 1; 1 answered with yes (--approve)" in result.out
     assert "rule `X-1` of --approve has asked nothing" in result.out
+
+
+LOOP = """\
+apiVersion: behaviour/v1
+pack: loops
+detectors:
+  - {name: loop, detector: loop, key: [session.id], threshold: 10, title: It loops, explain: "{count} times"}
+"""
+
+
+def test_the_watch_runs_over_a_history_if_asked_to(stoplog: Stoplog, home: Path) -> None:
+    shutil.copytree(HISTORIES / "rules", home / "rules")
+    (home / "rules" / "loops").mkdir()
+    (home / "rules" / "loops" / "loops.detectors.yaml").write_text(LOOP)
+    ids = [f"00000000-0000-8000-8000-{number:012x}" for number in range(32)]
+    calls = [intent(START_MS + 1_000 * (at + 1), intent_id=name) for at, name in enumerate(ids)]
+    lines = write(home / "loop.jsonl", opened(), *calls)
+    args = ("try", lines, *CATALOG, "--rules", "rules")
+    alerts = [record for record in stoplog(*args, "--watch").records if record["record"] == "alert"]
+    (alert,) = [each["value"] for each in alerts if each["value"]["analytic_uid"] == "behaviour/loop"]
+    assert (alert["session_id"], alert["title"]) == ("s-1", "It loops: helper")
+    assert "behaviour/loop" not in stoplog(*args).out
+    assert "It loops: helper" in stoplog(*args, "--watch", "--no-json").out
+
+
+def test_a_watch_needs_detectors(stoplog: Stoplog) -> None:
+    result = stoplog("try", history("honest"), *CATALOG, *RULES, "--watch")
+    assert result.status == 1
+    assert "contains 0 files `*.detectors.yaml`" in result.err

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from streams.behaviour.watcher import Declared
 from streams.history.driver import Read
 from streams.model.topics import BASELINE
-from streams.operations.behaviour.histories import driven
+from streams.operations.behaviour.histories import batches_of, watch_of
 from streams.operations.behaviour.history_file import read_histories
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import load_detector_files
@@ -48,8 +49,9 @@ def published(folder: Path) -> list[Read]:
     (history,) = read_histories(folder, files.packs, findings)
     assert not findings.has_errors
     # Learning stops at an alert, and this is about what is learned: the detectors judge nothing.
-    with closing(
-        driven(history, files._replace(declared=type(files.declared)()), build_offline_codec(), HOUR_MS)
-    ) as log:
-        log.advance(log.clock.now_ms() + 2 * HOUR_MS)
-        return log.read(BASELINE.name)
+    blind, codec = files._replace(declared=Declared()), build_offline_codec()
+    with closing(watch_of(history, blind, codec, HOUR_MS)) as run:
+        for batch in batches_of(history, codec):
+            run.write(batch)
+        run.settle(2 * HOUR_MS)
+        return run.read(BASELINE.name)

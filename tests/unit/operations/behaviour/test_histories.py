@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from streams.behaviour.activity import DAY_MS
-from streams.operations.behaviour.histories import HistoryReport, Raised, differences_of, run_histories
+from streams.operations.behaviour.histories import HistoryReport, differences_of, run_histories
 from streams.operations.behaviour.history_calls import START_MS, Call, calls_of, count_of
 from streams.operations.behaviour.history_file import History, read_histories
+from streams.operations.behaviour.watch_run import Raised
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import BundleReadError, load_bundle
 from streams.wiring.codecs import build_offline_codec
