@@ -106,10 +106,11 @@ def portrait_of(known: Sequence[Known], chosen: Known, other: Known | None) -> P
     """
     now, before = chosen.profile, None if other is None else other.profile
     days = int((now.last_ms - now.first_ms) // DAY_MS) + 1
+    calls, in_days = ("call" if now.calls == 1 else "calls"), ("day" if days == 1 else "days")
     return Portrait(
         agent=f"{chosen.tenant_uid}|{now.agent}" if chosen.tenant_uid else now.agent,
         epoch=epoch_text(chosen),
-        learned=f"{now.calls:,} allowed calls in {days:,} {'day' if days == 1 else 'days'}, "
+        learned=f"{now.calls:,} allowed {calls} in {days:,} {in_days}, "
         f"{day_text(now.first_ms)} to {day_text(now.last_ms)}",
         published=format_instant(chosen.published_ms),
         tools=_bars(now.tools, now.calls, None if before is None else (dict(before.tools), before.calls)),
