@@ -88,7 +88,7 @@ def show(
     if html is not None:
         screen.say(f"wrote {html}", OK)
     named = shlex.quote(name)
-    steps = [("its sessions", f"session list --agent {named}"), ("its alerts", "tail alerts --no-follow")]
+    steps = [("its sessions", f"session list --agent {named}"), ("open alerts", "alerts list")]
     tell_steps(screen, connection, steps)
 
 

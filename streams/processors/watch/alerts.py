@@ -84,6 +84,7 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         dedup_key=json.dumps([uid, tenant_uid, event.act.sub, event.session_id, *_root_of(event)]),
         response=(
             f"stoplog session show {quote(session_key)}",
+            f"stoplog behaviour show {quote(f'{tenant_uid}|{event.act.sub}')}",
             f"stoplog kill --session {quote(session_key)} --why {why}",
             f"stoplog kill --agent {quote(event.act.sub)} --why {why}",
         ),

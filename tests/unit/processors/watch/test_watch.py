@@ -164,6 +164,7 @@ def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
     assert set(alert.related_event_ids) <= ids
     assert alert.related_event_ids
     assert any(line.startswith("stoplog kill --session 'acme|loop'") for line in alert.suggested_response)
+    assert "stoplog behaviour show 'acme|mailer'" in alert.suggested_response
     assert json.loads(alert.dedup_key)[0] == "behaviour/loop"
 
 
