@@ -210,7 +210,7 @@ class Carried:
         conversation = _conversation_of(case, row)
         if conversation and not row.conversation:
             row = replace(row, conversation=conversation)
-            store_provenance(session_key, row, state)
+            self._keeper.store_row(case, row, state)
             question = Question(_conversation_key(tenant_uid, sub, conversation), tenant_uid)
             asked_for = _kinds_asked_for(row, self._keeper.memory_of(case, state))
             entries = [*stored_entries(session_key, state), *asked_for]

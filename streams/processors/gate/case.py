@@ -24,6 +24,7 @@ from streams.model.proof import has_session_proof, proof_message, session_secret
 from streams.processors.control.state import CatalogTool
 from streams.processors.gate.observed import Observed
 from streams.processors.provenance.examined import Examined
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.session_row import SessionRow
 from streams.processors.state import PendingKind
 
@@ -97,6 +98,7 @@ class Case(msgspec.Struct):
         approval_grants: the grants of people that approve the call.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
         examined: where the values of the call come from; None if no rule of the tool reads that.
+        seen: what the session has read as a whole, as it is stored; None if that was not looked up yet.
         observed: what is unusual about the call in its session; None if no rule of the tool reads that.
     """
 
@@ -110,6 +112,7 @@ class Case(msgspec.Struct):
     attributes_offset: int | None = None
     approval_grants: tuple[str, ...] = ()
     examined: Examined | None = None
+    seen: ProvenanceRow | None = None
     observed: Observed | None = None
     _label: Label | None = None
     _secret: bytes | None = None

@@ -123,13 +123,21 @@ class ProvenanceKeeper:
 
     def row_of(self, case: Case, state: StateView) -> ProvenanceRow:
         """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""
+        if case.seen is not None:
+            return case.seen
         row = read_provenance(case.asked.session_key, state)
         if row is None:
             tenant_uid, sub = case.asked.intent.header.tenant_uid, case.session.identity.sub
             memory = self.memory_for(case.asked.session_key, tenant_uid, sub, state)
             row = begun(memory, case.session)
             store_provenance(case.asked.session_key, row, state)
+        case.seen = row
         return row
+
+    def store_row(self, case: Case, row: ProvenanceRow, state: StateView) -> None:
+        """Store what the session of an intent has read as a whole, where it has changed."""
+        store_provenance(case.asked.session_key, row, state)
+        case.seen = row
 
     def examine(self, case: Case, asked: frozenset[str], state: StateView) -> Examined | None:
         """Examine a call for the facts that are asked for; the result is kept with the case."""
@@ -138,7 +146,9 @@ class ProvenanceKeeper:
             memory = self.memory_of(case, state)
             args = case.known_arguments().values
             use, stated = self._uses.of(case.tool), self._stated_owners(case)
-            case.examined = examine(case.session, args, use, memory, session_key, state, asked=asked, stated=stated)
+            case.examined = examine(
+                case.session, args, use, memory, session_key, state, asked=asked, stated=stated, row=case.seen
+            )
         return case.examined
 
     def _stated_owners(self, case: Case) -> StatedOwners | None:
@@ -163,7 +173,7 @@ class ProvenanceKeeper:
         if outcome is Outcome.ALLOW:
             row = _with_allowed(row, examined, case.asked.intent.intent_id)
         if row is not examined.row:
-            store_provenance(case.asked.session_key, row, state)
+            self.store_row(case, row, state)
 
 
 def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:

@@ -6,7 +6,7 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -18,13 +18,25 @@ from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, 
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
+from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import Argument, arguments_in, extract_part
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
-from streams.provenance.origins import AWAITED, NOWHERE, SHAPED, UNKNOWN, Traced, built_on, is_composed, joined, trace
+from streams.provenance.origins import (
+    AWAITED,
+    NOWHERE,
+    SHAPED,
+    UNKNOWN,
+    Look,
+    Traced,
+    built_on,
+    is_composed,
+    joined,
+    trace,
+)
 from streams.provenance.pointers import unescaped
 from streams.provenance.words import UNTYPED, thing_of
 
@@ -46,6 +58,7 @@ def examine(
     *,
     asked: frozenset[str],
     stated: StatedOwners | None = None,
+    row: ProvenanceRow | None = None,
 ) -> Examined:
     """Examine a call.
 
@@ -58,8 +71,10 @@ def examine(
         state: the partition's state.
         asked: the facts that rules read. What only `owner` or `flow` tells is left out if that is not one of them.
         stated: what operators' systems say about whose the records are; None if they say nothing.
+        row: what the session has read as a whole; None if that is not known yet.
     """
-    row = read_provenance(session_key, state)
+    if row is None:
+        row = read_provenance(session_key, state)
     if row is None:
         row = begun(memory, session)
     reads = session.trust.pending_reads
@@ -67,7 +82,9 @@ def examine(
     missing = NOWHERE if row.is_complete else UNKNOWN
     if awaits and missing is NOWHERE:
         missing = AWAITED
-    tracer = _Tracer(memory, missing, frozenset(target for scope in row.scopes for target in scope.targets))
+    targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
+    only = memory.values_of_subject_only(row, session.identity.sub)
+    tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets, only)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[str, None] = {}
     values = tuple(_values(arguments, use, tracer, urls if use.is_outward else None))
@@ -76,8 +93,8 @@ def examine(
     owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
     pieces = tuple(_pieces(urls, tracer)) if "flow" in asked else ()
     values = values[:ORIGINS_MAX]
-    entries = [traced.entry for traced in (*(value.traced for value in values), *pieces)]
-    numbers = {entry.event for entry in entries if entry is not None}
+    traced = [*[value.traced for value in values], *pieces]
+    numbers = {each.entry.event for each in traced if each.entry is not None}
     contents = {number: read_content(session_key, number, state) for number in numbers}
     is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
     kind = use.tool.uses.kind_of(args)
@@ -93,16 +110,16 @@ def examine(
         owners,
         contents,
         pieces,
-        kind == ActKind.OTHER and any(_has_said(word, memory) for word in use.own_words),
+        kind == ActKind.OTHER and any(tracer.has_said(word) for word in use.own_words),
     )
 
 
-def _has_said(word: str, memory: Memory) -> bool:
-    """Return whether the user has said a word, in canonical form."""
-    entry = memory.look(AtomKind.TEXT, word)
-    return entry is not None and bool(entry.flags & Seen.USER)
+def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
+    """Return what looks only for some values: nothing else can be found."""
+    return lambda kind, value: look(kind, value) if (kind, value) in values else None
 
 
+_NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 
 
@@ -110,15 +127,24 @@ class _Tracer:
     """Traces values.
 
     Args:
-        memory: what the session has seen.
+        look: finds values in what the session has seen.
         missing: what a value is that is not found.
         targets: the values that a scope names, in lower case.
+        only: the kinds and values that alone can be found; None if there is more.
     """
 
-    def __init__(self, memory: Memory, missing: Traced, targets: frozenset[str]) -> None:
-        self._memory = memory
+    def __init__(
+        self, look: Look, missing: Traced, targets: frozenset[str], only: frozenset[tuple[str, str]] | None
+    ) -> None:
+        self._look = look
         self._missing = missing
         self._targets = targets
+        self._only = only
+
+    def has_said(self, word: str) -> bool:
+        """Return whether the user has said a word, in canonical form."""
+        entry = self._look(AtomKind.TEXT, word)
+        return entry is not None and bool(entry.flags & Seen.USER)
 
     def whole(self, founds: list[Found], value: Any, *, builds: bool, joins: bool, composes: bool) -> Traced:
         """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's.
@@ -130,30 +156,36 @@ class _Tracer:
             joins: whether halves of the leaf are looked for after that.
             composes: whether the leaf can consist of what the user named; not so a text that is passed on.
         """
-        seen = trace(founds, self._memory.look)
+        seen = trace(founds, self._look)
         if seen.origin is ValueOrigin.USER:
             return seen
         if self._targets and str(value).casefold() in self._targets:
             return seen._replace(origin=ValueOrigin.USER)
+        if self._only is not None and seen is NOWHERE and not self._names_only(str(value).casefold()):
+            return self._missing
         if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
             return seen._replace(origin=ValueOrigin.USER)
         if seen is not NOWHERE:
             return seen
-        built = built_on(founds, self._memory.look) if builds else None
+        built = built_on(founds, self._look) if builds else None
         if built is None and joins and isinstance(value, str):
             built = joined(value, self._part)
         return self._missing if built is None else built
 
+    def _names_only(self, text: str) -> bool:
+        """Return whether one of the few values that can be found may be a part of a text."""
+        return self._only is None or any(value in text for _, value in self._only)
+
     def _part(self, text: str) -> Traced:
-        return trace(extract_part(text), self._memory.look)
+        return trace(extract_part(text), self._look)
 
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
-        return trace(founds, self._memory.look)
+        return trace(founds, self._look)
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
-        seen = trace((found,), self._memory.look)
+        seen = trace((found,), self._look)
         return self._missing if seen is NOWHERE else seen
 
 
@@ -211,7 +243,7 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
     named = [*founds, *_renamed(founds, use)]
     traced = tracer.whole(named, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
-    is_shaped = any(each.kind in SHAPED for each in founds)
+    is_shaped = not SHAPED.isdisjoint([each.kind for each in founds])
     return Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -50,6 +51,7 @@ from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
 _SUBJECT = "subject"
+SUBJECTS_CACHED_MAX = 4_096
 
 
 def read_provenance(session_key: bytes, state: StateView) -> ProvenanceRow | None:
@@ -178,8 +180,19 @@ class Memory:
 
     def subject_digests(self, sub: str, name: str = _SUBJECT) -> frozenset[bytes]:
         """Return the digests under which the subject is known as the value of a field of this name."""
-        found = extract_arguments({name: sub}).found
-        return frozenset(self.digest(each.kind, each.value) for each in found if each.whole_field)
+        return frozenset(self.digest(kind, value) for kind, value in subject_values(sub, name))
+
+    def values_of_subject_only(self, row: ProvenanceRow, sub: str) -> frozenset[tuple[str, str]] | None:
+        """Return the values of the subject if the session has seen nothing else yet; None if it has."""
+        # INVARIANT: the subject's values are the first ones that are added, and none of them is ever removed.
+        values = subject_values(sub)
+        return values if row.atoms_count == len(values) else None
+
+
+@lru_cache(maxsize=SUBJECTS_CACHED_MAX)
+def subject_values(sub: str, name: str = _SUBJECT) -> frozenset[tuple[str, str]]:
+    """Return the kinds and canonical forms under which a subject is known as the value of a field of this name."""
+    return frozenset((each.kind, each.value) for each in extract_arguments({name: sub}).found if each.whole_field)
 
 
 def begun(memory: Memory, session: SessionRow) -> ProvenanceRow:

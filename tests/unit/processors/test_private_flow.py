@@ -132,6 +132,7 @@ def test_of_many_addresses_only_a_bounded_number_is_taken_apart(monkeypatch: pyt
     look = Memory.look
     monkeypatch.setattr(Memory, "look", lambda self, kind, value: looked.append(value) or look(self, kind, value))
     talk = opened()
+    talk.read(PAGE, {"id": "1"}, {"support": "help@shop.example"})
     for count in (ORIGINS_MAX, 6 * ORIGINS_MAX):
         looked.clear()
         verdict = talk.judge(BOARD, {"board": "help", "links": links(count, PIECES_MAX - 2)})
@@ -147,8 +148,10 @@ def test_where_no_rule_asks_for_flow_no_address_is_taken_apart(monkeypatch: pyte
     rule = '  - {id: P-4, effect: deny, match: {tools: ["*"]}, when: "origins.exists(o, !o.sink)", reason: any}\n'
     verdicts = []
     for rules, count in ((RULES + rule, 6), (head + rule, 0)):
+        talk = opened(rules)
+        talk.say("Write to help@shop.example.")
         looked.clear()
-        verdicts.append(opened(rules).judge(BOARD, {"board": "help", "links": links(2, 3)}))
+        verdicts.append(talk.judge(BOARD, {"board": "help", "links": links(2, 3)}))
         assert len(steps_in(looked)) == count
     assert verdicts[0].origins == verdicts[1].origins
     assert [fired(verdict) for verdict in verdicts] == [["P-4"]] * 2
