@@ -225,7 +225,6 @@ def intent(session: SessionCredential, number: int, *, marked: bool = False) -> 
         context=CallContext(
             turn=number,
             tool_call_id=f"call_{number:09d}",
-            conversation_id="c-9",
             user_request_digest=sha256(b"request"),
             toolset_digest=sha256(b"tools"),
             traceparent=TRACEPARENT,
