@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
-from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, Sentence, sentences_in
+from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
@@ -74,9 +74,10 @@ def extract_content(content: str, content_type: str | None = None, *, with_calls
         with_calls: whether it matters what instructions call for. If not, all of them call for what is not known.
     """
     collected = _Collected(calls_max=INSTRUCTIONS_READ_MAX if with_calls else 0)
-    if len(content) > CONTENT_CHARS_MAX:
+    is_cut = len(content) > CONTENT_CHARS_MAX
+    if is_cut:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
-    for leaf in content_leaves(content, content_type):
+    for leaf in content_leaves(content, content_type, is_cut=is_cut):
         _read_leaf(leaf, collected)
         if collected.is_full or leaf.is_cut:
             collected.complete = False
@@ -209,42 +210,84 @@ def field_name(leaf: Leaf) -> str:
     return leaf.name
 
 
-def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
-    # Nobody asks whether an argument is an instruction: what the model writes is judged by where it goes.
-    sentences = [] if collected.in_arguments else sentences_in(text, collected.calls_max)
-    called = 0
-    for sentence in sentences:
-        called |= sentence.calls_for
-    flagged = called != 0
-    collected.instructed = collected.instructed or flagged
-    collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
-    stripped = text.strip(AROUND)
-    first = text.find(stripped)
-    last = first + len(stripped)
-    if leaf.is_field and (mailbox := mailbox_in(text, stripped)) is not None:
-        # The name says nothing about where a mail goes: all of the value is its address.
-        first += mailbox.start(1)
-    starts = [sentence.start for sentence in sentences]
-    is_shaped = False
-    field = field_name(leaf) if leaf.is_field else ""
-    shapes, are_all = shapes_in(text, field=field, loose=collected.loose)
-    collected.complete = collected.complete and are_all
-    for shape in shapes:
-        value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
-        if value:
-            whole = shape.start <= first and shape.end >= last and not shape.part
-            is_shaped = is_shaped or whole
-            calls_for = _calls_at(shape.start, sentences, starts) if flagged else 0
+class _TextReader:
+    """Adds the values of one text, with what the sentences around them call for.
+
+    Attributes:
+        sentences: of the text; none of arguments: what the model writes is judged by where it goes.
+        called: what they call for together.
+        is_shaped: whether all of the text is a value of its own.
+    """
+
+    def __init__(self, text: str, leaf: Leaf, collected: _Collected, *, decoded: bool) -> None:
+        self.sentences = [] if collected.in_arguments else sentences_in(text, collected.calls_max)
+        self.called = 0
+        for sentence in self.sentences:
+            self.called |= sentence.calls_for
+        self.is_shaped = False
+        self._starts = [sentence.start for sentence in self.sentences]
+        self._said: set[tuple[str, int]] = set()
+        self._leaf, self._collected, self._decoded = leaf, collected, decoded
+        self.stripped = text.strip(AROUND)
+        self._first = text.find(self.stripped)
+        self._last = self._first + len(self.stripped)
+        if leaf.is_field and (mailbox := mailbox_in(text, self.stripped)) is not None:
+            # The name says nothing about where a mail goes: all of the value is its address.
+            self._first += mailbox.start(1)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether further values change nothing: none has room, and no sentence says more of those that are known."""
+        return self._collected.is_full and not self.called
+
+    def add_shapes(self, shapes: list[Shape]) -> bool:
+        """Add values; return whether that is enough."""
+        collected, leaf, decoded = self._collected, self._leaf, self._decoded
+        for shape in shapes:
+            value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
+            if not value:
+                continue
+            whole = shape.start <= self._first and shape.end >= self._last and not shape.part
+            self.is_shaped = self.is_shaped or whole
+            calls_for = self.calls_at(shape.start) if self.called else 0
             collected.add(shape.kind, value, leaf, whole=whole, decoded=decoded, calls_for=calls_for)
             if calls_for and (other := backwards(shape)) is not None:
                 collected.add(other.kind, other.value, leaf, whole=False, decoded=True, calls_for=calls_for)
-    if leaf.is_field and not is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
-        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, calls_for=called)
-    if with_words:
-        _read_words(_without_shapes(text, shapes), leaf, collected, sentences, decoded=decoded)
-        for sentence in sentences:
-            if sentence.instructs and not collected.by_user:
-                _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
+        return self.is_done
+
+    def add_words(self, place: int, words: str) -> None:
+        """Add what words at a place say."""
+        calls_for = self.calls_at(place) if self.called else 0
+        if (words, calls_for) in self._said or (self._collected.is_full and not calls_for):
+            return
+        self._said.add((words, calls_for))
+        if value := text_value(words):
+            collected, leaf, decoded = self._collected, self._leaf, self._decoded
+            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
+
+    def calls_at(self, place: int) -> int:
+        """Return what the sentence at a place, and those beside it, call for."""
+        return self.sentences[max(0, bisect_right(self._starts, place) - 1)].calls_for if self.sentences else 0
+
+
+def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = False, with_words: bool = True) -> None:
+    reader = _TextReader(text, leaf, collected, decoded=decoded)
+    flagged = reader.called != 0
+    collected.instructed = collected.instructed or flagged
+    collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
+    field = field_name(leaf) if leaf.is_field else ""
+    shapes, are_all = shapes_in(text, field=field, loose=collected.loose, take=reader.add_shapes)
+    collected.complete = collected.complete and are_all
+    stripped = reader.stripped
+    if leaf.is_field and not reader.is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
+        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, calls_for=reader.called)
+    if with_words and not reader.is_done:
+        _read_words(_without_shapes(text, shapes), leaf, collected, reader, decoded=decoded)
+        if not collected.by_user:
+            for sentence in reader.sentences:
+                # Where nothing has room, the words that are known keep what is known of them.
+                if sentence.instructs and not collected.is_full:
+                    _read_hidden_words(text[sentence.start : sentence.end], leaf, collected, sentence.calls_for)
 
 
 def mailbox_in(text: str, stripped: str) -> re.Match[str] | None:
@@ -267,10 +310,6 @@ def _without_shapes(text: str, shapes: list[Shape]) -> str:
     return "".join(pieces) + text[position:]
 
 
-def _calls_at(place: int, sentences: list[Sentence], starts: list[int]) -> int:
-    return sentences[max(0, bisect_right(starts, place) - 1)].calls_for if sentences else 0
-
-
 def _is_free_text(text: str) -> bool:
     return _holds(_SMALL_WORD, text, _SMALL_WORDS_OF_TEXT_MIN) or _holds(_ANY_WORD, text, _WORDS_OF_TEXT_MIN)
 
@@ -280,14 +319,14 @@ def _holds(pattern: re.Pattern[str], text: str, count: int) -> bool:
     return next(islice(pattern.finditer(text), count - 1, None), None) is not None
 
 
-def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Sentence], *, decoded: bool) -> None:
+def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReader, *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
-    starts = [sentence.start for sentence in sentences]
-    spans = [*_quoted(text), *_names(text, frozenset(starts or (0,)))]
-    for place, span in spans:
-        if value := text_value(_without_stop_words(span)):
-            calls_for = _calls_at(place, sentences, starts)
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
+    starts = frozenset([sentence.start for sentence in reader.sentences] or (0,))
+    for spans in (_quoted(text), _names(text, starts)):
+        for place, span in spans:
+            reader.add_words(place, _without_stop_words(span))
+        if reader.is_done:
+            return
     if collected.by_user:
         _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded)
         return
@@ -295,10 +334,8 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, sentences: list[Se
         return
     for match in _JOINED.finditer(text):
         # Packages, branches and channels have such names.
-        if value := text_value(match.group()):
-            calls_for = _calls_at(match.start(), sentences, starts)
-            collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
-    for sentence in sentences:
+        reader.add_words(match.start(), match.group())
+    for sentence in reader.sentences:
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
             _read_grams(said, leaf, collected, GRAM_WORDS_MAX, decoded=decoded, calls_for=sentence.calls_for)

@@ -41,14 +41,15 @@ _TABLE_LINE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
 _NOTHING = frozenset(("", "~", "null", "none", "true", "false", "nan"))
 
 
-def content_leaves(content: str, content_type: str | None = None) -> Iterator[Leaf]:
+def content_leaves(content: str, content_type: str | None = None, *, is_cut: bool = False) -> Iterator[Leaf]:
     """Yield the leaves of a content, in its order.
 
     Args:
         content: the content as the agent reads it.
         content_type: its media type, if that is known.
+        is_cut: whether its end is missing: no object or list that is open then has a structure.
     """
-    structure = structure_of(content, content_type)
+    structure = structure_of(content, content_type, is_cut=is_cut)
     if structure is not None:
         yield from leaves_of(structure)
         return
@@ -58,7 +59,7 @@ def content_leaves(content: str, content_type: str | None = None) -> Iterator[Le
     yield Leaf(text)
 
 
-def structure_of(content: str, content_type: str | None = None) -> object | None:
+def structure_of(content: str, content_type: str | None = None, *, is_cut: bool = False) -> object | None:
     """Return the structure of a content: dicts, lists, numbers and texts; None if it has none."""
     if content_type is not None and (media_type := content_type.partition(";")[0].strip().lower()):
         parse = _parser_of(media_type)
@@ -66,7 +67,7 @@ def structure_of(content: str, content_type: str | None = None) -> object | None
             return _unwrapped(parse(content))
         if media_type in ("text/plain", "text/markdown"):
             return None
-    return _sniffed(content)
+    return None if is_cut and content.lstrip()[:1] in ("{", "[") else _sniffed(content)
 
 
 def _parser_of(media_type: str) -> Callable[[str], object | None] | None:

@@ -12,6 +12,7 @@ an argument are the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from streams.provenance.addresses import host_value, is_host, url_parts
@@ -22,6 +23,8 @@ from streams.provenance.words import listed, plain_case, says_enough
 TOKEN_CHARS_MAX = 2_048
 SHAPES_MAX = 8_192
 """How many values of one text are found; what comes after is not read."""
+TAKEN_SHAPES = 256
+"""How many values of a text are given away at a time."""
 HITS_MAX = 65_536
 """How many places of one text are looked at."""
 _ADDRESSES_MAX = 64
@@ -81,24 +84,33 @@ class Shape(NamedTuple):
     part: bool = False
 
 
-def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[Shape], bool]:
+def shapes_in(
+    text: str, *, field: str = "", loose: bool = False, take: Callable[[list[Shape]], bool] | None = None
+) -> tuple[list[Shape], bool]:
     """Return the values of a text in their order, and whether these are all.
 
     Args:
         text: the text.
         field: the name of the field that holds it, which says what a number alone names.
         loose: whether every number is an amount, too: in arguments, and in what the user says.
+        take: is given all values, some at a time; returns whether that is enough.
     """
     if (simple := _SIMPLE.match(text)) is not None:
-        return _simple_shapes(simple), True
-    found: list[Shape] = []
-    position = 0
+        found, are_all = _simple_shapes(simple), True
+        if take is not None:
+            take(found)
+        return found, are_all
+    found = []
+    position = hits = taken = 0
     search = _HIT.search
-    hits = 0
     while hit := search(text, position):
         hits += 1
-        if hits > HITS_MAX or len(found) >= SHAPES_MAX:
-            return found, False
+        are_all = hits <= HITS_MAX and len(found) < SHAPES_MAX
+        if take is not None and len(found) - taken >= TAKEN_SHAPES:
+            taken, fresh = len(found), found[taken:]
+            are_all = not take(fresh) and are_all
+        if not are_all:
+            break
         place = hit.start()
         start = place
         if place > position:
@@ -109,7 +121,9 @@ def shapes_in(text: str, *, field: str = "", loose: bool = False) -> tuple[list[
             position = place + 1
             continue
         position = max(_classify(text, start, match.end(), found, field=field, loose=loose), place + 1)
-    return found, True
+    if take is not None:
+        take(found[taken:])
+    return found, hit is None
 
 
 def _simple_shapes(simple: re.Match[str]) -> list[Shape]:
