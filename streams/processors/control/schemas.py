@@ -117,6 +117,7 @@ class ArgsSchema:
         self._names_fault = not expanded.branches
         self._names = expanded.names
         self._text_weights = expanded.text_weights()
+        self._heaviest_text = self._text_weights[0] + max(self._text_weights[1].values(), default=0)
         self._validator = jsonschema_rs.validator_for(
             schema,
             retriever=_refuse_to_fetch,
@@ -137,7 +138,7 @@ class ArgsSchema:
             return f"they are nested deeper than {self._depth_max} levels, and the schema refers to itself"
         if self._takes_long(args, size):
             return f"they have too many values for the schema's alternatives: over {WORK_MAX} steps to check them"
-        if self._matches_long(args, size):
+        if self._heaviest_text * size > PATTERN_WORK_MAX and self._matches_long(args):
             return f"their texts are too long for the schema's patterns: over {PATTERN_WORK_MAX} steps to match them"
         if self._validator.is_valid(args):
             return None
@@ -171,11 +172,8 @@ class ArgsSchema:
             return False
         return self._weight * _tries(args, 1, WORK_MAX // self._weight + 1) > WORK_MAX
 
-    def _matches_long(self, args: Mapping[str, Any], size: int) -> bool:
+    def _matches_long(self, args: Mapping[str, Any]) -> bool:
         everywhere, by_name = self._text_weights
-        heaviest = everywhere + max(by_name.values(), default=0)
-        if heaviest * size <= PATTERN_WORK_MAX or not heaviest:
-            return False
         return sum(
             (everywhere + by_name.get(name, 0)) * (len(name) + _chars(value)) for name, value in args.items()
         ) > PATTERN_WORK_MAX  # fmt: skip

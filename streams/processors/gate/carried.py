@@ -201,7 +201,7 @@ class Carried:
 
     def after_verdict(self, case: Case, outcome: Outcome, state: StateView) -> list[Output]:
         """Note what a session has seen once its conversation is known, and what an allowed call writes into a store."""
-        if not case.is_proven or case.tool is None or not self._keeper.is_asked(case.asked.session_key):
+        if not case.is_proven or case.tool is None or not self._keeper.asks(case):
             return []
         session_key, intent, now_ms = case.asked.session_key, case.asked.intent, case.asked.now_ms
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub

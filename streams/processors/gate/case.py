@@ -98,6 +98,7 @@ class Case(msgspec.Struct):
         approval_grants: the grants of people that approve the call.
         session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
         examined: where the values of the call come from; None if no rule of the tool reads that.
+        asks_origins: whether any rule in force reads a fact of provenance; None if nobody asked yet.
         seen: what the session has read as a whole, as it is stored; None if that was not looked up yet.
         observed: what is unusual about the call in its session; None if no rule of the tool reads that.
     """
@@ -112,6 +113,7 @@ class Case(msgspec.Struct):
     attributes_offset: int | None = None
     approval_grants: tuple[str, ...] = ()
     examined: Examined | None = None
+    asks_origins: bool | None = None
     seen: ProvenanceRow | None = None
     observed: Observed | None = None
     _label: Label | None = None

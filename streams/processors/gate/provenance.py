@@ -63,9 +63,15 @@ class ProvenanceKeeper:
         ruleset = self._control.ruleset_for(session_key)
         return ruleset is not None and not PROVENANCE_FACTS.isdisjoint(ruleset.reads)
 
+    def asks(self, case: Case) -> bool:
+        """Return whether any rule in force reads a fact of provenance; looked up once for each case."""
+        if case.asks_origins is None:
+            case.asks_origins = self.is_asked(case.asked.session_key)
+        return case.asks_origins
+
     def key_for_result(self, case: Case) -> bytes | None:
         """Return the key with which an executor digests the values of a result; None if no rule asks for any."""
-        return self._key_of(case) if self.is_asked(case.asked.session_key) else None
+        return self._key_of(case) if self.asks(case) else None
 
     def _key_of(self, case: Case) -> bytes:
         return self._key_for(case.asked.intent.header.tenant_uid, case.session.identity.sub)
