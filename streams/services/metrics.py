@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streams.http.monitor import MonitorError, monitored
 from streams.metrics.exposition import scraper
 from streams.metrics.health import Probe
 from streams.metrics.registry import Metrics
@@ -67,6 +66,8 @@ def serving_metrics(
     if listen is None:
         yield None
         return
+    from streams.http.monitor import MonitorError, monitored  # noqa: PLC0415 - a server, and every command has settings
+
     try:
         from prometheus_client import (  # noqa: PLC0415 - an extra
             GC_COLLECTOR,

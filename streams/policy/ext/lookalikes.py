@@ -71,8 +71,10 @@ def skeleton_of(text: str) -> str:
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"text has more than {TEXT_CHARS_MAX} characters")
     folded = unicodedata.normalize("NFKC", _without_punycode(text)).casefold()
-    bare = _without_marks(folded.translate(_alike()))
-    return "".join(_ASCII_PROTOTYPES.get(character, character) for character in bare.translate(_alike()).casefold())
+    if not folded.isascii():
+        bare = _without_marks(folded.translate(_alike()))
+        folded = bare.translate(_alike()).casefold()
+    return "".join(_ASCII_PROTOTYPES.get(character, character) for character in folded)
 
 
 _UNSEEN = frozenset(("Mn", "Me", "Cf"))

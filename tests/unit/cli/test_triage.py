@@ -18,6 +18,7 @@ from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SES
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, PackChecker
 from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.test_loaded_modules import loaded
 
 RULES = Path(__file__).parents[3] / "rules"
 Triage = Callable[..., Result]
@@ -130,6 +131,18 @@ class TestExplain:
         compiled.clear()
         shown = of_kind(triage("rules", "explain", str(RULES), *asked), "rule")
         assert set(compiled) == {record["rule"] for record in shown}
+
+    def test_libraries_are_loaded_by_calls_that_need_them(self, triage: Triage, state: Path) -> None:
+        """The detectors of keys by texts with long words, and the table of look-alikes by other letters than ASCII."""
+        rare = {"confusable_homoglyphs", "http.server", "kingfisher_sdk", "sqlglot"}
+        needed = {
+            line["value"]["analytic_uid"]: rare.intersection(
+                loaded("rules", "explain", "--intent", line["value"]["intent_id"], "--state-dir", str(state))
+            )
+            for line in triage("tail", "alerts", "--no-follow").records
+            if line["value"]["analytic_uid"] in ("PROV-020", "delegation_arguments_not_granted")
+        }
+        assert needed == {"PROV-020": {"kingfisher_sdk"}, "delegation_arguments_not_granted": set()}
 
     def test_every_id_of_an_intent_names_it(self, triage: Triage) -> None:
         alert = alert_of(triage)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from streams.policy.ext import lookalikes
 from tests.unit.policy.conditions import error, value
 
 # The order that the specification gives, and some more.
@@ -74,6 +75,18 @@ def test_names_that_look_like_others(name: str, alike: bool) -> None:
     assert value("skeleton(args.n) == skeleton('example.com')", n=name) is (
         alike or name.lower() == "example.com"
     ) or "." in (name.removesuffix(".com"))
+
+
+def test_a_text_of_ascii_needs_no_table_of_other_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For such a text the table changes nothing."""
+    text = "".join(map(chr, range(128)))
+    assert lookalikes._without_marks(text.translate(lookalikes._alike())) == text
+
+    def never() -> dict[int, str]:
+        raise AssertionError
+
+    monkeypatch.setattr(lookalikes, "_alike", never)
+    assert value("skeleton(args.n)", n="Plain.EXAMPLE/1m0") == "plaln.exarnple/lrno"
 
 
 def test_what_has_no_skeleton() -> None:
