@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
-from rich.tree import Tree
 
+from streams.cli.explained_rules import EFFECT_STYLES, tell_judged
 from streams.cli.findings import refusal_recorded
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, HistoryKeyOption, Output
 from streams.cli.rules_check import CatalogOption
-from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.text import printable, short
+from streams.cli.screen import FAINT, STRONG, WARN, Screen
+from streams.cli.text import printable
 from streams.codec.instants import format_instant
+from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.operations.root_key import load_root_key
 from streams.operations.rules.explanation import (
@@ -31,22 +30,13 @@ from streams.operations.rules.explanation import (
     explain_from_log,
 )
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
-from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
+from streams.policy import Effect
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.trials import plan_trial
 
 _OF_HISTORIES = "'--root-key' / '--catalog'"
-_SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
-_STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
-_EFFECTS = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
-_NO_VALUE = "no value: "
-_PART_CHARS_MAX = 160
-_WHY_CHARS_MIN = 40
-_TEXT_LITERAL = re.compile(r'"(?:\\.|[^"\\])*"')
-_CHAINS = frozenset({Connective.AND, Connective.OR})
-_JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
 
 
 @takes_groups
@@ -109,12 +99,21 @@ def explain(
                 explained = explain_from_log(
                     opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal
                 )
-    _tell_intent(screen, explained, reveal=reveal)
+    _tell_intent(screen, explained, reveal=reveal, is_of_history=history is not None)
     asked = {judged.explanation.digest for judged in explained.judged}
     for verdict in explained.recorded:
         _tell_verdict(screen, verdict, asked, recorded=True)
+    is_one_of_many = len(explained.judged) > 1
     for judged in explained.judged:
-        _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)
+        tell_judged(
+            screen,
+            judged,
+            frozenset(rule or ()),
+            whole=verbose,
+            is_one_of_many=is_one_of_many,
+            is_as_recorded=_is_as_recorded(judged, explained) and not is_one_of_many,
+            lacks_facts=explained.lacks_key,
+        )
     # A run without the key of the user's values has no verdict that says anything.
     is_told = explained.agrees is not None and not (explained.recorded and explained.agrees)
     for verdict in explained.verdicts:
@@ -122,6 +121,16 @@ def explain(
     if history is None:
         _tell_limits(screen, explained, is_under_own_rules=directory is None)
         _tell_next(screen, explained, connection, verbose=verbose)
+
+
+def _is_as_recorded(judged: Judged, explained: Explained) -> bool:
+    """Return whether the verdict on the log says of the call what these rules say."""
+    result = judged.explanation.result
+    given = (result.effect.value, result.reason.value, result.reason_text, judged.explanation.digest)
+    return any(
+        (each.outcome.value, each.reason, each.reason_text, (each.ruleset_digest or b"").hex()) == given
+        for each in explained.recorded
+    )
 
 
 def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bool) -> None:
@@ -132,7 +141,7 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
         screen.say(f"without the records of topics that this client may not read: {topics}", WARN)
     if explained.lacks_key:
         _tell_unknown(screen, explained)
-    if not explained.recorded:
+    if not explained.recorded and VERDICT.name not in explained.hidden:
         screen.say("no gate has decided this intent yet: its proof was not checked", WARN)
     elif is_under_own_rules and explained.agrees is False:
         screen.say(
@@ -163,18 +172,18 @@ def _tell_next(screen: Screen, explained: Explained, connection: Connection, *, 
     session = shlex.quote(f"{intent.header.tenant_uid}|{intent.session_id}")
     tool = shlex.quote(f"{intent.tool.server_id}/{intent.tool.name}")
     steps = [
-        ("in one sentence, with the origins", f"explain {intent.intent_id}"),
+        ("in a sentence, with the origins", f"explain {intent.intent_id}"),
         ("what the session read and did", f"session show {session}"),
         ("what the tool is approved for", f"catalog show {tool}"),
         ("with the values of arguments", f"{explain} --reveal"),
     ]
-    if not verbose:
-        steps.append(("every part of every condition", f"{explain} --verbose"))
+    if explained.judged and not verbose:
+        steps.append(("all rules, with all their parts", f"{explain} --verbose"))
     screen.say()
     tell_steps(screen, connection, steps)
 
 
-def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool) -> None:
+def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool, is_of_history: bool) -> None:
     intent = explained.intent
     tool = f"{intent.tool.server_id}/{intent.tool.name}"
     screen.record(
@@ -192,172 +201,20 @@ def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool) -> None:
     screen.rich(
         Text.assemble(
             (printable(tool), STRONG),
-            printable(f" by {intent.act.sub} for {intent.sub}, session {intent.session_id}, "),
-            printable(f"{explained.place}, {format_instant(explained.time_ms)}"),
+            printable(f" by {intent.act.sub} for {intent.sub}, "),
+            printable(f"session {intent.session_id}, {explained.place}, " if is_of_history else ""),
+            printable(format_instant(explained.time_ms)),
         )
     )
-    screen.rich(Text(printable(f"intent {intent.intent_id}"), FAINT))
+    screen.rich(Text(printable(f"intent  {intent.intent_id}"), FAINT))
+    if not is_of_history:
+        screen.rich(Text(printable(f"session {intent.session_id}"), FAINT))
+        screen.rich(Text(printable(f"from {explained.place}"), FAINT))
     if reveal:
         screen.say(f"arguments {intent.args_json}")
     if not explained.judged:
         screen.say()
         screen.say("the rules were not evaluated: an earlier check decided", WARN)
-
-
-def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], *, whole: bool, is_one_of_many: bool) -> None:
-    explanation = judged.explanation
-    result = explanation.result
-    screen.record(
-        {
-            "kind": "judgement",
-            "time_ms": judged.time_ms,
-            "bundle": explanation.bundle,
-            "version": explanation.version,
-            "digest": explanation.digest,
-            "effect": result.effect.value,
-            "reason": result.reason.value,
-            "reason_text": result.reason_text,
-        }
-    )
-    shown = [each for each in explanation.rules if not only or each.rule_id in only]
-    for each in shown:
-        screen.record({"kind": "rule", **_rule_fields(each)})
-    if screen.as_json:
-        return
-    screen.say()
-    when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
-    screen.rich(
-        Text.assemble(
-            ("rules: ", STRONG),
-            (result.effect.value, _EFFECTS.get(result.effect, WARN)),
-            printable(f" {result.reason}: {result.reason_text}{when}"),
-        )
-    )
-    screen.rich(
-        Text(
-            printable(f"bundle {explanation.bundle}, version {explanation.version}, digest {explanation.digest[:12]}"),
-            FAINT,
-        )
-    )
-    for outcome in _SHOWN:
-        for each in shown:
-            if each.outcome is outcome and (outcome is not RuleOutcome.FALSE or whole or only):
-                screen.say()
-                screen.tree(_tree(each, whole))
-    if not (whole or only):
-        _tell_false(screen, [each for each in shown if each.outcome is RuleOutcome.FALSE])
-    _tell_others(screen, shown)
-
-
-def _tell_false(screen: Screen, rules: Sequence[RuleExplanation]) -> None:
-    """Write rules that did not match, one line each: what in the condition decided that."""
-    if rules:
-        screen.say()
-        screen.say("rules that did not match, and what decided that", STRONG)
-    id_chars = max((len(each.rule_id) for each in rules), default=0)
-    effect_chars = max((len(str(each.effect)) for each in rules), default=0)
-    for each in rules:
-        decided = (
-            "" if each.whole is None else ", ".join(f"{part.text} = {part.value}" for part in _deciding(each.whole))
-        )
-        head = f"{each.rule_id:<{id_chars}} {each.effect!s:<{effect_chars}} "
-        screen.rich(Text.assemble(head, (short(decided, max(_WHY_CHARS_MIN, screen.width_chars - len(head))), FAINT)))
-
-
-def _deciding(part: ExplainedPart) -> list[ExplainedPart]:
-    """Return the parts that make a condition false: those of a conjunction, or the condition itself."""
-    if part.connective in _CHAINS:
-        return [found for inner in part.decisive_parts() for found in _deciding(inner)]
-    return [part]
-
-
-def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
-    others: dict[str, list[str]] = {}
-    for each in rules:
-        if each.outcome not in _SHOWN:
-            others.setdefault(each.outcome, []).append(each.rule_id)
-    if others:
-        screen.say()
-    for outcome, rule_ids in sorted(others.items()):
-        screen.say(f"{outcome}: {', '.join(rule_ids)}", FAINT)
-
-
-def _tree(rule: RuleExplanation, whole: bool) -> Tree:
-    mode = "" if rule.mode is Mode.ENFORCE else f" ({rule.mode})"
-    title = Text.assemble(
-        (rule.outcome.upper(), _STYLES[rule.outcome]),
-        " ",
-        (rule.rule_id, STRONG),
-        printable(f" {rule.effect}{mode}: {rule.reason} "),
-        (printable(rule.place), FAINT),
-    )
-    tree = Tree(title, guide_style=FAINT)
-    if rule.error is not None:
-        tree.add(Text(printable(f"no value: {rule.error}"), FAIL))
-    if rule.whole is not None:
-        _grow(tree, rule.whole, whole)
-    return tree
-
-
-def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
-    """Add a part and the parts in it: all of them, or only those that decide its value."""
-    inner = part.parts if whole else part.decisive_parts()
-    if part.connective is Connective.NOT and inner[0].connective is Connective.OTHER:
-        # `!session.attended` reads better in one piece.
-        inner, label = inner[0].parts, short(part.text, _PART_CHARS_MAX)
-    elif not whole and part.connective in _CHAINS and len(inner) == 1:
-        _grow(tree, inner[0], whole)
-        return
-    else:
-        label = _JOINED.get(part.connective) or short(part.text, _PART_CHARS_MAX)
-    branch = tree.add(Text.assemble(label, (" = ", FAINT), (short(part.value, _PART_CHARS_MAX), _style_of(part.value))))
-    if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
-        return
-    for each in inner:
-        if not _is_constant(each):
-            _grow_inner(branch, each, part.connective, whole)
-
-
-def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bool) -> None:
-    """Add a part; show `a && b && c` as one conjunction, as its author wrote it."""
-    if part.connective is within and within in _CHAINS:
-        for inner in part.parts if whole else part.decisive_parts():
-            _grow_inner(branch, inner, within, whole)
-    else:
-        _grow(branch, part, whole)
-
-
-def _is_constant(part: ExplainedPart) -> bool:
-    """Return whether the part reads no fact: its text is literals only, such as a long pattern in pieces."""
-    return part.connective is Connective.OTHER and not re.search("[A-Za-z_]", _TEXT_LITERAL.sub("", part.text))
-
-
-def _style_of(value: str) -> str:
-    if value.startswith(_NO_VALUE):
-        return FAIL
-    return {"true": OK, "false": WARN}.get(value, STRONG)
-
-
-def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
-    return {
-        "rule": rule.rule_id,
-        "effect": str(rule.effect),
-        "mode": rule.mode.value,
-        "outcome": rule.outcome.value,
-        "error": rule.error,
-        "reason": rule.reason,
-        "place": rule.place,
-        "condition": None if rule.whole is None else _part_fields(rule.whole),
-    }
-
-
-def _part_fields(part: ExplainedPart) -> dict[str, Any]:
-    fields: dict[str, Any] = {"text": part.text, "value": part.value}
-    if part.connective is not Connective.OTHER:
-        fields["joins"] = part.connective.value
-    if part.parts:
-        fields["parts"] = [_part_fields(inner) for inner in part.parts]
-    return fields
 
 
 def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool, is_shown: bool = True) -> None:
@@ -378,9 +235,9 @@ def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded
     screen.rich(
         Text.assemble(
             ("verdict on the log: " if recorded else "verdict: ", STRONG),
-            (verdict.outcome.value, _EFFECTS.get(Effect(verdict.outcome.value), WARN)),
+            (verdict.outcome.value, EFFECT_STYLES.get(Effect(verdict.outcome.value), WARN)),
             printable(f" {verdict.reason}: {verdict.reason_text}"),
-            (f" at {format_instant(verdict.evaluated_at)}", FAINT),
+            (f" ({format_instant(verdict.evaluated_at)})", FAINT),
             ("" if not asked or digest in asked else f", under other rules: {digest[:12]}", WARN),
         )
     )

@@ -98,9 +98,10 @@ class Explained:
         None if it has not, and rules were asked without the facts that need a missing key: then nobody can tell.
         """
         given = {(verdict.outcome, verdict.reason) for verdict in self.verdicts}
-        if all((verdict.outcome, verdict.reason) in given for verdict in self.recorded):
-            return True
-        return None if self.lacks_key and self.judged else False
+        same = all((verdict.outcome, verdict.reason) in given for verdict in self.recorded)
+        if self.lacks_key and self.judged:
+            return True if same and self.recorded else None
+        return same
 
 
 class _Asked(NamedTuple):

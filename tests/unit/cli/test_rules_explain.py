@@ -86,7 +86,13 @@ class TestHistory:
             '        ├── args.to.substring(args.to.indexOf("@") + 1) = "[redacted]"',
             '        └── lists.office.own_domains = ["example.com"]',
         ]
-        assert "not for this tool: OFF-001, OFF-002, OFF-020, OFF-040" in shown
+        assert shown[at + 7 : at + 11] == [
+            "rules that matched as well, and weigh less",
+            "OFF-003  permit: sending for a user who holds mail:send",
+            "",
+            "of the other rules, 1 did not match, 4 are for other tools",
+        ]
+        assert "not for this tool: OFF-001, OFF-002, OFF-020, OFF-040" in stoplog(*asked, "-v").out.splitlines()
         assert shown[-1].startswith("verdict: DENY rule_denied: ")
         assert len(stoplog(*asked, "-v").out) > len(stoplog(*asked).out)
 

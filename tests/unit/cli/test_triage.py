@@ -21,6 +21,7 @@ from tests.unit.cli.conftest import Result, Stoplog
 from tests.unit.cli.test_loaded_modules import loaded
 
 RULES = Path(__file__).parents[3] / "rules"
+SCREEN_LINES_MAX = 60
 Triage = Callable[..., Result]
 HidingTopics = Callable[..., None]
 
@@ -110,7 +111,24 @@ class TestExplain:
         rules = {record["rule"]: record for record in of_kind(result, "rule")}
         assert (rules["PROV-020"]["outcome"], rules["MAIL-002"]["outcome"]) == ("error", "true")
         text = " ".join(triage(*asked, "--no-json").out.split())
+        assert "without a value: MAIL-010, PROV-020," in text
+        assert "verdict:" not in text
+        assert "no gate has decided" not in text
         assert f"They follow from what the sessions of {alert['sub']} have shown" in text
+
+    def test_the_rule_that_decided_comes_first_and_fits_on_a_screen(self, triage: Triage) -> None:
+        asked = ("rules", "explain", "--intent", alert_of(triage)["finding_uid"])
+        lines = triage(*asked, "--no-json").out.splitlines()
+        titles = [line for line in lines if line.startswith("TRUE ")]
+        assert [title.split()[1] for title in titles] == ["PROV-020"]
+        assert "rules: DENY from the records of the session, as on the log" in lines
+        at = lines.index("rules that matched as well, and weigh less")
+        assert [line.split()[0] for line in lines[at + 1 : at + 5]] == ["MAIL-002", "MAIL-020", "PROV-040", "PROV-060"]
+        assert len(lines) < SCREEN_LINES_MAX
+        assert not [line for line in lines if line.startswith("verdict: ")]
+        whole = triage(*asked, "--no-json", "--verbose").out
+        assert "TRUE MAIL-002 permit" in whole
+        assert "FALSE SEC-001 deny" in whole
 
     def test_only_rules_that_can_apply_are_compiled(self, triage: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
         """Those for the tools of the session: the gate has checked the others. Of a directory, all are checked."""

@@ -1,0 +1,272 @@
+"""Shows how the rules evaluated one intent: which of them decided, and the parts of their conditions.
+
+**Idea.** A bundle has a hundred rules, and one or two decide. Those come first, with the parts of their conditions. Of
+a call that they kept from running, the others are counted only: they explain nothing. Of one that was allowed, or that
+no rule has decided, they are listed, because the question is why they did not match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.operations.rules.explanation import Judged
+from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
+
+EFFECT_STYLES = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
+_SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
+_STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
+_COUNTED = {
+    RuleOutcome.FALSE: "did not match",
+    RuleOutcome.NOT_FOR_TOOL: "are for other tools",
+    RuleOutcome.NOT_FOR_CALLER: "are for other callers",
+    RuleOutcome.OFF: "are off",
+}
+_NO_VALUE = "no value: "
+_PART_CHARS_MAX = 160
+_WHY_CHARS_MIN = 40
+_TEXT_LITERAL = re.compile(r'"(?:\\.|[^"\\])*"')
+_CHAINS = frozenset({Connective.AND, Connective.OR})
+_JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
+
+
+def tell_judged(
+    screen: Screen,
+    judged: Judged,
+    only: frozenset[str],
+    *,
+    whole: bool,
+    is_one_of_many: bool,
+    is_as_recorded: bool,
+    lacks_facts: bool,
+) -> None:
+    """Write how the rules evaluated an intent.
+
+    Args:
+        screen: the output.
+        judged: the evaluation.
+        only: the ids of the rules that are shown; all if it is empty.
+        whole: whether to show all parts of all conditions.
+        is_one_of_many: whether the intent was judged more than once.
+        is_as_recorded: whether the verdict on the log has said the same already.
+        lacks_facts: whether facts are missing, so that rules which read them have no value.
+    """
+    explanation = judged.explanation
+    result = explanation.result
+    screen.record(
+        {
+            "kind": "judgement",
+            "time_ms": judged.time_ms,
+            "bundle": explanation.bundle,
+            "version": explanation.version,
+            "digest": explanation.digest,
+            "effect": result.effect.value,
+            "reason": result.reason.value,
+            "reason_text": result.reason_text,
+        }
+    )
+    shown = [each for each in explanation.rules if not only or each.rule_id in only]
+    for each in shown:
+        screen.record({"kind": "rule", **_rule_fields(each)})
+    if screen.as_json:
+        return
+    when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
+    told = f" {result.reason}: {result.reason_text}{when}"
+    if is_as_recorded:
+        told = " from the records of the session, as on the log"
+    screen.say()
+    if lacks_facts:
+        screen.rich(Text.assemble(("rules: ", STRONG), ("not all of them have a value, see below", WARN)))
+    else:
+        style = EFFECT_STYLES.get(result.effect, WARN)
+        screen.rich(Text.assemble(("rules: ", STRONG), (result.effect.value, style), printable(told)))
+    screen.rich(
+        Text(
+            printable(f"bundle {explanation.bundle}, version {explanation.version}, digest {explanation.digest[:12]}"),
+            FAINT,
+        )
+    )
+    decided = [] if lacks_facts else _deciders(result.effect, shown)
+    if whole or only:
+        _tell_trees(screen, shown, _SHOWN, whole=whole)
+        _tell_others(screen, shown)
+    elif decided:
+        _tell_decided(screen, decided, [each for each in shown if each not in decided])
+    else:
+        _tell_undecided(screen, shown, lacks_facts=lacks_facts)
+
+
+def _tell_trees(
+    screen: Screen, rules: Sequence[RuleExplanation], outcomes: Iterable[RuleOutcome], *, whole: bool = False
+) -> None:
+    for outcome in outcomes:
+        for each in rules:
+            if each.outcome is outcome:
+                screen.say()
+                screen.tree(_tree(each, whole))
+
+
+def _tell_undecided(screen: Screen, rules: Sequence[RuleExplanation], *, lacks_facts: bool) -> None:
+    """Write the rules of a call that was allowed, or that no rule has decided."""
+    _tell_trees(screen, rules, (RuleOutcome.TRUE,) if lacks_facts else (RuleOutcome.TRUE, RuleOutcome.ERROR))
+    unknown = [each.rule_id for each in rules if each.outcome is RuleOutcome.ERROR]
+    if unknown and lacks_facts:
+        screen.say()
+        screen.say(f"without a value: {', '.join(unknown)}", WARN)
+    _tell_false(screen, [each for each in rules if each.outcome is RuleOutcome.FALSE])
+    _tell_counts(screen, [each for each in rules if each.outcome not in _SHOWN])
+
+
+def _deciders(effect: Effect, rules: Iterable[RuleExplanation]) -> list[RuleExplanation]:
+    """Return the rules that have kept a call from running; none if it was allowed, or no rule has decided."""
+    return [
+        each
+        for each in rules
+        if each.outcome is RuleOutcome.TRUE
+        and each.mode is Mode.ENFORCE
+        and effect is not Effect.ALLOW
+        and each.effect.upper() == effect
+    ]
+
+
+def _tell_decided(screen: Screen, decided: Sequence[RuleExplanation], others: Sequence[RuleExplanation]) -> None:
+    _tell_trees(screen, decided, (RuleOutcome.TRUE,))
+    _tell_trees(screen, others, (RuleOutcome.ERROR,))
+    matched = [each for each in others if each.outcome is RuleOutcome.TRUE]
+    if matched:
+        screen.say()
+        screen.say("rules that matched as well, and weigh less", STRONG)
+    id_chars = max((len(each.rule_id) for each in matched), default=0)
+    for each in matched:
+        screen.say(f"{each.rule_id:<{id_chars}}  {each.effect}{_mode_of(each)}: {each.reason}")
+    _tell_counts(screen, others)
+
+
+def _tell_counts(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
+    counts = Counter(each.outcome for each in rules if each.outcome in _COUNTED)
+    if counts:
+        told = ", ".join(f"{count} {_COUNTED[outcome]}" for outcome, count in sorted(counts.items()))
+        screen.say()
+        screen.say(f"of the other rules, {told}", FAINT)
+
+
+def _mode_of(rule: RuleExplanation) -> str:
+    return "" if rule.mode is Mode.ENFORCE else f" ({rule.mode})"
+
+
+def _tell_false(screen: Screen, rules: Sequence[RuleExplanation]) -> None:
+    """Write rules that did not match, one line each: what in the condition decided that."""
+    if rules:
+        screen.say()
+        screen.say("rules that did not match, and what decided that", STRONG)
+    id_chars = max((len(each.rule_id) for each in rules), default=0)
+    effect_chars = max((len(str(each.effect)) for each in rules), default=0)
+    for each in rules:
+        decided = (
+            "" if each.whole is None else ", ".join(f"{part.text} = {part.value}" for part in _deciding(each.whole))
+        )
+        head = f"{each.rule_id:<{id_chars}} {each.effect!s:<{effect_chars}} "
+        screen.rich(Text.assemble(head, (short(decided, max(_WHY_CHARS_MIN, screen.width_chars - len(head))), FAINT)))
+
+
+def _deciding(part: ExplainedPart) -> list[ExplainedPart]:
+    """Return the parts that make a condition false: those of a conjunction, or the condition itself."""
+    if part.connective in _CHAINS:
+        return [found for inner in part.decisive_parts() for found in _deciding(inner)]
+    return [part]
+
+
+def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
+    others: dict[str, list[str]] = {}
+    for each in rules:
+        if each.outcome not in _SHOWN:
+            others.setdefault(each.outcome, []).append(each.rule_id)
+    if others:
+        screen.say()
+    for outcome, rule_ids in sorted(others.items()):
+        screen.say(f"{outcome}: {', '.join(rule_ids)}", FAINT)
+
+
+def _tree(rule: RuleExplanation, whole: bool) -> Tree:
+    title = Text.assemble(
+        (rule.outcome.upper(), _STYLES[rule.outcome]),
+        " ",
+        (rule.rule_id, STRONG),
+        printable(f" {rule.effect}{_mode_of(rule)}: {rule.reason} "),
+        (printable(rule.place), FAINT),
+    )
+    tree = Tree(title, guide_style=FAINT)
+    if rule.error is not None:
+        tree.add(Text(printable(f"no value: {rule.error}"), FAIL))
+    if rule.whole is not None:
+        _grow(tree, rule.whole, whole)
+    return tree
+
+
+def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
+    """Add a part and the parts in it: all of them, or only those that decide its value."""
+    inner = part.parts if whole else part.decisive_parts()
+    if part.connective is Connective.NOT and inner[0].connective is Connective.OTHER:
+        # `!session.attended` reads better in one piece.
+        inner, label = inner[0].parts, short(part.text, _PART_CHARS_MAX)
+    elif not whole and part.connective in _CHAINS and len(inner) == 1:
+        _grow(tree, inner[0], whole)
+        return
+    else:
+        label = _JOINED.get(part.connective) or short(part.text, _PART_CHARS_MAX)
+    branch = tree.add(Text.assemble(label, (" = ", FAINT), (short(part.value, _PART_CHARS_MAX), _style_of(part.value))))
+    if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
+        return
+    for each in inner:
+        if not _is_constant(each):
+            _grow_inner(branch, each, part.connective, whole)
+
+
+def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bool) -> None:
+    """Add a part; show `a && b && c` as one conjunction, as its author wrote it."""
+    if part.connective is within and within in _CHAINS:
+        for inner in part.parts if whole else part.decisive_parts():
+            _grow_inner(branch, inner, within, whole)
+    else:
+        _grow(branch, part, whole)
+
+
+def _is_constant(part: ExplainedPart) -> bool:
+    """Return whether the part reads no fact: its text is literals only, such as a long pattern in pieces."""
+    return part.connective is Connective.OTHER and not re.search("[A-Za-z_]", _TEXT_LITERAL.sub("", part.text))
+
+
+def _style_of(value: str) -> str:
+    if value.startswith(_NO_VALUE):
+        return FAIL
+    return {"true": OK, "false": WARN}.get(value, STRONG)
+
+
+def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
+    return {
+        "rule": rule.rule_id,
+        "effect": str(rule.effect),
+        "mode": rule.mode.value,
+        "outcome": rule.outcome.value,
+        "error": rule.error,
+        "reason": rule.reason,
+        "place": rule.place,
+        "condition": None if rule.whole is None else _part_fields(rule.whole),
+    }
+
+
+def _part_fields(part: ExplainedPart) -> dict[str, Any]:
+    fields: dict[str, Any] = {"text": part.text, "value": part.value}
+    if part.connective is not Connective.OTHER:
+        fields["joins"] = part.connective.value
+    if part.parts:
+        fields["parts"] = [_part_fields(inner) for inner in part.parts]
+    return fields
