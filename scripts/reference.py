@@ -56,6 +56,7 @@ from streams.policy.errors import Findings
 from streams.policy.language.bundle import load_detector_files
 from streams.ports import Headers, Received
 from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.services.desk.settings_page import desk_page
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 RULES_SCHEMA = FOLDER.parents[1] / "rules" / "schema.json"
@@ -100,6 +101,7 @@ _EXPORTER_TEXTS = {
     Exporter.TOKENS: "Token service",
     Exporter.EVENTS: "Security event service",
     Exporter.QUESTIONS: "Service for questions",
+    Exporter.DESK: "Desk",
 }
 
 _LABEL_PAGES = {
@@ -313,6 +315,7 @@ def render_all() -> dict[str, str]:
         "alerts.md": render_alerts(),
         "topics.md": render_topics(),
         "metrics.md": render_metrics(),
+        "desk.md": f"{_MADE}\n\n{desk_page()}",
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",
         "starter-packs.md": f"{_MADE}\n{attacks_page(run_case_files(RULES_SCHEMA.parent).attacks)}",

@@ -1,4 +1,4 @@
-"""Serves `/metrics`, `/health/live` and `/health/ready` of a process, in threads of their own.
+"""Serves `/metrics`, `/health/live`, `/health/ready` and views of a process, in threads of their own.
 
 It needs nothing but the standard library, so that an executor can serve its health without further packages. It is
 meant for the own machine or an inner network: there is no TLS, and whoever reaches it may read it. No answer holds a
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,10 @@ _JSON = "application/json"
 
 Scrape = Callable[[str], tuple[bytes, str]]
 """Returns the metrics and their media type, for the value of the header `Accept`."""
+
+
+View = Callable[[], bytes]
+"""Returns JSON about the process as it is now. Thread-safe."""
 
 
 class MonitorError(StoplogError):
@@ -64,13 +68,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def monitored(listen: str, probe: Probe | None = None, scrape: Scrape | None = None) -> Iterator[int]:
+def monitored(
+    listen: str, probe: Probe | None = None, scrape: Scrape | None = None, views: Mapping[str, View] | None = None
+) -> Iterator[int]:
     """Serve the three paths while entered.
 
     Args:
         listen: `host:port`; without a host, loopback. Port 0 is any free one.
         probe: the health of the process; without one, `/health/ready` says the same as `/health/live`: it answers.
         scrape: the metrics; without them, `/metrics` is not found.
+        views: what further paths return, by the path.
 
     Yields:
         The port.
@@ -79,7 +86,7 @@ def monitored(listen: str, probe: Probe | None = None, scrape: Scrape | None = N
         MonitorError: the address can't be listened on.
     """
     host, _, port = listen.rpartition(":")
-    handler = _handler(probe or Health, scrape)
+    handler = _handler(probe or Health, scrape, views or {})
     try:
         server = _Server((host.strip("[]") or LOOPBACK, int(port)), handler)
     except (OSError, OverflowError, ValueError) as error:
@@ -94,7 +101,7 @@ def monitored(listen: str, probe: Probe | None = None, scrape: Scrape | None = N
         thread.join()
 
 
-def _handler(probe: Probe, scrape: Scrape | None) -> type[BaseHTTPRequestHandler]:
+def _handler(probe: Probe, scrape: Scrape | None, views: Mapping[str, View]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_S_MAX
         server_version = "stoplog"
@@ -119,6 +126,8 @@ def _handler(probe: Probe, scrape: Scrape | None) -> type[BaseHTTPRequestHandler
         def _answer(self, path: str) -> tuple[int, bytes, str]:
             if path == "/metrics" and scrape is not None:
                 return HTTPStatus.OK, *scrape(self.headers.get("Accept", ""))
+            if path in views:
+                return HTTPStatus.OK, views[path](), _JSON
             if path not in ("/health/live", "/health/ready"):
                 return HTTPStatus.NOT_FOUND, b'{"status":"not found"}\n', _JSON
             health = probe()

@@ -50,6 +50,7 @@ class Exporter(StrEnum):
     TOKENS = "token service"
     EVENTS = "security event service"
     QUESTIONS = "question service"
+    DESK = "desk"
 
 
 class Label(NamedTuple):
@@ -99,6 +100,7 @@ _EXECUTOR = (Exporter.EXECUTOR,)
 _TOKENS = (Exporter.TOKENS,)
 _EVENTS = (Exporter.EVENTS,)
 _QUESTIONS = (Exporter.QUESTIONS,)
+_DESK = (Exporter.DESK,)
 
 WORKERS = ("gate", "budgets", "watch", "keying")
 """A gate's process has two workers: the gate, and the budget allocator beside it. The watch's process has two, too."""
@@ -123,6 +125,7 @@ EVENT_REFUSALS = (
 
 _WORKER = _listed("worker", WORKERS)
 _PARTITION = Label("partition", limit=PARTITIONS_MAX)
+_SINK = Label("sink", limit=RECEIVERS_MAX)
 _TOPIC = _listed("topic", (topic.name for topic in TOPICS))
 _BUDGET = Label("budget", limit=BUDGETS_MAX)
 
@@ -510,6 +513,58 @@ ANSWERS = Metric(
     "Answers to questions that were sent here: `recorded`, or the HTTP status that refuses them.",
     _QUESTIONS,
     (_listed("result", ("recorded", "400", "401", "403", "404", "422", "429", "503")),),
+)
+
+# What the desk does.
+DESK_ALERTS = Metric(
+    "stoplog_desk_records_total",
+    Kind.COUNTER,
+    "",
+    "Alerts and statuses that the desk has read: `taken`, `old` if they were there long before the desk, `unproven` if "
+    "nobody has signed a status who may, or `rejected` to the dead-letter topic.",
+    _DESK,
+    (_listed("result", ("taken", "old", "unproven", "rejected")),),
+)
+DESK_DELIVERIES = Metric(
+    "stoplog_desk_deliveries_total",
+    Kind.COUNTER,
+    "",
+    "Attempts to send a message to a sink: `delivered`, `failed` if it is tried again, or `set_aside` if the sink "
+    "can't take it.",
+    _DESK,
+    (_SINK, _listed("result", ("delivered", "failed", "set_aside"))),
+)
+DESK_WAITING = Metric(
+    "stoplog_desk_waiting_messages",
+    Kind.GAUGE,
+    "",
+    "Messages that a sink has not accepted yet.",
+    _DESK,
+    (_SINK,),
+)
+DESK_SET_ASIDE = Metric(
+    "stoplog_desk_set_aside_messages",
+    Kind.GAUGE,
+    "",
+    "Messages that a sink can't take, and that are not tried again before `stoplog desk retry`.",
+    _DESK,
+    (_SINK,),
+)
+DESK_OLDEST_SECONDS = Metric(
+    "stoplog_desk_oldest_message_seconds",
+    Kind.GAUGE,
+    "seconds",
+    "The age of the oldest message that a sink has not accepted yet.",
+    _DESK,
+    (_SINK,),
+)
+DESK_INCIDENTS = Metric(
+    "stoplog_desk_incidents",
+    Kind.GAUGE,
+    "",
+    "Incidents of the last 30 days by how far people are with them.",
+    _DESK,
+    (_listed("state", ("open", "acknowledged", "closed")),),
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

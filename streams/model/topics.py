@@ -53,6 +53,7 @@ class Role(StrEnum):
     CONNECTOR = "connector"
     CONTENT_READER = "content-reader"
     PRIVACY = "privacy"
+    DESK = "desk"
 
 
 TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE, Role.WATCH})
@@ -355,10 +356,11 @@ AUDIT_REPORTED = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     # The role gate stands for the budget allocator here, which runs beside a gate and with its principal.
-    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH, Role.CONTENT_READER, Role.PRIVACY),
+    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH, Role.CONTENT_READER, Role.PRIVACY, Role.DESK),
     readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW, Role.CONTENT_READER, Role.PRIVACY),
     retention_ms=_AUDIT_RETENTION_MS,
-    note="audit events of executors, token services and budget allocators, and of those who read or erase content",
+    note="audit events of executors, token services, budget allocators and desks, and of those who read or erase "
+    "content",
 )
 AUDIT_CHECKPOINT = Topic(
     name="agent.audit.checkpoint.v1",
@@ -401,8 +403,9 @@ ALERT = Topic(
     key="dedup key",
     spread=Spread.OWN,
     writers=(Role.GATE, Role.WATCH, Role.CATALOG_REVIEW),
-    readers=(Role.SOC,),
+    readers=(Role.SOC, Role.DESK),
     retention_ms=30 * _DAY_MS,
+    dead_letters=True,
     note="findings for people",
 )
 ALERT_OCSF = Topic(
@@ -423,7 +426,7 @@ ALERT_STATUS = Topic(
     key="tenant|finding uid",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.SOC,),
-    readers=(Role.WATCH, Role.SOC, Role.AUDITOR),
+    readers=(Role.WATCH, Role.SOC, Role.AUDITOR, Role.DESK),
     compacted=True,
     # A record that does not count may not at once push out the one that does.
     compaction_lag_ms=_DAY_MS,
@@ -566,6 +569,10 @@ DECLARED: tuple[Topic, ...] = (
 )
 
 
+_LETTER_WRITERS = {BEHAVIOUR.name: (Role.WATCH,), ALERT_STATUS.name: (Role.WATCH,), ALERT.name: (Role.DESK,)}
+"""Who reads a topic and writes its dead letters, where that is not the gate."""
+
+
 def _dead_letter_topic(source: Topic) -> Topic:
     """Return the topic of dead letters of `source`: raw bytes, partitioned as the source is.
 
@@ -576,7 +583,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         record=None,
         key=f"as {source.name}",
         spread=source.spread,
-        writers=(Role.WATCH,) if source in (BEHAVIOUR, ALERT_STATUS) else (Role.GATE,),
+        writers=_LETTER_WRITERS.get(source.name, (Role.GATE,)),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
         outlives_erasure=source.outlives_erasure,

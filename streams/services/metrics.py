@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,8 @@ from streams.model.errors import SettingsError
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
+
+    from streams.http.monitor import View
 
 
 class MetricsSection(BaseModel):
@@ -46,7 +48,12 @@ class Collects(Protocol):
 
 @contextmanager
 def serving_metrics(
-    section: MetricsSection, *collectors: Collects, metrics: Metrics | None = None, probe: Probe | None = None
+    section: MetricsSection,
+    *collectors: Collects,
+    metrics: Metrics | None = None,
+    probe: Probe | None = None,
+    views: Mapping[str, View] | None = None,
+    setting: str = "metrics.listen",
 ) -> Iterator[int | None]:
     """Serve metrics and health while entered, if the setting `metrics.listen` says where.
 
@@ -55,6 +62,8 @@ def serving_metrics(
         collectors: what the service exports besides its metrics and those of every process.
         metrics: the metrics of the service.
         probe: its health.
+        views: what it serves besides, by the path.
+        setting: the name of the setting that says where, for errors.
 
     Yields:
         The port; None if nothing is served.
@@ -78,15 +87,15 @@ def serving_metrics(
 
         from streams.sdk.metrics import StopMetrics  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
-        raise SettingsError(f"setting `metrics.listen` needs `pip install 'stoplog[metrics]'`: {error}") from None
+        raise SettingsError(f"setting `{setting}` needs `pip install 'stoplog[metrics]'`: {error}") from None
     registry = CollectorRegistry()
     for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *collectors):
         registry.register(collector)
     with StopMetrics(registry), ExitStack() as opened:
         try:
-            port = opened.enter_context(monitored(listen, probe, scraper(metrics, registry)))
+            port = opened.enter_context(monitored(listen, probe, scraper(metrics, registry), views))
         except MonitorError as error:
-            raise SettingsError(f"setting `metrics.listen`: {error}") from None
+            raise SettingsError(f"setting `{setting}`: {error}") from None
         yield port
 
 

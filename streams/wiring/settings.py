@@ -33,6 +33,7 @@ from streams.operations.settings import (
 )
 from streams.processors.settings import GateSettings
 from streams.services.approvals.settings import ApprovalsSection
+from streams.services.desk.settings import DeskSection
 from streams.services.gate.settings import EngineSection, GateSection, SealSection, WatchSection
 from streams.services.metrics import MetricsSection, TracesSection
 from streams.services.ssf.settings import SsfSection
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     sts: StsSection = StsSection()
     ssf: SsfSection = SsfSection()
     approvals: ApprovalsSection = ApprovalsSection()
+    desk: DeskSection = DeskSection()
     catalog: CatalogSection = CatalogSection()
     release: ReleaseSection = ReleaseSection()
     attributes: AttributesSection = AttributesSection()

@@ -20,6 +20,7 @@ PAGES = (
     "reasons.md",
     "topics.md",
     "metrics.md",
+    "desk.md",
     "facts.md",
     "functions.md",
     "starter-packs.md",

@@ -1,0 +1,187 @@
+"""Runs the desk for `stoplog desk`, and shows what waits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from streams.cli.findings import many
+from streams.cli.log_output import configure_logging
+from streams.cli.main import FAILED
+from streams.cli.next_steps import tell_steps
+from streams.cli.options import Connection, Output
+from streams.cli.screen import FAIL, OK, WARN, Screen
+from streams.codec.instants import format_instant
+from streams.desk.messages import Kind, Message
+from streams.desk.rows import State
+from streams.model.proof import derived_uuid
+from streams.sdk.transport import Transport
+from streams.services.desk.building import build_sinks
+from streams.services.desk.errors import DeskError
+from streams.services.desk.service import SHOWN_MAX, RunningDesk, shown
+from streams.services.desk.store import DeskStore
+from streams.services.metrics import MetricsSection, serving_metrics
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
+
+_ID_CHARS = 13
+
+
+def run_desk(settings: Settings, output: Output) -> None:
+    """Run the desk until SIGINT or SIGTERM. Blocking.
+
+    Args:
+        settings: the settings.
+        output: the screen.
+
+    Raises:
+        StoplogError: the settings, secrets or files can't be used; says what to do.
+        LogError: the log can't be used.
+    """
+    screen = output.screen()
+    configure_logging(output.as_json)
+    stopping, handlers = threading.Event(), settings.alerts.trusted()
+    listen = MetricsSection(listen=settings.metrics.listen or settings.desk.listen)
+    with open_log(settings, create=False) as opened:
+        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
+        with transport, RunningDesk(settings.desk, transport, handlers, folder=_folder(settings)) as running:
+            named = "metrics.listen" if settings.metrics.listen else "desk.listen"
+            views = {"/deliveries": running.view}
+            with serving_metrics(
+                listen, metrics=running.metrics, probe=running.health, views=views, setting=named
+            ) as port:
+                _stop_by_signals(stopping)
+                _tell(screen, settings, running, opened.name, port)
+                stopping.wait()
+    screen.record({"event": "stopped"})
+    screen.say("the desk has stopped cleanly", OK)
+
+
+def show_desk(connection: Connection, settings: Settings, output: Output) -> None:
+    """Show what waits for each sink.
+
+    Raises:
+        DeskError: there is no desk in the state folder, or its file can't be read.
+    """
+    screen = output.screen()
+    with closing(DeskStore(_folder(settings), is_guest=True)) as store:
+        loads, states = {load.sink: load for load in store.loads()}, store.states()
+        waiting = store.open_deliveries(SHOWN_MAX)
+    names = sorted({*loads, *settings.desk.sink_names})
+    rows = []
+    for name in names:
+        load = loads.get(name)
+        open_count, aside = (0, 0) if load is None else (load.open_count, load.set_aside_count)
+        oldest = "" if load is None or load.oldest_ms is None else format_instant(load.oldest_ms)
+        note = "" if name in settings.desk.sink_names else "not in the settings any more"
+        screen.record({"sink": name, "waiting": open_count, "set_aside": aside, "oldest": oldest, "note": note})
+        rows.append([name, str(open_count), str(aside), oldest, note])
+    screen.table(["sink", "waiting", "set aside", "the oldest since", ""], rows)
+    for each in waiting:
+        screen.record(shown(each))
+    if waiting:
+        screen.say()
+        told = [
+            [
+                each.uid[:_ID_CHARS],
+                each.sink,
+                each.kind,
+                str(each.attempts),
+                each.fault + (" (set aside)" if each.is_set_aside else ""),
+            ]
+            for each in waiting
+        ]
+        screen.table(["message", "sink", "kind", "attempts", "last answer"], told)
+    screen.say()
+    counts = ", ".join(f"{states[state]} {state.value}" for state in State)
+    screen.say(f"incidents of the last 30 days: {counts}", WARN if states[State.OPEN] else OK)
+    if any(load.set_aside_count for load in loads.values()):
+        tell_steps(screen, connection, (("send again what was set aside", "desk retry"),))
+
+
+def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None:
+    """Send a test message to sinks.
+
+    Raises:
+        DeskError: there is no such sink, or a secret can't be read.
+        Exit: a sink has not accepted the message.
+    """
+    screen, clock = output.screen(), SystemClock()
+    unknown = [name for name in names if name not in settings.desk.sink_names]
+    if unknown:
+        known = ", ".join(f"`{name}`" for name in settings.desk.sink_names) or "none"
+        raise DeskError(f"the settings have no sink `{unknown[0]}`; they have {known}")
+    failed = False
+    for name, sink in build_sinks(settings.desk, clock.now_ms).items():
+        with closing(sink):
+            if names and name not in names:
+                continue
+            fault = sink.send(_test_message(clock.now_ms()))
+        failed = failed or fault is not None
+        screen.record({"sink": name, "accepted": fault is None, "fault": "" if fault is None else fault.text})
+        screen.say(f"{name}: {'accepted' if fault is None else fault.text}", OK if fault is None else FAIL)
+    if not settings.desk.sink_names:
+        screen.say("the settings have no sinks: add one, such as `[desk.slack.NAME]`", WARN)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def retry_messages(settings: Settings, sink: str | None, output: Output) -> None:
+    """Send messages again that were set aside. A running desk begins within a second.
+
+    Raises:
+        DeskError: there is no desk in the state folder, or its file can't be written.
+    """
+    screen = output.screen()
+    with closing(DeskStore(_folder(settings), is_guest=True)) as store:
+        count = store.retry(sink)
+    screen.record({"sink": sink, "retried": count})
+    screen.say(f"{many(count, 'message')} will be sent again", OK)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state_dir / "desk"
+
+
+def _tell(screen: Screen, settings: Settings, running: RunningDesk, log: str, port: int | None) -> None:
+    names = settings.desk.sink_names
+    screen.record({"event": "serving", "log": log, "sinks": list(names), "port": port})
+    routes = many(len(settings.desk.routes), "route")
+    screen.say(f"the desk reads alerts of the {log}: {routes}, {many(len(names), 'sink')} ({', '.join(names)})", OK)
+    screen.say(f"what waits: http://127.0.0.1:{port}/deliveries, or `stoplog desk show`")
+    for name in running.left_behind(settings.desk):
+        screen.say(f"messages wait for sink `{name}`, which the settings do not name any more", WARN)
+
+
+def _stop_by_signals(stopping: threading.Event) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+
+def _test_message(now_ms: int) -> Message:
+    uid = derived_uuid("desk test", str(now_ms))
+    return Message(
+        uid=uid,
+        kind=Kind.TEST,
+        incident=uid,
+        route="test",
+        severity_id=1,
+        title="a message of `stoplog desk test`",
+        desc="If you can read this, alerts reach this place.",
+        analytic="test",
+        first_ms=now_ms,
+        last_ms=now_ms,
+        made_ms=now_ms,
+    )

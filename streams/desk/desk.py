@@ -1,0 +1,277 @@
+"""Decides who is notified of alerts, and when.
+
+**Idea.** An alert belongs to the finding that its `finding_uid` names, and a finding to an incident. Findings of one
+tenant, route, analytic and set of tags are one incident for `dedup_window_ms` after the first, whichever agents and
+sessions they are of: one agent's loop in a hundred sessions, or one poisoned document that a hundred agents read, is
+one matter for one person. People are notified of an incident when it begins, whenever its count passes a power of ten,
+when it becomes more severe, when nobody has acknowledged it in time, and when somebody acknowledges or closes it.
+
+Nothing is forgotten: what waits for the end of a maintenance window is an incident with `held_by`, which the window's
+summary counts, and which is escalated from then on as any other.
+
+An alert may come again, and statuses may come before their alert: topics are read at least once, and each in an order
+of its own. So occurrences are counted up to the count that the finding says, and a status waits at its finding.
+
+**Rejected.** A window that each finding makes longer: a matter that never ends would be reported once. To report each
+finding, and let receivers merge: chat tools can't, and a flood is what hides an attack. To match statuses by incident:
+people see findings (`stoplog alerts list`), which are what detectors learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from streams.desk.messages import Delivery, Kind, Message, message_of, summary_line
+from streams.desk.routes import Route, Window, holding, route_of, tags_of
+from streams.desk.rows import Finding, Incident, Rows, State, StatusChange
+from streams.model.alert import Alert
+from streams.model.canonical import canonical
+from streams.model.proof import derived_uuid
+
+AGENTS_MAX = 32
+"""Agents of an incident that are named."""
+STEP_MAX = 200
+"""Incidents that are looked at in one step."""
+SUMMARY_LINES_MAX = 20
+TEN = 10
+
+_replace = msgspec.structs.replace
+
+
+class Desk:
+    """Decides by routes and windows. All memory is in the rows."""
+
+    def __init__(self, routes: Sequence[Route], windows: Sequence[Window], dedup_window_ms: int) -> None:
+        """Args:
+        routes: the routes, in the order in which they are tried; the last one takes every alert.
+        windows: the maintenance windows.
+        dedup_window_ms: how long findings of one kind are one incident.
+        """
+        self._routes = tuple(routes)
+        self._by_name = {route.name: route for route in routes}
+        self._windows = tuple(windows)
+        self._dedup_window_ms = dedup_window_ms
+
+    def on_alert(self, rows: Rows, alert: Alert, now_ms: int) -> list[Delivery]:
+        """Count an alert, and return what people are told."""
+        finding = rows.finding(alert.finding_uid) or Finding(uid=alert.finding_uid, tenant=alert.header.tenant_uid)
+        count = max(1, alert.count)
+        more = count - finding.counted
+        if more <= 0:
+            return []
+        # A status that another tenant has written ahead of the alert counts for nothing.
+        status = finding.status if finding.tenant == alert.header.tenant_uid else None
+        known = rows.incident(finding.incident) if finding.incident else None
+        is_new = known is None
+        incident = known or self._incident_of(rows, alert, now_ms)
+        counted = _counted(incident, alert, more, now_ms, is_new=is_new)
+        rows.put_finding(
+            _replace(
+                finding,
+                tenant=alert.header.tenant_uid,
+                incident=incident.uid,
+                counted=count,
+                status=status,
+                seen_ms=now_ms,
+            )
+        )
+        told, deliveries = self._told(incident, counted, now_ms)
+        rows.put_incident(told)
+        if is_new and status is not None:
+            deliveries += self._on_changed(rows, told, status, now_ms)
+        return deliveries
+
+    def on_status(self, rows: Rows, change: StatusChange, now_ms: int) -> list[Delivery]:
+        """Note what a person says about a finding, and return what people are told."""
+        finding = rows.finding(change.finding_uid) or Finding(uid=change.finding_uid, tenant=change.tenant)
+        if finding.tenant != change.tenant:
+            return []
+        before = finding.status
+        if before is not None and (before.changed_ms, before.word) >= (change.changed_ms, change.word):
+            return []
+        rows.put_finding(_replace(finding, status=change, seen_ms=now_ms))
+        incident = rows.incident(finding.incident) if finding.incident else None
+        if incident is None or (before is not None and before.state is change.state):
+            return []
+        return self._on_changed(rows, incident, change, now_ms, was_closed=_is_closed(before))
+
+    def on_time(self, rows: Rows, now_ms: int) -> list[Delivery]:
+        """Return what people are told because time has passed. It takes a bounded step: call it again soon."""
+        deliveries: list[Delivery] = []
+        for incident in rows.to_escalate(now_ms, STEP_MAX):
+            window = holding(self._windows, incident.alert, incident.severity_id, now_ms)
+            if window is not None:
+                rows.put_incident(_replace(incident, escalate_ms=window.ends_ms))
+                continue
+            escalated = _replace(incident, escalate_ms=None, is_escalated=True)
+            rows.put_incident(escalated)
+            deliveries += _to(self._route(incident).escalate_to, message_of(escalated, Kind.ESCALATION, now_ms))
+        running = {window.name for window in self._windows if window.ends_ms > now_ms}
+        for name in rows.waited_for():
+            if name not in running:
+                deliveries += self._summarised(rows, name, now_ms)
+        return deliveries
+
+    def _incident_of(self, rows: Rows, alert: Alert, now_ms: int) -> Incident:
+        route, tags = route_of(self._routes, alert), tags_of(alert)
+        group = canonical([alert.header.tenant_uid, route.name, alert.analytic_uid, list(tags)]).decode()
+        found = rows.newest(group)
+        if found is not None and found.state is not State.CLOSED and now_ms < found.until_ms:
+            return found
+        return Incident(
+            uid=derived_uuid("desk incident", group, alert.finding_uid),
+            group=group,
+            route=route.name,
+            alert=_plain(alert),
+            tags=tags,
+            severity_id=alert.severity_id,
+            first_ms=now_ms,
+            last_ms=now_ms,
+            until_ms=now_ms + self._dedup_window_ms,
+        )
+
+    def _told(self, before: Incident, incident: Incident, now_ms: int) -> tuple[Incident, list[Delivery]]:
+        """Return the incident as people know it now, and what they are told."""
+        route = self._route(incident)
+        if not incident.told_count:
+            if incident.state is State.CLOSED:
+                return incident, []
+            window = holding(self._windows, incident.alert, incident.severity_id, now_ms)
+            if window is not None:
+                return _replace(incident, held_by=window.name), []
+            told = _replace(incident, held_by="", told_count=incident.count, escalate_ms=_due(route, incident, now_ms))
+            return told, _to(route.sinks, message_of(told, Kind.NEW, now_ms))
+        is_worse = incident.severity_id > before.severity_id
+        if incident.state is State.CLOSED or not (is_worse or _passes(before.told_count, incident.count)):
+            return incident, []
+        told = _replace(incident, told_count=incident.count)
+        return told, _to(self._everyone(told), message_of(told, Kind.UPDATE, now_ms))
+
+    def _on_changed(
+        self, rows: Rows, incident: Incident, change: StatusChange, now_ms: int, *, was_closed: bool = False
+    ) -> list[Delivery]:
+        open_count = incident.open_count
+        if change.state is State.CLOSED and not was_closed:
+            open_count -= 1
+        elif change.state is not State.CLOSED and was_closed:
+            open_count += 1
+        state = State.CLOSED if open_count <= 0 else State.ACKNOWLEDGED
+        changed = _replace(incident, open_count=open_count, state=state, escalate_ms=None)
+        rows.put_incident(changed)
+        if state is incident.state or not incident.told_count:
+            return []
+        kind = Kind.RESOLVED if state is State.CLOSED else Kind.ACKNOWLEDGED
+        return _to(self._everyone(changed), message_of(changed, kind, now_ms, change))
+
+    def _summarised(self, rows: Rows, name: str, now_ms: int) -> list[Delivery]:
+        """End the waiting for a window: return a summary for each sink, of all that has waited."""
+        summaries: dict[str, _Summary] = {}
+        while waiting := rows.waiting(name, STEP_MAX):
+            for incident in waiting:
+                route = self._route(incident)
+                for sink in route.sinks:
+                    summaries.setdefault(sink, _Summary()).add(incident)
+                due_ms = _due(route, incident, now_ms)
+                rows.put_incident(_replace(incident, held_by="", told_count=incident.count, escalate_ms=due_ms))
+        return [Delivery(sink, summary.message(name, sink, now_ms)) for sink, summary in summaries.items()]
+
+    def _route(self, incident: Incident) -> Route:
+        return self._by_name.get(incident.route, self._routes[-1])
+
+    def _everyone(self, incident: Incident) -> tuple[str, ...]:
+        """Return who was notified of an incident."""
+        route = self._route(incident)
+        return tuple(dict.fromkeys((*route.sinks, *(route.escalate_to if incident.is_escalated else ()))))
+
+
+class _Summary:
+    """Counts the incidents that have waited for a window, for one sink."""
+
+    def __init__(self) -> None:
+        self._incidents_count = 0
+        self._count = 0
+        self._severity_id = 0
+        self._lines: list[str] = []
+        self._first_ms: int | None = None
+        self._last_ms = 0
+        self._first_uid = ""
+
+    def add(self, incident: Incident) -> None:
+        self._incidents_count += 1
+        self._count += incident.count
+        self._severity_id = max(self._severity_id, incident.severity_id)
+        self._first_ms = incident.first_ms if self._first_ms is None else min(self._first_ms, incident.first_ms)
+        self._last_ms = max(self._last_ms, incident.last_ms)
+        self._first_uid = self._first_uid or incident.uid
+        if len(self._lines) < SUMMARY_LINES_MAX:
+            self._lines.append(summary_line(incident))
+
+    def message(self, window: str, sink: str, now_ms: int) -> Message:
+        uid = derived_uuid("desk summary", window, sink, self._first_uid)
+        are = "incident has" if self._incidents_count == 1 else "incidents have"
+        return Message(
+            uid=uid,
+            kind=Kind.SUMMARY,
+            incident=uid,
+            route=window,
+            severity_id=self._severity_id,
+            title=f"maintenance `{window}` is over: {self._incidents_count} {are} waited",
+            desc=f"{self._incidents_count} {are} waited for the end of maintenance, with {self._count} occurrences",
+            analytic="maintenance",
+            count=self._count,
+            findings_count=self._incidents_count,
+            first_ms=now_ms if self._first_ms is None else self._first_ms,
+            last_ms=self._last_ms,
+            made_ms=now_ms,
+            responses=("stoplog alerts list",),
+            lines=tuple(self._lines),
+            left_out_count=self._incidents_count - len(self._lines),
+        )
+
+
+def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new: bool) -> Incident:
+    """Return the incident with further occurrences of a finding."""
+    agent = "" if alert.act is None else alert.act.sub
+    agents, has_more = incident.agents, incident.has_more_agents
+    if agent and agent not in agents:
+        agents, has_more = ((*agents, agent), has_more) if len(agents) < AGENTS_MAX else (agents, True)
+    return _replace(
+        incident,
+        alert=_plain(alert) if alert.severity_id > incident.severity_id else incident.alert,
+        severity_id=max(alert.severity_id, incident.severity_id),
+        count=incident.count + more,
+        findings_count=incident.findings_count + is_new,
+        open_count=incident.open_count + is_new,
+        agents=agents,
+        has_more_agents=has_more,
+        last_ms=now_ms,
+    )
+
+
+def _plain(alert: Alert) -> Alert:
+    """Return an alert without its JSON, which is made again where it is needed."""
+    return _replace(alert, ocsf_json=None)
+
+
+def _passes(told_count: int, count: int) -> bool:
+    """Return whether a count has passed a power of ten since people were told one."""
+    power = TEN
+    while power <= told_count:
+        power *= TEN
+    return count >= power
+
+
+def _due(route: Route, incident: Incident, now_ms: int) -> int | None:
+    if route.escalate_after_ms is None or incident.state is not State.OPEN:
+        return None
+    return now_ms + route.escalate_after_ms
+
+
+def _is_closed(status: StatusChange | None) -> bool:
+    return status is not None and status.state is State.CLOSED
+
+
+def _to(sinks: Sequence[str], message: Message) -> list[Delivery]:
+    return [Delivery(sink, message) for sink in sinks]

@@ -1,0 +1,279 @@
+"""Gives messages the forms that receivers understand.
+
+Names of agents, sessions and documents are chosen by strangers. So every form escapes what has a meaning in it: no name
+ends a field, begins a line, or calls everybody in a channel.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from streams.codec.instants import format_instant
+from streams.codec.json_lines import json_line
+from streams.desk.messages import Kind, Message
+
+SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
+"""The words of OCSF, by number."""
+TITLE_CHARS_MAX = 1_000
+TEXT_CHARS_MAX = 3_000
+"""What chat tools show of one message."""
+CEF_FIELD_CHARS_MAX = 1_023
+NAMED_AGENTS_MAX = 5
+FACILITY_LOG_AUDIT = 13
+"""The facility of RFC 5424 for audit messages."""
+
+_CEF_SEVERITIES = (0, 1, 3, 5, 8, 10, 10)
+_SYSLOG_SEVERITIES = (6, 6, 5, 4, 3, 2, 2)
+_PAGER_SEVERITIES = ("info", "info", "warning", "warning", "error", "critical", "critical")
+_PAGER_ACTIONS = {Kind.ACKNOWLEDGED: "acknowledge", Kind.RESOLVED: "resolve"}
+_PREFIXES = {
+    Kind.NEW: "",
+    Kind.UPDATE: "again: ",
+    Kind.ESCALATION: "nobody has acknowledged: ",
+    Kind.ACKNOWLEDGED: "acknowledged: ",
+    Kind.RESOLVED: "resolved: ",
+    Kind.SUMMARY: "",
+    Kind.TEST: "test: ",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_SECOND_MS = 1_000
+
+
+def severity_word(severity_id: int) -> str:
+    """Return the word of a severity."""
+    return SEVERITIES[severity_id] if 0 <= severity_id < len(SEVERITIES) else SEVERITIES[0]
+
+
+def headline(message: Message) -> str:
+    """Return what a person reads first: severity, how often, what, and by whom. One line."""
+    many = f" ({message.count} times, {message.findings_count} findings)" if message.count > 1 else ""
+    if message.kind is Kind.SUMMARY:
+        many = ""
+    by = f" by {_agents(message)}" if message.agents else ""
+    severity = severity_word(message.severity_id).upper()
+    text = f"{severity} {_PREFIXES[message.kind]}{message.title}{by}{many}"
+    return _clipped(_one_line(text), TITLE_CHARS_MAX)
+
+
+def as_fields(message: Message) -> dict[str, Any]:
+    """Return a message as members of JSON, for webhooks, files and Splunk."""
+    fields: dict[str, Any] = {
+        "id": message.uid,
+        "kind": message.kind.value,
+        "incident": message.incident,
+        "route": message.route,
+        "tenant": message.tenant,
+        "severity_id": message.severity_id,
+        "severity": severity_word(message.severity_id),
+        "headline": headline(message),
+        "title": message.title,
+        "desc": message.desc,
+        "analytic": message.analytic,
+        "tags": list(message.tags),
+        "agents": list(message.agents),
+        "has_more_agents": message.has_more_agents,
+        "count": message.count,
+        "findings_count": message.findings_count,
+        "first": format_instant(message.first_ms),
+        "last": format_instant(message.last_ms),
+        "made": format_instant(message.made_ms),
+        "responses": list(message.responses),
+    }
+    optional: dict[str, Any] = {
+        "finding": message.finding_uid,
+        "session": message.session_id,
+        "by": message.by,
+        "why": message.why,
+        "incidents": list(message.lines),
+        "left_out_count": message.left_out_count,
+        "ocsf": _ocsf(message),
+    }
+    return fields | {name: value for name, value in optional.items() if value}
+
+
+def webhook_body(message: Message) -> bytes:
+    """Return the body of a webhook, as the questions to people have it: type, timestamp, data."""
+    told = {
+        "type": f"alert.{message.kind.value}",
+        "timestamp": format_instant(message.made_ms),
+        "data": as_fields(message),
+    }
+    return json_line(told).encode()
+
+
+def file_line(message: Message) -> bytes:
+    """Return a message as one line of JSON, with its end."""
+    return json_line(as_fields(message)).encode() + b"\n"
+
+
+def slack_body(message: Message) -> bytes:
+    """Return the body of an incoming webhook of Slack, Mattermost or Rocket.Chat: `text` with its markup.
+
+    `&`, `<` and `>` are escaped as Slack demands, so that a name can neither link nor call a channel. Commands stand in
+    code, in which backquotes are replaced.
+    """
+    lines = [f"*{_slack(headline(message))}*"]
+    if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
+        lines.append(f"by {_slack(message.by)}: {_slack(message.why)}")
+    elif message.kind is not Kind.SUMMARY:
+        lines.append(_slack(message.desc))
+        about = [message.analytic, *message.tags, *([f"tenant {message.tenant}"] if message.tenant else [])]
+        lines.append(_slack(", ".join(each for each in about if each)))
+    lines += [f"- {_slack(line)}" for line in message.lines]
+    if message.left_out_count:
+        lines.append(f"and {message.left_out_count} more")
+    if message.kind not in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
+        lines += [f"`{_slack(line).replace('`', chr(39))}`" for line in _commands(message)]
+    return orjson.dumps({"text": _clipped("\n".join(lines), TEXT_CHARS_MAX)})
+
+
+def pagerduty_body(message: Message, routing_key: str, source: str) -> bytes:
+    """Return an event of PagerDuty's Events API v2; all events of an incident have its id as `dedup_key`.
+
+    Args:
+        message: the message.
+        routing_key: of the service, which is a secret.
+        source: what the events are from.
+    """
+    action = _PAGER_ACTIONS.get(message.kind, "trigger")
+    event: dict[str, Any] = {"routing_key": routing_key, "event_action": action, "dedup_key": message.incident}
+    if action == "trigger":
+        fields = as_fields(message)
+        fields.pop("ocsf", None)
+        event["payload"] = {
+            "summary": _clipped(headline(message), TITLE_CHARS_MAX),
+            "source": source,
+            "severity": _PAGER_SEVERITIES[min(max(message.severity_id, 0), len(_PAGER_SEVERITIES) - 1)],
+            "timestamp": format_instant(message.first_ms),
+            "component": _clipped(_one_line(_agents(message)), TITLE_CHARS_MAX) or "stoplog",
+            "group": message.route,
+            "class": message.analytic,
+            "custom_details": fields,
+        }
+        event["client"] = "stoplog"
+    return json_line(event).encode()
+
+
+def splunk_body(message: Message, host: str, index: str | None) -> bytes:
+    """Return an event for Splunk's HTTP Event Collector.
+
+    Args:
+        message: the message.
+        host: the name of the machine or deployment.
+        index: the index; None for that of the token.
+    """
+    event: dict[str, Any] = {
+        "time": f"{message.made_ms / _SECOND_MS:.3f}",
+        "host": host,
+        "source": "stoplog:desk",
+        "sourcetype": "stoplog:alert",
+        "event": as_fields(message),
+    }
+    if index is not None:
+        event["index"] = index
+    return json_line(event).encode()
+
+
+def cef_line(message: Message, version: str) -> str:
+    """Return a message in ArcSight's Common Event Format, version 0.
+
+    In the header, backslashes and bars are escaped; in the extension, backslashes, equals signs and line ends.
+
+    Args:
+        message: the message.
+        version: the version of stoplog.
+    """
+    severity = _CEF_SEVERITIES[min(max(message.severity_id, 0), len(_CEF_SEVERITIES) - 1)]
+    header = ("stoplog", "stoplog", version, message.analytic, headline(message))
+    extension: tuple[tuple[str, str], ...] = (
+        ("externalId", message.uid),
+        ("rt", str(message.made_ms)),
+        ("start", str(message.first_ms)),
+        ("end", str(message.last_ms)),
+        ("cnt", str(message.count)),
+        ("act", message.kind.value),
+        ("suser", _agents(message)),
+        ("msg", message.why or "\n".join(message.lines) or message.desc),
+        ("cs1Label", "incident"),
+        ("cs1", message.incident),
+        ("cs2Label", "finding"),
+        ("cs2", message.finding_uid),
+        ("cs3Label", "session"),
+        ("cs3", message.session_id),
+        ("cs4Label", "tags"),
+        ("cs4", ",".join(message.tags)),
+        ("cs5Label", "tenant"),
+        ("cs5", message.tenant),
+        ("cs6Label", "response"),
+        ("cs6", "\n".join(message.responses)),
+    )
+    told = " ".join(f"{name}={_cef_value(value)}" for name, value in extension if value)
+    return f"CEF:0|{'|'.join(_cef_header(each) for each in header)}|{severity}|{told}"
+
+
+def syslog_frame(message: Message, version: str, host: str) -> bytes:
+    """Return a message as RFC 5424 has it, with CEF as its text, framed by its length (RFC 6587, 3.4.1).
+
+    Args:
+        message: the message.
+        version: the version of stoplog.
+        host: the name of this machine.
+    """
+    severity = _SYSLOG_SEVERITIES[min(max(message.severity_id, 0), len(_SYSLOG_SEVERITIES) - 1)]
+    priority = FACILITY_LOG_AUDIT * 8 + severity
+    name = re.sub(r"[^\x21-\x7e]", "-", host)[:255] or "-"
+    text = cef_line(message, version)
+    line = f"<{priority}>1 {format_instant(message.made_ms)} {name} stoplog - {message.kind.value} - {text}".encode()
+    return b"%d %b" % (len(line), line)
+
+
+def _agents(message: Message) -> str:
+    named = message.agents[:NAMED_AGENTS_MAX]
+    more = message.has_more_agents or len(message.agents) > len(named)
+    return ", ".join(named) + (" and more" if more else "")
+
+
+def _commands(message: Message) -> tuple[str, ...]:
+    if not message.finding_uid:
+        return message.responses
+    return (*message.responses, f"stoplog alerts ack {message.finding_uid}")
+
+
+def _ocsf(message: Message) -> object:
+    if message.ocsf is None:
+        return None
+    try:
+        return json.loads(message.ocsf)
+    except ValueError:
+        return None
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text)
+
+
+def _clipped(text: str, chars_max: int) -> str:
+    return text if len(text) <= chars_max else f"{text[: chars_max - 3]}..."
+
+
+def _slack(text: str) -> str:
+    return _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _cef_header(text: str) -> str:
+    return _clipped(_one_line(text), CEF_FIELD_CHARS_MAX).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _cef_value(text: str) -> str:
+    lines = [_CONTROL.sub(" ", line) for line in text.split("\n")]
+    whole = _clipped("\n".join(lines), CEF_FIELD_CHARS_MAX)
+    return whole.replace("\\", "\\\\").replace("=", "\\=").replace("\n", "\\n")
+
+
+Format = Callable[[Message], bytes]
+"""Gives a message the form of a sink."""

@@ -1,0 +1,134 @@
+"""Defines what the desk remembers, and what it needs of whoever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from streams.model.alert import Alert
+
+
+class State(StrEnum):
+    """How far people are with an incident."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class StatusChange(NamedTuple):
+    """What a person says about a finding.
+
+    Attributes:
+        finding_uid: the finding.
+        tenant: the tenant of the finding.
+        state: what it is now: acknowledged or closed.
+        word: what the person called it: `acknowledged`, `resolved` or `false positive`.
+        by: the person.
+        why: the person's reason.
+        changed_ms: when.
+    """
+
+    finding_uid: str
+    tenant: str
+    state: State
+    word: str
+    by: str
+    why: str
+    changed_ms: int
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding of the alert topic.
+
+    Attributes:
+        uid: its id.
+        tenant: its tenant.
+        incident: the incident that it belongs to; empty while only its status is known.
+        counted: how many of its occurrences are counted in the incident.
+        status: the last that a person has said about it.
+        seen_ms: when it was last heard of.
+    """
+
+    uid: str
+    tenant: str
+    incident: str = ""
+    counted: int = 0
+    status: StatusChange | None = None
+    seen_ms: int = 0
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Findings that people are told about together.
+
+    Attributes:
+        uid: its id.
+        group: what its findings have in common.
+        route: the route that took its first alert.
+        alert: the alert that it is described by: the first of its most severe ones.
+        tags: the tags of its alerts.
+        severity_id: the greatest severity.
+        state: how far people are.
+        first_ms, last_ms: when the first of its alerts arrived, and the last.
+        until_ms: until when further findings belong to it.
+        count: how often its findings have occurred.
+        findings_count: how many findings it has.
+        open_count: how many of them nobody has closed.
+        agents: the agents, at most `AGENTS_MAX` of them.
+        has_more_agents: whether there are more.
+        told_count: the count in the last message about it; 0 if there was none.
+        held_by: the maintenance window that it waits for; empty if it does not wait.
+        escalate_ms: when to escalate it; None if that is done, or not needed.
+        is_escalated: whether it was escalated.
+    """
+
+    uid: str
+    group: str
+    route: str
+    alert: Alert
+    tags: tuple[str, ...]
+    severity_id: int
+    state: State = State.OPEN
+    first_ms: int
+    last_ms: int
+    until_ms: int
+    count: int = 0
+    findings_count: int = 0
+    open_count: int = 0
+    agents: tuple[str, ...] = ()
+    has_more_agents: bool = False
+    told_count: int = 0
+    held_by: str = ""
+    escalate_ms: int | None = None
+    is_escalated: bool = False
+
+
+class Rows(Protocol):
+    """Keeps findings and incidents. What is put is found by the next call."""
+
+    def finding(self, uid: str) -> Finding | None:
+        """Return a finding; None if it is not known."""
+
+    def put_finding(self, finding: Finding) -> None:
+        """Keep a finding."""
+
+    def incident(self, uid: str) -> Incident | None:
+        """Return an incident; None if it is not known."""
+
+    def newest(self, group: str) -> Incident | None:
+        """Return the incident of a group that began last; None if there is none."""
+
+    def put_incident(self, incident: Incident) -> None:
+        """Keep an incident."""
+
+    def to_escalate(self, now_ms: int, limit: int) -> Sequence[Incident]:
+        """Return incidents whose `escalate_ms` has come, at most `limit`."""
+
+    def waited_for(self) -> Sequence[str]:
+        """Return the names of the windows that incidents wait for."""
+
+    def waiting(self, window: str, limit: int) -> Sequence[Incident]:
+        """Return incidents that wait for a window, the oldest first, at most `limit`."""

@@ -1,0 +1,1 @@
+"""The desk as a service: reads alerts, keeps what is to be delivered, and sends it."""

@@ -1,0 +1,124 @@
+"""Delivers the messages of one sink, in a thread of its own, so that a sink that fails delays no other."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+
+from streams.services.desk.errors import DeskError
+from streams.services.desk.sinks import Fault, Sink
+from streams.services.desk.store import DeskStore
+from streams.services.sending import Backoff
+
+IDLE_S = 1.0
+"""How long a thread waits that nobody wakes."""
+STOP_S_MAX = 15.0
+_MS_PER_S = 1_000
+
+_log = logging.getLogger(__name__)
+
+Jitter = Callable[[int], int]
+"""Returns a number below its argument."""
+
+
+class Courier:
+    """Sends what waits for a sink, one message after the other.
+
+    Attributes:
+        name: the name of the sink.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        store: DeskStore,
+        backoff: Backoff,
+        count: Callable[[str, str], None],
+        jitter: Jitter = secrets.randbelow,
+    ) -> None:
+        """Prepare, without starting the thread.
+
+        Args:
+            name: the name of the sink.
+            sink: the sink.
+            store: what waits.
+            backoff: the pauses before a message is sent again; the thread alone takes them.
+            count: is called with the name and the result of each attempt: `delivered`, `failed` or `set_aside`.
+            jitter: chance, so that desks that were cut off together do not come back together.
+        """
+        self.name = name
+        self._sink = sink
+        self._store = store
+        self._backoff = backoff
+        self._count = count
+        self._jitter = jitter
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"stoplog-desk-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there may be a message."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop the thread; what was not delivered waits for the next start."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S_MAX)
+        self._sink.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if not self._deliver_next():
+                    self._wake.wait(IDLE_S)
+                    self._wake.clear()
+            except DeskError as error:
+                _log.error("sink `%s` is delayed: %s", self.name, error)
+                self._pause(0)
+            except Exception:
+                _log.exception("sink `%s` is delayed", self.name)
+                self._pause(0)
+
+    def _deliver_next(self) -> bool:
+        """Try the next message once. Return False if there is none."""
+        found = self._store.next_delivery(self.name)
+        if found is None:
+            return False
+        number, message = found
+        fault = self._sink.send(message)
+        if fault is None:
+            self._store.note_delivered(number)
+            self._backoff.reset()
+            self._count(self.name, "delivered")
+            return True
+        self._store.note_fault(number, fault.text, sets_aside=fault.is_final)
+        self._count(self.name, "set_aside" if fault.is_final else "failed")
+        if fault.is_final:
+            text = "sink `%s` can't take message `%s` (%s): it is set aside; see `stoplog desk show`"
+            _log.error(text, self.name, message.uid, fault.text)
+            return True
+        self._retry_later(message.uid, fault)
+        return True
+
+    def _retry_later(self, uid: str, fault: Fault) -> None:
+        pause_ms = self._pause_ms(fault.retry_after_ms)
+        _log.warning(
+            "message `%s` could not be sent to `%s`, retrying in %d ms: %s", uid, self.name, pause_ms, fault.text
+        )
+        self._stop.wait(pause_ms / _MS_PER_S)
+
+    def _pause(self, least_ms: int) -> None:
+        self._stop.wait(self._pause_ms(least_ms) / _MS_PER_S)
+
+    def _pause_ms(self, least_ms: int) -> int:
+        full_ms = self._backoff.take_ms()
+        return max(least_ms, full_ms - self._jitter(full_ms // 2 + 1))

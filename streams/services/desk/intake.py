@@ -1,0 +1,271 @@
+"""Reads alerts and statuses, and keeps what is to be delivered because of them.
+
+The log itself is the queue: how far it is read is in the same file as what follows from it, and both change in one
+transaction. A log that does not answer costs nothing, and delays no delivery.
+
+An alert that can't be read, or that the desk fails on, goes to the dead-letter topic, and an audit record reports it.
+Both are stored before the desk reads on. A status counts only if somebody has signed it who may handle the alert:
+otherwise, whoever can write its topic could end an escalation. The watch makes a dead letter of one that does not
+count.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+
+from streams.audit.alert_handlers import AlertHandlers
+from streams.codec.deadletter import dead_letter
+from streams.desk.desk import Desk
+from streams.desk.messages import Delivery
+from streams.desk.rows import State, StatusChange
+from streams.metrics.health import Health, hanging
+from streams.model.alert import Alert
+from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertState, AlertStatus
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.errors import RecordError
+from streams.model.proof import derived_uuid
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
+from streams.model.types import Actor, Header, Record
+from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.sdk.single_records import outgoing
+from streams.sdk.transport import Transport
+from streams.services.desk.errors import DeskError
+from streams.services.desk.store import DeskStore, Position
+from streams.services.sending import Backoff
+
+SOURCE = "stoplog-desk"
+POLL_MS = 500
+POLL_RECORDS_MAX = 200
+NOTE_MS = 2_000
+STOP_S_MAX = 15.0
+STORE_MS_MAX = 30_000
+KEEP_MS = 30 * 86_400_000
+"""How long findings and incidents are remembered that are not heard of: as long as the topic keeps alerts."""
+TOPICS: tuple[Topic, ...] = (ALERT, ALERT_STATUS)
+NOT_READ = "the log: not all alerts are read"
+_TEXT_CHARS_MAX = 500
+_MS_PER_S = 1_000
+
+_log = logging.getLogger(__name__)
+
+Count = Callable[[str], None]
+
+
+class Intake:
+    """Reads in a thread of its own."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        store: DeskStore,
+        transport: Transport,
+        backoff: Backoff,
+        handlers: AlertHandlers,
+        *,
+        first_start_ms: int,
+        monotonic_ms: Callable[[], int],
+        count: Count,
+        tell: Callable[[], None],
+        note: Callable[[], None],
+    ) -> None:
+        """Prepare, without starting the thread.
+
+        Args:
+            desk: decides.
+            store: keeps.
+            transport: the log.
+            backoff: the pauses after a fault of the log or of the file.
+            handlers: whose statuses count.
+            first_start_ms: how old alerts may be where there is no position yet.
+            monotonic_ms: a clock that never goes back, for health.
+            count: is called with the outcome of each record: `taken`, `old`, `unproven` or `rejected`.
+            tell: is called when there may be something to deliver.
+            note: is called every now and then, to measure what waits.
+        """
+        self._desk = desk
+        self._store = store
+        self._transport = transport
+        self._backoff = backoff
+        self._handlers = handlers
+        self._first_start_ms = first_start_ms
+        self._monotonic_ms = monotonic_ms
+        self._count = count
+        self._tell = tell
+        self._note = note
+        self._noted_ms: int | None = None
+        self._turned_ms: int | None = None
+        self._has_caught_up = False
+        self._known: Mapping[TopicPartition, Position] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stoplog-desk-intake", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread; the next start reads on."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S_MAX)
+
+    def health(self) -> Health:
+        """Return whether the thread turns, and whether it has read all alerts since it started. Thread-safe."""
+        hangs = hanging("desk", self._turned_ms, self._monotonic_ms())
+        return Health(hangs, () if self._has_caught_up else (NOT_READ,))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with closing(self._transport.reader()) as reader:
+                    self._follow(reader)
+            except (LogError, DeskError) as error:
+                _log.warning("alerts are not read: %s", error)
+            except Exception:
+                _log.exception("alerts are not read")
+            if not self._stop.is_set():
+                self._turned()
+                self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
+
+    def _follow(self, reader: Reader) -> None:
+        positions = self._positions()
+        reader.assign(positions)
+        while not self._stop.is_set():
+            received = reader.poll(POLL_RECORDS_MAX, POLL_MS)
+            self._turned()
+            self.take(received)
+            self._backoff.reset()
+            if not received and all(reader.lag(place) is not None for place in positions):
+                # An empty answer of all partitions: there is nothing more to read.
+                self._has_caught_up = True
+
+    def _turned(self) -> None:
+        self._turned_ms = self._monotonic_ms()
+        if self._noted_ms is None or self._turned_ms - self._noted_ms >= NOTE_MS:
+            self._noted_ms = self._turned_ms
+            self._note()
+
+    def _positions(self) -> Mapping[TopicPartition, int]:
+        """Return where to read on. A partition without a position is read from its beginning, without what is old."""
+        places = [
+            TopicPartition(topic.name, number)
+            for topic in TOPICS
+            for number in range(self._transport.partitions(topic.name))
+        ]
+        known = self._store.positions()
+        for place in places:
+            if place not in known:
+                self._store.begin(place, self._transport.now_ms() - self._first_start_ms)
+        self._known = self._store.positions()
+        return {place: self._known[place].next_offset for place in places}
+
+    def take(self, received: Sequence[Received]) -> None:
+        """Take records, and let time pass: all in one transaction.
+
+        Raises:
+            DeskError: the file can't be used.
+            LogError: a dead letter could not be stored.
+        """
+        now_ms = self._transport.now_ms()
+        read = [(each, self._decoded(each)) for each in received]
+        deliveries: list[Delivery] = []
+        with self._store.transaction():
+            for each, record in read:
+                deliveries += self._taken(each, record, now_ms)
+            deliveries += self._desk.on_time(self._store, now_ms)
+            self._store.add(deliveries)
+            self._store.purge(now_ms - KEEP_MS)
+            self._store.note_positions(
+                {TopicPartition(each.topic, each.partition): each.offset + 1 for each in received}
+            )
+        if deliveries:
+            self._tell()
+
+    def _decoded(self, received: Received) -> Record | None:
+        """Return a record; None if it can't be read, and its dead letter is stored."""
+        try:
+            return self._transport.codec.decode(received.topic, received.value, received.headers)
+        except RecordError as error:
+            if received.topic == ALERT.name:
+                self._reject(received, str(error.reason), str(error))
+            else:
+                self._count("unproven")
+                _log.warning("status %d/%d can't be read: %s", received.partition, received.offset, error)
+            return None
+
+    def _taken(self, received: Received, record: Record | None, now_ms: int) -> list[Delivery]:
+        if record is None:
+            return []
+        place = TopicPartition(received.topic, received.partition)
+        if place in self._known and received.timestamp_ms < self._known[place].oldest_ms:
+            self._count("old")
+            return []
+        try:
+            with self._store.savepoint():
+                deliveries = self._decided(received, record, now_ms)
+        except RecordError as error:
+            self._count("unproven")
+            _log.warning("a status does not count: %s", error)
+            return []
+        except Exception as error:
+            if received.topic != ALERT.name:
+                raise
+            _log.exception("%s/%d/%d could not be taken", received.topic, received.partition, received.offset)
+            self._reject(received, DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__} in the desk")
+            return []
+        self._count("taken")
+        return deliveries
+
+    def _decided(self, received: Received, record: Record, now_ms: int) -> list[Delivery]:
+        """Raises:
+        RecordError: it is a status that does not count.
+        """
+        if isinstance(record, Alert):
+            return self._desk.on_alert(self._store, record, now_ms)
+        if isinstance(record, AlertStatus) and record.status is not AlertState.UNKNOWN:
+            self._handlers.check(record, received.timestamp_ms)
+            return self._desk.on_status(self._store, _change_of(record), now_ms)
+        return []
+
+    def _reject(self, received: Received, reason: str, text: str) -> None:
+        """Store the dead letter of a record, and the audit record about it.
+
+        Raises:
+            LogError: they are not known to be stored.
+        """
+        place = f"{received.topic}/{received.partition}/{received.offset}"
+        header = Header(
+            id=derived_uuid("desk dead letter", place), source=SOURCE, time=received.timestamp_ms, tenant_uid=""
+        )
+        event = AuditEvent(
+            header=header,
+            event_type=AuditEventType.DEAD_LETTER,
+            phase=AuditPhase.CONCURRENT,
+            session_id="",
+            act=Actor(iss="", sub=SOURCE),
+            inputs=(place,),
+            reason=reason,
+            reason_text=text[:_TEXT_CHARS_MAX],
+            retention_class=RetentionClass.STANDARD,
+        )
+        letter = dead_letter(received, reason, text, SOURCE)
+        audit = outgoing(self._transport, AUDIT_REPORTED, received.topic.encode(), event, header)
+        self._transport.store([letter, audit], STORE_MS_MAX)
+        self._count("rejected")
+        _log.error("%s can't be read (%s): it is in `%s`", place, reason, letter.topic)
+
+
+def _change_of(status: AlertStatus) -> StatusChange:
+    return StatusChange(
+        finding_uid=status.finding_uid,
+        tenant=status.header.tenant_uid,
+        state=State.CLOSED if status.status in CLOSED else State.ACKNOWLEDGED,
+        word=OCSF_STATUS[status.status].detail,
+        by=status.by_user,
+        why=status.reason,
+        changed_ms=status.header.time,
+    )

@@ -1,0 +1,173 @@
+"""Builds the desk from its parts."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from streams.audit.alert_handlers import AlertHandlers
+from streams.codec.instants import format_instant
+from streams.desk.desk import Desk
+from streams.desk.rows import State
+from streams.metrics import declared
+from streams.metrics.declared import Exporter
+from streams.metrics.health import Health
+from streams.metrics.registry import Metrics
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.transport import Transport
+from streams.services.desk.building import build_sinks
+from streams.services.desk.delivery import Courier
+from streams.services.desk.errors import DeskError
+from streams.services.desk.intake import Intake
+from streams.services.desk.settings import DeskSection
+from streams.services.desk.store import DeskStore, OpenDelivery, SinkLoad
+from streams.services.sending import Backoff
+
+_MS_PER_S = 1_000
+_log = logging.getLogger(__name__)
+
+SHOWN_MAX = 100
+"""Messages that the view of open deliveries lists."""
+
+
+class RunningDesk:
+    """The desk with all its parts; a context manager.
+
+    Attributes:
+        metrics: what it counts.
+    """
+
+    def __init__(
+        self,
+        section: DeskSection,
+        transport: Transport,
+        handlers: AlertHandlers,
+        *,
+        folder: Path,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Open all parts, and start reading and delivering.
+
+        Args:
+            section: `[desk]` of the settings.
+            transport: the log; the caller closes it.
+            handlers: who may acknowledge and close alerts.
+            folder: the folder of its memory.
+            entropy: the clock that never goes back.
+
+        Raises:
+            DeskError: the settings, secrets or files can't be used.
+        """
+        if not section.routes:
+            raise DeskError("nobody is notified: add `[[desk.routes]]` and a sink, such as `[desk.slack.NAME]`")
+        self.metrics = Metrics(Exporter.DESK)
+        self._now_ms = transport.now_ms
+        with ExitStack() as opened:
+            sinks = build_sinks(section, transport.now_ms)
+            self._store = DeskStore(folder)
+            opened.callback(self._store.close)
+            self._couriers = [
+                Courier(
+                    name,
+                    sink,
+                    self._store,
+                    Backoff(section.retry_first_ms, section.retry_max_ms),
+                    lambda name, result: self.metrics.add(declared.DESK_DELIVERIES, name, result),
+                )
+                for name, sink in sinks.items()
+            ]
+            for courier in self._couriers:
+                opened.callback(courier.stop)
+            routes = [each.route() for each in section.routes]
+            windows = [each.window() for each in section.maintenance]
+            self._intake = Intake(
+                Desk(routes, windows, section.dedup_window_ms),
+                self._store,
+                transport,
+                Backoff(section.retry_first_ms, section.retry_max_ms),
+                handlers,
+                first_start_ms=section.first_start_ms,
+                monotonic_ms=entropy.monotonic_ms,
+                count=lambda result: self.metrics.add(declared.DESK_ALERTS, result),
+                tell=self._wake,
+                note=self._note,
+            )
+            opened.callback(self._intake.stop)
+            for courier in self._couriers:
+                courier.start()
+            self._intake.start()
+            self._opened = opened.pop_all()
+
+    def left_behind(self, section: DeskSection) -> tuple[str, ...]:
+        """Return the sinks for which messages wait although the settings name them no more."""
+        return tuple(load.sink for load in self._store.loads() if load.sink not in section.sink_names)
+
+    def health(self) -> Health:
+        """Return whether alerts are read. A sink that fails makes the desk no less ready. Thread-safe."""
+        return self._intake.health()
+
+    def view(self) -> bytes:
+        """Return what waits as JSON. It names no tenant, agent or session. Thread-safe.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        states = self._store.states()
+        told = {
+            "incidents": {state.value: states[state] for state in State},
+            "sinks": [load._asdict() for load in self._loads()],
+            "deliveries": [shown(each) for each in self._store.open_deliveries(SHOWN_MAX)],
+        }
+        return orjson.dumps(told) + b"\n"
+
+    def _note(self) -> None:
+        try:
+            loads, states = self._loads(), self._store.states()
+        except DeskError as error:
+            _log.warning("what waits is not measured: %s", error)
+            return
+        now_ms = self._now_ms()
+        for load in loads:
+            age_ms = 0 if load.oldest_ms is None else max(0, now_ms - load.oldest_ms)
+            self.metrics.set(declared.DESK_WAITING, load.open_count, load.sink)
+            self.metrics.set(declared.DESK_SET_ASIDE, load.set_aside_count, load.sink)
+            self.metrics.set(declared.DESK_OLDEST_SECONDS, age_ms / _MS_PER_S, load.sink)
+        for state, count in states.items():
+            self.metrics.set(declared.DESK_INCIDENTS, count, state.value)
+
+    def _loads(self) -> list[SinkLoad]:
+        """Return what waits for each sink, also where that is nothing."""
+        loads = {load.sink: load for load in self._store.loads()}
+        names = sorted({*loads, *(courier.name for courier in self._couriers)})
+        return [loads.get(name, SinkLoad(name, 0, 0, None)) for name in names]
+
+    def _wake(self) -> None:
+        for courier in self._couriers:
+            courier.wake()
+
+    def close(self) -> None:
+        """Finish what is being sent, and release all resources."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def shown(delivery: OpenDelivery) -> dict[str, Any]:
+    """Return an open delivery as members of JSON."""
+    return {
+        "message": delivery.uid,
+        "sink": delivery.sink,
+        "kind": delivery.kind,
+        "made": format_instant(delivery.made_ms),
+        "attempts": delivery.attempts,
+        "fault": delivery.fault,
+        "is_set_aside": delivery.is_set_aside,
+    }

@@ -1,0 +1,399 @@
+"""The memory of the desk: how far the topics are read, what is known of findings, and what is still to be delivered.
+
+**Idea.** It is one SQLite file. What a batch of alerts leads to and how far the topics are read then are one
+transaction, which is on disk before anything is sent. So after a crash, the file says of each alert that it was not
+read, or what is to be delivered because of it, or nothing since that has happened. A delivery is deleted when its sink
+has accepted it: a crash in between sends it once more, with the same id.
+
+The messages that wait are read one by one, so that any number of them takes no memory.
+
+**Rejected.** A changelog topic and a processor of the engine, as gates have: alerts are few, and what the desk adds is
+to deliver them from one place. A lost file costs a second delivery of the last `first_start_ms`, and no alert.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import msgspec
+
+from streams.desk.messages import Delivery, Message
+from streams.desk.rows import Finding, Incident, State
+from streams.ports import TopicPartition
+from streams.services.desk.errors import DeskError
+from streams.stores.private_folder import make_private
+
+FAULT_CHARS_MAX = 300
+PURGED_MAX = 1_000
+"""Rows that one step deletes at most."""
+_LOCK_TIMEOUT_S = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS positions (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL, oldest_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS findings (uid TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL, row BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS findings_seen ON findings (seen_ms);
+CREATE TABLE IF NOT EXISTS incidents (
+    uid TEXT PRIMARY KEY, grp TEXT NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+    state TEXT NOT NULL, held_by TEXT NOT NULL, escalate_ms INTEGER, row BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS incidents_group ON incidents (grp, first_ms);
+CREATE INDEX IF NOT EXISTS incidents_state ON incidents (state);
+CREATE INDEX IF NOT EXISTS incidents_last ON incidents (last_ms);
+CREATE INDEX IF NOT EXISTS incidents_escalate ON incidents (escalate_ms) WHERE escalate_ms IS NOT NULL;
+CREATE INDEX IF NOT EXISTS incidents_held ON incidents (held_by, first_ms) WHERE held_by <> '';
+CREATE TABLE IF NOT EXISTS deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, sink TEXT NOT NULL, kind TEXT NOT NULL,
+    made_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, fault TEXT NOT NULL DEFAULT '',
+    is_set_aside INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (uid, sink)
+);
+CREATE INDEX IF NOT EXISTS deliveries_sink ON deliveries (sink, is_set_aside, number);
+"""
+_ONE_OF_INCIDENTS = "SELECT row FROM incidents "
+
+_encode = msgspec.msgpack.Encoder().encode
+_finding = msgspec.msgpack.Decoder(Finding).decode
+_incident = msgspec.msgpack.Decoder(Incident).decode
+_message = msgspec.msgpack.Decoder(Message).decode
+
+
+class Position(NamedTuple):
+    """How far a partition is read.
+
+    Attributes:
+        next_offset: the first record that was not read.
+        oldest_ms: records that are older were there before the desk, and are left out.
+    """
+
+    next_offset: int
+    oldest_ms: int
+
+
+class OpenDelivery(NamedTuple):
+    """A message that a sink has not accepted yet.
+
+    Attributes:
+        number: its place in the order of deliveries.
+        uid: the id of the message.
+        sink: the sink.
+        kind: why it is sent.
+        made_ms: when it was made.
+        attempts: how often it was tried.
+        fault: why the last attempt failed.
+        is_set_aside: whether it is not tried any more, because the sink can't take it.
+    """
+
+    number: int
+    uid: str
+    sink: str
+    kind: str
+    made_ms: int
+    attempts: int
+    fault: str
+    is_set_aside: bool
+
+
+class SinkLoad(NamedTuple):
+    """What waits for a sink.
+
+    Attributes:
+        sink: its name.
+        open_count: messages that are still tried.
+        set_aside_count: messages that are not.
+        oldest_ms: when the oldest of those that are tried was made; None if there is none.
+    """
+
+    sink: str
+    open_count: int
+    set_aside_count: int
+    oldest_ms: int | None
+
+
+class DeskStore:
+    """The file. Thread-safe: the sinks' threads have a connection of their own, beside that of who reads alerts."""
+
+    def __init__(self, folder: Path, *, is_guest: bool = False) -> None:
+        """Open the file, or create it.
+
+        Args:
+            folder: its folder, which one desk uses at a time.
+            is_guest: whether a running desk may have the folder, beside which this looks at it.
+
+        Raises:
+            DeskError: the file can't be used, another desk uses it, or there is none to look at.
+        """
+        path = folder / "desk.sqlite"
+        self._locked: TextIO | None = None
+        self._lock = threading.RLock()
+        self._sending_lock = threading.Lock()
+        try:
+            if is_guest:
+                if not path.is_file():
+                    raise DeskError(f"there is no desk in `{folder}`: it has not run there yet")
+            else:
+                make_private(folder)
+                self._locked = _locked(folder / "desk.lock")
+            self._connection = _connect(path)
+            self._sending = _connect(path)
+            if not is_guest:
+                self._connection.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise DeskError(f"`{path}` can't be used: {error}") from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is written while entered durable together, or not at all if it raises.
+
+        Raises:
+            DeskError: the file can't be written.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise DeskError(f"the desk's file can't be written: {error}") from None
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Within a transaction, undo what is written while entered if it raises."""
+        self._connection.execute("SAVEPOINT record")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO record")
+            self._connection.execute("RELEASE record")
+            raise
+        self._connection.execute("RELEASE record")
+
+    def positions(self) -> dict[TopicPartition, Position]:
+        """Return how far each partition is read.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        with self._lock:
+            found = _answers(self._connection, "SELECT topic, partition, next_offset, oldest_ms FROM positions", ())
+        return {TopicPartition(topic, partition): Position(*rest) for topic, partition, *rest in found}
+
+    def begin(self, place: TopicPartition, oldest_ms: int) -> None:
+        """Note that a partition is read from its beginning, without records that are older than an instant.
+
+        Raises:
+            DeskError: the file can't be written.
+        """
+        with self.transaction():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO positions VALUES (?, ?, 0, ?)", (place.topic, place.partition, oldest_ms)
+            )
+
+    def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Remember how far partitions are read that were begun."""
+        self._connection.executemany(
+            "UPDATE positions SET next_offset = ? WHERE topic = ? AND partition = ?",
+            [(offset, place.topic, place.partition) for place, offset in positions.items()],
+        )
+
+    def finding(self, uid: str) -> Finding | None:
+        """Return a finding; None if it is not known."""
+        found = self._connection.execute("SELECT row FROM findings WHERE uid = ?", (uid,)).fetchone()
+        return None if found is None else _finding(found[0])
+
+    def put_finding(self, finding: Finding) -> None:
+        """Keep a finding."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (finding.uid, finding.seen_ms, _encode(finding))
+        )
+
+    def incident(self, uid: str) -> Incident | None:
+        """Return an incident; None if it is not known."""
+        return self._one_incident("WHERE uid = ?", (uid,))
+
+    def newest(self, group: str) -> Incident | None:
+        """Return the incident of a group that began last; None if there is none."""
+        return self._one_incident("WHERE grp = ? ORDER BY first_ms DESC, state = 'closed', uid LIMIT 1", (group,))
+
+    def put_incident(self, incident: Incident) -> None:
+        """Keep an incident."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                incident.uid,
+                incident.group,
+                incident.first_ms,
+                incident.last_ms,
+                incident.state.value,
+                incident.held_by,
+                incident.escalate_ms,
+                _encode(incident),
+            ),
+        )
+
+    def to_escalate(self, now_ms: int, limit: int) -> Sequence[Incident]:
+        """Return incidents whose `escalate_ms` has come, at most `limit`."""
+        where = "WHERE escalate_ms <= ? ORDER BY escalate_ms LIMIT ?"
+        return self._incidents(where, (now_ms, limit))
+
+    def waited_for(self) -> Sequence[str]:
+        """Return the names of the windows that incidents wait for."""
+        found = self._connection.execute("SELECT DISTINCT held_by FROM incidents WHERE held_by <> ''")
+        return [name for (name,) in found.fetchall()]
+
+    def waiting(self, window: str, limit: int) -> Sequence[Incident]:
+        """Return incidents that wait for a window, the oldest first, at most `limit`."""
+        where = "WHERE held_by = ? AND held_by <> '' ORDER BY first_ms LIMIT ?"
+        return self._incidents(where, (window, limit))
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep messages that are to be delivered; one that is there already stays as it is."""
+        rows = [
+            (each.message.uid, each.sink, each.message.kind.value, each.message.made_ms, _encode(each.message))
+            for each in deliveries
+        ]
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO deliveries (uid, sink, kind, made_ms, body) VALUES (?, ?, ?, ?, ?)", rows
+        )
+
+    def purge(self, before_ms: int) -> None:
+        """Forget findings and incidents that were not heard of since an instant, a bounded step."""
+        for table, column in (("findings", "seen_ms"), ("incidents", "last_ms")):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE uid IN (SELECT uid FROM {table} WHERE {column} < ? LIMIT ?)",  # noqa: S608 - both are from the line above
+                (before_ms, PURGED_MAX),
+            )
+
+    def next_delivery(self, sink: str) -> tuple[int, Message] | None:
+        """Return the next message for a sink, with its number; None if there is none.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        found = self._sent(
+            "SELECT number, body FROM deliveries WHERE sink = ? AND is_set_aside = 0 ORDER BY number LIMIT 1", (sink,)
+        )
+        return None if not found else (found[0][0], _message(found[0][1]))
+
+    def note_delivered(self, number: int) -> None:
+        """Forget a message that its sink has accepted.
+
+        Raises:
+            DeskError: the file can't be written.
+        """
+        self._sent("DELETE FROM deliveries WHERE number = ?", (number,))
+
+    def note_fault(self, number: int, fault: str, *, sets_aside: bool) -> None:
+        """Remember why a message was not accepted, and whether to try it again.
+
+        Raises:
+            DeskError: the file can't be written.
+        """
+        self._sent(
+            "UPDATE deliveries SET attempts = attempts + 1, fault = ?, is_set_aside = ? WHERE number = ?",
+            (fault[:FAULT_CHARS_MAX], int(sets_aside), number),
+        )
+
+    def retry(self, sink: str | None) -> int:
+        """Try messages again that were set aside. Return how many.
+
+        Args:
+            sink: the sink; None for all.
+
+        Raises:
+            DeskError: the file can't be written.
+        """
+        changed = self._sent(
+            "UPDATE deliveries SET is_set_aside = 0 WHERE is_set_aside = 1 AND (? IS NULL OR sink = ?) RETURNING 1",
+            (sink, sink),
+        )
+        return len(changed)
+
+    def open_deliveries(self, limit: int) -> list[OpenDelivery]:
+        """Return messages that wait, the oldest first.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        found = self._sent(
+            "SELECT number, uid, sink, kind, made_ms, attempts, fault, is_set_aside FROM deliveries "
+            "ORDER BY number LIMIT ?",
+            (limit,),
+        )
+        return [OpenDelivery(*row)._replace(is_set_aside=bool(row[-1])) for row in found]
+
+    def loads(self) -> list[SinkLoad]:
+        """Return what waits for each sink for which something waits.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        found = self._sent(
+            "SELECT sink, SUM(is_set_aside = 0), SUM(is_set_aside), MIN(CASE WHEN is_set_aside = 0 THEN made_ms END) "
+            "FROM deliveries GROUP BY sink ORDER BY sink",
+            (),
+        )
+        return [SinkLoad(*row) for row in found]
+
+    def states(self) -> dict[State, int]:
+        """Return how many incidents are in each state.
+
+        Raises:
+            DeskError: the file can't be read.
+        """
+        found = dict(self._sent("SELECT state, COUNT(*) FROM incidents GROUP BY state", ()))
+        return {state: found.get(state.value, 0) for state in State}
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock, self._sending_lock:
+            self._connection.close()
+            self._sending.close()
+            if self._locked is not None:
+                self._locked.close()
+
+    def _one_incident(self, where: str, values: tuple[Any, ...]) -> Incident | None:
+        return next(iter(self._incidents(where, values)), None)
+
+    def _incidents(self, where: str, values: tuple[Any, ...]) -> list[Incident]:
+        found = self._connection.execute(_ONE_OF_INCIDENTS + where, values)
+        return [_incident(row) for (row,) in found.fetchall()]
+
+    def _sent(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
+        with self._sending_lock:
+            return _answers(self._sending, statement, values)
+
+
+def _answers(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> list[Any]:
+    try:
+        return connection.execute(statement, values).fetchall()
+    except sqlite3.Error as error:
+        raise DeskError(f"the desk's file can't be used: {error}") from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _locked(path: Path) -> TextIO:
+    """Return an open file that no other process has locked."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DeskError(f"another desk runs in `{path.parent}`: give each its own state folder") from None
+    return file

@@ -1,0 +1,282 @@
+"""Who is notified of what and when: routes, counting, escalation, maintenance. The rows are in the desk's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.desk.desk import AGENTS_MAX, SUMMARY_LINES_MAX, Desk
+from streams.desk.messages import Delivery, Kind
+from streams.desk.routes import Match, Route, Window, route_of
+from streams.desk.rows import State, StatusChange
+from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, Alert
+from streams.services.desk.store import DeskStore
+from tests.unit.desk.alerts import T0, again, alert
+
+MINUTE_MS = 60_000
+WINDOW_MS = 30 * MINUTE_MS
+URGENT = Route(
+    name="urgent",
+    match=Match(severity_min=SEVERITY_HIGH),
+    sinks=("pager",),
+    escalate_after_ms=15 * MINUTE_MS,
+    escalate_to=("lead",),
+)
+ALL = Route(name="all", match=Match(), sinks=("chat", "siem"))
+NIGHT = Window(
+    name="night", starts_ms=T0, ends_ms=T0 + 60 * MINUTE_MS, match=Match(agents=("agent-*",)), below=SEVERITY_CRITICAL
+)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Iterator[DeskStore]:
+    with closing(DeskStore(tmp_path)) as store, store.transaction():
+        yield store
+
+
+def desk(*windows: Window) -> Desk:
+    return Desk((URGENT, ALL), windows, WINDOW_MS)
+
+
+def told(deliveries: list[Delivery]) -> list[tuple[str, str, int]]:
+    return [(each.sink, each.message.kind.value, each.message.count) for each in deliveries]
+
+
+def status(number: int, state: State = State.ACKNOWLEDGED, **changes: object) -> StatusChange:
+    word = "acknowledged" if state is State.ACKNOWLEDGED else "resolved"
+    given = StatusChange(f"finding-{number}", "acme", state, word, "ben", "on it", T0)
+    return given._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("match", "takes"),
+    [
+        (Match(), True),
+        (Match(severity_min=3), True),
+        (Match(severity_min=4), False),
+        (Match(tenants=("acme", "other")), True),
+        (Match(tenants=("ac",)), False),
+        (Match(agents=("agent-*",)), True),
+        (Match(agents=("AGENT-*",)), False),
+        (Match(users=("b*", "a?n")), True),
+        (Match(tools=("mail/*",)), True),
+        (Match(tools=("mail",)), False),
+        (Match(analytics=("loop",), tags=("ASI01",)), False),
+        (Match(tags=("AML.T0034*",)), True),
+    ],
+)
+def test_conditions_hold_together(match: Match, takes: bool) -> None:
+    assert match.takes(alert()) is takes
+    given = Route(name="given", match=match, sinks=("x",))
+    assert route_of((given, ALL), alert()) is (given if takes else ALL)
+
+
+def test_an_alert_without_agent_user_or_tool_fulfils_no_condition_on_them() -> None:
+    bare = alert(act=None, sub=None, tool=None)
+    assert Match().takes(bare)
+    assert not any(each.takes(bare) for each in (Match(agents=("a*",)), Match(users=("a*",)), Match(tools=("m*",))))
+
+
+def test_findings_of_many_agents_are_one_message_and_further_ones_at_powers_of_ten(rows: DeskStore) -> None:
+    decided = [desk().on_alert(rows, alert(number), T0 + number) for number in range(1, 1_001)]
+    assert told(decided[0]) == [("chat", "new", 1), ("siem", "new", 1)]
+    assert {number + 1: told(each)[0] for number, each in enumerate(decided) if each} == {
+        1: ("chat", "new", 1),
+        10: ("chat", "update", 10),
+        100: ("chat", "update", 100),
+        1_000: ("chat", "update", 1_000),
+    }
+    last = decided[-1][0].message
+    assert (len(last.agents), last.has_more_agents, last.findings_count) == (AGENTS_MAX, True, 1_000)
+    assert len({each.message.uid for decision in decided for each in decision}) == 4
+
+
+def test_tenants_analytics_and_tags_are_told_apart(rows: DeskStore) -> None:
+    others = (alert(2, tenant="other"), alert(3, analytic_uid="egress"), alert(4, types=("ASI01",)))
+    for each in (alert(), *others):
+        assert told(desk().on_alert(rows, each, T0)) == [("chat", "new", 1), ("siem", "new", 1)]
+
+
+def test_after_the_window_it_is_a_new_incident(rows: DeskStore) -> None:
+    assert desk().on_alert(rows, alert(1), T0)
+    assert not desk().on_alert(rows, alert(2), T0 + WINDOW_MS - 1)
+    assert desk().on_alert(rows, alert(3), T0 + WINDOW_MS)[0].message.count == 1
+
+
+def test_an_alert_that_comes_again_changes_nothing_and_its_count_is_the_findings(rows: DeskStore) -> None:
+    assert desk().on_alert(rows, alert(1), T0)
+    assert desk().on_alert(rows, alert(1), T0) == []
+    assert told(desk().on_alert(rows, again(1, 50), T0 + 1))[0] == ("chat", "update", 50)
+    assert desk().on_alert(rows, again(1, 50), T0 + 2) == []
+    # The first record after the second one: topics are read at least once.
+    assert desk().on_alert(rows, alert(1), T0 + 3) == []
+
+
+def test_what_becomes_more_severe_is_told_at_once(rows: DeskStore) -> None:
+    everything = Desk((ALL,), (), WINDOW_MS)
+    everything.on_alert(rows, alert(1, severity_id=SEVERITY_LOW, title="first"), T0)
+    worse = everything.on_alert(rows, alert(2, severity_id=SEVERITY_CRITICAL, title="second"), T0)
+    assert told(worse)[0] == ("chat", "update", 2)
+    assert (worse[0].message.severity_id, worse[0].message.title) == (SEVERITY_CRITICAL, "second")
+    assert everything.on_alert(rows, alert(3, severity_id=SEVERITY_LOW), T0) == []
+
+
+def test_what_nobody_acknowledges_is_escalated_once(rows: DeskStore) -> None:
+    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)) == [("pager", "new", 1)]
+    assert desk().on_time(rows, T0 + 15 * MINUTE_MS - 1) == []
+    escalated = desk().on_time(rows, T0 + 15 * MINUTE_MS)
+    assert told(escalated) == [("lead", "escalation", 1)]
+    assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
+    # Those who were told then are notified of the end, too.
+    assert told(desk().on_status(rows, status(1, State.CLOSED), T0 + 91 * MINUTE_MS)) == [
+        ("pager", "resolved", 1),
+        ("lead", "resolved", 1),
+    ]
+
+
+@pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.CLOSED])
+def test_what_is_acknowledged_or_closed_is_not_escalated(rows: DeskStore, state: State) -> None:
+    desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)
+    changed = desk().on_status(rows, status(1, state), T0 + 1)
+    assert [(each.sink, each.message.by, each.message.why.endswith(": on it")) for each in changed] == [
+        ("pager", "ben", True)
+    ]
+    assert desk().on_status(rows, status(1, state), T0 + 2) == []
+    assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
+
+
+def test_a_status_that_comes_before_its_alert_counts_when_that_comes(rows: DeskStore) -> None:
+    assert desk().on_status(rows, status(1), T0) == []
+    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0 + 1)) == [
+        ("pager", "new", 1),
+        ("pager", "acknowledged", 1),
+    ]
+    assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
+
+
+def test_nobody_acknowledges_the_alerts_of_another_tenant(rows: DeskStore) -> None:
+    foreign = status(1, tenant="mallory")
+    assert desk().on_status(rows, foreign, T0) == []
+    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)) == [("pager", "new", 1)]
+    assert desk().on_status(rows, foreign._replace(changed_ms=T0 + 5), T0) == []
+    assert told(desk().on_time(rows, T0 + 15 * MINUTE_MS)) == [("lead", "escalation", 1)]
+
+
+def test_an_incident_is_resolved_when_all_its_findings_are(rows: DeskStore) -> None:
+    for number in (1, 2, 3):
+        desk().on_alert(rows, alert(number), T0)
+    first = desk().on_status(rows, status(1, State.CLOSED), T0)
+    assert told(first)[0] == ("chat", "acknowledged", 3)
+    assert desk().on_status(rows, status(2, State.CLOSED), T0) == []
+    assert told(desk().on_status(rows, status(3, State.CLOSED), T0))[0] == ("chat", "resolved", 3)
+    # The matter is over: what comes now is another one, although the window goes on.
+    assert told(desk().on_alert(rows, alert(4), T0 + 1))[0] == ("chat", "new", 1)
+
+
+def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None:
+    desk().on_alert(rows, alert(1), T0)
+    desk().on_status(rows, status(1, State.CLOSED), T0)
+    reopened = desk().on_status(rows, status(1, changed_ms=T0 + 1), T0)
+    closed = desk().on_status(rows, status(1, State.CLOSED, changed_ms=T0 + 2), T0)
+    assert [told(each)[0][1] for each in (reopened, closed)] == ["acknowledged", "resolved"]
+    assert desk().on_status(rows, status(1, changed_ms=T0 + 1), T0) == [], "an older one"
+
+
+def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: DeskStore) -> None:
+    for number in range(1, 31):
+        assert desk(NIGHT).on_alert(rows, alert(number, analytic_uid=f"rule-{number}"), T0 + number) == []
+        assert desk(NIGHT).on_alert(rows, again(number, 4, analytic_uid=f"rule-{number}"), T0 + number) == []
+    assert desk(NIGHT).on_time(rows, NIGHT.ends_ms - 1) == []
+    summaries = desk(NIGHT).on_time(rows, NIGHT.ends_ms)
+    assert [(each.sink, each.message.kind) for each in summaries] == [("chat", Kind.SUMMARY), ("siem", Kind.SUMMARY)]
+    summary = summaries[0].message
+    assert (summary.findings_count, summary.count) == (30, 120)
+    assert (len(summary.lines), summary.left_out_count) == (SUMMARY_LINES_MAX, 30 - SUMMARY_LINES_MAX)
+    assert summary.lines[0] == "4 x rule-1: tool call repeated by agent-1"
+    assert desk(NIGHT).on_time(rows, NIGHT.ends_ms + 1) == []
+    # From now on, they are as any other.
+    assert told(desk(NIGHT).on_alert(rows, again(1, 10, analytic_uid="rule-1"), NIGHT.ends_ms + 1))[0][1] == "update"
+
+
+def test_what_is_severe_enough_does_not_wait_nor_what_the_window_does_not_name(rows: DeskStore) -> None:
+    assert told(desk(NIGHT).on_alert(rows, alert(1, severity_id=SEVERITY_CRITICAL), T0)) == [("pager", "new", 1)]
+    assert told(desk(NIGHT).on_alert(rows, alert(2, agent="robot"), T0))[0] == ("chat", "new", 1)
+    assert told(desk(NIGHT).on_alert(rows, alert(3, analytic_uid="x"), NIGHT.starts_ms - 1))[0] == ("chat", "new", 1)
+
+
+def test_what_waits_is_told_when_it_becomes_severe_and_not_again_in_the_summary(rows: DeskStore) -> None:
+    everything = Desk((ALL,), (NIGHT,), WINDOW_MS)
+    assert everything.on_alert(rows, alert(1), T0) == []
+    assert told(everything.on_alert(rows, alert(2, severity_id=SEVERITY_CRITICAL), T0))[0] == ("chat", "new", 2)
+    assert everything.on_time(rows, NIGHT.ends_ms) == []
+
+
+def test_what_has_waited_is_escalated_from_the_end_of_maintenance_on(rows: DeskStore) -> None:
+    assert desk(NIGHT).on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0) == []
+    assert desk(NIGHT).on_time(rows, T0 + 20 * MINUTE_MS) == []
+    assert told(desk(NIGHT).on_time(rows, NIGHT.ends_ms))[0][:2] == ("pager", "summary")
+    assert desk(NIGHT).on_time(rows, NIGHT.ends_ms + 15 * MINUTE_MS - 1) == []
+    assert told(desk(NIGHT).on_time(rows, NIGHT.ends_ms + 15 * MINUTE_MS)) == [("lead", "escalation", 1)]
+
+
+def test_nothing_is_escalated_during_maintenance_that_would_wait_then(rows: DeskStore) -> None:
+    before_ms = NIGHT.starts_ms - MINUTE_MS
+    assert told(desk(NIGHT).on_alert(rows, alert(severity_id=SEVERITY_HIGH), before_ms)) == [("pager", "new", 1)]
+    assert desk(NIGHT).on_time(rows, NIGHT.starts_ms + 30 * MINUTE_MS) == []
+    assert told(desk(NIGHT).on_time(rows, NIGHT.ends_ms)) == [("lead", "escalation", 1)]
+
+
+def test_a_window_that_is_taken_out_of_the_settings_has_ended(rows: DeskStore) -> None:
+    assert desk(NIGHT).on_alert(rows, alert(), T0) == []
+    assert told(desk().on_time(rows, T0 + 1))[0][:2] == ("chat", "summary")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 6),  # the finding
+            st.integers(1, 30),  # its count
+            st.integers(1, 5),  # its severity
+            st.integers(0, 40 * MINUTE_MS),  # the time until the next one
+            st.booleans(),  # whether a person closes it
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_comes_is_told_with_its_whole_count_or_waits(
+    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, int, int, int, bool]]
+) -> None:
+    """At the end, no incident is unknown to people, and what they were told counts what has come."""
+    now_ms, counts, told_counts, told_uids = T0, dict[str, int](), dict[str, int](), list[str]()
+    with closing(DeskStore(tmp_path_factory.mktemp("desk"))) as store, store.transaction():
+
+        def keep(deliveries: list[Delivery]) -> None:
+            for each in deliveries:
+                if each.sink in ("chat", "pager"):
+                    told_uids.append(each.message.uid)
+                    if each.message.kind is Kind.SUMMARY:
+                        told_counts["summaries"] = told_counts.get("summaries", 0) + each.message.findings_count
+                    elif each.message.kind is Kind.NEW:
+                        told_counts["new"] = told_counts.get("new", 0) + 1
+
+        for number, count, severity, pause_ms, closes in story:
+            changed: Alert = again(number, count, severity_id=severity)
+            keep(desk(NIGHT).on_alert(store, changed, now_ms))
+            counts[changed.finding_uid] = max(counts.get(changed.finding_uid, 0), count)
+            if closes:
+                keep(desk(NIGHT).on_status(store, status(number, State.CLOSED, changed_ms=now_ms), now_ms))
+            now_ms += pause_ms
+            keep(desk(NIGHT).on_time(store, now_ms))
+        keep(desk(NIGHT).on_time(store, max(now_ms, NIGHT.ends_ms)))
+        incidents = {found.incident for number in range(1, 7) if (found := store.finding(f"finding-{number}"))}
+        kept = [store.incident(uid) for uid in incidents]
+        assert all(each is not None and each.told_count for each in kept)
+        assert sum(each.count for each in kept if each is not None) == sum(counts.values())
+        assert told_counts.get("new", 0) + told_counts.get("summaries", 0) == len(kept)
+        assert len(told_uids) == len(set(told_uids))

@@ -1,0 +1,203 @@
+"""The forms of messages: a name that a stranger has chosen ends no field, begins no line, and calls nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.desk import formats
+from streams.desk.desk import Desk
+from streams.desk.messages import Kind, Message, message_of
+from streams.desk.routes import Match, Route
+from streams.desk.rows import Incident, State, StatusChange
+from tests.unit.desk.alerts import T0, alert
+
+replace = msgspec.structs.replace
+HOSTILE = 'a|b\\c=d]"<!channel> <https://evil.example|click> &\nCEF:0|x|y|1|2|3|10|cnt=9\r\x00`rm -rf`\u202e\u2028end'
+
+
+def message(kind: Kind = Kind.NEW, **changes: Any) -> Message:
+    given = alert(**changes)
+    incident = Incident(
+        uid="11111111-1111-8111-8111-111111111111",
+        group="g",
+        route="all",
+        alert=given,
+        tags=("AML.T0034.002", "ASI02"),
+        severity_id=given.severity_id,
+        first_ms=T0,
+        last_ms=T0 + 60_000,
+        until_ms=T0,
+        count=12,
+        findings_count=3,
+        agents=("agent-1", "agent-2"),
+        told_count=1,
+    )
+    change = StatusChange("finding-1", "acme", State.ACKNOWLEDGED, "acknowledged", "ben", "looking", T0)
+    is_change = kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED)
+    return message_of(incident, kind, T0 + 61_000, change if is_change else None)
+
+
+def hostile(kind: Kind = Kind.NEW, text: str = HOSTILE) -> Message:
+    """A message in which everything that strangers may have chosen is hostile."""
+    return replace(
+        message(kind), title=text, desc=text, agents=(text,), session_id=text, tenant=text, lines=(text, text), by=text
+    )
+
+
+def read_cef(line: str) -> tuple[list[str], dict[str, str]]:
+    """Read CEF as its specification has it, independently of what writes it."""
+    parts = re.split(r"(?<!\\)(?:\\\\)*\|", line, maxsplit=7)
+    spans = [found.end() for found in re.finditer(r"(?<!\\)(?:\\\\)*\|", line)]
+    assert len(spans) >= 7, "there are seven bars before the extension"
+    header = [line[start:end] for start, end in zip([0, *spans[:6]], [end - 1 for end in spans[:7]], strict=True)]
+    extension = line[spans[6] :]
+    assert parts
+    marks = list(re.finditer(r"(?:^| )([A-Za-z0-9]+)(?<!\\)=", extension))
+    ends = [mark.start() for mark in marks[1:]] + [len(extension)]
+    fields = {mark[1]: extension[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
+    unescaped = {name: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text) for name, text in fields.items()}
+    return [re.sub(r"\\(.)", r"\1", each) for each in header], unescaped
+
+
+def test_cef_of_a_loop() -> None:
+    line = formats.cef_line(message(), "1.2.3")
+    header, fields = read_cef(line)
+    assert header == [
+        "CEF:0",
+        "stoplog",
+        "stoplog",
+        "1.2.3",
+        "loop",
+        "MEDIUM tool call repeated by agent-1, agent-2 (12 times, 3 findings)",
+        "5",
+    ]
+    assert fields == {
+        "externalId": message().uid,
+        "rt": str(T0 + 61_000),
+        "start": str(T0),
+        "end": str(T0 + 60_000),
+        "cnt": "12",
+        "act": "new",
+        "suser": "agent-1, agent-2",
+        "msg": "the same call 10 times in a row",
+        "cs1Label": "incident",
+        "cs1": "11111111-1111-8111-8111-111111111111",
+        "cs2Label": "finding",
+        "cs2": "finding-1",
+        "cs3Label": "session",
+        "cs3": "session-1",
+        "cs4Label": "tags",
+        "cs4": "AML.T0034.002,ASI02",
+        "cs5Label": "tenant",
+        "cs5": "acme",
+        "cs6Label": "response",
+        "cs6": "stoplog kill --session session-1 --why 'alert finding-1'",
+    }
+
+
+@given(st.text(max_size=200))
+def test_no_name_adds_a_field_to_cef_or_a_line_to_syslog(text: str) -> None:
+    told = hostile(text=text)
+    line = formats.cef_line(told, "1")
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", line)
+    plain, fields = read_cef(formats.cef_line(hostile(text="x"), "1"))
+    header, hostile_fields = read_cef(line)
+    assert (len(header), header[:5], header[6]) == (len(plain), plain[:5], plain[6])
+    assert set(hostile_fields) <= set(fields)
+    assert hostile_fields["cnt"] == "12"
+    assert hostile_fields["cs1"] == told.incident
+
+
+def test_a_frame_of_syslog_has_its_length_and_the_form_of_rfc_5424() -> None:
+    frame = formats.syslog_frame(message(), "1", "höst 1")
+    length, _, line = frame.partition(b" ")
+    assert int(length) == len(line)
+    match = re.fullmatch(
+        rb"<(\d+)>1 (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([\x21-\x7e]+) stoplog - new - (CEF:0\|.*)", line
+    )
+    assert match is not None
+    assert int(match[1]) == 13 * 8 + 4  # log audit, warning
+    assert match[3] == b"h-st-1"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_slack_shows_names_as_they_are_and_calls_nobody(kind: Kind) -> None:
+    text = json.loads(formats.slack_body(hostile(kind)))["text"]
+    assert "<" not in text.replace("&lt;", "")
+    assert ">" not in text.replace("&gt;", "")
+    lines = text.split("\n")
+    assert not any(line.startswith("CEF:0") for line in lines), "a line end in a name is a space"
+    assert lines[0].startswith("*MEDIUM ")
+
+
+def test_slack_says_what_to_do() -> None:
+    text = json.loads(formats.slack_body(message()))["text"]
+    assert text == (
+        "*MEDIUM tool call repeated by agent-1, agent-2 (12 times, 3 findings)*\n"
+        "the same call 10 times in a row\n"
+        "loop, AML.T0034.002, ASI02, tenant acme\n"
+        "`stoplog kill --session session-1 --why 'alert finding-1'`\n"
+        "`stoplog alerts ack finding-1`"
+    )
+    acknowledged = json.loads(formats.slack_body(message(Kind.ACKNOWLEDGED)))["text"]
+    assert acknowledged.split("\n") == [
+        "*MEDIUM acknowledged: tool call repeated by agent-1, agent-2 (12 times, 3 findings)*",
+        "by ben: acknowledged: looking",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        (Kind.NEW, "trigger"),
+        (Kind.UPDATE, "trigger"),
+        (Kind.ESCALATION, "trigger"),
+        (Kind.ACKNOWLEDGED, "acknowledge"),
+        (Kind.RESOLVED, "resolve"),
+    ],
+)
+def test_all_events_of_an_incident_are_one_incident_of_the_pager(kind: Kind, action: str) -> None:
+    event = json.loads(formats.pagerduty_body(message(kind), "key", "prod"))
+    assert (event["routing_key"], event["event_action"]) == ("key", action)
+    assert event["dedup_key"] == "11111111-1111-8111-8111-111111111111"
+    assert ("payload" in event) is (action == "trigger")
+    if action == "trigger":
+        payload = event["payload"]
+        assert set(payload) >= {"summary", "source", "severity"}, "required by Events API v2"
+        assert payload["severity"] in {"critical", "error", "warning", "info"}
+        assert len(payload["summary"]) <= 1_024
+
+
+def test_an_event_for_splunk_has_the_message_and_the_finding() -> None:
+    event = json.loads(formats.splunk_body(message(), "prod", "soc"))
+    assert (event["index"], event["host"], event["sourcetype"]) == ("soc", "prod", "stoplog:alert")
+    assert float(event["time"]) == (T0 + 61_000) / 1_000
+    assert event["event"]["ocsf"]["class_uid"] == 2004
+    assert "index" not in json.loads(formats.splunk_body(message(), "prod", None))
+
+
+@given(st.text(max_size=100))
+def test_a_line_of_the_file_is_one_line(text: str) -> None:
+    line = formats.file_line(hostile(text=text))
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.loads(line)["title"] == text
+
+
+def test_every_kind_has_a_headline_of_one_line() -> None:
+    for kind in Kind:
+        assert "\n" not in formats.headline(hostile(kind))
+    assert formats.headline(message(Kind.ESCALATION)).startswith("MEDIUM nobody has acknowledged: ")
+
+
+def test_the_id_of_a_message_is_the_same_for_each_attempt() -> None:
+    assert message().uid == message().uid
+    assert len({message(kind).uid for kind in Kind}) == len(Kind)
+    assert Desk((Route(name="all", match=Match(), sinks=("x",)),), (), 1)

@@ -1,0 +1,298 @@
+"""The desk on a log: alerts in are messages out, also after a crash, and what can't be read is not lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from streams.audit.alert_handlers import NOBODY, AlertHandlers, signed_status
+from streams.audit.signatures import SigningKey
+from streams.codec.cloudevents import event_headers
+from streams.desk.desk import Desk
+from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
+from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
+from streams.model.types import Header
+from streams.ports import Outgoing, Received, TopicPartition
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.single_records import outgoing
+from streams.sdk.transport import Transport
+from streams.services.desk.errors import DeskError
+from streams.services.desk.intake import Intake
+from streams.services.desk.store import DeskStore
+from streams.services.metrics import MetricsSection, serving_metrics
+from tests.unit.desk.alerts import again, alert
+from tests.unit.services.desk.conftest import PARTITIONS, running, section, send
+from tests.unit.services.desk.receivers import until
+
+Private = Callable[[str, str], str]
+HOUR_MS = 3_600_000
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def to_file(tmp_path: Path, **changes: Any) -> Any:
+    return section({"files": {"it": {"path": str(tmp_path / "out.jsonl")}}}, ["it"], **changes)
+
+
+def records(transport: Transport, topic: str) -> list[Received]:
+    reader = transport.reader()
+    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    reader.assign(dict.fromkeys(places, 0))
+    found: list[Received] = []
+    while batch := reader.poll(100, 200):
+        found += batch
+    reader.close()
+    return found
+
+
+def test_alerts_in_are_messages_out_and_a_restart_sends_none_again(transport: Transport, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    send(transport, alert(1), alert(2, analytic_uid="egress"))
+    with running(to_file(tmp_path), transport, tmp_path) as desk:
+        until(lambda: len(lines(out)) == 2, "both are delivered")
+        until(lambda: desk.health().is_ready, "it has read everything")
+        until(lambda: desk.metrics.value(DESK_INCIDENTS, "open") == 2, "and they are measured")
+    send(transport, alert(1), alert(3), again(1, 9), alert(4, analytic_uid="sweep"))
+    with running(to_file(tmp_path), transport, tmp_path) as desk:
+        until(lambda: desk.metrics.value(DESK_ALERTS, "taken") == 4, "it reads on")
+        until(lambda: len(lines(out)) == 4, "one is new, and one passes ten")
+    told = [(each["kind"], each["analytic"], each["count"]) for each in lines(out)]
+    assert sorted(told[:2]) == [("new", "egress", 1), ("new", "loop", 1)]
+    assert sorted(told[2:]) == [("new", "sweep", 1), ("update", "loop", 10)]
+    assert [each["ocsf"]["class_uid"] for each in lines(out) if each["kind"] == "new"] == [2004] * 3
+
+
+def test_what_was_not_delivered_is_after_a_restart(transport: Transport, tmp_path: Path) -> None:
+    blocked = tmp_path / "out.jsonl"
+    blocked.mkdir()
+    send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(20)))
+    with running(to_file(tmp_path), transport, tmp_path) as desk:
+        until(lambda: desk.metrics.value(DESK_WAITING, "it") == 20, "all wait")
+    blocked.rmdir()
+    with running(to_file(tmp_path), transport, tmp_path):
+        until(lambda: len(lines(blocked)) == 20, "all are delivered")
+    assert len({each["id"] for each in lines(blocked)}) == 20
+
+
+def test_a_lost_state_costs_a_second_delivery_with_the_same_ids_and_no_alert(
+    transport: Transport, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(5)))
+    for folder in ("first", "second"):
+        before = len(lines(out))
+        with running(to_file(tmp_path), transport, tmp_path / folder):
+            until(lambda: len(lines(out)) == before + 5, "all are delivered")  # noqa: B023 - it is called within the turn
+    assert len({each["id"] for each in lines(out)}) == 5
+
+
+def test_a_new_desk_leaves_out_what_was_there_long_before_it(transport: Transport, tmp_path: Path) -> None:
+    send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(5)))
+    with running(to_file(tmp_path, first_start_ms=0), transport, tmp_path) as desk:
+        until(lambda: desk.metrics.value(DESK_ALERTS, "old") == 5, "they are old")
+        send(transport, alert(9, analytic_uid="new"))
+        until(lambda: [each["analytic"] for each in lines(tmp_path / "out.jsonl")] == ["new"], "and this one is not")
+
+
+def test_a_crash_in_the_middle_of_a_batch_leaves_all_of_it_to_be_read(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows from a record and how far the topic is read are one transaction."""
+    send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(6)))
+    store = DeskStore(tmp_path / "desk")
+    intake = plain_intake(transport, store, to_file(tmp_path))
+    batch = records(transport, ALERT.name)
+    intake._positions()
+
+    class Crash(BaseException):
+        """As a signal would end the process."""
+
+    def add(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        # The process ends just before the commit.
+        patched.setattr(DeskStore, "add", add)
+        with pytest.raises(Crash):
+            intake.take(batch)
+    store.close()
+    reopened = DeskStore(tmp_path / "desk")
+    assert {each.next_offset for each in reopened.positions().values()} == {0}
+    assert (reopened.loads(), reopened.waited_for()) == ([], [])
+    plain_intake(transport, reopened, to_file(tmp_path)).take(batch)
+    assert reopened.loads()[0].open_count == 6
+    reopened.close()
+
+
+def plain_intake(transport: Transport, store: DeskStore, given: Any) -> Intake:
+    from streams.services.sending import Backoff
+
+    return Intake(
+        Desk([each.route() for each in given.routes], [], given.dedup_window_ms),
+        store,
+        transport,
+        Backoff(10, 10),
+        NOBODY,
+        first_start_ms=given.first_start_ms,
+        monotonic_ms=lambda: 0,
+        count=lambda result: None,
+        tell=lambda: None,
+        note=lambda: None,
+    )
+
+
+def test_what_cant_be_read_is_a_dead_letter_and_an_audit_record(
+    transport: Transport, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    poison = Outgoing(ALERT.name, 0, b"key", b"\x00\x00\x00\x00\x07 not an alert", event_headers(ALERT, alert().header))
+    transport.store([poison], 5_000)
+    send(transport, alert())
+    with running(to_file(tmp_path), transport, tmp_path) as desk:
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 1, "the alert behind it is delivered")
+        until(lambda: desk.metrics.value(DESK_ALERTS, "rejected") == 1, "and the other rejected")
+    (letter,) = records(transport, BY_NAME[ALERT.dlq].name)
+    assert (letter.key, letter.value) == (poison.key, poison.value)
+    (reported,) = records(transport, AUDIT_REPORTED.name)
+    event = transport.codec.decode(AUDIT_REPORTED.name, reported.value, reported.headers)
+    assert isinstance(event, AuditEvent)
+    place = f"{ALERT.name}/0/"
+    assert event.event_type is AuditEventType.DEAD_LETTER
+    assert event.inputs[0].startswith(place)
+    assert event.header.source == "stoplog-desk"
+
+
+def test_an_alert_on_which_the_desk_fails_is_a_dead_letter_and_changes_nothing(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Desk.on_alert
+
+    def fails(self: Desk, rows: Any, one: Any, now_ms: int) -> Any:
+        deliveries = whole(self, rows, one, now_ms)
+        if one.analytic_uid == "bad":
+            raise ZeroDivisionError
+        return deliveries
+
+    monkeypatch.setattr(Desk, "on_alert", fails)
+    send(transport, alert(1, analytic_uid="bad"), alert(2), alert(3, analytic_uid="fine"))
+    with running(to_file(tmp_path), transport, tmp_path):
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 2, "the others are delivered")
+        until(lambda: len(records(transport, ALERT.dlq)) == 1, "and one is a dead letter")
+    store = DeskStore(tmp_path / "desk")
+    assert store.finding("finding-1") is None
+    assert store.finding("finding-2") is not None
+    store.close()
+
+
+def test_two_desks_do_not_share_a_folder(transport: Transport, tmp_path: Path) -> None:
+    with running(to_file(tmp_path), transport, tmp_path), pytest.raises(DeskError, match="another desk runs"):
+        running(to_file(tmp_path), transport, tmp_path)
+
+
+def test_without_a_route_it_does_not_start(transport: Transport, tmp_path: Path) -> None:
+    with pytest.raises(DeskError, match="nobody is notified"):
+        running(section({}, [], routes=[]), transport, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"routes": [{"name": "a", "sinks": ["gone"]}]}, "route `a` names a sink that there is not: `gone`"),
+        ({"routes": [{"name": "a", "sinks": ["it"], "severity": "high"}]}, "has conditions"),
+        ({"routes": [{"name": "a", "sinks": ["it"]}] * 2}, "two routes have the name `a`"),
+        ({"routes": [{"name": "a", "sinks": ["it"], "escalate_after_ms": 1_000}]}, "belong together"),
+        ({"files": {"it": {"path": "a"}, "b": {"path": "b"}}, "slack": {"it": {"url_file": "c"}}}, "two sinks"),
+        (
+            {"maintenance": [{"name": "m", "starts": "2026-12-02T00:00:00Z", "ends": "2026-12-01T00:00:00Z"}]},
+            "ends before it begins",
+        ),
+        ({"maintenance": [{"name": "m", "starts": "2026-12-02T00:00:00", "ends": "2026-12-03T00:00:00"}]}, "timezone"),
+        ({"syslog": {"s": {"host": "siem.example", "tls": False}}}, "in the clear"),
+        ({"webhooks": {"w": {"url": "http://soc.example", "secret_file": "s"}}}, "plain HTTP"),
+        ({"retry_first_ms": 1_000, "retry_max_ms": 100}, "is less than"),
+    ],
+)
+def test_settings_that_would_lose_alerts_or_show_them_are_refused(changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        section({"files": {"it": {"path": "out"}}}, ["it"], **changes)
+
+
+def test_health_metrics_and_what_waits_are_served(transport: Transport, tmp_path: Path) -> None:
+    send(transport, alert())
+    with running(to_file(tmp_path), transport, tmp_path) as desk:
+        until(lambda: desk.metrics.value(DESK_DELIVERIES, "it", "delivered") == 1, "it is delivered")
+        until(lambda: desk.health().is_ready, "it has read everything")
+        views = {"/deliveries": desk.view}
+        listen = MetricsSection(listen=":0")
+        with serving_metrics(listen, metrics=desk.metrics, probe=desk.health, views=views) as port:
+            asked = httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+            with asked:
+                assert asked.get("/health/ready").json() == {"status": "ok"}
+                assert 'stoplog_desk_deliveries_total{result="delivered",sink="it"} 1.0' in asked.get("/metrics").text
+                view = asked.get("/deliveries").json()
+        assert view["deliveries"] == []
+        assert view["incidents"] == {"open": 1, "acknowledged": 0, "closed": 0}
+
+
+def test_what_the_desk_forgets_it_forgets_in_steps(tmp_path: Path) -> None:
+    from streams.desk.rows import Finding
+
+    store = DeskStore(tmp_path)
+    with store.transaction():
+        for number in range(1_500):
+            store.put_finding(Finding(uid=str(number), tenant="", seen_ms=number))
+    with store.transaction():
+        store.purge(1_200)
+    assert [store.finding(str(number)) is None for number in (0, 1_100, 1_300)] == [True, False, False]
+    with store.transaction():
+        store.purge(1_200)
+    assert [store.finding(str(number)) is None for number in (1_100, 1_199, 1_200)] == [True, True, False]
+    store.close()
+    assert msgspec.structs.fields(Finding)
+
+
+def said(number: int, state: AlertState, transport: Transport, key: SigningKey | None) -> None:
+    """A person says something about a finding."""
+    now_ms = transport.now_ms()
+    header = Header(id=SYSTEM.uuid(now_ms), source="stoplog", time=now_ms, tenant_uid="acme")
+    status = AlertStatus(
+        header=header, finding_uid=f"finding-{number}", status=state, dedup_key="", by_user="ben", reason="looking"
+    )
+    given = status if key is None else signed_status(status, key, "")
+    key_bytes = alert_status_key("acme", status.finding_uid)
+    transport.store([outgoing(transport, ALERT_STATUS, key_bytes, given, header)], 5_000)
+
+
+def test_what_a_handler_has_signed_ends_the_escalation_and_nothing_else_does(
+    transport: Transport, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ben, mallory = SigningKey.made(), SigningKey.made()
+    handlers = AlertHandlers.of({"ben": str(ben.public)})
+    urgent = {"name": "all", "sinks": ["it"], "escalate_after_ms": 1_500, "escalate_to": ["lead"]}
+    out, lead = tmp_path / "out.jsonl", tmp_path / "lead.jsonl"
+    sinks = {"files": {"it": {"path": str(out)}, "lead": {"path": str(lead)}}}
+    given = section(sinks, [], routes=[urgent])
+    with running(given, transport, tmp_path, handlers) as desk:
+        send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in (1, 2, 3)))
+        said(1, AlertState.ACKNOWLEDGED, transport, ben)
+        said(2, AlertState.ACKNOWLEDGED, transport, mallory)
+        said(3, AlertState.RESOLVED, transport, None)
+        until(lambda: len(lines(lead)) == 2, "two are escalated")
+        assert desk.metrics.value(DESK_ALERTS, "unproven") == 2
+    assert {each["analytic"] for each in lines(lead)} == {"rule-2", "rule-3"}
+    acknowledged = [each for each in lines(out) if each["kind"] == "acknowledged"]
+    assert [(each["analytic"], each["by"], each["why"]) for each in acknowledged] == [
+        ("rule-1", "ben", "acknowledged: looking")
+    ]
+    assert "a status does not count" in caplog.text
