@@ -6,6 +6,7 @@ be written with what an agent or an executor has.
 
 from __future__ import annotations
 
+import json
 import struct
 import threading
 import time
@@ -20,11 +21,13 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from simulation.broker.kafka import KafkaBroker
 from simulation.records import ROOT_KEY, SessionMaker, agent, report_keys, tool_entry
+from streams.audit.alert_handlers import NOBODY as NOBODY_HANDLES
 from streams.audit.seals import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
 from streams.kafka.producer import KafkaProducer
+from streams.metrics.declared import DESK_ALERTS
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
@@ -58,6 +61,7 @@ from streams.model.topics import (
 )
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
+from streams.operations.alerts import send_alerts
 from streams.operations.attributes import entity_name, read_standing, remove_entity, set_attributes
 from streams.operations.catalog.publication import publish_entries
 from streams.operations.rules.history import read_history
@@ -74,6 +78,8 @@ from streams.sdk import Agent, DevTokenService, Executor, ReportKey, SingleUseSt
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
+from streams.services.desk.service import RunningDesk
+from streams.services.desk.settings import DeskSection
 from streams.services.gate.runner import GateRunner
 from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch, watching_transactions
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
@@ -85,6 +91,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES
+from tests.unit.desk.alerts import alert as a_finding
 
 replace = msgspec.structs.replace
 pytestmark = pytest.mark.broker
@@ -104,6 +111,7 @@ USERS = {
     Role.CONNECTOR: "connector",
     Role.CONTENT_READER: "content-reader",
     Role.PRIVACY: "privacy",
+    Role.DESK: "desk",
 }
 OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 """Second principals of the same roles."""
@@ -231,6 +239,32 @@ def test_nobody_but_gates_writes_outcomes(cluster: Cluster) -> None:
     own = outcome_topic("acme")
     for role in set(Role) - {Role.GATE}:
         assert errors_of_writing(cluster, role, [own]) == {own.name: "TOPIC_AUTHORIZATION_FAILED"}, role
+
+
+def test_a_desk_delivers_alerts_reports_what_it_cant_read_and_decides_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    forbidden = [topic for topic in TOPICS if Role.DESK not in topic.writers]
+    assert {REVOCATION, ALERT, ALERT_STATUS} <= set(forbidden)
+    said = errors_of_writing(cluster, Role.DESK, forbidden)
+    assert said == dict.fromkeys((topic.name for topic in forbidden), "TOPIC_AUTHORIZATION_FAILED")
+    out = tmp_path / "out.jsonl"
+    section = DeskSection.model_validate(
+        {"routes": [{"name": "all", "sinks": ["out"]}], "files": {"out": {"path": str(out)}}}
+    )
+    codec = build_codec(cluster.settings(None))
+    with (
+        open_log(cluster.settings(None)) as admin_log,
+        Transport(admin_log, codec, SystemClock()) as writer,
+        cluster.log(Role.DESK) as log,
+        Transport(log, codec, SystemClock()) as transport,
+    ):
+        writer.store([Outgoing(ALERT.name, 0, b"key", b"not an alert")], READY_MS)
+        send_alerts(writer, [a_finding()])
+        with RunningDesk(section, transport, NOBODY_HANDLES, folder=tmp_path / "desk") as desk:
+            deadline_s = time.monotonic() + WAIT_S
+            while not out.exists() or not desk.metrics.value(DESK_ALERTS, "rejected"):
+                assert time.monotonic() < deadline_s, "it is not delivered"
+                time.sleep(0.1)
+    assert json.loads(out.read_text())["finding"] == a_finding().finding_uid
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])

@@ -30,7 +30,7 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
 from streams.model.types import Actor, Header, Record
-from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.ports import LogError, Reader, Received, RetriableLogError, TopicPartition, UnansweredError
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
@@ -53,6 +53,20 @@ _MS_PER_S = 1_000
 _log = logging.getLogger(__name__)
 
 Count = Callable[[str], None]
+
+
+def check_topics(transport: Transport) -> None:
+    """Check that there are the topics that the desk reads and writes. A log that does not answer is waited for later.
+
+    Raises:
+        LogError: there is none of that name, or this client may not see it.
+    """
+    for name in (*(topic.name for topic in TOPICS), ALERT.dlq, AUDIT_REPORTED.name):
+        try:
+            transport.partitions(name)
+        except (RetriableLogError, UnansweredError) as error:
+            _log.warning("the log does not answer: %s", error)
+            return
 
 
 class Intake:

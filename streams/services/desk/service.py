@@ -22,7 +22,7 @@ from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks
 from streams.services.desk.delivery import Courier
 from streams.services.desk.errors import DeskError
-from streams.services.desk.intake import Intake
+from streams.services.desk.intake import Intake, check_topics
 from streams.services.desk.settings import DeskSection
 from streams.services.desk.store import DeskStore, OpenDelivery, SinkLoad
 from streams.services.sending import Backoff
@@ -61,9 +61,11 @@ class RunningDesk:
 
         Raises:
             DeskError: the settings, secrets or files can't be used.
+            LogError: a topic is missing, or may not be used.
         """
         if not section.routes:
             raise DeskError("nobody is notified: add `[[desk.routes]]` and a sink, such as `[desk.slack.NAME]`")
+        check_topics(transport)
         self.metrics = Metrics(Exporter.DESK)
         self._now_ms = transport.now_ms
         with ExitStack() as opened:

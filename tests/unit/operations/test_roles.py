@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.model.topics import (
+    ALERT,
     ALERT_STATUS,
     APPROVAL_DECISION,
     ATTRIBUTES,
@@ -77,6 +78,16 @@ def test_only_the_soc_says_what_was_done_with_alerts_and_only_watches_bring_it_t
     letters = {acl.principal for acl in granted if (acl.name, acl.operation) == (ALERT_STATUS.dlq, "WRITE")}
     on_decisions = {acl.principal for acl in granted if acl.name == BEHAVIOUR.name}
     assert letters == on_decisions == {NAMES[Role.WATCH]}
+
+
+def test_a_desk_reads_alerts_and_what_people_do_with_them_and_writes_only_what_it_could_not_read(
+    granted: tuple[AclSpec, ...],
+) -> None:
+    own = {(acl.resource, acl.name, acl.operation) for acl in granted if acl.principal == NAMES[Role.DESK]}
+    read = {name for kind, name, operation in own if (kind, operation) == ("TOPIC", "READ")}
+    assert read == {ALERT.name, ALERT_STATUS.name}
+    assert {name for _, name, operation in own if operation == "WRITE"} == {ALERT.dlq, AUDIT_REPORTED.name}
+    assert "TRANSACTIONAL_ID" not in {kind for kind, _, _ in own}
 
 
 @pytest.mark.parametrize("role", NEAR)

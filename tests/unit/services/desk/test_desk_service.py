@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from streams.audit.alert_handlers import NOBODY, AlertHandlers, signed_status
 from streams.audit.signatures import SigningKey
 from streams.codec.cloudevents import event_headers
 from streams.desk.desk import Desk
+from streams.embedded.log import EmbeddedLog
 from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
 from streams.model.types import Header
-from streams.ports import Outgoing, Received, TopicPartition
+from streams.ports import LogError, Outgoing, Received, TopicPartition
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
@@ -29,6 +31,8 @@ from streams.services.desk.errors import DeskError
 from streams.services.desk.intake import Intake
 from streams.services.desk.store import DeskStore
 from streams.services.metrics import MetricsSection, serving_metrics
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_offline_codec
 from tests.unit.desk.alerts import again, alert
 from tests.unit.services.desk.conftest import PARTITIONS, running, section, send
 from tests.unit.services.desk.receivers import until
@@ -296,3 +300,12 @@ def test_what_a_handler_has_signed_ends_the_escalation_and_nothing_else_does(
         ("rule-1", "ben", "acknowledged: looking")
     ]
     assert "a status does not count" in caplog.text
+
+
+def test_a_topic_that_is_missing_stops_the_start(tmp_path: Path) -> None:
+    with (
+        closing(EmbeddedLog(tmp_path / "empty.sqlite", clock=SystemClock())) as log,
+        Transport(log, build_offline_codec(), SystemClock()) as empty,
+        pytest.raises(LogError, match=ALERT.name),
+    ):
+        running(to_file(tmp_path), empty, tmp_path)
