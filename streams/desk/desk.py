@@ -9,6 +9,10 @@ when it becomes more severe, when nobody has acknowledged it in time, and when s
 Nothing is forgotten: what waits for the end of a maintenance window is an incident with `held_by`, which the window's
 summary counts, and which is escalated from then on as any other.
 
+A person who acknowledges a finding looks after its matter (`dedup_key`), also when that goes on as a new finding
+(`stoplog alerts ack`). So such findings are incidents of their own, which are acknowledged from the beginning: nobody
+is called again for them, and what nobody looks after is not hidden among them.
+
 An alert may come again, and statuses may come before their alert: topics are read at least once, and each in an order
 of its own. So occurrences are counted up to the count that the finding says, and a status waits at its finding.
 
@@ -65,7 +69,8 @@ class Desk:
         status = finding.status if finding.tenant == alert.header.tenant_uid else None
         known = rows.incident(finding.incident) if finding.incident else None
         is_new = known is None
-        incident = known or self._incident_of(rows, alert, now_ms)
+        looked_after = self._looked_after(rows, alert, now_ms) if is_new and status is None else None
+        incident = known or self._incident_of(rows, alert, now_ms, is_looked_after=looked_after is not None)
         counted = _counted(incident, alert, more, now_ms, is_new=is_new)
         rows.put_finding(
             _replace(
@@ -79,8 +84,9 @@ class Desk:
         )
         told, deliveries = self._told(incident, counted, now_ms)
         rows.put_incident(told)
-        if is_new and status is not None:
-            deliveries += self._on_changed(rows, told, status, now_ms)
+        change = status or looked_after
+        if is_new and change is not None:
+            deliveries += self._on_changed(rows, told, change, now_ms)
         return deliveries
 
     def on_status(self, rows: Rows, change: StatusChange, now_ms: int) -> list[Delivery]:
@@ -92,6 +98,7 @@ class Desk:
         if before is not None and (before.changed_ms, before.word) >= (change.changed_ms, change.word):
             return []
         rows.put_finding(_replace(finding, status=change, seen_ms=now_ms))
+        _note_matter(rows, change, now_ms)
         incident = rows.incident(finding.incident) if finding.incident else None
         if incident is None or (before is not None and before.state is change.state):
             return []
@@ -114,9 +121,18 @@ class Desk:
                 deliveries += self._summarised(rows, name, now_ms)
         return deliveries
 
-    def _incident_of(self, rows: Rows, alert: Alert, now_ms: int) -> Incident:
+    def _looked_after(self, rows: Rows, alert: Alert, now_ms: int) -> StatusChange | None:
+        """Return the acknowledgement that holds for the matter of a new finding; None if there is none."""
+        matter = rows.finding(_matter_uid(alert.header.tenant_uid, alert.dedup_key))
+        if matter is None or matter.status is None or matter.status.state is not State.ACKNOWLEDGED:
+            return None
+        rows.put_finding(_replace(matter, seen_ms=now_ms))
+        return matter.status
+
+    def _incident_of(self, rows: Rows, alert: Alert, now_ms: int, *, is_looked_after: bool) -> Incident:
         route, tags = route_of(self._routes, alert), tags_of(alert)
-        group = canonical([alert.header.tenant_uid, route.name, alert.analytic_uid, list(tags)]).decode()
+        common = [alert.header.tenant_uid, route.name, alert.analytic_uid, list(tags), is_looked_after]
+        group = canonical(common).decode()
         found = rows.newest(group)
         if found is not None and found.state is not State.CLOSED and now_ms < found.until_ms:
             return found
@@ -229,6 +245,18 @@ class _Summary:
             lines=tuple(self._lines),
             left_out_count=self._incidents_count - len(self._lines),
         )
+
+
+def _matter_uid(tenant: str, dedup_key: str) -> str:
+    return derived_uuid("desk matter", tenant, dedup_key)
+
+
+def _note_matter(rows: Rows, change: StatusChange, now_ms: int) -> None:
+    """Remember what a person has said last about the matter of a finding."""
+    uid = _matter_uid(change.tenant, change.dedup_key)
+    matter = rows.finding(uid) or Finding(uid=uid, tenant=change.tenant)
+    if matter.status is None or matter.status.changed_ms <= change.changed_ms:
+        rows.put_finding(_replace(matter, status=change, seen_ms=now_ms))
 
 
 def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new: bool) -> Incident:

@@ -25,6 +25,7 @@ class StatusChange(NamedTuple):
     Attributes:
         finding_uid: the finding.
         tenant: the tenant of the finding.
+        dedup_key: the key that all findings of the same matter have, such as one rule in one session.
         state: what it is now: acknowledged or closed.
         word: what the person called it: `acknowledged`, `resolved` or `false positive`.
         by: the person.
@@ -34,6 +35,7 @@ class StatusChange(NamedTuple):
 
     finding_uid: str
     tenant: str
+    dedup_key: str
     state: State
     word: str
     by: str

@@ -277,6 +277,7 @@ def _change_of(status: AlertStatus) -> StatusChange:
     return StatusChange(
         finding_uid=status.finding_uid,
         tenant=status.header.tenant_uid,
+        dedup_key=status.dedup_key,
         state=State.CLOSED if status.status in CLOSED else State.ACKNOWLEDGED,
         word=OCSF_STATUS[status.status].detail,
         by=status.by_user,

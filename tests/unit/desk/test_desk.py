@@ -49,7 +49,8 @@ def told(deliveries: list[Delivery]) -> list[tuple[str, str, int]]:
 
 def status(number: int, state: State = State.ACKNOWLEDGED, **changes: object) -> StatusChange:
     word = "acknowledged" if state is State.ACKNOWLEDGED else "resolved"
-    given = StatusChange(f"finding-{number}", "acme", state, word, "ben", "on it", T0)
+    key = alert(number).dedup_key
+    given = StatusChange(f"finding-{number}", "acme", key, state, word, "ben", "on it", T0)
     return given._replace(**changes)
 
 
@@ -185,6 +186,30 @@ def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None
     closed = desk().on_status(rows, status(1, State.CLOSED, changed_ms=T0 + 2), T0)
     assert [told(each)[0][1] for each in (reopened, closed)] == ["acknowledged", "resolved"]
     assert desk().on_status(rows, status(1, changed_ms=T0 + 1), T0) == [], "an older one"
+
+
+def test_a_matter_that_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothing(rows: DeskStore) -> None:
+    key = alert(1).dedup_key
+    desk().on_alert(rows, alert(1, severity_id=SEVERITY_HIGH), T0)
+    desk().on_status(rows, status(1), T0 + 1)
+    later_ms = T0 + 2 * WINDOW_MS
+    goes_on = desk().on_alert(rows, alert(2, severity_id=SEVERITY_HIGH, dedup_key=key), later_ms)
+    assert told(goes_on) == [("pager", "new", 1), ("pager", "acknowledged", 1)]
+    # The same rule in a session that nobody looks after.
+    other = desk().on_alert(rows, alert(3, severity_id=SEVERITY_HIGH), later_ms + 1)
+    assert told(other) == [("pager", "new", 1)]
+    escalated = desk().on_time(rows, later_ms + WINDOW_MS)
+    assert [(each.sink, each.message.finding_uid) for each in escalated] == [("lead", "finding-3")]
+    # What was closed is new when it occurs again, and so is what another tenant has acknowledged.
+    desk().on_status(rows, status(2, State.CLOSED, dedup_key=key, changed_ms=T0 + 9), later_ms)
+    after_ms = later_ms + 2 * WINDOW_MS
+    assert told(desk().on_alert(rows, alert(4, severity_id=SEVERITY_HIGH, dedup_key=key), after_ms)) == [
+        ("pager", "new", 1)
+    ]
+    desk().on_status(rows, status(9, tenant="mallory", dedup_key=alert(8).dedup_key), T0)
+    assert told(desk().on_alert(rows, alert(8, severity_id=SEVERITY_HIGH), after_ms + WINDOW_MS)) == [
+        ("pager", "new", 1)
+    ]
 
 
 def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: DeskStore) -> None:

@@ -39,7 +39,7 @@ def message(kind: Kind = Kind.NEW, **changes: Any) -> Message:
         agents=("agent-1", "agent-2"),
         told_count=1,
     )
-    change = StatusChange("finding-1", "acme", State.ACKNOWLEDGED, "acknowledged", "ben", "looking", T0)
+    change = StatusChange("finding-1", "acme", "", State.ACKNOWLEDGED, "acknowledged", "ben", "looking", T0)
     is_change = kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED)
     return message_of(incident, kind, T0 + 61_000, change if is_change else None)
 
