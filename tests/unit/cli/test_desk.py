@@ -1,0 +1,110 @@
+"""`stoplog desk show`, `test` and `retry`, and what is said of settings that can't be right."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streams.desk.messages import Delivery
+from streams.services.desk.store import DeskStore
+from tests.unit.cli.conftest import Stoplog
+from tests.unit.desk.test_formats import message
+
+SETTINGS = """
+[desk.files.siem]
+path = "alerts.jsonl"
+[desk.files.chat]
+path = "missing/alerts.jsonl"
+[[desk.routes]]
+name = "all"
+sinks = ["siem", "chat"]
+"""
+
+
+@pytest.fixture
+def configured(home: Path) -> Path:
+    (home / "stoplog.toml").write_text(SETTINGS)
+    return home
+
+
+def keep(home: Path, *sinks: str) -> None:
+    """Let a message wait for sinks, which the first of them can't take."""
+    with closing(DeskStore(home / ".stoplog" / "desk")) as store:
+        with store.transaction():
+            store.add([Delivery(sink, message()) for sink in sinks])
+        found = store.next_delivery(sinks[0])
+        assert found is not None
+        store.note_fault(found[0], "status 400", sets_aside=True)
+
+
+def test_what_waits_is_shown_with_the_last_answer(stoplog: Stoplog, configured: Path) -> None:
+    keep(configured, "chat", "siem", "old")
+    shown = stoplog("desk", "show", "--no-json")
+    assert shown.status == 0
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["sink", "waiting", "set", "aside", "the", "oldest", "since"] in lines
+    assert next(line for line in lines if line[:1] == ["chat"])[1:3] == ["0", "1"]
+    assert next(line for line in lines if line[:1] == ["siem"])[1:3] == ["1", "0"]
+    assert "not in the settings any more" in next(line for line in shown.out.splitlines() if line.startswith("old"))
+    assert "status 400 (set aside)" in shown.out
+    assert "stoplog desk retry" in shown.out
+    records = stoplog("desk", "show", "--json").records
+    assert [each["waiting"] for each in records if "waiting" in each] == [0, 1, 1]
+    assert {each["message"] for each in records if "message" in each} == {message().uid}
+
+
+def test_what_was_set_aside_is_sent_again(stoplog: Stoplog, configured: Path) -> None:
+    keep(configured, "chat", "siem")
+    assert stoplog("desk", "retry", "siem", "--json").records == [{"sink": "siem", "retried": 0}]
+    retried = stoplog("desk", "retry", "--no-json")
+    assert (retried.status, retried.out.strip()) == (0, "1 message will be sent again")
+    with closing(DeskStore(configured / ".stoplog" / "desk")) as store:
+        assert store.next_delivery("chat") is not None
+
+
+def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog, configured: Path) -> None:
+    tested = stoplog("desk", "test", "--no-json")
+    assert tested.status == 1
+    first, second = sorted(tested.out.splitlines())
+    assert first == "chat: `missing/alerts.jsonl` can't be written: No such file or directory"
+    assert second == "siem: accepted"
+    assert stoplog("desk", "test", "siem").status == 0
+    assert [json.loads(line)["kind"] for line in (configured / "alerts.jsonl").read_text().splitlines()] == ["test"] * 2
+
+
+def test_a_sink_that_there_is_not_is_named_with_those_that_there_are(stoplog: Stoplog, configured: Path) -> None:
+    unknown = stoplog("desk", "test", "pager")
+    assert unknown.status == 1
+    assert "no sink `pager`; they have `siem`, `chat`" in unknown.err
+
+
+def test_without_a_desk_there_is_nothing_to_show(stoplog: Stoplog, configured: Path) -> None:
+    shown = stoplog("desk", "show")
+    assert shown.status == 1
+    assert "it has not run there yet" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "what"),
+    [
+        ('path = "alerts.jsonl"', 'path = "alerts.jsonl"\ncolour = "red"', "`stoplog.toml:4`"),
+        ('sinks = ["siem", "chat"]', 'sinks = ["siem"]\nseverity = "loud"', "`stoplog.toml:9`"),
+        ('sinks = ["siem", "chat"]', 'sinks = ["pager"]', "names a sink that there is not: `pager`"),
+    ],
+)
+def test_wrong_settings_are_named_with_their_line(
+    stoplog: Stoplog, home: Path, written: str, instead: str, what: str
+) -> None:
+    (home / "stoplog.toml").write_text(SETTINGS.replace(written, instead))
+    refused = stoplog("desk", "test")
+    assert refused.status != 0
+    assert what in refused.err
+
+
+def test_a_desk_without_a_log_does_not_start(stoplog: Stoplog, configured: Path) -> None:
+    started = stoplog("desk")
+    assert started.status == 1
+    assert "there is no embedded log" in started.err
