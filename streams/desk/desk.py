@@ -1,10 +1,10 @@
 """Decides who is notified of alerts, and when.
 
 **Idea.** An alert belongs to the finding that its `finding_uid` names, and a finding to an incident. Findings of one
-tenant, route, analytic and set of tags are one incident for `dedup_window_ms` after the first, whichever agents and
-sessions they are of: one agent's loop in a hundred sessions, or one poisoned document that a hundred agents read, is
-one matter for one person. People are notified of an incident when it begins, whenever its count passes a power of ten,
-when it becomes more severe, when nobody has acknowledged it in time, and when somebody acknowledges or closes it.
+tenant, route, owner, analytic and set of tags are one incident for `dedup_window_ms` after the first, whichever agents
+and sessions they are of: one agent's loop in a hundred sessions, or one poisoned document that a hundred agents read,
+is one matter for one person. People are notified of an incident when it begins, whenever its count passes a power of
+ten, when it becomes more severe, when nobody has acknowledged it in time, and when somebody acknowledges or closes it.
 
 Nothing is forgotten: what waits for the end of a maintenance window is an incident with `held_by`, which the window's
 summary counts, and which is escalated from then on as any other.
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import msgspec
 
 from streams.desk.messages import Delivery, Kind, Message, message_of, summary_line
-from streams.desk.routes import Route, Window, holding, route_of, tags_of
+from streams.desk.routes import Owner, Route, Window, holding, owner_of, route_of, tags_of
 from streams.desk.rows import Finding, Incident, Rows, State, StatusChange
 from streams.model.alert import Alert
 from streams.model.canonical import canonical
@@ -47,16 +47,20 @@ _replace = msgspec.structs.replace
 class Desk:
     """Decides by routes and windows. All memory is in the rows."""
 
-    def __init__(self, routes: Sequence[Route], windows: Sequence[Window], dedup_window_ms: int) -> None:
+    def __init__(
+        self, routes: Sequence[Route], windows: Sequence[Window], dedup_window_ms: int, owners: Sequence[Owner] = ()
+    ) -> None:
         """Args:
         routes: the routes, in the order in which they are tried; the last one takes every alert.
         windows: the maintenance windows.
         dedup_window_ms: how long findings of one kind are one incident.
+        owners: who owns which agents; the first one that fits counts.
         """
         self._routes = tuple(routes)
         self._by_name = {route.name: route for route in routes}
         self._windows = tuple(windows)
         self._dedup_window_ms = dedup_window_ms
+        self._owners = tuple(owners)
 
     def on_alert(self, rows: Rows, alert: Alert, now_ms: int) -> list[Delivery]:
         """Count an alert, and return what people are told."""
@@ -108,7 +112,7 @@ class Desk:
         """Return what people are told because time has passed. It takes a bounded step: call it again soon."""
         deliveries: list[Delivery] = []
         for incident in rows.to_escalate(now_ms, STEP_MAX):
-            window = holding(self._windows, incident.alert, incident.severity_id, now_ms)
+            window = holding(self._windows, incident.alert, incident.owner, incident.severity_id, now_ms)
             if window is not None:
                 rows.put_incident(_replace(incident, escalate_ms=window.ends_ms))
                 continue
@@ -130,8 +134,9 @@ class Desk:
         return matter.status
 
     def _incident_of(self, rows: Rows, alert: Alert, now_ms: int, *, is_looked_after: bool) -> Incident:
-        route, tags = route_of(self._routes, alert), tags_of(alert)
-        common = [alert.header.tenant_uid, route.name, alert.analytic_uid, list(tags), is_looked_after]
+        owner, tags = owner_of(self._owners, alert), tags_of(alert)
+        route = route_of(self._routes, alert, owner)
+        common = [alert.header.tenant_uid, route.name, owner, alert.analytic_uid, list(tags), is_looked_after]
         group = canonical(common).decode()
         found = rows.newest(group)
         if found is not None and found.state is not State.CLOSED and now_ms < found.until_ms:
@@ -140,6 +145,7 @@ class Desk:
             uid=derived_uuid("desk incident", group, alert.finding_uid),
             group=group,
             route=route.name,
+            owner=owner,
             alert=_plain(alert),
             tags=tags,
             severity_id=alert.severity_id,
@@ -154,7 +160,7 @@ class Desk:
         if not incident.told_count:
             if incident.state is State.CLOSED:
                 return incident, []
-            window = holding(self._windows, incident.alert, incident.severity_id, now_ms)
+            window = holding(self._windows, incident.alert, incident.owner, incident.severity_id, now_ms)
             if window is not None:
                 return _replace(incident, held_by=window.name), []
             told = _replace(incident, held_by="", told_count=incident.count, escalate_ms=_due(route, incident, now_ms))

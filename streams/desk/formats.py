@@ -68,6 +68,7 @@ def as_fields(message: Message) -> dict[str, Any]:
         "incident": message.incident,
         "route": message.route,
         "tenant": message.tenant,
+        "owner": message.owner,
         "severity_id": message.severity_id,
         "severity": severity_word(message.severity_id),
         "headline": headline(message),
@@ -122,7 +123,8 @@ def slack_body(message: Message) -> bytes:
         lines.append(f"by {_slack(message.by)}: {_slack(message.why)}")
     elif message.kind is not Kind.SUMMARY:
         lines.append(_slack(message.desc))
-        about = [message.analytic, *message.tags, *([f"tenant {message.tenant}"] if message.tenant else [])]
+        named = (("tenant", message.tenant), ("owner", message.owner))
+        about = [message.analytic, *message.tags, *(f"{what} {name}" for what, name in named if name)]
         lines.append(_slack(", ".join(each for each in about if each)))
     lines += [f"- {_slack(line)}" for line in message.lines]
     if message.left_out_count:

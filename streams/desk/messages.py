@@ -35,6 +35,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         kind: why it is sent.
         incident: the incident; of a summary, the summary itself.
         route: the name of the route; of a summary, of the maintenance window.
+        owner: who owns the agents; empty if nobody is known.
         tenant: the tenant; empty for what concerns the deployment.
         severity_id: the severity, as OCSF numbers it.
         title: what has happened, in a line.
@@ -61,6 +62,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     incident: str
     route: str
     tenant: str = ""
+    owner: str = ""
     severity_id: int
     title: str
     desc: str
@@ -110,6 +112,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
         incident=incident.uid,
         route=incident.route,
         tenant=alert.header.tenant_uid,
+        owner=incident.owner,
         severity_id=incident.severity_id,
         title=alert.title,
         desc=alert.desc,

@@ -22,6 +22,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
         users: patterns of the user on whose behalf the agent acts.
         tools: patterns of `server/tool`.
         analytics: patterns of the analytic: the rule, the detector or the reason.
+        owners: names of owners (`Owner`), one of which must own the alert.
         tags: patterns of ids of OWASP and of techniques of MITRE ATLAS, one of which must match.
     """
 
@@ -32,14 +33,15 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     analytics: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
 
     @property
     def takes_all(self) -> bool:
         """Return whether there are no conditions."""
         return self == Match()
 
-    def takes(self, alert: Alert) -> bool:
-        """Return whether an alert fulfils all conditions."""
+    def takes(self, alert: Alert, owner: str = "") -> bool:
+        """Return whether an alert of an owner fulfils all conditions."""
         agent = "" if alert.act is None else alert.act.sub
         tool = "" if alert.tool is None else f"{alert.tool.server_id}/{alert.tool.name}"
         return (
@@ -50,7 +52,20 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
             and _matches(self.tools, (tool,))
             and _matches(self.analytics, (alert.analytic_uid,))
             and _matches(self.tags, tags_of(alert))
+            and (not self.owners or owner in self.owners)
         )
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Who owns agents: a team.
+
+    Attributes:
+        name: its name.
+        agents: patterns of the names of its agents.
+    """
+
+    name: str
+    agents: tuple[str, ...]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,25 +102,32 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     match: Match
     below: int
 
-    def holds(self, alert: Alert, severity_id: int, now_ms: int) -> bool:
+    def holds(self, alert: Alert, owner: str, severity_id: int, now_ms: int) -> bool:
         """Return whether an alert waits.
 
         Args:
             alert: the alert.
+            owner: its owner.
             severity_id: the greatest severity of what the alert belongs to.
             now_ms: the time.
         """
-        return self.starts_ms <= now_ms < self.ends_ms and severity_id < self.below and self.match.takes(alert)
+        return self.starts_ms <= now_ms < self.ends_ms and severity_id < self.below and self.match.takes(alert, owner)
 
 
-def route_of(routes: Sequence[Route], alert: Alert) -> Route:
-    """Return the first route that takes an alert. The last one takes all."""
-    return next((route for route in routes if route.match.takes(alert)), routes[-1])
+def owner_of(owners: Sequence[Owner], alert: Alert) -> str:
+    """Return the name of the first owner of the alert's agent; empty if it has none."""
+    agent = "" if alert.act is None else alert.act.sub
+    return next((owner.name for owner in owners if agent and _matches(owner.agents, (agent,))), "")
 
 
-def holding(windows: Sequence[Window], alert: Alert, severity_id: int, now_ms: int) -> Window | None:
+def route_of(routes: Sequence[Route], alert: Alert, owner: str) -> Route:
+    """Return the first route that takes an alert of an owner. The last one takes all."""
+    return next((route for route in routes if route.match.takes(alert, owner)), routes[-1])
+
+
+def holding(windows: Sequence[Window], alert: Alert, owner: str, severity_id: int, now_ms: int) -> Window | None:
     """Return the window that an alert waits for: of several, the one that ends last. None if it does not wait."""
-    found = [window for window in windows if window.holds(alert, severity_id, now_ms)]
+    found = [window for window in windows if window.holds(alert, owner, severity_id, now_ms)]
     return max(found, key=lambda window: window.ends_ms, default=None)
 
 

@@ -70,6 +70,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         uid: its id.
         group: what its findings have in common.
         route: the route that took its first alert.
+        owner: who owns the agent of its first alert; empty if nobody is known.
         alert: the alert that it is described by: the first of its most severe ones.
         tags: the tags of its alerts.
         severity_id: the greatest severity.
@@ -106,6 +107,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     held_by: str = ""
     escalate_ms: int | None = None
     is_escalated: bool = False
+    owner: str = ""
 
 
 class Rows(Protocol):

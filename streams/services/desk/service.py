@@ -12,6 +12,7 @@ import orjson
 from streams.audit.alert_handlers import AlertHandlers
 from streams.codec.instants import format_instant
 from streams.desk.desk import Desk
+from streams.desk.routes import Owner
 from streams.desk.rows import State
 from streams.metrics import declared
 from streams.metrics.declared import Exporter
@@ -85,9 +86,10 @@ class RunningDesk:
             for courier in self._couriers:
                 opened.callback(courier.stop)
             routes = [each.route() for each in section.routes]
+            owners = [Owner(name=name, agents=tuple(agents)) for name, agents in section.owners.items()]
             windows = [each.window() for each in section.maintenance]
             self._intake = Intake(
-                Desk(routes, windows, section.dedup_window_ms),
+                Desk(routes, windows, section.dedup_window_ms, owners),
                 self._store,
                 transport,
                 Backoff(section.retry_first_ms, section.retry_max_ms),

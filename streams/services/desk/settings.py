@@ -32,6 +32,7 @@ class MatchSection(Section):
         tools: patterns of tools, `server/tool`.
         analytics: patterns of rules, detectors and reasons.
         tags: patterns of ids of OWASP and MITRE ATLAS; one of an alert's tags must match.
+        owners: names of `[desk.owners]`, one of which must own the agent.
     """
 
     severity: str | None = Field(None, pattern="^(informational|low|medium|high|critical)$")
@@ -41,6 +42,7 @@ class MatchSection(Section):
     tools: list[Name] = Field([], max_length=PATTERNS_MAX)
     analytics: list[Name] = Field([], max_length=PATTERNS_MAX)
     tags: list[Name] = Field([], max_length=PATTERNS_MAX)
+    owners: list[Name] = Field([], max_length=PATTERNS_MAX)
 
     def match(self) -> Match:
         """Return the conditions."""
@@ -52,6 +54,7 @@ class MatchSection(Section):
             tools=tuple(self.tools),
             analytics=tuple(self.analytics),
             tags=tuple(self.tags),
+            owners=tuple(self.owners),
         )
 
 
@@ -250,6 +253,8 @@ class DeskSection(Section):
         retry_first_ms: the first pause before a message is sent again. It doubles each time, and chance shortens it to
             as little as half.
         retry_max_ms: the longest pause.
+        owners: who owns which agents, as patterns of agents by names of owners (`payments = ["payments-*"]`). The first
+            one that fits counts.
         routes: see below.
         maintenance: see below.
         webhooks: sinks by their names, which are unique among all kinds; see below.
@@ -266,6 +271,7 @@ class DeskSection(Section):
     timeout_ms: int = Field(10_000, ge=100, le=300_000)
     retry_first_ms: int = Field(1_000, ge=10, le=60_000)
     retry_max_ms: int = Field(300_000, ge=10, le=3_600_000)
+    owners: dict[str, list[Name]] = Field({}, max_length=ROUTES_MAX)
     routes: list[RouteSection] = Field([], max_length=ROUTES_MAX)
     maintenance: list[MaintenanceSection] = Field([], max_length=WINDOWS_MAX)
     webhooks: dict[str, WebhookSinkSection] = Field({}, max_length=SINKS_MAX)
@@ -289,6 +295,10 @@ class DeskSection(Section):
         for route in self.routes:
             missing = [name for name in (*route.sinks, *route.escalate_to) if name not in known]
             faults += [f"route `{route.name}` names a sink that there is not: `{name}`" for name in missing]
+        named = [(each.name, each.owners) for each in self.routes]
+        for where, owners in (*named, *((each.name, each.owners) for each in self.maintenance)):
+            strangers = [name for name in owners if name not in self.owners]
+            faults += [f"`{where}` names an owner that `desk.owners` has not: `{name}`" for name in strangers]
         if self.routes and not self.routes[-1].match().takes_all:
             faults.append(
                 f"the last route, `{self.routes[-1].name}`, has conditions: an alert that no route takes would reach "

@@ -212,6 +212,10 @@ def test_without_a_route_it_does_not_start(transport: Transport, tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
+        (
+            {"routes": [{"name": "a", "sinks": ["it"], "owners": ["x"]}, {"name": "b", "sinks": ["it"]}]},
+            "an owner that",
+        ),
         ({"routes": [{"name": "a", "sinks": ["gone"]}]}, "route `a` names a sink that there is not: `gone`"),
         ({"routes": [{"name": "a", "sinks": ["it"], "severity": "high"}]}, "has conditions"),
         ({"routes": [{"name": "a", "sinks": ["it"]}] * 2}, "two routes have the name `a`"),
