@@ -179,8 +179,12 @@ def _tell_false(screen: Screen, rules: Sequence[RuleExplanation]) -> None:
 
 def _deciding(part: ExplainedPart) -> list[ExplainedPart]:
     """Return the parts that make a condition false: those of a conjunction, or the condition itself."""
+    part = _undoubled(part)
     if part.connective in _CHAINS:
         return [found for inner in part.decisive_parts() for found in _deciding(inner)]
+    if part.connective is Connective.NOT and part.value == "false":
+        # `a = true` says the same as `!a = false`, and reads better.
+        return [inner for inner in part.parts if inner.connective is Connective.OTHER] or [part]
     return [part]
 
 
@@ -213,8 +217,10 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
 
 def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
     """Add a part and the parts in it: all of them, or only those that decide its value."""
+    if not whole:
+        part = _undoubled(part)
     inner = part.parts if whole else part.decisive_parts()
-    if part.connective is Connective.NOT and inner[0].connective is Connective.OTHER:
+    if part.connective is Connective.NOT and inner and inner[0].connective is Connective.OTHER:
         # `!session.attended` reads better in one piece.
         inner, label = inner[0].parts, short(part.text, _PART_CHARS_MAX)
     elif not whole and part.connective in _CHAINS and len(inner) == 1:
@@ -237,6 +243,15 @@ def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bo
             _grow_inner(branch, inner, within, whole)
     else:
         _grow(branch, part, whole)
+
+
+def _undoubled(part: ExplainedPart) -> ExplainedPart:
+    """Return `a` for `!!a`, which is how an exception to an exception reads."""
+    while part.connective is Connective.NOT and part.parts and part.parts[0].connective is Connective.NOT:
+        if not part.parts[0].parts:
+            break
+        part = part.parts[0].parts[0]
+    return part
 
 
 def _is_constant(part: ExplainedPart) -> bool:

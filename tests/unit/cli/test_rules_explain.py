@@ -9,15 +9,28 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.cli.explained_rules import tell_judged
+from streams.cli.screen import Screen
 from streams.codec.history import parse_line
 from streams.codec.jsonform import named_uuid as named
 from streams.model.bundle_signature import publication_key
+from streams.model.reasons import Reason
 from streams.model.topics import BY_NAME, INTENT, RULESET, VERDICT
 from streams.operations.catalog.files import read_catalog
 from streams.operations.root_key import load_root_key
-from streams.operations.rules.explanation import THE_LOG, explain_from_log
+from streams.operations.rules.explanation import THE_LOG, Judged, explain_from_log
 from streams.operations.rules.publication import make_bundle
-from streams.policy import load_bundle
+from streams.policy import (
+    Connective,
+    Effect,
+    ExplainedPart,
+    IntentExplanation,
+    Mode,
+    PolicyResult,
+    RuleExplanation,
+    RuleOutcome,
+    load_bundle,
+)
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
@@ -95,6 +108,36 @@ class TestHistory:
         assert "not for this tool: OFF-001, OFF-002, OFF-020, OFF-040" in stoplog(*asked, "-v").out.splitlines()
         assert shown[-1].startswith("verdict: DENY rule_denied: ")
         assert len(stoplog(*asked, "-v").out) > len(stoplog(*asked).out)
+
+    def test_a_negation_is_told_as_what_is_true(self, stoplog: Stoplog, home: Path) -> None:
+        """An exception to an exception is no exception, and `!a = false` says that `a` is true."""
+        write_bundle(home / "double", 'apiVersion: rules/v1\nbundle: double\nversion: "1"\n')
+        negated = "!(tool.server_id == 'mail')"
+        rules = (
+            f'{{id: D-1, effect: permit, match: {{tools: ["*"]}}, when: "!({negated}) && !tool.read_only", reason: x}}',
+            f'{{id: D-2, effect: deny, match: {{tools: ["*"]}}, when: "{negated}", reason: y}}',
+        )
+        text = "apiVersion: rules/v1\npack: idle\nrules:\n" + "".join(f"  - {rule}\n" for rule in rules)
+        (home / "double" / "idle" / "idle.rules.yaml").write_text(text)
+        lines = stoplog("rules", "explain", "double", *HISTORY, "--intent", "exfiltrate", "--no-json").out.splitlines()
+        assert '    ├── tool.server_id == "mail" = true' in lines
+        assert "    └── !tool.read_only = true" in lines
+        assert 'D-2 deny tool.server_id == "mail" = true' in lines
+
+    def test_a_condition_too_long_to_be_shown_whole_is_cut(self) -> None:
+        """The parts of the negation were not worked out any more."""
+        cut = ExplainedPart("!session.tainted", "false", (), Connective.NOT)
+        rule = RuleExplanation("D-1", "deny", Mode.ENFORCE, "x", "a:1:1", RuleOutcome.FALSE, None, cut)
+        result = PolicyResult(Effect.ALLOW, Reason.PERMITTED, "x")
+        judged = Judged(0, IntentExplanation("double", "1", "00", result, (rule,)))
+        for whole in (False, True):
+            screen = Screen(as_json=False)
+            with screen.console.capture() as written:
+                tell_judged(
+                    screen, judged, frozenset(), whole=whole, is_one_of_many=False, is_as_recorded=False,
+                    lacks_facts=False,
+                )  # fmt: skip
+            assert "!session.tainted = false" in written.get() or "not = false" in written.get()
 
     def test_one_rule_only(self, stoplog: Stoplog) -> None:
         asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "OFF-030")
