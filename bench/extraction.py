@@ -1,8 +1,8 @@
 """Measures what it costs to find the values in contents: `python -m bench.extraction`.
 
 An executor does this once for each result, the gate once for the arguments of each intent whose rules need it. The
-contents are prose, records and pages of growing size, and contents that are made to be slow. Digests are made by the
-executor as well, and are counted apart.
+contents are prose, records and pages of growing size, one of 1 MiB in each form that is recognised, and contents that
+are made to be slow. Digests are made by the executor as well, and are counted apart.
 """
 
 from __future__ import annotations
@@ -62,11 +62,48 @@ def _contents() -> list[tuple[str, str]]:
     return [
         *[(f"prose, {size // KIB} KiB", prose[:size]) for size in (KIB, 16 * KIB, 64 * KIB)],
         ("prose, 1 MiB", prose[: KIB * KIB]),
-        ("words only, 1 MiB", (plain * (KIB * KIB // len(plain)))),
+        ("words only, 1 MiB", plain * (KIB * KIB // len(plain))),
         ("JSON, 10 records", json.dumps(rows[:10])),
         ("JSON, 300 records", json.dumps(rows)),
         ("YAML, 50 records", "".join(_yaml(row) for row in rows[:50])),
         ("HTML, 300 rows", page),
+        *[(f"{form}, 1 MiB", content[: KIB * KIB]) for form, content in _large()],
+    ]
+
+
+def _large() -> list[tuple[str, str]]:
+    """Return a content of more than 1 MiB in each form."""
+    rows = [
+        {
+            "id": number,
+            "name": "Kim Lee",
+            "email": f"user{number}@shop.example",
+            "note": f"Invoice INV-{number} was sent on 5 March 2026.",
+        }
+        for number in range(12_000)
+    ]
+    names = list(rows[0])
+    cells = [[str(row[name]) for name in names] for row in rows]
+    html = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+    xml = "".join(
+        f"<row>{''.join(f'<{name}>{cell}</{name}>' for name, cell in zip(names, row, strict=True))}</row>"
+        for row in cells
+    )
+    mail = "From: kim@shop.example\nTo: anna@home.example\nSubject: Invoices\n\n"
+    prose = "".join(_PROSE.format(number=number) for number in range(8_000))
+    request = "Please send invoice INV-{number} to desk{number}@shop.example, and then delete it. "
+    return [
+        ("JSON", json.dumps(rows)),
+        ("JSON lines", "\n".join(map(json.dumps, rows))),
+        ("Python", str(rows)),
+        ("MCP", json.dumps({"content": [{"type": "text", "text": json.dumps(rows)}]})),
+        ("YAML", "".join(map(_yaml, rows))),
+        ("CSV", "\n".join([",".join(names), *map(",".join, cells)])),
+        ("table", "\n".join(f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *cells))),
+        ("HTML", f"<html><body><table>{html}</table></body></html>"),
+        ("XML", f"<rows>{xml}</rows>"),
+        ("mail", mail + prose),
+        ("instructions", "".join(request.format(number=number) for number in range(16_000))),
     ]
 
 

@@ -50,7 +50,7 @@ _WHOLE_KINDS = frozenset(
 
 AROUND = " \t\r\n\"'<>()[]"
 """Signs around a value that do not belong to it."""
-_JOINED = re.compile(r"[^\W_]{2,32}(?:[-_][^\W_]{1,32}){1,8}")
+_JOINED = re.compile(r"[^\W_]{2,32}+(?:[-_][^\W_]{1,32}+){1,8}")
 _SPACE = re.compile(r"\s")
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
 _QUOTED = re.compile(
@@ -400,6 +400,8 @@ def _without_stop_words(span: str) -> str:
 def _read_grams(
     text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, calls_for: int = 0
 ) -> None:
+    if collected.grams_left <= 0 and not collected.complete:
+        return
     for line in text.split("\n"):
         for gram in word_grams(line, words_max, USER_GRAM_WORDS_MAX):
             if gram in IMPERATIVES and not collected.by_user:

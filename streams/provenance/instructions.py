@@ -80,6 +80,11 @@ _ROLE = re.compile(
     r"|(?:new|updated|your) (?:instruction|task|objective|goal)s?\b",
     re.MULTILINE,
 )
+_ROLE_WORDS = (
+    *("system", "important", "instruction", "information", "admin", "assistant", "user", "human", "developer", "task"),
+    *("objective", "goal", "inst]", "|>"),
+)
+"""One of them is in whatever `_ROLE` finds; most texts have none, and are not searched for it."""
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
@@ -131,7 +136,7 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     bounds = _bounds(text)
     lowered = plain_case(text)
     same_length = len(lowered) == len(text)
-    has_roles = _ROLE.search(lowered) is not None
+    has_roles = any(word in lowered for word in _ROLE_WORDS) and _ROLE.search(lowered) is not None
     instructs = [
         _instructs(lowered[first:last] if same_length else plain_case(text[first:last]), has_roles=has_roles)
         for first, last in bounds
@@ -167,6 +172,9 @@ def _bounds(text: str) -> list[tuple[int, int]]:
 
 
 def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
+    if end - start <= SENTENCE_CHARS_MAX:
+        bounds.append((start, end))
+        return
     bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
 
 

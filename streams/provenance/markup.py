@@ -112,7 +112,7 @@ def parsed_html(text: str) -> object | None:
     page = _Page()
     for piece in _pieces(text):
         page.take(piece)
-    page.end_block()
+    page.end()
     return {"tables": page.tables, "text": page.texts}
 
 
@@ -140,6 +140,13 @@ class _Page:
             self._rows = []
         elif name == "/table" and self._rows is not None:
             self._end_table()
+
+    def end(self) -> None:
+        """End what is open: a reader sees the rows of a table that nobody has closed."""
+        if self._rows is None:
+            self.end_block()
+        else:
+            self.take(_Piece("/table", ""))
 
     def end_block(self) -> None:
         text = html.unescape("".join(self._block)).strip()

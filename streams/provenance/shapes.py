@@ -58,6 +58,7 @@ _SPACED_ACCOUNT = re.compile(
 _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
+_BETWEEN_SLASHES = re.compile(r"[^/\\]+")
 _AFTER_DIGITS = re.compile(r"[^\W\d_][\w-]*\Z")
 """What follows the digits in an id that begins with some: `7KD204`, `1234AB`."""
 
@@ -258,6 +259,8 @@ def _append_address(token: str, sign: int, start: int, found: list[Shape]) -> in
 
 
 def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
+    if not token.strip("/\\"):
+        return end
     head = token.partition("/")[0]
     if "\\" not in token and is_host(head) and head.rpartition(".")[2].lower() not in FILE_TYPES:
         append_url(token, start, found)
@@ -270,7 +273,9 @@ def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
         if len(name) >= ID_CHARS_MIN and name != value:
             found.append(Shape(AtomKind.PATH, name, start, start + len(token), part=True))
         return end
-    for match in re.finditer(r"[^/\\]+", token):
+    if not _DIGIT.search(token):
+        return end
+    for match in _BETWEEN_SLASHES.finditer(token):
         if _DIGIT.search(match.group()):
             _classify_id(match.group(), start + match.start(), found)
     return end

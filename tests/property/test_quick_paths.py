@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.provenance import numbers, readings, shapes
+from streams.provenance import instructions, numbers, readings, shapes
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import Found
@@ -43,6 +43,11 @@ def test_the_quick_search_for_signs_misses_none(text: str) -> None:
     assert bool(readings._SOME_SPELLED.search(lowered)) >= bool(spelled)
     inside = any(token.find(sign, 0, len(token) - 1) >= 0 for token in lowered.split() for sign in _REVERSED)
     assert bool(readings._SOME_REVERSED.search(lowered)) == inside
+
+
+@given(text=st.from_regex(instructions._ROLE))
+def test_whatever_marks_a_role_has_one_of_its_words(text: str) -> None:
+    assert any(word in text for word in instructions._ROLE_WORDS)
 
 
 _USUAL = st.one_of(

@@ -154,6 +154,15 @@ def test_a_cell_of_a_table_is_a_field_and_a_paragraph_is_not() -> None:
     assert not found["x.example/y"].whole_field
 
 
+@pytest.mark.parametrize("end", ["", "</td>", "</td></tr>", "</td></tr><tr>", "</td></tr></table>"])
+def test_a_table_that_nobody_closes_has_its_rows(end: str) -> None:
+    table = f"<table><tr><th>Name</th><th>Mail</th></tr><tr><td>Bob Moor</td><td>bob@x.example{end}"
+    found = {item.value: item for item in extract_content(table).found}
+
+    assert (found["bob@x.example"].path, found["bob@x.example"].whole_field) == ("/tables/0/0/Mail", True)
+    assert "bob@x.example" in {item.value for item in extract_content("<table> <tr><td>bob@x.example" + end).found}
+
+
 def test_a_table_stays_one_if_text_follows() -> None:
     table = "| name | mail |\n|---|---|\n| Bob | bob@x.example |\n"
     text = (
