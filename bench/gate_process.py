@@ -1,4 +1,4 @@
-"""Runs a gate as in production: `stoplog gate` in a process of its own."""
+"""Runs a gate or a watch as in production: `stoplog gate` or `stoplog watch` in a process of its own."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LOG_CHARS_MAX = 2_000
 
 
 class ServedGate:
-    """A running `stoplog gate`."""
+    """A running `stoplog gate`, or another command that serves partitions."""
 
-    def __init__(self, world: World, instance: str, engine: dict[str, int]) -> None:
+    def __init__(self, world: World, instance: str, engine: dict[str, int], command: str = "gate") -> None:
         """Start the process. It does not serve yet."""
         state = world.folder / f"state-{instance}"
         state.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class ServedGate:
         self._folder = world.folder
         self._log = (world.folder / f"{instance}.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "gate", "--json"],
+            [sys.executable, "-m", "streams.cli", command, "--json"],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -150,9 +150,9 @@ def _stat(pid: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def served_gate(world: World, instance: str = "gate-1", **engine: int) -> Iterator[ServedGate]:
-    """Run a gate that serves, and stop it gracefully afterwards."""
-    gate = ServedGate(world, instance, engine)
+def served_gate(world: World, instance: str = "gate-1", command: str = "gate", **engine: int) -> Iterator[ServedGate]:
+    """Run a gate (or a watch) that serves, and stop it gracefully afterwards."""
+    gate = ServedGate(world, instance, engine, command)
     try:
         gate.wait_serving()
         yield gate

@@ -41,6 +41,14 @@ rules:
     reason: everything
 """
 RULE_SETS = ("empty", "permit-all", "starter")
+SIGNALS = "signals"
+"""Lets all calls through, and asks for the behaviour of their session on the way."""
+_SIGNALS_PACK = """  - id: ALL-002
+    effect: deny
+    match: {tools: ["*"]}
+    when: signal.repeats > 1000 || signal.run > 1000000 || signal.returns > 1000
+    reason: unusual
+"""
 
 _TEXT = {"type": "string", "maxLength": 4_000}
 
@@ -134,7 +142,7 @@ def _definition(server_id: str, name: str) -> bytes:
 
 
 def bundle_record(rules: str) -> RulesetBundle:
-    """A bundle by name: `empty` (no rule at all, so everything is denied at the end), `permit-all`, `starter`.
+    """A bundle by name: `empty` (no rule, so everything is denied at the end), `permit-all`, `starter`, or `SIGNALS`.
 
     Raises:
         ValueError: there is none of that name.
@@ -143,6 +151,8 @@ def bundle_record(rules: str) -> RulesetBundle:
         files = {"bundle.yaml": _BUNDLE_HEAD}
     elif rules == "permit-all":
         files = {"bundle.yaml": _BUNDLE_HEAD + "packs: [all]\n", "all/all.rules.yaml": _PERMIT_ALL}
+    elif rules == SIGNALS:
+        files = {"bundle.yaml": _BUNDLE_HEAD + "packs: [all]\n", "all/all.rules.yaml": _PERMIT_ALL + _SIGNALS_PACK}
     elif rules == "starter":
         files = dict(load_bundle(Path(__file__).resolve().parents[1] / "rules").files)
     else:

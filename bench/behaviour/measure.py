@@ -9,6 +9,7 @@ from typing import Any
 from bench.behaviour.engine_cost import DECISIONS, QUICK_DECISIONS, us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
+from bench.behaviour.processes import signals_in_gate, watch_on_kafka
 from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -65,6 +66,10 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             "rows_per_agent": round(cost["rows"] / cost["agents"]),
             "events": cost["events"],
         },
+        # Processes and a broker take minutes.
+        "processes": None
+        if quick
+        else {"watch": watch_on_kafka(make_fleet(reported[0], plan)), "gate": signals_in_gate()},
     }
 
 

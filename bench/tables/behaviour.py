@@ -43,8 +43,21 @@ def behaviour_table(result: Result) -> str:
             f"with codec, state and transactions, on a log in memory. The detectors keep "
             f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
             f"({cost['bytes_per_session']} bytes of a session).\n",
+            *_processes(result),
         ]
     )
+
+
+def _processes(result: Result) -> Iterator[str]:
+    found = result["processes"]
+    if found is not None:
+        watch, gate = found["watch"], found["gate"]
+        yield (
+            f"On Kafka, the process of a watch takes {watch['decisions_per_cpu_s']:,} decisions in a second of CPU "
+            f"time, {watch['cpu_us_per_decision']} us for each: a verdict and an audit record are read, and what they "
+            f"say is written, read and judged. Rules that ask for signals cost a gate {gate['us_of_signals']} us for "
+            f"an intent, {gate['us_with']} instead of {gate['us_without']}.\n"
+        )
 
 
 def printed(result: Result) -> str:
@@ -62,10 +75,20 @@ def printed(result: Result) -> str:
         "",
         f"{cost['us_per_event']} us an event, {cost['us_per_decision']} us in the whole watch, "
         f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} events",
+        *_processes_printed(result),
         "found: an alert names a session of the attack; odd: odd but honest episodes with an alert, in %;",
         "further: alerts after the first, for each found attack; minutes: median from first call to alert",
     ]
     return "\n".join(lines)
+
+
+def _processes_printed(result: Result) -> Iterator[str]:
+    found = result["processes"]
+    if found is not None:
+        yield (
+            f"{found['watch']['decisions_per_cpu_s']:,} decisions a second of CPU on Kafka, "
+            f"{found['gate']['us_of_signals']} us an intent for signals in the gate"
+        )
 
 
 def _judges(result: Result) -> Iterator[tuple[Any, ...]]:

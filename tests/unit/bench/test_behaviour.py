@@ -7,11 +7,13 @@ from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import RateLimit, ZScore
 from bench.behaviour.measure import _figures
 from bench.tables.behaviour import behaviour_table, printed
+from bench.workload import SIGNALS, bundle_record
 from simulation.fleet.agents import DAY_MS, Planned
 from simulation.fleet.attacks import ATTACKS
 from simulation.fleet.fleet import LOUD, STEALTHY, Plan, make_fleet
 from streams.behaviour.activity import Activity
-from streams.policy.language.bundle import load_detector_files
+from streams.policy.language.bundle import bundle_from_files, load_detector_files
+from streams.policy.runtime.ruleset import compile_bundle
 from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.wiring.shipped import rules_directory
 from tests.unit.behaviour.kit import START_MS, activity
@@ -77,9 +79,21 @@ def test_tables_show_every_kind_within_a_screen() -> None:
         "rows_per_agent": 400,
         "events": 6,
     }
-    result = {"judges": {"detectors": figures}, "cost": cost, "calibrated_on": [1], "reported_on": [2]}
+    processes = {
+        "watch": {"decisions": 9, "decisions_per_cpu_s": 4_000, "cpu_us_per_decision": 250.0},
+        "gate": {"us_without": 150.0, "us_with": 165.0, "us_of_signals": 15.0},
+    }
+    result = {
+        "judges": {"detectors": figures},
+        "cost": cost,
+        "calibrated_on": [1],
+        "reported_on": [2],
+        "processes": processes,
+    }
     assert "| loop | 1/2 | 0/0 | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
+    assert "cost a gate 15.0 us for an intent, 165.0 instead of 150.0" in behaviour_table(result)
+    assert "On Kafka" not in behaviour_table({**result, "processes": None})
 
 
 def test_simple_judges_alert_once_about_a_burst() -> None:
@@ -93,6 +107,15 @@ def test_simple_judges_alert_once_about_a_burst() -> None:
 def test_what_the_watch_costs_is_of_decisions_that_it_has_judged() -> None:
     files = parse_behaviour(load_detector_files(rules_directory()))
     assert us_per_decision(make_fleet(5, SMALL), files, 50) > 0
+
+
+def test_rules_that_ask_for_signals_differ_from_those_that_let_all_through_by_one_rule() -> None:
+    plain, asking = (
+        compile_bundle(bundle_from_files({file.path: file.content for file in bundle_record(rules).files}))
+        for rules in ("permit-all", SIGNALS)
+    )
+    assert "signal" in asking.reads
+    assert plain.reads == asking.reads - {"signal"}
 
 
 def test_a_fleet_is_the_same_for_its_seed_and_has_every_attack() -> None:

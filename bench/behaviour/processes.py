@@ -1,0 +1,121 @@
+"""What behaviour costs in processes: of the watch on real Kafka, and of a gate whose rules ask for signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from statistics import median
+from typing import Any
+
+from bench.gate import load_intents, open_sessions, run_child
+from bench.gate_process import ServedGate, served_gate
+from bench.workload import SIGNALS
+from bench.world import PARTITIONS, World, open_world
+from simulation.fleet.agents import Planned
+from simulation.fleet.records import audit_of, verdict_of
+from streams.behaviour.activity import Activity
+from streams.model.keys import session_key_of
+from streams.model.topics import AUDIT, BEHAVIOUR, VERDICT, Topic
+from streams.operations.topics.access import keying_group, watch_group
+from streams.ports import Outgoing, TopicPartition
+from streams.wiring.settings import Settings
+
+WARM_UP, DECISIONS = 2_000, 30_000
+DONE_S_MAX, PAUSE_S = 240.0, 0.25
+IDLE_S = 3.0
+BUSY_SHARE = 0.1
+"""A process that uses less than this part of a core has nothing to do."""
+
+TURNS, TURN_SESSIONS = 8, 2_000
+TURN_WARM_UP, TURN_COUNTED = 1_000, 7_000
+
+
+def watch_on_kafka(fleet: Sequence[Planned], decisions: int = DECISIONS) -> dict[str, Any]:
+    """Return how many decisions a watch takes in a second of CPU time of its process, as behind a gate that is ahead.
+
+    The decisions lie on the log before the watch sees them: verdicts with their calls, and audit records. Some more are
+    judged before, so that nothing is counted that happens once.
+
+    Args:
+        fleet: what a fleet does.
+        decisions: how many count.
+
+    Raises:
+        RuntimeError: not every decision has been judged in time.
+    """
+    chosen = [planned.activity for planned in fleet[: WARM_UP + decisions]]
+    with open_world("kafka", "empty") as world, served_gate(world, "watch-1", "watch") as watch:
+        world.publish(_records(world, chosen[:WARM_UP]))
+        _wait_until_done(world, watch)
+        cpu_s = watch.cpu_s()
+        world.publish(_records(world, chosen[WARM_UP:]))
+        _wait_until_done(world, watch)
+        spent_s = watch.cpu_s() - cpu_s
+        judged = sum(world.ends(BEHAVIOUR).values())
+    if judged < len(chosen):
+        raise RuntimeError(f"{judged} of {len(chosen)} decisions have reached the watch")
+    counted = len(chosen) - WARM_UP
+    return {
+        "decisions": counted,
+        "decisions_per_cpu_s": round(counted / spent_s),
+        "cpu_us_per_decision": round(1e6 * spent_s / counted, 1),
+    }
+
+
+def _records(world: World, chosen: Iterable[Activity]) -> Iterator[Outgoing]:
+    for each in chosen:
+        key, verdict, audit = session_key_of(each.tenant, each.session), verdict_of(each), audit_of(each)
+        yield world.outgoing(VERDICT, key, verdict, verdict.header)
+        yield world.outgoing(AUDIT, key, audit, audit.header)
+
+
+def _wait_until_done(world: World, watch: ServedGate) -> None:
+    """Wait until both workers have committed everything, and the process has nothing to do any more."""
+    deadline_s = time.monotonic() + DONE_S_MAX
+    group = Settings(**world.settings).group
+    while time.monotonic() < deadline_s:
+        if all(_is_read(world, name, topic) for name, topic in _inputs(group)):
+            cpu_s = watch.cpu_s()
+            time.sleep(IDLE_S)
+            if watch.cpu_s() - cpu_s < BUSY_SHARE * IDLE_S:
+                return
+        time.sleep(PAUSE_S)
+    raise RuntimeError(f"the watch is not done after {DONE_S_MAX} s")
+
+
+def _inputs(group: str) -> tuple[tuple[str, Topic], ...]:
+    return ((keying_group(group), VERDICT), (keying_group(group), AUDIT), (watch_group(group), BEHAVIOUR))
+
+
+def _is_read(world: World, group: str, topic: Topic) -> bool:
+    ends = world.ends(topic)
+    with closing(world.log.consumer(group, "asks")) as asking:
+        committed = asking.committed([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
+    # The marker of a transaction takes an offset, too.
+    return all((committed.get(place) or 0) >= end - 1 for place, end in ends.items())
+
+
+def signals_in_gate(turns: int = TURNS) -> dict[str, float]:
+    """Return what rules that ask for signals cost a gate, in us of CPU time for each intent.
+
+    Two gates on logs of their own run in short turns, one after the other, with rules that differ only in that. The
+    first turn is not counted; of the others the median counts.
+    """
+    spent: dict[str, list[float]] = {"permit-all": [], SIGNALS: []}
+    with ExitStack() as stack:
+        worlds = {rules: stack.enter_context(open_world("embedded", rules)) for rules in spent}
+        for world in worlds.values():
+            open_sessions(world, TURN_SESSIONS)
+            # A gate processes whole batches, so each turn processes a few more intents than it counts.
+            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * (TURN_WARM_UP + TURN_COUNTED) * 5 // 4)
+        for turn in range(turns + 1):
+            for rules in list(spent)[:: 1 if turn % 2 else -1]:
+                report = run_child(worlds[rules], count=TURN_COUNTED, warm_up=TURN_WARM_UP)
+                spent[rules].append(1e6 * report["cpu_s"] / report["records"])
+    pairs = list(zip(spent["permit-all"], spent[SIGNALS], strict=True))[1:]
+    return {
+        "us_without": round(median(plain for plain, _ in pairs), 1),
+        "us_with": round(median(asked for _, asked in pairs), 1),
+        "us_of_signals": round(median(asked - plain for plain, asked in pairs), 1),
+    }
