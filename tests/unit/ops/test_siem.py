@@ -20,7 +20,8 @@ from sigma.types import SigmaCompareExpression, SigmaExists, SigmaNumber, SigmaS
 from simulation.records import ruleset
 from streams.model.alert import SEVERITY_HIGH
 from streams.model.analytics import ANALYTICS
-from streams.model.topics import ALERT_OCSF, RULESET
+from streams.model.topics import ALERT_OCSF, INTENT, RULESET
+from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
 from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, GateBench
 from tests.unit.codec.test_ocsf import faults
 from tests.unit.processors.test_alerts import ATTACKER, RULES
@@ -52,6 +53,11 @@ def exhausted(bench: GateBench) -> None:
         bench.propose(MAIL_SEND, {"to": "bob@example.com"})
 
 
+def garbled(bench: GateBench) -> None:
+    for _ in range(UNREADABLE_TOLD_FROM):
+        bench.driver.pipe(INTENT.name, bench.session.key, b"nonsense")
+
+
 STORIES: dict[str, tuple[Callable[[GateBench], None], int]] = {
     "stoplog-call-denied": (denied, 1),
     "stoplog-exfiltration-attempt": (denied, 1),
@@ -59,6 +65,7 @@ STORIES: dict[str, tuple[Callable[[GateBench], None], int]] = {
     "stoplog-control-tampering": (tampered, 1),
     "stoplog-flood": (flooded, 1),
     "stoplog-budget-or-rule-fault": (exhausted, 1),
+    "stoplog-own-fault": (garbled, 1),
 }
 """What each rule is for, and how many of the events it finds."""
 
