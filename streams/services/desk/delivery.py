@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable
 
+from streams.desk.messages import Message
 from streams.services.desk.errors import DeskError
 from streams.services.desk.sinks import Fault, Sink
 from streams.services.desk.store import DeskStore
@@ -15,6 +16,8 @@ from streams.services.sending import Backoff
 IDLE_S = 1.0
 """How long a thread waits that nobody wakes."""
 STOP_S_MAX = 15.0
+FAILURES_MAX = 3
+"""How often a message is tried on which the desk itself fails."""
 _MS_PER_S = 1_000
 
 _log = logging.getLogger(__name__)
@@ -93,8 +96,8 @@ class Courier:
         found = self._store.next_delivery(self.name)
         if found is None:
             return False
-        number, message = found
-        fault = self._sink.send(message)
+        number, message = found.number, found.message
+        fault = self._send(message, found.attempts)
         if fault is None:
             self._store.note_delivered(number)
             self._backoff.reset()
@@ -108,6 +111,14 @@ class Courier:
             return True
         self._retry_later(message.uid, fault)
         return True
+
+    def _send(self, message: Message, attempts: int) -> Fault | None:
+        """Send a message. One on which the desk itself fails again and again is set aside, and holds up no other."""
+        try:
+            return self._sink.send(message)
+        except Exception as error:
+            _log.exception("message `%s` for `%s`", message.uid, self.name)
+            return Fault(f"{type(error).__name__} in the desk", is_final=attempts + 1 >= FAILURES_MAX)
 
     def _retry_later(self, uid: str, fault: Fault) -> None:
         pause_ms = self._pause_ms(fault.retry_after_ms)

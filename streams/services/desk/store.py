@@ -100,6 +100,20 @@ class OpenDelivery(NamedTuple):
     is_set_aside: bool
 
 
+class NextDelivery(NamedTuple):
+    """The message that a sink gets next.
+
+    Attributes:
+        number: its place in the order of deliveries.
+        attempts: how often it was tried.
+        message: the message.
+    """
+
+    number: int
+    attempts: int
+    message: Message
+
+
 class SinkLoad(NamedTuple):
     """What waits for a sink.
 
@@ -274,16 +288,22 @@ class DeskStore:
                 (before_ms, PURGED_MAX),
             )
 
-    def next_delivery(self, sink: str) -> tuple[int, Message] | None:
-        """Return the next message for a sink, with its number; None if there is none.
+    def next_delivery(self, sink: str) -> NextDelivery | None:
+        """Return the next message for a sink; None if there is none. What this version can't read is set aside.
 
         Raises:
-            DeskError: the file can't be read.
+            DeskError: the file can't be used.
         """
-        found = self._sent(
-            "SELECT number, body FROM deliveries WHERE sink = ? AND is_set_aside = 0 ORDER BY number LIMIT 1", (sink,)
+        statement = (
+            "SELECT number, attempts, body FROM deliveries WHERE sink = ? AND is_set_aside = 0 ORDER BY number LIMIT 1"
         )
-        return None if not found else (found[0][0], _message(found[0][1]))
+        while found := self._sent(statement, (sink,)):
+            ((number, attempts, body),) = found
+            try:
+                return NextDelivery(number, attempts, _message(body))
+            except msgspec.DecodeError as error:
+                self.note_fault(number, f"it is of another version of stoplog: {error}", sets_aside=True)
+        return None
 
     def note_delivered(self, number: int) -> None:
         """Forget a message that its sink has accepted.

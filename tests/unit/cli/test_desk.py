@@ -37,7 +37,7 @@ def keep(home: Path, *sinks: str) -> None:
             store.add([Delivery(sink, message()) for sink in sinks])
         found = store.next_delivery(sinks[0])
         assert found is not None
-        store.note_fault(found[0], "status 400", sets_aside=True)
+        store.note_fault(found.number, "status 400", sets_aside=True)
 
 
 def test_what_waits_is_shown_with_the_last_answer(stoplog: Stoplog, configured: Path) -> None:

@@ -8,21 +8,25 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from streams.desk import formats
+from streams.desk.messages import Delivery, Message
 from streams.metrics.declared import DESK_DELIVERIES
 from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks
+from streams.services.desk.delivery import FAILURES_MAX
 from streams.services.desk.errors import DeskError
 from streams.services.desk.service import RunningDesk
 from streams.services.desk.sinks import SyslogSink
+from streams.services.desk.store import DeskStore
 from streams.services.webhook_signing import SIGNATURE, is_signed
 from tests.unit.desk.alerts import alert
-from tests.unit.desk.test_formats import message
+from tests.unit.desk.test_formats import message, replace
 from tests.unit.services.desk.conftest import SECRET, WHSEC, running, section, send
 from tests.unit.services.desk.receivers import Syslog, syslog, until, web
 
@@ -198,6 +202,40 @@ def test_what_a_receiver_cant_read_is_set_aside_and_the_next_goes_on(
             until(lambda: len(json.loads(desk.view())["deliveries"]) == 1, "and one waits")
             (waiting,) = json.loads(desk.view())["deliveries"]
             assert (waiting["fault"], waiting["is_set_aside"], waiting["attempts"]) == ("status 400", True, 1)
+
+
+def test_a_message_on_which_the_desk_fails_is_set_aside_and_the_next_goes_on(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = formats.file_line
+
+    def fails(one: Message) -> bytes:
+        if one.analytic == "loop":
+            raise ZeroDivisionError
+        return whole(one)
+
+    monkeypatch.setattr(formats, "file_line", fails)
+    out = tmp_path / "out.jsonl"
+    send(transport, alert(1), alert(2, analytic_uid="fine"))
+    with started(section({"files": {"it": {"path": str(out)}}}, ["it"]), transport, tmp_path) as desk:
+        until(out.exists, "the other is delivered")
+        until(lambda: desk.metrics.value(DESK_DELIVERIES, "it", "set_aside") == 1, "and one is set aside")
+        assert desk.metrics.value(DESK_DELIVERIES, "it", "failed") == FAILURES_MAX - 1
+        (waiting,) = json.loads(desk.view())["deliveries"]
+    assert waiting["fault"] == "ZeroDivisionError in the desk"
+    assert [json.loads(line)["analytic"] for line in out.read_text().splitlines()] == ["fine"]
+
+
+def test_a_message_of_another_version_is_set_aside_and_the_next_goes_on(tmp_path: Path) -> None:
+    with closing(DeskStore(tmp_path)) as store:
+        with store.transaction():
+            store.add([Delivery("it", message()), Delivery("it", replace(message(), uid="other"))])
+        store._sending.execute("UPDATE deliveries SET body = x'81a161' WHERE number = 1")
+        found = store.next_delivery("it")
+        assert found is not None
+        assert (found.number, found.message.uid) == (2, "other")
+        (load,) = store.loads()
+        assert (load.open_count, load.set_aside_count) == (1, 1)
 
 
 def test_the_webhook_is_signed_over_its_id_and_body(transport: Transport, private: Private, tmp_path: Path) -> None:
