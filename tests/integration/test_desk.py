@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from simulation.broker.kafka import KafkaBroker
 from streams.codec.cloudevents import event_headers
 from streams.model.alert import Alert
 from streams.model.keys import partition_for
@@ -229,3 +230,22 @@ def test_alerts_of_maintenance_are_summed_up_at_its_end(deployment: Deployment, 
     assert (severe["kind"], severe["analytic"]) == ("new", "severe")
     assert (summary["kind"], summary["route"], summary["findings_count"]) == ("summary", "night", 5)
     assert len(summary["incidents"]) == 5
+
+
+def test_a_broker_that_is_gone_delays_no_delivery_and_loses_no_alert(tmp_path: Path, receiver: Web) -> None:
+    """What is in the file is delivered without the log, and the log is read on when it is back."""
+    with KafkaBroker.start(tmp_path / "kafka") as broker, closing(Deployment(tmp_path, broker.bootstrap)) as deployment:
+        deployment.prepare()
+        receiver.script = [500] * 10_000
+        with desk_of(deployment, settings_of(deployment, receiver)) as desk:
+            deployment.publish(outgoing(deployment, alert(1, analytic_uid="before")))
+            deployment.flush()
+            until(lambda: time.sleep(0.2) or desk.get("/deliveries").json()["sinks"][0]["open_count"] == 1)
+            broker.kill()
+            receiver.script.clear()
+            until(lambda: time.sleep(0.2) or len(receiver.posts) == 1)
+            broker.restart()
+            deployment.publish(outgoing(deployment, alert(2, analytic_uid="after")))
+            deployment.flush()
+            until(lambda: time.sleep(0.2) or len(receiver.posts) == 2)
+    assert [each["analytic"] for each in told(receiver)] == ["before", "after"]
