@@ -25,7 +25,7 @@ OFFICE = tuple(100 if 9 <= hour < 17 else 0 for hour in range(24))
 def profile(tools: dict[str, int], **fields: object) -> Profile:
     """Return what is usual, learned from as many calls as the tools have."""
     given = {"agent": "bot", "calls": sum(tools.values()), "last_ms": SPAN_MS, "hours": OFFICE, **fields}
-    return Profile(tools=tuple(sorted(tools.items())), **given)  # type: ignore[arg-type]
+    return Profile(tools=tuple(sorted(tools.items())), **given)
 
 
 def texts(before: Profile, now: Profile) -> list[str]:
