@@ -98,13 +98,16 @@ def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, 
         kind: which log both run on.
         turns: of each version.
     """
+    # HEAD may be another commit by the end.
+    revision, measured = _full(revision), _full(now or "HEAD")
+    now = now and measured
     with contextlib.ExitStack() as stack:
         earlier = stack.enter_context(worktree(revision))
         later = REPOSITORY if now is None else stack.enter_context(worktree(now))
         cases = [_case(earlier, later, kind, rules, turns) for rules in RULES]
     return {
-        "revision": _full(revision),
-        "now": _full(now or "HEAD"),
+        "revision": revision,
+        "now": measured,
         "log": kind,
         "turns": turns,
         "intents_per_turn": COUNTED,
