@@ -179,8 +179,15 @@ class Desk:
             open_count -= 1
         elif change.state is not State.CLOSED and was_closed:
             open_count += 1
-        state = State.CLOSED if open_count <= 0 else State.ACKNOWLEDGED
-        changed = _replace(incident, open_count=open_count, state=state, escalate_ms=None)
+        if open_count <= 0:
+            state = State.CLOSED
+        elif change.state is State.ACKNOWLEDGED:
+            state = State.ACKNOWLEDGED
+        else:
+            # Nobody has looked at the findings that are still open.
+            state = incident.state
+        escalate_ms = incident.escalate_ms if state is incident.state else None
+        changed = _replace(incident, open_count=open_count, state=state, escalate_ms=escalate_ms)
         rows.put_incident(changed)
         if state is incident.state or not incident.told_count:
             return []

@@ -186,12 +186,27 @@ def test_nobody_acknowledges_the_alerts_of_another_tenant(rows: DeskStore) -> No
 def test_an_incident_is_resolved_when_all_its_findings_are(rows: DeskStore) -> None:
     for number in (1, 2, 3):
         desk().on_alert(rows, alert(number), T0)
-    first = desk().on_status(rows, status(1, State.CLOSED), T0)
-    assert told(first)[0] == ("chat", "acknowledged", 3)
+    assert desk().on_status(rows, status(1, State.CLOSED), T0) == []
     assert desk().on_status(rows, status(2, State.CLOSED), T0) == []
     assert told(desk().on_status(rows, status(3, State.CLOSED), T0))[0] == ("chat", "resolved", 3)
     # The matter is over: what comes now is another one, although the window goes on.
     assert told(desk().on_alert(rows, alert(4), T0 + 1))[0] == ("chat", "new", 1)
+
+
+def test_closing_one_finding_does_not_end_the_escalation_of_the_others(rows: DeskStore) -> None:
+    for number in range(1, 6):
+        desk().on_alert(rows, alert(number, severity_id=SEVERITY_HIGH), T0)
+    false_positive = status(2, State.CLOSED, word="false positive")
+    assert desk().on_status(rows, false_positive, T0 + 1) == []
+    assert told(desk().on_time(rows, T0 + 15 * MINUTE_MS)) == [("lead", "escalation", 5)]
+
+
+def test_closing_one_finding_of_an_acknowledged_incident_leaves_it_acknowledged(rows: DeskStore) -> None:
+    for number in (1, 2, 3):
+        desk().on_alert(rows, alert(number, severity_id=SEVERITY_HIGH), T0)
+    assert told(desk().on_status(rows, status(1), T0 + 1)) == [("pager", "acknowledged", 3)]
+    assert desk().on_status(rows, status(2, State.CLOSED), T0 + 2) == []
+    assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
 
 
 def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None:
