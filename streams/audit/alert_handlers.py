@@ -15,13 +15,21 @@ import msgspec
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError
 from streams.audit.signatures import SigningKey
-from streams.model.alert_status import AlertStatus, alert_status_message
+from streams.model.alert_status import (
+    REASON_CHARS_MAX,
+    AlertState,
+    AlertStatus,
+    alert_status_key,
+    alert_status_message,
+)
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Proof, ProofAlg
 
 STATUS_AGE_MAX_MS = 900_000
 """How far the time of a status may be from the broker's when it is written."""
+NAME_CHARS_MAX = 512
+"""How long the name of a person, a finding or a session in a status may be."""
 
 
 class AlertHandlersError(StoplogError):
@@ -77,15 +85,21 @@ class AlertHandlers:
             ring, {name: frozenset(own) for name, own in (tenants or {}).items()}, deployment, not allow_unsigned
         )
 
-    def check(self, status: AlertStatus, appended_ms: int) -> str | None:
-        """Return who has signed a status; None if no signature is needed.
+    def check(self, status: AlertStatus, key: bytes | None, appended_ms: int) -> str | None:
+        """Return who has signed a status that counts; None if no signature is needed.
+
+        Whoever reads statuses asks here, so that a status counts for all of them or for none.
 
         Args:
+            status: the status.
+            key: the key of its record.
             appended_ms: broker time of the record.
 
         Raises:
-            RecordError: nobody who may handle the alert has signed it, or its time is not the broker's.
+            RecordError: its key is that of another alert, a text is too long, its state is not known, nobody who may
+                handle the alert has signed it, or its time is not the broker's.
         """
+        _check_form(status, key)
         tenant_uid = status.header.tenant_uid
         what = f"the status of alert `{status.finding_uid[:80]}`"
         if abs(appended_ms - status.header.time) > STATUS_AGE_MAX_MS:
@@ -118,6 +132,18 @@ def signed_status(status: AlertStatus, key: SigningKey, deployment: str) -> Aler
     """
     value = key.sign(alert_status_message(status, deployment))
     return msgspec.structs.replace(status, proof=Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=value))
+
+
+def _check_form(status: AlertStatus, key: bytes | None) -> None:
+    tenant_uid = status.header.tenant_uid
+    if key != alert_status_key(tenant_uid, status.finding_uid):
+        text = f"the key is not that of alert `{status.finding_uid[:80]}` of tenant `{tenant_uid[:80]}`"
+        raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
+    names = (status.by_user, status.finding_uid, status.session_id or "")
+    if len(status.reason) > REASON_CHARS_MAX or any(len(name) > NAME_CHARS_MAX for name in names):
+        raise RecordError(DeadLetterReason.RECORD_INVALID, "a name or the reason of a status is too long")
+    if status.status is AlertState.UNKNOWN:
+        raise RecordError(DeadLetterReason.RECORD_INVALID, f"the status `{status.status}` is not known")
 
 
 def _unproven(text: str) -> RecordError:

@@ -234,8 +234,8 @@ def _warn(screen: Screen, handling: Handling) -> None:
     if not handling.is_known:
         screen.say("what was done with alerts can't be read here, so all of them look new", WARN)
     if handling.rejected_count:
-        text = f"{many(handling.rejected_count, 'record')} about alerts that nobody entitled has signed; not counted"
-        screen.say(text, WARN)
+        records = many(handling.rejected_count, "record")
+        screen.say(f"{records} about alerts that nobody entitled has signed or that are not valid; not counted", WARN)
 
 
 app.command("list")(list_open)

@@ -123,10 +123,8 @@ def read_handling(operator: Operator) -> Handling:
         if not isinstance(record, AlertStatus):
             continue
         tenant_uid = record.header.tenant_uid
-        if received.key != alert_status_key(tenant_uid, record.finding_uid):
-            continue
         try:
-            status = (record, handlers.check(record, received.timestamp_ms))
+            status = (record, handlers.check(record, received.key, received.timestamp_ms))
         except RecordError:
             rejected_count += 1
             continue
@@ -196,11 +194,12 @@ def write_statuses(
         )
         if key is not None:
             status = signed_status(status, key, section.deployment)
+        record_key = alert_status_key(header.tenant_uid, alert.finding_uid)
         try:
-            handled.append(Handled(alert, status, handlers.check(status, header.time)))
+            handled.append(Handled(alert, status, handlers.check(status, record_key, header.time)))
         except RecordError as error:
             raise AlertHandlingError(f"it would not count: {error}") from None
-        records.append((alert_status_key(header.tenant_uid, alert.finding_uid), status, header))
+        records.append((record_key, status, header))
     operator.write(ALERT_STATUS, records)
     return handled
 

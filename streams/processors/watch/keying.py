@@ -20,19 +20,11 @@ from __future__ import annotations
 import msgspec
 
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
-from streams.model.alert_status import (
-    CLOSED,
-    REASON_CHARS_MAX,
-    AlertState,
-    AlertStatus,
-    alert_status_key,
-    incident_parts,
-)
+from streams.model.alert_status import CLOSED, AlertState, AlertStatus, incident_parts
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
-from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.reasons import CONTROL_TEXTS, ControlReason
 from streams.model.topics import AUDIT_REPORTED, BEHAVIOUR, FEEDBACK, FEEDBACK_AMONG_DECISIONS
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict, VerdictMode
@@ -49,7 +41,6 @@ from streams.processors.watch.features import SOURCE, Features, behaviour_of
 
 JOIN_WAIT_MS = 30_000
 """How long a verdict waits for its audit record: both were written in one transaction, but to two topics."""
-NAME_CHARS_MAX = 512
 _DELEGATED_DEPTH = 2
 _INCIDENT_PARTS = 4
 """How many parts the key of an incident of an agent has: analytic, tenant, agent, session."""
@@ -141,17 +132,8 @@ class Keying(ReportingProcessor):
 
     def _handled(self, key: bytes | None, status: AlertStatus, received_ms: int) -> list[Output]:
         """Return the audit record of a status that counts, and the status itself for the agents that it is about."""
-        tenant_uid = status.header.tenant_uid
-        if key != alert_status_key(tenant_uid, status.finding_uid):
-            text = f"the key is not that of alert `{status.finding_uid[:80]}` of tenant `{tenant_uid[:80]}`"
-            raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
-        names = (status.by_user, status.finding_uid, status.session_id or "")
-        if len(status.reason) > REASON_CHARS_MAX or any(len(name) > NAME_CHARS_MAX for name in names):
-            raise RecordError(DeadLetterReason.RECORD_INVALID, "a name or the reason of a status is too long")
-        reason = _REASONS.get(status.status)
-        if reason is None:
-            raise RecordError(DeadLetterReason.RECORD_INVALID, f"the status `{status.status}` is not known")
-        signer = self._handlers.check(status, received_ms)
+        signer = self._handlers.check(status, key, received_ms)
+        reason = _REASONS[status.status]
         signed = f"signed by {signer}" if signer else "not signed"
         text = f"{CONTROL_TEXTS[reason]}: {status.by_user}, {signed}: {status.reason}"
         event_id = derived_uuid("alert status", status.header.id)

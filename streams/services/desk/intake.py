@@ -23,7 +23,7 @@ from streams.desk.messages import Delivery
 from streams.desk.rows import State, StatusChange
 from streams.metrics.health import Health, hanging
 from streams.model.alert import Alert
-from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertState, AlertStatus
+from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
@@ -240,8 +240,8 @@ class Intake:
         """
         if isinstance(record, Alert):
             return self._desk.on_alert(self._store, record, now_ms)
-        if isinstance(record, AlertStatus) and record.status is not AlertState.UNKNOWN:
-            self._handlers.check(record, received.timestamp_ms)
+        if isinstance(record, AlertStatus):
+            self._handlers.check(record, received.key, received.timestamp_ms)
             return self._desk.on_status(self._store, _change_of(record), now_ms)
         return []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.audit.alert_handlers import signed_status
 from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_LOW, SEVERITY_MEDIUM, Alert
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.analytics import Analytic, made_alert
@@ -16,6 +17,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS
 from streams.model.types import Actor, Header
 from streams.operations.alert_handling import Handled, short_ids
+from streams.sdk.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
@@ -179,6 +181,21 @@ def test_a_record_that_nobody_entitled_has_signed_changes_nothing_and_is_told(de
     write(forged)
     assert ("mailer", "new") in states(desk("alerts", "list"))
     assert "1 record about alerts that nobody entitled has signed" in desk("alerts", "list", "--no-json").out
+
+
+def test_a_signed_record_under_the_key_of_another_alert_changes_nothing_and_is_told(desk: Stoplog) -> None:
+    assert desk("alerts", "close", MAILER, "--why", "it is fine", *SIGNED).status == 0
+    with open_operator(load_settings()) as operator:
+        ((_, closed),) = operator.find(ALERT_STATUS)
+        assert isinstance(closed, AlertStatus)
+        header = msgspec.structs.replace(closed.header, id=derived_uuid("another"))
+        moved = msgspec.structs.replace(closed, header=header, finding_uid=CLERK, proof=None)
+        signed = signed_status(moved, load_key_file(Path("ann.pem")), "prod")
+        operator.write(ALERT_STATUS, [(alert_status_key("acme", PAGER), signed, header)])
+    assert ("clerk", "new") in states(desk("alerts", "list"))
+    assert "1 record about alerts that nobody entitled has signed or that are not valid" in (
+        desk("alerts", "list", "--no-json").out
+    )
 
 
 def test_who_may_not_read_what_was_done_is_told(desk: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:

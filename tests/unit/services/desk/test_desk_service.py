@@ -270,15 +270,17 @@ def test_what_the_desk_forgets_it_forgets_in_steps(tmp_path: Path) -> None:
     assert msgspec.structs.fields(Finding)
 
 
-def said(number: int, state: AlertState, transport: Transport, key: SigningKey | None) -> None:
-    """A person says something about a finding."""
+def said(
+    number: int, state: AlertState, transport: Transport, key: SigningKey | None, under: int | None = None
+) -> None:
+    """A person says something about a finding; under the key of another one, if that is stated."""
     now_ms = transport.now_ms()
     header = Header(id=SYSTEM.uuid(now_ms), source="stoplog", time=now_ms, tenant_uid="acme")
     status = AlertStatus(
         header=header, finding_uid=f"finding-{number}", status=state, dedup_key="", by_user="ben", reason="looking"
     )
     given = status if key is None else signed_status(status, key, "")
-    key_bytes = alert_status_key("acme", status.finding_uid)
+    key_bytes = alert_status_key("acme", f"finding-{number if under is None else under}")
     transport.store([outgoing(transport, ALERT_STATUS, key_bytes, given, header)], 5_000)
 
 
@@ -292,13 +294,14 @@ def test_what_a_handler_has_signed_ends_the_escalation_and_nothing_else_does(
     sinks = {"files": {"it": {"path": str(out)}, "lead": {"path": str(lead)}}}
     given = section(sinks, [], routes=[urgent])
     with running(given, transport, tmp_path, handlers) as desk:
-        send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in (1, 2, 3)))
+        send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in (1, 2, 3, 4)))
         said(1, AlertState.ACKNOWLEDGED, transport, ben)
         said(2, AlertState.ACKNOWLEDGED, transport, mallory)
         said(3, AlertState.RESOLVED, transport, None)
-        until(lambda: len(lines(lead)) == 2, "two are escalated")
-        assert desk.metrics.value(DESK_ALERTS, "unproven") == 2
-    assert {each["analytic"] for each in lines(lead)} == {"rule-2", "rule-3"}
+        said(4, AlertState.RESOLVED, transport, ben, under=1)
+        until(lambda: len(lines(lead)) == 3, "three are escalated")
+        assert desk.metrics.value(DESK_ALERTS, "unproven") == 3
+    assert {each["analytic"] for each in lines(lead)} == {"rule-2", "rule-3", "rule-4"}
     acknowledged = [each for each in lines(out) if each["kind"] == "acknowledged"]
     assert [(each["analytic"], each["by"], each["why"]) for each in acknowledged] == [
         ("rule-1", "ben", "acknowledged: looking")
