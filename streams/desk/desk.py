@@ -99,7 +99,7 @@ class Desk:
         if finding.tenant != change.tenant:
             return []
         before = finding.status
-        if before is not None and (before.changed_ms, before.word) >= (change.changed_ms, change.word):
+        if before is not None and before.changed_ms > change.changed_ms:
             return []
         rows.put_finding(_replace(finding, status=change, seen_ms=now_ms))
         _note_matter(rows, change, now_ms)

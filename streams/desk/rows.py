@@ -30,7 +30,7 @@ class StatusChange(NamedTuple):
         word: what the person called it: `acknowledged`, `resolved` or `false positive`.
         by: the person.
         why: the person's reason.
-        changed_ms: when.
+        changed_ms: when it was written, by the clock of the log; that of the person may be wrong.
     """
 
     finding_uid: str

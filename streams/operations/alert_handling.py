@@ -119,6 +119,7 @@ def read_handling(operator: Operator) -> Handling:
     handlers, rejected_count = operator.deployment.alerts.trusted(), 0
     done: dict[_Key, _Status] = {}
     last: dict[_Key, _Status] = {}
+    last_ms: dict[_Key, int] = {}
     for received, record in operator.find(ALERT_STATUS):
         if not isinstance(record, AlertStatus):
             continue
@@ -129,9 +130,10 @@ def read_handling(operator: Operator) -> Handling:
             rejected_count += 1
             continue
         done[tenant_uid, record.finding_uid] = status
-        before = last.get((tenant_uid, record.dedup_key))
-        if before is None or before[0].header.time <= record.header.time:
-            last[tenant_uid, record.dedup_key] = status
+        incident = (tenant_uid, record.dedup_key)
+        # By the clock of the log: those of people may be wrong.
+        if last_ms.get(incident, 0) <= received.timestamp_ms:
+            last[incident], last_ms[incident] = status, received.timestamp_ms
     return Handling(_incidents(_handled(alert, done.get(key), last) for key, alert in newest.items()), rejected_count)
 
 

@@ -242,7 +242,7 @@ class Intake:
             return self._desk.on_alert(self._store, record, now_ms)
         if isinstance(record, AlertStatus):
             self._handlers.check(record, received.key, received.timestamp_ms)
-            return self._desk.on_status(self._store, _change_of(record), now_ms)
+            return self._desk.on_status(self._store, _change_of(record, received.timestamp_ms), now_ms)
         return []
 
     def _reject(self, received: Received, reason: str, text: str) -> None:
@@ -273,7 +273,7 @@ class Intake:
         _log.error("%s can't be read (%s): it is in `%s`", place, reason, letter.topic)
 
 
-def _change_of(status: AlertStatus) -> StatusChange:
+def _change_of(status: AlertStatus, appended_ms: int) -> StatusChange:
     return StatusChange(
         finding_uid=status.finding_uid,
         tenant=status.header.tenant_uid,
@@ -282,5 +282,5 @@ def _change_of(status: AlertStatus) -> StatusChange:
         word=OCSF_STATUS[status.status].detail,
         by=status.by_user,
         why=status.reason,
-        changed_ms=status.header.time,
+        changed_ms=appended_ms,
     )

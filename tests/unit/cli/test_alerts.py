@@ -241,6 +241,32 @@ def test_an_incident_that_goes_on_is_one_line_and_handled_as_one(desk: Stoplog) 
     assert (line["agent"], line["state"], line["incident_count"]) == ("mailer", "new", 2)
 
 
+def test_of_the_statuses_of_an_incident_the_one_that_was_written_last_counts(
+    desk: Stoplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann's clock is ten minutes fast when she acknowledges, and a minute later an alert of the incident is closed."""
+    now_ms, second = 1_800_000_000_000, again(ALERTS[1], 1)
+    raise_(second)
+    for finding_uid, state, at_ms, time_ms in (
+        (MAILER, AlertState.ACKNOWLEDGED, now_ms, now_ms + 10 * MINUTE_MS),
+        (second.finding_uid, AlertState.RESOLVED, now_ms + MINUTE_MS, now_ms + MINUTE_MS),
+    ):
+        monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self, at_ms=at_ms: at_ms)
+        status = AlertStatus(
+            header=Header(id=derived_uuid(finding_uid), source="stoplog", time=time_ms, tenant_uid="acme"),
+            finding_uid=finding_uid,
+            status=state,
+            dedup_key=second.dedup_key,
+            by_user="Ann",
+            reason="looking",
+        )
+        write(signed_status(status, load_key_file(Path("ann.pem")), "prod"))
+    third = again(ALERTS[1], 3)
+    raise_(third)
+    line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
+    assert (line["finding_uid"], line["state"]) == (third.finding_uid, "new")
+
+
 def test_alerts_of_another_incident_or_tenant_stay_as_they_are(desk: Stoplog) -> None:
     same = msgspec.structs.replace(again(ALERTS[1], 1), dedup_key=ALERTS[1].dedup_key.replace("s-mailer", "s-2"))
     header = msgspec.structs.replace(same.header, tenant_uid="other")

@@ -271,10 +271,15 @@ def test_what_the_desk_forgets_it_forgets_in_steps(tmp_path: Path) -> None:
 
 
 def said(
-    number: int, state: AlertState, transport: Transport, key: SigningKey | None, under: int | None = None
+    number: int,
+    state: AlertState,
+    transport: Transport,
+    key: SigningKey | None,
+    under: int | None = None,
+    fast_ms: int = 0,
 ) -> None:
-    """A person says something about a finding; under the key of another one, if that is stated."""
-    now_ms = transport.now_ms()
+    """A person, whose clock may be fast, says something about a finding; under the key of another one, if stated."""
+    now_ms = transport.now_ms() + fast_ms
     header = Header(id=SYSTEM.uuid(now_ms), source="stoplog", time=now_ms, tenant_uid="acme")
     status = AlertStatus(
         header=header, finding_uid=f"finding-{number}", status=state, dedup_key="", by_user="ben", reason="looking"
@@ -307,6 +312,21 @@ def test_what_a_handler_has_signed_ends_the_escalation_and_nothing_else_does(
         ("rule-1", "ben", "acknowledged: looking")
     ]
     assert "a status does not count" in caplog.text
+
+
+def test_what_is_written_last_counts_also_if_the_clock_of_somebody_else_is_fast(
+    transport: Transport, tmp_path: Path
+) -> None:
+    ann, ben = SigningKey.made(), SigningKey.made()
+    handlers = AlertHandlers.of({"ann": str(ann.public), "ben": str(ben.public)})
+    send(transport, alert())
+    with running(to_file(tmp_path), transport, tmp_path, handlers) as desk:
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 1, "it is delivered")
+        said(1, AlertState.ACKNOWLEDGED, transport, ann, fast_ms=10 * 60_000)
+        said(1, AlertState.RESOLVED, transport, ben)
+        until(lambda: desk.metrics.value(DESK_INCIDENTS, "closed") == 1, "it is closed")
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 3, "which is told")
+    assert [each["kind"] for each in lines(tmp_path / "out.jsonl")] == ["new", "acknowledged", "resolved"]
 
 
 def test_a_topic_that_is_missing_stops_the_start(tmp_path: Path) -> None:
