@@ -22,6 +22,8 @@ SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "
 TITLE_CHARS_MAX = 1_000
 TEXT_CHARS_MAX = 3_000
 """What chat tools show of one message."""
+COMMANDS_CHARS_MAX = 1_000
+"""What commands take of it, which are whole or left out."""
 CEF_FIELD_CHARS_MAX = 1_023
 NAMED_AGENTS_MAX = 5
 FACILITY_LOG_AUDIT = 13
@@ -116,9 +118,9 @@ def slack_body(message: Message) -> bytes:
     """Return the body of an incoming webhook of Slack, Mattermost or Rocket.Chat: `text` with its markup.
 
     `&`, `<` and `>` are escaped as Slack demands, so that a name can neither link nor call a channel. Commands stand in
-    code, in which backquotes are replaced.
+    code, in which backquotes are replaced. Where a message is too long, its description is cut, and no command.
     """
-    lines = [f"*{_slack(headline(message))}*"]
+    first, lines = f"*{_clipped(_slack(headline(message)), TITLE_CHARS_MAX)}*", []
     if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
         lines.append(f"by {_slack(message.by)}: {_slack(message.why)}")
     elif message.kind is not Kind.SUMMARY:
@@ -129,9 +131,10 @@ def slack_body(message: Message) -> bytes:
     lines += [f"- {_slack(line)}" for line in message.lines]
     if message.left_out_count:
         lines.append(f"and {message.left_out_count} more")
-    if message.kind not in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
-        lines += [f"`{_slack(line).replace('`', chr(39))}`" for line in _commands(message)]
-    return orjson.dumps({"text": _clipped("\n".join(lines), TEXT_CHARS_MAX)})
+    commands = [] if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED) else _slack_commands(message)
+    left_chars = TEXT_CHARS_MAX - sum(len(each) + 1 for each in (first, *commands))
+    described = [_clipped("\n".join(lines), left_chars)] if lines else []
+    return orjson.dumps({"text": "\n".join((first, *described, *commands))})
 
 
 def pagerduty_body(message: Message, routing_key: str, source: str) -> bytes:
@@ -240,10 +243,16 @@ def _agents(message: Message) -> str:
     return ", ".join(named) + (" and more" if more else "")
 
 
-def _commands(message: Message) -> tuple[str, ...]:
-    if not message.finding_uid:
-        return message.responses
-    return (*message.responses, f"stoplog alerts ack {message.finding_uid}")
+def _slack_commands(message: Message) -> list[str]:
+    """Return the first commands in code, as many as there is room for."""
+    commands, chars = [], 0
+    for response in message.responses:
+        command = f"`{_slack(response).replace('`', chr(39))}`"
+        chars += len(command) + 1
+        if chars > COMMANDS_CHARS_MAX:
+            break
+        commands.append(command)
+    return commands
 
 
 def _ocsf(message: Message) -> object:

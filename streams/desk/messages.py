@@ -12,6 +12,7 @@ from streams.desk.rows import Incident, State, StatusChange
 from streams.model.proof import derived_uuid
 
 RESPONSES_MAX = 8
+"""Commands that the alert suggests."""
 SUMMARY_AGENTS_MAX = 3
 
 
@@ -25,6 +26,10 @@ class Kind(StrEnum):
     RESOLVED = "resolved"
     SUMMARY = "summary"
     TEST = "test"
+
+
+_ASKING = frozenset({Kind.NEW, Kind.UPDATE, Kind.ESCALATION})
+"""Kinds of messages about what somebody should look after."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +55,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         made_ms: when the message was made.
         finding_uid: the finding to acknowledge; empty for a summary.
         session_id: the session of that finding; empty if it has none.
-        responses: commands that say more, or that stop it.
+        responses: commands: the one that acknowledges it, and those that say more, or that stop it.
         by, why: who has acknowledged or closed it, and why.
         lines: of a summary, an incident in each line.
         left_out_count: of a summary, how many more incidents there are.
@@ -104,6 +109,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
     alert = incident.alert
     # What can happen to an incident more than once has something of its own each time.
     of_many: tuple[str, ...] = () if change is None else (str(change.changed_ms), change.word)
+    acknowledge = (f"stoplog alerts ack {alert.finding_uid} --key FILE",) if kind in _ASKING else ()
     if kind is Kind.UPDATE:
         of_many = (str(incident.count), str(incident.severity_id))
     return Message(
@@ -127,7 +133,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
         made_ms=now_ms,
         finding_uid=alert.finding_uid,
         session_id=alert.session_id or "",
-        responses=alert.suggested_response[:RESPONSES_MAX],
+        responses=(*acknowledge, *alert.suggested_response[:RESPONSES_MAX]),
         by="" if change is None else change.by,
         why="" if change is None else f"{change.word}: {change.why}" if change.why else change.word,
         ocsf=ocsf_json(alert) if kind in (Kind.NEW, Kind.ESCALATION) else None,

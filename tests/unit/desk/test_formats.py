@@ -98,7 +98,7 @@ def test_cef_of_a_loop() -> None:
         "cs5Label": "tenant",
         "cs5": "acme",
         "cs6Label": "response",
-        "cs6": "stoplog kill --session session-1 --why 'alert finding-1'",
+        "cs6": "stoplog alerts ack finding-1 --key FILE\nstoplog kill --session session-1 --why 'alert finding-1'",
     }
 
 
@@ -143,14 +143,37 @@ def test_slack_says_what_to_do() -> None:
         "*MEDIUM tool call repeated by agent-1, agent-2 (12 times, 3 findings)*\n"
         "the same call 10 times in a row\n"
         "loop, AML.T0034.002, ASI02, tenant acme\n"
-        "`stoplog kill --session session-1 --why 'alert finding-1'`\n"
-        "`stoplog alerts ack finding-1`"
+        "`stoplog alerts ack finding-1 --key FILE`\n"
+        "`stoplog kill --session session-1 --why 'alert finding-1'`"
     )
     acknowledged = json.loads(formats.slack_body(message(Kind.ACKNOWLEDGED)))["text"]
     assert acknowledged.split("\n") == [
         "*MEDIUM acknowledged: tool call repeated by agent-1, agent-2 (12 times, 3 findings)*",
         "by ben: acknowledged: looking",
     ]
+
+
+ACKNOWLEDGE = "stoplog alerts ack finding-1 --key FILE"
+
+
+@pytest.mark.parametrize("kind", [Kind.NEW, Kind.UPDATE, Kind.ESCALATION])
+def test_every_form_has_the_command_that_acknowledges_also_when_everything_else_is_long(kind: Kind) -> None:
+    long = "<&" * 4_000
+    told = message(kind, title=long, desc=long, suggested_response=(long, long), session_id=long)
+    assert json.loads(formats.webhook_body(told))["data"]["responses"][0] == ACKNOWLEDGE
+    assert json.loads(formats.file_line(told))["responses"][0] == ACKNOWLEDGE
+    assert json.loads(formats.splunk_body(told, "prod", None))["event"]["responses"][0] == ACKNOWLEDGE
+    event = json.loads(formats.pagerduty_body(told, "key", "prod"))
+    assert event["payload"]["custom_details"]["responses"][0] == ACKNOWLEDGE
+    assert read_cef(formats.cef_line(told, "1"))[1]["cs6"].startswith(f"{ACKNOWLEDGE}\n")
+    text = json.loads(formats.slack_body(told))["text"]
+    assert len(text) <= formats.TEXT_CHARS_MAX
+    assert text.split("\n")[-1] == f"`{ACKNOWLEDGE}`"
+
+
+@pytest.mark.parametrize("kind", [Kind.ACKNOWLEDGED, Kind.RESOLVED])
+def test_what_somebody_looks_after_asks_nobody_to_acknowledge_it(kind: Kind) -> None:
+    assert not any("alerts ack" in each for each in message(kind).responses)
 
 
 @pytest.mark.parametrize(
