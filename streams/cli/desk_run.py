@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
+import msgspec
 import typer
 
 from streams.cli.findings import many
@@ -108,7 +109,7 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
 
 
 def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None:
-    """Send a test message to sinks.
+    """Send a test message to sinks; PagerDuty gets its end, too, so that no incident stays open there.
 
     Raises:
         DeskError: there is no such sink, or a secret can't be read.
@@ -120,11 +121,12 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
         known = ", ".join(f"`{name}`" for name in settings.desk.sink_names) or "none"
         raise DeskError(f"the settings have no sink `{unknown[0]}`; they have {known}")
     failed = False
-    for name, sink in build_sinks(settings.desk, clock.now_ms).items():
+    for name, sink in build_sinks(settings.desk, clock.now_ms, names or None).items():
+        message = _test_message(clock.now_ms())
         with closing(sink):
-            if names and name not in names:
-                continue
-            fault = sink.send(_test_message(clock.now_ms()))
+            fault = sink.send(message)
+            if fault is None and name in settings.desk.pagerduty:
+                fault = sink.send(msgspec.structs.replace(message, kind=Kind.RESOLVED))
         failed = failed or fault is not None
         screen.record({"sink": name, "accepted": fault is None, "fault": "" if fault is None else fault.text})
         screen.say(f"{name}: {'accepted' if fault is None else fault.text}", OK if fault is None else FAIL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import version
 
@@ -15,6 +15,7 @@ from streams.services.desk.secret_files import read_token, read_url
 from streams.services.desk.settings import (
     DeskSection,
     PagerdutySection,
+    SlackSection,
     SplunkSection,
     SyslogSection,
     WebhookSinkSection,
@@ -23,31 +24,34 @@ from streams.services.desk.sinks import FileSink, HttpSink, Request, Sink, Syslo
 from streams.services.webhook_signing import WebhookSecretError, read_secret, signed_headers
 
 
-def build_sinks(section: DeskSection, now_ms: Callable[[], int]) -> dict[str, Sink]:
+def build_sinks(
+    section: DeskSection, now_ms: Callable[[], int], names: Collection[str] | None = None
+) -> dict[str, Sink]:
     """Return the sinks by their names. Blocking: it reads their secrets.
 
     Args:
         section: the settings.
         now_ms: the wall clock, for signatures.
+        names: which sinks; None for all. The secrets of others are not read.
 
     Raises:
         DeskError: a secret or a certificate can't be read.
     """
     timeout_ms = section.timeout_ms
-    sinks: dict[str, Sink] = {}
+    makers: dict[str, Callable[[], Sink]] = {}
     for name, webhook in section.webhooks.items():
-        sinks[name] = _webhook(webhook, now_ms, timeout_ms)
+        makers[name] = partial(_webhook, webhook, now_ms, timeout_ms)
     for name, slack in section.slack.items():
-        sinks[name] = HttpSink(read_url(slack.url_file), _plain(formats.slack_body), timeout_ms)
+        makers[name] = partial(_slack, slack, timeout_ms)
     for name, pager in section.pagerduty.items():
-        sinks[name] = _pagerduty(pager, timeout_ms)
+        makers[name] = partial(_pagerduty, pager, timeout_ms)
     for name, splunk in section.splunk.items():
-        sinks[name] = _splunk(splunk, timeout_ms)
+        makers[name] = partial(_splunk, splunk, timeout_ms)
     for name, syslog in section.syslog.items():
-        sinks[name] = _syslog(syslog, timeout_ms)
+        makers[name] = partial(_syslog, syslog, timeout_ms)
     for name, file in section.files.items():
-        sinks[name] = FileSink(file.path, formats.file_line)
-    return sinks
+        makers[name] = partial(FileSink, file.path, formats.file_line)
+    return {name: make() for name, make in makers.items() if names is None or name in names}
 
 
 def _plain(body_of: formats.Format) -> Callable[[Message], Request]:
@@ -65,6 +69,10 @@ def _webhook(section: WebhookSinkSection, now_ms: Callable[[], int], timeout_ms:
         return Request(body, signed_headers(secret, message.uid, now_ms(), body))
 
     return HttpSink(section.url, request_of, timeout_ms)
+
+
+def _slack(section: SlackSection, timeout_ms: int) -> Sink:
+    return HttpSink(read_url(section.url_file), _plain(formats.slack_body), timeout_ms)
 
 
 def _pagerduty(section: PagerdutySection, timeout_ms: int) -> Sink:

@@ -12,6 +12,7 @@ from streams.desk.messages import Delivery
 from streams.services.desk.store import DeskStore
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.desk.test_formats import message
+from tests.unit.services.desk.receivers import web
 
 SETTINGS = """
 [desk.files.siem]
@@ -73,6 +74,26 @@ def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog,
     assert second == "siem: accepted"
     assert stoplog("desk", "test", "siem").status == 0
     assert [json.loads(line)["kind"] for line in (configured / "alerts.jsonl").read_text().splitlines()] == ["test"] * 2
+
+
+def test_a_test_leaves_no_incident_open_at_the_pager(stoplog: Stoplog, configured: Path) -> None:
+    with web(202) as receiver:
+        key = configured / "key"
+        key.touch(mode=0o600)
+        key.write_text("pagerduty-key-1234567890\n")
+        pager = f'[desk.pagerduty.pager]\nurl = "{receiver.url}"\nrouting_key_file = "key"\n'
+        (configured / "stoplog.toml").write_text(pager + SETTINGS)
+        assert stoplog("desk", "test", "pager").status == 0
+        events = [json.loads(post.body) for post in receiver.posts]
+    assert [each["event_action"] for each in events] == ["trigger", "resolve"]
+    assert len({each["dedup_key"] for each in events}) == 1
+
+
+def test_a_test_of_one_sink_does_not_need_the_secrets_of_others(stoplog: Stoplog, configured: Path) -> None:
+    unready = '[desk.slack.unready]\nurl_file = "missing"\n'
+    (configured / "stoplog.toml").write_text(unready + SETTINGS)
+    assert stoplog("desk", "test", "siem").status == 0
+    assert "missing" in stoplog("desk", "test", "unready").err
 
 
 def test_a_sink_that_there_is_not_is_named_with_those_that_there_are(stoplog: Stoplog, configured: Path) -> None:
