@@ -25,7 +25,7 @@ class MatchSection(Section):
     """Conditions on alerts, which must all hold. Patterns have `*` and `?`.
 
     Attributes:
-        severity: the least severity: `low`, `medium`, `high` or `critical`.
+        severity: the least severity: `informational`, `low`, `medium`, `high` or `critical`.
         tenants: patterns of tenants.
         agents: patterns of names of agents.
         users: patterns of users on whose behalf agents act.

@@ -8,7 +8,8 @@ has accepted it: a crash in between sends it once more, with the same id.
 The messages that wait are read one by one, so that any number of them takes no memory.
 
 **Rejected.** A changelog topic and a processor of the engine, as gates have: alerts are few, and what the desk adds is
-to deliver them from one place. A lost file costs a second delivery of the last `first_start_ms`, and no alert.
+to deliver them from one place. A lost file costs a second delivery of the last `first_start_ms`, and no alert. Then,
+findings are grouped by when they are read again, so that some messages have other ids.
 """
 
 from __future__ import annotations

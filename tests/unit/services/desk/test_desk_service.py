@@ -89,9 +89,8 @@ def test_what_was_not_delivered_is_after_a_restart(transport: Transport, tmp_pat
     assert len({each["id"] for each in lines(blocked)}) == 20
 
 
-def test_a_lost_state_costs_a_second_delivery_with_the_same_ids_and_no_alert(
-    transport: Transport, tmp_path: Path
-) -> None:
+def test_a_lost_state_costs_a_second_delivery_and_no_alert(transport: Transport, tmp_path: Path) -> None:
+    """Incidents of one finding each have the same ids again."""
     out = tmp_path / "out.jsonl"
     send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(5)))
     for folder in ("first", "second"):
