@@ -63,7 +63,9 @@ def list_open(
         Severity | None, typer.Option("--severity", help="Only those that are as severe as this, or more.")
     ] = None,
     tenant: TenantOption = None,
-    count_max: MaxOption = None,
+    count_max: Annotated[
+        int | None, typer.Option("--max", metavar="N", min=1, help="Show at most N incidents.")
+    ] = None,
     connection: Connection,
     output: Output,
 ) -> None:
@@ -84,10 +86,10 @@ def list_open(
     list_alerts(screen, shown, ids, now_ms)
     _warn(screen, handling)
     if not chosen:
-        screen.say("no alert is open" if not everything else "there is no alert", OK)
+        _tell_none(screen, everything=everything, is_filtered=severity is not None or tenant is not None)
         return
     if len(shown) < len(chosen):
-        screen.say(f"and {many(len(chosen) - len(shown), 'further alert')}")
+        screen.say(f"and {many(len(chosen) - len(shown), 'further incident')}")
     screen.say()
     first = ids[shown[0].face.alert.finding_uid]
     tell_steps(screen, connection, (("everything about one", f"alerts show {first}"),))
@@ -214,6 +216,14 @@ def _change(
             alerts = {each.alert.finding_uid: each.alert for each in (meant, *others)}
             changed = write_statuses(operator, list(alerts.values()), state, why, key)
             _tell(screen, operator, changed)
+
+
+def _tell_none(screen: Screen, *, everything: bool, is_filtered: bool) -> None:
+    if is_filtered:
+        # Others may be open, so this is no good news.
+        screen.say("no alert matches" if everything else "no open alert matches", WARN)
+    else:
+        screen.say("there is no alert" if everything else "no alert is open", OK)
 
 
 def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> None:

@@ -115,8 +115,16 @@ def test_for_a_person_the_list_is_a_line_each_with_the_next_command(desk: Stoplo
     assert lines[1].split()[:6] == ["critical", "new", "3", "h", MAILER[:8], "mailer"]
     assert "7 times: The same call again and again: mailer" in lines[1]
     assert f"stoplog alerts show {MAILER[:8]}" in lines[-1]
-    assert desk("alerts", "list", "--tenant", "other", "--no-json").out == "no alert is open\n"
-    assert "and 2 further alerts" in desk("alerts", "list", "--max", "1", "--no-json").out
+    assert "and 2 further incidents" in desk("alerts", "list", "--max", "1", "--no-json").out
+
+
+def test_that_nothing_matches_does_not_say_that_nothing_is_open(desk: Stoplog) -> None:
+    assert desk("alerts", "close", MAILER, "--why", "fixed", *SIGNED).status == 0
+    for filtered in (("--tenant", "other"), ("--severity", "critical")):
+        assert desk("alerts", "list", *filtered, "--no-json").out == "no open alert matches\n"
+    assert desk("alerts", "list", "--tenant", "other", "--all", "--no-json").out == "no alert matches\n"
+    assert desk("alerts", "close", PAGER, CLERK, "--why", "fixed", *SIGNED).status == 0
+    assert desk("alerts", "list", "--no-json").out == "no alert is open\n"
 
 
 def test_an_alert_is_shown_with_sentence_evidence_tags_and_commands(desk: Stoplog) -> None:
