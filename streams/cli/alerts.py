@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from streams.model.alert_status import AlertState
 from streams.operations.alert_handling import (
     Handled,
     Handling,
+    alerts_to_change,
     find_alerts,
     read_handling,
     short_ids,
@@ -211,11 +213,10 @@ def _change(
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
         handling = read_handling(operator)
-        for meant in find_alerts(handling, stated):
-            others = handling.incident_of(meant).waiting(state)
-            alerts = {each.alert.finding_uid: each.alert for each in (meant, *others)}
-            changed = write_statuses(operator, list(alerts.values()), state, why, key)
-            _tell(screen, operator, changed)
+        incidents = alerts_to_change(handling, find_alerts(handling, stated), state)
+        changed = iter(write_statuses(operator, [each for alerts in incidents for each in alerts], state, why, key))
+        for alerts in incidents:
+            _tell(screen, operator, list(islice(changed, len(alerts))))
 
 
 def _tell_none(screen: Screen, *, everything: bool, is_filtered: bool) -> None:

@@ -21,7 +21,9 @@ from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
 
-_Key = tuple[str, str]
+IncidentKey = tuple[str, str]
+"""A tenant and a `dedup_key`."""
+_Finding = tuple[str, str]
 _Status = tuple[AlertStatus, str | None]
 ID_CHARS_MIN = 8
 """How much of an id is shown at least; more if that is needed to tell alerts apart."""
@@ -68,6 +70,11 @@ class Incident(NamedTuple):
     alerts: tuple[Handled, ...]
 
     @property
+    def key(self) -> IncidentKey:
+        """Return the tenant and the key that its alerts have in common."""
+        return _incident(self.face.alert)
+
+    @property
     def times(self) -> int:
         """Return how often it has occurred since it was closed last."""
         counted = [each for each in self.alerts if each.is_closed is self.face.is_closed]
@@ -82,14 +89,19 @@ class Handling(NamedTuple):
     """The alerts on the log.
 
     Attributes:
-        incidents: those that nobody has acknowledged first, then by severity, the newest first.
+        by_key: the incidents: those that nobody has acknowledged first, then by severity, the newest first.
         rejected_count: statuses that do not count.
         is_known: whether this client may read statuses; otherwise all alerts look new.
     """
 
-    incidents: tuple[Incident, ...]
+    by_key: Mapping[IncidentKey, Incident]
     rejected_count: int = 0
     is_known: bool = True
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Return the incidents in their order."""
+        return tuple(self.by_key.values())
 
     @property
     def alerts(self) -> tuple[Handled, ...]:
@@ -98,9 +110,7 @@ class Handling(NamedTuple):
 
     def incident_of(self, handled: Handled) -> Incident:
         """Return the incident of an alert."""
-        return next(
-            incident for incident in self.incidents if _incident(incident.face.alert) == _incident(handled.alert)
-        )
+        return self.by_key[_incident(handled.alert)]
 
 
 def read_handling(operator: Operator) -> Handling:
@@ -110,16 +120,16 @@ def read_handling(operator: Operator) -> Handling:
         SettingsError: the handlers in the settings are invalid.
         TopicReadError, LogError: a topic can't be read.
     """
-    newest: dict[_Key, Alert] = {}
+    newest: dict[_Finding, Alert] = {}
     for _, record in operator.find(ALERT):
         if isinstance(record, Alert):
             newest[record.header.tenant_uid, record.finding_uid] = record
     if hidden_topics(operator.log, (ALERT_STATUS.name,)):
         return Handling(_incidents(Handled(alert) for alert in newest.values()), is_known=False)
     handlers, rejected_count = operator.deployment.alerts.trusted(), 0
-    done: dict[_Key, _Status] = {}
-    last: dict[_Key, _Status] = {}
-    last_ms: dict[_Key, int] = {}
+    done: dict[_Finding, _Status] = {}
+    last: dict[IncidentKey, _Status] = {}
+    last_ms: dict[IncidentKey, int] = {}
     for received, record in operator.find(ALERT_STATUS):
         if not isinstance(record, AlertStatus):
             continue
@@ -157,6 +167,22 @@ def find_alerts(handling: Handling, stated: Iterable[str]) -> list[Handled]:
             raise AlertHandlingError(f"{len(meant)} alerts have ids that begin with `{text}`; give more of it: {named}")
         found[meant[0].alert.finding_uid] = meant[0]
     return list(found.values())
+
+
+def alerts_to_change(handling: Handling, meant: Iterable[Handled], state: AlertState) -> list[list[Alert]]:
+    """Return the alerts that a state changes, by incident; each one once, however many of its incident are meant.
+
+    Args:
+        handling: the alerts on the log.
+        meant: the alerts that a person named. They come first, then the others of their incidents that are open.
+        state: what was done with them.
+    """
+    found: dict[IncidentKey, dict[str, Alert]] = {}
+    for handled in meant:
+        incident = handling.incident_of(handled)
+        changed = (handled, *incident.waiting(state))
+        found.setdefault(incident.key, {}).update({each.alert.finding_uid: each.alert for each in changed})
+    return [list(alerts.values()) for alerts in found.values()]
 
 
 def write_statuses(
@@ -224,11 +250,11 @@ def _common(one: str, other: str) -> int:
 _ORDER = {AlertState.UNKNOWN: 0, AlertState.ACKNOWLEDGED: 1, AlertState.RESOLVED: 2, AlertState.FALSE_POSITIVE: 2}
 
 
-def _incident(alert: Alert) -> _Key:
+def _incident(alert: Alert) -> IncidentKey:
     return alert.header.tenant_uid, alert.dedup_key
 
 
-def _handled(alert: Alert, own: _Status | None, last: Mapping[_Key, _Status]) -> Handled:
+def _handled(alert: Alert, own: _Status | None, last: Mapping[IncidentKey, _Status]) -> Handled:
     """Return an alert with its status; one without has that of its incident, unless that was closed last."""
     if own is not None:
         return Handled(alert, *own)
@@ -236,8 +262,8 @@ def _handled(alert: Alert, own: _Status | None, last: Mapping[_Key, _Status]) ->
     return Handled(alert, *status) if status is not None and status[0].status not in CLOSED else Handled(alert)
 
 
-def _incidents(alerts: Iterable[Handled]) -> tuple[Incident, ...]:
-    found: dict[_Key, list[Handled]] = {}
+def _incidents(alerts: Iterable[Handled]) -> dict[IncidentKey, Incident]:
+    found: dict[IncidentKey, list[Handled]] = {}
     for each in alerts:
         found.setdefault(_incident(each.alert), []).append(each)
 
@@ -249,4 +275,4 @@ def _incidents(alerts: Iterable[Handled]) -> tuple[Incident, ...]:
         return (_ORDER[incident.face.state], -alert.severity_id, -alert.last_seen_time, alert.finding_uid)
 
     incidents = [Incident(min(each, key=age), tuple(sorted(each, key=age))) for each in found.values()]
-    return tuple(sorted(incidents, key=rank))
+    return {each.key: each for each in sorted(incidents, key=rank)}

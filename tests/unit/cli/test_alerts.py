@@ -273,6 +273,24 @@ def test_of_the_statuses_of_an_incident_the_one_that_was_written_last_counts(
     raise_(third)
     line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
     assert (line["finding_uid"], line["state"]) == (third.finding_uid, "new")
+def test_two_alerts_of_one_incident_are_written_once(desk: Stoplog) -> None:
+    second, third = again(ALERTS[1], 1), again(ALERTS[1], 2)
+    raise_(second, third)
+    records = desk("alerts", "ack", second.finding_uid, PAGER, MAILER, *SIGNED).records
+    assert [each["finding_uid"] for each in records] == [second.finding_uid, third.finding_uid, MAILER, PAGER]
+    with open_operator(load_settings()) as operator:
+        written = [received.key for received, _ in operator.find(ALERT_STATUS)]
+    assert sorted(written) == sorted(f"acme|{each['finding_uid']}".encode() for each in records)
+
+
+def test_if_one_alert_would_not_count_none_is_written(desk: Stoplog) -> None:
+    header = msgspec.structs.replace(ALERTS[1].header, tenant_uid="other")
+    other = msgspec.structs.replace(again(ALERTS[1], 2), header=header)
+    raise_(other)
+    result = desk("alerts", "ack", other.finding_uid, MAILER, "--key", "ben.pem")
+    assert "`ben`, who may not handle alerts of tenant `acme`" in result.err
+    with open_operator(load_settings()) as operator:
+        assert list(operator.find(ALERT_STATUS)) == []
 
 
 def test_alerts_of_another_incident_or_tenant_stay_as_they_are(desk: Stoplog) -> None:
