@@ -14,7 +14,7 @@ from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
 from streams.metrics.declared import METRICS, OTHER, Exporter, Metric
-from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
+from streams.model.alert import severity_word
 from streams.model.analytics import CONTROLS, DEAD_LETTERS, OTHERS, VERDICTS, Analytic
 from streams.model.reasons import (
     CONTROL_TEXTS,
@@ -158,12 +158,6 @@ def render_reasons() -> str:
     )
 
 
-_SEVERITY_TEXTS = {
-    SEVERITY_LOW: "low",
-    SEVERITY_MEDIUM: "medium",
-    SEVERITY_HIGH: "high",
-    SEVERITY_CRITICAL: "critical",
-}
 _ALERT_HEADS = ("analytic uid", "severity", "raised when", "tags", "what to do")
 
 _ALERT_FIELDS = {
@@ -240,7 +234,7 @@ def _alert_row(reason: str, kind: Analytic) -> tuple[str, ...]:
     uid = "the rule's id" if "rule" in kind.key and reason != Reason.RULE_ERROR else _code(reason)
     about = f" (`{reason}`)" if uid != _code(reason) else ""
     tags = "those of the rule" if about else tags or "none"
-    return uid + about, _SEVERITY_TEXTS[kind.severity_id], kind.when, tags, kind.advice
+    return uid + about, severity_word(kind.severity_id), kind.when, tags, kind.advice
 
 
 def render_topics() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from itertools import islice
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
-from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, SEVERITY_MEDIUM
+from streams.model.alert import Severity, severity_word
 from streams.model.alert_status import AlertState
 from streams.operations.alert_handling import (
     Handled,
@@ -41,20 +41,8 @@ _SUBJECT = "alerts"
 _BEHAVIOUR = "behaviour/"
 
 
-class Severity(StrEnum):
-    """The severities of alerts."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-
-class _SeverityId(IntEnum):
-    LOW = SEVERITY_LOW
-    MEDIUM = SEVERITY_MEDIUM
-    HIGH = SEVERITY_HIGH
-    CRITICAL = SEVERITY_CRITICAL
+_ALERTING = [(each.name, severity_word(each)) for each in Severity if Severity.LOW <= each <= Severity.CRITICAL]
+SeverityName = StrEnum("SeverityName", _ALERTING)  # type: ignore[misc]  # mypy wants it written out
 
 
 @takes_groups
@@ -62,7 +50,7 @@ def list_open(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
     severity: Annotated[
-        Severity | None, typer.Option("--severity", help="Only those that are as severe as this, or more.")
+        SeverityName | None, typer.Option("--severity", help="Only those that are as severe as this, or more.")
     ] = None,
     tenant: TenantOption = None,
     count_max: Annotated[
@@ -76,7 +64,7 @@ def list_open(
     with open_operator(connection.settings()) as operator:
         handling = read_handling(operator)
         now_ms = operator.clock.now_ms()
-    least = 0 if severity is None else _SeverityId[severity.name].value
+    least = 0 if severity is None else Severity[severity.name]
     chosen = [
         each
         for each in handling.incidents

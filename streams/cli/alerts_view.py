@@ -11,12 +11,11 @@ from streams.cli.options import Connection
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
 from streams.cli.text import age_text, printable, short
-from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, SEVERITY_HIGH, Alert
+from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState
 from streams.operations.alert_handling import Handled, Incident
 
 EVIDENCE_SHOWN_MAX = 16
-_SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
 _CONFIDENCES = {CONFIDENCE_MEDIUM: "medium", CONFIDENCE_HIGH: "high"}
 _STATES = {
     AlertState.UNKNOWN: ("new", WARN),
@@ -29,11 +28,6 @@ _WHO_CHARS_MAX = 28
 _TITLE_CHARS_MIN = 20
 _GAP_CHARS = 2
 _OWN_NAME = "stoplog"
-
-
-def severity_name(severity_id: int) -> str:
-    """Return the name of a severity."""
-    return _SEVERITIES[severity_id] if 0 <= severity_id < len(_SEVERITIES) else str(severity_id)
 
 
 def state_name(handled: Handled) -> str:
@@ -51,7 +45,7 @@ def alert_fields(handled: Handled) -> dict[str, Any]:
         "state": state_name(handled),
         "status_id": ocsf.status_id,
         "status_detail": ocsf.detail,
-        "severity": severity_name(alert.severity_id),
+        "severity": severity_word(alert.severity_id),
         "severity_id": alert.severity_id,
         "confidence_id": alert.confidence_id,
         "analytic": alert.analytic_uid,
@@ -102,7 +96,7 @@ def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, st
     left = screen.width_chars - sum(widths) - _GAP_CHARS * len(widths)
     cells: list[list[str | Text]] = []
     for (handled, _), row in zip(incidents, rows, strict=True):
-        style = FAIL if handled.alert.severity_id >= SEVERITY_HIGH and not handled.is_closed else WARN
+        style = FAIL if handled.alert.severity_id >= Severity.HIGH and not handled.is_closed else WARN
         style = FAINT if handled.is_closed else style
         title = short(row[-1], max(_TITLE_CHARS_MIN, left))
         cells.append([Text(row[0], style), Text(row[1], _STATES[handled.state][1]), *row[2:-1], title])
@@ -113,8 +107,8 @@ def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int
     """Write everything that is known of an alert, which belongs to an incident."""
     screen.record({**alert_fields(handled), **_incident_fields(incident)})
     alert, status = handled.alert, handled.status
-    severity = severity_name(alert.severity_id)
-    screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= SEVERITY_HIGH else WARN)
+    severity = severity_word(alert.severity_id)
+    screen.say(f"{severity}: {alert.title}", FAIL if alert.severity_id >= Severity.HIGH else WARN)
     screen.say(alert.desc)
     screen.say()
     screen.table(("", ""), [row for row in _rows(alert, incident, now_ms) if row[1]])
@@ -149,7 +143,7 @@ def _row(incident: Incident, ids: dict[str, str], now_ms: int) -> tuple[str, ...
     handled, alert = incident.face, incident.face.alert
     times = f"{incident.times} times: " if incident.times > 1 else ""
     return (
-        severity_name(alert.severity_id),
+        severity_word(alert.severity_id),
         state_name(handled),
         age_text(now_ms - alert.last_seen_time, brief=True),
         ids[alert.finding_uid],

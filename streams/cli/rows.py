@@ -11,7 +11,7 @@ from rich.text import Text
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
-from streams.model.alert import Alert
+from streams.model.alert import Alert, Severity, severity_word
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.attributes import EntityAttributes
 from streams.model.audit import AuditCheckpoint, AuditEvent, AuditEventType
@@ -40,8 +40,6 @@ _OUTCOMES = {
     Outcome.REQUIRE_APPROVAL: WARN,
     Outcome.DEFER: WARN,
 }
-_SEVERITIES = ("UNKNOWN", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL")
-_SEVERITY_ALARMING = 4
 _BAD_EVENTS = frozenset({AuditEventType.REFUSAL, AuditEventType.DEAD_LETTER})
 _STOPPING = frozenset({SessionEventType.SESSION_REVOKED, SessionEventType.SESSION_ENDED})
 
@@ -66,7 +64,7 @@ def row_of(record: Record) -> Row:
 def event_row(event: Mapping[str, Any]) -> Row:
     """Return the row of an event of OCSF, of whose form nothing is known."""
     severity, severity_id = event_text(event, "severity"), event.get("severity_id")
-    is_alarming = isinstance(severity_id, int) and severity_id >= _SEVERITY_ALARMING
+    is_alarming = isinstance(severity_id, int) and severity_id >= Severity.HIGH
     title, text = event_text(event, "message"), event_text(event, "finding_info", "desc")
     return Row(
         printable(f"OCSF {severity.upper()}"),
@@ -154,12 +152,9 @@ def _audit_style(record: AuditEvent) -> str:
 
 
 def _alert(record: Alert) -> Row:
-    severity = (
-        _SEVERITIES[record.severity_id] if 0 <= record.severity_id < len(_SEVERITIES) else str(record.severity_id)
-    )
-    style = FAIL if record.severity_id >= _SEVERITY_ALARMING else WARN
+    style = FAIL if record.severity_id >= Severity.HIGH else WARN
     return Row(
-        f"ALERT {severity}",
+        f"ALERT {severity_word(record.severity_id).upper()}",
         style,
         record.session_id or "",
         record.analytic_uid,

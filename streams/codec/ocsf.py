@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from streams.codec.json_lines import json_line
-from streams.model.alert import Alert, ReadDocument
+from streams.model.alert import Alert, ReadDocument, severity_word
 
 OCSF_VERSION = "1.8.0"
 CATEGORY_UID = 2
@@ -22,7 +22,7 @@ _ACTIVITIES = ("Unknown", "Create", "Update", "Close")
 _TYPE_FACTOR = 100
 _ANALYTIC_RULE = 1
 _FILE_UNKNOWN = 0
-_SEVERITIES = ("Unknown", "Informational", "Low", "Medium", "High", "Critical", "Fatal")
+_OTHER = "Other"
 _CONFIDENCES = ("Unknown", "Low", "Medium", "High")
 _STATUSES = ("Unknown", "New", "In Progress", "Suppressed", "Resolved")
 _ACTIONS = ("Unknown", "Allowed", "Denied", "Observed", "Modified")
@@ -51,7 +51,7 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
         "start_time": alert.first_seen_time,
         "end_time": alert.last_seen_time,
         "severity_id": alert.severity_id,
-        "severity": _named(_SEVERITIES, alert.severity_id),
+        "severity": severity_word(alert.severity_id, _OTHER).capitalize(),
         "confidence_id": alert.confidence_id,
         "confidence": _named(_CONFIDENCES, alert.confidence_id),
         "risk_level_id": alert.risk_level_id,
@@ -60,7 +60,7 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
         "action_id": alert.action_id,
         "action": _named(_ACTIONS, alert.action_id),
         "disposition_id": alert.disposition_id,
-        "disposition": _DISPOSITIONS.get(alert.disposition_id, "Other"),
+        "disposition": _DISPOSITIONS.get(alert.disposition_id, _OTHER),
         "is_alert": True,
         "count": alert.count,
         "message": alert.title,
@@ -171,7 +171,7 @@ def _read(document: ReadDocument) -> dict[str, Any]:
 
 
 def _named(names: tuple[str, ...], index: int) -> str:
-    return names[index] if 0 <= index < len(names) else "Other"
+    return names[index] if 0 <= index < len(names) else _OTHER
 
 
 @lru_cache(maxsize=1)

@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from streams.codec.instants import format_instant
 from streams.codec.json_lines import json_line
 from streams.desk.messages import Kind, Message
+from streams.model.alert import Severity, severity_word
 
-SEVERITIES = ("unknown", "informational", "low", "medium", "high", "critical", "fatal")
-"""The words of OCSF, by number."""
 TITLE_CHARS_MAX = 1_000
 TEXT_CHARS_MAX = 3_000
 """What chat tools show of one message."""
@@ -29,9 +28,24 @@ NAMED_AGENTS_MAX = 5
 FACILITY_LOG_AUDIT = 13
 """The facility of RFC 5424 for audit messages."""
 
-_CEF_SEVERITIES = (0, 1, 3, 5, 8, 10, 10)
-_SYSLOG_SEVERITIES = (6, 6, 5, 4, 3, 2, 2)
-_PAGER_SEVERITIES = ("info", "info", "warning", "warning", "error", "critical", "critical")
+
+class _Scale(NamedTuple):
+    """What a severity is for receivers that have other ones."""
+
+    cef: int
+    syslog: int
+    pager: str
+
+
+_SCALES = {
+    Severity.UNKNOWN: _Scale(0, 6, "info"),
+    Severity.INFORMATIONAL: _Scale(1, 6, "info"),
+    Severity.LOW: _Scale(3, 5, "warning"),
+    Severity.MEDIUM: _Scale(5, 4, "warning"),
+    Severity.HIGH: _Scale(8, 3, "error"),
+    Severity.CRITICAL: _Scale(10, 2, "critical"),
+    Severity.FATAL: _Scale(10, 2, "critical"),
+}
 _PAGER_ACTIONS = {Kind.ACKNOWLEDGED: "acknowledge", Kind.RESOLVED: "resolve"}
 _PREFIXES = {
     Kind.NEW: "",
@@ -46,18 +60,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _SECOND_MS = 1_000
 
 
-def severity_word(severity_id: int) -> str:
-    """Return the word of a severity."""
-    return SEVERITIES[severity_id] if 0 <= severity_id < len(SEVERITIES) else SEVERITIES[0]
-
-
 def headline(message: Message) -> str:
     """Return what a person reads first: severity, how often, what, and by whom. One line."""
     many = f" ({message.count} times, {message.findings_count} findings)" if message.count > 1 else ""
     if message.kind is Kind.SUMMARY:
         many = ""
     by = f" by {_agents(message)}" if message.agents else ""
-    severity = severity_word(message.severity_id).upper()
+    severity = _word(message).upper()
     text = f"{severity} {_PREFIXES[message.kind]}{message.title}{by}{many}"
     return _clipped(_one_line(text), TITLE_CHARS_MAX)
 
@@ -72,7 +81,7 @@ def as_fields(message: Message) -> dict[str, Any]:
         "tenant": message.tenant,
         "owner": message.owner,
         "severity_id": message.severity_id,
-        "severity": severity_word(message.severity_id),
+        "severity": _word(message),
         "headline": headline(message),
         "title": message.title,
         "desc": message.desc,
@@ -153,7 +162,7 @@ def pagerduty_body(message: Message, routing_key: str, source: str) -> bytes:
         event["payload"] = {
             "summary": _clipped(headline(message), TITLE_CHARS_MAX),
             "source": source,
-            "severity": _PAGER_SEVERITIES[min(max(message.severity_id, 0), len(_PAGER_SEVERITIES) - 1)],
+            "severity": _scale(message).pager,
             "timestamp": format_instant(message.first_ms),
             "component": _clipped(_one_line(_agents(message)), TITLE_CHARS_MAX) or "stoplog",
             "group": message.route,
@@ -193,7 +202,6 @@ def cef_line(message: Message, version: str) -> str:
         message: the message.
         version: the version of stoplog.
     """
-    severity = _CEF_SEVERITIES[min(max(message.severity_id, 0), len(_CEF_SEVERITIES) - 1)]
     header = ("stoplog", "stoplog", version, message.analytic, headline(message))
     extension: tuple[tuple[str, str], ...] = (
         ("externalId", message.uid),
@@ -218,7 +226,7 @@ def cef_line(message: Message, version: str) -> str:
         ("cs6", "\n".join(message.responses)),
     )
     told = " ".join(f"{name}={_cef_value(value)}" for name, value in extension if value)
-    return f"CEF:0|{'|'.join(_cef_header(each) for each in header)}|{severity}|{told}"
+    return f"CEF:0|{'|'.join(_cef_header(each) for each in header)}|{_scale(message).cef}|{told}"
 
 
 def syslog_frame(message: Message, version: str, host: str) -> bytes:
@@ -229,12 +237,19 @@ def syslog_frame(message: Message, version: str, host: str) -> bytes:
         version: the version of stoplog.
         host: the name of this machine.
     """
-    severity = _SYSLOG_SEVERITIES[min(max(message.severity_id, 0), len(_SYSLOG_SEVERITIES) - 1)]
-    priority = FACILITY_LOG_AUDIT * 8 + severity
+    priority = FACILITY_LOG_AUDIT * 8 + _scale(message).syslog
     name = re.sub(r"[^\x21-\x7e]", "-", host)[:255] or "-"
     text = cef_line(message, version)
     line = f"<{priority}>1 {format_instant(message.made_ms)} {name} stoplog - {message.kind.value} - {text}".encode()
     return b"%d %b" % (len(line), line)
+
+
+def _word(message: Message) -> str:
+    return severity_word(message.severity_id, severity_word(Severity.UNKNOWN))
+
+
+def _scale(message: Message) -> _Scale:
+    return _SCALES[Severity(min(max(message.severity_id, Severity.UNKNOWN), Severity.FATAL))]
 
 
 def _agents(message: Message) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from streams.model.labels import Integrity
 from streams.model.types import Actor, Header, Millis, Record, ToolRef, Uuid
 
 # The OCSF 1.8 codes of a Detection Finding (2004) that alerts use.
-SEVERITY_LOW = 2
-SEVERITY_MEDIUM = 3
-SEVERITY_HIGH = 4
-SEVERITY_CRITICAL = 5
 CONFIDENCE_MEDIUM = 2
 CONFIDENCE_HIGH = 3
 STATUS_NEW = 1
@@ -24,6 +22,31 @@ NAME_CHARS_MAX = 200
 DESC_CHARS_MAX = 1_000
 DOCUMENTS_MAX = 8
 """Documents that an alert names: the last ones that the session has read and that nobody vouches for."""
+
+
+class Severity(IntEnum):
+    """The severities of OCSF."""
+
+    UNKNOWN = 0
+    INFORMATIONAL = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+    FATAL = 6
+
+
+def severity_word(severity_id: int, otherwise: str | None = None) -> str:
+    """Return the word of a severity, such as `high`.
+
+    Args:
+        severity_id: the severity.
+        otherwise: what to return for a number that is not among the severities; None for the number itself.
+    """
+    try:
+        return Severity(severity_id).name.lower()
+    except ValueError:
+        return str(severity_id) if otherwise is None else otherwise
 
 
 def clipped(name: str) -> str:

@@ -17,13 +17,10 @@ from streams.model.alert import (
     DESC_CHARS_MAX,
     DISPOSITION_BLOCKED,
     DISPOSITION_LOGGED,
-    SEVERITY_CRITICAL,
-    SEVERITY_HIGH,
-    SEVERITY_LOW,
-    SEVERITY_MEDIUM,
     STATUS_NEW,
     Alert,
     Attack,
+    Severity,
 )
 from streams.model.atlas import CONFIGURATION_CHANGE, RESOURCE_CONSUMPTION, RUG_PULL, TOOL_POISONING
 from streams.model.reasons import ControlReason, DeadLetterReason, InputLoss, Reason, TimeCorrection
@@ -49,7 +46,7 @@ class Analytic(NamedTuple):
     title: str
     when: str
     advice: str
-    severity_id: int = SEVERITY_HIGH
+    severity_id: int = Severity.HIGH
     confidence_id: int = CONFIDENCE_HIGH
     is_blocked: bool = True
     types: tuple[str, ...] = ()
@@ -91,7 +88,7 @@ def _widened(what: str) -> Analytic:
 
 
 def _rejected(when: str) -> Analytic:
-    return Analytic("grant rejected", when, _GRANT_ADVICE, SEVERITY_MEDIUM, types=_IDENTITY)
+    return Analytic("grant rejected", when, _GRANT_ADVICE, Severity.MEDIUM, types=_IDENTITY)
 
 
 def _beyond(what: str) -> Analytic:
@@ -99,18 +96,18 @@ def _beyond(what: str) -> Analytic:
         "call beyond its grant",
         f"a call is for {what} that its grant does not cover",
         _SESSION,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=_IDENTITY,
         key=("session", "tool"),
     )
 
 
 def _tampering(title: str, when: str, advice: str) -> Analytic:
-    return Analytic(title, when, advice, SEVERITY_CRITICAL, types=_TAMPERING, attacks=(CONFIGURATION_CHANGE,))
+    return Analytic(title, when, advice, Severity.CRITICAL, types=_TAMPERING, attacks=(CONFIGURATION_CHANGE,))
 
 
 def _mistake(title: str, when: str, advice: str, types: tuple[str, ...] = ()) -> Analytic:
-    return Analytic(title, when, advice, SEVERITY_MEDIUM, types=types)
+    return Analytic(title, when, advice, Severity.MEDIUM, types=types)
 
 
 _GRANT_ADVICE = "Find out who signed the grant. If an agent did that nobody expects to delegate, stop the agent."
@@ -124,7 +121,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "tool call denied by a rule",
         "a rule denies a call; the analytic is the rule",
         _SESSION,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         key=("session", "tool", "rule"),
     ),
     Reason.QUARANTINED_BY_RULE: Analytic(
@@ -137,7 +134,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "rule can't be evaluated",
         "a rule's condition has no value for a call. If the rule could have denied the call, the call is denied",
         "Correct the rule: until then, it denies calls that it should permit, or does not permit any.",
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         key=("rule",),
     ),
     Reason.PROOF_INVALID: Analytic(
@@ -173,7 +170,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "budget exhausted",
         "a call needs more than is left of a budget",
         _SESSION,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI08",),
         attacks=(RESOURCE_CONSUMPTION,),
         key=("budget",),
@@ -182,7 +179,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "budget has too many keys",
         "a budget with a key has as many keys in its window as it may have, and a call has another one",
         _SESSION,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI08",),
         attacks=(RESOURCE_CONSUMPTION,),
         key=("budget",),
@@ -191,7 +188,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "no answer about a budget",
         "the budget allocator did not answer in time, so a call was denied",
         "Check that the budget allocators run: each gate runs one.",
-        SEVERITY_LOW,
+        Severity.LOW,
         key=(),
     ),
     Reason.CONTROL_STATE_STALE: Analytic(
@@ -205,7 +202,7 @@ VERDICTS: dict[Reason, Analytic] = {
         "too many calls of a session wait",
         "a session has as many pending calls as it may have, and asks for another",
         _SESSION,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI08",),
         attacks=(RESOURCE_CONSUMPTION,),
     ),
@@ -255,21 +252,21 @@ DEAD_LETTERS: dict[DeadLetterReason, Analytic] = {
         "contradicting report",
         "a second report of a call differs from the first, which counts",
         _LETTER_ADVICE,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI07",),
     ),
     DeadLetterReason.SEQUENCE_REPLAYED: Analytic(
         "session event replayed",
         "a session event comes again that was processed before",
         _LETTER_ADVICE,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI07",),
     ),
     DeadLetterReason.APPROVAL_NOT_VALID: Analytic(
         "approval that does not count",
         "a decision is about other arguments, or its author may not decide",
         _LETTER_ADVICE,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI09",),
     ),
     DeadLetterReason.ALERT_STATUS_UNPROVEN: Analytic(
@@ -282,14 +279,14 @@ DEAD_LETTERS: dict[DeadLetterReason, Analytic] = {
         "record under another session's key",
         "a record's key is not the one of its tenant and session",
         _LETTER_ADVICE,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI07",),
     ),
     DeadLetterReason.PARTITION_MISMATCH: Analytic(
         "record on another session's partition",
         "a record lies on a partition that its key does not belong to",
         _LETTER_ADVICE,
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         types=("ASI07",),
     ),
     DeadLetterReason.PROCESSING_FAILED: Analytic(
@@ -387,7 +384,7 @@ OTHERS: dict[str, Analytic] = {
         "many records that can't be read",
         "ten records of a topic within a window, on one partition, are dead letters because they can't be read",
         _LETTER_ADVICE,
-        SEVERITY_LOW,
+        Severity.LOW,
         types=("ASI07",),
     ),
     AUDIT_GAP: Analytic(
@@ -395,7 +392,7 @@ OTHERS: dict[str, Analytic] = {
         "a verdict has no audit record, or a seal of the log does not go on from the one before it; watches see that",
         "Run `stoplog audit verify`. Find out who can write or delete records of the topics of verdicts and of the "
         "audit log, and whether a broker has lost data.",
-        SEVERITY_CRITICAL,
+        Severity.CRITICAL,
         is_blocked=False,
         types=_TAMPERING,
     ),
@@ -410,14 +407,14 @@ OTHERS: dict[str, Analytic] = {
         "a session has raised more questions to people than `gate.questions_per_session_budget`",
         "People who are asked too often stop reading. See what the session asks for: approve further calls within "
         "bounds (`stoplog approvals approve TASK --for session`), change the rule, or stop the session.",
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         is_blocked=False,
     ),
     SAME_NAME: Analytic(
         "tool name on two servers",
         "a proposed tool has the same name as a tool of another server",
         "Compare both tools before one is approved.",
-        SEVERITY_MEDIUM,
+        Severity.MEDIUM,
         is_blocked=False,
         types=_SUPPLY_CHAIN,
         attacks=(TOOL_POISONING,),
@@ -443,7 +440,7 @@ OTHERS: dict[str, Analytic] = {
         "budget nearly exhausted",
         "as much of a budget is spent, or leased to gates, as its `warn_percent` says; once in a window",
         "See who uses it up. If that is expected, raise the limit before calls are denied.",
-        SEVERITY_LOW,
+        Severity.LOW,
         is_blocked=False,
         types=("ASI08",),
         attacks=(RESOURCE_CONSUMPTION,),

@@ -12,16 +12,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.findings import Finding
-from streams.model.alert import (
-    CONFIDENCE_HIGH,
-    CONFIDENCE_MEDIUM,
-    SEVERITY_CRITICAL,
-    SEVERITY_HIGH,
-    SEVERITY_LOW,
-    SEVERITY_MEDIUM,
-    Alert,
-    clipped,
-)
+from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, clipped
 from streams.model.analytics import ANALYTICS, AUDIT_GAP, Analytic, made_alert
 from streams.model.atlas import techniques_in
 from streams.model.audit import Seal
@@ -37,12 +28,6 @@ SURE_SHARE = 1.5
 """From which share of its threshold on a score is worth high confidence."""
 TOO_MANY_AGENTS = f"{PREFIX}too_many_agents"
 
-_SEVERITIES = {
-    "low": SEVERITY_LOW,
-    "medium": SEVERITY_MEDIUM,
-    "high": SEVERITY_HIGH,
-    "critical": SEVERITY_CRITICAL,
-}
 _ADVICE = "See what the session did. If nobody can explain it, stop the session or its agent."
 _TOO_MANY = Analytic(
     "many new agents at once",
@@ -69,7 +54,7 @@ def finding_alert(finding: Finding, event: BehaviourEvent, now_ms: int) -> Alert
         finding.title,
         finding.title,
         _ADVICE,
-        _SEVERITIES[finding.severity],
+        Severity[finding.severity.upper()],
         CONFIDENCE_HIGH if finding.share >= SURE_SHARE else CONFIDENCE_MEDIUM,
         is_blocked=False,
         types=tuple(tag for tag in finding.tags if tag.startswith("ASI")),

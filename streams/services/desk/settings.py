@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from enum import IntEnum
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +11,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from streams.desk.routes import Match, Route, Window
 from streams.http.client_address import LOOPBACK
+from streams.model.alert import Severity
 from streams.services.sections import Name, Section, check_url
 
 SINKS_MAX = 64
@@ -47,7 +47,7 @@ class MatchSection(Section):
     def match(self) -> Match:
         """Return the conditions."""
         return Match(
-            severity_min=0 if self.severity is None else SeverityName[self.severity.upper()].value,
+            severity_min=0 if self.severity is None else Severity[self.severity.upper()].value,
             tenants=tuple(self.tenants),
             agents=tuple(self.agents),
             users=tuple(self.users),
@@ -56,16 +56,6 @@ class MatchSection(Section):
             tags=tuple(self.tags),
             owners=tuple(self.owners),
         )
-
-
-class SeverityName(IntEnum):
-    """The severities by their names, as OCSF numbers them."""
-
-    INFORMATIONAL = 1
-    LOW = 2
-    MEDIUM = 3
-    HIGH = 4
-    CRITICAL = 5
 
 
 class RouteSection(MatchSection):
@@ -127,7 +117,7 @@ class MaintenanceSection(MatchSection):
 
     def window(self) -> Window:
         """Return the window."""
-        below = SeverityName[self.below.upper()].value
+        below = Severity[self.below.upper()].value
         return Window(
             name=self.name, starts_ms=_millis(self.starts), ends_ms=_millis(self.ends), match=self.match(), below=below
         )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from streams.audit.alert_handlers import signed_status
-from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_LOW, SEVERITY_MEDIUM, Alert
+from streams.model.alert import Alert, Severity
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.analytics import Analytic, made_alert
 from streams.model.atlas import techniques_in
@@ -63,9 +63,9 @@ def alert(name: str, severity_id: int, age_ms: int, *, analytic: str = "behaviou
 
 
 ALERTS = (
-    alert("pager", SEVERITY_LOW, MINUTE_MS),
-    alert("mailer", SEVERITY_CRITICAL, 3 * 60 * MINUTE_MS, count=7),
-    alert("clerk", SEVERITY_MEDIUM, 5 * MINUTE_MS, analytic="R-1"),
+    alert("pager", Severity.LOW, MINUTE_MS),
+    alert("mailer", Severity.CRITICAL, 3 * 60 * MINUTE_MS, count=7),
+    alert("clerk", Severity.MEDIUM, 5 * MINUTE_MS, analytic="R-1"),
 )
 PAGER, MAILER, CLERK = (each.finding_uid for each in ALERTS)
 

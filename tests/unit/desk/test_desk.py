@@ -14,7 +14,7 @@ from streams.desk.desk import AGENTS_MAX, SUMMARY_LINES_MAX, Desk
 from streams.desk.messages import Delivery, Kind
 from streams.desk.routes import Match, Owner, Route, Window, route_of
 from streams.desk.rows import State, StatusChange
-from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, Alert
+from streams.model.alert import Alert, Severity
 from streams.services.desk.store import DeskStore
 from tests.unit.desk.alerts import T0, again, alert
 
@@ -22,14 +22,14 @@ MINUTE_MS = 60_000
 WINDOW_MS = 30 * MINUTE_MS
 URGENT = Route(
     name="urgent",
-    match=Match(severity_min=SEVERITY_HIGH),
+    match=Match(severity_min=Severity.HIGH),
     sinks=("pager",),
     escalate_after_ms=15 * MINUTE_MS,
     escalate_to=("lead",),
 )
 ALL = Route(name="all", match=Match(), sinks=("chat", "siem"))
 NIGHT = Window(
-    name="night", starts_ms=T0, ends_ms=T0 + 60 * MINUTE_MS, match=Match(agents=("agent-*",)), below=SEVERITY_CRITICAL
+    name="night", starts_ms=T0, ends_ms=T0 + 60 * MINUTE_MS, match=Match(agents=("agent-*",)), below=Severity.CRITICAL
 )
 
 
@@ -135,15 +135,15 @@ def test_an_alert_that_comes_again_changes_nothing_and_its_count_is_the_findings
 
 def test_what_becomes_more_severe_is_told_at_once(rows: DeskStore) -> None:
     everything = Desk((ALL,), (), WINDOW_MS)
-    everything.on_alert(rows, alert(1, severity_id=SEVERITY_LOW, title="first"), T0)
-    worse = everything.on_alert(rows, alert(2, severity_id=SEVERITY_CRITICAL, title="second"), T0)
+    everything.on_alert(rows, alert(1, severity_id=Severity.LOW, title="first"), T0)
+    worse = everything.on_alert(rows, alert(2, severity_id=Severity.CRITICAL, title="second"), T0)
     assert told(worse)[0] == ("chat", "update", 2)
-    assert (worse[0].message.severity_id, worse[0].message.title) == (SEVERITY_CRITICAL, "second")
-    assert everything.on_alert(rows, alert(3, severity_id=SEVERITY_LOW), T0) == []
+    assert (worse[0].message.severity_id, worse[0].message.title) == (Severity.CRITICAL, "second")
+    assert everything.on_alert(rows, alert(3, severity_id=Severity.LOW), T0) == []
 
 
 def test_what_nobody_acknowledges_is_escalated_once(rows: DeskStore) -> None:
-    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)) == [("pager", "new", 1)]
+    assert told(desk().on_alert(rows, alert(severity_id=Severity.HIGH), T0)) == [("pager", "new", 1)]
     assert desk().on_time(rows, T0 + 15 * MINUTE_MS - 1) == []
     escalated = desk().on_time(rows, T0 + 15 * MINUTE_MS)
     assert told(escalated) == [("lead", "escalation", 1)]
@@ -157,7 +157,7 @@ def test_what_nobody_acknowledges_is_escalated_once(rows: DeskStore) -> None:
 
 @pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.CLOSED])
 def test_what_is_acknowledged_or_closed_is_not_escalated(rows: DeskStore, state: State) -> None:
-    desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)
+    desk().on_alert(rows, alert(severity_id=Severity.HIGH), T0)
     changed = desk().on_status(rows, status(1, state), T0 + 1)
     assert [(each.sink, each.message.by, each.message.why.endswith(": on it")) for each in changed] == [
         ("pager", "ben", True)
@@ -168,7 +168,7 @@ def test_what_is_acknowledged_or_closed_is_not_escalated(rows: DeskStore, state:
 
 def test_a_status_that_comes_before_its_alert_counts_when_that_comes(rows: DeskStore) -> None:
     assert desk().on_status(rows, status(1), T0) == []
-    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0 + 1)) == [
+    assert told(desk().on_alert(rows, alert(severity_id=Severity.HIGH), T0 + 1)) == [
         ("pager", "new", 1),
         ("pager", "acknowledged", 1),
     ]
@@ -178,7 +178,7 @@ def test_a_status_that_comes_before_its_alert_counts_when_that_comes(rows: DeskS
 def test_nobody_acknowledges_the_alerts_of_another_tenant(rows: DeskStore) -> None:
     foreign = status(1, tenant="mallory")
     assert desk().on_status(rows, foreign, T0) == []
-    assert told(desk().on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0)) == [("pager", "new", 1)]
+    assert told(desk().on_alert(rows, alert(severity_id=Severity.HIGH), T0)) == [("pager", "new", 1)]
     assert desk().on_status(rows, foreign._replace(changed_ms=T0 + 5), T0) == []
     assert told(desk().on_time(rows, T0 + 15 * MINUTE_MS)) == [("lead", "escalation", 1)]
 
@@ -220,24 +220,24 @@ def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None
 
 def test_a_matter_that_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothing(rows: DeskStore) -> None:
     key = alert(1).dedup_key
-    desk().on_alert(rows, alert(1, severity_id=SEVERITY_HIGH), T0)
+    desk().on_alert(rows, alert(1, severity_id=Severity.HIGH), T0)
     desk().on_status(rows, status(1), T0 + 1)
     later_ms = T0 + 2 * WINDOW_MS
-    goes_on = desk().on_alert(rows, alert(2, severity_id=SEVERITY_HIGH, dedup_key=key), later_ms)
+    goes_on = desk().on_alert(rows, alert(2, severity_id=Severity.HIGH, dedup_key=key), later_ms)
     assert told(goes_on) == [("pager", "new", 1), ("pager", "acknowledged", 1)]
     # The same rule in a session that nobody looks after.
-    other = desk().on_alert(rows, alert(3, severity_id=SEVERITY_HIGH), later_ms + 1)
+    other = desk().on_alert(rows, alert(3, severity_id=Severity.HIGH), later_ms + 1)
     assert told(other) == [("pager", "new", 1)]
     escalated = desk().on_time(rows, later_ms + WINDOW_MS)
     assert [(each.sink, each.message.finding_uid) for each in escalated] == [("lead", "finding-3")]
     # What was closed is new when it occurs again, and so is what another tenant has acknowledged.
     desk().on_status(rows, status(2, State.CLOSED, dedup_key=key, changed_ms=T0 + 9), later_ms)
     after_ms = later_ms + 2 * WINDOW_MS
-    assert told(desk().on_alert(rows, alert(4, severity_id=SEVERITY_HIGH, dedup_key=key), after_ms)) == [
+    assert told(desk().on_alert(rows, alert(4, severity_id=Severity.HIGH, dedup_key=key), after_ms)) == [
         ("pager", "new", 1)
     ]
     desk().on_status(rows, status(9, tenant="mallory", dedup_key=alert(8).dedup_key), T0)
-    assert told(desk().on_alert(rows, alert(8, severity_id=SEVERITY_HIGH), after_ms + WINDOW_MS)) == [
+    assert told(desk().on_alert(rows, alert(8, severity_id=Severity.HIGH), after_ms + WINDOW_MS)) == [
         ("pager", "new", 1)
     ]
 
@@ -259,7 +259,7 @@ def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: Desk
 
 
 def test_what_is_severe_enough_does_not_wait_nor_what_the_window_does_not_name(rows: DeskStore) -> None:
-    assert told(desk(NIGHT).on_alert(rows, alert(1, severity_id=SEVERITY_CRITICAL), T0)) == [("pager", "new", 1)]
+    assert told(desk(NIGHT).on_alert(rows, alert(1, severity_id=Severity.CRITICAL), T0)) == [("pager", "new", 1)]
     assert told(desk(NIGHT).on_alert(rows, alert(2, agent="robot"), T0))[0] == ("chat", "new", 1)
     assert told(desk(NIGHT).on_alert(rows, alert(3, analytic_uid="x"), NIGHT.starts_ms - 1))[0] == ("chat", "new", 1)
 
@@ -267,12 +267,12 @@ def test_what_is_severe_enough_does_not_wait_nor_what_the_window_does_not_name(r
 def test_what_waits_is_told_when_it_becomes_severe_and_not_again_in_the_summary(rows: DeskStore) -> None:
     everything = Desk((ALL,), (NIGHT,), WINDOW_MS)
     assert everything.on_alert(rows, alert(1), T0) == []
-    assert told(everything.on_alert(rows, alert(2, severity_id=SEVERITY_CRITICAL), T0))[0] == ("chat", "new", 2)
+    assert told(everything.on_alert(rows, alert(2, severity_id=Severity.CRITICAL), T0))[0] == ("chat", "new", 2)
     assert everything.on_time(rows, NIGHT.ends_ms) == []
 
 
 def test_what_has_waited_is_escalated_from_the_end_of_maintenance_on(rows: DeskStore) -> None:
-    assert desk(NIGHT).on_alert(rows, alert(severity_id=SEVERITY_HIGH), T0) == []
+    assert desk(NIGHT).on_alert(rows, alert(severity_id=Severity.HIGH), T0) == []
     assert desk(NIGHT).on_time(rows, T0 + 20 * MINUTE_MS) == []
     assert told(desk(NIGHT).on_time(rows, NIGHT.ends_ms))[0][:2] == ("pager", "summary")
     assert desk(NIGHT).on_time(rows, NIGHT.ends_ms + 15 * MINUTE_MS - 1) == []
@@ -281,7 +281,7 @@ def test_what_has_waited_is_escalated_from_the_end_of_maintenance_on(rows: DeskS
 
 def test_nothing_is_escalated_during_maintenance_that_would_wait_then(rows: DeskStore) -> None:
     before_ms = NIGHT.starts_ms - MINUTE_MS
-    assert told(desk(NIGHT).on_alert(rows, alert(severity_id=SEVERITY_HIGH), before_ms)) == [("pager", "new", 1)]
+    assert told(desk(NIGHT).on_alert(rows, alert(severity_id=Severity.HIGH), before_ms)) == [("pager", "new", 1)]
     assert desk(NIGHT).on_time(rows, NIGHT.starts_ms + 30 * MINUTE_MS) == []
     assert told(desk(NIGHT).on_time(rows, NIGHT.ends_ms)) == [("lead", "escalation", 1)]
 

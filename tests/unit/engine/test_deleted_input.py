@@ -6,7 +6,7 @@ import pytest
 
 from simulation.records import SessionMaker
 from streams.inmemory.faults import Call
-from streams.model.alert import SEVERITY_HIGH, Alert
+from streams.model.alert import Alert, Severity
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, AUDIT, INTENT, SESSION
 from streams.ports import AbortableTransactionError, TopicPartition
@@ -56,7 +56,7 @@ def test_deleted_intents_are_an_audit_record_and_an_alert() -> None:
     assert event.header.time == bench.clock.now_ms()
     assert "up to 2 records of `agent.intent.v1` partition 0 (offsets 2 to 3)" in (event.reason_text or "")
     (alert,) = alerts(bench)
-    assert alert.severity_id == SEVERITY_HIGH
+    assert alert.severity_id == Severity.HIGH
     assert alert.desc == event.reason_text
     assert alert.related_event_ids == (event.header.id,)
     # What is still there is judged.

@@ -18,7 +18,7 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaCompareExpression, SigmaExists, SigmaNumber, SigmaString
 
 from simulation.records import ruleset
-from streams.model.alert import SEVERITY_HIGH
+from streams.model.alert import Severity
 from streams.model.analytics import ANALYTICS
 from streams.model.topics import ALERT_OCSF, INTENT, RULESET
 from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
@@ -202,7 +202,7 @@ def test_splunk_and_elastic_ask_for_the_same(name: str) -> None:
 
 
 def test_what_counts_as_forged_is_what_the_code_says() -> None:
-    forgeries = {uid for uid, kind in ANALYTICS.items() if kind.severity_id == SEVERITY_HIGH and "ASI03" in kind.types}
+    forgeries = {uid for uid, kind in ANALYTICS.items() if kind.severity_id == Severity.HIGH and "ASI03" in kind.types}
     assert {
         value for field, value in sigma_terms("stoplog-forged-request") if field.endswith("analytic.uid")
     } == forgeries

@@ -11,7 +11,7 @@ import pytest
 from simulation.records import SessionMaker, ruleset, tool_ref
 from streams.codec.ocsf import detection_finding
 from streams.engine.state import PartitionState
-from streams.model.alert import ACTIVITY_CREATE, ACTIVITY_UPDATE, SEVERITY_MEDIUM, Alert, clipped
+from streams.model.alert import ACTIVITY_CREATE, ACTIVITY_UPDATE, Alert, Severity, clipped
 from streams.model.analytics import VERDICTS, made_alert
 from streams.model.labels import Confidentiality, Label
 from streams.model.reasons import DeadLetterReason, Reason
@@ -153,7 +153,7 @@ class TestWhatRaisesOne:
         for number in range(3):
             bench.propose(MAIL_SEND, {"divide": 0, "to": f"bob{number}@example.com"})
         (alert,) = written(bench)
-        assert (alert.analytic_uid, alert.severity_id) == (Reason.RULE_ERROR, SEVERITY_MEDIUM)
+        assert (alert.analytic_uid, alert.severity_id) == (Reason.RULE_ERROR, Severity.MEDIUM)
         assert alert.title == "rule can't be evaluated: rule T-012"
         assert alert.dedup_key == '["rule_error", "acme", "T-012"]'
         # The call is denied for another reason, and the rule is broken all the same.

@@ -17,7 +17,7 @@ from streams.audit.signatures import SigningKey
 from streams.codec.ocsf import detection_finding
 from streams.history.driver import Driver
 from streams.inmemory.faults import Call, NoFaults
-from streams.model.alert import SEVERITY_CRITICAL, SEVERITY_HIGH, SEVERITY_LOW, Alert
+from streams.model.alert import Alert, Severity
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.analytics import ANALYTICS, AUDIT_GAP, UNREADABLE, made_alert
 from streams.model.reasons import DeadLetterReason, Reason
@@ -198,33 +198,33 @@ _KILL, _DOCTOR, _LETTERS = "stoplog kill --session", "stoplog doctor", "stoplog 
 _FORGED, _TAMPERED = ("ASI03", "ASI07"), ("ASI03", "ASI04")
 CASES = {
     "quarantine": Case(
-        a_rule_freezes_the_session, Reason.QUARANTINED_BY_RULE, SEVERITY_HIGH, ("ASI01",), ("AML.T0086",), _KILL
+        a_rule_freezes_the_session, Reason.QUARANTINED_BY_RULE, Severity.HIGH, ("ASI01",), ("AML.T0086",), _KILL
     ),
     "rug pull": Case(
         a_tool_has_changed_since_its_approval,
         Reason.TOOL_DEFINITION_CHANGED,
-        SEVERITY_HIGH,
+        Severity.HIGH,
         ("ASI04",),
         ("AML.T0109",),
         "stoplog rules explain",
     ),
-    "forged proof": Case(a_proof_is_forged, Reason.PROOF_INVALID, SEVERITY_HIGH, _FORGED, (), _KILL),
-    "chain attack": Case(a_chain_is_attacked, CHAIN_BROKEN, SEVERITY_HIGH, _FORGED, (), "stoplog session show"),
+    "forged proof": Case(a_proof_is_forged, Reason.PROOF_INVALID, Severity.HIGH, _FORGED, (), _KILL),
+    "chain attack": Case(a_chain_is_attacked, CHAIN_BROKEN, Severity.HIGH, _FORGED, (), "stoplog session show"),
     "stale control state": Case(
-        the_gate_does_not_know_what_is_in_force, Reason.CONTROL_STATE_STALE, SEVERITY_HIGH, ("ASI08",), (), _DOCTOR
+        the_gate_does_not_know_what_is_in_force, Reason.CONTROL_STATE_STALE, Severity.HIGH, ("ASI08",), (), _DOCTOR
     ),
     "dead letters, forged": Case(
-        a_session_event_is_forged, DeadLetterReason.WRITER_UNPROVEN, SEVERITY_HIGH, _FORGED, (), _LETTERS
+        a_session_event_is_forged, DeadLetterReason.WRITER_UNPROVEN, Severity.HIGH, _FORGED, (), _LETTERS
     ),
     "dead letters, unreadable": Case(
-        nothing_can_be_read, UNREADABLE, SEVERITY_LOW, ("ASI07",), (), _LETTERS, UNREADABLE_TOLD_FROM
+        nothing_can_be_read, UNREADABLE, Severity.LOW, ("ASI07",), (), _LETTERS, UNREADABLE_TOLD_FROM
     ),
     "audit gap, record": Case(
-        verdicts_have_no_audit_record, AUDIT_GAP, SEVERITY_CRITICAL, _TAMPERED, (), "stoplog audit verify"
+        verdicts_have_no_audit_record, AUDIT_GAP, Severity.CRITICAL, _TAMPERED, (), "stoplog audit verify"
     ),
-    "audit gap, seal": Case(a_seal_is_missing, AUDIT_GAP, SEVERITY_CRITICAL, _TAMPERED, (), "stoplog audit verify"),
+    "audit gap, seal": Case(a_seal_is_missing, AUDIT_GAP, Severity.CRITICAL, _TAMPERED, (), "stoplog audit verify"),
     "alert closed by nobody": Case(
-        an_alert_is_closed_by_nobody, DeadLetterReason.ALERT_STATUS_UNPROVEN, SEVERITY_HIGH, _FORGED, (), _LETTERS
+        an_alert_is_closed_by_nobody, DeadLetterReason.ALERT_STATUS_UNPROVEN, Severity.HIGH, _FORGED, (), _LETTERS
     ),
 }
 
@@ -289,6 +289,6 @@ def test_every_kind_of_alert_is_a_valid_event_with_severity_and_advice(kind: str
     alert = made_alert(kind, header, title="t", desc="d", dedup_key=json.dumps([kind]), response=("stoplog doctor",))
     assert faults(detection_finding(alert)) == []
     assert WIRE.decode(ALERT.name, WIRE.encode(ALERT.name, alert), ()) == alert
-    assert SEVERITY_LOW <= alert.severity_id <= SEVERITY_CRITICAL
+    assert Severity.LOW <= alert.severity_id <= Severity.CRITICAL
     assert alert.confidence_id in (2, 3)
     assert ANALYTICS[kind].advice

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from simulation.records import release, revocation
 from streams.audit.releasers import RELEASE_AGE_MAX_MS, Releasers
 from streams.audit.signatures import SigningKey
-from streams.model.alert import SEVERITY_CRITICAL, Alert
+from streams.model.alert import Alert, Severity
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
@@ -148,7 +148,7 @@ def test_a_release_without_the_proof_of_a_role_lifts_nothing(bench: GateBench, h
     (change,) = changes(bench)
     assert change.reason == DeadLetterReason.RELEASE_UNPROVEN
     (alert,) = alerts(bench)
-    assert (alert.analytic_uid, alert.severity_id) == (DeadLetterReason.RELEASE_UNPROVEN, SEVERITY_CRITICAL)
+    assert (alert.analytic_uid, alert.severity_id) == (DeadLetterReason.RELEASE_UNPROVEN, Severity.CRITICAL)
     assert "ALL:*" in alert.title
     bench.restart()
     assert is_stopped(bench)
