@@ -23,7 +23,6 @@ _STATES = {
     AlertState.RESOLVED: ("resolved", OK),
     AlertState.FALSE_POSITIVE: ("false positive", FAINT),
 }
-_STATUS_FIELDS = ("finding_uid", "tenant", "state", "by", "signed_by", "reason", "changed_ms")
 _WHO_CHARS_MAX = 28
 _TITLE_CHARS_MIN = 20
 _GAP_CHARS = 2

@@ -20,7 +20,7 @@ from streams.model.content import ContentScope
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
 from streams.operations.contents.reading import Opened, find_captured, read_content
-from streams.operations.topics.lookup import IdError, find_intent, find_session
+from streams.operations.topics.lookup import IdError, find_intent, find_session, tenant_and_name
 from streams.wiring.contents import build_unwrapper
 from streams.wiring.logs import drop_replaced
 from streams.wiring.operators import open_operator
@@ -73,10 +73,7 @@ class Whose(OptionGroup):
             raise typer.BadParameter("give a session or a subject, not both")
         tenant_uid = self.tenant or operator.deployment.tenant_uid
         if self.session is not None:
-            named_tenant, bar, name = self.session.partition("|")
-            if bar:
-                return Target(ContentScope.SESSION, named_tenant, name)
-            return Target(ContentScope.SESSION, tenant_uid, self.session)
+            return Target(ContentScope.SESSION, *tenant_and_name(self.session, tenant_uid))
         if self.subject is not None:
             return Target(ContentScope.SUBJECT, tenant_uid, self.subject)
         return None if self.tenant is None else Target(ContentScope.TENANT, self.tenant, self.tenant)

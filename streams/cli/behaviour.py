@@ -20,6 +20,7 @@ from streams.model.errors import StoplogError
 from streams.operations.behaviour.baselines import Known, read_baselines
 from streams.operations.behaviour.portrait import Bar, Epoch, Portrait, epoch_text, portrait_of, share_text
 from streams.operations.behaviour.portrait_page import portrait_page
+from streams.operations.topics.lookup import tenant_and_name
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
@@ -72,7 +73,7 @@ def show(
     rights of an analyst, and is as old as the setting `watch.publish_ms` says.
     """
     screen, settings, clock = output.screen(), connection.settings(), SystemClock()
-    tenant, name = _owner_of(agent, settings.tenant)
+    tenant, name = tenant_and_name(agent, settings.tenant)
     with open_log(settings, create=False) as opened:
         known = read_baselines(opened, build_codec(settings), clock, tenant, name)
     chosen = known[0] if epoch is None else _named(known, epoch, "--epoch")
@@ -90,11 +91,6 @@ def show(
     named = shlex.quote(name)
     steps = [("its sessions", f"session list --agent {named}"), ("open alerts", "alerts list")]
     tell_steps(screen, connection, steps)
-
-
-def _owner_of(stated: str, tenant_uid: str) -> tuple[str, str]:
-    tenant, separator, name = stated.partition("|")
-    return (tenant, name) if separator else (tenant_uid, stated)
 
 
 def _named(known: Sequence[Known], text: str, option: str) -> Known:

@@ -32,7 +32,7 @@ from streams.operations.sessions.undoing import (
     propose_undoing,
     undoable,
 )
-from streams.operations.topics.lookup import find_session
+from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.sdk.credential import SessionCredential
 from streams.sdk.token_exchange import StsClient
 from streams.sdk.transport import Transport
@@ -147,10 +147,8 @@ def contain(
 
 def _read(operator: Operator, settings: Settings, stated: str, results: dict[str, Any]) -> Containment:
     codec, releasers = build_codec(settings), settings.release.trusted()
-    tenant, separator, name = stated.partition("|")
-    owner = (tenant, name) if separator else (settings.tenant, stated)
     try:
-        return read_containment(operator, codec, *owner, releasers, results)
+        return read_containment(operator, codec, *tenant_and_name(stated, settings.tenant), releasers, results)
     except SessionMissingError:
         meant = find_session(operator.log, codec, operator.clock, stated, settings.tenant)
         return read_containment(operator, codec, meant.tenant_uid, meant.session_id, releasers, results)

@@ -18,7 +18,7 @@ from streams.cli.session_view import head_fields, session_fields, show_view
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import Filter, SessionMissingError, list_sessions, show_session
 from streams.operations.sessions.view import LifeState, SessionView
-from streams.operations.topics.lookup import find_session
+from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
@@ -49,7 +49,7 @@ def show(
     settings = connection.settings()
     codec, clock, trusted = build_codec(settings), SystemClock(), settings.release.trusted()
     with open_log(settings, create=False) as opened:
-        tenant, name = _owner_of(session, settings.tenant)
+        tenant, name = tenant_and_name(session, settings.tenant)
         try:
             shown = show_session(opened, codec, tenant, name, clock, trusted)
         except SessionMissingError:
@@ -62,11 +62,6 @@ def show(
         show_view(screen, shown, standing, lines_max)
         screen.say()
         tell_steps(screen, connection, _next_steps(view))
-
-
-def _owner_of(stated: str, tenant_uid: str) -> tuple[str, str]:
-    tenant, separator, name = stated.partition("|")
-    return (tenant, name) if separator else (tenant_uid, stated)
 
 
 def _next_steps(view: SessionView) -> list[tuple[str, str]]:

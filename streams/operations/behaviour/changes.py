@@ -80,7 +80,7 @@ def changes_between(before: Profile, now: Profile) -> tuple[Change, ...]:
     """
     found = [
         *_shares("tool", dict(before.tools), dict(now.tools), before.calls, now.calls),
-        *_shares("destination", dict(before.destinations), dict(now.destinations), *_sent(before, now)),
+        *_shares("destination", dict(before.destinations), dict(now.destinations), sent_count(before), sent_count(now)),
         *_amounts(before, now),
         *_hours(before, now),
         *_pace(before, now),
@@ -88,8 +88,9 @@ def changes_between(before: Profile, now: Profile) -> tuple[Change, ...]:
     return tuple(sorted(found, key=lambda each: (-each.evidence, each.kind, each.what)))
 
 
-def _sent(before: Profile, now: Profile) -> tuple[int, int]:
-    return sum(count for _, count in before.destinations), sum(count for _, count in now.destinations)
+def sent_count(profile: Profile) -> int:
+    """Return how many calls of an epoch have sent something to a destination."""
+    return sum(count for _, count in profile.destinations)
 
 
 def _shares(

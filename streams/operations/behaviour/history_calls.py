@@ -12,6 +12,7 @@ from hashlib import blake2b, sha256
 from math import exp, log
 from typing import NamedTuple
 
+from streams.behaviour.activity import DAY_MS
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
 from streams.model.ids import audit_id_of, verdict_id_of
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -32,7 +33,6 @@ from streams.operations.behaviour.history_file import (
 
 START_MS = 1_767_571_200_000
 """Monday, 2026-01-05, 00:00 UTC: day 0 of every history."""
-DAY_MS = 86_400_000
 WEEK_DAYS = 7
 WORKING_DAYS = 5
 TENANT = "acme"

@@ -17,6 +17,7 @@ from streams.operations.behaviour.changes import (
     changes_between,
     number,
     percent,
+    sent_count,
     spans,
 )
 
@@ -114,7 +115,11 @@ def portrait_of(known: Sequence[Known], chosen: Known, other: Known | None) -> P
         f"{day_text(now.first_ms)} to {day_text(now.last_ms)}",
         published=format_instant(chosen.published_ms),
         tools=_bars(now.tools, now.calls, None if before is None else (dict(before.tools), before.calls)),
-        destinations=_bars(now.destinations, _sum(now), None if before is None else (_places(before), _sum(before))),
+        destinations=_bars(
+            now.destinations,
+            sent_count(now),
+            None if before is None else (dict(before.destinations), sent_count(before)),
+        ),
         amounts=_amounts(now, before),
         hours=now.hours,
         busy=spans(busiest(now.hours)),
@@ -123,14 +128,6 @@ def portrait_of(known: Sequence[Known], chosen: Known, other: Known | None) -> P
         changes=() if before is None else changes_between(before, now),
         epochs=tuple(_line(each) for each in known),
     )
-
-
-def _places(profile: Profile) -> dict[str, int]:
-    return dict(profile.destinations)
-
-
-def _sum(profile: Profile) -> int:
-    return sum(count for _, count in profile.destinations)
 
 
 def _bars(counts: Sequence[tuple[str, int]], total: int, before: tuple[dict[str, int], int] | None) -> tuple[Bar, ...]:

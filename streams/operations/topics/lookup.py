@@ -76,6 +76,17 @@ class Owner(NamedTuple):
     related: tuple[str, ...] = ()
 
 
+def tenant_and_name(stated: str, tenant_uid: str) -> tuple[str, str]:
+    """Return the tenant and the name that are meant by `name` or `tenant|name`.
+
+    Args:
+        stated: the name of a session or an agent, with or without its tenant.
+        tenant_uid: the tenant of a name without one.
+    """
+    tenant, separator, name = stated.partition(_SEPARATOR)
+    return (tenant, name) if separator else (tenant_uid, stated)
+
+
 def find_session(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid: str) -> Owner:
     """Return the session that an id belongs to. Blocking.
 
