@@ -108,7 +108,7 @@ def show(
     key = "" if settings.alerts.allow_unsigned else " --key FILE"
     steps = [
         ("you look after it", f"alerts ack {uid}{key}"),
-        ("it is dealt with", f"alerts close {uid} --why TEXT{key}"),
+        ("it is resolved", f"alerts close {uid} --why TEXT{key}"),
         ("it was a false alarm", f"alerts close {uid} --false-positive --why TEXT{key}"),
     ]
     screen.say()
@@ -119,17 +119,16 @@ def show(
 def ack(
     *,
     alerts: IdsArgument,
-    why: Annotated[
-        str, typer.Option("--why", metavar="TEXT", help="A note, which is recorded.")
-    ] = "somebody looks after it",
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="A note, which is recorded.")] = "looking into it",
     signature: Signature,
     name: ByOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Acknowledge alerts: you look after them, and nobody else is called, also if their incidents go on.
+    """Acknowledge alerts: you look after them, and nobody else is called, even if their incidents go on.
 
-    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature.
+    The command applies to all open alerts of the incidents. Sign with the key of a handler (setting `alerts.handlers`),
+    unless the settings need no signature.
     """
     _change(alerts, AlertState.ACKNOWLEDGED, why, connection, output, signature=signature, name=name)
 
@@ -142,8 +141,8 @@ def close(
         bool,
         typer.Option(
             "--false-positive",
-            help="It was a false alarm. Of alerts about behaviour, the watch then raises those that are alike only for "
-            "what is stronger, for 30 days.",
+            help="It was a false alarm. If it was about behaviour: for 30 days, the watch alerts on similar behaviour "
+            "of this agent only if its score is higher.",
             show_default=False,
         ),
     ] = False,
@@ -153,10 +152,10 @@ def close(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Close alerts, and the others of their incidents: they are dealt with, or were false.
+    """Close alerts, and the others of their incidents: they are resolved, or false positives.
 
-    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature. What happens
-    again afterwards is a new alert.
+    Sign with the key of a handler (setting `alerts.handlers`), unless the settings need no signature. If the same thing
+    happens again afterwards, that is a new alert.
     """
     state = AlertState.FALSE_POSITIVE if false_positive else AlertState.RESOLVED
     _change(alerts, state, why, connection, output, signature=signature, name=name)
@@ -209,7 +208,7 @@ def _change(
 
 def _tell_none(screen: Screen, *, everything: bool, is_filtered: bool) -> None:
     if is_filtered:
-        # Others may be open, so this is no good news.
+        # Others may be open, so this is not shown as good.
         screen.say("no alert matches" if everything else "no open alert matches", WARN)
     else:
         screen.say("there is no alert" if everything else "no alert is open", OK)
@@ -224,7 +223,7 @@ def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> Non
     if handled.state is not AlertState.FALSE_POSITIVE:
         return
     if alert.analytic_uid.startswith(_BEHAVIOUR):
-        screen.say("the watch raises alerts that are alike only for what is stronger, for 30 days, and records that")
+        screen.say("for 30 days, the watch alerts on similar behaviour of this agent only if its score is higher")
     else:
         screen.say(f"this lowers nothing: `{alert.analytic_uid}` alerts again. If it should not, change the rule", WARN)
 

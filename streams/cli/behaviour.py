@@ -25,7 +25,11 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False, help="Show what is usual for an agent, and what has changed.")
+app = typer.Typer(
+    add_completion=False,
+    help="Show what is usual for an agent, and what has changed.",
+    rich_markup_mode="markdown",
+)
 
 BAR_CHARS = 24
 NAME_CHARS_MAX = 36
@@ -47,7 +51,9 @@ def behaviour() -> None:
 @takes_groups
 def show(
     *,
-    agent: Annotated[str, typer.Argument(metavar="AGENT", help="An agent (`desk-1` or `tenant|desk-1`).")],
+    agent: Annotated[
+        str, typer.Argument(metavar="AGENT", help="An agent (`support-refunds` or `tenant|support-refunds`).")
+    ],
     epoch: Annotated[
         str | None,
         typer.Option(
@@ -69,8 +75,8 @@ def show(
 ) -> None:
     """Show what is usual for an agent (tools, rhythm, destinations, amounts), and what changed since the epoch before.
 
-    An epoch is a model, a toolset and a version of the agent. It reads what the watch has published, which takes the
-    rights of an analyst, and is as old as the setting `watch.publish_ms` says.
+    An epoch is one version of the agent: its model, its toolset and the version that it states. The command reads what
+    the watch has published, with the rights of the role `soc`; it is as old as the setting `watch.publish_ms` says.
     """
     screen, settings, clock = output.screen(), connection.settings(), SystemClock()
     tenant, name = tenant_and_name(agent, settings.tenant)

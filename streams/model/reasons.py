@@ -317,7 +317,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.ALERT_ACKNOWLEDGED: "a person has acknowledged an alert",
     ControlReason.ALERT_RESOLVED: "a person has resolved an alert",
     ControlReason.ALERT_FALSE_POSITIVE: "a person has closed an alert as a false positive",
-    ControlReason.ALERTS_LOWERED: "alerts that are alike are raised only for what is stronger, until a time",
+    ControlReason.ALERTS_LOWERED: "similar behaviour of this agent alerts only if its score is higher, until a time",
 }
 
 

@@ -147,7 +147,7 @@ def test_an_alert_is_shown_with_sentence_evidence_tags_and_commands(desk: Stoplo
 
 def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) -> None:
     closed = desk("alerts", "close", PAGER, CLERK, "--false-positive", "--why", "it pages", *SIGNED, "--no-json")
-    assert "the watch raises alerts that are alike only for what is stronger" in closed.out
+    assert "for 30 days, the watch alerts on similar behaviour of this agent only if its score is higher" in closed.out
     assert "this lowers nothing: `R-1` alerts again" in closed.out
     text = desk("alerts", "show", PAGER, "--no-json").out
     assert "false positive 0 s ago by Ann (signed by ann): it pages" in text

@@ -42,6 +42,12 @@ def shown(stoplog: Stoplog, *args: str) -> str:
     return result.out
 
 
+def test_its_help_prints_no_markup(stoplog: Stoplog) -> None:
+    text = stoplog("behaviour", "show", "--help").out
+    assert "role soc" in " ".join(text.split())
+    assert "`" not in text
+
+
 @pytest.mark.usefixtures("site")
 def test_it_shows_what_is_usual_and_what_the_new_model_has_changed(stoplog: Stoplog) -> None:
     text = shown(stoplog)
