@@ -332,6 +332,7 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
     deployment.set_up()
     with deployment.running() as transport:
         session = hijacked(transport, deployment.tenant).session_id
+        when_reported(deployment, session, 4)
         lines = deployment.command("contain", session, "--propose", "--scope", "office:read", "--as", "ann")
         (refused,) = [line for line in lines if line["kind"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
