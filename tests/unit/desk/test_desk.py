@@ -195,7 +195,7 @@ def test_an_incident_is_resolved_when_all_its_findings_are(rows: DeskStore) -> N
 
 def test_closing_one_finding_does_not_end_the_escalation_of_the_others(rows: DeskStore) -> None:
     for number in range(1, 6):
-        desk().on_alert(rows, alert(number, severity_id=SEVERITY_HIGH), T0)
+        desk().on_alert(rows, alert(number, severity_id=Severity.HIGH), T0)
     false_positive = status(2, State.CLOSED, word="false positive")
     assert desk().on_status(rows, false_positive, T0 + 1) == []
     assert told(desk().on_time(rows, T0 + 15 * MINUTE_MS)) == [("lead", "escalation", 5)]
@@ -203,7 +203,7 @@ def test_closing_one_finding_does_not_end_the_escalation_of_the_others(rows: Des
 
 def test_closing_one_finding_of_an_acknowledged_incident_leaves_it_acknowledged(rows: DeskStore) -> None:
     for number in (1, 2, 3):
-        desk().on_alert(rows, alert(number, severity_id=SEVERITY_HIGH), T0)
+        desk().on_alert(rows, alert(number, severity_id=Severity.HIGH), T0)
     assert told(desk().on_status(rows, status(1), T0 + 1)) == [("pager", "acknowledged", 3)]
     assert desk().on_status(rows, status(2, State.CLOSED), T0 + 2) == []
     assert desk().on_time(rows, T0 + 90 * MINUTE_MS) == []
