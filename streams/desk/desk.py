@@ -37,7 +37,7 @@ from streams.model.proof import derived_uuid
 AGENTS_MAX = 32
 """Agents of an incident that are named."""
 STEP_MAX = 200
-"""Incidents that are looked at in one step."""
+"""Incidents that are read at once."""
 SUMMARY_LINES_MAX = 20
 TEN = 10
 
@@ -109,7 +109,11 @@ class Desk:
         return self._on_changed(rows, incident, change, now_ms, was_closed=_is_closed(before))
 
     def on_time(self, rows: Rows, now_ms: int) -> list[Delivery]:
-        """Return what people are told because time has passed. It takes a bounded step: call it again soon."""
+        """Return what people are told because time has passed.
+
+        Of what is to be escalated, it takes a bounded step: call it again soon. Of what has waited for a window, it
+        takes all, so that there is one summary.
+        """
         deliveries: list[Delivery] = []
         for incident in rows.to_escalate(now_ms, STEP_MAX):
             window = holding(self._windows, incident.alert, incident.owner, incident.severity_id, now_ms)

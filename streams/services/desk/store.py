@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     is_set_aside INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (uid, sink)
 );
 CREATE INDEX IF NOT EXISTS deliveries_sink ON deliveries (sink, is_set_aside, number);
+CREATE INDEX IF NOT EXISTS deliveries_load ON deliveries (sink, is_set_aside, made_ms);
 """
 _ONE_OF_INCIDENTS = "SELECT row FROM incidents "
 
@@ -282,10 +283,16 @@ class DeskStore:
         )
 
     def purge(self, before_ms: int) -> None:
-        """Forget findings and incidents that were not heard of since an instant, a bounded step."""
-        for table, column in (("findings", "seen_ms"), ("incidents", "last_ms")):
+        """Forget findings and incidents that were not heard of since an instant, a bounded step.
+
+        Incidents of which people are still to be told stay: those that wait for a window, or for their escalation.
+        """
+        for table, is_old in (
+            ("findings", "seen_ms < ?"),
+            ("incidents", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL"),
+        ):
             self._connection.execute(
-                f"DELETE FROM {table} WHERE uid IN (SELECT uid FROM {table} WHERE {column} < ? LIMIT ?)",  # noqa: S608 - both are from the line above
+                f"DELETE FROM {table} WHERE uid IN (SELECT uid FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above
                 (before_ms, PURGED_MAX),
             )
 

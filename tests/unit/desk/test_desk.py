@@ -258,6 +258,17 @@ def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: Desk
     assert told(desk(NIGHT).on_alert(rows, again(1, 10, analytic_uid="rule-1"), NIGHT.ends_ms + 1))[0][1] == "update"
 
 
+def test_what_waits_for_maintenance_or_escalation_is_not_forgotten_before(rows: DeskStore) -> None:
+    month_ms = 30 * 24 * 60 * MINUTE_MS
+    long = Window(name="long", starts_ms=T0, ends_ms=T0 + 2 * month_ms, match=NIGHT.match, below=SEVERITY_CRITICAL)
+    assert desk(long).on_alert(rows, alert(1), T0) == []
+    rows.purge(T0 + month_ms)
+    assert told(desk(long).on_time(rows, long.ends_ms))[0] == ("chat", "summary", 1)
+    assert told(desk(long).on_alert(rows, alert(2, severity_id=SEVERITY_HIGH), long.ends_ms)) == [("pager", "new", 1)]
+    rows.purge(long.ends_ms + month_ms)
+    assert told(desk(long).on_time(rows, long.ends_ms + month_ms)) == [("lead", "escalation", 1)]
+
+
 def test_what_is_severe_enough_does_not_wait_nor_what_the_window_does_not_name(rows: DeskStore) -> None:
     assert told(desk(NIGHT).on_alert(rows, alert(1, severity_id=Severity.CRITICAL), T0)) == [("pager", "new", 1)]
     assert told(desk(NIGHT).on_alert(rows, alert(2, agent="robot"), T0))[0] == ("chat", "new", 1)
