@@ -24,13 +24,13 @@ from streams.desk.rows import State, StatusChange
 from streams.metrics.health import Health, hanging
 from streams.model.alert import Alert
 from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
-from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, Topic
-from streams.model.types import Actor, Header, Record
+from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, RetriableLogError, TopicPartition, UnansweredError
+from streams.processors.audit import dead_letter_event
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
@@ -252,22 +252,13 @@ class Intake:
             LogError: they are not known to be stored.
         """
         place = f"{received.topic}/{received.partition}/{received.offset}"
-        header = Header(
-            id=derived_uuid("desk dead letter", place), source=SOURCE, time=received.timestamp_ms, tenant_uid=""
-        )
-        event = AuditEvent(
-            header=header,
-            event_type=AuditEventType.DEAD_LETTER,
-            phase=AuditPhase.CONCURRENT,
-            session_id="",
-            act=Actor(iss="", sub=SOURCE),
-            inputs=(place,),
-            reason=reason,
-            reason_text=text[:_TEXT_CHARS_MAX],
-            retention_class=RetentionClass.STANDARD,
+        record_id = derived_uuid("desk dead letter", place)
+        said = text[:_TEXT_CHARS_MAX]
+        event = dead_letter_event(
+            record_id, SOURCE, "", "", received.timestamp_ms, place=place, reason=reason, text=said
         )
         letter = dead_letter(received, reason, text, SOURCE)
-        audit = outgoing(self._transport, AUDIT_REPORTED, received.topic.encode(), event, header)
+        audit = outgoing(self._transport, AUDIT_REPORTED, received.topic.encode(), event, event.header)
         self._transport.store([letter, audit], STORE_MS_MAX)
         self._count("rejected")
         _log.error("%s can't be read (%s): it is in `%s`", place, reason, letter.topic)
