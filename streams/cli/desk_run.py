@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 import typer
@@ -18,6 +16,7 @@ from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
+from streams.cli.signals import stopped_by_signals
 from streams.codec.instants import format_instant
 from streams.desk.messages import Kind, Message
 from streams.desk.rows import State
@@ -56,10 +55,12 @@ def run_desk(settings: Settings, output: Output) -> None:
         with transport, RunningDesk(settings.desk, transport, handlers, folder=_folder(settings)) as running:
             named = "metrics.listen" if settings.metrics.listen else "desk.listen"
             views = {"/deliveries": running.view}
-            with serving_metrics(
-                listen, metrics=running.metrics, probe=running.health, views=views, setting=named
-            ) as port:
-                _stop_by_signals(stopping)
+            with (
+                serving_metrics(
+                    listen, metrics=running.metrics, probe=running.health, views=views, setting=named
+                ) as port,
+                stopped_by_signals(stopping.set),
+            ):
                 _tell(screen, settings, running, opened.name, port)
                 stopping.wait()
     screen.record({"event": "stopped"})
@@ -161,15 +162,6 @@ def _tell(screen: Screen, settings: Settings, running: RunningDesk, log: str, po
     screen.say(f"what waits: http://127.0.0.1:{port}/deliveries, or `stoplog desk show`")
     for name in running.left_behind(settings.desk):
         screen.say(f"messages wait for sink `{name}`, which the settings do not name any more", WARN)
-
-
-def _stop_by_signals(stopping: threading.Event) -> None:
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
 
 
 def _test_message(now_ms: int) -> Message:

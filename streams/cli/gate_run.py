@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-
 from streams.cli.log_output import configure_logging
 from streams.cli.options import Output
 from streams.cli.screen import OK, Screen
+from streams.cli.signals import stopped_by_signals
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.operations.root_key import load_root_key
@@ -65,27 +61,11 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
             serving_metrics(settings.metrics, lag, metrics=metrics, probe=runner.health),
             transport,
             watching_transactions(watch),
-            stopped_by_signals(runner),
+            stopped_by_signals(runner.request_stop),
         ):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
     screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)
-
-
-@contextmanager
-def stopped_by_signals(runner: GateRunner) -> Iterator[None]:
-    """Let the first signal stop a runner gracefully, and a second one end the process."""
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        runner.request_stop()
-        signal.signal(number, signal.SIG_DFL)
-
-    former = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -> None:

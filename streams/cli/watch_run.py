@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streams.cli.gate_run import stopped_by_signals
 from streams.cli.log_output import configure_logging
 from streams.cli.options import Output
 from streams.cli.screen import OK, Screen
+from streams.cli.signals import stopped_by_signals
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.services.gate.heap import settle_heap
@@ -49,7 +49,10 @@ def run_watch(settings: Settings, output: Output, *, rules: Path | None) -> None
             worker="watch",
             metrics=metrics,
         )
-        with serving_metrics(settings.metrics, metrics=metrics, probe=runner.health), stopped_by_signals(runner):
+        with (
+            serving_metrics(settings.metrics, metrics=metrics, probe=runner.health),
+            stopped_by_signals(runner.request_stop),
+        ):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
     screen.say(f"watch `{settings.instance}` has stopped cleanly", OK)
