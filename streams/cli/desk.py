@@ -9,6 +9,8 @@ import typer
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 
+Sinks = Annotated[list[str] | None, typer.Argument(metavar="[SINK]...", help="The sinks; by default all.")]
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
@@ -42,25 +44,25 @@ def show(*, connection: Connection, output: Output) -> None:
 @takes_groups
 def try_(
     *,
-    sink: Annotated[list[str] | None, typer.Argument(metavar="[SINK]...", help="The sinks; by default all.")] = None,
+    sinks: Sinks = None,
     connection: Connection,
     output: Output,
 ) -> None:
     """Send a test message to each sink, once, and say what it answers. It needs no running desk, and no log."""
     from streams.cli.desk_run import test_sinks  # noqa: PLC0415 - likewise
 
-    test_sinks(connection.settings(), sink or [], output)
+    test_sinks(connection.settings(), sinks or [], output)
 
 
 @app.command()
 @takes_groups
 def retry(
     *,
-    sink: Annotated[str | None, typer.Argument(metavar="[SINK]", help="The sink; by default all.")] = None,
+    sinks: Sinks = None,
     connection: Connection,
     output: Output,
 ) -> None:
     """Send messages again that were set aside, because their sink could not take them."""
     from streams.cli.desk_run import retry_messages  # noqa: PLC0415 - likewise
 
-    retry_messages(connection.settings(), sink, output)
+    retry_messages(connection.settings(), sinks or [], output)

@@ -20,6 +20,7 @@ from streams.cli.signals import stopped_by_signals
 from streams.codec.instants import format_instant
 from streams.desk.messages import Kind, Message
 from streams.desk.rows import State
+from streams.http.monitor import LOOPBACK
 from streams.model.proof import derived_uuid
 from streams.sdk.transport import Transport
 from streams.services.desk.building import build_sinks
@@ -61,7 +62,8 @@ def run_desk(settings: Settings, output: Output) -> None:
                 ) as port,
                 stopped_by_signals(stopping.set),
             ):
-                _tell(screen, settings, running, opened.name, port)
+                host = (listen.listen or "").rpartition(":")[0] or LOOPBACK
+                _tell(screen, settings, running, opened.name, (host, port))
                 stopping.wait()
     screen.record({"event": "stopped"})
     screen.say("the desk has stopped cleanly", OK)
@@ -75,14 +77,11 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
     """
     screen = output.screen()
     with closing(DeskStore(_folder(settings), is_guest=True)) as store:
-        loads, states = {load.sink: load for load in store.loads()}, store.states()
+        loads, states = store.loads(settings.desk.sink_names), store.states()
         waiting = store.open_deliveries(SHOWN_MAX)
-    names = sorted({*loads, *settings.desk.sink_names})
     rows = []
-    for name in names:
-        load = loads.get(name)
-        open_count, aside = (0, 0) if load is None else (load.open_count, load.set_aside_count)
-        oldest = "" if load is None or load.oldest_ms is None else format_instant(load.oldest_ms)
+    for name, open_count, aside, oldest_ms in loads:
+        oldest = "" if oldest_ms is None else format_instant(oldest_ms)
         note = "" if name in settings.desk.sink_names else "not in the settings any more"
         screen.record({"sink": name, "waiting": open_count, "set_aside": aside, "oldest": oldest, "note": note})
         rows.append([name, str(open_count), str(aside), oldest, note])
@@ -102,10 +101,11 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
             for each in waiting
         ]
         screen.table(["message", "sink", "kind", "attempts", "last answer"], told)
+    screen.record({"incidents": {state.value: states[state] for state in State}})
     screen.say()
     counts = ", ".join(f"{states[state]} {state.value}" for state in State)
     screen.say(f"incidents of the last 30 days: {counts}", WARN if states[State.OPEN] else OK)
-    if any(load.set_aside_count for load in loads.values()):
+    if any(load.set_aside_count for load in loads):
         tell_steps(screen, connection, (("send again what was set aside", "desk retry"),))
 
 
@@ -117,10 +117,7 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
         Exit: a sink has not accepted the message.
     """
     screen, clock = output.screen(), SystemClock()
-    unknown = [name for name in names if name not in settings.desk.sink_names]
-    if unknown:
-        known = ", ".join(f"`{name}`" for name in settings.desk.sink_names) or "none"
-        raise DeskError(f"the settings have no sink `{unknown[0]}`; they have {known}")
+    _check_known(names, settings.desk.sink_names)
     failed = False
     for name, sink in build_sinks(settings.desk, clock.now_ms, names or None).items():
         message = _test_message(clock.now_ms())
@@ -137,29 +134,39 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
         raise typer.Exit(FAILED)
 
 
-def retry_messages(settings: Settings, sink: str | None, output: Output) -> None:
+def retry_messages(settings: Settings, names: Sequence[str], output: Output) -> None:
     """Send messages again that were set aside. A running desk begins within a second.
 
     Raises:
-        DeskError: there is no desk in the state folder, or its file can't be written.
+        DeskError: there is no such sink, no desk in the state folder, or its file can't be written.
     """
     screen = output.screen()
     with closing(DeskStore(_folder(settings), is_guest=True)) as store:
-        count = store.retry(sink)
-    screen.record({"sink": sink, "retried": count})
-    screen.say(f"{many(count, 'message')} will be sent again", OK)
+        # A message may also wait for a sink that the settings do not name for now.
+        _check_known(names, [load.sink for load in store.loads(settings.desk.sink_names)])
+        counts = {name: store.retry(name) for name in dict.fromkeys(names) or (None,)}
+    for name, count in counts.items():
+        screen.record({"sink": name, "retried": count})
+    screen.say(f"{many(sum(counts.values()), 'message')} will be sent again", OK)
+
+
+def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        there = ", ".join(f"`{name}`" for name in known) or "none"
+        raise DeskError(f"the settings have no sink `{unknown}`; they have {there}")
 
 
 def _folder(settings: Settings) -> Path:
     return settings.state_dir / "desk"
 
 
-def _tell(screen: Screen, settings: Settings, running: RunningDesk, log: str, port: int | None) -> None:
-    names = settings.desk.sink_names
+def _tell(screen: Screen, settings: Settings, running: RunningDesk, log: str, listens: tuple[str, int | None]) -> None:
+    names, (host, port) = settings.desk.sink_names, listens
     screen.record({"event": "serving", "log": log, "sinks": list(names), "port": port})
     routes = many(len(settings.desk.routes), "route")
     screen.say(f"the desk reads alerts of the {log}: {routes}, {many(len(names), 'sink')} ({', '.join(names)})", OK)
-    screen.say(f"what waits: http://127.0.0.1:{port}/deliveries, or `stoplog desk show`")
+    screen.say(f"what waits: http://{host}:{port}/deliveries, or `stoplog desk show`")
     for name in running.left_behind(settings.desk):
         screen.say(f"messages wait for sink `{name}`, which the settings do not name any more", WARN)
 

@@ -145,9 +145,7 @@ class RunningDesk:
 
     def _loads(self) -> list[SinkLoad]:
         """Return what waits for each sink, also where that is nothing."""
-        loads = {load.sink: load for load in self._store.loads()}
-        names = sorted({*loads, *(courier.name for courier in self._couriers)})
-        return [loads.get(name, SinkLoad(name, 0, 0, None)) for name in names]
+        return self._store.loads(courier.name for courier in self._couriers)
 
     def _wake(self) -> None:
         for courier in self._couriers:

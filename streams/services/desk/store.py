@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -360,8 +360,11 @@ class DeskStore:
         )
         return [OpenDelivery(*row)._replace(is_set_aside=bool(row[-1])) for row in found]
 
-    def loads(self) -> list[SinkLoad]:
-        """Return what waits for each sink for which something waits.
+    def loads(self, names: Iterable[str] = ()) -> list[SinkLoad]:
+        """Return what waits for each sink for which something waits, and for the named ones; by their names.
+
+        Args:
+            names: sinks for which it may be that nothing waits.
 
         Raises:
             DeskError: the file can't be read.
@@ -371,7 +374,8 @@ class DeskStore:
             "FROM deliveries GROUP BY sink ORDER BY sink",
             (),
         )
-        return [SinkLoad(*row) for row in found]
+        loads = {name: SinkLoad(name, 0, 0, None) for name in names} | {row[0]: SinkLoad(*row) for row in found}
+        return [loads[name] for name in sorted(loads)]
 
     def states(self) -> dict[State, int]:
         """Return how many incidents are in each state.

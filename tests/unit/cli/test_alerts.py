@@ -273,6 +273,8 @@ def test_of_the_statuses_of_an_incident_the_one_that_was_written_last_counts(
     raise_(third)
     line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
     assert (line["finding_uid"], line["state"]) == (third.finding_uid, "new")
+
+
 def test_two_alerts_of_one_incident_are_written_once(desk: Stoplog) -> None:
     second, third = again(ALERTS[1], 1), again(ALERTS[1], 2)
     raise_(second, third)

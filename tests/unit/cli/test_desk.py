@@ -55,6 +55,9 @@ def test_what_waits_is_shown_with_the_last_answer(stoplog: Stoplog, configured: 
     records = stoplog("desk", "show", "--json").records
     assert [each["waiting"] for each in records if "waiting" in each] == [0, 1, 1]
     assert {each["message"] for each in records if "message" in each} == {message().uid}
+    assert [each["incidents"] for each in records if "incidents" in each] == [
+        {"open": 0, "acknowledged": 0, "closed": 0}
+    ]
 
 
 def test_what_was_set_aside_is_sent_again(stoplog: Stoplog, configured: Path) -> None:
@@ -64,6 +67,19 @@ def test_what_was_set_aside_is_sent_again(stoplog: Stoplog, configured: Path) ->
     assert (retried.status, retried.out.strip()) == (0, "1 message will be sent again")
     with closing(DeskStore(configured / ".stoplog" / "desk")) as store:
         assert store.next_delivery("chat") is not None
+
+
+def test_several_sinks_are_tried_again_also_one_of_former_settings_and_no_unknown_one(
+    stoplog: Stoplog, configured: Path
+) -> None:
+    keep(configured, "old", "siem")
+    unknown = stoplog("desk", "retry", "chta")
+    assert unknown.status == 1
+    assert "no sink `chta`; they have `chat`, `old`, `siem`" in unknown.err
+    assert stoplog("desk", "retry", "old", "chat", "--json").records == [
+        {"sink": "old", "retried": 1},
+        {"sink": "chat", "retried": 0},
+    ]
 
 
 def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog, configured: Path) -> None:
