@@ -22,9 +22,6 @@ _MS_PER_S = 1_000
 
 _log = logging.getLogger(__name__)
 
-Jitter = Callable[[int], int]
-"""Returns a number below its argument."""
-
 
 class Courier:
     """Sends what waits for a sink, one message after the other.
@@ -40,7 +37,6 @@ class Courier:
         store: DeskStore,
         backoff: Backoff,
         count: Callable[[str, str], None],
-        jitter: Jitter = secrets.randbelow,
     ) -> None:
         """Prepare, without starting the thread.
 
@@ -50,14 +46,12 @@ class Courier:
             store: what waits.
             backoff: the pauses before a message is sent again; the thread alone takes them.
             count: is called with the name and the result of each attempt: `delivered`, `failed` or `set_aside`.
-            jitter: chance, so that desks that were cut off together do not come back together.
         """
         self.name = name
         self._sink = sink
         self._store = store
         self._backoff = backoff
         self._count = count
-        self._jitter = jitter
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"stoplog-desk-{name}", daemon=True)
@@ -86,10 +80,10 @@ class Courier:
                     self._wake.clear()
             except DeskError as error:
                 _log.error("sink `%s` is delayed: %s", self.name, error)
-                self._pause(0)
+                self._pause()
             except Exception:
                 _log.exception("sink `%s` is delayed", self.name)
-                self._pause(0)
+                self._pause()
 
     def _deliver_next(self) -> bool:
         """Try the next message once. Return False if there is none."""
@@ -121,15 +115,16 @@ class Courier:
             return Fault(f"{type(error).__name__} in the desk", is_final=attempts + 1 >= FAILURES_MAX)
 
     def _retry_later(self, uid: str, fault: Fault) -> None:
-        pause_ms = self._pause_ms(fault.retry_after_ms)
+        pause_ms = max(fault.retry_after_ms, self._pause_ms())
         _log.warning(
             "message `%s` could not be sent to `%s`, retrying in %d ms: %s", uid, self.name, pause_ms, fault.text
         )
         self._stop.wait(pause_ms / _MS_PER_S)
 
-    def _pause(self, least_ms: int) -> None:
-        self._stop.wait(self._pause_ms(least_ms) / _MS_PER_S)
+    def _pause(self) -> None:
+        self._stop.wait(self._pause_ms() / _MS_PER_S)
 
-    def _pause_ms(self, least_ms: int) -> int:
+    def _pause_ms(self) -> int:
+        """Return the next pause. Chance shortens it, so that desks that were cut off together do not come back so."""
         full_ms = self._backoff.take_ms()
-        return max(least_ms, full_ms - self._jitter(full_ms // 2 + 1))
+        return full_ms - secrets.randbelow(full_ms // 2 + 1)
