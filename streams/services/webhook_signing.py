@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from streams.audit.signatures import SigningKeyError
 from streams.model.errors import StoplogError
-from streams.stores.private_folder import is_open_to_others
+from streams.sdk.key_files import read_private
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 SECRET_BYTES_MIN = 24
@@ -36,10 +37,10 @@ def read_secret(path: Path) -> bytes:
         WebhookSecretError: the file can't be read, is open to others, or has no secret.
     """
     try:
-        if is_open_to_others(path):
-            raise WebhookSecretError(f"`{path}` can be read by others; run `chmod 600 {path}`")
-        text = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_private(path).decode("ascii").strip()
+    except SigningKeyError as error:
+        raise WebhookSecretError(str(error)) from None
+    except UnicodeDecodeError as error:
         raise WebhookSecretError(f"secret `{path}` can't be read: {error}") from None
     try:
         secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True) if text.startswith(_PREFIX) else b""

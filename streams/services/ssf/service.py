@@ -8,6 +8,7 @@ from typing import Self
 
 from starlette.applications import Starlette
 
+from streams.audit.signatures import SigningKeyError
 from streams.http.limits import RateLimit
 from streams.identity.keyring import keys_in
 from streams.metrics import declared
@@ -15,6 +16,7 @@ from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
 from streams.metrics.registry import Metrics
 from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.key_files import read_private
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.issuer_keys import issuer_keys
@@ -26,7 +28,6 @@ from streams.services.ssf.security_events import SetReader, Transmitter
 from streams.services.ssf.settings import SsfSection
 from streams.services.ssf.store import SsfStore
 from streams.services.ssf.transmitter import Push
-from streams.stores.private_folder import is_open_to_others
 
 BEARER_CHARS_MAX = 4_096
 
@@ -152,10 +153,10 @@ def _bearer(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        if is_open_to_others(path):
-            raise SsfError(f"`{path}` can be read by others; run `chmod 600 {path}`")
-        text = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_private(path).decode("ascii").strip()
+    except SigningKeyError as error:
+        raise SsfError(str(error)) from None
+    except UnicodeDecodeError as error:
         raise SsfError(f"bearer token `{path}` can't be read: {error}") from None
     if not 0 < len(text) <= BEARER_CHARS_MAX or not text.isprintable() or " " in text:
         raise SsfError(f"`{path}` does not have exactly one bearer token")
