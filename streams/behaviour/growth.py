@@ -46,6 +46,15 @@ class Growth(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """How many further pages of sessions are kept today."""
         return max(0, SESSIONS_PER_DAY_MAX - self.sessions)
 
+    def has_room(self, fields: Collection[str]) -> bool:
+        """Return whether a further page or group with these fields is kept today.
+
+        Those that are neither as many as terms nor as many as sessions are few, and always kept.
+        """
+        if counts_terms(fields):
+            return self.terms_left > 0
+        return not counts_sessions(fields) or self.sessions_left > 0
+
 
 def growth_on(growth: Growth | None, time_ms: int) -> Growth:
     """Return the growth of the day of an instant; an earlier day counts as the newest one."""

@@ -347,10 +347,9 @@ class Watcher:
                 continue
             before = rows.load(key, Matches)
             if before is None:
-                is_term = counts_terms(each.group_by)
-                if not (growth.terms_left if is_term else growth.sessions_left):
+                if not growth.has_room(each.group_by):
                     continue
-                case.matched_count += is_term
+                case.matched_count += counts_terms(each.group_by)
             row, has_fired = correlations.observed(each, before, seen, matched)
             rows.store(key, row)
             if has_fired:

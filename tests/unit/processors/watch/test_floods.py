@@ -123,3 +123,19 @@ def test_ten_thousand_new_agents_in_a_minute_are_one_alert_and_hide_nobody(parti
     assert len(crowded) <= 2 * partitions
     known = [key for key in watch_rows(bench) if key[1:].startswith(b"@agent\x00")]
     assert len(known) <= AGENTS_PER_DAY_MAX * partitions + AGENTS
+
+
+def test_who_uses_up_the_sessions_of_a_day_is_still_found_by_what_is_counted_by_agent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After the flood, the agent probes ten tools, each in a session of its own, and all are denied."""
+    monkeypatch.setattr("streams.behaviour.growth.SESSIONS_PER_DAY_MAX", 10)
+    crowd = [call(START_MS + at * 1_000, "mailer", f"crowd-{at}", tool="crm.read") for at in range(20)]
+    start_ms = START_MS + 10 * MINUTE_MS
+    probes = [
+        call(start_ms + at * 10 * MINUTE_MS, "mailer", f"probe-{at}", tool=f"admin.t{at}", outcome="DENY")
+        for at in range(10)
+    ]
+    for calls in (probes, [*crowd, *probes]):
+        _, alerts = watched(calls)
+        assert "behaviour/patient_probing" in {each.analytic_uid for each in alerts}
