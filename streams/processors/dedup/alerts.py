@@ -143,6 +143,29 @@ class AlertWindows:
         # Otherwise it is another window of the same finding, which has a timer of its own.
         return self._close(digest, row, state, now_ms) if row.until_ms <= now_ms else []
 
+    def end(self, dedup_key: str, tenant_uid: str, finding_uid: str, state: StateView, now_ms: int) -> list[Output]:
+        """End the window of a finding that a person has closed, so that the next occurrence is a new finding.
+
+        Args:
+            dedup_key: the key of the finding's incident.
+            tenant_uid, finding_uid: the finding.
+            state: the state of the partition.
+            now_ms: stream time.
+
+        Returns:
+            The record with the count, if there is more to say than was said; nothing if the finding has no open window.
+        """
+        digest = _digest(dedup_key)
+        found = state.get(alert_row_key(digest))
+        if found is None:
+            return []
+        row = _decode(found)
+        alert = _decode_alert(row.alert)
+        # The key is what somebody has stated, so it may be that of another finding.
+        if (alert.header.tenant_uid, alert.finding_uid) != (tenant_uid, finding_uid):
+            return []
+        return self._close(digest, row, state, now_ms)
+
     def _ended(self, alert: Alert, state: StateView, now_ms: int) -> list[Output] | _Counted:
         """Count an occurrence in its finding's window, and return what is to be written then: nothing, in most cases.
 

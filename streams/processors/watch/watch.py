@@ -98,7 +98,7 @@ class Watch(ReportingProcessor):
             rows = self._open_rows(state, now_ms)
             outputs = self._closed(key, record, rows, received_ms)
             rows.close()
-            return outputs
+            return outputs + self._ended(record, state, now_ms)
         if not isinstance(record, BehaviourEvent):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
         if record.scope not in self._watchers:
@@ -170,6 +170,12 @@ class Watch(ReportingProcessor):
             event = alert_status_event(status, event_id, SOURCE, received_ms, reason=_LOWERED.value, text=text)
             return [audit_output(self._encoder, key, event, AUDIT_REPORTED)]
         return []
+
+    def _ended(self, status: AlertStatus, state: StateView, now_ms: int) -> list[Output]:
+        """End the window of a closed alert: what is found from now on is not counted with it, but a new alert."""
+        if status.status not in CLOSED:
+            return []
+        return self._windows.end(status.dedup_key, status.header.tenant_uid, status.finding_uid, state, now_ms)
 
     def _learn_profile(
         self, activity: Activity, rows: OpenRows, state: StateView, now_ms: int, *, may_add: bool

@@ -294,6 +294,20 @@ class TestWindows:
         assert len(windows.raised(self.alert(), state, START_MS)) == 2
         assert state.get(OPEN_ALERTS_KEY) == msgspec.msgpack.encode({"rule_error": 1})
 
+    def test_a_window_ends_early_for_the_finding_that_it_is_of_and_for_no_other(self) -> None:
+        state, windows = PartitionState(MemoryStores().open(0)), AlertWindows(wire(), WINDOW_MS)
+        first = self.alert()
+        windows.raised(first, state, START_MS)
+        windows.raised(self.alert(), state, START_MS + 1)
+        for tenant_uid, finding_uid in (("other", first.finding_uid), ("acme", "another")):
+            assert windows.end(first.dedup_key, tenant_uid, finding_uid, state, START_MS + 2) == []
+        outputs = windows.end(first.dedup_key, "acme", first.finding_uid, state, START_MS + 2)
+        (update,) = [wire().decode(ALERT.name, each.value or b"", ()) for each in outputs if each.topic is ALERT]
+        assert isinstance(update, Alert)
+        assert (update.finding_uid, update.activity_id, update.count) == (first.finding_uid, ACTIVITY_UPDATE, 2)
+        assert state.get(OPEN_ALERTS_KEY) is None
+        assert windows.end(first.dedup_key, "acme", first.finding_uid, state, START_MS + 2) == []
+
     def test_one_kind_leaves_room_for_others(self) -> None:
         state, windows = PartitionState(MemoryStores().open(0)), AlertWindows(wire(), WINDOW_MS)
         for number in range(2 * OPEN_PER_KIND_MAX):

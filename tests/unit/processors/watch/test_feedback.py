@@ -55,15 +55,19 @@ class Desk(Bench):
 
     def sweep(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.read") -> list[Alert]:
         """Return the alerts after a session has gone from one object to the next, and then rested."""
-        for at in range(count):
+        self.call(count, session, agent, tool)
+        self.settle(HOUR_MS)
+        self.now_ms = self.driver.clock.now_ms()
+        return self.alerts()
+
+    def call(self, count: int, session: str, agent: str = "clerk", tool: str = "crm.read", first: int = 0) -> None:
+        """Let a session go from one object to the next, each second one."""
+        for at in range(first, first + count):
             each = sent(
                 self.now_ms, session=session, agent=agent, tool=tool, object=f"{session}-{at}", destination=None
             )
             self.decide(each)
             self.now_ms += 1_000
-        self.settle(HOUR_MS)
-        self.now_ms = self.driver.clock.now_ms()
-        return self.alerts()
 
     def close(self, alert: Alert, state: AlertState = AlertState.FALSE_POSITIVE, **changes: object) -> AlertStatus:
         """Write what somebody does with an alert."""
@@ -139,6 +143,23 @@ def test_a_resolved_alert_lowers_nothing_and_its_incident_alerts_again() -> None
     desk.close(alert, AlertState.RESOLVED)
     assert names(desk.sweep(HONEST, "s-3")) == [WIDE]
     assert [each.reason for each in desk.audits()] == ["alert_acknowledged", "alert_resolved"]
+
+
+def test_what_goes_on_after_an_alert_was_resolved_within_its_window_is_a_new_alert() -> None:
+    """The window of a minute in which the alert was raised is still open when somebody resolves it."""
+    desk = Desk()
+    desk.call(HONEST, "s-1")
+    desk.settle(2 * QUICK.grace_ms)
+    (alert,) = desk.alerts()
+    status = desk.close(alert, AlertState.RESOLVED)
+    assert status.header.time - alert.header.time < QUICK.alert_window_ms
+    assert desk.alerts() == []
+    desk.call(STRONGER, "s-1", first=HONEST)
+    desk.settle(HOUR_MS)
+    (again,) = desk.alerts()
+    assert names([again]) == [WIDE]
+    assert again.finding_uid != alert.finding_uid
+    assert again.activity_id == alert.activity_id
 
 
 def test_the_strength_of_the_whole_incident_counts_and_the_bar_is_capped() -> None:
