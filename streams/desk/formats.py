@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from shlex import quote
 from typing import Any, NamedTuple
 
 import orjson
@@ -56,7 +57,13 @@ _PREFIXES = {
     Kind.SUMMARY: "",
     Kind.TEST: "test: ",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNFIT_FOR_COMMANDS = re.compile(f"{_CONTROL.pattern}|`")
+"""What forms show as something else, or as the end of the command."""
+_UNFIT_FOR_CHATS = re.compile(f"{_UNFIT_FOR_COMMANDS.pattern}|[&<>]")
+"""Likewise; of what chats read as Slack does, not all decode it in code."""
+_INSTEAD_CHARS_MAX = 200
+_ROUND_COMMAND_CHARS = len("``\n")
 _SECOND_MS = 1_000
 
 
@@ -94,7 +101,7 @@ def as_fields(message: Message) -> dict[str, Any]:
         "first": format_instant(message.first_ms),
         "last": format_instant(message.last_ms),
         "made": format_instant(message.made_ms),
-        "responses": list(message.responses),
+        "responses": _commands(message),
     }
     optional: dict[str, Any] = {
         "finding": message.finding_uid,
@@ -127,7 +134,7 @@ def slack_body(message: Message) -> bytes:
     """Return the body of an incoming webhook of Slack, Mattermost or Rocket.Chat: `text` with its markup.
 
     `&`, `<` and `>` are escaped as Slack demands, so that a name can neither link nor call a channel. Commands stand in
-    code, in which backquotes are replaced. Where a message is too long, its description is cut, and no command.
+    code, as they are in the alert. Where a message is too long, its description is cut, and no command.
     """
     first, lines = f"*{_clipped(_slack(headline(message)), TITLE_CHARS_MAX)}*", []
     if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
@@ -140,7 +147,9 @@ def slack_body(message: Message) -> bytes:
     lines += [f"- {_slack(line)}" for line in message.lines]
     if message.left_out_count:
         lines.append(f"and {message.left_out_count} more")
-    commands = [] if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED) else _slack_commands(message)
+    is_over = message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED)
+    shown = [] if is_over else _commands(message, COMMANDS_CHARS_MAX, _UNFIT_FOR_CHATS)
+    commands = [f"`{each}`" for each in shown]
     left_chars = TEXT_CHARS_MAX - sum(len(each) + 1 for each in (first, *commands))
     described = [_clipped("\n".join(lines), left_chars)] if lines else []
     return orjson.dumps({"text": "\n".join((first, *described, *commands))})
@@ -223,7 +232,7 @@ def cef_line(message: Message, version: str) -> str:
         ("cs5Label", "tenant"),
         ("cs5", message.tenant),
         ("cs6Label", "response"),
-        ("cs6", "\n".join(message.responses)),
+        ("cs6", "\n".join(_commands(message, CEF_FIELD_CHARS_MAX))),
     )
     told = " ".join(f"{name}={_cef_value(value)}" for name, value in extension if value)
     return f"CEF:0|{'|'.join(_cef_header(each) for each in header)}|{_scale(message).cef}|{told}"
@@ -258,16 +267,36 @@ def _agents(message: Message) -> str:
     return ", ".join(named) + (" and more" if more else "")
 
 
-def _slack_commands(message: Message) -> list[str]:
-    """Return the first commands in code, as many as there is room for."""
-    commands, chars = [], 0
+def _commands(
+    message: Message, chars_max: int | None = None, unfit: re.Pattern[str] = _UNFIT_FOR_COMMANDS
+) -> list[str]:
+    """Return the commands of a message, to show a person who copies them into a shell.
+
+    INVARIANT: each command is what the alert has, to the character. What strangers have chosen is quoted in it, and a
+    single character that is replaced or cut off can end the quotes, so that the shell runs what follows. So a command
+    with a character that the form can't show is left out, as is one for which there is no room, and the command that
+    shows the alert stands in for it.
+
+    Args:
+        message: the message.
+        chars_max: how many characters there is room for; None for any number.
+        unfit: characters that the form can't show as they are.
+    """
+    instead = f"stoplog alerts show {quote(message.finding_uid)}"
+    if not message.finding_uid or len(instead) > _INSTEAD_CHARS_MAX or unfit.search(instead):
+        instead = "stoplog alerts list"
+    shown: list[str] = []
+    left_chars = None if chars_max is None else chars_max - len(instead)
     for response in message.responses:
-        command = f"`{_slack(response).replace('`', chr(39))}`"
-        chars += len(command) + 1
-        if chars > COMMANDS_CHARS_MAX:
-            break
-        commands.append(command)
-    return commands
+        if unfit.search(response):
+            continue
+        if left_chars is not None:
+            left_chars -= len(response) + _ROUND_COMMAND_CHARS
+            if left_chars < _ROUND_COMMAND_CHARS:
+                break
+        shown.append(response)
+    is_whole = len(shown) == len(message.responses)
+    return shown if is_whole or instead in shown else [*shown, instead]
 
 
 def _ocsf(message: Message) -> object:

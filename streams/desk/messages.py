@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from shlex import quote
 from typing import NamedTuple
 
 import msgspec
@@ -109,7 +110,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
     alert = incident.alert
     # What can happen to an incident more than once has something of its own each time.
     of_many: tuple[str, ...] = () if change is None else (str(change.changed_ms), change.word)
-    acknowledge = (f"stoplog alerts ack {alert.finding_uid} --key FILE",) if kind in _ASKING else ()
+    acknowledge = (f"stoplog alerts ack {quote(alert.finding_uid)} --key FILE",) if kind in _ASKING else ()
     if kind is Kind.UPDATE:
         of_many = (str(incident.count), str(incident.severity_id))
     return Message(

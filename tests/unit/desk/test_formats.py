@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import Any
 
 import msgspec
@@ -154,6 +155,7 @@ def test_slack_says_what_to_do() -> None:
 
 
 ACKNOWLEDGE = "stoplog alerts ack finding-1 --key FILE"
+LOOK = "stoplog alerts show finding-1"
 
 
 @pytest.mark.parametrize("kind", [Kind.NEW, Kind.UPDATE, Kind.ESCALATION])
@@ -168,7 +170,63 @@ def test_every_form_has_the_command_that_acknowledges_also_when_everything_else_
     assert read_cef(formats.cef_line(told, "1"))[1]["cs6"].startswith(f"{ACKNOWLEDGE}\n")
     text = json.loads(formats.slack_body(told))["text"]
     assert len(text) <= formats.TEXT_CHARS_MAX
-    assert text.split("\n")[-1] == f"`{ACKNOWLEDGE}`"
+    # The commands that are left out are too long, and none is cut off.
+    assert text.split("\n")[-2:] == [f"`{ACKNOWLEDGE}`", f"`{LOOK}`"]
+
+
+def shown_commands(told: Message) -> dict[str, list[str]]:
+    """The commands of a message in each form, as a person who reads it has them."""
+    lines = json.loads(formats.slack_body(told))["text"].split("\n")
+    fields = read_cef(formats.cef_line(told, "1"))[1]
+    return {
+        "chat": [line[1:-1] for line in lines if line.startswith("`")],
+        "cef": fields["cs6"].split("\n"),
+        "webhook": json.loads(formats.webhook_body(told))["data"]["responses"],
+        "file": json.loads(formats.file_line(told))["responses"],
+        "splunk": json.loads(formats.splunk_body(told, "prod", None))["event"]["responses"],
+        "pager": json.loads(formats.pagerduty_body(told, "key", "prod"))["payload"]["custom_details"]["responses"],
+    }
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=40),
+            st.text("`'\"\\\n\r\x00&<>;$| \u2028\u202ea", max_size=12),
+            st.text(min_size=900, max_size=999),
+        ),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    )
+)
+def test_a_command_is_shown_as_the_alert_has_it_or_left_out(names: list[str]) -> None:
+    """A person copies it into a shell, which would run what follows the name if its quotes were changed."""
+    commands = [f"stoplog kill --agent {shlex.quote(name)} --why 'alert finding-1'" for name in names]
+    told = message(suggested_response=tuple(commands))
+    for form, shown in shown_commands(told).items():
+        assert shown[0] == ACKNOWLEDGE, form
+        assert set(shown) <= {ACKNOWLEDGE, LOOK, *commands}, form
+        assert (LOOK in shown) is (set(commands) - set(shown) != set()), form
+        for each in shown:
+            assert "`" not in each
+            assert not re.search(r"[\x00-\x1f]", each)
+
+
+def test_a_name_runs_nothing_in_the_shell_of_a_person_who_copies_the_command() -> None:
+    name = "bot`;touch pwned;echo `"
+    command = f"stoplog kill --agent {shlex.quote(name)} --why 'alert finding-1'"
+    for form, shown in shown_commands(message(suggested_response=(command, "stoplog tail audit"))).items():
+        assert shown == [ACKNOWLEDGE, "stoplog tail audit", LOOK], form
+
+
+def test_an_id_that_strangers_have_chosen_is_quoted_too() -> None:
+    told = message(finding_uid="x;touch pwned", suggested_response=("stoplog kill `",))
+    for form, shown in shown_commands(told).items():
+        words = ["stoplog", "alerts", "ack", "x;touch pwned", "--key", "FILE"]
+        assert [shlex.split(each) for each in shown] == [words, ["stoplog", "alerts", "show", "x;touch pwned"]], form
+    for form, shown in shown_commands(message(finding_uid="x`y", suggested_response=())).items():
+        assert shown == ["stoplog alerts list"], form
 
 
 @pytest.mark.parametrize("kind", [Kind.ACKNOWLEDGED, Kind.RESOLVED])
