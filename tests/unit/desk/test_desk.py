@@ -189,7 +189,7 @@ def test_an_incident_is_resolved_when_all_its_findings_are(rows: DeskStore) -> N
     assert desk().on_status(rows, status(1, State.CLOSED), T0) == []
     assert desk().on_status(rows, status(2, State.CLOSED), T0) == []
     assert told(desk().on_status(rows, status(3, State.CLOSED), T0))[0] == ("chat", "resolved", 3)
-    # The matter is over: what comes now is another one, although the window goes on.
+    # The incident is over: what comes now is another one, although the window goes on.
     assert told(desk().on_alert(rows, alert(4), T0 + 1))[0] == ("chat", "new", 1)
 
 
@@ -218,7 +218,7 @@ def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None
     assert desk().on_status(rows, status(1, changed_ms=T0 + 1), T0) == [], "an older one"
 
 
-def test_a_matter_that_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothing(rows: DeskStore) -> None:
+def test_what_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothing(rows: DeskStore) -> None:
     key = alert(1).dedup_key
     desk().on_alert(rows, alert(1, severity_id=Severity.HIGH), T0)
     desk().on_status(rows, status(1), T0 + 1)
@@ -260,11 +260,11 @@ def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: Desk
 
 def test_what_waits_for_maintenance_or_escalation_is_not_forgotten_before(rows: DeskStore) -> None:
     month_ms = 30 * 24 * 60 * MINUTE_MS
-    long = Window(name="long", starts_ms=T0, ends_ms=T0 + 2 * month_ms, match=NIGHT.match, below=SEVERITY_CRITICAL)
+    long = Window(name="long", starts_ms=T0, ends_ms=T0 + 2 * month_ms, match=NIGHT.match, below=Severity.CRITICAL)
     assert desk(long).on_alert(rows, alert(1), T0) == []
     rows.purge(T0 + month_ms)
     assert told(desk(long).on_time(rows, long.ends_ms))[0] == ("chat", "summary", 1)
-    assert told(desk(long).on_alert(rows, alert(2, severity_id=SEVERITY_HIGH), long.ends_ms)) == [("pager", "new", 1)]
+    assert told(desk(long).on_alert(rows, alert(2, severity_id=Severity.HIGH), long.ends_ms)) == [("pager", "new", 1)]
     rows.purge(long.ends_ms + month_ms)
     assert told(desk(long).on_time(rows, long.ends_ms + month_ms)) == [("lead", "escalation", 1)]
 
