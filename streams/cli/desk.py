@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, Output, StateDirOption
 
-Sinks = Annotated[list[str] | None, typer.Argument(metavar="[SINK]...", help="The sinks; by default all.")]
+Sinks = Annotated[list[str] | None, typer.Argument(metavar="SINK", help="The sinks; by default all.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -17,11 +17,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 @app.callback(invoke_without_command=True)
 @takes_groups
 def desk(*, context: typer.Context, connection: Connection, output: Output) -> None:
-    """Notify people of alerts, until SIGINT or SIGTERM: in chats, by pager, in a SIEM.
+    """Notify people of alerts in chats, by pager and in a SIEM. Runs until SIGINT or SIGTERM.
 
     The section `desk` of the settings names the sinks and the routes. Findings of one kind are one message with a
-    count, whichever agents they are of. What nobody acknowledges is escalated. A sink that fails gets everything once
-    it works again.
+    count, even if many agents are involved. What nobody acknowledges is escalated. A sink that fails gets everything
+    once it works again.
 
     The first signal lets it finish its work; a second one ends it at once.
     """
@@ -33,36 +33,31 @@ def desk(*, context: typer.Context, connection: Connection, output: Output) -> N
 
 @app.command()
 @takes_groups
-def show(*, connection: Connection, output: Output) -> None:
+def show(*, state_dir: StateDirOption = None, output: Output) -> None:
     """Show what waits for each sink, and why it was not delivered."""
     from streams.cli.desk_run import show_desk  # noqa: PLC0415 - likewise
 
+    connection = Connection(state_dir=state_dir)
     show_desk(connection, connection.settings(), output)
 
 
 @app.command("test")
 @takes_groups
-def try_(
-    *,
-    sinks: Sinks = None,
-    connection: Connection,
-    output: Output,
-) -> None:
-    """Send a test message to each sink, once, and say what it answers. It needs no running desk, and no log."""
+def try_(*, sinks: Sinks = None, output: Output) -> None:
+    """Send a test message to each sink, once, and say what it answers. It needs no running desk, and no log.
+
+    For PagerDuty, it also resolves the incident that the message opens. It fails if a sink has not accepted the
+    message.
+    """
     from streams.cli.desk_run import test_sinks  # noqa: PLC0415 - likewise
 
-    test_sinks(connection.settings(), sinks or [], output)
+    test_sinks(Connection().settings(), sinks or [], output)
 
 
 @app.command()
 @takes_groups
-def retry(
-    *,
-    sinks: Sinks = None,
-    connection: Connection,
-    output: Output,
-) -> None:
+def retry(*, sinks: Sinks = None, state_dir: StateDirOption = None, output: Output) -> None:
     """Send messages again that were set aside, because their sink could not take them."""
     from streams.cli.desk_run import retry_messages  # noqa: PLC0415 - likewise
 
-    retry_messages(connection.settings(), sinks or [], output)
+    retry_messages(Connection(state_dir=state_dir).settings(), sinks or [], output)

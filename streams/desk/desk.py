@@ -3,22 +3,22 @@
 **Idea.** An alert belongs to the finding that its `finding_uid` names, and a finding to an incident. Findings of one
 tenant, route, owner, analytic and set of tags are one incident for `dedup_window_ms` after the first, whichever agents
 and sessions they are of: one agent's loop in a hundred sessions, or one poisoned document that a hundred agents read,
-is one matter for one person. People are notified of an incident when it begins, whenever its count passes a power of
+is one incident for one person. People are notified of an incident when it begins, whenever its count passes a power of
 ten, when it becomes more severe, when nobody has acknowledged it in time, and when somebody acknowledges or closes it.
 
 Nothing is forgotten: what waits for the end of a maintenance window is an incident with `held_by`, which the window's
 summary counts, and which is escalated from then on as any other.
 
-A person who acknowledges a finding looks after its matter (`dedup_key`), also when that goes on as a new finding
+A person who acknowledges a finding looks after all findings with its `dedup_key`, also those that come later
 (`stoplog alerts ack`). So such findings are incidents of their own, which are acknowledged from the beginning: nobody
 is called again for them, and what nobody looks after is not hidden among them.
 
 An alert may come again, and statuses may come before their alert: topics are read at least once, and each in an order
 of its own. So occurrences are counted up to the count that the finding says, and a status waits at its finding.
 
-**Rejected.** A window that each finding makes longer: a matter that never ends would be reported once. To report each
-finding, and let receivers merge: chat tools can't, and a flood is what hides an attack. To match statuses by incident:
-people see findings (`stoplog alerts list`), which are what detectors learn from.
+**Rejected.** A window that each finding makes longer: an incident that never ends would be reported once. To report
+each finding, and let receivers merge: chat tools can't, and a flood is what hides an attack. To match statuses by
+incident: people see findings (`stoplog alerts list`), which are what detectors learn from.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Desk:
         if before is not None and before.changed_ms > change.changed_ms:
             return []
         rows.put_finding(_replace(finding, status=change, seen_ms=now_ms))
-        _note_matter(rows, change, now_ms)
+        _note_for_later_findings(rows, change, now_ms)
         incident = rows.incident(finding.incident) if finding.incident else None
         if incident is None or (before is not None and before.state is change.state):
             return []
@@ -130,12 +130,12 @@ class Desk:
         return deliveries
 
     def _looked_after(self, rows: Rows, alert: Alert, now_ms: int) -> StatusChange | None:
-        """Return the acknowledgement that holds for the matter of a new finding; None if there is none."""
-        matter = rows.finding(_matter_uid(alert.header.tenant_uid, alert.dedup_key))
-        if matter is None or matter.status is None or matter.status.state is not State.ACKNOWLEDGED:
+        """Return the acknowledgement of earlier findings that holds for a new one; None if there is none."""
+        earlier = rows.finding(_key_uid(alert.header.tenant_uid, alert.dedup_key))
+        if earlier is None or earlier.status is None or earlier.status.state is not State.ACKNOWLEDGED:
             return None
-        rows.put_finding(_replace(matter, seen_ms=now_ms))
-        return matter.status
+        rows.put_finding(_replace(earlier, seen_ms=now_ms))
+        return earlier.status
 
     def _incident_of(self, rows: Rows, alert: Alert, now_ms: int, *, is_looked_after: bool) -> Incident:
         owner, tags = owner_of(self._owners, alert), tags_of(alert)
@@ -264,16 +264,17 @@ class _Summary:
         )
 
 
-def _matter_uid(tenant: str, dedup_key: str) -> str:
+def _key_uid(tenant: str, dedup_key: str) -> str:
+    """Return under what the last status of all findings with a `dedup_key` is kept."""
     return derived_uuid("desk matter", tenant, dedup_key)
 
 
-def _note_matter(rows: Rows, change: StatusChange, now_ms: int) -> None:
-    """Remember what a person has said last about the matter of a finding."""
-    uid = _matter_uid(change.tenant, change.dedup_key)
-    matter = rows.finding(uid) or Finding(uid=uid, tenant=change.tenant)
-    if matter.status is None or matter.status.changed_ms <= change.changed_ms:
-        rows.put_finding(_replace(matter, status=change, seen_ms=now_ms))
+def _note_for_later_findings(rows: Rows, change: StatusChange, now_ms: int) -> None:
+    """Remember what a person has said last about any of the findings with a `dedup_key`."""
+    uid = _key_uid(change.tenant, change.dedup_key)
+    kept = rows.finding(uid) or Finding(uid=uid, tenant=change.tenant)
+    if kept.status is None or kept.status.changed_ms <= change.changed_ms:
+        rows.put_finding(_replace(kept, status=change, seen_ms=now_ms))
 
 
 def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new: bool) -> Incident:

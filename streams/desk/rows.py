@@ -25,7 +25,7 @@ class StatusChange(NamedTuple):
     Attributes:
         finding_uid: the finding.
         tenant: the tenant of the finding.
-        dedup_key: the key that all findings of the same matter have, such as one rule in one session.
+        dedup_key: the key of findings that belong together, such as those of one rule in one session.
         state: what it is now: acknowledged or closed.
         word: what the person called it: `acknowledged`, `resolved` or `false positive`.
         by: the person.
