@@ -65,6 +65,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
         alike: the key of the bar for what is alike; empty if there can be none.
         share: how strong it was, as a share of the threshold.
         whose: what tells its incident apart: the agent, or the root of the delegation.
+        said: the ids of the statuses that have closed it.
     """
 
     time_ms: int
@@ -74,6 +75,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     alike: bytes
     share: float
     whose: str
+    said: tuple[str, ...] = ()
 
 
 def alike_key(prefix: str, it: Declaration, activity: Activity, *, tells_terms_apart: bool) -> bytes:

@@ -42,6 +42,7 @@ from streams.behaviour.findings import (
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
 from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
+from streams.model.alert_status import with_status
 
 SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
@@ -240,21 +241,28 @@ class Watcher:
         row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose)
         rows.store(row_key(self._reported, (it.tenant, finding_uid)), row)
 
-    def close(self, rows: OpenRows, tenant: str, finding_uid: str, time_ms: int, *, is_false: bool) -> Closed | None:
+    def close(
+        self, rows: OpenRows, tenant: str, finding_uid: str, status_id: str, time_ms: int, *, is_false: bool
+    ) -> Closed | None:
         """Let the incident of a closed alert alert again, and raise the bar for what is alike if it was false.
 
         Args:
             rows: the open rows of the partition; changed.
             tenant, finding_uid: the alert.
+            status_id: the status that closes it. If it comes again, nothing changes.
             time_ms: when somebody has closed it.
             is_false: whether it was a false positive.
 
         Returns:
-            What the alert was about, and the bar if it was raised; None if no such alert is remembered.
+            What the alert was about, and the bar if it was raised; None if no such alert is remembered, or the status
+            has come before.
         """
-        reported = rows.load(row_key(self._reported, (tenant, finding_uid)), Reported)
-        if reported is None:
+        its_key = row_key(self._reported, (tenant, finding_uid))
+        reported = rows.load(its_key, Reported)
+        said = None if reported is None else with_status(reported.said, status_id)
+        if reported is None or said is None:
             return None
+        rows.store(its_key, msgspec.structs.replace(reported, said=said))
         for values, span_ms in (
             ((tenant, "session", reported.session), SESSION_LATCH_MS),
             ((tenant, "agent", reported.whose, self._incident_of(reported.name)), LATCH_MS),

@@ -31,6 +31,7 @@ from streams.desk.messages import Delivery, Kind, Message, message_of, summary_l
 from streams.desk.routes import Owner, Route, Window, holding, owner_of, route_of, tags_of
 from streams.desk.rows import Finding, Incident, Rows, State, StatusChange
 from streams.model.alert import Alert
+from streams.model.alert_status import with_status
 from streams.model.canonical import canonical
 from streams.model.proof import derived_uuid
 
@@ -69,8 +70,10 @@ class Desk:
         more = count - finding.counted
         if more <= 0:
             return []
-        # A status that another tenant has written ahead of the alert counts for nothing.
-        status = finding.status if finding.tenant == alert.header.tenant_uid else None
+        if finding.tenant != alert.header.tenant_uid:
+            # A status that another tenant has written ahead of the alert counts for nothing.
+            finding = _replace(finding, tenant=alert.header.tenant_uid, status=None, said=())
+        status = finding.status
         known = rows.incident(finding.incident) if finding.incident else None
         is_new = known is None
         looked_after = self._looked_after(rows, alert, now_ms) if is_new and status is None else None
@@ -79,10 +82,8 @@ class Desk:
         rows.put_finding(
             _replace(
                 finding,
-                tenant=alert.header.tenant_uid,
                 incident=incident.uid,
                 counted=count,
-                status=status,
                 seen_ms=now_ms,
             )
         )
@@ -99,9 +100,10 @@ class Desk:
         if finding.tenant != change.tenant:
             return []
         before = finding.status
-        if before is not None and before.changed_ms > change.changed_ms:
+        said = with_status(finding.said, change.uid)
+        if said is None or (before is not None and before.changed_ms > change.changed_ms):
             return []
-        rows.put_finding(_replace(finding, status=change, seen_ms=now_ms))
+        rows.put_finding(_replace(finding, status=change, seen_ms=now_ms, said=said))
         _note_for_later_findings(rows, change, now_ms)
         incident = rows.incident(finding.incident) if finding.incident else None
         if incident is None or (before is not None and before.state is change.state):

@@ -31,6 +31,7 @@ class StatusChange(NamedTuple):
         by: the person.
         why: the person's reason.
         changed_ms: when it was written, by the clock of the log; that of the person may be wrong.
+        uid: the id of the status. What comes again has the same.
     """
 
     finding_uid: str
@@ -41,6 +42,7 @@ class StatusChange(NamedTuple):
     by: str
     why: str
     changed_ms: int
+    uid: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         counted: how many of its occurrences are counted in the incident.
         status: the last that a person has said about it.
         seen_ms: when it was last heard of.
+        said: the ids of the statuses about it.
     """
 
     uid: str
@@ -61,6 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     counted: int = 0
     status: StatusChange | None = None
     seen_ms: int = 0
+    said: tuple[str, ...] = ()
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 A status is a record of its own, because an alert is on the log for good, and its writer is a gate or a watch. The
 newest one of a finding counts, if it is signed by somebody who may handle alerts (`streams.audit.alert_handlers`).
+Whoever can write the topic can write a signed one again, so one that has come before is not newer
+(`with_status`). The order is that of the log: clocks of people may be wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import msgspec
 from streams.model.types import Header, Proof, Record
 
 REASON_CHARS_MAX = 1_000
+STATUSES_MAX = 64
+"""How many statuses of a finding are told from those that come again. Only what counts takes room."""
 _DOMAIN = "stoplog alert status v1"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -73,6 +77,18 @@ class AlertStatus(Record, frozen=True, kw_only=True):
 def alert_status_key(tenant_uid: str, finding_uid: str) -> bytes:
     """Return `tenant|finding`, the record key of a status."""
     return f"{tenant_uid}|{finding_uid}".encode()
+
+
+def with_status(known: tuple[str, ...], status_id: str) -> tuple[str, ...] | None:
+    """Return the ids of the statuses of a finding with a further one; None if it has come before, and so says nothing.
+
+    Whoever reads statuses asks here, so that what is written again counts for none of them.
+
+    Args:
+        known: the ids of the finding's statuses that count, the newest last.
+        status_id: the id in the header of a status that counts. The signature covers it.
+    """
+    return None if status_id in known else (*known, status_id)[-STATUSES_MAX:]
 
 
 def alert_status_message(status: AlertStatus, deployment: str) -> bytes:

@@ -15,7 +15,14 @@ import msgspec
 from streams.audit.alert_handlers import signed_status
 from streams.audit.signatures import SigningKey
 from streams.model.alert import Alert
-from streams.model.alert_status import CLOSED, REASON_CHARS_MAX, AlertState, AlertStatus, alert_status_key
+from streams.model.alert_status import (
+    CLOSED,
+    REASON_CHARS_MAX,
+    AlertState,
+    AlertStatus,
+    alert_status_key,
+    with_status,
+)
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
@@ -130,6 +137,7 @@ def read_handling(operator: Operator) -> Handling:
     done: dict[_Finding, _Status] = {}
     last: dict[IncidentKey, _Status] = {}
     last_ms: dict[IncidentKey, int] = {}
+    said: dict[_Finding, tuple[str, ...]] = {}
     for received, record in operator.find(ALERT_STATUS):
         if not isinstance(record, AlertStatus):
             continue
@@ -139,7 +147,11 @@ def read_handling(operator: Operator) -> Handling:
         except RecordError:
             rejected_count += 1
             continue
-        done[tenant_uid, record.finding_uid] = status
+        finding = (tenant_uid, record.finding_uid)
+        ids = with_status(said.get(finding, ()), record.header.id)
+        if ids is None:
+            continue
+        said[finding], done[finding] = ids, status
         incident = (tenant_uid, record.dedup_key)
         # By the clock of the log: those of people may be wrong.
         if last_ms.get(incident, 0) <= received.timestamp_ms:

@@ -162,7 +162,9 @@ class Watch(ReportingProcessor):
             return []
         is_false, tenant = status.status is AlertState.FALSE_POSITIVE, status.header.tenant_uid
         for watcher in self._watchers.values():
-            closed = watcher.close(rows, tenant, status.finding_uid, status.header.time, is_false=is_false)
+            closed = watcher.close(
+                rows, tenant, status.finding_uid, status.header.id, status.header.time, is_false=is_false
+            )
             if closed is None or closed.bar is None:
                 continue
             event_id = derived_uuid("alerts lowered", status.header.id)

@@ -274,4 +274,5 @@ def _change_of(status: AlertStatus, appended_ms: int) -> StatusChange:
         by=status.by_user,
         why=status.reason,
         changed_ms=appended_ms,
+        uid=status.header.id,
     )

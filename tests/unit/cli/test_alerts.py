@@ -295,6 +295,19 @@ def test_if_one_alert_would_not_count_none_is_written(desk: Stoplog) -> None:
         assert list(operator.find(ALERT_STATUS)) == []
 
 
+def test_a_signed_status_that_somebody_writes_again_changes_nothing(desk: Stoplog) -> None:
+    assert desk("alerts", "close", MAILER, "--why", "by mistake", *SIGNED).status == 0
+    with open_operator(load_settings()) as operator:
+        ((_, closed),) = operator.find(ALERT_STATUS)
+    assert isinstance(closed, AlertStatus)
+    header = Header(id=derived_uuid("later"), source="stoplog", time=closed.header.time + 1, tenant_uid="acme")
+    taken_up = msgspec.structs.replace(closed, header=header, status=AlertState.ACKNOWLEDGED, proof=None)
+    write(signed_status(taken_up, load_key_file(Path("ann.pem")), "prod"))
+    assert ("mailer", "acknowledged") in states(desk("alerts", "list"))
+    write(closed)
+    assert ("mailer", "acknowledged") in states(desk("alerts", "list"))
+
+
 def test_alerts_of_another_incident_or_tenant_stay_as_they_are(desk: Stoplog) -> None:
     same = msgspec.structs.replace(again(ALERTS[1], 1), dedup_key=ALERTS[1].dedup_key.replace("s-mailer", "s-2"))
     header = msgspec.structs.replace(same.header, tenant_uid="other")

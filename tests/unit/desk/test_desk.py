@@ -50,8 +50,8 @@ def told(deliveries: list[Delivery]) -> list[tuple[str, str, int]]:
 def status(number: int, state: State = State.ACKNOWLEDGED, **changes: object) -> StatusChange:
     word = "acknowledged" if state is State.ACKNOWLEDGED else "resolved"
     key = alert(number).dedup_key
-    given = StatusChange(f"finding-{number}", "acme", key, state, word, "ben", "on it", T0)
-    return given._replace(**changes)
+    given = StatusChange(f"finding-{number}", "acme", key, state, word, "ben", "on it", T0)._replace(**changes)
+    return given._replace(uid=f"{number} {given.word} {given.changed_ms}")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,21 @@ def test_a_finding_that_is_taken_up_again_is_open_again(rows: DeskStore) -> None
     closed = desk().on_status(rows, status(1, State.CLOSED, changed_ms=T0 + 2), T0)
     assert [told(each)[0][1] for each in (reopened, closed)] == ["acknowledged", "resolved"]
     assert desk().on_status(rows, status(1, changed_ms=T0 + 1), T0) == [], "an older one"
+
+
+def test_a_status_that_is_written_again_changes_nothing(rows: DeskStore) -> None:
+    """It is signed, and whoever may write the topic can write it again."""
+    desk().on_alert(rows, alert(1), T0)
+    for state, changed_ms in ((State.CLOSED, T0 + 1), (State.ACKNOWLEDGED, T0 + 2)):
+        desk().on_status(rows, status(1, state, changed_ms=changed_ms), T0 + 2)
+    again = status(1, State.CLOSED, changed_ms=T0 + 1)._replace(changed_ms=T0 + 3)
+    assert desk().on_status(rows, again, T0 + 3) == []
+    found = rows.finding("finding-1")
+    assert found is not None
+    assert found.status is not None
+    assert found.status.state is State.ACKNOWLEDGED
+    taken_up = status(1, State.CLOSED, changed_ms=T0 + 4)
+    assert told(desk().on_status(rows, taken_up, T0 + 4)) == [("chat", "resolved", 1), ("siem", "resolved", 1)]
 
 
 def test_what_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothing(rows: DeskStore) -> None:

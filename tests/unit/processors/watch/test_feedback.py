@@ -172,6 +172,22 @@ def test_the_strength_of_the_whole_incident_counts_and_the_bar_is_capped() -> No
     assert names(desk.sweep(10 * HONEST, "s-3")) == [WIDE]
 
 
+def test_a_signed_false_positive_that_is_written_again_raises_no_bar() -> None:
+    """The incident has become an attack meanwhile, and whoever may write the topic can write the status again."""
+    desk = Desk()
+    (alert,) = desk.sweep(HONEST, "s-1")
+    status = desk.close(alert)
+    assert len(lowered(desk.audits())) == 1
+    desk.call(STRONGER, "s-2")
+    desk.settle(2 * QUICK.grace_ms)
+    assert names(desk.alerts()) == [WIDE]
+    assert desk.driver.clock.now_ms() - status.header.time < STATUS_AGE_MAX_MS
+    desk.write(status)
+    assert lowered(desk.audits()) == []
+    desk.now_ms += 2 * DAY_MS
+    assert names(desk.sweep(STRONGER, "s-3")) == [WIDE]
+
+
 def test_the_bar_expires() -> None:
     desk = Desk()
     (alert,) = desk.sweep(HONEST, "s-1")
@@ -266,7 +282,7 @@ def test_risk_is_never_lowered() -> None:
         events=(),
     )
     watcher.remember(rows, finding, "f-1")
-    closed = watcher.close(rows, "acme", "f-1", START_MS, is_false=True)
+    closed = watcher.close(rows, "acme", "f-1", "status-1", START_MS, is_false=True)
     assert closed is not None
     assert closed.bar is None
 
