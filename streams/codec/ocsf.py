@@ -102,7 +102,8 @@ def _kind(alert: Alert) -> str:
     """Return the reason that begins the dedup key, also where the analytic is a rule."""
     try:
         parts = json.loads(alert.dedup_key)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # A key that somebody else has chosen may be no JSON, or be nested deeper than JSON is read.
         return alert.analytic_uid
     return parts[0] if isinstance(parts, list) and parts and isinstance(parts[0], str) else alert.analytic_uid
 

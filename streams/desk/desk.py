@@ -124,7 +124,7 @@ class Desk:
                 continue
             escalated = _replace(incident, escalate_ms=None, is_escalated=True)
             rows.put_incident(escalated)
-            deliveries += _to(self._route(incident).escalate_to, message_of(escalated, Kind.ESCALATION, now_ms))
+            deliveries += _to(self._route(incident).escalate_to, _escalation(escalated, now_ms))
         running = {window.name for window in self._windows if window.ends_ms > now_ms}
         for name in rows.waited_for():
             if name not in running:
@@ -315,6 +315,15 @@ def _due(route: Route, incident: Incident, now_ms: int) -> int | None:
     if route.escalate_after_ms is None or incident.state is not State.OPEN:
         return None
     return now_ms + route.escalate_after_ms
+
+
+def _escalation(incident: Incident, now_ms: int) -> Message:
+    """Return the message that escalates an incident: one that OCSF can't describe is escalated without it."""
+    try:
+        return message_of(incident, Kind.ESCALATION, now_ms)
+    except Exception:
+        # Whatever the alert has in it, its escalation stops no other one.
+        return message_of(incident, Kind.ESCALATION, now_ms, has_ocsf=False)
 
 
 def _is_closed(status: StatusChange | None) -> bool:

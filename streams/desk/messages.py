@@ -98,7 +98,9 @@ class Delivery(NamedTuple):
     message: Message
 
 
-def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange | None = None) -> Message:
+def message_of(
+    incident: Incident, kind: Kind, now_ms: int, change: StatusChange | None = None, *, has_ocsf: bool = True
+) -> Message:
     """Return the message about an incident. Its id derives from what has happened, so that it is the same each time.
 
     Args:
@@ -106,6 +108,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
         kind: why people are told.
         now_ms: the time.
         change: what a person has said, of an acknowledgement or a resolution.
+        has_ocsf: whether kinds of messages have the alert as OCSF that usually have it.
     """
     alert = incident.alert
     # What can happen to an incident more than once has something of its own each time.
@@ -137,7 +140,7 @@ def message_of(incident: Incident, kind: Kind, now_ms: int, change: StatusChange
         responses=(*acknowledge, *alert.suggested_response[:RESPONSES_MAX]),
         by="" if change is None else change.by,
         why="" if change is None else f"{change.word}: {change.why}" if change.why else change.word,
-        ocsf=ocsf_json(alert) if kind in (Kind.NEW, Kind.ESCALATION) else None,
+        ocsf=ocsf_json(alert) if has_ocsf and kind in (Kind.NEW, Kind.ESCALATION) else None,
     )
 
 

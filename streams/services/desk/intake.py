@@ -40,13 +40,18 @@ from streams.services.sending import Backoff
 SOURCE = "stoplog-desk"
 POLL_MS = 500
 POLL_RECORDS_MAX = 200
+PAUSE_MS_MAX = 1_000
+"""How long nothing is escalated while the log does not answer."""
 NOTE_MS = 2_000
 STOP_S_MAX = 15.0
+FAILURES_MAX = 3
+"""After how many failures one after the other the desk is not ready any more."""
 STORE_MS_MAX = 30_000
 KEEP_MS = 30 * 86_400_000
 """How long findings and incidents are remembered that are not heard of: as long as the topic keeps alerts."""
 TOPICS: tuple[Topic, ...] = (ALERT, ALERT_STATUS)
 NOT_READ = "the log: not all alerts are read"
+NOT_TIMELY = "the desk: what is due is not escalated"
 _TEXT_CHARS_MAX = 500
 _MS_PER_S = 1_000
 
@@ -113,12 +118,15 @@ class Intake:
         self._noted_ms: int | None = None
         self._turned_ms: int | None = None
         self._has_caught_up = False
+        self._read_failures = 0
+        self._time_failures = 0
         self._known: Mapping[TopicPartition, Position] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stoplog-desk-intake", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
+        self._turned_ms = self._monotonic_ms()
         self._thread.start()
 
     def stop(self) -> None:
@@ -128,9 +136,11 @@ class Intake:
             self._thread.join(STOP_S_MAX)
 
     def health(self) -> Health:
-        """Return whether the thread turns, and whether it has read all alerts since it started. Thread-safe."""
+        """Return whether the thread turns, has read all alerts since it started, and still can. Thread-safe."""
         hangs = hanging("desk", self._turned_ms, self._monotonic_ms())
-        return Health(hangs, () if self._has_caught_up else (NOT_READ,))
+        is_read = self._has_caught_up and self._read_failures < FAILURES_MAX
+        is_timely = self._time_failures < FAILURES_MAX
+        return Health(hangs, (*(() if is_read else (NOT_READ,)), *(() if is_timely else (NOT_TIMELY,))))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -142,16 +152,30 @@ class Intake:
             except Exception:
                 _log.exception("alerts are not read")
             if not self._stop.is_set():
+                self._read_failures += 1
+                self._pause(self._backoff.take_ms())
+
+    def _pause(self, pause_ms: int) -> None:
+        """Wait before alerts are read again. What is due meanwhile is escalated all the same."""
+        while True:
+            try:
+                self.take(())
                 self._turned()
-                self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
+            except Exception:
+                _log.exception("what is due is not escalated")
+            wait_ms = min(pause_ms, PAUSE_MS_MAX)
+            pause_ms -= wait_ms
+            if self._stop.wait(wait_ms / _MS_PER_S) or pause_ms <= 0:
+                return
 
     def _follow(self, reader: Reader) -> None:
         positions = self._positions()
         reader.assign(positions)
         while not self._stop.is_set():
             received = reader.poll(POLL_RECORDS_MAX, POLL_MS)
-            self._turned()
             self.take(received)
+            self._turned()
+            self._read_failures = 0
             self._backoff.reset()
             if not received and all(reader.lag(place) is not None for place in positions):
                 # An empty answer of all partitions: there is nothing more to read.
@@ -190,7 +214,7 @@ class Intake:
         with self._store.transaction():
             for each, record in read:
                 deliveries += self._taken(each, record, now_ms)
-            deliveries += self._desk.on_time(self._store, now_ms)
+            deliveries += self._due(now_ms)
             self._store.add(deliveries)
             self._store.purge(now_ms - KEEP_MS)
             self._store.note_positions(
@@ -198,6 +222,18 @@ class Intake:
             )
         if deliveries:
             self._tell()
+
+    def _due(self, now_ms: int) -> list[Delivery]:
+        """Return what people are told because time has passed. Where that fails, alerts are read all the same."""
+        try:
+            with self._store.savepoint():
+                deliveries = self._desk.on_time(self._store, now_ms)
+        except Exception:
+            self._time_failures += 1
+            _log.exception("what is due is not escalated")
+            return []
+        self._time_failures = 0
+        return deliveries
 
     def _decoded(self, received: Received) -> Record | None:
         """Return a record; None if it can't be read, and its dead letter is stored."""

@@ -88,3 +88,10 @@ def test_ids_and_tags_are_where_they_are_looked_for() -> None:
 
 def test_the_same_alert_gives_the_same_text() -> None:
     assert ocsf_json(FULL) == ocsf_json(msgspec.structs.replace(FULL))
+
+
+@pytest.mark.parametrize("key", ["[" * 3_000, "[", '"text"', "[]", "[1]", ""])
+def test_a_key_of_any_shape_makes_an_event(key: str) -> None:
+    event = detection_finding(msgspec.structs.replace(FULL, dedup_key=key))
+    assert event["metadata"]["event_code"] == FULL.analytic_uid
+    assert event["metadata"]["correlation_uid"] == key

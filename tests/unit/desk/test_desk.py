@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.desk import messages
 from streams.desk.desk import AGENTS_MAX, SUMMARY_LINES_MAX, Desk
 from streams.desk.messages import Delivery, Kind
 from streams.desk.routes import Match, Owner, Route, Window, route_of
@@ -152,6 +153,24 @@ def test_what_nobody_acknowledges_is_escalated_once(rows: DeskStore) -> None:
     assert told(desk().on_status(rows, status(1, State.CLOSED), T0 + 91 * MINUTE_MS)) == [
         ("pager", "resolved", 1),
         ("lead", "resolved", 1),
+    ]
+
+
+def test_what_ocsf_cant_describe_is_escalated_without_it(rows: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        desk().on_alert(rows, alert(number, severity_id=Severity.HIGH, analytic_uid=f"rule-{number}"), T0)
+    whole = messages.ocsf_json
+
+    def fails(given: Alert) -> str:
+        if given.analytic_uid == "rule-1":
+            raise RecursionError
+        return whole(given)
+
+    monkeypatch.setattr(messages, "ocsf_json", fails)
+    escalated = desk().on_time(rows, T0 + 15 * MINUTE_MS)
+    assert [(each.message.analytic, each.message.ocsf is None) for each in escalated] == [
+        ("rule-1", True),
+        ("rule-2", False),
     ]
 
 

@@ -19,16 +19,17 @@ from streams.codec.cloudevents import event_headers
 from streams.desk.desk import Desk
 from streams.embedded.log import EmbeddedLog
 from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
+from streams.metrics.health import LIVE_MS_MAX
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
 from streams.model.types import Header
-from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports import LogError, Outgoing, Received, RetriableLogError, TopicPartition
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
-from streams.services.desk.intake import Intake
+from streams.services.desk.intake import NOT_TIMELY, Intake
 from streams.services.desk.store import DeskStore
 from streams.services.metrics import MetricsSection, serving_metrics
 from streams.wiring.clock import SystemClock
@@ -138,7 +139,9 @@ def test_a_crash_in_the_middle_of_a_batch_leaves_all_of_it_to_be_read(
     reopened.close()
 
 
-def plain_intake(transport: Transport, store: DeskStore, given: Any) -> Intake:
+def plain_intake(
+    transport: Transport, store: DeskStore, given: Any, monotonic_ms: Callable[[], int] = lambda: 0
+) -> Intake:
     from streams.services.sending import Backoff
 
     return Intake(
@@ -148,7 +151,7 @@ def plain_intake(transport: Transport, store: DeskStore, given: Any) -> Intake:
         Backoff(10, 10),
         NOBODY,
         first_start_ms=given.first_start_ms,
-        monotonic_ms=lambda: 0,
+        monotonic_ms=monotonic_ms,
         count=lambda result: None,
         tell=lambda: None,
         note=lambda: None,
@@ -196,6 +199,131 @@ def test_an_alert_on_which_the_desk_fails_is_a_dead_letter_and_changes_nothing(
     assert store.finding("finding-1") is None
     assert store.finding("finding-2") is not None
     store.close()
+
+
+class Failing:
+    """A log that stops answering while `is_down`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.is_down = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def reader(self) -> Any:
+        self.check()
+        return FailingReader(self, self._transport.reader())
+
+    def partitions(self, topic: str) -> int:
+        self.check()
+        return self._transport.partitions(topic)
+
+    def check(self) -> None:
+        if self.is_down:
+            raise RetriableLogError("the log does not answer")
+
+
+class FailingReader:
+    """Its reader."""
+
+    def __init__(self, log: Failing, reader: Any) -> None:
+        self._log = log
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def poll(self, *limits: int) -> Any:
+        self._log.check()
+        return self._reader.poll(*limits)
+
+
+def escalating(tmp_path: Path, after_ms: int = 1_000) -> Any:
+    """A section that escalates to a second file."""
+    urgent = {"name": "all", "sinks": ["it"], "escalate_after_ms": after_ms, "escalate_to": ["lead"]}
+    out, lead = tmp_path / "out.jsonl", tmp_path / "lead.jsonl"
+    return section({"files": {"it": {"path": str(out)}, "lead": {"path": str(lead)}}}, [], routes=[urgent])
+
+
+def test_what_is_due_is_escalated_while_the_log_does_not_answer(transport: Transport, tmp_path: Path) -> None:
+    send(transport, alert())
+    with running(to_file(tmp_path), transport, tmp_path):
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 1, "it is told, and not escalated")
+    store = DeskStore(tmp_path / "desk")
+    with store.transaction():
+        finding = store.finding("finding-1")
+        assert finding is not None
+        incident = store.incident(finding.incident)
+        assert incident is not None
+        store.put_incident(msgspec.structs.replace(incident, escalate_ms=transport.now_ms()))
+    store.close()
+    down: Any = Failing(transport)
+    with running(escalating(tmp_path), down, tmp_path) as desk:
+        until(lambda: len(lines(tmp_path / "lead.jsonl")) == 1, "it is due")
+        assert not desk.health().is_ready
+        assert desk.health().is_live
+
+
+def test_a_desk_that_cant_read_any_more_is_not_ready_until_it_can(transport: Transport, tmp_path: Path) -> None:
+    failing: Any = Failing(transport)
+    failing.is_down = False
+    with running(to_file(tmp_path), failing, tmp_path) as desk:
+        until(lambda: desk.health().is_ready, "it has read everything")
+        failing.is_down = True
+        until(lambda: not desk.health().is_ready, "it can't read")
+        failing.is_down = False
+        until(lambda: desk.health().is_ready, "it reads again")
+
+
+def test_an_alert_with_a_key_of_any_shape_stops_neither_other_alerts_nor_their_escalation(
+    transport: Transport, tmp_path: Path
+) -> None:
+    deep = msgspec.structs.replace(alert(2, severity_id=4), dedup_key="[" * 3_000, ocsf_json=None)
+    with running(escalating(tmp_path), transport, tmp_path) as desk:
+        send(transport, alert(1))
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 1, "one is told")
+        transport.store([outgoing(transport, ALERT, b"key", deep, deep.header)], 5_000)
+        until(lambda: len(lines(tmp_path / "out.jsonl")) == 2, "it is more severe")
+        until(lambda: len(lines(tmp_path / "lead.jsonl")) == 1, "it is escalated")
+        send(transport, alert(3, analytic_uid="fresh"))
+        until(lambda: lines(tmp_path / "out.jsonl")[-1]["analytic"] == "fresh", "the desk reads on")
+        assert desk.metrics.value(DESK_ALERTS, "rejected") == 0
+
+
+def test_alerts_are_told_while_what_is_due_fails_and_the_desk_is_not_ready(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Desk, rows: Any, now_ms: int) -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Desk, "on_time", fails)
+        with running(to_file(tmp_path), transport, tmp_path) as desk:
+            send(transport, alert())
+            until(lambda: len(lines(tmp_path / "out.jsonl")) == 1, "alerts are told")
+            until(lambda: NOT_TIMELY in desk.health().waits_for, "and health says so")
+            patched.undo()
+            until(lambda: desk.health().is_ready, "until it works again")
+
+
+def test_a_desk_whose_file_cant_be_written_counts_as_hanging(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: DeskStore, *_: object) -> Any:
+        raise DeskError("the disk is full")
+
+    now_ms = [0]
+    store = DeskStore(tmp_path / "desk")
+    intake = plain_intake(transport, store, to_file(tmp_path), lambda: now_ms[0])
+    monkeypatch.setattr(DeskStore, "transaction", fails)
+    intake.start()
+    try:
+        now_ms[0] = LIVE_MS_MAX
+        until(lambda: not intake.health().is_live, "it has not turned")
+    finally:
+        intake.stop()
+        store.close()
 
 
 def test_two_desks_do_not_share_a_folder(transport: Transport, tmp_path: Path) -> None:
