@@ -156,7 +156,7 @@ class Intake:
                 self._pause(self._backoff.take_ms())
 
     def _pause(self, pause_ms: int) -> None:
-        """Wait before alerts are read again. What is due meanwhile is escalated all the same."""
+        """Wait before alerts are read again. What is due meanwhile is escalated anyway."""
         while True:
             try:
                 self.take(())
@@ -224,7 +224,7 @@ class Intake:
             self._tell()
 
     def _due(self, now_ms: int) -> list[Delivery]:
-        """Return what people are told because time has passed. Where that fails, alerts are read all the same."""
+        """Return what people are told because time has passed. Where that fails, alerts are read anyway."""
         try:
             with self._store.savepoint():
                 deliveries = self._desk.on_time(self._store, now_ms)
