@@ -29,7 +29,7 @@ import msgspec
 
 from streams.desk.messages import Delivery, Kind, Message, message_of, summary_line
 from streams.desk.routes import Owner, Route, Window, holding, owner_of, route_of, tags_of
-from streams.desk.rows import Finding, Incident, Rows, State, StatusChange
+from streams.desk.rows import Finding, Incident, Rows, Series, State, StatusChange
 from streams.model.alert import Alert
 from streams.model.alert_status import with_status
 from streams.model.canonical import canonical
@@ -133,11 +133,11 @@ class Desk:
 
     def _looked_after(self, rows: Rows, alert: Alert, now_ms: int) -> StatusChange | None:
         """Return the acknowledgement of earlier findings that holds for a new one; None if there is none."""
-        earlier = rows.finding(_key_uid(alert.header.tenant_uid, alert.dedup_key))
-        if earlier is None or earlier.status is None or earlier.status.state is not State.ACKNOWLEDGED:
+        series = rows.series(alert.header.tenant_uid, alert.dedup_key)
+        if series is None or series.status.state is not State.ACKNOWLEDGED:
             return None
-        rows.put_finding(_replace(earlier, seen_ms=now_ms))
-        return earlier.status
+        rows.put_series(_replace(series, seen_ms=now_ms))
+        return series.status
 
     def _incident_of(self, rows: Rows, alert: Alert, now_ms: int, *, is_looked_after: bool) -> Incident:
         owner, tags = owner_of(self._owners, alert), tags_of(alert)
@@ -266,17 +266,12 @@ class _Summary:
         )
 
 
-def _key_uid(tenant: str, dedup_key: str) -> str:
-    """Return under what the last status of all findings with a `dedup_key` is kept."""
-    return derived_uuid("desk matter", tenant, dedup_key)
-
-
 def _note_for_later_findings(rows: Rows, change: StatusChange, now_ms: int) -> None:
     """Remember what a person has said last about any of the findings with a `dedup_key`."""
-    uid = _key_uid(change.tenant, change.dedup_key)
-    kept = rows.finding(uid) or Finding(uid=uid, tenant=change.tenant)
-    if kept.status is None or kept.status.changed_ms <= change.changed_ms:
-        rows.put_finding(_replace(kept, status=change, seen_ms=now_ms))
+    series = rows.series(change.tenant, change.dedup_key)
+    if series is None or series.status.changed_ms <= change.changed_ms:
+        given = Series(tenant=change.tenant, dedup_key=change.dedup_key, status=change, seen_ms=now_ms)
+        rows.put_series(given)
 
 
 def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new: bool) -> Incident:

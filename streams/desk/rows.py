@@ -67,6 +67,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     said: tuple[str, ...] = ()
 
 
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """The findings with one `dedup_key`, about which a person has said something.
+
+    Attributes:
+        tenant: its tenant.
+        dedup_key: the key.
+        status: the last that a person has said about any of them.
+        seen_ms: when it was last heard of.
+    """
+
+    tenant: str
+    dedup_key: str
+    status: StatusChange
+    seen_ms: int = 0
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Findings that people are told about together.
 
@@ -122,6 +138,12 @@ class Rows(Protocol):
 
     def put_finding(self, finding: Finding) -> None:
         """Keep a finding."""
+
+    def series(self, tenant: str, dedup_key: str) -> Series | None:
+        """Return a series of a tenant; None if nobody has said anything about it."""
+
+    def put_series(self, series: Series) -> None:
+        """Keep a series."""
 
     def incident(self, uid: str) -> Incident | None:
         """Return an incident; None if it is not known."""

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TextIO
 import msgspec
 
 from streams.desk.messages import Delivery, Message
-from streams.desk.rows import Finding, Incident, State
+from streams.desk.rows import Finding, Incident, Series, State
 from streams.ports import TopicPartition
 from streams.services.desk.errors import DeskError
 from streams.stores.private_folder import make_private
@@ -41,6 +41,11 @@ CREATE TABLE IF NOT EXISTS positions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS findings (uid TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL, row BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS findings_seen ON findings (seen_ms);
+CREATE TABLE IF NOT EXISTS series (
+    tenant TEXT NOT NULL, dedup_key TEXT NOT NULL, seen_ms INTEGER NOT NULL, row BLOB NOT NULL,
+    PRIMARY KEY (tenant, dedup_key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS series_seen ON series (seen_ms);
 CREATE TABLE IF NOT EXISTS incidents (
     uid TEXT PRIMARY KEY, grp TEXT NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
     state TEXT NOT NULL, held_by TEXT NOT NULL, escalate_ms INTEGER, row BLOB NOT NULL
@@ -62,6 +67,7 @@ _ONE_OF_INCIDENTS = "SELECT row FROM incidents "
 
 _encode = msgspec.msgpack.Encoder().encode
 _finding = msgspec.msgpack.Decoder(Finding).decode
+_series = msgspec.msgpack.Decoder(Series).decode
 _incident = msgspec.msgpack.Decoder(Incident).decode
 _message = msgspec.msgpack.Decoder(Message).decode
 
@@ -233,6 +239,19 @@ class DeskStore:
             "INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", (finding.uid, finding.seen_ms, _encode(finding))
         )
 
+    def series(self, tenant: str, dedup_key: str) -> Series | None:
+        """Return a series of a tenant; None if nobody has said anything about it."""
+        statement = "SELECT row FROM series WHERE tenant = ? AND dedup_key = ?"
+        found = self._connection.execute(statement, (tenant, dedup_key)).fetchone()
+        return None if found is None else _series(found[0])
+
+    def put_series(self, series: Series) -> None:
+        """Keep a series."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?)",
+            (series.tenant, series.dedup_key, series.seen_ms, _encode(series)),
+        )
+
     def incident(self, uid: str) -> Incident | None:
         """Return an incident; None if it is not known."""
         return self._one_incident("WHERE uid = ?", (uid,))
@@ -283,16 +302,17 @@ class DeskStore:
         )
 
     def purge(self, before_ms: int) -> None:
-        """Forget findings and incidents that were not heard of since an instant, a bounded step.
+        """Forget findings, series and incidents that were not heard of since an instant, a bounded step.
 
         Incidents of which people are still to be told stay: those that wait for a window, or for their escalation.
         """
-        for table, is_old in (
-            ("findings", "seen_ms < ?"),
-            ("incidents", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL"),
+        for table, key, is_old in (
+            ("findings", "uid", "seen_ms < ?"),
+            ("series", "tenant, dedup_key", "seen_ms < ?"),
+            ("incidents", "uid", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL"),
         ):
             self._connection.execute(
-                f"DELETE FROM {table} WHERE uid IN (SELECT uid FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above
+                f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above
                 (before_ms, PURGED_MAX),
             )
 

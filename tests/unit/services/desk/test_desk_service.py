@@ -17,6 +17,7 @@ from streams.audit.alert_handlers import NOBODY, AlertHandlers, signed_status
 from streams.audit.signatures import SigningKey
 from streams.codec.cloudevents import event_headers
 from streams.desk.desk import Desk
+from streams.desk.rows import Series, State, StatusChange
 from streams.embedded.log import EmbeddedLog
 from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
 from streams.metrics.health import LIVE_MS_MAX
@@ -395,6 +396,18 @@ def test_what_the_desk_forgets_it_forgets_in_steps(tmp_path: Path) -> None:
     assert [store.finding(str(number)) is None for number in (1_100, 1_199, 1_200)] == [True, True, False]
     store.close()
     assert msgspec.structs.fields(Finding)
+
+
+def test_what_people_said_about_a_series_is_forgotten_when_it_is_not_heard_of(tmp_path: Path) -> None:
+    change = StatusChange("finding-1", "acme", "key", State.ACKNOWLEDGED, "acknowledged", "ben", "", 1)
+    with closing(DeskStore(tmp_path)) as store, store.transaction():
+        for tenant, seen_ms in (("acme", 1), ("other", 3)):
+            store.put_series(Series(tenant=tenant, dedup_key="key", status=change, seen_ms=seen_ms))
+        store.purge(2)
+        assert store.series("acme", "key") is None
+        kept = store.series("other", "key")
+        assert kept is not None
+        assert kept.status == change
 
 
 def said(
