@@ -10,8 +10,8 @@ Nothing is forgotten: what waits for the end of a maintenance window is an incid
 summary counts, and which is escalated from then on as any other.
 
 A person who acknowledges a finding looks after all findings with its `dedup_key`, also those that come later
-(`stoplog alerts ack`). So such findings are incidents of their own, which are acknowledged from the beginning: nobody
-is called again for them, and what nobody looks after is not hidden among them.
+(`stoplog alerts ack`). So these join the acknowledged incident of the earlier ones, however long that takes: nobody is
+called again for them. No other finding joins it, so that what nobody looks after is not hidden there.
 
 An alert may come again, and statuses may come before their alert: topics are read at least once, and each in an order
 of its own. So occurrences are counted up to the count that the finding says, and a status waits at its finding.
@@ -37,6 +37,8 @@ from streams.model.proof import derived_uuid
 
 AGENTS_MAX = 32
 """Agents of an incident that are named."""
+SERIES_INCIDENTS_MAX = 8
+"""Incidents that are remembered of a series: it has several if its alerts take several routes."""
 STEP_MAX = 200
 """Incidents that are read at once."""
 SUMMARY_LINES_MAX = 20
@@ -73,11 +75,10 @@ class Desk:
         if finding.tenant != alert.header.tenant_uid:
             # A status that another tenant has written ahead of the alert counts for nothing.
             finding = _replace(finding, tenant=alert.header.tenant_uid, status=None, said=())
-        status = finding.status
         known = rows.incident(finding.incident) if finding.incident else None
         is_new = known is None
-        looked_after = self._looked_after(rows, alert, now_ms) if is_new and status is None else None
-        incident = known or self._incident_of(rows, alert, now_ms, is_looked_after=looked_after is not None)
+        change = finding.status or (_looked_after(rows, alert) if is_new else None)
+        incident = known or self._incident_of(rows, alert, change, now_ms)
         counted = _counted(incident, alert, more, now_ms, is_new=is_new)
         rows.put_finding(
             _replace(
@@ -89,7 +90,6 @@ class Desk:
         )
         told, deliveries = self._told(incident, counted, now_ms)
         rows.put_incident(told)
-        change = status or looked_after
         if is_new and change is not None:
             deliveries += self._on_changed(rows, told, change, now_ms)
         return deliveries
@@ -104,7 +104,7 @@ class Desk:
         if said is None or (before is not None and before.changed_ms > change.changed_ms):
             return []
         rows.put_finding(_replace(finding, status=change, seen_ms=now_ms, said=said))
-        _note_for_later_findings(rows, change, now_ms)
+        _note_for_later_findings(rows, change, finding.incident, now_ms)
         incident = rows.incident(finding.incident) if finding.incident else None
         if incident is None or (before is not None and before.state is change.state):
             return []
@@ -131,24 +131,28 @@ class Desk:
                 deliveries += self._summarised(rows, name, now_ms)
         return deliveries
 
-    def _looked_after(self, rows: Rows, alert: Alert, now_ms: int) -> StatusChange | None:
-        """Return the acknowledgement of earlier findings that holds for a new one; None if there is none."""
-        series = rows.series(alert.header.tenant_uid, alert.dedup_key)
-        if series is None or series.status.state is not State.ACKNOWLEDGED:
-            return None
-        rows.put_series(_replace(series, seen_ms=now_ms))
-        return series.status
+    def _incident_of(self, rows: Rows, alert: Alert, change: StatusChange | None, now_ms: int) -> Incident:
+        """Return the incident that a new finding belongs to.
 
-    def _incident_of(self, rows: Rows, alert: Alert, now_ms: int, *, is_looked_after: bool) -> Incident:
+        What somebody looks after joins the incident of the earlier findings. Nothing else joins an incident that somebody
+        has acknowledged: nobody has been told of it, and nobody would be.
+        """
         owner, tags = owner_of(self._owners, alert), tags_of(alert)
         route = route_of(self._routes, alert, owner)
-        common = [alert.header.tenant_uid, route.name, owner, alert.analytic_uid, list(tags), is_looked_after]
+        common = [alert.header.tenant_uid, route.name, owner, alert.analytic_uid, list(tags)]
         group = canonical(common).decode()
-        found = rows.newest(group)
-        if found is not None and found.state is not State.CLOSED and now_ms < found.until_ms:
+        if change is not None and change.state is State.ACKNOWLEDGED:
+            found = _going_on(rows, alert, group, now_ms)
+        else:
+            found = rows.newest_open(group)
+            found = found if found is not None and now_ms < found.until_ms else None
+        if found is not None:
             return found
+        uid = derived_uuid("desk incident", group, alert.finding_uid)
+        if change is not None:
+            _note_incident(rows, alert.header.tenant_uid, alert.dedup_key, uid, now_ms)
         return Incident(
-            uid=derived_uuid("desk incident", group, alert.finding_uid),
+            uid=uid,
             group=group,
             route=route.name,
             owner=owner,
@@ -266,12 +270,40 @@ class _Summary:
         )
 
 
-def _note_for_later_findings(rows: Rows, change: StatusChange, now_ms: int) -> None:
-    """Remember what a person has said last about any of the findings with a `dedup_key`."""
+def _looked_after(rows: Rows, alert: Alert) -> StatusChange | None:
+    """Return the acknowledgement of earlier findings that holds for a new one; None if there is none."""
+    series = rows.series(alert.header.tenant_uid, alert.dedup_key)
+    return series.status if series is not None and series.status.state is State.ACKNOWLEDGED else None
+
+
+def _going_on(rows: Rows, alert: Alert, group: str, now_ms: int) -> Incident | None:
+    """Return the acknowledged incident of a group that earlier findings belong to; None if there is none."""
+    series = rows.series(alert.header.tenant_uid, alert.dedup_key)
+    for uid in () if series is None else series.incidents:
+        found = rows.incident(uid)
+        if found is not None and found.group == group and found.state is State.ACKNOWLEDGED:
+            _note_incident(rows, alert.header.tenant_uid, alert.dedup_key, uid, now_ms)
+            return found
+    return None
+
+
+def _note_for_later_findings(rows: Rows, change: StatusChange, incident: str, now_ms: int) -> None:
+    """Remember what a person has said last about any of the findings with a `dedup_key`, and their incident."""
     series = rows.series(change.tenant, change.dedup_key)
-    if series is None or series.status.changed_ms <= change.changed_ms:
-        given = Series(tenant=change.tenant, dedup_key=change.dedup_key, status=change, seen_ms=now_ms)
-        rows.put_series(given)
+    if series is None:
+        rows.put_series(Series(tenant=change.tenant, dedup_key=change.dedup_key, status=change, seen_ms=now_ms))
+    elif series.status.changed_ms <= change.changed_ms:
+        rows.put_series(_replace(series, status=change, seen_ms=now_ms))
+    if incident:
+        _note_incident(rows, change.tenant, change.dedup_key, incident, now_ms)
+
+
+def _note_incident(rows: Rows, tenant: str, dedup_key: str, incident: str, now_ms: int) -> None:
+    """Remember an incident of a series about which somebody has said something."""
+    series = rows.series(tenant, dedup_key)
+    if series is not None:
+        others = tuple(each for each in series.incidents if each != incident)
+        rows.put_series(_replace(series, incidents=(*others, incident)[-SERIES_INCIDENTS_MAX:], seen_ms=now_ms))
 
 
 def _counted(incident: Incident, alert: Alert, more: int, now_ms: int, *, is_new: bool) -> Incident:

@@ -74,12 +74,14 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         tenant: its tenant.
         dedup_key: the key.
         status: the last that a person has said about any of them.
+        incidents: those that its findings belong to, the last ones.
         seen_ms: when it was last heard of.
     """
 
     tenant: str
     dedup_key: str
     status: StatusChange
+    incidents: tuple[str, ...] = ()
     seen_ms: int = 0
 
 
@@ -148,8 +150,8 @@ class Rows(Protocol):
     def incident(self, uid: str) -> Incident | None:
         """Return an incident; None if it is not known."""
 
-    def newest(self, group: str) -> Incident | None:
-        """Return the incident of a group that began last; None if there is none."""
+    def newest_open(self, group: str) -> Incident | None:
+        """Return the incident of a group that began last, of those that nobody has acknowledged or closed."""
 
     def put_incident(self, incident: Incident) -> None:
         """Keep an incident."""

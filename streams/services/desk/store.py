@@ -256,9 +256,9 @@ class DeskStore:
         """Return an incident; None if it is not known."""
         return self._one_incident("WHERE uid = ?", (uid,))
 
-    def newest(self, group: str) -> Incident | None:
-        """Return the incident of a group that began last; None if there is none."""
-        return self._one_incident("WHERE grp = ? ORDER BY first_ms DESC, state = 'closed', uid LIMIT 1", (group,))
+    def newest_open(self, group: str) -> Incident | None:
+        """Return the incident of a group that began last, of those that nobody has acknowledged or closed."""
+        return self._one_incident("WHERE grp = ? AND state = 'open' ORDER BY first_ms DESC, uid LIMIT 1", (group,))
 
     def put_incident(self, incident: Incident) -> None:
         """Keep an incident."""

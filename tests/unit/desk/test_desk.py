@@ -270,7 +270,7 @@ def test_what_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothin
     desk().on_status(rows, status(1), T0 + 1)
     later_ms = T0 + 2 * WINDOW_MS
     goes_on = desk().on_alert(rows, alert(2, severity_id=Severity.HIGH, dedup_key=key), later_ms)
-    assert told(goes_on) == [("pager", "new", 1), ("pager", "acknowledged", 1)]
+    assert goes_on == [], "it is the same incident, for which nobody is called again"
     # The same rule in a session that nobody looks after.
     other = desk().on_alert(rows, alert(3, severity_id=Severity.HIGH), later_ms + 1)
     assert told(other) == [("pager", "new", 1)]
@@ -286,6 +286,49 @@ def test_what_somebody_looks_after_calls_nobody_when_it_goes_on_and_hides_nothin
     assert told(desk().on_alert(rows, alert(8, severity_id=Severity.HIGH), after_ms + WINDOW_MS)) == [
         ("pager", "new", 1)
     ]
+
+
+def test_what_is_looked_after_is_one_incident_however_long_it_goes_on(rows: DeskStore) -> None:
+    key = alert(1).dedup_key
+    first = desk().on_alert(rows, alert(1, severity_id=Severity.HIGH), T0)
+    desk().on_status(rows, status(1), T0 + 1)
+    sent = []
+    for number in range(2, 12):
+        goes_on = alert(number, severity_id=Severity.HIGH, dedup_key=key)
+        sent += desk().on_alert(rows, goes_on, T0 + number * (WINDOW_MS + MINUTE_MS))
+    assert told(sent) == [("pager", "update", 10)]
+    worse = desk().on_alert(rows, alert(12, severity_id=Severity.CRITICAL, dedup_key=key), T0 + 12 * WINDOW_MS)
+    assert told(worse) == [("pager", "update", 12)]
+    assert {each.message.incident for each in (*sent, *worse)} == {first[0].message.incident}
+    assert desk().on_time(rows, T0 + 24 * WINDOW_MS) == []
+    # Alerts that take another route are of another incident, which is acknowledged from the beginning, too.
+    other = [desk().on_alert(rows, alert(number, dedup_key=key), T0 + number * WINDOW_MS) for number in (13, 15)]
+    assert [told(each) for each in other] == [
+        [("chat", "new", 1), ("siem", "new", 1), ("chat", "acknowledged", 1), ("siem", "acknowledged", 1)],
+        [],
+    ]
+
+
+def test_what_is_new_after_an_acknowledgement_is_told_and_escalated(rows: DeskStore) -> None:
+    """The incident was acknowledged for what it was: another agent's finding is hidden in no such one."""
+    desk().on_alert(rows, alert(1, severity_id=Severity.HIGH), T0)
+    desk().on_status(rows, status(1), T0 + 1)
+    later_ms = T0 + MINUTE_MS
+    assert told(desk().on_alert(rows, alert(2, severity_id=Severity.HIGH), later_ms)) == [("pager", "new", 1)]
+    assert desk().on_alert(rows, alert(3, severity_id=Severity.HIGH), later_ms) == []
+    escalated = desk().on_time(rows, later_ms + 15 * MINUTE_MS)
+    assert [(each.sink, each.message.agents) for each in escalated] == [("lead", ("agent-2", "agent-3"))]
+
+
+def test_an_acknowledgement_ahead_of_its_alert_acknowledges_nothing_else(rows: DeskStore) -> None:
+    desk().on_alert(rows, alert(1, severity_id=Severity.HIGH), T0)
+    desk().on_status(rows, status(2), T0 + 1)
+    assert told(desk().on_alert(rows, alert(2, severity_id=Severity.HIGH), T0 + 2)) == [
+        ("pager", "new", 1),
+        ("pager", "acknowledged", 1),
+    ]
+    escalated = desk().on_time(rows, T0 + 15 * MINUTE_MS)
+    assert [(each.sink, each.message.finding_uid) for each in escalated] == [("lead", "finding-1")]
 
 
 def test_alerts_wait_for_the_end_of_maintenance_and_none_is_forgotten(rows: DeskStore) -> None:
