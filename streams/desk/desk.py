@@ -79,7 +79,7 @@ class Desk:
         is_new = known is None
         change = finding.status or (_looked_after(rows, alert) if is_new else None)
         incident = known or self._incident_of(rows, alert, change, now_ms)
-        counted = _counted(incident, alert, more, now_ms, is_new=is_new)
+        counted = self._noted(_counted(incident, alert, more, now_ms, is_new=is_new), alert, now_ms)
         rows.put_finding(
             _replace(
                 finding,
@@ -118,7 +118,7 @@ class Desk:
         """
         deliveries: list[Delivery] = []
         for incident in rows.to_escalate(now_ms, STEP_MAX):
-            window = holding(self._windows, incident.alert, incident.owner, incident.severity_id, now_ms)
+            window = self._holding(incident, now_ms)
             if window is not None:
                 rows.put_incident(_replace(incident, escalate_ms=window.ends_ms))
                 continue
@@ -134,8 +134,8 @@ class Desk:
     def _incident_of(self, rows: Rows, alert: Alert, change: StatusChange | None, now_ms: int) -> Incident:
         """Return the incident that a new finding belongs to.
 
-        What somebody looks after joins the incident of the earlier findings. Nothing else joins an incident that somebody
-        has acknowledged: nobody has been told of it, and nobody would be.
+        What somebody looks after joins the incident of the earlier findings. Nothing else joins an acknowledged one:
+        nobody has been told of it, and nobody would be.
         """
         owner, tags = owner_of(self._owners, alert), tags_of(alert)
         route = route_of(self._routes, alert, owner)
@@ -164,13 +164,29 @@ class Desk:
             until_ms=now_ms + self._dedup_window_ms,
         )
 
+    def _noted(self, incident: Incident, alert: Alert, now_ms: int) -> Incident:
+        """Return the incident with the windows that are not over and that this alert would not wait for."""
+        names = tuple(
+            window.name
+            for window in self._windows
+            if now_ms < window.ends_ms
+            and window.name not in incident.not_held_by
+            and not window.match.takes(alert, incident.owner)
+        )
+        return _replace(incident, not_held_by=(*incident.not_held_by, *names)) if names else incident
+
+    def _holding(self, incident: Incident, now_ms: int) -> Window | None:
+        """Return the window that an incident waits for; None if there is none whose conditions all alerts fulfil."""
+        windows = [window for window in self._windows if window.name not in incident.not_held_by]
+        return holding(windows, incident.alert, incident.owner, incident.severity_id, now_ms)
+
     def _told(self, before: Incident, incident: Incident, now_ms: int) -> tuple[Incident, list[Delivery]]:
         """Return the incident as people know it now, and what they are told."""
         route = self._route(incident)
         if not incident.told_count:
             if incident.state is State.CLOSED:
                 return incident, []
-            window = holding(self._windows, incident.alert, incident.owner, incident.severity_id, now_ms)
+            window = self._holding(incident, now_ms)
             if window is not None:
                 return _replace(incident, held_by=window.name), []
             told = _replace(incident, held_by="", told_count=incident.count, escalate_ms=_due(route, incident, now_ms))

@@ -106,6 +106,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         has_more_agents: whether there are more.
         told_count: the count in the last message about it; 0 if there was none.
         held_by: the maintenance window that it waits for; empty if it does not wait.
+        not_held_by: the maintenance windows whose conditions some of its alerts do not fulfil.
         escalate_ms: when to escalate it; None if that is done, or not needed.
         is_escalated: whether it was escalated.
     """
@@ -127,6 +128,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     has_more_agents: bool = False
     told_count: int = 0
     held_by: str = ""
+    not_held_by: tuple[str, ...] = ()
     escalate_ms: int | None = None
     is_escalated: bool = False
     owner: str = ""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.codec.ocsf import ocsf_json
 from streams.desk import messages
 from streams.desk.desk import AGENTS_MAX, SUMMARY_LINES_MAX, Desk
 from streams.desk.messages import Delivery, Kind
@@ -17,6 +18,7 @@ from streams.desk.routes import Match, Owner, Route, Window, route_of
 from streams.desk.rows import State, StatusChange
 from streams.model.alert import Alert, Severity
 from streams.model.proof import derived_uuid
+from streams.model.types import ToolRef
 from streams.services.desk.store import DeskStore
 from tests.unit.desk.alerts import T0, again, alert
 
@@ -160,12 +162,11 @@ def test_what_nobody_acknowledges_is_escalated_once(rows: DeskStore) -> None:
 def test_what_ocsf_cant_describe_is_escalated_without_it(rows: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2):
         desk().on_alert(rows, alert(number, severity_id=Severity.HIGH, analytic_uid=f"rule-{number}"), T0)
-    whole = messages.ocsf_json
 
     def fails(given: Alert) -> str:
         if given.analytic_uid == "rule-1":
             raise RecursionError
-        return whole(given)
+        return ocsf_json(given)
 
     monkeypatch.setattr(messages, "ocsf_json", fails)
     escalated = desk().on_time(rows, T0 + 15 * MINUTE_MS)
@@ -369,6 +370,35 @@ def test_what_waits_is_told_when_it_becomes_severe_and_not_again_in_the_summary(
     assert everything.on_alert(rows, alert(1), T0) == []
     assert told(everything.on_alert(rows, alert(2, severity_id=Severity.CRITICAL), T0))[0] == ("chat", "new", 2)
     assert everything.on_time(rows, NIGHT.ends_ms) == []
+
+
+MAIL = Window(
+    name="mail", starts_ms=T0, ends_ms=T0 + 60 * MINUTE_MS, match=Match(tools=("mail/*",)), below=Severity.CRITICAL
+)
+BANK = ToolRef(server_id="bank", name="pay")
+
+
+@pytest.mark.parametrize("is_bank_first", [True, False])
+def test_an_alert_that_maintenance_does_not_name_waits_in_no_incident_that_it_names(
+    rows: DeskStore, is_bank_first: bool
+) -> None:
+    mail = alert(1, severity_id=Severity.HIGH)
+    bank = alert(2, severity_id=Severity.HIGH, tool=BANK)
+    both = [desk(MAIL).on_alert(rows, each, T0 + 1) for each in ((bank, mail) if is_bank_first else (mail, bank))]
+    assert [told(each) for each in both] == (
+        [[("pager", "new", 1)], []] if is_bank_first else [[], [("pager", "new", 2)]]
+    )
+    # Nor is its escalation put off.
+    assert told(desk(MAIL).on_time(rows, T0 + 15 * MINUTE_MS + 1)) == [("lead", "escalation", 2)]
+    assert desk(MAIL).on_time(rows, MAIL.ends_ms) == []
+
+
+def test_an_incident_from_before_maintenance_is_escalated_during_it_for_the_alert_that_it_does_not_name(
+    rows: DeskStore,
+) -> None:
+    for number, changes in ((1, {}), (2, {"tool": BANK})):
+        desk(MAIL).on_alert(rows, alert(number, severity_id=Severity.HIGH, **changes), T0 - MINUTE_MS)
+    assert told(desk(MAIL).on_time(rows, T0 + 14 * MINUTE_MS)) == [("lead", "escalation", 2)]
 
 
 def test_what_has_waited_is_escalated_from_the_end_of_maintenance_on(rows: DeskStore) -> None:
