@@ -163,8 +163,7 @@ def latched(
     best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
     now_ms, rank = activity.time_ms, _rank(best)
     whom = (activity.tenant, "agent", whose)
-    session = row_key(latch, (activity.tenant, "session", activity.session))
-    latches = [(session, SESSION_LATCH_MS), (row_key(latch, (*whom, incident_of(best.name, best.kind))), LATCH_MS)]
+    latches = latches_of(latch, (activity.tenant, activity.agent, activity.session), whose, best.name, best.kind)
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: rows.load(key, Latch) or Latch() for key, _ in (*latches, broad)}
@@ -176,6 +175,28 @@ def latched(
         worst = max(rank, before.severity) if now_ms < before.until_ms else rank
         rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), worst))
     return (best,), len(found) - 1
+
+
+def latches_of(latch: str, who: tuple[str, str, str], whose: str, name: str, kind: str) -> list[tuple[bytes, int]]:
+    """Return the keys of the latches of a finding, each with how long it is quiet, in ms.
+
+    That an agent brings more new names than are remembered is an incident of the agent alone. Sessions and roots are
+    among these names: with latches of their own, each new one would be an alert, and rows that nobody counts.
+
+    Args:
+        latch: the name of the rows with latches.
+        who: the tenant, the agent and the session that the finding is about.
+        whose: what tells its incident apart: the agent, or the root of the delegation.
+        name: the detector or correlation.
+        kind: its kind.
+    """
+    tenant, agent, session = who
+    if kind == growth.KIND:
+        return [(row_key(latch, (tenant, growth.KIND, agent)), LATCH_MS)]
+    return [
+        (row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS),
+        (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS),
+    ]
 
 
 def incident_of(name: str, kind: str) -> str:

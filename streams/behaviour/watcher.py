@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import astuple
 
-from streams.behaviour import correlations
+from streams.behaviour import correlations, growth
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of, row_key
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
@@ -28,15 +28,14 @@ from streams.behaviour.detectors.registry import DETECTORS, RISK
 from streams.behaviour.detectors.risk import RiskRow, accumulated, risk_of
 from streams.behaviour.feedback import Bar, Reported, alike_correlation_key, alike_key, raised
 from streams.behaviour.findings import (
-    LATCH_MS,
     SESSION_LATCH_MS,
     Finding,
     Latch,
     above_bars,
     correlated,
     finding_of,
-    incident_of,
     latched,
+    latches_of,
     too_much,
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
@@ -213,9 +212,9 @@ class Watcher:
         ]
         risks = self._risk(case, signals)
         found += risks.findings
-        growth = self._counted.growth(case)
-        found += self._correlate(case, signals, risks.scores, growth)
-        if self._counted.is_too_much(case, growth):
+        grown = self._counted.growth(case)
+        found += self._correlate(case, signals, risks.scores, grown)
+        if self._counted.is_too_much(case, grown):
             found.append(too_much(activity, case.events))
         found, lowered_count = above_bars(rows, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
@@ -225,8 +224,8 @@ class Watcher:
         held_until_ms = max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
-        self._counted.keep(case, growth)
-        return Observed(signals, reported, quiet_count, lowered_count, may_learn, not growth.terms_left)
+        self._counted.keep(case, grown)
+        return Observed(signals, reported, quiet_count, lowered_count, may_learn, not grown.terms_left)
 
     def remember(self, rows: OpenRows, finding: Finding, finding_uid: str) -> None:
         """Remember what an alert is about, in case somebody closes it.
@@ -263,11 +262,8 @@ class Watcher:
         if reported is None or said is None:
             return None
         rows.store(its_key, msgspec.structs.replace(reported, said=said))
-        for values, span_ms in (
-            ((tenant, "session", reported.session), SESSION_LATCH_MS),
-            ((tenant, "agent", reported.whose, self._incident_of(reported.name)), LATCH_MS),
-        ):
-            key = row_key(self._latch, values)
+        who = (tenant, reported.agent, reported.session)
+        for key, span_ms in latches_of(self._latch, who, reported.whose, reported.name, self._kind_of(reported.name)):
             latch = rows.load(key, Latch)
             if latch is not None and latch.until_ms <= reported.time_ms + span_ms:
                 rows.store(key, Latch())
@@ -277,9 +273,12 @@ class Watcher:
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
 
-    def _incident_of(self, name: str) -> str:
+    def _kind_of(self, name: str) -> str:
+        """Return the kind of what has found something; that of correlations and risk makes no difference to latches."""
         it = self._declarations.get(name)
-        return name if it is None else incident_of(name, it.kind)
+        if it is None:
+            return growth.KIND if name == growth.NAME else "correlation"
+        return it.kind
 
     def _found(self, signal: Signal, case: Case) -> Finding:
         it = self._declarations[signal.name]
@@ -344,7 +343,7 @@ class Watcher:
         return _Risks(found, scores)
 
     def _correlate(
-        self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], growth: Growth
+        self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], grown: Growth
     ) -> list[Finding]:
         found, rows = [], case.rows
         seen = Seen(case.activity, {**{self._scored[each.name]: each.score for each in signals}, **risks})
@@ -355,7 +354,7 @@ class Watcher:
                 continue
             before = rows.load(key, Matches)
             if before is None:
-                if not growth.has_room(each.group_by):
+                if not grown.has_room(each.group_by):
                     continue
                 case.matched_count += counts_terms(each.group_by)
             row, has_fired = correlations.observed(each, before, seen, matched)

@@ -333,6 +333,30 @@ def test_a_false_positive_about_a_delegation_is_brought_to_the_partition_of_its_
     assert len(lowered(desk.audits())) == 1
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_too_many_new_sessions_are_an_alert_again_once_somebody_has_closed_it(
+    monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    monkeypatch.setattr("streams.behaviour.growth.SESSIONS_PER_DAY_MAX", 10)
+    desk = Desk()
+    many = ("behaviour/too_many_rows", "clerk")
+
+    def flood(day: str) -> list[Alert]:
+        for at in range(20):
+            desk.call(1, f"{day}-{at}")
+        desk.settle(HOUR_MS)
+        desk.now_ms = desk.driver.clock.now_ms()
+        return desk.alerts()
+
+    (alert,) = flood("first")
+    assert names([alert]) == [many]
+    if is_closed:
+        desk.close(alert, AlertState.RESOLVED)
+    # Less than a day later, but later than an alert about the agent is quiet that only says "more than usual".
+    desk.now_ms += 7 * HOUR_MS
+    assert names(flood("later")) == ([many] if is_closed else [])
+
+
 def test_alerts_of_the_gate_are_closed_and_lower_nothing() -> None:
     desk = Desk()
     (alert,) = desk.sweep(HONEST, "s-1")

@@ -139,3 +139,24 @@ def test_who_uses_up_the_sessions_of_a_day_is_still_found_by_what_is_counted_by_
     for calls in (probes, [*crowd, *probes]):
         _, alerts = watched(calls)
         assert "behaviour/patient_probing" in {each.analytic_uid for each in alerts}
+
+
+@pytest.mark.parametrize("outcome", ["ALLOW", "DENY"])
+def test_a_new_delegation_and_session_for_each_call_is_one_alert_and_a_bounded_number_of_rows(
+    monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    monkeypatch.setattr("streams.behaviour.growth.SESSIONS_PER_DAY_MAX", 10)
+
+    def flooded(number: int) -> tuple[Counter[bytes], list[Alert]]:
+        names = {at: {"session": f"s-{at}", "root": f"g-{at}", "depth": 3} for at in range(number)}
+        calls = [call(START_MS + at * 1_000, "mailer", outcome=outcome, **given) for at, given in names.items()]
+        bench, alerts = watched(calls)
+        return Counter(key[1:].partition(b"\x00")[0] for key in watch_rows(bench)), alerts
+
+    few, _ = flooded(50)
+    many, alerts = flooded(200)
+    for name in (b"@latch", b"@reported", b"@latch.root", b"@reported.root"):
+        assert many[name] == few[name]
+    full = [each for each in alerts if each.analytic_uid == "behaviour/too_many_rows"]
+    # One of the agent's partition, and one of the partition of its delegations.
+    assert 1 <= len({each.finding_uid for each in full}) <= 2
