@@ -17,6 +17,7 @@ from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import StretchOptions
 from streams.codec.instants import format_instant
 from streams.operations.behaviour.backtest import AlertChanges, backtest_behaviour
+from streams.operations.behaviour.histories import has_only_detectors
 from streams.operations.replay.backtest import BacktestReport, backtest
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Stretch
@@ -53,10 +54,14 @@ def run_backtest(
     asked about a call that now needs approval. It needs the settings and the root key of the gates.
 
     If the directory has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
-    detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed.
+    detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed. For a
+    directory of detectors alone, no root key is needed.
     """
     screen, compared = output.screen(), stretch.stretch()
     settings = connection.settings()
+    if has_only_detectors(directory):
+        _run_detectors(screen, settings, directory, compared, changes_max, fail=fail)
+        return
     with refusal_recorded(screen):
         bundle = bundle_of(directory, settings.gate.bundle_name, 0)
     setup = setup_replay(settings, load_root_key(settings.key_path))
@@ -74,6 +79,20 @@ def run_backtest(
         tell_steps(screen, connection, [step])
     if fail and (report.changed_count or (alerts is not None and alerts.changed_count)):
         raise typer.Exit(FAILED)
+
+
+def _run_detectors(
+    screen: Screen, settings: Settings, directory: Path, stretch: Stretch, changes_max: int, *, fail: bool
+) -> None:
+    """Tell what the detectors of a directory without rules change. It needs no root key: calls are not judged again."""
+    with open_log(settings, create=False) as opened, refusal_recorded(screen):
+        alerts = _backtest_behaviour(settings, directory, opened, stretch)
+    _record(screen, BacktestReport(), alerts, changes_max)
+    screen.say("there are no rules in this directory, only detectors, so no call is decided otherwise")
+    if alerts is not None:
+        tell_alert_changes(screen, alerts, changes_max)
+        if fail and alerts.changed_count:
+            raise typer.Exit(FAILED)
 
 
 def _backtest_behaviour(settings: Settings, directory: Path, opened: Log, stretch: Stretch) -> AlertChanges | None:

@@ -18,7 +18,7 @@ from streams.cli.rules_check import DirArgument
 from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
-from streams.operations.behaviour.histories import HistoryReport, run_histories
+from streams.operations.behaviour.histories import HistoryReport, has_only_detectors, run_histories
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios
 from streams.policy import (
     AttackReport,
@@ -31,6 +31,7 @@ from streams.policy import (
     mutate_cases,
     run_case_files,
 )
+from streams.policy.language.bundle import load_detector_files
 from streams.wiring.codecs import build_offline_codec
 
 
@@ -49,7 +50,8 @@ def run_tests(
 ) -> None:
     """Run the cases, scenarios and attacks beside the rules, and the histories beside the detectors.
 
-    They are in `*.tests.yaml`, `*.scenarios.yaml`, `*.attacks.yaml` and `*.histories.yaml`.
+    They are in `*.tests.yaml`, `*.scenarios.yaml`, `*.attacks.yaml` and `*.histories.yaml`. A directory may have rules,
+    detectors or both.
 
     The exit status is 1 if a case or a step of a scenario fails, if a rule lacks cases, if more than 5 in 100 attacks
     of a technique pass, or if an innocent call has another verdict than expected.
@@ -62,14 +64,13 @@ def run_tests(
     missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
     case detects is a failure, too.
     """
-    screen = output.screen()
-    source = load_bundle(directory)
+    screen, has_rules = output.screen(), not has_only_detectors(directory)
+    files = load_bundle(directory).files if has_rules else load_detector_files(directory)
     try:
-        scenarios = run_scenarios(directory, build_offline_codec())
-        report = run_case_files(directory, observations=scenarios.observations)
+        scenarios, report = _run_rules(directory) if has_rules else (ScenarioReport(), CaseReport((), ()))
         histories = run_histories(directory, build_offline_codec())
     except BundleError as error:
-        tell_findings(screen, error.findings, directory, source.files)
+        tell_findings(screen, error.findings, directory, files)
         screen.record(_summary(CaseReport((), error.findings), ScenarioReport(), HistoryReport(), None))
         screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
@@ -80,7 +81,7 @@ def run_tests(
     tell_scenarios(screen, scenarios, directory)
     tell_histories(screen, histories, directory, verbose=verbose)
     findings = (*scenarios.findings, *histories.findings, *report.findings)
-    tell_findings(screen, findings, directory, source.files)
+    tell_findings(screen, findings, directory, files)
     for counts in report.rules:
         screen.record({"kind": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
@@ -90,11 +91,12 @@ def run_tests(
     _tell_attacks(screen, report.attacks)
     tell_scenario_counts(screen, scenarios)
     tell_history_counts(screen, histories)
+    mutate = mutate and has_rules
     changes = mutate_cases(directory) if mutate and report.passed and scenarios.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
     screen.record(_summary(report, scenarios, histories, changes))
-    screen.say(_said(report), OK if report.passed else FAIL)
+    screen.say(*_told(report, histories, has_rules=has_rules))
     if not scenarios.passed and not scenarios.failures:
         screen.say(f"no scenario was run: the scenario files have errors ({counted(scenarios.findings)})", FAIL)
     if not histories.passed and not histories.failures:
@@ -103,6 +105,11 @@ def run_tests(
         screen.say("no rule was changed: first, all cases must pass and every rule must be covered", WARN)
     if not _is_sound(report, scenarios, histories, changes):
         raise typer.Exit(FAILED)
+
+
+def _run_rules(directory: Path) -> tuple[ScenarioReport, CaseReport]:
+    scenarios = run_scenarios(directory, build_offline_codec())
+    return scenarios, run_case_files(directory, observations=scenarios.observations)
 
 
 def _is_sound(
@@ -152,6 +159,15 @@ def _said(report: CaseReport) -> str:
         return f"{ran}, but not every rule is covered"
     covered = f"{many(len(report.rules), 'rule')}, {seen:,} of {outcomes:,} outcomes of their conditions seen"
     return f"{ran}, and every rule is covered ({covered})"
+
+
+def _told(report: CaseReport, histories: HistoryReport, *, has_rules: bool) -> tuple[str, str]:
+    """Return what was run of the rules in one line, and its style."""
+    if has_rules:
+        return _said(report), OK if report.passed else FAIL
+    if histories.results:
+        return "there are no rules in this directory, only detectors", FAINT
+    return "there are no rules in this directory, only detectors, and no history was run", WARN
 
 
 def _tell_attacks(screen: Screen, report: AttackReport) -> None:

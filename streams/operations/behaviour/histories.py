@@ -67,6 +67,17 @@ class HistoryReport:
         return sum(result.calls_count for result in self.results)
 
 
+def has_only_detectors(directory: Path) -> bool:
+    """Return whether a directory has detectors and, beside their histories, no other YAML files. Blocking.
+
+    Such a directory is a copy of `rules/behaviour`: there are no rules to test. Any other file says that there should
+    be some, so that a bundle whose `bundle.yaml` is missing is not taken for detectors.
+    """
+    names = [path.name for path in Path(directory).rglob("*.yaml")]
+    has_detectors = any(name.endswith(DETECTORS_SUFFIX) for name in names)
+    return has_detectors and all(name.endswith((DETECTORS_SUFFIX, HISTORIES_SUFFIX)) for name in names)
+
+
 def run_histories(directory: Path, codec: Codec) -> HistoryReport:
     """Run every history below a directory of rules; an empty report if it declares no detectors. Blocking.
 

@@ -122,6 +122,24 @@ class TestBacktest:
         detectors.write_text(EAGER.replace("limit: 2", "limit: 1000"))
         assert site("rules", "backtest", str(rules), "--fail-on-change").status == 0
 
+    def test_detectors_without_rules_run_over_the_recorded_verdicts(self, site: Stoplog, tmp_path: Path) -> None:
+        (tmp_path / "eager.detectors.yaml").write_text(EAGER)
+        result = site("rules", "backtest", str(tmp_path), "--json")
+        assert result.status == 0, result.err
+        assert result.records[-1] == {
+            "record": "summary",
+            "compared": 0,
+            "changed": 0,
+            "left_out": 0,
+            "alerts_kept": 0,
+            "alerts_new": 1,
+            "alerts_gone": 0,
+        }
+        shown = site("rules", "backtest", str(tmp_path), "--no-json", "--fail-on-change")
+        assert shown.status == 1
+        assert "only detectors, so no call is decided otherwise" in shown.out
+        assert "0 alerts stay, 1 would be new, 0 would be gone" in shown.out
+
     def test_rules_that_are_invalid_are_refused(self, site: Stoplog, tmp_path: Path) -> None:
         directory = str(rules_in(tmp_path / "rules", RULES.replace('when: "true"', "when: nonsense(")))
         result = site("rules", "backtest", directory, "--no-json")

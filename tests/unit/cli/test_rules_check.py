@@ -274,6 +274,36 @@ class TestTest:
         assert refused.status == 1
         assert "no history was run: the files of histories have errors" in refused.out
 
+    def test_a_directory_of_detectors_alone_needs_no_bundle(self, stoplog: Stoplog, tmp_path: Path) -> None:
+        (tmp_path / "loops.detectors.yaml").write_text(LOOP)
+        nothing = stoplog("rules", "test", str(tmp_path), "--no-json")
+        assert nothing.status == 0
+        assert "only detectors, and no history was run" in nothing.out
+        histories = tmp_path / "loops.histories.yaml"
+        histories.write_text(HISTORIES)
+        result = stoplog("rules", "test", str(tmp_path))
+        assert result.status == 0
+        assert [each["history"] for each in of_kind(result, "history")] == ["a loop", "calm"]
+        assert (of_kind(result, "summary")[0]["cases"], of_kind(result, "summary")[0]["histories"]) == (0, 2)
+        shown = stoplog("rules", "test", str(tmp_path), "--verbose", "--no-json").out
+        assert "history `a loop`" in shown
+        assert "2 histories, 35 calls watched, every alert as expected" in shown
+        assert "there are no rules in this directory, only detectors" in shown
+        histories.write_text(HISTORIES.replace("alerts: {}", "alerts: {loop: calm}"))
+        assert stoplog("rules", "test", str(tmp_path)).status == 1
+        (tmp_path / "loops.detectors.yaml").write_text(LOOP.replace("threshold: 10", "threshold: x"))
+        broken = stoplog("rules", "test", str(tmp_path), "--no-json")
+        assert broken.status == 1
+        assert "loops.detectors.yaml:4:" in broken.out
+
+    def test_rules_without_a_bundle_are_no_directory_of_detectors(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "loops.detectors.yaml").write_text(LOOP)
+        (home / "bundle.yaml").unlink()
+        result = stoplog("rules", "test", ".", "--no-json")
+        assert result.status != 0
+        assert "contains no `bundle.yaml`" in result.err
+
     def test_attacks_are_told_by_technique(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)
         (home / "p" / "p.rules.yaml").write_text((home / "p" / "p.rules.yaml").read_text() + DENY)
