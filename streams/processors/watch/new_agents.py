@@ -3,7 +3,8 @@
 **Idea.** What is counted is of a tenant. On the partition's first day, all agents are new, and only the limit of the
 day counts. From then on, more than `AGENTS_PER_MINUTE_MAX` within a minute are reported, too: they are watched as any
 others, but nobody usually creates so many at once. Agents beyond the limit of the day leave nothing behind. There is
-one alert a day, whose first window counts the rest.
+one alert a day, whose first window counts the rest. It is one finding on all partitions, and the count in a record is
+that of one of them: partitions know nothing of each other.
 """
 
 from __future__ import annotations
