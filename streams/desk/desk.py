@@ -135,7 +135,7 @@ class Desk:
         """Return the incident that a new finding belongs to.
 
         What somebody looks after joins the incident of the earlier findings. Nothing else joins an acknowledged one:
-        nobody has been told of it, and nobody would be.
+        nobody has been notified of the new finding, and nobody would be.
         """
         owner, tags = owner_of(self._owners, alert), tags_of(alert)
         route = route_of(self._routes, alert, owner)
