@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from shlex import quote
 from typing import Any, NamedTuple
@@ -24,6 +25,15 @@ TEXT_CHARS_MAX = 3_000
 """What chat tools show of one message."""
 COMMANDS_CHARS_MAX = 1_000
 """What commands take of it, which are whole or left out."""
+PART_CHARS_MAX = 600
+"""What a description, or the reason of a person, takes of it."""
+ABOUT_CHARS_MAX = 300
+NAME_CHARS_MAX = 100
+SUMMARY_LINE_CHARS_MAX = 250
+MORE_CHARS_MAX = 40
+"""What the line takes that counts what is left out."""
+TITLE_PART_CHARS_MAX = 400
+"""What a title takes of a headline, in which agents and counts follow."""
 CEF_FIELD_CHARS_MAX = 1_023
 NAMED_AGENTS_MAX = 5
 FACILITY_LOG_AUDIT = 13
@@ -64,6 +74,9 @@ _UNFIT_FOR_CHATS = re.compile(f"{_UNFIT_FOR_COMMANDS.pattern}|[&<>]")
 """Likewise; of what chats read as Slack does, not all decode it in code."""
 _INSTEAD_CHARS_MAX = 200
 _ROUND_COMMAND_CHARS = len("``\n")
+_MARKUP = re.compile(r"[@*~#\[\]]|:(?=/)|_(?!\w)|(?<!\w)_|www(?=\.)", re.IGNORECASE)
+"""What begins or ends a mention, a mark, a heading or a link."""
+_NO_WIDTH = "\u200b"
 _SECOND_MS = 1_000
 
 
@@ -72,9 +85,10 @@ def headline(message: Message) -> str:
     many = f" ({message.count} times, {message.findings_count} findings)" if message.count > 1 else ""
     if message.kind is Kind.SUMMARY:
         many = ""
-    by = f" by {_agents(message)}" if message.agents else ""
+    named = _agents(message, NAME_CHARS_MAX)
+    by = f" by {named}" if named else ""
     severity = _word(message).upper()
-    text = f"{severity} {_PREFIXES[message.kind]}{message.title}{by}{many}"
+    text = f"{severity} {_PREFIXES[message.kind]}{_clipped(message.title, TITLE_PART_CHARS_MAX)}{by}{many}"
     return _clipped(_one_line(text), TITLE_CHARS_MAX)
 
 
@@ -133,26 +147,28 @@ def file_line(message: Message) -> bytes:
 def slack_body(message: Message) -> bytes:
     """Return the body of an incoming webhook of Slack, Mattermost or Rocket.Chat: `text` with its markup.
 
-    `&`, `<` and `>` are escaped as Slack demands, so that a name can neither link nor call a channel. Commands stand in
-    code, as they are in the alert. Where a message is too long, its description is cut, and no command.
+    What strangers have chosen neither links, nor mentions anybody, nor begins code: see `_chat`. Each part has room of
+    its own, so that a long name pushes out neither the tags nor a command. Commands stand in code, as they are in the
+    alert.
     """
-    first, lines = f"*{_clipped(_slack(headline(message)), TITLE_CHARS_MAX)}*", []
-    if message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED):
-        lines.append(f"by {_slack(message.by)}: {_slack(message.why)}")
-    elif message.kind is not Kind.SUMMARY:
-        lines.append(_slack(message.desc))
-        named = (("tenant", message.tenant), ("owner", message.owner))
-        about = [message.analytic, *message.tags, *(f"{what} {name}" for what, name in named if name)]
-        lines.append(_slack(", ".join(each for each in about if each)))
-    lines += [f"- {_slack(line)}" for line in message.lines]
-    if message.left_out_count:
-        lines.append(f"and {message.left_out_count} more")
     is_over = message.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED)
     shown = [] if is_over else _commands(message, COMMANDS_CHARS_MAX, _UNFIT_FOR_CHATS)
     commands = [f"`{each}`" for each in shown]
-    left_chars = TEXT_CHARS_MAX - sum(len(each) + 1 for each in (first, *commands))
-    described = [_clipped("\n".join(lines), left_chars)] if lines else []
-    return orjson.dumps({"text": "\n".join((first, *described, *commands))})
+    lines = [f"*{_chat(headline(message), TITLE_CHARS_MAX)}*"]
+    if is_over:
+        lines.append(f"by {_chat(message.by, NAME_CHARS_MAX)}: {_chat(message.why, PART_CHARS_MAX)}")
+    elif message.kind is not Kind.SUMMARY:
+        lines.append(_chat(message.desc, PART_CHARS_MAX))
+        named = (("tenant", message.tenant), ("owner", message.owner))
+        about = [message.analytic, *message.tags, *(f"{what} {name}" for what, name in named if name)]
+        lines.append(_chat(", ".join(_clipped(each, NAME_CHARS_MAX) for each in about if each), ABOUT_CHARS_MAX))
+    left_chars = TEXT_CHARS_MAX - MORE_CHARS_MAX - sum(len(each) + 1 for each in (*lines, *commands))
+    told = [f"- {_chat(each, SUMMARY_LINE_CHARS_MAX)}" for each in message.lines]
+    while told and sum(len(each) + 1 for each in told) > left_chars:
+        told.pop()
+    left_out_count = message.left_out_count + len(message.lines) - len(told)
+    more = [f"and {left_out_count} more"] if left_out_count else []
+    return orjson.dumps({"text": "\n".join((*lines, *told, *more, *commands))})
 
 
 def pagerduty_body(message: Message, routing_key: str, source: str) -> bytes:
@@ -261,8 +277,9 @@ def _scale(message: Message) -> _Scale:
     return _SCALES[Severity(min(max(message.severity_id, Severity.UNKNOWN), Severity.FATAL))]
 
 
-def _agents(message: Message) -> str:
-    named = message.agents[:NAMED_AGENTS_MAX]
+def _agents(message: Message, chars_max: int = CEF_FIELD_CHARS_MAX) -> str:
+    """Return the names of the first agents, each at most of a length."""
+    named = [_clipped(each, chars_max) for each in message.agents[:NAMED_AGENTS_MAX]]
     more = message.has_more_agents or len(message.agents) > len(named)
     return ", ".join(named) + (" and more" if more else "")
 
@@ -316,8 +333,27 @@ def _clipped(text: str, chars_max: int) -> str:
     return text if len(text) <= chars_max else f"{text[: chars_max - 3]}..."
 
 
-def _slack(text: str) -> str:
-    return _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _chat(text: str, chars_max: int) -> str:
+    """Return text that somebody else has chosen, for a chat: in a line, without a meaning in its markup.
+
+    `&`, `<` and `>` are escaped as Slack demands. Mattermost and Rocket.Chat read Markdown, and link what looks like an
+    address: a space without width ends what they would read as a mention, a link or a mark, and stays invisible. A
+    backquote would begin code that ends where a command begins.
+
+    Args:
+        text: the text.
+        chars_max: how long the result may be. What is too long is cut before it is escaped, and so in no escape.
+    """
+    line = _one_line(text)
+    if len(whole := _escaped(line)) <= chars_max:
+        return whole
+    kept = bisect_right(range(chars_max), chars_max - len("..."), key=lambda chars: len(_escaped(line[:chars])))
+    return f"{_escaped(line[: kept - 1])}..."
+
+
+def _escaped(text: str) -> str:
+    plain = _MARKUP.sub(f"\\g<0>{_NO_WIDTH}", text.replace("`", "'"))
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _cef_header(text: str) -> str:

@@ -138,6 +138,51 @@ def test_slack_shows_names_as_they_are_and_calls_nobody(kind: Kind) -> None:
     assert lines[0].startswith("*MEDIUM ")
 
 
+def written(told: Message) -> list[str]:
+    """The lines of a chat message that are no commands of its own."""
+    text = json.loads(formats.slack_body(told))["text"]
+    assert len(text) <= formats.TEXT_CHARS_MAX
+    return [line for line in text.split("\n") if not re.fullmatch("`[^`]*`", line)]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@given(text=st.one_of(st.text(max_size=60), st.text("@#*_~`[]()!<>&|:/.wachnel \n", max_size=60)))
+def test_what_a_stranger_has_chosen_has_no_meaning_in_any_chat(kind: Kind, text: str) -> None:
+    for name in (text, f"@{text}", f"[sign in](https://{text}", f"`{text}", f"www.{text}"):
+        for line in written(hostile(kind, name)):
+            shown = line[1:-1] if line.startswith("*") else line
+            assert not re.search(r"@\w", shown), "a mention"
+            assert not re.search(r"://|\]\(|\]\[|www\.", shown, re.IGNORECASE), "a link"
+            assert "`" not in shown, "code, which would end where a command begins"
+            assert not re.search(r"[*~]{2}|\*\w|~\w", shown), "a mark"
+
+
+def test_names_that_are_words_are_shown_to_the_character() -> None:
+    told = message(agent="mail_bot-1", title="tool call repeated: mail/send_all (v1.2)", desc="it's 3 x 4: a_b_c, 50%")
+    lines = written(told)
+    assert "tool call repeated: mail/send_all (v1.2) by agent-1" in lines[0]
+    assert lines[1] == "it's 3 x 4: a_b_c, 50%"
+
+
+@pytest.mark.parametrize("text", ["&" * 650, "<" * 800, "x" * 4_000, "@" * 4_000, "a`" * 2_000, "&lt;" * 500])
+@pytest.mark.parametrize("kind", [Kind.NEW, Kind.UPDATE, Kind.ESCALATION])
+def test_no_name_pushes_the_commands_or_the_counts_out_of_a_chat(kind: Kind, text: str) -> None:
+    told = replace(hostile(kind, text), lines=(), title="tool call repeated")
+    lines = json.loads(formats.slack_body(told))["text"].split("\n")
+    assert lines[-2:] == [f"`{ACKNOWLEDGE}`", "`stoplog kill --session session-1 --why 'alert finding-1'`"]
+    assert "loop, AML.T0034.002, ASI02, tenant " in lines[2]
+    for line in lines[:-2]:
+        assert not re.search(r"&(?!amp;|lt;|gt;)", line), "no escape is cut"
+
+
+def test_a_summary_counts_the_lines_for_which_a_chat_has_no_room() -> None:
+    told = replace(message(Kind.SUMMARY), lines=("<" * 200,) * 20, left_out_count=7)
+    lines = json.loads(formats.slack_body(told))["text"].split("\n")
+    listed = [line for line in lines if line.startswith("- ")]
+    assert 0 < len(listed) < 20
+    assert f"and {20 - len(listed) + 7} more" in lines
+
+
 def test_slack_says_what_to_do() -> None:
     text = json.loads(formats.slack_body(message()))["text"]
     assert text == (
