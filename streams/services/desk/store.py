@@ -304,16 +304,22 @@ class DeskStore:
     def purge(self, before_ms: int) -> None:
         """Forget findings, series and incidents that were not heard of since an instant, a bounded step.
 
-        Incidents of which people are still to be told stay: those that wait for a window, or for their escalation.
+        Incidents of which people are still to be told stay: those that wait for a window, or for their escalation. So
+        do their findings, by which people acknowledge them.
         """
-        for table, key, is_old in (
-            ("findings", "uid", "seen_ms < ?"),
-            ("series", "tenant, dedup_key", "seen_ms < ?"),
-            ("incidents", "uid", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL"),
+        statement = (
+            "SELECT MIN(first_ms) FROM incidents WHERE last_ms < ? AND (held_by <> '' OR escalate_ms IS NOT NULL)"
+        )
+        ((waiting_ms,),) = self._connection.execute(statement, (before_ms,))
+        findings_ms = before_ms if waiting_ms is None else min(before_ms, waiting_ms)
+        for table, key, is_old, old_ms in (
+            ("findings", "uid", "seen_ms < ?", findings_ms),
+            ("series", "tenant, dedup_key", "seen_ms < ?", before_ms),
+            ("incidents", "uid", "last_ms < ? AND held_by = '' AND escalate_ms IS NULL", before_ms),
         ):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {is_old} LIMIT ?)",  # noqa: S608 - both are from the lines above
-                (before_ms, PURGED_MAX),
+                (old_ms, PURGED_MAX),
             )
 
     def next_delivery(self, sink: str) -> NextDelivery | None:

@@ -359,6 +359,20 @@ def test_what_waits_for_maintenance_or_escalation_is_not_forgotten_before(rows: 
     assert told(desk(long).on_time(rows, long.ends_ms + month_ms)) == [("lead", "escalation", 1)]
 
 
+def test_what_has_waited_for_months_can_still_be_acknowledged(rows: DeskStore) -> None:
+    month_ms = 30 * 24 * 60 * MINUTE_MS
+    long = Window(name="long", starts_ms=T0, ends_ms=T0 + 3 * month_ms, match=NIGHT.match, below=Severity.CRITICAL)
+    assert desk(long).on_alert(rows, alert(1, severity_id=Severity.HIGH), T0) == []
+    for months in (1, 2, 3):
+        rows.purge(T0 + months * month_ms - 1)
+    assert told(desk(long).on_time(rows, long.ends_ms))[0] == ("pager", "summary", 1)
+    assert told(desk(long).on_status(rows, status(1), long.ends_ms + 1)) == [("pager", "acknowledged", 1)]
+    assert desk(long).on_time(rows, long.ends_ms + month_ms) == []
+    for _ in range(2):
+        rows.purge(long.ends_ms + month_ms)
+    assert rows.finding("finding-1") is None, "and then it is forgotten as any other"
+
+
 def test_what_is_severe_enough_does_not_wait_nor_what_the_window_does_not_name(rows: DeskStore) -> None:
     assert told(desk(NIGHT).on_alert(rows, alert(1, severity_id=Severity.CRITICAL), T0)) == [("pager", "new", 1)]
     assert told(desk(NIGHT).on_alert(rows, alert(2, agent="robot"), T0))[0] == ("chat", "new", 1)
