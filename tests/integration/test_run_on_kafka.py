@@ -45,6 +45,7 @@ UNSEEN_BY_GATES = (
     "topic `stoplog.watch.changelog`",
     "topic `agent.content.order.v1`",
     "topic `agent.alert.status.v1`",
+    "topic `agent.alert.v1.dlq`",
     "topic `agent.behaviour.v1.dlq`",
     "topic `agent.alert.status.v1.dlq`",
 )
