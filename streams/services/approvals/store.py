@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 
 from streams.services.approvals.errors import ApprovalServiceError
+from streams.services.sqlite_file import connect
 from streams.stores.private_folder import make_private
 
-_LOCK_TIMEOUT_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sent (
     webhook TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL, PRIMARY KEY (webhook, partition)
@@ -32,11 +32,7 @@ class SentStore:
         self._lock = threading.Lock()
         try:
             make_private(path.parent)
-            self._connection = sqlite3.connect(
-                path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection = connect(path)
             self._connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise ApprovalServiceError(f"`{path}` can't be used: {error}") from None

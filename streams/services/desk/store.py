@@ -28,6 +28,7 @@ from streams.desk.messages import Delivery, Message
 from streams.desk.rows import Finding, Incident, Series, State
 from streams.ports import TopicPartition
 from streams.services.desk.errors import DeskError
+from streams.services.sqlite_file import connect
 from streams.stores.private_folder import make_private
 
 FAULT_CHARS_MAX = 300
@@ -162,8 +163,8 @@ class DeskStore:
             else:
                 make_private(folder)
                 self._locked = _locked(folder / "desk.lock")
-            self._connection = _connect(path)
-            self._sending = _connect(path)
+            self._connection = connect(path, _LOCK_TIMEOUT_S)
+            self._sending = connect(path, _LOCK_TIMEOUT_S)
             if not is_guest:
                 self._connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
@@ -437,13 +438,6 @@ def _answers(connection: sqlite3.Connection, statement: str, values: tuple[Any, 
         return connection.execute(statement, values).fetchall()
     except sqlite3.Error as error:
         raise DeskError(f"the desk's file can't be used: {error}") from None
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _locked(path: Path) -> TextIO:

@@ -15,10 +15,10 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from streams.services.sqlite_file import connect
 from streams.services.ssf.errors import SsfError, UnavailableError
 from streams.stores.private_folder import make_private
 
-_LOCK_TIMEOUT_S = 10.0
 _FORGET_EVERY = 256
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (name BLOB PRIMARY KEY, made_ms INTEGER NOT NULL) WITHOUT ROWID;
@@ -48,11 +48,7 @@ class SsfStore:
         self._until_forget = 0
         try:
             make_private(path.parent)
-            self._connection = sqlite3.connect(
-                path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection = connect(path)
             self._connection.executescript(_SCHEMA)
             if "issuer" not in {row[1] for row in self._connection.execute("PRAGMA table_info(seen)")}:
                 self._connection.execute(_ADD_ISSUER)

@@ -17,6 +17,7 @@ import msgspec
 
 from streams.model.delegation import GrantBody
 from streams.model.token_reasons import TokenReason
+from streams.services.sqlite_file import connect
 from streams.services.sts.errors import RefusedError, StsError
 from streams.stores.private_folder import make_private
 
@@ -26,7 +27,6 @@ FORGET_EVERY = 256
 """After how many changes expired entries are deleted."""
 
 _log = logging.getLogger(__name__)
-_LOCK_TIMEOUT_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS session (
   token_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, tenant_uid TEXT NOT NULL, exp_ms INTEGER NOT NULL,
@@ -92,10 +92,10 @@ class StsStore:
         self._read_to_ms = 0
         try:
             make_private(path.parent)
-            self._file = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+            # Before it is opened: the files beside it get its rights.
+            path.touch(0o600)
             path.chmod(0o600)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = FULL")
+            self._file = connect(path)
             self._file.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StsError(f"`{path}` can't be used: {error}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 
 from streams.desk import formats
 from streams.desk.messages import Delivery, Message
@@ -25,6 +25,7 @@ from streams.services.desk.service import RunningDesk
 from streams.services.desk.sinks import SyslogSink
 from streams.services.desk.store import DeskStore
 from streams.services.webhook_signing import SIGNATURE, is_signed
+from tests.certificates import Certificate, make_certificate
 from tests.unit.desk.alerts import alert
 from tests.unit.desk.test_formats import message, replace
 from tests.unit.services.desk.conftest import SECRET, WHSEC, running, section, send
@@ -317,18 +318,6 @@ def test_a_receiver_that_talks_instead_of_closing_has_confirmed_nothing() -> Non
     assert "instead of closing" in fault.text
 
 
-class Certificate(NamedTuple):
-    """A certificate of `localhost` that vouches for itself."""
-
-    certificate: Path
-    key: Path
-
-    def server(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
 def syslog_of(receiver: Syslog, certificate: Certificate, is_encrypted: bool) -> dict[str, Any]:
     if not is_encrypted:
         return {"host": "127.0.0.1", "port": receiver.port, "tls": False}
@@ -337,32 +326,4 @@ def syslog_of(receiver: Syslog, certificate: Certificate, is_encrypted: bool) ->
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a certificate is valid on the machine's clock
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return Certificate(pem, private)
+    return make_certificate(tmp_path_factory.mktemp("tls"), x509.DNSName("localhost"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 import os
 import signal
@@ -19,10 +18,6 @@ from typing import Any
 import httpx2
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
@@ -42,7 +37,6 @@ from streams.ports import (
     RetriableLogError,
     TopicSpec,
 )
-from streams.sdk.entropy import system_now_ms
 from streams.sdk.errors import TokenServiceError
 from streams.sdk.token_exchange import StsClient, TokenRefusedError
 from streams.sdk.transport import Transport
@@ -53,6 +47,7 @@ from streams.services.sts.settings import StsSection
 from streams.services.sts.store import Claim, Place, StsStore
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import load_settings
+from tests.certificates import make_certificate
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
 
 
@@ -504,32 +499,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of this machine, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    day = datetime.timedelta(days=1)
-    now = datetime.datetime.fromtimestamp(system_now_ms() / 1_000, datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "tls.pem", folder / "tls.key"
-    paths[0].write_bytes(made.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
-
-
 def test_over_tls(tmp_path: Path) -> None:
-    certificate_file, key_file = certificate(tmp_path)
+    certificate_file, key_file = make_certificate(tmp_path, x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     changes = {"tls_certificate": str(certificate_file), "tls_key": str(key_file)}
     with open_house(tmp_path / "house", **changes) as house:
         url = f"https://127.0.0.1:{house.port}"
