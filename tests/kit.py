@@ -33,6 +33,7 @@ from streams.delegation.anchors import TrustAnchors
 from streams.engine.meter import Meter
 from streams.engine.settings import EngineSettings
 from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
+from streams.inmemory.faults import Call, NoFaults
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import RulesetBundle
@@ -41,7 +42,7 @@ from streams.model.revocation_set import RevocationSet
 from streams.model.topics import AUDIT, CATALOG, DELEGATION, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
-from streams.ports import Headers
+from streams.ports import Headers, RetriableLogError
 from streams.processors.control.attributes import BYTES_MAX
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.gate import Gate
@@ -140,6 +141,14 @@ def compile_published(source: BundleSource) -> CompiledRuleset:
 @cache
 def _compiled(files: tuple[tuple[str, str], ...]) -> CompiledRuleset:
     return compile_bundle(bundle_from_files(dict(files)))
+
+
+class NoEnds(NoFaults):
+    """The log does not say where topics end, so that nobody knows whether there is more to read."""
+
+    def before(self, client: str, call: Call) -> None:
+        if call is Call.END_OFFSETS:
+            raise RetriableLogError("no answer")
 
 
 class GateBench:

@@ -16,7 +16,7 @@ from streams.audit.seals import AUDIT_LEAF, make_seals
 from streams.audit.signatures import SigningKey
 from streams.codec.ocsf import detection_finding
 from streams.history.driver import Driver
-from streams.inmemory.faults import Call, NoFaults
+from streams.inmemory.faults import NoFaults
 from streams.model.alert import Alert, Severity
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.analytics import ANALYTICS, AUDIT_GAP, UNREADABLE, made_alert
@@ -35,10 +35,10 @@ from streams.model.topics import (
     VERDICT,
 )
 from streams.model.types import Header, Proof, ProofAlg, ToolRef
-from streams.ports import Outgoing, RetriableLogError
+from streams.ports import Outgoing
 from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
-from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, START_MS, GateBench, wire
+from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, START_MS, GateBench, NoEnds, wire
 from tests.unit.codec.test_ocsf import faults
 from tests.unit.delegation.attacks import ATTACKS
 from tests.unit.delegation.family import Family
@@ -115,13 +115,8 @@ CHAIN_BROKEN = Reason.DELEGATION_SIGNATURE_INVALID
 
 
 def the_gate_does_not_know_what_is_in_force() -> Driver:
-    class Mute(NoFaults):
-        def before(self, client: str, call: Call) -> None:
-            if call is Call.END_OFFSETS:
-                raise RetriableLogError("no answer")
-
     bench = GateBench()
-    bench.driver.log.faults = Mute()
+    bench.driver.log.faults = NoEnds()
     bench.wait(10_001)
     for _ in range(TIMES):
         bench.judge()

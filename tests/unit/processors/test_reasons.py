@@ -33,6 +33,7 @@ from tests.kit import (
     MAIL_SEND,
     MINUTE_MS,
     GateBench,
+    NoEnds,
     compile_published,
 )
 from tests.unit.delegation.denials import DENIALS
@@ -326,13 +327,8 @@ def the_model_saw_another_definition() -> Verdict:
 
 @case(Reason.CONTROL_STATE_STALE)
 def the_log_does_not_say_whether_there_is_more_to_know() -> Verdict:
-    class Mute(NoFaults):
-        def before(self, client: str, call: Call) -> None:
-            if call is Call.END_OFFSETS:
-                raise RetriableLogError("no answer")
-
     bench = GateBench()
-    bench.driver.log.faults = Mute()
+    bench.driver.log.faults = NoEnds()
     bench.wait(10_001)
     return bench.judge()
 
