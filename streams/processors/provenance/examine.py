@@ -84,7 +84,7 @@ def examine(
         missing = AWAITED
     targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
     only = memory.values_of_subject_only(row, session.identity.sub)
-    tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets, only)
+    tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[str, None] = {}
     values = tuple(_values(arguments, use, tracer, urls if use.is_outward else None))
@@ -130,16 +130,12 @@ class _Tracer:
         look: finds values in what the session has seen.
         missing: what a value is that is not found.
         targets: the values that a scope names, in lower case.
-        only: the kinds and values that alone can be found; None if there is more.
     """
 
-    def __init__(
-        self, look: Look, missing: Traced, targets: frozenset[str], only: frozenset[tuple[str, str]] | None
-    ) -> None:
+    def __init__(self, look: Look, missing: Traced, targets: frozenset[str]) -> None:
         self._look = look
         self._missing = missing
         self._targets = targets
-        self._only = only
 
     def has_said(self, word: str) -> bool:
         """Return whether the user has said a word, in canonical form."""
@@ -161,8 +157,6 @@ class _Tracer:
             return seen
         if self._targets and str(value).casefold() in self._targets:
             return seen._replace(origin=ValueOrigin.USER)
-        if self._only is not None and seen is NOWHERE and not self._names_only(str(value).casefold()):
-            return self._missing
         if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
             return seen._replace(origin=ValueOrigin.USER)
         if seen is not NOWHERE:
@@ -171,10 +165,6 @@ class _Tracer:
         if built is None and joins and isinstance(value, str):
             built = joined(value, self._part)
         return self._missing if built is None else built
-
-    def _names_only(self, text: str) -> bool:
-        """Return whether one of the few values that can be found may be a part of a text."""
-        return self._only is None or any(value in text for _, value in self._only)
 
     def _part(self, text: str) -> Traced:
         return trace(extract_part(text), self._look)

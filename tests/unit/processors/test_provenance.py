@@ -468,6 +468,19 @@ def test_the_name_of_a_member_says_nothing_about_its_value() -> None:
     assert {each.origin for each in found if each.pointer == "/to/Kim Lee"} == {ValueOrigin.USER, ValueOrigin.TEXT}
 
 
+@pytest.mark.parametrize("sub", ["EMP-4711", "u_88123"])
+def test_what_consists_of_the_subject_is_the_users_whatever_else_is_seen(sub: str) -> None:
+    """The canonical form of the id has no signs, and the argument has them."""
+    talk = Talk()
+    talk.session = SessionMaker("s-2", sub=sub)
+    talk.establish(talk.session)
+    args = {"to": [f"/{sub}", f"{sub}/{sub}"], "body": "Hello"}
+    before = talk.origins(SEND, args)
+    assert {before[f"/to/{at}"].origin for at in range(2)} == {ValueOrigin.USER}
+    talk.say("It is about INV-20003.")
+    assert talk.origins(SEND, args) == before
+
+
 def test_a_session_that_has_seen_nothing_is_asked_only_for_its_subject(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     look = Memory.look
