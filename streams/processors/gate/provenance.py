@@ -102,7 +102,7 @@ class ProvenanceKeeper:
         is_opening = event.type is SessionEventType.SESSION_ESTABLISHED
         if row is None or is_opening:
             opened = begun(memory, after if is_opening else before)
-            row = opened if row is None else replace(row, is_complete=row.is_complete and opened.is_complete)
+            row = opened if row is None else _with_both(row, opened)
         if event.type in CONTENTS:
             name = tool_of(event)
             tool = None if name is None else self._control.tools.get(name)
@@ -180,6 +180,13 @@ class ProvenanceKeeper:
             row = _with_allowed(row, examined, case.asked.intent.intent_id)
         if row is not examined.row:
             self.store_row(case, row, state)
+
+
+def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
+    """Return the row of a session that is opened after something of it has been kept."""
+    return replace(
+        row, is_complete=row.is_complete and opened.is_complete, atoms_count=row.atoms_count + opened.atoms_count
+    )
 
 
 def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
