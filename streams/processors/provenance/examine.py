@@ -87,11 +87,12 @@ def examine(
     tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[str, None] = {}
-    values = tuple(_values(arguments, use, tracer, urls if use.is_outward else None))
+    asks_for_pieces = use.is_outward and "flow" in asked
+    values = tuple(_values(arguments, use, tracer, urls if asks_for_pieces else None))
     are_all = are_all and all(argument.complete for argument in arguments)
     is_complete = are_all and max(len(values), len(urls)) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
-    pieces = tuple(_pieces(urls, tracer)) if "flow" in asked else ()
+    pieces = tuple(_pieces(urls, tracer))
     values = values[:ORIGINS_MAX]
     traced = [*[value.traced for value in values], *pieces]
     numbers = {each.entry.event for each in traced if each.entry is not None}
