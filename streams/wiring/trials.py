@@ -35,7 +35,7 @@ def plan_trial(
         catalog: a file of catalog entries to publish before the first record.
         rules: a directory of rules; by default those of the history, or the starter rules.
         approve: the rules whose questions are answered with yes; see `TryPlan`.
-        watch: whether the watch runs too, with the detectors beside the rules.
+        watch: whether the watch runs too, with the detectors in `rules`; without `rules`, with those that are shipped.
 
     Raises:
         SettingsError: the trust anchors are invalid.
