@@ -185,6 +185,15 @@ _ALERT_FIELDS = {
     "`remediation.desc`": "commands, one in a line: what shows more, and what stops the session",
 }
 
+_HANDLED_FIELDS = {
+    "`finding_info.uid`": "the finding that changes",
+    "`metadata.uid`": "the signed record on `agent.alert.status.v1`",
+    "`activity_id`, `type_uid`": "2 (Update), 200402: acknowledged. 3 (Close), 200403: resolved, or a false positive",
+    "`status_id`, `status_detail`": "2 (In Progress), `acknowledged`. 4 (Resolved), `resolved` or `false positive`",
+    "`comment`": "who has done it, and why",
+    "`metadata.event_code`": "`alert_acknowledged`, `alert_resolved` or `alert_false_positive`",
+}
+
 
 def render_alerts() -> str:
     """Return `alerts.md`: every kind of alert, when it is raised, and what to do."""
@@ -195,6 +204,10 @@ def render_alerts() -> str:
         "`stoplog tail ocsf` print them. [How to triage an alert](../how-to/triage-an-alert.md) begins with one.",
         "## Fields",
         _table(("field of OCSF", "content"), _ALERT_FIELDS.items()),
+        "## What people do with an alert\n\nWhen somebody acknowledges or closes an alert, and the signature counts, "
+        f"the watch writes a further event of the same finding to `{ALERT_OCSF.name}`. It has `is_alert` false, no "
+        "evidence, and these fields. Those that are not named here are as above.",
+        _table(("field of OCSF", "content"), _HANDLED_FIELDS.items()),
         "## A flood is one alert\n\nThe first occurrence of a finding is written at once. For `gate.alert_window_ms` "
         "(1 minute), further occurrences with the same dedup key are only counted. At the end, a second record says "
         "how often the finding occurred; there is none if it occurred once. The next occurrence is a new finding with "

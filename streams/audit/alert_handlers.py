@@ -30,7 +30,7 @@ from streams.model.types import Proof, ProofAlg
 STATUS_AGE_MAX_MS = 900_000
 """How far the time of a status may be from the broker's when it is written."""
 NAME_CHARS_MAX = 512
-"""How long the name of a person, a finding or a session in a status may be."""
+"""How long the name of a person, a finding or a session in a status may be, and the title of the alert."""
 
 
 class AlertHandlersError(StoplogError):
@@ -140,7 +140,7 @@ def _check_form(status: AlertStatus, key: bytes | None) -> None:
     if key != alert_status_key(tenant_uid, status.finding_uid):
         text = f"the key is not that of alert `{status.finding_uid[:80]}` of tenant `{tenant_uid[:80]}`"
         raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
-    names = (status.by_user, status.finding_uid, status.session_id or "")
+    names = (status.by_user, status.finding_uid, status.session_id or "", status.title)
     if len(status.reason) > REASON_CHARS_MAX or any(len(name) > NAME_CHARS_MAX for name in names):
         raise RecordError(DeadLetterReason.RECORD_INVALID, "a name or the reason of a status is too long")
     if status.status is AlertState.UNKNOWN:

@@ -19,6 +19,7 @@ from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
 from streams.codec.source import Compiled
 from streams.codec.varints import MalformedError, TruncatedError
 from streams.model.alert import Alert
+from streams.model.alert_status import AlertStatus
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT_OCSF, WITHIN
@@ -50,7 +51,7 @@ class Codec:
 
     def __init__(self, source: SchemaSource) -> None:
         self._source = source
-        self._encoders: dict[str, tuple[Compiled, type[Record]]] = {}
+        self._encoders: dict[str, tuple[Compiled, tuple[type[Record], ...]]] = {}
         # By topic, and the five bytes of the prefix or the value of the header.
         self._decoders: dict[tuple[str, bytes], Compiled] = {}
         # The same, by what is read of the record.
@@ -105,15 +106,17 @@ class Codec:
         return self._writer(topic, framing, at).text
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """Return the value of a record for `topic`, with the schema id before it. An alert can also be written as OCSF.
+        """Return the value of a record for `topic`, with the schema id before it.
+
+        Alerts, and what people do with them, can also be written as OCSF.
 
         Raises:
             RecordError: the record is of another topic or too large, or a field does not have the type of its class.
             SchemaError: the topic has no schema here.
             InvariantError: the topic isn't declared, or its values aren't records.
         """
-        compiled, record_type = self._encoders.get(topic) or self._compile_encoder(topic)
-        if type(record) is not record_type:
+        compiled, record_types = self._encoders.get(topic) or self._compile_encoder(topic)
+        if type(record) not in record_types:
             text = f"topic `{topic}` holds no records of type `{type(record).__name__}`"
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
         try:
@@ -126,16 +129,16 @@ class Codec:
             raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
         return value
 
-    def _compile_encoder(self, topic: str) -> tuple[Compiled, type[Record]]:
+    def _compile_encoder(self, topic: str) -> tuple[Compiled, tuple[type[Record], ...]]:
         if topic == ALERT_OCSF.name:
-            # The one topic whose values are JSON: the alert as a SIEM reads it.
+            # The one topic whose values are JSON: an alert, and what people do with it, as a SIEM reads it.
             # Agents and executors write no alerts, and their install has no orjson.
             from streams.codec.ocsf import ocsf_bytes  # noqa: PLC0415 - needs orjson, which the base install lacks
 
-            return self._encoders.setdefault(topic, (Compiled(ocsf_bytes, (topic,)), Alert))
+            return self._encoders.setdefault(topic, (Compiled(ocsf_bytes, (topic,)), (Alert, AlertStatus)))
         record_type = record_class(topic)
         version = self._source.current(topic)
-        made = compile_encoder(version.shape, _PREFIX.pack(0, version.id)), record_type
+        made = compile_encoder(version.shape, _PREFIX.pack(0, version.id)), (record_type,)
         self._encoders[topic] = made
         return made
 

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from streams.codec.json_lines import json_line
-from streams.model.alert import Alert, ReadDocument, severity_word
+from streams.model.alert import ACTIVITY_CLOSE, ACTIVITY_UPDATE, Alert, ReadDocument, severity_word
+from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
 
 OCSF_VERSION = "1.8.0"
 CATEGORY_UID = 2
@@ -78,16 +79,62 @@ def ocsf_json(alert: Alert) -> str:
     return json_line(detection_finding(alert), sort_keys=True)
 
 
-def ocsf_bytes(alert: Alert) -> bytes:
-    """Return the same event as UTF-8, as it stands on its topic."""
-    return ocsf_json(alert).encode()
+def handled_finding(status: AlertStatus) -> dict[str, Any]:
+    """Return what somebody has done with an alert as an OCSF event: an update of its finding, or the end of it.
+
+    It has the id of the alert's finding and what changes, not the whole alert: a SIEM joins both by `finding_info.uid`.
+    """
+    is_closed, done = status.status in CLOSED, OCSF_STATUS[status.status]
+    activity_id = ACTIVITY_CLOSE if is_closed else ACTIVITY_UPDATE
+    activity, time_ms = _ACTIVITIES[activity_id], status.header.time
+    event: dict[str, Any] = {
+        "category_uid": CATEGORY_UID,
+        "category_name": "Findings",
+        "class_uid": CLASS_UID,
+        "class_name": "Detection Finding",
+        "activity_id": activity_id,
+        "activity_name": activity,
+        "type_uid": CLASS_UID * _TYPE_FACTOR + activity_id,
+        "type_name": f"Detection Finding: {activity}",
+        "time": time_ms,
+        "severity_id": status.severity_id,
+        "severity": severity_word(status.severity_id, _OTHER).capitalize(),
+        "status_id": done.status_id,
+        "status": done.status,
+        "status_detail": done.detail,
+        "comment": f"{status.by_user}: {status.reason}",
+        # The alert has been counted when it was raised.
+        "is_alert": False,
+        "message": f"{done.detail}: {status.title}" if status.title else done.detail,
+        "metadata": {
+            "event_code": f"alert_{done.detail.replace(' ', '_')}",
+            "version": OCSF_VERSION,
+            "product": _product(),
+            "uid": status.header.id,
+            "tenant_uid": status.header.tenant_uid,
+            "log_name": "agent.alert.status.v1",
+            "correlation_uid": status.dedup_key,
+            "original_time": str(time_ms),
+        },
+        "finding_info": {"uid": status.finding_uid, "title": status.title, "modified_time": time_ms},
+    }
+    if is_closed:
+        event["end_time"] = time_ms
+    return event
+
+
+def ocsf_bytes(record: Alert | AlertStatus) -> bytes:
+    """Return an alert, or what somebody has done with one, as UTF-8, as it stands on the topic."""
+    if isinstance(record, Alert):
+        return ocsf_json(record).encode()
+    return json_line(handled_finding(record), sort_keys=True).encode()
 
 
 def _metadata(alert: Alert) -> dict[str, Any]:
     return {
         "event_code": _kind(alert),
         "version": OCSF_VERSION,
-        "product": {"name": "stoplog", "vendor_name": "stoplog", "version": _own_version()},
+        "product": _product(),
         "profiles": list(PROFILES),
         "uid": alert.header.id,
         "tenant_uid": alert.header.tenant_uid,
@@ -173,6 +220,10 @@ def _read(document: ReadDocument) -> dict[str, Any]:
 
 def _named(names: tuple[str, ...], index: int) -> str:
     return names[index] if 0 <= index < len(names) else _OTHER
+
+
+def _product() -> dict[str, str]:
+    return {"name": "stoplog", "vendor_name": "stoplog", "version": _own_version()}
 
 
 @lru_cache(maxsize=1)

@@ -62,6 +62,7 @@ class AlertStatus(Record, frozen=True, kw_only=True):
         session_id: the alert's session, if it has one.
         by_user: who has changed it, in their own words; the signature proves more.
         proof: the signature.
+        title, severity_id: the alert's, for tools that get only the change; empty and 0 before stoplog wrote them.
     """
 
     header: Header
@@ -72,6 +73,8 @@ class AlertStatus(Record, frozen=True, kw_only=True):
     by_user: str
     reason: str
     proof: Proof | None = None
+    title: str = ""
+    severity_id: int = 0
 
 
 def alert_status_key(tenant_uid: str, finding_uid: str) -> bytes:
@@ -99,7 +102,9 @@ def alert_status_message(status: AlertStatus, deployment: str) -> bytes:
     """
     header = status.header
     said = (status.finding_uid, status.status.value, status.dedup_key, status.session_id, status.by_user, status.reason)
-    return _encode((_DOMAIN, deployment, header.tenant_uid, header.id, header.time, *said))
+    # Left out where they are not known, so that what was signed before they were written keeps its signature.
+    shown = (status.title, status.severity_id) if status.title or status.severity_id else ()
+    return _encode((_DOMAIN, deployment, header.tenant_uid, header.id, header.time, *said, *shown))
 
 
 def incident_parts(dedup_key: str) -> tuple[str, ...]:

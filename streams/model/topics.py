@@ -416,7 +416,7 @@ ALERT_OCSF = Topic(
     writers=(Role.GATE, Role.WATCH, Role.CATALOG_REVIEW),
     readers=(Role.SOC,),
     retention_ms=30 * _DAY_MS,
-    note="the same as OCSF 1.8 JSON",
+    note="the same as OCSF 1.8 JSON, and what people do with the alerts",
 )
 # INVARIANT: its writers have no transactional id. An open transaction would hold up the watch, which reads it together
 # with verdicts.

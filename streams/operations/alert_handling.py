@@ -231,6 +231,8 @@ def write_statuses(
             session_id=alert.session_id,
             by_user=operator.name,
             reason=why,
+            title=alert.title,
+            severity_id=alert.severity_id,
         )
         if key is not None:
             status = signed_status(status, key, section.deployment)

@@ -11,8 +11,8 @@ What comes again is written again, with the same id: the watch knows what it has
 **Gaps.** It also sees whether the record is whole, as far as that shows without keys: each verdict has its audit
 record, and each seal goes on from the one before it. `stoplog audit verify` proves more.
 
-What people do with alerts comes here, too. A status that counts is put on the record, and that of a closed alert about
-behaviour is written on, to the agents that it is about (ADR 0077).
+What people do with alerts comes here, too. A status that counts is put on the record and written as OCSF, and that of a
+closed alert about behaviour is written on, to the agents that it is about (ADR 0077).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason
-from streams.model.topics import AUDIT_REPORTED, BEHAVIOUR, FEEDBACK, FEEDBACK_AMONG_DECISIONS
+from streams.model.topics import ALERT_OCSF, AUDIT_REPORTED, BEHAVIOUR, FEEDBACK, FEEDBACK_AMONG_DECISIONS
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict, VerdictMode
 from streams.ports.processor import Output, StateView
@@ -131,7 +131,7 @@ class Keying(ReportingProcessor):
         return [] if event is None else self._written(event, half.version or other.version)
 
     def _handled(self, key: bytes | None, status: AlertStatus, received_ms: int) -> list[Output]:
-        """Return the audit record of a status that counts, and the status itself for the agents that it is about."""
+        """Return the audit record of a status that counts, the same as OCSF, and the status for the agents."""
         signer = self._handlers.check(status, key, received_ms)
         reason = _REASONS[status.status]
         signed = f"signed by {signer}" if signer else "not signed"
@@ -139,7 +139,13 @@ class Keying(ReportingProcessor):
         event_id = derived_uuid("alert status", status.header.id)
         event = alert_status_event(status, event_id, SOURCE, received_ms, reason=reason.value, text=text)
         recorded = audit_output(self._encoder, key, event, AUDIT_REPORTED)
-        return [recorded, *self._fed_back(replace(status, by_user=signer or status.by_user))]
+        proven = replace(status, by_user=signer or status.by_user)
+        return [recorded, self._told(proven), *self._fed_back(proven)]
+
+    def _told(self, status: AlertStatus) -> Output:
+        """Return the change of the alert's finding for the tools of a SOC."""
+        value = self._encoder.encode(ALERT_OCSF.name, status)
+        return Output(ALERT_OCSF, status.dedup_key.encode(), value, status.header)
 
     def _fed_back(self, status: AlertStatus) -> list[Output]:
         """Return a status for the watch, if it closes an alert about behaviour."""

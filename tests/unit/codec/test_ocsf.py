@@ -12,8 +12,17 @@ import pytest
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from simulation.records import agent, header
-from streams.codec.ocsf import CLASS_UID, OCSF_VERSION, PROFILES, TYPE_UID, detection_finding, ocsf_json
+from streams.codec.ocsf import (
+    CLASS_UID,
+    OCSF_VERSION,
+    PROFILES,
+    TYPE_UID,
+    detection_finding,
+    handled_finding,
+    ocsf_json,
+)
 from streams.model.alert import Alert, Attack
+from streams.model.alert_status import AlertState, AlertStatus
 
 FULL = Alert(
     header=header("alert", 1_764_061_200_000),
@@ -68,6 +77,25 @@ def faults(event: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("alert", [FULL, BARE])
 def test_an_alert_is_a_valid_detection_finding(alert: Alert) -> None:
     assert faults(detection_finding(alert)) == []
+
+
+@pytest.mark.parametrize("state", [each for each in AlertState if each is not AlertState.UNKNOWN])
+@pytest.mark.parametrize("title", ["", "tool definition changed"])
+def test_what_people_do_with_an_alert_is_a_valid_change_of_its_finding(state: AlertState, title: str) -> None:
+    status = AlertStatus(
+        header=header("status", 1_764_061_300_000),
+        finding_uid="f-1",
+        status=state,
+        dedup_key="k",
+        by_user="ann",
+        reason="a release",
+        title=title,
+        severity_id=4 if title else 0,
+    )
+    event = handled_finding(status)
+    assert faults(event) == []
+    assert (event["finding_info"]["uid"], event["type_uid"]) == ("f-1", TYPE_UID + event["activity_id"] - 1)
+    assert event["is_alert"] is False
 
 
 def test_the_schema_does_refuse_something() -> None:

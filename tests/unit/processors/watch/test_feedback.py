@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +23,7 @@ from streams.model.alert import Alert
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.proof import derived_uuid
-from streams.model.topics import ALERT_STATUS, AUDIT_REPORTED, BEHAVIOUR, WATCH_CHANGELOG
+from streams.model.topics import ALERT_OCSF, ALERT_STATUS, AUDIT_REPORTED, BEHAVIOUR, WATCH_CHANGELOG
 from streams.model.types import Header
 from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.processors.watch.keying import Keying
@@ -81,6 +82,10 @@ class Desk(Bench):
         self.driver.pipe(ALERT_STATUS.name, key, status, self.driver.clock.now_ms())
         self.settle(1_000)
         self.now_ms = self.driver.clock.now_ms()
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return what a SIEM has got since the last time."""
+        return [json.loads(read.value or b"") for read in self.driver.read_raw(ALERT_OCSF.name)]
 
     def audits(self) -> list[AuditEvent]:
         return [read.record for read in self.driver.read(AUDIT_REPORTED.name)]
@@ -143,6 +148,38 @@ def test_a_resolved_alert_lowers_nothing_and_its_incident_alerts_again() -> None
     desk.close(alert, AlertState.RESOLVED)
     assert names(desk.sweep(HONEST, "s-3")) == [WIDE]
     assert [each.reason for each in desk.audits()] == ["alert_acknowledged", "alert_resolved"]
+
+
+def test_what_is_done_with_an_alert_updates_and_ends_its_finding_in_a_siem() -> None:
+    desk = Desk()
+    (alert,) = desk.sweep(HONEST, "s-1")
+    desk.told()
+    desk.close(alert, AlertState.ACKNOWLEDGED, title=alert.title, severity_id=alert.severity_id)
+    desk.close(alert, AlertState.FALSE_POSITIVE, title=alert.title, severity_id=alert.severity_id)
+    taken, ended = desk.told()
+    assert [faults(each) for each in (taken, ended)] == [[], []]
+    assert [(each["activity_name"], each["status"], each["status_detail"]) for each in (taken, ended)] == [
+        ("Update", "In Progress", "acknowledged"),
+        ("Close", "Resolved", "false positive"),
+    ]
+    assert "end_time" in ended
+    for each in (taken, ended):
+        assert each["finding_info"]["uid"] == alert.finding_uid
+        assert each["metadata"]["correlation_uid"] == alert.dedup_key
+        assert each["severity_id"] == alert.severity_id
+        assert each["comment"] == "ann: it pages through a mailbox"
+        assert each["message"].endswith(alert.title)
+
+
+def test_a_title_can_neither_be_put_into_a_signed_status_nor_be_taken_out() -> None:
+    desk = Desk()
+    (alert,) = desk.sweep(HONEST, "s-1")
+    desk.told()
+    status = status_of(alert, AlertState.RESOLVED, desk.driver.clock.now_ms())
+    desk.write(replace(signed_status(status, ANN, "prod"), title="nothing happened"))
+    titled = signed_status(replace(status, title=alert.title, severity_id=alert.severity_id), ANN, "prod")
+    desk.write(replace(titled, title="", severity_id=0))
+    assert [each["activity_name"] for each in desk.told()] == ["Create"]
 
 
 def test_what_goes_on_after_an_alert_was_resolved_within_its_window_is_a_new_alert() -> None:
