@@ -306,7 +306,7 @@ def load_bundle(directory: Path) -> BundleSource:
     paths = [root / BUNDLE_FILE, *sorted(root.rglob(f"*{RULES_SUFFIX}"))]
     _check_names(root)
     if not paths[0].is_file():
-        raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`")
+        raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`{_advice_on_bundle(root)}")
     if len(paths) > FILES_MAX:
         raise BundleReadError(f"`{root}` contains {len(paths)} files: the limit is {FILES_MAX}")
     files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}
@@ -314,6 +314,16 @@ def load_bundle(directory: Path) -> BundleSource:
     if total > BUNDLE_BYTES_MAX:
         raise BundleReadError(f"`{root}` contains {total} characters: the limit is {BUNDLE_BYTES_MAX}")
     return bundle_from_files(files)
+
+
+def _advice_on_bundle(root: Path) -> str:
+    """Return what to do about a folder that is none of a bundle: a pack has the lists and macros of its bundle only."""
+    if not root.is_dir():
+        return ": there is no such folder"
+    above = next((each for each in root.resolve().parents if (each / BUNDLE_FILE).is_file()), None)
+    if above is not None:
+        return f"; it is a part of the bundle `{above}`: name that folder"
+    return "; `stoplog rules new PACK` begins one"
 
 
 def load_detector_files(directory: Path) -> dict[str, str]:

@@ -65,8 +65,21 @@ def test_sources_are_immutable() -> None:
 def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BundleReadError, match=r"contains no `bundle\.yaml`"):
         load_bundle(tmp_path)
-    with pytest.raises(BundleReadError):
+    with pytest.raises(BundleReadError, match="there is no such folder"):
         load_bundle(tmp_path / "nowhere")
+
+
+def test_the_error_about_a_pack_names_the_bundle_that_it_belongs_to(tmp_path: Path) -> None:
+    lay(tmp_path / "rules", files())
+    pack = tmp_path / "rules" / "payments"
+    pack.mkdir(exist_ok=True)
+    with pytest.raises(BundleReadError, match="name that folder") as raised:
+        load_bundle(pack)
+    assert f"`{tmp_path / 'rules'}`" in str(raised.value)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    with pytest.raises(BundleReadError, match="`stoplog rules new PACK` begins one"):
+        load_bundle(alone)
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
