@@ -10,6 +10,8 @@ from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.provenance.digests import RecordedKeys
 
+ALERT_WINDOW_MS = 60_000
+"""For how long further occurrences of an alert are only counted, unless the settings say otherwise."""
 _SECRETS = frozenset({"root_key", "recorded_keys"})
 
 
@@ -76,7 +78,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     budget_idle_ms: int = 5_000
     unproven_per_window_max: int = 500
     unproven_window_ms: int = 10_000
-    alert_window_ms: int = 60_000
+    alert_window_ms: int = ALERT_WINDOW_MS
     trust_anchors: TrustAnchors = TrustAnchors()
     require_delegation: bool = False
     delegation_depth_max: int = DEPTH_MAX
@@ -110,4 +112,4 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     grace_ms: int = 2_000
     publish_ms: int = 3_600_000
-    alert_window_ms: int = 60_000
+    alert_window_ms: int = ALERT_WINDOW_MS

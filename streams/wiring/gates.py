@@ -110,8 +110,12 @@ def build_budgets(
         LogError: the log can't be reached.
     """
     wire = CodecWire(codec)
+
+    def allocator() -> BudgetAllocator:
+        return BudgetAllocator(wire, settings.gate.alert_window_ms)
+
     group, meter = budgets_group(settings.group), budgets_meter(metrics or Metrics(Exporter.GATE))
-    part = _Part(BUDGETS, lambda: BudgetAllocator(wire), group, "-budgets", "budgets", resets_time, meter)
+    part = _Part(BUDGETS, allocator, group, "-budgets", "budgets", resets_time, meter)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 

@@ -33,7 +33,16 @@ from streams.processors.budgets import carried
 from streams.processors.budgets.live_keys import count_key, live_keys
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dead_letters import Reporter, ReportingProcessor
-from streams.processors.rows import HORIZON_KEY, INSTANT_BYTES, allocation_row_key, budget_of_allocation
+from streams.processors.dedup.alerts import AlertWindows
+from streams.processors.rows import (
+    HORIZON_KEY,
+    INSTANT_BYTES,
+    TimerKind,
+    allocation_row_key,
+    budget_of_allocation,
+    parse_timer,
+)
+from streams.processors.settings import ALERT_WINDOW_MS
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -140,8 +149,15 @@ _decode = msgspec.msgpack.Decoder(AllocationRow).decode
 class BudgetAllocator(ReportingProcessor):
     """Leases parts of budgets. All memory is in the state views."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE))
+    def __init__(self, encoder: Encoder, alert_window_ms: int = ALERT_WINDOW_MS) -> None:
+        """Create an allocator.
+
+        Args:
+            encoder: what encodes its records.
+            alert_window_ms: for how long further dead letters of one kind are only counted.
+        """
+        self._windows = AlertWindows(encoder, alert_window_ms)
+        super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
         self._encoder = encoder
 
     def prepare(self, state: StateView) -> None:
@@ -190,7 +206,9 @@ class BudgetAllocator(ReportingProcessor):
         return self._settled(row_key, row, answers, state, now_ms, limit)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """Refuse what waits for a recall that not all have answered, or forget a window that is over."""
+        """Refuse what waits for a recall that not all have answered, forget a window that is over, or end an alert's."""
+        if payload[0] == TimerKind.ALERT:
+            return self._windows.on_due(parse_timer(payload)[1], state, now_ms)
         if payload.startswith(carried.TIMER_PREFIX):
             carried.on_due(payload[len(carried.TIMER_PREFIX) :], state, now_ms)
             return []

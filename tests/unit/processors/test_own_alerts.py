@@ -26,6 +26,7 @@ from streams.model.topics import (
     ALERT,
     ALERT_OCSF,
     ALERT_STATUS,
+    BUDGET_REQUEST,
     DELEGATION,
     INTENT,
     RULESET,
@@ -139,6 +140,13 @@ def nothing_can_be_read() -> Driver:
     return bench.driver
 
 
+def requests_for_leases_cannot_be_read() -> Driver:
+    bench = GateBench()
+    for _ in range(TIMES):
+        bench.driver.pipe(BUDGET_REQUEST.name, b"key", b"nonsense")
+    return bench.driver
+
+
 def verdicts_have_no_audit_record() -> Driver:
     bench = Bench()
     for at in range(TIMES):
@@ -213,6 +221,9 @@ CASES = {
     ),
     "dead letters, unreadable": Case(
         nothing_can_be_read, UNREADABLE, Severity.LOW, ("ASI07",), (), _LETTERS, UNREADABLE_TOLD_FROM
+    ),
+    "dead letters of the budget allocator": Case(
+        requests_for_leases_cannot_be_read, UNREADABLE, Severity.LOW, ("ASI07",), (), _LETTERS, UNREADABLE_TOLD_FROM
     ),
     "audit gap, record": Case(
         verdicts_have_no_audit_record, AUDIT_GAP, Severity.CRITICAL, _TAMPERED, (), "stoplog audit verify"
