@@ -206,7 +206,7 @@ class BudgetAllocator(ReportingProcessor):
         return self._settled(row_key, row, answers, state, now_ms, limit)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """Refuse what waits for a recall that not all have answered, forget a window that is over, or end an alert's."""
+        """Refuse what waits for a recall that not all have answered, or end the window of a budget or of an alert."""
         if payload[0] == TimerKind.ALERT:
             return self._windows.on_due(parse_timer(payload)[1], state, now_ms)
         if payload.startswith(carried.TIMER_PREFIX):
