@@ -29,12 +29,14 @@ from streams.delegation.keys import root_grant_key
 from streams.kafka.producer import KafkaProducer
 from streams.metrics.declared import DESK_ALERTS
 from streams.model.alert import Alert
+from streams.model.alert_status import AlertState
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
     ALERT,
+    ALERT_OCSF,
     ALERT_STATUS,
     APPROVAL_DECISION,
     ATTRIBUTES,
@@ -61,12 +63,14 @@ from streams.model.topics import (
 )
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
+from streams.operations.alert_handling import find_alerts, read_handling, write_statuses
 from streams.operations.alerts import send_alerts
 from streams.operations.attributes import entity_name, read_standing, remove_entity, set_attributes
+from streams.operations.behaviour.baselines import BaselineMissingError, read_baselines
 from streams.operations.catalog.publication import publish_entries
 from streams.operations.rules.history import read_history
 from streams.operations.rules.publication import draft_directory, publish, sign
-from streams.operations.settings import AttributesSection
+from streams.operations.settings import AlertsSection, AttributesSection
 from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.access import TOKEN_SERVICE_PREFIX, transactional_ids
@@ -87,7 +91,7 @@ from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.gates import build_budgets, build_gate, build_keying, build_watch, read_behaviour
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
@@ -114,6 +118,7 @@ USERS = {
     Role.PRIVACY: "privacy",
     Role.DESK: "desk",
 }
+WATCH_INSTANCE = "watch-1"
 OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
 """Second principals of the same roles."""
 
@@ -164,7 +169,8 @@ class Cluster:
                 "partitions": 2,
                 "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}
                 | {"executor": ["User:runner", f"User:{OTHER_RUNNER}"], "gate": ["User:gate", f"User:{OTHER_GATE}"]},
-                "instances": {"User:gate": ["gate-1"], f"User:{OTHER_GATE}": ["gate-2"], "User:tokens": ["1"]},
+                "instances": {"User:gate": ["gate-1"], f"User:{OTHER_GATE}": ["gate-2"], "User:tokens": ["1"]}
+                | {f"User:{USERS[Role.WATCH]}": [WATCH_INSTANCE]},
                 "executor_groups": {"User:runner": [GROUP], f"User:{OTHER_RUNNER}": ["stoplog-executor-other"]},
                 "tenants": {"acme": ["User:agent"], "zeta": ["User:stranger"]},
             },
@@ -266,6 +272,49 @@ def test_a_desk_delivers_alerts_reports_what_it_cant_read_and_decides_nothing(cl
                 assert time.monotonic() < deadline_s, "it is not delivered"
                 time.sleep(0.1)
     assert json.loads(out.read_text())["finding"] == a_finding().finding_uid
+
+
+def test_a_watch_proves_what_an_analyst_does_and_each_has_no_more_rights_than_that(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    key = make_key_file(tmp_path / "sam.pem")
+    handlers = AlertsSection(handlers={"sam": str(key.public)})
+    watching = cluster.settings(Role.WATCH).model_copy(update={"alerts": handlers, "instance": WATCH_INSTANCE})
+    analyst = cluster.settings(Role.SOC).model_copy(update={"alerts": handlers})
+    found = msgspec.structs.replace(a_finding(), finding_uid="f-watched", dedup_key='["rule_denied", "acme", "w"]')
+    codec, files = build_codec(watching), read_behaviour(watching, None)
+    with open_log(cluster.settings(None)) as log, Transport(log, codec, SystemClock()) as gate:
+        send_alerts(gate, [found])
+    with cluster.log(Role.WATCH) as log:
+        runner = GateRunner(
+            lambda: build_watch(watching, log, codec, files, MemoryStores()),
+            SystemClock(),
+            beside=lambda: build_keying(watching, log, codec, files, MemoryStores()),
+            beside_names=("keying", "keying"),
+            name="watch",
+            worker="watch",
+        )
+        runner.start()
+        try:
+            assert runner.wait_ready(READY_MS) == [0, 1]
+            with open_operator(analyst, "sam") as sam:
+                for state in (AlertState.ACKNOWLEDGED, AlertState.RESOLVED):
+                    (handled,) = find_alerts(read_handling(sam), ["f-watched"])
+                    write_statuses(sam, [handled.alert], state, "a release", key)
+                until(lambda: _told_a_siem(analyst, "f-watched") == ["Create", "Update", "Close"])
+                (handled,) = find_alerts(read_handling(sam), ["f-watched"])
+                assert (handled.state, handled.signer) == (AlertState.RESOLVED, "sam")
+        finally:
+            runner.stop()
+    with cluster.log(Role.SOC) as log, pytest.raises(BaselineMissingError):
+        read_baselines(log, codec, SystemClock(), "acme", "nobody")
+
+
+def _told_a_siem(analyst: Settings, finding_uid: str) -> list[str]:
+    """What a SIEM knows of a finding, with the rights of an analyst."""
+    with open_log(analyst) as log:
+        events = [json.loads(each.value or b"") for each in read_to_end(log, (ALERT_OCSF.name,), SystemClock())]
+    return [each["activity_name"] for each in events if each["finding_info"]["uid"] == finding_uid]
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])
