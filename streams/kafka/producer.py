@@ -31,6 +31,8 @@ SEND_S_MAX = STEP_S_MAX
 OFFSETS_S_MAX = STEP_S_MAX
 END_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
 CLOSE_S_MAX = 5.0
+# Until the coordinator knows of what is sent; see `abort`.
+KNOWN_S_MAX = 3.0
 QUEUE_PAUSE_S = 0.02
 REASON_S_MAX = 1.0
 
@@ -78,6 +80,7 @@ class KafkaProducer:
         self._client = Producer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._calls = TimedCalls(f"stoplog producer {transactional_id}")
         self._open = False
+        self._step_failed = False
         self._closed = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
         self._times_ms: list[int] = []
@@ -105,6 +108,7 @@ class KafkaProducer:
         except KafkaException as exception:
             raise self._error(error_of(exception), "begin a transaction") from exception
         self._open = True
+        self._step_failed = False
 
     def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
         """Queue a record in the open transaction. `on_stored(offset)` is called before `commit` returns.
@@ -169,7 +173,13 @@ class KafkaProducer:
             on_stored(offset)
 
     def abort(self) -> None:
-        """Drop the open transaction. Does nothing without one. Blocks for up to END_S_MAX seconds.
+        """Drop the open transaction. Does nothing without one. Blocks for up to KNOWN_S_MAX and END_S_MAX seconds.
+
+        What was queued is sent first, only to be dropped. For a moment after a commit the coordinator takes no
+        partitions of the next transaction, and librdkafka asks again. If it is asked to abort meanwhile, it asks the
+        coordinator to end a transaction that has not begun there. That is refused as INVALID_TXN_STATE, which is fatal
+        (librdkafka 2.16, its issue 4849): the gate would have to start again. A record that is stored has its
+        partition registered. Nothing is awaited after a failed step, because librdkafka sends nothing more then.
 
         Raises:
             FatalLogError: the producer can no longer be used; the broker aborts the transaction by itself.
@@ -177,6 +187,8 @@ class KafkaProducer:
         if not self._open:
             return
         self._open = False
+        if not self._step_failed:
+            self._client.flush(KNOWN_S_MAX)
         try:
             self._persist("abort", self._client.abort_transaction, END_S_MAX)
         except RetriableLogError as error:
@@ -259,10 +271,12 @@ class KafkaProducer:
         def attempt() -> None:
             persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), duration_s_max)
 
+        self._step_failed = True
         try:
             self._calls.call(attempt, duration_s_max + LATE_S_MAX)
         except StuckError as error:
             raise self._unanswered(f"can't {doing} (producer `{self._id}`): {error}") from error
+        self._step_failed = False
 
     def _unanswered(self, text: str) -> UnansweredError:
         # This client must not abort, for it would wait for the same brokers once more. They end the transaction by

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -32,6 +33,7 @@ from tests.contract.helpers import (
 
 LARGE_BYTES = 2 * 1024 * 1024
 PARTITIONS = 16
+ABORTS = 50
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,25 @@ def test_aborted_records_are_never_seen(log: LogUnderTest, partitions: Partition
     write(producer, at, [b"after"])
     producer.close()
     assert values_of(read_to_end(log, at)) == [b"before", b"after"]
+
+
+def test_an_abort_right_after_a_commit_ends_no_producer(log: LogUnderTest) -> None:
+    # Many partitions, so that the log is busy with the commit for a while.
+    topic = make_topic(log, "busy", PARTITIONS)
+    first, *_ = everywhere = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    producer = ready_producer(log, log.unique("writer"))
+    for number in range(ABORTS):
+        producer.begin()
+        for at in everywhere:
+            producer.send(record(at, b"kept"))
+        producer.commit()
+        producer.begin()
+        producer.send(record(first, b"aborted"))
+        # Time for the record's partition to be announced, and not always for the answer.
+        time.sleep(number % 5 / 1_000)
+        producer.abort()
+    producer.close()
+    assert values_of(read_to_end(log, first)) == [b"kept"] * ABORTS
 
 
 def test_abort_and_close_without_a_transaction_do_nothing(log: LogUnderTest) -> None:
