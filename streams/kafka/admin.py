@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,13 +25,11 @@ from confluent_kafka.admin import (
 from streams.kafka.acls import acl_binding, acl_specs
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.visible import await_visible
 from streams.ports import AclSpec, LogError, RetriableLogError, TopicSpec, TopicState
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 REQUEST_S_MAX = 15.0
-# How long new topics may take until every partition has a leader.
-SPREAD_S_MAX = 15.0
-SPREAD_PAUSE_S = 0.02
 
 
 class KafkaAdmin:
@@ -58,6 +55,7 @@ class KafkaAdmin:
         self._names = names
         self._request_s_max = request_s_max
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
+        self._broker_count = 1
         self._closed = False
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
@@ -114,7 +112,8 @@ class KafkaAdmin:
         """Create topics and wait until they can be written; an existing topic is an error.
 
         Raises:
-            RetriableLogError: the brokers did not answer in time, or the topics have no leaders after SPREAD_S_MAX.
+            RetriableLogError: the brokers did not answer in time, or not every partition has a leader after
+                VISIBLE_S_MAX.
             LogError: a topic exists, or was refused. Those before it may have been created.
         """
         if not topics:
@@ -133,13 +132,15 @@ class KafkaAdmin:
         )
         for name, future in futures.items():
             self._result(future, f"create the topic `{name}`")
-        self._await_leaders({self._names.on_log(spec.name): spec.partitions for spec in topics})
+        partitions = {self._names.on_log(spec.name): spec.partitions for spec in topics}
+        names = ", ".join(f"`{name}`" for name in partitions)
+        self._await(lambda: self._are_led(partitions), f"a leader for each partition of {names}")
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these configuration values; other values stay as they are.
+        """Set these configuration values, and wait until the brokers show them; other values stay as they are.
 
         Raises:
-            RetriableLogError: the brokers did not answer in time.
+            RetriableLogError: the brokers did not answer in time, or don't show the values after VISIBLE_S_MAX.
             LogError: they refused.
         """
         if not config:
@@ -152,6 +153,8 @@ class KafkaAdmin:
         futures = self._client.incremental_alter_configs([resource], request_timeout=self._request_s_max)
         for future in futures.values():
             self._result(future, f"change the configuration of `{name}`")
+        changed = ", ".join(f"`{key}` = `{value}`" for key, value in config.items())
+        self._await(lambda: self._has_config(topic, config), f"{changed} of `{name}`")
 
     def acls(self) -> set[AclSpec] | None:
         """Return the allow entries that exist; None if the log has no authorizer.
@@ -182,10 +185,10 @@ class KafkaAdmin:
         return acl_specs(bindings, self._names)
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
-        """Add allow entries, for every host. Existing entries stay as they are.
+        """Add allow entries, for every host, and wait until the brokers show them. Existing entries stay as they are.
 
         Raises:
-            RetriableLogError: the brokers did not answer in time.
+            RetriableLogError: the brokers did not answer in time, or don't show the entries after VISIBLE_S_MAX.
             LogError: an entry names an unknown resource or operation, or was refused.
         """
         if not acls:
@@ -194,6 +197,7 @@ class KafkaAdmin:
         futures = self._client.create_acls(bindings, request_timeout=self._request_s_max)
         for binding, future in futures.items():
             self._result(future, f"add the access entry {binding}")
+        self._await(lambda: self._has_acls(acls), f"{len(futures)} access entries")
 
     def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return these settings of each broker, by its id, where Kafka knows them.
@@ -237,9 +241,11 @@ class KafkaAdmin:
     def _metadata(self, doing: str) -> ClusterMetadata:
         self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
         try:
-            return self._client.list_topics(timeout=self._request_s_max)
+            metadata = self._client.list_topics(timeout=self._request_s_max)
         except KafkaException as exception:
             raise self._error(exception, doing) from exception
+        self._broker_count = len(metadata.brokers)
+        return metadata
 
     def _has_authorizer(self) -> bool:
         broker = next(iter(self._metadata("list the brokers").brokers))
@@ -249,16 +255,21 @@ class KafkaAdmin:
         # A broker that hides the setting is managed by somebody, who will have set it.
         return name is None or bool(name.value)
 
-    def _await_leaders(self, partitions: Mapping[str, int]) -> None:
-        deadline_s = time.monotonic() + SPREAD_S_MAX
-        while True:
-            known = self._known("await the new topics")
-            waiting = [name for name, count in partitions.items() if not _is_led(known.get(name), count)]
-            if not waiting:
-                return
-            if time.monotonic() > deadline_s:
-                raise RetriableLogError(f"`{waiting[0]}` has no leader for each partition after {SPREAD_S_MAX} s")
-            time.sleep(SPREAD_PAUSE_S)
+    def _await(self, is_visible: Callable[[], bool], what: str) -> None:
+        await_visible(is_visible, lambda: self._broker_count, what)
+
+    def _are_led(self, partitions: Mapping[str, int]) -> bool:
+        known = self._known("await the new topics")
+        return all(_is_led(known.get(name), count) for name, count in partitions.items())
+
+    def _has_config(self, topic: str, config: Mapping[str, str]) -> bool:
+        state = self.describe([topic], [*config]).get(topic)
+        return state is not None and state.config == dict(config)
+
+    def _has_acls(self, acls: Sequence[AclSpec]) -> bool:
+        # The library asks the broker that the latest metadata names as the controller: any broker, each time another.
+        self._metadata("list the brokers")
+        return set(acls) <= (self.acls() or set())
 
     def _error(self, exception: KafkaException, doing: str) -> LogError:
         """Return the port's error. Whoever is told that nobody answers must know who was asked."""

@@ -372,16 +372,16 @@ class Admin(Protocol):
         """
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
-        """Create the topics. A topic that exists is an error."""
+        """Create the topics, and return when they are visible. A topic that exists is an error."""
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these configuration values."""
+        """Set these configuration values, and return when they are visible."""
 
     def acls(self) -> set[AclSpec] | None:
         """Return the allow entries that exist; None if the log has no authorizer."""
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
-        """Add allow entries."""
+        """Add allow entries, and return when they are visible."""
 
     def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return these settings of each broker, by its id; nothing where the log has no brokers.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from streams.ports import Admin, Consumer, Outgoing, Producer, Publisher, Reader, Received, TopicPartition, TopicSpec
 
 # A rebalance of a real broker takes seconds, and the machine may be busy.
 WAIT_S = 40.0
 POLL_MS = 100
-_Answer = TypeVar("_Answer")
 
 
 class WallClock:
@@ -181,15 +180,3 @@ def join_group(consumer: Consumer, topics: Sequence[str], listener: Recorder) ->
     """Subscribe and poll until partitions are assigned. Nothing may be readable yet, or it is lost to the test."""
     consumer.subscribe(topics, listener)
     until(lambda: not consumer.poll(1, POLL_MS) and bool(listener.assigned), "an assignment")
-
-
-def settled(ask: Callable[[], _Answer], expected: _Answer) -> _Answer:
-    """Ask until the answer is as expected, or for `WAIT_S`: a broker applies a changed setting a little later.
-
-    Returns:
-        The last answer.
-    """
-    deadline_s = time.monotonic() + WAIT_S
-    while (answer := ask()) != expected and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    return answer

@@ -148,10 +148,10 @@ def _plan_access(topics: tuple[Topic, ...], admin: Admin, principals: Principals
 
 
 def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Step], None]) -> None:
-    """Do the steps, one by one; safe to repeat. Never deletes anything. Blocking.
+    """Do the steps, one by one, access entries together; safe to repeat. Never deletes anything. Blocking.
 
     Args:
-        on_done: called with each step after it is done.
+        on_done: called with each step after it is done and visible.
 
     Raises:
         AdministratorNeededError: this client may not see everything, or may not do a step; those before it are done.
@@ -159,19 +159,20 @@ def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Ste
     """
     if plan.unseen:
         raise AdministratorNeededError(f"this client may not see {', '.join(plan.unseen)}: {_ADMINISTRATOR_APPLIES}")
-    for step in plan.steps:
-        try:
-            _do(step, admin, replication)
-        except DeniedLogError as error:
-            raise AdministratorNeededError(f"{error}: {_ADMINISTRATOR_APPLIES}") from error
+    grants = tuple(step for step in plan.steps if isinstance(step, GrantAccess))
+    try:
+        for step in plan.steps:
+            match step:
+                case CreateTopic(spec):
+                    admin.create([spec], replication)
+                case AlterConfig(topic, name, _, wanted):
+                    admin.alter_config(topic, {name: wanted})
+                case GrantAccess():
+                    continue
+            on_done(step)
+        if grants:
+            admin.create_acls([step.acl for step in grants])
+    except DeniedLogError as error:
+        raise AdministratorNeededError(f"{error}: {_ADMINISTRATOR_APPLIES}") from error
+    for step in grants:
         on_done(step)
-
-
-def _do(step: Step, admin: Admin, replication: int) -> None:
-    match step:
-        case CreateTopic(spec):
-            admin.create([spec], replication)
-        case AlterConfig(topic, name, _, wanted):
-            admin.alter_config(topic, {name: wanted})
-        case GrantAccess(acl):
-            admin.create_acls([acl])
