@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import INTENT, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.rules.recorded_answers import RecordedAnswers
 from streams.operations.rules.recorded_session import SessionReader, intent_of
 from streams.operations.topics.lookup import IdError, Owner, find_intent
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Numbered, TryPlan, TryReport, read_lines, run_lines
@@ -119,6 +121,7 @@ class _Recorder:
             the tools are compiled, which is what most of the time of an explanation would go to. Another bundle may be
             one that gates have rejected.
         lacks_key: whether the facts of `NEEDS_KEY` are not known. Rules that read them are in error then.
+        answers: takes from the session's verdicts which texts hold keys.
     """
 
     def __init__(
@@ -126,10 +129,12 @@ class _Recorder:
         intent_id: str,
         tools: AbstractSet[tuple[str, str]],
         checked: AbstractSet[bytes],
+        answers: RecordedAnswers,
         *,
         lacks_key: bool,
     ) -> None:
         self.asked: list[_Asked] = []
+        self._answers = answers
         self._tools = tools
         self._checked = checked
         recorder = self
@@ -145,11 +150,13 @@ class _Recorder:
 
             def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
                 intent = facts.get("intent")
-                if isinstance(intent, dict) and intent.get("id") == intent_id:
+                asked_id = intent.get("id") if isinstance(intent, dict) else None
+                if asked_id == intent_id:
                     if lacks_key:
                         facts = _known_without_key(facts)
                     recorder.asked.append(_Asked(self, facts))
-                return super().evaluate(facts, planned=planned)
+                evaluation = partial(super().evaluate, facts, planned=planned)
+                return evaluation() if asked_id is None else answers.evaluate(asked_id, self.digest, evaluation)
 
         self._kind = Recording
 
@@ -165,7 +172,8 @@ class _Recorder:
     def judged(self, *, reveal: bool) -> Iterator[Judged]:
         """Explain the recorded evaluations."""
         for ruleset, facts in tuple(self.asked):
-            yield Judged(facts["now"]["ms"], explain_intent(ruleset, facts, reveal=reveal))
+            explain = partial(explain_intent, ruleset, facts, reveal=reveal)
+            yield Judged(facts["now"]["ms"], self._answers.within(explain))
 
 
 def _known_without_key(facts: Facts) -> Facts:
@@ -244,14 +252,15 @@ def explain_from_log(
         )
     else:
         lines = _until_decided(_with_ancestors(reader, session.lines, key), recorded)
-        checked = {verdict.ruleset_digest for verdict in session.verdicts if verdict.ruleset_digest}
         keys, missing = reader.keys_for(lines, found.line.time_ms)
         lacks_key = (owner.tenant_uid, getattr(found.line.record, "sub", "")) in missing
         gate = msgspec.structs.replace(
             plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors(), recorded_keys=keys
         )
         run = replace(plan, gate=gate)
-        explained = _explained(lines, found, f"the {log.name}", run, checked, lacks_key=lacks_key, reveal=reveal)
+        explained = _explained(
+            lines, found, f"the {log.name}", run, session.verdicts, lacks_key=lacks_key, reveal=reveal
+        )
     return replace(explained, recorded=recorded, hidden=session.hidden, lacks_key=lacks_key)
 
 
@@ -303,17 +312,23 @@ def _explained(
     found: Numbered,
     place: str,
     plan: TryPlan,
-    checked: AbstractSet[bytes] = frozenset(),
+    verdicts: Sequence[Verdict] = (),
     *,
     lacks_key: bool = False,
     reveal: bool,
 ) -> Explained:
+    """Run lines, and explain an intent of them.
+
+    Args:
+        verdicts: those that gates gave in the session.
+    """
     intent = found.line.record
     if not isinstance(intent, Intent):
         raise ExplainError(f"{place} has no intent")
     calls = (each.line.record for each in lines if isinstance(each.line.record, Intent))
     tools = frozenset((call.tool.server_id, call.tool.name) for call in calls)
-    recorder = _Recorder(intent.intent_id, tools, checked, lacks_key=lacks_key)
+    checked = {verdict.ruleset_digest for verdict in verdicts if verdict.ruleset_digest}
+    recorder = _Recorder(intent.intent_id, tools, checked, RecordedAnswers(verdicts), lacks_key=lacks_key)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
         intent=intent,

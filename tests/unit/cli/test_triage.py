@@ -151,17 +151,25 @@ class TestExplain:
         shown = of_kind(triage("rules", "explain", str(RULES), *asked), "rule")
         assert set(compiled) == {record["rule"] for record in shown}
 
-    def test_libraries_are_loaded_by_calls_that_need_them(self, triage: Triage, state: Path) -> None:
-        """The detectors of keys by texts with long words, and the table of look-alikes by other letters than ASCII."""
+    def test_libraries_are_loaded_by_calls_that_need_them(self, triage: Triage, state: Path, tmp_path: Path) -> None:
+        """The detectors of keys by long words of which no verdict tells, look-alikes by other letters than ASCII."""
         rare = {"confusable_homoglyphs", "http.server", "kingfisher_sdk", "sqlglot"}
+        draft = Path(shutil.copytree(RULES, tmp_path / "draft"))
+        (draft / "bundle.yaml").write_text((draft / "bundle.yaml").read_text() + "# a draft\n")
         needed = {
-            line["value"]["analytic_uid"]: rare.intersection(
-                loaded("rules", "explain", "--intent", line["value"]["intent_id"], "--state-dir", str(state))
+            (line["value"]["analytic_uid"], bool(rules)): rare.intersection(
+                loaded("rules", "explain", *rules, "--intent", line["value"]["intent_id"], "--state-dir", str(state))
             )
             for line in triage("tail", "alerts", "--no-follow").records
             if line["value"]["analytic_uid"] in ("PROV-020", "delegation_arguments_not_granted")
+            for rules in ((), (str(draft),))
         }
-        assert needed == {"PROV-020": {"kingfisher_sdk"}, "delegation_arguments_not_granted": set()}
+        assert needed == {
+            ("PROV-020", False): set(),
+            ("PROV-020", True): {"kingfisher_sdk"},
+            ("delegation_arguments_not_granted", False): set(),
+            ("delegation_arguments_not_granted", True): set(),
+        }
 
     def test_every_id_of_an_intent_names_it(self, triage: Triage) -> None:
         alert = alert_of(triage)
