@@ -90,12 +90,11 @@ class CommittedSchemas:
     def __init__(self, directory: Path, lock: LockFile) -> None:
         self._directory = directory
         self._lock = lock
-        self._versions: dict[str, tuple[SchemaVersion, ...]] = {}
+        # By id. A version is read when it is needed: most topics have older ones that no record is of any more.
+        self._versions: dict[int, SchemaVersion] = {}
         self._subject_of_id = {version.id: name for name, entry in lock.subjects.items() for version in entry.versions}
         self._subject_of_guid = {
-            bytes.fromhex(version.guid.replace("-", "")): name
-            for name, entry in lock.subjects.items()
-            for version in entry.versions
+            _guid_of(version): name for name, entry in lock.subjects.items() for version in entry.versions
         }
 
     @classmethod
@@ -117,24 +116,25 @@ class CommittedSchemas:
         Raises:
             SchemaError: there are none, or a file isn't what was locked.
         """
-        found = self._versions.get(topic)
-        if found is None:
-            found = self._versions[topic] = self._read(topic)
-        return found
+        entry = self._entry(topic)
+        return tuple(self._version(entry, locked) for locked in entry.versions)
 
     def current(self, topic: str) -> SchemaVersion:
         """Return today's version, the newest."""
-        return self.versions(topic)[-1]
+        entry = self._entry(topic)
+        return self._version(entry, entry.versions[-1])
 
     def by_id(self, topic: str, schema_id: int) -> SchemaVersion:
         """See `SchemaSource.by_id`."""
         self._check_subject(topic, self._subject_of_id.get(schema_id), f"schema id {schema_id}")
-        return next(version for version in self.versions(topic) if version.id == schema_id)
+        entry = self._entry(topic)
+        return self._version(entry, next(locked for locked in entry.versions if locked.id == schema_id))
 
     def by_guid(self, topic: str, guid: bytes) -> SchemaVersion:
         """See `SchemaSource.by_guid`."""
         self._check_subject(topic, self._subject_of_guid.get(guid), f"schema guid {guid.hex()}")
-        return next(version for version in self.versions(topic) if version.guid == guid)
+        entry = self._entry(topic)
+        return self._version(entry, next(locked for locked in entry.versions if _guid_of(locked) == guid))
 
     def _check_subject(self, topic: str, subject: str | None, what: str) -> None:
         if subject is None:
@@ -144,11 +144,17 @@ class CommittedSchemas:
                 DeadLetterReason.SCHEMA_MISMATCH, f"{what} belongs to subject `{subject}`, not to topic `{topic}`"
             )
 
-    def _read(self, topic: str) -> tuple[SchemaVersion, ...]:
+    def _entry(self, topic: str) -> LockedSubject:
         entry = self._lock.subjects.get(subject_name(topic))
         if entry is None or not entry.versions:
             raise SchemaError(f"topic `{topic}` has no schema in `{self._directory / LOCK_NAME}`")
-        return tuple(self._read_version(entry, locked) for locked in entry.versions)
+        return entry
+
+    def _version(self, entry: LockedSubject, locked: LockedVersion) -> SchemaVersion:
+        found = self._versions.get(locked.id)
+        if found is None:
+            found = self._versions[locked.id] = self._read_version(entry, locked)
+        return found
 
     def _read_version(self, entry: LockedSubject, locked: LockedVersion) -> SchemaVersion:
         path = self._directory / locked.path
@@ -158,7 +164,11 @@ class CommittedSchemas:
         shape = parse_record(text)
         if shape.name != entry.record:
             raise SchemaError(f"schema `{path}` is of record `{shape.name}`, but the lock file says `{entry.record}`")
-        return SchemaVersion(locked.version, locked.id, bytes.fromhex(locked.guid.replace("-", "")), shape, text)
+        return SchemaVersion(locked.version, locked.id, _guid_of(locked), shape, text)
+
+
+def _guid_of(version: LockedVersion) -> bytes:
+    return bytes.fromhex(version.guid.replace("-", ""))
 
 
 def subject_name(topic: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,18 +30,21 @@ from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import ALERT_OCSF, BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
-from streams.operations.behaviour.watch_run import watch_processors
 from streams.operations.catalog.files import read_catalog
 from streams.operations.rules.publication import make_bundle
 from streams.operations.topics.tail import DeadLetter
 from streams.operations.trial_answers import ROUNDS_MAX, Answers
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
+from streams.ports.processor import Processor
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.settings import GateSettings
-from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.sdk.mcp_catalog import report_keys_entry
-from streams.topology import GATE
+from streams.topology import GATE, ProcessorSpec
+
+if TYPE_CHECKING:
+    # Loaded when the watch runs too.
+    from streams.processors.watch.behaviour_file import BehaviourFiles
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
 """The root key of a history's sessions, unless another is named. Everybody knows it."""
@@ -202,7 +205,7 @@ class Trial:
             settings=gate,
             start_ms=start_ms,
             engine_settings=_ENGINE,
-            beside={} if watch is None else watch_processors(wire, watch),
+            beside={} if watch is None else _watched(wire, watch),
         )
 
     @property
@@ -244,6 +247,12 @@ class Trial:
     def close(self) -> None:
         """Stop the gate."""
         self._driver.close()
+
+
+def _watched(wire: CodecWire, files: BehaviourFiles) -> Mapping[ProcessorSpec, Processor]:
+    from streams.operations.behaviour.watch_run import watch_processors  # noqa: PLC0415 - most runs are without it
+
+    return watch_processors(wire, files)
 
 
 def run_steps(

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.operations.trial import TryPlan
-from streams.policy.language.bundle import load_detector_files
-from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.wiring.codecs import build_offline_codec
 from streams.wiring.shipped import rules_directory
 
 if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.processors.watch.behaviour_file import BehaviourFiles
     from streams.wiring.settings import Settings
 
 
@@ -49,5 +48,12 @@ def plan_trial(
         catalog=catalog,
         rules=rules,
         approve=frozenset(approve),
-        watch=parse_behaviour(load_detector_files(rules or rules_directory())) if watch else None,
+        watch=_declared(rules or rules_directory()) if watch else None,
     )
+
+
+def _declared(rules: Path) -> BehaviourFiles:
+    from streams.policy.language.bundle import load_detector_files  # noqa: PLC0415 - most runs are without the watch
+    from streams.processors.watch.behaviour_file import parse_behaviour  # noqa: PLC0415 - likewise
+
+    return parse_behaviour(load_detector_files(rules))

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
-from streams.policy.cel.exact import compile_exact
+from streams.policy.cel.exact import PartsCompiler
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, Select, StaticType, children
@@ -161,7 +161,7 @@ class _Explainer:
 
     def __init__(self, facts: Facts, constants: Mapping[str, Any], reveal: bool) -> None:
         self._facts = facts
-        self._constants = constants
+        self._programs = PartsCompiler(constants)
         self._reveal = reveal
         self._left = PARTS_MAX
         self._unparser = Unparser()
@@ -184,7 +184,7 @@ class _Explainer:
         if not self._reveal and node.type.kind != "bool" and reads_sensitive(whole):
             return REDACTED
         try:
-            return as_json(compile_exact(whole, self._constants)(self._facts))
+            return as_json(self._programs.compile(whole)(self._facts))
         except EvaluationError as error:
             return f"no value: {error}"
 
@@ -219,7 +219,7 @@ class _Explainer:
         """Yield expressions for the first elements that a fold iterates over."""
         source = _with_bound(node.iter_range, bound)
         try:
-            elements = compile_exact(source, self._constants)(self._facts)
+            elements = self._programs.compile(source)(self._facts)
         except EvaluationError:
             return
         for index, key in enumerate(islice(elements, ELEMENTS_ASKED_MAX)):

@@ -23,6 +23,7 @@ from streams.policy.cel.tree import (
     MakeMap,
     MakeStruct,
     Select,
+    children,
     walk,
 )
 from streams.policy.cel.values import LISTS, TYPE_NAMES, CelMap, type_of
@@ -67,8 +68,35 @@ def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Pro
     Raises:
         UnsupportedExpressionError: the tree creates a record.
     """
-    run = _Compiler(constants or {}).node(tree)
-    base_units = UNITS_PER_NODE * sum(1 for _ in walk(tree))
+    return _program(_Compiler(constants or {}).node(tree), sum(1 for _ in walk(tree)))
+
+
+class PartsCompiler:
+    """Compiles expressions that share parts, each part once: an explanation asks for the value of every part.
+
+    Args:
+        constants: see `compile_exact`.
+    """
+
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        self._compiler = _SharingCompiler(constants)
+        self._counts: dict[int, int] = {}
+
+    def compile(self, tree: Expr) -> Program:
+        """Compile a tree as `compile_exact` does."""
+        return _program(self._compiler.node(tree), self._count(tree))
+
+    def _count(self, tree: Expr) -> int:
+        """Return how many nodes a tree has."""
+        # By identity: the compiler keeps every tree that it has compiled, so no other node can take the place of one.
+        found = self._counts.get(id(tree))
+        if found is None:
+            found = self._counts[id(tree)] = 1 + sum(map(self._count, children(tree)))
+        return found
+
+
+def _program(run: Node, node_count: int) -> Program:
+    base_units = UNITS_PER_NODE * node_count
 
     def program(variables: Mapping[str, Any]) -> Any:
         account, token = CURRENT.get(), None
@@ -176,6 +204,20 @@ class _Compiler:
             self.node(node.step),
             self.node(node.result),
         )
+
+
+class _SharingCompiler(_Compiler):
+    """Compiles each node once. It keeps every node, so that their identities stay unique."""
+
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        super().__init__(constants)
+        self._made: dict[int, tuple[Expr, Node]] = {}
+
+    def node(self, node: Expr) -> Node:
+        found = self._made.get(id(node))
+        if found is None:
+            found = self._made[id(node)] = node, super().node(node)
+        return found[1]
 
 
 def _logical_operator(name: str, left: Node, right: Node, *, decides: bool) -> Node:

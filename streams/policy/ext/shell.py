@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -172,6 +171,3 @@ def to_shell(value: Any) -> dict[str, Any]:
     if value.__class__ in LISTS and all(word.__class__ is str for word in value):
         return _of_words(tuple(value))
     raise no_overload("shell", value)
-
-
-SHELL_FUNCTIONS: dict[str, Callable[..., Any]] = {"shell": to_shell}

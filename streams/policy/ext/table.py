@@ -12,10 +12,20 @@ from streams.policy.ext.globs import to_glob
 from streams.policy.ext.held_secrets import SECRET_FUNCTIONS, holds_secret
 from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
 from streams.policy.ext.prices import with_prices
-from streams.policy.ext.shell import SHELL_FUNCTIONS, to_shell
 from streams.policy.ext.sql import DIALECTS, SQL_FUNCTIONS, to_sql
 from streams.policy.ext.urls import URL_FUNCTIONS
 from streams.policy.ext.versions import VERSION_FUNCTIONS
+
+
+def to_shell(value: Any) -> dict[str, Any]:
+    """Implement `shell(text)` and `shell(list)`; see `shell.py`, which is loaded when the first of them is called.
+
+    Its parser is a quarter of this package, and few commands of the command line run rules about shells.
+    """
+    from streams.policy.ext.shell import to_shell as read  # noqa: PLC0415 - see above
+
+    return read(value)
+
 
 EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = with_prices(
     {
@@ -24,7 +34,7 @@ EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = with_prices(
         **PATH_FUNCTIONS,
         "glob": to_glob,
         **VERSION_FUNCTIONS,
-        **SHELL_FUNCTIONS,
+        "shell": to_shell,
         **SQL_FUNCTIONS,
         **LOOKALIKE_FUNCTIONS,
         **TEXT_COLLECTION_FUNCTIONS,

@@ -111,6 +111,14 @@ def test_tools_are_listed_without_the_rules(stoplog: Stoplog) -> None:
     assert [module for module in modules if module.startswith("streams.policy.language")] == []
 
 
+def test_a_call_is_explained_without_what_it_does_not_need() -> None:
+    """Neither the watch, nor the parser of shell text, which no rule asks for."""
+    modules = loaded(*EXPLAINED)
+    unneeded = ("streams.processors.watch", "streams.operations.behaviour", "streams.policy.ext.shell")
+    assert [module for module in modules if module.startswith(unneeded)] == []
+    assert "kingfisher_sdk" not in modules
+
+
 @pytest.mark.parametrize("command", [("tail", "--help"), EXPLAINED], ids=["help", "explain"])
 def test_a_short_command_collects_no_garbage(command: tuple[str, ...]) -> None:
     code = """

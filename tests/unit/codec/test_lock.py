@@ -86,6 +86,15 @@ def test_history_is_not_rewritten(schemas: Path) -> None:
         CommittedSchemas.load(schemas).current("agent.delegation.v1")
 
 
+def test_an_old_version_is_read_when_a_record_is_of_it(schemas: Path) -> None:
+    edit(schemas / "history" / "intent.v1.avsc", {"name": "turn", "default": 1})
+    committed = CommittedSchemas.load(schemas)
+    versions = read_lock(schemas).subjects[subject_name(TOPIC)].versions
+    assert committed.current(TOPIC).id == versions[-1].id
+    with pytest.raises(SchemaError, match="is not the one that was locked as version 1"):
+        committed.by_id(TOPIC, versions[0].id)
+
+
 def test_a_new_version_is_locked_once_it_is_compatible(schemas: Path) -> None:
     old, new = schemas / "avro" / "intent.v2.avsc", schemas / "avro" / "intent.v3.avsc"
     old.rename(new)
