@@ -578,12 +578,17 @@ def provenance_row_key(session_key: bytes) -> bytes:
 
 def atoms_row_key(session_key: bytes, bucket: int) -> bytes:
     """Return the key of a bucket of the values that a session has seen."""
-    return atoms_row_prefix(session_key) + bytes((bucket,))
+    return atoms_bucket_key(atoms_row_prefix(session_key), bucket)
 
 
 def atoms_row_prefix(session_key: bytes) -> bytes:
-    """Return what the keys of all buckets of a session begin with; the number of the bucket is the last byte."""
+    """Return what the keys of all buckets of a session begin with."""
     return _ATOMS + _terminated(session_key)
+
+
+def atoms_bucket_key(prefix: bytes, bucket: int) -> bytes:
+    """Return the key of a bucket of the session that `prefix` is of (`atoms_row_prefix`)."""
+    return prefix + bucket.to_bytes()
 
 
 def content_row_key(session_key: bytes, number: int) -> bytes:

@@ -143,10 +143,13 @@ class Judge:
         reads_provenance = not PROVENANCE_FACTS.isdisjoint(plan.needs)
         if not (plan.has_updates or reads_provenance or SIGNAL_FACT in plan.needs):
             return NO_EFFECTS
-        examined = self.provenance.examine(case, plan.needs, state) if reads_provenance else None
-        if examined is not None and not self.carried.knows_conversation(case, state):
-            # Another session may have been asked for the act: nobody can say that it drifts.
-            examined.drifts = False
+        if reads_provenance:
+            # What the session has read is looked up here, and the examination uses it.
+            knows_conversation = self.carried.knows_conversation(case, state)
+            examined = self.provenance.examine(case, plan.needs, state)
+            if examined is not None and not knows_conversation:
+                # Another session may have been asked for the act: nobody can say that it drifts.
+                examined.drifts = False
         facts = facts_for(case, plan, FIRST_TIME, self._control, self.provenance, state)
         return Effects(plan.updates_if_denied(facts))
 

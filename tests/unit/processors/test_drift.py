@@ -16,7 +16,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
 from streams.processors.gate import provenance
-from streams.processors.provenance.memory import store_provenance
+from streams.processors.provenance import examine as examination
+from streams.processors.provenance.memory import read_provenance, store_provenance
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import RowKind
 from tests.kit import BUNDLE, MINUTE_MS
@@ -133,6 +134,17 @@ def test_an_act_that_people_were_asked_about_and_that_is_refused_counts(
         verdict = talk.verdict()
         assert (verdict.outcome, drift(verdict)) == (Outcome.DENY, count)
         assert [each.pointer for each in verdict.origins] == ["/to"]
+
+
+def test_a_refusal_looks_up_once_what_its_session_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = asking(1)
+    intent = talk.propose(SEND, SENT)
+    talk.verdicts()
+    read: list[bytes] = []
+    for place in (provenance, examination):
+        monkeypatch.setattr(place, "read_provenance", lambda key, state: read.append(key) or read_provenance(key, state))
+    denies(talk, intent)
+    assert (drift(talk.verdict()), len(read)) == (1.0, 1)
 
 
 def test_an_act_that_waits_when_its_session_ends_is_told() -> None:
