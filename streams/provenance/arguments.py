@@ -14,21 +14,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in, of_thing
+import msgspec
+
+from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.leaves import leaves_of
-from streams.provenance.numbers import numeric_at, plain_number
+from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED
-from streams.provenance.readings import is_ordinary, readings_of
-from streams.provenance.shapes import Shape, may_begin_at, shapes_in
+from streams.provenance.readings import is_ordinary, is_prose, readings_of
+from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_value
 from streams.provenance.words import LETTERS_MIN, TEXT_CHARS_MAX, text_value, typeset_plainly
 
 _SPACE = re.compile(r"\s")
-_SHORT_NUMBER_CHARS_MAX = 6
 _TEXT = AtomKind.TEXT
 
 
-class Argument:
+class Argument(msgspec.Struct):
     """A leaf of a call's arguments.
 
     Attributes:
@@ -36,24 +37,22 @@ class Argument:
         pointer: the JSON pointer that leads to it.
         wholes: how all of it reads; nothing if it proves nothing, such as a word of three letters.
         complete: whether everything was read that was asked for so far; bounds can cut it.
+        is_usual: whether it is a word of letters, an address or an id of a usual form, and nothing else.
     """
 
-    __slots__ = ("_field", "_is_field", "_is_word", "_shapes", "_text", "complete", "pointer", "value", "wholes")
-
-    def __init__(self, value: str | int | float, pointer: str, field: str, *, is_field: bool) -> None:
-        self.value = value
-        self.pointer = pointer
-        self.complete = True
-        self._field = field
-        self._is_field = is_field
-        self._is_word = False
-        self._text = ""
-        self._shapes: list[Shape] | None = None
-        self.wholes = self._read_text(value) if isinstance(value, str) else self._read_number(plain_number(value))
+    value: str | int | float
+    pointer: str
+    wholes: list[Found]
+    complete: bool = True
+    _text: str = ""
+    _is_word: bool = False
+    is_usual: bool = False
+    _field: str = ""
+    _shapes: list[Shape] | None = None
 
     def parts(self) -> list[Found]:
         """Return the machine-shaped values inside of the leaf, each once: first those in it, then those in disguise."""
-        if not self._text:
+        if not self._text or is_prose(self._text):
             return []
         seen = {(whole.kind, whole.value) for whole in self.wholes}
         parts: list[Found] = []
@@ -92,31 +91,8 @@ class Argument:
         self.complete = self.complete and are_all
         return shapes
 
-    def _read_text(self, value: str) -> list[Found]:
-        if self._is_field and _is_plain_word(value):
-            self._text, self._is_word = value, True
-            return _plain_word(value, self.pointer)
-        text = typeset_plainly(value)
-        stripped = text.strip(AROUND)
-        if not stripped and (not text or text.isspace()):
-            return []
-        self._text = text
-        if not self._is_field:
-            return []
-        is_short = len(text) <= TEXT_CHARS_MAX
-        self._is_word = is_short and _SPACE.search(text) is None
-        first = text.find(stripped)
-        last = first + len(stripped)
-        mailbox = None if self._is_word else mailbox_in(text, stripped)
-        if mailbox is not None:
-            # The name says nothing about where a mail goes: all of the value is its address.
-            first += mailbox.start(1)
-        wholes = self._wholes_between(first, last) if mailbox is not None or may_begin_at(text, first) else []
-        if not wholes and is_short and (words := text_value(stripped)):
-            return [Found(_TEXT, words, self.pointer, whole_field=True)]
-        return wholes
-
-    def _wholes_between(self, first: int, last: int) -> list[Found]:
+    def wholes_between(self, first: int, last: int) -> list[Found]:
+        """Return the values that fill the leaf from its first character to its last one."""
         # What is a part in one place and all of the leaf in another is a part, as `extract_arguments` has it.
         found: dict[tuple[AtomKind, str], bool] = {}
         for shape in self._own_shapes():
@@ -124,16 +100,61 @@ class Argument:
             value = text_value(shape.value) if shape.kind is _TEXT else shape.value
             if value:
                 found.setdefault((shape.kind, value), is_whole)
-        return [Found(kind, value, self.pointer, whole_field=True) for (kind, value), whole in found.items() if whole]
+        return [Found(kind, value, self.pointer, True) for (kind, value), whole in found.items() if whole]
 
-    def _read_number(self, text: str) -> list[Found]:
-        readings: tuple[tuple[AtomKind, str], ...]
-        numeric = numeric_at(text, 0, field=self._field, loose=True) if len(text) <= _SHORT_NUMBER_CHARS_MAX else None
-        if numeric is not None and numeric.end == len(text):
-            readings = numeric.readings + numeric.parts
-        else:
-            readings = tuple((shape.kind, shape.value) for shape in self._shapes_of(text, self._field))
-        return [Found(kind, value, self.pointer, self._is_field) for kind, value in dict.fromkeys(readings)]
+
+def read_argument(value: str | int | float, pointer: str, field: str, *, is_field: bool) -> Argument:
+    """Return a leaf of a call's arguments, read as a whole.
+
+    Args:
+        value: the leaf.
+        pointer: the JSON pointer that leads to it.
+        field: the name that says what a number in it names; empty if it has none.
+        is_field: whether it belongs to a structure; a leaf that does not has no reading as a whole.
+    """
+    if not isinstance(value, str):
+        return _read_number(value, pointer, field, is_field=is_field)
+    if not is_field:
+        text = typeset_plainly(value)
+        return Argument(value, pointer, [], True, "" if text.isspace() else text)
+    usual = _read_usual(value, pointer)
+    if usual is None:
+        return _read_text(value, pointer, field)
+    return Argument(value, pointer, usual, True, value, len(value) <= TEXT_CHARS_MAX, True, field)
+
+
+def _read_text(value: str, pointer: str, field: str) -> Argument:
+    text = value if value.isascii() else typeset_plainly(value)
+    stripped = text.strip(AROUND)
+    if not stripped and (not text or text.isspace()):
+        return Argument(value, pointer, [])
+    is_short = len(text) <= TEXT_CHARS_MAX
+    is_word = is_short and _SPACE.search(text) is None
+    argument = Argument(value, pointer, [], True, text, is_word, False, field)
+    first = 0 if stripped is text else text.find(stripped)
+    last = first + len(stripped)
+    # An address behind a display name ends with a sign that is stripped.
+    mailbox = None if is_word or stripped is text else mailbox_in(text, stripped)
+    if mailbox is not None:
+        # The name says nothing about where a mail goes: all of the value is its address.
+        first += mailbox.start(1)
+    if mailbox is not None or may_begin_at(text, first):
+        argument.wholes = argument.wholes_between(first, last)
+    if not argument.wholes and is_short and (words := text_value(stripped)):
+        argument.wholes = [Found(_TEXT, words, pointer, True)]
+    return argument
+
+
+def _read_number(value: int | float, pointer: str, field: str, *, is_field: bool) -> Argument:
+    text = plain_number(value)
+    readings = short_number(text, field)
+    if readings is None:
+        shapes, are_all = shapes_in(text, field=field, loose=True)
+        readings = [(shape.kind, shape.value) for shape in shapes]
+    else:
+        are_all = True
+    wholes = [Found(kind, reading, pointer, is_field) for kind, reading in dict.fromkeys(readings)]
+    return Argument(value, pointer, wholes, are_all)
 
 
 def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argument], bool]:
@@ -146,8 +167,8 @@ def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argum
     arguments: list[Argument] = []
     found = 0
     for leaf in leaves_of(values):
-        field = field_name(of_thing(leaf, thing)) if leaf.is_field else ""
-        argument = Argument(leaf.value, leaf.path, field, is_field=leaf.is_field)
+        is_field = leaf.is_field
+        argument = read_argument(leaf.value, leaf.path, field_name(leaf, thing) if is_field else "", is_field=is_field)
         arguments.append(argument)
         found += len(argument.wholes)
         if leaf.is_cut or found >= ATOMS_MAX:
@@ -157,13 +178,16 @@ def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argum
 
 def extract_part(text: str) -> list[Found]:
     """Return the readings of all of a text that is a part of an argument: those of a leaf without a name."""
-    return _plain_word(text, "") if _is_plain_word(text) else Argument(text, "", "", is_field=True).wholes
+    usual = _read_usual(text, "")
+    return _read_text(text, "", "").wholes if usual is None else usual
 
 
-def _is_plain_word(text: str) -> bool:
-    return text.isalpha() and text.isascii() and len(text) <= TEXT_CHARS_MAX
+def _read_usual(text: str, pointer: str) -> list[Found] | None:
+    """Return how all of a field reads that is a word of letters, an address or an id of a usual form.
 
-
-def _plain_word(text: str, pointer: str) -> list[Found]:
-    """Return how a word of plain letters reads: it has no shape."""
-    return [Found(_TEXT, text.lower(), pointer, whole_field=True)] if len(text) >= LETTERS_MIN else []
+    It has no other reading. None for any other text.
+    """
+    if text.isalpha() and text.isascii() and len(text) <= TEXT_CHARS_MAX:
+        return [Found(_TEXT, text.lower(), pointer, True)] if len(text) >= LETTERS_MIN else []
+    usual = usual_value(text)
+    return None if usual is None else [Found(*usual, pointer, True)]

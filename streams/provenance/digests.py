@@ -28,7 +28,7 @@ def atom_key(root_key: bytes, tenant_uid: str, sub: str) -> bytes:
 
 def atom_digest(key: bytes, kind: AtomKind | str, value: str) -> bytes:
     """Return the digest of a value: HMAC-SHA-256 over its kind and canonical form. 32 bytes."""
-    return make_hmac(key, f"{kind}\x00{value}".encode("utf-8", "surrogatepass"))
+    return make_hmac(key, "\x00".join((kind, value)).encode("utf-8", "surrogatepass"))
 
 
 class RecordedKeys:

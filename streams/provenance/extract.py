@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
 from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
@@ -29,6 +31,7 @@ from streams.provenance.words import (
     word_grams,
 )
 
+replace = msgspec.structs.replace
 CONTENT_CHARS_MAX = 262_144
 """How much of a content is read. What is longer than that is more than a model reads well, and counts as cut."""
 ATOMS_MAX = 2_048
@@ -116,7 +119,7 @@ def extract_arguments(values: Mapping[str, Any], thing: str = "") -> Extraction:
 
 def of_thing(leaf: Leaf, thing: str) -> Leaf:
     """Return a leaf of arguments with what its `id` names, if that is known from the tool's name."""
-    return leaf._replace(outer=thing) if thing and thing_of(leaf.name) == UNTYPED else leaf
+    return replace(leaf, outer=thing) if thing and thing_of(leaf.name) == UNTYPED else leaf
 
 
 class _Collected:
@@ -176,7 +179,7 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
             return
         # INVARIANT: no reading of a disguised argument is a reading of all of it; see `extract_arguments`.
         is_field = leaf.is_field and reading.is_whole and not collected.in_arguments
-        held = leaf._replace(is_field=is_field)
+        held = replace(leaf, is_field=is_field)
         _read_text(reading.text, held, collected, decoded=True, with_words=reading.has_words)
 
 
@@ -203,11 +206,15 @@ def _read_number(leaf: Leaf, collected: _Collected) -> None:
         collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False)
 
 
-def field_name(leaf: Leaf) -> str:
-    """Return the name that says what a number in the leaf names: that of the field, or with `id` the name around it."""
-    if leaf.outer and thing_of(leaf.name) == UNTYPED:
-        return f"{leaf.outer} id"
-    return leaf.name
+def field_name(leaf: Leaf, thing: str = "") -> str:
+    """Return the name that says what a number in a leaf names: that of the field, or with `id` the name around it.
+
+    Args:
+        leaf: the leaf.
+        thing: what stands for the name around it; empty if nothing does.
+    """
+    around = thing or leaf.outer
+    return f"{around} id" if around and thing_of(leaf.name) == UNTYPED else leaf.name
 
 
 class _TextReader:

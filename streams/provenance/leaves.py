@@ -7,8 +7,10 @@ as a whole. An operator who states the type takes that from it, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import msgspec
 
 from streams.provenance.pointers import escaped
 
@@ -16,12 +18,13 @@ NESTING_MAX = 64
 VISITS_MAX = 200_000
 """How many values of a structure are visited, whether they say anything or not."""
 NAME_CHARS_MAX = 40
+NAMES_CACHED_MAX = 4_096
 _FLAT_MAX = 64
 _NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
 
 
-class Leaf(NamedTuple):
+class Leaf(msgspec.Struct, frozen=True, gc=False):
     """A value of a content, and the JSON pointer that leads to it.
 
     `is_field` says that it belongs to a structure; `name` is that of the innermost field around it, `outer` the name
@@ -46,14 +49,16 @@ class FreeText(str):
     __slots__ = ()
 
 
-def leaves_of(value: object) -> Iterator[Leaf]:
-    """Yield the leaves of a parsed value: its texts and numbers, and the names of fields that hold data.
+def leaves_of(value: object) -> Iterable[Leaf]:
+    """Return the leaves of a parsed value: its texts and numbers, and the names of fields that hold data.
 
     What is nested deeper than `NESTING_MAX` is one leaf of free text.
     """
-    if type(value) is dict and (flat := _flat(value)) is not None:
-        yield from flat
-        return
+    flat = _flat(value) if type(value) is dict else None
+    return _nested(value) if flat is None else flat
+
+
+def _nested(value: object) -> Iterator[Leaf]:
     stack: list[_Item] = [(value, "", "", "", 0)]
     visits = 0
     names: set[str] = set()
@@ -64,7 +69,7 @@ def leaves_of(value: object) -> Iterator[Leaf]:
             yield Leaf("", is_cut=True)
             return
         if isinstance(item, str) or (isinstance(item, int | float) and not isinstance(item, bool)):
-            yield Leaf(item, path, is_field=not isinstance(item, FreeText), name=name, outer=outer)
+            yield Leaf(item, path, not isinstance(item, FreeText), name, outer)
         elif depth >= NESTING_MAX and isinstance(item, dict | list):
             yield Leaf(_shown(item), path)
         elif isinstance(item, dict):
@@ -76,17 +81,24 @@ def leaves_of(value: object) -> Iterator[Leaf]:
 
 def _flat(value: dict[object, object]) -> list[Leaf] | None:
     """Return the leaves of an object of plain names and single values, as most arguments are; None for any other."""
+    if len(value) > _FLAT_MAX:
+        return None
     leaves: list[Leaf] = []
     for key, item in value.items():
         kind = type(item)
-        is_leaf = kind is str or kind is int or kind is float
-        if not (is_leaf or item is None or kind is bool) or type(key) is not str or len(leaves) >= _FLAT_MAX:
+        if type(key) is not str or len(key) > NAME_CHARS_MAX or (pointer := _flat_pointer(key)) is None:
             return None
-        if len(key) > NAME_CHARS_MAX or not key.isidentifier() or key[0].isupper():
+        if kind is str or kind is float or kind is int:
+            leaves.append(Leaf(item, pointer, True, key))  # type: ignore[arg-type]  # a text or number
+        elif item is not None and kind is not bool:
             return None
-        if is_leaf:
-            leaves.append(Leaf(item, f"/{key}", is_field=True, name=key))  # type: ignore[arg-type]  # a text or number
     return leaves
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def _flat_pointer(key: str) -> str | None:
+    """Return the pointer of a member whose name is a plain one; None for any other name."""
+    return f"/{key}" if key.isidentifier() and not key[0].isupper() else None
 
 
 def _step(path: str, step: str) -> str:

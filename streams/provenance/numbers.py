@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.provenance.found import AtomKind
@@ -99,6 +100,24 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
     if found is not None:
         return found
     return _short_at(text, start, before, field=field, loose=loose)
+
+
+def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None:
+    """Return the readings of a number of JSON, as `numeric_at` has them; None if it is not a short one.
+
+    Args:
+        text: the number, in its exact decimal form.
+        field: the argument whose value it is.
+    """
+    if len(text) >= _LONG_DIGITS_MIN or not text.replace(".", "", 1).isdigit():
+        return None
+    amounts = () if field and names_an_id(field) else ((AtomKind.AMOUNT, text),)
+    if "." in text:
+        return amounts or None
+    readings = [(AtomKind.NUMBER, f"{thing}:{text}") for thing in _things(text, 0, [], field, loose=True)]
+    if len(text) >= _ID_DIGITS_MIN:
+        readings.append((AtomKind.ID, text))
+    return [*readings, *amounts]
 
 
 def _date_at(text: str, start: int, before: str) -> Numeric | None:

@@ -15,8 +15,9 @@ worst source: then a value that the user and a mail both name would be a questio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
 
 from streams.model.verdict import ValueOrigin
 from streams.provenance import calls
@@ -42,11 +43,13 @@ _UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 """Leads out of the folder that the user has named, by parts that are too short to prove anything."""
 _HOST_END = re.compile(r"[/?#:]")
 _PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
+_USER = ValueOrigin.USER
+replace = msgspec.structs.replace
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
 
 
-class Traced(NamedTuple):
+class Traced(msgspec.Struct, frozen=True):
     """Where a value comes from.
 
     Attributes:
@@ -79,13 +82,17 @@ AWAITED = Traced(ValueOrigin.TEXT, Seen.TEXT | Seen.PLAIN | Seen.NAMED)
 """What is not found while the result of a call has not been reported: it may be in that."""
 
 
-def trace(wholes: Iterable[Found], look: Look) -> Traced:
+def trace(wholes: Sequence[Found], look: Look) -> Traced:
     """Return the best source of a value that was found under one or several kinds.
 
     Args:
         wholes: the kinds and canonical forms of the value.
         look: finds them.
     """
+    if len(wholes) == 1:
+        (found,) = wholes
+        entry = look(found.kind, found.value)
+        return NOWHERE if entry is None else Traced(_ORIGINS[_rank(entry.flags)], entry.flags, entry, entry.calls_for)
     flags, calls_for, best, rank = 0, 0, None, -1
     for found in wholes:
         entry = look(found.kind, found.value)
@@ -108,14 +115,17 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
     """
     if len(text) > COMPOSED_CHARS_MAX or (".." in text and _UPWARDS.search(text)):
         return False
-    found = _PART.findall(text)
-    short = "".join([part for part in found if len(part) <= PROVES_NOTHING_CHARS])
-    if short and sum(map(str.isdigit, short)) > SHORT_DIGITS_MAX:
-        return False
-    parts = {part for part in found if len(part) > PROVES_NOTHING_CHARS}
-    if not parts or len(parts) > PARTS_MAX or parts == {text}:
-        return False
-    return all(look_part(part).origin is ValueOrigin.USER for part in sorted(parts))
+    short, parts = "", set[str]()
+    for match in _PART.finditer(text):
+        part = match.group()
+        if len(part) <= PROVES_NOTHING_CHARS:
+            short += part
+        elif part not in parts:
+            # What can't be taken apart is composed of nothing.
+            if part == text or look_part(part).origin is not _USER:
+                return False
+            parts.add(part)
+    return 0 < len(parts) <= PARTS_MAX and sum(map(str.isdigit, short)) <= SHORT_DIGITS_MAX
 
 
 def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
@@ -129,7 +139,7 @@ def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
             host = _HOST_END.split(found.value, 1)[0]
             seen = trace((Found(AtomKind.HOST, host, found.path),), look)
             if seen.origin is ValueOrigin.TEXT:
-                return seen._replace(flags=seen.flags & ~Seen.SHOWN)
+                return replace(seen, flags=seen.flags & ~Seen.SHOWN)
     return None
 
 
@@ -141,12 +151,17 @@ def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:
     """
     if not 2 * HALF_CHARS_MIN <= len(text) <= JOINED_CHARS_MAX or any(char.isspace() for char in text):
         return None
+    sign = text.find("@")
     for place in range(HALF_CHARS_MIN, len(text) - HALF_CHARS_MIN + 1):
-        first = _half(text[:place], look_part)
-        if not first.flags & _OTHERS:
+        halves = text[:place], text[place:]
+        # Most halves are known to nobody. One that has the form of an address takes less time to read than the other.
+        likely = 1 if place <= sign and text[place].isalnum() else 0
+        seen = _half(halves[likely], look_part)
+        if not seen.flags & _OTHERS:
             continue
-        second = _half(text[place:], look_part)
-        if second.flags & _OTHERS:
+        other = _half(halves[1 - likely], look_part)
+        if other.flags & _OTHERS:
+            first, second = (other, seen) if likely else (seen, other)
             instructed = (first.flags | second.flags) & Seen.INSTRUCTED
             flags, calls_for = Seen.TEXT | Seen.NAMED | instructed, first.calls_for | second.calls_for
             return Traced(ValueOrigin.TEXT, flags, second.entry or first.entry, calls_for)

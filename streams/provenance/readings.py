@@ -60,6 +60,12 @@ _SIGN = re.compile(
     re.IGNORECASE,
 )
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@:/+#$,-]|=(?![0-9A-F]{2}))+\Z")
+_PROSE = re.compile(
+    r"(?:(?!(?i:dot|punkt|punto|slash|underscore|hyphen)\b)"
+    r"(?:[a-z]{2,}+(?:['-][a-z]++)*+|[A-Z][A-Za-z]{1,10}+|[aAI](?= [A-Za-z]{2}))"
+    r"(?:[,;!?]|[.:](?![^ \n]))?(?: |\n{1,2}|\Z))++\Z"
+)
+"""Words of letters between single spaces. None can be a code, a spelled sign, or a letter of a spaced spelling."""
 _CODE = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _SOME_HEX = re.compile(r"[0-9a-fA-F :]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")
@@ -100,6 +106,11 @@ def is_ordinary(word: str) -> bool:
         and (len(word) < CODE_CHARS_MIN or _CODE.search(word) is None)
         and ("." not in word or _SOME_REVERSED.search(word.lower()) is None)
     )
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a text certainly has no reading, and no value in it has a shape: both take longer to find out."""
+    return len(text) <= _SHORT_CHARS_MAX and _PROSE.match(text) is not None and _SOME_HEX.search(text) is None
 
 
 def undisguised(text: str) -> str:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from streams.provenance.addresses import host_value, is_host, url_parts
 from streams.provenance.found import AtomKind
@@ -34,15 +35,21 @@ ID_CHARS_MIN = 4
 LONG_TOKEN_CHARS_MIN = 20
 _ACCOUNT_DIGITS_MIN = 8
 LOCAL_PART_CHARS_MAX = 64
+_ADDRESS, _HOST, _ID = AtomKind.ADDRESS, AtomKind.HOST, AtomKind.ID
+"""Each look at a member of an enumeration costs as much as a call."""
 
-_HIT = re.compile(r"[0-9@/\\$€£¥₹]|[.:](?=\w)")
+replace = msgspec.structs.replace
+_SURE_SIGNS = r"0-9@/\\$€£¥₹"
+_HIT = re.compile(rf"[{_SURE_SIGNS}]|[.:](?=\w)")
 _BORDER = r"\s\"'<>()\[\]{},;|`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _LEFT = re.compile(rf"[^{_BORDER}]{{0,{_LEFT_CHARS_MAX}}}")
 _TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
-_HEAD = re.compile(rf"[^{_BORDER}]*")
+_NO_SIGN = rf"[^{_BORDER}{_SURE_SIGNS}.:]*+"
+_SIGN_IN_TOKEN = re.compile(rf"{_NO_SIGN}(?:[.:](?!\w){_NO_SIGN})*+[{_SURE_SIGNS}.:]")
 _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
-_SIMPLE = re.compile(
-    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?)@((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63})"
+_USUAL = re.compile(
+    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
+    r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9]))"
     r"|([A-Za-z]{3,8})[-_]?([0-9]{1,11}))\Z"
 )
 """A text that is an address of a usual form and nothing else, or letters and digits that make an id."""
@@ -75,7 +82,7 @@ FILE_TYPES = listed(
 _ALSO_DOMAINS = listed("md mov ps1 py rs sh zip")
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True, gc=False):
     """A value in a text: its kind, its canonical form, and where it is. A part is inside of another value."""
 
     kind: AtomKind
@@ -96,11 +103,11 @@ def shapes_in(
         loose: whether every number is an amount, too: in arguments, and in what the user says.
         take: is given all values, some at a time; returns whether that is enough.
     """
-    if (simple := _SIMPLE.match(text)) is not None:
-        found, are_all = _simple_shapes(simple), True
+    if (usual := usual_value(text)) is not None:
+        found = _usual_shapes(text, *usual)
         if take is not None:
             take(found)
-        return found, are_all
+        return found, True
     found = []
     position = hits = taken = 0
     search = _HIT.search
@@ -127,16 +134,30 @@ def shapes_in(
     return found, hit is None
 
 
-def _simple_shapes(simple: re.Match[str]) -> list[Shape]:
+def _usual_shapes(text: str, kind: AtomKind, value: str) -> list[Shape]:
     """Return what a text of a usual form holds: the same as the search for signs finds, which takes longer."""
-    local, domain, letters, digits = simple.groups()
-    end = simple.end()
-    if domain is None:
-        value = f"{letters}{digits}".lower()
-        return [Shape(AtomKind.ID, value, 0, end)] if says_enough(value) else []
-    host = host_value(domain)
-    address = Shape(AtomKind.ADDRESS, f"{local.lower()}@{host}", 0, end)
-    return [address, Shape(AtomKind.HOST, host, 0, end, part=True)] if "." in host else [address]
+    shape = Shape(kind, value, 0, len(text))
+    host = value.rpartition("@")[2]
+    if kind is _ADDRESS and "." in host:
+        return [shape, Shape(_HOST, host, 0, len(text), part=True)]
+    return [shape]
+
+
+def usual_value(text: str) -> tuple[AtomKind, str] | None:
+    """Return the kind and canonical form of a text that is an address of a usual form, or letters with digits behind
+    them, and nothing else; None for any other text. It is how all of the text reads, and the only reading of all of it.
+    """
+    usual = _USUAL.match(text)
+    if usual is None:
+        return None
+    address, letters, digits = usual.groups()
+    if address is None:
+        return _ID, f"{letters}{digits}".lower()
+    value = address.lower()
+    if "@www." in value or "xn--" in value:
+        local, _, domain = value.partition("@")
+        value = f"{local}@{host_value(domain)}"
+    return _ADDRESS, value
 
 
 def may_begin_at(text: str, start: int) -> bool:
@@ -144,8 +165,7 @@ def may_begin_at(text: str, start: int) -> bool:
 
     A value begins in its first token, which holds at least one of the signs that values are found by.
     """
-    head = _HEAD.match(text, start)
-    return head is not None and _HIT.search(text, start, head.end()) is not None
+    return _SIGN_IN_TOKEN.match(text, start) is not None
 
 
 def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool) -> int:
@@ -323,10 +343,10 @@ def backwards(shape: Shape) -> Shape | None:
         return None
     value = shape.value[::-1]
     if value.isdigit():
-        return shape._replace(value=value) if shape.kind is AtomKind.ACCOUNT else None
+        return replace(shape, value=value) if shape.kind is AtomKind.ACCOUNT else None
     found: list[Shape] = []
     _classify_id(value, shape.start, found)
-    return found[0]._replace(end=shape.end) if found else None
+    return replace(found[0], end=shape.end) if found else None
 
 
 def _has_digits(text: str, count: int) -> bool:

@@ -71,8 +71,15 @@ def text_value(text: str) -> str:
 
     It has no spaces, so that a text is the same however it is broken into pieces.
     """
-    joined = "".join(WORD.findall(plain_case(text)))
+    if text.isascii() and "'" not in text:
+        joined = text.encode().translate(_LOWER, _BETWEEN_WORDS).decode()
+    else:
+        joined = "".join(WORD.findall(plain_case(text)))
     return joined if says_enough(joined) else ""
+
+
+_LOWER = bytes(range(256)).lower()
+_BETWEEN_WORDS = bytes(code for code in range(128) if WORD.match(chr(code)) is None)
 
 
 def says_enough(words: str) -> bool:

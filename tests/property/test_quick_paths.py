@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.provenance import instructions, numbers, readings, shapes
+from streams.provenance import instructions, numbers, readings, shapes, words
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import Found
@@ -53,6 +53,7 @@ def test_whatever_marks_a_role_has_one_of_its_words(text: str) -> None:
 _USUAL = st.one_of(
     st.from_regex(r"[A-Za-z0-9](?:[a-z0-9._+-]{0,6}[a-z0-9])?@(?:[a-z0-9-]{1,6}\.){1,3}[A-Za-z]{2,7}", fullmatch=True),
     st.from_regex(r"(?:www|xn--abc|a@www)@?\.?[a-z]{2,4}\.[a-z]{2}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9.-]{1,6}@(?:www\.)?[A-Za-z0-9-]{1,6}", fullmatch=True),
     st.from_regex(r"[A-Za-z]{3,8}[-_]?[0-9]{1,11}", fullmatch=True),
 )
 
@@ -62,7 +63,7 @@ _USUAL = st.one_of(
 def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: str, loose: bool) -> None:
     quick = shapes.shapes_in(text, field=field, loose=loose)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shapes, "_SIMPLE", re.compile(r"(?!)"))
+        patch.setattr(shapes, "_USUAL", re.compile(r"(?!)"))
         slow = shapes.shapes_in(text, field=field, loose=loose)
     assert quick == slow
 
@@ -76,6 +77,51 @@ def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: 
 def test_a_part_reads_like_an_argument_without_a_name(text: str) -> None:
     whole = [each for each in extract_arguments({"": text}).found if each.whole_field]
     assert [(each.kind, each.value) for each in extract_part(text)] == [(each.kind, each.value) for each in whole]
+
+
+_SPOKEN = st.sampled_from(
+    [
+        "a", "I", "A", "be", "cafe", "deed", "added", "fade", "The", "invoice", "Confirmation", "confirmation", "it's",
+        "well-known", "dot", "Dot", "at", "slash", "hyphen", "kim", "moc", "e", "v", "dots", "AbCdEfGhIjK", "o'clock",
+    ]
+)  # fmt: skip
+_SPACES = st.sampled_from(
+    [*[" "] * 20, ", ", ". ", ".", ": ", ":", "\n", "\n\n", "  ", "! ", "", "@", " 7 ", "\u00a0", " - "]
+)
+
+
+@given(text=st.lists(st.tuples(_SPOKEN, _SPACES).map("".join), max_size=12).map("".join))
+@example(text="cafe babe deed fade")
+@example(text="kim dot lee")
+@example(text="a b c d e f g")
+@example(text="Confirmation")
+@example(text="See moc.live there.")
+def test_prose_has_no_values_and_no_readings(text: str) -> None:
+    if readings.is_prose(text):
+        assert list(readings.readings_of(text)) == []
+        assert shapes.shapes_in(text, loose=True) == ([], True)
+
+
+@pytest.mark.parametrize("text", ["The invoice is attached, and the total is as agreed.", "Hello Kim,\n\nI saw a cat."])
+def test_what_people_write_is_known_as_prose(text: str) -> None:
+    assert readings.is_prose(text)
+
+
+@given(text=st.one_of(st.text(max_size=12), st.text(alphabet="aB1_ '-.", max_size=12)))
+def test_the_canonical_form_of_ascii_is_that_of_any_text(text: str) -> None:
+    joined = "".join(words.WORD.findall(words.plain_case(text)))
+    assert words.text_value(text) == (joined if words.says_enough(joined) else "")
+
+
+@given(number=st.one_of(st.integers(0, 10**7), st.integers(0, 10**6).map(lambda whole: whole / 100)))
+@pytest.mark.parametrize("field", ["amount", "order_id", "id", "time", ""])
+def test_a_short_number_of_json_reads_as_in_a_text(number: float, field: str) -> None:
+    text = numbers.plain_number(number)
+    quick = numbers.short_number(text, field)
+    slow = numbers.numeric_at(text, 0, field=field, loose=True)
+    if quick is not None:
+        assert slow is not None
+        assert (list(quick), slow.end) == ([*slow.readings, *slow.parts], len(text))
 
 
 @given(text=st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,3})?", fullmatch=True))

@@ -6,9 +6,11 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
@@ -18,7 +20,7 @@ from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, 
 from streams.processors.provenance.flow import pieces_of
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
-from streams.processors.provenance.rows import ProvenanceRow
+from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import SessionRow
 from streams.provenance.acts import ActKind
@@ -40,6 +42,7 @@ from streams.provenance.origins import (
 from streams.provenance.pointers import unescaped
 from streams.provenance.words import UNTYPED, thing_of
 
+replace = msgspec.structs.replace
 ORIGINS_MAX = 128
 """Values of a call that are looked at. A call with more counts as one with a value from instructed text in a sink."""
 
@@ -88,15 +91,16 @@ def examine(
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[str, None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
-    values = tuple(_values(arguments, use, tracer, urls if asks_for_pieces else None))
-    are_all = are_all and all(argument.complete for argument in arguments)
-    is_complete = are_all and max(len(values), len(urls)) <= ORIGINS_MAX
+    values = _values(arguments, use, tracer, urls if asks_for_pieces else None)
+    for argument in arguments:
+        are_all = are_all and argument.complete
+    is_complete = are_all and len(values) <= ORIGINS_MAX and len(urls) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
-    pieces = tuple(_pieces(urls, tracer))
-    values = values[:ORIGINS_MAX]
-    traced = [*[value.traced for value in values], *pieces]
-    numbers = {each.entry.event for each in traced if each.entry is not None}
-    contents = {number: read_content(session_key, number, state) for number in numbers}
+    pieces = tuple(_pieces(urls, tracer)) if urls else ()
+    contents: dict[int, ContentRow | None] = {}
+    for traced in (*[value.traced for value in values[:ORIGINS_MAX]], *pieces):
+        if traced.entry is not None and traced.entry.event not in contents:
+            contents[traced.entry.event] = read_content(session_key, traced.entry.event, state)
     is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
     kind = use.tool.uses.kind_of(args)
     return Examined(
@@ -105,8 +109,8 @@ def examine(
         args,
         use,
         kind,
-        use.kinds_of(args),
-        values,
+        use.kinds_of(kind),
+        tuple(values[:ORIGINS_MAX]),
         is_complete,
         owners,
         contents,
@@ -120,6 +124,8 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
     return lambda kind, value: look(kind, value) if (kind, value) in values else None
 
 
+_AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
+"""Each look at a member of an enumeration costs as much as a call."""
 _NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 
@@ -154,12 +160,12 @@ class _Tracer:
             composes: whether the leaf can consist of what the user named; not so a text that is passed on.
         """
         seen = trace(founds, self._look)
-        if seen.origin is ValueOrigin.USER:
+        if seen.origin is _USER:
             return seen
         if self._targets and str(value).casefold() in self._targets:
-            return seen._replace(origin=ValueOrigin.USER)
+            return replace(seen, origin=_USER)
         if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
-            return seen._replace(origin=ValueOrigin.USER)
+            return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
         built = built_on(founds, self._look) if builds else None
@@ -180,10 +186,8 @@ class _Tracer:
         return self._missing if seen is NOWHERE else seen
 
 
-def _values(
-    arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: dict[str, None] | None
-) -> Iterator[Value]:
-    """Yield the leaves of the arguments as values, then the values inside of those that are not known as a whole.
+def _values(arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: dict[str, None] | None) -> list[Value]:
+    """Return the leaves of the arguments as values, then the values inside of those that are not known as a whole.
 
     Args:
         arguments: the leaves.
@@ -192,50 +196,74 @@ def _values(
         urls: takes the canonical forms of addresses, also of those inside of texts that others could have written; None
             if nobody asks for them.
     """
+    values: list[Value] = []
     opened: list[tuple[Argument, bool]] = []
-    told = 0
     for argument in arguments:
         is_exact = is_users = False
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
-            value = _whole(argument, use, tracer, is_told=told < ORIGINS_MAX)
-            told += 1
-            is_users = value.traced.origin is ValueOrigin.USER
+            value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)
+            is_users = value.traced.origin is _USER
             is_exact = is_users or value.is_shaped
-            yield value
+            values.append(value)
         # What the user has said as a whole is not an address that the agent has put together.
-        asks_urls = urls is not None and not (is_users and not value.is_shaped) and argument.may_hold_addresses
+        asks_urls = urls is not None and not (is_users and _is_said(value, argument)) and argument.may_hold_addresses
         if not is_exact or asks_urls:
             opened.append((argument, is_exact))
     found = 0
     for argument, is_exact in opened:
-        role, is_sink = use.place_of(argument.pointer)
         parts = argument.parts()
         if urls is not None:
-            urls.update((each.value, None) for each in (*argument.wholes, *parts) if each.kind is AtomKind.URL)
-        if is_exact:
+            for each in (*argument.wholes, *parts):
+                if each.kind is _URL:
+                    urls[each.value] = None
+        if is_exact or not parts:
             continue
-        for each in parts:
-            traced = tracer.part(each)
-            yield Value(argument.pointer, role, is_sink=is_sink, is_part=True, is_shaped=True, traced=traced)
+        role, is_sink = use.place_of(argument.pointer)
+        values += [Value(argument.pointer, role, is_sink, True, True, tracer.part(each)) for each in parts]
         found += len(parts)
         if found >= PARTS_MAX:
             argument.complete = False
-            return
+            break
+    return values
+
+
+def _is_said(value: Value, argument: Argument) -> bool:
+    """Return whether a value of the user's is one that he has said, and not an address made of what he has said."""
+    return not value.is_shaped or (argument.is_usual and bool(value.traced.flags & Seen.USER))
 
 
 def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) -> Value:
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.place_of(pointer)
-    if is_sink:
-        # A number that names a thing is found by its thing: the same amount proves nothing.
-        founds = [each for each in founds if each.kind is not AtomKind.AMOUNT]
+    is_shaped = has_number = False
+    for each in founds:
+        kind = each.kind
+        if kind in SHAPED:
+            is_shaped = True
+        elif kind is _AMOUNT or kind is _NUMBER:
+            has_number = True
+    if has_number:
+        founds = _numbers_as_named(founds, use, is_sink=is_sink)
     composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
-    named = [*founds, *_renamed(founds, use)]
-    traced = tracer.whole(named, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
-    is_shaped = not SHAPED.isdisjoint([each.kind for each in founds])
-    return Value(pointer, role, is_sink=is_sink, is_part=False, is_shaped=is_shaped, traced=traced)
+    traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
+    return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _numbers_as_named(founds: list[Found], use: ToolUse, *, is_sink: bool) -> list[Found]:
+    """Return the readings of a leaf with what its number may name besides what its argument says.
+
+    `order 17` is the `number` of `get_order`. A number that names a thing is found by its thing: in a sink, the same
+    amount proves nothing.
+    """
+    named = [each for each in founds if each.kind is not _AMOUNT] if is_sink else list(founds)
+    own = (f"{use.thing}:", f"{UNTYPED}:")
+    for each in founds:
+        if each.kind is _NUMBER and each.value.startswith(own):
+            digits = each.value.partition(":")[2]
+            named += [Found(_NUMBER, f"{thing}:{digits}", each.path, whole_field=True) for thing in use.things]
+    return named
 
 
 def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
@@ -249,22 +277,6 @@ def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
         if tracer.piece([Found(AtomKind.URL, url)]) is NOWHERE:
             for founds in pieces_of(url, extract_part):
                 yield tracer.piece(founds)
-
-
-def _renamed(founds: Iterable[Found], use: ToolUse) -> list[Found]:
-    """Return what a number may name besides what its argument says: `order 17` is the `number` of `get_order`."""
-    numbers = [
-        each
-        for each in founds
-        if each.kind is AtomKind.NUMBER and each.value.startswith((f"{use.thing}:", f"{UNTYPED}:"))
-    ]
-    if not numbers:
-        return []
-    return [
-        Found(AtomKind.NUMBER, f"{thing}:{each.value.partition(':')[2]}", each.path, whole_field=True)
-        for each in numbers
-        for thing in use.things
-    ]
 
 
 def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: StatedOwners | None) -> Owners:

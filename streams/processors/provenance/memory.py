@@ -22,7 +22,13 @@ from streams.ports.processor import StateView
 from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode_content, decode_provenance
 from streams.processors.provenance.tools import ToolUse
-from streams.processors.rows import atoms_row_key, atoms_row_prefix, content_row_key, provenance_row_key
+from streams.processors.rows import (
+    atoms_bucket_key,
+    atoms_row_key,
+    atoms_row_prefix,
+    content_row_key,
+    provenance_row_key,
+)
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
@@ -115,15 +121,17 @@ class Memory:
     def look(self, kind: str, value: str) -> Entry | None:
         """Return what is kept of a value, or None."""
         # A call names the same value in several arguments and as a part of others.
-        asked = (kind, value)
-        if asked in self._looked:
-            return self._looked[asked]
-        entry = self._looked[asked] = self.find(self.digest(kind, value))
+        asked, looked = (kind, value), self._looked
+        if asked in looked:
+            return looked[asked]
+        entry = looked[asked] = self.find(self._digest_of(self._key, kind, value)[:DIGEST_BYTES])
         return entry
 
     def find(self, digest: bytes) -> Entry | None:
         """Return what is kept under a digest, or None."""
-        return find(self._bucket(bucket_of(digest)), digest)
+        bucket = digest[0] % BUCKETS
+        row = self._rows[bucket] if bucket in self._rows else self._bucket(bucket)
+        return find(row, digest)
 
     def add(self, row: ProvenanceRow, entries: Iterable[Entry]) -> ProvenanceRow:
         """Add values, as far as there is room, and return the row of the whole after that."""
@@ -140,13 +148,14 @@ class Memory:
             if after != before:
                 self._rows[bucket] = after
                 if self._keeps:
-                    self._state.put(self._prefix + bucket.to_bytes(), after)
+                    self._state.put(atoms_bucket_key(self._prefix, bucket), after)
         return replace(row, atoms_count=count, is_complete=complete)
 
     def _bucket(self, bucket: int) -> bytes | None:
-        if bucket not in self._rows:
-            self._rows[bucket] = self._state.get(self._prefix + bucket.to_bytes())
-        return self._rows[bucket]
+        if bucket in self._rows:
+            return self._rows[bucket]
+        row = self._rows[bucket] = self._state.get(atoms_bucket_key(self._prefix, bucket))
+        return row
 
     def number_event(
         self, row: ProvenanceRow, event: SessionEvent, audiences: Audiences | None = None

@@ -55,9 +55,8 @@ class ToolUse:
         self._kinds = None if entry.kind is not None else kinds | {tool.uses.kind}
         self.has_owners = self.states_owners or bool(tool.uses.owner_args)
 
-    def kinds_of(self, args: Mapping[str, Any]) -> frozenset[str]:
-        """Return the kinds of act that a call may be asked for as. One that is stated or chosen is the only one."""
-        kind = self.tool.uses.kind_of(args)
+    def kinds_of(self, kind: str) -> frozenset[str]:
+        """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""
         return frozenset((kind,)) if self._kinds is None or kind != self.tool.uses.kind else self._kinds
 
     def place_of(self, pointer: str) -> tuple[ArgumentRole, bool]:

@@ -15,6 +15,7 @@ from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Outcome, ValueOrigin, Verdict
+from streams.ports.processor import StateView
 from streams.processors.gate import provenance
 from streams.processors.provenance import examine as examination
 from streams.processors.provenance.memory import read_provenance, store_provenance
@@ -141,8 +142,13 @@ def test_a_refusal_looks_up_once_what_its_session_has_read(monkeypatch: pytest.M
     intent = talk.propose(SEND, SENT)
     talk.verdicts()
     read: list[bytes] = []
+
+    def noted(session_key: bytes, state: StateView) -> ProvenanceRow | None:
+        read.append(session_key)
+        return read_provenance(session_key, state)
+
     for place in (provenance, examination):
-        monkeypatch.setattr(place, "read_provenance", lambda key, state: read.append(key) or read_provenance(key, state))
+        monkeypatch.setattr(place, "read_provenance", noted)
     denies(talk, intent)
     assert (drift(talk.verdict()), len(read)) == (1.0, 1)
 

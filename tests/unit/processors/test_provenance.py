@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +25,9 @@ from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from streams.provenance.found import Found
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
+from streams.provenance.readings import readings_of
 from streams.provenance.scope import SCOPES_MAX
+from streams.provenance.shapes import shapes_in
 from tests.kit import BUNDLE, HOUR_MS, GateBench
 
 INBOX = tool_entry(
@@ -316,6 +319,40 @@ def test_only_values_that_are_told_are_taken_apart(monkeypatch: pytest.MonkeyPat
         assert len(talk.judge(SEND, {"to": recipients, "body": "x"}).origins) == ORIGINS_MAX
         counts.append(len(parts))
     assert counts[0] == counts[1] > 0
+
+
+def counting(function: Callable[..., Any], counts: Counter[str]) -> Callable[..., Any]:
+    """A function that counts its calls."""
+
+    def counted(*args: Any, **fields: Any) -> Any:
+        counts[function.__name__] += 1
+        return function(*args, **fields)
+
+    return counted
+
+
+def test_the_search_for_halves_of_an_unknown_address_reads_what_is_quick_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: Counter[str] = Counter()
+    monkeypatch.setattr("streams.provenance.arguments.shapes_in", counting(shapes_in, counts))
+    monkeypatch.setattr("streams.processors.provenance.examine.extract_part", counting(extract_part, counts))
+    talk = Talk()
+    talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "Nothing."})
+    counts.clear()
+    assert talk.sends_to("unknown.person@other-shop.example").origins[0].origin is ValueOrigin.NOWHERE
+    assert counts["extract_part"] > 24, "every place is looked at"
+    assert counts["shapes_in"] < 12
+
+
+def test_nothing_is_looked_for_inside_of_prose(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[str] = Counter()
+    monkeypatch.setattr("streams.provenance.arguments.readings_of", counting(readings_of, counts))
+    talk = Talk()
+    talk.judge(SEND, {"to": ["kim@shop.example"], "body": "The invoice is attached, and the total is as agreed."})
+    assert counts["readings_of"] == 0
+    talk.judge(SEND, {"to": ["kim@shop.example"], "body": "Ask kim at shop dot example about it."})
+    assert counts["readings_of"] == 1
 
 
 def test_halves_that_meet_at_a_sign_are_found_together() -> None:
