@@ -107,7 +107,7 @@ def seal_all(
     found = []
     for start in range(0, len(written), 2 * batch):
         part = written[start : start + 2 * batch]
-        seal, _ = hook.before_commit(part, state, START_MS)
+        seal, _ = hook.before_commit(part, (), state, START_MS)
         found.append((part, seal.value or b""))
     return found
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_MAX
+from streams.codec.avro import VALUE_BYTES_MAX, WRITTEN_BYTES_MAX
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
@@ -55,6 +55,7 @@ from streams.policy.authoring.functions_page import functions_page
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import load_detector_files
 from streams.ports import Headers, Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.services.desk.settings_page import desk_page
 

@@ -7,6 +7,8 @@ computes every root from all leaves of the log again.
 from __future__ import annotations
 
 import base64
+import struct
+from collections import deque
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
@@ -16,11 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from streams.inmemory.log import MemoryLog
 from streams.inmemory.partition import Entry
 from streams.model.audit import Seal
-from streams.model.topics import AUDIT, SEAL, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, REPORT, SEAL, SEAL_KEY, SESSION, VERDICT
 from streams.ports import TopicPartition
 from streams.ports.wire import Wire
+from streams.topology import GATE
 
 _SIGNATURE_AT = 4
+_READ = {ord("R"): REPORT, ord("S"): SESSION}
+"""What gates read and seal, by the kinds of its leaves."""
 
 
 def check_heads(log: MemoryLog, wire: Wire, public: bytes, deployment: str) -> Iterator[str]:
@@ -43,6 +48,10 @@ def _partition_faults(log: MemoryLog, wire: Wire, key: Ed25519PublicKey, deploym
         for entry in log.partition(TopicPartition(topic.name, number)).committed_entries()
     ]
     entries.sort(key=lambda entry: entry.serial)
+    inputs = {
+        kind: deque(log.partition(TopicPartition(topic.name, number)).committed_entries())
+        for kind, topic in _READ.items()
+    }
     open_batch: list[Entry] = []
     log_leaves: list[bytes] = []
     for entry in entries:
@@ -54,7 +63,8 @@ def _partition_faults(log: MemoryLog, wire: Wire, key: Ed25519PublicKey, deploym
         if not isinstance(seal, Seal):
             yield f"{where} can't be read"
             return
-        batch = [sha256(b"\x00" + (each.value or b"")).digest() for each in open_batch]
+        batch = [_read_leaf(kind, inputs[kind].popleft()) for kind in seal.kinds if inputs.get(kind)]
+        batch += [sha256(b"\x00" + (each.value or b"")).digest() for each in open_batch]
         if seal.first != len(log_leaves) or seal.leaves != b"".join(batch):
             yield f"{where}: it does not cover the {len(batch)} records before it, or not from {len(log_leaves)} on"
             return
@@ -71,8 +81,22 @@ def _partition_faults(log: MemoryLog, wire: Wire, key: Ed25519PublicKey, deploym
             key.verify(base64.b64decode(signature.split()[-1])[_SIGNATURE_AT:], f"{text}\n".encode())
         except (InvalidSignature, ValueError):
             yield f"{where}: its head is not signed"
+    group = log.group(GATE.name)
+    for topic, left in ((_READ[kind], left) for kind, left in inputs.items()):
+        done = group.offsets.get(TopicPartition(topic.name, number), 0)
+        unsealed = sum(each.offset < done for each in left)
+        if unsealed:
+            yield f"partition {number}: {unsealed} records of {topic.name} were read, and are not sealed"
     if open_batch:
         yield f"partition {number}: {len(open_batch)} records are not sealed"
+
+
+def _read_leaf(kind: int, entry: Entry) -> bytes:
+    schema = next((value for name, value in entry.headers if name == "__value_schema_id"), None)
+    parts = [b"\x00stoplog read v1\n", bytes([kind])]
+    for part in (entry.key, schema, entry.value):
+        parts += [b"\xff\xff\xff\xff"] if part is None else [struct.pack(">I", len(part)), part]
+    return sha256(b"".join(parts)).digest()
 
 
 def _base64(raw: bytes) -> str:

@@ -49,6 +49,7 @@ class BatchSeals:
     """The commit hook. Its only memory is a row of each partition: how many records were sealed, and their chain."""
 
     topics = frozenset(topic.name for topic in (*OWN_TOPICS, *ELSEWHERE_TOPICS))
+    inputs: frozenset[str] = frozenset()
 
     def __init__(self, encoder: Encoder) -> None:
         """Create the hook.
@@ -58,8 +59,11 @@ class BatchSeals:
         """
         self._encoder = encoder
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         """Return the seal of what was written; none of an empty batch."""
+        del read  # it asks for no inputs
         if not written:
             return []
         batch = SealedBatch([], [])
@@ -106,13 +110,21 @@ class BothHooks:
         """Join two hooks; the outputs of the first come first."""
         self._hooks = (first, second)
         self.topics = first.topics | second.topics
+        self.inputs = first.inputs | second.inputs
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         """Return what both return, each shown the topics that it has asked for."""
         return [
             output
             for hook in self._hooks
-            for output in hook.before_commit([each for each in written if each.topic in hook.topics], state, now_ms)
+            for output in hook.before_commit(
+                [each for each in written if each.topic in hook.topics],
+                [each for each in read if each.topic in hook.inputs],
+                state,
+                now_ms,
+            )
         ]
 
 

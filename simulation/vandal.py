@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random  # noqa: TID251 - it is seeded
 
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, REPORT, SEAL_KEY, SESSION, VERDICT
 from streams.ports import Received
 
 TOPICS = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
+READ_TOPICS = (REPORT.name, SESSION.name)
 Log = dict[str, list[Received]]
 """The records of one partition by their topics, in order."""
 
@@ -35,7 +36,7 @@ class Vandal:
     def __init__(self, log: Log, seed: int) -> None:
         self._log = log
         self._random = Random(seed)  # noqa: S311 - it guards no secret
-        self.topic = self._random.choice(TOPICS)
+        self.topic = self._random.choice(tuple(log))
         self.at = self._random.randrange(len(log[self.topic]))
 
     def flip(self) -> Log:
@@ -65,7 +66,9 @@ class Vandal:
         made = copied if self._random.random() < 0.5 else flipped(copied, self._random.randrange(800))
         offset = records[self.at].offset
         moved = [each._replace(offset=each.offset + 1) for each in records[self.at :]]
-        return changed(self._log, self.topic, [*records[: self.at], made._replace(offset=offset), *moved])
+        altered = changed(self._log, self.topic, [*records[: self.at], made._replace(offset=offset), *moved])
+        self.at += made.value == records[self.at].value  # of two equal ones, the second is one too many
+        return altered
 
     def truncate(self) -> Log:
         return changed(self._log, self.topic, self._log[self.topic][: self.at])

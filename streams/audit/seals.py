@@ -1,10 +1,11 @@
 """Seals: how a gate proves that a verdict is its own and on the record, and how that is checked.
 
 **Idea.** Of each partition, the verdicts and audit records that the gate writes are the leaves of one log, in the order
-of writing. At the end of each transaction the gate writes a seal to the partition of the verdicts: the hashes of the
-leaves that the transaction has added (its *batch*), and the signed head of the log after them. The seal becomes visible
-with what it covers, or not at all. A verdict counts once a seal has its hash, and a key that is trusted has signed the
-seal's head: one signature is checked for a batch.
+of writing, and so are the reports and session events that it reads, in the order of their topics (ADR 0088). At the end
+of each transaction the gate writes a seal to the partition of the verdicts: the hashes of the leaves that the
+transaction has added (its *batch*), and the signed head of the log after them. The seal becomes visible with what it
+covers, or not at all. A verdict counts once a seal has its hash, and a key that is trusted has signed the seal's head:
+one signature is checked for a batch.
 
 What a signature covers is the head (the origin, the size, the root), and the root of the batch alone as an extension of
 it. So whoever reads the batch needs nothing of the log before it. The origin names the deployment and the partition: a
@@ -23,6 +24,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from urllib.parse import quote
 
 import msgspec
@@ -34,13 +36,29 @@ from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.audit import Seal
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid, seal_key_seed
+from streams.model.topics import AUDIT, REPORT, SESSION, VERDICT
 from streams.model.types import Header
+from streams.ports import Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 
 LEAVES_MAX = 8_192
 """Leaves of one seal; a larger batch has several. A seal of so many has some 280 KB, and a record may have 1 MB."""
 
 AUDIT_LEAF = ord("A")
 VERDICT_LEAF = ord("V")
+REPORT_LEAF = ord("R")
+SESSION_LEAF = ord("S")
+LEAF_OF_TOPIC = {
+    VERDICT.name: VERDICT_LEAF,
+    AUDIT.name: AUDIT_LEAF,
+    REPORT.name: REPORT_LEAF,
+    SESSION.name: SESSION_LEAF,
+}
+"""The kinds of leaves, by what they are the hashes of: what the gate writes, and what it has read."""
+
+_READ_DOMAIN = b"\x00stoplog read v1\n"
+_LENGTH_BYTES = 4
+_NO_BYTES = b"\xff" * _LENGTH_BYTES
 
 KEYS_MAX = 64
 _BATCH = "batch "
@@ -68,6 +86,21 @@ def derived_seal_key(root_key: bytes) -> SigningKey:
     return SigningKey(Ed25519PrivateKey.from_private_bytes(seal_key_seed(root_key)))
 
 
+def read_leaf(record: Received) -> bytes:
+    """Return the leaf of a record that a gate has read: the hash of its topic's kind, its key, its schema, its value.
+
+    INVARIANT: it is never the leaf of a verdict, whatever the value is. Others choose that value, and the signature of
+    a seal does not cover the kinds of its leaves: if the hash were of the value alone, who may report could have the
+    bytes of a verdict sealed. What is hashed here begins as no value of a topic does.
+    """
+    schema = next((value for name, value in record.headers if name == SCHEMA_ID_HEADER), None)
+    hashed = sha256(_READ_DOMAIN)
+    hashed.update(bytes((LEAF_OF_TOPIC[record.topic],)))
+    for part in (record.key, schema, record.value):
+        hashed.update(_NO_BYTES if part is None else len(part).to_bytes(_LENGTH_BYTES, "big") + part)
+    return hashed.digest()
+
+
 def make_seals(
     before: Frontier,
     leaves: Sequence[bytes],
@@ -84,7 +117,7 @@ def make_seals(
     Args:
         before: the frontier of the log before the batch.
         leaves: the hashes of the batch's records, in the order of writing; at least one.
-        kinds: for each of them `AUDIT_LEAF` or `VERDICT_LEAF`.
+        kinds: for each of them a kind of `LEAF_OF_TOPIC`.
         partition: whose log it is.
         deployment: the name of the deployment.
         source: the writer that the seals name.

@@ -17,7 +17,7 @@ from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.model.topics import AUDIT_REPORTED, REPORT, SESSION
+from streams.model.topics import AUDIT_REPORTED
 from streams.operations.root_key import RootKeyError, load_root_key
 from streams.operations.verify.offences import MEANINGS
 from streams.operations.verify.partition import PartitionReport
@@ -35,8 +35,10 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
-_NOT_SEALED = (REPORT, AUDIT_REPORTED, SESSION)
-"""What others than gates write of the record."""
+_NOT_SEALED = (AUDIT_REPORTED,)
+"""What of the record no gate writes or reads."""
+
+_REPORTS = "reports and session events"
 
 KeysOption = Annotated[
     Path | None,
@@ -85,10 +87,9 @@ def verify(
 ) -> None:
     """Check that every verdict is on the record, and that nothing of the record was changed since.
 
-    What executors, agents and token services report is not sealed, and not checked. Reads verdicts, audit records and
-    heads, and nothing else: from the log or, with `--archive`, from a copy. The first offence of each partition is
-    shown with its topic, partition and offset; the exit status is then 1. Only `--since` shows whether the end of all
-    three topics was cut off.
+    Reports of executors and agents, and session events, are compared with what gates have read and sealed; a copy
+    (`--archive`) does not have them. The first offence of each partition is shown with its topic, partition and offset;
+    the exit status is then 1. Only `--since` shows whether the end of all topics was cut off.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)
@@ -170,6 +171,7 @@ def _fields(report: PartitionReport) -> dict[str, object]:
         "partition": report.partition,
         "verdicts": report.verdicts,
         "audit_records": report.audits,
+        "reports": report.inputs,
         "seals": report.seals,
         "size": report.size,
         "offence": None
@@ -200,27 +202,34 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     found = report.partitions
     offences = sum(each.offence is not None for each in found)
     verdicts, audits = sum(each.verdicts for each in found), sum(each.audits for each in found)
-    seals = sum(each.seals for each in found)
+    seals, inputs = sum(each.seals for each in found), sum(each.inputs for each in found)
     screen.record(
         {
             "record": "summary",
             "verdicts": verdicts,
             "audit_records": audits,
+            "reports": inputs,
+            "reports_not_compared": sum(each.not_compared for each in found),
             "seals": seals,
             "offences": offences,
             "not_checked": [topic.name for topic in _NOT_SEALED],
         }
     )
-    told = f"{many(verdicts, 'verdict')} and {many(audits, 'audit record')} under {many(seals, 'seal')}"
+    told = f"{many(verdicts, 'verdict')} and {many(audits, 'audit record')}"
+    if inputs:
+        told = f"{many(verdicts, 'verdict')}, {many(audits, 'audit record')} and {many(inputs, 'report', _REPORTS)}"
+    told = f"{told} under {many(seals, 'seal')}"
     if offences:
-        screen.say(
-            f"{told} are as gates wrote them; {offences} of {many(len(found), 'partition')} can't be relied on", FAIL
-        )
+        bad = f"{offences} of {many(len(found), 'partition')} can't be relied on"
+        screen.say(f"{told} are as gates wrote and read them; {bad}", FAIL)
     elif not seals:
         screen.say("nothing is sealed on this log, so nothing is proven", WARN)
     else:
         screen.say(f"{told}: nothing was changed, dropped, reordered or forked", OK)
+    left = sum(each.not_compared for each in found)
+    if left:
+        screen.say(f"{many(left, 'report', _REPORTS)} could not be compared: their topics are not here", WARN)
     listed = ", ".join(f"`{topic.name}`" for topic in _NOT_SEALED)
-    screen.say(f"not sealed, and not checked: what others report ({listed})", FAINT)
+    screen.say(f"not sealed, and not checked: what others put on the record by themselves ({listed})", FAINT)
     if is_derived:
         screen.say("checked with the key of these settings; name the list that auditors keep with --keys", FAINT)

@@ -25,8 +25,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT_OCSF, WITHIN
 from streams.model.types import Record
 from streams.ports import Headers
-
-SCHEMA_ID_HEADER = "__value_schema_id"
+from streams.ports.wire import SCHEMA_ID_HEADER
 
 VALUE_BYTES_MAX = 1_048_576
 """The largest value that is read."""

@@ -89,6 +89,8 @@ class PartitionTask:
         self._is_prepared = False
         self._hook = processor.commit_hook
         self._written: list[Outgoing] = []
+        self._read: list[Received] = []
+        self._shown_inputs: frozenset[str] = frozenset() if self._hook is None else self._hook.inputs
         self._send = emit
         # A task without a hook emits directly: the hook must cost nothing where there is none.
         self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
@@ -126,7 +128,7 @@ class PartitionTask:
         Returns:
             How many records were processed.
         """
-        count, buffer = 0, self._input.buffer
+        count, buffer, shown = 0, self._input.buffer, self._shown_inputs
         first_ms = self.stream_time_ms or buffer.first_time_ms()
         if not first_ms and buffer.takes_effect:
             # A clock that was ahead has stamped the partition's first records. Nothing is there yet that they could
@@ -141,6 +143,8 @@ class PartitionTask:
                 self.fire_timers()
             self.steps.process(record, fault or decoded, self.stream_time_ms)
             self.positions[record.topic] = record.offset + 1
+            if record.topic in shown:
+                self._read.append(record)
             if turn.is_over():
                 break
         return count
@@ -263,7 +267,8 @@ class PartitionTask:
         if self._hook is None or not self._has_part():
             return
         try:
-            outputs = self._hook.before_commit(tuple(self._written), self._state, self.stream_time_ms)
+            written, read = tuple(self._written), tuple(self._read)
+            outputs = self._hook.before_commit(written, read, self._state, self.stream_time_ms)
             outgoing = self.steps.placement.outgoing(outputs)
         except (InvariantError, LogError, StoreError):
             raise
@@ -319,6 +324,7 @@ class PartitionTask:
         """
         self._committed = dict(self.positions)
         self._written.clear()
+        self._read.clear()
         if self._has_reported_deleted:
             self._deleted, self._has_reported_deleted = (), False
         if self._state.changes():
@@ -335,6 +341,7 @@ class PartitionTask:
         """
         self._state.aborted()
         self._written.clear()
+        self._read.clear()
         self._has_reported_deleted = False
         self._is_prepared = False
         self._followed_mark = None

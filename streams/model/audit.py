@@ -105,7 +105,8 @@ class Seal(Record, frozen=True, kw_only=True):
         first: how many leaves the log had before.
         frontier: the hashes of the complete subtrees of that log, the largest first, 32 bytes each.
         leaves: the hashes of the leaves that were added, 32 bytes each, in the order of writing.
-        kinds: one byte for each leaf: `A` for a record of the audit topic, `V` for one of the verdict topic.
+        kinds: one byte for each leaf: `A` for a record of the audit topic, `V` for one of the verdict topic; of what
+            the gate has read, `R` for a report and `S` for a session event.
         continues: whether the batch is larger than one seal, and the next record of the transaction goes on with it.
         signed_head: the head as a C2SP checkpoint in a signed note.
     """

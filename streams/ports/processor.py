@@ -250,6 +250,9 @@ class CommitHook(Protocol):
     - An exception aborts the transaction; no input is lost. If it fails again and again, the worker gives up: nothing
       is committed without the hook.
     - A processor without a hook pays nothing for it.
+    - `read` has each record of `inputs` whose processing the transaction commits, whatever came of it: also what became
+      a dead letter. Over all transactions that are committed, these are the records of the partition in the order of
+      their offsets, each once, but for those that were deleted before they were read.
 
     Nothing bounds the number of records of a transaction but the settings `poll_records_max` and `commit_records_max`
     and the processor's own fan-out. A hook whose output grows with `written` must split it over several records.
@@ -267,13 +270,20 @@ class CommitHook(Protocol):
 
     @property
     def topics(self) -> frozenset[str]:
-        """The names of the topics whose records the hook is shown."""
+        """The names of the topics of which the hook is shown what is written."""
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the input topics of which the hook is shown what was read."""
+
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         """Return what is to be written at the end of the transaction.
 
         Args:
             written: the records that the partition's task wrote to `topics` in this transaction, in that order.
+            read: the records of `inputs` that the task has processed in this transaction, in that order.
             state: the partition's state, with everything that the transaction has written to it.
             now_ms: the partition's stream time.
 

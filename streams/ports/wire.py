@@ -8,6 +8,9 @@ from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports.log import Headers, Outgoing, Received
 
+SCHEMA_ID_HEADER = "__value_schema_id"
+"""The header in which a record can name the schema of its value."""
+
 
 class Encoder(Protocol):
     """Turns a record into wire bytes. The same record always gives the same bytes."""

@@ -4,6 +4,9 @@
 frontier of its log. The row is written in the transaction of the seal, so after an abort, a crash or a move to another
 gate the log goes on where the last committed seal ends. A verdict that is given again is a leaf again: the batch is
 what the transaction wrote, whatever it was.
+
+Reports and session events that the transaction has read are leaves, too, before what it wrote. They are sealed as they
+lie on their topics, whether they count or not: it is proven what was there, and not that it is true.
 """
 
 from __future__ import annotations
@@ -15,12 +18,21 @@ import msgspec
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Signer
-from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, make_seals
+from streams.audit.seals import LEAF_OF_TOPIC, make_seals, read_leaf
 from streams.model.audit import AuditCheckpoint
 from streams.model.errors import InvariantError
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL, SEAL_KEY, SEALS_AMONG_VERDICTS, VERDICT
-from streams.ports import Outgoing
+from streams.model.topics import (
+    AUDIT,
+    AUDIT_CHECKPOINT,
+    REPORT,
+    SEAL,
+    SEAL_KEY,
+    SEALS_AMONG_VERDICTS,
+    SESSION,
+    VERDICT,
+)
+from streams.ports import Outgoing, Received
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.headers import SOURCE, gate_header
@@ -36,9 +48,10 @@ _LEAF_PREFIX = b"\x00"
 
 
 class Seals:
-    """The commit hook that seals verdicts and audit records."""
+    """The commit hook that seals verdicts and audit records, and the reports and session events that were read."""
 
     topics = frozenset((VERDICT.name, AUDIT.name))
+    inputs = frozenset((REPORT.name, SESSION.name))
 
     def __init__(self, encoder: Encoder, signer: Signer, deployment: str) -> None:
         """Create the hook.
@@ -52,18 +65,21 @@ class Seals:
         self._signer = signer
         self._deployment = deployment
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
-        """Return the seals of what was written, and the head for the checkpoint topic. An empty batch has none.
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
+        """Return the seals of what was read and written, and the head for the checkpoint topic; none of nothing.
 
         Raises:
             SigningKeyError: the key can't be used; the transaction is aborted.
         """
-        if not written:
+        if not written and not read:
             return []
         # INVARIANT: the hashes are of the values as they are on the topics, each hashed once and never encoded again.
-        leaves = [sha256(_LEAF_PREFIX + (record.value or b"")).digest() for record in written]
-        verdicts = VERDICT.name
-        kinds = bytes([VERDICT_LEAF if record.topic == verdicts else AUDIT_LEAF for record in written])
+        leaves = [read_leaf(record) for record in read]
+        leaves += [sha256(_LEAF_PREFIX + (record.value or b"")).digest() for record in written]
+        topics = [*(record.topic for record in read), *(record.topic for record in written)]
+        kinds = bytes([LEAF_OF_TOPIC[topic] for topic in topics])
         partition = state.partition
         if any(record.partition != partition for record in written):
             raise InvariantError(f"partition {partition} wrote verdicts or audit records to another one")

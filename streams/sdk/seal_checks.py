@@ -23,12 +23,12 @@ from typing import NamedTuple, Protocol
 
 from streams.audit.merkle import leaf_hash
 from streams.audit.seals import Receipt, SealedBatch, SealError, SealKeys
-from streams.codec.avro import SCHEMA_ID_HEADER
 from streams.model.audit import Seal
 from streams.model.errors import RecordError
 from streams.model.topics import SEAL, SEAL_KEY, VERDICT
 from streams.model.types import Record
 from streams.ports import Headers, Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 from streams.sdk.seal_heads import SealedHead
 
 HELD_MAX = 50_000

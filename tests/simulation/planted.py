@@ -352,8 +352,10 @@ def verdicts_given_again_are_sealed_once(patch: pytest.MonkeyPatch, healthy: Ing
     """A batch in which a verdict comes twice has one leaf of it."""
     before_commit = Seals.before_commit
 
-    def without_copies(self: Seals, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
-        return before_commit(self, list({record.value: record for record in written}.values()), state, now_ms)
+    def without_copies(
+        self: Seals, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
+        return before_commit(self, list({record.value: record for record in written}.values()), read, state, now_ms)
 
     patch.setattr(Seals, "before_commit", without_copies)
     return healthy
@@ -401,10 +403,12 @@ class _RememberingSeals(Seals):
         super().__init__(encoder, signer, deployment)
         self._frontiers: dict[int, bytes] = {}
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         if state.partition in self._frontiers:
             state.put(SEALED_KEY, self._frontiers[state.partition])
-        outputs = super().before_commit(written, state, now_ms)
+        outputs = super().before_commit(written, read, state, now_ms)
         frontier = state.get(SEALED_KEY)
         if frontier is not None:
             self._frontiers[state.partition] = frontier
@@ -416,10 +420,12 @@ class _Remembering(BatchSeals):
         super().__init__(encoder)
         self._heads: dict[int, bytes] = {}
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         if state.partition in self._heads:
             state.put(SEAL_KEY, self._heads[state.partition])
-        outputs = super().before_commit(written, state, now_ms)
+        outputs = super().before_commit(written, read, state, now_ms)
         head = state.get(SEAL_KEY)
         if head is not None:
             self._heads[state.partition] = head

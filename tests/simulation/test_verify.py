@@ -7,7 +7,7 @@ from functools import partial
 
 from simulation.seals import CHAIN_KEY
 from simulation.simulator import DEPLOYMENT, SEALER, Simulation
-from simulation.vandal import TOPICS
+from simulation.vandal import READ_TOPICS, TOPICS
 from simulation.workload_session import WorkloadSize
 from streams.audit.seals import SealKeys
 from streams.inmemory.log import MemoryLog
@@ -31,14 +31,19 @@ def records(log: MemoryLog, number: int, topic: str) -> Iterator[Received]:
 def test_nothing_is_found_under_faults() -> None:
     made = ingredients()
     keys = SealKeys.of({"gates": str(SEALER.public)}, DEPLOYMENT)
-    verdicts = 0
+    verdicts = inputs_count = 0
     for seed in range(SEEDS):
         simulation = Simulation(seed, made, WorkloadSize())
         simulation.run()
         log = simulation._log
         for number in range(log.partition_count(VERDICT.name)):
             opened = (partial(records, log, number, name) for name in TOPICS)
-            report = check_partition(Recorded(number, *opened, Ends(END, END, END)), keys, CODEC, is_whole=True)
+            inputs = {name: partial(records, log, number, name) for name in READ_TOPICS}
+            recorded = Recorded(number, *opened, Ends(END, END, END), inputs, dict.fromkeys(inputs, END))
+            report = check_partition(recorded, keys, CODEC, is_whole=True)
             assert report.offence is None, (seed, number, report)
+            assert report.not_compared == 0
             verdicts += report.verdicts
+            inputs_count += report.inputs
     assert verdicts > 300
+    assert inputs_count > 300

@@ -57,7 +57,8 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
         OSError: the folder can't be written.
     """
     refuse_hidden(hidden_topics(log, CHECKED))
-    reach = LogSource(log, clock).reach
+    # Reports stay where they are: they have wrapped keys, which an erasure could not reach in a copy.
+    reach = LogSource(log, clock, CHECKED).reach
     ends = dict(sorted(reach.ends.items()))
     writer = _CopyWriter(folder, COPIES, _SCHEMA)
     writer.add_new(log, clock, ends)

@@ -25,9 +25,9 @@ class OffenceKind(StrEnum):
 
 
 MEANINGS = {
-    OffenceKind.CHANGED: "it is not what the gate has written",
+    OffenceKind.CHANGED: "it is not what the gate has written or read",
     OffenceKind.MISSING: "a record was deleted after it was sealed",
-    OffenceKind.INSERTED: "it was written by somebody else than a gate, or written again",
+    OffenceKind.INSERTED: "no gate has written or read it there, or it was written again",
     OffenceKind.REORDERED: "records of this place were exchanged after they were sealed",
     OffenceKind.UNSEALED: "nothing proves that a gate has written it; executors don't run it",
     OffenceKind.UNRECORDED: "a call was decided without a record of why",

@@ -1,9 +1,10 @@
 """Checks the recorded log of one partition: that every verdict is on the record, and that nothing was changed since.
 
-**Idea.** A seal has the hashes of what its transaction has written, in order. So three topics are read side by side:
-the verdicts with their seals, the audit records, and the heads. Every record must be the next leaf of the next seal,
-and every seal must go on exactly where the one before it ended, which is known by the frontier of the leaves as they
-were read. The frontier has at most 64 hashes, so a log of any length is checked in the memory of one batch.
+**Idea.** A seal has the hashes of what its transaction has read and written, in order. So the topics are read side by
+side: the verdicts with their seals, the audit records, the heads, the reports and the session events. Every record must
+be the next leaf of the next seal, and every seal must go on exactly where the one before it ended, which is known by
+the frontier of the leaves as they were read. The frontier has at most 64 hashes, so a log of any length is checked in
+the memory of one batch.
 
 What stood at the beginning of a topic may have been deleted by retention, or may be from before gates sealed. The log
 alone can't tell, so it is said to be unknown. A head that is kept elsewhere tells, and so does whoever knows that the
@@ -15,19 +16,30 @@ a partition: what follows it is nearly always its consequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint
-from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, SealedBatch, SealError, SealKeys
-from streams.codec.avro import SCHEMA_ID_HEADER, Codec
+from streams.audit.seals import (
+    AUDIT_LEAF,
+    LEAF_OF_TOPIC,
+    REPORT_LEAF,
+    SESSION_LEAF,
+    VERDICT_LEAF,
+    SealedBatch,
+    SealError,
+    SealKeys,
+    read_leaf,
+)
+from streams.codec.avro import Codec
 from streams.model.audit import Seal
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, REPORT, SEAL_KEY, SESSION, VERDICT
 from streams.operations.verify.cursor import Cursor
 from streams.operations.verify.heads import Heads, KeptHead
 from streams.operations.verify.offences import (
@@ -37,7 +49,9 @@ from streams.operations.verify.offences import (
     difference_of,
     offence_at,
 )
+from streams.operations.verify.sealed_topic import SealedKind, SealedTopic
 from streams.ports import Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 
 UNSEALED_MAX = 1_000_000
 """Verdicts that wait for their seal. A gate's transaction has far fewer."""
@@ -46,9 +60,22 @@ REPEATS_MAX = 200_000
 """Verdicts that were given again whose records are looked for in the batches before, by reading the topic again."""
 
 SEALS_AHEAD_MAX = 3
-"""Seals that are read to tell what has happened to an audit record."""
+"""Seals with leaves of a kind that are read to tell what has happened to a record of that kind."""
+
+SEALS_LOOKED_AT_MAX = 500
+"""Seals that are looked at for them."""
 
 _LEAF = b"\x00"
+AUDITS = SealedKind(
+    AUDIT_LEAF, lambda record: sha256(_LEAF + (record.value or b"")).digest(), "audit record", "audit topic"
+)
+INPUTS = {
+    REPORT.name: SealedKind(REPORT_LEAF, read_leaf, "report", "topic of reports"),
+    SESSION.name: SealedKind(SESSION_LEAF, read_leaf, "session event", "topic of session events"),
+}
+"""What gates read and seal, by its topic."""
+
+_INPUT_KINDS = frozenset(each.kind for each in INPUTS.values())
 _DIGEST_PATHS = ("verdict_digest",)
 
 
@@ -67,6 +94,8 @@ class Recorded:
     Attributes:
         verdicts, audits, heads: open the three topics at their first record; each iterator is read once.
         ends: see `Ends`.
+        inputs: by topic, what gates have read, likewise; a topic that is not there is not checked.
+        input_ends: the offsets behind them.
     """
 
     partition: int
@@ -74,6 +103,8 @@ class Recorded:
     audits: Callable[[], Iterator[Received]]
     heads: Callable[[], Iterator[Received]]
     ends: Ends
+    inputs: Mapping[str, Callable[[], Iterator[Received]]] = field(default_factory=dict)
+    input_ends: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -81,6 +112,8 @@ class PartitionReport:
     """What was found in a partition.
 
     Attributes:
+        inputs: how many reports and session events were compared.
+        not_compared: how many are sealed, and could not be compared, since their topics are not here.
         offence: what is wrong first of all; None if nothing is.
         unknown: what the log alone can't tell, in words.
         head: the newest signed head that was checked; empty if there is none.
@@ -90,6 +123,8 @@ class PartitionReport:
     partition: int
     verdicts: int = 0
     audits: int = 0
+    inputs: int = 0
+    not_compared: int = 0
     seals: int = 0
     size: int = 0
     head: str = ""
@@ -99,7 +134,7 @@ class PartitionReport:
     @property
     def records(self) -> int:
         """How many records were read and found to be sealed, with the seals and heads themselves."""
-        return self.verdicts + self.audits + 2 * self.seals
+        return self.verdicts + self.audits + self.inputs + 2 * self.seals
 
 
 def check_partition(
@@ -139,7 +174,12 @@ class _Check:
         self._is_whole = is_whole
         self._log: Frontier | None = None  # None before the first seal
         self._verdicts = Cursor(recorded.verdicts(), recorded.ends.verdicts)
-        self._audits = Cursor(recorded.audits(), recorded.ends.audits)
+        topic = partial(SealedTopic, is_whole=is_whole, later=self._later, note_unknown=self._unknown)
+        self._audits = topic(AUDITS, recorded.audits(), recorded.ends.audits)
+        self._inputs = {
+            INPUTS[name].kind: topic(INPUTS[name], records(), recorded.input_ends.get(name, 0))
+            for name, records in recorded.inputs.items()
+        }
         self._since = KeptHead(since)
         heads = Cursor(recorded.heads(), recorded.ends.heads)
         self._heads = Heads(heads, recorded.partition, keys, codec, self._since)
@@ -147,8 +187,6 @@ class _Check:
         self._held_leaves: list[bytes] = []
         self._held_digests: list[bytes] = []
         self._verdict_first = self._verdicts.first
-        self._is_aligned = is_whole  # whether the next audit record must be the next leaf
-        self._skipped_audits = 0
         self._repeats: dict[bytes, Received] = {}
 
     def run(self) -> None:
@@ -196,7 +234,8 @@ class _Check:
             count = self._first_verdicts(received, seal, expected)
         digests, verdicts = self._held_digests[:count], self._held[:count]
         del self._held[:count], self._held_leaves[:count], self._held_digests[:count]
-        audits = self._take_audits(received, seal, batch)
+        audits = self._audits.take(received, seal, batch, may_skip=seal.first == 0 or self._verdict_first > 0)
+        self.report.inputs += self._take_inputs(received, seal, batch)
         self._match(verdicts, digests, audits)
         self._log = batch.before.appended(batch.leaves)
         if self._log.root() != batch.head.root:
@@ -252,7 +291,7 @@ class _Check:
         wanted = derived_uuid("seal", batch.head.origin, str(batch.head.size), root)
         if seal.partition != self._recorded.partition or seal.header.id != wanted:
             raise offence_at(OffenceKind.CHANGED, received, "the id or the partition of the seal is not its head's")
-        if set(seal.kinds) - {AUDIT_LEAF, VERDICT_LEAF}:
+        if set(seal.kinds) - set(LEAF_OF_TOPIC.values()):
             raise offence_at(OffenceKind.CHANGED, received, "a leaf of the seal is of an unknown kind")
 
     def _first_verdicts(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
@@ -282,75 +321,26 @@ class _Check:
         text = f"the seal at offset {received.offset} has {len(expected)} verdicts, {len(self._held)} stand before it"
         raise offence_at(kind, where, f"the verdict here is not the one that was sealed: {text}")
 
-    def _take_audits(self, received: Received, seal: Seal, batch: SealedBatch) -> list[Received]:
-        """Return the audit records of a batch, which are the next ones of their topic."""
-        expected = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == AUDIT_LEAF]
-        if expected and not self._is_aligned:
-            expected = expected[self._align(received, seal, expected) :]
-        cursor, found = self._audits, []
-        for number, leaf in enumerate(expected):
-            record = cursor.next
-            if record is None:
-                text = f"the audit topic ends, and {len(expected) - number} records of this seal are missing"
-                raise offence_at(OffenceKind.TRUNCATED, received, text)
-            if sha256(_LEAF + (record.value or b"")).digest() != leaf:
-                self._audits_differ(received, expected[number:])
-            found.append(cursor.take())
-        return found
+    def _take_inputs(self, received: Received, seal: Seal, batch: SealedBatch) -> int:
+        """Take what the gate has read for a batch; return how many records that are."""
+        # Gates of an earlier version have read records that nothing seals, so some can stand before the first.
+        taken = [each.take(received, seal, batch, may_skip=True) for each in self._inputs.values()]
+        self.report.not_compared += sum(kind in _INPUT_KINDS and kind not in self._inputs for kind in seal.kinds)
+        return sum(map(len, taken))
 
-    def _align(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
-        """Find the audit record that the check begins with; return how many of the batch are gone before it."""
-        cursor, is_cut = self._audits, self._audits.first > 0
-        may_skip = seal.first == 0 or self._verdict_first > 0
-        while (record := cursor.next) is not None:
-            leaf = sha256(_LEAF + (record.value or b"")).digest()
-            if leaf in expected:
-                at = expected.index(leaf)
-                if at and not is_cut:
-                    self._audits_differ(received, expected)
-                self._is_aligned = True
-                self._tell_skipped(seal, at)
-                return at
-            if not may_skip or record.timestamp_ms > received.timestamp_ms:
-                break
-            self._skipped_audits += 1
-            cursor.take()
-        if is_cut and (record is None or record.timestamp_ms > received.timestamp_ms):
-            return len(expected)  # retention has deleted the records of this seal, and not the seal
-        text = f"none of the {len(expected)} audit records of the seal is on the audit topic"
-        raise offence_at(OffenceKind.MISSING, received, text)
-
-    def _tell_skipped(self, seal: Seal, gone: int) -> None:
-        # The first records of a topic can have higher offsets: those of an aborted transaction are not to be read.
-        if self._skipped_audits:
-            self._unknown(f"{self._skipped_audits} audit records before the first seal: nothing seals them any more")
-        if gone or (seal.first > 0 and self._audits.first > 0 and not self._skipped_audits):
-            self._unknown(f"audit records before offset {self._audits.first}: they are deleted")
-
-    def _audits_differ(self, received: Received, expected: list[bytes]) -> None:
-        # A batch of one record can't tell whether it is gone or changed: the next seals can.
-        due = [*expected, *self._later_audits()]
-        records: list[Received] = []
-        while self._audits.next is not None and len(records) < len(due):
-            records.append(self._audits.take())
-        kind, at = difference_of([sha256(_LEAF + (each.value or b"")).digest() for each in records], due)
-        where = records[at] if at < len(records) else received
-        text = f"the audit record here is not the next one that seal {received.offset} of the verdicts has"
-        raise offence_at(kind, where, text)
-
-    def _later_audits(self) -> list[bytes]:
-        """Return the audit records of the next seals, as far as they can be read. Ends the reading of verdicts."""
+    def _later(self, wanted: int) -> list[bytes]:
+        """Return the leaves of a kind of the next seals, as far as they can be read. Ends the reading of verdicts."""
         found: list[bytes] = []
-        seals = 0
-        while self._verdicts.next is not None and seals < SEALS_AHEAD_MAX:
+        seals = with_some = 0
+        while self._verdicts.next is not None and with_some < SEALS_AHEAD_MAX and seals < SEALS_LOOKED_AT_MAX:
             received = self._verdicts.take()
             if received.key == SEAL_KEY:
-                seals += 1
                 try:
                     seal, batch = self._opened(received)
                 except OffenceError:
                     break
-                found += [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == AUDIT_LEAF]
+                leaves = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == wanted]
+                seals, with_some, found = seals + 1, with_some + bool(leaves), found + leaves
         return found
 
     def _match(self, verdicts: list[Received], digests: list[bytes], audits: list[Received]) -> None:
@@ -375,7 +365,7 @@ class _Check:
         """Look for the records of verdicts that were given again in all batches."""
         if not self._repeats:
             return
-        is_cut = self._audits.first > 0
+        is_cut = self._audits.cursor.first > 0
         for received in self._recorded.audits():
             self._repeats.pop(self._digest_in(received) or b"", None)
             if not self._repeats:
@@ -398,16 +388,25 @@ class _Check:
             if is_sealed:
                 raise offence_at(OffenceKind.UNSEALED, self._held[0], "no seal follows the verdict")
             self._unknown(f"{len(self._held)} verdicts: nothing is sealed on this partition")
-        record = self._audits.next
+        record = self._audits.cursor.next
         if record is not None and record.offset < ends.audits:
-            if self._is_aligned:
+            if self._audits.is_aligned:
                 raise offence_at(OffenceKind.UNSEALED, record, "no seal has the audit record")
             self._unknown(f"the audit records from offset {record.offset} on: no seal of them is on the log")
+        self._tell_inputs()
         since = self._since.head
         if since is not None and not self._since.is_compared:
             text = f"the log ends after {size} records, and had {since.size} when its head was kept elsewhere"
             at = self._recorded.partition, ends.verdicts
             raise OffenceError(Offence(OffenceKind.TRUNCATED, VERDICT.name, *at, text))
+
+    def _tell_inputs(self) -> None:
+        """Say which input no gate has sealed: none has read it yet, or only gates of an earlier version have."""
+        for sealed in INPUTS.values():
+            topic = self._inputs.get(sealed.kind)
+            record = None if topic is None else topic.cursor.next
+            if record is not None:
+                self._unknown(f"the {sealed.noun}s from offset {record.offset} on: no gate has sealed them yet")
 
     def _unknown(self, text: str) -> None:
         self.report.unknown.append(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +15,18 @@ from streams.audit.seals import SealKeys
 from streams.codec.avro import Codec
 from streams.model.errors import StoplogError
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, VERDICT
-from streams.operations.topics.reader import partitions_of, read_places
+from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
 from streams.operations.verify.offences import Offence
-from streams.operations.verify.partition import Ends, PartitionReport, Recorded, check_partition
+from streams.operations.verify.partition import INPUTS, Ends, PartitionReport, Recorded, check_partition
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
 HEADS_BYTES_MAX = 16_777_216
 CHECKED = (VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name)
 """The topics that are checked."""
+
+READ = tuple(INPUTS)
+"""What gates have read: it is checked where this client may read it."""
 
 
 class KeptHeadsError(StoplogError):
@@ -121,8 +124,13 @@ class LogSource:
         reach: see `RecordSource`.
     """
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Clock, topics: Sequence[str] = (*CHECKED, *READ)) -> None:
         """Ask for the ends. Blocking.
+
+        Args:
+            log: the log.
+            clock: for bounds on waiting.
+            topics: what is read; of `READ`, only what this client may read.
 
         Raises:
             TopicReadError: a topic does not exist.
@@ -130,7 +138,8 @@ class LogSource:
         """
         self._log = log
         self._clock = clock
-        places = partitions_of(log, CHECKED)
+        hidden = hidden_topics(log, READ)
+        places = partitions_of(log, [name for name in topics if name in CHECKED or name not in hidden])
         with closing(log.reader()) as reader:
             # INVARIANT: what is committed below the stable offsets has its seal below the end of the verdicts, which is
             # asked for later, and what these seals cover is below the other ends, which are asked for last.
@@ -163,11 +172,15 @@ def verify_log(
     stable = source.reach.stable
     for number in sorted({place.partition for place in source.reach.ends} | set(since)):
         verdicts, audits, heads = (TopicPartition(name, number) for name in CHECKED)
+        inputs = {name: TopicPartition(name, number) for name in READ}
+        inputs = {name: place for name, place in inputs.items() if place in source.reach.ends}
         recorded = Recorded(
             number,
             partial(source.read, verdicts),
             partial(source.read, audits),
             partial(source.read, heads),
             Ends(*(stable.get(place, 0) for place in (verdicts, audits, heads))),
+            {name: partial(source.read, place) for name, place in inputs.items()},
+            {name: source.reach.ends[place] for name, place in inputs.items()},
         )
         yield check_partition(recorded, keys, codec, since=since.get(number), is_whole=is_whole)

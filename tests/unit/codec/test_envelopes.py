@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_MAX, Codec
+from streams.codec.avro import VALUE_BYTES_MAX, WRITTEN_BYTES_MAX, Codec
 from streams.codec.cloudevents import TIMES_CACHED_MAX, event_headers, event_type
 from streams.codec.deadletter import HEADERS_BYTES_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX, dead_letter
 from streams.codec.instants import format_instant, parse_instant
@@ -20,6 +20,7 @@ from streams.model.errors import InvariantError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT_OCSF, BY_NAME, TOPICS, VERDICT
 from streams.ports import Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 from tests.records import HEADER, INTENT, UUID
 
 RECEIVED = Received(

@@ -17,7 +17,7 @@ from streams.inmemory.faults import Call
 from streams.model.errors import InvariantError, RecordError
 from streams.model.keys import partition_for
 from streams.model.topics import ALERT, AUDIT, AUDIT_CHECKPOINT, GATE_CHANGELOG, INTENT, REVOCATION, SESSION, VERDICT
-from streams.ports import AbortableTransactionError, Outgoing, StoreError, TopicPartition
+from streams.ports import AbortableTransactionError, Outgoing, Received, StoreError, TopicPartition
 from streams.ports.processor import Output, StateView
 from tests.kit import MAIL_SEND, wire
 from tests.unit.engine.bench import SETTINGS, WorkerBench
@@ -42,10 +42,12 @@ class WatchedSeals(BatchSeals):
         self.output_bytes = 0
         self.row_bytes = 0
 
-    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+    def before_commit(
+        self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
         self.calls.append((state.partition, list(written), now_ms))
         sealed = [record for record in written if record.topic in BatchSeals.topics]
-        outputs = super().before_commit(sealed, state, now_ms)
+        outputs = super().before_commit(sealed, read, state, now_ms)
         if self.failures:
             raise self.failures.pop(0)
         if self.row_bytes:

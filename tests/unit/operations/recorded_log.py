@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from simulation.vandal import TOPICS, Log
+from simulation.vandal import READ_TOPICS, TOPICS, Log
 from streams.audit.notes import Checkpoint
 from streams.audit.seals import KeyState, SealKey, SealKeys
 from streams.audit.signatures import SigningKey
 from streams.inmemory.faults import Call
-from streams.model.topics import INTENT
+from streams.model.topics import INTENT, REPORT
 from streams.operations.verify.partition import Ends, PartitionReport, Recorded, check_partition
 from streams.ports import AbortableTransactionError, Outgoing
 from streams.processors.seals import Seals
@@ -43,19 +43,26 @@ def recorded_log(batches: int, intents: int) -> Log:
             worker.stop()
             bench.hook = Seals(wire(), NEW, "prod")
             worker = bench.start("b")
-        written = []
+        written, results = [], []
         for _ in range(intents):
             intent = maker.intent(FILES_READ, {"path": "a.txt"}, bench.clock.now_ms())
             written.append(wire().encode(INTENT.name, intent))
+            results.append(maker.result(intent, bench.clock.now_ms()))
         # Every tenth batch, an intent comes a second time, and its verdict is given again.
         for value in (*written, *written[:1][: number % 10 == 9]):
             bench.log.append(Outgoing(INTENT.name, 0, maker.key, value))
         bench.settle(worker)
+        # Every other batch is reported, with a report that can't be read: what doesn't count is sealed, too.
+        for report in (*results, b"no report %d" % number) if number % 2 else ():
+            bench.write(REPORT.name, maker.key, report)
+        if number % 3 == 0:
+            bench.establish(bench.maker_on(0, f"n{number}"))
         if number % 10 == 8:
             bench.log.append(Outgoing(INTENT.name, 0, maker.key, written[-1]))
             bench.settle(worker)
+        bench.settle(worker)
         bench.clock.advance(1_000)
-    return {name: [each for each in bench.raw(name) if each.partition == 0] for name in TOPICS}
+    return {name: [each for each in bench.raw(name) if each.partition == 0] for name in (*TOPICS, *READ_TOPICS)}
 
 
 def check(
@@ -67,9 +74,10 @@ def check(
     ends: Ends | None = None,
 ) -> PartitionReport:
     """What is wrong with a log, if anything is."""
-    verdicts, audits, heads = ((lambda found=log[name]: iter(found)) for name in TOPICS)
+    opened = {name: (lambda found=found: iter(found)) for name, found in log.items()}
+    verdicts, audits, heads = (opened.pop(name) for name in TOPICS)
     return check_partition(
-        Recorded(0, verdicts, audits, heads, ends or Ends(END, END, END)),
+        Recorded(0, verdicts, audits, heads, ends or Ends(END, END, END), opened, dict.fromkeys(opened, END)),
         trusted,
         CODEC,
         since=since,

@@ -12,10 +12,11 @@ from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, ma
 from streams.audit.signatures import SigningKey
 from streams.model.audit import AuditCheckpoint
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, REPORT, SEAL, SEAL_KEY, SESSION, VERDICT
 from streams.operations.verify.offences import OffenceKind
 from streams.operations.verify.partition import Ends
 from streams.ports import Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, check, keys, recorded_log
 from tests.unit.sdk.seal_hand import CODEC
 
@@ -39,14 +40,15 @@ def upto(log: Log, seal: Received) -> Log:
     verdicts = [each for each in log[VERDICT.name] if each.offset <= seal.offset]
     heads = log[AUDIT_CHECKPOINT.name][:count]
     report = check({**log, VERDICT.name: verdicts, AUDIT_CHECKPOINT.name: heads})
-    return {VERDICT.name: verdicts, AUDIT.name: log[AUDIT.name][: report.audits], AUDIT_CHECKPOINT.name: heads}
+    done = {VERDICT.name: verdicts, AUDIT.name: log[AUDIT.name][: report.audits], AUDIT_CHECKPOINT.name: heads}
+    return {**log, **done}
 
 
 class TestCleanLogs:
     def test_nothing_is_found(self, log: Log) -> None:
         report = check(log)
         assert (report.offence, report.unknown) == (None, [])
-        assert report.records == sum(len(log[name]) for name in TOPICS) > 2_400
+        assert report.records == sum(map(len, log.values())) > 3_000
         assert report.verdicts > BATCHES * INTENTS, "some verdicts were given again"
 
     def test_a_key_that_was_retired_after_it_has_signed_still_counts(self, log: Log) -> None:
@@ -125,6 +127,58 @@ class TestTruncation:
             offence = check(log, since=other).offence
             assert offence is not None
             assert offence.kind is OffenceKind.FORKED
+
+
+class TestWhatGatesHaveRead:
+    @pytest.mark.parametrize("topic", [REPORT.name, SESSION.name])
+    def test_what_was_changed_or_dropped_is_named(self, log: Log, topic: str) -> None:
+        records = log[topic]
+        at = len(records) // 2
+        changed = check({**log, topic: [*records[:at], flipped(records[at], 77), *records[at + 1 :]]}).offence
+        assert changed is not None
+        assert (changed.kind, changed.place) == (OffenceKind.CHANGED, place_of(records[at]))
+        dropped = check({**log, topic: [*records[:at], *records[at + 1 :]]}).offence
+        assert dropped is not None
+        assert (dropped.kind, dropped.place) == (OffenceKind.MISSING, place_of(records[at + 1]))
+        cut = check({**log, topic: records[:-1]}).offence
+        assert cut is not None
+        assert cut.kind is OffenceKind.TRUNCATED
+
+    def test_another_key_or_schema_is_another_record(self, log: Log) -> None:
+        records = log[REPORT.name]
+        for changes in ({"key": b"acme|s-2"}, {"headers": (*records[9].headers, (SCHEMA_ID_HEADER, b"x"))}):
+            altered = [*records[:9], records[9]._replace(**changes), *records[10:]]
+            offence = check({**log, REPORT.name: altered}).offence
+            assert offence is not None
+            assert offence.place == place_of(records[9])
+
+    def test_what_no_gate_has_read_yet_is_unknown(self, log: Log) -> None:
+        newest = log[REPORT.name][-1]
+        late = newest._replace(offset=newest.offset + 1, value=b"later")
+        report = check({**log, REPORT.name: [*log[REPORT.name], late]})
+        assert report.offence is None
+        assert report.unknown == [f"the reports from offset {late.offset} on: no gate has sealed them yet"]
+
+    def test_what_gates_of_an_earlier_version_have_read_is_unknown(self, log: Log) -> None:
+        first, *others = log[REPORT.name]
+        earlier = first._replace(value=b"earlier", timestamp_ms=first.timestamp_ms - 1)
+        moved = [each._replace(offset=each.offset + 1) for each in (first, *others)]
+        report = check({**log, REPORT.name: [earlier, *moved]}, is_whole=False)
+        assert report.offence is None
+        assert report.unknown == ["1 reports before the first seal: nothing seals them any more"]
+
+    @pytest.mark.parametrize("cut", [1, 30, 333])
+    def test_what_retention_has_deleted_is_unknown(self, log: Log, cut: int) -> None:
+        shorter = {**log, REPORT.name: log[REPORT.name][cut:]}
+        report = check(shorter, is_whole=False)
+        assert report.offence is None
+        assert any("they are deleted" in text for text in report.unknown)
+        assert check(shorter).offence is not None
+
+    def test_a_copy_without_them_says_so(self, log: Log) -> None:
+        report = check({name: log[name] for name in TOPICS})
+        assert report.offence is None
+        assert (report.inputs, report.not_compared) == (0, len(log[REPORT.name]) + len(log[SESSION.name]))
 
 
 class TestBatches:

@@ -12,9 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.audit.merkle import leaf_hash
 from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.audit.seals import (
     LEAVES_MAX,
+    REPORT_LEAF,
+    VERDICT_LEAF,
     KeyState,
     Receipt,
     SealedBatch,
@@ -23,17 +26,19 @@ from streams.audit.seals import (
     SealKeys,
     SealKeysError,
     derived_seal_key,
+    make_seals,
+    read_leaf,
 )
 from streams.audit.signatures import SigningKey
-from streams.codec.avro import SCHEMA_ID_HEADER
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.errors import RecordError
 from streams.model.proof import report_key_seed, session_secret, session_writer_key
 from streams.model.reasons import Refusal
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT, SEAL_KEY, VERDICT
+from streams.model.topics import AUDIT, REPORT, SEAL_KEY, VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Received
+from streams.ports.wire import SCHEMA_ID_HEADER
 from streams.sdk import (
     UNPROVEN,
     Executor,
@@ -165,6 +170,26 @@ class TestBatches:
         value = b"audit record of " + value_of(verdict)
         reader = Reader().read(on_log(verdict, 0)._replace(value=value), seal_on_log(Sealer().seal([verdict]), 1))
         assert reader.refused == [0]
+
+    def test_the_bytes_of_a_verdict_that_were_reported_are_no_verdict(self) -> None:
+        """Gates seal what is reported, whatever it is, and the kinds of leaves are not signed."""
+        forged, real = verdicts(2)
+        reported = on_log(forged, 0)._replace(topic=REPORT.name)
+        sealer = Sealer()
+        (seal,), _ = make_seals(
+            sealer.frontier,
+            [read_leaf(reported), leaf_hash(value_of(real))],
+            bytes((REPORT_LEAF, VERDICT_LEAF)),
+            partition=0,
+            deployment="",
+            source="gate",
+            now_ms=real.evaluated_at,
+            signer=sealer.key,
+        )
+        for kinds in (seal.kinds, b"VV"):
+            sealed = seal_on_log(msgspec.structs.replace(seal, kinds=kinds), 2)
+            reader = Reader().read(on_log(forged, 0), on_log(real, 1), sealed)
+            assert (reader.ran, reader.refused) == ([1], [0])
 
     def test_a_header_may_not_name_the_schema_of_what_was_sealed(self) -> None:
         verdict = make_verdict()
