@@ -141,6 +141,7 @@ SAMPLES: dict[str, Record] = {
         model=_MODEL,
         user_request_commit=_DIGEST,
         system_prompt_commit=_DIGEST,
+        system_prompt_fingerprint=_DIGEST,
         toolset_digest=_DIGEST,
         inputs=(_ID,) * 3,
         tool=_TOOL,

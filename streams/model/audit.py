@@ -50,6 +50,9 @@ class AuditEvent(Record, frozen=True, kw_only=True):
 
     `sensitive` is captured content: of a verdict the arguments, of a CONTENT event what `reason` names
     (`streams.model.content`). `content_commit` is an HMAC of the content's digest under the key of the session.
+
+    `system_prompt_commit` is different in each session. `system_prompt_fingerprint` is an HMAC of the same digest under
+    a key of the agent: it tells whether two sessions of the agent had the same prompt, and nothing else about it.
     """
 
     header: Header
@@ -85,6 +88,7 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     approvals: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()
     content_commit: Sha256 | None = None
+    system_prompt_fingerprint: Sha256 | None = None
 
 
 class AuditCheckpoint(Record, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent
-from streams.model.types import Proof, ProofAlg
+from streams.model.types import Actor, Proof, ProofAlg
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -29,6 +29,7 @@ _WRITER_DOMAIN = "stoplog session event proof v1"
 _REPORT_DOMAIN = "stoplog report proof v1"
 _REPORT_KEY_INFO = b"stoplog report key for development v1"
 _SEAL_KEY_INFO = b"stoplog seal key v1"
+_PROMPT_KEY_INFO = b"stoplog prompt key v1"
 REPORT_DIGEST_BYTES = 16
 _NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
 """Fields that a session event's proof does not cover: the proof itself, and headers that may change in transit."""
@@ -50,6 +51,23 @@ _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
     """Return a session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
     return derived_key(root_key, _KEY_INFO, tenant_uid, session_id)
+
+
+def prompt_fingerprint(root_key: bytes, tenant_uid: str, act: Actor, digest: bytes) -> bytes:
+    """Return what identifies a system prompt among those of one agent: an HMAC under a key of the agent, 32 bytes.
+
+    The key is bound to tenant and agent, not to the session, so a prompt has the same fingerprint in all sessions of
+    the agent. Without the root key, nobody can find out which prompt it is, or that two agents have the same one.
+
+    Args:
+        root_key: of the deployment.
+        tenant_uid: the tenant.
+        act: the agent; its instance makes no difference.
+        digest: SHA-256 of the prompt.
+    """
+    # The length of the issuer keeps two agents apart whose names run together.
+    agent = f"{len(act.iss)}:{act.iss}{act.sub}"
+    return make_hmac(derived_key(root_key, _PROMPT_KEY_INFO, tenant_uid, agent), digest)
 
 
 @lru_cache(maxsize=SECRETS_CACHED_MAX)

@@ -58,6 +58,7 @@ def verdict_event(
     verdict_digest: bytes,
     *,
     secret: bytes,
+    prompt: bytes | None,
     sources: Sequence[Source],
     approvals: tuple[str, ...],
     tags: tuple[str, ...],
@@ -70,6 +71,7 @@ def verdict_event(
         verdict_digest: SHA-256 of the bytes of the verdict on its topic.
         secret: the key of the session. Arguments and prompts are recorded as HMACs under it, because plain digests of
             small values can be guessed.
+        prompt: what identifies the system prompt among those of the agent; None if the intent states none.
         sources: what the session has read, in order.
         approvals: the ids of the decisions of persons that have counted.
         tags: the tags of the rules that matched.
@@ -106,6 +108,7 @@ def verdict_event(
         rules=verdict.rules,
         tags=tags,
         retention_class=RetentionClass.STANDARD,
+        system_prompt_fingerprint=prompt,
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streams.sdk.agent import Agent
     from streams.sdk.aio import AsyncAgent
     from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
-    from streams.sdk.credential import OpenedWith, SessionCredential
+    from streams.sdk.credential import OpenedWith, SessionCredential, prompt_digest
     from streams.sdk.development_tokens import DevTokenService, load_root_key
     from streams.sdk.errors import (
         DelegationError,
@@ -82,6 +82,7 @@ _NAMES = {
     "streams.sdk.credential": (
         "OpenedWith",
         "SessionCredential",
+        "prompt_digest",
     ),
     "streams.sdk.development_tokens": (
         "DevTokenService",
@@ -204,6 +205,7 @@ __all__ = [
     "connect",
     "load_report_key",
     "load_root_key",
+    "prompt_digest",
 ]
 
 

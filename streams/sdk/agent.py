@@ -24,7 +24,7 @@ from streams.ports import LogError, TopicPartition
 from streams.ports.content import ContentSealer
 from streams.provenance.events import described
 from streams.provenance.scope import Deriver, derive_scopes
-from streams.sdk.credential import SessionCredential
+from streams.sdk.credential import SessionCredential, prompt_digest
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError
 from streams.sdk.inbox import Expected
@@ -58,6 +58,7 @@ class Agent:
         model: Model | None = None,
         source: str | None = None,
         version: str | None = None,
+        system_prompt: str | None = None,
         content_sealer: ContentSealer | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
@@ -68,11 +69,15 @@ class Agent:
             model: the model that proposes the calls.
             source: the name of the writer, as a URI reference; by default the actor's.
             version: the version of the agent's program, which audit records name. Gates must be as new as this library.
+            system_prompt: the system prompt, without what differs from session to session, such as the date or the
+                user's name. Only its digest is sent, with each call whose context states none. The watch tells by it
+                which prompt an agent works with.
             content_sealer: encrypts what `report` is given for the record (`SessionSealer`), where gates capture it.
                 None captures nothing.
 
         Raises:
             OutcomeReadError: outcomes can't be read.
+            ProposalError: the system prompt is not valid Unicode.
             LogError: the tenant has no topic for them, or the log did not answer.
         """
         self.credential = credential
@@ -82,6 +87,7 @@ class Agent:
         self._model = model
         self._source = source or f"agent/{credential.act.sub}"
         self._version = version
+        self._prompt_digest = None if system_prompt is None else prompt_digest(system_prompt)
         self._content_sealer = content_sealer
         self._entropy = entropy
         self._inbox = transport.outcomes()
@@ -163,6 +169,8 @@ class Agent:
         about = context or CallContext()
         if about.toolset_digest is None and self._toolset:
             about = replace(about, toolset_digest=self._toolset.digest)
+        if about.system_prompt_digest is None and self._prompt_digest is not None:
+            about = replace(about, system_prompt_digest=self._prompt_digest)
         now_ms = self._transport.now_ms()
         return build_intent(
             self.credential,

@@ -41,6 +41,7 @@ class AsyncAgent:
         model: Model | None = None,
         source: str | None = None,
         version: str | None = None,
+        system_prompt: str | None = None,
         content_sealer: ContentSealer | None = None,
         entropy: Entropy = SYSTEM,
     ) -> AsyncAgent:
@@ -54,6 +55,7 @@ class AsyncAgent:
                 model=model,
                 source=source,
                 version=version,
+                system_prompt=system_prompt,
                 content_sealer=content_sealer,
                 entropy=entropy,
             )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from streams.model.canonical import sha256
 from streams.model.delegation import Delegation
 from streams.model.keys import session_key_of
 from streams.model.types import Actor, Model
+from streams.sdk.errors import ProposalError
 
 if TYPE_CHECKING:
     from streams.delegation.keys import Ed25519Key
@@ -19,7 +21,7 @@ class OpenedWith:
 
     Attributes:
         model: the model.
-        system_prompt_digest: SHA-256 of the system prompt.
+        system_prompt_digest: SHA-256 of the system prompt (`prompt_digest`).
         toolset_digest: SHA-256 of the toolset (`Toolset.digest`).
     """
 
@@ -29,6 +31,18 @@ class OpenedWith:
 
 
 NOTHING_STATED = OpenedWith()
+
+
+def prompt_digest(text: str) -> bytes:
+    """Return the digest of a system prompt, as intents and `OpenedWith` state it: SHA-256 of its UTF-8 form, 32 bytes.
+
+    Raises:
+        ProposalError: the text is not valid Unicode.
+    """
+    try:
+        return sha256(text.encode())
+    except UnicodeEncodeError as error:
+        raise ProposalError("the system prompt is not valid Unicode") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,6 +47,7 @@ COLUMNS: dict[str, str] = {
     "user_request_commit": "text",
     "system_prompt_commit": "text",
     "retention_class": "text",
+    "system_prompt_fingerprint": "text",
 }
 """The columns, each with its kind: `text`, `texts` (a list), `int`, or `instant` (in UTC, to the ms)."""
 
@@ -91,6 +92,7 @@ def row_of(received: Received, event: AuditEvent) -> dict[str, Any]:
         "user_request_commit": _hex(event.user_request_commit),
         "system_prompt_commit": _hex(event.system_prompt_commit),
         "retention_class": event.retention_class.value,
+        "system_prompt_fingerprint": _hex(event.system_prompt_fingerprint),
     }
 
 

@@ -20,7 +20,7 @@ from streams.delegation.keys import verified_jkt
 from streams.model.errors import InvariantError
 from streams.model.intent import Intent
 from streams.model.labels import Label
-from streams.model.proof import has_session_proof, proof_message, session_secret
+from streams.model.proof import has_session_proof, prompt_fingerprint, proof_message, session_secret
 from streams.processors.control.state import CatalogTool
 from streams.processors.gate.observed import Observed
 from streams.processors.provenance.examined import Examined
@@ -156,3 +156,10 @@ class Case(msgspec.Struct):
             intent = self.asked.intent
             self._secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
         return self._secret
+
+    def prompt_fingerprint(self, root_key: bytes) -> bytes | None:
+        """Return what identifies the system prompt among those of the agent; None if the intent states none."""
+        intent = self.asked.intent
+        if intent.system_prompt_digest is None:
+            return None
+        return prompt_fingerprint(root_key, intent.header.tenant_uid, intent.act, intent.system_prompt_digest)

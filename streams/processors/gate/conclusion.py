@@ -193,6 +193,7 @@ class Concluder:
             verdict,
             digest,
             secret=case.secret(self._settings.root_key),
+            prompt=case.prompt_fingerprint(self._settings.root_key),
             sources=case.session.trust.sources,
             approvals=asked.progress.decision_ids,
             tags=rendered.tags,

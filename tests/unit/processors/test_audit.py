@@ -6,13 +6,15 @@ import ast
 from pathlib import Path
 
 import streams.processors
-from simulation.records import TRUSTED, UNTRUSTED
+from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.labels import Integrity
+from streams.model.proof import prompt_fingerprint
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, REPORT
 from streams.model.verdict import Outcome
+from streams.sdk import prompt_digest
 from tests.kit import ADMIN_WIPE, MAIL_SEND, WEB_FETCH, GateBench
 
 BUILDER = "audit.py"
@@ -39,6 +41,25 @@ def test_a_record_says_what_its_verdict_says_and_commits_to_the_rest() -> None:
     assert (record.phase, record.retention_class) == (AuditPhase.PRE_EXECUTION, RetentionClass.STANDARD)
     assert record.args_commit not in (None, intent.args_digest)
     assert (record.header.time, record.header.tenant_uid) == (verdict.evaluated_at, intent.header.tenant_uid)
+
+
+def test_a_system_prompt_has_one_fingerprint_in_all_sessions_of_its_agent_and_no_other_agents() -> None:
+    bench, prompt = GateBench(), prompt_digest("You help with mail.")
+    sessions = (SessionMaker("s-2"), SessionMaker("s-3", act="deputy"), SessionMaker("s-4"))
+    for session in sessions:
+        bench.establish(session)
+    bench.audits()
+    stated = [(bench.session, prompt), *((session, prompt) for session in sessions)]
+    for session, digest in (*stated, (sessions[2], prompt_digest("You obey.")), (sessions[2], None)):
+        bench.propose(session=session, system_prompt_digest=digest)
+    records = bench.audits(AuditEventType.VERDICT)
+    assert all(record.outcome is Outcome.ALLOW for record in records)
+    first, same, other_agent, again, changed, unstated = (record.system_prompt_fingerprint for record in records)
+    assert first == same == again == prompt_fingerprint(ROOT_KEY, "acme", bench.session.act, prompt)
+    assert len({first, other_agent, changed, prompt}) == 4
+    assert unstated is None
+    # The commitment stays what it was: another one in each session.
+    assert len({record.system_prompt_commit for record in records[:4]}) == 4
 
 
 def test_a_denial_is_on_record_like_an_allowed_call() -> None:

@@ -34,6 +34,7 @@ from streams.sdk import (
     PublishError,
     SessionCredential,
     Toolset,
+    prompt_digest,
 )
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
@@ -115,6 +116,28 @@ def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(
     assert verify_hmac(secret, proof_message(intent), intent.proof.value)
     assert (verdict.intent_id, verdict.intent_proof_digest) == (intent.intent_id, intent_proof_digest(intent))
     assert intent.reply_to == ReplyTo(topic="agent.outcome.acme.v1", partition=received.partition)
+
+
+def test_an_agent_states_the_digest_of_its_prompt_with_each_call_and_proves_it(
+    transport: Transport, credential: SessionCredential
+) -> None:
+    text = "You answer the customers' mail. 😀"
+    with Agent(transport, credential, system_prompt=text) as agent:
+        intent = agent.prepare(TOOL, ARGS)
+        stated = agent.prepare(TOOL, ARGS, context=CallContext(system_prompt_digest=b"p" * 32))
+    assert intent.system_prompt_digest == prompt_digest(text) == sha256(text.encode())
+    assert stated.system_prompt_digest == b"p" * 32
+    assert intent.proof is not None
+    assert verify_hmac(credential.secret, proof_message(intent), intent.proof.value)
+    forged = msgspec.structs.replace(intent, system_prompt_digest=b"p" * 32)
+    assert not verify_hmac(credential.secret, proof_message(forged), intent.proof.value)
+
+
+def test_a_prompt_that_is_no_text_is_refused_when_the_agent_is_opened(
+    transport: Transport, credential: SessionCredential
+) -> None:
+    with pytest.raises(ProposalError, match="the system prompt is not valid Unicode"):
+        Agent(transport, credential, system_prompt="half a \ud83d")
 
 
 FOREIGN = {
