@@ -103,7 +103,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "two_places": Takes(("window_ms",), (), ("count",), "returns to an instance"),
         "deleg_velocity": Takes(("window_ms",), (*_BASELINE, "deviations"), ("count", "usual"), "children"),
         "cross_owner": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "foreign owners"),
-        "epoch_drift": Takes((), ("min_support", "count_max"), ("sum", "times", "before"), "likelihood ratio"),
+        "epoch_drift": Takes(
+            (), ("min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"
+        ),
         "risk": Takes(("half_life_ms",), ("allowance",), ("sum", "causes"), "shares of thresholds"),
     }
 )

@@ -8,9 +8,10 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import compared, learned, usual_limit
+from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
-from streams.behaviour.signals import Keyed, Rows, Scored
+from streams.behaviour.signals import FAINT, Keyed, Rows, Scored
 
 RING_MAX = 32
 LOOP_COLD_FACTOR = 2.5
@@ -242,7 +243,12 @@ class EpochDrift(Keyed):
         # An epoch is reported once. What people then do about it is up to them.
         is_reported = evidence >= self.declaration.threshold
         epoch = Kept(epoch.epoch, epoch.counts, epoch.total, evidence, is_reported)
-        return Scored((mature, epoch), evidence, {"sum": evidence, "times": now / before, "before": mature.epoch})
+        if evidence < FAINT * self.declaration.threshold:
+            # Nobody reads the words of what is too faint for a signal.
+            return Scored((mature, epoch), evidence)
+        change = changed_parts(mature.epoch, epoch.epoch)
+        words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
+        return Scored((mature, epoch), evidence, words)
 
     def learn(self, rows: Rows, activity: Activity) -> Rows:
         """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""

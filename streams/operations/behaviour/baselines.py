@@ -8,12 +8,12 @@ that a snapshot is as old as `watch.publish_ms` says.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
+from streams.behaviour.epochs import EpochParts, epoch_parts
 from streams.behaviour.profiles import Profile
 from streams.model.control import Baseline
 from streams.model.errors import StoplogError
@@ -24,7 +24,6 @@ from streams.policy.errors import nearest
 from streams.ports import Clock
 from streams.ports.open_log import Log
 
-TOOLSET = re.compile(r"[0-9a-f]{16}\Z")
 KNOWN_SHOWN_MAX = 10
 
 _decode = msgspec.msgpack.Decoder(Profile).decode
@@ -32,14 +31,6 @@ _decode = msgspec.msgpack.Decoder(Profile).decode
 
 class BaselineMissingError(StoplogError):
     """No watch has published anything about an agent."""
-
-
-class EpochParts(NamedTuple):
-    """What an epoch is made of: the model, a digest of the toolset, and the version of the agent; empty if unknown."""
-
-    model: str
-    toolset: str
-    version: str
 
 
 class Known(NamedTuple):
@@ -53,15 +44,6 @@ class Known(NamedTuple):
     def parts(self) -> EpochParts:
         """Return what the epoch is made of."""
         return epoch_parts(self.profile.epoch)
-
-
-def epoch_parts(epoch: str) -> EpochParts:
-    """Return what an epoch is made of. Keying has joined the parts with `/`, and models contain `/` as well."""
-    parts = epoch.split("/") if epoch else []
-    at = next((number for number, part in enumerate(parts) if TOOLSET.match(part)), None)
-    if at is None:
-        return EpochParts("/".join(parts), "", "")
-    return EpochParts("/".join(parts[:at]), parts[at], "/".join(parts[at + 1 :]))
 
 
 def read_baselines(log: Log, decoder: Decoder, clock: Clock, tenant_uid: str, agent: str) -> tuple[Known, ...]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.profiles import HOURS_PER_DAY, Profile
-from streams.operations.behaviour.baselines import EpochParts, epoch_parts
 
 EVIDENCE_MIN = 15.0
 """Of the likelihood ratio (chi-squared with one degree of freedom): chance explains it about once in 10,000 times."""
@@ -47,28 +46,6 @@ class Change(NamedTuple):
     before: float
     now: float
     evidence: float
-
-
-def changed_parts(before: str, now: str) -> str:
-    """Return what of an epoch has changed, in words: `the model changed from A to B`.
-
-    Args:
-        before: the epoch before.
-        now: the epoch after it.
-    """
-    old, new = epoch_parts(before), epoch_parts(now)
-    found = [_part(name, getattr(old, name), getattr(new, name)) for name in EpochParts._fields]
-    return " and ".join(filter(None, found)) or "the epoch changed"
-
-
-def _part(name: str, old: str, new: str) -> str:
-    if old == new:
-        return ""
-    if name == "toolset":
-        return "the toolset changed"
-    if not old or not new:
-        return f"the {name} became {new or 'unknown'}"
-    return f"the {name} changed from {old} to {new}"
 
 
 def changes_between(before: Profile, now: Profile) -> tuple[Change, ...]:

@@ -221,6 +221,7 @@ def _audit(verdict: Verdict, block: Block) -> AuditEvent:
         model=verdict.model,
         tool=verdict.tool,
         reason=verdict.reason,
+        system_prompt_fingerprint=sha256(block.prompt.encode()).digest() if block.prompt else None,
     )
 
 

@@ -52,7 +52,8 @@ FILE_KEYS = ("apiVersion!", "pack!", "types", "calls!", "work", "histories!")
 HISTORY_KEYS = ("name!", "why", "work", "then!", "alerts!")
 BLOCK_KEYS = (
     "agents!", "days!", "weekends", "at!", "until", "sessions", "session", "tools!", "drawn", "count", "every",
-    "steady", "args", "outcome", "reason", "user", "instances", "grant", "depth", "model", "version", "untrusted_from",
+    "steady", "args", "outcome", "reason", "user", "instances", "grant", "depth", "model", "version", "prompt",
+    "untrusted_from",
 )  # fmt: skip
 
 
@@ -121,6 +122,7 @@ class Block:
     depth: int = 1
     model: str = "model-1"
     version: str = ""
+    prompt: str = ""
     untrusted_from: int = 0
 
 
@@ -291,7 +293,9 @@ class _FileReader:
         count = reader.integer("count", 1, CALLS_PER_SESSION_MAX)
         args, instances = self._arguments(reader, "args"), reader.texts("instances", ITEMS_MAX, _WHO, "instances")
         sessions = reader.integer("sessions", 1, SESSIONS_PER_DAY_MAX) or 1
-        words = {key: reader.text(key, _WHO, "a name") for key in ("session", "user", "grant", "model", "version")}
+        words = {
+            key: reader.text(key, _WHO, "a name") for key in ("session", "user", "grant", "model", "version", "prompt")
+        }
         depth = reader.integer("depth", 1, DEPTH_MAX)
         untrusted_from = reader.integer("untrusted_from", 0, CALLS_PER_SESSION_MAX)
         flags = {key: self._flag(reader, key) for key in ("weekends", "drawn", "steady")}
@@ -322,6 +326,7 @@ class _FileReader:
             depth=depth or 1,
             model=words["model"] or "model-1",
             version=words["version"] or "",
+            prompt=words["prompt"] or "",
             untrusted_from=untrusted_from or 0,
         )
 

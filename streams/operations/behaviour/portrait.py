@@ -7,13 +7,13 @@ from math import exp
 from typing import NamedTuple
 
 from streams.behaviour.activity import DAY_MS
+from streams.behaviour.epochs import changed_parts
 from streams.behaviour.profiles import HOURS_PER_DAY, Profile
 from streams.codec.instants import format_instant
 from streams.operations.behaviour.baselines import Known
 from streams.operations.behaviour.changes import (
     MAD_TO_DEVIATION,
     Change,
-    changed_parts,
     changes_between,
     number,
     percent,
@@ -65,7 +65,7 @@ class Portrait(NamedTuple):
 
     Attributes:
         agent: the agent, with its tenant if it has one.
-        epoch: the model, the toolset and the version.
+        epoch: the model, the toolset, the system prompt and the version.
         learned: from how much it was learned, in words.
         busy: the hours of the day with most of the calls, in words.
         hours: calls by the hour of the day (UTC).
@@ -164,7 +164,12 @@ def _line(known: Known) -> Epoch:
 def epoch_text(known: Known) -> str:
     """Return an epoch for people."""
     parts = known.parts
-    named = (("model", parts.model), ("toolset", parts.toolset), ("version", parts.version))
+    named = (
+        ("model", parts.model),
+        ("toolset", parts.toolset),
+        ("prompt", parts.prompt),
+        ("version", parts.version),
+    )
     return ", ".join(f"{name} {text}" for name, text in named if text) or "of an unknown model"
 
 

@@ -137,11 +137,7 @@ def activity_of(event: BehaviourEvent) -> Activity:
 
 
 def _model_of(verdict: Verdict) -> str:
-    """Return the name of the model; the audit record adds toolset and version of the agent.
-
-    The system prompt is not part of an epoch: the audit log holds a commitment under a key of the session, which is
-    different in every session.
-    """
+    """Return the name of the model; the audit record adds toolset, system prompt and version of the agent."""
     model = verdict.model
     return "" if model is None else "/".join(filter(None, (model.ai_provider, model.name, model.version)))
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
+from streams.behaviour.epochs import epoch_of
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus, incident_parts
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
@@ -111,8 +112,8 @@ class Keying(ReportingProcessor):
         if isinstance(record, AuditEvent) and record.event_type is AuditEventType.VERDICT and record.verdict_id:
             if record.outcome not in FINAL_OUTCOMES:
                 return []
-            toolset = record.toolset_digest.hex()[:16] if record.toolset_digest is not None else ""
-            return self._joined(record.verdict_id, Half(0, None, (toolset, record.agent_version or "")), state, now_ms)
+            version = epoch_of("", record.toolset_digest, record.system_prompt_fingerprint, record.agent_version or "")
+            return self._joined(record.verdict_id, Half(0, None, (version,)), state, now_ms)
         return []
 
     def _joined(self, verdict_id: str, half: Half, state: StateView, now_ms: int) -> list[Output]:

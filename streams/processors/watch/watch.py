@@ -48,6 +48,7 @@ from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
 from streams.processors.watch.new_agents import admitted
+from streams.processors.watch.prompts import with_steady_prompt
 
 GRID_MS = 500
 JUDGED_PER_STEP_MAX = 500
@@ -147,6 +148,7 @@ class Watch(ReportingProcessor):
             outputs += self._windows.raised(too_many_agents_alert(event, state.partition, now_ms), state, now_ms)
         if not admission.is_watched:
             return outputs
+        activity = with_steady_prompt(activity, rows)
         observed = self._watchers[event.scope].judge(rows, activity)
         if observed.has_learned and event.scope is BehaviourScope.AGENT:
             self._learn_profile(activity, rows, state, now_ms, may_add=not observed.is_full)

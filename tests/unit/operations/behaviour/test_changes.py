@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from streams.behaviour.activity import DAY_MS
+from streams.behaviour.epochs import EpochParts, changed_parts, epoch_of, epoch_parts, without_prompt
 from streams.behaviour.estimators import Median
 from streams.behaviour.profiles import Profile
-from streams.operations.behaviour.baselines import EpochParts, epoch_parts
 from streams.operations.behaviour.changes import (
     EVIDENCE_MIN,
-    changed_parts,
     changes_between,
     likelihood_ratio,
     percent,
@@ -86,6 +85,13 @@ def test_few_amounts_say_nothing() -> None:
         ("example/m1/0123456789abcdef", EpochParts("example/m1", "0123456789abcdef", "")),
         ("example/m1/2026-01/0123456789abcdef/v2/rc", EpochParts("example/m1/2026-01", "0123456789abcdef", "v2/rc")),
         ("", EpochParts("", "", "")),
+        (
+            "example/m1/0123456789abcdef/prompt:fedcba9876543210/v2/rc",
+            EpochParts("example/m1", "0123456789abcdef", "v2/rc", "fedcba9876543210"),
+        ),
+        ("example/m1/prompt:fedcba9876543210", EpochParts("example/m1", "", "", "fedcba9876543210")),
+        ("prompt:fedcba9876543210/v2", EpochParts("", "", "v2", "fedcba9876543210")),
+        ("example/m1/prompt:fedcba98", EpochParts("example/m1/prompt:fedcba98", "", "")),
     ],
 )
 def test_the_parts_of_an_epoch(epoch: str, parts: EpochParts) -> None:
@@ -98,6 +104,16 @@ def test_what_of_an_epoch_has_changed() -> None:
     assert changed_parts(f"p/m1/{a}/v1", f"p/m1/{b}/v2") == "the toolset changed and the version changed from v1 to v2"
     assert changed_parts("p/m1", f"p/m1/{a}/v1") == "the toolset changed and the version became v1"
     assert changed_parts("", "") == "the epoch changed"
+    assert changed_parts(f"p/m1/{a}/prompt:{a}", f"p/m1/{a}/prompt:{b}") == "the system prompt changed"
+    assert changed_parts(f"p/m1/{a}", f"p/m1/{a}/prompt:{b}") == "the system prompt became known"
+
+
+def test_an_epoch_is_made_of_what_is_known_and_read_again() -> None:
+    toolset, prompt = bytes(range(32)), bytes(range(32, 64))
+    epoch = epoch_of("p/m1", toolset, prompt, "v1")
+    assert epoch_parts(epoch) == EpochParts("p/m1", toolset.hex()[:16], "v1", prompt.hex()[:16])
+    assert without_prompt(epoch) == epoch_of("p/m1", toolset, None, "v1") == f"p/m1/{toolset.hex()[:16]}/v1"
+    assert epoch_of("", None, None, "") == ""
 
 
 def test_words_for_numbers() -> None:
