@@ -64,12 +64,19 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     before_tool: str = ""
 
 
-def _hour(activity: Activity) -> str:
-    """Return the six-hour part of the day (UTC), apart for weekends."""
-    hours = activity.time_ms // HOUR_MS
+def _part_of(hour: int) -> str:
+    """Return the six-hour part of the day (UTC) of an hour since 1970, apart for weekends."""
     # 1970-01-01 was a Thursday, day 3 of its week.
-    is_weekend = (hours // 24 + 3) % 7 >= 5
-    return f"{'weekend' if is_weekend else 'weekday'} {hours % 24 // 6 * 6:02d}:00"
+    is_weekend = (hour // 24 + 3) % 7 >= 5
+    return f"{'weekend' if is_weekend else 'weekday'} {hour % 24 // 6 * 6:02d}:00"
+
+
+_HOURS_PER_WEEK = 7 * 24
+_PARTS = tuple(map(_part_of, range(_HOURS_PER_WEEK)))
+
+
+def _hour(activity: Activity) -> str:
+    return _PARTS[activity.time_ms // HOUR_MS % _HOURS_PER_WEEK]
 
 
 FIELDS: Mapping[str, Callable[[Activity], str | None]] = MappingProxyType(
@@ -138,7 +145,10 @@ def row_key(name: str, values: tuple[str, ...]) -> bytes:
     return name.encode() + b"\x00" + digest
 
 
-@lru_cache(maxsize=KEYS_CACHED_MAX)
-def digest_of(text: str) -> int:
-    """Return a digest of a text that fits into a signed 64-bit integer."""
+def digest_once(text: str) -> int:
+    """Return a digest of a text that fits into a signed 64-bit integer, of a text that hardly comes again."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest(), "big") >> 1
+
+
+digest_of = lru_cache(maxsize=KEYS_CACHED_MAX)(digest_once)
+"""The same of texts that come again and again, as names of tools and agents do: digests are remembered."""

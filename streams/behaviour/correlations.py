@@ -155,29 +155,71 @@ def holds(test: FieldTest, seen: Seen) -> bool:
     return any(_matches(test.how, text, str(wanted).lower()) for wanted in test.values)
 
 
-class Selector:
-    """A selection that remembers which texts match, because few different ones occur again and again."""
+class Selectors:
+    """The rules of all correlations. Finds those that select an activity without looking at most of them.
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
-        self._known: dict[tuple[object, ...], bool] = {}
-        tests = (*selection.tests, *selection.filters)
-        self._fields = tuple(FIELDS[test.field] for test in tests if test.field in FIELDS)
-        self._scores = tuple(test.field for test in tests if test.field not in FIELDS and test.field not in MEASURES)
-        self._is_remembered = len(self._fields) + len(self._scores) == len(tests)
+    A rule that asks for a score selects nothing without that score, and most activities have none, or a low one. What
+    the other rules say depends on a few texts alone, and few different ones occur again and again: that is remembered.
+    """
 
-    def selects(self, seen: Seen) -> bool:
-        """Return whether the selection matches, as `selects` does."""
-        if not self._is_remembered or not seen.scores.keys().isdisjoint(self._scores):
-            return selects(self._selection, seen)
-        # Without a score, the texts alone decide.
-        texts = tuple([field(seen.activity) for field in self._fields])
-        found = self._known.get(texts)
-        if found is None:
+    def __init__(self, declared: Sequence[Correlation]) -> None:
+        self._declared = tuple(declared)
+        self._by_text: list[tuple[int, int]] = []
+        self._asked: list[tuple[int, int]] = []
+        """Rules, as correlation and number, that each activity is to be asked for."""
+        self._by_score: dict[str, list[tuple[FieldTest, tuple[int, int]]]] = {}
+        fields: dict[str, None] = {}
+        for at, each in enumerate(declared):
+            for number, rule in enumerate(each.rules):
+                scores = [test for test in rule.tests if _is_score(test)]
+                tests = (*rule.tests, *rule.filters)
+                if scores:
+                    self._by_score.setdefault(scores[0].field, []).append((scores[0], (at, number)))
+                elif all(test.field in FIELDS for test in tests):
+                    self._by_text.append((at, number))
+                    fields.update((test.field, None) for test in tests)
+                else:
+                    self._asked.append((at, number))
+        self._fields = tuple(FIELDS[field] for field in fields)
+        self._known: dict[tuple[str | None, ...], tuple[tuple[int, int], ...]] = {}
+
+    def matched(self, seen: Seen) -> list[tuple[Correlation, list[int]]]:
+        """Return the correlations of which a rule selects the activity, in order, with the numbers of these rules."""
+        activity = seen.activity
+        texts = tuple([field(activity) for field in self._fields])
+        known = self._known.get(texts)
+        if known is None:
             if len(self._known) >= TEXTS_REMEMBERED_MAX:
                 self._known.clear()
-            found = self._known[texts] = selects(self._selection, seen)
-        return found
+            known = self._known[texts] = tuple(self._selecting(self._by_text, seen))
+        found = [*known]
+        if self._asked:
+            found += self._selecting(self._asked, seen)
+        for score, value in seen.scores.items():
+            asking = self._by_score.get(score)
+            if asking is not None:
+                found += self._selecting([rule for test, rule in asking if _compares(test, value)], seen)
+        if not found:
+            return []
+        numbers: dict[int, list[int]] = {}
+        for at, number in sorted(found):
+            numbers.setdefault(at, []).append(number)
+        return [(self._declared[at], matched) for at, matched in numbers.items()]
+
+    def _selecting(self, rules: Sequence[tuple[int, int]], seen: Seen) -> list[tuple[int, int]]:
+        return [(at, number) for at, number in rules if selects(self._declared[at].rules[number], seen)]
+
+
+def _is_score(test: FieldTest) -> bool:
+    return test.field not in FIELDS and test.field not in MEASURES
+
+
+def _compares(test: FieldTest, value: float) -> bool:
+    """Return whether a test of a score may hold; that of a text that a score is compared with is not looked at."""
+    compare = COMPARISONS.get(test.how)
+    if compare is None:
+        return True
+    return any(isinstance(wanted, float | int) and compare(value, float(wanted)) for wanted in test.values)
 
 
 def _matches(how: str, text: str, wanted: str) -> bool:

@@ -46,6 +46,11 @@ class Growth(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """How many further pages of sessions are kept today."""
         return max(0, SESSIONS_PER_DAY_MAX - self.sessions)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further pages of terms or of sessions are not kept today."""
+        return self.terms >= TERMS_PER_DAY_MAX or self.sessions >= SESSIONS_PER_DAY_MAX
+
     def has_room(self, fields: Collection[str]) -> bool:
         """Return whether a further page or group with these fields is kept today.
 

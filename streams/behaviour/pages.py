@@ -19,17 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from itertools import accumulate
-from operator import attrgetter
+from itertools import accumulate, pairwise
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from streams.behaviour.activity import ATTRIBUTES, FIELDS, Activity, row_key
 
 KEYS_MADE_MAX = 16_384
-"""Keys that a shape remembers."""
+"""Of how many activities the keys of a group of shapes are remembered."""
 REMEMBERED_MAX = 4_096
 """Rows that are remembered decoded; beyond that, all are forgotten."""
 ROW_TYPES_MAX = 256
@@ -61,6 +62,9 @@ _ALWAYS = frozenset(
     }
 )
 """Fields that every activity has."""
+_FEW_VALUES = frozenset({"tenant", "agent.id", "agent.type", "agent.epoch", "tool.name"})
+_BEFORE: Mapping[str, str] = MappingProxyType({BEFORE_TOOL: PREVIOUS_TOOL})
+"""The keys of pages of both are made together."""
 
 T = TypeVar("T")
 
@@ -95,58 +99,71 @@ class Slot(NamedTuple):
 
     Attributes:
         shape: the index of its shape.
-        attribute: the attribute of the page that has the row.
+        number: which row of its page it is.
         position: where the row stands when the rows of all pages of an activity stand in one list.
     """
 
     shape: int
-    attribute: str
+    number: int
     position: int
 
 
 class Shape:
-    """Pages with the same fields.
+    """Pages with the same fields. While a page is open it is a list of its rows, None where there is none.
 
     Attributes:
         fields: the fields.
         name: what the keys of the pages begin with.
-        page_type: the class of the pages.
-        blank: the rows of a page that there is not, one None for each slot.
+        page_type: the class of the pages as they are written.
+        blank: a page that there is not.
+        shared: which of the rows are of this shape, if another one has the others of the same pages: one requires the
+            fields, one does not. Empty if all are.
     """
 
-    def __init__(self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool, shared: tuple[int, ...] = ()
+    ) -> None:
+        self.shared = shared
         self.fields, self.name, self.page_type = fields, page_name(fields, suffix), page_type
-        self.blank = (None,) * len(msgspec.structs.fields(page_type))
+        self.blank: list[Any] = [None] * len(msgspec.structs.fields(page_type))
         self._is_required = is_required
         self._values = tuple(PAGE_FIELDS[field] for field in ("tenant", *fields))
-        plain = attrgetter(
-            *sorted({"tenant", "agent", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)})
-        )
-        self._read: Callable[[Activity], Any] = (
-            (lambda a: (plain(a), FIELDS[TIME_PART](a))) if TIME_PART in fields else plain
-        )
-        self._made: dict[Any, bytes | None] = {}
 
     def key(self, activity: Activity) -> bytes | None:
-        """Return the key of the page of an activity; None if a required field has no value.
-
-        Keys that were made before are remembered: to make them costs more than what detectors do with the page.
-        """
-        read = self._read(activity)
-        try:
-            return self._made[read]
-        except KeyError:
-            if len(self._made) >= KEYS_MADE_MAX:
-                self._made.clear()
-            made = self._made[read] = self.made_key(activity)
-            return made
-
-    def made_key(self, activity: Activity) -> bytes | None:
-        """Return the key as `key` does, without remembering it."""
+        """Return the key of the page of an activity; None if a required field has no value."""
         values = [value(activity) for value in self._values]
         if self._is_required and None in values:
             return None
         return row_key(self.name, tuple(value or "" for value in values))
+
+
+class _Keys:
+    """The keys of some shapes together.
+
+    Those that were made before are remembered: to make them costs more than what detectors do with the pages.
+
+    Attributes:
+        read: reads of an activity what the keys are made of.
+        made: the keys that were made, by what was read.
+    """
+
+    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+        self._shapes = shapes
+        fields = {field for shape in shapes for field in shape.fields}
+        plain = attrgetter(
+            *sorted({"tenant", "agent", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)})
+        )
+        self.read: Callable[[Activity], Any] = (
+            (lambda a: (plain(a), FIELDS[TIME_PART](a))) if TIME_PART in fields else plain
+        )
+        self.made: dict[Any, tuple[bytes | None, ...]] = {}
+
+    def make(self, activity: Activity, read: object) -> tuple[bytes | None, ...]:
+        """Return the keys of the pages of an activity, in the order of the shapes, and remember them."""
+        if len(self.made) >= KEYS_MADE_MAX:
+            self.made.clear()
+        made = self.made[read] = tuple([shape.key(activity) for shape in self._shapes])
+        return made
 
 
 class Layout:
@@ -154,6 +171,7 @@ class Layout:
 
     Attributes:
         shapes: the kinds of pages.
+        spans: where the rows of each shape begin and end in the list of the rows of all pages.
     """
 
     def __init__(self, places: Iterable[tuple[Place, type]], suffix: str = "") -> None:
@@ -162,24 +180,62 @@ class Layout:
         suffix: ends the names of the pages, where two layouts share a view.
         """
         slots: dict[tuple[str, ...], dict[str, type]] = {}
-        asked: dict[tuple[tuple[str, ...], bool], None] = {}
+        asked: dict[tuple[tuple[str, ...], bool], set[str]] = {}
         for place, row_type in places:
             slots.setdefault(place.fields, {})[place.slot] = row_type
-            asked[_shape_of(place)] = None
+            asked.setdefault(_shape_of(place), set()).add(place.slot)
         types = {fields: _page_type(page_name(fields, suffix), rows) for fields, rows in slots.items()}
         self._numbers = {
             (fields, slot): number for fields, rows in slots.items() for number, slot in enumerate(sorted(rows))
         }
         self._indexes = {each: number for number, each in enumerate(asked)}
         self.shapes = tuple(
-            Shape(fields, suffix, types[fields], is_required=is_required) for fields, is_required in asked
+            Shape(fields, suffix, types[fields], is_required=is_required, shared=self._shared(fields, of_shape, slots))
+            for (fields, is_required), of_shape in asked.items()
         )
-        self._offsets = (0, *accumulate(len(shape.blank) for shape in self.shapes))
+        offsets = (0, *accumulate(len(shape.blank) for shape in self.shapes))
+        self.spans = tuple(pairwise(offsets))
+        self._groups, self._in_order = _grouped(self.shapes)
+
+    def _shared(
+        self, fields: tuple[str, ...], of_shape: set[str], slots: Mapping[tuple[str, ...], Mapping[str, type]]
+    ) -> tuple[int, ...]:
+        if len(of_shape) == len(slots[fields]):
+            return ()
+        return tuple(sorted(self._numbers[fields, slot] for slot in of_shape))
 
     def slot(self, place: Place) -> Slot:
         """Return where a place is."""
         shape, number = self._indexes[_shape_of(place)], self._numbers[place.fields, place.slot]
-        return Slot(shape, f"s{number}", self._offsets[shape] + number)
+        return Slot(shape, number, self.spans[shape][0] + number)
+
+    def keys(self, activity: Activity) -> tuple[bytes | None, ...]:
+        """Return the keys of the pages of an activity, in the order of the shapes; None where there is none."""
+        made: list[bytes | None] = []
+        for group in self._groups:
+            read = group.read(activity)
+            made += group.made.get(read) or group.make(activity, read)
+        return self._in_order(made)
+
+
+def _grouped(
+    shapes: tuple[Shape, ...],
+) -> tuple[tuple[_Keys, ...], Callable[[list[bytes | None]], tuple[bytes | None, ...]]]:
+    """Return the shapes in groups whose keys are made together, and what brings all keys into the order of the shapes.
+
+    Shapes are in a group if they have the same fields apart from those with few values. So there are few groups, and
+    few different values of the fields of a group.
+    """
+    groups: dict[frozenset[str], list[int]] = {}
+    for number, shape in enumerate(shapes):
+        groups.setdefault(frozenset(_BEFORE.get(field, field) for field in shape.fields) - _FEW_VALUES, []).append(
+            number
+        )
+    numbers = [number for group in groups.values() for number in group]
+    made = tuple(_Keys(tuple(shapes[number] for number in group)) for group in groups.values())
+    if numbers == sorted(numbers):
+        return made, tuple
+    return made, itemgetter(*(numbers.index(number) for number in range(len(shapes))))
 
 
 def _shape_of(place: Place) -> tuple[tuple[str, ...], bool]:
@@ -235,8 +291,10 @@ class OpenRows:
     """Rows while some decisions are judged. Each is decoded once, and each that has changed is written by `close`.
 
     Attributes:
-        changed: the keys of the rows that have to be written, in the order in which they were changed.
+        changed: the keys of the rows that have to be written, in the order in which they were changed; of pages the
+            class that they are written as.
         created: the keys of the pages that there are not yet.
+        rows: what has been read and set so far. To be read alone.
     """
 
     def __init__(self, view: RowView, remembered: RememberedRows) -> None:
@@ -246,15 +304,15 @@ class OpenRows:
         """
         self._view = view
         self._remembered = remembered
-        self._rows: dict[bytes, Any] = {}
+        self.rows: dict[bytes, Any] = {}
         self._read: dict[bytes, bytes] = {}
-        self.changed: dict[bytes, None] = {}
+        self.changed: dict[bytes, type | None] = {}
         self.created: set[bytes] = set()
 
     def load(self, key: bytes, row_type: type[T]) -> T | None:
         """Return a row, decoded; None if there is none."""
         try:
-            known: T | None = self._rows[key]
+            known: T | None = self.rows[key]
         except KeyError:
             found = self._view.get(key)
             if found is None:
@@ -265,33 +323,47 @@ class OpenRows:
                 if known is None:
                     wanted: type = row_type
                     known = _decoder(wanted)(found)
-            self._rows[key] = known
+            self.rows[key] = known
         return known
 
-    def page(self, key: bytes, page_type: type[T]) -> T:
-        """Return a page, an empty one if there is none. Whoever changes it says so in `changed`."""
-        page = self._rows.get(key)
+    def page(self, key: bytes, shape: Shape) -> list[Any]:
+        """Return the rows of a page, to be read alone; those of an empty one if there is none."""
+        page: list[Any] | None = self.rows.get(key)
         if page is None:
-            page = self.load(key, page_type)
-            if page is None:
-                page = self._rows[key] = page_type()
+            found: Any = self.load(key, shape.page_type)
+            if found is None:
+                page = shape.blank
                 self.created.add(key)
+            else:
+                # What is remembered is a page as it was when it was open.
+                page = found if isinstance(found, list) else [*astuple(found)]
+            self.rows[key] = page
         return page
+
+    def store_page(self, key: bytes, shape: Shape, page: list[Any]) -> None:
+        """Set a page, or the rows of it that are of this shape."""
+        if shape.shared:
+            whole = [*self.page(key, shape)]
+            for number in shape.shared:
+                whole[number] = page[number]
+            page = whole
+        self.rows[key] = page
+        self.changed[key] = shape.page_type
 
     def forget(self, key: bytes) -> None:
         """Leave a page that there is not yet as it was: empty."""
-        self._rows.pop(key, None)
+        self.rows.pop(key, None)
 
     def store(self, key: bytes, row: object) -> None:
         """Set a row."""
-        self._rows[key] = row
+        self.rows[key] = row
         self.changed[key] = None
 
     def close(self) -> None:
         """Write what has changed. Equal rows are equal bytes: fields stand in order, and sets are sorted tuples."""
-        for key in self.changed:
-            row = self._rows[key]
-            self._read[key] = encoded = _encode(row)
+        for key, page_type in self.changed.items():
+            row = self.rows[key]
+            self._read[key] = encoded = _encode(row if page_type is None else page_type(*row))
             self._view.put(key, encoded)
         for key, encoded in self._read.items():
-            self._remembered.keep(key, encoded, self._rows[key])
+            self._remembered.keep(key, encoded, self.rows[key])

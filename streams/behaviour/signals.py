@@ -43,11 +43,18 @@ class Signal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Scored(msgspec.Struct, frozen=True, gc=False):
-    """Rows after `score`, and what was found: the score and the words that explain it."""
+    """What `score` has found.
+
+    Attributes:
+        rows: the rows afterwards.
+        score: the score, and `words` what explains it.
+        noted: what was reckoned of the rows and the activity that `learn` needs as well.
+    """
 
     rows: Rows
     score: float = 0.0
     words: Mapping[str, object] = {}
+    noted: Any = None
 
 
 class Detector(Protocol):
@@ -55,6 +62,7 @@ class Detector(Protocol):
 
     declaration: Declaration
     keys_have_term: bool
+    faint: float
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -70,8 +78,8 @@ class Detector(Protocol):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how unusual the activity is, and the rows with what only counts."""
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
-        """Return the rows after learning from the activity."""
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows after learning from the activity, as `score` has left them, with what it has noted."""
 
 
 class Keyed:
@@ -80,12 +88,14 @@ class Keyed:
     Attributes:
         keys_have_term: whether there is a row of each value of the term.
         places: where the rows are, by default the own row and the peers' row.
+        faint: the score from which on it is reported. What is certain to stay below need not be reckoned.
     """
 
     keys_have_term = False
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
+        self.faint = FAINT * declaration.threshold
         self._term = FIELDS[declaration.term] if declaration.term else None
         self._value = MEASURES[declaration.value] if declaration.value else None
         self.places = self.make_places()
@@ -98,6 +108,11 @@ class Keyed:
         """Return whether the activity has what the detector looks at."""
         del activity
         return True
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows as they are: by default nothing is learned."""
+        del activity, noted
+        return rows
 
     def own(self, *more: str, part: str = "") -> Place:
         """Return the place of a row of whom the detector watches.
@@ -112,6 +127,11 @@ class Keyed:
     def peers(self, *more: str, part: str = "") -> Place:
         """Return the place of a row of the peers; likewise."""
         return Place((*self.declaration.peer, *more), f"{self.declaration.name}~{part}", is_required=False)
+
+
+def is_default(detector: Detector, method: str) -> bool:
+    """Return whether a detector has a method of `Keyed` as it is, which need not be called."""
+    return getattr(type(detector), method) is getattr(Keyed, method)
 
 
 def explained(template: str, activity: Activity, words: Mapping[str, object]) -> str:

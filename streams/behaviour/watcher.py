@@ -13,14 +13,14 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from itertools import compress
+from operator import is_not, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import astuple
 
 from streams.behaviour import correlations, growth
-from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_of, row_key
+from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -40,13 +40,15 @@ from streams.behaviour.findings import (
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
-from streams.behaviour.signals import FAINT, Detector, Rows, Signal, explained
+from streams.behaviour.signals import FAINT, Detector, Rows, Scored, Signal, explained, is_default
 from streams.model.alert_status import with_status
 
 SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
+PATTERNS_MAX = 1_024
+"""Of how many combinations of detectors that have scored is remembered where their rows stand."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
@@ -113,21 +115,28 @@ class _Plan(NamedTuple):
     """A detector, and where its rows are.
 
     Attributes:
+        score: how it scores, and `learn` how it learns.
+        applies: whether an activity has what it looks at; None if each has.
         tools: the tools that it watches, empty for all.
-        targets: of each of its rows the index of the shape, the attribute of the page, and a bit for the shape.
-        rows_of: finds them among the rows of all pages of an activity.
+        rows_of: finds its rows among the rows of all pages of an activity.
+        positions: where its rows stand there.
         shapes: a bit for each shape of its pages.
+        bit: a bit for the detector.
     """
 
-    detector: Detector
+    declaration: Declaration
+    score: Callable[[Rows, Activity], Scored]
+    learn: Callable[[Rows, Activity, Any], Rows] | None
+    applies: Callable[[Activity], bool] | None
     tools: frozenset[str]
-    targets: tuple[tuple[int, str, int], ...]
     rows_of: Callable[[list[Any]], Rows]
+    positions: tuple[int, ...]
     shapes: int
+    bit: int
 
 
-_Learner = tuple[_Plan, Rows, Rows]
-"""A detector that has scored, its rows as they were, and with what only counts."""
+_Learner = tuple[_Plan, Scored]
+"""A detector that has scored, and what it has found."""
 
 
 class Watcher:
@@ -160,11 +169,11 @@ class Watcher:
         layout = self._layout = Layout(places, suffix)
         self._tail = layout.slot(_TAIL)
         self._counted = Counted(layout)
-        self._plans = tuple(map(self._planned, detectors))
+        self._plans = tuple(self._planned(number, each) for number, each in enumerate(detectors))
+        self._page_bits = tuple(1 << number for number, shape in enumerate(layout.shapes) for _ in shape.blank)
+        self._in_place: dict[int, Callable[[list[Any]], tuple[Any, ...]]] = {}
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
-        self._correlations = tuple(
-            (each, tuple(map(correlations.Selector, each.rules))) for each in declared.correlations
-        )
+        self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
@@ -173,14 +182,21 @@ class Watcher:
         names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
         self.short_lived = frozenset(name.encode() for name in names)
 
-    def _planned(self, detector: Detector) -> _Plan:
-        slots = tuple(map(self._layout.slot, detector.places))
-        shapes = sum(1 << shape for shape in {slot.shape for slot in slots})
+    def _planned(self, number: int, detector: Detector) -> _Plan:
+        it, slots = detector.declaration, tuple(map(self._layout.slot, detector.places))
         indexes = [slot.position for slot in slots]
         first = indexes[0]
-        rows_of: Callable[[list[Any]], Rows] = itemgetter(*indexes) if len(indexes) > 1 else lambda flat: (flat[first],)
-        targets = tuple((slot.shape, slot.attribute, 1 << slot.shape) for slot in slots)
-        return _Plan(detector, frozenset(detector.declaration.tools), targets, rows_of, shapes)
+        return _Plan(
+            declaration=it,
+            score=detector.score,
+            learn=None if is_default(detector, "learn") else detector.learn,
+            applies=None if is_default(detector, "applies") else detector.applies,
+            tools=frozenset(it.tools),
+            rows_of=itemgetter(*indexes) if len(indexes) > 1 else lambda flat: (flat[first],),
+            positions=tuple(indexes),
+            shapes=sum(1 << shape for shape in {slot.shape for slot in slots}),
+            bit=1 << number,
+        )
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
         """Judge one activity, and learn from it if it may be learned from.
@@ -202,7 +218,7 @@ class Watcher:
             activity: what the gate decided.
         """
         tail = self._tail_of(rows, activity)
-        event = digest_of(activity.event_id)
+        event = digest_once(activity.event_id)
         if event in tail.seen:
             return Observed(is_repeated=True)
         case = self._case(rows, activity, tail)
@@ -218,7 +234,7 @@ class Watcher:
             found.append(too_much(activity, case.events))
         found, lowered_count = above_bars(rows, activity, found)
         may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
-        _learn(case, learners, may_learn=may_learn)
+        self._learn(case, learners, may_learn=may_learn)
         whose = correlations.value_text(self._whose, activity)
         reported, quiet_count = latched(rows, activity, found, self._latch, whose)
         held_until_ms = max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms
@@ -287,52 +303,72 @@ class Watcher:
 
     def _tail_of(self, rows: OpenRows, activity: Activity) -> SessionTail:
         shape = self._layout.shapes[self._tail.shape]
-        page: Any = rows.page(shape.key(activity) or b"", shape.page_type)
-        tail: SessionTail | None = getattr(page, self._tail.attribute)
+        tail: SessionTail | None = rows.page(shape.key(activity) or b"", shape)[self._tail.number]
         return tail or SessionTail()
 
     def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> Case:
         activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
-        keys: list[bytes] = []
-        pages: list[Any] = []
-        flat: list[Any] = []
-        missing, page = 0, rows.page
-        for number, shape in enumerate(self._layout.shapes):
-            key = shape.key(activity)
+        keys, known, flat, missing, bit = self._layout.keys(activity), rows.rows, [], 0, 1
+        for key, shape in zip(keys, self._layout.shapes, strict=True):
             if key is None:
-                keys.append(b"")
-                pages.append(None)
                 flat += shape.blank
-                missing |= 1 << number
+                missing |= bit
             else:
-                found: Any = page(key, shape.page_type)
-                keys.append(key)
-                pages.append(found)
-                flat += astuple(found)
-        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, flat, missing)
+                flat += known.get(key) or rows.page(key, shape)
+            bit += bit
+        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, flat, missing)
 
     def _score(self, case: Case) -> tuple[tuple[Signal, ...], list[_Learner]]:
         """Return the signals of all detectors, and what each needs in order to learn."""
         signals, learners = [], []
         activity, flat, missing = case.activity, case.flat, case.missing
         for plan in self._plans:
-            detector, tools, _, rows_of, shapes = plan
-            if missing & shapes or (tools and activity.tool not in tools) or not detector.applies(activity):
+            it, score, _, applies, tools, rows_of, _, shapes, _ = plan
+            if missing & shapes or (tools and activity.tool not in tools):
                 continue
-            rows = rows_of(flat)
-            scored, it = detector.score(rows, activity), detector.declaration
-            learners.append((plan, rows, scored.rows))
-            if scored.score >= FAINT * it.threshold:
+            if applies is not None and not applies(activity):
+                continue
+            scored = score(rows_of(flat), activity)
+            learners.append((plan, scored))
+            if scored.score and scored.score >= FAINT * it.threshold:
                 text = explained(it.explain, activity, scored.words)
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
         return tuple(signals), learners
+
+    def _learn(self, case: Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
+        """Put the rows of detectors back, after they have learned from the activity if they may.
+
+        Where the rows stand is known from which detectors have scored. So all are put in their places at once.
+        """
+        activity, before = case.activity, case.flat
+        rows: list[Any] = []
+        scored = 0
+        for (_, _, learn, _, _, _, _, _, bit), found in learners:
+            scored |= bit
+            if may_learn and learn is not None:
+                rows += learn(found.rows, activity, found.noted)
+            else:
+                rows += found.rows
+        in_place = self._in_place.get(scored) or self._in_place_of(scored)
+        case.flat = [*in_place(rows + before)]
+        # A bit for each page with a row that is another one.
+        case.changed |= sum({*compress(self._page_bits, map(is_not, case.flat, before))})
+
+    def _in_place_of(self, scored: int) -> Callable[[list[Any]], tuple[Any, ...]]:
+        """Return what makes, of the rows of the detectors that have scored and of all rows as they were, all rows."""
+        positions = [position for plan in self._plans if plan.bit & scored for position in plan.positions]
+        where = {position: at for at, position in enumerate(positions)}
+        if len(self._in_place) >= PATTERNS_MAX:
+            self._in_place.clear()
+        made = itemgetter(*(where.get(at, len(positions) + at) for at in range(len(self._page_bits))))
+        self._in_place[scored] = made
+        return made
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""
         found, scores, activity = [], {}, case.activity
         for it, slot in self._risks if signals else ():
-            before = getattr(case.pages[slot.shape], slot.attribute)
-            row = accumulated(before, signals, activity.time_ms, it.half_life_ms)
+            row = accumulated(case.flat[slot.position], signals, activity.time_ms, it.half_life_ms)
             case.put(slot, row)
             risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance)
             scores[f"risk.{it.name}"] = risk.total
@@ -347,9 +383,8 @@ class Watcher:
     ) -> list[Finding]:
         found, rows = [], case.rows
         seen = Seen(case.activity, {**{self._scored[each.name]: each.score for each in signals}, **risks})
-        for each, rules in self._correlations:
-            matched = [at for at, rule in enumerate(rules) if rule.selects(seen)]
-            key = correlations.group_key(each, seen) if matched else None
+        for each, matched in self._selectors.matched(seen):
+            key = correlations.group_key(each, seen)
             if key is None:
                 continue
             before = rows.load(key, Matches)
@@ -366,18 +401,6 @@ class Watcher:
                 alike = alike_correlation_key(self._bar, each.name, seen.activity)
                 found.append(correlated(each, row, why, seen.activity, case.events, alike))
         return found
-
-
-def _learn(case: Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
-    """Put the rows of detectors back, after they have learned from the activity if they may."""
-    activity, pages, changed = case.activity, case.pages, case.changed
-    for plan, before, scored in learners:
-        rows = plan.detector.learn(scored, activity) if may_learn else scored
-        for (shape, attribute, bit), old, row in zip(plan.targets, before, rows, strict=True):
-            if row is not old:
-                setattr(pages[shape], attribute, row)
-                changed |= bit
-    case.changed = changed
 
 
 def _is_passing(correlation: Correlation) -> bool:

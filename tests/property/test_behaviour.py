@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.behaviour.activity import Activity
+from streams.behaviour.detectors.rates import OVERDISPERSION, times_below
 from streams.behaviour.detectors.registry import DETECTORS
 from streams.behaviour.detectors.sequences import repeats
-from streams.behaviour.estimators import count_of, counted_up
+from streams.behaviour.estimators import count_of, count_surprise, counted_up
 from streams.behaviour.pages import Layout, OpenRows, RememberedRows
 from streams.behaviour.watcher import Watcher
 from streams.policy.language.bundle import load_detector_files
@@ -173,8 +174,7 @@ def test_keys_that_are_remembered_are_those_that_would_be_made(stream: list[Acti
     for at, each in enumerate(stream):
         before = ("crm.read", "mail.send", "")[at % 3]
         activity = msgspec.structs.replace(each, previous_tool=before, before_tool=before[:3])
-        for shape in lasting.shapes:
-            assert shape.key(activity) == shape.made_key(activity)
+        assert lasting.keys(activity) == tuple(shape.key(activity) for shape in lasting.shapes)
 
 
 @given(stream=STREAMS, sizes=st.lists(st.integers(1, 15), min_size=1))
@@ -210,6 +210,15 @@ def test_one_more_of_sorted_counts_is_what_a_dictionary_says(counts: list[tuple[
     assert after == tuple(sorted(known.items()))
     assert count_of(after, name) == known[name]
     assert count_of(before, name) == dict(counts).get(name, 0)
+
+
+@given(mean=st.floats(0.01, 1e5), further=st.floats(0.0, 1e6), share=st.floats(0.0, 1.0), score=st.floats(0.01, 20.0))
+def test_a_count_that_is_few_times_its_mean_is_not_surprising(
+    mean: float, further: float, share: float, score: float
+) -> None:
+    count, var = share * times_below(score) * mean, mean + OVERDISPERSION * mean**2 + further
+    assert count_surprise(count, mean, var) <= score * 1.001
+    assert times_below(score) > 1.0
 
 
 @given(calls=st.lists(st.integers(0, 3), min_size=1, max_size=32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import exp, log1p
+from typing import Any
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.detectors.terms import Run
@@ -24,7 +25,7 @@ class ArgMad(Keyed):
 
     def applies(self, activity: Activity) -> bool:
         """Return whether the activity has what the detector looks at."""
-        return self._measured(activity) is not None
+        return self._value is not None and is_number(self._value(activity))
 
     def _measured(self, activity: Activity) -> float | None:
         value = self._value(activity) if self._value is not None else None
@@ -40,14 +41,16 @@ class ArgMad(Keyed):
         value = self._measured(activity) or 0.0
         found = self._compared(rows[0], rows[1], value)
         if found is None:
-            return Scored(rows)
+            return Scored(rows, noted=value)
         z, median = found
+        if z < self.faint:
+            return Scored(rows, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "z": z}
-        return Scored(rows, max(z, 0.0), words)
+        return Scored(rows, max(z, 0.0), words, value)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the medians with one more amount."""
-        value = self._measured(activity) or 0.0
+        value: float = noted
         return (
             updated_median(rows[0] or Median(), value, PRIOR_SPREAD, activity.time_ms),
             updated_median(rows[1] or Median(), value, PRIOR_SPREAD, activity.time_ms),
@@ -72,12 +75,15 @@ class ArgCusum(ArgMad):
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         at_ms = max(run.at_ms, activity.time_ms)
         if found is None:
-            return Scored((Run(left, at_ms), *rows[1:]))
+            return Scored((Run(left, at_ms), rows[1], rows[2]), noted=value)
         z, median = found
         total = max(0.0, left + min(z, Z_MAX) - it.allowance)
+        kept = (Run(total, at_ms), rows[1], rows[2])
+        if total < self.faint:
+            return Scored(kept, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "sum": total}
-        return Scored((Run(total, at_ms), *rows[1:]), total, words)
+        return Scored(kept, total, words, value)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the medians with one more amount."""
-        return (rows[0], *super().learn(rows[1:], activity))
+        return (rows[0], *super().learn(rows[1:], activity, noted))

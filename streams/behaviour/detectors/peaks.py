@@ -11,6 +11,7 @@ import msgspec
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.estimators import Peak, updated_peak, usual_peak
+from streams.behaviour.signals import FAINT
 
 SD_MIN = 0.3
 """Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
@@ -34,20 +35,28 @@ class Compared(NamedTuple):
 
 def usual_limit(peak: Peak, wanted_deviations: float) -> float:
     """Return the count that lies so many standard deviations above the peaks of earlier days."""
-    mean, spread = usual_peak(peak, SD_MIN)
+    return _limit(*usual_peak(peak, SD_MIN), wanted_deviations)
+
+
+def _limit(mean: float, spread: float, wanted_deviations: float) -> float:
     return exp(min(mean + wanted_deviations * spread, 80.0)) - 1.0
 
 
 def compared(
     count: float, declaration: Declaration, peaks: Iterable[Peak | None], cold_factor: float = COLD_FACTOR
 ) -> Compared:
-    """Return a count beside the first of the peaks that has enough days, or else beside `cold_factor` thresholds."""
+    """Return a count beside the first of the peaks that has enough days, or else beside `cold_factor` thresholds.
+
+    The score is never more than the count. So of a count that is below what is reported, none is reckoned.
+    """
     threshold = declaration.threshold
+    if count < FAINT * threshold:
+        return Compared(0.0, threshold)
     for peak in peaks:
         if peak is not None and peak.past.weight >= max(declaration.min_support, 1.0):
-            usual = exp(min(usual_peak(peak, SD_MIN)[0], 80.0)) - 1.0
-            limit = max(threshold, usual_limit(peak, declaration.deviations))
-            return Compared(count * threshold / limit, usual)
+            mean, spread = usual_peak(peak, SD_MIN)
+            limit = max(threshold, _limit(mean, spread, declaration.deviations))
+            return Compared(count * threshold / limit, exp(min(mean, 80.0)) - 1.0)
     return Compared(count / cold_factor, threshold)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from math import exp, log, log1p
+from typing import Any
 
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SD_MIN, learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
@@ -26,6 +28,7 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 OVERDISPERSION = 0.35
 """Variance of a rate at least, in squares of its mean: work comes in bursts."""
 DAYS_MIN = 5.0
+BISECTIONS = 40
 COUNT_MIN = 0.1
 
 
@@ -42,6 +45,10 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     count: int = 0
     good: int = 0
     past: Mean = Mean()
+
+
+NEVER = Arrival()
+EMPTY = Bucket()
 
 
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,21 +71,19 @@ class Ceiling(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the used part of the allowance."""
         limit, window_ms = self.declaration.limit, self.declaration.window_ms
-        due_ms = max((rows[0] or Arrival()).due_ms, float(activity.time_ms)) + window_ms / limit
+        due_ms = max(NEVER.due_ms if rows[0] is None else rows[0].due_ms, float(activity.time_ms)) + window_ms / limit
         used = (due_ms - activity.time_ms) / window_ms
         # An event beyond the limit adds nothing, so that the allowance is back after one window.
-        kept = Arrival(min(due_ms, activity.time_ms + 2.0 * window_ms))
-        return Scored((kept,), used, {"count": round(used * limit), "limit": limit})
-
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
-        """Return the rows as they are: a ceiling is not learned."""
-        del activity
-        return rows
+        kept = (Arrival(min(due_ms, activity.time_ms + 2.0 * window_ms)),)
+        return (
+            Scored(kept, used, {"count": round(used * limit), "limit": limit}) if used >= self.faint else Scored(kept)
+        )
 
 
 def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -> Bucket:
     """Return the bucket of the window `index`; a window that is over becomes one observation of the past."""
-    bucket = bucket or Bucket()
+    if bucket is None:
+        bucket = EMPTY
     if index <= bucket.index:
         return bucket
     past = bucket.past
@@ -89,6 +94,24 @@ def rolled(bucket: Bucket | None, index: int, window_ms: int, history_ms: int) -
             level, spread = log(max(past.mean, COUNT_MIN)), max(past.var**0.5, COUNT_MIN)
             past = Mean(past.mean, past.var, past.weight, past.at_ms, tethered(past.tether, level, spread, over_ms))
     return Bucket(index, 0, 0, past)
+
+
+def times_below(score: float) -> float:
+    """Return how many times its mean a count may at least be before it is surprising by `score`, as -log10 p.
+
+    With a variance of at least `OVERDISPERSION` squares of the mean, Chernoff's exponent for x times the mean grows
+    with the mean, and stays below (x - 1 - log x) / `OVERDISPERSION`.
+    """
+    low, high = 1.0, 1.0 + OVERDISPERSION * score * 10.0
+    while (high - 1.0 - log(high)) / OVERDISPERSION < score * log(10):
+        high *= 2.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2.0
+        if (middle - 1.0 - log(middle)) / OVERDISPERSION < score * log(10):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def surprise_of(count: int, past: Mean) -> float:
@@ -111,21 +134,32 @@ class RateNb(Keyed):
 
     row_types = (Bucket, Bucket)
 
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        # Most counts are far from surprising: to see that takes no logarithm.
+        self._times = 0.999 * times_below(self.faint)
+
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of the count so far."""
         it = self.declaration
         own = rolled(rows[0], activity.time_ms // it.window_ms, it.window_ms, it.history_ms)
-        own = Bucket(own.index, own.count + 1, own.good, own.past)
-        peer = rows[1] or Bucket()
-        past = own.past if own.past.weight >= it.min_support else peer.past
+        past, count = own.past, own.count + 1
+        peer = EMPTY if rows[1] is None else rows[1]
+        kept = (Bucket(own.index, count, own.good, past), peer)
         if past.weight < it.min_support:
-            return Scored((own, peer))
+            past = peer.past
+            if past.weight < it.min_support:
+                return Scored(kept)
+        level = past.mean if past.tether is None else min(past.mean, exp(past.tether.level))
+        if count < self._times * level:
+            return Scored(kept)
+        score = surprise_of(count, past)
         usual = max(past.mean, 1e-3)
-        words = {"count": own.count, "usual": usual, "times": own.count / usual}
-        return Scored((own, peer), surprise_of(own.count, past), words)
+        return Scored(kept, score, {"count": count, "usual": usual, "times": count / usual})
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more event that may be learned from."""
+        del noted
         own, peer = rows
         own = Bucket(own.index, own.count, own.good + 1, own.past)
         if own.good == 1 and own.past.weight:
@@ -167,13 +201,13 @@ class Egress(Keyed):
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
                     kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])
-                return Scored(kept, z, words)
-        return Scored(kept)
+                return Scored(kept, z, words, amount)
+        return Scored(kept, noted=amount)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
         volume, own, peer = rows
-        good = volume.good + self._amount(activity)
+        good = volume.good + noted
         own = learned(own, good, activity.time_ms, self.declaration)
         peer = learned(peer, good, activity.time_ms, self.declaration)
         return (Volume(volume.total, good, volume.at_ms), own, peer)
@@ -214,11 +248,14 @@ class DestDaily(Keyed):
             past = usual
         else:
             return Scored((contact, usual))
-        words = {"count": bucket.count, "usual": past.mean, "days": contact.days}
-        return Scored((contact, usual), surprise_of(bucket.count, past), words)
+        score = surprise_of(bucket.count, past)
+        if score < self.faint:
+            return Scored((contact, usual))
+        return Scored((contact, usual), score, {"count": bucket.count, "usual": past.mean, "days": contact.days})
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more contact."""
+        del noted
         contact, usual = rows
         bucket = contact.bucket
         if not bucket.good and bucket.past.weight:

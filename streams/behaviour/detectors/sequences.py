@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import log, log2, log10
+from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.activity import Activity, digest_of, digest_once
 from streams.behaviour.detectors.peaks import compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
@@ -42,18 +43,21 @@ class Loop(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         ring = rows[0] or Ring()
-        calls = (*ring.calls, digest_of(activity.call))[-RING_MAX:]
+        calls = (*ring.calls, digest_once(activity.call))[-RING_MAX:]
         count = repeats(calls)
         found = compared(float(count), self.declaration, rows[1:], LOOP_COLD_FACTOR)
         is_spoiled = ring.spoiled or found.score >= self.declaration.threshold
-        return Scored((Ring(calls, is_spoiled), rows[1]), found.score, {"count": count, "usual": found.usual})
+        kept = (Ring(calls, is_spoiled), rows[1])
+        if found.score < self.faint:
+            return Scored(kept, noted=count)
+        return Scored(kept, found.score, {"count": count, "usual": found.usual}, count)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peak of the day."""
         ring, peak = rows
         if ring.spoiled:
             return rows
-        return (ring, learned(peak, float(repeats(ring.calls)), activity.time_ms, self.declaration))
+        return (ring, learned(peak, float(noted), activity.time_ms, self.declaration))
 
 
 def repeats(calls: tuple[int, ...]) -> int:
@@ -107,10 +111,11 @@ class LoopRun(Keyed):
         if stays.peak.past.weight >= PEAK_DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
             score = min(score, it.threshold * stretch.count / usual_limit(stays.peak, it.deviations))
-        return Scored(kept, score, {"count": stretch.count, "stay": stay})
+        return Scored(kept, score, {"count": stretch.count, "stay": stay}) if score >= self.faint else Scored(kept)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call of the tool."""
+        del noted
         stretch, stays = rows
         peak = learned(stays.peak, float(stretch.count), activity.time_ms, self.declaration)
         return (stretch, Stays(stays.calls + 1, stays.starts + (stretch.count == 1), peak))
@@ -122,11 +127,14 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     follow: tuple[tuple[int, int], ...] = ()
     total: int = 0
 
-    def after(self, tool: int) -> Context:
-        """Return the context with one more call of `tool`; the rarest tool makes room for a new one."""
-        follow = counted_up(self.follow, tool, CONTEXT_TOOLS_MAX)
-        is_full = len(follow) == CONTEXT_TOOLS_MAX
-        return Context(follow, sum(count for _, count in follow) if is_full else self.total + 1)
+
+def after(context: Context | None, tool: int) -> Context:
+    """Return a context with one more call of `tool`; the rarest tool makes room for a new one."""
+    if context is None:
+        return Context(((tool, 1),), 1)
+    follow = counted_up(context.follow, tool, CONTEXT_TOOLS_MAX)
+    is_full = len(follow) == CONTEXT_TOOLS_MAX
+    return Context(follow, sum(count for _, count in follow) if is_full else context.total + 1)
 
 
 class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -175,16 +183,14 @@ class SeqSurprise(Keyed):
         if usual.weight >= it.min_support:
             total = max(0.0, left + bits - usual.mean - usual.var**0.5 - it.allowance)
         kept = (Oddness(total, max(odd.at_ms, activity.time_ms)), *rows[1:])
-        return Scored(kept, total, {"bits": bits, "sum": total})
+        return Scored(kept, total, {"bits": bits, "sum": total} if total >= self.faint else {}, bits)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call after its contexts."""
-        odd, *contexts, usual = rows
+        odd, third, second, first, usual = rows
         tool = digest_of(activity.tool)
-        bits = min(surprise_bits(tuple(contexts), tool), SURPRISE_BITS_MAX)
-        after = (context or Context() for context in contexts)
-        usual = updated_mean(usual or Mean(), bits, activity.time_ms, self.declaration.history_ms, 1.0)
-        return (odd, *(context.after(tool) for context in after), usual)
+        usual = updated_mean(usual or Mean(), noted, activity.time_ms, self.declaration.history_ms, 1.0)
+        return (odd, after(third, tool), after(second, tool), after(first, tool), usual)
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -250,8 +256,9 @@ class EpochDrift(Keyed):
         words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
         return Scored((mature, epoch), evidence, words)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
+        del noted
         it, (mature, epoch), tool = self.declaration, rows, digest_of(activity.tool)
         if activity.tool == activity.previous_tool:
             return rows

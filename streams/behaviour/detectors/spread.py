@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.detectors.peaks import Sketch, compared, learned
+from streams.behaviour.detectors.peaks import Compared, Sketch, compared, learned
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -48,21 +50,26 @@ class FanOut(Keyed):
         window = self._counted(rows[0], activity, (self._term(activity) if self._term else None) or "")
         if rows[0] is not None and window.seen is rows[0].seen:
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
-            return Scored((window, *rows[1:]))
+            return Scored((window, rows[1], rows[2]), noted=window.seen.count())
         count = window.seen.count()
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True)
-        return Scored((window, *rows[1:]), found.score, {"count": count, "usual": found.usual})
+        return self._said(window, rows, count, found)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def _said(self, window: Window, rows: Rows, count: float, found: Compared) -> Scored:
+        kept, seen_count = (window, rows[1], rows[2]), window.seen.count()
+        if found.score < self.faint:
+            return Scored(kept, noted=seen_count)
+        return Scored(kept, found.score, {"count": count, "usual": found.usual}, seen_count)
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
         window, own, peer = rows
         if window.spoiled:
             return rows
-        count = window.seen.count()
-        own = learned(own, count, activity.time_ms, self.declaration)
-        return (window, own, learned(peer, count, activity.time_ms, self.declaration))
+        own = learned(own, noted, activity.time_ms, self.declaration)
+        return (window, own, learned(peer, noted, activity.time_ms, self.declaration))
 
 
 class DelegVelocity(FanOut):
@@ -83,7 +90,7 @@ class DelegVelocity(FanOut):
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True)
-        return Scored((window, *rows[1:]), found.score, {"count": count, "usual": found.usual})
+        return self._said(window, rows, count, found)
 
 
 class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -114,14 +121,17 @@ class CrossOwner(Keyed):
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             owners = Owners(owners.first, owners.others, True)
-        return Scored((owners, rows[1]), found.score, {"count": count, "usual": found.usual})
+        kept = (owners, rows[1])
+        if found.score < self.faint:
+            return Scored(kept, noted=count)
+        return Scored(kept, found.score, {"count": count, "usual": found.usual}, count)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peak of the day."""
         owners, peer = rows
         if owners.spoiled:
             return rows
-        return (owners, learned(peer, owners.others.count(), activity.time_ms, self.declaration))
+        return (owners, learned(peer, noted, activity.time_ms, self.declaration))
 
 
 class Places(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -162,9 +172,5 @@ class TwoPlaces(Keyed):
         places, is_return = visited(
             rows[0] or Places(), activity.instance, activity.time_ms, self.declaration.window_ms
         )
-        return Scored((places,), float(places.returns) if is_return else 0.0, {"count": places.returns})
-
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
-        """Return the rows as they are: two places are never usual."""
-        del activity
-        return rows
+        # Nothing is learned: two places are never usual.
+        return Scored((places,), float(places.returns), {"count": places.returns}) if is_return else Scored((places,))

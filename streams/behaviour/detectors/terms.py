@@ -6,6 +6,8 @@ row of its own; an agent's row holds only counts, so an event costs the same how
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
@@ -97,8 +99,9 @@ class NewTerms(Keyed):
             bits += new_bits(peers.once, peers.total)
         return Scored(rows, bits, {"bits": bits, "peers": knowers, "seen": own.total})
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
+        del noted
         it, (own, term, peers, peer_term) = self.declaration, rows
         own, term = counted(own, term, activity, it.history_ms, it.count_max)
         peers, peer_term = counted(peers, peer_term, activity, it.history_ms, it.count_max * KNOWERS_MAX)
@@ -135,11 +138,12 @@ class NovelCusum(Keyed):
             total = max(0.0, left + bits - it.allowance)
         run = Run(total, max(run.at_ms, activity.time_ms))
         # What is known adds nothing, even while a run has not faded yet.
-        score = total if bits else 0.0
-        return Scored((run, rows[1], term), score, {"bits": bits, "sum": total})
+        kept = (run, rows[1], term)
+        return Scored(kept, total, {"bits": bits, "sum": total}) if bits else Scored(kept)
 
-    def learn(self, rows: Rows, activity: Activity) -> Rows:
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
+        del noted
         it, (run, totals, term) = self.declaration, rows
         totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
         return (run, totals, term)

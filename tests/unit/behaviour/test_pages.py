@@ -10,7 +10,15 @@ import pytest
 
 from simulation.fleet.fleet import Plan, make_fleet
 from streams.behaviour.activity import DAY_MS, Activity
-from streams.behaviour.correlations import Seen, Selection, Selector, selects
+from streams.behaviour.correlations import (
+    Correlation,
+    CorrelationType,
+    FieldTest,
+    Seen,
+    Selection,
+    Selectors,
+    selects,
+)
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
 from streams.policy.language.bundle import load_detector_files
@@ -120,7 +128,7 @@ def test_a_page_needs_the_fields_that_a_place_requires_and_takes_others_as_empty
     without, empty = activity(START_MS), activity(START_MS, owner="")
     assert required.key(without) is None
     assert optional.key(without) == optional.key(empty) == required.key(empty)
-    assert layout.slot(own).attribute != layout.slot(peers).attribute
+    assert layout.slot(own).number != layout.slot(peers).number
 
 
 def test_pages_of_two_layouts_with_different_suffixes_are_different_rows() -> None:
@@ -129,12 +137,43 @@ def test_pages_of_two_layouts_with_different_suffixes_are_different_rows() -> No
     assert len(keys) == 2
 
 
-def test_a_selector_remembers_what_a_selection_says() -> None:
-    for correlation in DECLARED.correlations:
-        for rule in correlation.rules:
-            selector = Selector(rule)
-            for number, each in enumerate(fleet()[:200]):
-                for scores in ({}, {"signal.new_dest": float(number % 30)}, {"signal.other": 1.0}):
-                    seen = Seen(each, scores)
-                    assert selector.selects(seen) == selects(rule, seen)
-    assert Selector(Selection("all", ())).selects(Seen(activity(START_MS), {}))
+def test_selectors_find_what_each_selection_says() -> None:
+    """They look at few rules, and remember what texts alone decide."""
+    odd = (
+        Selection("all", ()),
+        Selection("bytes", (FieldTest("call.bytes", "gte", (2_000.0,)),)),
+        Selection("text of a score", (FieldTest("signal.new_dest", "startswith", ("1",)),)),
+        Selection(
+            "two scores", (FieldTest("signal.new_dest", "gt", (5.0, 9.0)), FieldTest("signal.other", "lt", (2,)))
+        ),
+        Selection("unless", (FieldTest("tool.name", "", ("mail.*",)),), (FieldTest("signal.other", "gte", (1.0,)),)),
+    )
+    added = Correlation(
+        name="odd", title="", type=CorrelationType.EVENT_COUNT, rules=odd, group_by=("agent.id",), timespan_ms=1_000
+    )
+    declared = (added, *DECLARED.correlations)
+    selectors, found = Selectors(declared), 0
+    for number, each in enumerate(fleet()[:300]):
+        for scores in ({}, {"signal.new_dest": float(number % 30)}, {"signal.other": 1.0, "signal.new_dest": 12.0}):
+            seen = Seen(each, scores)
+            wanted = [(it, [at for at, rule in enumerate(it.rules) if selects(rule, seen)]) for it in declared]
+            assert selectors.matched(seen) == [(it, matched) for it, matched in wanted if matched]
+            found += sum(len(matched) for _, matched in wanted)
+    assert found > 1_000
+
+
+def test_a_page_of_places_that_require_a_field_and_that_do_not_keeps_the_rows_of_both() -> None:
+    own, peers = Place(("object.owner",), "it"), Place(("object.owner",), "it~", is_required=False)
+    layout = Layout([(own, int), (peers, int)])
+    rows, calls = Rows(), activity(START_MS, owner="ann")
+    open_rows = OpenRows(rows, RememberedRows())
+    for place, value in ((own, 7), (peers, 8)):
+        shape = layout.shapes[layout.slot(place).shape]
+        key = shape.key(calls) or b""
+        page = [*open_rows.page(key, shape)]
+        page[layout.slot(place).number] = value
+        # As a case that has read both before it writes the first.
+        page[1 - layout.slot(place).number] = None
+        open_rows.store_page(key, shape, page)
+    open_rows.close()
+    assert [msgspec.msgpack.decode(row) for row in rows.values()] == [{"it": 7, "it~": 8}]
