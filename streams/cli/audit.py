@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from streams.cli.audit_content import erase_content, hold_app, read
 from streams.cli.audit_receipts import check_receipt, prove
+from streams.cli.audit_rewrap import rewrap_keys
 from streams.cli.audit_verify import verify
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
@@ -322,5 +323,6 @@ app.command()(verify)
 app.command()(prove)
 app.command()(read)
 app.command("erase")(erase_content)
+app.command("rewrap")(rewrap_keys)
 app.add_typer(hold_app, name="hold")
 app.command("check-receipt")(check_receipt)

@@ -38,7 +38,8 @@ CONTENT_READ = "content_read"
 CONTENT_ERASED = "content_erased"
 HOLD_SET = "hold_set"
 HOLD_LIFTED = "hold_lifted"
-USES_OF_CONTENT = frozenset({CONTENT_READ, CONTENT_ERASED, HOLD_SET, HOLD_LIFTED})
+KEYS_REWRAPPED = "content_keys_rewrapped"
+USES_OF_CONTENT = frozenset({CONTENT_READ, CONTENT_ERASED, HOLD_SET, HOLD_LIFTED, KEYS_REWRAPPED})
 """What people do with captured content, as their audit records name it. That it was captured, only gates say."""
 
 _AAD_DOMAIN = "stoplog content v1"

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from streams.model.alert import Alert
 from streams.model.errors import StoplogError
 from streams.model.keys import partition_for
@@ -92,6 +94,18 @@ class Operator:
             LogError: the topic does not exist.
         """
         publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
+
+    def write_at(self, topic: Topic, records: Sequence[tuple[int, bytes, Record, Header]]) -> None:
+        """Store records, each with its partition and its key; block until they are stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        placed = [
+            replace(outgoing(self._transport, topic, key, record, head), partition=partition)
+            for partition, key, record, head in records
+        ]
+        publish(self._transport, placed)
 
     def alert(self, alerts: Sequence[Alert]) -> None:
         """Send alerts; block until they are stored.

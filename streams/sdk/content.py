@@ -73,6 +73,23 @@ class KeyUnwrapper(Protocol):
         """
 
 
+class KeyRewrapper(Protocol):
+    """Wraps keys of sessions again, with the present key of their tenant.
+
+    Attributes:
+        kek: the name of that key.
+    """
+
+    kek: str
+
+    def rewrap(self, key: WrappedKey) -> WrappedKey:
+        """Return the same data key, wrapped with `kek`. Blocking.
+
+        Raises:
+            ContentError: it can't be unwrapped, or the service refuses or does not answer.
+        """
+
+
 class PublicWrapper:
     """Wraps with an RSA public key: OAEP with SHA-256, as Vault's transit engine and key management services do it."""
 

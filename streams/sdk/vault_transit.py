@@ -33,6 +33,7 @@ ANSWER_BYTES_MAX = 1_048_576
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MS_PER_S = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
+_CIPHERTEXT = re.compile(r"vault:v(?P<version>[0-9]{1,9}):(?P<text>[A-Za-z0-9+/=]+)\Z")
 _KEK = re.compile(r"vault:(?P<name>[A-Za-z0-9_.-]{1,200}):v(?P<version>[0-9]{1,9})\Z")
 
 
@@ -101,15 +102,31 @@ class VaultTransit:
 
     def unwrap(self, key: WrappedKey) -> bytes:
         """See `streams.sdk.content.KeyUnwrapper`."""
-        found = _KEK.match(key.kek)
-        if found is None or key.alg != WRAP_ALG:
-            raise ContentError(f"it needs the key `{key.kek[:80]}`, which is not one of Vault")
-        ciphertext = f"vault:v{found['version']}:{base64.b64encode(key.wrapped).decode()}"
-        data = self._asked("POST", f"decrypt/{quote(found['name'])}", {"ciphertext": ciphertext})
+        name, ciphertext = _ciphertext_of(key)
+        data = self._asked("POST", f"decrypt/{quote(name)}", {"ciphertext": ciphertext})
         try:
             return base64.b64decode(data.get("plaintext", ""), validate=True)
         except (binascii.Error, TypeError, ValueError):
             raise ContentError("Vault has sent something else than a key") from None
+
+    def rewrap(self, key: WrappedKey) -> WrappedKey:
+        """Return a key of a session, wrapped with the newest version of the same key. Vault does it. Blocking.
+
+        The token must be allowed to use `rewrap`, and nothing else: what was wrapped never leaves Vault.
+
+        Raises:
+            ContentError: it is wrapped with another key, or the server refuses or does not answer.
+        """
+        name, ciphertext = _ciphertext_of(key)
+        data = self._asked("POST", f"rewrap/{quote(name)}", {"ciphertext": ciphertext})
+        found = _CIPHERTEXT.match(str(data.get("ciphertext", "")))
+        if found is None:
+            raise ContentError("Vault has sent something else than a wrapped key")
+        try:
+            wrapped = base64.b64decode(found["text"], validate=True)
+        except ValueError:
+            raise ContentError("Vault has sent something else than a wrapped key") from None
+        return WrappedKey(kid=key.kid, kek=f"{VAULT_PREFIX}{name}:v{found['version']}", alg=WRAP_ALG, wrapped=wrapped)
 
     def close(self) -> None:
         """Close the connection."""
@@ -146,3 +163,21 @@ class VaultTransit:
         if not isinstance(data, dict):
             raise ContentError("Vault has sent an answer without data")
         return data
+
+
+def name_of_kek(kek: str) -> str | None:
+    """Return the name of a key of Vault, without its version; None if it is not one of Vault."""
+    found = _KEK.match(kek)
+    return None if found is None else found["name"]
+
+
+def _ciphertext_of(key: WrappedKey) -> tuple[str, str]:
+    """Return the name of the key that a key is wrapped with, and the ciphertext in Vault's form.
+
+    Raises:
+        ContentError: it is not wrapped with a key of Vault.
+    """
+    found = _KEK.match(key.kek)
+    if found is None or key.alg != WRAP_ALG:
+        raise ContentError(f"it needs the key `{key.kek[:80]}`, which is not one of Vault")
+    return found["name"], f"vault:v{found['version']}:{base64.b64encode(key.wrapped).decode()}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -13,9 +14,16 @@ from streams.model.content import ContentField
 from streams.model.types import WrappedKey
 from streams.operations.settings import ContentSection, VaultSection
 from streams.policy.ext.held_secrets import secrets_in
-from streams.sdk.content import KeyWrapper, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
+from streams.sdk.content import (
+    ANY_TENANT,
+    KeyWrapper,
+    PrivateUnwrapper,
+    PublicWrapper,
+    SessionSealer,
+    TenantWrappers,
+)
 from streams.sdk.key_files import read_private
-from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit
+from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
@@ -113,6 +121,64 @@ def build_unwrapper(
     return made
 
 
+class Rewrapper:
+    """Wraps keys of sessions again, with the key that gates wrap with now. Implements `KeyRewrapper`.
+
+    From one version of a key of Vault to the next, Vault does it. Otherwise the keys are unwrapped in this process.
+
+    Attributes:
+        kek: see `KeyRewrapper`.
+    """
+
+    def __init__(self, wrapper: PublicWrapper, unwrappers: Unwrappers) -> None:
+        """Take the keys.
+
+        Args:
+            wrapper: wraps with the present key of the tenant.
+            unwrappers: unwraps with the keys before it.
+        """
+        self.kek = wrapper.kek
+        self._wrapper = wrapper
+        self._unwrappers = unwrappers
+
+    def rewrap(self, key: WrappedKey) -> WrappedKey:
+        """See `KeyRewrapper`."""
+        name = name_of_kek(key.kek)
+        vault = self._unwrappers.vault() if name is not None and name == name_of_kek(self.kek) else None
+        if vault is not None:
+            return vault.rewrap(key)
+        return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
+
+
+@contextmanager
+def open_rewrapper(
+    section: ContentSection, tenant_uid: str, key_file: Path | None, passphrase: bytes | None, token_file: Path | None
+) -> Iterator[Rewrapper]:
+    """Yield what wraps the keys of a tenant with the one that the settings name for it. Blocking.
+
+    Args:
+        key_file: the private key that they are wrapped with now; not needed from one version of a key of Vault to the
+            next.
+        passphrase: the passphrase of that file.
+        token_file: a token of Vault in place of the one in the settings.
+
+    Raises:
+        ContentError: the settings name no key for the tenant, or there is nothing to unwrap with.
+        SigningKeyError: a file can't be read, or others can read it.
+    """
+    stated = section.keys.get(tenant_uid) or section.keys.get(ANY_TENANT)
+    if stated is None:
+        raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")
+    with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
+        if not stated.startswith(VAULT_PREFIX):
+            yield Rewrapper(PublicWrapper.load(Path(stated)), unwrappers)
+            return
+        vault = unwrappers.vault()
+        if vault is None:
+            raise _no_vault(stated)
+        yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers)
+
+
 def _wrappers(section: ContentSection) -> dict[str, KeyWrapper]:
     found: dict[str, KeyWrapper] = {}
     vault: VaultTransit | None = None
@@ -122,13 +188,17 @@ def _wrappers(section: ContentSection) -> dict[str, KeyWrapper]:
                 found[tenant] = PublicWrapper.load(Path(stated))
                 continue
             if section.vault is None:
-                raise ContentError(f"setting `content.keys` names `{stated}`, but there is no `[content.vault]`")
+                raise _no_vault(stated)
             vault = vault or _vault(section.vault, None)
             found[tenant] = vault.wrapper(stated.removeprefix(VAULT_PREFIX))
     finally:
         if vault is not None:
             vault.close()
     return found
+
+
+def _no_vault(stated: str) -> ContentError:
+    return ContentError(f"setting `content.keys` names `{stated}`, but there is no `[content.vault]`")
 
 
 def _vault(section: VaultSection, token_file: Path | None) -> VaultTransit:

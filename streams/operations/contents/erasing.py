@@ -129,7 +129,7 @@ def plan_erasure(operator: Operator, target: Target) -> Plan:
         TopicReadError, LogError: a topic can't be read.
     """
     meant = [found for found in read_keys(operator) if target.holds(found.key)]
-    return _plan(target, meant, _orders(operator))
+    return _plan(target, meant, orders_of(operator))
 
 
 def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionClass, int | None]) -> Plan:
@@ -149,7 +149,7 @@ def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionCla
         key, kept_days = found.key, days.get(found.key.retention_class)
         if kept_days is not None and target.holds(key) and key.header.time + kept_days * DAY_MS <= now_ms:
             meant.append(found)
-    return _plan(target, meant, _orders(operator))
+    return _plan(target, meant, orders_of(operator))
 
 
 def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> Erasure:
@@ -175,7 +175,7 @@ def erase(operator: Operator, plan: Plan, why: str, key: SigningKey | None) -> E
         _check_holds(operator, batch)
         write_order(operator, order)
         _check_holds(operator, batch)
-        _destroy(operator, batch)
+        destroy(operator, batch)
     gone_after_ms = max(topic.gone_after_ms or 0 for topic in TOPICS if topic.outlives_erasure)
     complete_ms = operator.clock.now_ms() + gone_after_ms + _BROKERS_LOOK_MS
     return Erasure(tuple(order.header.id for order in orders), len(plan.keys), complete_ms)
@@ -188,7 +188,7 @@ def _check_holds(operator: Operator, keys: Sequence[FoundKey]) -> None:
         OrderError: there is one, or an order that can't be read.
         TopicReadError, LogError: the topic can't be read.
     """
-    orders = _orders(operator)
+    orders = orders_of(operator)
     for found in keys:
         hold = orders.hold_on(found.key)
         if hold is not None:
@@ -196,8 +196,12 @@ def _check_holds(operator: Operator, keys: Sequence[FoundKey]) -> None:
             raise OrderError(f"{text}; its keys were not destroyed. Look again with `--dry-run`")
 
 
-def _destroy(operator: Operator, keys: Sequence[FoundKey]) -> None:
-    """Write the tombstones of keys, each where the key lies."""
+def destroy(operator: Operator, keys: Sequence[FoundKey]) -> None:
+    """Write the tombstones of keys, each where the key lies. An order that names them must be on the log before.
+
+    Raises:
+        PublishError, LogError: it is not known whether all are stored.
+    """
     for at in range(0, len(keys), TOMBSTONES_AT_ONCE):
         operator.delete_at(
             CONTENT_KEY, [(found.place.partition, found.name) for found in keys[at:][:TOMBSTONES_AT_ONCE]]
@@ -216,7 +220,7 @@ def _plan(target: Target, meant: Sequence[FoundKey], orders: Orders) -> Plan:
     return Plan(target, tuple(free), tuple(held))
 
 
-def _orders(operator: Operator) -> Orders:
+def orders_of(operator: Operator) -> Orders:
     """Return the orders on the log.
 
     Raises:

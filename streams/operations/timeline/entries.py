@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.content import CONTENT_ERASED, CONTENT_READ, HOLD_LIFTED, HOLD_SET, ContentField
+from streams.model.content import (
+    CONTENT_ERASED,
+    CONTENT_READ,
+    HOLD_LIFTED,
+    HOLD_SET,
+    KEYS_REWRAPPED,
+    ContentField,
+)
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.intent import Intent
 from streams.model.labels import Integrity, Label
@@ -103,6 +110,7 @@ _USES_OF_CONTENT = {
     CONTENT_ERASED: "erased captured content",
     HOLD_SET: "put captured content under legal hold",
     HOLD_LIFTED: "ended a legal hold on captured content",
+    KEYS_REWRAPPED: "wrapped keys of captured content again",
 }
 _CONTENTS = {
     ContentField.REQUEST.value: (Who.USER, "wrote a message"),

@@ -12,6 +12,7 @@ import pytest
 from streams.model.audit import AuditEvent
 from streams.model.content import (
     CONTENT_READ,
+    KEYS_REWRAPPED,
     USES_OF_CONTENT,
     ContentKey,
     ContentOrder,
@@ -133,7 +134,7 @@ class TestRead:
 
 def test_every_use_of_content_has_words_in_the_story() -> None:
     assert set(entries._USES_OF_CONTENT) == USES_OF_CONTENT
-    assert {CONTENT_READ, *orders_module._REASONS.values()} == USES_OF_CONTENT
+    assert {CONTENT_READ, KEYS_REWRAPPED, *orders_module._REASONS.values()} == USES_OF_CONTENT
 
 
 class TestErase:

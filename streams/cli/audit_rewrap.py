@@ -1,0 +1,109 @@
+"""`stoplog audit rewrap`: keys of captured content get another key of their tenant, and the one before can go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.audit_content import WhyOption
+from streams.cli.findings import many
+from streams.cli.main import FAILED
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, Output, PassphraseOption, read_passphrase
+from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
+from streams.cli.text import printable
+from streams.operations.contents.rewrapping import Rewrapped, RewrapPlan, plan_rewrap, rewrap
+from streams.wiring.contents import open_rewrapper
+from streams.wiring.logs import drop_replaced
+from streams.wiring.operators import open_operator
+
+
+@takes_groups
+def rewrap_keys(
+    *,
+    tenant: Annotated[
+        str | None,
+        typer.Option("--tenant", metavar="ID", help="Whose keys. By default the tenant of the settings."),
+    ] = None,
+    why: WhyOption,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="The private key that they are wrapped with now, if it is a file."),
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Wrap the keys of captured content with the present key of their tenant, so that the one before can be destroyed.
+
+    The present key is that of the setting `content.keys`. No content is read. Repeat the command if it was interrupted:
+    it goes on where it has ended. What was erased stays erased, and legal holds stay.
+    """
+    screen, settings = output.screen(), connection.settings()
+    passphrase = None if key is None else read_passphrase(key, passphrase_file)
+    tenant_uid = tenant or settings.tenant
+    with (
+        open_rewrapper(settings.content, tenant_uid, key, passphrase, token_file) as rewrapper,
+        open_operator(settings, name) as operator,
+    ):
+        plan = plan_rewrap(operator, tenant_uid, rewrapper.kek)
+        _show_plan(screen, plan)
+        if dry_run:
+            screen.say("nothing was changed: this is a dry run", WARN)
+            return
+        try:
+            done = rewrap(operator, plan, rewrapper, why)
+        finally:
+            # Also if it has ended half way: what is replaced is to be gone from the file of the embedded log.
+            drop_replaced(operator.log)
+    _show_done(screen, plan, done)
+    if done.faults:
+        raise typer.Exit(FAILED)
+
+
+def _show_plan(screen: Screen, plan: RewrapPlan) -> None:
+    for kek, count in plan.keks.items():
+        screen.record({"record": "to wrap", "kek": kek, "keys": count})
+    for found in plan.erased:
+        screen.record({"record": "erased and there again", "session": found.key.session_id, "key": found.key.key.kid})
+    if screen.as_json:
+        return
+    screen.say(f"{many(len(plan.keys), 'key')} of tenant {printable(plan.tenant_uid)} to wrap with {plan.kek}", STRONG)
+    if plan.keys:
+        screen.table(("WRAPPED WITH", "KEYS"), [(printable(kek), str(count)) for kek, count in plan.keks.most_common()])
+    if plan.done_count:
+        screen.say(f"{many(plan.done_count, 'key')} already wrapped with it")
+    if plan.erased:
+        screen.say(f"{many(len(plan.erased), 'erased key')} there again: destroyed with this run", WARN)
+
+
+def _show_done(screen: Screen, plan: RewrapPlan, done: Rewrapped) -> None:
+    screen.record(
+        {
+            "record": "rewrapped",
+            "tenant": plan.tenant_uid,
+            "kek": plan.kek,
+            "keys": done.keys_count,
+            "destroyed": done.destroyed_count,
+            "left": dict(done.faults),
+        }
+    )
+    for fault, count in done.faults.most_common():
+        screen.say(f"{many(count, 'key')} left as before: {printable(fault)}", FAIL)
+    screen.say(f"wrapped {many(done.keys_count, 'key')} with {plan.kek}", OK)
+    if done.destroyed_count:
+        screen.say(f"destroyed {many(done.destroyed_count, 'key')} that had been erased", OK)
+    if not done.faults:
+        screen.say(
+            "no key on the log needs another one now. Before you destroy the old one, read something with the new one "
+            "(`stoplog audit read`), and look again with --dry-run once all gates, executors and agents have it",
+            WARN,
+        )
