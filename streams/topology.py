@@ -15,6 +15,8 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
         name: the processor's name, and its consumer group's by default.
         inputs: co-partitioned topics, in the order in which records of the same instant are processed.
         broadcast: topics that every instance reads completely before its first input record.
+        advisory: topics that every instance reads as far as they can be read, and never waits for
+            (`streams.engine.advisory_reader`).
         changelog: the topic that makes its state durable.
         outputs: the topics that it may write to, dead letters aside.
     """
@@ -24,13 +26,18 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
     broadcast: tuple[Topic, ...]
     changelog: Topic
     outputs: tuple[Topic, ...]
+    advisory: tuple[Topic, ...] = ()
+
+    @property
+    def read(self) -> tuple[Topic, ...]:
+        """Return the topics that the processor reads, its changelog aside."""
+        return (*self.inputs, *self.broadcast, *self.advisory)
 
     def topics(self) -> tuple[Topic, ...]:
         """Return every topic that must exist, dead-letter topics included. Topics of tenants need not exist."""
-        read = (*self.inputs, *self.broadcast)
-        letters = tuple(topics.BY_NAME[topic.dlq] for topic in read if topic.dead_letters)
+        letters = tuple(topics.BY_NAME[topic.dlq] for topic in self.read if topic.dead_letters)
         written = tuple(topic for topic in self.outputs if topic not in topics.PER_TENANT)
-        return tuple(dict.fromkeys((*read, self.changelog, *written, *letters)))
+        return tuple(dict.fromkeys((*self.read, self.changelog, *written, *letters)))
 
 
 GATE = ProcessorSpec(
@@ -44,9 +51,10 @@ GATE = ProcessorSpec(
         topics.BUDGET_GRANT,
         topics.INTENT,
     ),
-    # INVARIANT: not BASELINE, which watches write in transactions. A watch that dies in one would keep gates from
-    # knowing that they have read everything, and they would deny until the transaction times out (ADR 0065).
     broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.ATTRIBUTES),
+    # INVARIANT: not a broadcast topic, because watches write it in transactions. A watch that dies in one would keep
+    # gates from knowing that they have read everything, and they would deny until the transaction times out (ADR 0082).
+    advisory=(topics.BASELINE,),
     changelog=topics.GATE_CHANGELOG,
     # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.
     outputs=(

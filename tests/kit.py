@@ -43,6 +43,7 @@ from streams.model.topics import AUDIT, CATALOG, DELEGATION, INTENT, RULESET, SE
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers, RetriableLogError
+from streams.ports.processor import Processor
 from streams.processors.control.attributes import BYTES_MAX
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.gate import Gate
@@ -171,6 +172,7 @@ class GateBench:
         with_rules: bool = True,
         with_session: bool = True,
         meters: Mapping[ProcessorSpec, Meter] | None = None,
+        beside: Mapping[ProcessorSpec, Processor] | None = None,
     ) -> None:
         self.driver: Driver = gate_driver(
             wire=wire(),
@@ -186,6 +188,7 @@ class GateBench:
             engine_settings=engine_settings,
             before=[(RULESET.name, key, bundle) for key, bundle in before],
             meters=meters,
+            beside=beside,
         )
         self._parts = (wire(), compiler, settings, publishers, reviewers, releasers)
         for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):

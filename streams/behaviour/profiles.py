@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from math import log1p
+
 import msgspec
 
-from streams.behaviour.activity import HOUR_MS, Activity
-from streams.behaviour.estimators import Median, counted_up, is_number, updated_median
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.detectors.peaks import SD_MIN
+from streams.behaviour.estimators import Median, Peak, counted_up, is_number, updated_median, updated_peak
 
 TOOLS_MAX = 64
 DESTINATIONS_MAX = 32
 AMOUNTS_MAX = 16
 HOURS_PER_DAY = 24
 PRIOR_SPREAD = 0.5
+PEAK_HALF_LIFE_MS = 30 * DAY_MS
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -24,6 +28,10 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
         hours: calls by hour of the day (UTC).
         amounts: the usual amount of each tool, as logarithms of the amount and one.
         version: how often it has been published; `is_published` says whether anything has been learned since.
+        busiest: the busiest hour of a usual day, as the logarithm of its calls and one.
+        hour, hour_calls: the newest hour, counted since the epoch, and its calls.
+        reads: where in the arguments of calls destination and amount are found, so that whoever reads the baseline
+            reads calls alike: feature, globs of tools, JSON pointer, how it is read. Only what is published has it.
     """
 
     agent: str = ""
@@ -37,6 +45,10 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amounts: tuple[tuple[str, Median], ...] = ()
     version: int = 0
     is_published: bool = False
+    busiest: Peak = Peak()
+    hour: int = -1
+    hour_calls: int = 0
+    reads: tuple[tuple[str, tuple[str, ...], str, str], ...] = ()
 
 
 def updated_profile(profile: Profile | None, activity: Activity, log_amount: float | None) -> Profile:
@@ -48,7 +60,10 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         log_amount: the logarithm of its amount and one; None if it has none.
     """
     it = profile or Profile(activity.agent, activity.epoch, first_ms=activity.time_ms)
-    hour = activity.time_ms // HOUR_MS % HOURS_PER_DAY
+    number = activity.time_ms // HOUR_MS
+    hour = number % HOURS_PER_DAY
+    # A call that comes late counts in the newest hour: it makes nothing grow that was not called.
+    hour_calls = it.hour_calls + 1 if number <= it.hour else 1
     amounts = dict(it.amounts)
     if is_number(log_amount) and (activity.tool in amounts or len(amounts) < AMOUNTS_MAX):
         amounts[activity.tool] = updated_median(
@@ -66,4 +81,7 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         (*it.hours[:hour], it.hours[hour] + 1, *it.hours[hour + 1 :]),
         tuple(sorted(amounts.items())),
         it.version,
+        busiest=updated_peak(it.busiest, log1p(hour_calls), activity.time_ms, DAY_MS, PEAK_HALF_LIFE_MS, SD_MIN),
+        hour=max(number, it.hour),
+        hour_calls=hour_calls,
     )

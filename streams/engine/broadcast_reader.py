@@ -159,7 +159,7 @@ class BroadcastReader:
         except RecordError as error:
             self._sink.block_unreadable(record.topic, record.key)
             _log.warning("%s/%d/%d can't be used: %s", record.topic, record.partition, record.offset, error)
-            self._report(BroadcastReport(record, error))
+            self.report(BroadcastReport(record, error))
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
@@ -167,7 +167,7 @@ class BroadcastReader:
             _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
             self._sink.block_unreadable(record.topic, record.key)
             failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
-            self._report(BroadcastReport(record, failure))
+            self.report(BroadcastReport(record, failure))
 
     def _note(self, events: Sequence[BroadcastEvent]) -> None:
         for event in events:
@@ -176,9 +176,10 @@ class BroadcastReader:
                 _log.warning("%s/%d/%d is rejected: %s", record.topic, record.partition, record.offset, event.error)
             elif record is not None:
                 record = record._replace(value=None)  # only a dead letter needs it, and it may be large
-            self._report(BroadcastReport(record, event.error, event))
+            self.report(BroadcastReport(record, event.error, event))
 
-    def _report(self, report: BroadcastReport) -> None:
+    def report(self, report: BroadcastReport) -> None:
+        """Keep what is to be reported about a record, if there is room."""
         room = REPORTS_MAX if report.error is not None else REPORTS_MAX // 2
         if len(self.reports) < room:
             self.reports.append(report)

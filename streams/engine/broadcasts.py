@@ -25,6 +25,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from streams.engine.advisory_reader import AdvisoryReader
 from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
 from streams.engine.job import Job
 from streams.engine.ports import Ports
@@ -50,11 +51,12 @@ class Broadcasts:
     A record is known by its time and its offset: a topic that was deleted and created again begins with offset 0.
     """
 
-    def __init__(self, broadcast: Broadcast, reader: BroadcastReader) -> None:
-        """Create them over `reader`, which feeds the sink of `broadcast`."""
+    def __init__(self, broadcast: Broadcast, reader: BroadcastReader, advisory: AdvisoryReader | None = None) -> None:
+        """Create them over `reader` and `advisory`, which feed the sink of `broadcast`."""
         self._sink = broadcast.sink
         self._follower = broadcast.follower
         self._reader = reader
+        self._advisory = advisory
         self._made_count = 0
         self._remembered: bytes | None = None
 
@@ -62,6 +64,11 @@ class Broadcasts:
     def reader(self) -> BroadcastReader:
         """What reads the topics."""
         return self._reader
+
+    @property
+    def advisory(self) -> AdvisoryReader | None:
+        """What reads the advisory topics; None if there are none."""
+        return self._advisory
 
     @property
     def is_current(self) -> bool:
@@ -84,10 +91,14 @@ class Broadcasts:
     def poll(self) -> None:
         """Apply what has come, without waiting."""
         self._reader.poll()
+        if self._advisory is not None:
+            self._advisory.poll()
 
     def close(self) -> None:
-        """Release the reader, and drop what is under way."""
+        """Release the readers, and drop what is under way."""
         self._reader.close()
+        if self._advisory is not None:
+            self._advisory.close()
 
     def write(self, tasks: Mapping[int, PartitionTask], transaction: Transaction) -> None:
         """Write what there is to report and to remember, in the transaction."""
@@ -187,4 +198,14 @@ def open_broadcasts(job: Job, ports: Ports) -> Broadcasts | None:
         clock=ports.clock,
         settings=job.settings,
     )
-    return Broadcasts(broadcast, reader)
+    advisory = None
+    if job.spec.advisory:
+        advisory = AdvisoryReader(
+            open_reader=ports.open_reader,
+            topics=[topic.name for topic in job.spec.advisory],
+            sink=broadcast.sink,
+            wire=job.wire,
+            clock=ports.clock,
+            report=reader.report,
+        )
+    return Broadcasts(broadcast, reader, advisory)

@@ -66,7 +66,7 @@ class RecordSteps:
         self._processor = job.processor
         self._wire = job.wire
         self._emit = emit
-        self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
+        self._with_dead_letters = {topic.name for topic in spec.read if topic.dead_letters}
         self._input_placement = InputPlacement(spec.inputs, counts)
 
     def decoded(self, record: Received) -> Record | Exception:

@@ -36,11 +36,16 @@ def check_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
         The partition counts by topic name, those of the tenants' topics that exist included.
 
     Raises:
-        StartRefusedError: a topic is missing, co-partitioned topics have unequal counts, a broadcast topic has more
-            than one partition, time is not the broker's, or a compacted topic isn't compacted.
+        StartRefusedError: a topic is missing that is not advisory, co-partitioned topics have unequal counts, a
+            broadcast topic has more than one partition, time is not the broker's, or a compacted topic isn't compacted.
     """
     wanted = {topic.name: topic for topic in spec.topics()}
     states = admin.describe(list(wanted), CHECKED_CONFIG)
+    for topic in spec.advisory:
+        # A gate of this version must start before somebody has created the topics of this version.
+        if topic.name not in states:
+            del wanted[topic.name]
+            wanted.pop(topic.dlq, None)
     findings = tuple(topic_faults(wanted.values(), states))
     if findings:
         raise StartRefusedError(findings)

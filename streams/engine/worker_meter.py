@@ -204,7 +204,9 @@ class WorkerMeter(Meter):
         if reader.confirmed_ms is not None:
             age_s = (clock.monotonic_ms() - reader.confirmed_ms) / _MS_PER_S
             self._metrics.set(declared.CONTROL_AGE, max(0.0, age_s))
-        for topic, (next_offset, appended_ms) in reader.newest.items():
+        advisory = seen.broadcasts.advisory
+        newest = reader.newest if advisory is None else reader.newest | advisory.newest
+        for topic, (next_offset, appended_ms) in newest.items():
             self._metrics.set(declared.CONTROL_OFFSET, next_offset, topic)
             self._metrics.set(declared.CONTROL_CHANGED, appended_ms / _MS_PER_S, topic)
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from streams.history.recording import FOREVER_MS, Stated
 from streams.model.errors import InvariantError, RecordError
-from streams.model.topics import ATTRIBUTES, CATALOG, REVOCATION, RULESET
+from streams.model.topics import ATTRIBUTES, BASELINE, CATALOG, REVOCATION, RULESET
 from streams.model.types import Record
 from streams.ports import Received
 from streams.ports.wire import Wire
@@ -93,10 +93,16 @@ class PlacedControl:
             self.state.revocations.next_offset = offset
         elif topic == ATTRIBUTES.name:
             self.state.attributes.next_offset = offset
+        elif topic == BASELINE.name:
+            self.state.baselines.next_offset = offset
         self._finish()
 
     def put_back(self, offsets: Mapping[str, int]) -> None:
         """Read everything again, but some topics only up to other offsets than now."""
+        if all(self.offsets[name] == offset for name, offset in offsets.items() if name != BASELINE.name):
+            # Nothing else depends on them, and to compile the rules again takes seconds.
+            self._put_back_baselines(offsets.get(BASELINE.name, self.offsets.get(BASELINE.name, 0)))
+            return
         offsets = {**self.offsets, **offsets}
         self.state = self._fresh()
         for name, wanted in offsets.items():
@@ -110,6 +116,8 @@ class PlacedControl:
         self._match_offset(REVOCATION.name, stated.revocation_offset)
         if stated.attributes_offset is not None:
             self._match_offset(ATTRIBUTES.name, stated.attributes_offset)
+        if stated.baseline_version:
+            self._match_offset(BASELINE.name, stated.baseline_version - 1)
         if RULESET.name not in self.tape.records:
             return
         in_force = self.state.rules.in_force(session_key)
@@ -122,6 +130,14 @@ class PlacedControl:
         if offset < self.offsets[topic]:
             self.put_back({topic: offset})
         self.read_to(topic, offset)
+
+    def _put_back_baselines(self, offset: int) -> None:
+        if BASELINE.name not in self.offsets:
+            return
+        self.state.baselines.clear()
+        self.offsets[BASELINE.name] = self._counts[BASELINE.name] = 0
+        self._note_next()
+        self.read_to(BASELINE.name, offset)
 
     def _fresh(self) -> ControlState:
         state = self._make()

@@ -200,7 +200,7 @@ class Driver:
 
     def output_topics(self) -> tuple[str, ...]:
         """Return the topics that the processor may write to, dead-letter topics included."""
-        taken = {topic.name for topic in (*self._spec.inputs, *self._spec.broadcast, self._spec.changelog)}
+        taken = {topic.name for topic in (*self._spec.read, self._spec.changelog)}
         return tuple(topic.name for topic in self._spec.topics() if topic.name not in taken)
 
     def settle(self) -> None:

@@ -45,6 +45,7 @@ class Stated(NamedTuple):
     revocation_offset: int
     evaluated_at: int
     attributes_offset: int | None
+    baseline_version: int
 
 
 class Expected:
@@ -231,6 +232,11 @@ class RecordedVerdicts:
         fresh = (each for each in self._ahead if not each.is_repeated and each.is_verdict)
         offsets = (each.stated.attributes_offset for each in fresh)
         return next((offset for offset in offsets if offset is not None), None)
+
+    def next_baseline_version(self) -> int:
+        """Return how far baselines were read at the next verdict that says so, plus one; 0 if none of them does."""
+        fresh = (each for each in self._ahead if not each.is_repeated and each.is_verdict)
+        return next((each.stated.baseline_version for each in fresh if each.stated.baseline_version), 0)
 
     def keep(self) -> None:
         """Make what was taken final: `put_back` goes back to here."""

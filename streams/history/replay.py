@@ -48,7 +48,16 @@ from streams.model.budget import BudgetGrant
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
-from streams.model.topics import APPROVAL_REQUEST, ATTRIBUTES, AUDIT, BUDGET_REQUEST, REVOCATION, RULESET, VERDICT
+from streams.model.topics import (
+    APPROVAL_REQUEST,
+    ATTRIBUTES,
+    AUDIT,
+    BASELINE,
+    BUDGET_REQUEST,
+    REVOCATION,
+    RULESET,
+    VERDICT,
+)
 from streams.model.verdict import Verdict
 from streams.ports import Outgoing, Received
 from streams.processors.gate.gate import Gate
@@ -435,6 +444,9 @@ class PartitionReplay:
         if topic == ATTRIBUTES.name:
             offset = self._recorded.next_attributes_offset()
             return otherwise if offset is None else offset
+        if topic == BASELINE.name:
+            version = self._recorded.next_baseline_version()
+            return version - 1 if version else otherwise
         return otherwise
 
     def _gate(self) -> Gate:

@@ -348,7 +348,8 @@ CONTROL_OFFSET = Metric(
     "stoplog_control_offset",
     Kind.GAUGE,
     "offsets",
-    "The next offset to be read of a topic with stops, tools or rules. It is the same for all gates that are current.",
+    "The next offset to be read of a topic that all gates read: stops, tools, rules, attributes, baselines. It is the "
+    "same for all gates that are current.",
     _GATE,
     (_listed("topic", (t.name for t in TOPICS if t.spread is Spread.BROADCAST and Role.GATE in t.readers)),),
 )

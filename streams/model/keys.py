@@ -32,6 +32,11 @@ def tool_key(server_id: str, name: str) -> bytes:
     return f"{server_id}/{name}".encode()
 
 
+def baseline_key(tenant_uid: str, agent: str, epoch: str) -> bytes:
+    """Return `tenant|agent/epoch`, the key of the baseline of an agent in an epoch."""
+    return f"{tenant_uid}|{agent}/{epoch}".encode()
+
+
 def murmur2(data: bytes) -> int:
     """Return the 32-bit MurmurHash2 of Kafka's default partitioner (`org.apache.kafka.common.utils.Utils`),
     unsigned."""

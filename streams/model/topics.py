@@ -264,11 +264,13 @@ BASELINE = Topic(
     key="tenant|agent/epoch",
     spread=Spread.BROADCAST,
     writers=(Role.WATCH,),
-    readers=(Role.SOC,),
+    readers=(Role.GATE, Role.AUDITOR, Role.SOC),
     compacted=True,
+    # For as long as there are intents, a replay finds what was known of the agent when they were judged.
+    compaction_lag_ms=_RETENTION_MS,
     retention_ms=None,
     dead_letters=True,
-    note="what is usual for agents, as watches have learned it; no gate reads it",
+    note="what is usual for agents, as watches have learned it; gates use it and never wait for it",
 )
 # INVARIANT: its writers have no transactional id. An open transaction would keep gates from knowing that they have read
 # everything, and they would deny.

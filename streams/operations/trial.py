@@ -57,7 +57,7 @@ SOURCE = "stoplog-try"
 
 # A history can have gaps of hours; its broadcast topics are read completely in any case.
 _ENGINE = msgspec.structs.replace(DRIVER_SETTINGS, control_stale_ms=1 << 62)
-INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
+INPUTS = frozenset(topic.name for topic in GATE.read if topic is not BUDGET_GRANT)
 """The topics whose records are processed. The budget allocator of the run gives its own answers; recorded answers are
 outputs, as verdicts are."""
 

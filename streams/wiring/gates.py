@@ -156,7 +156,7 @@ def build_watch(
     group, meter = watch_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "watch")
 
     def processor() -> Processor:
-        return Watch(wire, files.declared, settings.watch.for_watch())
+        return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions)
 
     part = _Part(WATCH, processor, group, "-watch", "watch", False, meter)
     return _build(settings, log, wire, SystemClock(), part, stores)

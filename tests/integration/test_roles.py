@@ -226,6 +226,12 @@ def test_nobody_but_the_publishers_writes_rules(cluster: Cluster) -> None:
         assert errors_of_writing(cluster, role, [RULESET]) == {RULESET.name: "TOPIC_AUTHORIZATION_FAILED"}, role
 
 
+def test_nobody_but_watches_writes_what_is_usual_for_agents(cluster: Cluster) -> None:
+    """Whoever writes it can hide what is unusual from rules, or have calls stopped; nobody can permit any by it."""
+    for role in set(Role) - {Role.WATCH}:
+        assert errors_of_writing(cluster, role, [BASELINE]) == {BASELINE.name: "TOPIC_AUTHORIZATION_FAILED"}, role
+
+
 def test_nobody_but_gates_writes_the_records_of_verdicts(cluster: Cluster) -> None:
     before = ends(cluster, [AUDIT])
     for role in set(Role) - {Role.GATE}:

@@ -38,7 +38,6 @@ SDK_PAGE = text_of("embed-the-sdk.md")
 THREAD_S_MAX = 30
 # A gate may see every topic but those of token services alone and of watches.
 UNSEEN_BY_GATES = (
-    "topic `agent.baseline.v1`",
     "topic `agent.token.used.v1`",
     "topic `agent.behaviour.v1`",
     "topic `stoplog.keying.changelog`",

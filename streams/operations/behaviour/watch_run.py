@@ -37,7 +37,10 @@ def watch_processors(
         publish_ms: how often baselines are published; never by default.
     """
     settings = WatchSettings(publish_ms=publish_ms)
-    return {KEYING: Keying(wire, files.features, settings), WATCH: Watch(wire, files.declared, settings)}
+    return {
+        KEYING: Keying(wire, files.features, settings),
+        WATCH: Watch(wire, files.declared, settings, files.features.extractions),
+    }
 
 
 class Timed(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
@@ -34,6 +34,7 @@ from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
 from streams.ports.open_log import Log
 from streams.processors.control.attributes import Attributes
+from streams.processors.control.baselines import STALE_MS
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -43,6 +44,7 @@ from streams.topology import GATE, PROCESSORS
 
 FAULTS_SHOWN_MAX = 5
 _STUCK_PAUSE_MS = 500
+_MINUTES_SHOWN_MAX = 120
 
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
 """The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
@@ -168,9 +170,9 @@ def _rights(installation: Installation, open_rights: Callable[[], AccessRights])
     wanted: dict[str, set[str]] = {}
     prefix = installation.topics.prefix
     for spec in PROCESSORS:
-        for topic in (*spec.inputs, *spec.broadcast, spec.changelog):
+        for topic in (*spec.read, spec.changelog):
             wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
-        letters = tuple(BY_NAME[topic.dlq] for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters)
+        letters = tuple(BY_NAME[topic.dlq] for topic in spec.read if topic.dead_letters)
         tenants = topics_of(installation.topics, [installation.deployment.tenant_uid])
         written = [topic for topic in spec.outputs if topic not in PER_TENANT]
         if len(written) < len(spec.outputs):
@@ -241,6 +243,37 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     yield _releasers(deployment.release)
     yield from _handlers(deployment.alerts)
     yield _kill_switch(control, clock.now_ms())
+    yield _baselines(control, log, codec, clock)
+
+
+def _baselines(control: ControlState, log: Log, codec: RecordCodec, clock: Clock) -> Finding:
+    """Return how old what gates know of agents is, and whether rules ask for it."""
+    baselines = control.baselines
+    try:
+        for received in read_to_end(log, [topic.name for topic in GATE.advisory], clock):
+            # What can't be used leaves gates as they are, and has an audit record.
+            with suppress(RecordError):
+                value = received.value
+                record = None if value is None else codec.decode(received.topic, value, received.headers)
+                control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
+    except (LogError, TopicReadError) as error:
+        return warned("baselines", f"can't be read, so nothing is unusual for rules: {error}", _NO_RIGHTS)
+    stable = control.rules.stable
+    asking = [] if stable is None or stable.ruleset is None else stable.ruleset.rules_that_read_baselines
+    age_ms = clock.now_ms() - baselines.newest_ms
+    if asking and (not baselines.count or age_ms > STALE_MS):
+        text = f"none that counts, so rules never find a call unusual for its agent: {_listed(asking)}"
+        return warned("baselines", text, "run `stoplog watch`")
+    if not baselines.count:
+        return fine("baselines", "none; no rule reads them")
+    read_by = f"rules that read them: {_listed(asking)}" if asking else "no rule reads them"
+    agents = "one agent" if baselines.count == 1 else f"{baselines.count} agents"
+    return fine("baselines", f"of {agents}, the newest {_age(age_ms)} old; {read_by}")
+
+
+def _age(age_ms: int) -> str:
+    minutes = max(0, age_ms) // 60_000
+    return f"{minutes} min" if minutes < _MINUTES_SHOWN_MAX else f"{minutes // 60} h"
 
 
 def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:

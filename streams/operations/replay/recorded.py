@@ -66,7 +66,7 @@ class RecordedLog:
             AUDIT.name,
             BUDGET_REQUEST.name,
             *letters,
-            *(topic.name for topic in (*GATE.inputs, *GATE.broadcast)),
+            *(topic.name for topic in (*GATE.inputs, *GATE.broadcast, *GATE.advisory)),
         ]
         places = partitions_of(self.log, names)
         with closing(self.log.admin()) as admin:
@@ -87,7 +87,9 @@ class RecordedLog:
                 record = decoded(self.wire, received)
                 if isinstance(record, BudgetRequest):
                     self._asked_ms.setdefault(record.gate_partition, {})[record.serial] = record.header.time
-        self.tape = ControlTape(self.wire, {topic.name: list(self._read(topic.name, 0)) for topic in GATE.broadcast})
+        self.tape = ControlTape(
+            self.wire, {topic.name: list(self._read(topic.name, 0)) for topic in (*GATE.broadcast, *GATE.advisory)}
+        )
 
     @property
     def partitions(self) -> int:

@@ -58,7 +58,7 @@ from streams.topology import GATE
 RECORDS_MAX = 200_000
 """The most records, of a session and of broadcast topics, that are read; of attributes, those that count for it."""
 
-_IN_ORDER = tuple(topic.name for topic in (*GATE.broadcast, *GATE.inputs) if topic.name in INPUTS)
+_IN_ORDER = tuple(topic.name for topic in (*GATE.broadcast, *GATE.advisory, *GATE.inputs) if topic.name in INPUTS)
 """The topics in the order in which a gate reads records of the same millisecond."""
 
 _UNPROVEN = frozenset({Reason.PROOF_MISSING.value, Reason.PROOF_UNSUPPORTED.value, Reason.PROOF_INVALID.value})

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.model.money import Unit, read_money
+from streams.policy.language.schema import BASELINE_SIGNALS
 
+_NO_BASELINE = dict.fromkeys(sorted(BASELINE_SIGNALS), 0)
 QUIET_FACTS = ("origins", "act", "scope", "owner", "read", "flow", "signal", "money")
 
 
@@ -33,11 +35,14 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},
         "flow": {"private": False, "public": False, "excluded": False},
-        "signal": {"repeats": 1, "run": 1, "returns": 0},
+        "signal": {"repeats": 1, "run": 1, "returns": 0, **_NO_BASELINE},
         "read": {"untrusted": tainted, "text": tainted, "instructed": False, "complete": not tainted},
         "money": money_of(facts.get("args")),
     }
-    return {**facts, **{name: made[name] for name in QUIET_FACTS if name not in facts}}
+    whole = {**facts, **{name: made[name] for name in QUIET_FACTS if name not in facts}}
+    if isinstance(whole["signal"], Mapping):
+        whole["signal"] = {**_NO_BASELINE, **whole["signal"]}
+    return whole
 
 
 def quiet_origins(facts: Mapping[str, Any]) -> list[dict[str, Any]]:

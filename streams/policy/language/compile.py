@@ -13,8 +13,10 @@ from streams.policy.language.fact_types import FactType, Field, Kind, Struct
 from streams.policy.language.globs import literal_tool
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText, MacroError, MacroScope
-from streams.policy.language.schema import ENTITIES, ENTITY_FIELDS, HISTORY
+from streams.policy.language.paths import read_paths
+from streams.policy.language.schema import ENTITIES, ENTITY_FIELDS, HISTORY, reads_baseline
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
+from streams.policy.results import RuleEffect
 
 Wanted = Callable[[Rule], bool]
 """Chooses rules to compile: a run over a few calls needs only those that can apply to them."""
@@ -152,7 +154,7 @@ class PackChecker:
         if found is None:
             return None
         expanded, checked = found
-        if not self._is_condition(rule, checked):
+        if not self._is_condition(rule, checked) or not self._may_read(rule, checked):
             return None
         variants: dict[tuple[str, str], CheckedExpression] = {}
         for tool, types in typed.items():
@@ -186,6 +188,12 @@ class PackChecker:
         typed = [self._check(found[0], None, checker, context) for checker, context in checkers] if found else []
         if found is None or None in typed:
             return None
+        if reads_baseline(read_paths(found[1].tree)):
+            message = (
+                "memories, budgets and entities can't read what comes from the agent's baseline: read it in a rule"
+            )
+            self._findings.error("reads_baseline", scalar.location, message)
+            return None
         for checked in (found[1], *typed):
             kind = checked.tree.type.kind if checked is not None else "?"
             if kind not in kinds:
@@ -214,6 +222,19 @@ class PackChecker:
         hint = "compare it, as in `... == true`" if kind.kind == "dyn" else None
         message = f"`when` must be a bool, found a value of type {kind}"
         self._findings.error("not_a_condition", rule.when.location, message, rule_id=rule.id, hint=hint)
+        return False
+
+    def _may_read(self, rule: Rule, checked: CheckedExpression) -> bool:
+        """Return whether the condition reads only what may permit a call, if that is what the rule does."""
+        if rule.effect is not RuleEffect.PERMIT or not reads_baseline(read_paths(checked.tree)):
+            return True
+        self._findings.error(
+            "baseline_permits",
+            rule.when.location,
+            "a permit can't read what comes from the agent's baseline: whoever writes baselines could permit calls",
+            rule_id=rule.id,
+            hint="deny, ask for approval or quarantine in a rule of its own that reads it",
+        )
         return False
 
     def _expression(

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
-from streams.policy.language.schema import ENTITIES, FACT_NAMES, FACTS, HISTORY
+from streams.policy.language.schema import BASELINE_SIGNALS, ENTITIES, FACT_NAMES, FACTS, HISTORY, SIGNAL
 
 NOT_REQUIRED = frozenset(
     {"money", "history", "label", "entities", "origins", "act", "scope", "owner", "read", "flow", "signal"}
 )
-"""Top-level facts that may be missing from a fixture; see `streams.policy.authoring.quiet_facts`."""
+"""Top-level facts that may be missing from a fixture, as may the fields of `signal` that come from a baseline; see
+`streams.policy.authoring.quiet_facts`."""
 
 
 def schema_violations(
@@ -66,7 +67,7 @@ def _struct_violations(path: str, wanted: Struct, value: Mapping[str, Any]) -> I
         if field.name in value:
             yield from _violations(f"{path}.{field.name}", field.type, value[field.name])
             yield from _unknown_values(f"{path}.{field.name}", field, value[field.name])
-        elif not field.optional:
+        elif not field.optional and not (wanted is SIGNAL and field.name in BASELINE_SIGNALS):
             yield f"`{path}.{field.name}` is missing"
 
 

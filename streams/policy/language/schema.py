@@ -8,7 +8,7 @@ is left out, never None; a rule that reads it without `has()` is in error, which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from streams.policy.language.fact_types import Field, Kind, ListOf, MapOf, Struct, type_name
 
@@ -313,8 +313,33 @@ SIGNAL = Struct(
         _int("repeats", "how often this call, or the cycle that it ends, is among the session's last 32 calls"),
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
+        _int("learned", "how many calls the agent's baseline was learned from; 0 while the gate knows none"),
+        _int(
+            "new_tool",
+            "how surprising it is, in bits, that the agent uses this tool for the first time (10 bits: one call in "
+            "1,000); 0 if it has used it, or too little is known",
+        ),
+        _int("new_destination", "the same of where the call sends data, such as a domain"),
+        _int("odd_hour", "the same of the hour (UTC): how rarely the agent has worked within an hour of it"),
+        _int(
+            "amount",
+            "how many deviations the amount of the call lies above what the agent usually states for this tool; 0 if "
+            "it is usual, or too little is known",
+        ),
+        _int(
+            "rate",
+            "how many times as many calls the session has made in this hour as the agent makes in the busiest hour of "
+            "a usual day; 0 if they are fewer, or too little is known",
+        ),
     ),
 )
+
+BASELINE_SIGNALS = frozenset({"learned", "new_tool", "new_destination", "odd_hour", "amount", "rate"})
+"""The fields of `signal` that come from the agent's baseline, which watches publish. They can only restrict: no permit
+and no memory reads them, because whoever may write baselines could then permit calls."""
+
+READS_BASELINE = "signal (baseline)"
+"""Stands for these fields among the facts that the rules of a tool read. No fact has a name like this."""
 
 APPROVAL = Struct(
     "Approval",
@@ -380,7 +405,11 @@ FACTS: tuple[Field, ...] = (
     Field("owner", OWNER, "whose data the call is about"),
     Field("read", READ, "what the session has read as a whole"),
     Field("flow", FLOW, "whether private data go where more people see them"),
-    Field("signal", SIGNAL, "what is unusual about the call in its session; calls count whose rules read it"),
+    Field(
+        "signal",
+        SIGNAL,
+        "what is unusual about the call, in its session and for its agent; calls count whose rules read it",
+    ),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
     Field(
@@ -404,6 +433,11 @@ NOT_SUPPLIED: Mapping[str, str] = {
 }
 """Names that were once declared and that no gate supplies, with what to use instead. Rules can't read them: a deny on
 such a fact would never fire."""
+
+
+def reads_baseline(paths: Iterable[tuple[str, ...]]) -> bool:
+    """Return whether any of these paths reads a field of `signal` that comes from the agent's baseline."""
+    return any(path[0] == "signal" and (len(path) == 1 or path[1] in BASELINE_SIGNALS) for path in paths)
 
 
 def fact(name: str) -> Field | None:

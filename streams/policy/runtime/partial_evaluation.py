@@ -18,7 +18,7 @@ from streams.policy.language.compile import CheckedRule
 from streams.policy.language.fact_types import Kind
 from streams.policy.language.globs import caller_matcher
 from streams.policy.language.paths import read_paths
-from streams.policy.language.schema import FACT_NAMES, TOOL
+from streams.policy.language.schema import FACT_NAMES, READS_BASELINE, TOOL, reads_baseline
 
 _FACT = "tool"
 _CLASSES: Mapping[object, type] = {Kind.STRING: str, Kind.BOOL: bool}
@@ -29,7 +29,7 @@ ToolFields = Mapping[str, str | bool]
 
 
 class Reads(NamedTuple):
-    """What conditions read: top-level facts, and memories and entities (None means all)."""
+    """What conditions read: top-level facts (and `READS_BASELINE`), and memories and entities (None means all)."""
 
     facts: frozenset[str]
     memories: frozenset[str] | None
@@ -74,6 +74,8 @@ def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
     paths = read_paths(condition).union(*(read_paths(part.checked.tree) for part in rule.explain))
     callers = ("agent", "tenant") if caller_matcher(rule.rule.match) is not None else ()
     facts = (frozenset(path[0] for path in paths) & FACT_NAMES).union(callers)
+    if reads_baseline(paths):
+        facts |= {READS_BASELINE}
     return Reads(facts, _named("history", paths), _named("entities", paths))
 
 

@@ -22,6 +22,7 @@ from streams.policy.language.compile import (
 from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
+from streams.policy.language.schema import READS_BASELINE
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.results import Effect, Mode, PolicyResult, RuleEffect
 from streams.policy.runtime.combine import Progress, combine, progress_of
@@ -165,6 +166,11 @@ class CompiledRuleset:
         self.history = history_struct(bundle)
         self.entities = entities_struct(bundle)
         self.memories = Memories(memories, self._constants)
+
+    @property
+    def rules_that_read_baselines(self) -> list[str]:
+        """Return the ids of the rules that read what is usual for an agent."""
+        return [rule.rule.id for rule in self.rules if READS_BASELINE in reads_of(rule, rule.checked.tree).facts]
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
         """Return the rules that apply to one version of a tool, ordered by rule id."""

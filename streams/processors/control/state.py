@@ -16,17 +16,18 @@ from streams.audit.reviewers import NOBODY
 from streams.model.alert import clipped
 from streams.model.attributes import EntityAttributes
 from streams.model.catalog import ToolCatalogEntry
-from streams.model.control import RulesetBundle
+from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
-from streams.model.topics import ATTRIBUTES, CATALOG, REVOCATION
+from streams.model.topics import ATTRIBUTES, BASELINE, CATALOG, REVOCATION
 from streams.model.types import Record
 from streams.policy.runtime.ruleset import CompiledRuleset
 from streams.ports import Received
 from streams.processors.control.attributes import Attributes, AttributesEvent
+from streams.processors.control.baselines import Baselines
 from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
 from streams.processors.control.stops import StopEvent
@@ -52,6 +53,7 @@ class ControlState:
         catalog: the catalog of tools.
         revocations: the revocations in effect; by default no release lifts any.
         attributes: the attributes of entities; by default no record counts.
+        baselines: what is usual for agents. Nobody waits for it: the topic is advisory.
         tools: the same dictionary as `catalog.tools`.
         stale: whether the engine can't tell that it has read everything.
     """
@@ -60,6 +62,7 @@ class ControlState:
     catalog: Catalog = field(default_factory=lambda: Catalog(NOBODY))
     revocations: RevocationSet = field(default_factory=lambda: RevocationSet(RELEASED_BY_NOBODY))
     attributes: Attributes = field(default_factory=Attributes)
+    baselines: Baselines = field(default_factory=Baselines)
     tools: dict[tuple[str, str], CatalogTool] = field(init=False)
     stale: bool = True
     _stop_events: list[StopEvent] = field(default_factory=list)
@@ -142,6 +145,8 @@ class ControlState:
             self.revocations.next_offset = next_offset
         elif topic == ATTRIBUTES.name:
             self.attributes.next_offset = next_offset
+        elif topic == BASELINE.name:
+            self.baselines.next_offset = next_offset
         if key is None:
             raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
         if record is None:
@@ -154,6 +159,9 @@ class ControlState:
             return self.rules.offer(record, next_offset - 1)
         if isinstance(record, EntityAttributes):
             return self.attributes.offer(key, record, next_offset - 1, appended_ms)
+        if isinstance(record, Baseline):
+            self.baselines.offer(key, record, appended_ms)
+            return False
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`")
 
     def on_applied(self, records: Sequence[Received], now_ms: int) -> None:
@@ -187,6 +195,8 @@ class ControlState:
             return self.catalog.forget(key, offset)
         if topic == ATTRIBUTES.name:
             self.attributes.forget(key)
+        if topic == BASELINE.name:
+            self.baselines.forget(key)
         if topic == REVOCATION.name:
             try:
                 self.revocations.forget(key, appended_ms)

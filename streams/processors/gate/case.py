@@ -101,6 +101,8 @@ class Case(msgspec.Struct):
         asks_origins: whether any rule in force reads a fact of provenance; None if nobody asked yet.
         seen: what the session has read as a whole, as it is stored; None if that was not looked up yet.
         observed: what is unusual about the call in its session; None if no rule of the tool reads that.
+        baseline_version: one more than the offset up to which baselines had been read when rules asked for that of the
+            agent; 0 if no rule of the tool reads it.
     """
 
     asked: Asked
@@ -116,6 +118,7 @@ class Case(msgspec.Struct):
     asks_origins: bool | None = None
     seen: ProvenanceRow | None = None
     observed: Observed | None = None
+    baseline_version: int = 0
     _label: Label | None = None
     _secret: bytes | None = None
     _signer: str | None = None

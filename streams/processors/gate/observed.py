@@ -6,6 +6,7 @@ import msgspec
 
 from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch
 from streams.behaviour.detectors.spread import Places
+from streams.behaviour.usual import Unusual
 from streams.model.verdict import Signal
 
 TOLD_REPEATS = 3
@@ -14,25 +15,36 @@ TOLD_RUN = 30
 
 
 class SignalsRow(msgspec.Struct, frozen=True, array_like=True):
-    """The last calls of a session, the tool that it calls in a row, and where it has run."""
+    """The last calls of a session, the tool that it calls in a row, and where it has run.
+
+    `hour` is the newest hour, counted since the epoch, and `hour_calls` its calls, as far as rules ask for that.
+    """
 
     ring: Ring = Ring()
     stretch: Stretch = Stretch()
     places: Places = Places()
+    hour: int = 0
+    hour_calls: int = 0
 
 
 class Observed(msgspec.Struct, frozen=True):
-    """What is told about a call, and the row of its session after it."""
+    """What is told about a call, and the row of its session after it.
+
+    `unusual` is what the agent's baseline tells, None if no rule asks for that; `told` is what of it a verdict names.
+    """
 
     row: SignalsRow
     repeats: int
     run: int
     returns: int
+    unusual: Unusual | None = None
+    told: tuple[Signal, ...] = ()
 
     @property
     def facts(self) -> dict[str, int]:
         """Return the fact `signal`."""
-        return {"repeats": self.repeats, "run": self.run, "returns": self.returns}
+        facts = {"repeats": self.repeats, "run": self.run, "returns": self.returns}
+        return facts if self.unusual is None else facts | msgspec.structs.asdict(self.unusual)
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -46,4 +58,4 @@ class Observed(msgspec.Struct, frozen=True):
         if self.returns:
             text = f"the session came back to an instance after another one had used it, {self.returns} times"
             found.append(Signal(name="returns", score=float(self.returns), explain=text))
-        return tuple(found)
+        return (*found, *self.told)

@@ -9,6 +9,7 @@ import msgspec
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
 from streams.policy import results
+from streams.policy.language.schema import READS_BASELINE
 from streams.policy.runtime.memory_updates import Charge, MemoryUpdate, MemoryUpdateError, ToolPlan
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
@@ -95,7 +96,7 @@ def facts_for(
                 # A rule that reads it is then in error, which denies.
                 facts.pop("owner", None)
     if SIGNAL_FACT in plan.needs:
-        facts[SIGNAL_FACT] = observe(case, state)
+        facts[SIGNAL_FACT] = observe(case, state, control if READS_BASELINE in plan.needs else None)
     if plan.lookups:
         entities = entity_facts(plan.lookups, facts, case, control.attributes)
         if entities is None:

@@ -3,18 +3,24 @@
 A gate whose rules read no signal does nothing here, and keeps nothing. Where they do, the session's last calls are kept
 in one row of bounded size, and the call under judgment counts as the newest of them. It is stored with its final
 verdict: an intent that waits is judged several times, and is one call. Denied calls count, as a loop of them is one.
-What needs more than the session (what is usual for an agent, its peers) is found by `stoplog watch`.
+What needs more than the session (what is usual for an agent, its peers) is found by `stoplog watch`. What of it fits
+into one row of an agent is published, and a gate compares the call with that, if it has read it and a rule asks for it.
+A gate waits for none of it, so the verdict says how far it had read: a replay knows as much as the gate did.
 """
 
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
-from streams.behaviour.activity import digest_of
+from streams.behaviour.activity import HOUR_MS, digest_of
 from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
-from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, texts_of
+from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
+from streams.processors.call_features import Extraction, extracted
+from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.observed import Observed, SignalsRow
 from streams.processors.rows import signals_row_key
@@ -28,8 +34,14 @@ _decode = msgspec.msgpack.Decoder(SignalsRow).decode
 _NOTHING = SignalsRow()
 
 
-def observe(case: Case, state: StateView) -> dict[str, int]:
-    """Return the fact `signal` for a call; what was observed is kept with the case."""
+def observe(case: Case, state: StateView, control: ControlState | None = None) -> dict[str, int]:
+    """Return the fact `signal` for a call; what was observed is kept with the case.
+
+    Args:
+        case: the call.
+        state: the state of its partition.
+        control: what is known of agents; None if no rule of the tool asks for that.
+    """
     asked = case.asked
     found = state.get(signals_row_key(asked.session_key))
     row = _NOTHING if found is None else _decode(found)
@@ -41,9 +53,34 @@ def observe(case: Case, state: StateView) -> dict[str, int]:
     places = row.places
     if intent.act.instance_uid is not None:
         places, _ = visited(places, intent.act.instance_uid, asked.now_ms, RETURN_WINDOW_MS)
-    after = SignalsRow(Ring(calls), Stretch(called, run), places)
-    case.observed = Observed(after, repeats(calls), run, places.returns)
+    after = SignalsRow(Ring(calls), Stretch(called, run), places, row.hour, row.hour_calls)
+    if control is None:
+        case.observed = Observed(after, repeats(calls), run, places.returns)
+        return case.observed.facts
+    number = asked.now_ms // HOUR_MS
+    hour_calls = row.hour_calls + 1 if number == row.hour else 1
+    after = replace(after, hour=number, hour_calls=hour_calls)
+    unusual, told = _beside_baseline(case, tool, hour_calls, control)
+    case.observed = Observed(after, repeats(calls), run, places.returns, unusual, told)
     return case.observed.facts
+
+
+def _beside_baseline(
+    case: Case, tool: str, hour_calls: int, control: ControlState
+) -> tuple[Unusual, tuple[Signal, ...]]:
+    """Return how unusual the call is for its agent, and what of it the verdict names."""
+    asked, agent = case.asked, case.asked.intent.act.sub
+    case.baseline_version = control.baselines.next_offset + 1
+    usual = control.baselines.usual_of(asked.intent.header.tenant_uid, agent, asked.now_ms)
+    if usual is None:
+        return NOT_KNOWN, ()
+    reads = tuple(Extraction(*each) for each in usual.reads)
+    found = extracted(reads, tool, case.known_arguments().values)
+    destination, amount = found.get("destination"), found.get("amount")
+    place = destination if isinstance(destination, str) else None
+    unusual = compared(usual, tool, place, amount if isinstance(amount, float) else None, asked.now_ms, hour_calls)
+    told = texts_of(unusual, usual, agent, tool, place)
+    return unusual, tuple(Signal(name=name, score=float(score), explain=text) for name, score, text in told)
 
 
 def after_verdict(case: Case, outcome: Outcome, state: StateView) -> None:

@@ -112,6 +112,7 @@ class VerdictBuilder:
             ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=session.counters.sequence,
             revocation_offset=control.revocations.next_offset,
+            baseline_version=case.baseline_version,
             approval_id=_approval_id(case),
             compensating_tool=None if tool is None else tool.entry.compensating_tool,
             evaluated_at=asked.now_ms,

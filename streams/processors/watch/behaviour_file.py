@@ -30,7 +30,8 @@ from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
 from streams.policy.language.yaml_mapping import MappingReader
-from streams.processors.watch.features import Cohort, Extraction, Features
+from streams.processors.call_features import Extraction
+from streams.processors.watch.features import Cohort, Features
 
 API_VERSION = "behaviour/v1"
 DECLARED_MAX = 200

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import lru_cache
-from math import isfinite
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
@@ -15,17 +12,11 @@ from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
-from streams.policy.language.globs import GlobSet
-from streams.provenance.pointers import unescaped
+from streams.processors.call_features import Extraction, extracted, extractions_for, globs_of
 
 SOURCE = "stoplog/watch"
-TEXT_CHARS_MAX = 256
-GLOBS_CACHED_MAX = 1_024
 NAMES_CACHED_MAX = 4_096
-"""Tools and agents of which is remembered what the globs say."""
-POINTER_PARTS_MAX = 16
-
-globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
+"""Agents of which is remembered what the globs say."""
 
 
 class Cohort(NamedTuple):
@@ -33,15 +24,6 @@ class Cohort(NamedTuple):
 
     match: tuple[str, ...]
     name: str
-
-
-class Extraction(NamedTuple):
-    """Where a feature is found: globs of tools, a JSON pointer (RFC 6901) into the arguments, and how it is read."""
-
-    feature: str
-    tools: tuple[str, ...]
-    pointer: str
-    read_as: str
 
 
 class Features(NamedTuple):
@@ -63,11 +45,6 @@ def _cohort_of(cohorts: tuple[Cohort, ...], agent: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=NAMES_CACHED_MAX)
-def _extractions_for(extractions: tuple[Extraction, ...], tool: str) -> tuple[Extraction, ...]:
-    return tuple(each for each in extractions if globs_of(each.tools).matches(tool))
-
-
 def behaviour_of(features: Features, verdict: Verdict) -> BehaviourEvent:
     """Return what detectors are told about a verdict.
 
@@ -76,7 +53,7 @@ def behaviour_of(features: Features, verdict: Verdict) -> BehaviourEvent:
         verdict: the verdict, with the call that was judged.
     """
     tool, path = verdict.tool, verdict.delegation_path
-    found = _extracted(features, f"{tool.server_id}.{tool.name}", verdict.args_json)
+    found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json)
     amount = found.get("amount")
     return BehaviourEvent(
         header=Header(
@@ -146,59 +123,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _extracted(features: Features, tool: str, args_json: str) -> dict[str, str | float]:
-    """Return the features of a call; the first declaration that finds a value counts."""
-    wanted = _extractions_for(features.extractions, tool)
-    if not wanted:
+def _extracted(extractions: tuple[Extraction, ...], tool: str, args_json: str) -> dict[str, str | float]:
+    """Return the features of a call; none of one whose arguments can't be read, which the gate has denied."""
+    if not extractions_for(extractions, tool):
         return {}
     try:
-        args = json.loads(args_json)
+        return extracted(extractions, tool, json.loads(args_json))
     except ValueError:
-        # The gate has denied a call like that.
         return {}
-    found: dict[str, str | float] = {}
-    for each in wanted:
-        if each.feature not in found:
-            value = _read(_pointed(args, each.pointer), each.read_as)
-            if value is not None:
-                found[each.feature] = value
-    return found
-
-
-def _pointed(value: Any, pointer: str) -> Any:
-    """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
-    for part in pointer.split("/")[1:][:POINTER_PARTS_MAX]:
-        name = unescaped(part)
-        if isinstance(value, list):
-            index = int(name) if name.isascii() and name.isdigit() else 0
-            value = value[index] if index < len(value) else None
-        elif isinstance(value, Mapping):
-            value = value.get(name)
-        else:
-            return None
-    return value[0] if isinstance(value, list) and value else value
-
-
-def _read(value: Any, read_as: str) -> str | float | None:
-    if value is None or isinstance(value, bool):
-        return None
-    if read_as == "number":
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        return number if isfinite(number) else None
-    if not isinstance(value, str | int | float):
-        return None
-    text = str(value)[:TEXT_CHARS_MAX]
-    return domain_of(text) if read_as == "domain" else text
-
-
-def domain_of(text: str) -> str:
-    """Return the host of an address, of mail or of the web; the text itself if it is neither."""
-    if "://" in text:
-        try:
-            return (urlsplit(text).hostname or text).lower()
-        except ValueError:
-            return text.lower()
-    return text.rpartition("@")[2].strip("<> ").lower()

@@ -26,6 +26,7 @@ from streams.model.alert_status import CLOSED, AlertState, AlertStatus
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
 from streams.model.errors import RecordError
+from streams.model.keys import baseline_key
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BASELINE
@@ -34,6 +35,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.audit import alert_status_event, audit_output
+from streams.processors.call_features import PUBLISHED_FEATURES, Extraction
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import (
@@ -64,12 +66,16 @@ replace = msgspec.structs.replace
 class Watch(ReportingProcessor):
     """Judges decisions in order, and learns from them. All memory is in the state views."""
 
-    def __init__(self, encoder: Encoder, declared: Declared, settings: WatchSettings) -> None:
+    def __init__(
+        self, encoder: Encoder, declared: Declared, settings: WatchSettings, extractions: tuple[Extraction, ...] = ()
+    ) -> None:
         """Args:
         encoder: what encodes records.
         declared: the detectors and correlations.
         settings: how long to wait, and how often to publish.
+        extractions: where features are found in arguments. It is published with baselines, for whoever reads them.
         """
+        self._reads = tuple(tuple(each) for each in extractions if each.feature in PUBLISHED_FEATURES)
         self._windows = AlertWindows(encoder, settings.alert_window_ms)
         super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
         self._encoder = encoder
@@ -213,9 +219,9 @@ class Watch(ReportingProcessor):
             epoch=profile.epoch,
             version=profile.version,
             intents_count=profile.calls,
-            state=_encode(profile),
+            state=_encode(replace(profile, reads=self._reads)),
         )
-        record_key = f"{found.tenant}|{profile.agent}/{profile.epoch}".encode()
+        record_key = baseline_key(found.tenant, profile.agent, profile.epoch)
         return [Output(BASELINE, record_key, self._encoder.encode(BASELINE.name, baseline), header)]
 
 

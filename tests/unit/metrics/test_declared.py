@@ -84,8 +84,8 @@ def test_every_input_has_its_lag_and_every_dead_letter_its_topic() -> None:
     assert with_letters is not None
     for spec in (GATE, BUDGETS):
         assert {topic.name for topic in spec.inputs} <= with_lag
-        assert {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters} <= with_letters
-    assert {topic.name for topic in GATE.broadcast} == declared.CONTROL_OFFSET.labels[0].values
+        assert {topic.name for topic in spec.read if topic.dead_letters} <= with_letters
+    assert {topic.name for topic in (*GATE.broadcast, *GATE.advisory)} == declared.CONTROL_OFFSET.labels[0].values
 
 
 def test_a_process_counts_only_its_own_metrics() -> None:

@@ -13,7 +13,7 @@ import pytest
 from simulation.records import entry_key, reviewed, ruleset, tool_entry
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import AUDIT_REPORTED, CATALOG, RULESET, TOPICS
+from streams.model.topics import AUDIT_REPORTED, BASELINE, CATALOG, RULESET, TOPICS
 from streams.operations.doctor import examination as doctor_module
 from streams.operations.doctor.findings import Finding, Status
 from streams.operations.root_key import make_root_key
@@ -30,6 +30,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings, load_settings
 from streams.wiring.shipped import rules_directory
+from tests.baselines import baseline, baseline_record_key, settled
 
 
 @pytest.fixture
@@ -288,6 +289,26 @@ def test_the_kill_switch_is_seen(deployment: Settings) -> None:
     found = findings()["revocations"]
     assert found.status is Status.WARN
     assert "`stoplog release --all" in found.advice
+
+
+def test_what_gates_know_of_agents_is_told_with_its_age_and_who_asks_for_it(
+    deployment: Settings, tmp_path: Path
+) -> None:
+    assert (findings()["baselines"].status, findings()["baselines"].text) == (Status.OK, "none; no rule reads them")
+    shutil.copytree(rules_directory(), tmp_path / "rules")
+    rules = tmp_path / "rules" / "shell" / "shell.rules.yaml"
+    rule = '  - {id: NEW-1, effect: deny, match: {tools: ["x.y"]}, when: "signal.new_tool > 9", reason: new}\n'
+    rules.write_text(rules.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
+    with open_operator(deployment) as operator:
+        publish(operator, draft_directory(operator, tmp_path / "rules", "default"))
+        lacking = findings()["baselines"]
+        assert (lacking.status, lacking.advice) == (Status.WARN, "run `stoplog watch`")
+        assert lacking.text.endswith("rules never find a call unusual for its agent: NEW-1")
+        record = baseline(settled())
+        operator.write(BASELINE, [(baseline_record_key(), record, record.header), (b"other", record, record.header)])
+    found = findings()["baselines"]
+    assert found.status is Status.OK
+    assert found.text == "of one agent, the newest 0 min old; rules that read them: NEW-1"
 
 
 class TestTheKeyOfSeals:
