@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,15 +11,20 @@ import pytest
 
 from streams.model.audit import AuditEvent
 from streams.model.content import ContentKey, content_key_key
-from streams.model.topics import AUDIT_REPORTED, CONTENT_KEY
+from streams.model.topics import AUDIT_REPORTED, CONTENT_KEY, Topic
+from streams.model.types import Header, Record
 from streams.operations.contents import erasing as erasing_module
 from streams.operations.contents import rewrapping as rewrapping_module
 from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_content_key_file, make_key_file
 from streams.sdk.errors import PublishError
+from streams.sdk.key_files import load_key_file
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import make_site
 from tests.unit.cli.test_audit_content import configure_content, erasing, reading, records_of, write
+
+
+Placed = Sequence[tuple[int, bytes, Record, Header]]
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +120,11 @@ def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) 
 def test_it_goes_on_where_it_was_interrupted(site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_at, calls = Operator.write_at, []
 
-    def failing(self: Operator, *args: object) -> None:
+    def failing(self: Operator, topic: Topic, records: Placed) -> None:
         calls.append(1)
         if len(calls) == 2:
             raise PublishError("the brokers are away")
-        write_at(self, *args)  # type: ignore[arg-type] - passes on what it gets
+        write_at(self, topic, records)
 
     monkeypatch.setattr(rewrapping_module, "KEYS_AT_ONCE", 1)
     monkeypatch.setattr(Operator, "write_at", failing)
@@ -183,13 +189,11 @@ class TestErased:
         """It is ordered and carried out after the plan was made, or just before the new record is written."""
         write_at = Operator.write_at
 
-        def erased_first(self: Operator, *args: object) -> None:
+        def erased_first(self: Operator, topic: Topic, records: Placed) -> None:
             monkeypatch.setattr(Operator, "write_at", write_at)
             target = erasing_module.Target(erasing_module.ContentScope.SESSION, "default", "s-0")
             erasing_module.erase(self, erasing_module.plan_erasure(self, target), "request", officer)
-            write_at(self, *args)  # type: ignore[arg-type] - passes on what it gets
-
-        from streams.sdk.key_files import load_key_file
+            write_at(self, topic, records)
 
         officer = load_key_file(folder / "ann.pem")
         monkeypatch.setattr(Operator, "write_at", erased_first)
