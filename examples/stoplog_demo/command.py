@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "stoplog"
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 
 class FolderInUseError(StoplogError):
@@ -49,7 +50,7 @@ def demo(
 ) -> None:
     """Watch how a hijacked agent is stopped: a scripted agent, real MCP servers for git and mail, a real gate.
 
-    Needs no set-up, no key and no network; takes under a minute. The exit status is 1 if the demonstration fails.
+    It needs no setup, no key and no network, and takes under a minute. The exit status is 1 if the demonstration fails.
     """
     # A gate, servers and an agent are loaded when they are run, so that the help answers at once.
     from stoplog_demo.deployment import demo_settings, demonstrate  # noqa: PLC0415 - see above

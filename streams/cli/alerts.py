@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.alerts_view import list_alerts, show_alert, state_name, status_fields, tell_responses
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -30,11 +31,7 @@ from streams.operations.alert_handling import (
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
 
-app = typer.Typer(
-    add_completion=False,
-    help="List and show alerts, acknowledge and close them, and print them as they arrive.",
-    rich_markup_mode="markdown",
-)
+app = make_app("List and show alerts, acknowledge and close them, and print them as they arrive.")
 
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of alerts, or the beginnings of them.")]
 _SUBJECT = "alerts"

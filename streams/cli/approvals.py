@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.approvals_view import TASK_CHARS, grant_words, list_granted, list_questions, short_uid, show_question
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
@@ -25,18 +26,16 @@ from streams.operations.operator import Operator
 from streams.operations.stops import until_instant
 from streams.wiring.operators import open_operator
 
-app = typer.Typer(
-    add_completion=False,
-    help="List the questions to people, show, approve and deny them, and see what people have granted.",
-    rich_markup_mode="markdown",
-)
+app = make_app("List the questions to people, show, approve and deny them, and see what people have granted.")
 
 _GRANT_PANEL = "Approve further calls, too"
 TasksArgument = Annotated[list[str], typer.Argument(metavar="TASK", help="Ids of tasks, or the beginnings of them.")]
 GroupOption = Annotated[
     list[str] | None, typer.Option("--group", metavar="NAME", help="A group that you are in. Can be repeated.")
 ]
-CommentOption = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="A comment, which is recorded.")]
+CommentOption = Annotated[
+    str | None, typer.Option("--why", "--comment", metavar="TEXT", help="The reason, which is recorded.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 CallOption = Annotated[
     list[str] | None,
@@ -50,8 +49,8 @@ RevisionOption = Annotated[
     typer.Option(
         "--revision",
         metavar="N",
-        help="Decide only if the question is still as you were shown it: `show` and `list --json` have its number. "
-        "Otherwise, calls that have joined the question since are decided, too, where nobody is asked to confirm.",
+        help="Decide only if this is still the revision of the question; `show` and `list --json` have its number. "
+        "Without it, calls that have joined the question since are decided, too, unless you are asked to confirm.",
     ),
 ]
 
@@ -257,7 +256,10 @@ def revoke(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Revoke what a person has granted. Further calls are asked about again; verdicts given by it are refused."""
+    """Revoke what a person has granted. Further calls are asked about again.
+
+    Executors reject verdicts that were given because of the grant.
+    """
     screen = output.screen()
     with open_operator(connection.settings(), name) as operator:
         revoked = revoke_grant(operator, uid, why)
@@ -316,11 +318,17 @@ def serve(
     connection: Connection,
     host: Annotated[
         str | None,
-        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `approvals.host`."),
+        typer.Option(
+            "--host", metavar="HOST", help="The address to listen on. By default `approvals.host` of the settings."
+        ),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", metavar="PORT", help="The port; 0 for any free port. By default `approvals.port`."),
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            help="The port to listen on; 0 for any free port. By default `approvals.port` of the settings.",
+        ),
     ] = None,
     output: Output,
 ) -> None:

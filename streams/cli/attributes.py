@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
@@ -29,11 +30,7 @@ from streams.operations.attributes import (
 )
 from streams.wiring.operators import open_operator
 
-app = typer.Typer(
-    add_completion=False,
-    help="Show and write what your systems say about customers, documents, accounts.",
-    rich_markup_mode="markdown",
-)
+app = make_app("Show and write what your systems say about customers, documents, accounts.")
 
 EntityArgument = Annotated[str, typer.Argument(metavar="KIND/ID", help="The entity, such as `customer/C-17`.")]
 TenantOption = Annotated[
@@ -68,7 +65,7 @@ def put(
         list[str],
         typer.Argument(
             metavar="NAME=TEXT",
-            help="Attributes: `tier=gold` sets a text, `limit:=500` a number, a bool, a list or `null` in JSON.",
+            help="Attributes: `tier=gold` sets a text; `limit:=500` sets JSON: a number, a bool, a list or `null`.",
         ),
     ],
     only: Annotated[
@@ -76,7 +73,7 @@ def put(
     ] = False,
     observed: Annotated[
         str | None,
-        typer.Option("--observed", metavar="WHEN", help="When this was known, such as `2026-01-31T09:00:00Z`."),
+        typer.Option("--observed", metavar="TIME", help="When this was known, such as `2026-01-31T09:00:00Z`."),
     ] = None,
     why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")] = None,
     tenant: TenantOption = None,

@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
+from streams.cli.apps import make_app
 from streams.cli.audit_content import erase_content, hold_app, read
 from streams.cli.audit_receipts import check_receipt, prove
 from streams.cli.audit_rewrap import rewrap_keys
@@ -36,9 +37,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(
-    add_completion=False, help="Read the record: the story of a session, the causes of a call, and whether it is whole."
-)
+app = make_app("Read the audit log: the story of a session, the causes of a call, and whether it is whole.")
 
 _STYLES = {Tone.PLAIN: STRONG, Tone.GOOD: OK, Tone.HELD: WARN, Tone.BAD: FAIL}
 _DETAIL_CHARS_MAX = 240

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import OptionGroup, takes_groups
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from streams.model.content import ContentOrder
     from streams.operations.operator import Operator
 
-hold_app = typer.Typer(add_completion=False, help="Keep captured content from being erased, and end that.")
+hold_app = make_app("Place and lift legal holds, which keep captured content from being erased.")
 
 _WHOSE = "Whose content (give one)"
 _SESSIONS_SHOWN_MAX = 20
@@ -50,7 +51,11 @@ class Whose(OptionGroup):
     subject: Annotated[
         str | None,
         typer.Option(
-            "--subject", metavar="ID", help="A user: all sessions in which agents act for them.", rich_help_panel=_WHOSE
+            "--user",
+            "--subject",
+            metavar="ID",
+            help="A user: all sessions in which agents act for them.",
+            rich_help_panel=_WHOSE,
         ),
     ] = None
     tenant: Annotated[
@@ -58,7 +63,7 @@ class Whose(OptionGroup):
         typer.Option(
             "--tenant",
             metavar="ID",
-            help="All of a tenant; with `--session` or `--subject`, the tenant of these.",
+            help="All of a tenant; with `--session` or `--user`, the tenant of these.",
             rich_help_panel=_WHOSE,
         ),
     ] = None
@@ -151,11 +156,11 @@ def erase_content(
         target = whose.target(operator)
         if expired:
             if target is not None and target.scope is not ContentScope.TENANT:
-                raise typer.BadParameter("`--expired` is for a whole tenant; leave `--session` and `--subject` out")
+                raise typer.BadParameter("`--expired` is for a whole tenant; leave `--session` and `--user` out")
             tenant_uid = operator.deployment.tenant_uid if target is None else target.tenant_uid
             plan = plan_expired(operator, tenant_uid, settings.content.days)
         elif target is None:
-            raise typer.BadParameter("say whose content: `--session`, `--subject`, `--tenant`, or `--expired`")
+            raise typer.BadParameter("say whose content: `--session`, `--user`, `--tenant`, or `--expired`")
         else:
             plan = plan_erasure(operator, target)
         _show_plan(screen, plan)
@@ -193,7 +198,7 @@ def erase_content(
 
 @hold_app.callback()
 def _hold() -> None:
-    """Keep captured content from being erased, and end that."""
+    """Place and lift legal holds, which keep captured content from being erased."""
 
 
 @hold_app.command("set")
@@ -207,7 +212,7 @@ def set_(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Keep content, until the hold is lifted. It is not erased by age either."""
+    """Place a hold: the content is not erased until the hold is lifted, not by age either."""
     done = "the content of {} is held"
     _order(set_hold, done, whose, why, signature=signature, name=name, connection=connection, output=output)
 
@@ -223,7 +228,7 @@ def lift(
     connection: Connection,
     output: Output,
 ) -> None:
-    """End a hold. Nothing is erased by that."""
+    """Lift a hold. This erases nothing."""
     done = "the hold on {} has ended"
     _order(lift_hold, done, whose, why, signature=signature, name=name, connection=connection, output=output)
 
@@ -268,7 +273,7 @@ def _order(
     with open_operator(connection.settings(), name) as operator:
         target = whose.target(operator)
         if target is None:
-            raise typer.BadParameter("say whose content: `--session`, `--subject` or `--tenant`")
+            raise typer.BadParameter("say whose content: `--session`, `--user` or `--tenant`")
         order = give(operator, target, why, signature.signing_key())
     screen.record(
         {"record": order.kind.value.lower(), "scope": order.scope.value, "id": order.id, "order": order.header.id}

@@ -40,7 +40,7 @@ def prove(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Write what proves an intent's verdict and its audit record, as a file that needs nothing of the log.
+    """Write a receipt: a file that proves an intent's verdict and its audit record, without the log.
 
     The file has the verdict as it was given, with the arguments of the call in plain text, and the key for the values
     of the call's result. Give it to nobody who may not see them.

@@ -53,7 +53,7 @@ HolderOption = Annotated[
     typer.Option(
         "--holder",
         metavar="NAME=KEY",
-        help="A person who may sign the list of keys. Repeatable: one of those that you name must have signed it.",
+        help="A person who may sign the list of keys. Can be repeated: one of them must have signed it.",
     ),
 ]
 
@@ -85,7 +85,7 @@ def verify(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Check that every verdict is on the record, and that nothing of the record was changed since.
+    """Check that the audit log has a record of every verdict, and that nothing was changed since.
 
     Reports of executors and agents, and session events, are compared with what gates have read and sealed; a copy
     (`--archive`) does not have them. The first offence of each partition is shown with its topic, partition and offset;

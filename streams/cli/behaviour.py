@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -25,11 +26,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(
-    add_completion=False,
-    help="Show what is usual for an agent, and what has changed.",
-    rich_markup_mode="markdown",
-)
+app = make_app("Show what is usual for an agent, and what has changed.")
 
 BAR_CHARS = 24
 NAME_CHARS_MAX = 36
@@ -57,13 +54,17 @@ def show(
     epoch: Annotated[
         str | None,
         typer.Option(
-            "--epoch", metavar="TEXT", help="Show the epoch whose name contains this, such as a model (the newest)."
+            "--epoch",
+            metavar="TEXT",
+            help="Show the epoch whose name contains this, such as a model. By default the newest.",
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            "--against", metavar="TEXT", help="Compare with the epoch whose name contains this (the last one)."
+            "--against",
+            metavar="TEXT",
+            help="Compare with the epoch whose name contains this. By default the one before.",
         ),
     ] = None,
     html: Annotated[

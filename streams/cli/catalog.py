@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from streams.cli import catalog_decide, catalog_keys
+from streams.cli.apps import make_app
 from streams.cli.catalog_view import (
     STYLES,
     change_fields,
@@ -64,9 +65,7 @@ _FINDING_STYLES = {
     Finding.GONE: WARN,
 }
 
-app = typer.Typer(
-    add_completion=False, help="Review which tools may be called: import, compare, approve.", rich_markup_mode="rich"
-)
+app = make_app("Review which tools may be called: import, compare, approve.")
 AtOption = Annotated[
     str | None,
     typer.Option(
@@ -99,7 +98,9 @@ def import_(
     server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND ...]", help="Start the server with this command, and ask it over stdio."),
+        typer.Argument(
+            metavar="COMMAND", help="After `--`: start the server with this command, and ask it over stdio."
+        ),
     ] = None,
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="Ask the server at this URL, over streamable HTTP.")
@@ -186,7 +187,7 @@ def review(
     *,
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVER/TOOL[@ID] ...]", help="Which entries. By default all proposed ones."),
+        typer.Argument(metavar="SERVER/TOOL[@ID]", help="Which entries. By default all proposed ones."),
     ] = None,
     draft: Annotated[
         Path | None, typer.Option("--draft", metavar="DRAFT", help="Review the entries of a draft before you sign it.")

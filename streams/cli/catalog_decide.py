@@ -60,14 +60,18 @@ if TYPE_CHECKING:
 
 ReferencesArgument = Annotated[
     list[str],
-    typer.Argument(metavar="SERVER/TOOL@ID ...", help="Which entries, with the ids that `catalog review` shows."),
+    typer.Argument(metavar="SERVER/TOOL@ID", help="Which entries, with the ids that `catalog review` shows."),
 ]
-ToolsArgument = Annotated[list[str], typer.Argument(metavar="SERVER/TOOL ...", help="Which tools.")]
+ToolsArgument = Annotated[list[str], typer.Argument(metavar="SERVER/TOOL", help="Which tools.")]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
-NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note, which is recorded.")]
+NoteOption = Annotated[
+    str | None, typer.Option("--why", "--note", metavar="TEXT", help="The reason, which is recorded.")
+]
 VersionOption = Annotated[
     int | None,
-    typer.Option("--version", min=1, help="The version, if the topic has lost its records. By default the next one."),
+    typer.Option(
+        "--version", metavar="N", min=1, help="The version, if the topic has lost its records. By default the next one."
+    ),
 ]
 
 
@@ -171,7 +175,7 @@ def block(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Block tools until somebody approves them again. Needs no key. `stoplog kill` also stops calls in progress."""
+    """Block tools until somebody approves them again. No key is needed. `stoplog kill` also stops calls in progress."""
     with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_decision(desk.operator, desk.history, _newest(desk.history, tool), EntryState.BLOCKED, note=why)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
     from streams.wiring.settings import Settings
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 _PROPOSING = "Proposing"
 _ARGS_CHARS_MAX = 300
@@ -72,7 +73,7 @@ def contain(
         typer.Option(
             "--result",
             metavar="INTENT=FILE",
-            help="The result of a call, as JSON, if the undoing call needs a part of it. Repeatable.",
+            help="The result of a call, as JSON, if the undoing call needs a part of it. Can be repeated.",
         ),
     ] = None,
     propose: Annotated[
@@ -81,14 +82,16 @@ def contain(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="INTENT", help="Undo only this call. Repeatable.", rich_help_panel=_PROPOSING),
+        typer.Option(
+            "--only", metavar="INTENT", help="Undo only this call. Can be repeated.", rich_help_panel=_PROPOSING
+        ),
     ] = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(
             "--scope",
             metavar="NAME",
-            help="A scope of your session. Repeatable. By default those of the contained session.",
+            help="A scope of your session. Can be repeated. By default those of the contained session.",
             rich_help_panel=_PROPOSING,
         ),
     ] = None,

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, StateDirOption
 
 Sinks = Annotated[list[str] | None, typer.Argument(metavar="SINK", help="The sinks; by default all.")]
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+app = make_app()
 
 
 @app.callback(invoke_without_command=True)

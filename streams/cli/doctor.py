@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
@@ -12,7 +13,7 @@ from streams.cli.screen import FAIL, FAINT, OK, WARN
 from streams.cli.text import printable
 from streams.operations.doctor.findings import Finding, Status
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 _STYLES = {Status.OK: OK, Status.WARN: WARN, Status.FAIL: FAIL}
 _CHECK_CHARS = 13
@@ -26,7 +27,10 @@ def doctor(
     instance: InstanceOption = None,
     output: Output,
 ) -> None:
-    """Check everything that a gate needs, and say what to fix. Writes nothing; exit status 1 if a check fails."""
+    """Check everything that a gate needs, and say what to fix. The exit status is 1 if a check fails.
+
+    The command changes nothing.
+    """
     from streams.wiring.doctor import examine_deployment  # noqa: PLC0415 - loads what it checks; the help answers at once
 
     screen = output.screen()

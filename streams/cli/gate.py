@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
 
@@ -17,7 +18,7 @@ ResetTimeOption = Annotated[
     ),
 ]
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -21,7 +22,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.trials import plan_trial
 
-app = typer.Typer(add_completion=False, help="Make a recorded session into a regression test.")
+app = make_app("Make a recorded session into a regression test.")
 
 
 @app.callback()
@@ -43,7 +44,7 @@ def export(
     """Write a session as a history file, and what is expected of it: together they are a regression test.
 
     `stoplog try HISTORY --expect FILE` runs it without the log, the settings and the root key. The history holds the
-    session's arguments in plain text. Say of the expectations what should have happened, and the test fails until the
+    session's arguments in plain text. Change the expectations to what should have happened: the test fails until the
     rules are right.
     """
     screen = output.screen()

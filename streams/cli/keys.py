@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.keys_seal import seal_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, StateDirOption
@@ -15,31 +16,15 @@ from streams.cli.screen import OK, Screen
 from streams.operations.root_key import make_root_key
 from streams.operations.signing_keys import make_content_key_file, make_key_file, passphrase_from
 
-app = typer.Typer(add_completion=False, help="Create keys.", rich_markup_mode="rich")
-publisher_app = typer.Typer(
-    add_completion=False, help="Create keys of people who publish rules.", rich_markup_mode="rich"
-)
-reviewer_app = typer.Typer(
-    add_completion=False, help="Create keys of people who review tools.", rich_markup_mode="rich"
-)
-server_app = typer.Typer(
-    add_completion=False, help="Create keys of servers, for their executors.", rich_markup_mode="rich"
-)
-releaser_app = typer.Typer(
-    add_completion=False, help="Create keys of people who release stops.", rich_markup_mode="rich"
-)
-writer_app = typer.Typer(
-    add_completion=False, help="Create keys of those who write attributes of entities.", rich_markup_mode="rich"
-)
-content_app = typer.Typer(
-    add_completion=False, help="Create keys that captured content is read with.", rich_markup_mode="rich"
-)
-officer_app = typer.Typer(
-    add_completion=False, help="Create keys of people who may erase captured content.", rich_markup_mode="rich"
-)
-handler_app = typer.Typer(
-    add_completion=False, help="Create keys of people who handle alerts.", rich_markup_mode="rich"
-)
+app = make_app("Create the root key, and the keys that people, servers and gates sign with.")
+publisher_app = make_app("Create keys of people who publish rules.")
+reviewer_app = make_app("Create keys of people who review tools.")
+server_app = make_app("Create keys of servers, for their executors.")
+releaser_app = make_app("Create keys of people who release stops.")
+writer_app = make_app("Create keys of those who write attributes of entities.")
+content_app = make_app("Create keys that captured content is read with.")
+officer_app = make_app("Create keys of people who may erase captured content.")
+handler_app = make_app("Create keys of people who handle alerts.")
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")

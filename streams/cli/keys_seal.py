@@ -9,6 +9,7 @@ import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
 from streams.audit.seals import KeyState, SealKeysError
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import OK, Screen
@@ -17,9 +18,7 @@ from streams.operations.root_key import load_root_key
 from streams.operations.signing_keys import load_key_file, make_key_file, passphrase_from
 from streams.wiring.clock import SystemClock
 
-seal_app = typer.Typer(
-    add_completion=False, help="Create keys of gates, and list those whose seals count.", rich_markup_mode="rich"
-)
+seal_app = make_app("Create keys of gates, and list those whose seals count.")
 
 ListFile = Annotated[Path, typer.Argument(metavar="FILE", help="The list; it is created if it is not there.")]
 
@@ -54,7 +53,7 @@ def new_seal_key(
 @seal_app.command("show")
 @takes_groups
 def show_seal_key(*, connection: Connection, output: Output) -> None:
-    """Print the public key of the key that gates with these settings sign with. Needs the key itself."""
+    """Print the public key of the key that gates with these settings sign with. The key itself is needed."""
     screen, settings = output.screen(), connection.settings()
     is_derived = settings.seal.is_derived
     key = settings.seal.signer(load_root_key(settings.key_path) if is_derived else b"")
@@ -86,7 +85,10 @@ def list_seal_keys(
         Path | None, typer.Option("--key", metavar="FILE", help="Sign the list with this key, as one of its holders.")
     ] = None,
     passphrase_file: Annotated[
-        Path | None, typer.Option("--passphrase-file", metavar="FILE", help="The first line is the key's passphrase.")
+        Path | None,
+        typer.Option(
+            "--passphrase-file", metavar="FILE", help="The passphrase of the key, in the first line of a file."
+        ),
     ] = None,
     output: Output,
 ) -> None:

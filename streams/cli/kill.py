@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import OK, Screen
@@ -20,8 +21,8 @@ from streams.operations.stops import meant_target, release_stop, until_instant, 
 from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
-kill_app = typer.Typer(add_completion=False)
-release_app = typer.Typer(add_completion=False)
+kill_app = make_app()
+release_app = make_app()
 
 _TARGET = "Target (give exactly one)"
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]

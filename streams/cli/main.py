@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from streams.cli.apps import make_app
 from streams.cli.text import printable
 from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
@@ -46,14 +47,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "try": (_RUN, "Run the whole engine over a history file; needs no setup."),
     "ssf": (_RUN, "Receive security events from identity providers, and send them events about what is stopped here."),
     "topics": (_SET_UP, "Show, check and create the topics that stoplog needs."),
-    "keys": (_SET_UP, "Create the root key, and the keys that sign rules and tools."),
+    "keys": (_SET_UP, "Create the root key, and the keys that people, servers and gates sign with."),
     "doctor": (_SET_UP, "Check everything that a gate needs, and say what to fix."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and other records as they arrive."),
     "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
     "explain": (_WATCH, "Tell why a call was allowed or not, and where its values come from."),
     "session": (_WATCH, "Show one session, or list all sessions."),
     "behaviour": (_WATCH, "Show what is usual for an agent, and what changed with its model, toolset or version."),
-    "audit": (_WATCH, "Read the record: the story of a session, the causes of a call, and whether it is whole."),
+    "audit": (_WATCH, "Read the audit log: the story of a session, the causes of a call, and whether it is whole."),
     "replay": (_WATCH, "Make the recorded verdicts again, and say which come out byte for byte."),
     "incident": (_WATCH, "Make a recorded session into a regression test."),
     "alerts": (_ACT, "List and show alerts, acknowledge and close them."),
@@ -151,12 +152,7 @@ def _explained(error: ModuleNotFoundError, command: str | None) -> Exception:
     return ExtraMissingError(text)
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = make_app(cls=LazyGroup, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import WARN, Screen
@@ -19,7 +20,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 _BOUND_CHARS_MAX = 60
 _TOOLS = "tools"
@@ -31,8 +32,8 @@ _UNBOUNDED = ("arguments", "calls", "amount")
 @takes_groups
 def reach(
     *,
-    agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="The agent, as its grants name it.")],
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="The user for whom the agent acts.")],
+    agent: Annotated[str, typer.Option("--agent", metavar="ID", help="The agent, as its grants name it.")],
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="The user for whom the agent acts.")],
     tenant: Annotated[
         str | None, typer.Option("--tenant", metavar="ID", help="The tenant of both. By default that of the settings.")
     ] = None,
@@ -42,8 +43,9 @@ def reach(
     """Show the most that an agent can call for a user: tools, limits on their arguments, and the grants.
 
     Rules, budgets and approvals restrict this further. Grants are checked as a gate checks them, with the gate's
-    settings and root key. `--json` names what nothing bounds in the field `unbounded`: arguments, calls, amounts. Each
-    grant expires. Sessions without a grant are unbounded, unless the setting `gate.require_delegation` rejects them.
+    settings and root key. Each grant expires. Sessions without a grant have no limits, unless the setting
+    `gate.require_delegation` rejects them. With `--json`, the field `unbounded` names what has no limit: arguments,
+    calls, amounts.
     """
     screen = output.screen()
     settings = connection.settings()

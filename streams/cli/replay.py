@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.next_steps import tell_steps
@@ -24,7 +25,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.replays import setup_replay
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 _VALUE_CHARS_MAX = 300
 _FIELDS_NAMED_MAX = 2
 _KINDS = {

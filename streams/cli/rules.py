@@ -6,23 +6,23 @@ A command's module is loaded when the command is run: the checker alone takes lo
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-_MARKUP: Literal["markdown"] = "markdown"
+from streams.cli.apps import make_app
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "new": (
         "rules_new",
         "new",
-        "Write a pack of two rules, with a fixture, test cases and a scenario that pass, which `rules test` runs.",
+        "Write a first pack: two rules, a fixture, test cases and a scenario, which pass `rules test`.",
     ),
     "check": (
         "rules_check",
         "check",
-        "Report errors and doubtful places in rules; exit status 1 if a gate would reject them.",
+        "Report errors and doubtful places in rules. The exit status is 1 if a gate would reject them.",
     ),
     "test": (
         "rules_test",
@@ -73,14 +73,12 @@ class RulesGroup(TyperGroup):
 def load(name: str) -> Any:
     """Load and return a command."""
     module, function, _ = COMMANDS[name]
-    alone = typer.Typer(add_completion=False, rich_markup_mode=_MARKUP)
+    alone = make_app()
     alone.command(name)(getattr(import_module(f"streams.cli.{module}"), function))
     return typer.main.get_command(alone)
 
 
-app = typer.Typer(
-    cls=RulesGroup, add_completion=False, help="Create, test, explain and publish rules.", rich_markup_mode=_MARKUP
-)
+app = make_app("Create, test, explain and publish rules.", cls=RulesGroup)
 
 
 def _stub() -> None:

@@ -49,9 +49,9 @@ def run_backtest(
 ) -> None:
     """Run rules over the recorded history, and list the calls that they would decide otherwise, and because of what.
 
-    Only calls are compared that come out as recorded under the rules that judged them, so that every change is the
-    rules'. What followed a verdict is as recorded: a call that was denied has no result in the history, and nobody was
-    asked about a call that now needs approval. It needs the settings and the root key of the gates.
+    A call is compared only if the rules that judged it decide it again as recorded, so that every change comes from the
+    rules in the directory. What followed a verdict is as recorded: a call that was denied has no result in the history,
+    and nobody was asked about a call that now needs approval. It needs the settings and the root key of the gates.
 
     If the directory has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
     detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed. For a

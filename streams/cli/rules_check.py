@@ -32,7 +32,7 @@ def check(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Report errors and doubtful places in rules; exit status 1 if a gate would reject them.
+    """Report errors and doubtful places in rules. The exit status is 1 if a gate would reject them.
 
     With a catalog, arguments have the types of the tools' input schemas, and patterns that match no tool are reported.
     Rules without effect are found with the solver z3, if it is installed. Where z3 finds no answer, the result is

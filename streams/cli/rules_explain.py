@@ -44,7 +44,7 @@ def explain(
     *,
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="The rules. By default those of the history, or of the log."),
+        typer.Argument(metavar="DIR", help="The rules. By default those of the history, or of the log."),
     ] = None,
     intent: Annotated[
         str | None,
@@ -79,7 +79,8 @@ def explain(
     """Show how every rule evaluates one intent, and why: the parts of its condition, with their values.
 
     The records before the intent are run through the engine, so that the rules see the same facts as in a gate, under
-    the rules that were in force. The log needs no root key: it says what gates have rejected, and the rest is believed.
+    the rules that were in force. For an intent of the log, no root key is needed: what gates have rejected is
+    left out, and the rest is believed.
     """
     screen = output.screen()
     settings = connection.settings()

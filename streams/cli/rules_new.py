@@ -26,7 +26,7 @@ def new(
     ] = None,
     output: Output,
 ) -> None:
-    """Write a pack of two rules, with a fixture, test cases and a scenario that pass, which `rules test` runs.
+    """Write a first pack: two rules, a fixture, test cases and a scenario, which pass `rules test`.
 
     If there is no bundle yet, one is created. Existing files are not overwritten.
     """

@@ -59,7 +59,12 @@ def publish(
     ] = None,
     serial: Annotated[
         int | None,
-        typer.Option("--serial", min=1, help="The serial, if the topic has lost its records. By default the next one."),
+        typer.Option(
+            "--serial",
+            metavar="N",
+            min=1,
+            help="The serial, if the topic has lost its records. By default the next one.",
+        ),
     ] = None,
     signing: SignedDraft,
     name: BundleOption = None,

@@ -20,7 +20,9 @@ _BP_PER_PERCENT = 100
 @takes_groups
 def status(
     *,
-    counts: Annotated[bool, typer.Option("--counts", help="Count the newest verdicts of each by outcome.")] = False,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Also count the newest verdicts under each of them by outcome.")
+    ] = False,
     name: BundleOption = None,
     connection: Connection,
     output: Output,

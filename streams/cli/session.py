@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -23,9 +24,10 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False, help="Show one session, or list all sessions.")
+app = make_app("Show one session, or list all sessions.")
 
 State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # type: ignore[misc]  # mypy wants it written out
+_STATES = ", ".join(f"`{state}`" for state in LifeState)
 
 
 @app.command()
@@ -85,12 +87,14 @@ def list_(
     *,
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only of this agent.")] = None,
     user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only on behalf of this user.")] = None,
-    state: Annotated[State | None, typer.Option("--state", help="Only in this state.")] = None,
+    state: Annotated[
+        State | None, typer.Option("--state", metavar="STATE", help=f"Only in this state: {_STATES}.")
+    ] = None,
     count_max: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=100_000, help="Show at most N sessions, the newest first.")
     ] = 100,
     wide: Annotated[
-        bool, typer.Option("--wide", help="Show complete ids, names and instants, in lines as long as they get.")
+        bool, typer.Option("--wide", help="Show complete ids, names and instants, however long the lines get.")
     ] = False,
     connection: Connection,
     output: Output,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -19,7 +20,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 
 @app.command()
@@ -34,14 +35,17 @@ def ssf(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", metavar="PORT", help="The port to listen on; 0 for any free port. By default `ssf.port`."
+            "--port",
+            metavar="PORT",
+            help="The port to listen on; 0 for any free port. By default `ssf.port` of the settings.",
         ),
     ] = None,
     output: Output,
 ) -> None:
     """Run the receiver and transmitter of security events (OpenID SSF, CAEP), until SIGINT or SIGTERM.
 
-    The section `ssf` of the settings names the senders whose events are accepted, and the receivers of our events.
+    The section `ssf` of the settings names the senders whose events are accepted, and the receivers of
+    stoplog's events.
     """
     screen = output.screen()
     settings = connection.settings()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, StateDirOption
@@ -20,7 +21,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup_mode="rich")
+app = make_app(invoke_without_command=True)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
@@ -17,12 +18,12 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 _OWN_NAME = "stoplog"
 
 # Made from the one list of subjects.
 Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]  # mypy wants it written out
-
+_SUBJECTS = ", ".join(f"`{name}`" for name in SUBJECTS)
 
 BeginningOption = Annotated[
     bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
@@ -41,7 +42,9 @@ MaxOption = Annotated[int | None, typer.Option("--max", metavar="N", min=1, help
 @takes_groups
 def tail(
     *,
-    subject: Annotated[Subject, typer.Argument(help="Which records to print.", show_choices=True)],
+    subject: Annotated[
+        Subject, typer.Argument(metavar="SUBJECT", help=f"Which records to print: {_SUBJECTS}.", show_choices=False)
+    ],
     follow: FollowOption = True,
     from_beginning: BeginningOption = False,
     session: SessionOption = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -35,9 +36,7 @@ TenantsOption = Annotated[
     ),
 ]
 
-app = typer.Typer(
-    add_completion=False, help="Show, check and create the topics that stoplog needs.", rich_markup_mode="rich"
-)
+app = make_app("Show, check and create the topics that stoplog needs.")
 
 
 @app.command()
@@ -82,7 +81,7 @@ def check(
     output: Output,
     tenant: TenantsOption = None,
 ) -> None:
-    """Report how the topics on the log differ from the declaration; exit status 1 if they do.
+    """Report how the topics on the log differ from the declaration. The exit status is 1 if they do.
 
     With the rights of a gate, for example, topics of other roles and access entries can't be seen. They are named, and
     not compared; only an administrator can check everything.
@@ -120,13 +119,14 @@ def apply(
     output: Output,
     tenant: TenantsOption = None,
 ) -> None:
-    """Create missing topics, correct their configurations, and add access entries. Deletes nothing.
+    """Create missing topics, correct their configurations, and add access entries. Nothing is deleted.
 
     On Kafka, this needs the credentials of an administrator.
 
     Access entries are added for the principals of the settings `topics.principals` and `topics.tenants`. On Kafka, this
-    also prints commands that limit how much they may write (`topics.quotas`); an administrator must run them. Exit
-    status 1 if a difference can't be corrected. With one replica, this warns of what a lost broker would cost.
+    also prints commands that limit how much they may write (`topics.quotas`); an administrator must run them.
+    The exit status is 1 if a difference can't be corrected. With one replica, this warns of what a lost broker would
+    cost.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -160,7 +160,7 @@ def time(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show the stream time of each partition; exit status 1 if one is far ahead of this machine's clock.
+    """Show the stream time of each partition. The exit status is 1 if one is far ahead of this machine's clock.
 
     Sessions, approvals and deadlines expire in stream time. Where it is far ahead, everything counts as expired. If the
     clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back.

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import HistoryKeyOption, Output
 
-try_app = typer.Typer(add_completion=False)
+try_app = make_app()
 
 
 @try_app.command("try")

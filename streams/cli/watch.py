@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
 
@@ -15,11 +16,11 @@ RulesOption = Annotated[
     typer.Option(
         "--rules",
         metavar="DIR",
-        help="The folder with files `*.detectors.yaml` (default: the setting `watch.rules`, or the installed ones).",
+        help="The folder with files `*.detectors.yaml`. By default the setting `watch.rules`, or the installed ones.",
     ),
 ]
 
-app = typer.Typer(add_completion=False)
+app = make_app()
 
 
 @app.command()

@@ -1,0 +1,53 @@
+"""The help of every command: what a person sees who has never used the program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from streams.cli import main
+from tests.unit.cli.conftest import Stoplog
+
+COLUMNS = 100
+CLI = Path(main.__file__).parent
+
+
+def pages(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command and group."""
+    yield words
+    for name in getattr(command, "commands", ()):
+        context = command.make_context(name, [], resilient_parsing=True)
+        _, found, _ = command.resolve_command(context, [name])
+        yield from pages(found, (*words, name))
+
+
+PAGES = tuple(pages(typer.main.get_command(main.app)))
+
+
+def test_there_is_a_page_for_each_command() -> None:
+    assert {words[0] for words in PAGES if words} == set(main.COMMANDS)
+    assert ("audit", "hold", "set") in PAGES
+
+
+@pytest.mark.parametrize("words", PAGES, ids=" ".join)
+def test_a_page_is_read_without_markup(
+    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    result = stoplog(*words, "--help")
+    assert (result.status, result.err) == (0, "")
+    assert "`" not in result.out
+    lines = result.out.splitlines()
+    assert max(len(line) for line in lines) <= COLUMNS
+    # Choices that do not fit into their column would be cut in the middle of a word.
+    assert [line for line in lines if re.search("<[a-z][^>]*$", line)] == []
+
+
+def test_all_apps_are_made_alike() -> None:
+    sources = {path: path.read_text() for path in CLI.glob("*.py") if path.name != "apps.py"}
+    assert [path.name for path, text in sources.items() if "typer.Typer(" in text] == []
