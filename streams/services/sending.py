@@ -9,24 +9,20 @@ Needs the extra `sts`.
 
 from __future__ import annotations
 
-import logging
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from typing import ClassVar
 
 import httpx2
 
-from streams.model.errors import StoplogError
-from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.ports import Reader, Received, TopicPartition
 from streams.sdk.transport import Transport
+from streams.services.retrying import RetryingThread
 
 SEND_TIMEOUT_S = 10.0
 POLL_MS = 500
 POLL_RECORDS_MAX = 100
-STOP_S_MAX = 15
-_MS_PER_S = 1_000
 
 
 class Backoff:
@@ -47,17 +43,14 @@ class Backoff:
         self._next_ms = self.first_ms
 
 
-class Sender(ABC):
+class Sender(RetryingThread):
     """Sends records to one receiver, in a thread of its own."""
 
     doing: ClassVar[str]
     """What it does to the receiver, for the log: "pushing events to"."""
 
-    fault: ClassVar[type[StoplogError]]
-    """The error of the service's store: it is retried, as those of the log are."""
-
     def __init__(self, name: str, thread_name: str, transport: Transport, backoff: Backoff) -> None:
-        """Prepare, without starting the thread.
+        """Prepare, without starting the thread. It starts at the receiver's position.
 
         Args:
             name: the name of the receiver.
@@ -65,22 +58,10 @@ class Sender(ABC):
             transport: the log.
             backoff: the pauses before something is tried again; the thread alone takes them.
         """
+        super().__init__(thread_name)
         self._name = name
         self._transport = transport
         self._backoff = backoff
-        self._log = logging.getLogger(type(self).__module__)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
-
-    def start(self) -> None:
-        """Start the thread at the receiver's position."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread; the next start continues at the receiver's position."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
 
     @abstractmethod
     def _positions(self) -> Mapping[TopicPartition, int]:
@@ -94,34 +75,26 @@ class Sender(ABC):
     def _note(self, received: Received) -> None:
         """Remember on disk that the receiver's position is after a record."""
 
-    def _looked(self, reader: Reader) -> None:  # noqa: B027 - only a sender that tells its position has use for it
+    def _looked(self, reader: Reader) -> None:
         """Note that all records have been sent that a look at the log returned."""
 
-    def _delay_ms(self, *, is_known: bool) -> int:
-        """Return how long to wait after a fault.
+    @property
+    def _trouble(self) -> str:
+        return f"{self.doing} `{self._name}` is delayed"
 
-        Args:
-            is_known: whether it is one of the log or the store; a service may wait longer after any other.
-        """
+    def _delay_ms(self, *, is_known: bool) -> int:
+        """Return how long to wait after a fault; a service may wait longer after one that is not expected."""
         del is_known
         return self._backoff.take_ms()
 
-    def _pause(self, pause_ms: int) -> None:
-        """Wait, or until the thread is stopped."""
-        self._stop.wait(pause_ms / _MS_PER_S)
-
     def _run(self) -> None:
         with httpx2.Client(timeout=SEND_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            while not self._stop.is_set():
-                try:
-                    with closing(self._transport.reader()) as reader:
-                        self._follow(reader, client)
-                except (LogError, self.fault) as error:
-                    self._log.warning("%s `%s` is delayed: %s", self.doing, self._name, error)
-                    self._pause(self._delay_ms(is_known=True))
-                except Exception:
-                    self._log.exception("%s `%s` is delayed", self.doing, self._name)
-                    self._pause(self._delay_ms(is_known=False))
+            self._client = client
+            super()._run()
+
+    def _work(self) -> None:
+        with closing(self._transport.reader()) as reader:
+            self._follow(reader, self._client)
 
     def _follow(self, reader: Reader, client: httpx2.Client) -> None:
         reader.assign(self._positions())

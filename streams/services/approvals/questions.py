@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import closing
 
@@ -12,60 +11,48 @@ from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import Question
 from streams.ports import LogError, Received, TopicPartition
 from streams.sdk.transport import Transport
+from streams.services.retrying import RetryingThread
 
 QUESTIONS_MAX = 20_000
 """How many forms of questions are kept. Those that have expired are dropped first, then the oldest."""
 
 POLL_MS = 500
 POLL_RECORDS_MAX = 500
-STOP_S_MAX = 15
-RETRY_S = 1.0
-_log = logging.getLogger(__name__)
+RETRY_MS = 1_000
 
 
-class OpenQuestions:
+class OpenQuestions(RetryingThread):
     """The questions, by task and revision. Thread-safe; follows the topic in a thread of its own."""
 
+    faults = (LogError,)
+
     def __init__(self, transport: Transport) -> None:
+        """Prepare, without starting the thread."""
+        super().__init__("stoplog-approvals-questions")
         self._transport = transport
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int], Question] = {}
-        self._stop = threading.Event()
         self._is_complete = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stoplog-approvals-questions", daemon=True)
 
     @property
     def is_complete(self) -> bool:
         """Whether all questions are known that were on the topic when the service started."""
         return self._is_complete.is_set()
 
-    def start(self) -> None:
-        """Start to follow the topic."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop following it."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
-
     def find(self, task_id: str, revision: int) -> Question | None:
         """Return a question in the form in which a person was shown it; None if it is not known."""
         with self._lock:
             return self._known.get((task_id, revision))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._follow()
-            except LogError as error:
-                _log.warning("following the questions is delayed: %s", error)
-                self._stop.wait(RETRY_S)
-            except Exception:
-                _log.exception("following the questions is delayed")
-                self._stop.wait(RETRY_S)
+    @property
+    def _trouble(self) -> str:
+        return "following the questions is delayed"
 
-    def _follow(self) -> None:
+    def _delay_ms(self, *, is_known: bool) -> int:
+        del is_known
+        return RETRY_MS
+
+    def _work(self) -> None:
         places = [
             TopicPartition(APPROVAL_REQUEST.name, number)
             for number in range(self._transport.partitions(APPROVAL_REQUEST.name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from starlette.applications import Starlette
 
@@ -23,10 +22,11 @@ from streams.services.approvals.settings import ApprovalsSection
 from streams.services.approvals.signing import read_secret
 from streams.services.approvals.store import SentStore
 from streams.services.approvals.webhooks import Webhook
+from streams.services.running import Running
 from streams.services.sending import Backoff
 
 
-class RunningApprovals:
+class RunningApprovals(Running):
     """The service with all its parts; a context manager.
 
     Attributes:
@@ -93,13 +93,3 @@ class RunningApprovals:
         if self._questions.is_complete:
             return Health()
         return Health(waits_for=("the log: not all questions are read",))
-
-    def close(self) -> None:
-        """Finish open requests, and release all resources."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()

@@ -20,10 +20,10 @@ import orjson
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import ApprovalRequest
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import RecordError
 from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import calls_of
-from streams.ports import Received, TopicPartition
+from streams.ports import LogError, Received, TopicPartition
 from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
@@ -58,7 +58,7 @@ class Webhook(Sender):
     """Sends questions to one URL, in a thread of its own."""
 
     doing: ClassVar[str] = "sending questions to"
-    fault: ClassVar[type[StoplogError]] = ApprovalServiceError
+    faults = (LogError, ApprovalServiceError)
 
     def __init__(
         self,

@@ -11,24 +11,24 @@ from streams.desk.messages import Message
 from streams.services.desk.errors import DeskError
 from streams.services.desk.sinks import Fault, Sink
 from streams.services.desk.store import DeskStore
+from streams.services.retrying import RetryingThread
 from streams.services.sending import Backoff
 
 IDLE_S = 1.0
 """How long a thread waits that nobody wakes."""
-STOP_S_MAX = 15.0
 FAILURES_MAX = 3
 """How often a message is tried on which the desk itself fails."""
-_MS_PER_S = 1_000
-
-_log = logging.getLogger(__name__)
 
 
-class Courier:
+class Courier(RetryingThread):
     """Sends what waits for a sink, one message after the other.
 
     Attributes:
         name: the name of the sink.
     """
+
+    faults = (DeskError,)
+    fault_level = logging.ERROR
 
     def __init__(
         self,
@@ -47,18 +47,13 @@ class Courier:
             backoff: the pauses before a message is sent again; the thread alone takes them.
             count: is called with the name and the result of each attempt: `delivered`, `failed` or `set_aside`.
         """
+        super().__init__(f"stoplog-desk-{name}")
         self.name = name
         self._sink = sink
         self._store = store
         self._backoff = backoff
         self._count = count
-        self._stop = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"stoplog-desk-{name}", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Say that there may be a message."""
@@ -68,22 +63,17 @@ class Courier:
         """Stop the thread; what was not delivered waits for the next start."""
         self._stop.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
+        super().stop()
         self._sink.close()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                if not self._deliver_next():
-                    self._wake.wait(IDLE_S)
-                    self._wake.clear()
-            except DeskError as error:
-                _log.error("sink `%s` is delayed: %s", self.name, error)
-                self._pause()
-            except Exception:
-                _log.exception("sink `%s` is delayed", self.name)
-                self._pause()
+    @property
+    def _trouble(self) -> str:
+        return f"sink `{self.name}` is delayed"
+
+    def _work(self) -> None:
+        if not self._deliver_next():
+            self._wake.wait(IDLE_S)
+            self._wake.clear()
 
     def _deliver_next(self) -> bool:
         """Try the next message once. Return False if there is none."""
@@ -101,7 +91,7 @@ class Courier:
         self._count(self.name, "set_aside" if fault.is_final else "failed")
         if fault.is_final:
             text = "sink `%s` can't take message `%s` (%s): it is set aside; see `stoplog desk show`"
-            _log.error(text, self.name, message.uid, fault.text)
+            self._log.error(text, self.name, message.uid, fault.text)
             return True
         self._retry_later(message.uid, fault)
         return True
@@ -111,20 +101,18 @@ class Courier:
         try:
             return self._sink.send(message)
         except Exception as error:
-            _log.exception("message `%s` for `%s`", message.uid, self.name)
+            self._log.exception("message `%s` for `%s`", message.uid, self.name)
             return Fault(f"{type(error).__name__} in the desk", is_final=attempts + 1 >= FAILURES_MAX)
 
     def _retry_later(self, uid: str, fault: Fault) -> None:
-        pause_ms = max(fault.retry_after_ms, self._pause_ms())
-        _log.warning(
+        pause_ms = max(fault.retry_after_ms, self._delay_ms(is_known=True))
+        self._log.warning(
             "message `%s` could not be sent to `%s`, retrying in %d ms: %s", uid, self.name, pause_ms, fault.text
         )
-        self._stop.wait(pause_ms / _MS_PER_S)
+        self._pause(pause_ms)
 
-    def _pause(self) -> None:
-        self._stop.wait(self._pause_ms() / _MS_PER_S)
-
-    def _pause_ms(self) -> int:
+    def _delay_ms(self, *, is_known: bool) -> int:
         """Return the next pause. Chance shortens it, so that desks that were cut off together do not come back so."""
+        del is_known
         full_ms = self._backoff.take_ms()
         return full_ms - secrets.randbelow(full_ms // 2 + 1)

@@ -12,7 +12,6 @@ count.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
@@ -35,6 +34,7 @@ from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
 from streams.services.desk.errors import DeskError
 from streams.services.desk.store import DeskStore, Position
+from streams.services.retrying import RetryingThread
 from streams.services.sending import Backoff
 
 SOURCE = "stoplog-desk"
@@ -43,7 +43,6 @@ POLL_RECORDS_MAX = 200
 PAUSE_MS_MAX = 1_000
 """How long nothing is escalated while the log does not answer."""
 NOTE_MS = 2_000
-STOP_S_MAX = 15.0
 FAILURES_MAX = 3
 """After how many failures one after the other the desk is not ready any more."""
 STORE_MS_MAX = 30_000
@@ -74,8 +73,10 @@ def check_topics(transport: Transport) -> None:
             return
 
 
-class Intake:
+class Intake(RetryingThread):
     """Reads in a thread of its own."""
+
+    faults = (LogError, DeskError)
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Intake:
             tell: is called when there may be something to deliver.
             note: is called every now and then, to measure what waits.
         """
+        super().__init__("stoplog-desk-intake")
         self._desk = desk
         self._store = store
         self._transport = transport
@@ -121,19 +123,11 @@ class Intake:
         self._read_failures = 0
         self._time_failures = 0
         self._known: Mapping[TopicPartition, Position] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stoplog-desk-intake", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._turned_ms = self._monotonic_ms()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread; the next start reads on."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_S_MAX)
+        super().start()
 
     def health(self) -> Health:
         """Return whether the thread turns, has read all alerts since it started, and still can. Thread-safe."""
@@ -142,18 +136,18 @@ class Intake:
         is_timely = self._time_failures < FAILURES_MAX
         return Health(hangs, (*(() if is_read else (NOT_READ,)), *(() if is_timely else (NOT_TIMELY,))))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with closing(self._transport.reader()) as reader:
-                    self._follow(reader)
-            except (LogError, DeskError) as error:
-                _log.warning("alerts are not read: %s", error)
-            except Exception:
-                _log.exception("alerts are not read")
-            if not self._stop.is_set():
-                self._read_failures += 1
-                self._pause(self._backoff.take_ms())
+    @property
+    def _trouble(self) -> str:
+        return "alerts are not read"
+
+    def _work(self) -> None:
+        with closing(self._transport.reader()) as reader:
+            self._follow(reader)
+
+    def _delay_ms(self, *, is_known: bool) -> int:
+        del is_known
+        self._read_failures += 1
+        return self._backoff.take_ms()
 
     def _pause(self, pause_ms: int) -> None:
         """Wait before alerts are read again. What is due meanwhile is escalated anyway."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import orjson
 
@@ -26,6 +26,7 @@ from streams.services.desk.errors import DeskError
 from streams.services.desk.intake import Intake, check_topics
 from streams.services.desk.settings import DeskSection
 from streams.services.desk.store import DeskStore, OpenDelivery, SinkLoad
+from streams.services.running import Running
 from streams.services.sending import Backoff
 
 _MS_PER_S = 1_000
@@ -35,7 +36,7 @@ SHOWN_MAX = 100
 """Messages that the view of open deliveries lists."""
 
 
-class RunningDesk:
+class RunningDesk(Running):
     """The desk with all its parts; a context manager.
 
     Attributes:
@@ -150,16 +151,6 @@ class RunningDesk:
     def _wake(self) -> None:
         for courier in self._couriers:
             courier.wake()
-
-    def close(self) -> None:
-        """Finish what is being sent, and release all resources."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def shown(delivery: OpenDelivery) -> dict[str, Any]:

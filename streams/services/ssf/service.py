@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from starlette.applications import Starlette
 
@@ -20,6 +19,7 @@ from streams.sdk.key_files import read_private
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.issuer_keys import issuer_keys
+from streams.services.running import Running
 from streams.services.sending import Backoff
 from streams.services.ssf.endpoints import Endpoints
 from streams.services.ssf.errors import SsfError
@@ -32,7 +32,7 @@ from streams.services.ssf.transmitter import Push
 BEARER_CHARS_MAX = 4_096
 
 
-class RunningSsf:
+class RunningSsf(Running):
     """The service with all its parts; a context manager.
 
     Attributes:
@@ -125,16 +125,6 @@ class RunningSsf:
             (name,): float(max(0, known - push.position)) for name, push in self._pushes.items()
         }
         self.metrics.replace(declared.EVENTS_UNSENT, unsent)
-
-    def close(self) -> None:
-        """Finish open requests, and release all resources."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitter]:

@@ -15,11 +15,11 @@ import httpx2
 from streams.identity.keyring import KeyRing
 from streams.metrics import declared
 from streams.metrics.registry import Metrics
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
-from streams.ports import Reader, Received, TopicPartition
+from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
 from streams.services.sending import Backoff, Sender
@@ -45,7 +45,7 @@ class Push(Sender):
     """
 
     doing: ClassVar[str] = "pushing events to"
-    fault: ClassVar[type[StoplogError]] = SsfError
+    faults = (LogError, SsfError)
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute
@@ -24,6 +23,7 @@ from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.issuer_keys import issuer_keys
+from streams.services.running import Running
 from streams.services.sts.development_issuer import DevIssuer, from_here_alone, with_dev_issuer
 from streams.services.sts.endpoints import Endpoints
 from streams.services.sts.errors import StsError
@@ -39,7 +39,7 @@ RETIRED_KEPT_MS = 2 * 86_400_000
 """How long a retired key is still published: longer than any session lives."""
 
 
-class RunningSts:
+class RunningSts(Running):
     """A token service with all its parts; a context manager.
 
     Attributes:
@@ -146,16 +146,6 @@ class RunningSts:
         if self.parts.used.is_stale():
             waits_for.append("the log: it is not confirmed that all used tokens are read")
         return Health(waits_for=tuple(waits_for))
-
-    def close(self) -> None:
-        """Finish open requests, and release all resources."""
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
