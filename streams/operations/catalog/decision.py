@@ -16,6 +16,7 @@ from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key, entry_message
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import CATALOG
+from streams.operations.bounded_file import read_bounded
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history, reference_of
 from streams.operations.operator import Operator
 from streams.operations.review.diff import definition_of
@@ -206,13 +207,7 @@ def read_entries(path: Path) -> list[ToolCatalogEntry]:
     Raises:
         ReviewError: the file can't be read, is not a draft, or has an inconsistent decision.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(DRAFT_BYTES_MAX + 1)
-    except OSError as error:
-        raise ReviewError(f"draft `{path}` can't be read: {error.strerror}") from None
-    if len(data) > DRAFT_BYTES_MAX:
-        raise ReviewError(f"draft `{path}` has more than {DRAFT_BYTES_MAX} bytes")
+    data = read_bounded(path, DRAFT_BYTES_MAX, ReviewError, "draft")
     try:
         draft = msgspec.json.decode(data)
         listed = draft.get("entries") if isinstance(draft, dict) and draft.get("form") == DRAFT_FORM else None

@@ -17,6 +17,7 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
+from streams.operations.bounded_file import read_bounded
 from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
@@ -63,13 +64,7 @@ def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[
 
 def _load_listings(path: Path) -> list[object] | None:
     """Return the listings of a JSON file; None for a history."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CatalogFileError(f"`{path}` can't be read: {error.strerror}") from None
-    if len(data) > FILE_BYTES_MAX:
-        raise CatalogFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+    data = read_bounded(path, FILE_BYTES_MAX, CatalogFileError)
     try:
         loaded = json.loads(data)
     except RecursionError:
@@ -166,13 +161,7 @@ def read_facts(path: Path, server_id: str, tools: Sequence[Mapping[str, object]]
 
 
 def _load_json(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CatalogFileError(f"`{path}` can't be read: {error.strerror}") from None
-    if len(data) > FILE_BYTES_MAX:
-        raise CatalogFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+    data = read_bounded(path, FILE_BYTES_MAX, CatalogFileError)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

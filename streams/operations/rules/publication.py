@@ -17,6 +17,7 @@ from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import RULESET
 from streams.model.types import Header
+from streams.operations.bounded_file import read_bounded
 from streams.operations.operator import Operator
 from streams.operations.rules.history import RuleHistory, read_history
 from streams.policy import bundle_from_files, compile_bundle, load_bundle
@@ -236,13 +237,7 @@ def read_draft(path: Path) -> RulesetBundle:
     Raises:
         PublicationError: the file can't be read, or is not a draft.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(DRAFT_BYTES_MAX + 1)
-    except OSError as error:
-        raise PublicationError(f"draft `{path}` can't be read: {error.strerror}") from None
-    if len(data) > DRAFT_BYTES_MAX:
-        raise PublicationError(f"draft `{path}` has more than {DRAFT_BYTES_MAX} bytes")
+    data = read_bounded(path, DRAFT_BYTES_MAX, PublicationError, "draft")
     try:
         draft = msgspec.json.decode(data)
         if not isinstance(draft, dict) or draft.get("form") != DRAFT_FORM:
