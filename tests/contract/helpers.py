@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from streams.ports import Admin, Consumer, Outgoing, Producer, Publisher, Reader, Received, TopicPartition, TopicSpec
+from tests.waiting import until
 
 # A rebalance of a real broker takes seconds, and the machine may be busy.
 WAIT_S = 40.0
@@ -95,13 +96,6 @@ class Names:
 
     def unique(self, name: str) -> str:
         return f"{name}-{next(self._numbers)}"
-
-
-def until(condition: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
-    """Repeat `condition` (which should itself wait a little, by polling) until it holds."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
 
 
 def make_topic(log: LogUnderTest, name: str, partitions: int, config: Mapping[str, str] | None = None) -> str:

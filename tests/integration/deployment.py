@@ -30,6 +30,7 @@ from streams.ports import Outgoing, Received, TopicPartition
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from tests import waiting
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
@@ -319,10 +320,7 @@ def until(condition: Any, timeout_s: float = WAIT_S, found: Callable[[], str] = 
     Args:
         pause_s: between two tries. None is needed where the condition itself waits a little.
     """
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {found()}"
-        time.sleep(pause_s)
+    waiting.until(condition, found, timeout_s, pause_s=pause_s)
 
 
 @contextlib.contextmanager

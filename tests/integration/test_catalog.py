@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from streams.operations.topics.reader import read_to_end
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
@@ -381,7 +382,7 @@ def serving(office: Office, *tools: dict[str, Any]) -> Iterator[str]:
         port = int(probe.getsockname()[1])
     running = subprocess.Popen([*office.lists(*tools), str(port)], cwd=ROOT)
     try:
-        wait_for(lambda: is_open(port))
+        until(lambda: is_open(port))
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         running.terminate()
@@ -391,13 +392,6 @@ def serving(office: Office, *tools: dict[str, Any]) -> Iterator[str]:
 def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "golden" / "try" / "rules"
@@ -256,12 +257,12 @@ def decide(stoplog: CommandLine, world: World, alice: SessionCredential) -> None
     stoplog.run("approvals", "approve", "no-such-task", "--yes", status=1)
     (decision,) = stoplog.run("approvals", "approve", task[:23], *own)
     assert (decision["status"], decision["by"]) == ("APPROVED", "mallory")
-    wait_for(lambda: outcomes(stoplog, request["value"]["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
+    until(lambda: outcomes(stoplog, request["value"]["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
     assert world.propose(alice, "git/git_commit", {"message": "b"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
     second = [r["value"] for r in stoplog.run("tail", "approvals", "--no-follow") if r["record"] == "approval_request"]
     (other,) = [value for value in second if value["task_id"] != task]
     stoplog.run("approvals", "deny", other["task_id"], *own, "--comment", "no")
-    wait_for(lambda: outcomes(stoplog, other["intent_id"]) == ["REQUIRE_APPROVAL", "DENY"])
+    until(lambda: outcomes(stoplog, other["intent_id"]) == ["REQUIRE_APPROVAL", "DENY"])
     stoplog.run("approvals", "deny", other["task_id"], *own, status=1)
     assert stoplog.run("approvals", "list") == []
     grant_further_calls(stoplog, world, alice, own)
@@ -273,14 +274,14 @@ def grant_further_calls(stoplog: CommandLine, world: World, alice: SessionCreden
     (listed,) = stoplog.run("approvals", "list")
     bounds = ("--for", "session", "--match", "message=fix: *", "--times", "2", "--within", "30m")
     stoplog.run("approvals", "approve", listed["task_id"], *own, *bounds)
-    wait_for(lambda: outcomes(stoplog, listed["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
+    until(lambda: outcomes(stoplog, listed["intent_id"]) == ["REQUIRE_APPROVAL", "ALLOW"])
     assert world.propose(alice, "git/git_commit", {"message": "fix: b"}) == ("ALLOW", "permitted")
     assert world.propose(alice, "git/git_commit", {"message": "c"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
     (granted,) = stoplog.run("approvals", "grants")
     assert (granted["used"], granted["state"], granted["by"]) == (1, "in force", "mallory")
     stoplog.run("approvals", "revoke", granted["uid"][:13], "--why", "enough")
     assert stoplog.run("approvals", "grants") == []
-    wait_for(
+    until(
         lambda: world.propose(alice, "git/git_commit", {"message": "fix: d"}, wait_final=False)[0] == "REQUIRE_APPROVAL"
     )
     for question in stoplog.run("approvals", "list"):
@@ -300,12 +301,12 @@ def take_back_and_give_back(stoplog: CommandLine, world: World, alice: SessionCr
     ):
         (written,) = stoplog.run("kill", *option, "--why", "a test")
         assert written["state"] == "REVOKED"
-        wait_for(lambda wanted=reason: world.propose(alice, "git/git_show", show) == ("DENY", wanted))
+        until(lambda wanted=reason: world.propose(alice, "git/git_show", show) == ("DENY", wanted))
         if option == ("--all",):
             findings = {finding["check"]: finding for finding in stoplog.run("doctor")}
             assert findings["revocations"]["status"] == "warn"
         stoplog.run("release", *option, "--key", RELEASER_KEY, "--why", "the test is over")
-        wait_for(lambda: world.propose(alice, "git/git_show", show) == ("ALLOW", "permitted"))
+        until(lambda: world.propose(alice, "git/git_show", show) == ("ALLOW", "permitted"))
 
 
 def look(stoplog: CommandLine, alice: SessionCredential) -> None:
@@ -344,7 +345,7 @@ def test_a_tail_in_another_process_sees_verdicts_as_they_come(stoplog: CommandLi
     gate, tail = stoplog.spawn("gate"), stoplog.spawn("tail", "verdicts", "--max", "2")
     try:
         serving(gate)
-        wait_for(lambda: world.propose(world.session("bob"), "git/git_show", {"revision": "a"})[0] == "ALLOW")
+        until(lambda: world.propose(world.session("bob"), "git/git_show", {"revision": "a"})[0] == "ALLOW")
         deadline_s = time.monotonic() + SECONDS_MAX
         # It begins with what comes after it: so something must come until it has had enough.
         while tail.poll() is None and time.monotonic() < deadline_s:
@@ -384,13 +385,6 @@ def outcomes(stoplog: CommandLine, intent_id: str) -> list[str]:
         for verdict in stoplog.run("tail", "verdicts", "--no-follow")
         if verdict["value"]["intent_id"] == intent_id
     ]
-
-
-def wait_for(is_so: Any) -> None:
-    deadline_s = time.monotonic() + SECONDS_MAX
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("where", ["embedded", pytest.param("kafka", marks=pytest.mark.broker)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES, FILES_READ
+from tests.waiting import until
 
 READY_MS = 60_000
 FLUSH_MS = 30_000
@@ -134,13 +135,6 @@ class Site:
         events = [record for record in self.read(AUDIT) if isinstance(record, AuditEvent)]
         found = [event for event in events if event.event_type is AuditEventType.CONTROL]
         return sorted(found, key=lambda event: event.header.time)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.02)
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])

@@ -10,7 +10,7 @@ import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,7 @@ from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES
 from tests.unit.desk.alerts import alert as a_finding
+from tests.waiting import until
 
 replace = msgspec.structs.replace
 pytestmark = pytest.mark.broker
@@ -552,10 +553,3 @@ class _Listener:
 
     def on_lost(self, partitions: object) -> None:
         pass
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.05)

@@ -18,8 +18,9 @@ from streams.ports import (
     Received,
     TopicPartition,
 )
-from tests.contract.helpers import WallClock, until
+from tests.contract.helpers import WallClock
 from tests.unit.embedded.helpers import create, put, read_all, read_so_far, write
+from tests.waiting import until
 
 PARTITIONS = 4
 INPUTS = 1_200

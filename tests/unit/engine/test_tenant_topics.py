@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 
 from streams.engine.startup import check_topics
 from streams.engine.tenant_topics import TenantTopics
@@ -15,6 +13,7 @@ from streams.inmemory.log import MemoryLog
 from streams.model.topics import outcome_topic
 from streams.ports import Admin, RetriableLogError, TopicSpec
 from streams.topology import BUDGETS, GATE
+from tests.waiting import until
 
 PARTITIONS = 3
 WAIT_S = 20.0
@@ -31,13 +30,6 @@ def made_log(*tenants: str) -> MemoryLog:
 
 def make(log: MemoryLog, tenant: str) -> None:
     log.create(TopicSpec(outcome_topic(tenant).name, PARTITIONS, {}))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
 
 
 def test_those_that_exist_are_known_from_the_start_and_none_must_exist() -> None:

@@ -42,14 +42,6 @@ TOPIC_OF = {**BY_RECORD, AuditEvent: AUDIT_REPORTED}
 _R = TypeVar("_R", bound=Record)
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
-    """Wait until `condition` holds."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
-        time.sleep(0.005)
-
-
 def make_verdict(**changes: object) -> Verdict:
     """An enforced ALLOW of a mail that may run now; every verdict has ids of its own."""
     now_ms = SYSTEM.now_ms()

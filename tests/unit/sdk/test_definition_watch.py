@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+from tests.waiting import until
 
 WAIT_S = 30.0
 NAME = ("raw", "echo")
@@ -85,13 +85,6 @@ def state(operator: Operator) -> EntryState | None:
 
 def alerts(operator: Operator) -> list[Alert]:
     return [found.record for found in operator.find(ALERT) if isinstance(found.record, Alert)]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came to be"
-        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("approved")

@@ -15,7 +15,8 @@ from streams.sdk import Ending, Executor, LoopSettings, RevocationWatch, SingleU
 from streams.sdk.errors import PublishError, ReportError
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, until, write
+from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, write
+from tests.waiting import until
 
 
 def send(args: Mapping[str, object]) -> object:

@@ -24,7 +24,8 @@ from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, TOOL, until, write
+from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, TOOL, write
+from tests.waiting import until
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
 SESSION = session_target(TENANT, "s-1")

@@ -33,8 +33,9 @@ from streams.sdk.mcp_tools import McpServerProcess, McpTool
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, TENANT, TOOL, begun_store, key_of, make_verdict, until, write, written
+from tests.unit.sdk.hands import REPORT_KEY, TENANT, TOOL, begun_store, key_of, make_verdict, write, written
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER
+from tests.waiting import until
 
 KILLED = session_target(TENANT, "s-1")
 

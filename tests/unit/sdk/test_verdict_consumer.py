@@ -34,7 +34,8 @@ from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, until, write, written
+from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, write, written
+from tests.waiting import until
 
 GROUP = "executor-mail"
 

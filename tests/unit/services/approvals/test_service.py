@@ -35,9 +35,10 @@ from streams.services.approvals.settings import ApprovalsSection
 from streams.services.approvals.signing import ID, SIGNATURE, TIMESTAMP, read_secret
 from streams.wiring.clock import SystemClock
 from tests.kit import MAIL_SEND, GateBench
-from tests.unit.sdk.hands import until, written
+from tests.unit.sdk.hands import written
 from tests.unit.services.ssf.conftest import Other, other
 from tests.unit.services.sts.issuers import Issuer, now_s
+from tests.waiting import until
 
 ONE = {"ask": "one"}
 IDP, AUDIENCE = "https://idp.example", "https://approvals.acme.example"

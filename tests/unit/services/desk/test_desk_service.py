@@ -37,7 +37,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_offline_codec
 from tests.unit.desk.alerts import again, alert
 from tests.unit.services.desk.conftest import PARTITIONS, running, section, send
-from tests.unit.services.desk.receivers import until
+from tests.waiting import until
 
 Private = Callable[[str, str], str]
 HOUR_MS = 3_600_000

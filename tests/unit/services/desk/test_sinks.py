@@ -29,7 +29,8 @@ from tests.certificates import Certificate, make_certificate
 from tests.unit.desk.alerts import alert
 from tests.unit.desk.test_formats import message, replace
 from tests.unit.services.desk.conftest import SECRET, WHSEC, running, section, send
-from tests.unit.services.desk.receivers import Syslog, syslog, until, web
+from tests.unit.services.desk.receivers import Syslog, syslog, web
+from tests.waiting import until
 
 HTTP_KINDS = ("webhooks", "slack", "pagerduty", "splunk")
 HTTP_FAULTS: tuple[int | str, ...] = (500, "timeout", "closed", 429, "redirect", 401)

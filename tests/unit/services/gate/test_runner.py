@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, cast
@@ -36,6 +35,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
+from tests.waiting import until
 
 READY_MS = 20_000
 ROOT_KEY = bytes(range(64))
@@ -365,10 +365,3 @@ class TestHealth:
         runner = GateRunner(build, clock, metrics=metrics)
         runner.run()
         assert metrics.value(declared.RESTARTS, "gate") == 2
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)

@@ -16,9 +16,9 @@ from streams.metrics import declared
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
 from streams.services.ssf.errors import SetError
-from tests.unit.sdk.hands import until
 from tests.unit.services.ssf.conftest import Open, other
 from tests.unit.services.ssf.test_transmitter import receivers
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[4]
 

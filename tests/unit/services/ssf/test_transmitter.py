@@ -16,8 +16,8 @@ from streams.sdk import DevTokenService
 from streams.sdk.transport import Transport
 from streams.services.ssf.settings import ReceiverSection
 from streams.services.ssf.transmitter import RELEASED, STOPPED, concerns, event_claims
-from tests.unit.sdk.hands import until
 from tests.unit.services.ssf.conftest import CAEP, Open, claims_of, other
+from tests.waiting import until
 
 
 def receivers(*urls: str, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from streams.model.topics import TOKEN_USED
 from streams.model.types import Header
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, Outgoing, Publisher, Reader, Received, TopicPartition, TopicSpec
-from streams.sdk.entropy import SYSTEM, system_monotonic_ms
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing
 from streams.services.sts import used_tokens
 from streams.services.sts.errors import RefusedError, StsError
@@ -24,6 +23,7 @@ from streams.services.sts.settings import SourceSection, StsSection
 from streams.wiring.clock import SystemClock
 from tests.unit.services.sts.house import WrappedLog, open_house
 from tests.unit.services.sts.used import LIFE_MS, Service, digest, holds_side_by_side, service
+from tests.waiting import until
 
 ROUNDS, USES = 10, 8
 
@@ -42,13 +42,6 @@ def opened(path: Path, partitions: int = 1) -> EmbeddedLog:
         admin.create([TopicSpec(TOKEN_USED.name, partitions, TOKEN_USED.config())], 1)
     admin.close()
     return made
-
-
-def wait_until(holds: Any) -> None:
-    ends_ms = system_monotonic_ms() + 20_000
-    while not holds():
-        assert system_monotonic_ms() < ends_ms, "it never came to be"
-        threading.Event().wait(0.01)
 
 
 def write(where: Service, claim: TokenUse) -> None:
@@ -153,13 +146,13 @@ class TestALogThatDoesNotAnswer:
         self, log: EmbeddedLog, tmp_path: Path
     ) -> None:
         with service(log, tmp_path, "one") as one, service(Wrapped(log, Lossy), tmp_path, "two") as two:
-            wait_until(lambda: not two.used.is_stale())
+            until(lambda: not two.used.is_stale())
             with pytest.raises(RefusedError, match="has not confirmed in time") as raised:
                 two.use("a")
             assert (raised.value.reason, raised.value.status) == (TokenReason.LOG_UNAVAILABLE, 503)
             assert raised.value.retry_after_ms == 1_000
             assert one.use("a")
-            wait_until(lambda: two.knows("a"))
+            until(lambda: two.knows("a"))
 
     def test_nor_is_one_written_before_everything_is_read(self, log: EmbeddedLog, tmp_path: Path) -> None:
         deaf = Wrapped(log, make_reader=Deaf)
@@ -170,7 +163,7 @@ class TestALogThatDoesNotAnswer:
             assert list(read_to_end(log, (TOKEN_USED.name,), SystemClock())) == []
             assert one.used.is_stale()
             deaf.make_reader = None
-            wait_until(lambda: not one.used.is_stale())
+            until(lambda: not one.used.is_stale())
             assert one.use("a")
 
     def test_a_failure_of_the_writer_is_told_at_once(self, log: EmbeddedLog, tmp_path: Path) -> None:

@@ -1,0 +1,29 @@
+"""Waits for what other threads and processes bring about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+WAIT_S = 60.0
+"""How long something may take on a machine that is busy."""
+
+
+def until(
+    condition: Callable[[], Any],
+    what: str | Callable[[], str] = "it never came to be",
+    timeout_s: float = WAIT_S,
+    *,
+    pause_s: float = 0.01,
+) -> None:
+    """Repeat `condition` until it holds.
+
+    Args:
+        what: what is waited for, or a function that tells what there is instead.
+        pause_s: between two tries. None is needed where the condition itself waits a little.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what if isinstance(what, str) else what()}"
+        time.sleep(pause_s)
