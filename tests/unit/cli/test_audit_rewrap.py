@@ -23,7 +23,6 @@ from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import make_site
 from tests.unit.cli.test_audit_content import configure_content, erasing, reading, records_of, write
 
-
 Placed = Sequence[tuple[int, bytes, Record, Header]]
 
 
