@@ -1,4 +1,4 @@
-"""Keys of tenants in the transit engine of a Vault server: what wraps, and what unwraps.
+"""Keys in the transit engine of a Vault server (or of OpenBao): what wraps and unwraps, and what signs.
 
 Gates and executors fetch the public half of a key once, and wrap by themselves. So Vault need not answer for anything
 to be captured, and their token needs no right but to read the key. Unwrapping is a request for each key, with a token
@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -20,9 +21,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from streams.audit.content import ContentError
+from streams.audit.signatures import PublicKey
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
+from streams.sdk.key_files import read_private
 
 if TYPE_CHECKING:
     import httpx2
@@ -32,6 +35,7 @@ TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MS_PER_S = 1_000
+_FORBIDDEN = 403
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
 _CIPHERTEXT = re.compile(r"vault:v(?P<version>[0-9]{1,9}):(?P<text>[A-Za-z0-9+/=]+)\Z")
 _KEK = re.compile(r"vault:(?P<name>[A-Za-z0-9_.-]{1,200}):v(?P<version>[0-9]{1,9})\Z")
@@ -43,7 +47,7 @@ class VaultTransit:
     def __init__(
         self,
         address: str,
-        token: str,
+        token: str | Callable[[], str],
         *,
         mount: str = "transit",
         namespace: str | None = None,
@@ -54,7 +58,8 @@ class VaultTransit:
 
         Args:
             address: the server, such as `https://vault.example:8200`.
-            token: what it is asked with.
+            token: what it is asked with. What returns one is asked again when the server refuses: agents of Vault write
+                a new token to their file before the old one ends.
             mount: where the engine is mounted.
             namespace: the namespace, if the server has several.
             ca_file: the authorities for its certificate (PEM); by default the system's.
@@ -70,7 +75,9 @@ class VaultTransit:
         if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
             raise ContentError(f"`{address}`: keys would cross a network unencrypted; use https")
         self._base = f"{address.rstrip('/')}/v1/{mount.strip('/')}"
-        headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+        self._read_token = token if callable(token) else (lambda: token)
+        self._token = self._read_token()
+        headers = {"X-Vault-Request": "true"}
         if namespace is not None:
             headers["X-Vault-Namespace"] = namespace
         self._errors = httpx2.HTTPError
@@ -88,9 +95,7 @@ class VaultTransit:
         Raises:
             ContentError: the key is missing or of another kind than RSA, or the server refuses or does not answer.
         """
-        if _NAME.match(name) is None:
-            raise ContentError(f"`{name[:80]}` can't be the name of a key of Vault")
-        data = self._asked("GET", f"keys/{quote(name)}")
+        data = self._asked("GET", f"keys/{quote(_named(name))}")
         version = data.get("latest_version")
         keys = data.get("keys")
         newest = keys.get(str(version)) if isinstance(keys, dict) else None
@@ -99,6 +104,41 @@ class VaultTransit:
             text = f"key `{name}` of Vault has no public key: its type is `{data.get('type')}`"
             raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
         return PublicWrapper.read(pem.encode(), f"key `{name}` of Vault", f"{VAULT_PREFIX}{name}:v{version}")
+
+    def signing_key(self, name: str, version: int) -> PublicKey:
+        """Return the public half of one version of an Ed25519 key. Blocking.
+
+        Raises:
+            ContentError: there is none, or the server refuses or does not answer.
+        """
+        data = self._asked("GET", f"keys/{quote(_named(name))}")
+        keys = data.get("keys")
+        found = keys.get(str(version)) if isinstance(keys, dict) else None
+        text = found.get("public_key") if isinstance(found, dict) else None
+        if data.get("type") != "ed25519":
+            raise ContentError(
+                f"key `{name}` of Vault is of type `{data.get('type')}`; create one with "
+                f"`vault write transit/keys/{name} type=ed25519`"
+            )
+        if not isinstance(text, str):
+            raise ContentError(f"key `{name}` of Vault has no version {version}")
+        try:
+            return PublicKey(base64.b64decode(text, validate=True))
+        except ValueError:
+            raise ContentError("Vault has sent something else than a public key") from None
+
+    def sign(self, name: str, version: int, message: bytes) -> bytes:
+        """Return the signature of a message by one version of an Ed25519 key: 64 bytes. Blocking.
+
+        Raises:
+            ContentError: the server refuses, does not answer, or sends something else.
+        """
+        body = {"input": base64.b64encode(message).decode(), "key_version": version}
+        data = self._asked("POST", f"sign/{quote(_named(name))}", body)
+        found = _CIPHERTEXT.match(str(data.get("signature", "")))
+        if found is None or int(found["version"]) != version:
+            raise ContentError("Vault has sent something else than a signature")
+        return base64.b64decode(found["text"])
 
     def unwrap(self, key: WrappedKey) -> bytes:
         """See `streams.sdk.content.KeyUnwrapper`."""
@@ -138,16 +178,16 @@ class VaultTransit:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _asked(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return `data` of an answer.
 
         Raises:
             ContentError: the server refuses, does not answer, or sends something else.
         """
-        try:
-            answer = self._http.request(method, f"{self._base}/{path}", json=body)
-        except self._errors as error:
-            raise ContentError(f"Vault does not answer: {error}") from None
+        answer = self._sent(method, path, body)
+        if answer.status_code == _FORBIDDEN and (token := self._read_token()) != self._token:
+            self._token = token
+            answer = self._sent(method, path, body)
         if len(answer.content) > ANSWER_BYTES_MAX:
             raise ContentError(f"Vault has sent more than {ANSWER_BYTES_MAX} bytes")
         try:
@@ -164,11 +204,38 @@ class VaultTransit:
             raise ContentError("Vault has sent an answer without data")
         return data
 
+    def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> httpx2.Response:
+        headers = {"X-Vault-Token": self._token}
+        try:
+            return self._http.request(method, f"{self._base}/{path}", json=body, headers=headers)
+        except self._errors as error:
+            raise ContentError(f"Vault does not answer: {error}") from None
+
 
 def name_of_kek(kek: str) -> str | None:
     """Return the name of a key of Vault, without its version; None if it is not one of Vault."""
     found = _KEK.match(kek)
     return None if found is None else found["name"]
+
+
+def read_token(path: Path) -> str:
+    """Return the token in the first line of a file that only its owner can read. Blocking.
+
+    Raises:
+        SigningKeyError: the file can't be read, or others can read it.
+    """
+    return read_private(path).decode(errors="replace").partition("\n")[0].strip()
+
+
+def _named(name: str) -> str:
+    """Return the name of a key.
+
+    Raises:
+        ContentError: no key can have it.
+    """
+    if _NAME.match(name) is None:
+        raise ContentError(f"`{name[:80]}` can't be the name of a key of Vault")
+    return name
 
 
 def _ciphertext_of(key: WrappedKey) -> tuple[str, str]:

@@ -12,18 +12,17 @@ from streams.audit.content import ContentError
 from streams.audit.signatures import SigningKeyError
 from streams.model.content import ContentField
 from streams.model.types import WrappedKey
+from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.settings import ContentSection, VaultSection
 from streams.policy.ext.held_secrets import secrets_in
 from streams.sdk.content import (
     ANY_TENANT,
-    KeyWrapper,
     PrivateUnwrapper,
     PublicWrapper,
     SessionSealer,
     TenantWrappers,
 )
-from streams.sdk.key_files import read_private
-from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
+from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek, read_token
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
@@ -121,6 +120,27 @@ def build_unwrapper(
     return made
 
 
+def examine_content_keys(section: ContentSection) -> Iterator[Finding]:
+    """Check that the keys that content is encrypted for can be read: for `stoplog doctor`. Blocking: asks Vault."""
+    name = "content keys"
+    if not section.capture:
+        yield fine(name, "no content is captured (`content.capture`)")
+        return
+    fields = ", ".join(section.capture)
+    if not section.keys:
+        advice = "create one with `stoplog keys content new --out FILE`, and name it in `content.keys`"
+        make = failed if ContentField.ARGUMENTS in section.capture else warned
+        yield make(name, f"{fields} are to be captured, and no tenant has a key", advice)
+        return
+    try:
+        wrappers = _wrappers(section)
+    except (ContentError, SigningKeyError) as error:
+        yield failed(name, str(error), "correct section `content` of the settings: without keys, a gate does not start")
+        return
+    listed = ", ".join(f"{tenant}: `{wrapper.kek}`" for tenant, wrapper in wrappers.items())
+    yield fine(name, f"{fields} are captured, under the keys of {listed}")
+
+
 class Rewrapper:
     """Wraps keys of sessions again, with the key that gates wrap with now. Implements `KeyRewrapper`.
 
@@ -179,8 +199,8 @@ def open_rewrapper(
         yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers)
 
 
-def _wrappers(section: ContentSection) -> dict[str, KeyWrapper]:
-    found: dict[str, KeyWrapper] = {}
+def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:
+    found: dict[str, PublicWrapper] = {}
     vault: VaultTransit | None = None
     try:
         for tenant, stated in section.keys.items():
@@ -202,7 +222,7 @@ def _no_vault(stated: str) -> ContentError:
 
 
 def _vault(section: VaultSection, token_file: Path | None) -> VaultTransit:
-    token = read_private(token_file or section.token_file).decode(errors="replace").partition("\n")[0].strip()
+    token = partial(read_token, token_file or section.token_file)
     return VaultTransit(
         section.address, token, mount=section.mount, namespace=section.namespace, ca_file=section.ca_file
     )

@@ -14,6 +14,7 @@ from streams.services.gate.examination import examine_seal_key
 from streams.services.sts.examination import examine_sts
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
+from streams.wiring.contents import examine_content_keys
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings, settings_sources
 
@@ -52,6 +53,7 @@ def _installation(settings: Settings) -> Installation:
         open_log=partial(open_log, settings, create=False),
         open_rights=_rights_of(settings),
         services=(
+            partial(examine_content_keys, settings.content),
             partial(examine_seal_key, settings.seal, on_embedded_log=settings.log == "embedded"),
             partial(
                 examine_sts,

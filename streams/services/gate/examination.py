@@ -12,7 +12,7 @@ _NAME = "seal key"
 
 
 def examine_seal_key(section: SealSection, *, on_embedded_log: bool) -> Iterator[Finding]:
-    """Check that the key can be used, and that it is the gates' alone. Blocking: asks a token, if the key is on one.
+    """Check that the key can be used, and that it is the gates' alone. Blocking: asks a token or Vault, if it is there.
 
     Args:
         section: `[seal]` of the settings.
@@ -42,6 +42,8 @@ def _own(section: SealSection) -> Finding:
         where = f"in `{section.key_file}`"
     elif section.key_variable is not None:
         where = f"in the variable `{section.key_variable}`"
-    else:
+    elif section.token is not None:
         where = "on a token"
+    else:
+        where = "in Vault, which is asked for each transaction"
     return fine(_NAME, f"`{public}`, {where}; executors and auditors must list it")

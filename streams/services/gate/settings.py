@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from streams.audit.content import ContentError
 from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
+from streams.audit.signatures import SigningKeyError
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
+from streams.operations.settings import VaultSection
 from streams.processors.settings import GateSettings, WatchSettings
 from streams.sdk.key_files import load_key_file, read_key, read_private
+from streams.sdk.vault_transit import VaultTransit, read_token
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
+from streams.services.gate.vault_signer import VaultSigner
 from streams.services.sections import Section
 
 
@@ -95,29 +101,69 @@ class TokenSection(Section):
     pin_file: Path
 
 
+class SealVaultSection(VaultSection):
+    """`[seal.vault]`: a key of the transit engine of a Vault server, of the type `ed25519`.
+
+    `key`: its name.
+    `version`: its version. Executors must list a new version before gates sign with it.
+    `address`: the server's address.
+    `mount`: where the engine is mounted.
+    `token_file`: a file whose first line is a token that may read the key and sign with it. It is read again when the
+    server refuses.
+    `namespace`: the namespace, if the server has several.
+    `ca_file`: the authorities for its certificate (PEM); by default the system's.
+    `timeout_ms`: how long a signature may take.
+    """
+
+    key: str = Field(pattern="^[A-Za-z0-9_.-]{1,200}$")
+    version: int = Field(1, ge=1, le=1_000_000)
+    timeout_ms: int = Field(2_000, ge=10, le=10_000)
+
+    def signer(self) -> VaultSigner:
+        """Return what signs. Blocking.
+
+        Raises:
+            SigningKeyError: the key can't be used.
+        """
+        try:
+            vault = VaultTransit(
+                self.address,
+                partial(read_token, self.token_file),
+                mount=self.mount,
+                namespace=self.namespace,
+                ca_file=self.ca_file,
+                timeout_ms=self.timeout_ms,
+            )
+        except ContentError as error:
+            raise SigningKeyError(str(error)) from None
+        return VaultSigner(vault, self.key, self.version)
+
+
 class SealSection(Section):
     """`[seal]`: with which key a gate signs the heads that prove its verdicts.
 
     `key_file`: a file that `stoplog keys seal new` has made.
     `key_variable`: instead, the name of an environment variable that has the content of such a file.
     `token`: instead, a key on a token.
+    `vault`: instead, a key of a Vault server.
     Without any of them, the key is derived from the root key: for development, as the token service can derive it, too.
     """
 
     key_file: Path | None = None
     key_variable: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$")
     token: TokenSection | None = None
+    vault: SealVaultSection | None = None
 
     @model_validator(mode="after")
     def _has_one_key(self) -> SealSection:
-        if sum(each is not None for each in (self.key_file, self.key_variable, self.token)) > 1:
-            raise ValueError("`key_file`, `key_variable` and `token` name several keys; leave one of them in")
+        if sum(each is not None for each in (self.key_file, self.key_variable, self.token, self.vault)) > 1:
+            raise ValueError("`key_file`, `key_variable`, `token` and `vault` name several keys; leave one of them in")
         return self
 
     @property
     def is_derived(self) -> bool:
         """Return whether the key is derived from the root key."""
-        return self.key_file is None and self.key_variable is None and self.token is None
+        return self.key_file is None and self.key_variable is None and self.token is None and self.vault is None
 
     def signer(self, root_key: bytes) -> Signer:
         """Return what signs the heads. Blocking.
@@ -132,6 +178,8 @@ class SealSection(Section):
         if self.token is not None:
             pin = read_private(self.token.pin_file).decode(errors="replace").partition("\n")[0].strip()
             return Pkcs11Signer(self.token.module, token=self.token.token, label=self.token.label, pin=pin)
+        if self.vault is not None:
+            return self.vault.signer()
         return derived_seal_key(root_key)
 
 

@@ -122,8 +122,8 @@ def test_any_signer_makes_seals() -> None:
 
 def test_only_one_key_is_named(tmp_path: Path) -> None:
     token = {"module": "m.so", "token": "t", "label": "l", "pin_file": str(tmp_path / "pin")}
-    file, variable = {"key_file": "a"}, {"key_variable": "A"}
-    for given in ({**file, "token": token}, {**variable, "token": token}, {**file, **variable}):
+    file, variable, vault = {"key_file": "a"}, {"key_variable": "A"}, {"vault": {"key": "k", "token_file": "t"}}
+    for given in ({**file, "token": token}, {**variable, "token": token}, {**file, **variable}, {**file, **vault}):
         with pytest.raises(ValidationError, match="name several keys"):
             SealSection.model_validate(given)
     with pytest.raises(SigningKeyError, match="can't be read"):
