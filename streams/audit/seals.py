@@ -93,12 +93,15 @@ def read_leaf(record: Received) -> bytes:
     a seal does not cover the kinds of its leaves: if the hash were of the value alone, who may report could have the
     bytes of a verdict sealed. What is hashed here begins as no value of a topic does.
     """
-    schema = next((value for name, value in record.headers if name == SCHEMA_ID_HEADER), None)
-    hashed = sha256(_READ_DOMAIN)
-    hashed.update(bytes((LEAF_OF_TOPIC[record.topic],)))
+    schema = None
+    for name, value in record.headers:
+        if name == SCHEMA_ID_HEADER:
+            schema = value
+            break
+    hashed = [_READ_DOMAIN, bytes((LEAF_OF_TOPIC[record.topic],))]
     for part in (record.key, schema, record.value):
-        hashed.update(_NO_BYTES if part is None else len(part).to_bytes(_LENGTH_BYTES, "big") + part)
-    return hashed.digest()
+        hashed += (_NO_BYTES,) if part is None else (len(part).to_bytes(_LENGTH_BYTES, "big"), part)
+    return sha256(b"".join(hashed)).digest()
 
 
 def make_seals(

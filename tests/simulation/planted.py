@@ -22,6 +22,7 @@ from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.input_buffer import InputBuffer
 from streams.engine.placement import InputPlacement
+from streams.engine.record_steps import RecordSteps
 from streams.engine.settings import EngineSettings
 from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
@@ -31,6 +32,7 @@ from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker
 from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.clients import MemoryReader
+from streams.model.errors import RecordError
 from streams.model.intent import Intent, ReplyTo
 from streams.model.topics import REVOCATION, outcome_topic
 from streams.model.verdict import Outcome
@@ -338,6 +340,42 @@ def aborted_records_are_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) 
     return healthy
 
 
+def aborted_reports_are_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The hook is shown what an aborted transaction has read, beside what the next one reads, which is the same."""
+    aborted = PartitionTask.aborted
+
+    def remembering(self: PartitionTask) -> dict[TopicPartition, int]:
+        read = list(self._read)
+        offsets = aborted(self)
+        self._read.extend(read)
+        return offsets
+
+    patch.setattr(PartitionTask, "aborted", remembering)
+    return healthy
+
+
+def reports_that_do_not_count_are_not_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """What became a dead letter is not among the leaves, so that nobody knows what was read."""
+    report = RecordSteps.report_dead_letter
+    letters: set[tuple[str, int, int]] = set()
+
+    def noting(self: RecordSteps, record: Received, error: RecordError, stream_time_ms: int) -> None:
+        letters.add((record.topic, record.partition, record.offset))
+        report(self, record, error, stream_time_ms)
+
+    before_commit = Seals.before_commit
+
+    def without_letters(
+        self: Seals, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
+    ) -> list[Output]:
+        kept = [each for each in read if (each.topic, each.partition, each.offset) not in letters]
+        return before_commit(self, written, kept, state, now_ms)
+
+    patch.setattr(RecordSteps, "report_dead_letter", noting)
+    patch.setattr(Seals, "before_commit", without_letters)
+    return healthy
+
+
 def seals_remember_in_the_process(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """The hook keeps its chain in itself, and not in the state."""
     return healthy._replace(make_hook=_Remembering)
@@ -473,6 +511,8 @@ PLANTS: tuple[Plant, ...] = (
     state_of_the_hook_outlives_an_abort,
     timers_are_not_sealed,
     aborted_records_are_sealed,
+    aborted_reports_are_sealed,
+    reports_that_do_not_count_are_not_sealed,
     seals_remember_in_the_process,
     sealed_logs_are_remembered_in_the_process,
     verdicts_given_again_are_sealed_once,

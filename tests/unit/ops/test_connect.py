@@ -85,6 +85,30 @@ KEYS = {
 }
 """Keys of each connector, from the definitions in its source."""
 
+BOOLEAN = {"true", "false"}
+VALUES: dict[str, set[str] | range] = {
+    "splunk.hec.raw": BOOLEAN,
+    "splunk.hec.ack.enabled": BOOLEAN,
+    "splunk.hec.use.record.timestamp": BOOLEAN,
+    "splunk.hec.ssl.validate.certs": BOOLEAN,
+    "key.ignore": BOOLEAN,
+    "schema.ignore": BOOLEAN,
+    "behavior.on.null.values": {"ignore", "delete", "fail"},
+    "behavior.on.malformed.documents": {"ignore", "warn", "fail"},
+    "max.retries": range(0, 2_147_483_648),
+    "port": range(1, 65_536),
+    "ssl": BOOLEAN,
+    "exactlyOnce": BOOLEAN,
+    "timeoutSeconds": range(0, 601),
+    "retryCount": range(3, 11),
+    "s3.ssea.name": {"AES256", "aws:kms"},
+    "schema.compatibility": {"NONE", "BACKWARD", "FORWARD", "FULL"},
+    "partition.duration.ms": range(-1, 2**63),
+    "rotate.interval.ms": range(-1, 2**63),
+    "flush.size": range(1, 2**31),
+}
+"""What they take, from the same definitions; other values are names and addresses."""
+
 
 def config(name: str) -> dict[str, str]:
     made = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
@@ -104,6 +128,14 @@ class TestEach:
     def test_has_only_keys_that_the_connector_has(self, name: str) -> None:
         made = config(name)
         assert made.keys() - COMMON - KEYS[made["connector.class"]] == set()
+
+    def test_has_only_values_that_the_connector_takes(self, name: str) -> None:
+        for key, value in config(name).items():
+            taken = VALUES.get(key)
+            if isinstance(taken, range):
+                assert int(value) in taken, key
+            elif taken is not None:
+                assert value in taken, key
 
     def test_reads_topics_that_exist_and_that_auditors_or_the_soc_may_read(self, name: str) -> None:
         for topic in config(name)["topics"].split(","):
