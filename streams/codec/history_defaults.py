@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.audit.report_keys import ReportKey
+from streams.codec.history_baselines import fill_baseline
 from streams.codec.history_contents import Contents
 from streams.codec.history_grant_defaults import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
@@ -23,7 +24,7 @@ from streams.model.definition import definition_digests
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.ids import approval_task_id, verdict_id_of
 from streams.model.intent import Intent
-from streams.model.keys import revocation_key, session_key_of
+from streams.model.keys import baseline_key, revocation_key, session_key_of
 from streams.model.proof import (
     derived_uuid,
     make_hmac,
@@ -35,7 +36,7 @@ from streams.model.proof import (
 )
 from streams.model.revocation import Revocation
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
-from streams.model.topics import ATTRIBUTES, Spread, Topic
+from streams.model.topics import ATTRIBUTES, BASELINE, Spread, Topic
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 
@@ -94,6 +95,8 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
         _fill_approval_decision(value)
     elif record is ToolCatalogEntry:
         _fill_catalog_entry(value)
+    elif record is Baseline:
+        fill_baseline(value, session_id, line.time_ms)
     elif record is EntityAttributes and line.key is not None:
         kind, _, entity_id = session_id.partition("/")
         value.setdefault("kind", kind)
@@ -159,7 +162,7 @@ def key_of(record: Record) -> bytes:
         case RulesetBundle():
             return publication_key(record)
         case Baseline():
-            return f"{record.header.tenant_uid}|{record.agent}/{record.epoch}".encode()
+            return baseline_key(record.header.tenant_uid, record.agent, record.epoch)
         case EntityAttributes():
             return entity_key(record.header.tenant_uid, record.kind, record.id)
         case AuditCheckpoint(partition=partition):
@@ -176,9 +179,9 @@ def key_of(record: Record) -> bytes:
 
 
 def _owner(line: Line) -> tuple[str, str]:
-    """Return tenant and session (of attributes, the entity), as far as the key contains them."""
+    """Return tenant and session (or entity, or agent and epoch), as far as the key contains them."""
     has_owner = line.topic.spread is Spread.CO_PARTITIONED and line.topic.key == SESSION_KEY
-    if line.key is None or not (has_owner or line.topic is ATTRIBUTES):
+    if line.key is None or not (has_owner or line.topic in (ATTRIBUTES, BASELINE)):
         return "", ""
     tenant_uid, _, session_id = line.key.decode("utf-8", "replace").partition("|")
     return tenant_uid, session_id
