@@ -76,8 +76,8 @@ def show(
 ) -> None:
     """Show what is usual for an agent (tools, rhythm, destinations, amounts), and what changed since the epoch before.
 
-    An epoch is one version of the agent: its model, its toolset and the version that it states. The command reads what
-    the watch has published, with the rights of the role `soc`; it is as old as the setting `watch.publish_ms` says.
+    An epoch is one version of the agent: its model, toolset, system prompt and the version that it states. The command
+    reads what the watch has published, with the rights of the role `soc`; that is as old as `watch.publish_ms` says.
     """
     screen, settings, clock = output.screen(), connection.settings(), SystemClock()
     tenant, name = tenant_and_name(agent, settings.tenant)
