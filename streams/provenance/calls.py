@@ -73,7 +73,7 @@ def calls_of(sentence: str) -> int:
     words = _WORD.findall(lowered)
     if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
         calls |= INCLUDE
-    if any(_reads(word) for word in words):
+    if not _READING.isdisjoint(words):
         calls |= BITS[ActKind.READ]
     return calls or UNKNOWN
 
@@ -81,6 +81,9 @@ def calls_of(sentence: str) -> int:
 def _reads(word: str) -> bool:
     stem = FORMS.get(word, word)
     return TOOL_VERBS.get(stem) == ActKind.READ and stem not in AMBIGUOUS_VERBS
+
+
+_READING = frozenset(filter(_reads, (*FORMS, *TOOL_VERBS)))
 
 
 class Calls:

@@ -21,8 +21,8 @@ from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
 from streams.provenance.readings import is_ordinary, readings_of
 from streams.provenance.shapes import REVERSED_CHARS_MIN, Shape, backwards, shapes_in
+from streams.provenance.spans import joined_words, names, quoted, without_stop_words
 from streams.provenance.words import (
-    STOP_WORDS,
     TEXT_CHARS_MAX,
     UNTYPED,
     text_value,
@@ -43,6 +43,7 @@ GRAM_WORDS_MAX = 3
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
+_TEXT = AtomKind.TEXT
 BROKEN_PIECES_MIN = 2
 BROKEN_PIECES_MAX = 16
 BROKEN_PIECE_CHARS_MAX = 4
@@ -53,15 +54,7 @@ _WHOLE_KINDS = frozenset(
 
 AROUND = " \t\r\n\"'<>()[]"
 """Signs around a value that do not belong to it."""
-_JOINED = re.compile(r"[^\W_]{2,32}+(?:[-_][^\W_]{1,32}+){1,8}")
 _SPACE = re.compile(r"\s")
-_QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
-_QUOTED = re.compile(
-    r"\"([^\"\n]{2,160})\"|(?<!\w)'([^'\n]{2,160})'(?!\w)|`([^`\n]{2,160})`|[\u201c\u201e]([^\u201d\n]{2,160})\u201d"
-    r"|\u2018([^\u2019\n]{2,160})\u2019|\u00ab([^\u00bb\n]{2,160})\u00bb"
-)
-_CAPITAL = r"(?:[A-Z\u00c0-\u00de\u0391-\u03a9\u0410-\u042f][\w'-]{1,40})"
-_NAME = re.compile(rf"{_CAPITAL}(?: (?:(?:of|de|van|von|der|the|la|le|bin|al|and|&) )?{_CAPITAL}){{0,5}}")
 _SMALL_WORD = re.compile(r"(?<!\S)[^\W\d_A-Z]{2,30}(?=[\s,.;:!?]|\Z)")
 _ANY_WORD = re.compile(r"[^\W\d_]{2,40}")
 _MAILBOX = re.compile(r"[^<>@;\n]{1,100}<\s?([^\s<>@,;]{1,64}@[^\s<>@,;]{1,255})\Z")
@@ -174,7 +167,7 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
             return
     else:
         _read_text(text, leaf, collected)
-    for reading in readings_of(leaf.value):
+    for reading in () if collected.is_full else readings_of(leaf.value):
         if collected.is_full:
             return
         # INVARIANT: no reading of a disguised argument is a reading of all of it; see `extract_arguments`.
@@ -251,7 +244,7 @@ class _TextReader:
         """Add values; return whether that is enough."""
         collected, leaf, decoded = self._collected, self._leaf, self._decoded
         for shape in shapes:
-            value = text_value(shape.value) if shape.kind is AtomKind.TEXT else shape.value
+            value = text_value(shape.value) if shape.kind is _TEXT else shape.value
             if not value:
                 continue
             whole = shape.start <= self._first and shape.end >= self._last and not shape.part
@@ -329,9 +322,9 @@ def _holds(pattern: re.Pattern[str], text: str, count: int) -> bool:
 def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReader, *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
     starts = frozenset([sentence.start for sentence in reader.sentences] or (0,))
-    for spans in (_quoted(text), _names(text, starts)):
+    for spans in (quoted(text), names(text, starts)):
         for place, span in spans:
-            reader.add_words(place, _without_stop_words(span))
+            reader.add_words(place, without_stop_words(span))
         if reader.is_done:
             return
     if collected.by_user:
@@ -339,9 +332,9 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReade
         return
     if collected.in_arguments:
         return
-    for match in _JOINED.finditer(text):
+    for place, words in joined_words(text):
         # Packages, branches and channels have such names.
-        reader.add_words(match.start(), match.group())
+        reader.add_words(place, words)
     for sentence in reader.sentences:
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
@@ -377,39 +370,13 @@ def _broken(tokens: list[str]) -> Iterator[list[str]]:
         run = [token] if len(token) <= BROKEN_PIECE_CHARS_MAX else []
 
 
-def _quoted(text: str) -> Iterator[tuple[int, str]]:
-    position = 0
-    while mark := _QUOTE_MARK.search(text, position):
-        match = _QUOTED.match(text, mark.start())
-        if match is None:
-            position = mark.end()
-        else:
-            yield match.start(), match.group(match.lastindex or 0)
-            position = match.end()
-
-
-def _names(text: str, starts: frozenset[int]) -> Iterator[tuple[int, str]]:
-    """Yield what is written with capitals. A single word at the start of a sentence says nothing."""
-    for match in _NAME.finditer(text):
-        place, name = match.start(), match.group()
-        is_inside = place > 0 and (text[place - 1].isalnum() or text[place - 1] == "_")
-        if not is_inside and (" " in name or place not in starts):
-            yield place, name
-
-
-def _without_stop_words(span: str) -> str:
-    words = span.split(" ")
-    while words and words[0].lower() in STOP_WORDS:
-        words = words[1:]
-    return " ".join(words)
-
-
 def _read_grams(
     text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, calls_for: int = 0
 ) -> None:
     if collected.grams_left <= 0 and not collected.complete:
         return
-    for line in text.split("\n"):
+    # There is a line end in the place of each character of a value.
+    for line in filter(None, text.split("\n")):
         for gram in word_grams(line, words_max, USER_GRAM_WORDS_MAX):
             if gram in IMPERATIVES and not collected.by_user:
                 continue

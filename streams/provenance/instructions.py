@@ -9,12 +9,16 @@ or an order in another language without a polite word goes unseen, and "check-in
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.words import listed, plain_case
 
-_END = re.compile(r"[.!?](?=[\s\"')\]]|\Z)|\n+|[\u3002\uff01\uff1f]+")
+# It begins with one set of signs, which is searched many times as fast as three.
+_END = re.compile(
+    r"[.!?\n\u3002\uff01\uff1f](?:(?<=[.!?])(?=[\s\"')\]]|\Z)|(?<=\n)\n*+|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+)"
+)
 _CLAUSE = re.compile(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
 _FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
 
@@ -104,7 +108,7 @@ INSTRUCTIONS_READ_MAX = 256
 """Instructions of a text whose kinds of acts are looked for. Those after them may call for anything."""
 
 
-class Sentence(NamedTuple):
+class Sentence(msgspec.Struct, frozen=True, gc=False):
     """A sentence of a text.
 
     Attributes:
@@ -163,18 +167,19 @@ def _bounds(text: str) -> list[tuple[int, int]]:
     bounds: list[tuple[int, int]] = []
     start = 0
     for match in _END.finditer(text):
+        end = match.end()
         if match.start() > start:
-            _split(bounds, start, match.end())
-        start = match.end()
+            if end - start <= SENTENCE_CHARS_MAX:
+                bounds.append((start, end))
+            else:
+                _split(bounds, start, end)
+        start = end
     if start < len(text):
         _split(bounds, start, len(text))
-    return [(first, last) for first, last in bounds if not text[first:last].isspace()]
+    return [bound for bound in bounds if not text[bound[0] : bound[1]].isspace()]
 
 
 def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
-    if end - start <= SENTENCE_CHARS_MAX:
-        bounds.append((start, end))
-        return
     bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
 
 

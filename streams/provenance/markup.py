@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 from xml.parsers import expat
 
 from streams.provenance.leaves import NESTING_MAX, FreeText
@@ -27,6 +25,7 @@ _TEXT_ATTRIBUTES = frozenset(
     ("href", "src", "alt", "title", "content", "value", "action", "placeholder", "aria-label", "summary", "data")
 )
 _INLINE = listed("a abbr b bdi bdo cite code em font i kbd mark q s small span strong sub sup u wbr")
+_OF_ROWS = frozenset(("td", "th", "/td", "/th", "tr", "/tr", "/table"))
 
 
 class _Broken(Exception):  # noqa: N818 - it carries no error, it ends a parse
@@ -95,13 +94,6 @@ def _named(children: list[tuple[str, object]]) -> dict[str, object]:
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
-class _Piece(NamedTuple):
-    """A tag (`name` with a slash before it if it ends an element), or a text with no name."""
-
-    name: str
-    text: str
-
-
 def parsed_html(text: str) -> object | None:
     """Return the tables of an HTML text as lists of rows with the names of their columns, and its other texts.
 
@@ -110,8 +102,7 @@ def parsed_html(text: str) -> object | None:
     if len(text) > MARKUP_CHARS_MAX:
         return None
     page = _Page()
-    for piece in _pieces(text):
-        page.take(piece)
+    _read_page(text, page)
     page.end()
     return {"tables": page.tables, "text": page.texts}
 
@@ -125,14 +116,15 @@ class _Page:
         self._block: list[str] = []
         self._rows: list[list[str]] | None = None
 
-    def take(self, piece: _Piece) -> None:
-        name = piece.name
-        if not name:
-            self._block.append(piece.text)
-            return
+    def take_text(self, text: str) -> None:
+        """Take a text between tags."""
+        self._block.append(text)
+
+    def take_tag(self, name: str) -> None:
+        """Take a tag: the name of its element, with a slash before it if it ends one."""
         if name.lstrip("/") in _INLINE:
             return
-        if self._rows is not None and name in ("td", "th", "/td", "/th", "tr", "/tr", "/table"):
+        if self._rows is not None and name in _OF_ROWS:
             self._end_cell(name)
         else:
             self.end_block()
@@ -146,18 +138,23 @@ class _Page:
         if self._rows is None:
             self.end_block()
         else:
-            self.take(_Piece("/table", ""))
+            self.take_tag("/table")
 
     def end_block(self) -> None:
-        text = html.unescape("".join(self._block)).strip()
-        self._block = []
-        if text:
+        """End the texts that belong together."""
+        if text := self._ended_text():
             self.texts.append(FreeText(text))
+
+    def _ended_text(self) -> str:
+        block = self._block
+        if not block:
+            return ""
+        self._block = []
+        return html.unescape("".join(block)).strip()
 
     def _end_cell(self, name: str) -> None:
         rows = self._rows or []
-        text = html.unescape("".join(self._block)).strip()
-        self._block = []
+        text = self._ended_text()
         if name in ("/td", "/th") or (text and rows):
             if rows:
                 rows[-1].append(text)
@@ -177,31 +174,33 @@ class _Page:
         self.tables.append([_named(list(zip(names + more, row, strict=False))) for row in rows[1:]])
 
 
-def _pieces(text: str) -> Iterator[_Piece]:
+def _read_page(text: str, page: _Page) -> None:
     position = broken = 0
     while position < len(text):
         start = text.find("<", position)
         if start < 0 or broken > _BROKEN_TAGS_MAX:
             break
         if start > position:
-            yield _Piece("", text[position:start])
+            page.take_text(text[position:start])
         if text.startswith("<!--", start):
             end = text.find("-->", start)
             end = len(text) if end < 0 else end
-            yield _Piece("comment", "")
-            yield _Piece("", text[start + 4 : end])
-            yield _Piece("/comment", "")
+            page.take_tag("comment")
+            page.take_text(text[start + 4 : end])
+            page.take_tag("/comment")
             position = end + 3
             continue
         tag = _TAG.match(text, start)
         if tag is None:
             broken += 1
-            yield _Piece("", "<")
+            page.take_text("<")
             position = start + 1
             continue
-        yield _Piece(tag.group(1) + tag.group(2).lower(), "")
-        for attribute in _ATTRIBUTE.finditer(tag.group(3)):
-            if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
-                yield _Piece("", f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")
+        slash, name, attributes = tag.groups()
+        page.take_tag(slash + name.lower())
+        if attributes:
+            for attribute in _ATTRIBUTE.finditer(attributes):
+                if attribute.group(1).lower() in _TEXT_ATTRIBUTES:
+                    page.take_text(f" {attribute.group(2) or attribute.group(3) or attribute.group(4) or ''} ")
         position = tag.end()
-    yield _Piece("", text[position:])
+    page.take_text(text[position:])

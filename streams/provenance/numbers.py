@@ -15,6 +15,7 @@ _SPACED_DIGITS_MIN = 9
 _LONG_DIGITS_MAX = 19
 _ID_DIGITS_MIN = 5
 _YEAR_DIGITS = 4
+_DAY_DIGITS_MAX = 2
 _NOON = 12
 
 _MONTHS = {
@@ -52,6 +53,7 @@ _MONEY_FIELDS = listed(
     "amount price total cost fee sum balance subtotal tax charge payment refund deposit salary budget limit value"
 )
 
+_DIGITS = re.compile(r"\d+")
 _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"
 )
@@ -95,7 +97,11 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
         return _short_at(text, 0, [], field=field, loose=loose)
     if not text[start : start + 4].strip("+-(#$€£¥₹ .")[:1].isdigit():
         return None
-    before = [word.lower() for word in _BEFORE_WORD.findall(text[max(0, start - _BEFORE_CHARS_MAX) : start])]
+    window = text[max(0, start - _BEFORE_CHARS_MAX) : start]
+    if window.isascii():
+        before = _BEFORE_WORD.findall(window.lower())
+    else:
+        before = [word.lower() for word in _BEFORE_WORD.findall(window)]
     found = _date_at(text, start, before[-1] if before else "") or _long_at(text, start)
     if found is not None:
         return found
@@ -121,7 +127,12 @@ def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None
 
 
 def _date_at(text: str, start: int, before: str) -> Numeric | None:
-    match = _ISO.match(text, start)
+    digits = _DIGITS.match(text, start)
+    count = 0 if digits is None else digits.end() - start
+    # INVARIANT: each form begins with one of these counts of digits, and another sign behind them.
+    if count > _YEAR_DIGITS or not count:
+        return None
+    match = _ISO.match(text, start) if count == _YEAR_DIGITS else None
     if match is not None:
         year, month, day, hour, minute = match.groups()
         return _dated(match, [(int(year), int(month), int(day))], f"T{int(hour):02d}:{minute}" if hour else "")
@@ -133,6 +144,8 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
         year = int(third) if len(third) == _YEAR_DIGITS else 2000 + int(third) if len(third) == 2 else 0
         days = [(year, int(second), int(first)), (year, int(first), int(second))]
         return _dated(match, days if first != second else days[:1])
+    if count > _DAY_DIGITS_MAX:
+        return None
     match = _DAY_MONTH.match(text, start)
     if match is not None and match.group(2).lower() in _MONTHS:
         return _dated(match, [(int(match.group(3) or 0), _MONTHS[match.group(2).lower()], int(match.group(1)))])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.provenance import instructions, numbers, readings, shapes, words
+from streams.provenance import instructions, numbers, readings, shapes, spans, words
 from streams.provenance.arguments import arguments_in, extract_part
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import Found
@@ -66,6 +66,41 @@ def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: 
         patch.setattr(shapes, "_USUAL", re.compile(r"(?!)"))
         slow = shapes.shapes_in(text, field=field, loose=loose)
     assert quick == slow
+
+
+_PIECES_OF_TOKENS = st.sampled_from(
+    [
+        "a", "foo", "~foo", ".-foo", ".x", "..", "C:\\", "c/d", "kim@shop.example", "kim@www.x", "INV-77", "x1@y", "-",
+        "_",
+        '\\"', "\\", "~", ":", "7", "@", "$", "\u20ac", " ", " ", '"', "'", "<", ",", "\u0663", "www.", "?",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(text=st.lists(_PIECES_OF_TOKENS, max_size=10).map("".join), loose=st.booleans())
+@example(text='{\\"path\\": \\"~notes\\"}', loose=False)
+@example(text='see ~notes\\" there', loose=False)
+@example(text='kim@shop.example\\"', loose=False)
+def test_the_quick_search_for_shapes_finds_the_same(text: str, loose: bool) -> None:
+    quick = shapes.shapes_in(text, loose=loose)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "_HIT_IN_ASCII", shapes._HIT)
+        patch.setattr(shapes, "_append_usual", lambda *_: False)
+        patch.setattr(shapes, "_OFTEN_LEFT_CHARS_MAX", shapes._LEFT_CHARS_MAX)
+        slow = shapes.shapes_in(text, loose=loose)
+    assert quick == slow
+
+
+_JOINED_PIECES = st.sampled_from(["a", "b1", "foo", "-", "_", "-", " ", "x" * 31, "x" * 33, "\u00e9", ".", "\n"])
+
+
+@given(text=st.lists(_JOINED_PIECES, max_size=12).map("".join))
+@example(text="feature-one_two")
+@example(text=f"{'x' * 40}-{'y' * 40}-z")
+def test_the_quick_search_for_joined_words_finds_the_same(text: str) -> None:
+    slow = [(match.start(), match.group()) for match in spans._JOINED.finditer(text)]
+    assert list(spans.joined_words(text)) == slow
 
 
 @given(text=_TEXTS)

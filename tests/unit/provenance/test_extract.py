@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from simulation.fuzz.atoms import DISGUISES
-from streams.provenance import shapes
+from streams.provenance import readings, shapes
 from streams.provenance.calls import calls_of
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.extract import ATOMS_MAX, CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
@@ -253,15 +254,15 @@ def test_a_text_that_is_full_of_values_still_says_what_is_asked_of_the_known_one
 
 def test_behind_the_last_value_that_has_room_no_values_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens: list[str] = []
-    classify = shapes._classify
+    append_usual = shapes._append_usual
 
-    def counted(text: str, start: int, end: int, *args: Any, **fields: Any) -> int:
-        tokens.append(text[start:end])
-        return classify(text, start, end, *args, **fields)
+    def counted(token: str, *args: Any) -> bool:
+        tokens.append(token)
+        return append_usual(token, *args)
 
-    monkeypatch.setattr(shapes, "_classify", counted)
+    monkeypatch.setattr(shapes, "_append_usual", counted)
     extract_content(" ".join(f"a{number}@x.example" for number in range(3 * ATOMS_MAX)))
-    assert len(tokens) < 1.5 * ATOMS_MAX
+    assert ATOMS_MAX / 2 < len(tokens) < 1.5 * ATOMS_MAX
 
 
 @pytest.mark.parametrize("content", ['[{"id": 17, "to": "kim@x.example"}, ', '{"id": 17}\n{"to": "kim@x.example"}\n'])
@@ -269,3 +270,28 @@ def test_what_is_cut_has_no_structure(content: str) -> None:
     extraction = extract_content(content + " " * CONTENT_CHARS_MAX)
     assert not extraction.complete
     assert {found.path for found in extraction.found} == {""}
+
+
+def test_a_full_content_is_not_read_for_disguises(monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[str] = []
+    monkeypatch.setattr(readings, "undisguised", lambda text: undone.append(text) or text)
+    content = " ".join(f"user{number}@shop.example" for number in range(ATOMS_MAX))
+    assert not extract_content(content).complete
+    assert undone == []
+    extract_content("Ask kim%40shop.example.")
+    assert len(undone) == 1
+
+
+def test_escaped_quotes_and_values_of_usual_forms_are_not_classified(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[str] = []
+    classify = shapes._classify
+
+    def noted(text: str, start: int, end: int, *args: Any, **fields: Any) -> int:
+        tokens.append(text[start:end])
+        return classify(text, start, end, *args, **fields)
+
+    monkeypatch.setattr(shapes, "_classify", noted)
+    content = json.dumps(json.dumps({"id": 17, "to": "kim@shop.example", "note": "Invoice INV-20003, as ~kim/agreed"}))
+    found = extract_content(content[1:-1])
+    assert {"kim@shop.example", "inv20003", "~kim/agreed"} <= {each.value for each in found.found}
+    assert tokens == ["17", "kim@shop.example\\", "~kim/agreed\\"]
