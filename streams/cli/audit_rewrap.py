@@ -76,11 +76,16 @@ def _show_plan(screen: Screen, plan: RewrapPlan) -> None:
         screen.record({"record": "erased and there again", "session": found.key.session_id, "key": found.key.key.kid})
     if screen.as_json:
         return
-    screen.say(f"{many(len(plan.keys), 'key')} of tenant {printable(plan.tenant_uid)} to wrap with {plan.kek}", STRONG)
     if plan.keys:
+        screen.say(
+            f"{many(len(plan.keys), 'key')} of tenant {printable(plan.tenant_uid)}, to be wrapped with {plan.kek}:",
+            STRONG,
+        )
         screen.table(("WRAPPED WITH", "KEYS"), [(printable(kek), str(count)) for kek, count in plan.keks.most_common()])
-    if plan.done_count:
-        screen.say(f"{many(plan.done_count, 'key')} already wrapped with it")
+    if plan.done_count or not plan.keys:
+        screen.say(
+            f"{many(plan.done_count, 'key')} of tenant {printable(plan.tenant_uid)} already wrapped with {plan.kek}"
+        )
     if plan.erased:
         screen.say(f"{many(len(plan.erased), 'erased key')} there again: destroyed with this run", WARN)
 
@@ -98,12 +103,11 @@ def _show_done(screen: Screen, plan: RewrapPlan, done: Rewrapped) -> None:
     )
     for fault, count in done.faults.most_common():
         screen.say(f"{many(count, 'key')} left as before: {printable(fault)}", FAIL)
-    screen.say(f"wrapped {many(done.keys_count, 'key')} with {plan.kek}", OK)
+    if plan.keys:
+        screen.say(f"wrapped {many(done.keys_count, 'key')} with {plan.kek}", OK)
     if done.destroyed_count:
         screen.say(f"destroyed {many(done.destroyed_count, 'key')} that had been erased", OK)
     if not done.faults:
-        screen.say(
-            "no key on the log needs another one now. Before you destroy the old one, read something with the new one "
-            "(`stoplog audit read`), and look again with --dry-run once all gates, executors and agents have it",
-            WARN,
-        )
+        screen.say("no key on the log needs another one. Before you destroy the old one:", WARN)
+        screen.say("  read something with the new one (`stoplog audit read`), and", WARN)
+        screen.say("  look again with --dry-run once all gates, executors and agents have the new one", WARN)

@@ -113,7 +113,7 @@ def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) 
     assert (again["keys"], again["left"]) == (0, {})
     assert keys() == after
     shown = site("audit", "rewrap", "--key", str(folder / "old.pem"), "--why", "x", "--dry-run", "--no-json")
-    assert "2 keys already wrapped with it" in shown.out
+    assert "2 keys of tenant default already wrapped with rsa:" in shown.out
 
 
 def test_it_goes_on_where_it_was_interrupted(site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
