@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.detectors.peaks import SD_MIN
-from streams.behaviour.estimators import Median, Peak, counted_up, is_number, updated_median, updated_peak
+from streams.behaviour.estimators import Median, Peak, counted_up, decay, is_number, updated_median, updated_peak
 
 TOOLS_MAX = 64
 DESTINATIONS_MAX = 32
@@ -16,6 +16,30 @@ AMOUNTS_MAX = 16
 HOURS_PER_DAY = 24
 PRIOR_SPREAD = 0.5
 PEAK_HALF_LIFE_MS = 30 * DAY_MS
+
+
+RISKS_MAX = 16
+RISK_STEP = 0.25
+"""How much a risk, as a share of its threshold, must have risen since it was published last."""
+
+
+class RiskPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A risk as of an instant, from which on it fades.
+
+    Attributes:
+        user: whose sessions with the agent it is the highest risk of; empty for the risk of the agent.
+        share: the risk as a share of its threshold.
+        at_ms, half_life_ms: when it was that high, and how fast it fades.
+    """
+
+    user: str
+    share: float
+    at_ms: int
+    half_life_ms: int
+
+    def at(self, now_ms: int) -> float:
+        """Return what is left of it at an instant."""
+        return self.share * decay(now_ms - self.at_ms, self.half_life_ms)
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -32,6 +56,8 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
         hour, hour_calls: the newest hour, counted since the epoch, and its calls.
         reads: where in the arguments of calls destination and amount are found, so that whoever reads the baseline
             reads calls alike: feature, globs of tools, JSON pointer, how it is read. Only what is published has it.
+        cohort: the type of agents that it is compared with.
+        risks: the risks of the agent and of its users, sorted by user.
     """
 
     agent: str = ""
@@ -49,6 +75,8 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     hour: int = -1
     hour_calls: int = 0
     reads: tuple[tuple[str, tuple[str, ...], str, str], ...] = ()
+    cohort: str = ""
+    risks: tuple[RiskPoint, ...] = ()
 
 
 def updated_profile(profile: Profile | None, activity: Activity, log_amount: float | None) -> Profile:
@@ -84,4 +112,24 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         busiest=updated_peak(it.busiest, log1p(hour_calls), activity.time_ms, DAY_MS, PEAK_HALF_LIFE_MS, SD_MIN),
         hour=max(number, it.hour),
         hour_calls=hour_calls,
+        cohort=activity.cohort,
+        risks=it.risks,
     )
+
+
+def with_risk(profile: Profile, point: RiskPoint) -> Profile | None:
+    """Return the profile with a risk; None if it has not risen enough since it was published last to be published.
+
+    Args:
+        profile: what is known.
+        point: the risk as it is now.
+    """
+    others = [each for each in profile.risks if each.user != point.user]
+    before = next((each.at(point.at_ms) for each in profile.risks if each.user == point.user), 0.0)
+    if point.share < before + RISK_STEP:
+        return None
+    highest = sorted([*others, point], key=lambda each: (-each.at(point.at_ms), each.user))[:RISKS_MAX]
+    if point not in highest:
+        return None
+    risks = tuple(sorted(highest, key=lambda each: each.user))
+    return msgspec.structs.replace(profile, risks=risks, is_published=False)

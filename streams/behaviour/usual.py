@@ -31,6 +31,7 @@ PEAK_DAYS_MIN = 5.0
 TOLD_BITS = 8
 TOLD_DEVIATIONS = 4
 TOLD_TIMES = 3
+TOLD_PERCENT = 50
 """From where on a verdict names what is unusual."""
 
 
@@ -71,6 +72,9 @@ class Unusual(msgspec.Struct, frozen=True, gc=False):
     odd_hour: int = 0
     amount: int = 0
     rate: int = 0
+    agent_risk: int = 0
+    user_risk: int = 0
+    peers_risk: int = 0
 
 
 NOT_KNOWN = Unusual()
@@ -157,6 +161,20 @@ def texts_of(
         text = f"calls of this session in this hour: {unusual.rate} times the usual busiest hour of {agent}"
         found.append(("rate", unusual.rate, text))
     return found
+
+
+def risk_texts_of(unusual: Unusual, agent: str, user: str) -> list[tuple[str, int, str]]:
+    """Return what a verdict names of risks: the signal, its number, and the sentence for people."""
+    risks = (
+        ("agent_risk", unusual.agent_risk, agent),
+        ("user_risk", unusual.user_risk, f"a session of {user}"),
+        ("peers_risk", unusual.peers_risk, f"another agent of the type of {agent}"),
+    )
+    return [
+        (name, percent, f"the risk of {whose} is at {percent}% of what is an alert")
+        for name, percent, whose in risks
+        if percent >= TOLD_PERCENT
+    ]
 
 
 def _bits(known: Mapping[str, int], name: str, names_max: int) -> int:

@@ -76,6 +76,20 @@ class Declared(NamedTuple):
         )
 
 
+class RaisedRisk(NamedTuple):
+    """A risk after an activity that has raised it.
+
+    Attributes:
+        key: the fields of whom it is the risk, as declared.
+        share: the risk as a share of its threshold.
+        half_life_ms: how fast it fades.
+    """
+
+    key: tuple[str, ...]
+    share: float
+    half_life_ms: int
+
+
 class Observed(NamedTuple):
     """The outcome of an activity.
 
@@ -87,6 +101,7 @@ class Observed(NamedTuple):
         has_learned: whether baselines learned from the activity.
         is_full: whether the agent has brought so much today that nothing further is remembered.
         is_repeated: whether the activity was known; then nothing has changed.
+        risks: the risks that the activity has raised.
     """
 
     signals: tuple[Signal, ...] = ()
@@ -96,6 +111,7 @@ class Observed(NamedTuple):
     has_learned: bool = False
     is_full: bool = False
     is_repeated: bool = False
+    risks: tuple[RaisedRisk, ...] = ()
 
 
 class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -241,7 +257,8 @@ class Watcher:
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
-        return Observed(signals, reported, quiet_count, lowered_count, may_learn, not grown.terms_left)
+        full = not grown.terms_left
+        return Observed(signals, reported, quiet_count, lowered_count, may_learn, full, risks=risks.raised)
 
     def remember(self, rows: OpenRows, finding: Finding, finding_uid: str) -> None:
         """Remember what an alert is about, in case somebody closes it.
@@ -366,17 +383,19 @@ class Watcher:
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""
-        found, scores, activity = [], {}, case.activity
+        found, scores, risen, activity = [], {}, [], case.activity
         for it, slot in self._risks if signals else ():
             row = accumulated(case.flat[slot.position], signals, activity.time_ms, it.half_life_ms)
             case.put(slot, row)
             risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance)
             scores[f"risk.{it.name}"] = risk.total
+            if risk.total > 0:
+                risen.append(RaisedRisk(it.key, risk.total / it.threshold, it.half_life_ms))
             if it.alerts and risk.total >= it.threshold:
                 words = {"sum": risk.total, "causes": ", ".join(risk.causes)}
                 text = "; ".join([explained(it.explain, activity, words), *(each.explain for each in signals[:3])])
                 found.append(finding_of(it, risk.total, text, activity, case.events))
-        return _Risks(found, scores)
+        return _Risks(found, scores, tuple(risen))
 
     def _correlate(
         self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], grown: Growth
@@ -419,3 +438,4 @@ class Closed(NamedTuple):
 class _Risks(NamedTuple):
     findings: list[Finding]
     scores: Mapping[str, float]
+    raised: tuple[RaisedRisk, ...] = ()

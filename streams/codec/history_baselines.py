@@ -8,10 +8,10 @@ from typing import Annotated
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS
+from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.detectors.amounts import PRIOR_SPREAD
 from streams.behaviour.estimators import Mean, Median, Peak
-from streams.behaviour.profiles import HOURS_PER_DAY, Profile
+from streams.behaviour.profiles import HOURS_PER_DAY, Profile, RiskPoint
 from streams.codec.jsonform import JsonFormError
 
 DAYS_DEFAULT = 30
@@ -42,6 +42,9 @@ class _Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amounts: dict[str, _Amount] = {}
     busiest: _Count = 0
     features: dict[str, tuple[_Feature, ...]] = {}
+    agent_type: str = msgspec.field(name="type", default="")
+    risk: _Count = 0
+    user_risks: dict[str, _Count] = {}
 
 
 def fill_baseline(value: dict[str, object], named: str, time_ms: int) -> None:
@@ -100,5 +103,11 @@ def _profile(usual: _Usual, agent: str, epoch: str, time_ms: int) -> Profile:
             (feature, each.tools, each.arg, each.read_as or ("number" if feature == "amount" else "text"))
             for feature, found in sorted(usual.features.items())
             for each in found
+        ),
+        cohort=usual.agent_type,
+        risks=tuple(
+            RiskPoint(user, percent / 100, time_ms, HOUR_MS)
+            for user, percent in sorted({"": usual.risk, **usual.user_risks}.items())
+            if percent
         ),
     )

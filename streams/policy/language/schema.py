@@ -331,10 +331,18 @@ SIGNAL = Struct(
             "how many times as many calls the session has made in this hour as the agent makes in the busiest hour of "
             "a usual day; 0 if they are fewer, or too little is known",
         ),
+        _int("agent_risk", "the agent's risk, as watches have published it, in percent of what is an alert; it fades"),
+        _int("user_risk", "the same of the user: the highest risk of a session of the user, with whatever agent"),
+        _int("peers_risk", "the same of the agent's peers: the highest risk of another agent of its type"),
     ),
 )
 
-BASELINE_SIGNALS = frozenset({"learned", "new_tool", "new_destination", "odd_hour", "amount", "rate"})
+BASELINE_SIGNALS = frozenset(
+    {
+        *("learned", "new_tool", "new_destination", "odd_hour", "amount", "rate"),
+        *("agent_risk", "user_risk", "peers_risk"),
+    }
+)
 """The fields of `signal` that come from the agent's baseline, which watches publish. They can only restrict: no permit
 and no memory reads them, because whoever may write baselines could then permit calls."""
 

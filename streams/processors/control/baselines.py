@@ -14,12 +14,13 @@ from typing import NamedTuple
 import msgspec
 
 from streams.behaviour.activity import DAY_MS
-from streams.behaviour.profiles import HOURS_PER_DAY, Profile
+from streams.behaviour.profiles import HOURS_PER_DAY, RISKS_MAX, Profile
 from streams.behaviour.usual import Usual, usual_of
 from streams.model.control import Baseline
 from streams.model.errors import RecordError
 from streams.model.keys import baseline_key
 from streams.model.reasons import DeadLetterReason
+from streams.processors.control.risks import Risks
 
 AGENTS_MAX = 5_000
 """Agents whose baselines are held; beyond them, those that were published longest ago are forgotten."""
@@ -47,9 +48,11 @@ class Baselines:
 
     Attributes:
         next_offset: up to where the topic has been read.
+        risks: the risks of agents and users.
     """
 
     next_offset: int = 0
+    risks: Risks = field(default_factory=Risks)
     _held: dict[tuple[str, str], dict[str, _Held]] = field(default_factory=dict)
     _names: dict[bytes, tuple[str, str, str]] = field(default_factory=dict)
     _usual: dict[tuple[str, str], Usual] = field(default_factory=dict)
@@ -88,7 +91,7 @@ class Baselines:
         if key != own_key:
             shown, own = (each[:120].decode("utf-8", "replace") for each in (key, own_key))
             raise RecordError(DeadLetterReason.KEY_MISMATCH, f"the record's key is `{shown}`, but its own is `{own}`")
-        _check(record)
+        profile = _checked(record)
         who = tenant_uid, record.agent
         epochs = self._held.get(who, {})
         before = epochs.get(record.epoch)
@@ -101,10 +104,12 @@ class Baselines:
         if len(epochs) > EPOCHS_MAX:
             oldest = next(iter(epochs))
             del epochs[oldest]
+            self.risks.drop((*who, oldest))
             self._names.pop(baseline_key(*who, oldest), None)
         self._held.pop(who, None)
         self._held[who] = epochs
         self._names[key] = (*who, record.epoch)
+        self.risks.replace((*who, record.epoch), profile)
         self._usual.pop(who, None)
         if len(self._held) > AGENTS_MAX:
             self._drop(next(iter(self._held)))
@@ -117,8 +122,10 @@ class Baselines:
         who, epochs = named[:2], self._held[named[:2]]
         del epochs[named[2]]
         self._usual.pop(who, None)
+        self.risks.drop(named)
         if not epochs:
             del self._held[who]
+            self.risks.forget_agent(*who)
 
     def clear(self) -> None:
         """Forget everything, as if nothing had been read."""
@@ -126,15 +133,18 @@ class Baselines:
         self._held.clear()
         self._names.clear()
         self._usual.clear()
+        self.risks.clear()
 
     def _drop(self, who: tuple[str, str]) -> None:
         for epoch in self._held.pop(who):
             self._names.pop(baseline_key(*who, epoch), None)
+            self.risks.drop((*who, epoch))
         self._usual.pop(who, None)
+        self.risks.forget_agent(*who)
 
 
-def _check(record: Baseline) -> None:
-    """Check that the state of a snapshot can be reckoned with.
+def _checked(record: Baseline) -> Profile:
+    """Return the state of a snapshot, if it can be reckoned with.
 
     Raises:
         RecordError: it can't.
@@ -152,13 +162,17 @@ def _check(record: Baseline) -> None:
         numbers += [median.median, median.spread]
     for tether in (past.tether, *(median.tether for _, median in profile.amounts)):
         numbers += [] if tether is None else [tether.level, tether.log_spread]
+    numbers += [point.share for point in profile.risks]
     counts = [profile.calls, *profile.hours, *(count for _, count in (*profile.tools, *profile.destinations))]
     is_sound = (
         (profile.agent, profile.epoch) == (record.agent, record.epoch)
         and len(profile.hours) == HOURS_PER_DAY
         and min(counts) >= 0
         and past.var >= 0
+        and len(profile.risks) <= RISKS_MAX
+        and all(point.half_life_ms > 0 and point.share >= 0 for point in profile.risks)
         and all(map(isfinite, numbers))
     )
     if not is_sound:
         raise RecordError(DeadLetterReason.RECORD_INVALID, "the baseline has numbers or names that no watch writes")
+    return profile

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from streams.behaviour.activity import HOUR_MS, digest_of
 from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
-from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, texts_of
+from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
 from streams.processors.call_features import Extraction, extracted
@@ -70,16 +70,22 @@ def _beside_baseline(
 ) -> tuple[Unusual, tuple[Signal, ...]]:
     """Return how unusual the call is for its agent, and what of it the verdict names."""
     asked, agent = case.asked, case.asked.intent.act.sub
-    case.baseline_version = control.baselines.next_offset + 1
-    usual = control.baselines.usual_of(asked.intent.header.tenant_uid, agent, asked.now_ms)
-    if usual is None:
-        return NOT_KNOWN, ()
-    reads = tuple(Extraction(*each) for each in usual.reads)
-    found = extracted(reads, tool, case.known_arguments().values)
-    destination, amount = found.get("destination"), found.get("amount")
-    place = destination if isinstance(destination, str) else None
-    unusual = compared(usual, tool, place, amount if isinstance(amount, float) else None, asked.now_ms, hour_calls)
-    told = texts_of(unusual, usual, agent, tool, place)
+    tenant, user, now_ms = asked.intent.header.tenant_uid, asked.intent.sub, asked.now_ms
+    baselines = control.baselines
+    case.baseline_version = baselines.next_offset + 1
+    usual, unusual, told = baselines.usual_of(tenant, agent, now_ms), NOT_KNOWN, []
+    if usual is not None:
+        reads = tuple(Extraction(*each) for each in usual.reads)
+        found = extracted(reads, tool, case.known_arguments().values)
+        destination, amount = found.get("destination"), found.get("amount")
+        place = destination if isinstance(destination, str) else None
+        number = amount if isinstance(amount, float) else None
+        unusual = compared(usual, tool, place, number, now_ms, hour_calls)
+        told = texts_of(unusual, usual, agent, tool, place)
+    risks = baselines.risks.of(tenant, agent, user, now_ms)
+    if any(risks):
+        unusual = replace(unusual, agent_risk=risks[0], user_risk=risks[1], peers_risk=risks[2])
+        told += risk_texts_of(unusual, agent, user)
     return unusual, tuple(Signal(name=name, score=float(score), explain=text) for name, score, text in told)
 
 

@@ -12,6 +12,7 @@ replay.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from itertools import islice
 from math import log1p
 
@@ -20,8 +21,8 @@ import msgspec
 from streams.behaviour.activity import DAY_MS, Activity, row_key
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.pages import OpenRows, RememberedRows
-from streams.behaviour.profiles import Profile, updated_profile
-from streams.behaviour.watcher import Declared, Watcher
+from streams.behaviour.profiles import Profile, RiskPoint, updated_profile, with_risk
+from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
@@ -55,6 +56,14 @@ from streams.processors.watch.prompts import with_steady_prompt
 GRID_MS = 500
 JUDGED_PER_STEP_MAX = 500
 NAME_CHARS_MAX = 512
+RISK_GRID_MS = 5_000
+"""How often a risk that has risen is published at most. Baselines are published less often."""
+_OF_AGENT = ("agent.id",)
+_RISK_OF: Mapping[tuple[str, ...], Callable[[Activity], str]] = {
+    _OF_AGENT: lambda _activity: "",
+    ("session.id",): lambda activity: activity.user,
+}
+"""Declared keys of risks, and the user whose risk each is; empty for that of the agent."""
 
 _LOWERED = ControlReason.ALERTS_LOWERED
 _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
@@ -158,6 +167,8 @@ class Watch(ReportingProcessor):
         observed = self._watchers[event.scope].judge(rows, activity)
         if observed.has_learned and event.scope is BehaviourScope.AGENT:
             self._learn_profile(activity, rows, state, now_ms, may_add=not observed.is_full)
+        if observed.risks and event.scope is BehaviourScope.AGENT:
+            self._note_risks(activity, observed.risks, rows, state, now_ms)
         for finding in observed.findings:
             alert = finding_alert(finding, event, now_ms)
             self._watchers[event.scope].remember(rows, finding, alert.finding_uid)
@@ -201,6 +212,27 @@ class Watch(ReportingProcessor):
             every_ms = self._settings.publish_ms
             due_ms = now_ms // every_ms * every_ms + every_ms
             state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
+
+    def _note_risks(
+        self, activity: Activity, risks: tuple[RaisedRisk, ...], rows: OpenRows, state: StateView, now_ms: int
+    ) -> None:
+        """Keep risks that have risen with the agent's profile, if there is one, and publish it soon."""
+        key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
+        found = rows.load(key, TenantProfile)
+        if found is None:
+            return
+        profile = found.profile
+        for risk in risks:
+            user = _RISK_OF.get(risk.key)
+            # Without a user, the risk of a session would be taken for the agent's.
+            if user is not None and (activity.user or risk.key == _OF_AGENT):
+                point = RiskPoint(user(activity), risk.share, activity.time_ms, risk.half_life_ms)
+                profile = with_risk(profile, point) or profile
+        if profile is found.profile:
+            return
+        rows.store(key, TenantProfile(activity.tenant, profile))
+        due_ms = now_ms // RISK_GRID_MS * RISK_GRID_MS + RISK_GRID_MS
+        state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
 
     def _published(self, key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Return a baseline as it is published, unless nothing has been learned since the last time."""

@@ -50,8 +50,22 @@ def test_plain_numbers_become_a_baseline_that_gates_accept_and_compare_with() ->
         ("amount", ("pay.*",), "/amount", "number"), ("destination", ("mail.*",), "/to", "domain"),
     )  # fmt: skip
     found = compared(usual, "pay.refund", "evil.example", 4_000.0, NOON_MS - 12 * HOUR_MS, 45)
-    assert msgspec.structs.astuple(found) == (500, 9, 7, 9, 6, 2)
-    assert msgspec.structs.astuple(compared(usual, "mail.send", "example.com", 40.0, NOON_MS, 1))[1:] == (0, 0, 1, 0, 0)
+    assert msgspec.structs.astuple(found)[:6] == (500, 9, 7, 9, 6, 2)
+    assert msgspec.structs.astuple(compared(usual, "mail.send", "example.com", 40.0, NOON_MS, 1))[1:6] == (
+        0,
+        0,
+        1,
+        0,
+        0,
+    )
+
+
+def test_risks_are_said_in_percent_of_an_alert() -> None:
+    said = {"calls": 5, "type": "helpers", "risk": 120, "user_risks": {"alice": 80}}
+    held = Baselines()
+    held.offer(b"acme|assistant/", read(LINE | {"value": {"usual": said}}), NOON_MS)
+    assert held.risks.of("acme", "assistant", "alice", NOON_MS) == (120, 80, 0)
+    assert held.risks.of("acme", "assistant", "alice", NOON_MS + HOUR_MS) == (60, 40, 0)
 
 
 @pytest.mark.parametrize(("hours", "worked"), [([22, 6], {22, 23, 0, 1, 2, 3, 4, 5}), ([0, 24], set(range(24)))])

@@ -17,7 +17,7 @@ from streams.model.topics import BASELINE, RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.operations.behaviour.watch_run import watch_processors
 from streams.operations.replay.recorded import RecordedLog
-from streams.operations.replay.run import ReplayKind, Stretch, replay_log
+from streams.operations.replay.run import ReplayKind, ReplayReport, Stretch, replay_log
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
 from tests.kit import FILES_READ, MAIL_SEND, WEB_FETCH, GateBench, wire
@@ -32,6 +32,7 @@ pack: testing
 rules:
   - {id: S-0, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
   - {id: S-1, effect: deny, match: {tools: ["*"]}, when: "signal.new_tool >= 8", reason: a tool that is new to it}
+  - {id: S-3, effect: deny, match: {tools: ["*"]}, when: "signal.user_risk >= 50", reason: the user is at risk}
   - {id: S-2, effect: quarantine, match: {tools: [mail.send]}, when: "signal.new_destination >= 8", reason: a new place}
 """
 
@@ -96,12 +97,40 @@ def test_what_the_watch_has_learned_stops_a_call_and_a_replay_stops_it_too(deplo
     assert len(versions) >= DAYS
     assert fetch.baseline_version == leak.baseline_version >= max(versions)
 
+    report = replayed(deployment)
+    assert report.differences == []
+    assert report.counts == {ReplayKind.SAME: DAYS * CALLS_PER_DAY + 3}
+
+
+def replayed(deployment: Deployment) -> ReplayReport:
     log = RecordedLog(
         MemoryAsLog(deployment.driver.log), wire(), deployment.driver.clock, DRIVER_SETTINGS.time_ahead_max_ms
     )
-    report = replay_log(log, setup(), Stretch())
-    assert report.differences == []
-    assert report.counts == {ReplayKind.SAME: DAYS * CALLS_PER_DAY + 3}
+    return replay_log(log, setup(), Stretch())
+
+
+def test_the_risk_of_a_session_stops_other_agents_of_its_user_and_fades(deployment: Deployment) -> None:
+    looping = deployment.begin()
+    for _ in range(60):
+        deployment.wait(1_000)
+        verdict = deployment.judge(FILES_READ, {"path": "same.txt"}, session=looping)
+        if verdict.outcome is Outcome.DENY:
+            break
+    assert (verdict.outcome, verdict.reason_text) == (Outcome.DENY, "the user is at risk")
+    told = {signal.name: signal for signal in verdict.signals}
+    assert told["user_risk"].score >= 50
+    assert told["user_risk"].explain.startswith("the risk of a session of alice is at ")
+
+    def asked(agent: str, user: str) -> Outcome:
+        deployment.sessions += 1
+        maker = SessionMaker(f"s-{deployment.sessions}", act=agent, sub=user)
+        deployment.establish(maker)
+        return deployment.judge(session=maker).outcome
+
+    assert [asked("clerk", "alice"), asked("clerk", "bob")] == [Outcome.DENY, Outcome.ALLOW]
+    deployment.wait(6 * HOUR_MS)
+    assert asked("clerk", "alice") is Outcome.ALLOW
+    assert replayed(deployment).differences == []
 
 
 def test_what_was_denied_teaches_nothing(deployment: Deployment) -> None:
