@@ -3,6 +3,9 @@
 A write goes through three layers. It begins in the current record's; `keep_record` moves that to the transaction's, and
 `committed` moves that to the store. To fail a record or abort a transaction is to drop a layer. Nothing reaches the
 store before the transaction is committed (ADR 0005).
+
+A row that is set and removed within one transaction, and that the store does not have, leaves nothing behind: there is
+nothing that its tombstone could delete (ADR 0083).
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ class PartitionState:
         self._store = store
         self._transaction: dict[bytes, bytes | None] = {}
         self._record: dict[bytes, bytes | None] = {}
+        # What the current record has removed that was set since the last commit, perhaps more than once.
+        self._removed: list[bytes] = []
+        self._has_passed = False
         # The transaction's keys in order: made by its first scan, kept up from then on.
         self._keys: list[bytes] | None = None
         self._next_due_ms = self._earliest_timer()
@@ -65,7 +71,10 @@ class PartitionState:
 
     def delete(self, key: bytes) -> None:
         """Remove the row."""
-        self._record[key] = None
+        record = self._record
+        if record.get(key) is not None or self._transaction.get(key) is not None:
+            self._removed.append(key)
+        record[key] = None
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows with start <= key < end, in key order. Do not write to the state while iterating."""
@@ -124,6 +133,8 @@ class PartitionState:
     def keep_record(self) -> None:
         """Add the current record's writes to the transaction's: it succeeded."""
         if self._record:
+            if self._removed:
+                self._forget_passing()
             if self._keys is not None:
                 for key in self._record.keys() - self._transaction.keys():
                     insort(self._keys, key)
@@ -133,10 +144,16 @@ class PartitionState:
     def drop_record(self) -> None:
         """Forget the current record's writes: it failed."""
         self._record.clear()
+        self._removed.clear()
 
     def changes(self) -> dict[bytes, bytes | None]:
         """Return the open transaction's writes, one per key; None deletes."""
         return self._transaction
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether the open transaction has written rows, also if none of them is left."""
+        return self._has_passed or bool(self._transaction)
 
     def committed(self, changelog_offset: int) -> None:
         """Write the transaction's rows to the store, as it is durable.
@@ -150,6 +167,7 @@ class PartitionState:
     def aborted(self) -> None:
         """Forget the open transaction's writes."""
         self._record.clear()
+        self._removed.clear()
         self._forget_transaction()
         self._next_due_ms = self._earliest_timer()
 
@@ -161,9 +179,24 @@ class PartitionState:
         """Return the store, which holds what is committed. This state must not be used any more."""
         return self._store
 
+    def _forget_passing(self) -> None:
+        """Forget the rows that the record has removed and nobody else ever sees."""
+        record, transaction, keys = self._record, self._transaction, self._keys
+        for key in self._removed:
+            if record.get(key, b"") is not None or self._store.get(key) is not None:
+                continue
+            del record[key]
+            self._has_passed = True
+            if key in transaction:
+                del transaction[key]
+                if keys is not None:
+                    del keys[bisect_left(keys, key)]
+        self._removed.clear()
+
     def _forget_transaction(self) -> None:
         self._transaction = {}
         self._keys = None
+        self._has_passed = False
 
     def _earliest_timer(self) -> int | None:
         first = next(self.scan(TIMER_KEY_PREFIX, _AFTER_TIMERS), None)

@@ -295,7 +295,7 @@ class PartitionTask:
 
     def note_time(self) -> None:
         """Make stream time part of the transaction. Call it before the changes of the state are taken."""
-        moved = self.positions != self._committed or self._state.changes()
+        moved = self.positions != self._committed or self._state.has_worked
         if moved and self.stream_time_ms > self._committed_time_ms:
             self._state.note_stream_time(self.stream_time_ms)
             self._state.keep_record()

@@ -19,7 +19,10 @@ Timers = set[tuple[int, bytes]]
 
 
 class StateMachine(RuleBasedStateMachine):
-    """Three layers, each a copy of the one below: what is committed, this transaction, this record."""
+    """Three layers, each a copy of the one below: what is committed, this transaction, this record.
+
+    `newly_set` are the keys that were set since the last commit, whatever became of them.
+    """
 
     @initialize()
     def open(self) -> None:
@@ -28,11 +31,13 @@ class StateMachine(RuleBasedStateMachine):
         self.rows: list[Rows] = [{}, {}, {}]
         self.timers: list[Timers] = [set(), set(), set()]
         self.offset = 0
+        self.newly_set: list[set[bytes]] = [set(), set(), set()]
 
     @rule(key=KEYS, value=st.binary(max_size=3))
     def put(self, key: bytes, value: bytes) -> None:
         self.state.put(key, value)
         self.rows[2][key] = value
+        self.newly_set[2].add(key)
 
     @rule(key=KEYS)
     def delete(self, key: bytes) -> None:
@@ -63,8 +68,15 @@ class StateMachine(RuleBasedStateMachine):
     def commit(self) -> None:
         self.keep_record()
         changes = self.state.changes()
+        # A tombstone of what the store does not have says nothing to anybody who follows the changelog.
+        gone = {key for key in self.newly_set[1] if key in changes and changes[key] is None}
+        assert gone <= self.rows[0].keys()
+        assert {key for key in changes if key.startswith(TIMERS)} >= {
+            key for key in self.disk.rows(0) if key.startswith(TIMERS) and self.state.get(key) is None
+        }
         self.offset += len(changes)
         self.state.committed(self.offset)
+        self.newly_set = [set(), set(), set()]
         self._copy(1, 0)
         assert not self.state.changes()
 
@@ -108,6 +120,7 @@ class StateMachine(RuleBasedStateMachine):
     def _copy(self, source: int, target: int) -> None:
         self.rows[target] = dict(self.rows[source])
         self.timers[target] = set(self.timers[source])
+        self.newly_set[target] = set(self.newly_set[source])
 
 
 TestPartitionState = StateMachine.TestCase

@@ -46,6 +46,15 @@ TARGETS_LIMIT = 5
 CALLS_LIMIT = 40
 STANDSTILL_MS_MAX = 12_000
 ROUNDS_MAX = 4_000
+ENGINE = EngineSettings(
+    idle_poll_ms=0,
+    punctuate_ms=100,
+    idle_margin_ms=200,
+    control_stale_ms=60_000,
+    # With fewer, chance alone makes an intent a dead letter in one of some hundred seeds: its transactions are aborted
+    # as often as that, and others in between are not. Here each intent is to have a verdict.
+    record_aborts_max=8,
+)
 TICKS_MAX = 200_000
 RULES = f"""
 budgets:
@@ -337,7 +346,7 @@ class Fleet:
             wire=wire(),
             stores=disk,
             clock=self._clock,
-            settings=EngineSettings(idle_poll_ms=0, punctuate_ms=100, idle_margin_ms=200, control_stale_ms=60_000),
+            settings=ENGINE,
             instance=name,
         )
 

@@ -23,9 +23,19 @@ from streams.model.audit import AuditEvent
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
 from streams.model.keys import session_key_of
-from streams.model.topics import ALERT, AUDIT, AUDIT_REPORTED, BASELINE, BEHAVIOUR, VERDICT, WATCH_CHANGELOG
+from streams.model.topics import (
+    ALERT,
+    AUDIT,
+    AUDIT_REPORTED,
+    BASELINE,
+    BEHAVIOUR,
+    KEYING_CHANGELOG,
+    VERDICT,
+    WATCH_CHANGELOG,
+)
 from streams.model.verdict import Verdict, VerdictMode
 from streams.policy.language.bundle import load_detector_files
+from streams.ports import Outgoing
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
@@ -107,6 +117,23 @@ def test_the_halves_of_a_decision_wait_for_each_other(first: str) -> None:
     assert bench.events() == []
     bench.decide(each, audit=first != "audit", verdict=first != "verdict")
     assert len(bench.events()) == 1
+    bench.settle(JOIN_WAIT_MS * 2)
+    assert bench.events() == []
+
+
+def test_halves_that_come_in_one_transaction_leave_nothing_on_the_changelog() -> None:
+    """A row and a timer of each would be four records for a decision, which say nothing to anybody."""
+    bench, pairs = Bench(partitions=1), 40
+    for number in range(pairs):
+        each = sent(START_MS + number)
+        for topic, record in ((VERDICT.name, verdict_of(each)), (AUDIT.name, audit_of(each))):
+            key = session_key_of(each.tenant, each.session)
+            bench.driver.log.append(Outgoing(topic, 0, key, WIRE.encode(topic, record)), timestamp_ms=START_MS)
+    bench.driver.settle()
+    assert len(bench.events()) == pairs
+    written = [record for _, record in bench.driver.log.written_since([KEYING_CHANGELOG.name], -1)]
+    assert 0 < len(written) < pairs / 4
+    assert not [record for record in written if record.value is None]
     bench.settle(JOIN_WAIT_MS * 2)
     assert bench.events() == []
 
