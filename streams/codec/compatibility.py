@@ -62,6 +62,8 @@ def full_transitive(versions: Sequence[RecordShape]) -> list[Finding]:
 
 def unreadable(reader: RecordShape, writer: RecordShape) -> list[Finding]:
     """Find what keeps `reader` from reading records of `writer`; empty if it can read them."""
+    if reader is writer:
+        return []
     return _compare(reader, writer, short_name(reader.name))
 
 

@@ -6,10 +6,13 @@ detects survives, and shows which case is missing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from streams.policy.authoring.case_file import Case, CaseResult, compare, read_cases, rules_by_pack, run_cases
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome, tool_of
@@ -164,11 +167,12 @@ def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
     for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
         at = rule.expanded.at(max(before.offset, 0))
         variants = {
-            tool: replace(form, tree=changed)
+            tool: dataclasses.replace(form, tree=changed)
             for (tool, form), (_, _, changed) in zip(rule.variants.items(), others, strict=True)
         }
         mutant = Mutant(rule.rule.id, at, unparse(before), unparse(after))
-        yield mutant, replace(rule, checked=replace(rule.checked, tree=tree), variants=variants)
+        checked = dataclasses.replace(rule.checked, tree=tree)
+        yield mutant, dataclasses.replace(rule, checked=checked, variants=variants)
 
 
 def _changes(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:

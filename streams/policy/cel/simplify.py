@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
 from streams.policy.cel.folds import FoldKind, classify

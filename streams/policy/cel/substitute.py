@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from operator import is_
 
-from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, MakeList, MakeMap, Select
+from msgspec.structs import replace
+
+from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, MakeList, MakeMap, Select, children
 
 
 def substitute(node: Expr, name: str, value: Expr) -> Expr:
@@ -20,27 +22,34 @@ def substitute(node: Expr, name: str, value: Expr) -> Expr:
         return value if node.name == name else node
     if not isinstance(node, Comprehension):
         return map_children(node, lambda part: substitute(part, name, value))
-    changed = replace(
-        node,
-        iter_range=substitute(node.iter_range, name, value),
-        accu_init=substitute(node.accu_init, name, value),
-    )
-    if name != node.accu_var:
-        changed = replace(changed, result=substitute(node.result, name, value))
-    if name not in (node.accu_var, node.iter_var, node.iter_var2):
-        condition, step = (substitute(part, name, value) for part in (node.condition, node.step))
-        changed = replace(changed, condition=condition, step=step)
-    return changed
+    inside = name not in (node.accu_var, node.iter_var, node.iter_var2)
+    iter_range, accu_init = substitute(node.iter_range, name, value), substitute(node.accu_init, name, value)
+    result = substitute(node.result, name, value) if name != node.accu_var else node.result
+    condition = substitute(node.condition, name, value) if inside else node.condition
+    step = substitute(node.step, name, value) if inside else node.step
+    parts = (iter_range, accu_init, condition, step, result)
+    if all(map(is_, parts, children(node))):
+        return node
+    return replace(node, iter_range=iter_range, accu_init=accu_init, condition=condition, step=step, result=result)
 
 
 def map_children(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """Return the node with a function applied to each child; a fold is returned unchanged."""
+    """Return the node with a function applied to each child; a fold is returned unchanged.
+
+    If the function changes no child, this is the node itself: trees share what they have in common.
+    """
+    before = children(node)
+    if not before or isinstance(node, Comprehension):
+        return node
+    after = tuple(map(change, before))
+    if all(map(is_, after, before)):
+        return node
     if isinstance(node, Select):
-        return replace(node, operand=change(node.operand))
+        return replace(node, operand=after[0])
     if isinstance(node, Call):
-        return replace(node, args=tuple(change(arg) for arg in node.args))
+        return replace(node, args=after)
     if isinstance(node, MakeList):
-        return replace(node, items=tuple(change(item) for item in node.items))
+        return replace(node, items=after)
     if isinstance(node, MakeMap):
-        return replace(node, entries=tuple((change(key), change(value)) for key, value in node.entries))
+        return replace(node, entries=tuple(zip(after[::2], after[1::2], strict=True)))
     return node

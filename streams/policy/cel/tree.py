@@ -7,12 +7,12 @@ names are resolved. Evaluators and the code generator use this tree and never th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class StaticType:
+
+class StaticType(msgspec.Struct, frozen=True):
     """The static type of a value: `kind` is `int`, `list`, `struct:NAME`, ...; `params` are those of lists and maps."""
 
     kind: str
@@ -26,30 +26,26 @@ class StaticType:
 DYN = StaticType("dyn")
 
 
-@dataclass(frozen=True, slots=True)
-class Expr:
+class Expr(msgspec.Struct, frozen=True):
     """The base of all nodes: the static type, and the offset in the text (-1 if a macro made the node)."""
 
     type: StaticType
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Const(Expr):
+class Const(Expr, frozen=True):
     """A literal; `value` has the evaluator's representation (see `values.py`)."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Ident(Expr):
+class Ident(Expr, frozen=True):
     """A variable, by its resolved name, which may contain dots; or the name of a type."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Select(Expr):
+class Select(Expr, frozen=True):
     """`operand.field`, or `has(operand.field)` if `test` is true."""
 
     operand: Expr
@@ -57,8 +53,7 @@ class Select(Expr):
     test: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Expr):
+class Call(Expr, frozen=True):
     """A call of a function or operator. A receiver is the first of `args`; `overloads` are the checker's candidates."""
 
     function: str
@@ -67,29 +62,25 @@ class Call(Expr):
     overloads: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeList(Expr):
+class MakeList(Expr, frozen=True):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeMap(Expr):
+class MakeMap(Expr, frozen=True):
     """`{a: b}`."""
 
     entries: tuple[tuple[Expr, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeStruct(Expr):
+class MakeStruct(Expr, frozen=True):
     """`Name{...}`: it can be parsed, but rules must not use it."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comprehension(Expr):
+class Comprehension(Expr, frozen=True):
     """A fold, to which the macros `all`, `exists`, `map`, `filter` and `cel.bind` are expanded."""
 
     iter_var: str

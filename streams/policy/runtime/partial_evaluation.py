@@ -8,8 +8,9 @@ that only reads; and facts that only such rules read need not be computed for it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.substitute import map_children

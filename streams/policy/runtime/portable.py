@@ -379,7 +379,7 @@ def _without_text(checked: CheckedExpression) -> CheckedExpression:
     return dataclasses.replace(checked, text="")
 
 
-class _DroppedTree(Expr):
+class _DroppedTree(Expr, frozen=True):
     """Replaces the tree of a rule that is kept after code generation. No evaluator accepts it as a condition."""
 
 

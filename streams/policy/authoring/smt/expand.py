@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.substitute import map_children, substitute
