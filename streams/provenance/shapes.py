@@ -47,8 +47,8 @@ _BORDER = r"\s\"'<>()\[\]{},;|`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _HIT_IN_ASCII = re.compile(
     rf"[0-9@/\\$.:~](?:(?<![\\.:~])|(?<=[.:])(?=\w)|(?<=\\)(?!\")|(?<=[.~])(?=[^\\{_BORDER}]{{1,{_LEFT_CHARS_MAX}}}\\\"))"
 )
-"""The backslash of an escaped quote, as in JSON inside of a text, is no sign of a value. Of what it ends, only a path
-that begins with a dot or `~` needs it, and is found by that."""
+"""The backslash of an escaped quote, as in JSON inside of a text, does not point to a value. Of what it ends, only a
+path that begins with a dot or `~` needs it, and is found by that."""
 _LEFT = re.compile(rf"[^{_BORDER}]{{0,{_LEFT_CHARS_MAX}}}")
 _TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
 _NO_SIGN = rf"[^{_BORDER}{_SURE_SIGNS}.:]*+"
