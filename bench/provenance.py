@@ -1,8 +1,9 @@
 """Measures what provenance costs a gate: `python -m bench.provenance [--against REVISION] [--save]`.
 
 A session reads results of a mailbox. After 10, 100 and 1,000 of them, an intent with five arguments is examined, and
-the rows that the session has in the state are counted. Extraction of the arguments is part of the examination, and is
-also shown apart; so is what it costs to keep one result. Rows come from a store in memory: a store on disk adds about a
+the rows that the session has in the state are counted. Its recipient is one that the user has named, or one that nobody
+has: of that, each half is looked up, too. Extraction of the arguments is part of the examination, and is also shown
+apart; so is what it costs to keep one result. Rows come from a store in memory: a store on disk adds about a
 microsecond for each row that is read.
 
 With a revision, the same intent is examined by the code of that commit, too. Both take short turns in processes of
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -40,9 +42,9 @@ from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import RowKind
 from streams.processors.session_row import SessionRow, evolve
+from streams.provenance.arguments import arguments_in
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
-from streams.provenance.extract import extract_arguments
 from streams.stores.memory import MemoryStore
 
 RESULTS = (10, 100, 1_000)
@@ -59,13 +61,14 @@ _READ = ToolUse(
 )  # fmt: skip
 _SEND = ToolUse(CatalogTool(tool_entry("mail", "send", sink_args=("/to",)), ArgsSchema("{}")))
 _FACTS = frozenset(PROVENANCE_MAKERS)
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, object] = {
     "to": "person3@shop.example",
     "subject": "Invoice INV-20003",
     "body": "The invoice is attached, and the total is as agreed.",
     "invoice": "INV-20003",
     "amount": 45.5,
 }
+_UNKNOWN = _ARGUMENTS | {"to": "unknown.person@other-shop.example"}
 
 
 # Runs in the checkout that is measured, with that checkout's code: it may use only what both versions have.
@@ -80,6 +83,8 @@ from streams.processors.session_row import SessionRow, evolve
 from streams.stores.memory import MemoryStore
 from bench.provenance import _ARGUMENTS, _FACTS, _KEY, _MAKER, _READ, _SEND, _event, _mail
 
+arguments = _ARGUMENTS | {{"to": sys.argv[2]}}
+
 state, session = PartitionState(MemoryStore()), evolve(SessionRow(), sub=_MAKER.sub)
 memory = Memory(_MAKER.key, _KEY, state)
 words = _event(SessionEventType.USER_MESSAGE, "Send invoice INV-20003 to person3@shop.example.")
@@ -93,7 +98,7 @@ for _ in sys.stdin:
     began_s = time.process_time()
     for _ in range({ROUNDS}):
         fresh = Memory(_MAKER.key, _KEY, state, keeps=False)
-        examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
+        examine(session, arguments, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
     print((time.process_time() - began_s) / {ROUNDS} * 1e6, flush=True)
 """
 
@@ -115,27 +120,32 @@ def main() -> None:
 
 
 def _measure(revision: str | None) -> None:
-    found_s = _seconds(lambda: extract_arguments(_ARGUMENTS), ROUNDS)
-    print(f"five arguments of a call, found alone: {found_s * 1e6:.0f} us")
+    found_s = _seconds(lambda: arguments_in(_ARGUMENTS), ROUNDS)
+    print(f"five arguments of a call, read alone: {found_s * 1e6:.0f} us")
     print()
-    print("results read   values   complete   rows   bytes    keep a result, us   examine an intent, us")
+    print(
+        "results read   values   complete   rows   bytes    keep a result, us   examine, us   with an unknown recipient"
+    )
     for count in RESULTS:
         _print(count)
     if revision is None:
         return
     print()
-    print(f"results read   at {revision[:10]}, us   now, us   ratio (median of {TURNS} turns)")
+    print(f"results read   recipient   at {revision[:10]}, us   now, us   ratio (median of {TURNS} turns)")
     with worktree(revision) as earlier:
-        for count in RESULTS:
-            before_us, now_us = _in_turns(earlier, count)
+        for count, arguments in product(RESULTS, (_ARGUMENTS, _UNKNOWN)):
+            before_us, now_us = _in_turns(earlier, count, arguments["to"])
             ratio = median(now / before for before, now in zip(before_us, now_us, strict=True))
-            print(f"{count:12,}   {median(before_us):17.0f}   {median(now_us):7.0f}   {ratio:5.2f}")
+            recipient = "named" if arguments is _ARGUMENTS else "unknown"
+            figures = f"{median(before_us):17.0f}   {median(now_us):7.0f}   {ratio:5.2f}"
+            print(f"{count:12,}   {recipient:9}   {figures}")
 
 
-def _in_turns(earlier: Path, count: int) -> tuple[list[float], list[float]]:
+def _in_turns(earlier: Path, count: int, recipient: object) -> tuple[list[float], list[float]]:
     """Return the microseconds of each turn of the earlier code and of this checkout's; the first ones don't count."""
     with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(_started(checkout, count)) for checkout in (earlier, REPOSITORY)]
+        started = [_started(checkout, count, str(recipient)) for checkout in (earlier, REPOSITORY)]
+        processes = [stack.enter_context(process) for process in started]
         turns = [[_turn(process) for process in processes] for _ in range(TURNS + 1)]
         for process in processes:
             process.communicate()
@@ -143,10 +153,10 @@ def _in_turns(earlier: Path, count: int) -> tuple[list[float], list[float]]:
     return list(before_us), list(now_us)
 
 
-def _started(checkout: Path, count: int) -> subprocess.Popen[str]:
+def _started(checkout: Path, count: int, recipient: str) -> subprocess.Popen[str]:
     path = os.pathsep.join((str(checkout), str(checkout / "examples")))
     process = subprocess.Popen(
-        [sys.executable, "-c", _TURNS, str(count)],
+        [sys.executable, "-c", _TURNS, str(count), recipient],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
@@ -179,17 +189,18 @@ def _print(count: int) -> None:
         store_provenance(_MAKER.key, row, state)
     kept_us = (time.perf_counter() - began) / count * 1e6
 
-    def examined() -> Examined:
+    def examined(arguments: dict[str, object]) -> Examined:
         fresh = Memory(_MAKER.key, _KEY, state, keeps=False)
-        return examine(session, _ARGUMENTS, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
+        return examine(session, arguments, _SEND, fresh, _MAKER.key, state, asked=_FACTS)
 
-    examined_us = _seconds(examined, ROUNDS) * 1e6
+    named_us = _seconds(lambda: examined(_ARGUMENTS), ROUNDS) * 1e6
+    unknown_us = _seconds(lambda: examined(_UNKNOWN), ROUNDS) * 1e6
     kinds = (RowKind.PROVENANCE, RowKind.ATOMS, RowKind.CONTENT)
     rows = [each for kind in kinds for each in state.scan(kind.prefix, bytes((kind.prefix[0] + 1,)))]
     size = sum(len(key) + len(value) for key, value in rows)
     complete = "yes" if row.is_complete else "no"
     held = f"{row.atoms_count:6,}   {complete:8}   {len(rows):4}   {size:6,}"
-    print(f"{count:12,}   {held}   {kept_us:17.0f}   {examined_us:21.0f}")
+    print(f"{count:12,}   {held}   {kept_us:17.0f}   {named_us:11.0f}   {unknown_us:25.0f}")
 
 
 def _event(kind: SessionEventType, content: str) -> SessionEvent:
