@@ -11,7 +11,7 @@ import pytest
 
 from streams.audit.signatures import SigningKey
 from streams.embedded.file import OFFSET_MASK, PARTITION_SHIFT
-from streams.model.topics import AUDIT
+from streams.model.topics import AUDIT, REPORT
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import configure, make_site
 
@@ -109,19 +109,45 @@ def test_a_copy_is_checked_without_the_log(site: Stoplog, home: Path, monkeypatc
 
 
 def test_says_where_a_record_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
-    with copied:
-        first, count = copied.execute(
-            "SELECT first_part, partitions FROM topics WHERE name = ?", (AUDIT.name,)
-        ).fetchone()
-        row, value = copied.execute(
-            "SELECT id, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET 4",
-            (first << PARTITION_SHIFT, (first + count) << PARTITION_SHIFT),
-        ).fetchone()
-        assert value != value.replace(b"alice", b"mallo")
-        copied.execute("UPDATE records SET value = ? WHERE id = ?", (value.replace(b"alice", b"mallo"), row))
-    copied.close()
+    place = tamper(copied, AUDIT.name, 4, b"alice", b"mallo")
     result = site("audit", "verify", "--no-json")
     assert result.status == 1
-    place = f"{AUDIT.name}/{(row >> PARTITION_SHIFT) - first}/{row & OFFSET_MASK}"
     assert f"changed at {place}" in result.out
     assert "it is not what the gate has written or read" in result.out
+
+
+def test_says_where_a_report_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
+    """As somebody would who wants to have a session look as if it had read something else."""
+    place = tamper(copied, REPORT.name, 0, b"s-", b"x-")
+    result = site("audit", "verify", "--whole", "--no-json")
+    assert result.status == 1
+    assert f"changed at {place}" in result.out
+    assert "the report here is not the next one that seal" in result.out
+
+
+def test_says_from_where_on_a_report_is_gone(site: Stoplog, copied: sqlite3.Connection) -> None:
+    with copied:
+        (row, _), *_ = rows_of(copied, REPORT.name)
+        copied.execute("DELETE FROM records WHERE id = ?", (row,))
+    copied.close()
+    result = site("audit", "verify", "--whole", "--no-json")
+    assert result.status == 1
+    assert "missing at agent." in result.out or "truncated at agent." in result.out
+
+
+def rows_of(log: sqlite3.Connection, topic: str) -> list[tuple[int, bytes]]:
+    """The records of a topic on an embedded log, by the ids of their rows."""
+    first, count = log.execute("SELECT first_part, partitions FROM topics WHERE name = ?", (topic,)).fetchone()
+    bounds = first << PARTITION_SHIFT, (first + count) << PARTITION_SHIFT
+    return log.execute("SELECT id, value FROM records WHERE id >= ? AND id < ? ORDER BY id", bounds).fetchall()
+
+
+def tamper(log: sqlite3.Connection, topic: str, number: int, old: bytes, new: bytes) -> str:
+    """Change a record, close the log, and return the place."""
+    with log:
+        (first,) = log.execute("SELECT first_part FROM topics WHERE name = ?", (topic,)).fetchone()
+        row, value = rows_of(log, topic)[number]
+        assert value != value.replace(old, new)
+        log.execute("UPDATE records SET value = ? WHERE id = ?", (value.replace(old, new), row))
+    log.close()
+    return f"{topic}/{(row >> PARTITION_SHIFT) - first}/{row & OFFSET_MASK}"
