@@ -19,7 +19,10 @@ _DEFAULT_PORTS = (":80", ":443")
 
 
 class UrlParts(NamedTuple):
-    """The canonical form of a URL and what is in it: `account` is a user name before the host, `file` its last step."""
+    """The canonical form of a URL and what is in it: `account` is a user name before the host, `file` its last step.
+
+    `query` has the values of the query by their names, and before them a password that stands before the host.
+    """
 
     value: str
     host: str
@@ -75,7 +78,9 @@ def url_parts(url: str) -> UrlParts | None:
     if len(fragment) > 1:
         value += plain_case(unquote(fragment))
     name = plain_path.rpartition("/")[2]
-    return UrlParts(value, host, unquote(account.partition(":")[0]), _query_of(query), name if "." in name else "")
+    user, _, password = unquote(account).partition(":")
+    values = ((("", password),) if password else ()) + _query_of(query)
+    return UrlParts(value, host, user, values, name if "." in name else "")
 
 
 def _query_of(query: str) -> tuple[tuple[str, str], ...]:

@@ -89,7 +89,7 @@ def examine(
     only = memory.values_of_subject_only(row, session.identity.sub)
     tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets)
     arguments, are_all = arguments_in(args, use.thing)
-    urls: dict[str, None] = {}
+    urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
     values = _values(arguments, use, tracer, urls if asks_for_pieces else None)
     for argument in arguments:
@@ -125,6 +125,7 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 
 
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
+_MAILBOX = AtomKind.ADDRESS
 """Each look at a member of an enumeration costs as much as a call."""
 _NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
@@ -186,15 +187,17 @@ class _Tracer:
         return self._missing if seen is NOWHERE else seen
 
 
-def _values(arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: dict[str, None] | None) -> list[Value]:
+def _values(
+    arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: dict[tuple[AtomKind, str], None] | None
+) -> list[Value]:
     """Return the leaves of the arguments as values, then the values inside of those that are not known as a whole.
 
     Args:
         arguments: the leaves.
         use: the tool.
         tracer: traces them.
-        urls: takes the canonical forms of addresses, also of those inside of texts that others could have written; None
-            if nobody asks for them.
+        urls: takes the kinds and canonical forms of addresses, also of those inside of texts that others could have
+            written; None if nobody asks for them.
     """
     values: list[Value] = []
     opened: list[tuple[Argument, bool]] = []
@@ -206,6 +209,9 @@ def _values(arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: 
             is_users = value.traced.origin is _USER
             is_exact = is_users or value.is_shaped
             values.append(value)
+            if urls is not None and value.traced.entry is None:
+                # The name of a mailbox that nothing has shown can carry data.
+                urls.update(((each.kind, each.value), None) for each in argument.wholes if each.kind is _MAILBOX)
         # What the user has said as a whole is not an address that the agent has put together.
         asks_urls = urls is not None and not (is_users and _is_said(value, argument)) and argument.may_hold_addresses
         if not is_exact or asks_urls:
@@ -215,8 +221,8 @@ def _values(arguments: Iterable[Argument], use: ToolUse, tracer: _Tracer, urls: 
         parts = argument.parts()
         if urls is not None:
             for each in (*argument.wholes, *parts):
-                if each.kind is _URL:
-                    urls[each.value] = None
+                if each.kind is _URL or each.kind is _MAILBOX:
+                    urls[each.kind, each.value] = None
         if is_exact or not parts:
             continue
         role, is_sink = use.place_of(argument.pointer)
@@ -266,16 +272,16 @@ def _numbers_as_named(founds: list[Found], use: ToolUse, *, is_sink: bool) -> li
     return named
 
 
-def _pieces(urls: Iterable[str], tracer: _Tracer) -> Iterable[Traced]:
+def _pieces(urls: Iterable[tuple[AtomKind, str]], tracer: _Tracer) -> Iterable[Traced]:
     """Trace what stands in the addresses that the agent has put together, which are those that were not shown.
 
     Args:
-        urls: the canonical forms of all addresses of the arguments, also of those inside of texts.
+        urls: the kinds and canonical forms of all addresses of the arguments, also of those inside of texts.
         tracer: traces their pieces.
     """
-    for url in islice(urls, ORIGINS_MAX):
-        if tracer.piece([Found(AtomKind.URL, url)]) is NOWHERE:
-            for founds in pieces_of(url, extract_part):
+    for kind, address in islice(urls, ORIGINS_MAX):
+        if tracer.piece([Found(kind, address)]) is NOWHERE:
+            for founds in pieces_of(address, extract_part):
                 yield tracer.piece(founds)
 
 

@@ -37,7 +37,7 @@ PIECES_MAX = 32
 """Pieces of an address that are looked at."""
 _PUBLIC = 0
 _NUMBERS = {Confidentiality.PUBLIC: _PUBLIC, Confidentiality.PRIVATE: 1, Confidentiality.USER_IDENTITY: 2}
-_BETWEEN = re.compile(r"[/?#&=;]+")
+_BETWEEN = re.compile(r"[/?#&=;@:]+")
 
 
 class Audience(msgspec.Struct, frozen=True, array_like=True):
@@ -112,8 +112,14 @@ def is_passed_on(traced: Traced) -> bool:
 
 
 def pieces_of(address: str, extract: Callable[[str], list[Found]]) -> Iterator[list[Found]]:
-    """Yield the readings of what stands between the signs of an address, such as the values of its query."""
-    for piece in _BETWEEN.split(unquote(address))[:PIECES_MAX]:
+    """Yield the readings of what stands between the signs of an address, such as the values of its query.
+
+    Args:
+        address: of the network or of a mailbox; the labels of a host can carry data, and so can the name of a mailbox.
+        extract: returns the readings of a piece.
+    """
+    pieces = _BETWEEN.split(unquote(address))[:PIECES_MAX]
+    for piece in (*pieces, *pieces[0].split(".")[:PIECES_MAX]):
         found = [each for each in extract(piece) if each.kind in SHAPED]
         if found:
             yield found

@@ -100,8 +100,16 @@ def test_an_address_carries_what_the_agent_puts_into_it() -> None:
         f"![i](https://x.example/{ACCOUNT}/p.png)",
         f"![i](https://x.example/{ACCOUNT[:6]}%{ord(ACCOUNT[6]):x}{ACCOUNT[7:]}/p.png)",
         f"![i](https://x.example/%25{ord(ACCOUNT[0]):x}{ACCOUNT[1:]}/p.png)",
+        f"https://{ACCOUNT}@x.example/",
+        f"![i](https://me:{ACCOUNT}@x.example/p.png)",
+        f"https://{ACCOUNT}.x.example/p.png",
+        f"Load https://a.{ACCOUNT.lower()}.x.example for more.",
+        f"Write to {ACCOUNT}@x.example for more.",
     ],
-    ids=["whole", "query in a text", "path with a fragment in a text", "image", "escaped", "escaped twice"],
+    ids=[
+        *("whole", "query in a text", "path with a fragment in a text", "image", "escaped", "escaped twice"),
+        *("name of a user", "his password", "part of the host", "part of a host in a text", "mailbox"),
+    ],
 )
 def test_an_address_inside_of_a_text_carries_what_is_in_it(text: str) -> None:
     talk = opened()
