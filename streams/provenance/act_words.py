@@ -16,7 +16,7 @@ _TOOL_VERBS = {
     "create": (
         "create add make keep write draft upload generate insert append keep save store copy duplicate register open "
         "start new "
-        "compose log note record import attach clone fork commit push file clip init build"
+        "compose log note record import attach clone fork commit push file clip init build enter onboard"
     ),
     "book": (
         "arrange organize collect pickup book reserve order buy purchase schedule rent hire checkout subscribe rsvp "
@@ -27,19 +27,26 @@ _TOOL_VERBS = {
         "patch configure upgrade downgrade extend renew reopen archive pin star label tag sort snooze complete resolve "
         "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm "
         "increase "
-        "decrease raise lower"
+        "decrease raise lower acknowledge ack silence mute unmute pause resume revert restore undo decide promote "
+        "demote"
     ),
     "delete": (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
-        "unassign kick leave void withdraw detach uninstall abort stop kill"
+        "unassign kick leave void detach uninstall abort stop kill fire dismiss expel offboard"
     ),
-    "pay": "pay transfer refund charge wire donate tip reimburse deposit bill credit spend invest settle",
+    "pay": (
+        "withdraw sell trade bid lend repay waive pay transfer refund charge wire donate tip reimburse deposit bill "
+        "credit spend invest settle"
+    ),
     "share": "share invite",
     "secure": (
         "grant revoke authorize permit block unblock ban lock unlock disable enable reset login logout authenticate "
         "rotate elevate protect unprotect allow trust"
     ),
-    "run": "run execute exec deploy restart reboot invoke trigger launch install eval rollback scale",
+    "run": (
+        "run execute exec deploy restart reboot invoke trigger launch install eval rollback scale drain reload "
+        "provision migrate"
+    ),
 }
 TOOL_VERBS: dict[str, str] = {verb: kind for kind, verbs in _TOOL_VERBS.items() for verb in verbs.split()}
 """The kind of act that a verb names in a tool's name."""
@@ -50,7 +57,8 @@ _AMBIGUOUS_VERBS = (
     "log record file clip place label tag star pin return exchange swap run scale tip deposit refund wire change set "
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
     "move mark view watch track count list estimate trust lock block permit grant reset access schedule report invoice "
-    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger"
+    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger enter "
+    "mute trade bid fire promote pause drain"
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
@@ -64,7 +72,7 @@ READING_NOUNS = frozenset(_READING_NOUNS.split())
 
 _GENERIC_VERBS = (
     "send create add make set update change edit modify submit schedule place initiate do put post open start new "
-    "reset register remove delete issue give transfer manage perform request write place get"
+    "reset register remove delete issue give transfer manage perform request write place get release approve"
 )
 GENERIC_VERBS = frozenset(_GENERIC_VERBS.split())
 """Verbs that say little without their object."""
@@ -74,10 +82,13 @@ VAGUE_VERBS = AMBIGUOUS_VERBS | GENERIC_VERBS | frozenset(("dispatch", "drop", "
 
 _WRITES = frozenset({"create", "change", "send", "post", "book", "secure", "pay"})
 _OBJECT_KINDS = {
-    ("pay", _WRITES - {"secure"}): "payment payments money transaction transactions transfer refund funds tip donation",
+    (
+        "pay",
+        _WRITES - {"secure"},
+    ): "payment payments money transaction transactions transfer refund funds tip donation coins cash",
     ("secure", frozenset({"create", "change", "send", "secure", "delete"})): (
         "password passwords passcode pin credential credentials mfa 2fa permission permissions role roles access "
-        "key keys secret secrets policy policies firewall privilege privileges admin recovery lock alarm"
+        "key keys secret secrets policy policies firewall privilege privileges admin recovery lock"
     ),
     ("post", frozenset({"create"})): "post tweet comment announcement review story",
     ("book", frozenset({"create"})): "booking reservation appointment order orders purchase subscription ticket",
@@ -110,18 +121,24 @@ _REQUEST_WORDS = {
     ("create", "change", "share", "book"): "add put",
     ("book", "create"): "collect organize book reserve schedule rent hire rsvp enroll arrange plan",
     ("book", "pay", "create"): "order buy purchase checkout subscribe get",
+    ("book", "pay"): "sell trade bid",
+    ("post", "pay", "run"): "release",
+    ("pay", "delete", "change"): "withdraw",
+    ("create", "change", "pay"): "enter",
     ("create", "book", "change"): "place submit",
     ("change",): (
         "update change edit modify set rename replace adjust reschedule assign mark toggle merge patch configure "
         "extend "
         "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch "
         "sync "
-        "apply correct fix confirm increase decrease raise lower move postpone shift turn convert"
+        "apply correct fix confirm increase decrease raise lower move postpone shift turn convert undo revert "
+        "restore acknowledge ack silence mute pause resume undercut waive promote "
+        "demote note record"
     ),
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
-        "unassign kick leave void withdraw detach uninstall abort stop kill cease"
+        "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel"
     ),
     ("pay",): "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate",
     # Whoever asks for a refund also asks to return the goods.
@@ -131,7 +148,10 @@ _REQUEST_WORDS = {
         "grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate elevate protect "
         "unprotect allow trust arm disarm"
     ),
-    ("run", "change"): "run execute deploy restart reboot invoke trigger launch install rollback scale start",
+    (
+        "run",
+        "change",
+    ): "run execute deploy restart reboot invoke trigger launch install rollback scale start bounce drain reload",
 }
 REQUEST_KINDS: dict[str, frozenset[str]] = {}
 """The kinds of act that a verb of a request implies."""
@@ -171,12 +191,14 @@ _PHRASES = {
     ("send", "post"): "say hello,say hi,say thanks,say thank,say sorry,say goodbye,say happy",
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay",): (
-        "give back,money back,pay back,send money,settle up,top up,"
-        "send half,send the rest,send the money,send the amount"
+        "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,send the amount"
     ),
     ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a,"
     "table for,tickets for,tickets to,seats for,taxi to,taxi for,taxi from,cab to,cab for,ride to,appointment with",
-    ("change",): "turn on,move to,change to,switch to,bring forward,push back,put off",
+    # Whoever wants his money back also asks to return the goods.
+    ("pay", "change"): "money back",
+    ("change",): "instead of,rather than,wrong size,wrong colour,wrong color,turn on,"
+    "move to,change to,switch to,bring forward,push back,put off",
     ("run", "create", "change"): "try it,try them,try that,try out",
     ("run", "change"): "roll out,kick off,spin up,bring up,set off",
 }

@@ -15,6 +15,7 @@ act outside of the request is then a question.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from enum import StrEnum
 
 from streams.provenance.act_words import (
@@ -50,7 +51,8 @@ from streams.provenance.asked import (
     is_past,
     opens_to_read,
 )
-from streams.provenance.words import CAMEL
+from streams.provenance.phrases import gapped_phrases, patterned_phrases
+from streams.provenance.words import CAMEL, listed
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
@@ -118,7 +120,9 @@ def propose_kind(name: str, description: str = "", read_only: bool | None = None
         return ActKind.READ
     named, words = words_of_name(name), _first_sentence(description)
     kind, described = _kind_of_words(named), _kind_of_words(words)
-    is_vague = not any(word in TOOL_VERBS and word not in VAGUE_VERBS for word in (FORMS.get(w, w) for w in named))
+    stems = [FORMS.get(word, word) for word in named]
+    is_vague = not any(stem in TOOL_VERBS and stem not in VAGUE_VERBS for stem in stems)
+    is_vague = is_vague and not (kind is not None and kind not in {TOOL_VERBS.get(stem) for stem in stems})
     if is_vague and described not in {None, ActKind.READ} and words and FORMS.get(words[0], words[0]) in TOOL_VERBS:
         kind = described
     return _not_read(kind or described, read_only) or ActKind.OTHER
@@ -174,13 +178,27 @@ _POINTS_TO_DATA = re.compile(
 """Sentences that say that a value stands in data that the user speaks of, or that data say what is needed."""
 
 
+_VALUE_IN_DATA = re.compile(
+    # "The text is in /hr/easter.txt", "the address is in ticket T-5540"
+    r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on) (?:\w+ )?"
+    r"(?:[#/~]\w|\w+\.\w{2,4}\b|\w+-\d)|"
+    # "She wrote the address in her mail", "he left it on the ticket"
+    r"\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|gave|left|mentioned|stated|named|noted) (?:it|the|his|her|their|a|an|all)"
+    r" (?:[\w'-]+ ){0,4}(?:in|on)\b"
+    # "See his mail for when he comes"
+    r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
+)
+"""Sentences that say where a value of the acts stands that the user names himself; they leave no choice of acts."""
 _REPEATS = re.compile(r"\b(?:same|usual) (?:\w+ ){1,3}again\b")
 """The same hotel again: whoever says so asks to book it, in whatever words."""
 _USES_INSTEAD = re.compile(
-    r"\buse (?:the|my|this|that) (?:\w+ ){0,3}(?:address|iban|account|number|phone|e-?mail|card|name)\b"
+    r"\buse (?:the|my|this|that) (?:\w+ ){0,3}(?:address|iban|account|number|phone|e-?mail|card|name|one)\b"
 )
 """Use the address that I sent: it replaces another one."""
-_HIS_OWN = re.compile(r"\b(?:that|which|what) i (?:have )?(?:sent|gave|wrote|written|posted|attached|put)\b")
+_HIS_OWN = re.compile(
+    r"\b(?:that|which|what) i (?:have )?(?:sent|gave|wrote|written|posted|attached|put)\b"
+    r"|\bi (?:have |already )?(?:sent|gave|wrote|written|posted) (?:you|it|my|the)\b"
+)
 
 
 def request_kinds(text: str) -> frozenset[str]:
@@ -207,6 +225,8 @@ def request_kinds(text: str) -> frozenset[str]:
     if _POINTS_TO_DATA.search(lowered) is not None:
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
+    elif kinds and _VALUE_IN_DATA.search(lowered) is not None:
+        kinds.add(FILL)
     if not LINK_WORDS.isdisjoint(_WORD.findall(lowered)):
         kinds.add(FOLLOW)
     return frozenset(kinds)
@@ -228,9 +248,18 @@ def asked_kinds(lowered: str) -> frozenset[str]:
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and not is_negated(words, index):
                 kinds |= implied
-    kinds |= _object_kinds(words)
+    kinds |= _phrase_kinds(lowered, words) | _object_kinds(words)
     kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
     return frozenset(kinds)
+
+
+def _phrase_kinds(lowered: str, words: list[str]) -> set[str]:
+    """Return the kinds that phrases imply which are not words in a row."""
+    found = list(gapped_phrases(words))
+    if patterned := list(patterned_phrases(lowered)):
+        starts = [match.start() for match in _WORD.finditer(lowered)]
+        found += [(bisect_left(starts, place), implied) for place, implied in patterned]
+    return {kind for index, implied in found if not is_negated(words, index) for kind in implied}
 
 
 def _kinds_abroad(words: list[str]) -> set[str]:
@@ -262,33 +291,59 @@ def _is_negated_abroad(words: list[str], index: int) -> bool:
 
 def _kind_of_words(words: list[str]) -> str | None:
     stems = [FORMS.get(word, word) for word in words]
-    verb = _verb_of(stems)
+    verb = _verb_of(words, stems)
     if verb is None:
         return ActKind.READ if READING_NOUNS.intersection(stems) else None
     return _with_object(verb, stems)
 
 
-def _verb_of(stems: list[str]) -> str | None:
+def _verb_of(words: list[str], stems: list[str]) -> str | None:
     """Finds the verb: the first word, unless that can be a noun and the last word says more (`order_status`)."""
     verbs = [stem for stem in stems if stem in TOOL_VERBS]
-    if not verbs:
-        return None
+    if not verbs or stems[0] in _CHANGING:
+        return stems[0] if verbs else None
     if stems[0] in AMBIGUOUS_VERBS:
         last = stems[-1]
         if last in READING_NOUNS:
             return None
-        is_verb = last in TOOL_VERBS and (last not in AMBIGUOUS_VERBS or TOOL_VERBS[last] == ActKind.READ)
+        is_verb = (
+            last in TOOL_VERBS
+            and not words[-1].endswith("ing")
+            and (last not in AMBIGUOUS_VERBS or TOOL_VERBS[last] == ActKind.READ)
+        )
         return last if is_verb else stems[0]
+    # A form such as `forwarding` names a thing where another verb begins the name: `set_forwarding`.
+    is_named = {stem for word, stem in zip(words[1:], stems[1:], strict=True) if word.endswith("ing")}
+    verbs = [verb for verb in verbs if verb == stems[0] or verb not in is_named] or verbs
     return next((verb for verb in verbs if verb not in AMBIGUOUS_VERBS), verbs[0])
+
+
+_BEFORE_OTHER_THINGS = listed("of to for in on at with from about into by where when whether that which")
+"""What follows one of them is not what a verb acts on ("write to the customer of an order"), but can be a recipient
+("transfer to a human")."""
+_CHANGING = listed("update set change edit modify")
+"""Verbs at the start of a name, whatever else it names: `update_contact`."""
+_PUBLIC_PLACES = listed("channel thread feed wall forum timeline")
+"""Where many read what is written into it."""
+_PERSONS = listed("user member guest participant attendee collaborator subscriber")
 
 
 def _with_object(verb: str, stems: list[str]) -> str:
     kind = TOOL_VERBS[verb]
-    after = stems[stems.index(verb) + 1 :] + stems[: stems.index(verb)]
-    for noun in after:
+    place = stems.index(verb)
+    after = stems[place + 1 :]
+    own = next((number for number, stem in enumerate(after) if stem in _BEFORE_OTHER_THINGS), len(after))
+    for number, noun in enumerate(after + stems[:place]):
+        if own <= number < len(after) and noun in _PUBLIC_PLACES and kind in {ActKind.CREATE, ActKind.SEND}:
+            return ActKind.POST
         override = OBJECT_KINDS.get(noun)
-        if override is not None and verb in GENERIC_VERBS and kind in override[1]:
-            return override[0]
+        if override is None or verb not in GENERIC_VERBS or kind not in override[1]:
+            continue
+        if noun in _PERSONS and number + 1 < own:
+            continue  # The thing is what follows: `update_user_address`.
+        if own <= number < len(after) and override[0] != ActKind.SEND:
+            continue
+        return override[0]
     return kind
 
 

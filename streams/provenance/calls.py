@@ -58,7 +58,9 @@ _TEXTS = listed(
     "answer answers reply replies response responses mail mails email emails message messages summary summaries text "
     "texts post posts comment comments note notes report reports letter letters signature footer description customer "
     "customers user users client clients buyer buyers recipient recipients reader readers everybody everyone people "
-    "them him her subscriber subscribers member members reporter"
+    "them him her subscriber subscribers member members reporter whoever anybody anyone anything whatever staff team "
+    "colleague colleagues guest guests participant participants attendee attendees visitor visitors reviewer reviewers "
+    "notice notices announcement announcements newsletter newsletters page pages"
 )
 
 

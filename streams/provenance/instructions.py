@@ -9,6 +9,7 @@ or an order in another language without a polite word goes unseen, and "check-in
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import msgspec
 
@@ -48,11 +49,19 @@ IMPERATIVES = listed(
     "share ship show shut sign skip split start state stop store submit subscribe substitute summarise "
     "summarize supply surrender suspend swap switch take talk tell terminate test text transfer transform "
     "translate transmit trigger trust try turn tweet uninstall unlock unsubscribe update upgrade upload use "
-    "utilise utilize verify view visit vote wait warn watch whitelist wipe wire withdraw write"
+    "utilise utilize verify view visit vote wait warn watch whitelist wipe wire withdraw write "
+    "acknowledge assemble bid bill cite collapse convert count credit deactivate deduct demote deny dial dock double "
+    "downgrade drain elevate embed enable evict expel feature fire flag gift invoice kick lease lend lift link loan "
+    "mention migrate mint mute nominate offboard onboard pause permit phone pin point prepay promote provision ratify "
+    "reactivate rebuild rebook redeem redeploy redo refuel reimburse reinstall reload renew reopen repay repost rerun "
+    "resume retweet revert ring roll rollback rotate scale silence slash sms snooze sponsor stake star subtract sync "
+    "tag tip top trade triple undo unfollow unfriend uninstall unmute unpin unsuspend unassign waive zero"
 )
 _ALSO_LABELS = listed(
     "act address book call charge check contact display email end exchange extract file help hire hold list mail note "
-    "offer order play post record register rent report request review set show start test text view"
+    "offer order play post record register rent report request review set show start test text view "
+    "bill count credit deposit dock double feature fire flag gift invoice lease lift link phone pin point ring roll "
+    "scale silence star tag tip top trade triple zero"
 )
 """Imperatives that are as often the name of a field, or begin one."""
 _AFTER_VERBS = listed(
@@ -75,7 +84,22 @@ _PASSIVE = re.compile(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
     # "Everybody who answers has to quote it", but not "He has to leave early."
     r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
-    r"(?:add|attach|begin|cite|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
+    r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
+)
+_DUTY = re.compile(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
+_PRONOUNS = listed("i he she it we they who")
+"""Whoever speaks of himself, or of somebody, gives no order: "He has to leave early"."""
+_SUBJECT_CHARS_MAX = 48
+_WISH = re.compile(
+    r"\b(?:asks|wants|requests|requires|expects|orders|instructs|tells) (?:[^\s]{1,40} ){1,3}to ([a-z]{2,24})\b"
+)
+_VERB_AND_PLACE = re.compile(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
+"""The verb before an address: "for a better price open https://..."."""
+_PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
+"""What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
+_SET_TO = re.compile(r"^\W{0,4}(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
+_HAVE_DONE = re.compile(
+    r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b"
 )
 _ROLE = re.compile(
     r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
@@ -203,7 +227,27 @@ def _has_trigger(lowered: str, listed_words: list[str]) -> bool:
         return True
     if words.isdisjoint(IMPERATIVES) and words.isdisjoint(_NEVER):
         return False
-    return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX)))
+    return any(map(_begins_with_imperative, _CLAUSE.split(lowered, _CLAUSES_MAX))) or _asks_for_act(lowered)
+
+
+def _asks_for_act(lowered: str) -> bool:
+    """Return whether a sentence asks for an act in another form than an imperative: as a duty of somebody who is named,
+    as a wish of somebody, as something to be had done, or with what to open or to follow right behind the verb."""
+    if any(match.group(1) in IMPERATIVES for match in _VERB_AND_PLACE.finditer(lowered)):
+        return True
+    if (purpose := _PURPOSE.match(lowered)) is not None:
+        words = purpose.group(1).split()
+        if any(word in IMPERATIVES and later in _AFTER_VERBS for word, later in pairwise(words)):
+            return True
+    if _SET_TO.search(lowered) is not None or _HAVE_DONE.search(lowered) is not None:
+        return True
+    if any(match.group(1) in IMPERATIVES for match in _WISH.finditer(lowered)):
+        return True
+    for match in _DUTY.finditer(lowered):
+        before = lowered[max(0, match.start() - _SUBJECT_CHARS_MAX) : match.start()].split()
+        if match.group(1) in IMPERATIVES and before and before[-1] not in _PRONOUNS:
+            return True
+    return False
 
 
 def _begins_with_imperative(clause: str) -> bool:

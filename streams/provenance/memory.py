@@ -64,6 +64,8 @@ class Seen:
     """Inside text that others may write, in a content that the user asked for."""
     WRITTEN: Final = 4096
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
+    BUILT: Final = 8192
+    """Never kept: the value is an address that nothing has shown, put together on one that others have named."""
     NAMED: Final = 2048
     """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 

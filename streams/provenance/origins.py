@@ -15,7 +15,7 @@ worst source: then a value that the user and a mail both name would be a questio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -31,6 +31,8 @@ COMPOSED_CHARS_MAX = 128
 PARTS_MAX = 24
 HALF_CHARS_MIN = 4
 JOINED_CHARS_MAX = 64
+BUILT_ON_MAX = 4
+"""Labels of a host, and names of a query, up to which an address can be begun by others."""
 SHAPED = frozenset(
     (
         *(AtomKind.ADDRESS, AtomKind.URL, AtomKind.HOST, AtomKind.PHONE, AtomKind.ACCOUNT, AtomKind.PATH),
@@ -41,6 +43,7 @@ SHAPED = frozenset(
 
 _UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 """Leads out of the folder that the user has named, by parts that are too short to prove anything."""
+_VALUE_FOLLOWS = re.compile(r"[?&;][^?&;=#]{1,64}=(?=.)")
 _HOST_END = re.compile(r"[/?#:]")
 _PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
 _USER = ValueOrigin.USER
@@ -129,18 +132,34 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
 
 
 def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
-    """Return where the host of an address comes from that was found nowhere as a whole; None if not from others' text.
+    """Return where an address comes from that was found nowhere as a whole; None if not from others' text.
 
-    An address that only others' text could be the source of carries what the agent puts into it to them. It was not
-    shown by what the user has asked for, because what was shown there is another address.
+    An address whose host, or the domain above that, only others' text could be the source of carries what the agent
+    puts into it to them. So does one that others have begun, up to a name in the query that the agent gives a value, on
+    whatever host. It was not shown by what the user has asked for, because what was shown there is another address.
     """
     for found in wholes:
         if found.kind is AtomKind.URL:
             host = _HOST_END.split(found.value, 1)[0]
-            seen = trace((Found(AtomKind.HOST, host, found.path),), look)
-            if seen.origin is ValueOrigin.TEXT:
-                return replace(seen, flags=seen.flags & ~Seen.SHOWN)
+            for kind, value in (*_hosts(host), *_beginnings(found.value)):
+                seen = trace((Found(kind, value, found.path),), look)
+                if seen.origin is ValueOrigin.TEXT:
+                    return replace(seen, flags=seen.flags & ~Seen.SHOWN | Seen.BUILT)
     return None
+
+
+def _hosts(host: str) -> Iterator[tuple[AtomKind, str]]:
+    """Yield a host and the domains above it, but none of a single label."""
+    labels = host.split(".")
+    for first in range(min(len(labels) - 1, BUILT_ON_MAX)):
+        yield AtomKind.HOST, ".".join(labels[first:])
+
+
+def _beginnings(address: str) -> Iterator[tuple[AtomKind, str]]:
+    """Yield the beginnings of an address up to the sign behind each name in its query, the longest ones first."""
+    ends = [match.end() for match in _VALUE_FOLLOWS.finditer(address)][-BUILT_ON_MAX:]
+    for end in reversed(ends):
+        yield AtomKind.URL, address[:end]
 
 
 def joined(text: str, look_part: Callable[[str], Traced]) -> Traced | None:

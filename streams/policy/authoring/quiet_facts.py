@@ -31,6 +31,8 @@ def with_quiet_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
             "delegated": False,
             "count": 0,
             "drift": 0,
+            "drifts": False,
+            "called_for": False,
         },
         "scope": {"source": "none", "inside": True},
         "owner": {"several": False, "subject": False, "other": False},

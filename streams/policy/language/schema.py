@@ -229,6 +229,12 @@ ORIGIN = Struct(
             *("this", "other", "unknown"),
             optional=True,
         ),
+        _bool(
+            "composed",
+            "the value is an address that nothing has shown, but others have named its host or its beginning; missing "
+            "if it is not",
+            optional=True,
+        ),
     ),
 )
 
@@ -253,6 +259,10 @@ ACT = Struct(
         _int(
             "drift",
             "how many acting calls of the session, this one included, neither the request nor what it led to calls for",
+        ),
+        _bool("drifts", "this call is one of them: neither the request nor what it led to calls for it"),
+        _bool(
+            "called_for", "an instruction by others, anywhere in what the session has read, calls for this kind of act"
         ),
     ),
 )

@@ -46,7 +46,13 @@ from streams.processors.budgets.leases import RESEND_MS, next_serial, request_he
 from streams.processors.control.tool_uses import ToolUses
 from streams.processors.gate.case import Case
 from streams.processors.gate.provenance import CONTENTS, ProvenanceKeeper
-from streams.processors.provenance.memory import Memory, read_provenance, store_provenance, stored_entries
+from streams.processors.provenance.memory import (
+    Memory,
+    calls_in,
+    read_provenance,
+    store_provenance,
+    stored_entries,
+)
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.rows import carried_question_row_key
 from streams.processors.session_row import SessionRow, read_session
@@ -301,7 +307,8 @@ def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, mem
         kinds = [kind for kind in REQUEST_KINDS if memory.digest(_KIND_ASKED_FOR, kind) in asked_for]
         row = replace(row, scopes=(*row.scopes, *(Scope(source=_DERIVED, kind=kind) for kind in kinds)))
     worse = {name: True for flag, name in _WHOLES if flags & flag}
-    return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE, **worse)
+    is_complete, calls_for = row.is_complete and not flags & Whole.INCOMPLETE, row.calls_for | calls_in(entries)
+    return replace(row, is_complete=is_complete, calls_for=calls_for, **worse)
 
 
 def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
@@ -311,7 +318,8 @@ def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Me
     if again:
         is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
-        row = replace(row, has_untrusted=True, has_text=has_text, is_instructed=is_instructed)
+        calls_for = row.calls_for | calls_in(again)
+        row = replace(row, has_untrusted=True, has_text=has_text, is_instructed=is_instructed, calls_for=calls_for)
     return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
 
 

@@ -3,8 +3,9 @@
 **Idea.** A hijacked agent does something else than its task. A call drifts if it acts, if no scope of the session asks
 for its kind of act, and if none of its values is the user's or a field of what he has pointed at: then neither the
 request nor a record that it led to names anything of the call. One such call may be a wish that was not understood;
-several are another task. So the session counts them, with those that were denied, and tells rules and the verdict. No
-rule of the starter packs decides by it: each single call is judged by its own values already.
+several are another task. So the session counts them, with those that were denied, and tells rules and the verdict. The
+starter packs deny one where an instruction by others calls for this kind of act: then the only evidence for it is
+theirs. They never decide by the number.
 
 **Rejected.** A share of all calls: a long session would hide a short drift. What is usual for the agent: that is known
 to `stoplog watch`, which sees more than one session.

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.model.catalog import ArgumentRole
 from streams.model.verdict import ValueOrigin
-from streams.processors.provenance.drift import drift_of
+from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.requested import covers, is_requested
@@ -40,6 +40,7 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
             "subject": bool(value.traced.flags & Seen.SUBJECT),
             "events": _events_of(value, examined),
             **_called(value, examined),
+            **(_COMPOSED if value.traced.flags & Seen.BUILT else {}),
         }
         for value in examined.values
     ]
@@ -48,6 +49,7 @@ def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     return facts
 
 
+_COMPOSED = {"composed": True}
 _NOT_LOOKED_AT: dict[str, Any] = {
     "arg": "",
     "role": "unknown",
@@ -92,17 +94,24 @@ def read_facts(examined: Examined) -> dict[str, bool]:
 
 def act_facts(examined: Examined) -> dict[str, Any]:
     """Return the fact `act`: the kind of act, whether the user asked for such a one, and what the session has done."""
-    kind, use = examined.kind, examined.use
-    stated = {scope.kind for scope in examined.row.scopes}
+    row, kind, use = examined.row, examined.kind, examined.use
+    stated = {scope.kind for scope in row.scopes}
     requested = is_requested(examined)
     return {
         "kind": kind,
         "outward": use.is_outward,
         "requested": requested,
-        "delegated": DELEGATE in stated or (FILL in stated and requested and not use.is_read),
-        "count": examined.row.acts.get(kind, 0),
+        "delegated": DELEGATE in stated or (FILL in stated and _names_kind(examined, stated)),
+        "count": row.acts.get(kind, 0),
         "drift": drift_of(examined),
+        "drifts": is_drift(examined),
+        "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
     }
+
+
+def _names_kind(examined: Examined, stated: set[str]) -> bool:
+    """Return whether the request names the very kind of an act, not only another one that it may be asked for as."""
+    return not examined.use.is_read and (examined.kind in stated or examined.is_named)
 
 
 def scope_facts(examined: Examined) -> dict[str, Any]:

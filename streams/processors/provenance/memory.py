@@ -258,7 +258,8 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     row = memory.add(row, entries)
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
-        return replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed)
+        calls_for = row.calls_for | calls_in(entries)
+        return replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed, calls_for=calls_for)
     row = replace(row, has_message=True)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
@@ -333,6 +334,7 @@ def with_content(
         has_text=row.has_text or has_text,
         is_instructed=row.is_instructed or (has_text and event.text_instructed),
         knows_subject=knows_subject,
+        calls_for=row.calls_for | calls_in(entries),
         selected=tuple(each for each in row.selected if each != event.intent_id),
     )
     return memory.add(row, entries)
@@ -440,6 +442,14 @@ def _with_calls(entry: Entry, atom: Atom) -> Entry:
     if not entry.flags & Seen.INSTRUCTED:
         return entry
     return entry._replace(calls_for=atom.calls_for & ALL_CALLS or UNKNOWN)
+
+
+def calls_in(entries: Iterable[Entry]) -> int:
+    """Return what instructions of others beside any of these values call for."""
+    calls_for = 0
+    for entry in entries:
+        calls_for |= entry.calls_for
+    return calls_for
 
 
 def _as_text(atom: Atom) -> int:

@@ -34,6 +34,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         answered: when what outlives sessions was known last, by its budget key.
         has_message: whether the user has said something to the session itself.
         drifts: acting calls that nothing in the request or its results has called for.
+        calls_for: what instructions of others that were read call for together, a set of bits of
+            `streams.provenance.calls`.
     """
 
     atoms_count: int = 0
@@ -51,6 +53,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     answered: dict[str, int] = {}
     has_message: bool = False
     drifts: int = 0
+    calls_for: int = 0
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -224,5 +225,10 @@ def test_a_session_that_was_open_before_rules_asked_for_drift_keeps_its_purpose(
         )
 
 
-def test_no_starter_pack_decides_by_it() -> None:
-    assert not any("act.drift" in text for text in starter_source().files.values())
+def test_no_starter_pack_decides_by_their_number() -> None:
+    assert not any(re.search(r"act\.drift\b", text) for text in starter_source().files.values())
+
+
+def test_the_starter_packs_deny_one_of_them_only_if_others_call_for_it() -> None:
+    for text in starter_source().files.values():
+        assert text.count("act.drifts") == text.count("act.drifts && act.called_for")

@@ -35,6 +35,15 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, prop
         ("update_address", "change"),
         ("deploy_service", "run"),
         ("frobnicate", "other"),
+        ("setForwarding", "change"),
+        ("update_contact", "change"),
+        ("modify_user_address", "change"),
+        ("add_user_to_group", "share"),
+        ("release_payment", "pay"),
+        ("withdraw_coins", "pay"),
+        ("set_alarm", "change"),
+        ("silence_alerts", "change"),
+        ("drain_nodes", "run"),
     ],
 )
 def test_kind_of_a_name(name: str, kind: str) -> None:
@@ -43,6 +52,16 @@ def test_kind_of_a_name(name: str, kind: str) -> None:
 
 def test_description_speaks_where_the_name_does_not() -> None:
     assert propose_kind("gizmo", "Deletes a gizmo. Also sends a mail.") == "delete"
+
+
+def test_a_description_says_less_than_a_name_with_its_object() -> None:
+    assert propose_kind("release_payment", "Release an invoice for payment.") == "pay"
+
+
+def test_what_follows_a_preposition_is_not_what_a_tool_acts_on() -> None:
+    assert propose_kind("message_customer", "Write to the customer of an order.") == "create"
+    assert propose_kind("write", "Write into a channel.") == "post"
+    assert propose_kind("escalate", "Transfer the user to a human.") == "send"
 
 
 def test_operators_facts_beat_the_name() -> None:
@@ -113,6 +132,29 @@ def test_action_of_a_managing_tool() -> None:
         ("I have ordered a lamp.", set(), {"book"}),
         ("I want the order cancelled, and the sofa should be collected.", {"delete", "book"}, {"pay"}),
         ("What is on my calendar?", set(), {"create", "send"}),
+        ("Jun can't go. If it is free of charge, call it off.", {"delete"}, {"send"}),
+        ("Don't call it off.", set(), {"delete"}),
+        ("Please set that up.", {"create"}, {"pay"}),
+        ("Take the small table out of the order.", {"delete"}, {"pay"}),
+        ("Call her. It is off the record.", set(), {"delete"}),
+        ("Ada must be in Hamburg at ten. Get her a seat.", {"book"}, {"delete"}),
+        ("Get all the orders of March.", set(), {"book", "pay"}),
+        ("The auditor needs to see the ledger, read only.", {"share", "secure"}, {"send"}),
+        ("I need to see my bill.", set(), {"share", "secure"}),
+        ("They asked in #partners for access to port 5432.", {"secure"}, {"pay"}),
+        ("Put cart 4.2 on staging.", {"run"}, {"delete"}),
+        ("Look at the request and leave a comment.", {"post"}, {"pay"}),
+        ("She sounds good, next step please.", {"change"}, {"send"}),
+        ("It is the wrong size, I need M instead of L.", {"change"}, {"pay"}),
+        ("I want my money back for the vacuum.", {"pay", "change"}, {"delete"}),
+        ("Change it to the address that I know, she wrote it in her messages.", {"change", FILL}, {DELEGATE}),
+        ("Let him in, see his mail for when he comes.", {"share", FILL}, {DELEGATE}),
+        ("Lena gave a talk in the hall. Tell me about it.", set(), {DELEGATE}),
+        ("I wrote you my new address under order 7, please use that one.", {"change", FILL}, {DELEGATE}),
+        ("Put a notice on the board, the text is in /hr/easter.txt.", {"create", FILL}, {DELEGATE}),
+        ("Confirm it to her. The address is in ticket T-5540.", {"change", FILL}, {DELEGATE}),
+        ("My kids are in pre-school.", set(), {DELEGATE, FILL}),
+        ("Read issues 241 and 242.", set(), {"create", "pay", "change"}),
     ],
 )
 def test_kinds_of_a_request(text: str, present: set[str], absent: set[str]) -> None:
