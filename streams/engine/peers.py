@@ -21,7 +21,8 @@ from streams.ports import Clock, Consumer, LogError, Membership, RetriableLogErr
 
 _log = logging.getLogger(__name__)
 WAIT_MS_MAX = 1_000
-"""How long a takeover waits until it is known who is gone. Without that, it waits until the transactions time out."""
+"""How long a takeover waits until it is known who is gone, before it goes on without. If offsets turn out not to be
+stable then, it asks on; if nobody answers, it waits until the transactions time out."""
 
 EndTransactions = Callable[[str], None]
 """Ends the transaction that the instance of this name has left open, and fences it.
@@ -110,8 +111,8 @@ class Peers:
     def _note_gone(self, before: Sequence[str], now: Sequence[str]) -> None:
         """Note who is gone of those whose partitions are this member's now; the others' are somebody else's matter.
 
-        If the members become known only after a takeover has stopped waiting for that, the next takeover ends what was
-        left open. Who is back by then is not gone any more.
+        If the members become known only after a takeover has found stable offsets, the next takeover ends what was left
+        open. Who is back by then is not gone any more.
         """
         owners = list(range_owners(len(before), self._partition_count))
         formerly = (before[owners[partition]] for partition in self._partitions)

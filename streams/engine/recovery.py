@@ -14,6 +14,7 @@ membership.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,12 @@ class TakenOver(NamedTuple):
 
 
 class Takeover:
-    """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile."""
+    """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile.
+
+    If the offsets of some are not stable, because a member has died in a transaction that nobody may end, the
+    partitions that were this member's before don't wait for that: it has ended its own transactions before it gave
+    them up.
+    """
 
     def __init__(self, inputs: Sequence[Topic], consumer: Consumer, peers: Peers, restorer: Restorer) -> None:
         """Create it idle.
@@ -88,6 +94,9 @@ class Takeover:
         self._consumer = consumer
         self._restorer = restorer
         self._waiting: list[int] | None = None
+        self._former: set[int] = set()
+        self._first: list[int] = []
+        self._has_told = False
         self._committed: dict[int, dict[str, int]] = {}
         self._deleted: dict[int, list[DeletedInput]] = {}
 
@@ -104,6 +113,9 @@ class Takeover:
     def begin(self, partitions: list[int]) -> None:
         """Take over these partitions in the next steps, instead of any others."""
         self._waiting = partitions
+        self._first = [number for number in partitions if number in self._former]
+        self._former.clear()
+        self._has_told = False
 
     def cancel(self) -> None:
         """Give up what is under way."""
@@ -119,26 +131,39 @@ class Takeover:
         Raises:
             StoreError: a store can't be opened or written.
         """
-        if self._waiting is not None:
+        if self._waiting is not None and not self._restorer.active:
             self._peers.look()
-            if not self._peers.may_take_over:
-                return {}
-            try:
-                self._peers.end_transactions()
-                self._start(self._waiting)
-            except RetriableLogError as error:
-                _log.warning("the log does not answer, restoring partitions later: %s", error)
-                return {}
-            self._waiting = None
+            if self._peers.may_take_over:
+                self._try(self._waiting)
         if not self._restorer.active:
             return {}
-        return {
+        taken = {
             number: TakenOver(store, restored, self._committed[number], self._deleted[number])
             for number, (store, restored) in self._restorer.step(timeout_ms).items()
         }
+        self._former.update(taken)
+        return taken
+
+    def _try(self, partitions: list[int]) -> None:
+        """Start the partitions if their offsets are stable, or else those of them that were this member's before."""
+        first, self._first = self._first, []
+        try:
+            self._peers.end_transactions()
+            self._start(partitions)
+            self._waiting = None
+        except RetriableLogError as error:
+            if not self._has_told:
+                _log.warning("the log does not answer, restoring partitions later: %s", error)
+            self._has_told = True
+            if not first:
+                return
+            with contextlib.suppress(RetriableLogError):
+                self._start(first)
+                self._waiting = [number for number in partitions if number not in first]
 
     def _start(self, partitions: list[int]) -> None:
         inputs = [TopicPartition(topic, number) for number in partitions for topic in self._offsets_without_record]
+        # This does not wait for long where offsets are not stable: who is gone may become known meanwhile (`step`).
         # INVARIANT: this comes before the changelog's ends. Once the offsets are stable, the previous owner's last
         # transaction is decided.
         committed = self._consumer.committed(inputs)

@@ -31,10 +31,12 @@ from streams.ports import (
 )
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
-# Longer than the transaction timeout: if a member dies in a transaction, its offsets are locked until the abort.
-COMMITTED_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
-# A newly assigned partition can be sought only after librdkafka has found its committed offset.
-SEEK_S_MAX = COMMITTED_S_MAX
+# Less than it takes until offsets are stable: those of a member that has died in a transaction are only when somebody
+# ends that. The caller may do so as soon as it knows who has died, and does nothing else while it waits here.
+COMMITTED_S_MAX = 2.0
+# A newly assigned partition can be sought only after librdkafka has found its committed offset. That may take until the
+# transaction of a member that has died is over.
+SEEK_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
 SEEK_PAUSE_S = 0.005
 # Enough to pass the request to the broker's thread; the answer does not matter.
 NUDGE_S = 0.002
@@ -220,12 +222,12 @@ class KafkaConsumer:
         return None if known is None or known[1] < 0 else known[1]
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """Return the group's committed offsets, after waiting for any transaction that is still writing them.
+        """Return the group's committed offsets, once no transaction is writing them any more.
 
         Blocks for up to COMMITTED_S_MAX seconds.
 
         Raises:
-            RetriableLogError: the broker did not answer in time.
+            RetriableLogError: the broker did not answer in time, or a transaction is still writing them.
         """
         doing = f"read the committed offsets of group `{self._group}`"
         if not partitions:

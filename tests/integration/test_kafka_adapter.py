@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -126,9 +127,17 @@ class Member:
         return producer
 
     def _rewind(self) -> None:
-        for partition, offset in self.consumer.committed(self.assigned).items():
+        for partition, offset in committed_by(self.consumer, self.assigned).items():
             begin = self.consumer.beginning_offsets([partition])[partition] if offset is None else offset
             self.consumer.seek(partition, begin)
+
+
+def committed_by(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+    """What the consumer's group has committed, once no transaction is writing it."""
+    for _ in within(WAIT_S, f"the offsets of {partitions} are stable"):
+        with contextlib.suppress(RetriableLogError):
+            return consumer.committed(partitions)
+    raise AssertionError
 
 
 def make_topics(log: KafkaLog, *names: str, partitions: int = 1) -> list[str]:
@@ -212,7 +221,7 @@ def await_done(running: Sequence[Running], observer: KafkaConsumer, topic: str, 
     for _ in within(STANDSTILL_S_MAX, f"{count} records are copied"):
         for one in running:
             one.check()
-        if sum(offset or 0 for offset in observer.committed(partitions).values()) >= count:
+        if sum(offset or 0 for offset in committed_by(observer, partitions).values()) >= count:
             return
         time.sleep(0.05)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from confluent_kafka import Consumer
 
-from streams.model.topics import GATE_CHANGELOG
+from streams.model.topics import GATE_CHANGELOG, INTENT
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.ports import FencedError, TopicPartition
 from tests.integration.deployment import PARTITIONS, Deployment, GateProcess, Verdicts, deployed, until
 
 pytestmark = pytest.mark.broker
@@ -93,6 +96,42 @@ def test_a_killed_gates_partitions_go_on_where_the_standbys_stand(deployment: De
             assert found[partition].records > SESSIONS // PARTITIONS
     assert "`gate-2` is gone; its open transaction was ended" in first.log_text()
     assert first.stop() == 0
+
+
+def test_a_takeover_ends_what_is_open_however_late_it_learns_who_is_gone(
+    deployment: Deployment, kafka_bootstrap: str
+) -> None:
+    first, second, theirs = two_gates(deployment, 1)
+    askers = children(first, "streams.kafka.group_questions_child")
+    for asker in askers:
+        os.kill(asker, signal.SIGSTOP)
+    second.kill()
+    # Its open transaction, in which it was to commit offsets.
+    group = deployment.settings.group
+    consumer = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": group})
+    dying = deployment.log.producer(f"{group}-{second.instance}")
+    dying.init_transactions()
+    dying.begin()
+    dying.send_offsets({TopicPartition(INTENT.name, theirs[0]): 0}, consumer.consumer_group_metadata())
+    consumer.close()
+    until(lambda: "restoring partitions later" in first.log_text(), found=first.log_text, pause_s=0.05)
+    for asker in askers:
+        os.kill(asker, signal.SIGCONT)
+    assert first.wait_serving(PARTITIONS) == list(range(PARTITIONS))
+    assert "`gate-2` is gone; its open transaction was ended" in first.log_text()
+    with pytest.raises(FencedError):
+        dying.commit()
+    dying.close()
+    assert first.stop() == 0
+
+
+def children(gate: GateProcess, module: str) -> list[int]:
+    """The processes that the gate has started to run a module."""
+    tasks = Path(f"/proc/{gate.process.pid}/task").iterdir()
+    started = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    found = [child for child in started if module in Path(f"/proc/{child}/cmdline").read_text()]
+    assert found
+    return found
 
 
 def test_a_gate_that_stood_still_finds_itself_replaced(deployment: Deployment) -> None:

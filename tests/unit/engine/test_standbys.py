@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -223,6 +224,37 @@ class TestTakeover:
         assert bench.verdicts() == []
         assert bench.log.time_out_transaction("b")
         assert bench.verdicts() == ["permitted"]
+
+    def test_what_it_had_before_does_not_wait_for_offsets_of_the_dead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bench = WorkerBench(partitions=2)
+        first, second, maker = two_gates(bench)
+        own = bench.maker_on(0)
+        bench.establish(own)
+        bench.settle(first, second)
+        committed = MemoryConsumer.committed
+
+        def locked(
+            consumer: MemoryConsumer, partitions: Sequence[TopicPartition]
+        ) -> Mapping[TopicPartition, int | None]:
+            if any(each.partition == 1 for each in partitions):
+                raise RetriableLogError("offsets are not stable")
+            return committed(consumer, partitions)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryConsumer, "committed", locked)
+            lose(bench, "b")
+            bench.propose(own)
+            for _ in range(20):
+                first.step()
+            assert first.partitions == [0]
+            assert first.restoring
+            assert bench.verdicts() == ["permitted"]
+        bench.settle(first)
+        assert first.partitions == [0, 1]
+        assert first.restored[1].from_standby
+        bench.propose(maker)
+        bench.settle(first)
+        assert bench.verdicts() == ["permitted", "permitted"]
 
     def test_members_that_live_are_not_fenced_when_partitions_move(self) -> None:
         bench = WorkerBench(partitions=3)

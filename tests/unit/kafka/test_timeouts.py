@@ -31,7 +31,12 @@ def test_a_step_of_a_transaction_may_take_until_the_brokers_have_decided() -> No
     assert WAIT_MS / 1_000 <= producer.OFFSETS_S_MAX < transaction_s
     assert transaction_s < producer.END_S_MAX
     assert transaction_s < producer.INIT_S_MAX
-    assert transaction_s < consumer.COMMITTED_S_MAX
+    assert transaction_s < consumer.SEEK_S_MAX
+
+
+def test_a_takeover_waits_for_locked_offsets_bit_by_bit() -> None:
+    # It may end the transaction that locks them, and must get to it before the brokers do.
+    assert consumer.COMMITTED_S_MAX <= TRANSACTION_TIMEOUT_MS / 1_000 / 5
 
 
 def test_a_lost_coordinator_is_looked_for_again_before_the_step_is_given_up() -> None:
