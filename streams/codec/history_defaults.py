@@ -7,7 +7,6 @@ from typing import NamedTuple
 import msgspec
 
 from streams.audit.report_keys import ReportKey
-from streams.codec.history_baselines import fill_baseline
 from streams.codec.history_contents import Contents
 from streams.codec.history_grant_defaults import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
@@ -96,6 +95,8 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
     elif record is ToolCatalogEntry:
         _fill_catalog_entry(value)
     elif record is Baseline:
+        from streams.codec.history_baselines import fill_baseline  # noqa: PLC0415 - few histories have one
+
         fill_baseline(value, session_id, line.time_ms)
     elif record is EntityAttributes and line.key is not None:
         kind, _, entity_id = session_id.partition("/")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from streams.audit.content import ContentError
 from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
 from streams.audit.signatures import SigningKeyError
@@ -20,10 +20,12 @@ from streams.model.errors import SettingsError
 from streams.operations.settings import VaultSection
 from streams.processors.settings import GateSettings, WatchSettings
 from streams.sdk.key_files import load_key_file, read_key, read_private
-from streams.sdk.vault_transit import VaultTransit, read_token
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
-from streams.services.gate.vault_signer import VaultSigner
 from streams.services.sections import Section
+
+if TYPE_CHECKING:
+    # Loaded by gates that sign with it: every command reads the settings.
+    from streams.services.gate.vault_signer import VaultSigner
 
 
 class GateSection(Section):
@@ -125,6 +127,10 @@ class SealVaultSection(VaultSection):
         Raises:
             SigningKeyError: the key can't be used.
         """
+        from streams.audit.content import ContentError  # noqa: PLC0415 - see above
+        from streams.sdk.vault_transit import VaultTransit, read_token  # noqa: PLC0415 - likewise
+        from streams.services.gate.vault_signer import VaultSigner  # noqa: PLC0415 - likewise
+
         try:
             vault = VaultTransit(
                 self.address,
