@@ -44,8 +44,8 @@ _SURE_SIGNS = r"0-9@/\\$€£¥₹"
 # Each begins with one set of signs, which is found three times as fast as one of two sets.
 _HIT = re.compile(rf"[{_SURE_SIGNS}.:](?:(?<![.:])|(?=\w))")
 _BORDER = r"\s\"'<>()\[\]{},;|`\u201c\u201d\u2018\u2019\u00ab\u00bb"
-_HIT_IN_ASCII = re.compile(
-    rf"[0-9@/\\$.:~](?:(?<![\\.:~])|(?<=[.:])(?=\w)|(?<=\\)(?!\")|(?<=[.~])(?=[^\\{_BORDER}]{{1,{_LEFT_CHARS_MAX}}}\\\"))"
+_HIT_BESIDE_ESCAPES = re.compile(
+    rf"[0-9@/\\$.:~](?:(?<![\\.:~])|(?<=[.:])(?=\w)|(?<=\\)(?!\")|(?<=[.~])(?=[^\\{_BORDER}]{{1,{_LEFT_CHARS_MAX}}}+\\\"))"
 )
 """The backslash of an escaped quote, as in JSON inside of a text, does not point to a value. Of what it ends, only a
 path that begins with a dot or `~` needs it, and is found by that."""
@@ -118,7 +118,7 @@ def shapes_in(
     found = []
     position = hits = taken = 0
     most = SHAPES_MAX if take is None else TAKEN_SHAPES
-    search = _HIT_IN_ASCII.search if text.isascii() else _HIT.search
+    search = (_HIT_BESIDE_ESCAPES if '\\"' in text and text.isascii() else _HIT).search
     while hit := search(text, position):
         hits += 1
         if len(found) >= most or hits > HITS_MAX:

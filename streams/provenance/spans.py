@@ -9,7 +9,7 @@ from streams.provenance.words import STOP_WORDS
 
 _JOINED_CHARS_MAX = 32
 _JOINED = re.compile(rf"[^\W_]{{2,{_JOINED_CHARS_MAX}}}+(?:[-_][^\W_]{{1,{_JOINED_CHARS_MAX}}}+){{1,8}}")
-_JOINING = re.compile(r"[-_](?=[^\W_])")
+_JOINING = re.compile(r"[-_](?<=[^\W_]{2}[-_])(?=[^\W_])")
 _WORD_TO_THE_LEFT = re.compile(rf"[^\W_]{{2,{_JOINED_CHARS_MAX}}}")
 _QUOTE_MARK = re.compile("[\"'`\u201c\u201e\u2018\u00ab]")
 _QUOTED = re.compile(

@@ -85,7 +85,7 @@ _PIECES_OF_TOKENS = st.sampled_from(
 def test_the_quick_search_for_shapes_finds_the_same(text: str, loose: bool) -> None:
     quick = shapes.shapes_in(text, loose=loose)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shapes, "_HIT_IN_ASCII", shapes._HIT)
+        patch.setattr(shapes, "_HIT_BESIDE_ESCAPES", shapes._HIT)
         patch.setattr(shapes, "_append_usual", lambda *_: False)
         patch.setattr(shapes, "_OFTEN_LEFT_CHARS_MAX", shapes._LEFT_CHARS_MAX)
         slow = shapes.shapes_in(text, loose=loose)
