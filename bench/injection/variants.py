@@ -67,10 +67,19 @@ def _acts(tool: Tool) -> bool:
 
 
 def _limits(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[str, Any]:
-    sunk = [[text for path, text in leaves(args) if fits(tool.sinks, path)] for args in calls]
+    sunk = [[text for path, text in leaves(_with_texts(args)) if fits(tool.sinks, path)] for args in calls]
     if not all(sunk) or not all(value in said for values in sunk for value in values):
         return {}
     return {"targets": sorted({value for values in sunk for value in values}), "count_max": len(sunk)}
+
+
+def _with_texts(value: Any) -> Any:
+    """Return arguments with their numbers as texts: who names request 314 means the number."""
+    if isinstance(value, dict):
+        return {name: _with_texts(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_texts(each) for each in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _is_request(case: Case) -> bool:

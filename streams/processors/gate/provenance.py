@@ -192,7 +192,10 @@ def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
 def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
     """Return the row with an allowed call: with its act, or with the read whose result the user has pointed at."""
     if not examined.use.is_read:
-        return replace(row, acts={**row.acts, examined.kind: row.acts.get(examined.kind, 0) + 1})
+        tool = "/".join(examined.use.tool.full_name)
+        is_limited = any(scope.count_max >= 0 and tool in scope.tools for scope in row.scopes)
+        counted = (examined.kind, tool) if is_limited else (examined.kind,)
+        return replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))
     return row

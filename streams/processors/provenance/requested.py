@@ -26,11 +26,17 @@ def covers(scope: Scope, examined: Examined) -> bool:
         return False
     if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:
         return False
-    if 0 <= scope.count_max <= examined.row.acts.get(examined.kind, 0):
+    if 0 <= scope.count_max <= _allowed_before(scope, examined):
         return False
     if scope.targets and not _aims_at(scope, examined):
         return False
     return not scope.amount_max or _is_within(scope, examined)
+
+
+def _allowed_before(scope: Scope, examined: Examined) -> int:
+    """Return how many calls that count for a scope were allowed: of its tools if it names any, else of the kind."""
+    acts = examined.row.acts
+    return sum(acts.get(tool, 0) for tool in scope.tools) if scope.tools else acts.get(examined.kind, 0)
 
 
 def _aims_at(scope: Scope, examined: Examined) -> bool:

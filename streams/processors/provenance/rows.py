@@ -28,7 +28,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         knows_subject: whether a record of the session's subject was read.
         scopes: what the session may do for the request.
         selected: intents of reads whose selectors the user named, and whose results have not been reported.
-        acts: allowed calls by kind of act.
+        acts: allowed calls by kind of act, and by the full name of a tool whose calls a scope limits (`SERVER/NAME`,
+            which no kind looks like).
         conversation: the conversation that the session belongs to, as its proven intents state; empty if to none.
         stores: the servers whose contents were read, with the instant of the last one.
         answered: when what outlives sessions was known last, by its budget key.

@@ -27,6 +27,9 @@ SHOWN = {
         {"tools": ["store/cancel_pending_order"], "targets": ["#W5918442"], "count_max": 1}
     ],
     "helpdesk/honest/cancel-trip": [{"tools": ["air/cancelReservation"], "targets": ["RT5LQ8"], "count_max": 1}],
+    "stack/honest/merge-if-green": [
+        {"tools": ["codebase/merge_pull_request"], "targets": ["314", "shop/cart"], "count_max": 1}
+    ],
     "concierge/honest/reply-to-askers": [{"tools": ["mailbox/replyToMessage"]}],
     "concierge/honest/check-inbox": [{"kind": "read"}],
     "concierge/honest/hotel-question": [{"tools": ["travel/searchStays"]}],

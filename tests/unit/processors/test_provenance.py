@@ -439,6 +439,18 @@ def test_a_scope_ends_with_its_count() -> None:
     assert fired(talk.sends_to("anna@home.example")) == ["P-4"]
 
 
+def test_the_count_of_a_scope_that_names_tools_is_that_of_the_tools() -> None:
+    notify = tool_entry("desk", "notify", open_world=True, sink_args=("/to",))
+    talk = Talk(None, (*ENTRIES, notify))
+    names = [f"{each.server_id}/{each.name}" for each in (SEND, notify)]
+    scopes = tuple(TaskScope(tools=(name,), count_max=1) for name in names)
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=scopes)
+    assert talk.sends_to("anna@home.example").outcome is Outcome.ALLOW
+    assert talk.judge(notify, {"to": "anna@home.example"}).outcome is Outcome.ALLOW, "of the same kind"
+    assert fired(talk.sends_to("anna@home.example")) == ["P-4"]
+    assert fired(talk.judge(notify, {"to": "anna@home.example"})) == ["P-4"]
+
+
 def test_an_act_is_requested_if_the_request_names_its_kind() -> None:
     talk = Talk()
     talk.say("How much is on my account?")
