@@ -17,6 +17,7 @@ from streams.ports import Outgoing
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.processors.watch.keying import Keying
+from streams.processors.watch.seen import SEEN
 from streams.processors.watch.watch import Watch
 from streams.topology import KEYING, WATCH
 
@@ -37,7 +38,8 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
     Raises:
         RuntimeError: not every decision has reached the watch, so the figure would say nothing.
     """
-    wire = CodecWire(Codec(CommittedSchemas.load()))
+    # As the watch's process reads.
+    wire = CodecWire(Codec(CommittedSchemas.load(), SEEN))
     chosen = [planned.activity for planned in fleet[:decisions]]
     driver = Driver(
         spec=KEYING,

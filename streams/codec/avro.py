@@ -11,6 +11,8 @@ The functions that read and write a topic's records are compiled from its schema
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from streams.codec.decoder import compile_decoder, compile_field_reader
 from streams.codec.encoder import compile_encoder
@@ -33,6 +35,8 @@ VALUE_BYTES_MAX = 1_048_576
 WRITTEN_BYTES_MAX = VALUE_BYTES_MAX - 65_536
 """The largest value that is written: a broker's limit also counts the key, the headers and the batch around it."""
 
+NO_PARTS: Mapping[str, type[Record]] = MappingProxyType({})
+
 DECODERS_MAX = 1_024
 """How many decoders are kept: one for each version of each topic's schema."""
 
@@ -48,13 +52,23 @@ _UNREADABLE = (TruncatedError, MalformedError, IndexError, KeyError, UnicodeErro
 class Codec:
     """Reads and writes records. Not bound to a thread: if two threads compile the same function, that does no harm."""
 
-    def __init__(self, source: SchemaSource) -> None:
+    def __init__(self, source: SchemaSource, parts: Mapping[str, type[Record]] = NO_PARTS) -> None:
+        """Args:
+        source: where the schemas come from.
+        parts: of topics that are read in part, a class with the fields that are read. The others are skipped: what
+            lies in them is not looked at, but for where it ends.
+        """
         self._source = source
+        self._parts = parts
         self._encoders: dict[str, tuple[Compiled, tuple[type[Record], ...]]] = {}
         # By topic, and the five bytes of the prefix or the value of the header.
         self._decoders: dict[tuple[str, bytes], Compiled] = {}
         # The same, by what is read of the record.
         self._field_readers: dict[tuple[str, tuple[str, ...], bytes], Compiled] = {}
+
+    def reading(self, parts: Mapping[str, type[Record]]) -> Codec:
+        """Return a codec that reads only parts of some topics' records, and everything else as this one."""
+        return Codec(self._source, parts)
 
     def decode(self, topic: str, value: bytes | None, headers: Headers = ()) -> Record:
         """Return the record in a value of `topic`, which can also be of a kind that lies within that topic (`WITHIN`).
@@ -144,7 +158,8 @@ class Codec:
     def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Compiled:
         name, writer = self._kind_of(topic, framing, at)
         try:
-            compiled = compile_decoder(self._source.current(name).shape, writer.shape, record_class(name))
+            made = self._parts.get(name) or record_class(name)
+            compiled = compile_decoder(self._source.current(name).shape, writer.shape, made)
         except SchemaError as error:
             raise _mismatch(topic, writer, error) from None
         if len(self._decoders) >= DECODERS_MAX:

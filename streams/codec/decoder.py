@@ -219,13 +219,16 @@ class _Decoder:
             source.line(f"{end} = p + n")
 
     def _record(self, writer: RecordShape, reader: RecordShape, kind: inspect.StructType) -> str:
-        """Read a record: fields that aren't written get their defaults from the class, unknown fields are skipped."""
+        """Read a record: fields that aren't written get their defaults from the class.
+
+        Fields that the reader does not know are skipped, and those that its class does not have.
+        """
         wanted = {field.name: field.shape for field in reader.fields}
         types = {field.name: field.type for field in kind.fields}
         arguments = []
         for field in writer.fields:
             with self._source.at(field.name):
-                if field.name in wanted:
+                if field.name in wanted and field.name in types:
                     made = self.value(field.shape, wanted[field.name], types[field.name])
                     arguments.append(f"{field.name}={made}")
                 else:

@@ -32,6 +32,7 @@ from streams.processors.rows import COLD_ROWS
 from streams.processors.seals import Seals
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import Keying
+from streams.processors.watch.seen import SEEN
 from streams.processors.watch.watch import Watch
 from streams.services.gate.compiler import ChildCompiler
 from streams.services.gate.metrics import budgets_meter, gate_meter, watch_meter
@@ -183,7 +184,7 @@ def build_keying(
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
-    wire, handlers = CodecWire(codec), settings.alerts.trusted()
+    wire, handlers = CodecWire(codec.reading(SEEN)), settings.alerts.trusted()
     group, meter = keying_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "keying")
 
     def processor() -> Processor:

@@ -13,6 +13,7 @@ from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
 from streams.processors.call_features import Extraction, extracted, extractions_for, globs_of
+from streams.processors.watch.seen import SeenVerdict
 
 SOURCE = "stoplog/watch"
 NAMES_CACHED_MAX = 4_096
@@ -45,12 +46,12 @@ def _cohort_of(cohorts: tuple[Cohort, ...], agent: str) -> str:
     return ""
 
 
-def behaviour_of(features: Features, verdict: Verdict) -> BehaviourEvent:
+def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> BehaviourEvent:
     """Return what detectors are told about a verdict.
 
     Args:
         features: what of its arguments they look at.
-        verdict: the verdict, with the call that was judged.
+        verdict: the verdict, with the call that was judged, or what the watch reads of it.
     """
     tool, path = verdict.tool, verdict.delegation_path
     found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json)
@@ -113,7 +114,7 @@ def activity_of(event: BehaviourEvent) -> Activity:
     )
 
 
-def _model_of(verdict: Verdict) -> str:
+def _model_of(verdict: Verdict | SeenVerdict) -> str:
     """Return the name of the model; the audit record adds toolset, system prompt and version of the agent."""
     model = verdict.model
     return "" if model is None else "/".join(filter(None, (model.ai_provider, model.name, model.version)))

@@ -39,6 +39,7 @@ from streams.processors.rows import WATCHED_LOG_KEY, TimerKind, half_row_key, pa
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.alerts import PREFIX, torn_log_alert, unrecorded_alert
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
+from streams.processors.watch.seen import SeenAudit, SeenVerdict
 
 JOIN_WAIT_MS = 30_000
 """How long a verdict waits for its audit record: both were written in one transaction, but to two topics."""
@@ -105,12 +106,12 @@ class Keying(ReportingProcessor):
             return self._handled(key, record, received_ms)
         if isinstance(record, Seal):
             return self._sealed(record, state, now_ms)
-        if isinstance(record, Verdict):
+        if isinstance(record, Verdict | SeenVerdict):
             if record.outcome not in FINAL_OUTCOMES or record.mode is not VerdictMode.ENFORCE:
                 return []
             return self._joined(record.verdict_id, Half(0, behaviour_of(self._features, record)), state, now_ms)
-        if isinstance(record, AuditEvent) and record.event_type is AuditEventType.VERDICT and record.verdict_id:
-            if record.outcome not in FINAL_OUTCOMES:
+        if isinstance(record, AuditEvent | SeenAudit) and record.event_type is AuditEventType.VERDICT:
+            if record.outcome not in FINAL_OUTCOMES or not record.verdict_id:
                 return []
             version = epoch_of("", record.toolset_digest, record.system_prompt_fingerprint, record.agent_version or "")
             return self._joined(record.verdict_id, Half(0, None, (version,)), state, now_ms)

@@ -1,0 +1,125 @@
+"""What the watch reads of verdicts and audit records is what they say, whoever wrote them and however they end."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulation.fleet.fleet import Plan, make_fleet
+from simulation.fleet.records import audit_of, verdict_of
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas, record_class
+from streams.codec.wire import CodecWire
+from streams.history.driver import Driver
+from streams.model.audit import Seal
+from streams.model.errors import RecordError
+from streams.model.keys import session_key_of
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import AUDIT, BEHAVIOUR, SEAL, VERDICT
+from streams.model.types import Record
+from streams.ports import Outgoing
+from streams.processors.watch.features import behaviour_of
+from streams.processors.watch.keying import Keying
+from streams.processors.watch.seen import SEEN
+from streams.topology import KEYING
+from tests.unit.processors.watch.test_watch import QUICK, SHIPPED
+
+WHOLE = Codec(CommittedSchemas.load())
+IN_PART = WHOLE.reading(SEEN)
+FLEET = [each.activity for each in make_fleet(9, Plan(4, 3, 1, 0.2, 1))][:200]
+
+
+def fields_of(kind: type[Record]) -> dict[str, msgspec.structs.FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(kind)}
+
+
+def assert_part(part: object, whole: object) -> None:
+    """A field of a part is equal to that of the whole, or is a part of it."""
+    if type(part) is type(whole):
+        assert part == whole
+        return
+    assert isinstance(part, Record)
+    for name in fields_of(type(part)):
+        assert_part(getattr(part, name), getattr(whole, name))
+
+
+def test_the_parts_of_a_record_are_those_of_the_whole() -> None:
+    for each in FLEET:
+        for topic, record in ((VERDICT.name, verdict_of(each)), (AUDIT.name, audit_of(each))):
+            part = IN_PART.decode(topic, WHOLE.encode(topic, record))
+            assert type(part) is SEEN[topic]
+            assert_part(part, record)
+        verdict = verdict_of(each)
+        seen = IN_PART.decode(VERDICT.name, WHOLE.encode(VERDICT.name, verdict))
+        assert behaviour_of(SHIPPED.features, seen) == behaviour_of(SHIPPED.features, verdict)  # type: ignore[arg-type]  # of the class of the topic
+
+
+@pytest.mark.parametrize("topic", SEEN)
+def test_fields_have_the_types_and_defaults_of_the_record(topic: str) -> None:
+    whole = fields_of(record_class(topic))
+    for name, field in fields_of(SEEN[topic]).items():
+        wanted = whole[name]
+        assert (field.default, field.required) == (wanted.default, wanted.required)
+        if not (isinstance(field.type, type) and issubclass(field.type, Record) and field.type is not wanted.type):
+            assert field.type == wanted.type
+
+
+@pytest.mark.parametrize("topic", SEEN)
+def test_a_value_that_ends_too_early_or_too_late_is_no_record(topic: str) -> None:
+    record = verdict_of(FLEET[0]) if topic == VERDICT.name else audit_of(FLEET[0])
+    value = WHOLE.encode(topic, record)
+    for cut in (*(value[:end] for end in range(len(value))), value + b"\x00"):
+        with pytest.raises(RecordError) as raised:
+            IN_PART.decode(topic, cut)
+        assert raised.value.reason in DeadLetterReason
+
+
+@given(at=st.integers(5, 10_000), byte=st.integers(0, 255), topic=st.sampled_from(sorted(SEEN)))
+@settings(max_examples=300)
+def test_bytes_that_are_wrong_never_do_more_than_raise(at: int, byte: int, topic: str) -> None:
+    record = verdict_of(FLEET[0]) if topic == VERDICT.name else audit_of(FLEET[0])
+    value = bytearray(WHOLE.encode(topic, record))
+    value[5 + at % (len(value) - 5)] = byte
+    try:
+        whole = WHOLE.decode(topic, bytes(value))
+    except RecordError:
+        # What is skipped is looked at less closely, and may pass.
+        try:
+            IN_PART.decode(topic, bytes(value))
+        except RecordError:
+            return
+    else:
+        assert_part(IN_PART.decode(topic, bytes(value)), whole)
+
+
+def test_other_records_of_these_topics_are_read_whole() -> None:
+    seal = Seal(
+        header=audit_of(FLEET[0]).header,
+        partition=0,
+        first=7,
+        frontier=b"",
+        leaves=b"\x01" * 32,
+        kinds=b"A",
+        continues=False,
+        signed_head="head",
+    )
+    assert IN_PART.decode(VERDICT.name, WHOLE.encode(SEAL.name, seal)) == seal
+
+
+def test_keying_writes_the_same_whichever_way_it_reads() -> None:
+    written = []
+    for codec in (WHOLE, IN_PART):
+        wire = CodecWire(codec)
+        driver = Driver(spec=KEYING, processor=Keying(wire, SHIPPED.features, QUICK), wire=wire, start_ms=1)
+        for each in FLEET:
+            key = session_key_of(each.tenant, each.session)
+            for topic, record in ((VERDICT.name, verdict_of(each)), (AUDIT.name, audit_of(each))):
+                value = WHOLE.encode(topic, record)
+                driver.log.append(Outgoing(topic, 0, key, value), timestamp_ms=each.time_ms)
+        driver.clock.set_ms(FLEET[-1].time_ms)
+        driver.settle()
+        written.append([(r.key, r.value) for _, r in driver.log.written_since([BEHAVIOUR.name], -1)])
+    assert written[0] == written[1]
+    assert len(written[0]) >= len(FLEET)
