@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.option_groups import OptionGroup
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
-from streams.operations.replay.run import Stretch
+
+if TYPE_CHECKING:
+    # Loaded when a command is run, so that its help answers at once.
+    from streams.operations.replay.run import Stretch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class StretchOptions(OptionGroup):
         Raises:
             BadParameter: an instant is not one.
         """
+        from streams.operations.replay.run import Stretch  # noqa: PLC0415 - see above
+
         return Stretch(_instant(self.from_, "--from"), _instant(self.to, "--to"))
 
 

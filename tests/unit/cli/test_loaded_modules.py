@@ -89,7 +89,11 @@ def test_the_help_of_a_command_loads_neither_settings_nor_a_log() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("demo",), ("doctor",), ("gate",), ("try",), ("rules", "check"), ("rules", "status")]
+    "command",
+    [
+        *(("demo",), ("doctor",), ("gate",), ("try",), ("rules", "check"), ("rules", "status")),
+        *(("incident", "export"), ("reach",), ("replay",)),
+    ],
 )
 def test_the_help_of_what_takes_long_loads_nothing_of_it(command: tuple[str, ...]) -> None:
     modules = loaded(*command, "--help")
