@@ -10,7 +10,7 @@ from streams.model.topics import ATTRIBUTES, DELEGATION, REPORT, RULESET
 from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.policy.language.fact_types import Field, ListOf, Struct
-from streams.policy.language.schema import FACTS
+from streams.policy.language.schema import FACTS, reads_baseline
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from tests.kit import GateBench
@@ -40,10 +40,15 @@ def _members(path: str, field: Field) -> Iterator[tuple[str, str]]:
 def rules(conditions: dict[str, str]) -> dict[str, str]:
     head = "apiVersion: rules/v1\npack: p\nhistory:\n  calls: {keep: count, on: allowed, within: 1h}\nrules:\n"
     text = "".join(
-        f"  - {{id: F-{number:03}, effect: permit, match: {{tools: ['*']}}, when: \"{when}\", reason: is there}}\n"
-        for number, when in enumerate(conditions.values())
+        f"  - {{id: F-{number:03}, effect: {_effect(path)}, match: {{tools: ['*']}}, when: \"{when}\", reason: x}}\n"
+        for number, (path, when) in enumerate(conditions.items())
     )
     return {"bundle.yaml": 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n', "p/p.rules.yaml": head + text}
+
+
+def _effect(path: str) -> str:
+    """A permit can't read what comes from baselines; a rule in shadow mode changes nothing, and is named as well."""
+    return "deny, mode: shadow" if reads_baseline([tuple(path.split("."))]) else "permit"
 
 
 def test_a_gate_supplies_every_fact() -> None:
