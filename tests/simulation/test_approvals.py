@@ -14,7 +14,7 @@ from streams.processors.gate import approval_grants, judge
 from streams.processors.state import ApprovalGrantRow
 from tests.simulation.ingredients import ingredients
 
-SEEDS = range(30)
+SEEDS = range(45)
 SIZE = WorkloadSize(sessions=8, steps_per_session_max=24, control_acts=3, span_ms=60_000, session_life_ms=90_000)
 
 

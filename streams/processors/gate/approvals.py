@@ -73,7 +73,9 @@ class Approvals:
         else:
             outputs, granted = self._apply_to_each(session_key, decision, rows, state, now_ms)
         if granted is not None:
-            approval_grants.add(session_key, grants, granted, state)
+            # Read again: the calls that the decision was about may have used one of the others just now.
+            kept = approval_grants.live_grants(session_key, session, tenant_uid, self._control, state, now_ms)
+            approval_grants.add(session_key, kept, granted, state)
             intent = decode_intent(rows[0].intent)
             event = grant_event(intent, decision, granted, approval_grants.words(granted), now_ms)
             outputs.append(audit_output(self._judge.encoder, session_key, event))

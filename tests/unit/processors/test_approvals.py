@@ -535,6 +535,15 @@ class TestGrants:
         assert bench.verdicts()[-1].outcome is Outcome.ALLOW
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
 
+    def test_a_use_counts_although_the_call_leads_to_another_grant(self) -> None:
+        bench, _ = self.granted(mail_grant(uses_max=2))
+        bench.propose(MAIL_SEND, {"ask": "both"})
+        (request,) = requests(bench)
+        answer(bench, request, "sam", "security", grant=mail_grant())
+        assert bench.verdicts()[-1].outcome is Outcome.ALLOW
+        assert self.outcome(bench, "a") is Outcome.ALLOW
+        assert self.outcome(bench, "b") is Outcome.REQUIRE_APPROVAL
+
     @pytest.mark.parametrize(
         ("grants", "scope", "valid"),
         [
