@@ -54,10 +54,10 @@ from tests.unit.sdk.hands import (
     key_of,
     make_verdict,
     raw_records,
-    until,
     write,
     written,
 )
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 Calls = list[Mapping[str, object]]

@@ -62,12 +62,12 @@ from tests.unit.sdk.hands import (
     key_of,
     make_verdict,
     partition_of,
-    until,
     write,
     written,
 )
 from tests.unit.sdk.seal_hand import CODEC, GATE_KEY, Sealer, SealHand, on_log, seal_on_log, value_of
 from tests.unit.sdk.test_verdict_consumer import Running
+from tests.waiting import until
 
 
 def from_seed(seed: bytes) -> SigningKey:
