@@ -11,13 +11,18 @@ from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
 from bench.behaviour.processes import signals_in_gate, watch_on_kafka
 from simulation.fleet.fleet import PLAN, Plan, make_fleet
+from simulation.fleet.habits import HABITS, OFFICE
 from streams.policy.language.bundle import load_detector_files
-from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.wiring.shipped import rules_directory
 
 CALIBRATED_ON = (1, 2, 3, 4)
 """Fleets that thresholds were chosen by."""
 REPORTED_ON = (101, 102, 103, 104)
+OTHER_FLEETS_ON = (201, 202)
+"""Seeds of the fleets with other habits and sizes, of which none was used for calibration."""
+SIZES = (10, 80)
+"""Agents of fleets that are smaller and larger than those for calibration."""
 FALSE_PER_10K_MAX = 1.0
 RATE_LIMITS = (60, 90, 120, 150, 200, 250, 300, 400, 600)
 Z_LIMITS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0)
@@ -56,6 +61,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "calibrated_on": list(calibrated),
         "reported_on": list(reported),
         "judges": {name: _figures(tally) for name, tally in tallies.items()},
+        "others_on": list(OTHER_FLEETS_ON[:1] if quick else OTHER_FLEETS_ON),
+        "others": _other_fleets(files, plan, quick=quick),
         "cost": {
             "us_per_decision": us_per_decision(
                 make_fleet(reported[0], plan), files, QUICK_DECISIONS if quick else DECISIONS
@@ -71,6 +78,21 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         if quick
         else {"watch": watch_on_kafka(make_fleet(reported[0], plan)), "gate": signals_in_gate()},
     }
+
+
+def _other_fleets(files: BehaviourFiles, plan: Plan, *, quick: bool) -> dict[str, dict[str, Any]]:
+    """Return the figures of the detectors on fleets that are unlike those for calibration."""
+    plans = {name: plan._replace(habits=habits) for name, habits in HABITS.items() if habits is not OFFICE}
+    plans |= {f"{count} agents": plan._replace(agents_count=count) for count in SIZES}
+    if quick:
+        plans = dict(list(plans.items())[:1])
+    found = {}
+    for name, its_plan in plans.items():
+        tally = Tally()
+        for seed in OTHER_FLEETS_ON[:1] if quick else OTHER_FLEETS_ON:
+            judge_fleet(Detectors(files.declared), seed, make_fleet(seed, its_plan), tally)
+        found[name] = _figures(tally)
+    return found
 
 
 def _chosen_limits(seeds: Sequence[int], plan: Plan) -> dict[str, float]:
@@ -108,6 +130,7 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "minutes": tally.delay_minutes(None),
         "false_per_10k": round(tally.false_per_10k, 2),
         "false_per_agent_day": round(sum(tally.false_count.values()) / tally.agent_days, 4),
+        "stopped_per_10k": round(tally.stopped_per_10k, 2),
         "odd_alarmed": round(tally.odd_share, 3),
         "odd_count": len(tally.odd),
         "further_per_incident": round(tally.further_per_incident, 2),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from simulation.fleet.habits import Habits
 from simulation.fleet.roles import BYTES, DESTINED, OWNED, PAYING, WITH_OBJECT, Role
 from streams.behaviour.activity import Activity
 
@@ -49,16 +50,17 @@ class Session(NamedTuple):
 class Agent:
     """An agent: whom it writes to, what it works with, how large its payments are, which version it is."""
 
-    def __init__(self, name: str, role: Role, rng: Random, shared: list[str]) -> None:
-        self.name, self.role, self._rng = name, role, rng
+    def __init__(self, name: str, role: Role, rng: Random, shared: list[str], habits: Habits) -> None:
+        self.name, self.role, self._rng, self._habits = name, role, rng, habits
         self.epoch = f"model-1/{rng.getrandbits(32):08x}"
         mine = [f"{role.name}-{rng.getrandbits(40):x}.example" for _ in range(role.regulars_count // 2)]
         self.regulars = [*rng.sample(shared, min(len(shared), role.regulars_count - len(mine))), *mine]
         self.secrets = [f"{role.name}/key-{number}" for number in rng.sample(range(12), 4)]
         self.activity_factor = exp(rng.gauss(0, 0.3))
         self.amount_factor = exp(rng.gauss(0, 0.25))
-        self.shift_hours = rng.choice((0, 0, 0, 1, -1))
-        self._taste = {(before, after): exp(rng.gauss(0, 0.25)) for before, row in role.flow.items() for after in row}
+        self.shift_hours = rng.choice(habits.shifts)
+        spread = habits.taste_spread
+        self._taste = {(before, after): exp(rng.gauss(0, spread)) for before, row in role.flow.items() for after in row}
         self._serial = 0
 
     @property
@@ -89,7 +91,7 @@ class Agent:
         """Return an everyday call of a tool."""
         rng, role = self._rng, self.role
         self._serial += 1
-        amount = round(role.amount * self.amount_factor * exp(rng.gauss(0, 0.7)), 2) if tool in PAYING else None
+        amount = self._amount() if tool in PAYING else None
         thing = self._object(tool) if tool in WITH_OBJECT else None
         destination = self._destination() if tool in DESTINED else None
         unlike = rng.getrandbits(24) if rng.random() < 0.93 else 0
@@ -99,7 +101,7 @@ class Agent:
             tenant="acme",
             agent=self.name,
             epoch=self.epoch,
-            cohort=role.name,
+            cohort=role.name if self._habits.has_types else self.name,
             session=session.id,
             instance=session.instance,
             user=session.user,
@@ -112,7 +114,7 @@ class Agent:
             object=thing,
             owner=self._owner(session) if tool in OWNED else None,
             amount=amount,
-            size_bytes=int(BYTES.get(tool, 120) * exp(rng.gauss(0, 0.8))),
+            size_bytes=int(BYTES.get(tool, 120) * exp(rng.gauss(0, self._habits.bytes_spread))),
             is_trusted=is_trusted,
         )
 
@@ -146,7 +148,12 @@ class Agent:
         rng = self._rng
         self.epoch = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}"
         for move in self._taste:
-            self._taste[move] *= exp(rng.gauss(0, 0.25))
+            self._taste[move] *= exp(rng.gauss(0, self._habits.taste_spread))
+
+    def _amount(self) -> float:
+        amount = self.role.amount * self.amount_factor * exp(self._rng.gauss(0, self._habits.amount_spread))
+        step = self._habits.price_step
+        return round(max(1, round(amount / step)) * step if step else amount, 2)
 
     def _owner(self, session: Session) -> str:
         """Return whose data a call is about: mostly the session's, rarely another person's."""

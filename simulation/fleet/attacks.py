@@ -159,6 +159,7 @@ def bad_epoch(scene: Scene) -> list[Activity]:
 def after_hours(scene: Scene) -> list[Activity]:
     """Work at night."""
     night_ms = scene.start_ms - scene.start_ms % DAY_MS + int(scene.rng.uniform(1.5, 4.5) * HOUR_MS)
+    night_ms += scene.agent.shift_hours * HOUR_MS
     found = list[Activity]()
     for part in range(max(1, int(scene.between(1, 5)))):
         found += scene.agent.work(scene.agent.session(), night_ms + part * 15 * MINUTE_MS, int(scene.between(5, 20)))

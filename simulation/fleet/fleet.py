@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from simulation.fleet.agents import DAY_MS, HOUR_MS, MINUTE_MS, Agent, Planned
 from simulation.fleet.attacks import ATTACKS, NEEDS, PREFERRED_SHARE, Scene
-from simulation.fleet.odd import ODD
+from simulation.fleet.habits import OFFICE, Habits
+from simulation.fleet.odd import MORE_ODD, ODD
 from simulation.fleet.roles import ROLES
 from streams.behaviour.activity import Activity
 
@@ -26,6 +27,7 @@ class Plan(NamedTuple):
         quiet_days_count: how many of the first days are without attacks.
         odd_per_agent_day: how much odd work there is.
         attacks_each: how many attacks of each kind and strength there are.
+        habits: what the fleet is like.
     """
 
     agents_count: int = 30
@@ -33,6 +35,7 @@ class Plan(NamedTuple):
     quiet_days_count: int = 14
     odd_per_agent_day: float = 0.06
     attacks_each: int = 2
+    habits: Habits = OFFICE
 
 
 PLAN = Plan()
@@ -45,7 +48,8 @@ def make_fleet(seed: int, plan: Plan = PLAN) -> list[Planned]:
     agents = []
     for number in range(plan.agents_count):
         role = ROLES[number % len(ROLES)]
-        agents.append(Agent(f"{role.name}-{number}", role, Random(rng.getrandbits(64)), shared[role.name]))  # noqa: S311 - likewise
+        own_rng = Random(rng.getrandbits(64))  # noqa: S311 - likewise
+        agents.append(Agent(f"{role.name}-{number}", role, own_rng, shared[role.name], plan.habits))
     found = _everyday(agents, plan, rng)
     found += _odd(agents, plan, rng)
     found += _attacks(agents, plan, rng)
@@ -54,21 +58,43 @@ def make_fleet(seed: int, plan: Plan = PLAN) -> list[Planned]:
 
 def _everyday(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
     found: list[Planned] = []
+    habits, begins = plan.habits, _beginnings(agents, plan)
     for day in range(plan.days_count):
-        is_weekend = day % 7 >= 5
+        is_off = day % 7 in habits.days_off
         # Some days are busy for everybody.
-        busy = rng.choice((0.8, 1.0, 1.0, 1.1, 1.6))
+        busy = rng.choice(habits.busy)
         for agent in agents:
             role = agent.role
-            if rng.random() < 1 / 25 and day > 2:
+            if rng.random() < habits.releases_per_day and day > 2:
+                agent.release()
+            if day in habits.together_days:
                 agent.release()
             if rng.random() < 0.05:
                 agent.adopt(f"{role.name}-{rng.getrandbits(40):x}.example")
-            wanted = role.sessions_per_day * agent.activity_factor * busy * (role.weekend if is_weekend else 1.0)
+            if day < begins.get(agent.name, 0):
+                continue
+            wanted = role.sessions_per_day * agent.activity_factor * busy * (role.weekend if is_off else 1.0)
             for _ in range(_poisson(rng, wanted)):
                 hour = rng.choices(range(24), role.hours)[0] + agent.shift_hours
                 start_ms = START_MS + day * DAY_MS + hour * HOUR_MS + rng.randrange(HOUR_MS)
                 found += [Planned(call) for call in _task(agent, rng, start_ms)]
+    return found + _jobs(agents, plan)
+
+
+def _beginnings(agents: list[Agent], plan: Plan) -> dict[str, int]:
+    """Return the days on which agents begin that were not there from the beginning."""
+    share = plan.habits.joiners_share
+    count, first = round(share * len(agents)), plan.quiet_days_count // 2
+    return {agent.name: first + 3 * at for at, agent in enumerate(agents[:count])}
+
+
+def _jobs(agents: list[Agent], plan: Plan) -> list[Planned]:
+    """Return the nightly jobs that some agents have from a day in the middle on."""
+    found = list[Planned]()
+    for at, agent in enumerate(agents[: round(plan.habits.jobs_share * len(agents))]):
+        for day in range(plan.quiet_days_count + at % 5, plan.days_count):
+            start_ms = START_MS + day * DAY_MS + 2 * HOUR_MS + at * 7 * MINUTE_MS
+            found += [Planned(call) for call in agent.work(agent.session(), start_ms, 12)]
     return found
 
 
@@ -83,12 +109,14 @@ def _task(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
 
 
 def _odd(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
-    found, names = list[Planned](), list(ODD)
+    found, kinds = list[Planned](), {**ODD, **MORE_ODD} if plan.habits.is_odder else ODD
+    names = list(kinds)
     for number in range(_poisson(rng, plan.odd_per_agent_day * plan.days_count * plan.agents_count)):
         kind, agent = rng.choice(names), rng.choice(agents)
         day = rng.randrange(plan.days_count)
         start_ms = START_MS + (day - (day % 7 >= 5) * 2) * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
-        calls = ODD[kind](agent, rng, max(start_ms, START_MS))
+        start_ms += agent.shift_hours * HOUR_MS
+        calls = kinds[kind](agent, rng, max(start_ms, START_MS))
         found += [Planned(call, f"odd-{number}", kind) for call in calls]
     return found
 
@@ -106,6 +134,7 @@ def _attacks(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
                 )
                 day -= (day % 7 >= 5) * 2
                 start_ms = START_MS + day * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
+                start_ms += agent.shift_hours * HOUR_MS
                 number += 1
                 for call in make(Scene(agent, other, rng, start_ms, strength)):
                     found.append(Planned(call, f"attack-{number}", kind, True, strength))

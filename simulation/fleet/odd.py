@@ -39,7 +39,7 @@ def polling(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
 
 def late_work(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     """Finish something late in the evening."""
-    late_ms = start_ms - start_ms % DAY_MS + (21 * 60 + rng.randrange(120)) * MINUTE_MS
+    late_ms = start_ms - start_ms % DAY_MS + ((21 + agent.shift_hours) * 60 + rng.randrange(120)) * MINUTE_MS
     return agent.work(agent.session(), late_ms, rng.randint(4, 12))
 
 
@@ -93,6 +93,68 @@ def failover(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     return [replace(call, instance=other) if at >= middle else call for at, call in enumerate(calls)]
 
 
+def backfill(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Go through all records once, after a change of their form."""
+    session, tool, found = agent.session(), agent.next_tool(agent.next_tool("")), list[Activity]()
+    pace_ms = rng.randint(1_500, 6_000)
+    for at in range(rng.randint(60, 400)):
+        call = agent.call(session, tool, start_ms + at * pace_ms)
+        found.append(replace(call, object=f"{agent.role.name}-all-{at}" if call.object else None, outcome="ALLOW"))
+    return found
+
+
+def on_call(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Look into an incident at any hour: the same few questions again and again, until it is over."""
+    at_ms = start_ms - start_ms % DAY_MS + rng.randrange(24 * 60) * MINUTE_MS
+    session, tools = agent.session(), [agent.next_tool("") for _ in range(rng.randint(1, 3))]
+    found = list[Activity]()
+    for turn in range(rng.randint(8, 16)):
+        for tool in tools:
+            found.append(replace(agent.call(session, tool, at_ms), call=f"{tool}/incident/{session.id}"))
+            at_ms += rng.randint(5_000, 40_000)
+        at_ms += min(turn, 5) * 30_000
+    return found
+
+
+def failing_tool(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Try the same call again with growing pauses, because the tool fails."""
+    calls = agent.work(agent.session(), start_ms, rng.randint(3, 7))
+    last, at_ms = calls[-1], calls[-1].time_ms
+    for turn in range(rng.randint(4, 9)):
+        at_ms += 2_000 * 2 ** min(turn, 6)
+        calls.append(replace(last, event_id=f"{last.event_id}/again/{turn}", time_ms=at_ms))
+    return calls
+
+
+def month_end(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Do three days' work in one, until late."""
+    found = list[Activity]()
+    for part in range(rng.randint(8, 16)):
+        found += agent.work(agent.session(), start_ms + part * 25 * MINUTE_MS, rng.randint(8, 16))
+    return found
+
+
+def holiday_cover(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Do the work of an absent colleague: other partners, other customers, the same tools."""
+    partners = [f"cover-{rng.getrandbits(40):x}.example" for _ in range(rng.randint(2, 5))]
+    found = list[Activity]()
+    for part in range(rng.randint(2, 4)):
+        found += agent.work(agent.session(), start_ms + part * 40 * MINUTE_MS, rng.randint(6, 12))
+    return [replace(call, destination=rng.choice(partners)) if call.destination else call for call in found]
+
+
+def clean_up(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
+    """Delete what a test has left behind, where the agent deletes at all."""
+    calls = agent.work(agent.session(), start_ms, rng.randint(4, 8))
+    if "files.delete" not in agent.role.flow:
+        return calls
+    session, at_ms = agent.session(), calls[-1].time_ms + 60_000
+    for _ in range(rng.randint(3, 6)):
+        calls.append(replace(agent.call(session, "files.delete", at_ms), outcome="ALLOW"))
+        at_ms += rng.randint(2_000, 20_000)
+    return calls
+
+
 ODD: Mapping[str, Make] = MappingProxyType(
     {
         "paging": paging,
@@ -106,3 +168,16 @@ ODD: Mapping[str, Make] = MappingProxyType(
         "failover": failover,
     }
 )
+"""The kinds of odd work in every fleet."""
+
+MORE_ODD: Mapping[str, Make] = MappingProxyType(
+    {
+        "backfill": backfill,
+        "on_call": on_call,
+        "failing_tool": failing_tool,
+        "month_end": month_end,
+        "holiday_cover": holiday_cover,
+        "clean_up": clean_up,
+    }
+)
+"""Further kinds, that thresholds were not chosen with."""

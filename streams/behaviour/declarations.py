@@ -106,6 +106,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "epoch_drift": Takes(
             (), ("min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"
         ),
+        "off_hours": Takes((), (*_BASELINE, "settle_ms"), ("bits", "days", "hour"), "bits"),
         "risk": Takes(("half_life_ms",), ("allowance",), ("sum", "causes"), "shares of thresholds"),
     }
 )

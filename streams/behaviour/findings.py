@@ -14,12 +14,15 @@ from streams.behaviour.detectors.registry import RISK
 from streams.behaviour.feedback import Bar, is_below, noted
 from streams.behaviour.pages import OpenRows
 
-LATCH_MS = DAY_MS
-"""How long an incident is quiet after its alert."""
+LATCH_MS = 30 * HOUR_MS
+"""How long an incident is quiet after what was last found of it: the same on the next day, about as late, is known."""
+ONGOING_MS_MAX = 7 * DAY_MS
+"""How long an incident that goes on is quiet after its alert: an open alert is repeated once a week, not every day."""
 SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
 BROAD = frozenset({"ceiling", "rate_nb", RISK, growth.KIND})
+NEW_TERMS = "new_terms"
 WINDOWED = frozenset({"egress", "fan_out", "rate_nb"})
 """Kinds whose detectors look at the same with windows of different widths: what they find is one incident."""
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -52,10 +55,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Until when an incident is quiet, and how bad the worst was that was reported of it (a number of `SEVERITIES`)."""
+    """Until when an incident is quiet, how bad the worst was that was reported of it (a number of `SEVERITIES`), and
+    when something was reported last."""
 
     until_ms: int = 0
     severity: int = WORST_SEVERITY
+    reported_ms: int = 0
 
 
 def finding_of(
@@ -163,21 +168,36 @@ def latched(
     best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
     now_ms, rank = activity.time_ms, _rank(best)
     whom = (activity.tenant, "agent", whose)
-    latches = latches_of(latch, (activity.tenant, activity.agent, activity.session), whose, best.name, best.kind)
+    who = (activity.tenant, activity.agent, activity.session)
+    latches = latches_of(latch, who, whose, best.name, best.kind, best.alike)
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
     asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
     known = {key: rows.load(key, Latch) or Latch() for key, _ in (*latches, broad)}
     quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
     if any(key == broad[0] or rank <= known[key].severity for key in quiet):
+        _go_on(rows, latches[-1][0], now_ms)
         return (), len(found)
     for key, span_ms in (*latches, broad):
         before = known[key]
         worst = max(rank, before.severity) if now_ms < before.until_ms else rank
-        rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), worst))
+        rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), worst, now_ms))
     return (best,), len(found) - 1
 
 
-def latches_of(latch: str, who: tuple[str, str, str], whose: str, name: str, kind: str) -> list[tuple[bytes, int]]:
+def _go_on(rows: OpenRows, key: bytes, now_ms: int) -> None:
+    """Keep an incident quiet for longer, because it goes on. The key is that of its own latch."""
+    latch = rows.load(key, Latch)
+    if latch is None or now_ms >= latch.until_ms:
+        # Another latch keeps it quiet: nothing has been reported of this one.
+        return
+    until_ms = min(now_ms + LATCH_MS, latch.reported_ms + ONGOING_MS_MAX)
+    if until_ms > latch.until_ms:
+        rows.store(key, Latch(until_ms, latch.severity, latch.reported_ms))
+
+
+def latches_of(
+    latch: str, who: tuple[str, str, str], whose: str, name: str, kind: str, alike: bytes
+) -> list[tuple[bytes, int]]:
     """Return the keys of the latches of a finding, each with how long it is quiet, in ms.
 
     That an agent brings more new names than are remembered is an incident of the agent alone. Sessions and roots are
@@ -189,14 +209,16 @@ def latches_of(latch: str, who: tuple[str, str, str], whose: str, name: str, kin
         whose: what tells its incident apart: the agent, or the root of the delegation.
         name: the detector or correlation.
         kind: its kind.
+        alike: what tells the same finding apart from others of the incident. The same new term is quiet for a week:
+            it was not learned, so it is as new as on the first day.
     """
     tenant, agent, session = who
     if kind == growth.KIND:
         return [(row_key(latch, (tenant, growth.KIND, agent)), LATCH_MS)]
-    return [
-        (row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS),
-        (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS),
-    ]
+    found = [(row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS)]
+    if kind == NEW_TERMS and alike:
+        found.append((row_key(latch, (tenant, "term", alike.hex())), ONGOING_MS_MAX))
+    return [*found, (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS)]
 
 
 def incident_of(name: str, kind: str) -> str:

@@ -2,8 +2,9 @@
 
 **Idea.** One function of rows and an activity. It scores first; only what was allowed and has not alerted is learned
 from, and a session that has alerted teaches nothing until its hold ends, so an attacker can't teach what an attack is.
-An alert names an incident: an agent and what was found about it. An incident is quiet for `LATCH_MS`, and so is a
-session about which anything was reported, but for what is worse: nobody hides an attack behind a lesser finding.
+An alert names an incident: an agent and what was found about it. An incident is quiet for `LATCH_MS` after what was
+last found of it, and for `ONGOING_MS_MAX` at most. A session about which anything was reported is quiet for
+`SESSION_LATCH_MS`. What is worse is reported at any time: nobody hides an attack behind a lesser finding.
 
 **Rejected.** Risk as the only way to an alert (it finds loops and sweeps later than the detector for them, and its
 sentence says less), and a false discovery rate over the stream of signals (LORD++): it runs out of budget in the first
@@ -296,9 +297,10 @@ class Watcher:
             return None
         rows.store(its_key, msgspec.structs.replace(reported, said=said))
         who = (tenant, reported.agent, reported.session)
-        for key, span_ms in latches_of(self._latch, who, reported.whose, reported.name, self._kind_of(reported.name)):
+        kind = self._kind_of(reported.name)
+        for key, _ in latches_of(self._latch, who, reported.whose, reported.name, kind, reported.alike):
             latch = rows.load(key, Latch)
-            if latch is not None and latch.until_ms <= reported.time_ms + span_ms:
+            if latch is not None and latch.reported_ms <= reported.time_ms:
                 rows.store(key, Latch())
         if not is_false or not reported.alike:
             return Closed(reported)

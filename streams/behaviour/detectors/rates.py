@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log, log1p
+from math import exp, log, log1p, sqrt
 from typing import Any
 
 import msgspec
@@ -29,6 +29,10 @@ OVERDISPERSION = 0.35
 """Variance of a rate at least, in squares of its mean: work comes in bursts."""
 DAYS_MIN = 5.0
 BISECTIONS = 40
+PRIOR_DAYS = 5.0
+PRIOR_SPREAD = 0.6
+"""How much the logarithms of the peaks of days differ before much is known of an agent, and how many days that counts
+as: few days that happen to be alike say little about the next."""
 COUNT_MIN = 0.1
 
 
@@ -169,6 +173,11 @@ class RateNb(Keyed):
         return (own, peer)
 
 
+def with_prior(spread: float, days: float) -> float:
+    """Return how much the peaks of days differ, from the peaks of some days and from what is usual of any agent."""
+    return sqrt((days * spread**2 + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
+
+
 class Egress(Keyed):
     """Volume that leaves: a fading sum beside the highest sums of earlier days."""
 
@@ -196,7 +205,7 @@ class Egress(Keyed):
         for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
                 mean, spread = usual_peak(peak, SD_MIN)
-                z = (log1p(volume.total) - mean) / spread
+                z = (log1p(volume.total) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.

@@ -12,7 +12,7 @@ from streams.behaviour.detectors.peaks import compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
-from streams.behaviour.signals import FAINT, Keyed, Rows, Scored
+from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
 LOOP_COLD_FACTOR = 2.5
@@ -194,7 +194,10 @@ class SeqSurprise(Keyed):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How often each tool was called in an epoch: digests and counts, sorted by digest; and evidence of a change."""
+    """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
+
+    `evidence` is the strongest so far.
+    """
 
     epoch: str = ""
     counts: tuple[tuple[int, int], ...] = ()
@@ -215,56 +218,88 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 PROBATION_CALLS = 600
-EVIDENCE_STEP_MAX = 3.0
+TOLERATED_FACTOR = 1.8
+TOLERATED_SHARE = 0.01
+"""How much more often a new version may call a tool, as a factor of its odds and beside it: each release changes a
+little of everything."""
+
+
+def tolerated(before: float) -> float:
+    """Return the largest share of a tool in a new version that nobody has to hear of, after its share before."""
+    odds = TOLERATED_FACTOR * before / (1.0 - before)
+    return odds / (1.0 + odds) + TOLERATED_SHARE
+
+
+def excess(now: float, most: float) -> float:
+    """Return how far a share lies above the most that is tolerated: the divergence of the two, in nats; 0 below it."""
+    if now <= most:
+        return 0.0
+    rest = (1.0 - now) * log((1.0 - now) / (1.0 - most)) if now < 1.0 else 0.0
+    return now * log(now / most) + rest
 
 
 class EpochDrift(Keyed):
-    """A new version of an agent that does other things than the version before."""
+    """A new version of an agent that calls a tool far more often than the version before.
 
-    row_types = (Kept, Kept)
+    **Idea.** The score is a likelihood ratio (Wilks 1938) of the tool's share in the new version and of the largest
+    share that would still be tolerated. It grows with the number of calls only if the change is a large one. What is
+    compared with is the newest version before it that has made enough calls, whether it has passed its probation or
+    not: releases follow each other, and small changes add up.
+
+    **Rejected.** A ratio of the two distributions as a whole: it grows with any change, and each release is one.
+    """
+
+    row_types = (Kept, Kept, Kept)
 
     def applies(self, activity: Activity) -> bool:
         """Return whether the activity has what the detector looks at."""
         return bool(activity.epoch)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the mature epoch, and of the activity's epoch."""
-        return (self.own(), self.own("agent.epoch"))
+        """Return the places of the mature epoch, of the activity's epoch, and of the newest one that is not mature."""
+        return (self.own(), self.own("agent.epoch"), self.own(part="newest"))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return the likelihood ratio, accumulated, between the epoch's own distribution and the mature one's."""
-        mature, epoch = rows[0] or Kept(), rows[1] or Kept(activity.epoch)
-        kept = (mature, epoch)
-        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= self.declaration.min_support
+        """Return the likelihood ratio of the tool's share in the epoch and of the largest that is tolerated."""
+        it, mature = self.declaration, self._mature(rows, activity)
+        epoch = rows[1] or Kept(activity.epoch)
+        kept = (mature, epoch, rows[2])
+        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= it.min_support
         if not is_comparable or epoch.is_reported or epoch.total >= PROBATION_CALLS:
             return Scored(kept)
         if activity.tool == activity.previous_tool:
             # Calls in a row are one choice of a tool: a page of a list says nothing about another behaviour.
             return Scored(kept)
-        tool = digest_of(activity.tool)
-        kinds = len({*dict(mature.counts), *dict(epoch.counts), tool}) + 1
-        now, before = epoch.share(tool, kinds), mature.share(tool, kinds)
-        step = min(max(log(now / before), -EVIDENCE_STEP_MAX), EVIDENCE_STEP_MAX)
-        evidence = max(0.0, epoch.evidence + step)
-        # An epoch is reported once. What people then do about it is up to them.
-        is_reported = evidence >= self.declaration.threshold
-        epoch = Kept(epoch.epoch, epoch.counts, epoch.total, evidence, is_reported)
-        if evidence < FAINT * self.declaration.threshold:
+        tool, total = digest_of(activity.tool), epoch.total + 1
+        before, now = mature.share(tool, len(mature.counts) + 1), (count_of(epoch.counts, tool) + 1) / total
+        evidence = total * excess(now, tolerated(before))
+        if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
-            return Scored((mature, epoch), evidence)
+            return Scored(kept, evidence)
+        # An epoch is reported once. What people then do about it is up to them.
+        epoch = Kept(epoch.epoch, epoch.counts, epoch.total, evidence, evidence >= it.threshold)
         change = changed_parts(mature.epoch, epoch.epoch)
         words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
-        return Scored((mature, epoch), evidence, words)
+        return Scored((mature, epoch, rows[2]), evidence, words)
+
+    def _mature(self, rows: Rows, activity: Activity) -> Kept:
+        """Return what an epoch is compared with: a new one with the newest before it that has made enough calls."""
+        mature: Kept = rows[0] or Kept()
+        newest: Kept | None = rows[2]
+        is_new = rows[1] is None and activity.epoch != mature.epoch
+        if is_new and newest is not None and not newest.is_reported and newest.total >= self.declaration.min_support:
+            return newest
+        return mature
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
         del noted
-        it, (mature, epoch), tool = self.declaration, rows, digest_of(activity.tool)
+        it, (mature, epoch, newest), tool = self.declaration, rows, digest_of(activity.tool)
         if activity.tool == activity.previous_tool:
             return rows
         if mature.epoch in ("", activity.epoch):
-            return (Kept(activity.epoch, mature.counts, mature.total).after(tool, it.count_max), epoch)
+            return (Kept(activity.epoch, mature.counts, mature.total).after(tool, it.count_max), epoch, newest)
         epoch = epoch.after(tool, it.count_max)
-        if epoch.total >= PROBATION_CALLS and epoch.evidence < it.threshold:
-            return (epoch, epoch)
-        return (mature, epoch)
+        if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
+            return (epoch, epoch, None)
+        return (mature, epoch, epoch)

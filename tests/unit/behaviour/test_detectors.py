@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.declarations import KINDS, Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
+from streams.behaviour.watcher import Watcher
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, office_days, watcher
 
 AFTER_MS = START_MS + 20 * DAY_MS + 9 * HOUR_MS
@@ -14,7 +16,8 @@ AFTER_MS = START_MS + 20 * DAY_MS + 9 * HOUR_MS
 
 def spaced(count: int, every_ms: int = 5_000, **fields: object) -> list[Activity]:
     """Return calls at equal distances, in a session of their own."""
-    return [activity(AFTER_MS + at * every_ms, **{"session": "attack", **_of(fields, at)}) for at in range(count)]
+    begin_ms = AFTER_MS + 17 * HOUR_MS if fields.pop("night", False) else AFTER_MS
+    return [activity(begin_ms + at * every_ms, **{"session": "attack", **_of(fields, at)}) for at in range(count)]
 
 
 def _of(fields: dict[str, object], at: int) -> dict[str, object]:
@@ -90,13 +93,15 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         declared("epoch_drift", 30, min_support=60),
         spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
     ),
+    (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(5, night=True)),
 )
 IDS = [case[0].kind for case in CASES]
 
 
 def test_every_kind_has_a_case() -> None:
     assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
-    assert len(KINDS) == 17
+    # The 17 of the design, and that of hours.
+    assert len(KINDS) == 18
 
 
 @pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
@@ -183,7 +188,7 @@ def test_a_lesser_finding_hides_no_worse_one_of_its_session() -> None:
     assert names_found(observe_all(watch, rows, [activity(START_MS + 60_000, call="crm.read 1")])) == []
 
 
-def test_an_incident_is_one_alert_for_a_day_and_others_are_counted() -> None:
+def test_an_incident_is_one_alert_while_it_goes_on_and_others_are_counted() -> None:
     it = declared("arg_mad", 3.9, value="call.amount", min_support=30)
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, mixed(20))
@@ -191,8 +196,88 @@ def test_an_incident_is_one_alert_for_a_day_and_others_are_counted() -> None:
     seen = observe_all(watch, rows, calls)
     assert len(names_found(seen)) == 1
     assert sum(each.quiet_count for each in seen) == 49
-    again = watch.observe(rows, activity(AFTER_MS + DAY_MS + 1, session="next", amount=90_000.0))
-    assert names_found([again]) == ["arg_mad"]
+    # It goes on every day, a little later each time: that is no news, until a week has passed.
+    days = [activity(AFTER_MS + day * 25 * HOUR_MS, session=f"day-{day}", amount=90_000.0) for day in range(1, 8)]
+    assert [names_found([each]) for each in observe_all(watch, rows, days)] == [[]] * 6 + [["arg_mad"]]
+
+
+def test_an_incident_that_comes_back_after_some_days_is_another_alert() -> None:
+    it = declared("arg_mad", 3.9, value="call.amount", min_support=30)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    calls = [activity(AFTER_MS + day * DAY_MS, session=f"x-{day}", amount=90_000.0) for day in (0, 1, 3)]
+    assert [names_found([each]) for each in observe_all(watch, rows, calls)] == [["arg_mad"], [], ["arg_mad"]]
+
+
+def test_the_same_new_term_is_no_news_for_a_week_and_another_one_is() -> None:
+    it = declared("new_terms", 7, term="dest.domain", min_support=30)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    places = ((0, "evil.example"), (3, "evil.example"), (5, "worse.example"), (8, "evil.example"))
+    calls = [activity(AFTER_MS + day * DAY_MS, session=f"x-{day}", destination=place) for day, place in places]
+    found = [names_found([each]) for each in observe_all(watch, rows, calls)]
+    assert found == [["new_terms"], [], ["new_terms"], ["new_terms"]]
+
+
+def night_work(watch: Watcher, rows: Rows, hour: int, agent: str = "bot") -> list[str]:
+    """What is found if an agent works at an hour of a day after three weeks."""
+    at_ms = START_MS + 22 * DAY_MS + hour * HOUR_MS
+    return names_found([watch.observe(rows, activity(at_ms, agent=agent, session=f"{agent} at {hour}"))])
+
+
+def test_hours_are_counted_by_days_and_not_by_calls() -> None:
+    it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    # A thousand calls of one morning are one day.
+    observe_all(watch, rows, [activity(START_MS + 9 * HOUR_MS + at * 2_000, session="m") for at in range(1_000)])
+    assert night_work(watch, rows, 3) == []
+    observe_all(watch, rows, office_days(20, agent="other"))
+    assert night_work(watch, rows, 3, "other") == ["off_hours"]
+
+
+@pytest.mark.parametrize(
+    ("hour", "found"), [(8, []), (7, []), (6, ["off_hours"]), (14, []), (16, []), (23, ["off_hours"])]
+)
+def test_work_that_lasts_longer_is_no_other_rhythm_and_work_long_before_is(hour: int, found: list[str]) -> None:
+    it = declared("off_hours", 7, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, [replace(each, agent="bot") for each in office_days(20)])
+    assert night_work(watch, rows, hour) == found
+
+
+def test_an_hour_at_which_peers_work_is_less_of_a_surprise() -> None:
+    it = declared("off_hours", 9, peer=("agent.type",), min_support=10, settle_ms=14 * DAY_MS)
+    for hour_of_peer, found in ((9, ["off_hours"]), (3, [])):
+        rows, watch = Rows(), watcher(it)
+        observe_all(watch, rows, office_days(20))
+        for at in range(3):
+            shift_ms = (hour_of_peer - 9) * HOUR_MS
+            peers = [replace(each, time_ms=each.time_ms + shift_ms) for each in office_days(20, agent=f"peer-{at}")]
+            observe_all(watch, rows, peers)
+        assert night_work(watch, rows, 3) == found
+
+
+def test_small_changes_of_many_releases_are_compared_one_by_one() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    shares = (0.1, 0.15, 0.2, 0.27, 0.35, 0.45)
+    for day, share in enumerate(shares):
+        calls = [
+            activity(
+                START_MS + day * DAY_MS + at * 20_000,
+                session=f"v{day}",
+                epoch=f"v{day}",
+                tool="a.send" if (at * share) % 1 < share else f"a.read{at % 2}",
+            )
+            for at in range(300)
+        ]
+        assert names_found(observe_all(watch, rows, calls)) == []
+    jump = [
+        activity(START_MS + 9 * DAY_MS + at * 20_000, session="x", epoch="x", tool=("a.read0", "a.wipe")[at % 2])
+        for at in range(60)
+    ]
+    (found,) = [finding for each in observe_all(watch, rows, jump) for finding in each.findings]
+    assert (found.name, found.activity.tool) == ("epoch_drift", "a.wipe")
 
 
 def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:

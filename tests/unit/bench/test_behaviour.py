@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.behaviour.engine_cost import us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import RateLimit, ZScore
@@ -11,6 +13,7 @@ from bench.workload import SIGNALS, bundle_record
 from simulation.fleet.agents import DAY_MS, Planned
 from simulation.fleet.attacks import ATTACKS
 from simulation.fleet.fleet import LOUD, STEALTHY, Plan, make_fleet
+from simulation.fleet.habits import HABITS, OFFICE
 from streams.behaviour.activity import Activity
 from streams.policy.language.bundle import bundle_from_files, load_detector_files
 from streams.policy.runtime.ruleset import compile_bundle
@@ -62,6 +65,25 @@ def test_an_alert_counts_for_the_attack_whose_session_it_names() -> None:
     assert tally.odd_share == 1.0
 
 
+def test_honest_calls_after_an_alert_about_their_session_would_be_stopped() -> None:
+    fleet = [planned(at, session) for at, session in enumerate(("a", "a", "b", "a"))]
+    fleet += [planned(9, "odd", "odd-1"), planned(10, "odd", "odd-1")]
+    fleet += [planned(at, "bad", "attack-1", is_attack=True) for at in (20, 21)]
+    tally = Tally()
+    judge_fleet(Planted("a", "odd", "bad"), 1, fleet, tally)
+    # Two of the session `a`, and one of `odd`; what an attacker does is no loss.
+    assert (tally.stopped_count, tally.stopped_per_10k) == (3, 5_000)
+
+
+@pytest.mark.parametrize("name", [name for name, habits in HABITS.items() if habits is not OFFICE])
+def test_each_habit_makes_another_fleet(name: str) -> None:
+    plan = SMALL._replace(odd_per_agent_day=0.5)
+    usual, other = make_fleet(5, plan), make_fleet(5, plan._replace(habits=HABITS[name]))
+    assert usual != other
+    assert {each.kind for each in other if each.is_attack} == set(ATTACKS)
+    assert [each.activity.time_ms for each in other] == sorted(each.activity.time_ms for each in other)
+
+
 def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
     tally = tallied()
     assert tally.recall("loop", is_loud=True) == (0, 2)
@@ -85,12 +107,15 @@ def test_tables_show_every_kind_within_a_screen() -> None:
     }
     result = {
         "judges": {"detectors": figures},
+        "others_on": [3],
+        "others": {"a fleet with a name that is too long": figures},
         "cost": cost,
         "calibrated_on": [1],
         "reported_on": [2],
         "processes": processes,
     }
     assert "| loop | 1/2 | 0/0 | 0.0 |" in behaviour_table(result)
+    assert "| a fleet with a name that is too long | 50% | 0% | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
     assert "cost a gate 15.0 us for an intent, 165.0 instead of 150.0" in behaviour_table(result)
     assert "On Kafka" not in behaviour_table({**result, "processes": None})

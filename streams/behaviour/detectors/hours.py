@@ -1,0 +1,110 @@
+"""When an agent works: hours of the day at which neither it nor its peers do.
+
+Calls come in bursts, so a thousand calls say no more about the hours of an agent than the days on which they were made.
+Days are counted, not calls: on how many of its days the agent has worked at an hour of the day, or near it.
+"""
+
+from __future__ import annotations
+
+from math import log2
+from typing import Any
+
+import msgspec
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.estimators import decay
+from streams.behaviour.pages import Place
+from streams.behaviour.profiles import HOURS_PER_DAY
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+LATER = (0.5, 0.25, 0.125, 0.0625, 0.03125)
+EARLIER = (0.5, 0.25)
+"""How much work at an hour says about the hours after it, and before it. Work that lasts longer, until late, is no
+other rhythm; work that begins long before anybody does is."""
+OWN_SHARE = 0.8
+PEER_FACTOR = 4.0
+"""What peers say about an hour counts at least as much as this share of what the agent's own days say, and at most this
+much more than it is: agents of one type may work in many time zones. At an hour at which all of them work, it is
+nothing."""
+PEER_DAYS_MIN = 5.0
+"""Days of others without which an agent is compared with itself alone."""
+_NOT_YET = (0.0,) * HOURS_PER_DAY
+
+
+class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """On how many days there was work, and at each hour of the day (UTC); they fade.
+
+    Attributes:
+        day: the newest day; `seen` has a bit for each hour of it at which there was work.
+        since_ms: when the first call was.
+    """
+
+    days: float = 0.0
+    hours: tuple[float, ...] = _NOT_YET
+    day: int = -1
+    seen: int = 0
+    since_ms: int = 0
+
+    def on(self, day: int, history_ms: int) -> Rhythm:
+        """Return the rhythm as of a day."""
+        if day <= self.day:
+            return self
+        left = decay((day - self.day) * DAY_MS, history_ms) if self.days else 1.0
+        return Rhythm(self.days * left, tuple([count * left for count in self.hours]), day, 0, self.since_ms)
+
+    def with_work(self, hour: int, *, is_new_day: bool, since_ms: int) -> Rhythm:
+        """Return the rhythm with work at one more hour."""
+        hours = (*self.hours[:hour], self.hours[hour] + 1.0, *self.hours[hour + 1 :])
+        return Rhythm(self.days + is_new_day, hours, self.day, self.seen | 1 << hour, since_ms)
+
+    def near(self, hour: int) -> float:
+        """Return on how many days there was work at an hour; days with work beside it count in part."""
+        hours = self.hours
+        before = sum([share * hours[hour - at] for at, share in enumerate(LATER, 1)])
+        after = sum([share * hours[(hour + at) % HOURS_PER_DAY] for at, share in enumerate(EARLIER, 1)])
+        return hours[hour] + before + after
+
+
+def rare_bits(near: float, days: float) -> float:
+    """Return how surprising work at an hour is, in bits, after days of which `near` had work at it."""
+    return -log2(min(1.0, (near + 0.5) / (days + 1.0)))
+
+
+class OffHours(Keyed):
+    """Work at an hour of the day at which neither the agent nor its peers work."""
+
+    row_types: tuple[type, ...] = (Rhythm, Rhythm)
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the rhythm of the agent, and of all its peers together."""
+        return (self.own(), self.peers())
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the bits of the hour: those for the agent, and those for the others of its kind."""
+        it, own = self.declaration, rows[0] or Rhythm()
+        day, hour = activity.time_ms // DAY_MS, activity.time_ms // HOUR_MS % HOURS_PER_DAY
+        is_known = day <= own.day and own.seen >> hour & 1
+        if is_known or own.days < it.min_support or activity.time_ms - own.since_ms < it.settle_ms:
+            return Scored(rows)
+        own = own.on(day, it.history_ms)
+        bits = rare_bits(own.near(hour), own.days)
+        all_peers = (rows[1] or Rhythm()).on(day, it.history_ms)
+        days = max(0.0, all_peers.days - own.days)
+        others = rare_bits(max(0.0, all_peers.near(hour) - own.near(hour)), days) if days >= PEER_DAYS_MIN else bits
+        others = max(others, min(OWN_SHARE * bits, PEER_FACTOR * others))
+        words = {"bits": bits + others, "days": round(own.days), "hour": f"{hour:02d}:00"}
+        return Scored(rows, bits + others, words)
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with work at the hour, which counts once a day."""
+        del noted
+        history_ms, own, peers = self.declaration.history_ms, rows[0], rows[1]
+        day, hour = activity.time_ms // DAY_MS, activity.time_ms // HOUR_MS % HOURS_PER_DAY
+        if own is not None and day <= own.day and own.seen >> hour & 1:
+            return rows
+        before = own or Rhythm(since_ms=activity.time_ms)
+        is_new_day = day > before.day
+        own = before.on(day, history_ms).with_work(hour, is_new_day=is_new_day, since_ms=before.since_ms)
+        peers = peers or Rhythm(since_ms=activity.time_ms)
+        peers = peers.on(day, history_ms).with_work(hour, is_new_day=is_new_day, since_ms=peers.since_ms)
+        return (own, peers)
