@@ -57,11 +57,11 @@ from tests.unit.sdk.hands import (
     begun_store,
     key_of,
     make_verdict,
-    until,
     verdict_on,
     write,
     written,
 )
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 3
