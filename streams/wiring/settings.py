@@ -10,7 +10,8 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
@@ -264,8 +265,13 @@ def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from _paths(annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+            continue
+        yield f"{prefix}{name}"
+        # A section that may be left out, such as `seal.vault`, can be given as a whole or by its settings.
+        parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+        for part in parts:
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _paths(part, f"{prefix}{name}.")
 
 
 def _settings_file() -> Path:

@@ -83,6 +83,20 @@ def test_an_unknown_variable_is_an_error_with_a_suggestion(
     assert f"did you mean `{meant}`?" in told
 
 
+def test_a_variable_sets_one_setting_of_a_section_that_may_be_left_out(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        in_empty_folder, '[seal.vault]\naddress = "https://vault.example"\nkey = "k"\ntoken_file = "t"\nversion = 1\n'
+    )
+    monkeypatch.setenv("STOPLOG_SEAL__VAULT__VERSION", "2")
+    vault = load_settings().seal.vault
+    assert vault is not None
+    assert (vault.key, vault.version) == ("k", 2)
+    monkeypatch.setenv("STOPLOG_SEAL__VAULT__VERSON", "2")
+    assert "did you mean `STOPLOG_SEAL__VAULT__VERSION`?" in fault()
+
+
 def test_every_fault_is_named_at_once(in_empty_folder: Path) -> None:
     write(in_empty_folder, 'log = "kafca"\n[gate]\nverdict_ttl_ms = "soon"\nskew_ms = -1\n')
     told = fault()
