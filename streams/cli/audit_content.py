@@ -252,8 +252,9 @@ def list_(*, connection: Connection, output: Output) -> None:
         )
         for hold in holds
     ]
-    screen.table(("HELD", "SINCE (UTC)", "BY", "WHY"), rows)
-    if not holds:
+    if holds:
+        screen.table(("held", "since (UTC)", "by", "why"), rows)
+    else:
         screen.say("no content is held")
 
 
@@ -340,7 +341,8 @@ def _show_plan(screen: Screen, plan: Plan) -> None:
         (printable(session_id), printable(sub or ""), str(count))
         for (session_id, sub), count in sessions[:_SESSIONS_SHOWN_MAX]
     ]
-    screen.table(("SESSION", "SUBJECT", "KEYS"), rows)
+    if rows:
+        screen.table(("session", "user", "keys"), rows)
     if len(sessions) > _SESSIONS_SHOWN_MAX:
         screen.say(f"and {many(len(sessions) - _SESSIONS_SHOWN_MAX, 'more session')}")
     if plan.held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +16,12 @@ from streams.cli.options import ByOption, Connection, Output, PassphraseOption, 
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.contents.rewrapping import Rewrapped, RewrapPlan, plan_rewrap, rewrap
-from streams.wiring.contents import open_rewrapper
+from streams.operations.settings import ContentSection
+from streams.wiring.contents import open_rewrapper, stated_key
 from streams.wiring.logs import drop_replaced
 from streams.wiring.operators import open_operator
+
+_TENANTS_SHOWN_MAX = 5
 
 
 @takes_groups
@@ -56,6 +60,7 @@ def rewrap_keys(
     ):
         plan = plan_rewrap(operator, tenant_uid, rewrapper.kek)
         _show_plan(screen, plan)
+        _show_others(screen, plan, settings.content)
         if dry_run:
             screen.say("nothing was changed: this is a dry run", WARN)
             return
@@ -81,13 +86,31 @@ def _show_plan(screen: Screen, plan: RewrapPlan) -> None:
             f"{many(len(plan.keys), 'key')} of tenant {printable(plan.tenant_uid)}, to be wrapped with {plan.kek}:",
             STRONG,
         )
-        screen.table(("WRAPPED WITH", "KEYS"), [(printable(kek), str(count)) for kek, count in plan.keks.most_common()])
-    if plan.done_count or not plan.keys:
+        screen.table(("wrapped with", "keys"), [(printable(kek), str(count)) for kek, count in plan.keks.most_common()])
+    if not (plan.keys or plan.done_count or plan.erased):
+        screen.say(f"tenant {printable(plan.tenant_uid)} has no keys on the log; name another one with --tenant", WARN)
+    elif plan.done_count or not plan.keys:
         screen.say(
             f"{many(plan.done_count, 'key')} of tenant {printable(plan.tenant_uid)} already wrapped with {plan.kek}"
         )
     if plan.erased:
         screen.say(f"{many(len(plan.erased), 'erased key')} there again: destroyed with this run", WARN)
+
+
+def _show_others(screen: Screen, plan: RewrapPlan, section: ContentSection) -> None:
+    """Name the tenants whose content the key that is to be destroyed may still open."""
+    stated = stated_key(section, plan.tenant_uid)
+    others = {tenant: count for tenant, count in plan.others.items() if stated_key(section, tenant) == stated}
+    for tenant, count in sorted(others.items()):
+        screen.record({"record": "other tenant", "tenant": tenant, "keys": count})
+    for tenant, count in sorted(others.items())[:_TENANTS_SHOWN_MAX]:
+        screen.say(
+            f"tenant {printable(tenant)} has the same key in `content.keys`, and {many(count, 'key')} to be wrapped "
+            f"with it: repeat this with --tenant {shlex.quote(printable(tenant))}",
+            WARN,
+        )
+    if len(others) > _TENANTS_SHOWN_MAX:
+        screen.say(f"and {many(len(others) - _TENANTS_SHOWN_MAX, 'tenant')} more (--json has all)", WARN)
 
 
 def _show_done(screen: Screen, plan: RewrapPlan, done: Rewrapped) -> None:
@@ -107,7 +130,9 @@ def _show_done(screen: Screen, plan: RewrapPlan, done: Rewrapped) -> None:
         screen.say(f"wrapped {many(done.keys_count, 'key')} with {plan.kek}", OK)
     if done.destroyed_count:
         screen.say(f"destroyed {many(done.destroyed_count, 'key')} that had been erased", OK)
-    if not done.faults:
-        screen.say("no key on the log needs another one. Before you destroy the old one:", WARN)
+    if not done.faults and (plan.keys or plan.done_count):
+        screen.say(
+            f"no key of tenant {printable(plan.tenant_uid)} needs another one. Before you destroy the old one:", WARN
+        )
         screen.say("  read something with the new one (`stoplog audit read`), and", WARN)
         screen.say("  look again with --dry-run once all gates, executors and agents have the new one", WARN)

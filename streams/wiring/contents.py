@@ -186,7 +186,7 @@ def open_rewrapper(
         ContentError: the settings name no key for the tenant, or there is nothing to unwrap with.
         SigningKeyError: a file can't be read, or others can read it.
     """
-    stated = section.keys.get(tenant_uid) or section.keys.get(ANY_TENANT)
+    stated = stated_key(section, tenant_uid)
     if stated is None:
         raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")
     with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
@@ -197,6 +197,11 @@ def open_rewrapper(
         if vault is None:
             raise _no_vault(stated)
         yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers)
+
+
+def stated_key(section: ContentSection, tenant_uid: str) -> str | None:
+    """Return what the settings name as the key of a tenant, or None."""
+    return section.keys.get(tenant_uid) or section.keys.get(ANY_TENANT)
 
 
 def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:

@@ -19,7 +19,7 @@ has, needs the right to write keys, and who has that can write tombstones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -46,6 +46,7 @@ class RewrapPlan(NamedTuple):
         keys: those that are wrapped with another one.
         done_count: how many are wrapped with it already.
         erased: keys that orders have destroyed, and that are there again.
+        others: of each other tenant, how many keys are wrapped with another one.
     """
 
     tenant_uid: str
@@ -53,6 +54,7 @@ class RewrapPlan(NamedTuple):
     keys: tuple[FoundKey, ...]
     done_count: int
     erased: tuple[FoundKey, ...]
+    others: Mapping[str, int]
 
     @property
     def keks(self) -> Counter[str]:
@@ -86,18 +88,19 @@ def plan_rewrap(operator: Operator, tenant_uid: str, kek: str) -> RewrapPlan:
         TopicReadError, LogError: a topic can't be read.
     """
     erasures = orders_of(operator).erasures
-    keys, erased, done_count = [], [], 0
+    keys, erased, done_count, others = [], [], 0, Counter[str]()
     for found in read_keys(operator):
-        if found.key.header.tenant_uid != tenant_uid:
-            continue
         order = erasures.get(found.ordered_name)
-        if order is not None and order.fault is None:
+        is_erased, is_done = order is not None and order.fault is None, found.key.key.kek == kek
+        if found.key.header.tenant_uid != tenant_uid:
+            others[found.key.header.tenant_uid] += not (is_erased or is_done)
+        elif is_erased:
             erased.append(found)
-        elif found.key.key.kek == kek:
+        elif is_done:
             done_count += 1
         else:
             keys.append(found)
-    return RewrapPlan(tenant_uid, kek, tuple(keys), done_count, tuple(erased))
+    return RewrapPlan(tenant_uid, kek, tuple(keys), done_count, tuple(erased), +others)
 
 
 def rewrap(

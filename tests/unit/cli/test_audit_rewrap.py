@@ -102,6 +102,26 @@ def test_it_is_on_the_record_with_its_reason(site: Stoplog, folder: Path) -> Non
     assert "say why" in refused.err
 
 
+def test_a_tenant_without_keys_is_told_so_and_not_what_to_destroy(site: Stoplog, folder: Path) -> None:
+    told = site(*rewrapping(folder, "--tenant", "nobody", "--no-json"))
+    assert told.status == 0
+    assert "tenant nobody has no keys on the log; name another one with --tenant" in told.out
+    assert "destroy" not in told.out
+
+
+def test_tenants_with_the_same_key_are_named(site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenant = next(iter(keys().values())).header.tenant_uid
+    (other,) = site(*rewrapping(folder, "--tenant", "nobody", "--dry-run")).records
+    assert other == {"record": "other tenant", "tenant": tenant, "keys": 2}
+    shown = site(*rewrapping(folder, "--tenant", "nobody", "--dry-run", "--no-json"))
+    assert f"tenant {tenant} has the same key in `content.keys`, and 2 keys to be wrapped with it" in shown.out
+    public = str(folder / "acme.pem.pub")
+    shutil.copy(public, folder / "other.pub")
+    stated = {"nobody": public, tenant: str(folder / "other.pub")}
+    monkeypatch.setenv("STOPLOG_CONTENT__KEYS", msgspec.json.encode(stated).decode())
+    assert site(*rewrapping(folder, "--tenant", "nobody", "--dry-run")).records == []
+
+
 def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) -> None:
     before = keys()
     (planned,) = site(*rewrapping(folder, "--dry-run")).records
