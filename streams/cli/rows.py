@@ -65,13 +65,16 @@ def event_row(event: Mapping[str, Any]) -> Row:
     """Return the row of an event of OCSF, of whose form nothing is known."""
     severity, severity_id = event_text(event, "severity"), event.get("severity_id")
     is_alarming = isinstance(severity_id, int) and severity_id >= Severity.HIGH
-    title, text = event_text(event, "message"), event_text(event, "finding_info", "desc")
+    # What people do with an alert has no description and no analytic, but says who has done it, why, and of which alert.
+    title = event_text(event, "message")
+    text = event_text(event, "finding_info", "desc") or event_text(event, "comment")
+    named = event_text(event, "finding_info", "analytic", "uid") or event_text(event, "finding_info", "uid")
     return Row(
         printable(f"OCSF {severity.upper()}"),
         FAIL if is_alarming else WARN,
         event_text(event, "evidences", "actor", "session", "uid"),
-        event_text(event, "finding_info", "analytic", "uid"),
-        f"{_repeated(event.get('count'))}{title}: {text}",
+        named,
+        f"{_repeated(event.get('count'))}{title}: {text}" if text else title,
         event_text(event, "remediation", "desc").partition("\n")[0],
     )
 

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulation.records import header
 from streams.cli.log_output import JsonFormatter, LineFormatter
-from streams.cli.rows import heading, letter_row, line_of, row_of
+from streams.cli.rows import event_row, heading, letter_row, line_of, row_of
+from streams.codec.ocsf import handled_finding
+from streams.model.alert_status import AlertState, AlertStatus
 from streams.model.topics import BY_NAME
 from streams.operations.topics.tail import SUBJECTS, DeadLetter
 from tests.records import RECORD_TOPICS, RECORD_TYPES, records
@@ -55,6 +58,21 @@ def test_long_reasons_go_on_below() -> None:
     assert all(len(line) <= 100 for line in lines)
     assert all(line.startswith(" " * 14) for line in lines[1:])
     assert lines[-1].endswith("…")
+
+
+def test_what_people_do_with_an_alert_has_its_alert_and_who_and_why() -> None:
+    status = AlertStatus(
+        header=header("status", TIME_MS),
+        finding_uid="f-1",
+        status=AlertState.RESOLVED,
+        dedup_key="k",
+        by_user="ann",
+        reason="a release",
+        title="a loop",
+        severity_id=4,
+    )
+    row = event_row(handled_finding(status))
+    assert (row.what, row.call, row.why) == ("OCSF HIGH", "f-1", "resolved: a loop: ann: a release")
 
 
 @pytest.mark.parametrize("width_chars", [40, 120, 200])
