@@ -222,7 +222,8 @@ def _tell(screen: Screen, operator: Operator, changed: Sequence[Handled]) -> Non
     if alert.analytic_uid.startswith(_BEHAVIOUR):
         screen.say("for 30 days, the watch alerts on similar behaviour of this agent only if its score is higher")
     else:
-        screen.say(f"this lowers nothing: `{alert.analytic_uid}` alerts again. If it should not, change the rule", WARN)
+        screen.say(f"this lowers nothing: `{alert.analytic_uid}` alerts again", WARN)
+        screen.say("if it should not, change the rule, grant or setting that it is about", WARN)
 
 
 def _warn(screen: Screen, handling: Handling) -> None:

@@ -16,7 +16,7 @@ from streams.operations.doctor.findings import Finding, Status
 app = make_app()
 
 _STYLES = {Status.OK: OK, Status.WARN: WARN, Status.FAIL: FAIL}
-_CHECK_CHARS = 13
+_CHECK_CHARS = 14
 
 
 @app.command()

@@ -65,7 +65,7 @@ def event_row(event: Mapping[str, Any]) -> Row:
     """Return the row of an event of OCSF, of whose form nothing is known."""
     severity, severity_id = event_text(event, "severity"), event.get("severity_id")
     is_alarming = isinstance(severity_id, int) and severity_id >= Severity.HIGH
-    # What people do with an alert has no description and no analytic, but says who has done it, why, and of which alert.
+    # What people do with an alert has no description and no analytic: it says who has done it, why, and of which alert.
     title = event_text(event, "message")
     text = event_text(event, "finding_info", "desc") or event_text(event, "comment")
     named = event_text(event, "finding_info", "analytic", "uid") or event_text(event, "finding_info", "uid")

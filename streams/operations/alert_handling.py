@@ -240,7 +240,7 @@ def write_statuses(
         try:
             handled.append(Handled(alert, status, handlers.check(status, record_key, header.time)))
         except RecordError as error:
-            raise AlertHandlingError(f"it would not count: {error}") from None
+            raise AlertHandlingError(f"nothing is stored: {error}") from None
         records.append((record_key, status, header))
     operator.write(ALERT_STATUS, records)
     return handled

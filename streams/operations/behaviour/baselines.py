@@ -88,7 +88,9 @@ def _missing(tenant_uid: str, agent: str, others: set[str]) -> str:
     whose = f"agent `{agent}`" if not tenant_uid else f"agent `{agent}` of tenant `{tenant_uid}`"
     text = f"no watch has published what is usual for {whose}"
     if not others:
-        return f"{text}: `stoplog watch` publishes it at most once in `watch.publish_ms`, from calls that were allowed"
+        named = f" (for another tenant, say `TENANT|{agent}`)" if tenant_uid else ""
+        how = "`stoplog watch` publishes it at most once in `watch.publish_ms`, from calls that were allowed"
+        return f"{text}: {how}{named}"
     hint = nearest(agent, others)
     shown = ", ".join(sorted(others)[:KNOWN_SHOWN_MAX])
     more = "" if len(others) <= KNOWN_SHOWN_MAX else f", and {len(others) - KNOWN_SHOWN_MAX} more"

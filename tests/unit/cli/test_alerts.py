@@ -149,6 +149,7 @@ def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) ->
     closed = desk("alerts", "close", PAGER, CLERK, "--false-positive", "--why", "it pages", *SIGNED, "--no-json")
     assert "for 30 days, the watch alerts on similar behaviour of this agent only if its score is higher" in closed.out
     assert "this lowers nothing: `R-1` alerts again" in closed.out
+    assert "change the rule, grant or setting that it is about" in closed.out
     text = desk("alerts", "show", PAGER, "--no-json").out
     assert "false positive 0 s ago by Ann (signed by ann): it pages" in text
     assert "stoplog alerts close" not in text
