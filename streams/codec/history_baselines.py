@@ -56,7 +56,7 @@ def fill_baseline(value: dict[str, object], named: str, time_ms: int) -> None:
         time_ms: when the baseline was published.
 
     Raises:
-        JsonFormError: `usual` is wrong, or stands beside `state`.
+        JsonFormError: `usual` is wrong or has no effect, or stands beside `state`.
     """
     agent, _, epoch = named.partition("/")
     if named:
@@ -71,6 +71,13 @@ def fill_baseline(value: dict[str, object], named: str, time_ms: int) -> None:
         usual = msgspec.convert(value.pop("usual"), _Usual)
     except msgspec.ValidationError as error:
         raise JsonFormError(f"value.usual: {error}") from None
+    for name, known, feature in (
+        ("destinations", usual.destinations, "destination"),
+        ("amounts", usual.amounts, "amount"),
+    ):
+        if known and feature not in usual.features:
+            text = f"`{name}` needs `features.{feature}`, which says where calls have it"
+            raise JsonFormError(f"value.usual: {text}")
     profile = _profile(usual, str(value.get("agent")), str(value["epoch"]), time_ms)
     value.setdefault("intents_count", usual.calls)
     value["state"] = base64.b64encode(msgspec.msgpack.encode(profile)).decode()

@@ -88,6 +88,8 @@ def test_a_line_of_the_record_is_the_same_record() -> None:
         ({"usual": {}}, "value.usual: Object missing required field `calls`"),
         ({"usual": {"calls": -1}}, "value.usual: Expected `int` >= 0"),
         ({"usual": {"calls": 5, "tool": {}}}, "value.usual: Object contains unknown field `tool`"),
+        ({"usual": {"calls": 5, "amounts": {"pay.refund": 4}}}, "value.usual: `amounts` needs `features.amount`"),
+        ({"usual": {"calls": 5, "destinations": {"a": 4}}}, "value.usual: `destinations` needs `features.destination`"),
         ({"usual": {"calls": 5}, "state": "AAEC"}, "value: `usual` and `state` are both given"),
     ],
 )
