@@ -72,8 +72,12 @@ def needs_passphrase(pem: bytes) -> bool:
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
 
 
-def read_private(path: Path) -> bytes:
+def read_private(path: Path, *, what: str = "key") -> bytes:
     """Return the content of a key file. Blocking.
+
+    Args:
+        path: the file.
+        what: what the file has, for errors.
 
     Raises:
         SigningKeyError: the file can't be read, or others can read it.
@@ -83,7 +87,7 @@ def read_private(path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             pem = file.read(KEY_FILE_BYTES_MAX)
     except OSError as error:
-        raise SigningKeyError(f"key `{path}` can't be read: {error.strerror}") from None
+        raise SigningKeyError(f"{what} `{path}` can't be read: {error.strerror}") from None
     if mode & _OTHERS:
-        raise SigningKeyError(f"key `{path}` can be read by others", f"run `chmod 600 {path}`")
+        raise SigningKeyError(f"{what} `{path}` can be read by others", f"run `chmod 600 {path}`")
     return pem

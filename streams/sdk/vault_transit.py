@@ -224,7 +224,7 @@ def read_token(path: Path) -> str:
     Raises:
         SigningKeyError: the file can't be read, or others can read it.
     """
-    return read_private(path).decode(errors="replace").partition("\n")[0].strip()
+    return read_private(path, what="token").decode(errors="replace").partition("\n")[0].strip()
 
 
 def _named(name: str) -> str:

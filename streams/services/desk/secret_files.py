@@ -20,7 +20,7 @@ def read_token(path: Path) -> str:
         DeskError: the file can't be read, others can read it, or it has no secret.
     """
     try:
-        line = read_private(path).decode("ascii", "replace").partition("\n")[0].strip()
+        line = read_private(path, what="secret").decode("ascii", "replace").partition("\n")[0].strip()
     except SigningKeyError as error:
         raise DeskError(str(error)) from None
     if not 0 < len(line) <= SECRET_CHARS_MAX or not line.isascii() or not line.isprintable() or " " in line:

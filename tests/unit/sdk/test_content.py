@@ -10,11 +10,12 @@ import pytest
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
 from streams.audit.masking import mask_secrets
+from streams.audit.signatures import SigningKeyError
 from streams.model.content import CONTENT_BYTES_MAX
 from streams.operations.signing_keys import make_content_key_file
 from streams.ports.content import SealedContent
 from streams.sdk.content import KEY_LIFE_MS, PrivateUnwrapper, PublicWrapper, SessionSealer, TenantWrappers
-from streams.sdk.vault_transit import VaultTransit
+from streams.sdk.vault_transit import VaultTransit, read_token
 from tests.unit.sdk.vault_server import READER, WRITER, Vault, vault_server
 
 PLACE = ContentPlace("acme", "s-1", "e-1", "results")
@@ -213,3 +214,13 @@ class TestVault:
     def test_a_server_that_is_away_is_said(self) -> None:
         with VaultTransit("http://127.0.0.1:9", WRITER) as client, pytest.raises(ContentError, match="does not answer"):
             client.wrapper("acme")
+
+    def test_a_file_of_a_token_is_called_so(self, tmp_path: Path) -> None:
+        path = tmp_path / "vault-token"
+        with pytest.raises(SigningKeyError, match="^token `.*vault-token` can't be read"):
+            read_token(path)
+        path.write_text("hvs.secret")
+        path.chmod(0o644)
+        with pytest.raises(SigningKeyError, match="^token `.*vault-token` can be read by others") as raised:
+            read_token(path)
+        assert "hvs" not in str(raised.value)
