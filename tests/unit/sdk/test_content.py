@@ -217,10 +217,10 @@ class TestVault:
 
     def test_a_file_of_a_token_is_called_so(self, tmp_path: Path) -> None:
         path = tmp_path / "vault-token"
-        with pytest.raises(SigningKeyError, match="^token `.*vault-token` can't be read"):
+        with pytest.raises(SigningKeyError, match=r"^token `.*vault-token` can't be read"):
             read_token(path)
         path.write_text("hvs.secret")
         path.chmod(0o644)
-        with pytest.raises(SigningKeyError, match="^token `.*vault-token` can be read by others") as raised:
+        with pytest.raises(SigningKeyError, match=r"^token `.*vault-token` can be read by others") as raised:
             read_token(path)
         assert "hvs" not in str(raised.value)
