@@ -20,6 +20,7 @@ GLOBS_CACHED_MAX = 1_024
 NAMES_CACHED_MAX = 4_096
 """Tools of which is remembered what the globs say."""
 POINTER_PARTS_MAX = 16
+INDEX_DIGITS_MAX = 9
 PUBLISHED_FEATURES = frozenset({"destination", "amount"})
 """Features that published baselines have something to compare with."""
 
@@ -63,7 +64,9 @@ def _pointed(value: Any, pointer: str) -> Any:
     for part in pointer.split("/")[1:][:POINTER_PARTS_MAX]:
         name = unescaped(part)
         if isinstance(value, list):
-            index = int(name) if name.isascii() and name.isdigit() else 0
+            is_index = name.isascii() and name.isdigit()
+            # Python refuses to read thousands of digits, and no list is that long.
+            index = 0 if not is_index else int(name) if len(name) <= INDEX_DIGITS_MAX else len(value)
             value = value[index] if index < len(value) else None
         elif isinstance(value, Mapping):
             value = value.get(name)

@@ -30,6 +30,11 @@ STALE_MS = 45 * DAY_MS
 """A baseline that was not renewed in this time says nothing. Watches forget after the same time what is not used."""
 STATE_BYTES_MAX = 64 * 1024
 USUAL_CACHED_MAX = 1_024
+NUMBER_MAX = 1e6
+"""Of means, medians and spreads, which are logarithms: watches stay far below."""
+LOG_SPREAD_MAX = 100.0
+"""Of the logarithm of a spread; its exponential is reckoned with."""
+COUNT_MAX = 1 << 53
 
 _decode = msgspec.msgpack.Decoder(Profile).decode
 
@@ -160,18 +165,23 @@ def _checked(record: Baseline) -> Profile:
     numbers = [past.mean, past.var, past.weight]
     for _, median in profile.amounts:
         numbers += [median.median, median.spread]
+    log_spreads: list[float] = []
     for tether in (past.tether, *(median.tether for _, median in profile.amounts)):
-        numbers += [] if tether is None else [tether.level, tether.log_spread]
-    numbers += [point.share for point in profile.risks]
+        if tether is not None:
+            numbers.append(tether.level)
+            log_spreads.append(tether.log_spread)
     counts = [profile.calls, *profile.hours, *(count for _, count in (*profile.tools, *profile.destinations))]
     is_sound = (
         (profile.agent, profile.epoch) == (record.agent, record.epoch)
         and len(profile.hours) == HOURS_PER_DAY
         and min(counts) >= 0
+        and max(counts) <= COUNT_MAX
         and past.var >= 0
         and len(profile.risks) <= RISKS_MAX
-        and all(point.half_life_ms > 0 and point.share >= 0 for point in profile.risks)
-        and all(map(isfinite, numbers))
+        and all(point.half_life_ms > 0 and point.share >= 0 and isfinite(point.share) for point in profile.risks)
+        # Comparisons with a NaN are false.
+        and all(-NUMBER_MAX <= number <= NUMBER_MAX for number in numbers)
+        and all(-LOG_SPREAD_MAX <= number <= LOG_SPREAD_MAX for number in log_spreads)
     )
     if not is_sound:
         raise RecordError(DeadLetterReason.RECORD_INVALID, "the baseline has numbers or names that no watch writes")

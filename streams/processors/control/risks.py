@@ -76,4 +76,4 @@ class Risks:
 
 def _highest(points: Iterable[RiskPoint], now_ms: int) -> int:
     highest = max((point.at(now_ms) for point in points), default=0.0)
-    return min(_PERCENT_MAX, int(highest * _PERCENT))
+    return int(min(_PERCENT_MAX, highest * _PERCENT))

@@ -9,8 +9,8 @@ import pytest
 
 from simulation.records import SessionMaker, ruleset
 from streams.behaviour.activity import DAY_MS, HOUR_MS
-from streams.behaviour.estimators import Mean, Median, Peak
-from streams.behaviour.profiles import Profile
+from streams.behaviour.estimators import Mean, Median, Peak, Tether
+from streams.behaviour.profiles import Profile, RiskPoint
 from streams.history.driver import DRIVER_SETTINGS
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key
@@ -22,6 +22,7 @@ from streams.operations.replay.run import Stretch, replay_log
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.errors import BundleError
 from streams.ports import TopicPartition
+from streams.processors.call_features import Extraction, extracted
 from streams.processors.control.baselines import AGENTS_MAX, EPOCHS_MAX, STALE_MS, Baselines
 from tests.baselines import AGENT, EPOCH, baseline, baseline_record_key, settled
 from tests.kit import MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
@@ -35,6 +36,7 @@ NEW_PLACE = (
 )
 REPEATS = '  - {id: S-3, effect: deny, match: {tools: ["*"]}, when: "signal.repeats > 20", reason: a loop}\n'
 RATE = '  - {id: S-4, effect: deny, match: {tools: ["*"]}, when: "signal.rate >= 2", reason: too many}\n'
+AMOUNT = (("amount", ("*",), "/path", "number"),)
 replace = msgspec.structs.replace
 
 
@@ -80,6 +82,12 @@ def test_arguments_are_read_as_the_watch_has_read_them() -> None:
     assert gate.judge(MAIL_SEND, {"to": "Ann <ann@EXAMPLE.com>"}).outcome is Outcome.ALLOW
     assert gate.judge(WEB_FETCH, {"url": "https://evil.example/"}).outcome is Outcome.ALLOW
     assert gate.judge(MAIL_SEND, {"to": "x@evil.example"}).outcome is Outcome.QUARANTINE
+
+
+def test_a_pointer_to_an_item_that_no_list_has_finds_nothing() -> None:
+    for index, found in (("1", {"destination": "b"}), ("2", {}), ("9" * 5_000, {})):
+        reads = (Extraction("destination", ("*",), f"/to/{index}", "text"),)
+        assert extracted(reads, "mail.send", {"to": ["a", "b"]}) == found
 
 
 def test_the_calls_of_a_session_in_one_hour_are_counted() -> None:
@@ -239,12 +247,17 @@ class TestNothingIsLoosened:
             settled(first_ms=-(1 << 60), last_ms=1 << 60),
             settled(amounts=(("files.read", Median(-1e300, 0.0, 1 << 60)),)),
             settled(reads=(("destination", ("*",), "no pointer", "nothing"), ("amount", ("*",), "/path", "number"))),
+            settled(busiest=Peak(0, 1.0, Mean(1.0, 1.0, 20.0, 0, Tether(1.0, 1e6)))),
+            settled(reads=AMOUNT, amounts=(("files.read", Median(1.0, 1.0, 100, Tether(1.0, 1e6))),)),
+            settled(reads=AMOUNT, amounts=(("files.read", Median(-1.7e308, 0.0, 100)),)),
+            settled(risks=(RiskPoint("", 1e308, START_MS, 1_000),)),
+            settled(risks=(RiskPoint("", 1.0, -(1 << 63), 1), RiskPoint("x", 1.0, (1 << 63) - 1, 1))),
         ],
     )
     def test_a_forged_baseline_fails_no_call_that_no_rule_denies_by_it(self, forged: Profile) -> None:
         gate = bench('  - {id: S-5, effect: deny, match: {tools: ["*"]}, when: "signal.learned < 0", reason: never}\n')
         publish(gate, baseline(forged))
-        assert gate.judge().outcome is Outcome.ALLOW
+        assert gate.judge(args={"path": "5"}).outcome is Outcome.ALLOW
         assert differences(gate) == []
 
 
