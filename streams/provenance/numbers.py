@@ -53,7 +53,8 @@ _MONEY_FIELDS = listed(
     "amount price total cost fee sum balance subtotal tax charge payment refund deposit salary budget limit value"
 )
 
-_DIGITS = re.compile(r"\d+")
+_FEW_DIGITS = re.compile(r"\d{1,5}")
+"""One more than a year has. To look further would take quadratic time in a text that is one long number."""
 _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"
 )
@@ -127,7 +128,7 @@ def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None
 
 
 def _date_at(text: str, start: int, before: str) -> Numeric | None:
-    digits = _DIGITS.match(text, start)
+    digits = _FEW_DIGITS.match(text, start)
     count = 0 if digits is None else digits.end() - start
     # INVARIANT: each form begins with one of these counts of digits, and another sign behind them.
     if count > _YEAR_DIGITS or not count:

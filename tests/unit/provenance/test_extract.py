@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from simulation.fuzz.atoms import DISGUISES
-from streams.provenance import readings, shapes
+from streams.provenance import numbers, readings, shapes
 from streams.provenance.calls import calls_of
 from streams.provenance.digests import atom_digest, atom_key
 from streams.provenance.extract import ATOMS_MAX, CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
@@ -295,3 +296,12 @@ def test_escaped_quotes_and_values_of_usual_forms_are_not_classified(monkeypatch
     found = extract_content(content[1:-1])
     assert {"kim@shop.example", "inv20003", "~kim/agreed"} <= {each.value for each in found.found}
     assert tokens == ["17", "kim@shop.example\\", "~kim/agreed\\"]
+
+
+def test_a_look_at_one_number_reads_a_bounded_part_of_a_long_one() -> None:
+    """A text of digits alone is read as many numbers. With more at each of them, its time would be quadratic."""
+    of_short_texts = {"_BARE", "_BEFORE_WORD"}  # a text of a few signs, and what stands before a number
+    patterns = {name: each for name, each in vars(numbers).items() if isinstance(each, re.Pattern)}
+    ends = {name: match.end() for name, each in patterns.items() if (match := each.match("1" * 10_000)) is not None}
+    assert of_short_texts < ends.keys()
+    assert max(end for name, end in ends.items() if name not in of_short_texts) <= 100
