@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 VAULT_PREFIX = "vault:"
 TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
+TOLD_CHARS_MAX = 500
+"""Of the server's reasons, which go to logs."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MS_PER_S = 1_000
 _FORBIDDEN = 403
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
+_TOKEN = re.compile(r"[!-~]{1,8192}\Z")
 _CIPHERTEXT = re.compile(r"vault:v(?P<version>[0-9]{1,9}):(?P<text>[A-Za-z0-9+/=]+)\Z")
 _KEK = re.compile(r"vault:(?P<name>[A-Za-z0-9_.-]{1,200}):v(?P<version>[0-9]{1,9})\Z")
 
@@ -65,7 +68,7 @@ class VaultTransit:
             ca_file: the authorities for its certificate (PEM); by default the system's.
 
         Raises:
-            ContentError: keys would cross a network unencrypted.
+            ContentError: keys would cross a network unencrypted, or the token can't be one.
         """
         import ssl  # noqa: PLC0415 - only those who use Vault need it
 
@@ -73,10 +76,12 @@ class VaultTransit:
 
         place = urlsplit(address)
         if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
-            raise ContentError(f"`{address}`: keys would cross a network unencrypted; use https")
+            # An address can have a password in it.
+            shown = f"{place.scheme}://{place.hostname}"
+            raise ContentError(f"`{shown}`: keys would cross a network unencrypted; use https")
         self._base = f"{address.rstrip('/')}/v1/{mount.strip('/')}"
         self._read_token = token if callable(token) else (lambda: token)
-        self._token = self._read_token()
+        self._token = _sound_token(self._read_token())
         headers = {"X-Vault-Request": "true"}
         if namespace is not None:
             headers["X-Vault-Namespace"] = namespace
@@ -185,7 +190,7 @@ class VaultTransit:
             ContentError: the server refuses, does not answer, or sends something else.
         """
         answer = self._sent(method, path, body)
-        if answer.status_code == _FORBIDDEN and (token := self._read_token()) != self._token:
+        if answer.status_code == _FORBIDDEN and (token := _sound_token(self._read_token())) != self._token:
             self._token = token
             answer = self._sent(method, path, body)
         if len(answer.content) > ANSWER_BYTES_MAX:
@@ -198,7 +203,9 @@ class VaultTransit:
         if answer.status_code != 200:
             errors = content.get("errors")
             told = "; ".join(" ".join(str(error).split()) for error in errors) if isinstance(errors, list) else ""
-            raise ContentError(f"Vault refuses `{path}` with status {answer.status_code}: {told or 'no reason'}")
+            raise ContentError(
+                f"Vault refuses `{path}` with status {answer.status_code}: {told[:TOLD_CHARS_MAX] or 'no reason'}"
+            )
         data = content.get("data")
         if not isinstance(data, dict):
             raise ContentError("Vault has sent an answer without data")
@@ -225,6 +232,18 @@ def read_token(path: Path) -> str:
         SigningKeyError: the file can't be read, or others can read it.
     """
     return read_private(path, what="token").decode(errors="replace").partition("\n")[0].strip()
+
+
+def _sound_token(token: str) -> str:
+    """Return a token that can stand in a header. The library shows any other in its error, and so would logs.
+
+    Raises:
+        ContentError: it can't.
+    """
+    if _TOKEN.match(token) is None:
+        text = "is empty" if not token else "has signs that no token has, such as line ends or letters with accents"
+        raise ContentError(f"the token for Vault {text}; write nothing but the token into its file, as plain text")
+    return token
 
 
 def _named(name: str) -> str:

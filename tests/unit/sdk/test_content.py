@@ -207,6 +207,20 @@ class TestVault:
         with VaultTransit(vault.address, WRITER) as client, pytest.raises(ContentError, match="can't be the name"):
             client.wrapper("../sys/seal")
 
+    @pytest.mark.parametrize("token", ["", "hvs.secret\rx", "hvs.secret\x07", "\ufeffhvs.secret", "hvs.secret\u00e9"])
+    def test_a_token_that_no_header_can_have_is_refused_and_not_shown(self, token: str) -> None:
+        with (
+            pytest.raises(ContentError, match="the token for Vault") as raised,
+            VaultTransit("http://127.0.0.1:9", token) as client,
+        ):
+            client.wrapper("acme")
+        assert "secret" not in str(raised.value)
+
+    def test_the_password_in_an_address_is_not_shown(self) -> None:
+        with pytest.raises(ContentError, match="unencrypted") as raised:
+            VaultTransit("http://user:secret@vault.example", "t")
+        assert "secret" not in str(raised.value)
+
     def test_keys_do_not_cross_a_network_in_clear(self) -> None:
         with pytest.raises(ContentError, match="use https"):
             VaultTransit("http://vault.example:8200", WRITER)
