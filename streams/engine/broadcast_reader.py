@@ -19,6 +19,8 @@ POLL_MS = 100
 _PARTITION = 0
 REPORTS_MAX = 1_000
 """Half of them are for what was refused: at a start with a long topic there is much that was accepted long ago."""
+ADVISORY_REPORTS_MAX = REPORTS_MAX // 4
+"""How far records of advisory topics may fill it: who writes there must not keep stops from being reported."""
 
 
 class BroadcastReport(NamedTuple):
@@ -159,7 +161,7 @@ class BroadcastReader:
         except RecordError as error:
             self._sink.block_unreadable(record.topic, record.key)
             _log.warning("%s/%d/%d can't be used: %s", record.topic, record.partition, record.offset, error)
-            self.report(BroadcastReport(record, error))
+            self._report(BroadcastReport(record, error))
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
@@ -167,7 +169,7 @@ class BroadcastReader:
             _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
             self._sink.block_unreadable(record.topic, record.key)
             failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
-            self.report(BroadcastReport(record, failure))
+            self._report(BroadcastReport(record, failure))
 
     def _note(self, events: Sequence[BroadcastEvent]) -> None:
         for event in events:
@@ -176,10 +178,14 @@ class BroadcastReader:
                 _log.warning("%s/%d/%d is rejected: %s", record.topic, record.partition, record.offset, event.error)
             elif record is not None:
                 record = record._replace(value=None)  # only a dead letter needs it, and it may be large
-            self.report(BroadcastReport(record, event.error, event))
+            self._report(BroadcastReport(record, event.error, event))
 
-    def report(self, report: BroadcastReport) -> None:
-        """Keep what is to be reported about a record, if there is room."""
+    def report_advisory(self, report: BroadcastReport) -> None:
+        """Keep what is to be reported about a record of an advisory topic, if there is much room."""
+        if len(self.reports) < ADVISORY_REPORTS_MAX:
+            self.reports.append(report)
+
+    def _report(self, report: BroadcastReport) -> None:
         room = REPORTS_MAX if report.error is not None else REPORTS_MAX // 2
         if len(self.reports) < room:
             self.reports.append(report)

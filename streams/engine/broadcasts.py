@@ -206,6 +206,6 @@ def open_broadcasts(job: Job, ports: Ports) -> Broadcasts | None:
             sink=broadcast.sink,
             wire=job.wire,
             clock=ports.clock,
-            report=reader.report,
+            report=reader.report_advisory,
         )
     return Broadcasts(broadcast, reader, advisory)

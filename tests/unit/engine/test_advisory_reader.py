@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.engine.advisory_reader import RETRY_MS
+from streams.engine.broadcast_reader import BATCH_RECORDS, REPORTS_MAX
 from streams.engine.startup import StartRefusedError, check_topics
 from streams.engine.worker import Worker
 from streams.inmemory.clock import ManualClock
@@ -127,6 +128,19 @@ def test_a_record_that_cannot_be_used_is_reported_once_and_leaves_the_one_before
     again = bench.start("a")
     bench.settle(again)
     assert len(letters(bench)) == 2
+
+
+def test_a_flood_of_records_that_cannot_be_used_leaves_room_to_report_what_is_done_to_rules_and_stops() -> None:
+    bench = WorkerBench()
+    worker = serving(bench)
+    for _ in range(REPORTS_MAX):
+        bench.write(BASELINE.name, b"k", b"no record", partition=0)
+    broadcasts = worker._broadcasts
+    assert broadcasts is not None
+    for _ in range(REPORTS_MAX // BATCH_RECORDS + 1):  # as while a transaction is under way
+        broadcasts.poll()
+    # From half of all on, nothing that was accepted is reported.
+    assert 0 < len(broadcasts.reader.reports) < REPORTS_MAX // 2
 
 
 def test_a_gate_starts_without_the_topic_and_not_without_its_dead_letters() -> None:
