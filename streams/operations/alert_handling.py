@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.audit.alert_handlers import signed_status
+from streams.audit.alert_handlers import NAME_CHARS_MAX, signed_status
 from streams.audit.signatures import SigningKey
 from streams.model.alert import Alert
 from streams.model.alert_status import (
@@ -231,7 +231,7 @@ def write_statuses(
             session_id=alert.session_id,
             by_user=operator.name,
             reason=why,
-            title=alert.title,
+            title=alert.title[:NAME_CHARS_MAX],
             severity_id=alert.severity_id,
         )
         if key is not None:

@@ -286,6 +286,16 @@ def test_two_alerts_of_one_incident_are_written_once(desk: Stoplog) -> None:
     assert sorted(written) == sorted(f"acme|{each['finding_uid']}".encode() for each in records)
 
 
+def test_an_alert_with_a_long_title_can_be_closed(desk: Stoplog) -> None:
+    """Whoever declares a detector writes the title, in whatever length."""
+    long = msgspec.structs.replace(alert("talker", Severity.HIGH, 0), title="words " * 200)
+    with open_operator(load_settings()) as operator:
+        operator.alert([long])
+    closed = desk("alerts", "close", long.finding_uid, "--why", "known", *SIGNED)
+    assert closed.status == 0, closed.err
+    assert ("talker", "resolved") in states(desk("alerts", "list", "--all"))
+
+
 def test_if_one_alert_would_not_count_none_is_written(desk: Stoplog) -> None:
     header = msgspec.structs.replace(ALERTS[1].header, tenant_uid="other")
     other = msgspec.structs.replace(again(ALERTS[1], 2), header=header)
