@@ -195,7 +195,8 @@ def _tell(screen: Screen, report: PartitionReport) -> None:
         screen.say(f"partition {report.partition}: {offence.kind.value} at {offence.place}", FAIL)
         screen.say(f"    {offence.text}")
         screen.say(f"    {MEANINGS[offence.kind]}", FAINT)
-        screen.say(f"    up to there, {many(report.size, 'record')} of the log are as they were sealed", FAINT)
+        sealed = "is as it was sealed" if report.size == 1 else "are as they were sealed"
+        screen.say(f"    up to there, {many(report.size, 'record')} of the log {sealed}", FAINT)
 
 
 def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:

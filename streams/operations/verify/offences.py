@@ -26,7 +26,7 @@ class OffenceKind(StrEnum):
 
 MEANINGS = {
     OffenceKind.CHANGED: "it is not what the gate has written or read",
-    OffenceKind.MISSING: "a record was deleted after it was sealed",
+    OffenceKind.MISSING: "a record that was sealed is not there any more",
     OffenceKind.INSERTED: "no gate has written or read it there, or it was written again",
     OffenceKind.REORDERED: "records of this place were exchanged after they were sealed",
     OffenceKind.UNSEALED: "nothing proves that a gate has written it; executors don't run it",

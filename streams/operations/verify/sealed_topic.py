@@ -111,7 +111,9 @@ class SealedTopic:
             cursor.take()
         if is_cut and (record is None or record.timestamp_ms > received.timestamp_ms):
             return len(expected)  # retention has deleted the records of this seal, and not the seal
-        text = f"none of the {len(expected)} {self._sealed.noun}s of the seal is on the {self._sealed.topic}"
+        text = (
+            f"the {self._sealed.topic} has none of the {self._sealed.noun}s of this seal: they were changed or deleted"
+        )
         raise offence_at(OffenceKind.MISSING, received, text)
 
     def _tell_skipped(self, seal: Seal, gone: int) -> None:

@@ -13,7 +13,7 @@ from streams.audit.signatures import SigningKey
 from streams.model.audit import AuditCheckpoint
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, REPORT, SEAL, SEAL_KEY, SESSION, VERDICT
-from streams.operations.verify.offences import OffenceKind
+from streams.operations.verify.offences import MEANINGS, OffenceKind
 from streams.operations.verify.partition import Ends
 from streams.ports import Received
 from streams.ports.wire import SCHEMA_ID_HEADER
@@ -143,6 +143,13 @@ class TestWhatGatesHaveRead:
         cut = check({**log, topic: records[:-1]}).offence
         assert cut is not None
         assert cut.kind is OffenceKind.TRUNCATED
+
+    def test_first_reports_that_were_changed_are_not_called_deleted(self, log: Log) -> None:
+        changed = [flipped(each, 77) for each in log[REPORT.name]]
+        offence = check({**log, REPORT.name: changed}, is_whole=False).offence
+        assert offence is not None
+        assert offence.text == "the topic of reports has none of the reports of this seal: they were changed or deleted"
+        assert MEANINGS[offence.kind] == "a record that was sealed is not there any more"
 
     def test_another_key_or_schema_is_another_record(self, log: Log) -> None:
         records = log[REPORT.name]
