@@ -14,7 +14,6 @@ membership.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,11 +154,15 @@ class Takeover:
             if not self._has_told:
                 _log.warning("the log does not answer, restoring partitions later: %s", error)
             self._has_told = True
+            # What was opened already has no reader: it would never be complete, and nothing else would be tried.
+            self._restorer.stop()
             if not first:
                 return
-            with contextlib.suppress(RetriableLogError):
+            try:
                 self._start(first)
                 self._waiting = [number for number in partitions if number not in first]
+            except RetriableLogError:
+                self._restorer.stop()
 
     def _start(self, partitions: list[int]) -> None:
         inputs = [TopicPartition(topic, number) for number in partitions for topic in self._offsets_without_record]

@@ -13,7 +13,7 @@ from streams.engine.changelog import STORE_AGE_MS_MAX
 from streams.engine.peers import WAIT_MS_MAX
 from streams.engine.standbys import BATCH_RECORDS, RETRY_MS
 from streams.engine.worker import Worker
-from streams.inmemory.clients import MemoryConsumer
+from streams.inmemory.clients import MemoryConsumer, MemoryReader
 from streams.inmemory.faults import Call
 from streams.model.topics import GATE_CHANGELOG
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError, StoreError, TopicPartition
@@ -255,6 +255,29 @@ class TestTakeover:
         bench.propose(maker)
         bench.settle(first)
         assert bench.verdicts() == ["permitted", "permitted"]
+
+    def test_a_restore_that_could_not_begin_to_read_is_begun_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bench = WorkerBench()
+        first, maker = bench.start("a"), bench.maker_on(0)
+        bench.establish(maker)
+        bench.settle(first)
+        lose(bench, "a")
+        assign, failed = MemoryReader.assign, list[int]()
+
+        def refused_once(reader: MemoryReader, positions: Mapping[TopicPartition, int]) -> None:
+            if not failed and any(topic == GATE_CHANGELOG.name for topic, _ in positions):
+                failed.append(1)
+                raise RetriableLogError("no answer")
+            assign(reader, positions)
+
+        monkeypatch.setattr(MemoryReader, "assign", refused_once)
+        second = bench.start("b")
+        bench.serving(second)
+        assert failed
+        assert second.restored[0].records
+        bench.propose(maker)
+        bench.settle(second)
+        assert bench.verdicts() == ["permitted"]
 
     def test_members_that_live_are_not_fenced_when_partitions_move(self) -> None:
         bench = WorkerBench(partitions=3)
