@@ -146,24 +146,31 @@ class Rewrapper:
 
     From one version of a key of Vault to the next, Vault does it. Otherwise the keys are unwrapped in this process.
 
+    INVARIANT: what is wrapped with the key of another tenant is left alone. Whoever puts it under this tenant, where it
+    does not belong, would get it back wrapped with a key that he has, and could read that tenant's content.
+
     Attributes:
         kek: see `KeyRewrapper`.
     """
 
-    def __init__(self, wrapper: PublicWrapper, unwrappers: Unwrappers) -> None:
+    def __init__(self, wrapper: PublicWrapper, unwrappers: Unwrappers, others: frozenset[str]) -> None:
         """Take the keys.
 
         Args:
             wrapper: wraps with the present key of the tenant.
             unwrappers: unwraps with the keys before it.
+            others: the names of the keys of Vault that are other tenants' alone.
         """
         self.kek = wrapper.kek
         self._wrapper = wrapper
         self._unwrappers = unwrappers
+        self._others = others
 
     def rewrap(self, key: WrappedKey) -> WrappedKey:
         """See `KeyRewrapper`."""
         name = name_of_kek(key.kek)
+        if name in self._others:
+            raise ContentError(f"it is wrapped with `{key.kek[:80]}`, which `content.keys` names for another tenant")
         vault = self._unwrappers.vault() if name is not None and name == name_of_kek(self.kek) else None
         if vault is not None:
             return vault.rewrap(key)
@@ -189,14 +196,20 @@ def open_rewrapper(
     stated = stated_key(section, tenant_uid)
     if stated is None:
         raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")
+    shared = {stated, section.keys.get(ANY_TENANT)}
+    others = frozenset(
+        each.removeprefix(VAULT_PREFIX)
+        for each in section.keys.values()
+        if each.startswith(VAULT_PREFIX) and each not in shared
+    )
     with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
         if not stated.startswith(VAULT_PREFIX):
-            yield Rewrapper(PublicWrapper.load(Path(stated)), unwrappers)
+            yield Rewrapper(PublicWrapper.load(Path(stated)), unwrappers, others)
             return
         vault = unwrappers.vault()
         if vault is None:
             raise _no_vault(stated)
-        yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers)
+        yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers, others)
 
 
 def stated_key(section: ContentSection, tenant_uid: str) -> str | None:

@@ -11,7 +11,7 @@ from streams.audit.content import ContentError, ContentPlace, decrypt_content
 from streams.audit.signatures import SigningKeyError
 from streams.operations.settings import ContentSection, VaultSection
 from streams.operations.signing_keys import make_content_key_file
-from streams.wiring.contents import build_sealer, build_unwrapper
+from streams.wiring.contents import build_sealer, build_unwrapper, open_rewrapper
 from tests.unit.sdk.vault_server import READER, WRITER, vault_server
 
 PLACE = ContentPlace("acme", "s-1", "e-1", "arguments")
@@ -84,3 +84,30 @@ def test_tenants_can_have_keys_in_files_and_in_vault(tmp_path: Path) -> None:
         assert made is not None
         with build_unwrapper(section, None, None, None) as own, pytest.raises(ContentError, match="permission denied"):
             own.unwrap(made.key)
+
+
+def test_what_is_wrapped_with_the_key_of_another_tenant_is_not_wrapped_again(tmp_path: Path) -> None:
+    """Whoever copies such a key to a tenant whose key he has would get what opens the other's content."""
+    make_content_key_file(tmp_path / "acme.pem")
+    (tmp_path / "reader").write_text(READER)
+    (tmp_path / "reader").chmod(0o600)
+    with vault_server() as vault:
+        for name in ("globex", "shared"):
+            vault.create(name)
+        section = ContentSection.model_validate(
+            {
+                "capture": ["arguments"],
+                "keys": {"acme": str(tmp_path / "acme.pem.pub"), "globex": "vault:globex", "*": "vault:shared"},
+                "vault": VaultSection(address=vault.address, token_file=tmp_path / "reader"),
+            }
+        )
+        sealer = build_sealer(section)
+        assert sealer is not None
+        of_globex, of_all = (sealer.seal(*PLACE._replace(tenant_uid=each), "text", 0) for each in ("globex", "any"))
+        assert of_globex is not None
+        assert of_all is not None
+        with open_rewrapper(section, "acme", None, None, None) as rewrapper:
+            # A tenant can have had the key of all.
+            assert rewrapper.rewrap(of_all.key).kek == rewrapper.kek
+            with pytest.raises(ContentError, match=r"`vault:globex:v1`, which `content\.keys` names for another"):
+                rewrapper.rewrap(of_globex.key)
