@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from heapq import heappop, heappush
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
@@ -13,7 +14,7 @@ from streams.inmemory.producer import MemoryProducer
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
-from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports import FencedError, LogError, Outgoing, Received, TopicPartition
 from streams.ports.wire import Wire
 
 Act = Callable[[], object]
@@ -142,10 +143,11 @@ class World:
         producer, self._outside = self._outside, None
         if producer is None:
             raise LogError("the world has no open transaction")
-        if self.rng.random() < _ABORTED_SHARE:
-            producer.abort()
-        else:
-            producer.commit()
+        end = producer.abort if self.rng.random() < _ABORTED_SHARE else producer.commit
+        # Nobody of the world acts while a gate waits, for instance behind this transaction. If the wait is long, the
+        # broker aborts the transaction and fences its producer. What was written in it is then never seen.
+        with suppress(FencedError):
+            end()
 
 
 def pick(rng: Random, weights: Sequence[tuple[str, int]]) -> str:
