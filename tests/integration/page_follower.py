@@ -241,6 +241,13 @@ class Running:
         """Block until it has printed a line with this pattern."""
         until(lambda: self._has(pattern), found=lambda: f"{pattern!r} in {self.lines} {self.errors()}")
 
+    def has_within(self, pattern: str, duration_s: float) -> bool:
+        """Return whether it prints a line with this pattern in this time."""
+        deadline_s = time.monotonic() + duration_s
+        while not (has := self._has(pattern)) and time.monotonic() < deadline_s:
+            pass
+        return has
+
     def is_alive(self) -> bool:
         """Whether it goes on."""
         return self._process.poll() is None

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.broker
 PAGE = text_of("run-on-kafka.md")
 SDK_PAGE = text_of("embed-the-sdk.md")
 THREAD_S_MAX = 30
+ASKED_MAX, SHOWN_S_MAX = 5, 15.0
 # A gate may see every topic but those of token services alone and of watches.
 UNSEEN_BY_GATES = (
     "topic `agent.token.used.v1`",
@@ -246,6 +247,19 @@ def snippet(followed: Followed, beginning: str) -> str:
     return followed.reader.fill_in(found)
 
 
+def ask_until_shown(tail: Running, asking: str, agents: dict[str, Any]) -> None:
+    """Propose a call as the page does, until the verdict is shown.
+
+    A tail shows what is written after it has begun to follow. On a busy machine that takes longer than a first call.
+    """
+    for _ in range(ASKED_MAX):
+        exec(asking, agents)  # noqa: S102 - the page's own code
+        assert agents["answer"].outcome is Outcome.ALLOW
+        if tail.has_within(agents["answer"].intent_id, SHOWN_S_MAX):
+            return
+    pytest.fail(f"none of {ASKED_MAX} verdicts is shown: {tail.lines} {tail.errors()}")
+
+
 def test_the_sdk_page_works_with_what_this_page_has_made(followed: Followed) -> None:
     """An executor that follows the topic, an agent that proposes; then a host that does both, for one verdict."""
     asking = snippet(followed, "DevTokenService(")
@@ -256,9 +270,7 @@ def test_the_sdk_page_works_with_what_this_page_has_made(followed: Followed) -> 
     with ThreadPoolExecutor(1) as threads:
         loop = threads.submit(exec, snippet(followed, "VerdictLoop("), executors)
         try:
-            exec(asking, agents)  # noqa: S102 - the page's own code
-            assert agents["answer"].outcome is Outcome.ALLOW
-            followed.running["stoplog tail verdicts"].wait_for(agents["answer"].intent_id)
+            ask_until_shown(followed.running["stoplog tail verdicts"], asking, agents)
         finally:
             executors["stop"].set()
         loop.result(THREAD_S_MAX)
