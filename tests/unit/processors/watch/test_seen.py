@@ -22,7 +22,7 @@ from streams.model.types import Record
 from streams.ports import Outgoing
 from streams.processors.watch.features import behaviour_of
 from streams.processors.watch.keying import Keying
-from streams.processors.watch.seen import SEEN
+from streams.processors.watch.seen import SEEN, SeenVerdict
 from streams.topology import KEYING
 from tests.unit.processors.watch.test_watch import QUICK, SHIPPED
 
@@ -53,7 +53,8 @@ def test_the_parts_of_a_record_are_those_of_the_whole() -> None:
             assert_part(part, record)
         verdict = verdict_of(each)
         seen = IN_PART.decode(VERDICT.name, WHOLE.encode(VERDICT.name, verdict))
-        assert behaviour_of(SHIPPED.features, seen) == behaviour_of(SHIPPED.features, verdict)  # type: ignore[arg-type]  # of the class of the topic
+        assert isinstance(seen, SeenVerdict)
+        assert behaviour_of(SHIPPED.features, seen) == behaviour_of(SHIPPED.features, verdict)
 
 
 @pytest.mark.parametrize("topic", SEEN)
