@@ -41,7 +41,7 @@ RECORD_SCHEMAS = {
     "d94cb655dca8e15927046e2bc9657286f610b76f44c0ccb443b17e9fb8971d30": 2000000011,
     "c78b30477c13356afaa3df630c7d3c1000327a16020de3270c3d04f45f871cd2": 2000000036,
     "f15c39b7097188791277c0f12862908416b8578cd2ea469c283452554777b4d0": 2000000044,
-    "f5068f29d333d91acf9acbdef61255ee531b81a27fffc38ecd724dc522e68196": 2000000050,
+    "f5068f29d333d91acf9acbdef61255ee531b81a27fffc38ecd724dc522e68196": 2000000052,
 }
 """SHA-256 of each published schema without docs (`schemas/published.txt`), and the id that values have without a
 registry. A registry gives ids of its own."""
