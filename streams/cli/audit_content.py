@@ -13,7 +13,15 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output, PassphraseOption, Signature, read_passphrase
+from streams.cli.options import (
+    ByOption,
+    Connection,
+    Output,
+    PassphraseOption,
+    Signature,
+    VaultTokenOption,
+    read_passphrase,
+)
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
@@ -96,10 +104,7 @@ def read(
         Path | None, typer.Option("--key", metavar="FILE", help="The private key of the tenant's content.")
     ] = None,
     passphrase_file: PassphraseOption = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
-    ] = None,
+    token_file: VaultTokenOption = None,
     name: ByOption = None,
     connection: Connection,
     output: Output,

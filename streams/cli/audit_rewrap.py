@@ -12,7 +12,7 @@ from streams.cli.audit_content import WhyOption
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, Output, PassphraseOption, read_passphrase
+from streams.cli.options import ByOption, Connection, Output, PassphraseOption, VaultTokenOption, read_passphrase
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.contents.rewrapping import Rewrapped, RewrapPlan, plan_rewrap, rewrap
@@ -37,10 +37,7 @@ def rewrap_keys(
         typer.Option("--key", metavar="FILE", help="The private key that they are wrapped with now, if it is a file."),
     ] = None,
     passphrase_file: PassphraseOption = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
-    ] = None,
+    token_file: VaultTokenOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
     name: ByOption = None,
     connection: Connection,

@@ -73,6 +73,10 @@ PassphraseOption = Annotated[
         rich_help_panel=_SIGNING_PANEL,
     ),
 ]
+VaultTokenOption = Annotated[
+    Path | None,
+    typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
