@@ -328,26 +328,22 @@ def timers_are_not_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> In
 
 def aborted_records_are_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """The hook is shown what an aborted transaction wrote, beside what the next one does."""
-    aborted = PartitionTask.aborted
-
-    def remembering(self: PartitionTask) -> dict[TopicPartition, int]:
-        written = list(self._written)
-        offsets = aborted(self)
-        self._written.extend(written)
-        return offsets
-
-    patch.setattr(PartitionTask, "aborted", remembering)
-    return healthy
+    return _kept_over_aborts(patch, healthy, "_written")
 
 
 def aborted_reports_are_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """The hook is shown what an aborted transaction has read, beside what the next one reads, which is the same."""
+    return _kept_over_aborts(patch, healthy, "_read")
+
+
+def _kept_over_aborts(patch: pytest.MonkeyPatch, healthy: Ingredients, name: str) -> Ingredients:
+    """Let a task keep over an abort what its hook is to be shown."""
     aborted = PartitionTask.aborted
 
     def remembering(self: PartitionTask) -> dict[TopicPartition, int]:
-        read = list(self._read)
+        kept = list(getattr(self, name))
         offsets = aborted(self)
-        self._read.extend(read)
+        getattr(self, name).extend(kept)
         return offsets
 
     patch.setattr(PartitionTask, "aborted", remembering)
