@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,41 +28,23 @@ from streams.model.types import Header, Record
 from streams.operations.contents import erasing as erasing_module
 from streams.operations.contents import orders as orders_module
 from streams.operations.operator import Operator
-from streams.operations.signing_keys import make_content_key_file, make_key_file
 from streams.operations.timeline import entries
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing
+from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import Site, configure, make_site
-
-CAPTURED = ["arguments", "request", "prompt", "results", "model_output"]
-
-
-def configure_content(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    configure(patch, folder)
-    patch.setenv("STOPLOG_CONTENT__CAPTURE", msgspec.json.encode(CAPTURED).decode())
-    patch.setenv("STOPLOG_CONTENT__KEYS", msgspec.json.encode({"*": str(folder / "acme.pem.pub")}).decode())
-    public = (folder / "ann.pub").read_text()
-    patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
+from tests.unit.cli.recorded_site import Site
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("captured")
-    make_content_key_file(folder / "acme.pem")
-    (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
-    with pytest.MonkeyPatch.context() as patch:
-        configure_content(patch, folder)
-        make_site(folder)
-    return folder
+    return make_captured_site(tmp_path_factory.mktemp("captured"))
 
 
 @pytest.fixture
 def folder(recorded: Path, tmp_path: Path) -> Path:
-    made = tmp_path / "site"
-    shutil.copytree(recorded, made)
-    return made
+    return copied(recorded, tmp_path / "site")
 
 
 @pytest.fixture

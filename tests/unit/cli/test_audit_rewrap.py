@@ -16,32 +16,24 @@ from streams.model.types import Header, Record
 from streams.operations.contents import erasing as erasing_module
 from streams.operations.contents import rewrapping as rewrapping_module
 from streams.operations.operator import Operator
-from streams.operations.signing_keys import make_content_key_file, make_key_file
+from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.errors import PublishError
 from streams.sdk.key_files import load_key_file
+from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import make_site
-from tests.unit.cli.test_audit_content import configure_content, erasing, reading, records_of, write
+from tests.unit.cli.test_audit_content import erasing, reading, records_of, write
 
 Placed = Sequence[tuple[int, bytes, Record, Header]]
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("captured")
-    make_content_key_file(folder / "acme.pem")
-    (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
-    with pytest.MonkeyPatch.context() as patch:
-        configure_content(patch, folder)
-        make_site(folder)
-    return folder
+    return make_captured_site(tmp_path_factory.mktemp("captured"))
 
 
 @pytest.fixture
 def folder(recorded: Path, tmp_path: Path) -> Path:
-    made = tmp_path / "site"
-    shutil.copytree(recorded, made)
-    return made
+    return copied(recorded, tmp_path / "site")
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""A recorded log whose gate has captured content: with a key of the content, and an officer who may erase it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.operations.signing_keys import make_content_key_file, make_key_file
+from tests.unit.cli.recorded_site import configure, make_site
+
+CAPTURED = ["arguments", "request", "prompt", "results", "model_output"]
+
+
+def configure_content(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Set what a gate, a reader and an officer of this folder have in their settings."""
+    configure(patch, folder)
+    patch.setenv("STOPLOG_CONTENT__CAPTURE", msgspec.json.encode(CAPTURED).decode())
+    patch.setenv("STOPLOG_CONTENT__KEYS", msgspec.json.encode({"*": str(folder / "acme.pem.pub")}).decode())
+    public = (folder / "ann.pub").read_text()
+    patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
+
+
+def make_captured_site(folder: Path) -> Path:
+    """Make the keys and the log in a folder, and return it."""
+    make_content_key_file(folder / "acme.pem")
+    (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
+    with pytest.MonkeyPatch.context() as patch:
+        configure_content(patch, folder)
+        make_site(folder)
+    return folder
+
+
+def copied(recorded: Path, made: Path) -> Path:
+    """Copy a site for a test that changes it, and return the copy."""
+    shutil.copytree(recorded, made)
+    return made
