@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from math import log1p
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -21,14 +21,17 @@ PEAK_DAYS = 20.0
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 _Hour = Annotated[int, msgspec.Meta(ge=0, le=HOURS_PER_DAY)]
 _Amount = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+_Pointer = Annotated[str, msgspec.Meta(pattern="^/")]
+_ReadAs = Literal["text", "domain", "number"]
+_Featured = Literal["destination", "object", "owner", "amount"]
 
 
 class _Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a feature is found, as a file of detectors says it."""
 
     tools: tuple[str, ...]
-    arg: str
-    read_as: str | None = msgspec.field(name="as", default=None)
+    arg: _Pointer
+    read_as: _ReadAs | None = msgspec.field(name="as", default=None)
 
 
 class _Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +44,7 @@ class _Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours: tuple[_Hour, _Hour] = (0, HOURS_PER_DAY)
     amounts: dict[str, _Amount] = {}
     busiest: _Count = 0
-    features: dict[str, tuple[_Feature, ...]] = {}
+    features: dict[_Featured, tuple[_Feature, ...]] = {}
     agent_type: str = msgspec.field(name="type", default="")
     risk: _Count = 0
     user_risks: dict[str, _Count] = {}

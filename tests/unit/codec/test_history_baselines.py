@@ -15,6 +15,7 @@ from streams.codec.history import HistoryError, format_line, parse_line
 from streams.model.control import Baseline
 from streams.operations.scenarios.run import run_scenarios
 from streams.processors.control.baselines import Baselines
+from streams.processors.watch.behaviour_file import ReadAs
 from streams.wiring.codecs import build_offline_codec
 
 USUAL = {
@@ -82,6 +83,17 @@ def test_a_line_of_the_record_is_the_same_record() -> None:
     assert again.record == record
 
 
+@pytest.mark.parametrize("read_as", ReadAs)
+def test_features_are_read_in_every_way_that_detectors_know(read_as: ReadAs) -> None:
+    record = read(LINE | {"value": featured({"tools": ["mail.*"], "arg": "/to", "as": read_as.value})})
+    profile = msgspec.msgpack.decode(record.state, type=Profile)
+    assert profile.reads == (("destination", ("mail.*",), "/to", read_as.value),)
+
+
+def featured(declared: dict[str, object]) -> dict[str, object]:
+    return {"usual": {"calls": 5, "features": {"destination": [declared]}}}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -90,6 +102,9 @@ def test_a_line_of_the_record_is_the_same_record() -> None:
         ({"usual": {"calls": 5, "tool": {}}}, "value.usual: Object contains unknown field `tool`"),
         ({"usual": {"calls": 5, "amounts": {"pay.refund": 4}}}, "value.usual: `amounts` needs `features.amount`"),
         ({"usual": {"calls": 5, "destinations": {"a": 4}}}, "value.usual: `destinations` needs `features.destination`"),
+        ({"usual": {"calls": 5, "features": {"destinaton": []}}}, "value.usual: Invalid enum value 'destinaton'"),
+        (featured({"tools": ["mail.*"], "arg": "to"}), "value.usual: Expected `str` matching regex '^/'"),
+        (featured({"tools": ["mail.*"], "arg": "/to", "as": "domian"}), "value.usual: Invalid enum value 'domian'"),
         ({"usual": {"calls": 5}, "state": "AAEC"}, "value: `usual` and `state` are both given"),
     ],
 )
