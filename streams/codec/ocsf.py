@@ -10,6 +10,7 @@ from typing import Any
 from streams.codec.json_lines import json_line
 from streams.model.alert import ACTIVITY_CLOSE, ACTIVITY_UPDATE, Alert, ReadDocument, severity_word
 from streams.model.alert_status import CLOSED, OCSF_STATUS, AlertStatus
+from streams.model.topics import ALERT, ALERT_STATUS, Topic
 
 OCSF_VERSION = "1.8.0"
 CATEGORY_UID = 2
@@ -37,22 +38,11 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
     session had read are further evidences. Data without a field of its own in OCSF (the OWASP ids) goes where
     readers of OCSF look for such data: the tags of `metadata`.
     """
-    type_uid = CLASS_UID * _TYPE_FACTOR + alert.activity_id
-    activity = _named(_ACTIVITIES, alert.activity_id)
-    event: dict[str, Any] = {
-        "category_uid": CATEGORY_UID,
-        "category_name": "Findings",
-        "class_uid": CLASS_UID,
-        "class_name": "Detection Finding",
-        "activity_id": alert.activity_id,
-        "activity_name": activity,
-        "type_uid": type_uid,
-        "type_name": f"Detection Finding: {activity}",
+    event = {
+        **_classified(alert.activity_id, alert.severity_id),
         "time": alert.last_seen_time,
         "start_time": alert.first_seen_time,
         "end_time": alert.last_seen_time,
-        "severity_id": alert.severity_id,
-        "severity": severity_word(alert.severity_id, _OTHER).capitalize(),
         "confidence_id": alert.confidence_id,
         "confidence": _named(_CONFIDENCES, alert.confidence_id),
         "risk_level_id": alert.risk_level_id,
@@ -85,20 +75,10 @@ def handled_finding(status: AlertStatus) -> dict[str, Any]:
     It has the id of the alert's finding and what changes, not the whole alert: a SIEM joins both by `finding_info.uid`.
     """
     is_closed, done = status.status in CLOSED, OCSF_STATUS[status.status]
-    activity_id = ACTIVITY_CLOSE if is_closed else ACTIVITY_UPDATE
-    activity, time_ms = _ACTIVITIES[activity_id], status.header.time
-    event: dict[str, Any] = {
-        "category_uid": CATEGORY_UID,
-        "category_name": "Findings",
-        "class_uid": CLASS_UID,
-        "class_name": "Detection Finding",
-        "activity_id": activity_id,
-        "activity_name": activity,
-        "type_uid": CLASS_UID * _TYPE_FACTOR + activity_id,
-        "type_name": f"Detection Finding: {activity}",
+    time_ms = status.header.time
+    event = {
+        **_classified(ACTIVITY_CLOSE if is_closed else ACTIVITY_UPDATE, status.severity_id),
         "time": time_ms,
-        "severity_id": status.severity_id,
-        "severity": severity_word(status.severity_id, _OTHER).capitalize(),
         "status_id": done.status_id,
         "status": done.status,
         "status_detail": done.detail,
@@ -106,16 +86,7 @@ def handled_finding(status: AlertStatus) -> dict[str, Any]:
         # The alert has been counted when it was raised.
         "is_alert": False,
         "message": f"{done.detail}: {status.title}" if status.title else done.detail,
-        "metadata": {
-            "event_code": f"alert_{done.detail.replace(' ', '_')}",
-            "version": OCSF_VERSION,
-            "product": _product(),
-            "uid": status.header.id,
-            "tenant_uid": status.header.tenant_uid,
-            "log_name": "agent.alert.status.v1",
-            "correlation_uid": status.dedup_key,
-            "original_time": str(time_ms),
-        },
+        "metadata": _origin(status, ALERT_STATUS, f"alert_{done.detail.replace(' ', '_')}"),
         "finding_info": {"uid": status.finding_uid, "title": status.title, "modified_time": time_ms},
     }
     if is_closed:
@@ -130,18 +101,42 @@ def ocsf_bytes(record: Alert | AlertStatus) -> bytes:
     return json_line(handled_finding(record), sort_keys=True).encode()
 
 
+def _classified(activity_id: int, severity_id: int) -> dict[str, Any]:
+    """Return the class of an event, what has happened to its finding, and how serious that is."""
+    activity = _named(_ACTIVITIES, activity_id)
+    return {
+        "category_uid": CATEGORY_UID,
+        "category_name": "Findings",
+        "class_uid": CLASS_UID,
+        "class_name": "Detection Finding",
+        "activity_id": activity_id,
+        "activity_name": activity,
+        "type_uid": CLASS_UID * _TYPE_FACTOR + activity_id,
+        "type_name": f"Detection Finding: {activity}",
+        "severity_id": severity_id,
+        "severity": severity_word(severity_id, _OTHER).capitalize(),
+    }
+
+
 def _metadata(alert: Alert) -> dict[str, Any]:
     return {
-        "event_code": _kind(alert),
-        "version": OCSF_VERSION,
-        "product": _product(),
+        **_origin(alert, ALERT, _kind(alert)),
         "profiles": list(PROFILES),
-        "uid": alert.header.id,
-        "tenant_uid": alert.header.tenant_uid,
-        "log_name": "agent.alert.v1",
-        "correlation_uid": alert.dedup_key,
-        "original_time": str(alert.header.time),
         "tags": [{"name": "owasp_agentic", "value": each} for each in alert.types],
+    }
+
+
+def _origin(record: Alert | AlertStatus, topic: Topic, event_code: str) -> dict[str, Any]:
+    """Return the metadata that says which record an event is made from."""
+    return {
+        "event_code": event_code,
+        "version": OCSF_VERSION,
+        "product": {"name": "stoplog", "vendor_name": "stoplog", "version": _own_version()},
+        "uid": record.header.id,
+        "tenant_uid": record.header.tenant_uid,
+        "log_name": topic.name,
+        "correlation_uid": record.dedup_key,
+        "original_time": str(record.header.time),
     }
 
 
@@ -220,10 +215,6 @@ def _read(document: ReadDocument) -> dict[str, Any]:
 
 def _named(names: tuple[str, ...], index: int) -> str:
     return names[index] if 0 <= index < len(names) else _OTHER
-
-
-def _product() -> dict[str, str]:
-    return {"name": "stoplog", "vendor_name": "stoplog", "version": _own_version()}
 
 
 @lru_cache(maxsize=1)
