@@ -35,7 +35,6 @@ class AdvisoryReader:
 
     Attributes:
         newest: by topic, the next offset to be read, and the broker time of the newest record that was read.
-        is_failing: whether the last attempt to read failed.
     """
 
     def __init__(
@@ -59,15 +58,15 @@ class AdvisoryReader:
             report: takes a record that could not be used: it becomes a dead letter.
         """
         self._open_reader = open_reader
-        self._next = dict.fromkeys((TopicPartition(topic, _PARTITION) for topic in topics), 0)
+        self._topics = tuple(topics)
         self._sink = sink
         self._wire = wire
         self._clock = clock
         self._report = report
         self._reader: Reader | None = None
         self._retry_ms = clock.monotonic_ms()
+        self._is_failing = False
         self.newest: dict[str, tuple[int, int]] = {}
-        self.is_failing = False
 
     def poll(self) -> None:
         """Apply what has come, without waiting."""
@@ -76,15 +75,15 @@ class AdvisoryReader:
                 if self._clock.monotonic_ms() < self._retry_ms:
                     return
                 self._reader = self._open_reader()
-                self._reader.assign(self._next)
+                self._reader.assign(self._positions())
             for record in self._reader.poll(BATCH_RECORDS, 0):
                 self._apply(record)
-            self.is_failing = False
+            self._is_failing = False
         except LogError as error:
-            if not self.is_failing:
-                topics = ", ".join(f"`{topic}`" for topic, _ in self._next)
+            if not self._is_failing:
+                topics = ", ".join(f"`{topic}`" for topic in self._topics)
                 _log.warning("%s can't be read, deciding without what is new there: %s", topics, error)
-            self.is_failing = True
+            self._is_failing = True
             self._retry_ms = self._clock.monotonic_ms() + RETRY_MS
             self.close()
 
@@ -96,6 +95,9 @@ class AdvisoryReader:
                 reader.close()
             except LogError as error:
                 _log.warning("a reader of advisory topics can't be closed: %s", error)
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(topic, _PARTITION): self.newest.get(topic, (0, 0))[0] for topic in self._topics}
 
     def _apply(self, record: Received) -> None:
         try:
@@ -110,5 +112,4 @@ class AdvisoryReader:
             _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
             failure = RecordError(DeadLetterReason.PROCESSING_FAILED, type(error).__name__)
             self._report(BroadcastReport(record, failure))
-        self._next[TopicPartition(record.topic, _PARTITION)] = record.offset + 1
         self.newest[record.topic] = (record.offset + 1, record.timestamp_ms)
