@@ -99,9 +99,9 @@ class PlacedControl:
 
     def put_back(self, offsets: Mapping[str, int]) -> None:
         """Read everything again, but some topics only up to other offsets than now."""
-        if all(self.offsets[name] == offset for name, offset in offsets.items() if name != BASELINE.name):
+        if {name for name, offset in offsets.items() if offset != self.offsets[name]} == {BASELINE.name}:
             # Nothing else depends on them, and to compile the rules again takes seconds.
-            self._put_back_baselines(offsets.get(BASELINE.name, self.offsets.get(BASELINE.name, 0)))
+            self._put_back_baselines(offsets[BASELINE.name])
             return
         offsets = {**self.offsets, **offsets}
         self.state = self._fresh()
@@ -132,8 +132,6 @@ class PlacedControl:
         self.read_to(topic, offset)
 
     def _put_back_baselines(self, offset: int) -> None:
-        if BASELINE.name not in self.offsets:
-            return
         self.state.baselines.clear()
         self.offsets[BASELINE.name] = self._counts[BASELINE.name] = 0
         self._note_next()
