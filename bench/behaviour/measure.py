@@ -34,6 +34,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     """Return the figures of all judges."""
     plan, reported = (QUICK_PLAN, REPORTED_ON[:1]) if quick else (PLAN, REPORTED_ON)
     calibrated = CALIBRATED_ON[:1] if quick else CALIBRATED_ON
+    others = OTHER_FLEETS_ON[:1] if quick else OTHER_FLEETS_ON
     limits = _chosen_limits(calibrated, plan)
     files = parse_behaviour(load_detector_files(rules_directory()))
     makers: dict[str, Callable[[], Judge]] = {
@@ -61,8 +62,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "calibrated_on": list(calibrated),
         "reported_on": list(reported),
         "judges": {name: _figures(tally) for name, tally in tallies.items()},
-        "others_on": list(OTHER_FLEETS_ON[:1] if quick else OTHER_FLEETS_ON),
-        "others": _other_fleets(files, plan, quick=quick),
+        "others_on": list(others),
+        "others": _other_fleets(files, plan, others, quick=quick),
         "cost": {
             "us_per_decision": us_per_decision(
                 make_fleet(reported[0], plan), files, QUICK_DECISIONS if quick else DECISIONS
@@ -80,7 +81,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def _other_fleets(files: BehaviourFiles, plan: Plan, *, quick: bool) -> dict[str, dict[str, Any]]:
+def _other_fleets(files: BehaviourFiles, plan: Plan, seeds: Sequence[int], *, quick: bool) -> dict[str, dict[str, Any]]:
     """Return the figures of the detectors on fleets that are unlike those for calibration."""
     plans = {name: plan._replace(habits=habits) for name, habits in HABITS.items() if habits is not OFFICE}
     plans |= {f"{count} agents": plan._replace(agents_count=count) for count in SIZES}
@@ -89,7 +90,7 @@ def _other_fleets(files: BehaviourFiles, plan: Plan, *, quick: bool) -> dict[str
     found = {}
     for name, its_plan in plans.items():
         tally = Tally()
-        for seed in OTHER_FLEETS_ON[:1] if quick else OTHER_FLEETS_ON:
+        for seed in seeds:
             judge_fleet(Detectors(files.declared), seed, make_fleet(seed, its_plan), tally)
         found[name] = _figures(tally)
     return found
