@@ -10,8 +10,6 @@ from typing import Protocol
 from streams.ports import Admin, Consumer, Outgoing, Producer, Publisher, Reader, Received, TopicPartition, TopicSpec
 from tests.waiting import until
 
-# A rebalance of a real broker takes seconds, and the machine may be busy.
-WAIT_S = 40.0
 POLL_MS = 100
 
 

@@ -40,7 +40,6 @@ from tests.waiting import until
 
 READY_MS = 60_000
 FLUSH_MS = 30_000
-WAIT_S = 60.0
 PARTITIONS = 3
 SESSIONS = 24
 INSTANT_S = 5.0
