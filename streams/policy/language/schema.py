@@ -317,42 +317,41 @@ FLOW = Struct(
     ),
 )
 
+_BASELINE_FIELDS = (
+    _int("learned", "how many calls the agent's baseline was learned from; 0 while the gate knows none"),
+    _int(
+        "new_tool",
+        "how surprising it is, in bits, that the agent uses this tool for the first time (10 bits: one call in "
+        "1,000); 0 if it has used it, or too little is known",
+    ),
+    _int("new_destination", "the same of where the call sends data, such as a domain"),
+    _int("odd_hour", "the same of the hour (UTC): how rarely the agent has worked within an hour of it"),
+    _int(
+        "amount",
+        "how many deviations the amount of the call lies above what the agent usually states for this tool; 0 if "
+        "it is usual, or too little is known",
+    ),
+    _int(
+        "rate",
+        "how many times as many calls the session has made in this hour as the agent makes in the busiest hour of "
+        "a usual day; 0 if they are fewer, or too little is known",
+    ),
+    _int("agent_risk", "the agent's risk, as watches have published it, in percent of what is an alert; it fades"),
+    _int("user_risk", "the same of the user: the highest risk of a session of the user, with whatever agent"),
+    _int("peers_risk", "the same of the agent's peers: the highest risk of another agent of its type"),
+)
+
 SIGNAL = Struct(
     "Signal",
     (
         _int("repeats", "how often this call, or the cycle that it ends, is among the session's last 32 calls"),
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
-        _int("learned", "how many calls the agent's baseline was learned from; 0 while the gate knows none"),
-        _int(
-            "new_tool",
-            "how surprising it is, in bits, that the agent uses this tool for the first time (10 bits: one call in "
-            "1,000); 0 if it has used it, or too little is known",
-        ),
-        _int("new_destination", "the same of where the call sends data, such as a domain"),
-        _int("odd_hour", "the same of the hour (UTC): how rarely the agent has worked within an hour of it"),
-        _int(
-            "amount",
-            "how many deviations the amount of the call lies above what the agent usually states for this tool; 0 if "
-            "it is usual, or too little is known",
-        ),
-        _int(
-            "rate",
-            "how many times as many calls the session has made in this hour as the agent makes in the busiest hour of "
-            "a usual day; 0 if they are fewer, or too little is known",
-        ),
-        _int("agent_risk", "the agent's risk, as watches have published it, in percent of what is an alert; it fades"),
-        _int("user_risk", "the same of the user: the highest risk of a session of the user, with whatever agent"),
-        _int("peers_risk", "the same of the agent's peers: the highest risk of another agent of its type"),
+        *_BASELINE_FIELDS,
     ),
 )
 
-BASELINE_SIGNALS = frozenset(
-    {
-        *("learned", "new_tool", "new_destination", "odd_hour", "amount", "rate"),
-        *("agent_risk", "user_risk", "peers_risk"),
-    }
-)
+BASELINE_SIGNALS = frozenset(field.name for field in _BASELINE_FIELDS)
 """The fields of `signal` that come from the agent's baseline, which watches publish. They can only restrict: no permit
 and no memory reads them, because whoever may write baselines could then permit calls."""
 
