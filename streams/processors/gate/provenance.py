@@ -192,7 +192,7 @@ def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
 def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
     """Return the row with an allowed call: with its act, or with the read whose result the user has pointed at."""
     if not examined.use.is_read:
-        tool = "/".join(examined.use.tool.full_name)
+        tool = examined.use.name
         is_limited = any(scope.count_max >= 0 and tool in scope.tools for scope in row.scopes)
         counted = (examined.kind, tool) if is_limited else (examined.kind,)
         return replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})

@@ -24,7 +24,7 @@ def covers(scope: Scope, examined: Examined) -> bool:
         return False
     if scope.kind and scope.kind not in examined.kinds:
         return False
-    if scope.tools and "/".join(examined.use.tool.full_name) not in scope.tools:
+    if scope.tools and examined.use.name not in scope.tools:
         return False
     if 0 <= scope.count_max <= _allowed_before(scope, examined):
         return False

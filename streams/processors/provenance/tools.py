@@ -28,6 +28,7 @@ class ToolUse:
 
     Attributes:
         tool: its catalog entry.
+        name: its full name as scopes state it: `SERVER/NAME`.
         thing: what an argument that is only called `id` or `number` names.
         things: what it may name as well: the words of the tool's name, and of the beginning of its description.
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
@@ -36,11 +37,12 @@ class ToolUse:
         has_owners: whether that is stated or proposed.
     """
 
-    __slots__ = ("_kinds", "_places", "has_owners", "own_words", "states_owners", "thing", "things", "tool")
+    __slots__ = ("_kinds", "_places", "has_owners", "name", "own_words", "states_owners", "thing", "things", "tool")
 
     def __init__(self, tool: CatalogTool) -> None:
         entry = tool.entry
         self.tool = tool
+        self.name = "/".join(tool.full_name)
         self._places: dict[str, tuple[ArgumentRole, bool]] = {}
         self.thing = thing_of(entry.name)
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
