@@ -17,7 +17,7 @@ from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
 from streams.audit.publishers import UNSIGNED
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.reviewers import ANYBODY
-from streams.history.driver import DRIVER_SETTINGS
+from streams.history.driver import DRIVER_SETTINGS, Driver
 from streams.inmemory.log import MemoryLog
 from streams.model.catalog import EntryState
 from streams.model.intent import Intent
@@ -64,6 +64,13 @@ class MemoryAsLog:
         """Keep it."""
 
 
+def recorded_by(driver: Driver) -> RecordedLog:
+    """The log of a run, to be replayed."""
+    clock: Clock = driver.clock
+    log: Log = MemoryAsLog(driver.log)
+    return RecordedLog(log, wire(), clock, DRIVER_SETTINGS.time_ahead_max_ms)
+
+
 class RecordedRun:
     """A run of some acts that are drawn from a seed."""
 
@@ -90,10 +97,7 @@ class RecordedRun:
         self.bench.wait(3_600_000)
 
     def recorded(self) -> RecordedLog:
-        """The run's log, to be replayed."""
-        clock: Clock = self.bench.driver.clock
-        log: Log = MemoryAsLog(self.bench.driver.log)
-        return RecordedLog(log, wire(), clock, DRIVER_SETTINGS.time_ahead_max_ms)
+        return recorded_by(self.bench.driver)
 
     def put(self, topic: Topic, maker: SessionMaker, record: object) -> None:
         self.bench.driver.pipe(topic.name, maker.key, record)

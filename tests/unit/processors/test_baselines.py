@@ -11,13 +11,11 @@ from simulation.records import SessionMaker, ruleset
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.estimators import Mean, Median, Peak, Tether
 from streams.behaviour.profiles import Profile, RiskPoint
-from streams.history.driver import DRIVER_SETTINGS
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import BASELINE, RULESET
 from streams.model.verdict import Outcome, Verdict
-from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import Stretch, replay_log
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.errors import BundleError
@@ -25,10 +23,9 @@ from streams.ports import TopicPartition
 from streams.processors.call_features import Extraction, extracted
 from streams.processors.control.baselines import AGENTS_MAX, EPOCHS_MAX, STALE_MS, Baselines
 from tests.baselines import AGENT, EPOCH, baseline, baseline_record_key, settled
-from tests.kit import MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
-from tests.recorded_run import MemoryAsLog, setup
+from tests.kit import MAIL_SEND, START_MS, WEB_FETCH, GateBench
+from tests.recorded_run import bundle_files, recorded_by, setup
 
-HEAD = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 PERMIT = '  - {id: S-0, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}\n'
 NEW_TOOL = '  - {id: S-1, effect: deny, match: {tools: ["*"]}, when: "signal.new_tool >= 8", reason: a new tool}\n'
 NEW_PLACE = (
@@ -41,8 +38,7 @@ replace = msgspec.structs.replace
 
 
 def rule_files(*rules: str) -> dict[str, str]:
-    text = "apiVersion: rules/v1\npack: testing\nrules:\n" + "".join(rules)
-    return {"bundle.yaml": HEAD, "testing/testing.rules.yaml": text}
+    return bundle_files("apiVersion: rules/v1\npack: testing\nrules:\n" + "".join(rules))
 
 
 def bench(*rules: str) -> GateBench:
@@ -57,8 +53,7 @@ def publish(gate: GateBench, record: Baseline | None = None, key: bytes | None =
 
 def differences(gate: GateBench) -> list[object]:
     """What a replay of everything does not make again byte for byte."""
-    log = RecordedLog(MemoryAsLog(gate.driver.log), wire(), gate.driver.clock, DRIVER_SETTINGS.time_ahead_max_ms)
-    report = replay_log(log, setup(), Stretch())
+    report = replay_log(recorded_by(gate.driver), setup(), Stretch())
     return [] if report.is_same else [*report.differences, report.counts]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,22 +10,17 @@ import pytest
 from simulation.records import SessionMaker, ruleset
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.profiles import Profile
-from streams.history.driver import DRIVER_SETTINGS
 from streams.model.control import Baseline
 from streams.model.topics import BASELINE, RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.operations.behaviour.watch_run import watch_processors
-from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import ReplayKind, ReplayReport, Stretch, replay_log
-from streams.policy.language.bundle import load_detector_files
-from streams.processors.watch.behaviour_file import parse_behaviour
 from tests.kit import FILES_READ, MAIL_SEND, WEB_FETCH, GateBench, wire
-from tests.recorded_run import MemoryAsLog, setup
+from tests.recorded_run import bundle_files, recorded_by, setup
+from tests.unit.processors.watch.test_watch import SHIPPED
 
-RULES = Path(__file__).parents[4] / "rules"
 DAYS = 10
 CALLS_PER_DAY = 30
-HEAD = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 TEXT = """apiVersion: rules/v1
 pack: testing
 rules:
@@ -41,10 +35,9 @@ class Deployment(GateBench):
     """A gate with a watch beside it."""
 
     def __init__(self) -> None:
-        watch = watch_processors(wire(), parse_behaviour(load_detector_files(RULES)), HOUR_MS)
+        watch = watch_processors(wire(), SHIPPED, HOUR_MS)
         super().__init__(with_rules=False, with_session=False, beside=watch, partitions=2)
-        files = {"bundle.yaml": HEAD, "testing/testing.rules.yaml": TEXT}
-        self.driver.pipe(RULESET.name, b"default", ruleset(files))
+        self.driver.pipe(RULESET.name, b"default", ruleset(bundle_files(TEXT)))
         self.sessions = 0
         self.days: list[Verdict] = []
 
@@ -103,10 +96,7 @@ def test_what_the_watch_has_learned_stops_a_call_and_a_replay_stops_it_too(deplo
 
 
 def replayed(deployment: Deployment) -> ReplayReport:
-    log = RecordedLog(
-        MemoryAsLog(deployment.driver.log), wire(), deployment.driver.clock, DRIVER_SETTINGS.time_ahead_max_ms
-    )
-    return replay_log(log, setup(), Stretch())
+    return replay_log(recorded_by(deployment.driver), setup(), Stretch())
 
 
 def test_the_risk_of_a_session_stops_other_agents_of_its_user_and_fades(deployment: Deployment) -> None:

@@ -8,12 +8,12 @@ from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.epochs import epoch_parts
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.processors.watch.prompts import PROMPTS_PER_DAY_MAX, VARIES_MS, with_steady_prompt
-from tests.unit.behaviour.kit import activity
+from tests.unit.behaviour.kit import Rows, activity
 
 
 @pytest.mark.parametrize("count", [PROMPTS_PER_DAY_MAX, PROMPTS_PER_DAY_MAX + 1])
 def test_prompts_that_vary_are_no_part_of_epochs(count: int) -> None:
-    rows = OpenRows(_Rows(), RememberedRows())
+    rows = OpenRows(Rows(), RememberedRows())
     day_ms = 20_000 * DAY_MS
     seen = [with_steady_prompt(_with_prompt(at, day_ms + at), rows).epoch for at in range(count)]
     varies = count > PROMPTS_PER_DAY_MAX
@@ -27,7 +27,7 @@ def test_prompts_that_vary_are_no_part_of_epochs(count: int) -> None:
 
 
 def test_some_new_prompts_on_every_day_are_releases() -> None:
-    rows = OpenRows(_Rows(), RememberedRows())
+    rows = OpenRows(Rows(), RememberedRows())
     for day in range(30):
         for number in range(PROMPTS_PER_DAY_MAX):
             it = _with_prompt(100 * day + number, (20_000 + day) * DAY_MS + number)
@@ -35,17 +35,12 @@ def test_some_new_prompts_on_every_day_are_releases() -> None:
 
 
 def test_what_states_no_prompt_leaves_no_row() -> None:
-    view = _Rows()
+    view = Rows()
     rows = OpenRows(view, RememberedRows())
     it = activity(20_000 * DAY_MS, epoch="p/m1/0123456789abcdef/v1")
     assert with_steady_prompt(it, rows) is it
     rows.close()
     assert not view
-
-
-class _Rows(dict[bytes, bytes]):
-    def put(self, key: bytes, row: bytes) -> None:
-        self[key] = row
 
 
 def _with_prompt(number: int, time_ms: int, agent: str = "desk") -> Activity:
