@@ -97,8 +97,9 @@ def examine(
     is_complete = are_all and len(values) <= ORIGINS_MAX and len(urls) <= ORIGINS_MAX
     owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
     pieces = tuple(_pieces(urls, tracer)) if urls else ()
+    told = tuple(values[:ORIGINS_MAX])
     contents: dict[int, ContentRow | None] = {}
-    for traced in (*[value.traced for value in values[:ORIGINS_MAX]], *pieces):
+    for traced in (*[value.traced for value in told], *pieces):
         if traced.entry is not None and traced.entry.event not in contents:
             contents[traced.entry.event] = read_content(session_key, traced.entry.event, state)
     is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
@@ -110,7 +111,7 @@ def examine(
         use,
         kind,
         use.kinds_of(kind),
-        tuple(values[:ORIGINS_MAX]),
+        told,
         is_complete,
         owners,
         contents,
