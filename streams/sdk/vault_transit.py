@@ -14,6 +14,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -140,10 +141,10 @@ class VaultTransit:
         """
         body = {"input": base64.b64encode(message).decode(), "key_version": version}
         data = self._asked("POST", f"sign/{quote(_named(name))}", body)
-        found = _CIPHERTEXT.match(str(data.get("signature", "")))
-        if found is None or int(found["version"]) != version:
+        made_by, signature = _content_of(data.get("signature"), "a signature")
+        if made_by != version:
             raise ContentError("Vault has sent something else than a signature")
-        return base64.b64decode(found["text"])
+        return signature
 
     def unwrap(self, key: WrappedKey) -> bytes:
         """See `streams.sdk.content.KeyUnwrapper`."""
@@ -164,14 +165,8 @@ class VaultTransit:
         """
         name, ciphertext = _ciphertext_of(key)
         data = self._asked("POST", f"rewrap/{quote(name)}", {"ciphertext": ciphertext})
-        found = _CIPHERTEXT.match(str(data.get("ciphertext", "")))
-        if found is None:
-            raise ContentError("Vault has sent something else than a wrapped key")
-        try:
-            wrapped = base64.b64decode(found["text"], validate=True)
-        except ValueError:
-            raise ContentError("Vault has sent something else than a wrapped key") from None
-        return WrappedKey(kid=key.kid, kek=f"{VAULT_PREFIX}{name}:v{found['version']}", alg=WRAP_ALG, wrapped=wrapped)
+        version, wrapped = _content_of(data.get("ciphertext"), "a wrapped key")
+        return WrappedKey(kid=key.kid, kek=f"{VAULT_PREFIX}{name}:v{version}", alg=WRAP_ALG, wrapped=wrapped)
 
     def close(self) -> None:
         """Close the connection."""
@@ -267,3 +262,20 @@ def _ciphertext_of(key: WrappedKey) -> tuple[str, str]:
     if found is None or key.alg != WRAP_ALG:
         raise ContentError(f"it needs the key `{key.kek[:80]}`, which is not one of Vault")
     return found["name"], f"vault:v{found['version']}:{base64.b64encode(key.wrapped).decode()}"
+
+
+def _content_of(sent: object, what: str) -> tuple[int, bytes]:
+    """Return the version of the key that has made a text of Vault (`vault:v1:...`), and the bytes in it.
+
+    Args:
+        sent: the text.
+        what: what it should be, for the error.
+
+    Raises:
+        ContentError: it is not of that form.
+    """
+    found = _CIPHERTEXT.match(str(sent))
+    if found is not None:
+        with suppress(ValueError):
+            return int(found["version"]), base64.b64decode(found["text"], validate=True)
+    raise ContentError(f"Vault has sent something else than {what}")

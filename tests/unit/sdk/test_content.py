@@ -221,6 +221,14 @@ class TestVault:
             VaultTransit("http://user:secret@vault.example", "t")
         assert "secret" not in str(raised.value)
 
+    @pytest.mark.parametrize("text", ["vault:v1:A", "vault:v1:QQ=A", "vault:v2:QQ==", "v1:QQ==", None])
+    def test_what_is_no_signature_is_said(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch, text: str | None
+    ) -> None:
+        monkeypatch.setattr(vault, "answer", lambda *_asked: (200, {"data": {"signature": text}}))
+        with VaultTransit(vault.address, WRITER) as client, pytest.raises(ContentError, match="else than a signature"):
+            client.sign("seal", 1, b"message")
+
     def test_keys_do_not_cross_a_network_in_clear(self) -> None:
         with pytest.raises(ContentError, match="use https"):
             VaultTransit("http://vault.example:8200", WRITER)
