@@ -103,9 +103,7 @@ class VaultTransit:
         """
         data = self._asked("GET", f"keys/{quote(_named(name))}")
         version = data.get("latest_version")
-        keys = data.get("keys")
-        newest = keys.get(str(version)) if isinstance(keys, dict) else None
-        pem = newest.get("public_key") if isinstance(newest, dict) else None
+        pem = _public_half(data, version)
         if not isinstance(pem, str):
             text = f"key `{name}` of Vault has no public key: its type is `{data.get('type')}`"
             raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
@@ -118,9 +116,7 @@ class VaultTransit:
             ContentError: there is none, or the server refuses or does not answer.
         """
         data = self._asked("GET", f"keys/{quote(_named(name))}")
-        keys = data.get("keys")
-        found = keys.get(str(version)) if isinstance(keys, dict) else None
-        text = found.get("public_key") if isinstance(found, dict) else None
+        text = _public_half(data, version)
         if data.get("type") != "ed25519":
             raise ContentError(
                 f"key `{name}` of Vault is of type `{data.get('type')}`; create one with "
@@ -250,6 +246,13 @@ def _named(name: str) -> str:
     if _NAME.match(name) is None:
         raise ContentError(f"`{name[:80]}` can't be the name of a key of Vault")
     return name
+
+
+def _public_half(data: dict[str, Any], version: object) -> object:
+    """Return the public half of a version of a key, as Vault tells it; None if there is none."""
+    keys = data.get("keys")
+    found = keys.get(str(version)) if isinstance(keys, dict) else None
+    return found.get("public_key") if isinstance(found, dict) else None
 
 
 def _ciphertext_of(key: WrappedKey) -> tuple[str, str]:
