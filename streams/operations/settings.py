@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,10 @@ from streams.audit.reviewers import Reviewers, ReviewersError
 from streams.model.audit import RetentionClass
 from streams.model.content import ContentField
 from streams.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    # Loaded by those who use Vault: every command reads the settings.
+    from streams.sdk.vault_transit import VaultTransit
 
 
 class _Section(BaseModel):
@@ -215,6 +220,28 @@ class VaultSection(_Section):
     token_file: Path
     namespace: str | None = None
     ca_file: Path | None = None
+
+    def opened(self, token_file: Path | None = None, *, timeout_ms: int | None = None) -> VaultTransit:
+        """Return the server, which the caller closes. Blocking: reads the token.
+
+        Args:
+            token_file: a token in place of the one of the settings.
+            timeout_ms: how long an answer may take; by default as long as `VaultTransit` waits.
+
+        Raises:
+            SigningKeyError: the file of the token can't be read, or others can read it.
+            ContentError: keys would cross a network unencrypted, or the token can't be one.
+        """
+        from streams.sdk.vault_transit import TIMEOUT_MS, VaultTransit, read_token  # noqa: PLC0415 - see above
+
+        return VaultTransit(
+            self.address,
+            partial(read_token, token_file or self.token_file),
+            mount=self.mount,
+            namespace=self.namespace,
+            ca_file=self.ca_file,
+            timeout_ms=timeout_ms or TIMEOUT_MS,
+        )
 
 
 class ContentSection(_Section):

@@ -13,7 +13,7 @@ from streams.audit.signatures import SigningKeyError
 from streams.model.content import ContentField
 from streams.model.types import WrappedKey
 from streams.operations.doctor.findings import Finding, failed, fine, warned
-from streams.operations.settings import ContentSection, VaultSection
+from streams.operations.settings import ContentSection
 from streams.policy.ext.held_secrets import secrets_in
 from streams.sdk.content import (
     ANY_TENANT,
@@ -22,7 +22,7 @@ from streams.sdk.content import (
     SessionSealer,
     TenantWrappers,
 )
-from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek, read_token
+from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
@@ -110,7 +110,7 @@ def build_unwrapper(
         ContentError: neither a key nor Vault is there to unwrap with.
         SigningKeyError: a file can't be read, or others can read it.
     """
-    vault = None if section.vault is None else partial(_vault, section.vault, token_file)
+    vault = None if section.vault is None else partial(section.vault.opened, token_file)
     private = None if key_file is None else PrivateUnwrapper.load(key_file, passphrase)
     if vault is None and private is None:
         raise ContentError("give the private key of the tenant (`--key FILE`), or name a Vault in `[content.vault]`")
@@ -227,7 +227,7 @@ def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:
                 continue
             if section.vault is None:
                 raise _no_vault(stated)
-            vault = vault or _vault(section.vault, None)
+            vault = vault or section.vault.opened()
             found[tenant] = vault.wrapper(stated.removeprefix(VAULT_PREFIX))
     finally:
         if vault is not None:
@@ -237,10 +237,3 @@ def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:
 
 def _no_vault(stated: str) -> ContentError:
     return ContentError(f"setting `content.keys` names `{stated}`, but there is no `[content.vault]`")
-
-
-def _vault(section: VaultSection, token_file: Path | None) -> VaultTransit:
-    token = partial(read_token, token_file or section.token_file)
-    return VaultTransit(
-        section.address, token, mount=section.mount, namespace=section.namespace, ca_file=section.ca_file
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,18 +127,10 @@ class SealVaultSection(VaultSection):
             SigningKeyError: the key can't be used.
         """
         from streams.audit.content import ContentError  # noqa: PLC0415 - see above
-        from streams.sdk.vault_transit import VaultTransit, read_token  # noqa: PLC0415 - likewise
         from streams.services.gate.vault_signer import VaultSigner  # noqa: PLC0415 - likewise
 
         try:
-            vault = VaultTransit(
-                self.address,
-                partial(read_token, self.token_file),
-                mount=self.mount,
-                namespace=self.namespace,
-                ca_file=self.ca_file,
-                timeout_ms=self.timeout_ms,
-            )
+            vault = self.opened(timeout_ms=self.timeout_ms)
         except ContentError as error:
             raise SigningKeyError(str(error)) from None
         return VaultSigner(vault, self.key, self.version)
