@@ -100,6 +100,11 @@ class Orders(NamedTuple):
         """Return a hold that keeps the content under a key; None if there is none."""
         return next((hold for hold in self.holds if hold.target.holds(key)), None)
 
+    def destroys(self, name: str) -> bool:
+        """Return whether an order that counts destroys the key of a name (`key_name`)."""
+        order = self.erasures.get(name)
+        return order is not None and order.fault is None
+
 
 def read_orders(log: Log, decoder: Decoder, clock: Clock, officers: ContentOfficers) -> Orders:
     """Return the orders on the log. Blocking.
@@ -169,6 +174,16 @@ def lift_hold(operator: Operator, target: Target, why: str, key: SigningKey | No
     return order
 
 
+def check_reason(why: str) -> None:
+    """Check the reason that somebody gives.
+
+    Raises:
+        OrderError: there is none, or it is too long.
+    """
+    if not why.strip() or len(why) > REASON_CHARS_MAX:
+        raise OrderError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
+
+
 def made_order(
     operator: Operator, kind: OrderKind, target: Target, why: str, key: SigningKey | None, kids: Iterable[str] = ()
 ) -> ContentOrder:
@@ -181,8 +196,7 @@ def made_order(
     Raises:
         OrderError: it would not count.
     """
-    if not why.strip() or len(why) > REASON_CHARS_MAX:
-        raise OrderError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
+    check_reason(why)
     section = operator.deployment.content
     order = ContentOrder(
         header=operator.header(target.tenant_uid),

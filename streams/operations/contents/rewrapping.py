@@ -25,11 +25,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from streams.audit.content import ContentError
-from streams.model.content import KEYS_REWRAPPED, REASON_CHARS_MAX
+from streams.model.content import KEYS_REWRAPPED
 from streams.model.keys import session_key_of
 from streams.model.topics import AUDIT_REPORTED, CONTENT_KEY
 from streams.operations.contents.erasing import FoundKey, destroy, orders_of, read_keys
-from streams.operations.contents.orders import OrderError, content_audit
+from streams.operations.contents.orders import check_reason, content_audit
 from streams.operations.operator import Operator
 from streams.sdk.content import KeyRewrapper
 
@@ -87,11 +87,10 @@ def plan_rewrap(operator: Operator, tenant_uid: str, kek: str) -> RewrapPlan:
         OrderError: there is an order that can't be read.
         TopicReadError, LogError: a topic can't be read.
     """
-    erasures = orders_of(operator).erasures
+    orders = orders_of(operator)
     keys, erased, done_count, others = [], [], 0, Counter[str]()
     for found in read_keys(operator):
-        order = erasures.get(found.ordered_name)
-        is_erased, is_done = order is not None and order.fault is None, found.key.key.kek == kek
+        is_erased, is_done = orders.destroys(found.ordered_name), found.key.key.kek == kek
         if found.key.header.tenant_uid != tenant_uid:
             others[found.key.header.tenant_uid] += not (is_erased or is_done)
         elif is_erased:
@@ -122,8 +121,7 @@ def rewrap(
         OrderError: no reason is given, or there is an order that can't be read.
         PublishError, TopicReadError, LogError: it is not known whether all is stored. Repeat it.
     """
-    if not why.strip() or len(why) > REASON_CHARS_MAX:
-        raise OrderError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
+    check_reason(why)
     destroy(operator, plan.erased)
     done, destroyed, faults = 0, len(plan.erased), Counter[str]()
     if plan.keys:
@@ -159,6 +157,5 @@ def rewrap(
 
 def _erased(operator: Operator, keys: Sequence[FoundKey]) -> set[bytes]:
     """Return the names of the keys that an order destroys by now."""
-    erasures = orders_of(operator).erasures
-    ordered = {found.name: erasures.get(found.ordered_name) for found in keys}
-    return {name for name, order in ordered.items() if order is not None and order.fault is None}
+    orders = orders_of(operator)
+    return {found.name for found in keys if orders.destroys(found.ordered_name)}
