@@ -198,10 +198,13 @@ class SealedBatch:
         pairs = enumerate(zip(self.leaves, self.seal.kinds, strict=True))
         return next((index for index, (found, found_kind) in pairs if found == leaf and found_kind == kind), None)
 
+    def leaves_of(self, kind: int) -> list[bytes]:
+        """Return the leaf hashes of a kind, in their order."""
+        return [leaf for leaf, found in zip(self.leaves, self.seal.kinds, strict=True) if found == kind]
+
     def verdicts(self) -> frozenset[bytes]:
         """Return the leaf hashes of the batch's verdicts."""
-        kinds = self.seal.kinds
-        return frozenset([leaf for leaf, kind in zip(self.leaves, kinds, strict=True) if kind == VERDICT_LEAF])
+        return frozenset(self.leaves_of(VERDICT_LEAF))
 
     def extends_its_frontier(self) -> bool:
         """Return whether the head is that of the log before the batch with the batch behind it.

@@ -223,7 +223,7 @@ class _Check:
 
     def _seal(self, received: Received) -> None:
         seal, batch = self._opened(received)
-        expected = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == VERDICT_LEAF]
+        expected = batch.leaves_of(VERDICT_LEAF)
         is_first = self._log is None
         self._check_place(received, seal, batch)
         # Of a batch with several seals, the verdicts of the later ones are held, too.
@@ -336,10 +336,10 @@ class _Check:
             received = self._verdicts.take()
             if received.key == SEAL_KEY:
                 try:
-                    seal, batch = self._opened(received)
+                    _, batch = self._opened(received)
                 except OffenceError:
                     break
-                leaves = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == wanted]
+                leaves = batch.leaves_of(wanted)
                 seals, with_some, found = seals + 1, with_some + bool(leaves), found + leaves
         return found
 

@@ -78,8 +78,7 @@ class SealedTopic:
         Raises:
             OffenceError: they are not.
         """
-        kind, leaf_of = self._sealed.kind, self._sealed.leaf_of
-        expected = [leaf for leaf, found in zip(batch.leaves, seal.kinds, strict=True) if found == kind]
+        leaf_of, expected = self._sealed.leaf_of, batch.leaves_of(self._sealed.kind)
         if expected and not self.is_aligned:
             expected = expected[self._align(received, seal, expected, may_skip=may_skip) :]
         cursor, taken = self.cursor, []
