@@ -22,7 +22,7 @@ from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
-from streams.audit.merkle import Frontier
+from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint
 from streams.audit.seals import (
     AUDIT_LEAF,
@@ -65,10 +65,7 @@ SEALS_AHEAD_MAX = 3
 SEALS_LOOKED_AT_MAX = 500
 """Seals that are looked at for them."""
 
-_LEAF = b"\x00"
-AUDITS = SealedKind(
-    AUDIT_LEAF, lambda record: sha256(_LEAF + (record.value or b"")).digest(), "audit record", "audit topic"
-)
+AUDITS = SealedKind(AUDIT_LEAF, lambda record: leaf_hash(record.value or b""), "audit record", "audit topic")
 INPUTS = {
     REPORT.name: SealedKind(REPORT_LEAF, read_leaf, "report", "topic of reports"),
     SESSION.name: SealedKind(SESSION_LEAF, read_leaf, "session event", "topic of session events"),
@@ -218,7 +215,7 @@ class _Check:
             text = f"no seal follows within {UNSEALED_MAX} verdicts"
             raise offence_at(OffenceKind.UNSEALED, self._held[0], text)
         self._held.append(received)
-        self._held_leaves.append(sha256(_LEAF + value).digest())
+        self._held_leaves.append(leaf_hash(value))
         self._held_digests.append(sha256(value).digest())
 
     def _seal(self, received: Received) -> None:
