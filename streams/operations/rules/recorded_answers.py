@@ -42,8 +42,7 @@ class RecordedAnswers:
         for verdict in verdicts:
             # Other reasons are of checks before the rules, or after them: such a verdict names no rule, or not all.
             if verdict.reason in _BY_RULES:
-                names = tuple(hit.rule_id for hit in verdict.rules), tuple(fault.rule_id for fault in verdict.errors)
-                self._recorded[verdict.intent_id, verdict.ruleset_digest].add(names)
+                self._recorded[verdict.intent_id, verdict.ruleset_digest].add(_names_of(verdict))
         self._known: dict[str, bool] = {}
 
     def evaluate(self, intent_id: str, digest: bytes, evaluation: Callable[[], PolicyResult]) -> PolicyResult:
@@ -70,11 +69,7 @@ class RecordedAnswers:
 
     def within(self, work: Callable[[], _T]) -> _T:
         """Do work in which `holdsSecret` has the answers that are known, and the detectors find the others."""
-        token = ANSWER.set(self._known.get)
-        try:
-            return work()
-        finally:
-            ANSWER.reset(token)
+        return _answering(self._known.get, work)
 
     def _assuming(self, evaluation: Callable[[], PolicyResult], asked: set[str], *, is_held: bool) -> PolicyResult:
         """Evaluate as if each text that is not known did or did not hold a key, and note these texts in `asked`."""
@@ -86,12 +81,16 @@ class RecordedAnswers:
                 return is_held
             return known
 
-        token = ANSWER.set(answer)
-        try:
-            return evaluation()
-        finally:
-            ANSWER.reset(token)
+        return _answering(answer, evaluation)
 
 
-def _names_of(result: PolicyResult) -> Names:
+def _answering(answer: Callable[[str], bool | None], work: Callable[[], _T]) -> _T:
+    token = ANSWER.set(answer)
+    try:
+        return work()
+    finally:
+        ANSWER.reset(token)
+
+
+def _names_of(result: PolicyResult | Verdict) -> Names:
     return tuple(hit.rule_id for hit in result.rules), tuple(fault.rule_id for fault in result.errors)
