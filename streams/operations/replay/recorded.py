@@ -66,7 +66,7 @@ class RecordedLog:
             AUDIT.name,
             BUDGET_REQUEST.name,
             *letters,
-            *(topic.name for topic in (*GATE.inputs, *GATE.broadcast, *GATE.advisory)),
+            *(topic.name for topic in GATE.read),
         ]
         places = partitions_of(self.log, names)
         with closing(self.log.admin()) as admin:
