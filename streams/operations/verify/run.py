@@ -138,8 +138,9 @@ class LogSource:
         """
         self._log = log
         self._clock = clock
-        hidden = hidden_topics(log, READ)
-        places = partitions_of(log, [name for name in topics if name in CHECKED or name not in hidden])
+        optional = [name for name in topics if name in READ]
+        hidden = hidden_topics(log, optional) if optional else ()
+        places = partitions_of(log, [name for name in topics if name not in hidden])
         with closing(log.reader()) as reader:
             # INVARIANT: what is committed below the stable offsets has its seal below the end of the verdicts, which is
             # asked for later, and what these seals cover is below the other ends, which are asked for last.
