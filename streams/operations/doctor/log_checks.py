@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call, RevocationSet
-from streams.model.topics import BY_NAME, PER_TENANT
+from streams.model.topics import BY_NAME, PER_TENANT, Topic
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, Status, failed, fine, warned
@@ -31,7 +31,7 @@ from streams.operations.topics.access import PrincipalsError
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
-from streams.ports import Admin, Clock, LogError
+from streams.ports import Admin, Clock, LogError, Received
 from streams.ports.open_log import Log
 from streams.processors.control.attributes import Attributes
 from streams.processors.control.baselines import STALE_MS
@@ -218,15 +218,9 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     )
     refused: list[str] = []
     try:
-        for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
-            try:
-                record = None
-                if received.value is not None:
-                    record = codec.decode(received.topic, received.value, received.headers)
-                control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
-            except RecordError as error:
-                control.block_unreadable(received.topic, received.key)
-                refused.append(f"`{received.topic}` offset {received.offset}: {error}")
+        for received, error in _unusable(control, GATE.broadcast, log, codec, clock):
+            control.block_unreadable(received.topic, received.key)
+            refused.append(f"`{received.topic}` offset {received.offset}: {error}")
     except (LogError, TopicReadError) as error:
         yield failed("published", str(error))
         return
@@ -246,16 +240,29 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     yield _baselines(control, log, codec, clock)
 
 
+def _unusable(
+    control: ControlState, topics: Sequence[Topic], log: Log, codec: RecordCodec, clock: Clock
+) -> Iterator[tuple[Received, RecordError]]:
+    """Apply the records of topics as a gate does. Yield each that can't be used, with the reason, before the next one.
+
+    Raises:
+        TopicReadError, LogError: a topic can't be read.
+    """
+    for received in read_to_end(log, [topic.name for topic in topics], clock):
+        try:
+            value = received.value
+            record = None if value is None else codec.decode(received.topic, value, received.headers)
+            control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
+        except RecordError as error:
+            yield received, error
+
+
 def _baselines(control: ControlState, log: Log, codec: RecordCodec, clock: Clock) -> Finding:
     """Return how old what gates know of agents is, and whether rules ask for it."""
     baselines = control.baselines
     try:
-        for received in read_to_end(log, [topic.name for topic in GATE.advisory], clock):
-            # What can't be used leaves gates as they are, and has an audit record.
-            with suppress(RecordError):
-                value = received.value
-                record = None if value is None else codec.decode(received.topic, value, received.headers)
-                control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
+        for _ in _unusable(control, GATE.advisory, log, codec, clock):
+            pass  # What can't be used leaves gates as they are, and has an audit record.
     except (LogError, TopicReadError) as error:
         return warned("baselines", f"can't be read, so nothing is unusual for rules: {error}", _NO_RIGHTS)
     stable = control.rules.stable
