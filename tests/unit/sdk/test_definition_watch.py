@@ -31,7 +31,6 @@ from streams.wiring.settings import Settings
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
 from tests.waiting import until
 
-WAIT_S = 30.0
 NAME = ("raw", "echo")
 
 
