@@ -91,3 +91,16 @@ def read_private(path: Path, *, what: str = "key") -> bytes:
     if mode & _OTHERS:
         raise SigningKeyError(f"{what} `{path}` can be read by others", f"run `chmod 600 {path}`")
     return pem
+
+
+def read_private_line(path: Path, *, what: str = "key") -> str:
+    """Return the first line of a file with a secret, without blanks around it. Blocking.
+
+    Args:
+        path: the file.
+        what: what the file has, for errors.
+
+    Raises:
+        SigningKeyError: the file can't be read, or others can read it.
+    """
+    return read_private(path, what=what).decode(errors="replace").partition("\n")[0].strip()

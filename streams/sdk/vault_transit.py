@@ -26,7 +26,7 @@ from streams.audit.signatures import PublicKey
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
-from streams.sdk.key_files import read_private
+from streams.sdk.key_files import read_private_line
 
 if TYPE_CHECKING:
     import httpx2
@@ -222,7 +222,7 @@ def read_token(path: Path) -> str:
     Raises:
         SigningKeyError: the file can't be read, or others can read it.
     """
-    return read_private(path, what="token").decode(errors="replace").partition("\n")[0].strip()
+    return read_private_line(path, what="token")
 
 
 def _sound_token(token: str) -> str:

@@ -18,7 +18,7 @@ from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.operations.settings import VaultSection
 from streams.processors.settings import GateSettings, WatchSettings
-from streams.sdk.key_files import load_key_file, read_key, read_private
+from streams.sdk.key_files import load_key_file, read_key, read_private_line
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
 from streams.services.sections import Section
 
@@ -173,7 +173,7 @@ class SealSection(Section):
         if self.key_variable is not None:
             return read_key(os.environ.get(self.key_variable, "").encode(), f"variable `{self.key_variable}`")
         if self.token is not None:
-            pin = read_private(self.token.pin_file).decode(errors="replace").partition("\n")[0].strip()
+            pin = read_private_line(self.token.pin_file)
             return Pkcs11Signer(self.token.module, token=self.token.token, label=self.token.label, pin=pin)
         if self.vault is not None:
             return self.vault.signer()
