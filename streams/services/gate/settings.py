@@ -153,14 +153,18 @@ class SealSection(Section):
 
     @model_validator(mode="after")
     def _has_one_key(self) -> SealSection:
-        if sum(each is not None for each in (self.key_file, self.key_variable, self.token, self.vault)) > 1:
+        if self._named_count > 1:
             raise ValueError("`key_file`, `key_variable`, `token` and `vault` name several keys; leave one of them in")
         return self
 
     @property
     def is_derived(self) -> bool:
         """Return whether the key is derived from the root key."""
-        return self.key_file is None and self.key_variable is None and self.token is None and self.vault is None
+        return self._named_count == 0
+
+    @property
+    def _named_count(self) -> int:
+        return sum(each is not None for each in (self.key_file, self.key_variable, self.token, self.vault))
 
     def signer(self, root_key: bytes) -> Signer:
         """Return what signs the heads. Blocking.
