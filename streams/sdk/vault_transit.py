@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from streams.audit.content import ContentError
-from streams.audit.signatures import PublicKey
+from streams.audit.signatures import PublicKey, SigningKeyError
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
@@ -181,7 +181,7 @@ class VaultTransit:
             ContentError: the server refuses, does not answer, or sends something else.
         """
         answer = self._sent(method, path, body)
-        if answer.status_code == _FORBIDDEN and (token := _sound_token(self._read_token())) != self._token:
+        if answer.status_code == _FORBIDDEN and (token := self._token_now()) != self._token:
             self._token = token
             answer = self._sent(method, path, body)
         if len(answer.content) > ANSWER_BYTES_MAX:
@@ -201,6 +201,12 @@ class VaultTransit:
         if not isinstance(data, dict):
             raise ContentError("Vault has sent an answer without data")
         return data
+
+    def _token_now(self) -> str:
+        try:
+            return _sound_token(self._read_token())
+        except SigningKeyError as error:
+            raise ContentError(str(error)) from None
 
     def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> httpx2.Response:
         headers = {"X-Vault-Token": self._token}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -236,6 +237,16 @@ class TestVault:
     def test_a_server_that_is_away_is_said(self) -> None:
         with VaultTransit("http://127.0.0.1:9", WRITER) as client, pytest.raises(ContentError, match="does not answer"):
             client.wrapper("acme")
+
+    def test_a_token_that_is_gone_when_it_is_refused_is_said(self, vault: Vault, tmp_path: Path) -> None:
+        file = tmp_path / "vault-token"
+        file.touch(0o600)
+        file.write_text(WRITER)
+        with VaultTransit(vault.address, partial(read_token, file)) as client:
+            made = sealed(SessionSealer(TenantWrappers({"acme": client.wrapper("acme")})), "text")
+            file.unlink()
+            with pytest.raises(ContentError, match=r"token `.*vault-token` can't be read"):
+                client.unwrap(made.key)
 
     def test_a_file_of_a_token_is_called_so(self, tmp_path: Path) -> None:
         path = tmp_path / "vault-token"
