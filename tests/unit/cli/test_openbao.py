@@ -15,14 +15,14 @@ from streams.audit.content import ContentError, ContentPlace, decrypt_content
 from streams.audit.seals import SealKeys
 from streams.audit.signatures import SigningKeyError
 from streams.model.audit import Seal
-from streams.model.topics import SEAL, SEAL_KEY, VERDICT
+from streams.model.topics import VERDICT
 from streams.operations.settings import ContentSection, VaultSection
-from streams.operations.topics.reader import read_to_end
 from streams.services.gate.settings import SealSection
 from streams.wiring.contents import build_sealer, build_unwrapper
 from tests.openbao import NoOpenBaoError, OpenBao, running_openbao
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import Site, configure, make_site
+from tests.unit.cli.recorded_site import configure, make_site
+from tests.unit.cli.test_audit_content import records_of
 
 PLACE = ContentPlace("acme", "s-1", "e-1", "arguments")
 
@@ -134,7 +134,7 @@ class TestFromTheCommandLine:
         public = site("keys", "seal", "show", "--json").records[0]["public_key"]
         assert site("keys", "seal", "list", "keys.json", "--add", f"vault={public}").status == 0
         assert site("audit", "verify", "--keys", "keys.json", "--whole").status == 0
-        seals = _seals()
+        seals = [each for each in records_of(VERDICT.name) if isinstance(each, Seal)]
         assert seals
         assert all(SealKeys.of({"vault": public}).opened(seal, seal.partition) for seal in seals)
 
@@ -187,16 +187,3 @@ class TestFromTheCommandLine:
         broken = {each["check"]: each for each in site("doctor", "--json").records if "check" in each}
         assert broken["content keys"]["status"] == "fail"
         assert "nothing" in broken["content keys"]["text"]
-
-
-def _seals() -> list[Seal]:
-    site = Site()
-    try:
-        found = [
-            site.codec.decode(SEAL.name, each.value, each.headers)
-            for each in read_to_end(site.log, (VERDICT.name,), site.clock)
-            if each.key == SEAL_KEY
-        ]
-    finally:
-        site.log.close()
-    return [each for each in found if isinstance(each, Seal)]
