@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.detectors.peaks import Compared, Sketch, compared, learned
+from streams.behaviour.detectors.peaks import Sketch, compared, learned
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
@@ -51,14 +51,16 @@ class FanOut(Keyed):
         if rows[0] is not None and window.seen is rows[0].seen:
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
             return Scored((window, rows[1], rows[2]), noted=window.seen.count())
-        count = window.seen.count()
+        return self._beside_peaks(window, rows)
+
+    def _beside_peaks(self, window: Window, rows: Rows, more: int = 0) -> Scored:
+        """Return what is said of the values of a window, and of what counts like `more` of them."""
+        seen_count = window.seen.count()
+        count = seen_count + more
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True)
-        return self._said(window, rows, count, found)
-
-    def _said(self, window: Window, rows: Rows, count: float, found: Compared) -> Scored:
-        kept, seen_count = (window, rows[1], rows[2]), window.seen.count()
+        kept = (window, rows[1], rows[2])
         if found.score < self.faint:
             return Scored(kept, noted=seen_count)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, seen_count)
@@ -86,11 +88,7 @@ class DelegVelocity(FanOut):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the children of the root in the window, and what the depth of the chain adds."""
         window = self._counted(rows[0], activity, activity.session)
-        count = window.seen.count() + DEPTH_WEIGHT * max(0, activity.depth - DEPTH_FREE)
-        found = compared(count, self.declaration, rows[1:])
-        if found.score >= self.declaration.threshold:
-            window = Window(window.index, window.seen, True)
-        return self._said(window, rows, count, found)
+        return self._beside_peaks(window, rows, DEPTH_WEIGHT * max(0, activity.depth - DEPTH_FREE))
 
 
 class Owners(msgspec.Struct, frozen=True, array_like=True, gc=False):
