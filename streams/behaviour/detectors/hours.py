@@ -52,10 +52,10 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
         left = decay((day - self.day) * DAY_MS, history_ms) if self.days else 1.0
         return Rhythm(self.days * left, tuple([count * left for count in self.hours]), day, 0, self.since_ms)
 
-    def with_work(self, hour: int, *, is_new_day: bool, since_ms: int) -> Rhythm:
+    def with_work(self, hour: int, *, is_new_day: bool) -> Rhythm:
         """Return the rhythm with work at one more hour."""
         hours = (*self.hours[:hour], self.hours[hour] + 1.0, *self.hours[hour + 1 :])
-        return Rhythm(self.days + is_new_day, hours, self.day, self.seen | 1 << hour, since_ms)
+        return Rhythm(self.days + is_new_day, hours, self.day, self.seen | 1 << hour, self.since_ms)
 
     def near(self, hour: int) -> float:
         """Return on how many days there was work at an hour; days with work beside it count in part."""
@@ -104,7 +104,8 @@ class OffHours(Keyed):
             return rows
         before = own or Rhythm(since_ms=activity.time_ms)
         is_new_day = day > before.day
-        own = before.on(day, history_ms).with_work(hour, is_new_day=is_new_day, since_ms=before.since_ms)
         peers = peers or Rhythm(since_ms=activity.time_ms)
-        peers = peers.on(day, history_ms).with_work(hour, is_new_day=is_new_day, since_ms=peers.since_ms)
-        return (own, peers)
+        return (
+            before.on(day, history_ms).with_work(hour, is_new_day=is_new_day),
+            peers.on(day, history_ms).with_work(hour, is_new_day=is_new_day),
+        )
