@@ -46,7 +46,7 @@ class ArgMad(Keyed):
         if z < self.faint:
             return Scored(rows, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "z": z}
-        return Scored(rows, max(z, 0.0), words, value)
+        return Scored(rows, z, words, value)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the medians with one more amount."""
