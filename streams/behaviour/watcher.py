@@ -41,7 +41,7 @@ from streams.behaviour.findings import (
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
-from streams.behaviour.signals import FAINT, Detector, Rows, Scored, Signal, explained, is_default
+from streams.behaviour.signals import Detector, Rows, Scored, Signal, explained, is_default
 from streams.model.alert_status import with_status
 
 SEEN_MAX = 64
@@ -132,6 +132,7 @@ class _Plan(NamedTuple):
     """A detector, and where its rows are.
 
     Attributes:
+        faint: the score from which on it is reported.
         score: how it scores, and `learn` how it learns.
         applies: whether an activity has what it looks at; None if each has.
         tools: the tools that it watches, empty for all.
@@ -142,6 +143,7 @@ class _Plan(NamedTuple):
     """
 
     declaration: Declaration
+    faint: float
     score: Callable[[Rows, Activity], Scored]
     learn: Callable[[Rows, Activity, Any], Rows] | None
     applies: Callable[[Activity], bool] | None
@@ -205,6 +207,7 @@ class Watcher:
         first = indexes[0]
         return _Plan(
             declaration=it,
+            faint=detector.faint,
             score=detector.score,
             learn=None if is_default(detector, "learn") else detector.learn,
             applies=None if is_default(detector, "applies") else detector.applies,
@@ -342,14 +345,14 @@ class Watcher:
         signals, learners = [], []
         activity, flat, missing = case.activity, case.flat, case.missing
         for plan in self._plans:
-            it, score, _, applies, tools, rows_of, _, shapes, _ = plan
+            it, faint, score, _, applies, tools, rows_of, _, shapes, _ = plan
             if missing & shapes or (tools and activity.tool not in tools):
                 continue
             if applies is not None and not applies(activity):
                 continue
             scored = score(rows_of(flat), activity)
             learners.append((plan, scored))
-            if scored.score and scored.score >= FAINT * it.threshold:
+            if scored.score >= faint:
                 text = explained(it.explain, activity, scored.words)
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
         return tuple(signals), learners
@@ -362,10 +365,10 @@ class Watcher:
         activity, before = case.activity, case.flat
         rows: list[Any] = []
         scored = 0
-        for (_, _, learn, _, _, _, _, _, bit), found in learners:
-            scored |= bit
-            if may_learn and learn is not None:
-                rows += learn(found.rows, activity, found.noted)
+        for plan, found in learners:
+            scored |= plan.bit
+            if may_learn and plan.learn is not None:
+                rows += plan.learn(found.rows, activity, found.noted)
             else:
                 rows += found.rows
         in_place = self._in_place.get(scored) or self._in_place_of(scored)
