@@ -167,14 +167,14 @@ class Selectors:
         self._by_text: list[tuple[int, int]] = []
         self._asked: list[tuple[int, int]] = []
         """Rules, as correlation and number, that each activity is to be asked for."""
-        self._by_score: dict[str, list[tuple[FieldTest, tuple[int, int]]]] = {}
+        self._by_score: dict[str, list[tuple[int, int]]] = {}
         fields: dict[str, None] = {}
         for at, each in enumerate(declared):
             for number, rule in enumerate(each.rules):
-                scores = [test for test in rule.tests if _is_score(test)]
+                scores = [test.field for test in rule.tests if test.field not in FIELDS and test.field not in MEASURES]
                 tests = (*rule.tests, *rule.filters)
                 if scores:
-                    self._by_score.setdefault(scores[0].field, []).append((scores[0], (at, number)))
+                    self._by_score.setdefault(scores[0], []).append((at, number))
                 elif all(test.field in FIELDS for test in tests):
                     self._by_text.append((at, number))
                     fields.update((test.field, None) for test in tests)
@@ -195,10 +195,10 @@ class Selectors:
         found = [*known]
         if self._asked:
             found += self._selecting(self._asked, seen)
-        for score, value in seen.scores.items():
+        for score in seen.scores:
             asking = self._by_score.get(score)
             if asking is not None:
-                found += self._selecting([rule for test, rule in asking if _compares(test, value)], seen)
+                found += self._selecting(asking, seen)
         if not found:
             return []
         numbers: dict[int, list[int]] = {}
@@ -208,18 +208,6 @@ class Selectors:
 
     def _selecting(self, rules: Sequence[tuple[int, int]], seen: Seen) -> list[tuple[int, int]]:
         return [(at, number) for at, number in rules if selects(self._declared[at].rules[number], seen)]
-
-
-def _is_score(test: FieldTest) -> bool:
-    return test.field not in FIELDS and test.field not in MEASURES
-
-
-def _compares(test: FieldTest, value: float) -> bool:
-    """Return whether a test of a score may hold; that of a text that a score is compared with is not looked at."""
-    compare = COMPARISONS.get(test.how)
-    if compare is None:
-        return True
-    return any(isinstance(wanted, float | int) and compare(value, float(wanted)) for wanted in test.values)
 
 
 def _matches(how: str, text: str, wanted: str) -> bool:
