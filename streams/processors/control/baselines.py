@@ -106,31 +106,23 @@ class Baselines:
         # The order of insertion is that of the newest snapshots.
         epochs.pop(record.epoch, None)
         epochs[record.epoch] = _Held(record.state, record.header.time, appended_ms)
-        if len(epochs) > EPOCHS_MAX:
-            oldest = next(iter(epochs))
-            del epochs[oldest]
-            self.risks.drop((*who, oldest))
-            self._names.pop(baseline_key(*who, oldest), None)
         self._held.pop(who, None)
         self._held[who] = epochs
         self._names[key] = (*who, record.epoch)
         self.risks.replace((*who, record.epoch), profile)
         self._usual.pop(who, None)
+        if len(epochs) > EPOCHS_MAX:
+            self._drop(who, next(iter(epochs)))
         if len(self._held) > AGENTS_MAX:
-            self._drop(next(iter(self._held)))
+            oldest = next(iter(self._held))
+            for epoch in tuple(self._held[oldest]):
+                self._drop(oldest, epoch)
 
     def forget(self, key: bytes) -> None:
         """Apply a tombstone: nothing is known of the agent in this epoch any more."""
-        named = self._names.pop(key, None)
-        if named is None:
-            return
-        who, epochs = named[:2], self._held[named[:2]]
-        del epochs[named[2]]
-        self._usual.pop(who, None)
-        self.risks.drop(named)
-        if not epochs:
-            del self._held[who]
-            self.risks.forget_agent(*who)
+        named = self._names.get(key)
+        if named is not None:
+            self._drop(named[:2], named[2])
 
     def clear(self) -> None:
         """Forget everything, as if nothing had been read."""
@@ -140,12 +132,16 @@ class Baselines:
         self._usual.clear()
         self.risks.clear()
 
-    def _drop(self, who: tuple[str, str]) -> None:
-        for epoch in self._held.pop(who):
-            self._names.pop(baseline_key(*who, epoch), None)
-            self.risks.drop((*who, epoch))
+    def _drop(self, who: tuple[str, str], epoch: str) -> None:
+        """Forget an epoch, and the agent with its last one."""
+        epochs = self._held[who]
+        del epochs[epoch]
+        self._names.pop(baseline_key(*who, epoch), None)
         self._usual.pop(who, None)
-        self.risks.forget_agent(*who)
+        self.risks.drop((*who, epoch))
+        if not epochs:
+            del self._held[who]
+            self.risks.forget_agent(*who)
 
 
 def _checked(record: Baseline) -> Profile:
