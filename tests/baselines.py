@@ -6,7 +6,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS
 from streams.behaviour.estimators import Mean, Median, Peak
-from streams.behaviour.profiles import Profile
+from streams.behaviour.profiles import Extraction, Profile
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key
 from streams.model.proof import derived_uuid
@@ -16,7 +16,10 @@ from tests.kit import START_MS
 AGENT = "assistant"
 EPOCH = "e1"
 OFFICE_HOURS = (0,) * 8 + (50,) * 10 + (0,) * 6
-READS = (("destination", ("mail.*",), "/to", "domain"), ("amount", ("pay.*", "bank.*"), "/amount", "number"))
+READS = (
+    Extraction("destination", ("mail.*",), "/to", "domain"),
+    Extraction("amount", ("pay.*", "bank.*"), "/amount", "number"),
+)
 
 
 def settled(*, calls: int = 500, epoch: str = EPOCH, **fields: object) -> Profile:

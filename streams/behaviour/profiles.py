@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log1p
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,22 @@ PEAK_HALF_LIFE_MS = 30 * DAY_MS
 RISKS_MAX = 16
 RISK_STEP = 0.25
 """How much a risk, as a share of its threshold, must have risen since it was published last."""
+
+
+class Extraction(NamedTuple):
+    """Where a feature of a call is found, so that whoever reads the baseline reads calls as those it was learned from.
+
+    Attributes:
+        feature: its name, as files of detectors have it.
+        tools: globs of the tools whose calls have it there.
+        pointer: a JSON pointer (RFC 6901) into the arguments.
+        read_as: how it is read.
+    """
+
+    feature: str
+    tools: tuple[str, ...]
+    pointer: str
+    read_as: str
 
 
 class RiskPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,8 +71,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
         version: how often it has been published; `is_published` says whether anything has been learned since.
         busiest: the busiest hour of a usual day, as the logarithm of its calls and one.
         hour, hour_calls: the newest hour, counted since the epoch, and its calls.
-        reads: where in the arguments of calls destination and amount are found, so that whoever reads the baseline
-            reads calls alike: feature, globs of tools, JSON pointer, how it is read. Only what is published has it.
+        reads: where in the arguments of calls destination and amount are found. Only what is published has it.
         cohort: the type of agents that it is compared with.
         risks: the risks of the agent and of its users, sorted by user.
     """
@@ -74,7 +90,7 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     busiest: Peak = Peak()
     hour: int = -1
     hour_calls: int = 0
-    reads: tuple[tuple[str, tuple[str, ...], str, str], ...] = ()
+    reads: tuple[Extraction, ...] = ()
     cohort: str = ""
     risks: tuple[RiskPoint, ...] = ()
 

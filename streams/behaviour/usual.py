@@ -21,7 +21,7 @@ from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.detectors.amounts import SPREAD_FLOOR
 from streams.behaviour.detectors.peaks import SD_MIN
 from streams.behaviour.estimators import Median, deviations, is_number, new_bits, usual_peak
-from streams.behaviour.profiles import DESTINATIONS_MAX, HOURS_PER_DAY, TOOLS_MAX, Profile
+from streams.behaviour.profiles import DESTINATIONS_MAX, HOURS_PER_DAY, TOOLS_MAX, Extraction, Profile
 
 CALLS_MIN = 200
 SPAN_MS_MIN = 7 * DAY_MS
@@ -45,7 +45,7 @@ class Usual(NamedTuple):
         hours: calls by hour of the day (UTC).
         amounts: the usual amount of each tool.
         busiest: how many calls the busiest hour of a usual day has; 0 if that is not known.
-        reads: where in arguments destination and amount are found: feature, globs of tools, pointer, how it is read.
+        reads: where in arguments destination and amount are found.
     """
 
     calls: int
@@ -55,7 +55,7 @@ class Usual(NamedTuple):
     hours: tuple[int, ...]
     amounts: Mapping[str, Median]
     busiest: float
-    reads: tuple[tuple[str, tuple[str, ...], str, str], ...]
+    reads: tuple[Extraction, ...]
 
     @property
     def is_settled(self) -> bool:
@@ -93,7 +93,7 @@ def usual_of(profiles: Iterable[Profile]) -> Usual:
     amounts: dict[str, Median] = {}
     hours = [0] * HOURS_PER_DAY
     calls, first_ms, last_ms, busiest = 0, 0, 0, 0.0
-    reads: tuple[tuple[str, tuple[str, ...], str, str], ...] = ()
+    reads: tuple[Extraction, ...] = ()
     for it in profiles:
         first_ms = min(first_ms, it.first_ms) if calls else it.first_ms
         calls, last_ms = calls + it.calls, max(last_ms, it.last_ms)

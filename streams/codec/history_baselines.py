@@ -11,7 +11,7 @@ import msgspec
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.detectors.amounts import PRIOR_SPREAD
 from streams.behaviour.estimators import Mean, Median, Peak
-from streams.behaviour.profiles import HOURS_PER_DAY, Profile, RiskPoint
+from streams.behaviour.profiles import HOURS_PER_DAY, Extraction, Profile, RiskPoint
 from streams.codec.jsonform import JsonFormError
 
 DAYS_DEFAULT = 30
@@ -110,7 +110,7 @@ def _profile(usual: _Usual, agent: str, epoch: str, time_ms: int) -> Profile:
         is_published=True,
         busiest=Peak(0, busiest, Mean(busiest, 0.0, PEAK_DAYS)) if usual.busiest else Peak(),
         reads=tuple(
-            (feature, each.tools, each.arg, each.read_as or ("number" if feature == "amount" else "text"))
+            Extraction(feature, each.tools, each.arg, each.read_as or ("number" if feature == "amount" else "text"))
             for feature, found in sorted(usual.features.items())
             for each in found
         ),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
+from streams.behaviour.profiles import Extraction
 from streams.policy.language.globs import GlobSet
 from streams.provenance.pointers import unescaped
 
@@ -25,15 +26,6 @@ PUBLISHED_FEATURES = frozenset({"destination", "amount"})
 """Features that published baselines have something to compare with."""
 
 globs_of = lru_cache(maxsize=GLOBS_CACHED_MAX)(GlobSet)
-
-
-class Extraction(NamedTuple):
-    """Where a feature is found: globs of tools, a JSON pointer (RFC 6901) into the arguments, and how it is read."""
-
-    feature: str
-    tools: tuple[str, ...]
-    pointer: str
-    read_as: str
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)

@@ -19,7 +19,7 @@ from streams.behaviour.detectors.spread import visited
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
-from streams.processors.call_features import Extraction, extracted
+from streams.processors.call_features import extracted
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.observed import Observed, SignalsRow
@@ -75,8 +75,7 @@ def _beside_baseline(
     case.baseline_version = baselines.next_offset + 1
     usual, unusual, told = baselines.usual_of(tenant, agent, now_ms), NOT_KNOWN, []
     if usual is not None:
-        reads = tuple(Extraction(*each) for each in usual.reads)
-        found = extracted(reads, tool, case.known_arguments().values)
+        found = extracted(usual.reads, tool, case.known_arguments().values)
         destination, amount = found.get("destination"), found.get("amount")
         place = destination if isinstance(destination, str) else None
         number = amount if isinstance(amount, float) else None

@@ -26,11 +26,11 @@ from streams.behaviour.correlations import (
 )
 from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
 from streams.behaviour.detectors.registry import RISK
+from streams.behaviour.profiles import Extraction
 from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
 from streams.policy.language.yaml_mapping import MappingReader
-from streams.processors.call_features import Extraction
 from streams.processors.watch.features import Cohort, Features
 
 API_VERSION = "behaviour/v1"

@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from streams.behaviour.activity import Activity
+from streams.behaviour.profiles import Extraction
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
-from streams.processors.call_features import Extraction, extracted, extractions_for, globs_of
+from streams.processors.call_features import extracted, extractions_for, globs_of
 from streams.processors.watch.seen import SeenVerdict
 
 SOURCE = "stoplog/watch"

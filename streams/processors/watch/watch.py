@@ -21,7 +21,7 @@ import msgspec
 from streams.behaviour.activity import DAY_MS, Activity, row_key
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.pages import OpenRows, RememberedRows
-from streams.behaviour.profiles import Profile, RiskPoint, updated_profile, with_risk
+from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
@@ -36,7 +36,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.audit import alert_status_event, audit_output
-from streams.processors.call_features import PUBLISHED_FEATURES, Extraction
+from streams.processors.call_features import PUBLISHED_FEATURES
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import (
@@ -84,7 +84,7 @@ class Watch(ReportingProcessor):
         settings: how long to wait, and how often to publish.
         extractions: where features are found in arguments. It is published with baselines, for whoever reads them.
         """
-        self._reads = tuple(tuple(each) for each in extractions if each.feature in PUBLISHED_FEATURES)
+        self._reads = tuple(each for each in extractions if each.feature in PUBLISHED_FEATURES)
         self._windows = AlertWindows(encoder, settings.alert_window_ms)
         super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
         self._encoder = encoder

@@ -10,7 +10,7 @@ import pytest
 from simulation.records import SessionMaker, ruleset
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.estimators import Mean, Median, Peak, Tether
-from streams.behaviour.profiles import Profile, RiskPoint
+from streams.behaviour.profiles import Extraction, Profile, RiskPoint
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key
 from streams.model.reasons import DeadLetterReason
@@ -20,7 +20,7 @@ from streams.operations.replay.run import Stretch, replay_log
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.errors import BundleError
 from streams.ports import TopicPartition
-from streams.processors.call_features import Extraction, extracted
+from streams.processors.call_features import extracted
 from streams.processors.control.baselines import AGENTS_MAX, EPOCHS_MAX, STALE_MS, Baselines
 from tests.baselines import AGENT, EPOCH, baseline, baseline_record_key, settled
 from tests.kit import MAIL_SEND, START_MS, WEB_FETCH, GateBench
