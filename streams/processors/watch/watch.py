@@ -125,8 +125,7 @@ class Watch(ReportingProcessor):
                 raise RecordError(DeadLetterReason.RECORD_INVALID, text)
         time_ms = max(0, record.header.time)
         state.put(behaviour_waiting_key(time_ms, record.header.id), _encode(record))
-        due_ms = (time_ms + self._settings.grace_ms) // GRID_MS * GRID_MS + GRID_MS
-        state.set_timer(max(due_ms, now_ms // GRID_MS * GRID_MS + GRID_MS), _BEHAVIOUR_TIMER)
+        state.set_timer(_next_ms(max(time_ms + self._settings.grace_ms, now_ms), GRID_MS), _BEHAVIOUR_TIMER)
         return []
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
@@ -201,7 +200,7 @@ class Watch(ReportingProcessor):
     def _learn_profile(
         self, activity: Activity, rows: OpenRows, state: StateView, now_ms: int, *, may_add: bool
     ) -> None:
-        key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
+        key = _profile_key(activity)
         before = rows.load(key, TenantProfile)
         if before is None and not may_add:
             return
@@ -209,15 +208,13 @@ class Watch(ReportingProcessor):
         profile = updated_profile(None if before is None else before.profile, activity, amount)
         rows.store(key, TenantProfile(activity.tenant, profile))
         if before is None or before.profile.is_published:
-            every_ms = self._settings.publish_ms
-            due_ms = now_ms // every_ms * every_ms + every_ms
-            state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
+            _publish_by(_next_ms(now_ms, self._settings.publish_ms), key, state)
 
     def _note_risks(
         self, activity: Activity, risks: tuple[RaisedRisk, ...], rows: OpenRows, state: StateView, now_ms: int
     ) -> None:
         """Keep risks that have risen with the agent's profile, if there is one, and publish it soon."""
-        key = row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
+        key = _profile_key(activity)
         found = rows.load(key, TenantProfile)
         if found is None:
             return
@@ -231,8 +228,7 @@ class Watch(ReportingProcessor):
         if profile is found.profile:
             return
         rows.store(key, TenantProfile(activity.tenant, profile))
-        due_ms = now_ms // RISK_GRID_MS * RISK_GRID_MS + RISK_GRID_MS
-        state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
+        _publish_by(_next_ms(now_ms, RISK_GRID_MS), key, state)
 
     def _published(self, key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Return a baseline as it is published, unless nothing has been learned since the last time."""
@@ -255,6 +251,20 @@ class Watch(ReportingProcessor):
         )
         record_key = baseline_key(found.tenant, profile.agent, profile.epoch)
         return [Output(BASELINE, record_key, self._encoder.encode(BASELINE.name, baseline), header)]
+
+
+def _profile_key(activity: Activity) -> bytes:
+    return row_key("@profile", (activity.tenant, activity.agent, activity.epoch))
+
+
+def _publish_by(due_ms: int, key: bytes, state: StateView) -> None:
+    """Have the profile with this key published at an instant."""
+    state.set_timer(due_ms, timer_payload(TimerKind.BASELINE, key.hex().encode()))
+
+
+def _next_ms(now_ms: int, every_ms: int) -> int:
+    """Return the next instant of a grid, so that timers of one time are one."""
+    return now_ms // every_ms * every_ms + every_ms
 
 
 def _lowered_text(bar: Bar, reported: Reported, status: AlertStatus) -> str:
