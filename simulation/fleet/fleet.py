@@ -113,9 +113,7 @@ def _odd(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
     names = list(kinds)
     for number in range(_poisson(rng, plan.odd_per_agent_day * plan.days_count * plan.agents_count)):
         kind, agent = rng.choice(names), rng.choice(agents)
-        day = rng.randrange(plan.days_count)
-        start_ms = START_MS + (day - (day % 7 >= 5) * 2) * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
-        start_ms += agent.shift_hours * HOUR_MS
+        start_ms = _at_work(agent, rng, rng.randrange(plan.days_count))
         calls = kinds[kind](agent, rng, max(start_ms, START_MS))
         found += [Planned(call, f"odd-{number}", kind) for call in calls]
     return found
@@ -132,13 +130,16 @@ def _attacks(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
                 day = rng.randrange(
                     plan.quiet_days_count, plan.days_count - 6 if plan.days_count > 20 else plan.days_count
                 )
-                day -= (day % 7 >= 5) * 2
-                start_ms = START_MS + day * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS)
-                start_ms += agent.shift_hours * HOUR_MS
                 number += 1
-                for call in make(Scene(agent, other, rng, start_ms, strength)):
+                for call in make(Scene(agent, other, rng, _at_work(agent, rng, day), strength)):
                     found.append(Planned(call, f"attack-{number}", kind, True, strength))
     return found
+
+
+def _at_work(agent: Agent, rng: Random, day: int) -> int:
+    """Return an instant at which the agent works, on a day or, if that is one of a weekend, two days before it."""
+    day -= (day % 7 >= 5) * 2
+    return START_MS + day * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS) + agent.shift_hours * HOUR_MS
 
 
 def _poisson(rng: Random, mean: float) -> int:
