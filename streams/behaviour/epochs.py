@@ -13,8 +13,9 @@ DIGEST_CHARS = 16
 """Hex digits of a digest in an epoch."""
 PROMPT_MARK = "prompt:"
 
-_TOOLSET = re.compile(r"[0-9a-f]{16}\Z")
-_PROMPT = re.compile(r"prompt:[0-9a-f]{16}\Z")
+_DIGEST = rf"[0-9a-f]{{{DIGEST_CHARS}}}\Z"
+_TOOLSET = re.compile(_DIGEST)
+_PROMPT = re.compile(PROMPT_MARK + _DIGEST)
 _WORDS = {"prompt": "system prompt"}
 
 
