@@ -196,7 +196,7 @@ class SeqSurprise(Keyed):
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
 
-    `evidence` is the strongest so far.
+    Nothing reads `evidence` any more. It keeps its place for the rows of earlier versions.
     """
 
     epoch: str = ""
@@ -214,7 +214,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         counts = self.counts
         if len(counts) < count_max or count_of(counts, tool):
             counts = counted_up(counts, tool, count_max)
-        return Kept(self.epoch, counts, self.total + 1, self.evidence, self.is_reported)
+        return Kept(self.epoch, counts, self.total + 1, is_reported=self.is_reported)
 
 
 PROBATION_CALLS = 600
@@ -276,11 +276,12 @@ class EpochDrift(Keyed):
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)
-        # An epoch is reported once. What people then do about it is up to them.
-        epoch = Kept(epoch.epoch, epoch.counts, epoch.total, evidence, evidence >= it.threshold)
+        if evidence >= it.threshold:
+            # An epoch is reported once. What people then do about it is up to them.
+            kept = (mature, Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=True), rows[2])
         change = changed_parts(mature.epoch, epoch.epoch)
         words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
-        return Scored((mature, epoch, rows[2]), evidence, words)
+        return Scored(kept, evidence, words)
 
     def _mature(self, rows: Rows, activity: Activity) -> Kept:
         """Return what an epoch is compared with: a new one with the newest before it that has made enough calls."""
