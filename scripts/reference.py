@@ -58,6 +58,7 @@ from streams.ports import Headers, Received
 from streams.ports.wire import SCHEMA_ID_HEADER
 from streams.processors.watch.behaviour_file import parse_behaviour
 from streams.services.desk.settings_page import desk_page
+from streams.wiring.settings_page import settings_page
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 RULES_SCHEMA = FOLDER.parents[1] / "rules" / "schema.json"
@@ -324,6 +325,7 @@ def render_all() -> dict[str, str]:
         "topics.md": render_topics(),
         "metrics.md": render_metrics(),
         "desk.md": f"{_MADE}\n\n{desk_page()}",
+        "settings.md": f"{_MADE}\n\n{settings_page()}",
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",
         "starter-packs.md": f"{_MADE}\n{attacks_page(run_case_files(RULES_SCHEMA.parent).attacks)}",

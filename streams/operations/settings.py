@@ -31,18 +31,22 @@ class _Section(BaseModel):
 class TopicsSection(_Section):
     """`[topics]`: how `stoplog topics apply` creates topics, and for which principals.
 
-    `principals`: Kafka principals by role (`gate = ["User:gate-1"]`).
-    `instances`: the instances that a gate's or a token service's principal runs as, by principal
-    (`"User:gate-1" = ["gate-1"]`). No two principals share one: whoever has another's transactional id can stop it.
-    `executor_groups`: the consumer groups that an executor's principal may join, by principal
-    (`"User:mail" = ["stoplog-executor-mail"]`). No two principals share one.
-    `tenants`: each tenant with the Kafka principals of its agents (`acme = ["User:acme-agent"]`). A tenant has a topic
-    for the outcomes of its intents, which only these may read.
-    `gate_takeover`: whether each gate may end the transactions of the others, by their names in `instances`. A takeover
-    in seconds needs it; without it no gate can fence another, and a dead gate's partitions wait up to 25 s longer.
-    `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
-    `quotas`: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog topics
-    apply` prints the commands that set them.
+    Attributes:
+        principals: Kafka principals by role (`gate = ["User:gate-1"]`).
+        instances: the instances that a gate's or a token service's principal runs as, by principal (`"User:gate-1" =
+            ["gate-1"]`). No two principals share one: whoever has another's transactional id can stop it.
+        executor_groups: the consumer groups that an executor's principal may join, by principal (`"User:mail" =
+            ["stoplog-executor-mail"]`). No two principals share one.
+        tenants: each tenant with the Kafka principals of its agents (`acme = ["User:acme-agent"]`). A tenant has a
+            topic for the outcomes of its intents, which only these may read.
+        gate_takeover: whether each gate may end the transactions of the others, by their names in `instances`. A
+            takeover in seconds needs it; without it no gate can fence another, and a dead gate's partitions wait up to
+            25 s longer.
+        prefix: precedes the name of every topic, so that several deployments can share a cluster.
+        partitions: how many partitions each topic has whose records are keyed by session.
+        replication: how many brokers have a copy of each partition. Use 3 in production.
+        quotas: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog
+            topics apply` prints the commands that set them.
     """
 
     prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
@@ -59,9 +63,10 @@ class TopicsSection(_Section):
 class RulesSection(_Section):
     """`[rules]`: whose signatures a gate requires on the rules that it enforces.
 
-    `publishers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: how many publishers must sign every publication.
-    `allow_unsigned`: for development, without publishers: whoever may write the topic decides what the rules are.
+    Attributes:
+        publishers: public keys by the names of their owners (`ann = "ed25519:..."`).
+        required_signatures: how many publishers must sign every publication.
+        allow_unsigned: for development, without publishers: whoever may write the topic decides what the rules are.
     """
 
     publishers: dict[str, str] = {}
@@ -83,11 +88,12 @@ class RulesSection(_Section):
 class CatalogSection(_Section):
     """`[catalog]`: whose signatures a gate requires before a tool may be called.
 
-    `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: how many reviewers must sign every approval.
-    `separation_of_duties`: whether somebody other than the proposer must approve a tool.
-    `review_days`: after how many days an approval expires unless the reviewer says otherwise; 0: never.
-    `allow_unsigned`: for development, without reviewers: whoever may write the topic decides which tools there are.
+    Attributes:
+        reviewers: public keys by the names of their owners (`ann = "ed25519:..."`).
+        required_signatures: how many reviewers must sign every approval.
+        separation_of_duties: whether somebody other than the proposer must approve a tool.
+        review_days: after how many days an approval expires unless the reviewer says otherwise; 0: never.
+        allow_unsigned: for development, without reviewers: whoever may write the topic decides which tools there are.
     """
 
     reviewers: dict[str, str] = {}
@@ -116,10 +122,11 @@ class CatalogSection(_Section):
 class ReleaseSection(_Section):
     """`[release]`: whose signature a stop needs to be released. Gates, the token service and executors check it.
 
-    `releasers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `kinds`: what a releaser may release, if not everything (`desk = ["SESSION", "SUBJECT"]`).
-    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
-    `allow_unsigned`: for development, without releasers: whoever may write the topic can also release.
+    Attributes:
+        releasers: public keys by the names of their owners (`ann = "ed25519:..."`).
+        kinds: what a releaser may release, if not everything (`desk = ["SESSION", "SUBJECT"]`).
+        deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
+        allow_unsigned: for development, without releasers: whoever may write the topic can also release.
     """
 
     releasers: dict[str, str] = {}
@@ -144,12 +151,13 @@ class ReleaseSection(_Section):
 class AttributesSection(_Section):
     """`[attributes]`: whose records about entities a gate believes.
 
-    `writers`: public keys by the names of their owners (`crm = "ed25519:..."`).
-    `tenants`: the tenants that a writer may speak for, if not all (`crm = ["acme"]`).
-    `kinds`: the kinds of entities that a writer may speak about, if not all (`crm = ["customer"]`).
-    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
-    `bytes_max`: how many bytes of attributes a gate holds.
-    `allow_unsigned`: without writers: whoever may write the topic may speak about every entity of every tenant.
+    Attributes:
+        writers: public keys by the names of their owners (`crm = "ed25519:..."`).
+        tenants: the tenants that a writer may speak for, if not all (`crm = ["acme"]`).
+        kinds: the kinds of entities that a writer may speak about, if not all (`crm = ["customer"]`).
+        deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
+        bytes_max: how many bytes of attributes a gate holds.
+        allow_unsigned: without writers: whoever may write the topic may speak about every entity of every tenant.
     """
 
     writers: dict[str, str] = {}
@@ -180,10 +188,11 @@ class AttributesSection(_Section):
 class AlertsSection(_Section):
     """`[alerts]`: who may acknowledge and close alerts. The watch, the desk and `stoplog alerts` check it.
 
-    `handlers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `tenants`: the tenants whose alerts a handler may handle, if not all (`ann = ["acme"]`).
-    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
-    `allow_unsigned`: for development, without handlers: whoever may write the topic can close alerts.
+    Attributes:
+        handlers: public keys by the names of their owners (`ann = "ed25519:..."`).
+        tenants: the tenants whose alerts a handler may handle, if not all (`ann = ["acme"]`).
+        deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
+        allow_unsigned: for development, without handlers: whoever may write the topic can close alerts.
     """
 
     handlers: dict[str, str] = {}
@@ -208,11 +217,12 @@ class AlertsSection(_Section):
 class VaultSection(_Section):
     """`[content.vault]`: a Vault server whose transit engine has the keys of tenants.
 
-    `address`: its address.
-    `mount`: where the engine is mounted.
-    `token_file`: a file whose first line is a token. Gates need one that may read keys, readers one that may decrypt.
-    `namespace`: the namespace, if the server has several.
-    `ca_file`: the authorities for its certificate (PEM); by default the system's.
+    Attributes:
+        address: its address.
+        mount: where the engine is mounted.
+        token_file: a file whose first line is a token. Gates need one that may read keys, readers one that may decrypt.
+        namespace: the namespace, if the server has several.
+        ca_file: the authorities for its certificate (PEM); by default the system's.
     """
 
     address: str = "https://127.0.0.1:8200"
@@ -247,15 +257,17 @@ class VaultSection(_Section):
 class ContentSection(_Section):
     """`[content]`: which content gates put on the record, encrypted, and who may erase it.
 
-    `capture`: `arguments`, `request`, `prompt`, `results`, `model_output`; by default nothing.
-    `keys`: by tenant, the public key that keys of its sessions are wrapped with: a file that `stoplog keys content new`
-    has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
-    `retention`: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
-    `short_days`, `standard_days`, `long_days`: after how many days `stoplog audit erase --expired --why TEXT` erases
-    content of each class.
-    `officers`: who may end holds and order erasures: public keys by the names of their owners.
-    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
-    `allow_unsigned`: for development, without officers: orders count that nobody has signed.
+    Attributes:
+        capture: what is put on the record; by default nothing.
+        keys: by tenant, the public key that keys of its sessions are wrapped with: a file that `stoplog keys content
+            new` has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
+        vault: the Vault server, if it has keys of tenants.
+        retention: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
+        short_days, standard_days, long_days: after how many days `stoplog audit erase --expired --why TEXT` erases
+            content of each class.
+        officers: who may end holds and order erasures: public keys by the names of their owners.
+        deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
+        allow_unsigned: for development, without officers: orders count that nobody has signed.
     """
 
     capture: list[ContentField] = []

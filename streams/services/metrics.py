@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class MetricsSection(BaseModel):
-    """`[metrics]`: `listen` says where `/metrics`, `/health/live` and `/health/ready` are served; nowhere by default.
+    """`[metrics]`: metrics and health of gates and other services.
 
-    `:port` listens on loopback, `host:port` on that address.
+    Attributes:
+        listen: where `/metrics`, `/health/live` and `/health/ready` are served; by default nowhere. `:port` is on
+            loopback, `host:port` on that address.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,7 +34,11 @@ class MetricsSection(BaseModel):
 
 
 class TracesSection(BaseModel):
-    """`[traces]`: `endpoint` is the URL to which spans are exported with OTLP over HTTP; by default there are none."""
+    """`[traces]`: traces of intents.
+
+    Attributes:
+        endpoint: the URL to which spans are exported with OTLP over HTTP; by default they are not.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

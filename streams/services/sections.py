@@ -31,7 +31,8 @@ class ListeningSection(Section):
 
     Attributes:
         host, port: where it listens.
-        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
+        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS.
+        behind_tls_proxy: whether a proxy in front of the service ends TLS.
         jwks_cache_ms: how long the keys of issuers are used without fetching them again.
         jwks_retry_ms: the least time between two requests for an issuer's keys.
         jwks_stale_ms: how long cached keys are still used if they can't be fetched again.

@@ -70,7 +70,7 @@ class PeopleSection(IssuerSection):
 
 
 class ApprovalsSection(ListeningSection):
-    """`[approvals]`.
+    """`[approvals]`: the service that sends questions to people, and takes their answers.
 
     It has the settings of `ListeningSection`, too.
 
@@ -79,6 +79,9 @@ class ApprovalsSection(ListeningSection):
         per_address_per_minute: requests; bursts of the same size are allowed.
         skew_ms: how far clocks may differ: of signed answers, and of issuers.
         retry_first_ms, retry_max_ms: the first and the longest pause before a question is sent again; it doubles.
+        webhooks: the receivers of questions, by names of your choice.
+        signers: the people whose signed answers are accepted, by names of your choice.
+        people: the issuers of tokens that identify people, by names of your choice.
     """
 
     carries: ClassVar[str] = "answers"

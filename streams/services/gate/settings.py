@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -28,14 +28,19 @@ if TYPE_CHECKING:
 
 
 class GateSection(Section):
-    """`[gate]`: see `streams.processors.settings.GateSettings`; durations in ms of broker time.
+    """`[gate]`: how gates decide. Durations are in ms of broker time.
 
-    `deployment`: the name that executors sign their reports for. It is needed only if a server has one key in several
-    deployments.
-    `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
-    `require_delegation`: whether every session needs a grant. By default it does if `trust_anchors` names an issuer;
-    without one, no session can have a grant that counts.
+    It has the settings of `GateSettings`, too.
+
+    Attributes:
+        deployment: the name that executors sign their reports for. It is needed only if a server has one key in several
+            deployments.
+        trust_anchors: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
+        require_delegation: whether every session needs a grant. By default it does if `trust_anchors` names an issuer;
+            without one, no session can have a grant that counts.
     """
+
+    documented_in: ClassVar[type] = GateSettings
 
     deployment: str = Field("", max_length=100)
     bundle_name: str = "default"
@@ -90,10 +95,11 @@ class GateSection(Section):
 class TokenSection(Section):
     """`[seal.token]`: a key on a token, by PKCS #11.
 
-    `module`: the library of the token's maker.
-    `token`: the label of the token.
-    `label`: the label of the private key and of its public key.
-    `pin_file`: a file whose first line is the PIN, which only its owner can read.
+    Attributes:
+        module: the library of the token's maker.
+        token: the label of the token.
+        label: the label of the private key and of its public key.
+        pin_file: a file whose first line is the PIN, which only its owner can read.
     """
 
     module: Path
@@ -105,15 +111,16 @@ class TokenSection(Section):
 class SealVaultSection(VaultSection):
     """`[seal.vault]`: a key of the transit engine of a Vault server, of the type `ed25519`.
 
-    `key`: its name.
-    `version`: its version. Executors must list a new version before gates sign with it.
-    `address`: the server's address.
-    `mount`: where the engine is mounted.
-    `token_file`: a file whose first line is a token that may read the key and sign with it. It is read again when the
-    server refuses.
-    `namespace`: the namespace, if the server has several.
-    `ca_file`: the authorities for its certificate (PEM); by default the system's.
-    `timeout_ms`: how long a signature may take.
+    Attributes:
+        key: its name.
+        version: its version. Executors must list a new version before gates sign with it.
+        address: the server's address.
+        mount: where the engine is mounted.
+        token_file: a file whose first line is a token that may read the key and sign with it. It is read again when the
+            server refuses.
+        namespace: the namespace, if the server has several.
+        ca_file: the authorities for its certificate (PEM); by default the system's.
+        timeout_ms: how long a signature may take.
     """
 
     key: str = Field(pattern="^[A-Za-z0-9_.-]{1,200}$")
@@ -139,11 +146,14 @@ class SealVaultSection(VaultSection):
 class SealSection(Section):
     """`[seal]`: with which key a gate signs the heads that prove its verdicts.
 
-    `key_file`: a file that `stoplog keys seal new` has made.
-    `key_variable`: instead, the name of an environment variable that has the content of such a file.
-    `token`: instead, a key on a token.
-    `vault`: instead, a key of a Vault server.
-    Without any of them, the key is derived from the root key: for development, as the token service can derive it, too.
+    If no setting names one, the key is derived from the root key: for development, as the token service can derive it,
+    too.
+
+    Attributes:
+        key_file: a file that `stoplog keys seal new` has made.
+        key_variable: instead, the name of an environment variable that has the content of such a file.
+        token: instead, a key on a token.
+        vault: instead, a key of a Vault server.
     """
 
     key_file: Path | None = None
@@ -187,10 +197,11 @@ class SealSection(Section):
 class WatchSection(Section):
     """`[watch]`: the watch of agents' behaviour; durations in ms of broker time.
 
-    `rules`: the folder with the files `*.detectors.yaml`; by default the one that is installed with stoplog.
-    `grace_ms`: how long a decision waits for earlier ones of other partitions.
-    `publish_ms`: how often the baseline of an agent is published at most.
-    `alert_window_ms`: within which time alerts about one incident are counted together.
+    Attributes:
+        rules: the folder with the files `*.detectors.yaml`; by default the one that is installed with stoplog.
+        grace_ms: how long a decision waits for earlier ones of other partitions.
+        publish_ms: how often the baseline of an agent is published at most.
+        alert_window_ms: within which time alerts about one incident are counted together.
     """
 
     rules: Path | None = None
@@ -204,7 +215,12 @@ class WatchSection(Section):
 
 
 class EngineSection(Section):
-    """`[engine]`: see `streams.engine.settings.EngineSettings`."""
+    """`[engine]`: how gates, budget allocators and watches poll, commit and keep time.
+
+    It has the settings of `EngineSettings`, too.
+    """
+
+    documented_in: ClassVar[type] = EngineSettings
 
     poll_records_max: int = Field(1_000, ge=1, le=100_000)
     commit_interval_ms: int = Field(25, ge=1, le=5_000)

@@ -52,7 +52,7 @@ class ReceiverSection(Section):
 
 
 class SsfSection(ListeningSection):
-    """`[ssf]`.
+    """`[ssf]`: the service for security events (Shared Signals Framework).
 
     It has the settings of `ListeningSection`, too.
 
@@ -68,6 +68,8 @@ class SsfSection(ListeningSection):
             have then expired, and the user has signed in again for later ones.
         per_address_per_minute: requests; bursts of the same size are allowed.
         retry_first_ms, retry_max_ms: the first and the longest pause before an event is pushed again; it doubles.
+        transmitters: the senders whose events are accepted, by names of your choice.
+        receivers: who receives events about stops and releases here, by names of your choice.
     """
 
     carries: ClassVar[str] = "events"

@@ -19,7 +19,13 @@ ConstraintName = Literal["EXACT", "RANGE", "ONE_OF", "NOT_ONE_OF", "CONTAINS", "
 
 
 class ArgumentSection(Section):
-    """A constraint on one argument of a tool: a JSON pointer, a type, and the type's parameter."""
+    """`[[sts.agents.NAME.tools.arguments]]`: a constraint on one argument of a tool.
+
+    Attributes:
+        argument: the argument, as a JSON pointer (`/to`).
+        type: the kind of constraint; [delegation](../explanation/delegation.md) describes them.
+        value: the parameter of that kind: a value, a list of values, a pattern, or bounds.
+    """
 
     argument: str = Field(max_length=512)
     type: ConstraintName
@@ -27,7 +33,13 @@ class ArgumentSection(Section):
 
 
 class ToolSection(Section):
-    """A tool that an agent may be granted; the name `*` stands for all tools of the server."""
+    """`[[sts.agents.NAME.tools]]`: a tool that an agent may be granted.
+
+    Attributes:
+        server: the server that has the tool.
+        name: its name at the server; `*` stands for all tools of the server.
+        arguments: constraints on its arguments, which must all hold.
+    """
 
     server: Name
     name: Name
@@ -79,7 +91,8 @@ class AgentSection(Section):
         issuer: its issuer: the `iss` of its own token, or its trust domain.
         sub: its name at the issuer; `*` is every agent of the issuer.
         sources: the names of the sources for whose users it may act; by default all.
-        scopes, tools: what it may be granted.
+        scopes: the scopes that it may be granted.
+        tools: the tools that it may be granted.
         servers: the audience of its tokens; by default the servers of `tools`.
         ttl_ms: the longest life of a session.
         max_depth: how often its grant may be delegated further.
@@ -100,7 +113,7 @@ class AgentSection(Section):
 
 
 class StsSection(ListeningSection):
-    """`[sts]`.
+    """`[sts]`: the token service, which opens sessions.
 
     It has the settings of `ListeningSection`, too.
 
@@ -112,6 +125,8 @@ class StsSection(ListeningSection):
         rotation_wait_ms: how long a new key is published before it is used: longer than clients cache keys.
         per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of the same size are
             allowed. Requests for a subject are counted separately for each agent.
+        sources: the issuers whose tokens are accepted, by names of your choice.
+        agents: the agents, by names of your choice.
     """
 
     carries: ClassVar[str] = "tokens and session keys"

@@ -21,6 +21,7 @@ PAGES = (
     "topics.md",
     "metrics.md",
     "desk.md",
+    "settings.md",
     "facts.md",
     "functions.md",
     "starter-packs.md",

@@ -1,0 +1,52 @@
+"""Renders the reference of all settings, from the settings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from streams.services.desk.settings import DeskSection
+from streams.services.section_table import inner_sections, section_table
+from streams.wiring.settings import SETTINGS_FILE, SETTINGS_FILE_VARIABLE, Settings
+
+_INTRODUCTION = f"""\
+# Settings
+
+Every command reads the same settings, from these places. Each one overrides those before it:
+
+1. `{SETTINGS_FILE}` in the current folder, or the file that `stoplog --settings FILE` or `{SETTINGS_FILE_VARIABLE}`
+   names;
+2. environment variables: `STOPLOG_` and the path of the setting in capitals, with `__` between its parts:
+   `STOPLOG_BOOTSTRAP`, `STOPLOG_GATE__VERDICT_TTL_MS`. Lists and tables are written as JSON;
+3. options of the command.
+
+A setting that is unknown or has a wrong value is an error, which names the file with the line, or the variable.
+`stoplog doctor` shows where the settings come from. Settings in `_ms` are milliseconds. `NAME` in the name of a section
+stands for a name of your choice."""
+
+
+def settings_page() -> str:
+    """Return the page in Markdown.
+
+    Raises:
+        ValueError: a setting has no meaning.
+    """
+    sections = dict.fromkeys(_sections(Settings))
+    parts = [_INTRODUCTION, _top(), *(section_table(each) for each in sections if each is not DeskSection)]
+    parts.append("## `[desk]`\n\nThe desk has [a page of its own](desk.md).")
+    return "\n\n".join(parts) + "\n"
+
+
+def _top() -> str:
+    """Return the settings outside of sections, which have no name in a file."""
+    return section_table(Settings).replace("## What all commands read.\n\n\n\n", "## What all commands read\n\n")
+
+
+def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield the sections within one, each before those within it, but none of those within the desk's."""
+    for field in model.model_fields.values():
+        for section in inner_sections(field.annotation):
+            yield section
+            if section is not DeskSection:
+                yield from _sections(section)
