@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from streams.cli.commands_page import commands_page
 from streams.codec.avro import VALUE_BYTES_MAX, WRITTEN_BYTES_MAX
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
@@ -324,6 +325,7 @@ def render_all() -> dict[str, str]:
         "alerts.md": render_alerts(),
         "topics.md": render_topics(),
         "metrics.md": render_metrics(),
+        "commands.md": f"{_MADE}\n\n{commands_page()}",
         "desk.md": f"{_MADE}\n\n{desk_page()}",
         "settings.md": f"{_MADE}\n\n{settings_page()}",
         "facts.md": f"{_MADE}\n{facts_page()}",

@@ -15,9 +15,8 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from streams.cli.apps import make_app
+from streams.cli.apps import Group, make_app
 from streams.cli.text import printable
 from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
@@ -110,7 +109,7 @@ class ExtraMissingError(StoplogError):
     """A package that a command needs is not installed."""
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """A group that lists its commands from stubs, and loads a command when it is run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

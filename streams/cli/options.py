@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streams.audit.signatures import SigningKey
     from streams.wiring.settings import Settings
 
-_LOG_PANEL = "Where the log is"
+LOG_PANEL = "Where the log is"
 _SIGNING_PANEL = "Signing"
 
 
@@ -37,7 +37,7 @@ StateDirOption = Annotated[
         "--state-dir",
         metavar="DIR",
         help="The folder of local state and of the embedded log.",
-        rich_help_panel=_LOG_PANEL,
+        rich_help_panel=LOG_PANEL,
     ),
 ]
 ByOption = Annotated[
@@ -85,11 +85,11 @@ class Connection(OptionGroup):
 
     log: Annotated[
         LogKind | None,
-        typer.Option("--log", help="A Kafka cluster, or the embedded log in a file.", rich_help_panel=_LOG_PANEL),
+        typer.Option("--log", help="A Kafka cluster, or the embedded log in a file.", rich_help_panel=LOG_PANEL),
     ] = None
     bootstrap: Annotated[
         str | None,
-        typer.Option("--bootstrap", metavar="HOST:PORT", help="The cluster's brokers.", rich_help_panel=_LOG_PANEL),
+        typer.Option("--bootstrap", metavar="HOST:PORT", help="The cluster's brokers.", rich_help_panel=LOG_PANEL),
     ] = None
     state_dir: StateDirOption = None
 

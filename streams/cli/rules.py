@@ -9,9 +9,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from streams.cli.apps import make_app
+from streams.cli.apps import Group, make_app
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "new": (
@@ -61,7 +60,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Commands by name: module, function, and the first paragraph of its documentation."""
 
 
-class RulesGroup(TyperGroup):
+class RulesGroup(Group):
     """Lists its commands from stubs, and loads a command when it is run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

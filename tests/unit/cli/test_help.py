@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from streams.cli import main
+from streams.cli.commands_page import commands_page
 from tests.unit.cli.conftest import Stoplog
 
 COLUMNS = 100
@@ -44,8 +45,17 @@ def test_a_page_is_read_without_markup(
     assert "`" not in result.out
     lines = result.out.splitlines()
     assert max(len(line) for line in lines) <= COLUMNS
+    # Types of Python are for programmers: an option without a value takes none, and an argument has a name.
+    assert re.search(r"<(bool|str|int|path|list)\b", result.out) is None
     # Choices that do not fit into their column would be cut in the middle of a word.
     assert [line for line in lines if re.search("<[a-z][^>]*$", line)] == []
+
+
+def test_the_reference_has_every_command_that_can_be_run() -> None:
+    page = commands_page()
+    shown = {tuple(re.sub(r"[.A-Z\[].*", "", line).split()) for line in re.findall(r"^### `stoplog (.*)`$", page, re.M)}
+    groups = {words[:end] for words in PAGES for end in range(len(words))} - {("desk",), ("sts",)}
+    assert shown == set(PAGES) - groups
 
 
 def test_all_apps_are_made_alike() -> None:

@@ -20,6 +20,7 @@ PAGES = (
     "reasons.md",
     "topics.md",
     "metrics.md",
+    "commands.md",
     "desk.md",
     "settings.md",
     "facts.md",

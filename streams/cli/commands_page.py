@@ -1,0 +1,82 @@
+"""Renders the reference of all commands, from the commands themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import typer
+
+from streams.cli.main import COMMANDS, app
+from streams.cli.options import LOG_PANEL
+
+_INTRODUCTION = """\
+# Commands
+
+`stoplog COMMAND --help` shows the same on a terminal. Every command reads the [settings](settings.md); `stoplog
+--settings FILE COMMAND` reads them from another file. The exit status is 0 if all is well, 1 if something is wrong or
+could not be done, and 2 if the command line or the settings are invalid.
+
+These options belong to all commands that print tables, or that read or write the log. The tables below leave them out.
+
+"""
+_HEAD = ("| option | value | meaning |", "| --- | --- | --- |")
+
+
+def commands_page() -> str:
+    """Return the page in Markdown."""
+    found = [*_commands(typer.main.get_command(app))]
+    shared = dict.fromkeys(row for _, command, context in found for row in _rows(command, context, shared=True))
+    parts = [_INTRODUCTION + "\n".join([*_HEAD, *shared])]
+    for panel, inside in groupby(found, key=lambda each: COMMANDS[each[0][0]][0]):
+        parts += [f"## {panel}", *(_command_text(*each) for each in inside)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Yield the words, the command and the context of each command that can be run, in the order of the help."""
+    for name in group.commands:
+        outer = group.make_context("stoplog", [name], resilient_parsing=True)
+        _, command, _ = group.resolve_command(outer, [name])
+        context = command.make_context(name, [], parent=outer, resilient_parsing=True)
+        is_group = hasattr(command, "commands")
+        if not is_group or command.invoke_without_command:
+            yield (*words, name), command, context
+        if is_group:
+            yield from _commands(command, (*words, name))
+
+
+def _command_text(words: tuple[str, ...], command: Any, context: Any) -> str:
+    arguments = [_argument(param) for param in command.get_params(context) if param.param_type_name == "argument"]
+    usage = " ".join(["stoplog", *words, *arguments])
+    rows = [*_rows(command, context, shared=False)]
+    paragraphs = [" ".join(each.split()) for each in (command.help or "").split("\n\n")]
+    return "\n\n".join([f"### `{usage}`", *paragraphs, *(["\n".join([*_HEAD, *rows])] if rows else [])])
+
+
+def _argument(param: Any) -> str:
+    name = param.display_name_raw + ("..." if param.nargs != 1 else "")
+    return name if param.required else f"[{name}]"
+
+
+def _rows(command: Any, context: Any, *, shared: bool) -> Iterator[str]:
+    """Yield the rows of the options that most commands have, or of all the others."""
+    for param in command.get_params(context):
+        is_shared = param.rich_help_panel == LOG_PANEL or "--json" in param.opts
+        if is_shared is not shared or "--help" in param.opts:
+            continue
+        if param.param_type_name == "argument":
+            names, value = f"`{_argument(param)}`", ""
+        else:
+            names = ", ".join(f"`{each}`" for each in (*param.opts, *param.secondary_opts))
+            value = param.display_type_rich(context) or ""
+        shown = f"`{value.strip('<>')}`".replace("|", "\\|") if value else ""
+        yield f"| {names} | {shown} | {_meaning(param)} |".replace("  ", " ")
+
+
+def _meaning(param: Any) -> str:
+    meaning = " ".join((param.help or "").split()).replace("|", "\\|")
+    is_stated = param.show_default and not isinstance(param.default, bool) and param.default not in (None, (), [])
+    default = f" By default `{param.default}`." if is_stated else ""
+    return f"{meaning}{default}{' Required.' if param.required else ''}"
