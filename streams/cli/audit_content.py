@@ -45,6 +45,7 @@ hold_app = make_app("Place and lift legal holds, which keep captured content fro
 
 _WHOSE = "Whose content (give one)"
 _SESSIONS_SHOWN_MAX = 20
+_NAMESAKES_SHOWN_MAX = 5
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
 
 
@@ -153,7 +154,8 @@ def erase_content(
     """Erase captured content for good, by destroying the keys that open it. The proof of the log stays whole.
 
     A signed order is on the log before. What a legal hold keeps is not erased. Calls are also on the log in plain text,
-    until the retention of their topics deletes them; the command says until when.
+    until the retention of their topics deletes them; the command says until when. If only another tenant has content of
+    that session or user, the exit status is 1.
     """
     screen, settings = output.screen(), connection.settings()
     signing = None if dry_run else signature.signing_key()
@@ -173,7 +175,7 @@ def erase_content(
             screen.say("nothing was erased: this is a dry run", WARN)
             return
         if not plan.keys:
-            raise typer.Exit(FAILED if plan.held else 0)
+            raise typer.Exit(FAILED if plan.held or plan.namesakes else 0)
         if not yes:
             if screen.as_json:
                 raise typer.BadParameter("nothing is asked with `--json`: give `--yes`")
@@ -333,6 +335,8 @@ def _shown(screen: Screen, opened: Opened) -> Opened:
 def _show_plan(screen: Screen, plan: Plan) -> None:
     for (session_id, sub), count in plan.sessions.items():
         screen.record({"record": "would erase", "session": session_id, "subject": sub, "keys": count})
+    for tenant_uid in plan.namesakes[:_NAMESAKES_SHOWN_MAX]:
+        screen.record({"record": "namesake", "tenant": tenant_uid, "id": plan.target.id})
     for held in plan.held:
         key = held.found.key
         screen.record({**_hold_fields(held.hold), "record": "held", "session": key.session_id, "subject": key.sub})
@@ -357,3 +361,6 @@ def _show_plan(screen: Screen, plan: Plan) -> None:
             screen.say(f"  {printable(target)}: {short(hold.order.reason, 80)}", WARN)
     elif not plan.keys:
         screen.say("there is nothing to erase", WARN)
+    for tenant_uid in plan.namesakes[:_NAMESAKES_SHOWN_MAX]:
+        name = printable(tenant_uid)
+        screen.say(f"but tenant {name} has content of the same name: if you mean that, give `--tenant {name}`", FAIL)

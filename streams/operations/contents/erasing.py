@@ -69,11 +69,14 @@ class Plan(NamedTuple):
         target: whose content it is.
         keys: the keys that would be destroyed.
         held: those that legal holds keep.
+        namesakes: the other tenants that have a session or a subject of this name, if this one has neither: perhaps one
+            of them was meant.
     """
 
     target: Target
     keys: tuple[FoundKey, ...]
     held: tuple[HeldKey, ...]
+    namesakes: tuple[str, ...] = ()
 
     @property
     def sessions(self) -> Mapping[tuple[str, str | None], int]:
@@ -128,8 +131,15 @@ def plan_erasure(operator: Operator, target: Target) -> Plan:
         OrderError: there is an order that can't be read.
         TopicReadError, LogError: a topic can't be read.
     """
-    meant = [found for found in read_keys(operator) if target.holds(found.key)]
-    return _plan(target, meant, orders_of(operator))
+    meant: list[FoundKey] = []
+    namesakes: set[str] = set()
+    for found in read_keys(operator):
+        if target.holds(found.key):
+            meant.append(found)
+        elif target.has_namesake_in(found.key):
+            namesakes.add(found.key.header.tenant_uid)
+    plan = _plan(target, meant, orders_of(operator))
+    return plan if meant else plan._replace(namesakes=tuple(sorted(namesakes)))
 
 
 def plan_expired(operator: Operator, tenant_uid: str, days: Mapping[RetentionClass, int | None]) -> Plan:

@@ -59,6 +59,12 @@ class Target(NamedTuple):
             return key.session_id == self.id
         return self.scope is not ContentScope.SUBJECT or key.sub == self.id
 
+    def has_namesake_in(self, key: ContentKey) -> bool:
+        """Return whether a key is of a session or subject with this name, but of another tenant."""
+        tenant_uid = key.header.tenant_uid
+        is_named = self.scope in (ContentScope.SESSION, ContentScope.SUBJECT)
+        return is_named and tenant_uid != self.tenant_uid and self._replace(tenant_uid=tenant_uid).holds(key)
+
     def __str__(self) -> str:
         if self.scope is ContentScope.TENANT:
             return f"tenant {self.tenant_uid}"

@@ -125,6 +125,18 @@ class TestErase:
         assert [(each["record"], each["session"]) for each in result.records] == [("would erase", "s-0")]
         assert all(each["text"] for each in site(*reading(folder)).records)
 
+    def test_the_wrong_tenant_is_not_taken_for_done(self, site: Stoplog, folder: Path) -> None:
+        (found,) = site(*erasing(folder, "--session", "s-0"), "--dry-run").records
+        for whose in (("--session", found["session"]), ("--user", found["subject"])):
+            result = site(*erasing(folder, *whose, "--tenant", "other"), "--yes")
+            assert (result.status, result.err) == (1, "")
+            assert result.records == [{"record": "namesake", "tenant": "default", "id": whose[1]}]
+        assert site(*erasing(folder, "--session", "s-0"), "--dry-run").records == [found]
+
+    def test_what_nobody_has_is_nothing_to_erase(self, site: Stoplog, folder: Path) -> None:
+        result = site(*erasing(folder, "--user", "nobody@example.com"), "--yes")
+        assert (result.status, result.records) == (0, [])
+
     def test_what_was_erased_says_by_whom_and_the_rest_stays(self, site: Stoplog, folder: Path) -> None:
         result = site(*erasing(folder, "--session", "s-0"), "--yes")
         assert result.status == 0, result.err
