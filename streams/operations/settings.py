@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Validators are made for sections that a command reads, not for their neighbors: it reads two or three of many.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class TopicsSection(_Section):

@@ -21,7 +21,8 @@ Name = Annotated[str, Field(min_length=1, max_length=512)]
 class Section(BaseModel):
     """A section that accepts no unknown settings and does not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Validators are made for sections that a command reads, not for their neighbors: it reads two or three of many.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ListeningSection(Section):

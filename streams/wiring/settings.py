@@ -8,38 +8,38 @@ from __future__ import annotations
 
 import difflib
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
-from typing import Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import InitErrorDetails
 
 from streams.model.errors import SettingsError
-from streams.operations.settings import (
-    AlertsSection,
-    AttributesSection,
-    CatalogSection,
-    ContentSection,
-    Deployment,
-    ReleaseSection,
-    RulesSection,
-    TopicsSection,
-)
-from streams.processors.settings import GateSettings
-from streams.services.approvals.settings import ApprovalsSection
-from streams.services.desk.settings import DeskSection
-from streams.services.gate.settings import EngineSection, GateSection, SealSection, WatchSection
-from streams.services.metrics import MetricsSection, TracesSection
-from streams.services.ssf.settings import SsfSection
-from streams.services.sts.settings import StsSection
 from streams.wiring.settings_file import file_faults
+
+if TYPE_CHECKING:
+    # Each is loaded when the section is stated, or read.
+    from streams.operations.settings import (
+        AlertsSection,
+        AttributesSection,
+        CatalogSection,
+        ContentSection,
+        Deployment,
+        ReleaseSection,
+        RulesSection,
+        TopicsSection,
+    )
+    from streams.processors.settings import GateSettings
+    from streams.services.approvals.settings import ApprovalsSection
+    from streams.services.desk.settings import DeskSection
+    from streams.services.gate.settings import EngineSection, GateSection, SealSection, WatchSection
+    from streams.services.metrics import MetricsSection, TracesSection
+    from streams.services.ssf.settings import SsfSection
+    from streams.services.sts.settings import StsSection
 
 ENV_PREFIX = "STOPLOG_"
 SETTINGS_FILE = "stoplog.toml"
@@ -61,7 +61,45 @@ _NOT_SETTINGS = frozenset(
 )
 
 
-class Settings(BaseSettings):
+SECTIONS: Mapping[str, tuple[str, str]] = {
+    "gate": ("streams.services.gate.settings", "GateSection"),
+    "seal": ("streams.services.gate.settings", "SealSection"),
+    "watch": ("streams.services.gate.settings", "WatchSection"),
+    "engine": ("streams.services.gate.settings", "EngineSection"),
+    "topics": ("streams.operations.settings", "TopicsSection"),
+    "rules": ("streams.operations.settings", "RulesSection"),
+    "sts": ("streams.services.sts.settings", "StsSection"),
+    "ssf": ("streams.services.ssf.settings", "SsfSection"),
+    "approvals": ("streams.services.approvals.settings", "ApprovalsSection"),
+    "desk": ("streams.services.desk.settings", "DeskSection"),
+    "catalog": ("streams.operations.settings", "CatalogSection"),
+    "release": ("streams.operations.settings", "ReleaseSection"),
+    "attributes": ("streams.operations.settings", "AttributesSection"),
+    "content": ("streams.operations.settings", "ContentSection"),
+    "alerts": ("streams.operations.settings", "AlertsSection"),
+    "metrics": ("streams.services.metrics", "MetricsSection"),
+    "traces": ("streams.services.metrics", "TracesSection"),
+}
+"""The sections: the module and the name of the class of each."""
+
+
+def section_class(name: str) -> type[BaseModel]:
+    """Return the class of a section."""
+    module, title = SECTIONS[name]
+    found: type[BaseModel] = getattr(import_module(module), title)
+    return found
+
+
+def _details(error: ValidationError, *within: str) -> Iterator[InitErrorDetails]:
+    """Yield the faults of an error again, as those of a section."""
+    for fault in error.errors(include_url=False):
+        detail = InitErrorDetails(type=fault["type"], loc=(*within, *fault["loc"]), input=fault["input"])
+        if "ctx" in fault:
+            detail["ctx"] = fault["ctx"]
+        yield detail
+
+
+class Settings(BaseModel):
     """What all commands read.
 
     Attributes:
@@ -78,9 +116,7 @@ class Settings(BaseSettings):
         tenant: the tenant where a command, a token or a record names none.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, case_sensitive=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     log: Literal["kafka", "embedded"] = "embedded"
     bootstrap: str = "127.0.0.1:9092"
@@ -92,35 +128,58 @@ class Settings(BaseSettings):
     instance: str = "gate-1"
     group: str = "stoplog-gate"
     tenant: str = "default"
-    gate: GateSection = GateSection()
-    seal: SealSection = SealSection()
-    watch: WatchSection = WatchSection()
-    engine: EngineSection = EngineSection()
-    topics: TopicsSection = TopicsSection()
-    rules: RulesSection = RulesSection()
-    sts: StsSection = StsSection()
-    ssf: SsfSection = SsfSection()
-    approvals: ApprovalsSection = ApprovalsSection()
-    desk: DeskSection = DeskSection()
-    catalog: CatalogSection = CatalogSection()
-    release: ReleaseSection = ReleaseSection()
-    attributes: AttributesSection = AttributesSection()
-    content: ContentSection = ContentSection()
-    alerts: AlertsSection = AlertsSection()
-    metrics: MetricsSection = MetricsSection()
-    traces: TracesSection = TracesSection()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library calls by name; no dotenv is read
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise; secrets come in files named here
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources by precedence: the command line, the environment, the file."""
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file()))
+    # The class of a section is made when something of the section is stated, or when the section is read. To make all of
+    # them takes a short command 50 ms of the 300 that it may take, and it reads three.
+    if TYPE_CHECKING:
+        gate: GateSection
+        seal: SealSection
+        watch: WatchSection
+        engine: EngineSection
+        topics: TopicsSection
+        rules: RulesSection
+        sts: StsSection
+        ssf: SsfSection
+        approvals: ApprovalsSection
+        desk: DeskSection
+        catalog: CatalogSection
+        release: ReleaseSection
+        attributes: AttributesSection
+        content: ContentSection
+        alerts: AlertsSection
+        metrics: MetricsSection
+        traces: TracesSection
+
+    def __init__(self, **values: Any) -> None:
+        """Check values.
+
+        Args:
+            values: by setting; those of a section as a mapping, or as the section itself.
+
+        Raises:
+            ValidationError: a setting is unknown, or has an invalid value; it has every fault.
+        """
+        sections = {name: values.pop(name) for name in SECTIONS if name in values}
+        faults: list[InitErrorDetails] = []
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            faults += _details(error)
+        for name, value in sections.items():
+            try:
+                sections[name] = section_class(name).model_validate(value)
+            except ValidationError as error:
+                faults += _details(error, name)
+        if faults:
+            raise ValidationError.from_exception_data(type(self).__name__, faults)
+        self.__dict__.update(sections)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a section of which nothing is stated: it is made when it is first read."""
+        if name in SECTIONS:
+            made = self.__dict__[name] = section_class(name)()
+            return made
+        return super().__getattr__(name)  # type: ignore[misc]  # the library hides it from type checkers
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """Yield what `repr` and `str` show: only the names of settings in sections that can have passwords."""
@@ -141,6 +200,8 @@ class Settings(BaseSettings):
     @property
     def deployment(self) -> Deployment:
         """Return the settings of the deployment that operations need."""
+        from streams.operations.settings import Deployment  # noqa: PLC0415 - with the sections that it has
+
         return Deployment(
             tenant_uid=self.tenant,
             bundle_name=self.gate.bundle_name,
@@ -170,7 +231,7 @@ class Settings(BaseSettings):
         """
         changed = {"host": host or self.approvals.host, "port": self.approvals.port if port is None else port}
         try:
-            return ApprovalsSection.model_validate({**self.approvals.model_dump(exclude_unset=True), **changed})
+            return type(self.approvals).model_validate({**self.approvals.model_dump(exclude_unset=True), **changed})
         except ValidationError as error:
             raise SettingsError(f"section `[approvals]` of the settings: {error.errors()[0]['msg']}") from None
 
@@ -182,7 +243,7 @@ class Settings(BaseSettings):
         """
         changed = {"host": host or self.ssf.host, "port": self.ssf.port if port is None else port}
         try:
-            return SsfSection.model_validate({**self.ssf.model_dump(), **changed})
+            return type(self.ssf).model_validate({**self.ssf.model_dump(), **changed})
         except ValidationError as error:
             raise SettingsError(f"section `[ssf]` of the settings: {error.errors()[0]['msg']}") from None
 
@@ -197,7 +258,7 @@ class Settings(BaseSettings):
             scheme = "http" if self.sts.tls_key is None else "https"
             changed["issuer"] = f"{scheme}://{changed['host']}:{changed['port']}"
         try:
-            return StsSection.model_validate({**self.sts.model_dump(), **changed})
+            return type(self.sts).model_validate({**self.sts.model_dump(), **changed})
         except ValidationError as error:
             text = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise SettingsError(f"section `[sts]` of the settings: {text}") from None
@@ -222,11 +283,52 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
     if faults:
         raise SettingsError("; ".join(faults))
     try:
-        return Settings(**(overrides or {}))  # type: ignore[arg-type]  # it is checked here
+        stated = tomllib.loads(file.read_bytes().decode()) if file.is_file() else {}
+        return Settings.model_validate(_merged(_merged(stated, _values_of(os.environ)), overrides or {}))
     except ValidationError as error:
         raise SettingsError("; ".join(_faults(error, file))) from None
     except ValueError as error:
         raise SettingsError(f"`{file}` can't be read: {error}") from None
+
+
+def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the environment states: each section as a mapping.
+
+    Raises:
+        ValueError: a variable of several values is not JSON.
+    """
+    if not _are_stated(environment):
+        return {}
+    # It takes 20 ms to load, with asyncio and all other sources that the library knows. Most commands need none.
+    from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - see above
+
+    stated = {name.upper().removeprefix(ENV_PREFIX).partition("__")[0].lower() for name in environment}
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in Settings.model_fields.items()}
+    fields |= {name: (section_class(name), {}) for name in SECTIONS if name in stated}
+    source = EnvSettingsSource(
+        create_model("Environment", **fields),
+        case_sensitive=False,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+    )
+    return source()
+
+
+def _are_stated(environment: Mapping[str, str]) -> bool:
+    """Return whether the environment has variables with our prefix."""
+    return any(name.upper().startswith(ENV_PREFIX) and name.upper() not in _NOT_SETTINGS for name in environment)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of both. Those of `over` win; sections are merged setting by setting."""
+    merged = dict(under)
+    for name, value in over.items():
+        beneath = merged.get(name)
+        if isinstance(beneath, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(beneath, value)
+        else:
+            merged[name] = value
+    return merged
 
 
 def _file_faults(file: Path) -> Iterator[str]:
@@ -236,7 +338,7 @@ def _file_faults(file: Path) -> Iterator[str]:
         SettingsError: it can't be read, or is not TOML.
     """
     try:
-        found = list(file_faults(file, Settings))
+        found = list(file_faults(file, Settings, lambda name: section_class(name) if name in SECTIONS else None))
     except (ValueError, OSError) as error:
         raise SettingsError(f"`{file}` can't be read: {error}") from None
     for fault in found:
@@ -252,7 +354,8 @@ def _file_faults(file: Path) -> Iterator[str]:
 
 def setting_names() -> tuple[str, ...]:
     """Return the dotted paths of all settings."""
-    return tuple(_paths(Settings))
+    own = tuple(_paths(Settings))
+    return (*own, *(path for name in SECTIONS for path in _paths(section_class(name), f"{name}.")))
 
 
 def settings_sources() -> tuple[str, ...]:
@@ -283,8 +386,10 @@ def _settings_file() -> Path:
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield variables with our prefix that set nothing: most likely a misspelling, so the setting has no effect."""
+    if not _are_stated(environment):
+        return
     known = {ENV_PREFIX + path.upper().replace(".", "__") for path in setting_names()}
-    known |= {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {ENV_PREFIX + name.upper() for name in (*Settings.model_fields, *SECTIONS)}
     for name in sorted(environment):
         upper = name.upper()
         if not upper.startswith(ENV_PREFIX) or upper in known or upper in _NOT_SETTINGS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,12 +48,15 @@ class FileFault(NamedTuple):
     advice: str
 
 
-def file_faults(file: Path, settings: type[BaseModel]) -> Iterator[FileFault]:
+def file_faults(
+    file: Path, settings: type[BaseModel], section: Callable[[str], type[BaseModel] | None]
+) -> Iterator[FileFault]:
     """Yield the unknown settings of a file, and those with values of a wrong type or out of bounds. Blocking.
 
     Args:
         file: a TOML file.
-        settings: what it may have.
+        settings: what it may have besides sections.
+        section: returns the class of a section by its name; None if there is no such section.
 
     Raises:
         ValueError: it is not TOML.
@@ -63,6 +66,7 @@ def file_faults(file: Path, settings: type[BaseModel]) -> Iterator[FileFault]:
     values = tomllib.loads(text)
     # Strict, and from JSON, where a text may stand for a path and a list for a tuple.
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in settings.model_fields.items()}
+    fields |= {name: (kind, {}) for name in values if (kind := section(name)) is not None}
     whole = create_model("SettingsFile", __config__=ConfigDict(extra="forbid", strict=True), **fields)
     try:
         whole.model_validate_json(json.dumps(values, default=str), strict=True)

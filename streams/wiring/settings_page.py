@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from streams.services.desk.settings import DeskSection
 from streams.services.section_table import inner_sections, section_table
-from streams.wiring.settings import SETTINGS_FILE, SETTINGS_FILE_VARIABLE, Settings
+from streams.wiring.settings import SECTIONS, SETTINGS_FILE, SETTINGS_FILE_VARIABLE, Settings, section_class
 
 _INTRODUCTION = f"""\
 # Settings
@@ -32,8 +31,8 @@ def settings_page() -> str:
     Raises:
         ValueError: a setting has no meaning.
     """
-    sections = dict.fromkeys(_sections(Settings))
-    parts = [_INTRODUCTION, _top(), *(section_table(each) for each in sections if each is not DeskSection)]
+    sections = dict.fromkeys(each for name in SECTIONS if name != "desk" for each in _with_inner(section_class(name)))
+    parts = [_INTRODUCTION, _top(), *map(section_table, sections)]
     parts.append("## `[desk]`\n\nThe desk has [a page of its own](desk.md).")
     return "\n\n".join(parts) + "\n"
 
@@ -43,10 +42,9 @@ def _top() -> str:
     return section_table(Settings).replace("## What all commands read.\n\n\n\n", "## What all commands read\n\n")
 
 
-def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield the sections within one, each before those within it, but none of those within the desk's."""
-    for field in model.model_fields.values():
-        for section in inner_sections(field.annotation):
-            yield section
-            if section is not DeskSection:
-                yield from _sections(section)
+def _with_inner(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield a section, and the sections within it, each before those within it."""
+    yield section
+    for field in section.model_fields.values():
+        for inner in inner_sections(field.annotation):
+            yield from _with_inner(inner)

@@ -18,7 +18,6 @@ from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.operations.settings import VaultSection
 from streams.processors.settings import GateSettings, WatchSettings
-from streams.sdk.key_files import load_key_file, read_key, read_private_line
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
 from streams.services.sections import Section
 
@@ -182,6 +181,9 @@ class SealSection(Section):
         Raises:
             SigningKeyError: the key can't be read.
         """
+        # With all formats of keys: every command reads the settings of the gate.
+        from streams.sdk.key_files import load_key_file, read_key, read_private_line  # noqa: PLC0415 - see above
+
         if self.key_file is not None:
             return load_key_file(self.key_file)
         if self.key_variable is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from streams.model.errors import SettingsError
-from streams.wiring.settings import load_settings, setting_names, settings_sources
+from streams.wiring.settings import SECTIONS, load_settings, section_class, setting_names, settings_sources
 from streams.wiring.settings_file import LINES_MAX
 
 
@@ -103,6 +106,53 @@ def test_every_fault_is_named_at_once(in_empty_folder: Path) -> None:
     for name in ("`log`", "`gate.verdict_ttl_ms`", "`gate.skew_ms`"):
         assert name in told
     assert "got `soon`" in told
+
+
+def test_faults_of_the_command_line_are_named_with_their_section() -> None:
+    told = fault({"log": "kafca", "topics": {"partitions": 0, "prefx": "a"}, "sts": {"port": "x", "tls_key": "k.pem"}})
+    for name in ("`log`", "`topics.partitions`", "`topics.prefx` is unknown", "`sts.port`"):
+        assert name in told
+    assert "did you mean `topics.prefix`?" in told
+
+
+def test_rules_of_a_whole_section_are_told_in_their_own_words(in_empty_folder: Path) -> None:
+    write(in_empty_folder, '[sts]\nhost = "0.0.0.0"\n')
+    assert "setting `sts`: value error, `host` is `0.0.0.0`" in fault()
+
+
+def test_a_section_of_the_environment_is_merged_into_that_of_the_file(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(in_empty_folder, "[topics]\npartitions = 3\n[topics.quotas]\nagent = 1\n")
+    monkeypatch.setenv("STOPLOG_TOPICS__REPLICATION", "2")
+    monkeypatch.setenv("stoplog_topics__quotas", '{"executor": 7}')
+    topics = load_settings({"topics": {"prefix": "t-"}}).topics
+    assert (topics.partitions, topics.replication, topics.prefix) == (3, 2, "t-")
+    assert topics.quotas == {"agent": 1, "executor": 7}
+
+
+def test_a_section_of_which_nothing_is_stated_has_its_defaults() -> None:
+    settings = load_settings()
+    for name in SECTIONS:
+        assert getattr(settings, name) == section_class(name)()
+        assert getattr(settings, name) is getattr(settings, name)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.topics = settings.topics
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = settings.nonsense  # type: ignore[attr-defined]
+
+
+def test_only_the_sections_that_are_stated_or_read_are_loaded(in_empty_folder: Path) -> None:
+    write(in_empty_folder, "[rules]\nallow_unsigned = true\n")
+    code = (
+        "import sys; from streams.wiring.settings import load_settings; settings = load_settings();"
+        "assert settings.rules.allow_unsigned and settings.metrics; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert {"streams.operations.settings", "streams.services.metrics"} <= set(loaded)
+    for name in ("pydantic_settings", "asyncio", "streams.services.desk.settings", "streams.services.sts.settings"):
+        assert name not in loaded
 
 
 def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None:
