@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from streams.model.errors import AdvisedError
 
@@ -77,7 +76,7 @@ class SigningKey:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         """Take the key; `streams.operations.signing_keys` makes and reads files of keys."""
         self._private = private
-        self.public = PublicKey(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        self.public = PublicKey(private.public_key().public_bytes_raw())
 
     @classmethod
     def made(cls) -> SigningKey:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
-from rich.tree import Tree
 
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.operations.rules.explanation import Judged
 from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 EFFECT_STYLES = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
 _SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
@@ -207,6 +209,8 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
         printable(f" {rule.effect}{_mode_of(rule)}: {rule.reason} "),
         (printable(rule.place), FAINT),
     )
+    from rich.tree import Tree  # noqa: PLC0415 - for a person
+
     tree = Tree(title, guide_style=FAINT)
     if rule.error is not None:
         tree.add(Text(printable(f"no value: {rule.error}"), FAIL))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from streams.cli.text import ascii_json, printable
 from streams.codec.json_lines import json_line
+
+if TYPE_CHECKING:
+    # Loaded where something is shown to a person.
+    from rich.console import Console
+    from rich.tree import Tree
 
 PLAIN_WIDTH_CHARS = 160
 """The width of tables where standard output is not a terminal and has no width."""
@@ -39,6 +42,7 @@ def proof_progress() -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console  # noqa: PLC0415 - for a person
     from rich.progress import (  # noqa: PLC0415 - few commands take that long
         BarColumn,
         Progress,
@@ -70,7 +74,11 @@ class Screen:
         as_json: what the options say. None: JSON unless standard output is a terminal.
         """
         self.as_json = not sys.stdout.isatty() if as_json is None else as_json
-        self.console = _console(None if sys.stdout.isatty() else PLAIN_WIDTH_CHARS)
+
+    @cached_property
+    def console(self) -> Console:
+        """Return what writes for a person."""
+        return _console(None if sys.stdout.isatty() else PLAIN_WIDTH_CHARS)
 
     @property
     def width_chars(self) -> int:
@@ -133,6 +141,8 @@ class Screen:
         """
         if self.as_json:
             return
+        from rich.table import Table  # noqa: PLC0415 - for a person
+
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
         lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
         for number, name in enumerate(columns):
@@ -146,4 +156,6 @@ class Screen:
 
 
 def _console(width_chars: int | None) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - for a person
+
     return Console(highlight=False, markup=False, emoji=False, width=width_chars)

@@ -61,7 +61,8 @@ def compile_encoder(shape: RecordShape, prefix: bytes) -> Compiled:
     source.bind("pack_double", struct.Struct("<d").pack)
     for known in (check_uuid, check_instant, check_items, wrong_size, Recurring):
         source.bind(known.__name__, known)
-    source.line(f"out = [{prefix!r}]")
+    source.bind("prefix", prefix)
+    source.line("out = [prefix]")
     source.line("a = out.append")
     _write_fields(source, "r", shape)
     source.line("return b''.join(out)")

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
 from streams.codec.schema_types import SchemaError
 
 LINES_MAX = 20_000
 """The longest function: a schema can use a record in many places, and each place has its own lines."""
+
+
+CODES_MAX = 64
+"""How many compiled texts are kept: topics whose records are of one kind have the same."""
 
 
 class Place(NamedTuple):
@@ -95,6 +101,11 @@ class Source:
     def compile(self) -> Compiled:
         """Return the function."""
         names = dict(self._names)
-        exec(compile("\n".join(self._lines), f"<codec of {self._paths[0]}>", "exec"), names)  # noqa: S102 - our own lines
+        exec(_code("\n".join(self._lines), f"<codec of {self._paths[0]}>"), names)  # noqa: S102 - our own lines
         function: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]  # the last line defines it
         return Compiled(function, tuple(self._paths))
+
+
+@lru_cache(maxsize=CODES_MAX)
+def _code(text: str, place: str) -> CodeType:
+    return compile(text, place, "exec")

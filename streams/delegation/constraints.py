@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -44,8 +43,7 @@ _UNSEEN = re.compile(
 a pattern expects a match."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(msgspec.Struct, frozen=True):
     """Admits any of these values (`EXACT` has one)."""
 
     values: dict[Hashable, object]
@@ -55,8 +53,7 @@ class OneOf:
         return key_of(value) in self.values
 
 
-@dataclass(frozen=True, slots=True)
-class NotOneOf:
+class NotOneOf(msgspec.Struct, frozen=True):
     """Admits any scalar but these values. An array or object is not admitted, because it could contain one of them."""
 
     values: dict[Hashable, object]
@@ -66,8 +63,7 @@ class NotOneOf:
         return not isinstance(value, (dict, list)) and key_of(value) not in self.values
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """Admits numbers from `low` to `high`, both included; None means unbounded."""
 
     low: float | None
@@ -80,8 +76,7 @@ class Range:
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(msgspec.Struct, frozen=True):
     """Admits arrays that contain all of these values, and possibly others."""
 
     values: dict[Hashable, object]
@@ -93,8 +88,7 @@ class Contains:
         return self.values.keys() <= {key_of(item) for item in value}
 
 
-@dataclass(frozen=True, slots=True)
-class Subset:
+class Subset(msgspec.Struct, frozen=True):
     """Admits arrays that contain only these values, possibly none."""
 
     values: dict[Hashable, object]
@@ -106,8 +100,7 @@ class Subset:
         return all(key_of(item) in self.values for item in value)
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(msgspec.Struct, frozen=True):
     """Admits texts of the form of `pattern`: `*` stands for any visible characters, or for none."""
 
     pattern: str
@@ -135,8 +128,7 @@ class Wildcard:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(msgspec.Struct, frozen=True):
     """Admits what every part admits; without parts, any value."""
 
     parts: tuple[Constraint, ...]
@@ -146,8 +138,7 @@ class AllOf:
         return all(part.admits(value) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(msgspec.Struct, frozen=True):
     """Admits what at least one part admits; without parts, nothing."""
 
     parts: tuple[Constraint, ...]

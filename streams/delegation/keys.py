@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from streams.model.types import Proof, ProofAlg
 
@@ -85,7 +84,7 @@ class Ed25519Key:
     @classmethod
     def of(cls, private: Ed25519PrivateKey) -> Ed25519Key:
         """Return the key for a private key of `cryptography`."""
-        return cls(private.sign, private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        return cls(private.sign, private.public_key().public_bytes_raw())
 
     def prove(self, message: bytes) -> Proof:
         """Return an Ed25519 signature (RFC 8032); `kid` holds the public key."""

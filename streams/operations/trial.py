@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +31,8 @@ from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import ALERT_OCSF, BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
-from streams.operations.catalog.files import read_catalog
-from streams.operations.rules.publication import make_bundle
 from streams.operations.topics.tail import DeadLetter
-from streams.operations.trial_answers import ROUNDS_MAX, Answers
+from streams.operations.trial_answers import ANSWERED, ROUNDS_MAX, Answers
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.ports.processor import Processor
@@ -97,6 +96,7 @@ class TryPlan:
         rules: a directory of rules. By default those of the history, or the starter rules if it has none.
         approve: the rules whose questions are answered with yes, by id; see `Answers`.
         watch: what is declared about behaviour, if the watch runs too.
+        outputs: the topics of the outputs that are wanted; by default all.
     """
 
     history: Path
@@ -107,6 +107,7 @@ class TryPlan:
     rules: Path | None = None
     approve: frozenset[str] = frozenset()
     watch: BehaviourFiles | None = None
+    outputs: AbstractSet[str] | None = None
 
 
 @dataclass
@@ -187,6 +188,7 @@ class Trial:
         compile_bundle: compiles a published bundle.
         start_ms: the time at which the clock begins.
         watch: what is declared about behaviour, if the watch runs beside it.
+        outputs: the topics of the outputs that are wanted, besides those that `Answers` reads; by default all.
     """
 
     def __init__(
@@ -196,8 +198,10 @@ class Trial:
         start_ms: int,
         compile_bundle: CompileBundle = compile_bundle,
         watch: BehaviourFiles | None = None,
+        outputs: AbstractSet[str] | None = None,
     ) -> None:
         self._codec = codec
+        self._outputs = None if outputs is None else outputs | ANSWERED
         wire = CodecWire(codec)
         self._driver = gate_driver(
             wire=wire,
@@ -237,8 +241,12 @@ class Trial:
 
     def written(self) -> tuple[Tried, ...]:
         """Return what was written since the last call, without the OCSF form of alerts."""
-        written = self._driver.read_raw()
-        return tuple(_tried(received, self._codec) for received in written if received.topic != ALERT_OCSF.name)
+        wanted = self._outputs
+        return tuple(
+            _tried(received, self._codec)
+            for received in self._driver.read_raw()
+            if received.topic != ALERT_OCSF.name and (wanted is None or received.topic in wanted)
+        )
 
     def get(self, key: bytes) -> bytes | None:
         """Return a row of the gate's state."""
@@ -277,7 +285,8 @@ def run_steps(
         lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
         report.rules = str(plan.rules or "the starter rules")
     name = plan.gate.bundle_name if bundle is not None or plan.gate.bundle_name in own else own[0]
-    with closing(Trial(plan.codec, _gate_settings(plan, name, lines), start_ms, compile_bundle, plan.watch)) as trial:
+    settings = _gate_settings(plan, name, lines)
+    with closing(Trial(plan.codec, settings, start_ms, compile_bundle, plan.watch, plan.outputs)) as trial:
         if bundle is not None:
             trial.publish(bundle)
         trial.add_tools((*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)))
@@ -424,7 +433,11 @@ def derived_report_keys(gate: GateSettings, servers: Collection[str], start_ms: 
 
 
 def _catalog(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
-    return [] if plan.catalog is None else read_catalog(plan.catalog, start_ms, SOURCE, "")
+    if plan.catalog is None:
+        return []
+    from streams.operations.catalog.files import read_catalog  # noqa: PLC0415 - most runs are without a file
+
+    return read_catalog(plan.catalog, start_ms, SOURCE, "")
 
 
 def bundle_of(
@@ -441,6 +454,8 @@ def bundle_of(
     Raises:
         BundleError, BundleReadError: the rules are invalid, or can't be read.
     """
+    from streams.operations.rules.publication import make_bundle  # noqa: PLC0415 - loads what publishes
+
     source = load_bundle(directory)
     compiled = compile_bundle(source)
     return make_bundle(

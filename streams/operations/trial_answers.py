@@ -14,7 +14,7 @@ from streams.codec.history import HistoryLine
 from streams.model.approval import AnsweredCall, ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.ids import approval_task_id
 from streams.model.proof import derived_uuid
-from streams.model.topics import APPROVAL_DECISION
+from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, VERDICT
 from streams.model.types import Actor, Header, Record, SubProfile
 from streams.model.verdict import Outcome, Verdict
 
@@ -23,6 +23,9 @@ EVERY_RULE = "all"
 
 ROUNDS_MAX = 100
 """So often questions can follow from answers to others, in one step of a run."""
+
+ANSWERED = frozenset({APPROVAL_REQUEST.name, VERDICT.name})
+"""The topics of what `Answers` notes."""
 
 SOURCE = "stoplog-try"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Effect(StrEnum):
@@ -49,8 +50,7 @@ class Reason(StrEnum):
     DEFERRED_BY_RULE = "deferred_by_rule"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleMatch:
+class RuleMatch(msgspec.Struct, frozen=True):
     """A rule that applies to the call and whose condition is true."""
 
     rule_id: str
@@ -60,8 +60,7 @@ class RuleMatch:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFailure:
+class RuleFailure(msgspec.Struct, frozen=True):
     """A rule that applies to the call and whose condition has no value; `text` says why."""
 
     rule_id: str
@@ -69,8 +68,7 @@ class RuleFailure:
     mode: Mode = Mode.ENFORCE
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
+class Obligation(msgspec.Struct, frozen=True):
     """A duty of the executor that runs the call; `properties` is plain JSON."""
 
     id: str
@@ -82,8 +80,7 @@ GRANT_SCOPES = ("none", "task", "session")
 """For which further calls people may approve what a rule asks about, the narrowest scope first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalSettings:
+class ApprovalSettings(msgspec.Struct, frozen=True):
     """The group that must approve, how many of its members, for how long, and what an approval is bound to.
 
     `grants` is the widest scope in which people may approve further calls, one of `GRANT_SCOPES`. In a result, `rules`
@@ -98,8 +95,7 @@ class ApprovalSettings:
     grants: str = "session"
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """The value of an expression that a rule names under `explain`; `value` is JSON text, or says why it has none."""
 
     rule_id: str
@@ -107,8 +103,7 @@ class Explanation:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowOutcome:
+class ShadowOutcome(msgspec.Struct, frozen=True):
     """The outcome if shadow rules were enforced; `changed` tells whether it differs from the real outcome."""
 
     effect: Effect
@@ -116,8 +111,7 @@ class ShadowOutcome:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyResult:
+class PolicyResult(msgspec.Struct, frozen=True):
     """The result of the rules for one intent.
 
     `rules` and `errors` contain enforced and shadow rules, which `mode` distinguishes, ordered by rule id.

@@ -8,7 +8,6 @@ some inputs and reads them differently from release to release, and the others b
 
 from __future__ import annotations
 
-import html
 import re
 from xml.parsers import expat
 
@@ -150,7 +149,9 @@ class _Page:
         if not block:
             return ""
         self._block = []
-        return html.unescape("".join(block)).strip()
+        from html import unescape  # noqa: PLC0415 - with a table of 2,231 names, where HTML is read at all
+
+        return unescape("".join(block)).strip()
 
     def _end_cell(self, name: str) -> None:
         rows = self._rows or []

@@ -38,6 +38,7 @@ from streams.policy import (
 )
 from streams.policy.language.bundle import Rule
 from streams.policy.language.globs import ToolMatcher
+from streams.policy.runtime.evaluate import SeldomEvaluated
 from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock
@@ -141,6 +142,8 @@ class _Recorder:
 
         class Recording(CompiledRuleset):
             """A ruleset that requests all facts, and records them."""
+
+            conditions_kind = SeldomEvaluated
 
             def plan(self, tool: Tool) -> ToolPlan:
                 plan = self.memories.plan(*tool_version_of(tool), self.memories.names).needing(FACT_NAMES)
@@ -328,6 +331,7 @@ def _explained(
     calls = (each.line.record for each in lines if isinstance(each.line.record, Intent))
     tools = frozenset((call.tool.server_id, call.tool.name) for call in calls)
     checked = {verdict.ruleset_digest for verdict in verdicts if verdict.ruleset_digest}
+    plan = replace(plan, outputs=frozenset({VERDICT.name}))
     recorder = _Recorder(intent.intent_id, tools, checked, RecordedAnswers(verdicts), lacks_key=lacks_key)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.cel.exact import PartsCompiler
@@ -36,8 +37,7 @@ class Connective(StrEnum):
     OTHER = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedPart:
+class ExplainedPart(msgspec.Struct, frozen=True):
     """A sub-expression and its value.
 
     Attributes:
@@ -75,8 +75,7 @@ class ExplainedPart:
         return found or self.parts
 
 
-@dataclass(frozen=True, slots=True)
-class RuleExplanation:
+class RuleExplanation(msgspec.Struct, frozen=True):
     """The explanation of one rule; `whole` is its condition with all parts, or None if it was not evaluated."""
 
     rule_id: str
@@ -89,8 +88,7 @@ class RuleExplanation:
     whole: ExplainedPart | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IntentExplanation:
+class IntentExplanation(msgspec.Struct, frozen=True):
     """The explanation of one intent; `result` is the result that the gate gets."""
 
     bundle: str

@@ -6,7 +6,6 @@ detects survives, and shows which case is missing.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -167,12 +166,12 @@ def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
     for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
         at = rule.expanded.at(max(before.offset, 0))
         variants = {
-            tool: dataclasses.replace(form, tree=changed)
+            tool: replace(form, tree=changed)
             for (tool, form), (_, _, changed) in zip(rule.variants.items(), others, strict=True)
         }
         mutant = Mutant(rule.rule.id, at, unparse(before), unparse(after))
-        checked = dataclasses.replace(rule.checked, tree=tree)
-        yield mutant, dataclasses.replace(rule, checked=checked, variants=variants)
+        checked = replace(rule.checked, tree=tree)
+        yield mutant, replace(rule, checked=checked, variants=variants)
 
 
 def _changes(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:

@@ -13,7 +13,7 @@ from streams.policy.ext.held_secrets import SECRET_FUNCTIONS, holds_secret
 from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
 from streams.policy.ext.prices import with_prices
 from streams.policy.ext.sql import DIALECTS, SQL_FUNCTIONS, to_sql
-from streams.policy.ext.urls import URL_FUNCTIONS
+from streams.policy.ext.urls import URL_FUNCTIONS, to_url
 from streams.policy.ext.versions import VERSION_FUNCTIONS
 
 
@@ -52,5 +52,6 @@ def load_libraries() -> None:
     for dialect in DIALECTS:
         to_sql("select 1", dialect)
     to_shell("true")
+    to_url("https://example.com/")
     skeleton("\u0430")  # a letter of another script: the table of those is large
     holds_secret("a" * 16)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-import ada_url
-
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import LISTS, ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
@@ -145,8 +143,10 @@ def _check_against_browsers(text: str, url: Url) -> None:
     Raises:
         EvaluationError: it does not.
     """
+    from ada_url import URL  # noqa: PLC0415 - few commands of the command line run rules about URLs
+
     try:
-        seen = ada_url.URL(text)
+        seen = URL(text)
         host = read_host(seen.hostname)
         port = int(seen.port) if seen.port else _PORTS[url.scheme]
         same = (seen.protocol, host, port) == (f"{url.scheme}:", url.host, url.port)

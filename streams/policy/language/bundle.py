@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from streams.policy.errors import Location, PolicyError
 from streams.policy.language.fact_types import Field
@@ -36,24 +37,21 @@ class BundleReadError(PolicyError):
     """The files of a bundle can't be read from disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class BundleSource:
+class BundleSource(msgspec.Struct, frozen=True):
     """The files of a bundle by path (relative to its root, with `/`), and the SHA-256 digest that identifies them."""
 
     files: Mapping[str, str]
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A glob and its location in the file."""
 
     text: str
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The calls that a rule applies to. An empty tuple does not restrict them; `tools` is never empty."""
 
     tools: tuple[Pattern, ...]
@@ -63,8 +61,7 @@ class Match:
     tenants: tuple[Pattern, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A rule as written, except that `mode` takes the bundle's mode into account."""
 
     id: str
@@ -83,8 +80,7 @@ class Rule:
     defer_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedList:
+class NamedList(msgspec.Struct, frozen=True):
     """A named list of constants, all of one type."""
 
     name: str
@@ -92,8 +88,7 @@ class NamedList:
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NamedMacro:
+class NamedMacro(msgspec.Struct, frozen=True):
     """A named expression."""
 
     name: str
@@ -120,8 +115,7 @@ class Occasion(StrEnum):
     APPROVED = "approved"
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True):
     """The event that resets a memory: the next one of the session that matches."""
 
     on: Occasion
@@ -129,8 +123,7 @@ class Reset:
     when: Scalar | None
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(msgspec.Struct, frozen=True):
     """The call after which a memory starts again: the last one of the session that matches.
 
     An event counts only if its call was judged after that call. With a `key`, only the memory's value for that key
@@ -146,8 +139,7 @@ class Since:
 AGE_SUFFIX = "_age_ms"
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(msgspec.Struct, frozen=True):
     """A value that is remembered within a session, as declared under `history:`.
 
     Attributes:
@@ -187,8 +179,7 @@ class Memory:
         return f"{self.name}{AGE_SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(msgspec.Struct, frozen=True):
     """A thing outside, as declared under `entities:`: rules read what operators' systems say about it.
 
     Attributes:
@@ -225,8 +216,7 @@ class MeasureKind(StrEnum):
     DISTINCT = "distinct"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """A limit on the calls that are allowed, as declared under `budgets:`.
 
     Attributes:
@@ -253,8 +243,7 @@ class Budget:
     warn_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(msgspec.Struct, frozen=True):
     """A group of rules, in one directory; `name` is empty for the names that the bundle itself defines."""
 
     name: str
@@ -267,8 +256,7 @@ class Pack:
     entities: tuple[Entity, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """A bundle that is parsed, but whose expressions are not yet checked."""
 
     name: str
@@ -277,7 +265,7 @@ class Bundle:
     owners: tuple[str, ...]
     catalog_digest: str | None
     shared: Pack
-    packs: tuple[Pack, ...] = field(default=())
+    packs: tuple[Pack, ...] = ()
 
 
 def bundle_from_files(files: Mapping[str, str]) -> BundleSource:

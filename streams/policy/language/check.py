@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 from cel_expr_python import cel
 
 from streams.policy.cel.checked_expression import read_checked_expression
@@ -76,8 +76,7 @@ class CheckError(PolicyError):
         super().__init__("; ".join(problem.message for problem in problems))
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedExpression:
+class CheckedExpression(msgspec.Struct, frozen=True):
     """A well-typed expression."""
 
     text: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.policy.cel.tree import Expr, free_names
 from streams.policy.errors import Findings
@@ -20,8 +21,7 @@ _AMOUNT_TYPES = frozenset({"int", "dyn"})
 _TARGET_TYPES = frozenset({"string", "int", "list", "dyn"})
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryExpression:
+class MemoryExpression(msgspec.Struct, frozen=True):
     """A well-typed expression of a memory or a budget; `facts` are the top-level facts that it reads."""
 
     expanded: ExpandedText
@@ -29,8 +29,7 @@ class MemoryExpression:
     facts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedMemory:
+class CheckedMemory(msgspec.Struct, frozen=True):
     """A memory whose expressions are well typed."""
 
     memory: Memory
@@ -42,8 +41,7 @@ class CheckedMemory:
     since_key: MemoryExpression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedBudget:
+class CheckedBudget(msgspec.Struct, frozen=True):
     """A budget whose expressions are well typed."""
 
     budget: Budget
@@ -52,16 +50,14 @@ class CheckedBudget:
     key: MemoryExpression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedEntity:
+class CheckedEntity(msgspec.Struct, frozen=True):
     """A declared entity whose key is well typed."""
 
     entity: Entity
     key: MemoryExpression
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedMemories:
+class CheckedMemories(msgspec.Struct, frozen=True):
     """The checked memories, budgets and entities of a bundle, each ordered by name."""
 
     memories: tuple[CheckedMemory, ...] = ()

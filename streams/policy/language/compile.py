@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.policy.cel.tree import StaticType, free_names
 from streams.policy.errors import Findings
@@ -25,8 +26,7 @@ _BOOL = StaticType("bool")
 _KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}
 
 
-@dataclass(frozen=True, slots=True)
-class NamedExpression:
+class NamedExpression(msgspec.Struct, frozen=True):
     """One entry of `explain`: a name and its well-typed expression."""
 
     name: str
@@ -34,8 +34,7 @@ class NamedExpression:
     expanded: ExpandedText
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRule:
+class CheckedRule(msgspec.Struct, frozen=True):
     """A rule whose expressions are well typed.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 Facts = Mapping[str, Any]
 """The facts of one evaluation: values by the top-level names of `schema.FACTS`."""
@@ -21,22 +22,19 @@ class Kind(StrEnum):
     DYN = "dyn"
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(msgspec.Struct, frozen=True):
     """A list whose elements have one type."""
 
     element: FactType
 
 
-@dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(msgspec.Struct, frozen=True):
     """A map from text to values of one type; an expression can use any key."""
 
     value: FactType
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(msgspec.Struct, frozen=True):
     """A record with named fields; an expression can use no other names."""
 
     name: str
@@ -50,8 +48,7 @@ class Struct:
 FactType = Kind | ListOf | MapOf | Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A named value.
 
     Attributes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.policy.errors import Location, nearest
 from streams.policy.language.located_yaml import Scalar
@@ -33,8 +34,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A part of an expanded text and its origin: the characters from `start` come from `scalar`, from `offset`.
 
     All characters of a `fixed` segment, such as the full name of a list, have the location of its first one.
@@ -46,8 +46,7 @@ class Segment:
     fixed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExpandedText:
+class ExpandedText(msgspec.Struct, frozen=True):
     """A text after macro expansion; `macros` and `lists` are the names that it uses."""
 
     text: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
 from streams.policy.language.schema import RESERVED_WORDS
@@ -32,8 +33,7 @@ _AMBIGUOUS_KEYWORDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ToolTypes:
+class ToolTypes(msgspec.Struct, frozen=True):
     """The type of a tool's arguments: a `Struct` of its properties, or a map of dynamic values."""
 
     args: FactType

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import EvaluationError
 from streams.policy.language.fact_types import Facts, Struct
-from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Generated, GeneratedFunction, generate
+
+if TYPE_CHECKING:
+    from streams.policy.runtime.codegen import Generated, GeneratedFunction
+
+EXACT_RUNS_MAX = 16
+"""How often conditions are evaluated before generating their code has paid off."""
 
 
 class ConditionResults(NamedTuple):
@@ -41,8 +46,18 @@ class Conditions:
         self._constants = constants
         self._exact: dict[int, Program] = {}
         self._quick: GeneratedFunction | None = None
+        self._parts: tuple[GeneratedPart, ...] = ()
+        self._prepare(structs)
+
+    def _prepare(self, structs: Mapping[str, Struct]) -> None:
+        """Generate the code."""
+        from streams.policy.runtime.codegen import (  # noqa: PLC0415 - a command that judges few calls generates none
+            RULES_PER_FUNCTION_MAX,
+            generate,
+        )
+
         self._parts = tuple(
-            GeneratedPart(first, len(part), generate(part, constants, structs))
+            GeneratedPart(first, len(part), generate(part, self._constants, structs))
             for first in range(0, len(self._trees), RULES_PER_FUNCTION_MAX)
             for part in (self._trees[first : first + RULES_PER_FUNCTION_MAX],)
         )
@@ -93,3 +108,27 @@ class Conditions:
             true.append(index)
         elif value is not False:
             failed.append((index, "condition is not a bool"))
+
+
+class SeldomEvaluated(Conditions):
+    """Conditions that are likely to be evaluated a few times only: no code is generated before `EXACT_RUNS_MAX` runs.
+
+    The exact evaluator has the same results. It takes longer for each evaluation, but is ready at once.
+    """
+
+    def _prepare(self, structs: Mapping[str, Struct]) -> None:
+        self._structs = structs
+        self._runs_left = EXACT_RUNS_MAX
+
+    def run(self, facts: Facts) -> ConditionResults:
+        """See `Conditions`."""
+        if self._runs_left == 0:
+            return super().run(facts)
+        self._runs_left -= 1
+        if self._runs_left == 0:
+            super()._prepare(self._structs)
+        true: list[int] = []
+        failed: list[tuple[int, str]] = []
+        for index in range(len(self._trees)):
+            self._decide(index, facts, true, failed)
+        return ConditionResults(true, failed)

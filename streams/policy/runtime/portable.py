@@ -8,7 +8,6 @@ that are in use with `warm_steps`, in steps of a few milliseconds.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, overload
@@ -92,9 +91,9 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
         matches.setdefault(key, match)
         groups.setdefault(key, []).append(index)
         blobs.append(encode_message(to_data(_without_source(rule))))
-    bare = dataclasses.replace(
+    bare = msgspec.structs.replace(
         ruleset.bundle,
-        packs=tuple(dataclasses.replace(pack, rules=(), macros=()) for pack in ruleset.bundle.packs),
+        packs=tuple(msgspec.structs.replace(pack, rules=(), macros=()) for pack in ruleset.bundle.packs),
     )
     return encode_message(
         (
@@ -156,11 +155,6 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
         raise PortableError(f"portable rules can't be read: {error}") from None
     ruleset.attach_rules(blobs, index)
     return ruleset
-
-
-def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[Tool, ...]:
-    """Return the tools for which a ruleset has judged intents, at most `limit`, the most recently added ones."""
-    return tuple(program.tool for program in ruleset._programs.values())[-limit:]
 
 
 class PortableRuleset(CompiledRuleset):
@@ -336,23 +330,23 @@ def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
         tuple(pattern.text for pattern in match.servers),
         None if version is None else version.text,
     )
-    return key, dataclasses.replace(match, agents=(), tenants=())
+    return key, msgspec.structs.replace(match, agents=(), tenants=())
 
 
 def _without_source(rule: CheckedRule) -> CheckedRule:
     """Return a rule without its texts and their locations, which only the checker needs."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         rule,
-        rule=dataclasses.replace(
+        rule=msgspec.structs.replace(
             rule.rule,
-            when=dataclasses.replace(rule.rule.when, raw=""),
+            when=msgspec.structs.replace(rule.rule.when, raw=""),
             explain=(),
         ),
         expanded=_NO_EXPANSION,
         checked=_without_text(rule.checked),
         variants={tool: _without_text(checked) for tool, checked in rule.variants.items()},
         explain=tuple(
-            dataclasses.replace(part, checked=_without_text(part.checked), expanded=_NO_EXPANSION)
+            msgspec.structs.replace(part, checked=_without_text(part.checked), expanded=_NO_EXPANSION)
             for part in rule.explain
         ),
     )
@@ -366,7 +360,7 @@ def _after_generation(rule: CheckedRule) -> CheckedRule:
     own = rule.rule
     match = Match((), agents=own.match.agents, tenants=own.match.tenants) if caller_matcher(own.match) else _ANY_CALLER
     return CheckedRule(
-        dataclasses.replace(own, location=_NOWHERE, match=match, when=_NO_TEXT),
+        msgspec.structs.replace(own, location=_NOWHERE, match=match, when=_NO_TEXT),
         _NO_EXPANSION,
         _DROPPED_CONDITION,
         _NO_VARIANTS,
@@ -376,7 +370,7 @@ def _after_generation(rule: CheckedRule) -> CheckedRule:
 
 
 def _without_text(checked: CheckedExpression) -> CheckedExpression:
-    return dataclasses.replace(checked, text="")
+    return msgspec.structs.replace(checked, text="")
 
 
 class _DroppedTree(Expr, frozen=True):

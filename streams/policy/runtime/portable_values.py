@@ -7,7 +7,6 @@ machine builds it, so that deep trees cause no recursion. `pickle` was rejected,
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from streams.policy.language.compile import CheckedRule, NamedExpression
 
 NODES_MAX = 1_000_000
 
-_CLASSES: tuple[type, ...] = (
+_CLASSES: tuple[type[msgspec.Struct], ...] = (
     *(bundle.Pattern, bundle.Match, bundle.Rule, bundle.NamedList, bundle.NamedMacro, bundle.Reset, bundle.Memory),
     *(
         bundle.Budget,
@@ -49,7 +48,7 @@ _ENUMS: tuple[type[StrEnum], ...] = (
 )
 _CLASS_NUMBERS = {each: number for number, each in enumerate(_CLASSES)}
 _ENUM_NUMBERS = {each: number for number, each in enumerate(_ENUMS)}
-_FIELDS = {each: tuple(field.name for field in dataclasses.fields(each)) for each in _CLASSES}
+_FIELDS = {each: each.__struct_fields__ for each in _CLASSES}
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
 # The first item of a list is the tag of the value.

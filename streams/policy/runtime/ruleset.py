@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypeGuard, TypeVar, overload
+from typing import Any, ClassVar, TypeGuard, TypeVar, overload
+
+from msgspec.structs import replace
 
 from streams.policy.cel.work import CURRENT, Account
 from streams.policy.errors import BundleError, Findings
@@ -141,6 +142,9 @@ class CompiledRuleset:
         reads: the top-level facts that any of the rules reads.
     """
 
+    conditions_kind: ClassVar[type[Conditions]] = Conditions
+    """How conditions are evaluated."""
+
     def __init__(
         self,
         bundle: Bundle,
@@ -256,7 +260,7 @@ class CompiledRuleset:
         own = [(rule, specialize(tree, tool_fields)) for rule, tree in trees]
         own = [(rule, tree) for rule, tree in own if not is_constant_false(tree)]
         types, structs = self._types_of(key)
-        conditions = Conditions([tree for _, tree in own], self._constants, structs)
+        conditions = self.conditions_kind([tree for _, tree in own], self._constants, structs)
         plan = self._plan_of(key, (reads_of(*each) for each in own))
         return ToolProgram(tool, tuple(rule for rule, _ in own), conditions, types, plan)
 
@@ -269,6 +273,11 @@ class CompiledRuleset:
         facts, memories, entities = union_of_reads(reads)
         plan = self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
         return self.memories.with_lookups(plan, key, entities)
+
+
+def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[Tool, ...]:
+    """Return the tools for which a ruleset has judged intents, at most `limit`, the most recently added ones."""
+    return tuple(program.tool for program in ruleset._programs.values())[-limit:]
 
 
 def is_tool_fact(tool: Any) -> TypeGuard[Tool]:

@@ -29,8 +29,7 @@ from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.topics import RULESET
 from streams.policy import PolicyError, bundle_from_files
 from streams.policy.language.bundle import BundleSource
-from streams.policy.runtime.portable import active_tools
-from streams.policy.runtime.ruleset import CompiledRuleset, Tool
+from streams.policy.runtime.ruleset import CompiledRuleset, Tool, active_tools
 from streams.processors.control.compilation import BundleCompiler, Compilation, CompilerFailedError
 
 _log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import is_
 
 import msgspec
 import pytest
@@ -17,6 +18,8 @@ from streams.model.delegation import Delegation, GrantBody
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import REPORT, SESSION
 from streams.model.types import Actor, Recurring
 from tests.records import ACTOR, HEADER, INTENT
 
@@ -326,6 +329,21 @@ class TestRecurringLists:
 
     def _plain(self, record: Intent) -> Intent:
         return msgspec.structs.replace(record, claimed_sources=tuple(record.claimed_sources))
+
+
+def test_topics_whose_records_are_of_one_kind_share_their_code() -> None:
+    """To compile it is most of the time of a short command that reads both."""
+    event = SessionEvent(header=HEADER, type=SessionEventType.SESSION_ENDED, session_id="s-1", sequence=1)
+    codes = []
+    for topic in (SESSION.name, REPORT.name):
+        codec = Codec(SCHEMAS)
+        value = codec.encode(topic, event)
+        assert codec.decode(topic, value) == event
+        assert value[1:5] == SCHEMAS.current(topic).id.to_bytes(4, "big")
+        [decoder], [(encoder, _)] = codec._decoders.values(), codec._encoders.values()
+        codes.append((decoder.function.__code__, encoder.function.__code__))
+    assert codes[0] == codes[1]
+    assert all(map(is_, *codes))
 
 
 def zigzag(value: int) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from streams.policy.cel import strings
 from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.values import DistinctTexts
+from streams.policy.cel.work import CURRENT, Account
 from streams.policy.errors import EvaluationError
 from streams.policy.language.check import checker_for, structs_by_type_name
 from streams.policy.language.fact_types import Kind
@@ -15,7 +16,7 @@ from streams.policy.language.tool_types import UNTYPED
 from streams.policy.runtime import code_shared
 from streams.policy.runtime.code_folds import CONSTANT_LOOP_MAX
 from streams.policy.runtime.codegen import Generated, generate
-from streams.policy.runtime.evaluate import Conditions
+from streams.policy.runtime.evaluate import EXACT_RUNS_MAX, Conditions, SeldomEvaluated
 
 LISTS: dict[str, tuple[Any, ...]] = {
     "lists.names": ("a", "b"),
@@ -387,3 +388,18 @@ def test_folds_take_as_many_steps_as_the_exact_evaluator_lets_them(condition: st
     for beside in ((tree,), (tree, *trees("args.items.all(x, x != 'c')")), (tree, tree)):
         found = Conditions(beside, LISTS, structs_by_type_name(UNTYPED.args)).run(facts)
         assert (None if 0 in dict(found.failed) else 0 in found.true) is expected
+
+
+def test_conditions_that_are_seldom_evaluated_have_the_same_results_before_and_after_their_code_is_made() -> None:
+    texts = ("session.tainted", "session.attended", "args.n > 4", "args.missing == 1", "args.t", "session.risk == 2")
+    structs = structs_by_type_name(UNTYPED.args)
+    seldom = SeldomEvaluated(trees(*texts), LISTS, structs)
+    often = Conditions(trees(*texts), LISTS, structs)
+    token = CURRENT.set(Account())
+    try:
+        for run in range(2 * EXACT_RUNS_MAX):
+            assert seldom.sources == (() if run < EXACT_RUNS_MAX else often.sources)
+            assert seldom.run(FACTS) == often.run(FACTS)
+            assert seldom.true_of(FACTS) in (None, often.true_of(FACTS))
+    finally:
+        CURRENT.reset(token)

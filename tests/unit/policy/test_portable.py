@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.policy import BundleError, CompiledRuleset, ToolTypes, compile_bundle
-from streams.policy.runtime.portable import PortableRuleset, active_tools, compile_portable, load_ruleset, load_steps
+from streams.policy.runtime.portable import PortableRuleset, compile_portable, load_ruleset, load_steps
 from streams.policy.runtime.portable_values import PortableError, decode_message, encode_message, from_data, to_data
+from streams.policy.runtime.ruleset import active_tools
 from tests.starter import starter_fixtures, starter_source
 from tests.unit.policy.rulefiles import PERMIT, facts, rule, source, tool
 
