@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import time
@@ -191,3 +192,31 @@ class TestText:
         assert short("abcdef", 4) == "abc…"
         assert short("abcd", 4) == "abcd"
         assert len(short("\x1b" * 100, 10)) == 10
+
+
+def test_a_command_ends_with_its_status_after_all_that_is_to_be_done_at_the_end() -> None:
+    """Objects are not freed one by one. Threads end, and what others have registered is called and written."""
+    code = """
+import atexit, sys, threading, time
+from streams.cli import main as cli, start
+def run():
+    threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+    atexit.register(lambda: sys.stdout.write("registered"))
+    sys.exit(int(sys.argv[1]))
+cli.main = run
+class Freed:
+    def __del__(self): sys.stderr.write("freed")
+kept = Freed()
+start.main()
+"""
+    for status in (0, 2, 130):
+        done = subprocess.run([sys.executable, "-c", code, str(status)], check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (status, "thread\nregistered", "")
+
+
+def test_output_that_can_not_be_written_is_not_a_success() -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "streams.cli", "--version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=buffered, check=False)
+    assert done.returncode != 0
