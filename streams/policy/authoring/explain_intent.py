@@ -143,10 +143,11 @@ def _explain(
 ) -> RuleExplanation:
     outcome, error, whole = RuleOutcome.OFF if rule.mode is Mode.OFF else RuleOutcome.NOT_FOR_TOOL, None, None
     if checked is not None:
-        asked = ExactRule(checked, constants)
+        compiler = PartsCompiler(constants)
+        asked = ExactRule(checked, constants, compiler)
         outcome, error = asked.outcome(facts)
         if outcome in _ASKED:
-            whole = _Explainer(facts, constants, reveal).part(asked.tree(facts))
+            whole = _Explainer(facts, compiler, reveal).part(asked.tree(facts))
     return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, whole)
 
 
@@ -157,9 +158,9 @@ class _Explainer:
     that it stands for.
     """
 
-    def __init__(self, facts: Facts, constants: Mapping[str, Any], reveal: bool) -> None:
+    def __init__(self, facts: Facts, compiler: PartsCompiler, reveal: bool) -> None:
         self._facts = facts
-        self._programs = PartsCompiler(constants)
+        self._programs = compiler
         self._reveal = reveal
         self._left = PARTS_MAX
         self._unparser = Unparser()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from streams.policy.cel.exact import Program, compile_exact
+from streams.policy.cel.exact import PartsCompiler, Program, compile_exact
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import EvaluationError
 from streams.policy.language.compile import CheckedRule
@@ -32,11 +33,12 @@ class ExactRule:
     Args:
         rule: the checked rule.
         constants: the named lists of its bundle, by full name.
+        compiler: compiles conditions, by default each on its own.
     """
 
-    def __init__(self, rule: CheckedRule, constants: Mapping[str, Any]) -> None:
+    def __init__(self, rule: CheckedRule, constants: Mapping[str, Any], compiler: PartsCompiler | None = None) -> None:
         self.rule = rule
-        self._constants = constants
+        self._compile = partial(compile_exact, constants=constants) if compiler is None else compiler.compile
         self._tools = ToolMatcher(rule.rule.match)
         self._callers = caller_matcher(rule.rule.match)
         self._programs: dict[tuple[str, str] | None, Program] = {}
@@ -68,7 +70,7 @@ class ExactRule:
         key = tool if tool in self.rule.variants else None
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = compile_exact(self.tree(facts), self._constants)
+            program = self._programs[key] = self._compile(self.tree(facts))
         return program
 
     def _is_for_caller(self, facts: Facts) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from streams.policy.cel.tree import (
@@ -30,6 +31,9 @@ DEPTH_MAX = 300
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _VARINT_BYTES_MAX = 10
+_SHORT_KEY, _NUMBER_VALUE, _BYTES_VALUE = 1 << 3 | _VARINT, 2 << 3 | _VARINT, 2 << 3 | _BYTES
+_FORMS_MAX = 4_096
+"""How many types, and references to functions, are kept: those of all rules are a few hundred."""
 _PRIMITIVES = ("dyn", "bool", "int", "uint", "double", "string", "bytes")
 _WELL_KNOWN = ("dyn", "dyn", "timestamp", "duration")
 
@@ -86,6 +90,17 @@ def _text(data: memoryview) -> str:
 
 def _pair(data: memoryview) -> tuple[int, Any]:
     """Return key and value of a map entry whose key is an integer."""
+    size = len(data)
+    # Nearly every entry is a key of one byte, and a value whose length, or which itself, is one.
+    if size > 3 and data[0] == _SHORT_KEY and data[1] < 0x80 and data[3] < 0x80:
+        if data[2] == _BYTES_VALUE and size == 4 + data[3]:
+            return data[1], data[4:]
+        if data[2] == _NUMBER_VALUE and size == 4:
+            return data[1], data[3]
+    return _any_pair(data)
+
+
+def _any_pair(data: memoryview) -> tuple[int, Any]:
     key, value = 0, None
     for number, raw in _fields(data):
         if number == 1:
@@ -116,29 +131,20 @@ class _Reader:
         self._references: dict[int, tuple[str, tuple[str, ...], Any]] = {}
         self._types: dict[int, StaticType] = {}
         self._offsets: dict[int, int] = {}
-        self._known: dict[bytes, StaticType] = {}
         self._root: memoryview | None = None
         # The fields of a ParsedExpr have other numbers: expression and source instead of references and types.
         renumbered = {2: 4, 3: 5} if parsed else {}
         for number, raw in ((renumbered.get(number, number), raw) for number, raw in _fields(data)):
             if number == 2:
                 key, value = _pair(raw)
-                self._references[key] = _reference(value if value is not None else memoryview(b""))
+                self._references[key] = _reference(bytes(value) if value is not None else b"")
             elif number == 3:
                 key, value = _pair(raw)
-                self._types[key] = self._type_of(value) if value is not None else DYN
+                self._types[key] = _type_of(bytes(value)) if value is not None else DYN
             elif number == 4:
                 self._root = raw
             elif number == 5:
                 self._offsets.update(_positions(raw))
-
-    def _type_of(self, raw: memoryview) -> StaticType:
-        """Return a type. Types are cached, because an expression has few types and many nodes."""
-        encoded = bytes(raw)
-        known = self._known.get(encoded)
-        if known is None:
-            known = self._known[encoded] = _type(raw)
-        return known
 
     def root(self) -> Expr:
         if self._root is None:
@@ -242,9 +248,16 @@ class _Reader:
         )
 
 
-def _reference(data: memoryview) -> tuple[str, tuple[str, ...], Any]:
+@lru_cache(maxsize=_FORMS_MAX)
+def _type_of(encoded: bytes) -> StaticType:
+    """Return a type. Types are kept, because rules have few types and many nodes."""
+    return _type(memoryview(encoded))
+
+
+@lru_cache(maxsize=_FORMS_MAX)
+def _reference(encoded: bytes) -> tuple[str, tuple[str, ...], Any]:
     name, overloads, constant = "", [], None
-    for number, raw in _fields(data):
+    for number, raw in _fields(memoryview(encoded)):
         if number == 1:
             name = _text(raw)
         elif number == 3:

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from streams.policy.cel.checked_expression import CheckedExpressionError, read_checked_expression
+from streams.policy.cel.checked_expression import (
+    CheckedExpressionError,
+    _any_pair,
+    _pair,
+    read_checked_expression,
+)
 from streams.policy.cel.exact import STEPS_MAX, UnsupportedExpressionError, compile_exact
 from streams.policy.cel.tree import Call, Const, Expr, Ident, MakeStruct, StaticType, free_names, walk
 from streams.policy.cel.values import INT_MAX, INT_MIN, CelMap, Duration, Timestamp, UInt, map_has
@@ -240,6 +245,23 @@ def test_free_names_stop_at_folds() -> None:
 def test_garbage_from_the_checker_is_refused(data: bytes) -> None:
     with pytest.raises((CheckedExpressionError, EvaluationError)):
         compile_exact(read_checked_expression(data))({})
+
+
+@pytest.mark.parametrize("key", [0, 1, 127, 128, 300, 1 << 40, (1 << 64) - 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"\x10\x00", b"\x10\x7f", b"\x10\xac\x02", b"\x12\x00", b"\x12\x03abc", b""),
+        *(b"\x12\x80\x01" + bytes(128), b"\x10\x01\x10\x02", b"\x12\x01a\x12\x01b"),
+    ],
+)
+def test_the_quick_way_to_read_an_entry_finds_what_the_general_way_finds(key: int, value: bytes) -> None:
+    number, varint = key, bytearray()
+    while number > 127:
+        varint.append(number & 127 | 128)
+        number >>= 7
+    data = memoryview(b"\x08" + bytes([*varint, number]) + value)
+    assert _pair(data) == _any_pair(data)
 
 
 @pytest.mark.parametrize(
