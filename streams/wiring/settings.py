@@ -129,8 +129,8 @@ class Settings(BaseModel):
     group: str = "stoplog-gate"
     tenant: str = "default"
 
-    # The class of a section is made when something of the section is stated, or when the section is read. To make all of
-    # them takes a short command 50 ms of the 300 that it may take, and it reads three.
+    # The class of a section is made when something of the section is stated, or when the section is read. To make all
+    # of them takes a short command 50 ms of the 300 that it may take, and it reads three.
     if TYPE_CHECKING:
         gate: GateSection
         seal: SealSection
