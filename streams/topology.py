@@ -80,6 +80,15 @@ BUDGETS = ProcessorSpec(
     outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
 )
 
+NOTARY = ProcessorSpec(
+    name="notary",
+    inputs=(topics.AUDIT_REPORTED,),
+    broadcast=(),
+    changelog=topics.NOTARY_CHANGELOG,
+    # It reports what it could not read where it reads, so that this is sealed, too.
+    outputs=(topics.AUDIT_SEAL, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
+)
+
 KEYING = ProcessorSpec(
     name="keying",
     # A verdict is written before its audit record.
@@ -97,7 +106,7 @@ WATCH = ProcessorSpec(
     outputs=(topics.BASELINE, topics.AUDIT_REPORTED, topics.ALERT, topics.ALERT_OCSF),
 )
 
-PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)
+PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS, NOTARY)
 """The processors of a gate's process."""
 
 WATCH_PROCESSORS: tuple[ProcessorSpec, ...] = (KEYING, WATCH)

@@ -23,7 +23,7 @@ from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.gates import build_budgets, build_gate, build_notary
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 from streams.wiring.shipped import rules_directory
@@ -139,6 +139,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
             lambda: build_gate(settings, log, codec, root_key),
             clock,
             beside=lambda: build_budgets(settings, log, codec),
+            sealing=lambda: build_notary(settings, log, codec, root_key),
         )
         runner.start()
         stack.callback(runner.stop)

@@ -36,7 +36,7 @@ from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.audit import Seal
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid, seal_key_seed
-from streams.model.topics import AUDIT, REPORT, SESSION, VERDICT
+from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION, VERDICT
 from streams.model.types import Header
 from streams.ports import Received
 from streams.ports.wire import SCHEMA_ID_HEADER
@@ -48,13 +48,19 @@ AUDIT_LEAF = ord("A")
 VERDICT_LEAF = ord("V")
 REPORT_LEAF = ord("R")
 SESSION_LEAF = ord("S")
+REPORTED_LEAF = ord("O")
 LEAF_OF_TOPIC = {
     VERDICT.name: VERDICT_LEAF,
     AUDIT.name: AUDIT_LEAF,
     REPORT.name: REPORT_LEAF,
     SESSION.name: SESSION_LEAF,
+    AUDIT_REPORTED.name: REPORTED_LEAF,
 }
-"""The kinds of leaves, by what they are the hashes of: what the gate writes, and what it has read."""
+"""The kinds of leaves, by what they are the hashes of: what a gate writes, what it has read, and what a notary has."""
+
+GATE_LOG = "stoplog.gate"
+NOTARY_LOG = "stoplog.notary"
+"""The logs of a partition: the gate's, and that of what others put on the record (ADR 0090)."""
 
 _READ_DOMAIN = b"\x00stoplog read v1\n"
 _LENGTH_BYTES = 4
@@ -72,9 +78,12 @@ class SealKeysError(StoplogError):
     """The keys that seals are checked with are invalid."""
 
 
-def origin_of(deployment: str, partition: int) -> str:
-    """Return the name of a partition's log: the origin of its heads, and the name that they are signed under."""
-    return f"stoplog.gate/{quote(deployment, safe='')}/{partition}"
+def origin_of(deployment: str, partition: int, log: str = GATE_LOG) -> str:
+    """Return the name of a partition's log: the origin of its heads, and the name that they are signed under.
+
+    INVARIANT: no two logs have the same, so a head of the notary's log never proves a verdict.
+    """
+    return f"{log}/{quote(deployment, safe='')}/{partition}"
 
 
 def derived_seal_key(root_key: bytes) -> SigningKey:
@@ -87,7 +96,7 @@ def derived_seal_key(root_key: bytes) -> SigningKey:
 
 
 def read_leaf(record: Received) -> bytes:
-    """Return the leaf of a record that a gate has read: the hash of its topic's kind, its key, its schema, its value.
+    """Return the leaf of a record that was read: the hash of its topic's kind, its key, its schema and its value.
 
     INVARIANT: it is never the leaf of a verdict, whatever the value is. Others choose that value, and the signature of
     a seal does not cover the kinds of its leaves: if the hash were of the value alone, who may report could have the
@@ -104,6 +113,14 @@ def read_leaf(record: Received) -> bytes:
     return sha256(b"".join(hashed)).digest()
 
 
+def claims_of(time_ms: int, *, continues: bool) -> tuple[str, ...]:
+    """Return the lines of a notary's head that sign what its seal says besides.
+
+    The head of a gate's seal stands on the checkpoint topic once more, with the same header; that of a notary does not.
+    """
+    return (f"time {time_ms}", *(("continues",) if continues else ()))
+
+
 def make_seals(
     before: Frontier,
     leaves: Sequence[bytes],
@@ -114,6 +131,7 @@ def make_seals(
     source: str,
     now_ms: int,
     signer: Signer,
+    log: str = GATE_LOG,
 ) -> tuple[list[Seal], Frontier]:
     """Return the seals of a batch, in their order, and the frontier of the log after it.
 
@@ -126,16 +144,18 @@ def make_seals(
         source: the writer that the seals name.
         now_ms: their time.
         signer: signs the heads.
+        log: which of the partition's logs it is.
 
     Raises:
         SigningKeyError: the key can't be used.
     """
-    origin, seals = origin_of(deployment, partition), []
+    origin, seals = origin_of(deployment, partition, log), []
     for start in range(0, len(leaves), LEAVES_MAX):
         part = leaves[start : start + LEAVES_MAX]
-        after = before.appended(part)
+        after, continues = before.appended(part), start + LEAVES_MAX < len(leaves)
         batch = base64.b64encode(root_of(part)).decode()
-        head = Checkpoint(origin, after.size, after.root(), (f"{_BATCH}{batch}",))
+        more = claims_of(now_ms, continues=continues) if log == NOTARY_LOG else ()
+        head = Checkpoint(origin, after.size, after.root(), (f"{_BATCH}{batch}", *more))
         seals.append(
             Seal(
                 header=Header(
@@ -146,7 +166,7 @@ def make_seals(
                 frontier=before.hashes,
                 leaves=b"".join(part),
                 kinds=kinds[start : start + LEAVES_MAX],
-                continues=start + LEAVES_MAX < len(leaves),
+                continues=continues,
                 signed_head=str(signed_note(head.text(), [(origin, signer)])),
             )
         )
@@ -303,7 +323,7 @@ class SealKeys:
 
     keys: Mapping[str, SealKey]
     deployment: str = ""
-    _by_origin: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
+    _origins: dict[tuple[int, str], str] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, keys: Mapping[str, str] | Sequence[SealKey], deployment: str = "") -> SealKeys:
@@ -336,25 +356,26 @@ class SealKeys:
         """Return the key of `derived_seal_key` as the only one."""
         return cls.of([SealKey("derived", derived_seal_key(root_key).public)], deployment)
 
-    def origin(self, partition: int) -> str:
-        """Return the origin of a partition's heads."""
-        origin = self._by_origin.get(partition)
+    def origin(self, partition: int, log: str = GATE_LOG) -> str:
+        """Return the origin of the heads of one of a partition's logs."""
+        origin = self._origins.get((partition, log))
         if origin is None:
-            origin = self._by_origin[partition] = origin_of(self.deployment, partition)
+            origin = self._origins[partition, log] = origin_of(self.deployment, partition, log)
         return origin
 
-    def signer_of(self, note: Note, partition: int, time_ms: int) -> SealKey:
+    def signer_of(self, note: Note, partition: int, time_ms: int, log: str = GATE_LOG) -> SealKey:
         """Return the key that has signed a head of a partition.
 
         Args:
             note: the signed head.
             partition: the partition in which it was found.
             time_ms: when it was made, as it says; compared with the end of retired keys.
+            log: the log whose head it must be.
 
         Raises:
             SealError: no key that counts has signed it.
         """
-        origin = self.origin(partition)
+        origin = self.origin(partition, log)
         if note.text.partition("\n")[0] != origin:
             found = note.text.partition("\n")[0][:120]
             raise SealError(f"the head is that of `{found}`, and this is partition `{origin}`")

@@ -19,7 +19,7 @@ from streams.services.gate.transaction_watch import TransactionWatch, watching_t
 from streams.services.metrics import exporting_traces, serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.gates import build_budgets, build_gate, build_notary
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -52,6 +52,7 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
             beside=lambda: build_budgets(settings, opened, codec, resets_time=resets_time, metrics=metrics),
+            sealing=lambda: build_notary(settings, opened, codec, root_key, resets_time=resets_time, metrics=metrics),
             metrics=metrics,
         )
         lag = StandbyLag(lambda: runner.standby_lags)

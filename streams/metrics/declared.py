@@ -102,8 +102,9 @@ _EVENTS = (Exporter.EVENTS,)
 _QUESTIONS = (Exporter.QUESTIONS,)
 _DESK = (Exporter.DESK,)
 
-WORKERS = ("gate", "budgets", "watch", "keying")
-"""A gate's process has two workers: the gate, and the budget allocator beside it. The watch's process has two, too."""
+WORKERS = ("gate", "budgets", "watch", "keying", "notary")
+"""A gate's process has three workers: the gate, and beside it the budget allocator and the notary. The watch's process
+has two."""
 
 STAGES = ("control", "poll", "restore", "decide", "commit", "stand_by")
 HELD_FOR = ("session", "approval", "cancel_window", "budget")

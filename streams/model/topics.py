@@ -359,7 +359,8 @@ AUDIT_REPORTED = Topic(
     spread=Spread.CO_PARTITIONED,
     # The role gate stands for the budget allocator here, which runs beside a gate and with its principal.
     writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE, Role.WATCH, Role.CONTENT_READER, Role.PRIVACY, Role.DESK),
-    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW, Role.CONTENT_READER, Role.PRIVACY),
+    # A gate decides nothing by it: the notary that runs beside the gate seals what stands here.
+    readers=(Role.GATE, Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW, Role.CONTENT_READER, Role.PRIVACY),
     retention_ms=_AUDIT_RETENTION_MS,
     note="audit events of executors, token services, budget allocators and desks, and of those who read or erase "
     "content",
@@ -535,6 +536,28 @@ WATCH_CHANGELOG = Topic(
     retention_ms=None,
     note="what the watch has learned; private to it (msgpack rows)",
 )
+# INVARIANT: kept for as long as what it seals, so that no record that is still there has lost its seal.
+AUDIT_SEAL = Topic(
+    name="agent.audit.seal.v1",
+    record=Seal,
+    key="`seal`",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.AUDITOR,),
+    retention_ms=_AUDIT_RETENTION_MS,
+    note="seals of what others put on the record (`agent.audit.reported.v1`), made by the notaries beside the gates",
+)
+NOTARY_CHANGELOG = Topic(
+    name="stoplog.notary.changelog",
+    record=None,
+    key="store key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.GATE,),
+    compacted=True,
+    retention_ms=None,
+    note="how far the records of others are sealed; private to the notary (msgpack rows)",
+)
 
 DECLARED: tuple[Topic, ...] = (
     INTENT,
@@ -568,6 +591,8 @@ DECLARED: tuple[Topic, ...] = (
     CONTENT_ORDER,
     ALERT_STATUS,
     FEEDBACK,
+    AUDIT_SEAL,
+    NOTARY_CHANGELOG,
 )
 
 
@@ -616,7 +641,8 @@ RECORD_CLASSES: dict[str, type[Record]] = {topic.name: topic.record for topic in
 """The class of the records of each declaration, by its name."""
 
 BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
-"""The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's."""
+"""The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's; of
+seals, the verdicts'."""
 
 OUTCOME_PREFIX = "agent.outcome."
 """What the name of every tenant's outcome topic begins with."""

@@ -54,7 +54,7 @@ def bring_up(state: StateView, move: Callable[[StateView], None]) -> None:
 
 
 def bring_up_allocator(state: StateView) -> None:
-    """Bring the rows of a budget allocator's partition to this layout. They are those of layout 1.
+    """Bring the rows of a partition of another processor than the gate to this layout. They are those of layout 1.
 
     Raises:
         LayoutError: the layout is not known.

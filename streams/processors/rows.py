@@ -395,7 +395,8 @@ class RowKind(Kind, Enum):
     SEALED = Kind(
         b"e",
         "nothing",
-        "how far the partition's verdicts and audit records are sealed: the frontier of their log",
+        "how far the partition's verdicts and audit records are sealed (gate), or the records of others (notary): the "
+        "frontier of their log",
         "streams.audit.merkle:Frontier",
         "streams.processors.seals",
         "one of a partition, with at most 64 hashes",

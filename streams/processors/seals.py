@@ -18,8 +18,8 @@ import msgspec
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Signer
-from streams.audit.seals import LEAF_OF_TOPIC, make_seals, read_leaf
-from streams.model.audit import AuditCheckpoint
+from streams.audit.seals import GATE_LOG, LEAF_OF_TOPIC, make_seals, read_leaf
+from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.errors import InvariantError
 from streams.model.proof import derived_uuid
 from streams.model.topics import (
@@ -45,6 +45,42 @@ _decode_frontier = msgspec.msgpack.Decoder(Frontier).decode
 encode_frontier = msgspec.msgpack.Encoder().encode
 """Encodes the row of a partition's frontier."""
 _LEAF_PREFIX = b"\x00"
+
+
+def add_leaves(
+    state: StateView,
+    leaves: Sequence[bytes],
+    kinds: bytes,
+    *,
+    deployment: str,
+    source: str,
+    now_ms: int,
+    signer: Signer,
+    log: str = GATE_LOG,
+) -> tuple[list[Seal], Frontier]:
+    """Add leaves to the log of a partition; return their seals, and the frontier of the log, as its state now has it.
+
+    Args:
+        state: has the frontier of the log.
+        leaves, kinds, deployment, source, now_ms, signer, log: as in `make_seals`.
+
+    Raises:
+        SigningKeyError: the key can't be used; the transaction is aborted.
+    """
+    found = state.get(SEALED_KEY)
+    seals, after = make_seals(
+        Frontier() if found is None else _decode_frontier(found),
+        leaves,
+        kinds,
+        partition=state.partition,
+        deployment=deployment,
+        source=source,
+        now_ms=now_ms,
+        signer=signer,
+        log=log,
+    )
+    state.put(SEALED_KEY, encode_frontier(after))
+    return seals, after
 
 
 class Seals:
@@ -83,18 +119,9 @@ class Seals:
         partition = state.partition
         if any(record.partition != partition for record in written):
             raise InvariantError(f"partition {partition} wrote verdicts or audit records to another one")
-        found = state.get(SEALED_KEY)
-        seals, after = make_seals(
-            Frontier() if found is None else _decode_frontier(found),
-            leaves,
-            kinds,
-            partition=partition,
-            deployment=self._deployment,
-            source=SOURCE,
-            now_ms=now_ms,
-            signer=self._signer,
+        seals, after = add_leaves(
+            state, leaves, kinds, deployment=self._deployment, source=SOURCE, now_ms=now_ms, signer=self._signer
         )
-        state.put(SEALED_KEY, encode_frontier(after))
         encode = self._encoder.encode
         outputs = [Output(SEALS_AMONG_VERDICTS, SEAL_KEY, encode(SEAL.name, seal), seal.header) for seal in seals]
         return [*outputs, self._checkpoint(partition, after, seals[-1].signed_head, now_ms)]

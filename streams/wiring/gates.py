@@ -1,4 +1,4 @@
-"""Builds gates and budget allocators from adapters, codec, core and engine."""
+"""Builds gates, and the workers beside them and watches, from adapters, codec, core and engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.engine.worker_meter import CountNotes, WorkerMeter
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.model.revocation_set import RevocationSet
-from streams.operations.topics.access import budgets_group, keying_group, watch_group
+from streams.operations.topics.access import budgets_group, keying_group, notary_group, watch_group
 from streams.policy.language.bundle import load_detector_files
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
@@ -28,6 +28,7 @@ from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
+from streams.processors.notary import Notary
 from streams.processors.rows import COLD_ROWS
 from streams.processors.seals import Seals
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
@@ -35,10 +36,10 @@ from streams.processors.watch.keying import Keying
 from streams.processors.watch.seen import SEEN
 from streams.processors.watch.watch import Watch
 from streams.services.gate.compiler import ChildCompiler
-from streams.services.gate.metrics import budgets_meter, gate_meter, watch_meter
+from streams.services.gate.metrics import budgets_meter, gate_meter, plain_meter
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
-from streams.topology import BUDGETS, GATE, KEYING, WATCH, ProcessorSpec
+from streams.topology import BUDGETS, GATE, KEYING, NOTARY, WATCH, ProcessorSpec
 from streams.wiring.clock import SystemClock
 from streams.wiring.contents import build_sealer
 from streams.wiring.settings import Settings
@@ -120,6 +121,42 @@ def build_budgets(
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
+def build_notary(
+    settings: Settings,
+    log: Log,
+    codec: Codec,
+    root_key: bytes,
+    stores: StoreProvider | None = None,
+    *,
+    resets_time: bool = False,
+    metrics: Metrics | None = None,
+    signer: Signer | None = None,
+) -> Worker:
+    """Build the notary without starting it. It runs beside a gate. Opens connections.
+
+    Args:
+        root_key: the key that the key of the seals is derived from, where the settings name none.
+        stores: the stores of local state; by default RocksDB in the state folder of the settings.
+        resets_time: whether stream times that are far ahead are set back to now.
+        metrics: where the notary counts what it does; None counts it nowhere.
+        signer: as in `build_gate`.
+
+    Raises:
+        StartRefusedError: the topics are not as declared.
+        SigningKeyError: the key of the seals can't be read.
+        LogError: the log can't be reached.
+    """
+    wire, deployment = CodecWire(codec), settings.gate_settings(root_key).deployment
+    signs = settings.seal.signer(root_key) if signer is None else signer
+
+    def notary() -> Notary:
+        return Notary(wire, signs, deployment, settings.gate.alert_window_ms)
+
+    group, meter = notary_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "notary")
+    part = _Part(NOTARY, notary, group, "-notary", "notary", resets_time, meter)
+    return _build(settings, log, wire, SystemClock(), part, stores)
+
+
 def read_behaviour(settings: Settings, folder: Path | None) -> BehaviourFiles:
     """Return what files declare about behaviour. Blocking.
 
@@ -154,7 +191,7 @@ def build_watch(
         LogError: the log can't be reached.
     """
     wire = CodecWire(codec)
-    group, meter = watch_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "watch")
+    group, meter = watch_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "watch")
 
     def processor() -> Processor:
         return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions)
@@ -185,7 +222,7 @@ def build_keying(
         LogError: the log can't be reached.
     """
     wire, handlers = CodecWire(codec.reading(SEEN)), settings.alerts.trusted()
-    group, meter = keying_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), "keying")
+    group, meter = keying_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "keying")
 
     def processor() -> Processor:
         return Keying(wire, files.features, settings.watch.for_watch(), handlers)

@@ -283,6 +283,7 @@ _MAY_WRITE: Mapping[str, frozenset[str]] = {
             "agent.audit.v1",
             "agent.audit.reported.v1",
             "agent.audit.checkpoint.v1",
+            "agent.audit.seal.v1",
             "agent.content.key.v1",
             "agent.alert.v1",
             "agent.alert.ocsf.v1",
@@ -290,6 +291,7 @@ _MAY_WRITE: Mapping[str, frozenset[str]] = {
             "agent.budget.grant.v1",
             "stoplog.gate.changelog",
             "stoplog.budgets.changelog",
+            "stoplog.notary.changelog",
             *(topic.name for topic in TOPICS if topic.name.endswith(".dlq")),
         }
     ),

@@ -50,6 +50,7 @@ def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -
         assert AclSpec("User:b", "TOPIC", "agent.intent.v1", "WRITE") in acls
         assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1", "WRITE") in acls
         assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1-budgets", "WRITE") in acls
+        assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1-notary", "WRITE") in acls
         assert AclSpec("User:runner", "GROUP", "stoplog-executor-mail", "READ") in acls
         assert not any(acl.prefixed for acl in acls)
         # It holds the arguments of all tenants' calls.

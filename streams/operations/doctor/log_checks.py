@@ -47,7 +47,7 @@ _STUCK_PAUSE_MS = 500
 _MINUTES_SHOWN_MAX = 120
 
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
-"""The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
+"""The topics that a gate needs to start: its own, and those of the budget allocator and the notary beside it."""
 
 _NO_RIGHTS = (
     "name this principal as `gate` in `topics.principals`, and ask an administrator to run `stoplog topics apply`"

@@ -30,14 +30,19 @@ class PrincipalsError(StoplogError):
     """The settings name a role that doesn't exist, or a principal that isn't one."""
 
 
-def transactional_ids(gate_group: str, instance: str) -> tuple[str, str]:
-    """Return the transactional ids of a gate, and of the budget allocator that runs beside it."""
-    return f"{gate_group}-{instance}", f"{gate_group}-{instance}-budgets"
+def transactional_ids(gate_group: str, instance: str) -> tuple[str, str, str]:
+    """Return the transactional ids of a gate, and of the budget allocator and the notary that run beside it."""
+    return f"{gate_group}-{instance}", f"{gate_group}-{instance}-budgets", f"{gate_group}-{instance}-notary"
 
 
 def budgets_group(gate_group: str) -> str:
     """Return the consumer group of the budget allocators, which run beside the gates of `gate_group`."""
     return f"{gate_group}-budgets"
+
+
+def notary_group(gate_group: str) -> str:
+    """Return the consumer group of the notaries, which run beside the gates of `gate_group`."""
+    return f"{gate_group}-notary"
 
 
 def watch_group(gate_group: str) -> str:
@@ -57,7 +62,8 @@ def watch_transactional_ids(gate_group: str, instance: str) -> tuple[str, str]:
 
 def _groups_of(gate_group: str) -> set[str]:
     """Return the groups whose members take partitions from each other, and that nobody else may join."""
-    return {gate_group, budgets_group(gate_group), watch_group(gate_group), keying_group(gate_group)}
+    beside = budgets_group(gate_group), notary_group(gate_group)
+    return {gate_group, *beside, watch_group(gate_group), keying_group(gate_group)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +328,7 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
     if role is Role.GATE:
         yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
         yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
+        yield AclSpec(principal, "GROUP", notary_group(principals.gate_group), "READ")
         # By their full names, never by a prefix: only gates of this deployment, and only those that are named.
         ended_by = principals.by_role.get(Role.GATE, ()) if principals.gate_takeover else (principal,)
         for instance in (instance for gate in ended_by for instance in principals.instances[gate]):

@@ -63,8 +63,8 @@ def budgets_meter(metrics: Metrics) -> WorkerMeter:
     return WorkerMeter(metrics, "budgets", count_notes=lambda notes, _now_ms: count_answers(metrics, notes))
 
 
-def watch_meter(metrics: Metrics, worker: str) -> WorkerMeter:
-    """Return what counts for a worker of the watch, `watch` or `keying`."""
+def plain_meter(metrics: Metrics, worker: str) -> WorkerMeter:
+    """Return what counts for a worker without figures of its own: `watch`, `keying` or `notary`."""
     return WorkerMeter(metrics, worker, count_notes=lambda _notes, _now_ms: None)
 
 

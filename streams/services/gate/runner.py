@@ -80,6 +80,7 @@ class GateRunner:
         on_standing_by: OnStandingBy | None = None,
         beside: BuildWorker | None = None,
         beside_names: tuple[str, str] = ("budget allocator", "budgets"),
+        sealing: BuildWorker | None = None,
         name: str = "gate",
         worker: str = "gate",
         metrics: Metrics | None = None,
@@ -92,6 +93,7 @@ class GateRunner:
             standby is kept.
         beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
         beside_names: the name of that worker in errors and log lines, and its name in metrics.
+        sealing: builds the notary, which runs in a thread of its own likewise.
         name: its name in errors and log lines.
         worker: its name in metrics.
         metrics: where restarts are counted; None counts them nowhere.
@@ -103,10 +105,11 @@ class GateRunner:
         self._name = name
         self._worker_name = worker
         self._metrics = metrics
-        self._beside = None
-        if beside is not None:
-            beside_name, beside_worker = beside_names
-            self._beside = GateRunner(beside, clock, name=beside_name, worker=beside_worker, metrics=metrics)
+        self._beside = [
+            GateRunner(build_other, clock, name=other_name, worker=other_worker, metrics=metrics)
+            for build_other, (other_name, other_worker) in ((beside, beside_names), (sealing, ("notary", "notary")))
+            if build_other is not None
+        ]
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
@@ -135,13 +138,12 @@ class GateRunner:
         """Return whether the gate's loop turns, and what it waits for before it decides. Thread-safe.
 
         It is ready once it has read stops, tools and rules to their ends, and all partitions that it was assigned are
-        restored. The budget allocator beside it must turn, too.
+        restored. What runs beside it must turn, too.
         """
         now_ms = self._clock.monotonic_ms()
-        beside = self._beside
         hangs = hanging(self._name, self._turned_ms, now_ms)
-        if beside is not None:
-            hangs = hangs or hanging(beside._name, beside._turned_ms, now_ms)
+        for other in self._beside:
+            hangs = hangs or hanging(other._name, other._turned_ms, now_ms)
         return Health(hangs, self._waits_for)
 
     def start(self) -> None:
@@ -191,16 +193,15 @@ class GateRunner:
             StoplogError: the gate can't start, or a bug in stoplog was found.
         """
         load_libraries()
-        if self._beside is not None:
-            self._beside.start()
+        for other in self._beside:
+            other.start()
         try:
             self._keep_running()
-        except BaseException:
-            if self._beside is not None:
-                self._beside.request_stop()
-            raise
-        if self._beside is not None:
-            self._beside.stop()
+        finally:
+            for other in self._beside:
+                other.request_stop()
+        for other in self._beside:
+            other.stop()
 
     def _keep_running(self) -> None:
         failures = pauses = 0
@@ -265,9 +266,12 @@ class GateRunner:
             _log.warning("closing the failed %s: %s", self._name, error)
 
     def _check_beside(self) -> None:
-        """Fail with the budget allocator: without it, no shared budget can be leased, and somebody must take care."""
-        if self._beside is not None and self._beside._error is not None:
-            raise self._beside._error
+        """Fail with what runs beside the gate, because somebody must take care: without the budget allocator, no shared
+        budget can be leased; without the notary, what others put on the record is not sealed.
+        """
+        for other in self._beside:
+            if other._error is not None:
+                raise other._error
 
     def _gave_up(self, error: Exception) -> str:
         text = f"the {self._name} failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"

@@ -24,6 +24,7 @@ from streams.model.reasons import (
 from streams.model.topics import (
     AUDIT,
     AUDIT_REPORTED,
+    AUDIT_SEAL,
     BY_NAME,
     BY_RECORD,
     CONTENT_ORDER,
@@ -60,9 +61,9 @@ def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) 
 def test_topics_are_declared_once() -> None:
     assert len(BY_NAME) == len(TOPICS)
     assert set(BY_RECORD) == {topic.record for topic in DECLARED if topic.record is not None}
-    # Only audit events, session events and the statuses of alerts have two topics.
+    # Only audit events, session events, the statuses of alerts and seals have two topics.
     second = {topic for topic in DECLARED if topic.record is not None} - set(BY_RECORD.values())
-    assert second == {AUDIT_REPORTED, REPORT, FEEDBACK}
+    assert second == {AUDIT_REPORTED, REPORT, FEEDBACK, AUDIT_SEAL}
     assert BY_RECORD[AuditEvent] is AUDIT
     assert {topic.dlq for topic in DECLARED if topic.dead_letters} == {t.name for t in TOPICS} - {
         t.name for t in DECLARED

@@ -13,6 +13,7 @@ from streams.model.topics import (
     ATTRIBUTES,
     AUDIT,
     AUDIT_REPORTED,
+    AUDIT_SEAL,
     BASELINE,
     BEHAVIOUR,
     CATALOG,
@@ -30,10 +31,10 @@ from streams.model.topics import (
     Topic,
 )
 from streams.operations.settings import TopicsSection
-from streams.operations.topics.access import PrincipalsError, budgets_group, declared_access
+from streams.operations.topics.access import PrincipalsError, budgets_group, declared_access, notary_group
 from streams.operations.topics.application import principals_of
 from streams.ports import AclSpec
-from streams.topology import PROCESSORS, WATCH_PROCESSORS
+from streams.topology import NOTARY, PROCESSORS, WATCH_PROCESSORS
 from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
@@ -68,6 +69,21 @@ def test_only_gates_and_officers_write_keys_of_content_and_auditors_do_not_read_
     assert reading == {NAMES[Role.CONTENT_READER], NAMES[Role.PRIVACY]}
     ordering = {acl.principal for acl in granted if (acl.name, acl.operation) == (CONTENT_ORDER.name, "WRITE")}
     assert ordering == {NAMES[Role.PRIVACY]}
+
+
+def test_a_gate_may_run_its_notary_and_nobody_else_may_seal_what_others_put_on_the_record(
+    granted: tuple[AclSpec, ...],
+) -> None:
+    own = {(acl.name, acl.operation) for acl in granted if acl.principal == NAMES[Role.GATE]}
+    instance = f"{load_settings().group}-gate-1-notary"
+    needed = {(topic.name, "READ") for topic in NOTARY.inputs} | {(topic.name, "WRITE") for topic in NOTARY.outputs}
+    needed |= {(NOTARY.changelog.name, "READ"), (NOTARY.changelog.name, "WRITE"), (instance, "WRITE")}
+    assert needed <= own
+    for topic in (AUDIT_SEAL, NOTARY.changelog):
+        writing = {acl.principal for acl in granted if (acl.name, acl.operation) == (topic.name, "WRITE")}
+        assert writing == {NAMES[Role.GATE]}
+    reading = {acl.principal for acl in granted if (acl.name, acl.operation) == (AUDIT_SEAL.name, "READ")}
+    assert reading == {NAMES[Role.AUDITOR]}
 
 
 def test_only_the_soc_says_what_was_done_with_alerts_and_only_watches_bring_it_to_agents(
@@ -185,14 +201,15 @@ def test_a_watch_that_is_named_nowhere_has_no_transactions(granted: tuple[AclSpe
 def test_the_gates_groups_and_transactions_are_out_of_reach(granted: tuple[AclSpec, ...], role: Role) -> None:
     own = [acl for acl in granted if acl.principal == NAMES[role] and acl.resource != "TOPIC"]
     group = load_settings().group
-    for name in (group, budgets_group(group), f"{group}-gate-1", f"{group}-gate-1-budgets"):
+    groups = (group, budgets_group(group), notary_group(group))
+    for name in (*groups, f"{group}-gate-1", f"{group}-gate-1-budgets", f"{group}-gate-1-notary"):
         assert not any(name.startswith(acl.name) if acl.prefixed else acl.name == name for acl in own)
 
 
-@pytest.mark.parametrize("group", ["stoplog-gate", "stoplog-gate-budgets", "stoplog-gate-watch", "stoplog-gate-keying"])
-def test_a_group_of_the_gates_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+@pytest.mark.parametrize("beside", ["", "-budgets", "-watch", "-keying", "-notary"])
+def test_a_group_of_the_gates_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: str) -> None:
     monkeypatch.chdir(tmp_path)
-    name = NAMES[Role.EXECUTOR]
+    name, group = NAMES[Role.EXECUTOR], f"stoplog-gate{beside}"
     with pytest.raises(PrincipalsError, match="which is the gates' group"):
         principals_of(_section({"executor": [name]}, executor_groups={name: [group]}), load_settings().group)
 

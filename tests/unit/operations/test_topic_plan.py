@@ -222,6 +222,7 @@ class TestAccess:
         assert ids == {
             AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g", "WRITE"),
             AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g-budgets", "WRITE"),
+            AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g-notary", "WRITE"),
         }
         assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "READ") in acls
         assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "WRITE") in acls
@@ -231,7 +232,8 @@ class TestAccess:
 
     def test_gates_may_end_each_others_transactions_only_if_the_settings_say_so(self) -> None:
         both = principals(gate="User:g User:h")
-        peers = {AclSpec("User:g", "TRANSACTIONAL_ID", name, "WRITE") for name in ("gates-h", "gates-h-budgets")}
+        theirs = ("gates-h", "gates-h-budgets", "gates-h-notary")
+        peers = {AclSpec("User:g", "TRANSACTIONAL_ID", name, "WRITE") for name in theirs}
         assert not peers & set(declared_access(TOPICS, both))
         taking_over = dataclasses.replace(both, gate_takeover=True)
         acls = set(declared_access(TOPICS, taking_over))
@@ -253,10 +255,10 @@ class TestAccess:
     def test_no_entry_for_groups_and_transactions_has_a_prefix_and_each_is_of_one_principal(self) -> None:
         named = principals(executor="User:e User:f", gate="User:g User:h", token_service="User:t User:u")
         acls = declared_access(TOPICS, named)
-        shared = {"gates", "gates-budgets", READER_GROUP}
+        shared = {"gates", "gates-budgets", "gates-notary", READER_GROUP}
         own = [acl for acl in acls if acl.resource != "TOPIC" and acl.name not in shared]
         assert not any(acl.prefixed for acl in acls)
-        assert len({acl.name for acl in own}) == len(own) == 2 + 4 + 2
+        assert len({acl.name for acl in own}) == len(own) == 2 + 6 + 2
 
     @pytest.mark.parametrize(
         "other",

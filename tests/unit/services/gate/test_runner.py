@@ -346,10 +346,26 @@ class TestHealth:
     def test_a_budget_allocator_that_hangs_makes_the_gate_unhealthy(self) -> None:
         clock = Clock()
         runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=lambda: cast("Worker", _Idle()))
-        assert runner._beside is not None
-        runner._turned_ms, runner._beside._turned_ms = LIVE_MS_MAX, 0
+        (beside,) = runner._beside
+        runner._turned_ms, beside._turned_ms = LIVE_MS_MAX, 0
         clock.ms = LIVE_MS_MAX
         assert runner.health().hangs == "the budget allocator has not turned for 120 s"
+
+    def test_a_notary_that_hangs_makes_the_gate_unhealthy_and_one_that_fails_ends_it(self) -> None:
+        clock = Clock()
+        idle = cast("Worker", _Idle())
+        runner = GateRunner(lambda: idle, clock, beside=lambda: idle, sealing=lambda: idle)
+        allocator, notary = runner._beside
+        runner._turned_ms = allocator._turned_ms = clock.ms = LIVE_MS_MAX
+        notary._turned_ms = 0
+        assert runner.health().hangs == "the notary has not turned for 120 s"
+
+        def refused() -> Worker:
+            raise ValueError("no notary")
+
+        failing = GateRunner(lambda: cast("Worker", _Idle()), Clock(), sealing=refused)
+        with pytest.raises(ValueError, match="no notary"):
+            failing.run()
 
     def test_restarts_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runner_module, "BACKOFF_FIRST_MS", 0)
