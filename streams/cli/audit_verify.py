@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
-from streams.audit.seals import SealKey, SealKeys, SealKeysError
+from streams.audit.seals import NOTARY_LOG, SealKey, SealKeys, SealKeysError
 from streams.audit.signatures import SigningKeyError
 from streams.cli.findings import many
 from streams.cli.main import FAILED
@@ -29,16 +29,15 @@ from streams.operations.verify.run import (
     LogSource,
     RecordSource,
     verify_log,
+    verify_reported,
 )
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
-_NOT_SEALED = (AUDIT_REPORTED,)
-"""What of the record no gate writes or reads."""
-
 _REPORTS = "reports and session events"
+_OTHERS = "records of others"
 
 KeysOption = Annotated[
     Path | None,
@@ -88,17 +87,23 @@ def verify(
     """Check that the audit log has a record of every verdict, and that nothing was changed since.
 
     Reports of executors and agents, and session events, are compared with what gates have read and sealed; a copy
-    (`--archive`) does not have them. The first offence of each partition is shown with its topic, partition and offset;
-    the exit status is then 1. Only `--since` shows whether the end of all topics was cut off.
+    (`--archive`) does not have them. What others put on the record is compared with what the notaries beside the gates
+    have sealed. The first offence of each partition is shown with its topic, partition and offset; the exit status is
+    then 1. Only `--since` shows whether the end of all topics was cut off.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)
-    known = {} if since is None else KeptHeads.parse(_read(since, HEADS_BYTES_MAX)).checked(trusted)
-    report = LogReport()
+    kept = KeptHeads({}) if since is None else KeptHeads.parse(_read(since, HEADS_BYTES_MAX))
+    known, reported = kept.checked(trusted), kept.checked(trusted, NOTARY_LOG)
+    report, codec = LogReport(), build_codec(settings)
     with _opened(settings, archive) as source:
-        for each in verify_log(source, build_codec(settings), trusted, since=known, is_whole=whole):
+        for each in verify_log(source, codec, trusted, since=known, is_whole=whole):
             report.partitions.append(each)
             screen.record(_fields(each))
+            _tell(screen, each)
+        for each in verify_reported(source, codec, trusted, since=reported, is_whole=whole):
+            report.reported.append(each)
+            screen.record(_reported_fields(each))
             _tell(screen, each)
     _sum_up(screen, report, is_derived=keys is None)
     if report.first is not None:
@@ -165,13 +170,28 @@ def _read(file: Path, bytes_max: int) -> bytes:
 
 
 def _fields(report: PartitionReport) -> dict[str, object]:
-    offence = report.offence
     return {
         "record": "partition",
         "partition": report.partition,
         "verdicts": report.verdicts,
         "audit_records": report.audits,
         "reports": report.inputs,
+        **_common_fields(report),
+    }
+
+
+def _reported_fields(report: PartitionReport) -> dict[str, object]:
+    return {
+        "record": "reported",
+        "partition": report.partition,
+        "records": report.reported,
+        **_common_fields(report),
+    }
+
+
+def _common_fields(report: PartitionReport) -> dict[str, object]:
+    offence = report.offence
+    return {
         "seals": report.seals,
         "size": report.size,
         "offence": None
@@ -196,14 +216,16 @@ def _tell(screen: Screen, report: PartitionReport) -> None:
         screen.say(f"    {offence.text}")
         screen.say(f"    {MEANINGS[offence.kind]}", FAINT)
         sealed = "is as it was sealed" if report.size == 1 else "are as they were sealed"
-        screen.say(f"    up to there, {many(report.size, 'record')} of the log {sealed}", FAINT)
+        whose = "of what others put on the record" if report.log == NOTARY_LOG else "of the log"
+        screen.say(f"    up to there, {many(report.size, 'record')} {whose} {sealed}", FAINT)
 
 
 def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
-    found = report.partitions
-    offences = sum(each.offence is not None for each in found)
+    found, others = report.partitions, report.reported
+    offences = len({each.partition for each in (*found, *others) if each.offence is not None})
     verdicts, audits = sum(each.verdicts for each in found), sum(each.audits for each in found)
-    seals, inputs = sum(each.seals for each in found), sum(each.inputs for each in found)
+    seals, inputs = sum(each.seals for each in (*found, *others)), sum(each.inputs for each in found)
+    reported = sum(each.reported for each in others)
     screen.record(
         {
             "record": "summary",
@@ -211,18 +233,19 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
             "audit_records": audits,
             "reports": inputs,
             "reports_not_compared": sum(each.not_compared for each in found),
+            "reported_records": reported,
             "seals": seals,
             "offences": offences,
-            "not_checked": [topic.name for topic in _NOT_SEALED],
+            "not_checked": [] if others else [AUDIT_REPORTED.name],
         }
     )
-    told = f"{many(verdicts, 'verdict')} and {many(audits, 'audit record')}"
-    if inputs:
-        told = f"{many(verdicts, 'verdict')}, {many(audits, 'audit record')} and {many(inputs, 'report', _REPORTS)}"
-    told = f"{told} under {many(seals, 'seal')}"
+    counted = [many(verdicts, "verdict"), many(audits, "audit record")]
+    counted += [many(inputs, "report", _REPORTS)] if inputs else []
+    counted += [many(reported, "record of others", _OTHERS)] if reported else []
+    told = f"{', '.join(counted[:-1])} and {counted[-1]} under {many(seals, 'seal')}"
     if offences:
         bad = f"{offences} of {many(len(found), 'partition')} can't be relied on"
-        screen.say(f"{told} are as gates wrote and read them; {bad}", FAIL)
+        screen.say(f"{told} are as they were sealed; {bad}", FAIL)
     elif not seals:
         screen.say("nothing is sealed on this log, so nothing is proven", WARN)
     else:
@@ -230,7 +253,8 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     left = sum(each.not_compared for each in found)
     if left:
         screen.say(f"{many(left, 'report', _REPORTS)} could not be compared: their topics are not here", WARN)
-    listed = ", ".join(f"`{topic.name}`" for topic in _NOT_SEALED)
-    screen.say(f"not sealed, and not checked: what others put on the record by themselves ({listed})", FAINT)
+    if not others:
+        text = f"what others put on the record (`{AUDIT_REPORTED.name}`): it is not here with its seals"
+        screen.say(f"not checked: {text}", FAINT)
     if is_derived:
         screen.say("checked with the key of these settings; name the list that auditors keep with --keys", FAINT)

@@ -77,6 +77,7 @@ from streams.operations.topics.access import TOKEN_SERVICE_PREFIX, transactional
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
+from streams.operations.verify.run import LogSource, verify_reported
 from streams.ports import LogError, Outgoing, TopicPartition
 from streams.ports.open_log import Log
 from streams.sdk import Agent, DevTokenService, Executor, ReportKey, SingleUseStore, VerdictLoop
@@ -91,7 +92,7 @@ from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate, build_keying, build_watch, read_behaviour
+from streams.wiring.gates import build_budgets, build_gate, build_keying, build_notary, build_watch, read_behaviour
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
@@ -458,13 +459,25 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
             lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
             SystemClock(),
             beside=lambda: build_budgets(settings, log, codec, MemoryStores()),
+            sealing=lambda: build_notary(settings, log, codec, ROOT_KEY, MemoryStores()),
         )
         runner.start()
         try:
             assert runner.wait_ready(READY_MS) == [0, 1]
             _one_call(cluster, tmp_path)
+            until(lambda: _others_are_sealed(cluster))
         finally:
             runner.stop()
+
+
+def _others_are_sealed(cluster: Cluster) -> bool:
+    """Whether an auditor, with no more rights than that, finds all that others have put on the record sealed."""
+    settings = cluster.settings(Role.AUDITOR)
+    with cluster.log(Role.AUDITOR) as log:
+        source, keys = LogSource(log, SystemClock()), SealKeys.derived(ROOT_KEY)
+        found = list(verify_reported(source, build_codec(settings), keys, since={}, is_whole=True))
+    assert [each.offence for each in found] == [None, None]
+    return sum(each.reported for each in found) > 0 and not any(each.unknown for each in found)
 
 
 def _one_call(cluster: Cluster, folder: Path) -> None:

@@ -14,7 +14,7 @@ from streams.audit.report_keys import ReportKey
 from streams.audit.seals import SealKeys
 from streams.model.verdict import Outcome
 from streams.operations.signing_keys import make_key_file
-from streams.operations.verify.run import LogSource, verify_log
+from streams.operations.verify.run import LogSource, verify_log, verify_reported
 from streams.sdk import Executor, SingleUseStore, Transport, VerdictLoop
 from streams.wiring.clock import SystemClock
 from tests.integration.deployment import Deployment, Verdicts, deployed, is_permitted, until
@@ -88,6 +88,12 @@ def test_after_kill_9_everything_is_sealed_and_runs_once(deployment: Deployment,
     )
     assert [(each.offence, each.unknown) for each in reports if each.offence or each.unknown] == []
     assert sum(each.verdicts for each in reports) >= len(intents)
+    others = list(
+        verify_reported(LogSource(deployment.log, SystemClock()), deployment.codec, keys, since={}, is_whole=True)
+    )
+    # The last records of the executor may have come after the last gate, with its notary, had stopped.
+    assert [each.offence for each in others if each.offence] == []
+    assert sum(each.reported for each in others) >= len(allowed) // 2
 
 
 def test_a_gate_signs_with_the_key_of_its_settings(deployment: Deployment, tmp_path: Path) -> None:

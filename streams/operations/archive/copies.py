@@ -21,7 +21,7 @@ from streams.operations.archive.export import ArchiveError, Exported, refuse_hid
 from streams.operations.archive.files import COPIES, ArchiveFile, files_in
 from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
 from streams.operations.topics.reader import hidden_topics
-from streams.operations.verify.run import CHECKED, LogSource, TopicEnds
+from streams.operations.verify.run import CHECKED, REPORTED, LogSource, TopicEnds
 from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
@@ -56,9 +56,10 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
         ArchiveError: this client may not read one of the topics.
         OSError: the folder can't be written.
     """
-    refuse_hidden(hidden_topics(log, CHECKED))
+    topics = (*CHECKED, *REPORTED)
+    refuse_hidden(hidden_topics(log, topics))
     # Reports stay where they are: they have wrapped keys, which an erasure could not reach in a copy.
-    reach = LogSource(log, clock, CHECKED).reach
+    reach = LogSource(log, clock, topics).reach
     ends = dict(sorted(reach.ends.items()))
     writer = _CopyWriter(folder, COPIES, _SCHEMA)
     writer.add_new(log, clock, ends)

@@ -52,6 +52,16 @@ def hidden_topics(log: Log, topics: Sequence[str]) -> frozenset[str]:
         return admin.hidden(topics)
 
 
+def existing_topics(log: Log, topics: Sequence[str]) -> frozenset[str]:
+    """Return those of the topics that are there, and that this client may see.
+
+    Raises:
+        LogError: the log did not answer.
+    """
+    with closing(log.admin()) as admin:
+        return frozenset(admin.describe(topics, ()))
+
+
 def places_of_key(log: Log, topics: Sequence[str], key: bytes) -> list[TopicPartition]:
     """Return the partition of the key, of each of the topics; all partitions of one that is not partitioned by it.
 

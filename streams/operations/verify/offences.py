@@ -25,9 +25,9 @@ class OffenceKind(StrEnum):
 
 
 MEANINGS = {
-    OffenceKind.CHANGED: "it is not what the gate has written or read",
+    OffenceKind.CHANGED: "it is not what it was when it was sealed",
     OffenceKind.MISSING: "a record that was sealed is not there any more",
-    OffenceKind.INSERTED: "no gate has written or read it there, or it was written again",
+    OffenceKind.INSERTED: "nothing was sealed there, or it was written again",
     OffenceKind.REORDERED: "records of this place were exchanged after they were sealed",
     OffenceKind.UNSEALED: "nothing proves that a gate has written it; executors don't run it",
     OffenceKind.UNRECORDED: "a call was decided without a record of why",

@@ -26,22 +26,22 @@ from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint
 from streams.audit.seals import (
     AUDIT_LEAF,
-    LEAF_OF_TOPIC,
+    GATE_LOG,
+    NOTARY_LOG,
     REPORT_LEAF,
     SESSION_LEAF,
     VERDICT_LEAF,
     SealedBatch,
-    SealError,
     SealKeys,
     read_leaf,
 )
 from streams.codec.avro import Codec
 from streams.model.audit import Seal
 from streams.model.errors import RecordError
-from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, REPORT, SEAL_KEY, SESSION, VERDICT
 from streams.operations.verify.cursor import Cursor
 from streams.operations.verify.heads import Heads, KeptHead
+from streams.operations.verify.links import check_link, check_unsigned, log_after, open_seal
 from streams.operations.verify.offences import (
     Offence,
     OffenceError,
@@ -73,6 +73,7 @@ INPUTS = {
 """What gates read and seal, by its topic."""
 
 _INPUT_KINDS = frozenset(each.kind for each in INPUTS.values())
+_GATE_KINDS = _INPUT_KINDS | {VERDICT_LEAF, AUDIT_LEAF}
 _DIGEST_PATHS = ("verdict_digest",)
 
 
@@ -109,7 +110,9 @@ class PartitionReport:
     """What was found in a partition.
 
     Attributes:
+        log: which of the partition's logs was checked: that of its gate or that of its notary.
         inputs: how many reports and session events were compared.
+        reported: how many records were compared that others have put on the record.
         not_compared: how many are sealed, and could not be compared, since their topics are not here.
         offence: what is wrong first of all; None if nothing is.
         unknown: what the log alone can't tell, in words.
@@ -121,17 +124,20 @@ class PartitionReport:
     verdicts: int = 0
     audits: int = 0
     inputs: int = 0
+    reported: int = 0
     not_compared: int = 0
     seals: int = 0
     size: int = 0
     head: str = ""
     offence: Offence | None = None
     unknown: list[str] = field(default_factory=list)
+    log: str = GATE_LOG
 
     @property
     def records(self) -> int:
         """How many records were read and found to be sealed, with the seals and heads themselves."""
-        return self.verdicts + self.audits + self.inputs + 2 * self.seals
+        heads = 0 if self.log == NOTARY_LOG else self.seals  # a notary's heads are in its seals alone
+        return self.verdicts + self.audits + self.inputs + self.reported + self.seals + heads
 
 
 def check_partition(
@@ -234,10 +240,7 @@ class _Check:
         audits = self._audits.take(received, seal, batch, may_skip=seal.first == 0 or self._verdict_first > 0)
         self.report.inputs += self._take_inputs(received, seal, batch)
         self._match(verdicts, digests, audits)
-        self._log = batch.before.appended(batch.leaves)
-        if self._log.root() != batch.head.root:
-            text = "the head is not that of the log with these records behind it"
-            raise offence_at(OffenceKind.FORKED, received, text)
+        self._log = log_after(received, batch)
         if unknown := self._since.compare_seal(received, seal, batch, is_first=is_first):
             self._unknown(unknown)
         if not seal.continues:
@@ -249,21 +252,7 @@ class _Check:
         report.head, report.size = seal.signed_head, batch.head.size
 
     def _opened(self, received: Received) -> tuple[Seal, SealedBatch]:
-        try:
-            seal = self._codec.decode(VERDICT.name, received.value, received.headers)
-        except RecordError as error:
-            raise offence_at(OffenceKind.CHANGED, received, f"the seal can't be read: {error}") from None
-        if not isinstance(seal, Seal):
-            raise offence_at(OffenceKind.CHANGED, received, "the record has the key of a seal, and another content")
-        try:
-            batch = SealedBatch.read(seal)
-        except SealError as error:
-            raise offence_at(OffenceKind.CHANGED, received, str(error)) from None
-        try:
-            self._keys.signer_of(batch.note, self._recorded.partition, seal.header.time)
-        except SealError as error:
-            raise offence_at(OffenceKind.UNTRUSTED, received, str(error)) from None
-        return seal, batch
+        return open_seal(received, self._codec, self._keys, self._recorded.partition)
 
     def _check_place(self, received: Received, seal: Seal, batch: SealedBatch) -> None:
         """Check that a seal goes on where the log ends, and that what its signature does not cover agrees with it."""
@@ -275,21 +264,9 @@ class _Check:
             if seal.first:
                 self._unknown(f"the records 0 to {seal.first - 1} of the log: their seals are deleted")
                 self._heads.skip(received, seal, batch)
-        elif seal.first < log.size:
-            text = f"the seal begins at record {seal.first}, and the log has {log.size} already"
-            raise offence_at(OffenceKind.FORKED, received, f"{text}: it was written again, or the gate was set back")
-        elif seal.first > log.size:
-            text = f"the seal begins at record {seal.first}, and the one before it ends at {log.size}"
-            raise offence_at(OffenceKind.MISSING, received, text)
-        elif batch.before != log:
-            text = f"the first {log.size} records are not those of the seal before it"
-            raise offence_at(OffenceKind.FORKED, received, text)
-        root = next(line for line in batch.head.extensions if line.startswith("batch ")).removeprefix("batch ")
-        wanted = derived_uuid("seal", batch.head.origin, str(batch.head.size), root)
-        if seal.partition != self._recorded.partition or seal.header.id != wanted:
-            raise offence_at(OffenceKind.CHANGED, received, "the id or the partition of the seal is not its head's")
-        if set(seal.kinds) - set(LEAF_OF_TOPIC.values()):
-            raise offence_at(OffenceKind.CHANGED, received, "a leaf of the seal is of an unknown kind")
+        else:
+            check_link(received, seal, batch, log)
+        check_unsigned(received, seal, batch, self._recorded.partition, _GATE_KINDS)
 
     def _first_verdicts(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
         """Take the verdicts before the first seal that was kept: some are gone, or are from before gates sealed.

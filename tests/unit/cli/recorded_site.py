@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from streams.services.gate.runner import GateRunner
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate
+from streams.wiring.gates import build_budgets, build_gate, build_notary
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
 from tests.kit import BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, MAIL_SEND, REPORT_KEYS, WEB_FETCH
@@ -73,6 +74,7 @@ class Site:
                 lambda: build_gate(self.settings, self.log, self.codec, ROOT_KEY, stores),
                 self.clock,
                 beside=lambda: build_budgets(self.settings, self.log, self.codec, MemoryStores()),
+                sealing=lambda: build_notary(self.settings, self.log, self.codec, ROOT_KEY, MemoryStores()),
             )
             runner.start()
             runner.wait_ready(READY_MS)
@@ -91,7 +93,7 @@ class Site:
         self.propose(maker, MAIL_SEND, {"to": "a@example.com"})
 
 
-def make_site(folder: Path) -> None:
+def make_site(folder: Path, make: Callable[[], Site] = Site) -> None:
     """Let a gate decide two sessions in a folder."""
     with pytest.MonkeyPatch.context() as patch:
         configure(patch, folder)
@@ -100,7 +102,7 @@ def make_site(folder: Path) -> None:
         settings.key_path.write_bytes(ROOT_KEY)
         settings.key_path.chmod(0o600)
         assert run(["topics", "apply"]) == 0
-        site = Site()
+        site = make()
         site.run()
         site.log.close()
 

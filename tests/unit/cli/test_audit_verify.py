@@ -9,17 +9,62 @@ from pathlib import Path
 
 import pytest
 
+from simulation.records import SessionMaker, agent
 from streams.audit.signatures import SigningKey
 from streams.embedded.file import OFFSET_MASK, PARTITION_SHIFT
-from streams.model.topics import AUDIT, REPORT
+from streams.model.audit import AuditEvent, AuditEventType, Seal
+from streams.model.keys import partition_for
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT, AUDIT_REPORTED, AUDIT_SEAL, REPORT
+from streams.model.types import Header
+from streams.operations.topics.reader import read_to_end
+from streams.ports import Outgoing
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
+from tests.unit.cli.recorded_site import WAIT_MS, Site, configure, make_site
+
+OTHERS = 5
+"""Records of others that each of the two sessions has, one of which nobody can read."""
+
+
+class WithOthers(Site):
+    """A site on whose record an executor puts what it has done; what it can't read, the notary reports itself."""
+
+    def work(self, number: int) -> None:
+        super().work(number)
+        maker = SessionMaker(f"s-{number}", tenant="default")
+        for count in range(OTHERS - 1):
+            event = AuditEvent(
+                header=Header(
+                    id=derived_uuid("test", str(number), str(count)),
+                    source="files-executor",
+                    time=self.clock.now_ms(),
+                    tenant_uid="default",
+                ),
+                event_type=AuditEventType.OUTCOME,
+                session_id=maker.session_id,
+                act=agent("assistant"),
+                reason="run_done",
+                reason_text=f"call {count} of alice has run",
+            )
+            self.write(AUDIT_REPORTED, maker.key, event)
+        partition = partition_for(maker.key, self.settings.topics.partitions)
+        self.publisher.publish(Outgoing(AUDIT_REPORTED.name, partition, maker.key, b"not a record"))
+        self.publisher.flush(WAIT_MS)
+        deadline_ms = self.clock.monotonic_ms() + WAIT_MS
+        while self.sealed_count() < (OTHERS + 1) * (number + 1):
+            assert self.clock.monotonic_ms() < deadline_ms
+            self.clock.sleep_ms(20)
+
+    def sealed_count(self) -> int:
+        found = read_to_end(self.log, (AUDIT_SEAL.name,), self.clock)
+        seals = (self.codec.decode(each.topic, each.value or b"", each.headers) for each in found)
+        return sum(len(seal.kinds) for seal in seals if isinstance(seal, Seal))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("site")
-    make_site(made)
+    make_site(made, WithOthers)
     return made
 
 
@@ -41,11 +86,17 @@ def copied(site: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_pat
 def test_a_log_is_as_it_was_written(site: Stoplog) -> None:
     result = site("audit", "verify", "--no-json", "--whole")
     assert result.status == 0, result.out + result.err
-    assert "8 verdicts, 9 audit records and 6 reports and session events under " in result.out
-    assert "seals: nothing was changed" in result.out
+    told = "8 verdicts, 9 audit records, 6 reports and session events and 12 records of others under "
+    assert told in " ".join(result.out.split())
+    assert "seals: nothing was changed" in " ".join(result.out.split())
+    assert "not checked" not in result.out
     *partitions, summary = site("audit", "verify", "--json").records
-    assert [each["partition"] for each in partitions] == [0, 1, 2]
+    assert [(each["record"], each["partition"]) for each in partitions] == [
+        (name, number) for name in ("partition", "reported") for number in (0, 1, 2)
+    ]
     assert (summary["verdicts"], summary["audit_records"], summary["offences"]) == (8, 9, 0)
+    assert summary["reported_records"] == sum(each["records"] for each in partitions[3:]) == 12
+    assert summary["not_checked"] == []
 
 
 def test_heads_that_were_kept_are_compared(site: Stoplog, home: Path) -> None:
@@ -101,8 +152,8 @@ def test_a_copy_is_checked_without_the_log(site: Stoplog, home: Path, monkeypatc
     monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere.key")
     result = site("audit", "verify", "--archive", "archive", "--keys", "keys.json", "--whole", "--no-json")
     assert result.status == 0, result.out + result.err
-    assert "8 verdicts and 9 audit records under " in result.out
-    assert "seals: nothing was changed" in result.out
+    assert "8 verdicts, 9 audit records and 12 records of others under " in result.out
+    assert "seals: nothing was changed" in " ".join(result.out.split())
     assert "6 reports and session events could not be compared" in result.out
     nothing = site("audit", "verify", "--archive", "nothing", "--keys", "keys.json")
     assert "`stoplog audit export nothing --raw`" in nothing.err
@@ -113,7 +164,7 @@ def test_says_where_a_record_was_changed(site: Stoplog, copied: sqlite3.Connecti
     result = site("audit", "verify", "--no-json")
     assert result.status == 1
     assert f"changed at {place}" in result.out
-    assert "it is not what the gate has written or read" in result.out
+    assert "it is not what it was when it was sealed" in result.out
 
 
 def test_says_where_a_report_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
@@ -133,6 +184,41 @@ def test_says_from_where_on_a_report_is_gone(site: Stoplog, copied: sqlite3.Conn
     result = site("audit", "verify", "--whole", "--no-json")
     assert result.status == 1
     assert "missing at agent." in result.out or "truncated at agent." in result.out
+
+
+def test_says_where_what_others_put_on_the_record_was_changed(site: Stoplog, copied: sqlite3.Connection) -> None:
+    place = tamper(copied, AUDIT_REPORTED.name, 1, b"alice", b"mallo")
+    result = site("audit", "verify", "--no-json")
+    assert result.status == 1
+    assert f"changed at {place}" in result.out
+    assert "1 of 3 partitions can't be relied on" in " ".join(result.out.split())
+    offences = [each["offence"] for each in site("audit", "verify", "--json").records if each.get("offence")]
+    assert [(each["kind"], each["topic"]) for each in offences] == [("changed", AUDIT_REPORTED.name)]
+
+
+def test_says_that_what_others_put_on_the_record_is_gone(site: Stoplog, home: Path, copied: sqlite3.Connection) -> None:
+    assert site("audit", "verify", "--heads", "heads.json").status == 0
+    with copied:
+        for topic in (AUDIT_REPORTED.name, AUDIT_SEAL.name):
+            for row, _ in rows_of(copied, topic):
+                copied.execute("DELETE FROM records WHERE id = ?", (row,))
+    copied.close()
+    # As if nobody had ever put anything on the record: only who has kept the heads can tell.
+    assert site("audit", "verify", "--no-json").status == 0
+    result = site("audit", "verify", "--since", "heads.json", "--no-json")
+    assert result.status == 1
+    assert "truncated at agent.audit.seal.v1/" in result.out
+    assert json.loads((home / "heads.json").read_text())["reported"]
+
+
+def test_a_log_of_before_there_were_notaries_is_checked_without_them(site: Stoplog, copied: sqlite3.Connection) -> None:
+    with copied:
+        copied.execute("DELETE FROM topics WHERE name = ?", (AUDIT_SEAL.name,))
+    copied.close()
+    result = site("audit", "verify", "--no-json")
+    assert result.status == 0, result.out + result.err
+    assert "not checked: what others put on the record (`agent.audit.reported.v1`)" in " ".join(result.out.split())
+    assert site("audit", "verify", "--json").records[-1]["not_checked"] == [AUDIT_REPORTED.name]
 
 
 def rows_of(log: sqlite3.Connection, topic: str) -> list[tuple[int, bytes]]:
