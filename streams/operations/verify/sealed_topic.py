@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from streams.audit.seals import SealedBatch
 from streams.model.audit import Seal
+from streams.model.topics import VERDICT
 from streams.operations.verify.cursor import Cursor
 from streams.operations.verify.offences import OffenceKind, difference_of, offence_at
 from streams.ports import Received
@@ -131,5 +132,6 @@ class SealedTopic:
             records.append(self.cursor.take())
         kind, at = difference_of([self._sealed.leaf_of(each) for each in records], due)
         where = records[at] if at < len(records) else received
-        text = f"the {self._sealed.noun} here is not the next one that seal {received.offset} of the verdicts has"
+        of = "of the verdicts" if received.topic == VERDICT.name else f"of `{received.topic}`"
+        text = f"the {self._sealed.noun} here is not the next one that seal {received.offset} {of} has"
         raise offence_at(kind, where, text)

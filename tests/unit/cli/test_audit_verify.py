@@ -191,6 +191,7 @@ def test_says_where_what_others_put_on_the_record_was_changed(site: Stoplog, cop
     result = site("audit", "verify", "--no-json")
     assert result.status == 1
     assert f"changed at {place}" in result.out
+    assert "of `agent.audit.seal.v1` has" in result.out
     assert "1 of 3 partitions can't be relied on" in " ".join(result.out.split())
     offences = [each["offence"] for each in site("audit", "verify", "--json").records if each.get("offence")]
     assert [(each["kind"], each["topic"]) for each in offences] == [("changed", AUDIT_REPORTED.name)]
