@@ -11,7 +11,7 @@ partition back and tries the other orders that the log leaves open. A verdict th
 
 **The short way.** Nearly every intent follows the verdict before it, and nothing has happened in between. It is
 processed as it is, and what comes is compared with the bytes of the next recorded verdict, which need not be decoded
-for that.
+for that. Nothing else that the gate would write is given bytes (`streams.history.brief_wire`).
 
 **What that proves.** No hint can make a verdict come out: the hints only choose among histories that the log allows.
 
@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from streams.engine.job import Job
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask, Turn
+from streams.history.brief_wire import BriefWire
 from streams.history.control_tape import PLACED_BY_TIME, PlacedControl
 from streams.history.exchangeable_gate import ExchangeableGate
 from streams.history.recording import (
@@ -92,6 +93,7 @@ class PartitionReplay:
     def __init__(self, plan: ReplayPlan, recording: Recording) -> None:
         self._plan = plan
         self._recording = recording
+        self._wire = BriefWire(plan.wire)
         self._control = PlacedControl(plan.tape, plan.make_control)
         self._processor = ExchangeableGate(self._gate(), self._control.state)
         self._state = PartitionState(MemoryStore(), recording.partition)
@@ -109,7 +111,7 @@ class PartitionReplay:
         job = Job(
             spec=GATE,
             processor=self._processor,
-            wire=plan.wire,
+            wire=self._wire,
             settings=plan.engine,
             partition_counts=plan.partition_counts,
         )
@@ -170,7 +172,9 @@ class PartitionReplay:
             or (due_ms is not None and due_ms + engine.idle_margin_ms + engine.punctuate_ms < time_ms)
         ):
             return False
+        self._wire.be_brief(is_brief=True)
         is_same = self._feed(unit[0], strict=True) and bool(self._results)
+        self._wire.be_brief(is_brief=False)
         following = self._recorded.unread() if is_same else None
         if not is_same or (following is not None and intent.intent_id.encode() in (following.received.value or b"")):
             self._roll_back()
@@ -450,7 +454,7 @@ class PartitionReplay:
         return otherwise
 
     def _gate(self) -> Gate:
-        return Gate(self._plan.gate, self._plan.wire, self._control.state)
+        return Gate(self._plan.gate, self._wire, self._control.state)
 
     # Input
 
