@@ -68,6 +68,7 @@ class BroadcastReader:
         self._targets_at_ms = 0
         self._confirmed_ms: int | None = None
         self._asked_ms: int | None = None
+        self._looking_since_ms: int | None = None
         self._awaited: dict[tuple[str, int], Received] = {}
         self.reports: list[BroadcastReport] = []
         self.newest: dict[str, tuple[int, int]] = {}
@@ -99,13 +100,11 @@ class BroadcastReader:
         count = self._take_in(0)
         now_ms = self._clock.monotonic_ms()
         self._note(self._sink.advance(now_ms))
-        if self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms:
-            self._ask_quietly()
+        self._look_for_ends(now_ms)
         # Where nothing is new, even a process that stood still for long knows at once that it is current.
         if self._targets and self._reached():
             self._confirm()
-        confirmed_ms = self._confirmed_ms
-        self._sink.stale = confirmed_ms is None or now_ms - confirmed_ms > self._settings.control_stale_ms
+        self._sink.stale = self._is_stale(now_ms)
         return count
 
     def close(self) -> None:
@@ -120,15 +119,43 @@ class BroadcastReader:
 
     def _ask(self) -> None:
         self._asked_ms = self._clock.monotonic_ms()
-        targets = self._reader.end_offsets(self._partitions)
-        if not self._targets or self._reached():
-            self._targets, self._targets_at_ms = targets, self._asked_ms
+        self._aim_at(self._reader.end_offsets(self._partitions), self._asked_ms)
 
-    def _ask_quietly(self) -> None:
+    def _aim_at(self, ends: dict[TopicPartition, int], asked_ms: int) -> None:
+        """Note how far is to be read. An answer that comes later than one to a later question is of no use."""
+        if asked_ms >= self._targets_at_ms and (not self._targets or self._reached()):
+            self._targets, self._targets_at_ms = ends, asked_ms
+
+    def _look_for_ends(self, now_ms: int) -> None:
+        """Ask for the ends once in a while, and take the answer when it comes.
+
+        While a broker is away, the answer takes seconds, in which partitions would stand still. It is waited for only
+        if what is held is stale, since nothing can be decided before it comes.
+        """
+        is_due = self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms
         try:
-            self._ask()
+            if is_due and self._is_stale(now_ms):
+                self._ask()
+            elif is_due or self._looking_since_ms is not None:
+                self._look(now_ms)
         except RetriableLogError as error:
             _log.warning("cannot tell whether what was broadcast has been read: %s", error)
+
+    def _look(self, now_ms: int) -> None:
+        if self._looking_since_ms is None:
+            self._looking_since_ms = self._asked_ms = now_ms
+        try:
+            ends = self._reader.look_for_ends(self._partitions)
+        except LogError:
+            self._looking_since_ms = None
+            raise
+        if ends is not None:
+            since_ms, self._looking_since_ms = self._looking_since_ms, None
+            self._aim_at(ends, since_ms)
+
+    def _is_stale(self, now_ms: int) -> bool:
+        confirmed_ms = self._confirmed_ms
+        return confirmed_ms is None or now_ms - confirmed_ms > self._settings.control_stale_ms
 
     def _reached(self) -> bool:
         return all(self._reader.position(partition) >= end for partition, end in self._targets.items())

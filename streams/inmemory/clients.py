@@ -120,6 +120,7 @@ class MemoryReader(_Client):
     def __init__(self, broker: MemoryBroker, client: str) -> None:
         """Create it. Call `MemoryLog.reader` instead."""
         super().__init__(broker, client, _Positions(broker, client, lambda _partition: None))
+        self._looked: dict[TopicPartition, int] | None = None
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read these partitions, and no others, each from the given offset on."""
@@ -144,6 +145,14 @@ class MemoryReader(_Client):
         self._broker.faults.before(self._client, Call.END_OFFSETS)
         ends = {partition: self._broker.partition(partition).high_watermark for partition in partitions}
         self._broker.faults.after(self._client, Call.END_OFFSETS)
+        return ends
+
+    def look_for_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """Ask at the first call, and return the ends as they were then at the second: the answer takes its time."""
+        if self._looked is None:
+            self._looked = self.end_offsets(partitions)
+            return None
+        ends, self._looked = self._looked, None
         return ends
 
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

@@ -18,7 +18,7 @@ from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.kafka.timeouts import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
+from streams.kafka.timeouts import FETCH_PAUSE_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -49,6 +49,7 @@ DEFAULTS: Settings = {
     "fetch.wait.max.ms": 100,
     # With a full prefetch queue the next fetch waits this long (a second by default).
     "fetch.queue.backoff.ms": 100,
+    "fetch.error.backoff.ms": FETCH_PAUSE_MS,
 }
 
 

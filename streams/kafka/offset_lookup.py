@@ -9,6 +9,8 @@ processes (see `streams.kafka.group_questions`).
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
@@ -47,14 +49,17 @@ class OffsetLookup:
         }
         self._settings = client_settings(bootstrap, fixed=fixed, extra=connection_settings(extra))
         self._client: Consumer | None = None
+        self._asking = threading.Lock()
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that still exists, per partition."""
-        return self._ask(partitions, OFFSET_BEGINNING, "first")
+        with self._asking:
+            return self._ask(partitions, OFFSET_BEGINNING, "first")
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the end per partition: by default the high watermark, open transactions included."""
-        return self._ask(partitions, OFFSET_END, "end")
+        with self._asking:
+            return self._ask(partitions, OFFSET_END, "end")
 
     def close(self) -> None:
         """Close the connection."""
@@ -96,6 +101,45 @@ class OffsetLookup:
         if min(found.values()) < 0:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
         return found
+
+
+class EndsLookup:
+    """Asks for ends in a thread of its own, which whoever wants to know them does not wait for. One question at a time.
+
+    While a broker is away, an answer takes up to LOOKUP_S_MAX seconds. A gate that waited for it each time stood still
+    for as long, although nothing that it decides needs the answer at once.
+    """
+
+    def __init__(self, lookup: OffsetLookup) -> None:
+        """Ask with `lookup`, which others may use as well."""
+        self._lookup = lookup
+        self._answers: queue.SimpleQueue[dict[TopicPartition, int] | LogError] = queue.SimpleQueue()
+        self._is_asked = False
+
+    def look(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """Return the answer if it has come, and ask if nothing is asked; None while there is no answer.
+
+        Raises:
+            LogError: the question has failed; the next call asks again.
+        """
+        if not self._is_asked:
+            self._is_asked = True
+            threading.Thread(target=self._ask, args=(tuple(partitions),), name="stoplog ends", daemon=True).start()
+            return None
+        try:
+            answer = self._answers.get_nowait()
+        except queue.Empty:
+            return None
+        self._is_asked = False
+        if isinstance(answer, LogError):
+            raise answer
+        return answer
+
+    def _ask(self, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            self._answers.put(self._lookup.ends(partitions))
+        except LogError as error:
+            self._answers.put(error)
 
 
 def _classified(error: KafkaError, doing: str) -> LogError:

@@ -13,7 +13,13 @@ from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.kafka.timeouts import IDLE_CONNECTION_MS, LATE_S_MAX, STEP_S_MAX, TRANSACTION_TIMEOUT_MS
+from streams.kafka.timeouts import (
+    IDLE_CONNECTION_MS,
+    LATE_S_MAX,
+    RETRY_PAUSE_MS_MAX,
+    STEP_S_MAX,
+    TRANSACTION_TIMEOUT_MS,
+)
 from streams.ports import (
     GroupMetadata,
     LogError,
@@ -42,6 +48,7 @@ DEFAULTS: Settings = {
     # For a moment after a commit the coordinator answers CONCURRENT_TRANSACTIONS, and librdkafka waits this long before
     # it asks again. Back to back, a small transaction takes 27 ms (p50) with 10 here and 11 ms with 2.
     "retry.backoff.ms": 2,
+    "retry.backoff.max.ms": RETRY_PAUSE_MS_MAX,
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
     "connections.max.idle.ms": IDLE_CONNECTION_MS,
     # The limit of our topics. The library's own limit is lower: a dead letter between the two would stop its partition.

@@ -9,11 +9,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.offset_lookup import READER_GROUP, OffsetLookup
+from streams.kafka.offset_lookup import READER_GROUP, EndsLookup, OffsetLookup
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.timeouts import FETCH_PAUSE_MS
 from streams.kafka.transaction_lookup import TransactionLookup
 from streams.ports import LogError, OpenTransaction, Received, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
@@ -22,6 +23,7 @@ DEFAULTS: Settings = {
     # The end of a partition is reported by an empty fetch, and that waits for records up to this long.
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 100,
+    "fetch.error.backoff.ms": FETCH_PAUSE_MS,
 }
 
 
@@ -52,6 +54,7 @@ class KafkaReader:
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
+        self._ends_lookup = EndsLookup(self._lookup)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._transaction_lookup = TransactionLookup(bootstrap, names, extra)
         self._faults = FaultCounter("a reader")
@@ -140,6 +143,14 @@ class KafkaReader:
             RetriableLogError: the broker did not answer in time.
         """
         return self._lookup.ends(partitions)
+
+    def look_for_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """Ask what `end_offsets` asks, in a thread of its own: see the port.
+
+        Raises:
+            RetriableLogError: the broker did not answer in time.
+        """
+        return self._ends_lookup.look(partitions)
 
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the last stable offset of each partition. Asks the broker, as `end_offsets` does.

@@ -30,10 +30,20 @@ REQUEST_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
 """A request to a host that has vanished without closing its connections is given up after this (a minute by default),
 and sent to whoever leads by then."""
 
-IDLE_CONNECTION_MS = 3_000
-"""A producer closes a connection that was not used for this long. If a group's coordinator leaves the cluster while
-offsets are committed, librdkafka (2.16) looks for the new one only when the state of some connection changes (its
-issue 5511): with open connections that may be never. Reconnecting costs some 10 ms after a pause in the input."""
+IDLE_CONNECTION_MS = 2_000
+"""A producer closes a connection on which nothing was sent or received for this long, an unanswered request included,
+which it sends again. If a group's coordinator leaves the cluster while offsets are committed, librdkafka (2.16) looks
+for the new one only when the state of some connection changes (its issue 5511): with open connections that may be
+never. So a gate stands still for as long as this, each time. With 1 s, producers on busy machines lost connections that
+they needed, since brokers took longer than that to answer. Reconnecting costs some 10 ms after a pause in the input."""
+
+RETRY_PAUSE_MS_MAX = 200
+"""The longest pause before a producer repeats a request that a broker can't take yet (a second by default). While a
+partition changes its leader, the coordinator answers CONCURRENT_TRANSACTIONS, and librdkafka doubles its pauses: a gate
+would go on up to a second late."""
+
+FETCH_PAUSE_MS = 100
+"""How long a partition is not fetched after an error (500 by default), such as that its leader has changed."""
 
 CONNECTION_TIMEOUT_MS = 5_000
 """A connection must be up within this, encryption and credentials included."""

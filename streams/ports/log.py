@@ -302,6 +302,20 @@ class Reader(Protocol):
             RetriableLogError: it did not answer in time.
         """
 
+    def look_for_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """Ask what `end_offsets` asks, without waiting for the answer. One question at a time.
+
+        Args:
+            partitions: the same ones until the answer has come.
+
+        Returns:
+            The high watermarks as they were when this was first called, or later; None while there is no answer, which
+            then is that of a later call. The call after the answer asks again.
+
+        Raises:
+            RetriableLogError: the broker did not answer in time.
+        """
+
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Ask the broker for the last stable offset of each partition: readers see nothing from there on.
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports import LogError, Outgoing, Reader, Received, TopicPartition
 from tests.contract.helpers import (
     POLL_MS,
     LogUnderTest,
@@ -48,6 +48,31 @@ def test_reads_from_the_given_offset_and_follows_new_records(log: LogUnderTest, 
     publish(log, at, [b"3"])
     assert poll_values(reader, 1) == [b"3"]
     assert reader.end_offsets([at]) == {at: 4}
+    reader.close()
+
+
+def looked_up(reader: Reader, at: TopicPartition) -> int:
+    """Where the partition ends, as the reader says when it is asked again and again."""
+    found: list[dict[TopicPartition, int]] = []
+
+    def has_come() -> bool:
+        ends = reader.look_for_ends([at])
+        if ends is not None:
+            found.append(ends)
+        return bool(found)
+
+    until(has_come)
+    return found[0][at]
+
+
+def test_ends_are_looked_up_without_waiting(log: LogUnderTest, partitions: Partitions) -> None:
+    at = partitions.fresh()
+    publish(log, at, [b"0", b"1", b"2"])
+    reader = log.reader()
+    assert looked_up(reader, at) == 3
+    publish(log, at, [b"3"])
+    # The answer was taken, so this is another question.
+    assert looked_up(reader, at) == 4
     reader.close()
 
 

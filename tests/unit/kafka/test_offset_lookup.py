@@ -1,0 +1,74 @@
+"""The ends of partitions are asked for in the background: whoever wants to know them goes on meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
+from streams.kafka.settings import NO_SETTINGS
+from streams.ports import LogError, RetriableLogError, TopicPartition
+from streams.ports.open_log import PLAIN_NAMES
+from tests.waiting import until
+
+AT = TopicPartition("letters", 0)
+
+
+class SlowLookup(OffsetLookup):
+    """Answers when it is told to, with what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere:9092", PLAIN_NAMES, NO_SETTINGS)
+        self.may_answer = threading.Event()
+        self.asked_count = 0
+        self.answer: int | LogError = 3
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        self.asked_count += 1
+        self.may_answer.wait(10)
+        if isinstance(self.answer, LogError):
+            raise self.answer
+        return dict.fromkeys(partitions, self.answer)
+
+
+def awaited(ends: EndsLookup) -> dict[TopicPartition, int]:
+    found: list[dict[TopicPartition, int]] = []
+
+    def has_come() -> bool:
+        answer = ends.look([AT])
+        found.extend([] if answer is None else [answer])
+        return bool(found)
+
+    until(has_come)
+    return found[0]
+
+
+def test_it_returns_while_the_brokers_do_not_answer_and_asks_once() -> None:
+    lookup = SlowLookup()
+    ends = EndsLookup(lookup)
+    assert [ends.look([AT]) for _ in range(3)] == [None, None, None]
+    lookup.may_answer.set()
+    assert awaited(ends) == {AT: 3}
+    assert lookup.asked_count == 1
+
+
+def test_an_answer_is_given_once_and_then_it_asks_again() -> None:
+    lookup = SlowLookup()
+    lookup.may_answer.set()
+    ends = EndsLookup(lookup)
+    assert awaited(ends) == {AT: 3}
+    lookup.answer = 4
+    assert awaited(ends) == {AT: 4}
+
+
+def test_a_question_that_fails_says_so_and_the_next_one_is_another() -> None:
+    lookup = SlowLookup()
+    lookup.answer = RetriableLogError("no answer")
+    lookup.may_answer.set()
+    ends = EndsLookup(lookup)
+    with pytest.raises(RetriableLogError, match="no answer"):
+        awaited(ends)
+    lookup.answer = 5
+    assert awaited(ends) == {AT: 5}
