@@ -86,13 +86,15 @@ class OffsetLookup:
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
     ) -> dict[TopicPartition, int]:
-        if self._client is None:
-            self._client = Consumer(self._settings)
-        self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
+        # Who closes it does not wait for a question under way.
+        client = self._client
+        if client is None:
+            client = self._client = Consumer(self._settings)
+        client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
         # Where a time goes Kafka's protocol takes the two positions, too, and answers for all partitions at once.
         asked = [to_client(self._names, partition, position) for partition in partitions]
         found: dict[TopicPartition, int] = {}
-        for partition in self._client.offsets_for_times(asked, timeout=timeout_s):
+        for partition in client.offsets_for_times(asked, timeout=timeout_s):
             if partition.error is not None:
                 raise KafkaException(partition.error)
             found[from_client(self._names, partition)] = partition.offset

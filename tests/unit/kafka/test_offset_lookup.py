@@ -6,7 +6,9 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from confluent_kafka import TopicPartition as KafkaPartition
 
+from streams.kafka import offset_lookup
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
 from streams.kafka.settings import NO_SETTINGS
 from streams.ports import LogError, RetriableLogError, TopicPartition
@@ -72,3 +74,29 @@ def test_a_question_that_fails_says_so_and_the_next_one_is_another() -> None:
         awaited(ends)
     lookup.answer = 5
     assert awaited(ends) == {AT: 5}
+
+
+def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    class Client:
+        def __init__(self, _settings: object) -> None: ...
+
+        def poll(self, _timeout_s: float) -> None:
+            asked.set()
+            released.wait(10)
+
+        def offsets_for_times(self, places: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
+            del timeout
+            for place in places:
+                place.offset = 7
+            return places
+
+    monkeypatch.setattr(offset_lookup, "Consumer", Client)
+    lookup = OffsetLookup("nowhere:9092", PLAIN_NAMES, NO_SETTINGS)
+    ends = EndsLookup(lookup)
+    assert ends.look([AT]) is None
+    assert asked.wait(10)
+    lookup.close()
+    released.set()
+    assert awaited(ends) == {AT: 7}
