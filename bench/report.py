@@ -72,6 +72,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "executor_compare": executors.executor_compare_table,
     "identity": gates.identity_table,
     "cluster": faults.cluster_table,
+    "cluster_layout": faults.cluster_table,
     "soak": faults.soak_table,
     "floods": faults.floods_table,
     "codec": _printed,

@@ -1,4 +1,4 @@
-"""`python -m bench.cluster [FAULT ...] [--quick]`: try faults on three brokers, and write `bench/results/`."""
+"""`python -m bench.cluster [FAULT ...] [--quick]`: try faults on a cluster, and write `bench/results/`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, GATES_AS_RECOMMENDED, Run
+from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, GATES_AS_RECOMMENDED, REPLICATION, Run
 from bench.cluster.faults import FAULTS, QUICK
 from bench.cluster.measurement import RATE, measure
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
-from bench.tables.faults import cluster_table
+from bench.tables.faults import cluster_table, nodes_text
+from simulation.broker.cluster import NODES
 
 
 def main() -> int:
@@ -23,25 +24,41 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=RATE, help=f"intents a second (default: {RATE})")
     parser.add_argument("--broker", action="append", default=[], metavar="NAME=VALUE", help="a setting of the brokers")
     parser.add_argument("--gate", action="append", default=[], metavar="NAME=VALUE", help="one of the gates' clients")
+    parser.add_argument(
+        "--brokers", type=int, default=NODES, metavar="N", help=f"how many (default: {NODES}); three replicas each"
+    )
+    parser.add_argument(
+        "--controllers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many nodes are controllers only (default: 0, every broker is one)",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what gates and executors have logged")
     options = parser.parse_args()
     unknown = [name for name in options.faults if name not in FAULTS]
     if unknown:
         parser.error(f"no fault `{unknown[0]}`; there are {', '.join(FAULTS)}")
+    if options.brokers < REPLICATION:
+        parser.error(f"topics have {REPLICATION} replicas, so there must be {REPLICATION} brokers or more")
     forget_settings()
     machine = describe_machine()
-    machine["kafka"] = machine["kafka"].replace("one broker", "three brokers")
+    machine["kafka"] = machine["kafka"].replace("one broker", nodes_text(options.brokers, options.controllers))
     run = Run(
         rate=options.rate,
         broker_settings={**BROKERS_AS_RECOMMENDED, **_parsed(options.broker)},
         gate_settings={**GATES_AS_RECOMMENDED, **_parsed(options.gate)},
         logs=options.logs,
         quick=options.quick,
+        brokers=options.brokers,
+        controllers=options.controllers,
     )
     names = options.faults or (QUICK if options.quick else tuple(FAULTS))
     result = measure(names, run)
-    save("cluster", result, machine, quick=options.quick, folder=options.out)
+    # A run with other nodes doesn't replace the one with the usual three.
+    name = "cluster" if (options.brokers, options.controllers) == (NODES, 0) else "cluster_layout"
+    save(name, result, machine, quick=options.quick, folder=options.out)
     print(cluster_table(result))
     print(json.dumps(result["findings"]))
     return 1 if result["findings"] else 0

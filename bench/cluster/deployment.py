@@ -75,6 +75,8 @@ class Run:
         gate_settings: of the gates' clients, in librdkafka's names.
         logs: a folder that keeps what gates and executors have logged, and what has run.
         quick: whether the brokers are to start quickly rather than to bear load.
+        brokers: how many there are; topics have three replicas.
+        controllers: how many nodes are controllers only; 0: every broker is a controller.
     """
 
     rate: int
@@ -82,6 +84,8 @@ class Run:
     gate_settings: Mapping[str, str]
     logs: Path | None
     quick: bool
+    brokers: int = NODES
+    controllers: int = 0
 
 
 class Deployment:
@@ -133,7 +137,7 @@ class Deployment:
         return gates + [name for name, executor in self.executors.items() if not executor.running]
 
     def leaders(self) -> dict[str, list[int]]:
-        """The leading node (0, 1, 2; -1: none) of each partition of the topics that an intent touches."""
+        """The leading node (0, 1, ...; -1: none) of each partition of the topics that an intent touches."""
         metadata = self._metadata()
         return {
             topic.name: [
@@ -169,7 +173,7 @@ class Deployment:
         except KafkaException:
             return False
         partitions = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
-        return len(metadata.brokers) == NODES and all(
+        return len(metadata.brokers) == self.cluster.brokers and all(
             partition.leader >= 0 and len(partition.isrs) == len(partition.replicas) for partition in partitions
         )
 
@@ -190,7 +194,12 @@ def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-cluster-")))
         cluster = stack.enter_context(
             KafkaCluster.start(
-                folder / "kafka", users=PASSWORDS, quick=run.quick, properties={**BALANCE, **run.broker_settings}
+                folder / "kafka",
+                users=PASSWORDS,
+                quick=run.quick,
+                properties={**BALANCE, **run.broker_settings},
+                nodes=run.brokers,
+                controllers=run.controllers,
             )
         )
         deployment = Deployment(cluster, _open_world(cluster, folder, stack.callback), run.gate_settings)

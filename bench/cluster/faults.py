@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bench.cluster.deployment import EXECUTORS, GATE_NAMES, Deployment
-from simulation.broker.cluster import NODES
 
 # Each longer than what the fault is to be noticed after: brokers are missed after 3 s, gates after 6 s, executors after
 # 12 s, unless a run sets other times.
@@ -39,7 +38,7 @@ def _one(role: str) -> Callable[[Deployment], tuple[int, ...]]:
 def _plain(deployment: Deployment) -> tuple[int, ...]:
     """A node that is not the active controller, and coordinates least."""
     roles = deployment.roles()
-    others = [node for node in range(NODES) if node != roles["controller"]]
+    others = [node for node in range(deployment.cluster.brokers) if node != roles["controller"]]
     return (min(others, key=list(roles.values()).count),)
 
 
@@ -49,7 +48,7 @@ def _none(_deployment: Deployment) -> tuple[int, ...]:
 
 def _two(deployment: Deployment) -> tuple[int, ...]:
     kept = _plain(deployment)[0]
-    return tuple(node for node in range(NODES) if node != kept)
+    return tuple(node for node in range(deployment.cluster.brokers) if node != kept)[:2]
 
 
 def _kill_brokers(away_s: float) -> Callable[[Deployment, tuple[int, ...]], None]:
@@ -70,7 +69,7 @@ def _freeze_broker(deployment: Deployment, nodes: tuple[int, ...]) -> None:
 
 
 def _restart_brokers(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
-    for node in range(NODES):
+    for node in range(deployment.cluster.brokers):
         deployment.cluster.restart(node)
         deployment.await_whole()
         time.sleep(BETWEEN_RESTARTS_S)

@@ -96,6 +96,8 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         "sessions": SESSIONS,
         "partitions": PARTITIONS,
         "executors": len(EXECUTORS),
+        "brokers": run.brokers,
+        "controllers": run.controllers,
         "broker_settings": dict(run.broker_settings),
         "gate_settings": dict(run.gate_settings),
         "intents": proposed,

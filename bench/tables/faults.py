@@ -89,13 +89,21 @@ def floods_table(result: Result) -> str:
     )
 
 
+def nodes_text(brokers: int, controllers: int) -> str:
+    """Return which nodes a cluster has, in words."""
+    words = {3: "three", 4: "four", 5: "five"}
+    text = f"{words.get(brokers, str(brokers))} brokers"
+    return f"{text} and {words.get(controllers, str(controllers))} controllers" if controllers else text
+
+
 def cluster_table(result: Result) -> str:
     """What the faults on a cluster did, in words and a table."""
+    nodes = nodes_text(result.get("brokers", 3), result.get("controllers", 0))
     broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
     gates = "".join(f", `{name}={value}`" for name, value in result["gate_settings"].items())
     findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
     return (
-        f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
+        f"{nodes.capitalize()} (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
         f" {whole(result['executors'])} executors, {whole(result['rate_per_s'])} intents/s. Of"
         f" {whole(result['intents'])} intents every one has exactly one final verdict and one audit record of it, in"
         f" the order of its session{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"

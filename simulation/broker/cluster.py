@@ -1,9 +1,9 @@
 """A cluster as a careful operator runs one: three brokers, TLS, SCRAM users, access lists, replication 3.
 
-Every node is broker and controller (KRaft) on the loopback interface, made from the Maven artifacts. Clients come in
-over SASL_SSL with SCRAM-SHA-512, and may do only what the access lists say; the brokers know each other by their
-certificates. Nodes can be killed and restarted one by one. Run as a module it keeps a cluster in the foreground:
-`python -m simulation.broker.cluster`.
+Every node is broker and controller (KRaft) on the loopback interface, made from the Maven artifacts, or controllers
+have nodes of their own, which are numbered behind the brokers. Clients come in over SASL_SSL with SCRAM-SHA-512, and
+may do only what the access lists say; the nodes know each other by their certificates. Nodes can be killed and
+restarted one by one. Run as a module it keeps a cluster in the foreground: `python -m simulation.broker.cluster`.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from streams.kafka.admin import KafkaAdmin
 from streams.ports import LogError
 
 NODES = 3
+REPLICAS_MAX = 3
 ADMINISTRATOR = "admin"
 HEAP = "-Xmx384m"
 PROBE_S_MAX = 3.0
 _CLUSTER_ID = "c3RvcGxvZy1jbHVzdGVyMw"
 _PORTS_PER_NODE = 3
 _ACTIVATION = re.compile(r"Becoming the active controller at epoch (\d+)")
+_STARTED = "Kafka Server started"
 
 # Kafka's own defaults wherever faults are concerned (broker session 9 s, abort of old transactions every 10 s): what is
 # measured here is to be what an operator sees.
 _PROPERTIES: Mapping[str, str] = {
-    "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "INTERNAL",
     "listener.security.protocol.map": "CLIENTS:SASL_SSL,INTERNAL:SSL,CONTROLLER:SSL",
     "sasl.enabled.mechanisms": "SCRAM-SHA-512",
     "listener.name.clients.scram-sha-512.sasl.jaas.config": (
@@ -75,6 +75,7 @@ class KafkaCluster:
 
     Attributes:
         bootstrap: the addresses of all brokers, for clients.
+        brokers: how many nodes are brokers: those with the lowest numbers.
     """
 
     def __init__(
@@ -83,12 +84,16 @@ class KafkaCluster:
         users: Mapping[str, str],
         ports: list[tuple[int, int, int]],
         properties: Mapping[str, str] | None = None,
+        controllers: int = 0,
     ) -> None:
         """Use `start`."""
-        nodes = len(ports)
-        copies = dict.fromkeys(_REPLICATION, str(nodes)) | dict.fromkeys(_IN_SYNC, str(max(nodes - 1, 1)))
+        self.brokers = len(ports) - controllers
+        replicas = min(self.brokers, REPLICAS_MAX)
+        copies = dict.fromkeys(_REPLICATION, str(replicas)) | dict.fromkeys(_IN_SYNC, str(max(replicas - 1, 1)))
         self._properties = {**_PROPERTIES, **copies, **(properties or {})}
-        self.bootstrap = ",".join(f"127.0.0.1:{clients}" for clients, _, _ in ports)
+        self.bootstrap = ",".join(f"127.0.0.1:{clients}" for clients, _, _ in ports[: self.brokers])
+        # Without nodes of their own, every broker is a controller.
+        self._controllers = range(self.brokers, len(ports)) if controllers else range(self.brokers)
         self._users = {ADMINISTRATOR: f"{ADMINISTRATOR}-password", **users}
         self._ports = ports
         self._workdir = workdir
@@ -104,6 +109,7 @@ class KafkaCluster:
         quick: bool = True,
         properties: Mapping[str, str] | None = None,
         nodes: int = NODES,
+        controllers: int = 0,
     ) -> KafkaCluster:
         """Make certificates and storage, run the brokers, and wait until every one of them answers.
 
@@ -114,18 +120,19 @@ class KafkaCluster:
             quick: whether the brokers are to start quickly rather than to bear load.
             properties: settings of every broker that differ from those of this module.
             nodes: how many brokers; one is enough if none has to fail.
+            controllers: how many nodes are controllers only; 0: every broker is a controller.
 
         Raises:
             BrokerUnavailableError: no Java, no Maven, or a broker did not come up (with the end of its log).
         """
         workdir = workdir.resolve()
         require_program("java", "a Java 17 runtime")
-        cluster = cls(workdir, users, _free_ports(nodes), properties)
+        cluster = cls(workdir, users, _free_ports(nodes + controllers), properties, controllers)
         try:
             cluster._prepare(quick)
             for node in cluster._nodes:
                 node.run()
-            for number in range(nodes):
+            for number in range(nodes + controllers):
                 cluster.await_node(number)
         except BaseException:
             cluster.stop()
@@ -145,7 +152,7 @@ class KafkaCluster:
         }
 
     def kill(self, node: int) -> None:
-        """End a broker (0, 1 or 2) at once, as a power cut would."""
+        """End a node (0, 1, ...) at once, as a power cut would."""
         self._nodes[node].kill()
 
     def freeze(self, node: int) -> None:
@@ -188,13 +195,17 @@ class KafkaCluster:
             self.await_node(node)
 
     def await_node(self, node: int) -> None:
-        """Wait until a broker answers clients.
+        """Wait until a broker answers clients, or a controller says that it has started.
 
         Raises:
             BrokerUnavailableError: it does not.
         """
-        address = f"127.0.0.1:{self._ports[node][0]}"
-        self._nodes[node].await_ready(lambda: self._answers(address), address)
+        process = self._nodes[node]
+        if node < self.brokers:
+            address = f"127.0.0.1:{self._ports[node][0]}"
+            process.await_ready(lambda: self._answers(address), address)
+        else:
+            process.await_ready(lambda: _STARTED in process.log_text(), f"127.0.0.1:{self._ports[node][2]}")
 
     def log_tail(self, node: int) -> str:
         """Return the last lines that a broker has logged since it was last run."""
@@ -232,23 +243,32 @@ class KafkaCluster:
         return [part for credential in credentials for part in ("--add-scram", credential)]
 
     def _settings(self, number: int, folder: Path, authority: Authority) -> dict[str, str]:
-        clients, internal, controller = self._ports[number]
-        advertised = f"CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}"
-        voters = ",".join(f"{index + 1}@127.0.0.1:{ports[2]}" for index, ports in enumerate(self._ports))
+        voters = ",".join(f"{index + 1}@127.0.0.1:{self._ports[index][2]}" for index in self._controllers)
         superusers = ";".join(
             [f"User:{ADMINISTRATOR}", *(f"User:CN=node-{index + 1}" for index in range(len(self._ports)))]
         )
         return {
             **self._properties,
+            **self._roles(number),
             "node.id": str(number + 1),
             "controller.quorum.voters": voters,
-            "listeners": f"{advertised},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": advertised,
             "super.users": superusers,
             "ssl.keystore.location": str(authority.issue(f"node-{number + 1}")),
             "ssl.truststore.location": str(authority.path),
             "log.dirs": str(folder / "data"),
         }
+
+    def _roles(self, number: int) -> dict[str, str]:
+        """What a node is, and where it listens."""
+        clients, internal, controller = self._ports[number]
+        advertised = f"CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}"
+        listens = f"CONTROLLER://127.0.0.1:{controller}"
+        if number >= self.brokers:
+            return {"process.roles": "controller", "listeners": listens}
+        shared = {"inter.broker.listener.name": "INTERNAL", "advertised.listeners": advertised}
+        if number in self._controllers:
+            return {**shared, "process.roles": "broker,controller", "listeners": f"{advertised},{listens}"}
+        return {**shared, "process.roles": "broker", "listeners": advertised}
 
     def _answers(self, address: str) -> bool:
         with contextlib.closing(KafkaAdmin(address, request_s_max=PROBE_S_MAX, extra=self.client_settings())) as admin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,18 @@ def test_it_takes_records_with_any_one_broker_gone(cluster: KafkaCluster) -> Non
     finally:
         cluster.restart(0)
     _write(cluster, "admin")
+
+
+def test_controllers_on_nodes_of_their_own_take_no_partition_with_them(tmp_path: Path) -> None:
+    with KafkaCluster.start(tmp_path / "nodes", users={}, nodes=1, controllers=3) as running:
+        with closing(KafkaAdmin(running.bootstrap, extra=running.client_settings())) as admin:
+            admin.create([TopicSpec("letters", 3, {})], 1)
+        controller = running.active_controller()
+        assert controller >= running.brokers == 1
+        running.kill(controller)
+        _write(running, "admin")
+        running.restart(controller)
+        _write(running, "admin")
 
 
 def test_who_has_a_transaction_open_is_named_over_an_encrypted_connection(cluster: KafkaCluster) -> None:
