@@ -14,13 +14,13 @@ class BriefWire:
     While it is brief, every other record has no bytes, and no record has headers. That saves a tenth of the work of a
     replay. What a gate does next never depends on these bytes: its state has records, and not what they are encoded to.
 
-    INVARIANT: what comes of it counts only if the next recorded verdict is made. The size of what is written decides
+    INVARIANT: the outcome counts only if the next recorded verdict is made. The size of what is written decides
     whether a record becomes a dead letter, and so does a field that can't be encoded. Where a verdict was recorded,
     neither was the case.
     """
 
     def __init__(self, wire: Wire) -> None:
-        """Wrap a codec. It makes all bytes until it is told to be brief."""
+        """Wrap a codec. It makes all bytes until `be_brief`."""
         self._wire = wire
         # The functions themselves: every record comes through them.
         self.decode = wire.decode

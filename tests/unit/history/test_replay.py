@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,13 +14,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.history.recording import Recording
+from streams.history.recording import Arrival, Recording
 from streams.history.replay import PartitionReplay
 from streams.history.replayed import Replayed
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.reasons import Reason
 from streams.model.topics import CATALOG, INTENT, REPORT, REVOCATION, RULESET, VERDICT
+from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.operations.replay.run import (
     FieldDifference,
@@ -114,6 +115,35 @@ class TestARunWithEverything:
         assert min(ways.count(True), ways.count(False)) > 20
         monkeypatch.setattr(PartitionReplay, "_goes_on", lambda *_: False)
         assert [list(map(told, results)) for results in all_results(run)] == short
+
+    def test_the_short_way_makes_the_bytes_of_verdicts_alone_and_the_same_rows(
+        self, run: RecordedRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recorded, counting, made = run.recorded(), wire(), Counter[str]()
+        plan = replace(setup().plan(recorded), wire=counting)
+        encode, goes_on, is_short = counting.encode, PartitionReplay._goes_on, [False]
+
+        def counted(topic: str, record: Record) -> bytes:
+            made[topic] += is_short[0]
+            return encode(topic, record)
+
+        def noted(replay: PartitionReplay, unit: Sequence[Arrival]) -> bool:
+            is_short[0] = True
+            went = goes_on(replay, unit)
+            is_short[0] = False
+            return went
+
+        def rows() -> list[dict[bytes, bytes]]:
+            replays = [PartitionReplay(plan, recorded.recording(number)) for number in range(recorded.partitions)]
+            return [(list(each.run()), each.rows())[1] for each in replays]
+
+        monkeypatch.setattr(counting, "encode", counted)
+        monkeypatch.setattr(PartitionReplay, "_goes_on", noted)
+        short = rows()
+        assert made[VERDICT.name] > 100
+        assert {topic for topic, count in made.items() if count} == {VERDICT.name}
+        monkeypatch.setattr(PartitionReplay, "_goes_on", lambda *_: False)
+        assert rows() == short
 
     def test_comes_out_whatever_the_partitions_and_the_gates(self) -> None:
         for partitions in (1, 5):
