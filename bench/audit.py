@@ -1,6 +1,7 @@
 """Measures what sealing costs a gate, and what checking seals and the whole log costs: `python -m bench.audit`.
 
-The records are those that a real gate writes, with permit-all rules: a verdict and an audit record of each intent.
+The records are those that a real gate writes, with permit-all rules, a verdict and an audit record of each intent; and
+of each call the report of its executor, which the gate has read and seals, too.
 Costs are CPU time in microseconds, the best of several runs, on a log of a million records. Writing the two further
 records of a transaction is not part of it.
 """
@@ -8,10 +9,11 @@ records of a transaction is not part of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,14 +23,14 @@ from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
-from streams.audit.seals import SealKeys, derived_seal_key
+from streams.audit.seals import SealKeys, derived_seal_key, read_leaf
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
 from streams.engine.state import PartitionState
 from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, CATALOG, RULESET, SEAL_KEY, SESSION, VERDICT
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, CATALOG, REPORT, RULESET, SEAL_KEY, SESSION, VERDICT
 from streams.operations.archive.copies import copy_topics
 from streams.operations.archive.export import export_audit
 from streams.operations.verify.partition import Ends, Recorded, check_partition
@@ -61,8 +63,15 @@ RULES = {
 }
 
 
-def written_by_gate(wire: CodecWire, count: int) -> list[Outgoing]:
-    """What a gate writes about so many intents: verdicts and audit records, in turns."""
+class Decided(NamedTuple):
+    """What a gate seals of a call: its verdict and its audit record, and the report of its executor."""
+
+    written: list[Outgoing]
+    report: Received
+
+
+def decided_by_gate(wire: CodecWire, count: int) -> list[Decided]:
+    """What a gate seals of so many calls."""
     rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
     control = ControlState(rules, Catalog(ANYBODY), stale=False)
     control.apply(CATALOG.name, entry_key(TOOL), TOOL, 1, START_MS)
@@ -72,14 +81,17 @@ def written_by_gate(wire: CodecWire, count: int) -> list[Outgoing]:
     state = PartitionState(MemoryStores().open(0))
     maker = SessionMaker()
     gate.process(SESSION.name, maker.key, maker.established(START_MS), state, START_MS, START_MS)
-    found = []
+    found: list[Decided] = []
     for number in range(count):
         intent = maker.intent(
             TOOL, {"to": "ann@example.com", "subject": f"number {number}", "body": "x" * 200}, START_MS
         )
         outputs = gate.process("agent.intent.v1", maker.key, intent, state, START_MS, START_MS)
-        found += [Outgoing(each.topic.name, 0, each.key, each.value) for each in outputs]
-    return [each for each in found if each.topic in Seals.topics]
+        written = [Outgoing(each.topic.name, 0, each.key, each.value) for each in outputs]
+        value = wire.encode(REPORT.name, maker.result(intent, START_MS))
+        report = Received(REPORT.name, 0, number, START_MS, maker.key, value)
+        found.append(Decided([each for each in written if each.topic in Seals.topics], report))
+    return found
 
 
 def best_us(act: Callable[[], object], count: int) -> float:
@@ -97,18 +109,25 @@ def old_log() -> Frontier:
     return Frontier(LOG_RECORDS, bytes(32 * LOG_RECORDS.bit_count()))
 
 
-def seal_all(
-    wire: CodecWire, written: list[Outgoing], batch: int, before: Frontier | None = None
-) -> list[tuple[list[Outgoing], bytes]]:
-    """Seal what was written, in batches of so many intents; return each batch with the value of its seal."""
+class Batch(NamedTuple):
+    """What a transaction has written and read, and the value of its seal."""
+
+    written: list[Outgoing]
+    read: list[Received]
+    seal: bytes
+
+
+def seal_all(wire: CodecWire, decided: Sequence[Decided], batch: int, before: Frontier | None = None) -> list[Batch]:
+    """Seal calls, in batches of so many."""
     hook = Seals(wire, derived_seal_key(ROOT_KEY), "")
     state = PartitionState(MemoryStores().open(0))
     state.put(SEALED_KEY, encode_frontier(before or old_log()))
     found = []
-    for start in range(0, len(written), 2 * batch):
-        part = written[start : start + 2 * batch]
-        seal, _ = hook.before_commit(part, (), state, START_MS)
-        found.append((part, seal.value or b""))
+    for start in range(0, len(decided), batch):
+        part = decided[start : start + batch]
+        written, read = [each for call in part for each in call.written], [call.report for call in part]
+        seal, _ = hook.before_commit(written, read, state, START_MS)
+        found.append(Batch(written, read, seal.value or b""))
     return found
 
 
@@ -122,10 +141,10 @@ def read_all(codec: Codec, batches: list[tuple[list[Received], Received]], keys:
     return proven
 
 
-def received(batches: list[tuple[list[Outgoing], bytes]], own_every: int) -> list[tuple[list[Received], Received]]:
+def received(batches: list[Batch], own_every: int) -> list[tuple[list[Received], Received]]:
     """The batches as an executor reads them that every so many verdicts concern."""
     found, offset = [], 0
-    for part, seal in batches:
+    for part, _, seal in batches:
         verdicts = [each for each in part if each.topic == VERDICT.name]
         own = [
             Received(VERDICT.name, 0, offset + number, START_MS, each.key, each.value)
@@ -137,14 +156,15 @@ def received(batches: list[tuple[list[Outgoing], bytes]], own_every: int) -> lis
     return found
 
 
-def recorded(codec: Codec, batches: list[tuple[list[Outgoing], bytes]]) -> Recorded:
+def recorded(codec: Codec, batches: list[Batch]) -> Recorded:
     """The batches as an auditor reads them, with the heads that go with their seals."""
     found: dict[str, list[Received]] = {VERDICT.name: [], AUDIT.name: [], AUDIT_CHECKPOINT.name: []}
 
     def add(topic: str, key: bytes | None, value: bytes | None) -> None:
         found[topic].append(Received(topic, 0, len(found[topic]), START_MS, key, value))
 
-    for part, value in batches:
+    reports = [each for batch in batches for each in batch.read]
+    for part, _, value in batches:
         for each in part:
             add(each.topic, each.key, each.value)
         add(VERDICT.name, SEAL_KEY, value)
@@ -162,10 +182,13 @@ def recorded(codec: Codec, batches: list[tuple[list[Outgoing], bytes]]) -> Recor
         )
         add(AUDIT_CHECKPOINT.name, b"0", codec.encode(AUDIT_CHECKPOINT.name, checkpoint))
     verdicts, audits, heads = (partial(iter, each) for each in found.values())
-    return Recorded(0, verdicts, audits, heads, Ends(*(len(each) for each in found.values())))
+    ends = Ends(*(len(each) for each in found.values()))
+    return Recorded(
+        0, verdicts, audits, heads, ends, {REPORT.name: partial(iter, reports)}, {REPORT.name: len(reports)}
+    )
 
 
-def verify_rate(codec: Codec, keys: SealKeys, batches: list[tuple[list[Outgoing], bytes]]) -> float:
+def verify_rate(codec: Codec, keys: SealKeys, batches: list[Batch]) -> float:
     """Records that `audit verify` checks in a second of CPU time, reading them left out."""
     log = recorded(codec, batches)
     report = check_partition(log, keys, codec)
@@ -194,13 +217,17 @@ def main() -> None:
     """Print the measurements."""
     codec = Codec(CommittedSchemas.load())
     wire, keys = CodecWire(codec), SealKeys.derived(ROOT_KEY)
-    written = written_by_gate(wire, INTENTS)
+    decided = decided_by_gate(wire, INTENTS)
+    written, reports = [each for call in decided for each in call.written], [call.report for call in decided]
     sizes = [
         sum(len(each.value or b"") for each in written if each.topic == name) for name in (VERDICT.name, AUDIT.name)
     ]
-    print(f"verdicts of {sizes[0] // INTENTS} bytes, audit records of {sizes[1] // INTENTS} bytes\n")
+    sizes.append(sum(len(each.value or b"") for each in reports))
+    verdict, audit, report = (size // INTENTS for size in sizes)
+    print(f"verdicts of {verdict} bytes, audit records of {audit} bytes, reports of {report} bytes\n")
     hashes_us = best_us(lambda: [leaf_hash(each.value or b"") for each in written], INTENTS)
-    print(f"hashing both: {hashes_us:.1f} us an intent\n")
+    reports_us = best_us(lambda: [read_leaf(each) for each in reports], INTENTS)
+    print(f"hashing verdict and audit record: {hashes_us:.1f} us an intent, and its report: {reports_us:.1f} us\n")
     print(
         f"{'intents':>8}{'gate: us':>11}{'bytes of seals':>16}{'executor: us a verdict':>26}{'of which one in':>18}"
         f"{'verify: records':>18}"
@@ -210,15 +237,15 @@ def main() -> None:
         f"{'a second':>18}"
     )
     for batch in BATCHES:
-        sealing_us = best_us(partial(seal_all, wire, written, batch), INTENTS)
-        batches = seal_all(wire, written, batch)
-        seal_bytes = sum(len(seal) for _, seal in batches) / INTENTS
+        sealing_us = best_us(partial(seal_all, wire, decided, batch), INTENTS)
+        batches = seal_all(wire, decided, batch)
+        seal_bytes = sum(len(each.seal) for each in batches) / INTENTS
         checking_us = []
         for own_every in (1, 10):
             read = received(batches, own_every)
             own_count = sum(len(each) for each, _ in read)
             checking_us.append(best_us(partial(read_all, codec, read, keys), own_count))
-        rate = verify_rate(codec, keys, seal_all(wire, written, batch, Frontier()))
+        rate = verify_rate(codec, keys, seal_all(wire, decided, batch, Frontier()))
         print(
             f"{batch:>8}{sealing_us:>11.1f}{seal_bytes:>16.0f}{checking_us[0]:>26.1f}{checking_us[1]:>18.1f}{rate:>18,.0f}"
         )

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 
-from bench.audit import recorded, seal_all, written_by_gate
+from bench.audit import decided_by_gate, recorded, seal_all
 from simulation.records import ROOT_KEY
 from simulation.vandal import ACTS, TOPICS, Log, Vandal
 from streams.audit.merkle import Frontier
@@ -19,17 +19,22 @@ from streams.audit.seals import SealKeys
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
+from streams.model.topics import AUDIT_CHECKPOINT, REPORT, VERDICT
 from streams.operations.verify.partition import Ends, PartitionReport, Recorded, check_partition
 
-INTENTS = 49_000
+INTENTS = 33_000
+"""Each with its verdict, its audit record and the report of its call, and the seals and heads: 99,660 records."""
 BATCH = 100
 END = 1_000_000
+CHANGED = (*TOPICS, REPORT.name)
+"""The topics that are altered."""
 
 
 def checked(log: Log, keys: SealKeys, codec: Codec) -> PartitionReport:
     """What is wrong with a log."""
-    verdicts, audits, heads = ((lambda found=log[name]: iter(found)) for name in TOPICS)
-    return check_partition(Recorded(0, verdicts, audits, heads, Ends(END, END, END)), keys, codec, is_whole=True)
+    verdicts, audits, heads, reports = ((lambda found=log[name]: iter(found)) for name in CHANGED)
+    given = Recorded(0, verdicts, audits, heads, Ends(END, END, END), {REPORT.name: reports}, {REPORT.name: END})
+    return check_partition(given, keys, codec, is_whole=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -40,8 +45,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     codec, keys = Codec(CommittedSchemas.load()), SealKeys.derived(ROOT_KEY)
     wire = CodecWire(codec)
-    made = recorded(codec, seal_all(wire, written_by_gate(wire, INTENTS), BATCH, Frontier()))
-    log = dict(zip(TOPICS, (list(each()) for each in (made.verdicts, made.audits, made.heads)), strict=True))
+    made = recorded(codec, seal_all(wire, decided_by_gate(wire, INTENTS), BATCH, Frontier()))
+    opened = (made.verdicts, made.audits, made.heads, made.inputs[REPORT.name])
+    log = dict(zip(CHANGED, (list(each()) for each in opened), strict=True))
     began = time.process_time()
     clean = checked(log, keys, codec)
     rate = clean.records / (time.process_time() - began)
@@ -52,7 +58,7 @@ def main(arguments: list[str]) -> int:
         act, vandal = ACTS[seed % len(ACTS)], Vandal(log, seed)
         report = checked(act(vandal), keys, codec)
         # Each topic has as many records of a batch as any other: of verdicts one more, the seal; of heads one.
-        batch = vandal.at // {TOPICS[0]: BATCH + 1, TOPICS[1]: BATCH, TOPICS[2]: 1}[vandal.topic]
+        batch = vandal.at // {VERDICT.name: BATCH + 1, AUDIT_CHECKPOINT.name: 1}.get(vandal.topic, BATCH)
         if report.offence is None or abs(report.seals - batch) > 1:
             wrong += 1
             print(f"seed {seed}: {act.__name__} at {vandal.topic} {vandal.at}: {report}", flush=True)
