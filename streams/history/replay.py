@@ -165,16 +165,19 @@ class PartitionReplay:
         stream_ms, due_ms = task.stream_time_ms, self._state.next_due_ms
         time_ms = _time_of(unit, stream_ms)
         if (
-            control.next_ms <= max(time_ms, self._written_ms)
+            not stream_ms
+            or control.next_ms <= max(time_ms, self._written_ms)
             or control.state.stale
             or not task.has_followed
             or self._instants.next_after(stream_ms) < time_ms
             or (due_ms is not None and due_ms + engine.idle_margin_ms + engine.punctuate_ms < time_ms)
         ):
             return False
+        received = unit[0].received
         self._wire.be_brief(is_brief=True)
-        is_same = self._feed(unit[0], strict=True) and bool(self._results)
+        task.process_next(received, self._fault_of(received) or intent)
         self._wire.be_brief(is_brief=False)
+        is_same = self._match(strict=True) and bool(self._results)
         following = self._recorded.unread() if is_same else None
         if not is_same or (following is not None and intent.intent_id.encode() in (following.received.value or b"")):
             self._roll_back()
