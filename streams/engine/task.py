@@ -21,6 +21,7 @@ from streams.engine.ordered_input import HasReachedEnd, OrderedInput
 from streams.engine.record_steps import Emit, RecordSteps
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
+from streams.model.types import Record
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
 from streams.ports.processor import DeletedInput, TimeReset
 

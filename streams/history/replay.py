@@ -49,6 +49,7 @@ from streams.model.budget import BudgetGrant
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.session import SessionEvent
 from streams.model.topics import (
     APPROVAL_REQUEST,
     ATTRIBUTES,
@@ -151,15 +152,16 @@ class PartitionReplay:
     # A unit: the records of one instant
 
     def _goes_on(self, unit: Sequence[Arrival]) -> bool:
-        """Process a unit as most are: one intent, before which nothing has happened since the last verdict.
+        """Process a unit as most are: one intent or session event, before which nothing has happened.
 
         It comes to the same as the careful way, which is three times as long, because that would guess the same first.
 
         Returns:
-            Whether it has led to the next recorded verdict, byte for byte. If not, nothing was done.
+            Whether an intent has led to the next recorded verdict, byte for byte, or a session event to none. If not,
+            nothing was done.
         """
-        intent = unit[0].decoded
-        if len(unit) > 1 or not self._plan.is_strict or not isinstance(intent, Intent):
+        record = unit[0].decoded
+        if len(unit) > 1 or not self._plan.is_strict or not isinstance(record, Intent | SessionEvent):
             return False
         task, control, engine = self._task, self._control, self._plan.engine
         stream_ms, due_ms = task.stream_time_ms, self._state.next_due_ms
@@ -173,17 +175,30 @@ class PartitionReplay:
             or (due_ms is not None and due_ms + engine.idle_margin_ms + engine.punctuate_ms < time_ms)
         ):
             return False
+        is_event = isinstance(record, SessionEvent)
+        if is_event and not self._comes_before(time_ms):
+            return False
         received = unit[0].received
         self._wire.be_brief(is_brief=True)
-        task.process_next(received, self._fault_of(received) or intent)
+        task.process_next(received, self._fault_of(received) or record)
         self._wire.be_brief(is_brief=False)
-        is_same = self._match(strict=True) and bool(self._results)
-        following = self._recorded.unread() if is_same else None
-        if not is_same or (following is not None and intent.intent_id.encode() in (following.received.value or b"")):
+        is_same = self._match(strict=True) and bool(self._results) is not is_event
+        if is_same and isinstance(record, Intent):
+            following = self._recorded.unread()
+            is_same = following is None or record.intent_id.encode() not in (following.received.value or b"")
+        if not is_same:
             self._roll_back()
             return False
         self._commit()
         return True
+
+    def _comes_before(self, time_ms: int) -> bool:
+        """Return whether the next verdict is a later one, by a gate that was not behind: so it says nothing of now."""
+        head = self._recorded.head()
+        if head is None or head.is_repeated:
+            return False
+        evaluated_ms = head.stated.evaluated_at
+        return time_ms < evaluated_ms and head.received.timestamp_ms - evaluated_ms <= BEHIND_MS
 
     def _run_unit(self, unit: Sequence[Arrival], lanes: Sequence[Lane]) -> None:
         if self._plan.is_strict and self._finds(unit):

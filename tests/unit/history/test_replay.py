@@ -20,6 +20,7 @@ from streams.history.replayed import Replayed
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.reasons import Reason
+from streams.model.session import SessionEvent
 from streams.model.topics import CATALOG, INTENT, REPORT, REVOCATION, RULESET, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
@@ -122,6 +123,7 @@ class TestARunWithEverything:
         recorded, counting, made = run.recorded(), wire(), Counter[str]()
         plan = replace(setup().plan(recorded), wire=counting)
         encode, goes_on, is_short = counting.encode, PartitionReplay._goes_on, [False]
+        gone: Counter[type] = Counter()
 
         def counted(topic: str, record: Record) -> bytes:
             made[topic] += is_short[0]
@@ -131,6 +133,7 @@ class TestARunWithEverything:
             is_short[0] = True
             went = goes_on(replay, unit)
             is_short[0] = False
+            gone[type(unit[0].decoded)] += went
             return went
 
         def rows() -> list[dict[bytes, bytes]]:
@@ -141,6 +144,7 @@ class TestARunWithEverything:
         monkeypatch.setattr(PartitionReplay, "_goes_on", noted)
         short = rows()
         assert made[VERDICT.name] > 100
+        assert min(gone[Intent], gone[SessionEvent]) > 20
         assert {topic for topic, count in made.items() if count} == {VERDICT.name}
         monkeypatch.setattr(PartitionReplay, "_goes_on", lambda *_: False)
         assert rows() == short
