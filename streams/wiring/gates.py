@@ -10,6 +10,7 @@ from streams.audit.notes import Signer
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.ports import Ports
+from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
 from streams.engine.tenant_topics import TenantTopics
 from streams.engine.worker import Worker
@@ -87,7 +88,8 @@ def build_gate(
         return Gate(gate_settings, wire, control, Seals(wire, signs, gate_settings.deployment), sealer)
 
     meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
-    part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter)
+    engine = settings.engine.for_engine()
+    part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter, engine)
     return _build(settings, log, wire, clock, part, stores)
 
 
@@ -117,7 +119,8 @@ def build_budgets(
         return BudgetAllocator(wire, settings.gate.alert_window_ms)
 
     group, meter = budgets_group(settings.group), budgets_meter(metrics or Metrics(Exporter.GATE))
-    part = _Part(BUDGETS, allocator, group, "-budgets", "budgets", resets_time, meter)
+    engine = settings.engine.for_engine()
+    part = _Part(BUDGETS, allocator, group, "-budgets", "budgets", resets_time, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
@@ -196,7 +199,8 @@ def build_watch(
     def processor() -> Processor:
         return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions)
 
-    part = _Part(WATCH, processor, group, "-watch", "watch", False, meter)
+    engine = settings.watch.for_engine(settings.engine.for_engine())
+    part = _Part(WATCH, processor, group, "-watch", "watch", False, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
@@ -227,13 +231,14 @@ def build_keying(
     def processor() -> Processor:
         return Keying(wire, files.features, settings.watch.for_watch(), handlers)
 
-    part = _Part(KEYING, processor, group, "-keying", "keying", False, meter)
+    engine = settings.watch.for_engine(settings.engine.for_engine())
+    part = _Part(KEYING, processor, group, "-keying", "keying", False, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
 class _Part(NamedTuple):
     """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores,
-    and what counts.
+    what counts, and how the engine runs.
 
     `resets_time` is the operator's wish, which is the same for both.
     """
@@ -245,6 +250,7 @@ class _Part(NamedTuple):
     kind: str
     resets_time: bool
     meter: WorkerMeter
+    engine: EngineSettings
 
 
 def _build(
@@ -281,7 +287,7 @@ def _build(
             look_for_topics=TenantTopics(part.spec, log.admin, partition_counts).look if part.spec is GATE else None,
             meter=part.meter,
         ),
-        settings=settings.engine.for_engine(),
+        settings=part.engine,
         partition_counts=partition_counts,
         resets_time=part.resets_time,
     )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from streams.audit.notes import Signer
@@ -204,16 +205,29 @@ class WatchSection(Section):
         grace_ms: how long a decision waits for earlier ones of other partitions.
         publish_ms: how often the baseline of an agent is published at most.
         alert_window_ms: within which time alerts about one incident are counted together.
+        commit_interval_ms: how long a transaction of the watch's workers may stay open while more input waits. Nobody
+            waits for a verdict of the watch, so its transactions are longer than those of gates, and cost less.
+        commit_records_max: after how many input records they commit at the latest.
     """
 
     rules: Path | None = None
     grace_ms: int = Field(2_000, ge=0, le=60_000)
     publish_ms: int = Field(3_600_000, ge=1_000, le=86_400_000)
     alert_window_ms: int = Field(60_000, ge=1_000, le=3_600_000)
+    commit_interval_ms: int = Field(500, ge=1, le=5_000)
+    commit_records_max: int = Field(10_000, ge=1, le=100_000)
 
     def for_watch(self) -> WatchSettings:
         """Return the settings of the watch's core."""
         return WatchSettings(grace_ms=self.grace_ms, publish_ms=self.publish_ms, alert_window_ms=self.alert_window_ms)
+
+    def for_engine(self, engine: EngineSettings) -> EngineSettings:
+        """Return how the watch's workers run, who in everything else run as those of gates.
+
+        Args:
+            engine: how those of gates run.
+        """
+        return replace(engine, commit_interval_ms=self.commit_interval_ms, commit_records_max=self.commit_records_max)
 
 
 class EngineSection(Section):
