@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from streams.codec.scalars import check_instant
 from streams.codec.varints import MalformedError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DAY_S = 86_400
+DAYS_CACHED_MAX = 64
+"""Days whose dates are remembered: almost all instants are of today."""
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.(?P<fraction>\d{1,9}))?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -22,8 +26,16 @@ def format_instant(value_ms: int) -> str:
         MalformedError: the instant is outside of the years 1 to 9999.
     """
     check_instant(value_ms)
-    text = (_EPOCH + timedelta(milliseconds=value_ms)).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    second, millisecond = divmod(value_ms, 1_000)
+    day, second = divmod(second, _DAY_S)
+    minute, second = divmod(second, 60)
+    return f"{_date(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}.{millisecond:03d}Z"
+
+
+@lru_cache(maxsize=DAYS_CACHED_MAX)
+def _date(day: int) -> str:
+    """Return the date of a day since 1970."""
+    return (_EPOCH + timedelta(days=day)).date().isoformat()
 
 
 def parse_instant(text: str) -> int:

@@ -26,7 +26,10 @@ MISSING_NAMED_MAX = 1_000
 """How many missing topics are remembered, so that each is logged once."""
 
 KEYS_CACHED_MAX = 8_192
-"""Of input keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions recur."""
+"""Of keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions and agents recur."""
+
+
+_partition_of_key = lru_cache(maxsize=KEYS_CACHED_MAX)(partition_for)
 
 
 class InputPlacement:
@@ -58,9 +61,6 @@ class InputPlacement:
         if partition != record.partition:
             text = f"the record's key belongs on partition {partition} of {count}, not on {record.partition}"
             raise RecordError(DeadLetterReason.PARTITION_MISMATCH, text)
-
-
-_partition_of_key = lru_cache(maxsize=KEYS_CACHED_MAX)(partition_for)
 
 
 class OutputPlacement:
@@ -109,7 +109,7 @@ class OutputPlacement:
         if topic.spread is Spread.OWN or topic.placed_by_key:
             if key is None:
                 raise InvariantError(f"an output for `{topic.name}`, which is placed by key, has no key")
-            return partition_for(key, self._partition_counts[topic.name])
+            return _partition_of_key(key, self._partition_counts[topic.name])
         if named is None:
             return self._partition
         if named >= self._partition_counts[topic.name]:

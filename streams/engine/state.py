@@ -21,6 +21,8 @@ from streams.model.reasons import DeadLetterReason
 from streams.ports import Store
 from streams.ports.processor import STREAM_TIME_KEY, TIMER_KEY_PREFIX, Savepoint
 
+INSERTS_MAX = 64
+"""From this many new keys on, sorting all keys once is cheaper than inserting each in its place."""
 ROW_BYTES_MAX = 1_000_000
 """Of a row and its key: it must fit into a record of the changelog."""
 
@@ -46,8 +48,10 @@ class PartitionState:
         # What the current record has removed that was set since the last commit, perhaps more than once.
         self._removed: list[bytes] = []
         self._has_passed = False
-        # The transaction's keys in order: made by its first scan, kept up from then on.
+        # The transaction's keys in order: made by its first scan, and brought up to date by each scan with those that
+        # are new since the one before.
         self._keys: list[bytes] | None = None
+        self._new_keys: set[bytes] = set()
         self._next_due_ms = self._earliest_timer()
 
     def get(self, key: bytes) -> bytes | None:
@@ -78,9 +82,8 @@ class PartitionState:
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows with start <= key < end, in key order. Do not write to the state while iterating."""
-        if self._keys is None:
-            self._keys = sorted(self._transaction)
-        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
+        in_order = self._keys_in_order()
+        keys = in_order[bisect_left(in_order, start) : bisect_left(in_order, end)]
         written = {key: self._transaction[key] for key in keys}
         written.update((key, row) for key, row in self._record.items() if start <= key < end)
         stored = self._store.scan(start, end)
@@ -136,8 +139,7 @@ class PartitionState:
             if self._removed:
                 self._forget_passing()
             if self._keys is not None:
-                for key in self._record.keys() - self._transaction.keys():
-                    insort(self._keys, key)
+                self._new_keys |= self._record.keys() - self._transaction.keys()
             self._transaction.update(self._record)
             self._record.clear()
 
@@ -189,13 +191,31 @@ class PartitionState:
             self._has_passed = True
             if key in transaction:
                 del transaction[key]
-                if keys is not None:
+                if key in self._new_keys:
+                    self._new_keys.discard(key)
+                elif keys is not None:
                     del keys[bisect_left(keys, key)]
         self._removed.clear()
+
+    def _keys_in_order(self) -> list[bytes]:
+        """Return the transaction's keys in order."""
+        keys, new = self._keys, self._new_keys
+        if keys is None:
+            keys = self._keys = sorted(self._transaction)
+        elif len(new) > INSERTS_MAX:
+            keys += new
+            keys.sort()
+        else:
+            for key in new:
+                insort(keys, key)
+        if new:
+            self._new_keys = set()
+        return keys
 
     def _forget_transaction(self) -> None:
         self._transaction = {}
         self._keys = None
+        self._new_keys = set()
         self._has_passed = False
 
     def _earliest_timer(self) -> int | None:

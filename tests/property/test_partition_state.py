@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from streams.engine.state import PartitionState
+from streams.engine.state import INSERTS_MAX, PartitionState
 from streams.inmemory.disk import Disk
 
 # Keys that stand close together, on both sides of the timers' own range.
@@ -38,6 +38,16 @@ class StateMachine(RuleBasedStateMachine):
         self.state.put(key, value)
         self.rows[2][key] = value
         self.newly_set[2].add(key)
+
+    @rule(first=st.integers(0, 40))
+    def put_many(self, first: int) -> None:
+        """More rows than are put into their places one by one."""
+        for number in range(first, first + INSERTS_MAX + 10):
+            self.put(b"m%03d" % number, b"%d" % first)
+
+    @rule(number=st.integers(0, 110))
+    def delete_one_of_many(self, number: int) -> None:
+        self.delete(b"m%03d" % number)
 
     @rule(key=KEYS)
     def delete(self, key: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -170,3 +171,9 @@ class TestInstants:
     def test_years_that_have_no_four_digits(self, value_ms: int) -> None:
         with pytest.raises(MalformedError, match="years 1 to 9999"):
             format_instant(value_ms)
+
+
+@pytest.mark.parametrize("moment", [INSTANT_MS_MIN, -86_400_001, -1, 0, 999, 1_764_061_200_123, INSTANT_MS_MAX])
+def test_instants_are_written_as_python_writes_them(moment: int) -> None:
+    written = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds")
+    assert format_instant(moment) == written.replace("+00:00", "Z")
