@@ -7,11 +7,14 @@ choose, and they may contain `/`; the two digests between them have forms of the
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 DIGEST_CHARS = 16
 """Hex digits of a digest in an epoch."""
 PROMPT_MARK = "prompt:"
+EPOCHS_CACHED_MAX = 4_096
+"""Epochs that are remembered with their parts: agents have few, and each decision asks."""
 
 _DIGEST = rf"[0-9a-f]{{{DIGEST_CHARS}}}\Z"
 _TOOLSET = re.compile(_DIGEST)
@@ -35,6 +38,7 @@ class EpochParts(NamedTuple):
     prompt: str = ""
 
 
+@lru_cache(maxsize=EPOCHS_CACHED_MAX)
 def epoch_of(model: str, toolset: bytes | None, prompt: bytes | None, version: str) -> str:
     """Return an epoch.
 
@@ -51,6 +55,7 @@ def epoch_of(model: str, toolset: bytes | None, prompt: bytes | None, version: s
     return "/".join(part for part in (model, *digests, version) if part)
 
 
+@lru_cache(maxsize=EPOCHS_CACHED_MAX)
 def epoch_parts(epoch: str) -> EpochParts:
     """Return what an epoch is made of. Without a digest, all of it counts as the model."""
     parts = epoch.split("/") if epoch else []

@@ -19,7 +19,7 @@ from streams.provenance.pointers import unescaped
 TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024
 NAMES_CACHED_MAX = 4_096
-"""Tools of which is remembered what the globs say."""
+"""Tools of which is remembered what the globs say, and pointers whose names are."""
 POINTER_PARTS_MAX = 16
 INDEX_DIGITS_MAX = 9
 PUBLISHED_FEATURES = frozenset({"destination", "amount"})
@@ -53,18 +53,23 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any) -> dict
 
 def _pointed(value: Any, pointer: str) -> Any:
     """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
-    for part in pointer.split("/")[1:][:POINTER_PARTS_MAX]:
-        name = unescaped(part)
+    for name in _names_in(pointer):
         if isinstance(value, list):
             is_index = name.isascii() and name.isdigit()
             # Python refuses to read thousands of digits, and no list is that long.
             index = 0 if not is_index else int(name) if len(name) <= INDEX_DIGITS_MAX else len(value)
             value = value[index] if index < len(value) else None
-        elif isinstance(value, Mapping):
+        elif type(value) is dict or isinstance(value, Mapping):  # the usual class first: an abstract one is slow
             value = value.get(name)
         else:
             return None
     return value[0] if isinstance(value, list) and value else value
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def _names_in(pointer: str) -> tuple[str, ...]:
+    """Return the names of a JSON pointer."""
+    return tuple(map(unescaped, pointer.split("/")[1:][:POINTER_PARTS_MAX]))
 
 
 def _read(value: Any, read_as: str) -> str | float | None:

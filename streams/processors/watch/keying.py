@@ -21,6 +21,7 @@ import msgspec
 
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
 from streams.behaviour.epochs import epoch_of
+from streams.behaviour.pages import RememberedRows
 from streams.model.alert_status import CLOSED, AlertState, AlertStatus, incident_parts
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
@@ -88,6 +89,8 @@ class Keying(ReportingProcessor):
         self._encoder = encoder
         self._features = features
         self._handlers = handlers
+        # The other half mostly comes within moments.
+        self._remembered = RememberedRows()
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -120,11 +123,14 @@ class Keying(ReportingProcessor):
     def _joined(self, verdict_id: str, half: Half, state: StateView, now_ms: int) -> list[Output]:
         row_key, timer = half_row_key(verdict_id), timer_payload(TimerKind.JOIN, verdict_id.encode())
         found = state.get(row_key)
-        other = None if found is None else _decode(found)
+        other = None if found is None else self._remembered.take(row_key, found) or _decode(found)
         if other is None or (other.event is None) is (half.event is None):
             if other is not None:
                 state.cancel_timer(other.due_ms, timer)
-            state.put(row_key, _encode(replace(half, due_ms=now_ms + JOIN_WAIT_MS)))
+            half = Half(now_ms + JOIN_WAIT_MS, half.event, half.version)
+            row = _encode(half)
+            state.put(row_key, row)
+            self._remembered.keep(row_key, row, half)
             state.set_timer(now_ms + JOIN_WAIT_MS, timer)
             return []
         state.delete(row_key)
@@ -186,7 +192,8 @@ class Keying(ReportingProcessor):
         return self._windows.raised(torn_log_alert(seal, int(found), state.partition, now_ms), state, now_ms)
 
     def _written(self, event: BehaviourEvent, version: tuple[str, ...]) -> list[Output]:
-        event = replace(event, epoch="/".join(part for part in (event.epoch, *version) if part))
+        parts = [part for part in (event.epoch, *version) if part]
+        event = replace(event, epoch="/".join(parts))
         outputs = [self._output(event, cohort_key(event.header.tenant_uid, event.cohort))]
         if event.root_uid is not None and event.depth >= _DELEGATED_DEPTH:
             header = replace(event.header, id=derived_uuid("behaviour of a delegation", event.header.id))

@@ -46,6 +46,9 @@ class Admission(msgspec.Struct, frozen=True):
     is_reported: bool = False
 
 
+_KNOWN = Admission(True)
+
+
 def admitted(activity: Activity, rows: OpenRows, now_ms: int, window_ms: int) -> Admission:
     """Return whether there is room for an agent; a new one takes room of the day.
 
@@ -61,7 +64,7 @@ def admitted(activity: Activity, rows: OpenRows, now_ms: int, window_ms: int) ->
         if seen != day:
             # Once a day, so that it is kept for as long as the agent works, and the agent never counts as new again.
             rows.store(known, day)
-        return Admission(True)
+        return _KNOWN
     key = row_key("@agents", (activity.tenant,))
     before = rows.load(key, NewAgents)
     after = _one_more(before or NewAgents(first_day=day), day, now_ms // MINUTE_MS)
