@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.growth import GROWTH, Growth, bits_of, counts_sessions, counts_terms, growth_on
-from streams.behaviour.pages import Layout, OpenRows, Slot
+from streams.behaviour.pages import Layout, OpenRows, Shape, Slot
+
+PATTERNS_MAX = 1_024
+"""Of how many combinations of detectors or pages is remembered where their rows stand."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,17 @@ class Case:
         self.changed |= 1 << slot.shape
 
 
+class _Span(NamedTuple):
+    """Where the rows of a page stand among those of all pages, and whether new pages of its shape are counted."""
+
+    number: int
+    shape: Shape
+    start: int
+    end: int
+    is_term: bool
+    is_session: bool
+
+
 class Counted:
     """Counts the pages that agents add, and keeps no more of them than an agent may add."""
 
@@ -41,10 +55,8 @@ class Counted:
         """Args:
         layout: the pages; one of its places is `GROWTH`.
         """
-        self._spans = tuple(
-            (shape, start, end, 1 << number)
-            for number, (shape, (start, end)) in enumerate(zip(layout.shapes, layout.spans, strict=True))
-        )
+        self._layout = layout
+        self._spans: dict[int, tuple[_Span, ...]] = {}
         self._growth = layout.slot(GROWTH)
         self._terms = bits_of(layout, counts_terms)
         self._sessions = bits_of(layout, counts_sessions)
@@ -63,23 +75,42 @@ class Counted:
 
     def keep(self, case: Case, growth: Growth) -> None:
         """Put back the pages that have changed, new ones only as far as the agent may add some."""
-        rows, flat, changed, created = case.rows, case.flat, case.changed, case.rows.created
-        terms_left, sessions_left, terms, sessions = growth.terms_left, growth.sessions_left, 0, 0
-        for key, (shape, start, end, bit) in zip(case.keys, self._spans, strict=True):
-            if key is None or not changed & bit:
+        rows, flat, keys, created = case.rows, case.flat, case.keys, case.rows.created
+        open_rows, changed = rows.rows, rows.changed
+        terms = sessions = 0
+        for number, shape, start, end, is_term, is_session in self._spans.get(case.changed) or self._of(case.changed):
+            key = keys[number]
+            if key is None:
                 continue
             if key in created:
-                is_term, is_session = bool(self._terms & bit), bool(self._sessions & bit)
-                if (is_term and terms >= terms_left) or (is_session and sessions >= sessions_left):
+                if (is_term and terms >= growth.terms_left) or (is_session and sessions >= growth.sessions_left):
                     rows.forget(key)
                     continue
                 terms += is_term
                 sessions += is_session
                 created.discard(key)
-            rows.store_page(key, shape, flat[start:end])
+            if shape.shared:
+                rows.store_page(key, shape, flat[start:end])
+            else:
+                # As `store_page` does; it would be called for ten pages of each decision.
+                open_rows[key] = flat[start:end]
+                changed[key] = shape.page_type
         terms += case.matched_count
         if terms or sessions:
             # Its page may be stored for the second time: what was added is known when all pages are.
-            shape, start, end, _ = self._spans[self._growth.shape]
-            flat[self._growth.position] = Growth(growth.day, growth.terms + terms, growth.sessions + sessions)
-            rows.store_page(case.keys[self._growth.shape] or b"", shape, flat[start:end])
+            at = self._growth
+            start, end = self._layout.spans[at.shape]
+            flat[at.position] = Growth(growth.day, growth.terms + terms, growth.sessions + sessions)
+            rows.store_page(keys[at.shape] or b"", self._layout.shapes[at.shape], flat[start:end])
+
+    def _of(self, changed: int) -> tuple[_Span, ...]:
+        """Return the spans of the pages with these bits, and remember them: few combinations occur again and again."""
+        if len(self._spans) >= PATTERNS_MAX:
+            self._spans.clear()
+        pairs = zip(self._layout.shapes, self._layout.spans, strict=True)
+        made = self._spans[changed] = tuple(
+            _Span(number, shape, start, end, bool(self._terms >> number & 1), bool(self._sessions >> number & 1))
+            for number, (shape, (start, end)) in enumerate(pairs)
+            if changed >> number & 1
+        )
+        return made

@@ -19,13 +19,13 @@ from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from math import ceil
-from operator import eq, ge, gt, le, lt, ne
+from operator import attrgetter, eq, ge, gt, le, lt, ne
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import FIELDS, MEASURES, Activity, digest_of, row_key
+from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, digest_of, row_key
 
 MATCHES_MAX = 256
 RULES_MAX = 16
@@ -180,13 +180,17 @@ class Selectors:
                     fields.update((test.field, None) for test in tests)
                 else:
                     self._asked.append((at, number))
-        self._fields = tuple(FIELDS[field] for field in fields)
-        self._known: dict[tuple[str | None, ...], tuple[tuple[int, int], ...]] = {}
+        # Attributes instead of the texts that are made of them: equal ones make equal texts.
+        self._read = attrgetter("outcome", *(ATTRIBUTES[field] for field in fields if field in ATTRIBUTES))
+        self._made = tuple(FIELDS[field] for field in fields if field not in ATTRIBUTES)
+        self._known: dict[Any, tuple[tuple[int, int], ...]] = {}
 
     def matched(self, seen: Seen) -> list[tuple[Correlation, list[int]]]:
         """Return the correlations of which a rule selects the activity, in order, with the numbers of these rules."""
         activity = seen.activity
-        texts = tuple([field(activity) for field in self._fields])
+        texts = self._read(activity)
+        if self._made:
+            texts = (texts, *[field(activity) for field in self._made])
         known = self._known.get(texts)
         if known is None:
             if len(self._known) >= TEXTS_REMEMBERED_MAX:

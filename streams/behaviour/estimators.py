@@ -89,15 +89,17 @@ def tethered(tether: Tether | None, level: float, spread: float, now_ms: int) ->
         spread: the spread of it.
         now_ms: event time.
     """
-    log_spread = log(max(spread, SPREAD_MIN))
+    log_spread = log(spread if spread > SPREAD_MIN else SPREAD_MIN) + SPREAD_SLACK
+    level += LEVEL_SLACK
     if tether is None:
-        return Tether(level + LEVEL_SLACK, log_spread + SPREAD_SLACK, now_ms)
-    days = max(0, now_ms - tether.at_ms) / DAY_MS
-    return Tether(
-        min(level + LEVEL_SLACK, tether.level + LEVEL_RISE_PER_DAY * days),
-        min(log_spread + SPREAD_SLACK, tether.log_spread + SPREAD_RISE_PER_DAY * days),
-        max(tether.at_ms, now_ms),
-    )
+        return Tether(level, log_spread, now_ms)
+    at_ms, days = tether.at_ms, 0.0
+    if now_ms > at_ms:
+        at_ms, days = now_ms, (now_ms - at_ms) / DAY_MS
+    level_max, spread_max = tether.level + LEVEL_RISE_PER_DAY * days, tether.log_spread + SPREAD_RISE_PER_DAY * days
+    # Comparisons instead of `min`, here and below: these are called for every decision, and calls are what they cost.
+    level = level if level < level_max else level_max
+    return Tether(level, log_spread if log_spread < spread_max else spread_max, at_ms)
 
 
 def within(tether: Tether | None, level: float, spread: float) -> tuple[float, float]:
@@ -115,13 +117,20 @@ def decay(dt_ms: int, half_life_ms: int) -> float:
 def updated_mean(stat: Mean, value: float, now_ms: int, half_life_ms: int, sd_min: float = 0.0) -> Mean:
     """Return the mean with one more observation, limited to `WINSOR_SD` deviations of at least `sd_min`."""
     if stat.weight >= WINSOR_AFTER:
-        reach = WINSOR_SD * max(sqrt(stat.var), sd_min)
-        value = min(max(value, stat.mean - reach), stat.mean + reach)
-    weight = stat.weight * decay(now_ms - stat.at_ms, half_life_ms) + 1.0
+        sd = sqrt(stat.var)
+        reach = WINSOR_SD * (sd if sd > sd_min else sd_min)
+        if value < stat.mean - reach:
+            value = stat.mean - reach
+        elif value > stat.mean + reach:
+            value = stat.mean + reach
+    weight, at_ms = stat.weight, stat.at_ms
+    if now_ms > at_ms:
+        weight, at_ms = weight * decay(now_ms - at_ms, half_life_ms), now_ms
+    weight += 1.0
     step, difference = 1.0 / weight, value - stat.mean
     mean = stat.mean + step * difference
     var = (1.0 - step) * (stat.var + step * difference * difference)
-    return Mean(mean, var, weight, max(stat.at_ms, now_ms), stat.tether)
+    return Mean(mean, var, weight, at_ms, stat.tether)
 
 
 def updated_median(stat: Median, value: float, prior_spread: float, now_ms: int) -> Median:
@@ -129,9 +138,9 @@ def updated_median(stat: Median, value: float, prior_spread: float, now_ms: int)
     if not stat.count:
         return Median(value, prior_spread, 1)
     step = max(2.0 / (stat.count + 2.0), STEP_MIN)
-    off = value - stat.median
+    off, reach = value - stat.median, step * 2.0 * stat.spread
     spread = stat.spread * exp(step if abs(off) > stat.spread else -step)
-    moved = min(max(off, -step * 2.0 * stat.spread), step * 2.0 * stat.spread)
+    moved = -reach if off < -reach else reach if off > reach else off
     median, spread, count = stat.median + moved, max(spread, SPREAD_MIN), min(stat.count + 1, 2**31)
     return Median(
         median, spread, count, tethered(stat.tether, median, spread, now_ms) if count > SETTLED_COUNT else None

@@ -144,25 +144,29 @@ class _Keys:
 
     Attributes:
         read: reads of an activity what the keys are made of.
-        made: the keys that were made, by what was read.
+        made: the keys that were made, by what was read, with a bit for each shape of the layout that has none.
     """
 
-    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+    def __init__(self, shapes: Mapping[int, Shape]) -> None:
+        """Args:
+        shapes: the shapes by their numbers in the layout.
+        """
         self._shapes = shapes
-        fields = {field for shape in shapes for field in shape.fields}
+        fields = {field for shape in shapes.values() for field in shape.fields}
         plain = attrgetter(
             *sorted({"tenant", "agent", *(_ATTRIBUTES[field] for field in fields if field != TIME_PART)})
         )
         self.read: Callable[[Activity], Any] = (
             (lambda a: (plain(a), FIELDS[TIME_PART](a))) if TIME_PART in fields else plain
         )
-        self.made: dict[Any, tuple[bytes | None, ...]] = {}
+        self.made: dict[Any, tuple[tuple[bytes | None, ...], int]] = {}
 
-    def make(self, activity: Activity, read: object) -> tuple[bytes | None, ...]:
+    def make(self, activity: Activity, read: object) -> tuple[tuple[bytes | None, ...], int]:
         """Return the keys of the pages of an activity, in the order of the shapes, and remember them."""
         if len(self.made) >= KEYS_MADE_MAX:
             self.made.clear()
-        made = self.made[read] = tuple([shape.key(activity) for shape in self._shapes])
+        keys = {number: shape.key(activity) for number, shape in self._shapes.items()}
+        made = self.made[read] = tuple(keys.values()), sum(1 << number for number, key in keys.items() if key is None)
         return made
 
 
@@ -211,11 +215,18 @@ class Layout:
 
     def keys(self, activity: Activity) -> tuple[bytes | None, ...]:
         """Return the keys of the pages of an activity, in the order of the shapes; None where there is none."""
+        return self.keys_and_missing(activity)[0]
+
+    def keys_and_missing(self, activity: Activity) -> tuple[tuple[bytes | None, ...], int]:
+        """Return the same, and a bit for each shape without a page."""
         made: list[bytes | None] = []
+        missing = 0
         for group in self._groups:
             read = group.read(activity)
-            made += group.made.get(read) or group.make(activity, read)
-        return self._in_order(made)
+            keys, without = group.made.get(read) or group.make(activity, read)
+            made += keys
+            missing |= without
+        return self._in_order(made), missing
 
 
 def _grouped(
@@ -232,7 +243,7 @@ def _grouped(
             number
         )
     numbers = [number for group in groups.values() for number in group]
-    made = tuple(_Keys(tuple(shapes[number] for number in group)) for group in groups.values())
+    made = tuple(_Keys({number: shapes[number] for number in group}) for group in groups.values())
     if numbers == sorted(numbers):
         return made, tuple
     return made, itemgetter(*(numbers.index(number) for number in range(len(shapes))))
@@ -365,5 +376,6 @@ class OpenRows:
             row = self.rows[key]
             self._read[key] = encoded = _encode(row if page_type is None else page_type(*row))
             self._view.put(key, encoded)
+        rows, keep = self.rows, self._remembered.keep
         for key, encoded in self._read.items():
-            self._remembered.keep(key, encoded, self.rows[key])
+            keep(key, encoded, rows[key])

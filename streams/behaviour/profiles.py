@@ -108,11 +108,9 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
     hour = number % HOURS_PER_DAY
     # A call that comes late counts in the newest hour: it makes nothing grow that was not called.
     hour_calls = it.hour_calls + 1 if number <= it.hour else 1
-    amounts = dict(it.amounts)
-    if is_number(log_amount) and (activity.tool in amounts or len(amounts) < AMOUNTS_MAX):
-        amounts[activity.tool] = updated_median(
-            amounts.get(activity.tool, Median()), log_amount, PRIOR_SPREAD, activity.time_ms
-        )
+    amounts = it.amounts
+    if is_number(log_amount):
+        amounts = _with_amount(amounts, activity, log_amount)
     place = activity.destination
     return Profile(
         it.agent,
@@ -123,7 +121,7 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         counted_up(it.tools, activity.tool, TOOLS_MAX),
         it.destinations if place is None else counted_up(it.destinations, place, DESTINATIONS_MAX),
         (*it.hours[:hour], it.hours[hour] + 1, *it.hours[hour + 1 :]),
-        tuple(sorted(amounts.items())),
+        amounts,
         it.version,
         busiest=updated_peak(it.busiest, log1p(hour_calls), activity.time_ms, DAY_MS, PEAK_HALF_LIFE_MS, SD_MIN),
         hour=max(number, it.hour),
@@ -131,6 +129,17 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
         cohort=activity.cohort,
         risks=it.risks,
     )
+
+
+def _with_amount(
+    known: tuple[tuple[str, Median], ...], activity: Activity, log_amount: float
+) -> tuple[tuple[str, Median], ...]:
+    """Return the usual amounts with one more; those of further tools than `AMOUNTS_MAX` are left out."""
+    amounts, tool = dict(known), activity.tool
+    if tool not in amounts and len(amounts) >= AMOUNTS_MAX:
+        return known
+    amounts[tool] = updated_median(amounts.get(tool, Median()), log_amount, PRIOR_SPREAD, activity.time_ms)
+    return tuple(sorted(amounts.items()))
 
 
 def with_risk(profile: Profile, point: RiskPoint) -> Profile | None:

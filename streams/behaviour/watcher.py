@@ -13,8 +13,8 @@ busy hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import compress
+from collections.abc import Callable, Mapping
+from itertools import chain, compress
 from operator import is_not, itemgetter
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ import msgspec
 
 from streams.behaviour import correlations, growth
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
-from streams.behaviour.case import Case, Counted
+from streams.behaviour.case import PATTERNS_MAX, Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
@@ -48,8 +48,6 @@ SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
 EVENTS_MAX = 16
 """Event ids in an alert's evidence."""
-PATTERNS_MAX = 1_024
-"""Of how many combinations of detectors that have scored is remembered where their rows stand."""
 
 _ROOT = "delegation.root"
 _SESSION = "session.id"
@@ -154,10 +152,6 @@ class _Plan(NamedTuple):
     bit: int
 
 
-_Learner = tuple[_Plan, Scored]
-"""A detector that has scored, and what it has found."""
-
-
 class Watcher:
     """Judges activities by declared detectors and correlations. It holds no state: that is in the rows.
 
@@ -242,7 +236,10 @@ class Watcher:
         if event in tail.seen:
             return Observed(is_repeated=True)
         case = self._case(rows, activity, tail)
-        signals, learners = self._score(case)
+        # Almost always nothing is found. So detectors learn as soon as they have scored, and score once more if
+        # it turns out that nothing may be learned.
+        is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
+        signals, learned, ran = self._score(case, is_taught=is_taught)
         found = [
             self._found(each, case) for each in signals if each.share >= 1.0 and self._declarations[each.name].alerts
         ]
@@ -253,11 +250,14 @@ class Watcher:
         if self._counted.is_too_much(case, grown):
             found.append(too_much(activity, case.events))
         found, lowered_count = above_bars(rows, activity, found)
-        may_learn = activity.outcome == LEARNABLE and not found and activity.time_ms >= tail.held_until_ms
-        self._learn(case, learners, may_learn=may_learn)
-        whose = correlations.value_text(self._whose, activity)
+        whose = correlations.value_text(self._whose, activity) if found else ""
         reported, quiet_count = latched(rows, activity, found, self._latch, whose)
-        held_until_ms = max(tail.held_until_ms, activity.time_ms + SESSION_LATCH_MS) if found else tail.held_until_ms
+        may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
+        if found:
+            held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
+            if is_taught:
+                _, learned, ran = self._score(case, is_taught=False)
+        self._put_back(case, learned, ran)
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
@@ -325,65 +325,73 @@ class Watcher:
 
     def _tail_of(self, rows: OpenRows, activity: Activity) -> SessionTail:
         shape = self._layout.shapes[self._tail.shape]
-        tail: SessionTail | None = rows.page(shape.key(activity) or b"", shape)[self._tail.number]
+        # As the shape would make it. Every activity has a session, and this is asked of each before all else.
+        key = row_key(shape.name, (activity.tenant, activity.session))
+        tail: SessionTail | None = rows.page(key, shape)[self._tail.number]
         return tail or SessionTail()
 
     def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> Case:
         activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
-        keys, known, flat, missing, bit = self._layout.keys(activity), rows.rows, [], 0, 1
-        for key, shape in zip(keys, self._layout.shapes, strict=True):
-            if key is None:
-                flat += shape.blank
-                missing |= bit
-            else:
-                flat += known.get(key) or rows.page(key, shape)
-            bit += bit
+        keys, missing = self._layout.keys_and_missing(activity)
+        known, page = rows.rows, rows.page
+        pages = [
+            shape.blank if key is None else known.get(key) or page(key, shape)
+            for key, shape in zip(keys, self._layout.shapes, strict=True)
+        ]
+        flat = [*chain.from_iterable(pages)]
         return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, flat, missing)
 
-    def _score(self, case: Case) -> tuple[tuple[Signal, ...], list[_Learner]]:
-        """Return the signals of all detectors, and what each needs in order to learn."""
-        signals, learners = [], []
+    def _score(self, case: Case, *, is_taught: bool) -> tuple[tuple[Signal, ...], list[Any], int]:
+        """Let all detectors score, and learn.
+
+        Args:
+            case: the activity; unchanged.
+            is_taught: whether they learn from it.
+
+        Returns:
+            The signals that are not faint; the rows of the detectors that have scored, one after the other, after the
+            activity; and a bit for each of these detectors.
+        """
+        signals: list[Signal] = []
+        rows: list[Any] = []
+        ran = 0
         activity, flat, missing = case.activity, case.flat, case.missing
         for plan in self._plans:
-            it, faint, score, _, applies, tools, rows_of, _, shapes, _ = plan
+            it, faint, score, learn, applies, tools, rows_of, _, shapes, bit = plan
             if missing & shapes or (tools and activity.tool not in tools):
                 continue
             if applies is not None and not applies(activity):
                 continue
             scored = score(rows_of(flat), activity)
-            learners.append((plan, scored))
+            ran |= bit
+            if is_taught and learn is not None:
+                rows += learn(scored.rows, activity, scored.noted)
+            else:
+                rows += scored.rows
             if scored.score >= faint:
                 text = explained(it.explain, activity, scored.words)
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
-        return tuple(signals), learners
+        return tuple(signals), rows, ran
 
-    def _learn(self, case: Case, learners: Sequence[_Learner], *, may_learn: bool) -> None:
-        """Put the rows of detectors back, after they have learned from the activity if they may.
+    def _put_back(self, case: Case, rows: list[Any], ran: int) -> None:
+        """Put the rows of detectors back.
 
         Where the rows stand is known from which detectors have scored. So all are put in their places at once.
         """
-        activity, before = case.activity, case.flat
-        rows: list[Any] = []
-        scored = 0
-        for plan, found in learners:
-            scored |= plan.bit
-            if may_learn and plan.learn is not None:
-                rows += plan.learn(found.rows, activity, found.noted)
-            else:
-                rows += found.rows
-        in_place = self._in_place.get(scored) or self._in_place_of(scored)
+        before = case.flat
+        in_place = self._in_place.get(ran) or self._in_place_of(ran)
         case.flat = [*in_place(rows + before)]
         # A bit for each page with a row that is another one.
         case.changed |= sum({*compress(self._page_bits, map(is_not, case.flat, before))})
 
-    def _in_place_of(self, scored: int) -> Callable[[list[Any]], tuple[Any, ...]]:
+    def _in_place_of(self, ran: int) -> Callable[[list[Any]], tuple[Any, ...]]:
         """Return what makes, of the rows of the detectors that have scored and of all rows as they were, all rows."""
-        positions = [position for plan in self._plans if plan.bit & scored for position in plan.positions]
+        positions = [position for plan in self._plans if plan.bit & ran for position in plan.positions]
         where = {position: at for at, position in enumerate(positions)}
         if len(self._in_place) >= PATTERNS_MAX:
             self._in_place.clear()
         made = itemgetter(*(where.get(at, len(positions) + at) for at in range(len(self._page_bits))))
-        self._in_place[scored] = made
+        self._in_place[ran] = made
         return made
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:

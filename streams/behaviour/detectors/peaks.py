@@ -62,7 +62,11 @@ def compared(
 
 def learned(peak: Peak | None, count: float, now_ms: int, declaration: Declaration) -> Peak:
     """Return the peak after another count."""
-    return updated_peak(peak or Peak(), log1p(max(count, 0.0)), now_ms, DAY_MS, declaration.history_ms, SD_MIN)
+    value = log1p(count) if count > 0.0 else 0.0
+    if peak is not None and value <= peak.highest and now_ms // DAY_MS <= peak.period:
+        # As almost all counts of a day are.
+        return peak
+    return updated_peak(peak or Peak(), value, now_ms, DAY_MS, declaration.history_ms, SD_MIN)
 
 
 class Sketch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,5 +87,5 @@ class Sketch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def count(self) -> float:
         """Return how many different values there were."""
-        known = self.digests
-        return float(len(known)) if len(known) < SKETCH_MAX else (SKETCH_MAX - 1) * _DIGEST_MAX / (known[-1] + 1)
+        count = len(self.digests)
+        return float(count) if count < SKETCH_MAX else (SKETCH_MAX - 1) * _DIGEST_MAX / (self.digests[-1] + 1)

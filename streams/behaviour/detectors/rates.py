@@ -146,7 +146,9 @@ class RateNb(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of the count so far."""
         it = self.declaration
-        own = rolled(rows[0], activity.time_ms // it.window_ms, it.window_ms, it.history_ms)
+        own, index = rows[0], activity.time_ms // it.window_ms
+        if own is None or index > own.index:
+            own = rolled(own, index, it.window_ms, it.history_ms)
         past, count = own.past, own.count + 1
         peer = EMPTY if rows[1] is None else rows[1]
         kept = (Bucket(own.index, count, own.good, past), peer)

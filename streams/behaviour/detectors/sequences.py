@@ -45,6 +45,8 @@ class Loop(Keyed):
         ring = rows[0] or Ring()
         calls = (*ring.calls, digest_once(activity.call))[-RING_MAX:]
         count = repeats(calls)
+        if count < self.faint:
+            return Scored((Ring(calls, ring.spoiled), rows[1]), noted=count)
         found = compared(float(count), self.declaration, rows[1:], LOOP_COLD_FACTOR)
         is_spoiled = ring.spoiled or found.score >= self.declaration.threshold
         kept = (Ring(calls, is_spoiled), rows[1])

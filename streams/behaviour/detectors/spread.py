@@ -25,6 +25,10 @@ class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spoiled: bool = False
 
 
+_NO_WINDOW = Window()
+_NOTHING = Sketch()
+
+
 class FanOut(Keyed):
     """More different terms in a window than is usual for this agent and tool."""
 
@@ -40,9 +44,9 @@ class FanOut(Keyed):
 
     def _counted(self, window: Window | None, activity: Activity, term: str) -> Window:
         index = activity.time_ms // self.declaration.window_ms
-        window = window or Window()
+        window = window or _NO_WINDOW
         if index > window.index:
-            window = Window(index)
+            return Window(index, _NOTHING.with_digest(digest_of(term)))
         return Window(window.index, window.seen.with_digest(digest_of(term)), window.spoiled)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
@@ -57,6 +61,8 @@ class FanOut(Keyed):
         """Return what is said of the values of a window, and of what counts like `more` of them."""
         seen_count = window.seen.count()
         count = seen_count + more
+        if count < self.faint:
+            return Scored((window, rows[1], rows[2]), noted=seen_count)
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True)
@@ -116,6 +122,8 @@ class CrossOwner(Keyed):
         elif owner != owners.first:
             owners = Owners(owners.first, owners.others.with_digest(owner), owners.spoiled)
         count = owners.others.count()
+        if count < self.faint:
+            return Scored((owners, rows[1]), noted=count)
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
             owners = Owners(owners.first, owners.others, True)
