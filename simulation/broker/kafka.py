@@ -130,6 +130,10 @@ class KafkaBroker:
         """Let it stand still: its connections stay open, and nobody answers on them."""
         self._process.freeze()
 
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self._process.thaw()
+
     def restart(self) -> None:
         """Run it again with the same port and data, stopping it first where it runs. Waits until it answers.
 

@@ -12,15 +12,17 @@ from streams.kafka.deadline import StuckError, TimedCalls
 from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
-from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.settings import LOGGER, NO_SETTINGS, Settings, client_settings
 from streams.kafka.timeouts import (
     IDLE_CONNECTION_MS,
     LATE_S_MAX,
     RETRY_PAUSE_MS_MAX,
+    SESSION_TIMEOUT_MS,
     STEP_S_MAX,
     TRANSACTION_TIMEOUT_MS,
 )
 from streams.ports import (
+    AbortableTransactionError,
     GroupMetadata,
     LogError,
     Outgoing,
@@ -84,8 +86,12 @@ class KafkaProducer:
         fixed: Settings = {"transactional.id": transactional_id, "enable.idempotence": True, "acks": "all"}
         self._id = transactional_id
         self._names = names
-        self._client = Producer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
-        self._calls = TimedCalls(f"stoplog producer {transactional_id}")
+        self._settings = client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra)
+        # Whoever has brokers that miss each other sooner says so by this setting of the group.
+        missed_s = int(extra.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1_000
+        self._offsets_s_max = min(missed_s, OFFSETS_S_MAX)
+        self._client = Producer(self._settings)
+        self._calls = TimedCalls(self._thread_name)
         self._open = False
         self._step_failed = False
         self._closed = False
@@ -141,26 +147,29 @@ class KafkaProducer:
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
         """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
 
-        Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds.
+        Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds, or as long as the deployment's `session.timeout.ms` if
+        that is shorter. If there is no answer, a new client takes over (see `_renew`).
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
             FencedError: the group has a newer generation (then `abort` is enough, too), or another instance has
                 taken over.
-            UnansweredError: the group's coordinator is not found in time, or does not answer.
+            UnansweredError: the group's coordinator is not found in time, or does not answer, and the new client is not
+                answered either.
             FatalLogError: the producer can no longer be used.
         """
         positions = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
+        # A call that is abandoned must not go on with the client that comes after it.
+        client = self._client
 
         def call(timeout_s: float) -> None:
-            self._client.send_offsets_to_transaction(positions, group, timeout_s)
+            client.send_offsets_to_transaction(positions, group, timeout_s)
 
         try:
-            self._persist("commit offsets", call, OFFSETS_S_MAX, with_offsets=True)
-        except RetriableLogError as error:
-            # librdkafka may keep using a coordinator that has left the cluster, through aborts and for minutes; a new
-            # client looks it up again.
-            raise self._unanswered(str(error)) from error
+            self._persist("commit offsets", call, self._offsets_s_max, with_offsets=True)
+        except (RetriableLogError, UnansweredError) as error:
+            self._renew(error)
+            raise AbortableTransactionError(f"{error}; a new client has ended the transaction") from error
 
     def commit(self) -> None:
         """Make the whole transaction visible at once, or raise an error. Blocks for up to END_S_MAX seconds.
@@ -220,23 +229,56 @@ class KafkaProducer:
             self._open = False
             with contextlib.suppress(LogError):
                 self._persist("abort", self._client.abort_transaction, CLOSE_S_MAX)
+        self._abandon()
+        del self._client
+
+    def _abandon(self) -> None:
+        """Use the client no more. What is left in its queue no longer belongs to a transaction."""
         self._calls.close()
-        # Not the library's own `close`, which waits for the brokers without limit. What is left in the queue no longer
-        # belongs to a transaction.
+        # Not the library's own `close`, which waits for the brokers without limit.
         if not self._calls.stuck:
             with contextlib.suppress(KafkaException):
                 self._client.purge()
-        del self._client
+
+    def _renew(self, error: LogError) -> None:
+        """Go on with a new client, which has ended the open transaction.
+
+        librdkafka may keep using a coordinator that has left the cluster, through aborts and for minutes; a new client
+        looks it up. Without it the gate would have to start again, which takes several seconds.
+
+        INVARIANT: nobody has asked to commit the transaction, so it is aborted. The brokers fence what the former
+        client may still send.
+
+        Raises:
+            UnansweredError: the brokers don't answer the new client either.
+        """
+        LOGGER.warning("producer `%s` goes on with a new client: %s", self._id, error)
+        self._open = False
+        self._abandon()
+        self._client = Producer(self._settings)
+        self._calls = TimedCalls(self._thread_name)
+        # Not emptied: what the former client still reports goes to the former lists.
+        self._stored, self._times_ms = [], []
+        try:
+            self.init_transactions()
+        except RetriableLogError as unanswered:
+            raise self._unanswered(str(unanswered)) from unanswered
+
+    @property
+    def _thread_name(self) -> str:
+        return f"stoplog producer {self._id}"
 
     def _remember(self, on_stored: Callable[[int], None]) -> Callable[[KafkaError | None, Message], None]:
+        kept, times_ms = self._stored, self._times_ms
+
         def delivered(error: KafkaError | None, message: Message) -> None:
             # Runs within the flush of the commit, where raising would hide how the commit ended.
             offset = message.offset()
             if error is None and offset is not None:
-                self._stored.append((on_stored, offset))
+                kept.append((on_stored, offset))
                 kind, time_ms = message.timestamp()
                 if kind == TIMESTAMP_LOG_APPEND_TIME:
-                    self._times_ms.append(time_ms)
+                    times_ms.append(time_ms)
 
         return delivered
 

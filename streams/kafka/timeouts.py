@@ -20,7 +20,8 @@ SESSION_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
 coordinator answers no heartbeat while it waits for a broker that has died."""
 
 STEP_S_MAX = (BROKER_MISSED_MS + ELECTION_MS) / 1_000
-"""A step of a transaction is tried for this long, unless the brokers decide on it by themselves."""
+"""A step of a transaction is tried for this long, unless the brokers decide on it by themselves. For offsets, a shorter
+`session.timeout.ms` of the deployment counts: it says that brokers miss each other sooner (ADR 0097)."""
 
 LATE_S_MAX = 2.0
 """After its time limit a step gets this long to return. The library is sometimes late, and sometimes it never returns
@@ -30,12 +31,12 @@ REQUEST_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
 """A request to a host that has vanished without closing its connections is given up after this (a minute by default),
 and sent to whoever leads by then."""
 
-IDLE_CONNECTION_MS = 2_000
-"""A producer closes a connection on which nothing was sent or received for this long, an unanswered request included,
-which it sends again. If a group's coordinator leaves the cluster while offsets are committed, librdkafka (2.16) looks
-for the new one only when the state of some connection changes (its issue 5511): with open connections that may be
-never. So a gate stands still for as long as this, each time. With 1 s, producers on busy machines lost connections that
-they needed, since brokers took longer than that to answer. Reconnecting costs some 10 ms after a pause in the input."""
+IDLE_CONNECTION_MS = 3_000
+"""A producer closes a connection on which nothing was sent or received for this long. If a group's coordinator leaves
+the cluster while offsets are committed, librdkafka (2.16) looks for the new one only when the state of some connection
+changes (its issue 5511): with open connections that may be never. Reconnecting costs some 10 ms after a pause in the
+input. A connection with a request that is not answered is closed as well, and the request sent again: with a shorter
+time, gates went on later after a broker's death, not sooner (ADR 0097)."""
 
 RETRY_PAUSE_MS_MAX = 200
 """The longest pause before a producer repeats a request that a broker can't take yet (a second by default). While a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +16,13 @@ import pytest
 from simulation.broker.kafka import KafkaBroker
 from streams.kafka import producer as producer_module
 from streams.kafka.admin import KafkaAdmin
+from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import CLOSE_S_MAX, KafkaProducer
-from streams.ports import Outgoing, TopicSpec, UnansweredError
+from streams.kafka.reader import KafkaReader
+from streams.ports import AbortableTransactionError, Outgoing, TopicPartition, TopicSpec, UnansweredError
+from tests.contract.helpers import Recorder, poll_values
 from tests.integration.deployment import ROOT, environment_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -115,3 +120,38 @@ def test_a_producer_without_an_answer_is_closed_without_asking_again(
         producer.close()
         assert time.monotonic() - begun_s < CLOSE_S_MAX
         broker.kill()
+
+
+def test_a_producer_whose_coordinator_stands_still_goes_on_with_a_new_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 1.0)
+    with KafkaBroker.start(tmp_path / "kafka") as broker:
+        with closing(KafkaAdmin(broker.bootstrap)) as admin:
+            admin.create([TopicSpec("letters", 1, {}), TopicSpec("copies", 1, {})], 1)
+        at, to = TopicPartition("letters", 0), TopicPartition("copies", 0)
+        consumer = KafkaConsumer(broker.bootstrap, "copying", instance="one")
+        recorder = Recorder()
+        consumer.subscribe(["letters"], recorder)
+        until(lambda: not consumer.poll(1, 100) and bool(recorder.assigned))
+        producer = KafkaProducer(broker.bootstrap, "writer")
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing(*to, b"key", b"lost"))
+        broker.freeze()
+        thawing = threading.Timer(FROZEN_S, broker.thaw)
+        thawing.start()
+        with pytest.raises(AbortableTransactionError, match="a new client has ended the transaction"):
+            producer.send_offsets({at: 1}, consumer.group_metadata())
+        producer.abort()
+        producer.begin()
+        producer.send(Outgoing(*to, b"key", b"kept"))
+        producer.send_offsets({at: 2}, consumer.group_metadata())
+        producer.commit()
+        thawing.join()
+        assert consumer.committed([at]) == {at: 2}
+        with closing(KafkaReader(broker.bootstrap)) as reader:
+            reader.assign({to: 0})
+            assert poll_values(reader, 1) == [b"kept"]
+        producer.close()
+        consumer.close()

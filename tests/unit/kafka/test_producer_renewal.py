@@ -1,0 +1,174 @@
+"""A producer whose coordinator does not answer goes on with a new client, so that its gate need not start again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.kafka import producer as producer_module
+from streams.kafka.producer import OFFSETS_S_MAX, KafkaProducer
+from streams.ports import AbortableTransactionError, Outgoing, TopicPartition, UnansweredError
+
+AT = TopicPartition("letters", 0)
+GROUP: Any = object()
+
+
+class Timeout(KafkaException):
+    """What the library raises when a step has taken too long: the same call may be made again."""
+
+    def __init__(self) -> None:
+        super().__init__(KafkaError(KafkaError._TIMED_OUT, "no coordinator", retriable=True))
+
+
+class Sent:
+    """A record that was stored at offset 4."""
+
+    def offset(self) -> int:
+        return 4
+
+    def timestamp(self) -> tuple[int, int]:
+        return (0, 0)
+
+
+class Client:
+    """The library's producer, which does what it is told where offsets are sent and where transactions begin."""
+
+    made: list[Client]
+    offsets: list[Callable[[float], None]]
+    inits: list[Callable[[float], None]]
+
+    def __init__(self, _settings: object) -> None:
+        self.calls: list[str] = []
+        self.delivered: list[Callable[[None, Sent], None]] = []
+        self._offsets = self.offsets.pop(0) if self.offsets else _answer
+        self._init = self.inits.pop(0) if self.inits else _answer
+        self.made.append(self)
+
+    def init_transactions(self, timeout_s: float) -> None:
+        self.calls.append("init")
+        self._init(timeout_s)
+
+    def begin_transaction(self) -> None:
+        self.calls.append("begin")
+
+    def produce(self, *args: Any, headers: object) -> None:
+        del headers
+        if args[-1] is not None:
+            self.delivered.append(args[-1])
+
+    def send_offsets_to_transaction(self, _positions: object, _group: object, timeout_s: float) -> None:
+        self.calls.append("offsets")
+        self._offsets(timeout_s)
+
+    def commit_transaction(self, _timeout_s: float) -> None:
+        self.calls.append("commit")
+        for delivered in self.delivered:
+            delivered(None, Sent())
+
+    def abort_transaction(self, _timeout_s: float) -> None:
+        self.calls.append("abort")
+
+    def flush(self, _timeout_s: float) -> None: ...
+
+    def purge(self) -> None:
+        self.calls.append("purge")
+
+
+def _answer(_timeout_s: float) -> None: ...
+
+
+def _time_out(_timeout_s: float) -> None:
+    raise Timeout
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    Client.made, Client.offsets, Client.inits = [], [], []
+    monkeypatch.setattr(producer_module, "Producer", Client)
+    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 0.05)
+    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.05)
+    return Client.made
+
+
+def begun() -> KafkaProducer:
+    producer = KafkaProducer("nowhere:9092", "gate-1")
+    producer.init_transactions()
+    producer.begin()
+    return producer
+
+
+def test_a_step_without_an_answer_is_aborted_by_a_new_client_which_goes_on(clients: list[Client]) -> None:
+    Client.offsets = [_time_out]
+    producer = begun()
+    lost: list[int] = []
+    producer.send(Outgoing("letters", 0, b"key", b"value"), lost.append)
+    with pytest.raises(AbortableTransactionError, match=r"no coordinator.*a new client has ended the transaction"):
+        producer.send_offsets({AT: 1}, GROUP)
+    producer.abort()
+    stored: list[int] = []
+    producer.begin()
+    producer.send(Outgoing("letters", 0, b"key", b"value"), stored.append)
+    # What the former client reports late is not of this transaction.
+    clients[0].delivered[0](None, Sent())
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.commit()
+    producer.close()
+    assert clients[1].calls == ["init", "begin", "offsets", "commit", "purge"]
+    assert "abort" not in clients[0].calls
+    assert (lost, stored) == ([], [4])
+
+
+def test_a_call_that_never_returns_is_left_with_its_client(clients: list[Client]) -> None:
+    released, calls_ended = threading.Event(), threading.Event()
+
+    def hang(_timeout_s: float) -> None:
+        released.wait(10)
+        calls_ended.set()
+        raise Timeout
+
+    Client.offsets = [hang]
+    producer = begun()
+    with pytest.raises(AbortableTransactionError, match="has not returned"):
+        producer.send_offsets({AT: 1}, GROUP)
+    producer.begin()
+    released.set()
+    assert calls_ended.wait(10)
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.commit()
+    producer.close()
+    assert clients[0].calls == ["init", "begin", "offsets"]
+    assert clients[1].calls == ["init", "begin", "offsets", "commit", "purge"]
+
+
+def test_brokers_that_do_not_answer_the_new_client_either_end_the_producer(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer_module, "INIT_S_MAX", 0.05)
+    Client.offsets, Client.inits = [_time_out], [_answer, _time_out]
+    producer = begun()
+    with pytest.raises(UnansweredError, match="no coordinator"):
+        producer.send_offsets({AT: 1}, GROUP)
+    producer.close()
+    assert len(clients) == 2
+
+
+@pytest.mark.parametrize(("session_ms", "limit_s"), [(None, 12.0), ("6000", 6.0), (45_000, 12.0)])
+def test_a_step_is_tried_for_as_long_as_the_deployment_takes_to_miss_a_broker(
+    session_ms: str | int | None, limit_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Client.made, Client.offsets, Client.inits = [], [], []
+    monkeypatch.setattr(producer_module, "Producer", Client)
+    limits: list[float] = []
+    Client.offsets = [limits.append]
+    extra = {} if session_ms is None else {"session.timeout.ms": session_ms}
+    producer = KafkaProducer("nowhere:9092", "gate-1", extra=extra)
+    producer.init_transactions()
+    producer.begin()
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.close()
+    assert limits == [pytest.approx(limit_s, abs=0.5)]
+    assert OFFSETS_S_MAX == 12.0
