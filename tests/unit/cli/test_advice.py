@@ -20,6 +20,9 @@ PLACEHOLDER = "X"
 
 _QUOTED = re.compile(r"`stoplog ([^`]+)`")
 _IN_DOCUMENTS = re.compile(r"(?m)^(?:    |\$ )stoplog ([^\n|>#&]+)")
+_USAGE = re.compile(r"(?m)^### `stoplog .*$")
+"""A heading of the reference of commands, which is made from the command: it leaves out the options that it needs."""
+
 _OPTIONAL = re.compile(r"\[[^\]]*\]")
 _LEAVING = ("..", "<", "$", "{", "(")
 
@@ -47,7 +50,7 @@ def in_documents() -> Iterator[tuple[str, str]]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         if "adr" in path.parts:
             continue  # decisions tell of their time
-        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        text = _USAGE.sub("", path.read_text(encoding="utf-8")).replace("\\\n", " ")
         for pattern in (_QUOTED, _IN_DOCUMENTS):
             for found in pattern.finditer(text):
                 yield str(path.relative_to(ROOT)), " ".join(found[1].split())
