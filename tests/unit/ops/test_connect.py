@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.model.topics import BY_NAME, Role
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, AUDIT_REPORTED, AUDIT_SEAL, BY_NAME, Role
 
 FOLDER = Path(__file__).resolve().parents[3] / "ops" / "connect"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -159,6 +159,13 @@ class TestEach:
     def test_is_on_the_page(self, name: str) -> None:
         page = (FOLDER / "README.md").read_text("utf-8")
         assert f"`{name}.json`" in page
+
+
+def test_the_heads_of_all_logs_are_kept_in_s3() -> None:
+    """Only heads that are kept elsewhere show that the end of a log was cut off."""
+    kept = set(config("s3")["topics"].split(","))
+    assert {AUDIT.name, AUDIT_CHECKPOINT.name} <= kept
+    assert {AUDIT_REPORTED.name, AUDIT_SEAL.name} <= kept
 
 
 def test_files_in_s3_follow_from_the_records_alone() -> None:
