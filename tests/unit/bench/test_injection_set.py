@@ -40,6 +40,7 @@ FAMILIES = {
     "computed",
     "forged record",
     "letter",
+    "after the answer",
 }
 
 
