@@ -15,7 +15,7 @@ _TOOL_VERBS = {
     "post": "post publish tweet comment announce broadcast blog review rate react release submit",
     "create": (
         "create add make keep write draft upload generate insert append keep save store copy duplicate register open "
-        "start new "
+        "start new dispute contest "
         "compose log note record import attach clone fork commit push file clip init build enter onboard"
     ),
     "book": (
@@ -26,7 +26,7 @@ _TOOL_VERBS = {
         "update change edit modify set rename move replace adjust reschedule assign mark toggle exchange swap merge "
         "patch configure upgrade downgrade extend renew reopen archive pin star label tag sort snooze complete resolve "
         "approve accept reject decline turn switch put sync apply return manage transition correct fix confirm "
-        "increase "
+        "increase activate deactivate reactivate defer postpone delay redirect reroute rebook reissue "
         "decrease raise lower acknowledge ack silence mute unmute pause resume revert restore undo decide promote "
         "demote"
     ),
@@ -36,7 +36,7 @@ _TOOL_VERBS = {
     ),
     "pay": (
         "withdraw sell trade bid lend repay waive pay transfer refund charge wire donate tip reimburse deposit bill "
-        "credit spend invest settle"
+        "credit spend invest settle redeem compensate reward"
     ),
     "share": "share invite",
     "secure": (
@@ -56,9 +56,9 @@ _AMBIGUOUS_VERBS = (
     "note "
     "log record file clip place label tag star pin return exchange swap run scale tip deposit refund wire change set "
     "check query look search copy draft reply answer fork commit push patch blog tweet fax alert end start new open "
-    "move mark view watch track count list estimate trust lock block permit grant reset access schedule report invoice "
-    "invite import update upgrade load read clear empty complete lower correct build fix switch turn trigger enter "
-    "mute trade bid fire promote pause drain"
+    "move mark view watch track count list estimate trust lock block permit grant reset access schedule report "
+    "invoice invite import update upgrade ship freeze dispute delay reward load read clear empty complete lower "
+    "correct build fix switch turn trigger enter mute trade bid fire promote pause drain"
 )
 AMBIGUOUS_VERBS = frozenset(_AMBIGUOUS_VERBS.split())
 """Verbs that are nouns or adjectives as well: behind an article they ask for nothing."""
@@ -116,7 +116,7 @@ _REQUEST_WORDS = {
     ("create",): (
         "create make draft upload generate insert append keep save store copy duplicate register compose log note "
         "record "
-        "import attach clone fork commit push file open start build produce prepare"
+        "import attach clone fork commit push file open start build produce prepare dispute contest"
     ),
     ("create", "change", "share", "book"): "add put",
     ("book", "create"): "collect organize book reserve schedule rent hire rsvp enroll arrange plan",
@@ -132,7 +132,8 @@ _REQUEST_WORDS = {
         "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch "
         "sync "
         "apply correct fix confirm increase decrease raise lower move postpone shift turn convert undo revert "
-        "restore acknowledge ack silence mute pause resume undercut waive promote "
+        "restore acknowledge ack silence mute pause resume undercut waive promote activate deactivate reactivate defer "
+        "delay redirect reroute reissue reverse rectify "
         "demote note record"
     ),
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
@@ -140,13 +141,14 @@ _REQUEST_WORDS = {
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel"
     ),
-    ("pay",): "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate",
+    ("pay",): "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward",
     # Whoever asks for a refund also asks to return the goods.
     ("pay", "change"): "refund reimburse",
     ("share", "send", "change"): "share invite",
+    ("change", "book", "send"): "ship deliver",
     ("secure", "change"): (
-        "grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate elevate protect "
-        "unprotect allow trust arm disarm"
+        "freeze unfreeze grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate "
+        "elevate protect unprotect allow trust arm disarm"
     ),
     (
         "run",
@@ -162,7 +164,7 @@ REQUEST_KINDS["get"] = frozenset()
 
 _ACT_NOUNS = {
     # A noun that names only the act counts everywhere; one that also names the thing does not behind `the` or `my`.
-    (True, ("pay",)): "payment refund reimbursement donation repayment payout",
+    (True, ("pay",)): "payment refund reimbursement donation repayment payout compensation",
     (True, ("delete", "change")): "cancellation deletion removal termination withdrawal closure unsubscription",
     (True, ("change",)): "modification adjustment correction renewal rescheduling replacement change",
     (True, ("change", "book", "pay")): "exchange upgrade return",
@@ -302,3 +304,20 @@ FORMS.update(
         "e-mail": "email",
     }
 )
+
+
+def _slips_of(word: str) -> set[str]:
+    """Return what fingers make of a word: two letters exchanged, or one left out, but never the first one."""
+    swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(1, len(word) - 1)}
+    return (swapped | {word[:at] + word[at + 1 :] for at in range(1, len(word))}) - {word}
+
+
+MISSPELT_LETTERS_MIN = 6
+"""Slips in shorter verbs make other words."""
+_OTHER_WORDS = frozenset(("crate", "lunch"))
+MISSPELT: dict[str, str] = {}
+"""Slips of the fingers in the longer verbs of requests -> the verb. What is a verb itself is none."""
+for _verb in sorted(REQUEST_KINDS):
+    if len(_verb) >= MISSPELT_LETTERS_MIN:
+        for _slip in sorted(_slips_of(_verb) - FORMS.keys() - TOOL_VERBS.keys() - REQUEST_KINDS.keys() - _OTHER_WORDS):
+            MISSPELT.setdefault(_slip, _verb)

@@ -17,6 +17,10 @@ _PARTICLES = listed("on off up down in out back over away")
 _OBJECTS = listed("it them that this these those him her us me the my our his their your all both everything a an")
 """Words with which an object between a verb and its particle begins."""
 _GAP_WORDS_MAX = 3
+_WISH = (
+    r"\b(?:wants?|needs?|i'd like|we'd like|would like|prefer|can (?:i|we) (?:have|get)|could (?:i|we) (?:have|get))"
+)
+"""How people begin to say what they would like to have."""
 _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     (re.compile(pattern), frozenset(kinds.split()))
     for pattern, kinds in (
@@ -26,6 +30,62 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?:a|an|one|two|three|four|five|some|tickets?|seats?|rooms?)\b",
             "book pay create",
         ),
+        # "I want him to have a card", "I'd like my sister to get my miles"
+        (
+            r"\b(?:want|need|like|wish) (?:him|her|them|(?:my|our|the) \w+) to (?:have|get|receive)\b",
+            "create book pay share send",
+        ),
+        # "I'd prefer another seat", "we need two more bags", "can I have a bigger one?"
+        (
+            rf"{_WISH} (?:\w+ ){{0,2}}(?:another|extra|additional|new|different|other|more|replacement|(?:bigg|small"
+            r"|larg|cheap|bett|fast|slow|long|short|earli|lat)er)\b",
+            "change book create pay",
+        ),
+        # "I'd rather have the red one"
+        (r"\b(?:rather (?:have|take|keep|fly|go|get)|prefer) (?:the|an?|to)\b", "change book"),
+        # "I want to fly home on Friday", "we need to get to Oslo"
+        (
+            r"\b(?:want|wanna|need|like|have) (?:to )?"
+            r"(?:fly|travel|leave|depart|(?:get|go|come) (?:to|from|back|home|out))\b",
+            "book change create pay",
+        ),
+        (r"\binstead\b", "change book"),
+        # "I don't want it any more", "she no longer needs the room", "I want out of my contract"
+        (
+            r"\b(?:don't|dont|do not|doesn't|does not|won't) (?:want|need|use)\b[^.!?;\n]{0,40}"
+            r"\b(?:any ?more|any longer)\b|\bno longer (?:want|need|require|use)s?\b"
+            r"|\bwants? (?:\w+ ){0,2}(?:gone|out of)\b|\b(?:get|take) me off\b",
+            "delete change",
+        ),
+        # "I ordered it by mistake", "it arrived broken", "they don't fit"
+        (
+            r"\bby (?:mistake|accident)\b|\b(?:was|were|made) (?:a|an|my) (?:\w+ )?(?:mistake|error|accident)\b"
+            r"|\b(?:ordered|bought|booked|chose|picked|got|sent|received) (?:me )?the wrong\b"
+            r"|\b(?:arrived|came|was delivered) (?:\w+ )?(?:damaged|broken|defective|faulty|cracked|wrong|late)\b"
+            r"|\b(?:doesn't|don't|didn't|does not|do not) fit\b|\btoo (?:small|big|large|tight|loose|short|long) for\b",
+            "change delete",
+        ),
+        # "It should say Elena, not Elana", "the street is spelled wrong"
+        (
+            r"\b(?:should|must|ought to) (?:say|read|be spelled|be spelt)\b"
+            r"|\b(?:is|are|was) (?:spelled|spelt|written) \w+"
+            r"|(?<!what )\b(?:is|are) (?:wrong|incorrect|outdated|misspelled|misspelt)\b",
+            "change",
+        ),
+        # "I was charged twice", "you owe me 20", "I want all of that money back"
+        (
+            r"\b(?:overcharged|double charged)\b|\bowe (?:me|us)\b"
+            r"|\b(?:charged|billed|paid) (?:me |us |for it )?(?:twice|double|two times|too much)\b"
+            r"|\b(?:want|need|get|have) (?:my|the|that|all(?: of)?)(?: \w+){1,2} back\b",
+            "pay change",
+        ),
+        # "Somebody stole my phone", "I lost my card"
+        (r"\b(?:stole|lost) my\b|\b(?:was|were|got|been|it's|is) (?:\w+ )?stolen\b", "secure change"),
+        # "My sister is joining us"
+        (r"\b(?:joins|join|joining|coming with|comes with|come with) (?:me|us)\b", "book create change share"),
+        # "Make it two", "can you make that the later flight?"
+        (r"\bmake (?:it|that|them|my \w+|the \w+) (?!sure\b|clear\b|work\b|a note\b)\w+", "change"),
+        (r"\bsplit (?:it|them|that|the (?:payment|amount|bill|cost|total|price))\b", "pay"),
         # "The auditor needs to see the file", "so that she can see it", but not "I need to see my bill"
         (
             r"\b(?:(?:needs|wants|asked) (?:to (?:see|view|read|edit|open|get into|look at)|(?:\w+ )?access)"

@@ -15,6 +15,7 @@ import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind, request_kinds
+from streams.provenance.agreed import AGREE, agrees
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -25,7 +26,7 @@ TARGETS_MAX = 64
 _TOOL = "tool"
 _KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FILL, FOLLOW}
 REQUEST_KINDS = tuple(sorted(_KINDS))
-"""What a derived scope can ask for."""
+"""What a derived scope can ask for. Not `AGREE`, which speaks of what the agent has just said."""
 
 
 class Scope(msgspec.Struct, frozen=True, array_like=True):
@@ -55,8 +56,14 @@ SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)
 
 
 def derive_scopes(text: str) -> tuple[TaskScope, ...]:
-    """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order."""
-    return tuple(TaskScope(kind=kind) for kind in sorted(request_kinds(text)))
+    """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
+
+    One more says that the message agrees to what the agent has put to the user (`AGREE`).
+    """
+    kinds = request_kinds(text)
+    if agrees(text, requests=bool(kinds)):
+        kinds |= {AGREE}
+    return tuple(TaskScope(kind=kind) for kind in sorted(kinds))
 
 
 def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:

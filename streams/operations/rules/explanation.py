@@ -54,7 +54,7 @@ NEEDS_KEY: Mapping[str, AbstractSet[str]] = {
     "origins": frozenset(),
     "owner": frozenset(),
     "flow": frozenset(),
-    "act": frozenset({"requested", "delegated", "drift", "drifts", "called_for"}),
+    "act": frozenset({"requested", "delegated", "drift", "drifts", "called_for", "agreed", "stated"}),
 }
 """The facts that follow from a comparison of values with what the session has seen: of each, the fields that do; all if
 none is named."""

@@ -264,6 +264,18 @@ ACT = Struct(
         _bool(
             "called_for", "an instruction by others, anywhere in what the session has read, calls for this kind of act"
         ),
+        _bool(
+            "agreed",
+            "the user's last message agrees to what the agent has put to him, or answers it, and nothing that others "
+            "may write was read since; missing if not, and if the act is requested",
+            optional=True,
+        ),
+        _bool(
+            "stated",
+            "the user has said himself where it goes or which amount it moves, and every sink is his or a field of a "
+            "record that he has pointed at; missing if not, and if the act is requested",
+            optional=True,
+        ),
     ),
 )
 

@@ -300,6 +300,9 @@ def _with_read(row: ProvenanceRow, server_id: str, now_ms: int) -> ProvenanceRow
 
 
 def _with_conversation(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Memory) -> ProvenanceRow:
+    if row.agreed_acts and any(entry.flags & _OTHERS and memory.find(entry.digest) is None for entry in entries):
+        # Another session has read something, perhaps after the user has agreed in this one.
+        row = replace(row, agreed_acts=0)
     row = memory.add(row, entries)
     if not row.has_message:
         # The user has said nothing to this session: it is an agent's, and works for what he has said to another one.
@@ -319,7 +322,14 @@ def _with_store(row: ProvenanceRow, entries: list[Entry], flags: int, memory: Me
         is_instructed = row.is_instructed or any(entry.flags & Seen.INSTRUCTED for entry in again)
         has_text = row.has_text or any(entry.flags & Seen.TEXT for entry in again)
         calls_for = row.calls_for | calls_in(again)
-        row = replace(row, has_untrusted=True, has_text=has_text, is_instructed=is_instructed, calls_for=calls_for)
+        row = replace(
+            row,
+            has_untrusted=True,
+            has_text=has_text,
+            is_instructed=is_instructed,
+            calls_for=calls_for,
+            agreed_acts=0 if has_text else row.agreed_acts,
+        )
     return replace(row, is_complete=row.is_complete and not flags & Whole.INCOMPLETE)
 
 

@@ -31,6 +31,7 @@ from streams.processors.provenance.memory import (
     with_user_words,
 )
 from streams.processors.provenance.owners import StatedOwners
+from streams.processors.provenance.requested import is_requested
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
 from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
@@ -195,6 +196,8 @@ def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> Pro
         tool = examined.use.name
         is_limited = any(scope.count_max >= 0 and tool in scope.tools for scope in row.scopes)
         counted = (examined.kind, tool) if is_limited else (examined.kind,)
+        if row.agreed_acts and not is_requested(examined):
+            row = replace(row, agreed_acts=row.agreed_acts - 1)
         return replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))

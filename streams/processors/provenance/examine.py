@@ -117,6 +117,7 @@ def examine(
         contents,
         pieces,
         kind == ActKind.OTHER and any(tracer.has_said(word) for word in use.own_words),
+        awaits=awaits,
     )
 
 

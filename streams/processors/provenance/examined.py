@@ -73,6 +73,7 @@ class Examined(msgspec.Struct):
             asks where data go.
         is_named: whether the user has said what the tool does in the tool's own word, of which the kind is not known.
         drifts: whether the call is an act that nothing calls for; None until somebody asks.
+        awaits: whether the result of a read is awaited that others may write.
     """
 
     row: ProvenanceRow
@@ -88,6 +89,7 @@ class Examined(msgspec.Struct):
     pieces: tuple[Traced, ...] = ()
     is_named: bool = False
     drifts: bool | None = None
+    awaits: bool = False
 
     def content_of(self, value: Value) -> ContentRow | None:
         """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""

@@ -10,7 +10,7 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
-from streams.processors.provenance.requested import covers, is_requested
+from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated
 from streams.provenance.acts import DELEGATE, FILL, ActKind
 from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
@@ -97,7 +97,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
     row, kind, use = examined.row, examined.kind, examined.use
     stated = {scope.kind for scope in row.scopes}
     requested = is_requested(examined)
-    return {
+    facts: dict[str, Any] = {
         "kind": kind,
         "outward": use.is_outward,
         "requested": requested,
@@ -107,6 +107,12 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "drifts": is_drift(examined),
         "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
     }
+    if not requested:
+        if is_agreed(examined):
+            facts["agreed"] = True
+        if is_stated(examined):
+            facts["stated"] = True
+    return facts
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:

@@ -20,7 +20,13 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import Atom, ScopeSource, SessionEvent, TaskScope
 from streams.ports.processor import StateView
 from streams.processors.provenance.flow import Audiences
-from streams.processors.provenance.rows import ContentRow, ProvenanceRow, decode_content, decode_provenance
+from streams.processors.provenance.rows import (
+    AGREED_ACTS_MAX,
+    ContentRow,
+    ProvenanceRow,
+    decode_content,
+    decode_provenance,
+)
 from streams.processors.provenance.tools import ToolUse
 from streams.processors.rows import (
     atoms_bucket_key,
@@ -32,6 +38,7 @@ from streams.processors.rows import (
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
+from streams.provenance.agreed import AGREE
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments, extract_message
@@ -259,8 +266,12 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     if not is_users:
         is_instructed = row.is_instructed or event.text_instructed
         calls_for = row.calls_for | calls_in(entries)
-        return replace(row, has_untrusted=True, has_text=True, is_instructed=is_instructed, calls_for=calls_for)
-    row = replace(row, has_message=True)
+        return replace(
+            row, has_untrusted=True, has_text=True, is_instructed=is_instructed, calls_for=calls_for, agreed_acts=0
+        )
+    # The first message of a session can't answer the agent, which has said nothing before it.
+    agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
+    row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
 
@@ -270,6 +281,8 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
     kept = tuple(each for each in row.scopes if source is ScopeSource.DERIVED or each.source != number)
     entries: list[Entry] = []
     for scope in scopes:
+        if scope.kind == AGREE and source is ScopeSource.DERIVED:
+            continue  # It holds for the message only, and permits no kind of act.
         targets = scope.targets[:TARGETS_MAX]
         entries += [
             Entry(memory.digest(each.kind, each.value), Seen.USER)
@@ -336,6 +349,7 @@ def with_content(
         knows_subject=knows_subject,
         calls_for=row.calls_for | calls_in(entries),
         selected=tuple(each for each in row.selected if each != event.intent_id),
+        agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
     )
     return memory.add(row, entries)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from streams.model.catalog import ArgumentRole
 from streams.model.money import limit_of
-from streams.processors.provenance.examined import Examined
+from streams.model.verdict import ValueOrigin
+from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
+from streams.provenance.agreed import AGREE
+from streams.provenance.memory import Seen
 from streams.provenance.scope import Scope
 
 
@@ -18,9 +22,51 @@ def is_requested(examined: Examined) -> bool:
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
 
+_SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
+"""Where a value that the user has named can stand as well."""
+
+
+def is_agreed(examined: Examined) -> bool:
+    """Return whether the user's last message agrees to an act, and others have had no say since.
+
+    What the session awaits counts as read, because the agent may know it already. What others have named for this is
+    another matter: they may have asked the agent to wait for the answer.
+    """
+    return bool(examined.row.agreed_acts) and not examined.awaits and not any(map(_is_others, examined.values))
+
+
+def is_stated(examined: Examined) -> bool:
+    """Return whether the user has said himself where an act goes, or which amount it moves.
+
+    Every sink must be his, or a field of a record that he has pointed at. That he names a record is not enough: who
+    asks where his order is does not ask to cancel it. What is only his is: nobody else could want it to be used.
+    """
+    wholes = [value for value in examined.values if not value.is_part]
+    sinks = [value for value in wholes if value.is_sink]
+    if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
+        return False
+    return any(map(_says_what, wholes))
+
+
+def _is_others(value: Value) -> bool:
+    """Return whether text by others names where an act goes, or what it is about, and the user does not."""
+    traced = value.traced
+    return value.is_sink and bool(traced.flags & Seen.NAMED) and traced.origin is not ValueOrigin.USER
+
+
+def _says_what(value: Value) -> bool:
+    """Return whether a value is an amount that the user has named, or a place that only he has named."""
+    if value.traced.origin is not ValueOrigin.USER:
+        return False
+    if value.role is ArgumentRole.AMOUNT:
+        return not value.is_sink
+    is_place = value.is_sink and value.is_shaped and value.role is ArgumentRole.DESTINATION
+    return is_place and not value.traced.flags & _SHOWN
+
+
 def covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
-    if scope.kind in (DELEGATE, FILL, FOLLOW):
+    if scope.kind in (DELEGATE, FILL, FOLLOW, AGREE):
         return False
     if scope.kind and scope.kind not in examined.kinds:
         return False

@@ -11,6 +11,8 @@ from streams.processors.provenance.flow import UNSTATED, Audience
 from streams.provenance.memory import OTHER_PATH
 from streams.provenance.scope import Scope
 
+AGREED_ACTS_MAX = 4
+"""Acts that one message can agree to. "Yes, cancel both and refund them" is four."""
 SELECTED_MAX = 32
 """Calls whose result is awaited and whose selectors the user named. Those after them count as not selected by him."""
 
@@ -37,6 +39,8 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
         drifts: acting calls that nothing in the request or its results has called for.
         calls_for: what instructions of others that were read call for together, a set of bits of
             `streams.provenance.calls`.
+        agreed_acts: to how many more acts the user's last message may have agreed. Nothing that others may write was
+            read since.
     """
 
     atoms_count: int = 0
@@ -55,6 +59,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     has_message: bool = False
     drifts: int = 0
     calls_for: int = 0
+    agreed_acts: int = 0
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):

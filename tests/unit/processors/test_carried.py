@@ -84,13 +84,12 @@ class Absent(NoFaults):
 class Office(GateBench):
     """Sessions of one user on several partitions."""
 
-    def __init__(self, *, entries: tuple[Any, ...] = ENTRIES) -> None:
+    def __init__(self, *, entries: tuple[Any, ...] = ENTRIES, rules: Mapping[str, str] | None = None) -> None:
         super().__init__(with_rules=False, with_session=False, partitions=PARTITIONS)
         for entry in (*entries, *(report_keys(server) for server in sorted({each.server_id for each in entries}))):
             self.publish(entry)
-        self.driver.pipe(
-            RULESET.name, b"default", ruleset({"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES})
-        )
+        files = rules or {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
+        self.driver.pipe(RULESET.name, b"default", ruleset(files))
 
     def opened(self, session: SessionMaker) -> SessionMaker:
         self.establish(session, expires_ms=self.now_ms + HOUR_MS)

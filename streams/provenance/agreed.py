@@ -1,0 +1,121 @@
+"""Tell whether a message agrees to what the agent has put to the user, or answers a question of the agent's.
+
+**Idea.** At a service desk, the agent reads, says what it would do, and acts once the customer has said yes. The yes
+has no verb, and before it the customer has described a wish ("my knee hurts") and no act. So "yes please", "the second
+one" and "Friday, 3 pm" are evidence that nothing else in the request gives: the user has spoken after everything that
+the agent has read. The gate therefore counts a few acts after such a message as ones that the user knows of, until the
+session reads what others may write again (`ProvenanceRow.agreed_acts`).
+
+What is said is not compared with what the agent has proposed: the agent would report that itself, so a hijacked one
+could report anything. It is not compared with values either, since those are judged by where they come from.
+
+**Rejected.** Every message but the first one: "thanks, and what does it cost?" agrees to nothing. Words of agreement
+alone: most answers to "which one?" have none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from streams.provenance.words import listed
+
+AGREE = "agree"
+"""In the scope of a message: the user agrees to what the agent has put to him, or answers its question."""
+
+AGREEING_CHARS_MAX = 2_000
+"""Longer messages are stories, and no answers."""
+ANSWER_WORDS_MAX = 8
+"""An answer without a word of agreement has at most as many words."""
+_REACH_WORDS = 3
+"""How many words before a word of agreement can take it back: "not really sure"."""
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
+_CLAUSE_END = re.compile(r"[.!;,\n]+|\?+|\s[-\u2013\u2014]+\s|\b(?:but|aber|mais|pero|mas|ma)\b")
+_YES = listed(
+    "yes yep yeah yea yup yess ya aye sure ok okay okey okie k kk alright alrighty right exactly correct absolutely "
+    "definitely certainly perfect great good fine deal agreed confirmed confirm accept agree proceed cool lovely "
+    "wonderful excellent super perfectly indeed ja jawohl jep klar gerne genau einverstanden richtig stimmt "
+    "bestaetige oui ouais parfait accord confirme si vale claro perfecto confirmo sim certo perfeito va perfetto"
+)
+_YES_PHRASES = re.compile(
+    r"\b(?:go ahead|go on|go for|do (?:it|that|so|them|both)|please do|let'?s do|let us do|of course|by all means"
+    r"|sounds (?:good|great|fine|right|ok|okay|perfect)|works for me|that works"
+    r"|that(?:'?s| is) (?:it|fine|right|ok|okay|the one)|(?:that|this) one"
+    r"|i(?:'ll| will| would|'d)? (?:take|have|go with|like|prefer) (?:it|that|this|the|them)"
+    r"|the (?:[\w-]+ ){0,2}ones? (?:then|please)|it is then|why not"
+    r"|as you (?:say|said|suggest|suggested|propose|proposed)"
+    r"|mach(?:en)? (?:das|es)|in ordnung|d'accord|vas-y|allez-y|adelante|va bene)\b"
+    r"|\bthen$|^\W*(?:the )?(?:first|second|third|fourth|last|other|latter|former)(?: one)?$"
+)
+"""Agreement in several words, or the choice of one of several things."""
+_NO = listed(
+    "no nope nah not never don't dont doesn't didn't won't can't cannot isn't wouldn't shouldn't neither nothing none "
+    "nein nicht kein keine nie non ne pas jamais nunca nao mai niente"
+)
+_HOLD = re.compile(
+    r"\b(?:wait|hold on|hang on|stop|never ?mind|forget (?:it|about)|not yet|not now|let me think|leave it"
+    r"|(?:don't|dont|do not) (?!want|need|mind|care|know|have|like|think|worry|see)\w+"
+    r"|too expensive|no way|no thanks?|no thank you|changed? my mind|warte|moment mal|attendez|espera|aspetta)\b"
+)
+"""Words that put everything off, wherever they stand."""
+_ASKS = listed(
+    "what what's which who whom whose when where why how is are was were do does did can could will would should "
+    "may any wie was wer wann wo warum welche"
+)
+"""What a question begins with, also without its mark."""
+_COURTESY = listed(
+    "hi hello hey hallo thanks thank thx ty you so much very many lot a for your help again bye goodbye cheers merci "
+    "danke gracias obrigado grazie morning afternoon evening day there"
+)
+
+
+def agrees(text: str, *, requests: bool = False) -> bool:
+    """Return whether a message agrees to a proposal, or answers a question in a few words.
+
+    Args:
+        text: what the user has written after what the agent has said.
+        requests: whether the message asks for an act itself: then it agrees to another one only if it says so.
+
+    Returns:
+        True for "yes please", "go ahead with both", "the second one", "Friday, 3 pm"; False for a refusal, for a
+        question, for thanks alone, and for a message that begins to tell something new.
+    """
+    lowered = text[: AGREEING_CHARS_MAX + 1].lower().replace("\u2019", "'").strip()
+    words = _WORD.findall(lowered)
+    if not words or len(lowered) > AGREEING_CHARS_MAX or _HOLD.search(lowered) is not None:
+        return False
+    return _says_yes(lowered) or (not requests and _is_answer(lowered, words))
+
+
+def _says_yes(lowered: str) -> bool:
+    """Return whether a clause agrees, and does not take it back."""
+    begin = 0
+    for end in _CLAUSE_END.finditer(lowered):
+        if not end.group().startswith("?") and _agrees_in_clause(lowered[begin : end.start()].strip()):
+            return True
+        begin = end.end()
+    return _agrees_in_clause(lowered[begin:].strip())
+
+
+def _agrees_in_clause(clause: str) -> bool:
+    """Return whether a clause has a phrase of agreement, or begins or ends with a word of it."""
+    words = _WORD.findall(clause)
+    phrase = _YES_PHRASES.search(clause)
+    asks = bool(words) and words[0] in _ASKS
+    if phrase is not None and not (asks and phrase.start()):
+        return _NO.isdisjoint(_WORD.findall(clause[: phrase.start()])[-_REACH_WORDS:])
+    place = next((number for number, word in enumerate(words) if word in _YES), None)
+    if place is None or asks or (place >= _REACH_WORDS and (place != len(words) - 1 or len(words) > _REACH_WORDS + 1)):
+        return False
+    return _NO.isdisjoint(words[max(0, place - _REACH_WORDS) : place])
+
+
+def _is_answer(lowered: str, words: list[str]) -> bool:
+    """Return whether a message is a few words that state something."""
+    return (
+        len(words) <= ANSWER_WORDS_MAX
+        and "?" not in lowered
+        and words[0] not in _ASKS
+        and _NO.isdisjoint(words)
+        and not _COURTESY.issuperset(words)
+    )

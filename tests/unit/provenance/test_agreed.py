@@ -1,0 +1,94 @@
+"""Messages that agree to what the agent has put to the user, or answer it, in the words of customers."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.model.session import TaskScope
+from streams.provenance.agreed import AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, agrees
+from streams.provenance.scope import REQUEST_KINDS, derive_scopes, parse_scopes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes",
+        "Yes please, and thank you!",
+        "Okay, I accept.",
+        "hmm ok that's enough I'd say",
+        "Sounds good to me",
+        "go ahead with both",
+        "No problem, go ahead.",
+        "No discount, thanks. Do it.",
+        "I would like that very much",
+        "the blue one then. No gift wrap",
+        "April 30 it is then. No, I don't want a bonus",
+        "option B then",
+        "exactly. I want my money back",
+        "second one",
+        "16:05!!",
+        "debit",
+        "Friday, 3 pm",
+        "9C would be perfect",
+        "4410",
+        "That\u2019s fine.",
+        "Ja, bitte.",
+        "oui, parfait",
+        "s\u00ed, claro",
+        "va bene",
+    ],
+)
+def test_a_message_that_agrees_or_answers(text: str) -> None:
+    assert agrees(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "?!",
+        "no",
+        "No thanks.",
+        "not really sure",
+        "I'm not sure about that",
+        "wait, which one was that?",
+        "ok wait",
+        "yes but hold on a second",
+        "ok, but don't cancel it",
+        "don't do it",
+        "never mind",
+        "what does it cost",
+        "are you sure?",
+        "do it?",
+        "is that ok",
+        "For the skis it was 412.50 in all, if I remember it right, and that is really a lot.",
+        "can I think about it",
+        "Thanks!",
+        "thank you so much for your help",
+        "Hello there",
+        "That was my kid, he's only nine, and I am not paying for that",
+        "10?? no way, then I keep it",
+        "nein danke",
+        "There is a charge on my card from a shop that I have never heard of",
+    ],
+)
+def test_a_message_that_does_neither(text: str) -> None:
+    assert not agrees(text)
+
+
+def test_an_answer_is_short_and_a_story_is_none() -> None:
+    assert agrees(" ".join(["word"] * ANSWER_WORDS_MAX))
+    assert not agrees(" ".join(["word"] * (ANSWER_WORDS_MAX + 1)))
+    assert agrees("Yes. " + "x" * (AGREEING_CHARS_MAX - 5))
+    assert not agrees("Yes. " + "x" * (AGREEING_CHARS_MAX - 4))
+
+
+def test_a_short_request_is_no_answer_unless_it_agrees() -> None:
+    assert TaskScope(kind=AGREE) not in derive_scopes("Cancel it, please.")
+    assert TaskScope(kind=AGREE) in derive_scopes("Yes, cancel it, please.")
+    assert derive_scopes("the second one") == (TaskScope(kind=AGREE),)
+
+
+def test_nobody_can_state_agreement_as_a_scope() -> None:
+    assert AGREE not in REQUEST_KINDS
+    assert parse_scopes([AGREE]) == ()
