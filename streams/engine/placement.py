@@ -28,6 +28,9 @@ MISSING_NAMED_MAX = 1_000
 KEYS_CACHED_MAX = 8_192
 """Of keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions and agents recur."""
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_CO_PARTITIONED, _PER_TENANT, _BROADCAST = Spread.CO_PARTITIONED, Spread.PER_TENANT, Spread.BROADCAST
+_OWN = Spread.OWN
 
 _partition_of_key = lru_cache(maxsize=KEYS_CACHED_MAX)(partition_for)
 
@@ -90,7 +93,7 @@ class OutputPlacement:
         made = []
         for output in outputs:
             topic, key, value, named = output.topic, output.key, output.value, output.partition
-            is_own = named is None and topic.spread is Spread.CO_PARTITIONED and not topic.placed_by_key
+            is_own = named is None and topic.spread is _CO_PARTITIONED and not topic.placed_by_key
             partition = self._partition if is_own else self._partition_of(topic, key, named)
             if partition is None:
                 continue
@@ -102,11 +105,11 @@ class OutputPlacement:
 
     def _partition_of(self, topic: Topic, key: bytes | None, named: int | None) -> int | None:
         """Return where an output goes; None if it is for a tenant's topic that can't be written."""
-        if topic.spread is Spread.PER_TENANT:
+        if topic.spread is _PER_TENANT:
             return self._partition if self._has_tenant_topic(topic.name) else None
-        if topic.spread is Spread.BROADCAST:
+        if topic.spread is _BROADCAST:
             return 0
-        if topic.spread is Spread.OWN or topic.placed_by_key:
+        if topic.spread is _OWN or topic.placed_by_key:
             if key is None:
                 raise InvariantError(f"an output for `{topic.name}`, which is placed by key, has no key")
             return _partition_of_key(key, self._partition_counts[topic.name])

@@ -46,6 +46,8 @@ _encode = msgspec.msgpack.Encoder().encode
 # Lengths are written before the values; nearly all are short.
 _LENGTHS = tuple(b"%d:" % length for length in range(256))
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_HMAC = ProofAlg.HMAC_SHA256
 
 
 def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
@@ -133,7 +135,7 @@ def has_session_proof(root_key: bytes, intent: Intent) -> bool:
     The proof covers the digest of the arguments that the intent states. So it is checked without a look at them.
     """
     proof = intent.proof
-    if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
+    if proof is None or proof.alg is not _HMAC:
         return False
     secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
     return verify_hmac(secret, proof_message(intent), proof.value)
@@ -158,13 +160,13 @@ def session_event_message(event: SessionEvent) -> bytes:
 def proven_event(writer_key: bytes, event: SessionEvent) -> SessionEvent:
     """Return the event with its writer's proof, which replaces any other."""
     value = make_hmac(writer_key, session_event_message(event))
-    return msgspec.structs.replace(event, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+    return msgspec.structs.replace(event, proof=Proof(alg=_HMAC, value=value))
 
 
 def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
     """Return whether the event carries its writer's proof."""
     proof = event.proof
-    if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
+    if proof is None or proof.alg is not _HMAC:
         return False
     return verify_hmac(writer_key, session_event_message(event), proof.value)
 
@@ -200,7 +202,7 @@ def session_report(secret: bytes, event: SessionEvent, deployment: str) -> Sessi
         deployment: the name of the deployment; see `report_message`.
     """
     value = make_hmac(secret, report_message(event, deployment))
-    return msgspec.structs.replace(event, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+    return msgspec.structs.replace(event, proof=Proof(alg=_HMAC, value=value))
 
 
 def report_key_seed(root_key: bytes, server_id: str) -> bytes:

@@ -38,6 +38,10 @@ CONTROL_TEXT_CHARS_MAX = 20_000
 """Longest text of a record about rules or tools."""
 
 _NOBODY = Actor(iss="", sub="(unknown)")
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_VERDICT = AuditEventType.VERDICT
+_PRE_EXECUTION = AuditPhase.PRE_EXECUTION
+_STANDARD = RetentionClass.STANDARD
 
 
 def audit_output(encoder: Encoder, key: bytes | None, event: AuditEvent, topic: Topic = AUDIT) -> Output:
@@ -78,8 +82,8 @@ def verdict_event(
     """
     return AuditEvent(
         header=reply_header(audit_id_of(verdict.verdict_id), intent, verdict.evaluated_at),
-        event_type=AuditEventType.VERDICT,
-        phase=AuditPhase.PRE_EXECUTION,
+        event_type=_VERDICT,
+        phase=_PRE_EXECUTION,
         outcome=verdict.outcome,
         session_id=intent.session_id,
         intent_id=intent.intent_id,
@@ -107,7 +111,7 @@ def verdict_event(
         reason_text=verdict.reason_text,
         rules=verdict.rules,
         tags=tags,
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
         system_prompt_fingerprint=prompt,
     )
 
@@ -125,7 +129,7 @@ def approval_event(
     return AuditEvent(
         header=reply_header(derived_uuid("approval audit", decision.header.id, *of_many), intent, now_ms),
         event_type=AuditEventType.APPROVAL,
-        phase=AuditPhase.PRE_EXECUTION,
+        phase=_PRE_EXECUTION,
         session_id=intent.session_id,
         intent_id=intent.intent_id,
         parent_event_id=decision.header.id,
@@ -134,7 +138,7 @@ def approval_event(
         tool=intent.tool,
         reason=decision.status.value.lower(),
         reason_text=f"{decision.approver.sub} decided{'' if is_complete else '; more approvals are needed'}",
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 
@@ -152,7 +156,7 @@ def grant_event(
     return AuditEvent(
         header=reply_header(derived_uuid("approval grant audit", grant.uid), intent, now_ms),
         event_type=AuditEventType.APPROVAL,
-        phase=AuditPhase.PRE_EXECUTION,
+        phase=_PRE_EXECUTION,
         session_id=intent.session_id,
         intent_id=intent.intent_id,
         parent_event_id=decision.header.id,
@@ -161,7 +165,7 @@ def grant_event(
         delegation_path=(grant.uid,),
         reason=GRANT_MADE,
         reason_text=text[:CONTROL_TEXT_CHARS_MAX],
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 
@@ -176,7 +180,7 @@ def grant_use_event(intent: Intent, grant: ApprovalGrantRow, now_ms: int) -> Aud
     return AuditEvent(
         header=reply_header(derived_uuid("approval grant use", grant.uid, intent.intent_id), intent, now_ms),
         event_type=AuditEventType.APPROVAL,
-        phase=AuditPhase.PRE_EXECUTION,
+        phase=_PRE_EXECUTION,
         session_id=intent.session_id,
         intent_id=intent.intent_id,
         parent_event_id=grant.decision_id,
@@ -186,7 +190,7 @@ def grant_use_event(intent: Intent, grant: ApprovalGrantRow, now_ms: int) -> Aud
         tool=intent.tool,
         reason=GRANT_USED,
         reason_text=f"the grant of {grant.approver.sub} approves the call; it approves {left} further calls",
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 
@@ -224,7 +228,7 @@ def session_event(
         delegation_path=delegation_path,
         reason=reason,
         reason_text=text,
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 
@@ -255,7 +259,7 @@ def control_event(
     return AuditEvent(
         header=gate_header(record_id, tenant_uid, time_ms),
         event_type=AuditEventType.CONTROL,
-        phase=AuditPhase.PRE_EXECUTION,
+        phase=_PRE_EXECUTION,
         session_id="",
         act=Actor(iss="", sub=claimed_by),
         inputs=(place,),
@@ -303,7 +307,7 @@ def content_event(
         reason=field.value,
         sensitive=content,
         content_commit=_commitment(secret, event.content_digest),
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 
@@ -361,13 +365,13 @@ def dead_letter_event(
     return AuditEvent(
         header=Header(id=record_id, source=source, time=time_ms, tenant_uid=tenant_uid),
         event_type=AuditEventType.DEAD_LETTER,
-        phase=AuditPhase.PRE_EXECUTION,
+        phase=_PRE_EXECUTION,
         session_id=session_id,
         act=_NOBODY,
         inputs=(place,),
         reason=reason,
         reason_text=text,
-        retention_class=RetentionClass.STANDARD,
+        retention_class=_STANDARD,
     )
 
 

@@ -22,11 +22,11 @@ from streams.provenance.leaves import leaves_of
 from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
-from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_value
+from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_path, usual_value
 from streams.provenance.words import LETTERS_MIN, TEXT_CHARS_MAX, text_value, typeset_plainly
 
 _SPACE = re.compile(r"\s")
-_TEXT = AtomKind.TEXT
+_TEXT, _PATH = AtomKind.TEXT, AtomKind.PATH
 
 
 class Argument(msgspec.Struct):
@@ -120,7 +120,7 @@ def read_argument(value: str | int | float, pointer: str, field: str, *, is_fiel
     usual = _read_usual(value, pointer)
     if usual is None:
         return _read_text(value, pointer, field)
-    return Argument(value, pointer, usual, True, value, len(value) <= TEXT_CHARS_MAX, True, field)
+    return Argument(value, pointer, usual, True, value, len(value) <= TEXT_CHARS_MAX, value[:1] != "/", field)
 
 
 def _read_text(value: str, pointer: str, field: str) -> Argument:
@@ -183,11 +183,14 @@ def extract_part(text: str) -> list[Found]:
 
 
 def _read_usual(text: str, pointer: str) -> list[Found] | None:
-    """Return how all of a field reads that is a word of letters, an address or an id of a usual form.
+    """Return how all of a field reads that is a word of letters, or an address, an id or a path of a usual form.
 
     It has no other reading. None for any other text.
     """
     if text.isalpha() and text.isascii() and len(text) <= TEXT_CHARS_MAX:
         return [Found(_TEXT, text.lower(), pointer, True)] if len(text) >= LETTERS_MIN else []
     usual = usual_value(text)
-    return None if usual is None else [Found(*usual, pointer, True)]
+    if usual is not None:
+        return [Found(*usual, pointer, True)]
+    path = usual_path(text) if text[:1] == "/" else None
+    return None if path is None else [Found(_PATH, path, pointer, True)]

@@ -20,6 +20,8 @@ VISITS_MAX = 200_000
 NAME_CHARS_MAX = 40
 NAMES_CACHED_MAX = 4_096
 _FLAT_MAX = 64
+_NUMBERS, _LISTS, _INNER = (int, float), (list, tuple), (dict, list)
+"""Made once: Python makes `int | float` again each time that it comes to it, and asks it three times as long."""
 _NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
 
@@ -68,13 +70,13 @@ def _nested(value: object) -> Iterator[Leaf]:
         if visits > VISITS_MAX:
             yield Leaf("", is_cut=True)
             return
-        if isinstance(item, str) or (isinstance(item, int | float) and not isinstance(item, bool)):
+        if isinstance(item, str) or (isinstance(item, _NUMBERS) and not isinstance(item, bool)):
             yield Leaf(item, path, not isinstance(item, FreeText), name, outer)
-        elif depth >= NESTING_MAX and isinstance(item, dict | list):
+        elif depth >= NESTING_MAX and isinstance(item, _INNER):
             yield Leaf(_shown(item), path)
         elif isinstance(item, dict):
             stack.extend(_members(item, path, name, depth, names))
-        elif isinstance(item, list | tuple):
+        elif isinstance(item, _LISTS):
             places = reversed(range(len(item)))
             stack.extend((item[place], _step(path, str(place)), name, outer, depth + 1) for place in places)
 

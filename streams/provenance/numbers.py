@@ -76,6 +76,10 @@ _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
 _BEFORE_WORD = re.compile(r"[^\W_]+|#")
 
 
+_DATE = AtomKind.DATE
+"""Each look at a member of an enumeration costs as much as a call (ADR 0094)."""
+
+
 class Numeric(NamedTuple):
     """A number in a text: what it can mean, and where it is. Of `parts`, each leaves something out."""
 
@@ -176,7 +180,7 @@ def _dated(match: re.Match[str], days: list[tuple[int, int, int]], time: str = "
 
 
 def _dates(values: list[str]) -> tuple[tuple[AtomKind, str], ...]:
-    return tuple((AtomKind.DATE, value) for value in dict.fromkeys(values))
+    return tuple([(_DATE, value) for value in dict.fromkeys(values)])
 
 
 def _time_at(text: str, start: int) -> Numeric | None:

@@ -118,7 +118,9 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
     """
     if len(text) > COMPOSED_CHARS_MAX or (".." in text and _UPWARDS.search(text)):
         return False
-    short, parts = "", set[str]()
+    short = ""
+    # Not `set[str]()`: to make that type costs more than to look for a part.
+    parts: set[str] = set()
     for match in _PART.finditer(text):
         part = match.group()
         if len(part) <= PROVES_NOTHING_CHARS:

@@ -36,7 +36,7 @@ ID_CHARS_MIN = 4
 LONG_TOKEN_CHARS_MIN = 20
 _ACCOUNT_DIGITS_MIN = 8
 LOCAL_PART_CHARS_MAX = 64
-_ADDRESS, _HOST, _ID = AtomKind.ADDRESS, AtomKind.HOST, AtomKind.ID
+_ADDRESS, _HOST, _ID, _PATH = AtomKind.ADDRESS, AtomKind.HOST, AtomKind.ID, AtomKind.PATH
 """Each look at a member of an enumeration costs as much as a call."""
 
 replace = msgspec.structs.replace
@@ -60,6 +60,8 @@ _USUAL = re.compile(
     r"|([A-Za-z]{3,8})[-_]?([0-9]{1,11}))\Z"
 )
 """A text that is an address of a usual form and nothing else, or letters and digits that make an id."""
+_USUAL_PATH = re.compile(r"(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,60}[A-Za-z0-9])?){1,16}\Z")
+"""A text that is a whole path from the root, whose names begin and end with letters or digits."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
 _TRAILING = ".:!?*~=-_"
 _LEADING = ".:!?*~=_-"
@@ -116,6 +118,11 @@ def shapes_in(
             take(found)
         return found, True
     found = []
+    if text[:1] == "/" and (path := usual_path(text)) is not None:
+        _append_path(path, 0, len(text), found)
+        if take is not None:
+            take(found)
+        return found, True
     position = hits = taken = 0
     most = SHAPES_MAX if take is None else TAKEN_SHAPES
     search = (_HIT_BESIDE_ESCAPES if '\\"' in text and text.isascii() else _HIT).search
@@ -188,6 +195,14 @@ def usual_value(text: str) -> tuple[AtomKind, str] | None:
         local, _, domain = value.partition("@")
         value = f"{local}@{host_value(domain)}"
     return _ADDRESS, value
+
+
+def usual_path(text: str) -> str | None:
+    """Return the canonical form of a text that is a path of a usual form and nothing else; None for any other text.
+
+    It is the only reading of all of it. In it, only the last name is a value by itself.
+    """
+    return text.lower() if len(text) >= ID_CHARS_MIN and _USUAL_PATH.match(text) is not None else None
 
 
 def may_begin_at(text: str, start: int) -> bool:
@@ -318,10 +333,7 @@ def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
     value = path_value(token)
     is_path = token[:1] in "/~.\\" or _FILE.search(value) or value.count("/") > 1 or token[1:3] in (":\\", ":/")
     if is_path and len(value) >= ID_CHARS_MIN:
-        found.append(Shape(AtomKind.PATH, value, start, start + len(token)))
-        name = value.rpartition("/")[2]
-        if len(name) >= ID_CHARS_MIN and name != value:
-            found.append(Shape(AtomKind.PATH, name, start, start + len(token), part=True))
+        _append_path(value, start, start + len(token), found)
         return end
     if not _DIGIT.search(token):
         return end
@@ -329,6 +341,14 @@ def _classify_path(token: str, start: int, end: int, found: list[Shape]) -> int:
         if _DIGIT.search(match.group()):
             _classify_id(match.group(), start + match.start(), found)
     return end
+
+
+def _append_path(value: str, first: int, last: int, found: list[Shape]) -> None:
+    """Append a path, and the last name in it."""
+    found.append(Shape(_PATH, value, first, last))
+    name = value.rpartition("/")[2]
+    if len(name) >= ID_CHARS_MIN and name != value:
+        found.append(Shape(_PATH, name, first, last, part=True))
 
 
 def path_value(path: str) -> str:

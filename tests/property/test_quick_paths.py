@@ -55,15 +55,21 @@ _USUAL = st.one_of(
     st.from_regex(r"(?:www|xn--abc|a@www)@?\.?[a-z]{2,4}\.[a-z]{2}", fullmatch=True),
     st.from_regex(r"[A-Za-z0-9.-]{1,6}@(?:www\.)?[A-Za-z0-9-]{1,6}", fullmatch=True),
     st.from_regex(r"[A-Za-z]{3,8}[-_]?[0-9]{1,11}", fullmatch=True),
+    st.from_regex(r"(/[A-Za-z0-9._~-]{1,5}){1,4}/?", fullmatch=True),
 )
 
 
 @given(text=_USUAL, field=st.sampled_from(["to", "order_id", ""]), loose=st.booleans())
 @example(text="a@www.example", field="", loose=False)
+@example(text="/var/log/app.txt", field="", loose=True)
+@example(text="/2026/03/05", field="date", loose=True)
+@example(text="/x", field="", loose=False)
+@example(text="/DE89370400440532013000", field="", loose=True)
 def test_a_value_of_a_usual_form_reads_alike_on_the_slow_path(text: str, field: str, loose: bool) -> None:
     quick = shapes.shapes_in(text, field=field, loose=loose)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shapes, "_USUAL", re.compile(r"(?!)"))
+        patch.setattr(shapes, "_USUAL_PATH", re.compile(r"(?!)"))
         slow = shapes.shapes_in(text, field=field, loose=loose)
     assert quick == slow
 
@@ -109,6 +115,8 @@ def test_the_quick_search_for_joined_words_finds_the_same(text: str) -> None:
 @example(text="INV-20003")
 @example(text="kim@shop.example")
 @example(text="moc.live@ydobemos")
+@example(text="/var/log/app.txt")
+@example(text="/a7")
 def test_a_part_reads_like_an_argument_without_a_name(text: str) -> None:
     whole = [each for each in extract_arguments({"": text}).found if each.whole_field]
     assert [(each.kind, each.value) for each in extract_part(text)] == [(each.kind, each.value) for each in whole]
@@ -177,7 +185,7 @@ _PIECES = st.sampled_from(
         "5 March 2026", "March 5, 2026", "2026-03-05T10:00Z", "https://a.example/x?to=b%40c.example&id=17", "a.example",
         "$45.50", "45,5 EUR", "order 17", "#17", "17", "../a/b.txt", "7KD204", "20417-INV", "moc.live@ydobemos", "Kim",
         "a2ltQHNob3AuZXhhbXBsZQ==", "kim at shop dot example", "k\u0456m@shop.example", "%6bim%40shop.example", "(",
-        ">", "'", "\u201cquoted\u201d", "-", ".", "e v i l x y z",
+        ">", "'", "\u201cquoted\u201d", "-", ".", "e v i l x y z", "/var/log/app.txt", "/abc", "/etc/Kim-7",
     ]
 )  # fmt: skip
 _SENTENCES = st.lists(st.one_of(_PIECES, st.text(max_size=8)), max_size=4).map(" ".join)

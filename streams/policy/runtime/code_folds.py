@@ -160,7 +160,13 @@ class FoldWriter:
             return f"enumerate({source})", first | {node.iter_var2: self._symbols.local()}
         kind = "list" if node.iter_range.type.kind == "list" else ""
         source = self._iterable(node.iter_range, kind)
-        return source if constant else self._bounded(source, bound), first
+        if constant:
+            return source, first
+        checked = self._bounded(source, bound)
+        if bound.longest >= SMALL_MAX and source.isidentifier() and self._writer.is_loaded(node.iter_range):
+            # Its class was checked when it was loaded, and of a list of ordinary length there is nothing else to check.
+            return f"({source} if len({source}) <= {SMALL_MAX} else {checked})", first
+        return checked, first
 
     def _bounded(self, code: str, bound: LoopBound) -> str:
         """Return the code of a range with a check of its length; longer ones are left to the exact evaluator."""

@@ -24,6 +24,9 @@ from streams.policy.results import (
     ShadowOutcome,
 )
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_ENFORCE = Mode.ENFORCE
+
 
 class Progress(NamedTuple):
     """The progress of exactly this call: its approvals by group, and the time for which it has been deferred."""
@@ -103,8 +106,8 @@ def combine(
         tool_id: `server.name`, for the text of the reason.
         explanations: the values of named expressions of matched rules.
     """
-    enforced = [rule for rule in matched if rule.mode is Mode.ENFORCE]
-    enforced_failed = [rule for rule, _ in failed if rule.mode is Mode.ENFORCE]
+    enforced = [rule for rule in matched if rule.mode is _ENFORCE]
+    enforced_failed = [rule for rule, _ in failed if rule.mode is _ENFORCE]
     outcome = decide(enforced, enforced_failed, progress)
     shadow = None
     if len(enforced) != len(matched) or len(enforced_failed) != len(failed):

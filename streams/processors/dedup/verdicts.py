@@ -37,6 +37,8 @@ _CODES = {
     Outcome.REQUIRE_APPROVAL: 4,
     Outcome.DEFER: 5,
 }
+_ALLOW = Outcome.ALLOW
+"""Each look at a member of an enumeration costs as much as a call (ADR 0094)."""
 _OUTCOMES = {code: outcome for outcome, code in _CODES.items()}
 
 
@@ -138,7 +140,7 @@ def remember(
         digest,
         claimed_ms - judged_ms if claimed_ms > judged_ms else 0,
         (judged_ms - place.start_ms, place.number, place.at, place.size),
-        (verdict.tool.server_id, verdict.tool.name) if verdict.outcome is Outcome.ALLOW else None,
+        (verdict.tool.server_id, verdict.tool.name) if verdict.outcome is _ALLOW else None,
     )
     state.put(verdict_row_key(session_key, verdict.intent_id), encode_row(row))
 

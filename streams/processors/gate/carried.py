@@ -83,6 +83,8 @@ _WHOLES = (
     (Whole.INSTRUCTED, "is_instructed"),
 )
 replace = msgspec.structs.replace
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_ALLOW = Outcome.ALLOW
 
 
 class Question(NamedTuple):
@@ -117,10 +119,12 @@ class Carried:
         What it has seen is stored from then on, because answers are kept with that.
         """
         row = self._keeper.row_of(case, state)
+        conversation = _conversation_of(case, row)
+        if not conversation and not row.stores:
+            return ()
         intent, now_ms = case.asked.intent, case.asked.now_ms
         tenant_uid, sub = intent.header.tenant_uid, case.session.identity.sub
         keys = []
-        conversation = _conversation_of(case, row)
         if conversation:
             keys.append((_conversation_key(tenant_uid, sub, conversation), now_ms))
         keys += [(_store_key(tenant_uid, sub, server_id), read_ms) for server_id, read_ms in row.stores.items()]
@@ -222,7 +226,7 @@ class Carried:
             entries = [*stored_entries(session_key, state), *asked_for]
             outputs.append(self._note(question, entries, row, state, now_ms))
         is_tainted = row.has_untrusted or case.label().integrity is not Integrity.TRUSTED
-        if outcome is Outcome.ALLOW and is_tainted and not case.tool.entry.read_only:
+        if outcome is _ALLOW and is_tainted and not case.tool.entry.read_only:
             memory = self._keeper.memory_of(case, state)
             written = _written(case.known_arguments().values, case.tool.uses, memory)
             if written:

@@ -51,6 +51,9 @@ _OCCASIONS = {
     Outcome.QUARANTINE: (Occasion.JUDGED, Occasion.DENIED),
 }
 
+_QUARANTINE = Outcome.QUARANTINE
+"""Each look at a member of an enumeration costs as much as a call (ADR 0094)."""
+
 
 class Effects(msgspec.Struct, frozen=True):
     """Holds what a decision changes: the updates of memories, and what was taken from budgets."""
@@ -103,7 +106,7 @@ class Concluder:
             self._provenance.after_verdict(case, decision.outcome, state)
         if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)
-        if decision.outcome is Outcome.QUARANTINE and row.life.status is SessionStatus.FROZEN:
+        if decision.outcome is _QUARANTINE and row.life.status is SessionStatus.FROZEN:
             revocation = revocation_of_frozen(
                 self._encoder,
                 session_key,
@@ -155,8 +158,8 @@ class Concluder:
     def _remember(self, case: Case, verdict: Verdict, value: bytes, digest: bytes, state: StateView) -> None:
         """Keep which verdict the intent was given."""
         asked, settings = case.asked, self._settings
-        proof = Provability.PROVEN if case.is_proven else self._provability(case)
-        if proof is Provability.PROVEN:
+        proof = None if case.is_proven else self._provability(case)
+        if proof is None or proof is Provability.PROVEN:
             claimed_ms = asked.intent.header.time
             verdicts.remember(asked.session_key, verdict, (value, digest), claimed_ms, state, settings)
             return

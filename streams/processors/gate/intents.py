@@ -41,6 +41,8 @@ REPEATED_FREELY_BYTES_MAX = 4_096
 
 _UNVERIFIABLE_DIVISOR = 2
 """Intents whose proof can't be verified yet get this part of the room for pending intents."""
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_UNKNOWN = SessionStatus.UNKNOWN
 
 
 class Intents:
@@ -106,7 +108,7 @@ class Intents:
         if denied is not None:
             raise verdicts.given_before(intent, Outcome.DENY, denied.judged_ms)
         case.session = session
-        can_be_judged = session.life.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
+        can_be_judged = session.life.status is not _UNKNOWN and not grants.is_awaited(session)
         if can_be_judged and not session.counters.waiting_count:
             return ended + self._decide(case, state)
         if state.get(pending_row_key(session_key, intent.intent_id)) is not None:

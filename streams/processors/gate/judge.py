@@ -37,6 +37,9 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import ApprovalGrantRow, encode_row
 
 _log = logging.getLogger(__name__)
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_ALLOW = Outcome.ALLOW
+_REQUIRE_APPROVAL = Outcome.REQUIRE_APPROVAL
 
 
 class Judge:
@@ -76,7 +79,7 @@ class Judge:
             decision = first_denial(case, self._control, self.settings)
             if decision is None:
                 ruling = evaluate_rules(case, self._control, self.provenance, self.carried, state)
-                if ruling.decision.outcome is Outcome.REQUIRE_APPROVAL:
+                if ruling.decision.outcome is _REQUIRE_APPROVAL:
                     ruling, grants = with_grants(case, ruling, self._control, state)
                 decision = ruling.decision
                 if ruling.stale or ruling.questions:
@@ -102,7 +105,7 @@ class Judge:
         if decision.outcome in REFUSALS and ruling is not None:
             updates = _updates_if_denied(ruling, case, updates)
         effects = Effects(updates, taken.charges) if updates or taken.charges else NO_EFFECTS
-        if grants and decision.outcome is Outcome.ALLOW:
+        if grants and decision.outcome is _ALLOW:
             case.approval_grants = tuple(grant.uid for grant in grants)
             outputs = self.concluder.conclude(case, decision, state, effects)
             outputs += self._spent(case, grants, state)

@@ -47,6 +47,8 @@ _KEPT = CONTENT_EVENTS | {SessionEventType.SESSION_ESTABLISHED, SessionEventType
 _USERS = Label(integrity=Integrity.TRUSTED)
 _UNTRUSTED = Label(integrity=Integrity.UNTRUSTED)
 replace = msgspec.structs.replace
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_ALLOW = Outcome.ALLOW
 
 
 class ProvenanceKeeper:
@@ -154,7 +156,16 @@ class ProvenanceKeeper:
             args = case.known_arguments().values
             use, stated = self._uses.of(case.tool), self._stated_owners(case)
             case.examined = examine(
-                case.session, args, use, memory, session_key, state, asked=asked, stated=stated, row=case.seen
+                case.session,
+                args,
+                use,
+                memory,
+                session_key,
+                state,
+                asked=asked,
+                stated=stated,
+                row=case.seen,
+                label=case.label(),
             )
         return case.examined
 
@@ -177,7 +188,7 @@ class ProvenanceKeeper:
         if case.is_proven and outcome in FINAL_OUTCOMES and is_drift(examined):
             # Denied calls count, too: what is refused shows what the session is after.
             row = replace(row, drifts=row.drifts + 1)
-        if outcome is Outcome.ALLOW:
+        if outcome is _ALLOW:
             row = _with_allowed(row, examined, case.asked.intent.intent_id)
         if row is not examined.row:
             self.store_row(case, row, state)

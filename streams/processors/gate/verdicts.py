@@ -35,6 +35,12 @@ from streams.processors.settings import GateSettings
 
 RENDERED_RESULTS_MAX = 1_024
 """Results of rules that are cached in the form that verdicts have them in."""
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_ALLOW = Outcome.ALLOW
+_ENFORCE = VerdictMode.ENFORCE
+_TRUSTED = Integrity.TRUSTED
+_FROM_TRUSTED = Origin.TRUSTED
+_FROM_UNTRUSTED = Origin.UNTRUSTED
 
 
 class RenderedResult(NamedTuple):
@@ -80,7 +86,7 @@ class VerdictBuilder:
         asked, session, tool, policy = case.asked, case.session, case.tool, decision.policy
         intent, arguments = asked.intent, case.arguments
         rules = control.rules.in_force(asked.session_key)
-        is_allowed = decision.outcome is Outcome.ALLOW
+        is_allowed = decision.outcome is _ALLOW
         examined = case.examined
         origins = () if examined is None else argument_origins(examined)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, decision.outcome)
@@ -119,7 +125,7 @@ class VerdictBuilder:
             expires_at=self._expires_ms(case),
             audience=intent.tool.server_id,
             reply_to=intent.reply_to,
-            mode=VerdictMode.ENFORCE,
+            mode=_ENFORCE,
             attributes_offset=case.attributes_offset,
             compensating_args_json=_undoing_args(case, decision),
             origins=origins,
@@ -143,7 +149,7 @@ class VerdictBuilder:
 def _undoing_args(case: Case, decision: Decision) -> str | None:
     """Return the arguments of the call that undoes an allowed call, as far as its own arguments tell."""
     tool = case.tool
-    if tool is None or not tool.entry.compensating_args or decision.outcome is not Outcome.ALLOW:
+    if tool is None or not tool.entry.compensating_args or decision.outcome is not _ALLOW:
         return None
     return tool.uses.undoing_args(case.known_arguments().values)
 
@@ -191,7 +197,7 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
     read += [(pending.intent_id, pending.label) for pending in session.trust.pending_reads]
     if not read:
         return ()
-    trusted = Integrity.TRUSTED
+    trusted = _TRUSTED
     pointers: dict[str, list[str]] = {}
     for each in origins:
         for event_id in each.event_ids:
@@ -201,8 +207,8 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
         [
             Influence(
                 event_id=event_id,
-                arg_pointers=tuple(pointers.get(event_id, ())),
-                origin=Origin.TRUSTED if label.integrity is trusted else Origin.UNTRUSTED,
+                arg_pointers=tuple(pointers[event_id]) if event_id in pointers else (),
+                origin=_FROM_TRUSTED if label.integrity is trusted else _FROM_UNTRUSTED,
             )
             for event_id, label in read
         ]

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from streams.model.catalog import ArgumentRole
-from streams.model.labels import Integrity
+from streams.model.labels import Integrity, Label
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
@@ -62,6 +62,7 @@ def examine(
     asked: frozenset[str],
     stated: StatedOwners | None = None,
     row: ProvenanceRow | None = None,
+    label: Label | None = None,
 ) -> Examined:
     """Examine a call.
 
@@ -75,15 +76,15 @@ def examine(
         asked: the facts that rules read. What only `owner` or `flow` tells is left out if that is not one of them.
         stated: what operators' systems say about whose the records are; None if they say nothing.
         row: what the session has read as a whole; None if that is not known yet.
+        label: the join of what it has read or may have read; None if that is not known yet.
     """
     if row is None:
         row = read_provenance(session_key, state)
     if row is None:
         row = begun(memory, session)
-    reads = session.trust.pending_reads
-    awaits = bool(reads) and any(read.label.integrity is not Integrity.TRUSTED for read in reads)
+    is_tainted = (session.effective_label() if label is None else label).integrity is not _TRUSTED
     missing = NOWHERE if row.is_complete else UNKNOWN
-    if awaits and missing is NOWHERE:
+    if is_tainted and missing is NOWHERE and _awaits_untrusted(session):
         missing = AWAITED
     targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
     only = memory.values_of_subject_only(row, session.identity.sub)
@@ -102,7 +103,6 @@ def examine(
     for traced in (*[value.traced for value in told], *pieces):
         if traced.entry is not None and traced.entry.event not in contents:
             contents[traced.entry.event] = read_content(session_key, traced.entry.event, state)
-    is_tainted = session.effective_label().integrity is not Integrity.TRUSTED
     kind = use.tool.uses.kind_of(args)
     return Examined(
         row,
@@ -116,9 +116,14 @@ def examine(
         owners,
         contents,
         pieces,
-        kind == ActKind.OTHER and any(tracer.has_said(word) for word in use.own_words),
+        kind == _OTHER and any(tracer.has_said(word) for word in use.own_words),
         awaits=awaits,
     )
+
+
+def _awaits_untrusted(session: SessionRow) -> bool:
+    """Return whether the result of a call that others may write has not been reported. Only a tainted session does."""
+    return any(read.label.integrity is not _TRUSTED for read in session.trust.pending_reads)
 
 
 def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
@@ -126,9 +131,10 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
     return lambda kind, value: look(kind, value) if (kind, value) in values else None
 
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
 _MAILBOX = AtomKind.ADDRESS
-"""Each look at a member of an enumeration costs as much as a call."""
+_TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 
@@ -254,7 +260,7 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             has_number = True
     if has_number:
         founds = _numbers_as_named(founds, use, is_sink=is_sink)
-    composes = is_told and (is_sink or role is not ArgumentRole.CONTENT)
+    composes = is_told and (is_sink or role is not _CONTENT)
     traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 

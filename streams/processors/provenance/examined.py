@@ -14,6 +14,11 @@ from streams.processors.provenance.tools import ToolUse
 from streams.provenance.memory import Seen
 from streams.provenance.origins import Traced
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_USER = ValueOrigin.USER
+_TEXT = ValueOrigin.TEXT
+_NOWHERE = ValueOrigin.NOWHERE
+
 
 class Value(msgspec.Struct, frozen=True):
     """A value of the arguments.
@@ -91,15 +96,14 @@ class Examined(msgspec.Struct):
     drifts: bool | None = None
     awaits: bool = False
 
-    def content_of(self, value: Value) -> ContentRow | None:
+    def content_of(self, traced: Traced) -> ContentRow | None:
         """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""
-        entry = value.traced.entry
+        entry = traced.entry
         return None if entry is None else self.contents.get(entry.event)
 
     def audience_of(self, traced: Traced) -> Audience:
         """Return who may see what a value was found in; of what is not kept, as of unlabelled data."""
-        entry = traced.entry
-        content = None if entry is None else self.contents.get(entry.event)
+        entry, content = traced.entry, self.content_of(traced)
         return UNSTATED if entry is None or content is None else content.audience_at(entry.path)
 
     @property
@@ -107,31 +111,38 @@ class Examined(msgspec.Struct):
         """Whether the user has pointed at what a read returns: with at least one value, and none from elsewhere."""
         origins = [value for value in self.values if not value.is_part]
         return any(is_pointed(value.traced) for value in origins) and all(
-            is_pointed(value.traced) or value.traced.origin is ValueOrigin.NOWHERE for value in origins
+            is_pointed(value.traced) or value.traced.origin is _NOWHERE for value in origins
         )
 
 
 def is_pointed(traced: Traced) -> bool:
     """Return whether the user has named a value, or the record that it is a field of."""
-    if traced.origin is ValueOrigin.TEXT:
+    if traced.origin is _TEXT:
         return bool(traced.flags & Seen.SHOWN)
-    return traced.origin is ValueOrigin.USER or bool(traced.flags & (Seen.POINTED | Seen.OWN))
+    return traced.origin is _USER or bool(traced.flags & (Seen.POINTED | Seen.OWN))
 
 
 def argument_origins(examined: Examined) -> tuple[ArgumentOrigin, ...]:
     """Return the origins of the values as the verdict has them."""
-    return tuple(_argument_origin(value, examined) for value in examined.values)
+    # From a list, which takes half as long as from a generator.
+    return tuple([_argument_origin(value, examined) for value in examined.values])
 
 
 def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
-    entry, content = value.traced.entry, examined.content_of(value)
+    traced = value.traced
+    entry, content = traced.entry, examined.content_of(traced)
+    if entry is None or content is None:
+        event_ids: tuple[str, ...] = ()
+        paths: tuple[str, ...] = ()
+    else:
+        # A path without a number of its own has one that is larger than that of any path: `OTHER_PATH`.
+        event_ids, paths = (content.event_id,), content.paths[entry.path : entry.path + 1]
     return ArgumentOrigin(
         pointer=value.pointer,
         role=value.role,
-        origin=value.traced.origin,
-        instructed=value.traced.is_instructed,
-        decoded=value.traced.is_decoded,
-        event_ids=() if content is None else (content.event_id,),
-        # A path without a number of its own has one that is larger than that of any path: `OTHER_PATH`.
-        paths=() if entry is None or content is None else content.paths[entry.path : entry.path + 1],
+        origin=traced.origin,
+        instructed=traced.is_instructed,
+        decoded=traced.is_decoded,
+        event_ids=event_ids,
+        paths=paths,
     )

@@ -21,35 +21,45 @@ _WORDS = {origin: origin.value.lower() for origin in ValueOrigin}
 _ROLE_WORDS = {role: role.value.lower() for role in ArgumentRole}
 _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 _DERIVED = 0
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_CONTENT = ArgumentRole.CONTENT
+_READ = ActKind.READ
 
 
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
     """Return the fact `origins`."""
-    facts: list[dict[str, Any]] = [
-        {
-            "arg": value.pointer,
-            "role": _ROLE_WORDS[value.role],
-            "sink": value.is_sink,
-            "part": value.is_part,
-            "shaped": value.is_shaped,
-            "origin": _WORDS[value.traced.origin],
-            "instructed": value.traced.is_instructed,
-            "decoded": value.traced.is_decoded,
-            "named": bool(value.traced.flags & Seen.NAMED),
-            "pointed": is_pointed(value.traced),
-            "subject": bool(value.traced.flags & Seen.SUBJECT),
-            "events": _events_of(value, examined),
-            **_called(value, examined),
-            **(_COMPOSED if value.traced.flags & Seen.BUILT else {}),
-        }
-        for value in examined.values
-    ]
+    facts = [_origin_fact(value, examined) for value in examined.values]
     if not examined.is_complete:
         facts.append(_NOT_LOOKED_AT)
     return facts
 
 
-_COMPOSED = {"composed": True}
+def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
+    traced = value.traced
+    flags, is_instructed = traced.flags, traced.is_instructed
+    content = examined.content_of(traced)
+    fact: dict[str, Any] = {
+        "arg": value.pointer,
+        "role": _ROLE_WORDS[value.role],
+        "sink": value.is_sink,
+        "part": value.is_part,
+        "shaped": value.is_shaped,
+        "origin": _WORDS[traced.origin],
+        "instructed": is_instructed,
+        "decoded": traced.is_decoded,
+        "named": bool(flags & Seen.NAMED),
+        "pointed": is_pointed(traced),
+        "subject": bool(flags & Seen.SUBJECT),
+        "events": [] if content is None else [content.event_id],
+    }
+    if is_instructed:
+        is_content = not value.is_sink and (value.is_part or value.role is _CONTENT)
+        fact["calls_for"] = compare(traced.calls_for, examined.kinds, is_content=is_content)
+    if flags & Seen.BUILT:
+        fact["composed"] = True
+    return fact
+
+
 _NOT_LOOKED_AT: dict[str, Any] = {
     "arg": "",
     "role": "unknown",
@@ -66,18 +76,6 @@ _NOT_LOOKED_AT: dict[str, Any] = {
     "calls_for": Calls.UNKNOWN,
 }
 """Stands for the values of a call that has more of them than are looked at."""
-
-
-def _called(value: Value, examined: Examined) -> dict[str, str]:
-    if not value.traced.is_instructed:
-        return {}
-    is_content = not value.is_sink and (value.is_part or value.role is ArgumentRole.CONTENT)
-    return {"calls_for": compare(value.traced.calls_for, examined.kinds, is_content=is_content)}
-
-
-def _events_of(value: Value, examined: Examined) -> list[str]:
-    content = examined.content_of(value)
-    return [] if content is None else [content.event_id]
 
 
 def read_facts(examined: Examined) -> dict[str, bool]:
@@ -132,7 +130,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]
     inside = any(covers(scope, examined) for scope in own)
-    if examined.use.is_read and not any(scope.kind == ActKind.READ for scope in own):
+    if examined.use.is_read and not any(scope.kind == _READ for scope in own):
         inside = inside or not examined.use.is_outward or weightiest == _DERIVED
     return {"source": _SOURCE_WORDS[weightiest], "inside": inside}
 

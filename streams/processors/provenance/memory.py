@@ -65,6 +65,8 @@ from streams.provenance.uses import seems_owner
 replace = msgspec.structs.replace
 _SUBJECT = "subject"
 SUBJECTS_CACHED_MAX = 4_096
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_TRUSTED = Integrity.TRUSTED
 
 
 def read_provenance(session_key: bytes, state: StateView) -> ProvenanceRow | None:
@@ -234,7 +236,7 @@ def _is_users_purpose(session: SessionRow, memory: Memory) -> bool:
     It is if no agent has opened the session, or one that is trusted, or if the first grant states the same purpose.
     """
     trust = session.trust
-    is_attested = trust.label_attested and trust.label.integrity is Integrity.TRUSTED
+    is_attested = trust.label_attested and trust.label.integrity is _TRUSTED
     if is_attested or not session.grant.ancestor_session_ids:
         return True
     return session.identity.purpose == memory.root_purpose(session)
@@ -249,7 +251,7 @@ def with_purpose_words(row: ProvenanceRow, purpose: str, memory: Memory) -> Prov
 def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, label: Label) -> ProvenanceRow:
     """Return the row after the user has said something."""
     row, number, paths = memory.number_event(row, event)
-    is_users = label.integrity is Integrity.TRUSTED
+    is_users = label.integrity is _TRUSTED
     entries = [
         _with_calls(
             Entry(
@@ -337,7 +339,7 @@ def with_content(
         for atom, digest in contents.atoms
     ]
     accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
-    untrusted = label.integrity is not Integrity.TRUSTED or accused
+    untrusted = label.integrity is not _TRUSTED or accused
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
     row = replace(
@@ -387,9 +389,7 @@ class _Content:
         self.atoms: list[tuple[Atom, bytes]] = [(atom, atom.digest[:DIGEST_BYTES]) for atom in event.atoms]
         # The label joins what the writer claims and what the catalog said when the call was allowed.
         stated = None if use is None else use.tool.output_label
-        self._is_worse = label.integrity is not Integrity.TRUSTED and (
-            stated is None or stated.integrity is Integrity.TRUSTED
-        )
+        self._is_worse = label.integrity is not _TRUSTED and (stated is None or stated.integrity is _TRUSTED)
         self._is_worse = self._is_worse or not _is_trusted(event.label)
         # A single record is pointed at by what it was asked for with; of several ones, nobody knows which was meant.
         self._has_several = any("1" in steps for steps in steps_at.values())
@@ -445,7 +445,7 @@ class _Content:
     def _trusts(self, pointer: str) -> bool:
         if self._is_worse or self._use is None:
             return False
-        return self._use.tool.uses.label_at(pointer).integrity is Integrity.TRUSTED
+        return self._use.tool.uses.label_at(pointer).integrity is _TRUSTED
 
     def _is_owner(self, pointer: str) -> bool:
         return seems_owner(pointer) if self._use is None else self._use.tool.uses.is_output_owner(pointer)
@@ -479,4 +479,4 @@ def _records_of(steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _is_trusted(claimed: Label | None) -> bool:
-    return claimed is None or claimed.integrity is Integrity.TRUSTED
+    return claimed is None or claimed.integrity is _TRUSTED

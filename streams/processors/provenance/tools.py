@@ -35,13 +35,19 @@ class ToolUse:
             description with their forms with `-ing`, in canonical form.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
+        is_read: whether the tool only reads.
+        is_outward: whether it reaches beyond the operator's systems.
     """
 
-    __slots__ = ("_kinds", "_places", "has_owners", "name", "own_words", "states_owners", "thing", "things", "tool")
+    __slots__ = (
+        "_kinds", "_places", "has_owners", "is_outward", "is_read", "name", "own_words", "states_owners", "thing",
+        "things", "tool",
+    )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
         entry = tool.entry
         self.tool = tool
+        self.is_read, self.is_outward = entry.read_only, entry.open_world
         self.name = "/".join(tool.full_name)
         self._places: dict[str, tuple[ArgumentRole, bool]] = {}
         self.thing = thing_of(entry.name)
@@ -70,16 +76,6 @@ class ToolUse:
             uses = self.tool.uses
             place = self._places[pointer] = (uses.role_of(pointer), uses.sinks.cover(pointer))
         return place
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the tool only reads."""
-        return self.tool.entry.read_only
-
-    @property
-    def is_outward(self) -> bool:
-        """Whether the tool reaches beyond the operator's systems."""
-        return self.tool.entry.open_world
 
 
 class ToolUseCache:

@@ -142,9 +142,14 @@ def _standing(session_key: bytes, row: SessionRow, event: SessionEvent, state: S
     return evolve(_without_grant(session_key, row, state), delegation_uid=uid, grant_fault=fault)
 
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_HELD = GrantStatus.HELD
+_AWAITED = GrantStatus.AWAITED
+
+
 def kept_authority(session_key: bytes, row: SessionRow, state: StateView) -> Authority | None:
     """Return what the grant of a session permits; None if the session holds no grant."""
-    return _kept(session_key, state) if row.grant.grant_status is GrantStatus.HELD else None
+    return _kept(session_key, state) if row.grant.grant_status is _HELD else None
 
 
 def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
@@ -155,11 +160,7 @@ def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> Authority
 
 def is_awaited(row: SessionRow) -> bool:
     """Return whether the session lives and its grant has not arrived yet."""
-    return (
-        row.grant.grant_status is GrantStatus.AWAITED
-        and not row.grant.grant_fault
-        and row.life.status is SessionStatus.LIVE
-    )
+    return row.grant.grant_status is _AWAITED and not row.grant.grant_fault and row.life.status is SessionStatus.LIVE
 
 
 def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
@@ -168,7 +169,7 @@ def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> Ses
         row,
         delegation_uid=None,
         delegation_uids=(),
-        grant_status=GrantStatus.AWAITED,
+        grant_status=_AWAITED,
         ancestor_session_ids=(),
         ancestor_actors=(),
     )

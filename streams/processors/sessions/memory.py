@@ -83,13 +83,18 @@ def _is_unclear(head: HeadRow, has_cell: bool, now_ms: int) -> bool:
     return now_ms < (head.unclear_until_ms if has_cell else max(head.unclear_until_ms, head.full_until_ms))
 
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_LAST = Keep.LAST
+_ANY = Keep.ANY
+
+
 def _value(memory: Memory, cell: CellRow, now_ms: int) -> bool | int | None:
-    if memory.keep is Keep.LAST:
+    if memory.keep is _LAST:
         age_ms = max(0, now_ms - cell.last_ms)
         known = cell.last_ms and (memory.within_ms is None or age_ms < memory.within_ms)
         return age_ms if known else None
     amount = sum(amount for _, amount in _live(cell.parts, memory.within_ms, now_ms))
-    return amount > 0 if memory.keep is Keep.ANY else min(amount, _AMOUNT_MAX)
+    return amount > 0 if memory.keep is _ANY else min(amount, _AMOUNT_MAX)
 
 
 def update_row(update: MemoryUpdate) -> MemoryUpdateRow:

@@ -13,7 +13,7 @@ from streams.policy.errors import EvaluationError
 from streams.policy.language.check import checker_for, structs_by_type_name
 from streams.policy.language.fact_types import Kind
 from streams.policy.language.tool_types import UNTYPED
-from streams.policy.runtime import code_shared
+from streams.policy.runtime import code_folds, code_shared
 from streams.policy.runtime.code_folds import CONSTANT_LOOP_MAX
 from streams.policy.runtime.codegen import Generated, generate
 from streams.policy.runtime.evaluate import EXACT_RUNS_MAX, Conditions, SeldomEvaluated
@@ -403,3 +403,26 @@ def test_conditions_that_are_seldom_evaluated_have_the_same_results_before_and_a
             assert seldom.true_of(FACTS) in (None, often.true_of(FACTS))
     finally:
         CURRENT.reset(token)
+
+
+@pytest.mark.parametrize("text", ["provenance.exists(p, p.trust == 'untrusted')", "session.calls.all(c, c != 'x')"])
+def test_a_list_of_ordinary_length_is_checked_when_it_is_loaded_only(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited: list[int] = []
+
+    def count(value: Any) -> Any:
+        visited.append(len(value))
+        return value
+
+    monkeypatch.setattr(code_folds, "guard_range", lambda *_: count)
+    run = made(text).run
+    assert run(FACTS) == ([0], [])
+    assert visited == []
+    long = {
+        "provenance": FACTS["provenance"] * 40,
+        "session": {**FACTS["session"], "calls": {str(n): n for n in range(80)}},
+    }
+    assert run({**FACTS, **long}) == ([0], [])
+    assert visited == [80]
+    assert run({**FACTS, "provenance": "x", "session": "x"}) is None

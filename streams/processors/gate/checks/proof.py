@@ -9,6 +9,9 @@ from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
 from streams.processors.settings import GateSettings
 
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_HMAC = ProofAlg.HMAC_SHA256
+
 
 def check_proof(case: Case, _control: ControlState, settings: GateSettings) -> Decision | None:
     """Deny an intent whose maker does not prove possession of the session's key, or of the key of its grant.
@@ -25,7 +28,7 @@ def check_proof(case: Case, _control: ControlState, settings: GateSettings) -> D
     authority = case.authority
     if authority is not None and authority.row.cnf_jkt is not None:
         return _check_signature(case, proof, authority.row.cnf_jkt)
-    if proof.alg is not ProofAlg.HMAC_SHA256:
+    if proof.alg is not _HMAC:
         return deny(Reason.PROOF_UNSUPPORTED, proof.alg.value)
     if not case.has_session_proof(settings.root_key):
         return deny(Reason.PROOF_INVALID)
