@@ -19,6 +19,9 @@ PRIOR_SPREAD = 0.5
 PEAK_HALF_LIFE_MS = 30 * DAY_MS
 
 
+ROLE_MARK = "@"
+"""Begins the pointer of an extraction that names the role of an argument. No JSON pointer begins with it, so a program
+of before finds nothing there."""
 RISKS_MAX = 16
 RISK_STEP = 0.25
 """How much a risk, as a share of its threshold, must have risen since it was published last."""
@@ -30,7 +33,7 @@ class Extraction(NamedTuple):
     Attributes:
         feature: its name, as files of detectors have it.
         tools: globs of the tools whose calls have it there.
-        pointer: a JSON pointer (RFC 6901) into the arguments.
+        pointer: a JSON pointer (RFC 6901) into the arguments, or `@` and the role of an argument.
         read_as: how it is read.
     """
 

@@ -2,6 +2,10 @@
 
 The watch learns by these declarations, and publishes them with what it has learned. So gates read calls alike, without
 the watch's files.
+
+A declaration names the argument, or its role: what it is for. Roles are facts of the catalog. A verdict states them
+where a rule has asked where values come from. Otherwise they are proposed from the names of the arguments, by the
+functions that propose them at an import. So a tool that no file names has features as well.
 """
 
 from __future__ import annotations
@@ -12,9 +16,12 @@ from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
-from streams.behaviour.profiles import Extraction
+from streams.behaviour.profiles import ROLE_MARK, Extraction
+from streams.model.catalog import ArgumentRole
 from streams.policy.language.globs import GlobSet
+from streams.provenance.acts import ActKind, propose_kind
 from streams.provenance.pointers import unescaped
+from streams.provenance.uses import Names, is_copy, is_identifier, names_in, owners_of_names, roles_of_names
 
 TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024
@@ -22,6 +29,8 @@ NAMES_CACHED_MAX = 4_096
 """Tools of which is remembered what the globs say, and pointers whose names are."""
 POINTER_PARTS_MAX = 16
 INDEX_DIGITS_MAX = 9
+OWNER = "OWNER"
+"""What an argument may be declared by beside the roles of the catalog: it says whose data a call is about."""
 PUBLISHED_FEATURES = frozenset({"destination", "amount"})
 """Features that published baselines have something to compare with."""
 
@@ -34,30 +43,72 @@ def extractions_for(extractions: tuple[Extraction, ...], tool: str) -> tuple[Ext
     return tuple(each for each in extractions if globs_of(each.tools).matches(tool))
 
 
-def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any) -> dict[str, str | float]:
+_ABOUT = ArgumentRole.TARGET
+
+Roles = tuple[tuple[str, ArgumentRole], ...]
+"""Pointers of arguments, each with what it is for."""
+
+
+def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated: Roles = ()) -> dict[str, str | float]:
     """Return the features of a call; the first declaration that finds a value counts.
 
     Args:
         extractions: where features are found.
         tool: `server.name`.
         args: its arguments.
+        stated: the roles of the arguments as the catalog has them; empty if they are not known.
     """
     found: dict[str, str | float] = {}
+    names: Names | None = None
     for each in extractions_for(extractions, tool):
-        if each.feature not in found:
-            value = _read(_pointed(args, each.pointer), each.read_as)
+        if each.feature in found:
+            continue
+        pointers: tuple[str, ...] = (each.pointer,)
+        if each.pointer.startswith(ROLE_MARK):
+            names = names_in(args) if names is None else names
+            role = each.pointer.removeprefix(ROLE_MARK)
+            pointers = _with_role(role, names, stated) if stated else _by_names(role, tool, names)
+        for pointer in pointers:
+            value = _read(_pointed(args, pointer), each.read_as)
             if value is not None:
                 found[each.feature] = value
+                break
     return found
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def _by_names(role: str, tool: str, names: Names) -> tuple[str, ...]:
+    """Return the pointers of the arguments that seem to have a role, the most likely first."""
+    reads = propose_kind(tool.rpartition(".")[2]) == ActKind.READ
+    # What a call is about has a name that says that it identifies something; the cursor of a list does not.
+    roles = roles_of_names(names, reads=reads)
+    return _with_role(role, names, tuple(each for each in roles if each[1] is not _ABOUT or is_identifier(each[0])))
+
+
+def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:
+    """Return the pointers of the arguments with a role, the most likely first.
+
+    What a call is about is also what selects what is read, if its name says that it identifies something. A text that
+    is searched for identifies nothing.
+    """
+    if role == OWNER:
+        return owners_of_names(names)
+    if role == ArgumentRole.TARGET:
+        about = [pointer for pointer, its in roles if its is ArgumentRole.TARGET]
+        about += [pointer for pointer, its in roles if its is ArgumentRole.SELECTOR and is_identifier(pointer)]
+        return tuple(about)
+    return tuple(sorted((pointer for pointer, its in roles if its == role), key=is_copy))
 
 
 def _pointed(value: Any, pointer: str) -> Any:
     """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
     for name in _names_in(pointer):
+        is_index = name.isascii() and name.isdigit()
+        if isinstance(value, list) and not is_index:
+            value = value[0] if value else None
         if isinstance(value, list):
-            is_index = name.isascii() and name.isdigit()
             # Python refuses to read thousands of digits, and no list is that long.
-            index = 0 if not is_index else int(name) if len(name) <= INDEX_DIGITS_MAX else len(value)
+            index = int(name) if is_index and len(name) <= INDEX_DIGITS_MAX else len(value)
             value = value[index] if index < len(value) else None
         elif type(value) is dict or isinstance(value, Mapping):  # the usual class first: an abstract one is slow
             value = value.get(name)

@@ -12,6 +12,8 @@ name that says nothing has the role UNKNOWN.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
@@ -57,6 +59,10 @@ _MAIL_FORMATS = frozenset({"email", "idn-email"})
 _LONG_TEXT_CHARS = 300
 DESCRIPTION_WORDS_MAX = 40
 """Words of an argument's description that are looked at."""
+NAMED_DEPTH_MAX = 3
+NAMED_MAX = 32
+"""How deep names of arguments are looked at, and how many of one object."""
+NAMES_CACHED_MAX = 4_096
 
 
 def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRole]:
@@ -72,6 +78,58 @@ def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRol
         # A call that moves an amount moves it to the account that it names, unless that is where it comes from.
         roles |= {place.path: ArgumentRole.DESTINATION for place in places if _is_payee_account(place.names[0])}
     return {path: role for path, role in roles.items() if role is not ArgumentRole.UNKNOWN}
+
+
+Names = tuple[tuple[str, "Names"], ...]
+"""The names of the members of a JSON object, each with those inside of it; of a list, those of its first item."""
+
+
+def names_in(value: object, depth: int = NAMED_DEPTH_MAX) -> Names:
+    """Return the names of the members of a JSON value; those of members that lie too deep are left out."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, Mapping) or not depth:
+        return ()
+    return tuple((str(name), names_in(inner, depth - 1)) for name, inner in islice(value.items(), NAMED_MAX))
+
+
+@lru_cache(maxsize=NAMES_CACHED_MAX)
+def roles_of_names(names: Names, *, reads: bool) -> tuple[tuple[str, ArgumentRole], ...]:
+    """Return the proposed roles of the arguments of a call, by JSON pointer, where nobody knows the tool's schema.
+
+    Args:
+        names: of the arguments.
+        reads: whether the tool only reads.
+    """
+    return tuple(propose_roles(_schema_of(names), reads=reads).items())
+
+
+def owners_of_names(names: Names) -> tuple[str, ...]:
+    """Return the JSON pointers of the arguments that seem to say whose data or account a call is about."""
+    return propose_owner_args(_schema_of(names), reads=True)
+
+
+def _schema_of(names: Names) -> dict[str, Any]:
+    """Return a schema that has the names, and says nothing about values."""
+    return {"properties": {name: _schema_of(inner) for name, inner in names}} if names else {}
+
+
+def is_identifier(pointer: str) -> bool:
+    """Return whether an argument seems, by its name, to identify one thing."""
+    words = _last_words(pointer)
+    return bool(words) and (words[-1] in _IDENTIFIERS or words[-1] in _OWNERS)
+
+
+def is_copy(pointer: str) -> bool:
+    """Return whether an argument seems, by its name, to say who gets a copy of what goes to somebody else."""
+    words = _last_words(pointer)
+    return bool(words) and words[-1] in ("cc", "bcc")
+
+
+def _last_words(pointer: str) -> tuple[str, ...]:
+    """Return the words of the last name in a pointer; items of lists have none of their own."""
+    names = [step for step in pointer.split("/")[1:] if not step.isdigit() and step != "*"]
+    return words_of(unescaped(names[-1])) if names else ()
 
 
 def propose_kind_arg(input_schema: object) -> str | None:

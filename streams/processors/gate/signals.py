@@ -75,7 +75,9 @@ def _beside_baseline(
     case.baseline_version = baselines.next_offset + 1
     usual, unusual, told = baselines.usual_of(tenant, agent, now_ms), NOT_KNOWN, []
     if usual is not None:
-        found = extracted(usual.reads, tool, case.known_arguments().values)
+        examined = case.examined
+        stated = () if examined is None else tuple((each.pointer, each.role) for each in examined.values)
+        found = extracted(usual.reads, tool, case.known_arguments().values, stated)
         destination, amount = found.get("destination"), found.get("amount")
         place = destination if isinstance(destination, str) else None
         number = amount if isinstance(amount, float) else None

@@ -26,7 +26,7 @@ from streams.behaviour.correlations import (
 )
 from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
 from streams.behaviour.detectors.registry import RISK
-from streams.behaviour.profiles import Extraction
+from streams.behaviour.profiles import ROLE_MARK, Extraction
 from streams.behaviour.watcher import Declared
 from streams.policy.errors import BundleError, Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, read_yaml
@@ -59,6 +59,15 @@ class ReadAs(StrEnum):
     TEXT = "text"
     DOMAIN = "domain"
     NUMBER = "number"
+
+
+class FeatureRole(StrEnum):
+    """What an argument is for: the roles of the catalog, and whose data a call is about."""
+
+    TARGET = "TARGET"
+    DESTINATION = "DESTINATION"
+    AMOUNT = "AMOUNT"
+    OWNER = "OWNER"
 
 
 class BehaviourFiles(NamedTuple):
@@ -177,15 +186,20 @@ class _Parser:
             outer.error("wrong_kind", node.location, f"`{key.text}` must be a list of arguments")
             return
         for item in node.items:
-            reader = MappingReader(item, "a feature", ("tools!", "arg!", "as"), self._findings)
+            reader = MappingReader(item, "a feature", ("tools!", "arg", "role", "as"), self._findings)
             tools, arg = reader.texts("tools", ITEMS_MAX), reader.text("arg")
+            role = reader.choice("role", FeatureRole)
             read_as = reader.choice("as", ReadAs) or (ReadAs.NUMBER if key.text == "amount" else ReadAs.TEXT)
-            if arg is not None and not arg.startswith("/"):
+            if (reader.node("arg") is None) is (reader.node("role") is None):
+                message = "a feature must have either `arg`, the place of an argument, or `role`, what it is for"
+                reader.error("wrong_value", reader.location, message)
+            elif arg is not None and not arg.startswith("/"):
                 reader.error(
                     "wrong_value", reader.at("arg"), f"`arg` must be a JSON pointer such as `/to`, found `{arg}`"
                 )
-            elif tools and arg:
-                self._extractions.append(Extraction(key.text, tools, arg, read_as.value))
+            elif tools and (arg or role):
+                pointer = arg or f"{ROLE_MARK}{role}"
+                self._extractions.append(Extraction(key.text, tools, pointer, read_as.value))
 
     def _detector(self, node: Node) -> None:
         kind_node = node.get("detector") if isinstance(node, MappingNode) else None

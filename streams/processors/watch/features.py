@@ -9,11 +9,12 @@ from typing import NamedTuple
 from streams.behaviour.activity import Activity
 from streams.behaviour.profiles import Extraction
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
+from streams.model.catalog import ArgumentRole
 from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
-from streams.processors.call_features import extracted, extractions_for, globs_of
+from streams.processors.call_features import Roles, extracted, extractions_for, globs_of
 from streams.processors.watch.seen import SeenVerdict
 
 SOURCE = "stoplog/watch"
@@ -55,7 +56,8 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
         verdict: the verdict, with the call that was judged, or what the watch reads of it.
     """
     tool, path = verdict.tool, verdict.delegation_path
-    found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json)
+    stated = tuple((each.pointer, each.role) for each in verdict.origins if each.role is not ArgumentRole.UNKNOWN)
+    found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json, stated)
     amount = found.get("amount")
     return BehaviourEvent(
         header=Header(
@@ -125,11 +127,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _extracted(extractions: tuple[Extraction, ...], tool: str, args_json: str) -> dict[str, str | float]:
+def _extracted(extractions: tuple[Extraction, ...], tool: str, args_json: str, stated: Roles) -> dict[str, str | float]:
     """Return the features of a call; none of one whose arguments can't be read, which the gate has denied."""
     if not extractions_for(extractions, tool):
         return {}
     try:
-        return extracted(extractions, tool, json.loads(args_json))
+        return extracted(extractions, tool, json.loads(args_json), stated)
     except ValueError:
         return {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from streams.model.audit import AuditEventType
+from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity
 from streams.model.topics import AUDIT, VERDICT
 from streams.model.types import Actor, Millis, Model, Record, Sha256, Uuid
@@ -34,6 +35,13 @@ class SeenLabel(Record, frozen=True, kw_only=True):
     integrity: Integrity = Integrity.UNTRUSTED
 
 
+class SeenOrigin(Record, frozen=True, kw_only=True):
+    """Of a value of the arguments, where it stands and what it is for."""
+
+    pointer: str
+    role: ArgumentRole = ArgumentRole.UNKNOWN
+
+
 class SeenVerdict(Record, frozen=True, kw_only=True):
     """Of a verdict, what detectors are told about the call."""
 
@@ -52,6 +60,7 @@ class SeenVerdict(Record, frozen=True, kw_only=True):
     label: SeenLabel
     evaluated_at: Millis
     mode: VerdictMode = VerdictMode.SHADOW
+    origins: tuple[SeenOrigin, ...] = ()
 
 
 class SeenAudit(Record, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_origin
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -14,11 +16,13 @@ from streams.codec.schemas import CommittedSchemas, record_class
 from streams.codec.wire import CodecWire
 from streams.history.driver import Driver
 from streams.model.audit import Seal
+from streams.model.catalog import ArgumentRole
 from streams.model.errors import RecordError
 from streams.model.keys import session_key_of
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT, BEHAVIOUR, SEAL, VERDICT
-from streams.model.types import Record
+from streams.model.types import Record, ToolRef
+from streams.model.verdict import ArgumentOrigin, ValueOrigin
 from streams.ports import Outgoing
 from streams.processors.watch.features import behaviour_of
 from streams.processors.watch.keying import Keying
@@ -37,6 +41,11 @@ def fields_of(kind: type[Record]) -> dict[str, msgspec.structs.FieldInfo]:
 
 def assert_part(part: object, whole: object) -> None:
     """A field of a part is equal to that of the whole, or is a part of it."""
+    if isinstance(part, tuple) and isinstance(whole, tuple):
+        assert len(part) == len(whole)
+        for each, other in zip(part, whole, strict=True):
+            assert_part(each, other)
+        return
     if type(part) is type(whole):
         assert part == whole
         return
@@ -57,14 +66,50 @@ def test_the_parts_of_a_record_are_those_of_the_whole() -> None:
         assert behaviour_of(SHIPPED.features, seen) == behaviour_of(SHIPPED.features, verdict)
 
 
+def test_what_the_catalog_says_of_arguments_is_read() -> None:
+    origins = (
+        ArgumentOrigin(pointer="/mark", role=ArgumentRole.DESTINATION, origin=ValueOrigin.TEXT, instructed=True),
+        ArgumentOrigin(pointer="/weight", role=ArgumentRole.AMOUNT, paths=("a.b",)),
+    )
+    verdict = msgspec.structs.replace(
+        verdict_of(FLEET[0]),
+        tool=ToolRef(server_id="post", name="office"),
+        args_json='{"mark": "https://drop.example/x", "weight": 3}',
+        origins=origins,
+    )
+    seen = IN_PART.decode(VERDICT.name, WHOLE.encode(VERDICT.name, verdict))
+    assert_part(seen, verdict)
+    assert isinstance(seen, SeenVerdict)
+    event = behaviour_of(SHIPPED.features, seen)
+    assert (event.destination, event.amount) == ("drop.example", 3.0)
+    assert event == behaviour_of(SHIPPED.features, verdict)
+
+
+def items_of(kind: object) -> tuple[object, ...]:
+    """Return the classes of a tuple's items, or the class itself."""
+    return get_args(kind) if get_origin(kind) is tuple else (kind,)
+
+
+def is_part(kind: object, whole: object) -> bool:
+    """Return whether a class has a part of the fields of another one, with the same types and defaults."""
+    classes = isinstance(kind, type) and isinstance(whole, type) and issubclass(kind, Record) and kind is not whole
+    if not classes:
+        return False
+    fields, of = fields_of(kind), fields_of(whole)
+    return all((of[name].type, of[name].default) == (field.type, field.default) for name, field in fields.items())
+
+
 @pytest.mark.parametrize("topic", SEEN)
 def test_fields_have_the_types_and_defaults_of_the_record(topic: str) -> None:
     whole = fields_of(record_class(topic))
     for name, field in fields_of(SEEN[topic]).items():
         wanted = whole[name]
         assert (field.default, field.required) == (wanted.default, wanted.required)
-        if not (isinstance(field.type, type) and issubclass(field.type, Record) and field.type is not wanted.type):
-            assert field.type == wanted.type
+        mine, its = items_of(field.type), items_of(wanted.type)
+        assert len(mine) == len(its)
+        for each, other in zip(mine, its, strict=True):
+            if not is_part(each, other):
+                assert each == other
 
 
 @pytest.mark.parametrize("topic", SEEN)

@@ -1,0 +1,82 @@
+"""What detectors look at is found by what arguments are for, whatever tools and arguments are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.behaviour.profiles import Extraction
+from streams.model.catalog import ArgumentRole
+from streams.policy.language.bundle import load_detector_files
+from streams.processors.call_features import extracted
+from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.wiring.shipped import rules_directory
+
+SHIPPED = parse_behaviour(load_detector_files(rules_directory())).features.extractions
+
+CALLS = {
+    "mail of another vendor": (
+        "gmail.send_email",
+        {"bcc": ["x@copy.example"], "body": "hello", "recipient": "ann@acorn.example"},
+        {"destination": "acorn.example"},
+    ),
+    "recipients in a list of objects": (
+        "outlook.send",
+        {"message": {"subject": "s"}, "recipients": [{"email": "bob@birch.example", "name": "Bob"}]},
+        {"destination": "birch.example"},
+    ),
+    "an address of the web": (
+        "scraper.get_page",
+        {"page_url": "https://dune.example/a?b", "timeout": 3},
+        {"destination": "dune.example"},
+    ),
+    "a payment": (
+        "sap.post_payment",
+        {"beneficiary_iban": "DE02", "total_amount": "12.50", "reference": "r-7"},
+        {"destination": "de02", "amount": 12.5, "object": "r-7"},
+    ),
+    "a record of a customer": (
+        "zendesk.get_ticket",
+        {"customer_id": "c-9", "ticket_id": 41},
+        {"object": "c-9", "owner": "c-9"},
+    ),
+    "a file": ("drive.remove_file", {"file_path": "/a/b"}, {"object": "/a/b"}),
+    "a secret": ("kms.fetch_secret", {"secret_name": "db/root"}, {"object": "db/root"}),
+    "a search has no object": ("wiki.search_pages", {"query": "holidays", "limit": 50}, {}),
+    "the cursor of a list is no object": ("orders.page", {"cursor": "n-7", "pattern": "*"}, {}),
+    "numbers that are no amounts": ("jobs.start", {"priority": 3, "retries": 9, "is_dry": True}, {}),
+    "arguments that are no object": ("x.y", ["a", "b"], {}),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_tools_that_no_file_names_have_features(name: str) -> None:
+    tool, args, expected = CALLS[name]
+    assert extracted(SHIPPED, tool, args) == expected
+
+
+def test_what_a_file_says_of_a_tool_comes_first() -> None:
+    args = {"to": "ann@acorn.example", "url": "https://other.example"}
+    assert extracted(SHIPPED, "mail.send", args)["destination"] == "acorn.example"
+
+
+def test_what_the_catalog_states_comes_before_what_names_say() -> None:
+    args = {"mark": "drop.example", "link": "https://docs.example", "weight": 3}
+    stated = (
+        ("/mark", ArgumentRole.DESTINATION),
+        ("/link", ArgumentRole.CONTENT),
+        ("/weight", ArgumentRole.AMOUNT),
+    )
+    assert extracted(SHIPPED, "post.office", args) == {"destination": "docs.example"}
+    assert extracted(SHIPPED, "post.office", args, stated) == {"destination": "drop.example", "amount": 3.0}
+
+
+def test_items_of_stated_lists_are_found() -> None:
+    args = {"ids": ["a", "b"], "words": ["c"]}
+    stated = (("/words/0", ArgumentRole.SELECTOR), ("/ids/0", ArgumentRole.SELECTOR), ("/ids/1", ArgumentRole.SELECTOR))
+    assert extracted(SHIPPED, "shelf.fetch", args, stated) == {"object": "a"}
+
+
+def test_programs_of_before_find_nothing_where_a_role_is_named() -> None:
+    """A baseline can name a role to a gate that does not know of roles: it reads it as a pointer."""
+    declared = (Extraction("destination", ("*",), "@NEVER_HEARD_OF", "domain"),)
+    assert extracted(declared, "mail.send", {"to": "ann@acorn.example", "@NEVER_HEARD_OF": "x"}) == {}
