@@ -99,7 +99,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),
         "loop": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "repeats"),
         "loop_run": Takes((), ("peer", "min_support"), ("count", "stay"), "-log10 p"),
-        "seq_surprise": Takes((), ("peer", "min_support", "allowance", "half_life_ms"), ("bits", "sum"), "bits"),
+        "seq_surprise": Takes(
+            (), (*_BASELINE, "allowance", "half_life_ms", "deviations"), ("bits", "sum", "usual"), "bits, accumulated"
+        ),
         "two_places": Takes(("window_ms",), (), ("count",), "returns to an instance"),
         "deleg_velocity": Takes(("window_ms",), (*_BASELINE, "deviations"), ("count", "usual"), "children"),
         "cross_owner": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "foreign owners"),
@@ -107,6 +109,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             (), ("min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"
         ),
         "off_hours": Takes((), (*_BASELINE, "settle_ms"), ("bits", "days", "hour"), "bits"),
+        "new_contact": Takes(
+            ("term", "window_ms"), (*_BASELINE, "settle_ms", "value"), ("sum", "usual", "z"), "deviations"
+        ),
         "risk": Takes(("half_life_ms",), ("allowance",), ("sum", "causes"), "shares of thresholds"),
     }
 )

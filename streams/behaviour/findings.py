@@ -18,13 +18,20 @@ LATCH_MS = 30 * HOUR_MS
 """How long an incident is quiet after what was last found of it: the same on the next day, about as late, is known."""
 ONGOING_MS_MAX = 7 * DAY_MS
 """How long an incident that goes on is quiet after its alert: an open alert is repeated once a week, not every day."""
+RHYTHM = "off_hours"
+RHYTHM_MS_MAX = 30 * DAY_MS
+"""The same of work at unusual hours: a job that runs every night is as new in the second week as in the first, and the
+desk escalates an alert that nobody looks at."""
 SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
-BROAD = frozenset({"ceiling", "rate_nb", RISK, growth.KIND})
+BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
 NEW_TERMS = "new_terms"
 WINDOWED = frozenset({"egress", "fan_out", "rate_nb"})
 """Kinds whose detectors look at the same with windows of different widths: what they find is one incident."""
+LEAVING = "egress"
+_LEAVING = frozenset({LEAVING, "new_contact"})
+"""Kinds that find that data leaves, by how much there is and by where it goes: one incident as well."""
 SEVERITIES = ("low", "medium", "high", "critical")
 WORST_SEVERITY = len(SEVERITIES) - 1
 
@@ -175,7 +182,7 @@ def latched(
     known = {key: rows.load(key, Latch) or Latch() for key, _ in (*latches, broad)}
     quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
     if any(key == broad[0] or rank <= known[key].severity for key in quiet):
-        _go_on(rows, latches[-1][0], now_ms)
+        _go_on(rows, latches[-1][0], now_ms, RHYTHM_MS_MAX if best.kind == RHYTHM else ONGOING_MS_MAX)
         return (), len(found)
     for key, span_ms in (*latches, broad):
         before = known[key]
@@ -184,13 +191,16 @@ def latched(
     return (best,), len(found) - 1
 
 
-def _go_on(rows: OpenRows, key: bytes, now_ms: int) -> None:
-    """Keep an incident quiet for longer, because it goes on. The key is that of its own latch."""
+def _go_on(rows: OpenRows, key: bytes, now_ms: int, most_ms: int) -> None:
+    """Keep an incident quiet for longer, because it goes on, but no longer than `most_ms` after its alert.
+
+    The key is that of its own latch.
+    """
     latch = rows.load(key, Latch)
     if latch is None or now_ms >= latch.until_ms:
         # Another latch keeps it quiet: nothing has been reported of this one.
         return
-    until_ms = min(now_ms + LATCH_MS, latch.reported_ms + ONGOING_MS_MAX)
+    until_ms = min(now_ms + LATCH_MS, latch.reported_ms + most_ms)
     if until_ms > latch.until_ms:
         rows.store(key, Latch(until_ms, latch.severity, latch.reported_ms))
 
@@ -223,7 +233,7 @@ def latches_of(
 
 def incident_of(name: str, kind: str) -> str:
     """Return what tells the incident of a detector or correlation apart from others about the same agent."""
-    return kind if kind in WINDOWED else name
+    return LEAVING if kind in _LEAVING else kind if kind in WINDOWED else name
 
 
 def _span(span_ms: int) -> str:

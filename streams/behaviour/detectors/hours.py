@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
 from streams.behaviour.estimators import decay
 from streams.behaviour.pages import Place
 from streams.behaviour.profiles import HOURS_PER_DAY
@@ -28,6 +28,11 @@ much more than it is: agents of one type may work in many time zones. At an hour
 nothing."""
 PEER_DAYS_MIN = 5.0
 """Days of others without which an agent is compared with itself alone."""
+SHARED_BY = 2
+"""How many others of its kind must have begun to work at an hour before it is the work's, and not the agent's."""
+SHARED_DAYS = 3
+SHARED_SHARE = 0.75
+LATELY_MAX = 16
 _NOT_YET = (0.0,) * HOURS_PER_DAY
 
 
@@ -65,19 +70,48 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return hours[hour] + before + after
 
 
+class Late(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """On which day an agent (a digest) has worked at which hour that surprises."""
+
+    agent: int
+    day: int
+    hour: int
+
+
+class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who of the peers has lately worked at an hour that surprises, learned from or not; sorted by agent."""
+
+    found: tuple[Late, ...] = ()
+
+    def others(self, agent: int, day: int, hour: int) -> int:
+        """Return how many other agents have, within some days, at about the same hour."""
+        near = [late for late in self.found if late.agent != agent and abs(day - late.day) <= SHARED_DAYS]
+        return sum(1 for late in near if (hour - late.hour + 1) % HOURS_PER_DAY <= 2)
+
+    def with_work(self, agent: int, day: int, hour: int) -> Lately:
+        """Return it with the newest such work of an agent."""
+        newest = max((late.day for late in self.found), default=day)
+        kept = [late for late in self.found if late.agent != agent and newest - late.day <= SHARED_DAYS]
+        return Lately(tuple(sorted([*kept[-LATELY_MAX + 1 :], Late(agent, day, hour)], key=lambda late: late.agent)))
+
+
 def rare_bits(near: float, days: float) -> float:
     """Return how surprising work at an hour is, in bits, after days of which `near` had work at it."""
     return -log2(min(1.0, (near + 0.5) / (days + 1.0)))
 
 
 class OffHours(Keyed):
-    """Work at an hour of the day at which neither the agent nor its peers work."""
+    """Work at an hour of the day at which neither the agent nor its peers work.
 
-    row_types: tuple[type, ...] = (Rhythm, Rhythm)
+    A new job that is rolled out to many agents is found with the first of them. From the third on, the hour is new for
+    the work, and not for the agent: that stays below an alert.
+    """
+
+    row_types: tuple[type, ...] = (Rhythm, Rhythm, Lately)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the rhythm of the agent, and of all its peers together."""
-        return (self.own(), self.peers())
+        """Return the places of the rhythm of the agent, of that of its peers, and of what they have begun lately."""
+        return (self.own(), self.peers(), self.peers(part="lately"))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the bits of the hour: those for the agent, and those for the others of its kind."""
@@ -92,8 +126,13 @@ class OffHours(Keyed):
         days = max(0.0, all_peers.days - own.days)
         others = rare_bits(max(0.0, all_peers.near(hour) - own.near(hour)), days) if days >= PEER_DAYS_MIN else bits
         others = max(others, min(OWN_SHARE * bits, PEER_FACTOR * others))
-        words = {"bits": bits + others, "days": round(own.days), "hour": f"{hour:02d}:00"}
-        return Scored(rows, bits + others, words)
+        score, words = bits + others, {"bits": bits + others, "days": round(own.days), "hour": f"{hour:02d}:00"}
+        if score < it.threshold:
+            return Scored(rows, score, words)
+        lately, agent = rows[2] or Lately(), digest_of(activity.agent)
+        if lately.others(agent, day, hour) >= SHARED_BY:
+            score = min(score, SHARED_SHARE * it.threshold)
+        return Scored((rows[0], rows[1], lately.with_work(agent, day, hour)), score, words)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with work at the hour, which counts once a day."""
@@ -108,4 +147,5 @@ class OffHours(Keyed):
         return (
             before.on(day, history_ms).with_work(hour, is_new_day=is_new_day),
             peers.on(day, history_ms).with_work(hour, is_new_day=is_new_day),
+            rows[2],
         )

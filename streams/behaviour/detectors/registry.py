@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.amounts import ArgCusum, ArgMad
+from streams.behaviour.detectors.contacts import NewContact
 from streams.behaviour.detectors.hours import OffHours
 from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
 from streams.behaviour.detectors.sequences import EpochDrift, Loop, LoopRun, SeqSurprise
@@ -35,5 +36,6 @@ DETECTORS: Mapping[str, Callable[[Declaration], Detector]] = MappingProxyType(
         "cross_owner": CrossOwner,
         "epoch_drift": EpochDrift,
         "off_hours": OffHours,
+        "new_contact": NewContact,
     }
 )

@@ -6,8 +6,10 @@ from math import log, log2, log10
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
@@ -17,11 +19,15 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 RING_MAX = 32
 LOOP_COLD_FACTOR = 2.5
 """As for other counts, where nothing is known, but within what the ring of last calls can show."""
+ODD_COLD_FACTOR = 2.0
+ODD_DAYS_MIN = 5.0
 PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
 STAY_MAX = 0.995
 CONTEXT_TOOLS_MAX = 32
 SURPRISE_BITS_MAX = 12.0
+STEP_BITS_MAX = 4.0
+"""What one call adds at most above what is usual: one step that nobody has taken before does not alert."""
 
 
 class Ring(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -161,18 +167,28 @@ def surprise_bits(contexts: tuple[Context | None, ...], tool: int) -> float:
 
 
 class SeqSurprise(Keyed):
-    """An order of calls that peers do not take. It alerts on its own too often: it adds to risk."""
+    """An order of calls that peers do not take, beside the oddest sessions of usual days.
 
-    row_types = (Oddness, Context, Context, Context, Mean)
+    Some kinds of work take the same steps in the same order, and others hardly ever. So the evidence about a session
+    must also lie above that about the oddest session of usual days, of any agent of the type.
+    """
+
+    row_types = (Oddness, Context, Context, Context, Mean, Peak)
+
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        # Support is of calls; the oddest sessions are of days.
+        self._beside_days = replace(declaration, min_support=ODD_DAYS_MIN)
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the session's evidence, of three contexts of the peers, and of their usual surprise."""
+        """Return the places of the session's evidence, and of contexts, surprise and oddest sessions of the peers."""
         return (
             self.own(),
             self.peers(BEFORE_TOOL, PREVIOUS_TOOL),
             self.peers(PREVIOUS_TOOL),
             self.peers(),
             self.peers(part="usual"),
+            self.peers(part="peak"),
         )
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
@@ -183,16 +199,23 @@ class SeqSurprise(Keyed):
         bits = min(surprise_bits(rows[1:4], digest_of(activity.tool)), SURPRISE_BITS_MAX)
         total = left
         if usual.weight >= it.min_support:
-            total = max(0.0, left + bits - usual.mean - usual.var**0.5 - it.allowance)
+            total = max(0.0, left + min(bits - usual.mean - usual.var**0.5 - it.allowance, STEP_BITS_MAX))
         kept = (Oddness(total, max(odd.at_ms, activity.time_ms)), *rows[1:])
-        return Scored(kept, total, {"bits": bits, "sum": total} if total >= self.faint else {}, bits)
+        found = compared(total, self._beside_days, rows[5:], ODD_COLD_FACTOR)
+        if found.score < self.faint:
+            return Scored(kept, noted=(bits, total))
+        words = {"bits": bits, "sum": total, "usual": found.usual}
+        return Scored(kept, found.score, words, (bits, total))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call after its contexts."""
-        odd, third, second, first, usual = rows
-        tool = digest_of(activity.tool)
-        usual = updated_mean(usual or Mean(), noted, activity.time_ms, self.declaration.history_ms, 1.0)
-        return (odd, after(third, tool), after(second, tool), after(first, tool), usual)
+        (bits, total), it, tool = noted, self.declaration, digest_of(activity.tool)
+        odd, third, second, first, usual, peak = rows
+        usual = usual or Mean()
+        if usual.weight >= it.min_support:
+            peak = learned(peak, total, activity.time_ms, it)
+        usual = updated_mean(usual, bits, activity.time_ms, it.history_ms, 1.0)
+        return (odd, after(third, tool), after(second, tool), after(first, tool), usual, peak)
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -8,21 +8,30 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import Sketch, compared, learned
-from streams.behaviour.estimators import Peak
+from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PLACES_MAX = 8
+ADDING_MAX = 8
+"""Sessions of which is known how much they have added to a window."""
+BLAMED_FROM = 3
+"""How many values a session has to add to a window before it is to blame for it, if others have filled it."""
 DEPTH_FREE = 2
 DEPTH_WEIGHT = 2
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The different values of the running window. A window that has alerted is `spoiled`: nothing learns from it."""
+    """The different values of the running window.
+
+    A window that has reached the threshold is `spoiled`: nothing learns from it, and `added` says how many values
+    sessions have added since, sorted by digest.
+    """
 
     index: int = -1
     seen: Sketch = Sketch()
     spoiled: bool = False
+    added: tuple[tuple[int, int], ...] = ()
 
 
 _NO_WINDOW = Window()
@@ -47,7 +56,10 @@ class FanOut(Keyed):
         window = window or _NO_WINDOW
         if index > window.index:
             return Window(index, _NOTHING.with_digest(digest_of(term)))
-        return Window(window.index, window.seen.with_digest(digest_of(term)), window.spoiled)
+        seen, added = window.seen.with_digest(digest_of(term)), window.added
+        if window.spoiled and seen is not window.seen:
+            added = counted_up(added, digest_of(activity.session), ADDING_MAX)
+        return Window(window.index, seen, window.spoiled, added)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many different terms there were, beside what is usual."""
@@ -55,21 +67,26 @@ class FanOut(Keyed):
         if rows[0] is not None and window.seen is rows[0].seen:
             # Whoever comes back to what was seen adds nothing, and is not to blame for what others did in the window.
             return Scored((window, rows[1], rows[2]), noted=window.seen.count())
-        return self._beside_peaks(window, rows)
+        is_to_blame = not window.spoiled or count_of(window.added, digest_of(activity.session)) >= BLAMED_FROM
+        return self._beside_peaks(window, rows, is_to_blame=is_to_blame)
 
-    def _beside_peaks(self, window: Window, rows: Rows, more: int = 0) -> Scored:
-        """Return what is said of the values of a window, and of what counts like `more` of them."""
+    def _beside_peaks(self, window: Window, rows: Rows, more: int = 0, *, is_to_blame: bool = True) -> Scored:
+        """Return what is said of the values of a window, and of what counts like `more` of them.
+
+        A call that is not to blame for them is faint: it does not alert, and what follows from it is not lost.
+        """
         seen_count = window.seen.count()
         count = seen_count + more
         if count < self.faint:
             return Scored((window, rows[1], rows[2]), noted=seen_count)
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
-            window = Window(window.index, window.seen, True)
+            window = Window(window.index, window.seen, True, window.added)
         kept = (window, rows[1], rows[2])
         if found.score < self.faint:
             return Scored(kept, noted=seen_count)
-        return Scored(kept, found.score, {"count": count, "usual": found.usual}, seen_count)
+        score = found.score if is_to_blame else min(found.score, self.faint)
+        return Scored(kept, score, {"count": count, "usual": found.usual}, seen_count)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""

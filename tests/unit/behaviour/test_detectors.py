@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from msgspec.structs import replace
 
@@ -74,7 +76,7 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(60, tool="docs.read", call=lambda at: f"page-{at}"),
     ),
     (
-        declared("seq_surprise", 20, key=("session.id",), peer=("agent.type",), min_support=100, allowance=0.5),
+        declared("seq_surprise", 15, key=("session.id",), peer=("agent.type",), min_support=100, allowance=0.5),
         spaced(12, tool=lambda at: ("mail.send", "docs.read", "crm.read")[at % 3]),
     ),
     (
@@ -94,14 +96,18 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
     ),
     (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(5, night=True)),
+    (
+        declared("new_contact", 3.2, term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS),
+        spaced(40, destination="drop.example"),
+    ),
 )
 IDS = [case[0].kind for case in CASES]
 
 
 def test_every_kind_has_a_case() -> None:
     assert {*IDS, RISK} == set(KINDS) == {*DETECTORS, RISK}
-    # The 17 of the design, and that of hours.
-    assert len(KINDS) == 18
+    # The 17 of the design, that of hours and that of new contacts.
+    assert len(KINDS) == 19
 
 
 @pytest.mark.parametrize(("declaration", "attack"), CASES, ids=IDS)
@@ -255,6 +261,106 @@ def test_an_hour_at_which_peers_work_is_less_of_a_surprise() -> None:
             peers = [replace(each, time_ms=each.time_ms + shift_ms) for each in office_days(20, agent=f"peer-{at}")]
             observe_all(watch, rows, peers)
         assert night_work(watch, rows, 3) == found
+
+
+def nights(watch: Watcher, rows: Rows, agents: list[str], days: range) -> list[tuple[str, int]]:
+    """Return which agents alert on which days, if all of them have a job at three at night."""
+    found = []
+    for day in days:
+        for number, agent in enumerate(agents):
+            at_ms = START_MS + (22 + day) * DAY_MS + 3 * HOUR_MS + number * 60_000
+            calls = [activity(at_ms + call, agent=agent, session=f"{agent} night {day}") for call in range(3)]
+            found += [(agent, day) for _ in names_found(observe_all(watch, rows, calls))]
+    return found
+
+
+def test_a_job_that_is_rolled_out_to_many_agents_is_found_with_the_first_of_them() -> None:
+    it = declared("off_hours", 8, peer=("agent.type",), min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch, agents = Rows(), watcher(it), [f"bot-{number}" for number in range(6)]
+    for agent in agents:
+        observe_all(watch, rows, office_days(20, agent=agent))
+    assert nights(watch, rows, agents, range(4)) == [("bot-0", 0), ("bot-1", 0)]
+
+
+def test_others_of_another_hour_or_of_last_week_are_no_excuse() -> None:
+    it = declared("off_hours", 8, peer=("agent.type",), min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch, agents = Rows(), watcher(it), [f"bot-{number}" for number in range(5)]
+    for agent in agents:
+        observe_all(watch, rows, office_days(20, agent=agent))
+    assert nights(watch, rows, agents[:2], range(1)) == [("bot-0", 0), ("bot-1", 0)]
+    assert night_work(watch, rows, 23, "bot-2") == ["off_hours"]
+    assert nights(watch, rows, agents[3:], range(6, 7)) == [("bot-3", 6), ("bot-4", 6)]
+
+
+def test_a_new_nightly_job_is_one_alert_in_a_month() -> None:
+    it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    assert nights(watch, rows, ["bot"], range(29)) == [("bot", 0)]
+
+
+def test_a_session_is_not_blamed_for_what_another_one_has_read() -> None:
+    it = declared("fan_out", 8, key=("agent.id", "tool.name"), term="object.id", window_ms=600_000, min_support=5)
+    worse = declared("two_places", 1, key=("session.id",), window_ms=300_000, severity="low")
+    rows, watch = Rows(), watcher(it, worse)
+    observe_all(watch, rows, mixed(20))
+    sweep = [activity(AFTER_MS + at * 1_000, session="sweep", object=f"new-{at}") for at in range(40)]
+    assert names_found(observe_all(watch, rows, sweep)) == ["fan_out"]
+    passing = [activity(AFTER_MS + 60_000 + at * 1_000, session="passing", object=f"own-{at}") for at in range(2)]
+    seen = observe_all(watch, rows, passing)
+    assert (names_found(seen), [each.quiet_count for each in seen]) == ([], [0, 0])
+    # Whoever adds more is to blame as well: that is the same incident.
+    joining = [activity(AFTER_MS + 90_000 + at * 1_000, session="joining", object=f"more-{at}") for at in range(4)]
+    assert [each.quiet_count for each in observe_all(watch, rows, joining)] == [0, 0, 1, 1]
+
+
+def odd_session(day: int, steps: int) -> list[Activity]:
+    """Return calls in an order that is never taken: known tools, each after one that it never follows."""
+    tools = ("crm.update", "crm.search", "mail.send", "crm.read")
+    at_ms = START_MS + day * DAY_MS + 10 * HOUR_MS
+    return [activity(at_ms + step * 5_000, session="odd", tool=tools[step % 4]) for step in range(steps)]
+
+
+def steady_sessions(days: int) -> Iterator[Activity]:
+    """Yield three sessions a day that take the same four tools in turn."""
+    tools = ("crm.search", "crm.read", "mail.send", "crm.update")
+    for day in range(days):
+        for part in range(3):
+            at_ms = START_MS + day * DAY_MS + (9 + part) * HOUR_MS
+            for step in range(16):
+                yield activity(at_ms + step * 5_000, session=f"steady-{day}-{part}", tool=tools[step % 4])
+
+
+def test_one_step_that_nobody_has_taken_is_no_odd_order_and_several_are() -> None:
+    it = declared(
+        "seq_surprise", 12, key=("session.id",), peer=("agent.type",), min_support=200, allowance=1.5,
+        half_life_ms=HOUR_MS,
+    )  # fmt: skip
+    for steps, found in ((2, []), (10, ["seq_surprise"])):
+        rows, watch = Rows(), watcher(it)
+        assert names_found(observe_all(watch, rows, steady_sessions(20))) == []
+        assert names_found(observe_all(watch, rows, odd_session(21, steps))) == found
+
+
+def test_where_sessions_are_odd_every_day_one_more_is_none() -> None:
+    it = declared(
+        "seq_surprise", 12, key=("session.id",), peer=("agent.type",), min_support=200, allowance=1.5,
+        half_life_ms=HOUR_MS,
+    )  # fmt: skip
+    rows, watch, tools = Rows(), watcher(it), [f"shell.run{number}" for number in range(40)]
+    for day in range(20):
+        observe_all(
+            watch, rows, (each for each in steady_sessions(day + 1) if each.session.startswith(f"steady-{day}-"))
+        )
+        # A person tries four tools of hundreds, others each day.
+        at_ms = START_MS + day * DAY_MS + 15 * HOUR_MS
+        tried = [
+            activity(at_ms + step * 5_000, session=f"tried-{day}", tool=tools[(day * 4 + step) % 40])
+            for step in range(4)
+        ]
+        found = names_found(observe_all(watch, rows, tried))
+        if day > 10:
+            assert found == []
 
 
 def test_small_changes_of_many_releases_are_compared_one_by_one() -> None:

@@ -1,0 +1,116 @@
+"""How much goes to what is new, while it is new: a first contact is everyday work, and so are the few after it.
+
+**Idea.** An agent whose work is to write to new places surprises nobody with one more, so single first contacts say
+nothing about it. But how much goes to a place in its first days has a usual size, too: a reply or two, a contract. That
+is counted for each place while it is new, over sessions and days, and compared with the highest such counts of usual
+days. So it finds what leaves a little every day as well as what leaves at once.
+
+Days on which something new is met are few. What is usual is therefore mixed with `PRIOR_DAYS` days of `PRIOR_COUNT`
+calls, a guess about any agent, which weighs less the more is known.
+
+**Rejected.** The share of all that leaves: an agent that sends little is then alarming with its first two mails.
+"""
+
+from __future__ import annotations
+
+from math import exp, log1p, sqrt
+from typing import Any
+
+import msgspec
+
+from streams.behaviour.activity import LEARNABLE, Activity
+from streams.behaviour.detectors.peaks import SD_MIN, learned
+from streams.behaviour.estimators import Peak, is_number, usual_peak
+from streams.behaviour.pages import Place
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+PRIOR_DAYS = 5.0
+PRIOR_COUNT = 2.0
+PRIOR_SPREAD = 0.6
+
+
+class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When a term was met first, and how much has gone to it: of everything, and of what was learned from."""
+
+    since_ms: int = 0
+    total: float = 0.0
+    good: float = 0.0
+
+
+class Met(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When the first call was, and the highest sums of new terms on each day."""
+
+    since_ms: int = 0
+    peak: Peak = Peak()
+
+
+class NewContact(Keyed):
+    """More calls, or a larger measure of them, to a new term than new terms usually get."""
+
+    row_types = (Meeting, Met, Met)
+    keys_have_term = True
+
+    def applies(self, activity: Activity) -> bool:
+        """Return whether the activity has what the detector looks at."""
+        return activity.outcome == LEARNABLE
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the term, and of the peaks of the agent and of its peers."""
+        return (self.own(self.declaration.term or ""), self.own(part="peak"), self.peers())
+
+    def _amount(self, activity: Activity) -> float:
+        if self._value is None:
+            return 1.0
+        value = self._value(activity)
+        return max(value, 0.0) if is_number(value) else 0.0
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how many deviations the sum lies above what new terms usually get."""
+        it, now_ms, met = self.declaration, activity.time_ms, rows[1]
+        if met is None:
+            return Scored(rows)
+        before = rows[0] or Meeting(now_ms)
+        is_new = before.since_ms - met.since_ms >= it.settle_ms and now_ms - before.since_ms < it.window_ms
+        if not is_new:
+            # Of what is known, nothing more is counted.
+            return Scored(rows if rows[0] is not None else (before, *rows[1:]))
+        amount = self._amount(activity)
+        meeting = Meeting(before.since_ms, before.total + amount, before.good)
+        kept = (meeting, *rows[1:])
+        found = self._usual(met.peak, None if rows[2] is None else rows[2].peak)
+        if found is None:
+            return Scored(kept, noted=amount)
+        usual, spread = found
+        z = (log1p(meeting.total) - usual) / spread
+        if z < self.faint:
+            return Scored(kept, noted=amount)
+        words = {"sum": meeting.total, "usual": exp(min(usual, 80.0)) - 1.0, "z": z}
+        return Scored(kept, z, words, amount)
+
+    def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float] | None:
+        """Return mean and standard deviation of the logarithm of what new terms get; None if nothing is known of it."""
+        peak = own
+        if peers is not None and own.past.weight < max(self.declaration.min_support, 1.0):
+            peak = peers if peers.past.weight > own.past.weight else own
+        days = peak.past.weight
+        mean, spread = usual_peak(peak, SD_MIN)
+        if self._value is None:
+            mean = (days * mean + PRIOR_DAYS * log1p(PRIOR_COUNT)) / (days + PRIOR_DAYS)
+        elif days < 1.0:
+            # Of measures, no size can be guessed.
+            return None
+        return mean, sqrt((days * spread**2 + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with the sums of the day."""
+        it, now_ms, (meeting, met, peers) = self.declaration, activity.time_ms, rows
+        met = met or Met(now_ms)
+        if noted is None:
+            return (meeting or Meeting(now_ms), met, peers)
+        meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted)
+        peers = peers or Met(now_ms)
+        return (
+            meeting,
+            Met(met.since_ms, learned(met.peak, meeting.good, now_ms, it)),
+            Met(peers.since_ms, learned(peers.peak, meeting.good, now_ms, it)),
+        )

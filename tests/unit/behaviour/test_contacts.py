@@ -1,0 +1,111 @@
+"""How much goes to what is new: over sessions and days, beside what new terms usually get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.declarations import Declaration
+from tests.unit.behaviour.kit import START_MS, Rows, activity, declared, names_found, observe_all, watcher
+
+MINUTE_MS = 60_000
+
+
+def contact(**more: object) -> Declaration:
+    given = {"peer": ("agent.type",), "term": "dest.domain", "window_ms": 10 * DAY_MS, "settle_ms": 7 * DAY_MS}
+    return declared("new_contact", 3.2, min_support=5.0, **given, **more)
+
+
+def at(day: int, minute: int, place: str, size: int = 900, **more: object) -> Activity:
+    time_ms = START_MS + day * DAY_MS + 9 * HOUR_MS + minute * MINUTE_MS
+    given = {"session": f"s-{day}-{minute}", "tool": "mail.send", "destination": place, "size_bytes": size, **more}
+    return activity(time_ms, **given)
+
+
+def usual(days: int) -> Iterator[Activity]:
+    """Yield the mail of an agent: six known places, and each day two new ones, which get one or two mails."""
+    for day in range(days):
+        for number in range(12):
+            yield at(day, number * 10, f"known-{number % 6}.example")
+        for number in range(2):
+            for mail in range(1 + number):
+                yield at(day, 130 + number * 10 + mail, f"new-{day}-{number}.example")
+
+
+def leak(per_day: int, days: int = 5, size: int = 900) -> list[Activity]:
+    return [at(21 + day, 200 + mail * 5, "drop.example", size) for day in range(days) for mail in range(per_day)]
+
+
+def test_a_little_every_day_to_one_new_place_is_found() -> None:
+    watch, rows = watcher(contact()), Rows()
+    assert names_found(observe_all(watch, rows, usual(21))) == []
+    found = observe_all(watch, rows, leak(3))
+    assert names_found(found) == ["new_contact"]
+    finding = next(each for result in found for each in result.findings)
+    assert finding.activity.destination == "drop.example"
+
+
+def test_a_few_replies_to_a_new_place_are_usual() -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    assert names_found(observe_all(watch, rows, leak(1, days=4))) == []
+
+
+def test_a_place_that_is_not_new_may_get_any_number() -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    much = [at(21, 200 + mail, "known-1.example") for mail in range(60)]
+    assert names_found(observe_all(watch, rows, much)) == []
+
+
+def test_in_its_first_week_an_agent_meets_everybody() -> None:
+    watch, rows = watcher(contact()), Rows()
+    busy = [at(day, mail * 5, f"place-{mail % 3}.example") for day in range(14) for mail in range(60)]
+    assert names_found(observe_all(watch, rows, busy)) == []
+
+
+def test_much_data_is_found_by_its_size_and_not_by_the_number_of_calls() -> None:
+    by_bytes = contact(name="bytes", value="call.bytes")
+    watch, rows = watcher(contact(), by_bytes), Rows()
+    observe_all(watch, rows, usual(21))
+    assert names_found(observe_all(watch, rows, leak(1, days=1, size=90_000))) == ["bytes"]
+
+
+def test_where_little_is_known_of_new_places_it_takes_more() -> None:
+    quiet = [at(day, number * 10, f"known-{number % 6}.example") for day in range(21) for number in range(12)]
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, quiet)
+    assert names_found(observe_all(watch, rows, leak(6, days=2))) == []
+    assert names_found(observe_all(watch, rows, leak(10, days=4))) == ["new_contact"]
+
+
+def test_an_agent_that_has_met_nobody_yet_is_compared_with_its_peers() -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    other = [
+        at(day, number * 10, f"known-{number % 6}.example", agent="bot-2") for day in range(21) for number in range(12)
+    ]
+    observe_all(watch, rows, other)
+    stolen = [at(21 + day, 300 + mail * 5, "drop.example", agent="bot-2") for day in range(2) for mail in range(7)]
+    assert names_found(observe_all(watch, rows, stolen)) == ["new_contact"]
+
+
+@pytest.mark.parametrize("outcome", ["DENY", "QUARANTINE"])
+def test_what_did_not_happen_is_not_counted(outcome: str) -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    tried = [at(21, 200 + mail, "drop.example", outcome=outcome) for mail in range(60)]
+    assert names_found(observe_all(watch, rows, tried)) == []
+
+
+def test_an_attacker_below_the_threshold_raises_what_is_usual_by_little() -> None:
+    """For a month, one new place a day gets as many mails as raise no alert. Then one gets three times as many."""
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    for day in range(30):
+        fed = [at(21 + day, 200 + mail * 5, f"fed-{day}.example") for mail in range(6)]
+        assert names_found(observe_all(watch, rows, fed)) == []
+    found = observe_all(watch, rows, [at(51, 200 + mail * 5, "drop.example") for mail in range(36)])
+    assert names_found(found) == ["new_contact"]
