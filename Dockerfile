@@ -7,6 +7,7 @@ RUN python -m venv /opt/stoplog \
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY rules rules
+COPY shadow_rules shadow_rules
 COPY streams streams
 COPY examples examples
 RUN /opt/stoplog/bin/pip install --no-cache-dir --no-deps --no-build-isolation .

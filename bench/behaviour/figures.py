@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.behaviour.judges import Judge
+from bench.behaviour.judges import Detectors, Judge
+from bench.behaviour.stops import Stops
 from simulation.fleet.agents import DAY_MS, Planned
 from simulation.fleet.fleet import LOUD
 
@@ -24,6 +25,8 @@ class Tally:
         stopped_count: honest calls, odd ones included, of sessions about which there was an alert before: those that
             would be stopped if each alert quarantined its session.
         agent_days: agents times days.
+        rules: of the calls that the shipped shadow rules would stop, how many are honest, by rule; `rules_count` how
+            many honest calls those are, and `rules_attacks` of which attacks they would stop a call.
     """
 
     attacks: dict[tuple[int, str], tuple[str, float, int, int | None]] = field(default_factory=dict)
@@ -33,6 +36,9 @@ class Tally:
     stopped_count: int = 0
     false_count: dict[str, int] = field(default_factory=dict)
     agent_days: int = 0
+    rules: dict[str, int] = field(default_factory=dict)
+    rules_count: int = 0
+    rules_attacks: set[tuple[int, str]] = field(default_factory=set)
 
     def recall(self, kind: str | None, *, is_loud: bool) -> tuple[int, int]:
         """Return how many attacks were found, of how many; of all kinds for None."""
@@ -63,6 +69,16 @@ class Tally:
         return 1e4 * self.stopped_count / max(1, self.honest_count + self.odd_calls_count)
 
     @property
+    def rules_per_10k(self) -> float:
+        """Honest calls that the shipped shadow rules would stop, in 10,000 of them."""
+        return 1e4 * self.rules_count / max(1, self.honest_count + self.odd_calls_count)
+
+    def stopped_attacks(self, *, is_loud: bool) -> tuple[int, int]:
+        """Return of how many attacks the shipped shadow rules would stop a call, of how many."""
+        chosen = [key for key, (_, strength, _, _) in self.attacks.items() if (strength >= LOUD) is is_loud]
+        return sum(key in self.rules_attacks for key in chosen), len(chosen)
+
+    @property
     def further_per_incident(self) -> float:
         """Alerts after the first one about the same attack, on average."""
         counts = [count for *_, count, _ in self.attacks.values() if count]
@@ -74,8 +90,16 @@ class Tally:
         return sum(1 for count in self.odd.values() if count) / max(1, len(self.odd))
 
 
-def judge_fleet(judge: Judge, seed: int, fleet: Sequence[Planned], tally: Tally) -> None:
-    """Let a judge see a fleet, and add what it made of it to the tally."""
+def judge_fleet(judge: Judge, seed: int, fleet: Sequence[Planned], tally: Tally, stops: Stops | None = None) -> None:
+    """Let a judge see a fleet, and add what it made of it to the tally.
+
+    Args:
+        judge: what raises alerts.
+        seed: tells the fleet apart.
+        fleet: what it does.
+        tally: changed.
+        stops: a gate behind the detectors, if it is to be asked what it would stop.
+    """
     begins: dict[str, int] = {}
     sessions = {}
     for planned in fleet:
@@ -94,9 +118,24 @@ def judge_fleet(judge: Judge, seed: int, fleet: Sequence[Planned], tally: Tally)
     for planned in fleet:
         session = planned.activity.session
         tally.stopped_count += session in alarmed and session not in sessions
+        if stops is not None:
+            _stop(stops, planned, seed, sessions, tally)
         for name in judge.alerts(planned.activity):
             alarmed.add(session)
             _count(planned, name, seed, sessions, begins, tally)
+        if stops is not None and isinstance(judge, Detectors):
+            stops.learn(planned.activity, judge.observed)
+
+
+def _stop(stops: Stops, planned: Planned, seed: int, sessions: dict[str, Planned], tally: Tally) -> None:
+    names = stops.stopped_by(planned.activity)
+    attack = sessions.get(planned.activity.session)
+    if names and attack is not None:
+        tally.rules_attacks.add((seed, attack.episode))
+    elif names:
+        tally.rules_count += 1
+        for name in names:
+            tally.rules[name] = tally.rules.get(name, 0) + 1
 
 
 def _count(

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.pages import OpenRows, RememberedRows
-from streams.behaviour.watcher import Declared, Watcher
+from streams.behaviour.watcher import Declared, Observed, Watcher
 
 STEP = 40
 """Decisions that are judged in one step, as in the watch where some hundred come in a second."""
@@ -32,9 +32,14 @@ class Rows(dict[bytes, bytes]):
 
 
 class Detectors:
-    """Declared detectors and correlations."""
+    """Declared detectors and correlations.
+
+    Attributes:
+        observed: what came of the last activity.
+    """
 
     def __init__(self, declared: Declared) -> None:
+        self.observed = Observed()
         self._watcher = Watcher(declared)
         self._rows, self._remembered = Rows(), RememberedRows()
         self._open = OpenRows(self._rows, self._remembered)
@@ -46,7 +51,8 @@ class Detectors:
         if self._judged % STEP == 0:
             self._open.close()
             self._open = OpenRows(self._rows, self._remembered)
-        return tuple(finding.name for finding in self._watcher.judge(self._open, activity).findings)
+        self.observed = self._watcher.judge(self._open, activity)
+        return tuple(finding.name for finding in self.observed.findings)
 
     @property
     def rows(self) -> Rows:

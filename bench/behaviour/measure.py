@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from bench.behaviour.engine_cost import DECISIONS, QUICK_DECISIONS, us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, Judge, RateLimit, ZScore
 from bench.behaviour.processes import signals_in_gate, watch_on_kafka
+from bench.behaviour.stops import Stops
+from simulation.bureau.bureau import SIZE, Size, make_bureau
+from simulation.fleet.agents import Planned
 from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from simulation.fleet.habits import HABITS, OFFICE
 from streams.policy.language.bundle import load_detector_files
@@ -27,6 +32,9 @@ FALSE_PER_10K_MAX = 1.0
 RATE_LIMITS = (60, 90, 120, 150, 200, 250, 300, 400, 600)
 Z_LIMITS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
+BUREAUS: Mapping[str, Size] = MappingProxyType({"bureau": SIZE, "bureau, new nights": Size(has_new_nights=True)})
+"""Fleets of the second generator."""
+
 QUICK_PLAN = Plan(agents_count=12, days_count=10, quiet_days_count=5, attacks_each=1)
 
 
@@ -42,10 +50,11 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         f"{limits['rate']:.0f} calls an hour": lambda: RateLimit(limits["rate"]),
         f"z-score of {limits['z']:.0f}": lambda: ZScore(limits["z"]),
     }
-    tallies = {name: Tally() for name in makers}
+    tallies, stopped = {name: Tally() for name in makers}, Tally()
     cost = {"events": 0, "seconds": 0.0, "rows": 0, "bytes": 0, "agents": 0, "sessions": 0}
     for seed in reported:
         fleet = make_fleet(seed, plan)
+        judge_fleet(Detectors(files.declared), seed, fleet, stopped, Stops())
         for name, make in makers.items():
             judge = make()
             begin = time.process_time()
@@ -61,7 +70,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     return {
         "calibrated_on": list(calibrated),
         "reported_on": list(reported),
-        "judges": {name: _figures(tally) for name, tally in tallies.items()},
+        "judges": {
+            name: _figures(tally) | (_rules(stopped) if name == "detectors" else {}) for name, tally in tallies.items()
+        },
         "others_on": list(others),
         "others": _other_fleets(files, plan, others, quick=quick),
         "cost": {
@@ -85,14 +96,18 @@ def _other_fleets(files: BehaviourFiles, plan: Plan, seeds: Sequence[int], *, qu
     """Return the figures of the detectors on fleets that are unlike those for calibration."""
     plans = {name: plan._replace(habits=habits) for name, habits in HABITS.items() if habits is not OFFICE}
     plans |= {f"{count} agents": plan._replace(agents_count=count) for count in SIZES}
+    makers: dict[str, Callable[[int], list[Planned]]] = {
+        name: partial(make_fleet, plan=its_plan) for name, its_plan in plans.items()
+    }
+    makers |= {name: partial(make_bureau, size=size) for name, size in BUREAUS.items()}
     if quick:
-        plans = dict(list(plans.items())[:1])
+        makers = dict(list(makers.items())[:1])
     found = {}
-    for name, its_plan in plans.items():
+    for name, make in makers.items():
         tally = Tally()
         for seed in seeds:
-            judge_fleet(Detectors(files.declared), seed, make_fleet(seed, its_plan), tally)
-        found[name] = _figures(tally)
+            judge_fleet(Detectors(files.declared), seed, make(seed), tally, Stops())
+        found[name] = _figures(tally) | _rules(tally)
     return found
 
 
@@ -113,6 +128,15 @@ def _chosen_limits(seeds: Sequence[int], plan: Plan) -> dict[str, float]:
             if tally.false_per_10k <= FALSE_PER_10K_MAX:
                 break
     return chosen
+
+
+def _rules(tally: Tally) -> dict[str, Any]:
+    """Return what the shipped shadow rules would have stopped."""
+    return {
+        "rules_per_10k": round(tally.rules_per_10k, 2),
+        "rules_by_name": dict(sorted(tally.rules.items())),
+        "rules_attacks": (tally.stopped_attacks(is_loud=True), tally.stopped_attacks(is_loud=False)),
+    }
 
 
 def _figures(tally: Tally) -> dict[str, Any]:

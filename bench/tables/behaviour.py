@@ -16,7 +16,8 @@ _NOTE = (
 )
 
 _AIMS = (
-    "Stopped: honest calls that would be stopped if each alert quarantined its session; no shipped rule does that. "
+    "Stopped: honest calls that would be stopped if each alert quarantined its session; no shipped rule does that. By "
+    "rules: honest calls that the shipped shadow rules on behaviour (`shadow_rules`) would stop. "
     "Further: alerts after the first, for each found attack. The aims are 80% of loud and 50% of stealthy attacks, 1 "
     "false alert and 1 stopped call in 10,000, 8% of odd episodes, and 0.3 further alerts.\n"
 )
@@ -36,6 +37,7 @@ def behaviour_table(result: Result) -> str:
         "false in 10,000",
         "false an agent-day",
         "stopped in 10,000",
+        "by rules in 10,000",
         "odd alarmed",
         "further",
         "minutes",
@@ -45,6 +47,7 @@ def behaviour_table(result: Result) -> str:
             _NOTE.format(**seeds) + "\n",
             table(columns, list(_judges(result))),
             _AIMS,
+            *(f"{line}.\n" for line in _stopped_attacks(result)),
             "Attacks found by the detectors, by kind:\n",
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
             *_other_fleets(result, columns),
@@ -73,8 +76,8 @@ def _processes(result: Result) -> Iterator[str]:
 def printed(result: Result) -> str:
     """Return the figures for a screen, 100 columns wide."""
     cost = result["cost"]
-    widths = (7, 10, 14, 11, 12, 6, 9, 8)
-    names = ("loud", "stealthy", "false in 10k", "agent-day", "stopped 10k", "odd", "further", "minutes")
+    widths = (6, 10, 11, 11, 9, 10, 5, 9, 7)
+    names = ("loud", "stealthy", "false 10k", "agent-day", "stopped", "by rules", "odd", "further", "min")
     head = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
     lines = [f"{'':22}{head}", *_lines(_judges(result), widths)]
     lines += ["", "the detectors, on fleets that are unlike those for calibration", *_lines(_others(result), widths)]
@@ -86,8 +89,10 @@ def printed(result: Result) -> str:
         f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} events",
         *_processes_printed(result),
         "found: an alert names a session of the attack; odd: odd but honest episodes with an alert, in %;",
-        "further: alerts after the first, for each found attack; minutes: median from first call to alert",
-        "stopped: honest calls that would be stopped if each alert quarantined its session",
+        "further: alerts after the first, for each found attack; min: median minutes from first call to alert",
+        "stopped: honest calls in 10,000 that would be stopped if each alert quarantined its session",
+        "by rules: honest calls in 10,000 that the shipped shadow rules on behaviour would stop",
+        *_stopped_attacks(result),
         "aims: loud 80%, stealthy 50%, false 1, stopped 1, odd 8%, further 0.3",
     ]
     return "\n".join(lines)
@@ -107,6 +112,14 @@ def _processes_printed(result: Result) -> Iterator[str]:
         )
 
 
+def _stopped_attacks(result: Result) -> Iterator[str]:
+    found = result["judges"]["detectors"].get("rules_attacks")
+    # Results of earlier versions have none, nor have judges without a gate.
+    if found is not None:
+        loud, stealthy = map(_share, found)
+        yield f"the shadow rules would stop a call of {loud} of the loud and {stealthy} of the stealthy attacks"
+
+
 def _judges(result: Result) -> Iterator[tuple[Any, ...]]:
     return _rows(result["judges"])
 
@@ -117,7 +130,7 @@ def _other_fleets(result: Result, columns: Sequence[str]) -> Iterator[str]:
         seeds = ", ".join(map(str, result["others_on"]))
         yield (
             f"Fleets that are unlike those for calibration (seeds {seeds}). The habits are those of "
-            "`simulation/fleet/habits.py`.\n"
+            "`simulation/fleet/habits.py`; `bureau` is a second generator (`simulation/bureau`).\n"
         )
         yield table(("fleet", *columns[1:-1]), [row[:-1] for row in _others(result)])
 
@@ -135,6 +148,7 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
             each["false_per_10k"],
             each["false_per_agent_day"],
             each.get("stopped_per_10k", "-"),
+            "-" if each.get("rules_per_10k") is None else each["rules_per_10k"],
             f"{100 * each['odd_alarmed']:.0f}%",
             each["further_per_incident"],
             "-" if each["minutes"] is None else each["minutes"],

@@ -11,3 +11,9 @@ def rules_directory() -> Path:
     """The starter rules: in the installed package, or in the source tree."""
     shipped = _PACKAGE / "_shipped" / "rules"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "rules"
+
+
+def shadow_rules_directory() -> Path:
+    """The rules on behaviour in shadow: likewise."""
+    shipped = _PACKAGE / "_shipped" / "shadow_rules"
+    return shipped if shipped.is_dir() else _PACKAGE.parent / "shadow_rules"

@@ -59,7 +59,10 @@ def test_the_wheel_ships_a_schema_for_every_record(wheel: zipfile.ZipFile) -> No
 def test_the_wheel_ships_the_rules_and_the_ids(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     assert "streams/_shipped/schemas/ids.lock.json" in names
-    committed = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
+    folders = (ROOT / "rules", ROOT / "shadow_rules")
+    committed = {
+        path.relative_to(ROOT).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()
+    }
     assert {f"streams/_shipped/{path}" for path in committed} <= names
 
 
@@ -166,7 +169,15 @@ def test_the_image_copies_only_what_is_there_and_what_a_build_is_given() -> None
     given = [
         line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     ]
-    assert {"pyproject.toml", "requirements/run.lock", "schemas", "rules", "streams", "examples"} <= set(copied)
+    assert {
+        "pyproject.toml",
+        "requirements/run.lock",
+        "schemas",
+        "rules",
+        "shadow_rules",
+        "streams",
+        "examples",
+    } <= set(copied)
     for source in copied:
         assert (ROOT / source).exists(), source
         assert any(source == each or source.startswith(f"{each}/") for each in given), f"`.dockerignore` hides {source}"

@@ -6,15 +6,22 @@ import pytest
 
 from bench.behaviour.engine_cost import us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
-from bench.behaviour.judges import RateLimit, ZScore
-from bench.behaviour.measure import _figures
+from bench.behaviour.judges import Detectors, RateLimit, ZScore
+from bench.behaviour.measure import _figures, _rules
+from bench.behaviour.stops import Stops
 from bench.tables.behaviour import behaviour_table, printed
 from bench.workload import SIGNALS, bundle_record
+from simulation.bureau.bureau import Size, make_bureau
+from simulation.bureau.desks import DESKS
+from simulation.bureau.extras import ABUSES
+from simulation.bureau.extras import ODD as BUREAU_ODD
 from simulation.fleet.agents import DAY_MS, Planned
 from simulation.fleet.attacks import ATTACKS
 from simulation.fleet.fleet import LOUD, STEALTHY, Plan, make_fleet
 from simulation.fleet.habits import HABITS, OFFICE
+from simulation.fleet.roles import ROLES
 from streams.behaviour.activity import Activity
+from streams.behaviour.watcher import Observed
 from streams.policy.language.bundle import bundle_from_files, load_detector_files
 from streams.policy.runtime.ruleset import compile_bundle
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -84,6 +91,59 @@ def test_each_habit_makes_another_fleet(name: str) -> None:
     assert [each.activity.time_ms for each in other] == sorted(each.activity.time_ms for each in other)
 
 
+def test_the_second_generator_makes_the_same_fleet_for_a_seed_and_has_every_attack() -> None:
+    size = Size(agents_each=1, days=21, quiet_days=10, odd_per_agent_day=0.5, attacks_each=1)
+    fleet = make_bureau(5, size)
+    assert fleet == make_bureau(5, size)
+    assert fleet != make_bureau(6, size)
+    assert {(each.kind, each.strength) for each in fleet if each.is_attack} == {
+        (kind, strength) for kind in ABUSES for strength in (LOUD, STEALTHY)
+    }
+    assert {each.kind for each in fleet if each.episode and not each.is_attack} == set(BUREAU_ODD)
+    assert [each.activity.time_ms for each in fleet] == sorted(each.activity.time_ms for each in fleet)
+    assert len({each.activity.event_id for each in fleet}) == len(fleet)
+
+
+def test_the_generators_share_no_tools_but_by_chance() -> None:
+    """What is found on both is not found by the names of tools."""
+    tools = {step.tool for desk in DESKS for _, steps in desk.procedures for step in steps}
+    assert tools.isdisjoint(tool for role in ROLES for row in role.flow.values() for tool in row)
+
+
+def test_shadow_rules_count_the_honest_calls_and_the_attacks_that_they_would_stop() -> None:
+    """Two instances use a session in turn, an honest one and a stolen one; the rules quarantine the session."""
+    places = ("a", "b") * 3
+    fleet = [
+        Planned(activity(START_MS + at * 1_000, session="shared", instance=place)) for at, place in enumerate(places)
+    ]
+    fleet += [
+        Planned(activity(START_MS + at * 1_000, session="stolen", instance=place), "attack-1", "two_places", True, LOUD)
+        for at, place in enumerate(places, 60)
+    ]
+    tally = Tally()
+    files = parse_behaviour(load_detector_files(rules_directory()))
+    judge_fleet(Detectors(files.declared), 1, fleet, tally, Stops())
+    # The first return is the third call, the second one the fourth: that and what follows would be stopped.
+    assert (tally.rules_count, tally.rules) == (3, {"BEH-001": 3})
+    assert (tally.stopped_attacks(is_loud=True), tally.stopped_attacks(is_loud=False)) == ((1, 1), (0, 0))
+    assert tally.rules_per_10k == 5_000
+
+
+def test_rules_read_what_the_watch_has_learned_of_an_agent() -> None:
+    """A payment is judged by what the watch has published of the agent, which only allowed calls taught."""
+    stops = Stops()
+    for day in range(10):
+        for at in range(30):
+            at_ms, session = START_MS + day * DAY_MS + at * 600_000, f"day-{day}"
+            call = activity(at_ms, session=session, tool="pay.transfer", amount=100.0 + at, call=f"{day}-{at}")
+            assert stops.stopped_by(call) == ()
+            stops.learn(call, Observed(has_learned=True))
+    large = activity(START_MS + 11 * DAY_MS, tool="pay.transfer", amount=90_000.0, session="other")
+    assert stops.stopped_by(large) == ("BEH-003",)
+    stops.learn(large, Observed(has_learned=False))
+    assert stops.stopped_by(activity(START_MS + 11 * DAY_MS, tool="pay.transfer", amount=120.0, session="third")) == ()
+
+
 def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
     tally = tallied()
     assert tally.recall("loop", is_loud=True) == (0, 2)
@@ -92,7 +152,7 @@ def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
 
 
 def test_tables_show_every_kind_within_a_screen() -> None:
-    figures = _figures(tallied("bad"))
+    figures = _figures(tallied("bad")) | _rules(tallied("bad"))
     cost = {
         "us_per_event": 100.0,
         "us_per_decision": 300.0,
@@ -114,6 +174,9 @@ def test_tables_show_every_kind_within_a_screen() -> None:
         "reported_on": [2],
         "processes": processes,
     }
+    stopped = "the shadow rules would stop a call of 0% of the loud and 0% of the stealthy attacks"
+    assert stopped in printed(result)
+    assert stopped in behaviour_table(result)
     assert "| loop | 1/2 | 0/0 | 0.0 |" in behaviour_table(result)
     assert "| a fleet with a name that is too long | 50% | 0% | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
