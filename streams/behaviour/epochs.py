@@ -13,7 +13,7 @@ from typing import NamedTuple
 DIGEST_CHARS = 16
 """Hex digits of a digest in an epoch."""
 PROMPT_MARK = "prompt:"
-EPOCHS_CACHED_MAX = 4_096
+EPOCHS_CACHED_MAX = 1_024
 """Epochs that are remembered with their parts: agents have few, and each decision asks."""
 
 _DIGEST = rf"[0-9a-f]{{{DIGEST_CHARS}}}\Z"
