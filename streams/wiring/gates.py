@@ -156,7 +156,8 @@ def build_notary(
         return Notary(wire, signs, deployment, settings.gate.alert_window_ms)
 
     group, meter = notary_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "notary")
-    part = _Part(NOTARY, notary, group, "-notary", "notary", resets_time, meter)
+    engine = settings.engine.for_engine()
+    part = _Part(NOTARY, notary, group, "-notary", "notary", resets_time, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
