@@ -316,7 +316,7 @@ MISSPELT_LETTERS_MIN = 6
 """Slips in shorter verbs make other words."""
 _OTHER_WORDS = frozenset(("crate", "lunch"))
 MISSPELT: dict[str, str] = {}
-"""Slips of the fingers in the longer verbs of requests -> the verb. What is a verb itself is none."""
+"""Slips of the fingers in the longer verbs of requests -> the verb. What is a verb itself is not a slip."""
 for _verb in sorted(REQUEST_KINDS):
     if len(_verb) >= MISSPELT_LETTERS_MIN:
         for _slip in sorted(_slips_of(_verb) - FORMS.keys() - TOOL_VERBS.keys() - REQUEST_KINDS.keys() - _OTHER_WORDS):

@@ -84,7 +84,8 @@ def examine(
         row = begun(memory, session)
     is_tainted = (session.effective_label() if label is None else label).integrity is not _TRUSTED
     missing = NOWHERE if row.is_complete else UNKNOWN
-    if is_tainted and missing is NOWHERE and _awaits_untrusted(session):
+    awaits = is_tainted and _awaits_untrusted(session)
+    if awaits and missing is NOWHERE:
         missing = AWAITED
     targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
     only = memory.values_of_subject_only(row, session.identity.sub)
