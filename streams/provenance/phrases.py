@@ -37,8 +37,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         ),
         # "I'd prefer another seat", "we need two more bags", "can I have a bigger one?"
         (
-            rf"{_WISH} (?:\w+ ){{0,2}}(?:another|extra|additional|new|different|other|more|replacement|(?:bigg|small"
-            r"|larg|cheap|bett|fast|slow|long|short|earli|lat)er)\b",
+            rf"{_WISH} (?:\w+ ){{0,2}}(?:another|extra|additional|new|different|other|more|replacement|bigger|smaller"
+            r"|larger|cheaper|better|faster|slower|longer|shorter|earlier|later)\b",
             "change book create pay",
         ),
         # "I'd rather have the red one"
@@ -83,6 +83,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (r"\b(?:stole|lost) my\b|\b(?:was|were|got|been|it's|is) (?:\w+ )?stolen\b", "secure change"),
         # "My sister is joining us"
         (r"\b(?:joins|join|joining|coming with|comes with|come with) (?:me|us)\b", "book create change share"),
+        # "I don't want to talk to a bot, is somebody there?"
+        (
+            r"\b(?:talk|speak|chat) (?:to|with) (?:a |an |the |your |some)?"
+            r"(?:human|person|body|one|bot|machine|manager|supervisor|representative|agent|colleague)\b"
+            r"|\b(?:real|actual|live) (?:person|human|agent|people)\b|\b(?:somebody|someone|anybody|anyone) there\b"
+            r"|\bhuman being\b|\bnot? (?:a )?(?:bot|robot|machine)\b",
+            "send",
+        ),
         # "Make it two", "can you make that the later flight?"
         (r"\bmake (?:it|that|them|my \w+|the \w+) (?!sure\b|clear\b|work\b|a note\b)\w+", "change"),
         (r"\bsplit (?:it|them|that|the (?:payment|amount|bill|cost|total|price))\b", "pay"),

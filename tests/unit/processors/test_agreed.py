@@ -182,7 +182,9 @@ def test_another_session_of_the_conversation_that_reads_ends_the_agreement() -> 
     assert office.call(first, VOID, {"order": MINE}, "talk").outcome is Outcome.REQUIRE_APPROVAL
 
 
-def test_a_case_may_be_handed_to_a_person_inside_at_any_time(talk: Talk) -> None:
+def test_a_case_is_handed_to_a_person_for_who_wants_one(talk: Talk) -> None:
+    assert talk.judge(HAND_OVER, {"summary": "Wants a person."}).outcome is Outcome.REQUIRE_APPROVAL
+    talk.say("I am not going to discuss this with a bot for the rest of the day, is somebody there?")
     assert talk.judge(HAND_OVER, {"summary": "Wants a person."}).outcome is Outcome.ALLOW
 
 
