@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from simulation.records import ROOT_KEY, UNTRUSTED, report_keys, ruleset, tool_entry
 from streams.model.attributes import entity_key
@@ -69,7 +70,7 @@ def test_a_gate_supplies_every_fact() -> None:
     grant = maker.grant("g-1", bench.now_ms)
     bench.driver.pipe(DELEGATION.name, maker.key, grant)
     maker.act = type(maker.act)(iss=maker.act.iss, sub=maker.act.sub, instance_uid="i-1")
-    origin = {
+    origin: dict[str, Any] = {
         "model": Model(ai_provider="local", name="small", version="1"),
         "system_prompt_digest": b"p" * 32,
         "toolset_digest": b"t" * 32,
