@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,14 +61,18 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
     """
     found: dict[str, str | float] = {}
     names: Names | None = None
+    proposed: Mapping[str, tuple[str, ...]] = {}
     for each in extractions_for(extractions, tool):
         if each.feature in found:
             continue
         pointers: tuple[str, ...] = (each.pointer,)
-        if each.pointer.startswith(ROLE_MARK):
-            names = names_in(args) if names is None else names
-            role = each.pointer.removeprefix(ROLE_MARK)
-            pointers = _with_role(role, names, stated) if stated else _by_names(role, tool, names)
+        if each.pointer[:1] == ROLE_MARK:
+            role = each.pointer[1:]
+            if names is None:
+                names = names_in(args)
+                if not stated:
+                    proposed = _by_names(tool, names)
+            pointers = _with_role(role, names, stated) if stated else proposed.get(role, ())
         for pointer in pointers:
             value = _read(_pointed(args, pointer), each.read_as)
             if value is not None:
@@ -77,12 +82,13 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)
-def _by_names(role: str, tool: str, names: Names) -> tuple[str, ...]:
-    """Return the pointers of the arguments that seem to have a role, the most likely first."""
+def _by_names(tool: str, names: Names) -> Mapping[str, tuple[str, ...]]:
+    """Return, by role, the pointers of the arguments that seem to have it, the most likely first."""
     reads = propose_kind(tool.rpartition(".")[2]) == ActKind.READ
     # What a call is about has a name that says that it identifies something; the cursor of a list does not.
     roles = roles_of_names(names, reads=reads)
-    return _with_role(role, names, tuple(each for each in roles if each[1] is not _ABOUT or is_identifier(each[0])))
+    roles = tuple(each for each in roles if each[1] is not _ABOUT or is_identifier(each[0]))
+    return MappingProxyType({role: _with_role(role, names, roles) for role in (*ArgumentRole, OWNER)})
 
 
 def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ NAMED_DEPTH_MAX = 3
 NAMED_MAX = 32
 """How deep names of arguments are looked at, and how many of one object."""
 NAMES_CACHED_MAX = 4_096
+_NESTED = frozenset({dict, list})
 
 
 def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRole]:
@@ -90,7 +91,9 @@ def names_in(value: object, depth: int = NAMED_DEPTH_MAX) -> Names:
         value = value[0] if value else None
     if not isinstance(value, Mapping) or not depth:
         return ()
-    return tuple((str(name), names_in(inner, depth - 1)) for name, inner in islice(value.items(), NAMED_MAX))
+    members = value.items() if len(value) <= NAMED_MAX else islice(value.items(), NAMED_MAX)
+    # Most members are plain values, of which nothing is asked: this is done for every call that the watch sees.
+    return tuple([(name, names_in(inner, depth - 1) if type(inner) in _NESTED else ()) for name, inner in members])
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)

@@ -56,7 +56,9 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
         verdict: the verdict, with the call that was judged, or what the watch reads of it.
     """
     tool, path = verdict.tool, verdict.delegation_path
-    stated = tuple((each.pointer, each.role) for each in verdict.origins if each.role is not ArgumentRole.UNKNOWN)
+    stated: Roles = ()
+    if verdict.origins:
+        stated = tuple((each.pointer, each.role) for each in verdict.origins if each.role is not ArgumentRole.UNKNOWN)
     found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json, stated)
     amount = found.get("amount")
     return BehaviourEvent(
