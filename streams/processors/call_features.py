@@ -109,6 +109,10 @@ def _with_role(role: str, names: Names, roles: Roles) -> tuple[str, ...]:
 def _pointed(value: Any, pointer: str) -> Any:
     """Return what a JSON pointer points to, the first item where it meets a list and names none; None if nothing."""
     for name in _names_in(pointer):
+        if type(value) is dict:
+            # As almost always. To ask for the abstract class takes longer than all else here.
+            value = value.get(name)
+            continue
         is_index = name.isascii() and name.isdigit()
         if isinstance(value, list) and not is_index:
             value = value[0] if value else None
@@ -116,7 +120,7 @@ def _pointed(value: Any, pointer: str) -> Any:
             # Python refuses to read thousands of digits, and no list is that long.
             index = int(name) if is_index and len(name) <= INDEX_DIGITS_MAX else len(value)
             value = value[index] if index < len(value) else None
-        elif type(value) is dict or isinstance(value, Mapping):  # the usual class first: an abstract one is slow
+        elif isinstance(value, Mapping):
             value = value.get(name)
         else:
             return None

@@ -24,8 +24,8 @@ from tests.unit.behaviour.kit import START_MS, Rows, activity
 from tests.unit.processors.watch.test_watch import SHIPPED
 
 COUNTED = 200
-DETECTORS_CALLS_MAX = 300
-KEYING_CALLS_MAX = 285
+DETECTORS_CALLS_MAX = 330
+KEYING_CALLS_MAX = 330
 
 
 def calls_of(run: Callable[[], object]) -> int:
