@@ -100,8 +100,9 @@ class TaskScope(Record, frozen=True, kw_only=True):
     """A kind of act that the request implies, with its limits; whatever is left out is not limited.
 
     `kind` is a kind of `streams.provenance.acts`, `tools` are names as `server/name`, `targets` values of sink
-    arguments; `count_max` is a number of calls. `amount_max` limits the argument `amount`: an exact decimal (`99.50`)
-    in major units of `currency`, or without one, of the currency that the call states (ADR 0063).
+    arguments; `count_max` is a number of calls. `amount_max` limits the argument `amount`, or without one, all amounts
+    of money together: an exact decimal (`99.50`) in major units of `currency`, or without one, of the currency that the
+    call states (ADR 0063).
     """
 
     kind: str | None = None

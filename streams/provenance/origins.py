@@ -109,12 +109,14 @@ def trace(wholes: Sequence[Found], look: Look) -> Traced:
     return NOWHERE if best is None else Traced(_ORIGINS[rank], flags, best, calls_for)
 
 
-def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
+def is_composed(text: str, look_part: Callable[[str], Traced], *, is_accused: bool = False) -> bool:
     """Return whether a value consists of parts that the user named, and of nothing else that says anything.
 
     Args:
         text: the value.
         look_part: traces a part as a value of its own.
+        is_accused: whether others have named all of it beside an instruction. Then a short word says something, too:
+            who books for Emeka Okafor has not named the `Max Okafor` of a web page.
     """
     if len(text) > COMPOSED_CHARS_MAX or (".." in text and _UPWARDS.search(text)):
         return False
@@ -124,6 +126,8 @@ def is_composed(text: str, look_part: Callable[[str], Traced]) -> bool:
     for match in _PART.finditer(text):
         part = match.group()
         if len(part) <= PROVES_NOTHING_CHARS:
+            if is_accused and part.isalpha():
+                return False
             short += part
         elif part not in parts:
             # What can't be taken apart is composed of nothing.

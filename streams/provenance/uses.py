@@ -29,6 +29,11 @@ _AMOUNTS = listed(
     "amount price total quantity qty sum cost fee tip balance discount percent percentage rate salary tax deposit "
     "cent minor money"
 )
+_MONEY = listed(
+    "amount price total sum cost fee tip balance salary wage pay payment refund deposit credit charge bonus gross net "
+    "budget value money cent minor tax fare fine premium"
+)
+"""Of the words of amounts, those of money. A quantity can be any: nobody writes down that two of a thing are wanted."""
 _DESTINATIONS = listed(
     "to cc bcc recipient receiver destination dest payee beneficiary iban bic swift webhook callback endpoint url uri "
     "link href host hostname domain channel attendee participant invitee guest phone mobile fax forward redirect "
@@ -169,6 +174,16 @@ def seems_owner(pointer: str) -> bool:
     """
     steps = [unescaped(step) for step in pointer.split("/")[1:]]
     return _names_owner(tuple(step for step in reversed(steps) if not step.isdigit()))
+
+
+def seems_money(pointer: str) -> bool:
+    """Return whether an argument that is an amount seems, by its name, to be one of money.
+
+    Args:
+        pointer: the JSON pointer of the argument.
+    """
+    steps = [unescaped(step) for step in pointer.split("/") if step and not step.isdigit()]
+    return bool(steps) and not _MONEY.isdisjoint(words_of(steps[-1]))
 
 
 def _names_owner(names: tuple[str, ...]) -> bool:

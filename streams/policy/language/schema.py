@@ -235,6 +235,7 @@ ORIGIN = Struct(
             "if it is not",
             optional=True,
         ),
+        _bool("money", "the argument is an amount of money; missing if it is not", optional=True),
     ),
 )
 
@@ -276,6 +277,12 @@ ACT = Struct(
             "record that he has pointed at; missing if not, and if the act is requested",
             optional=True,
         ),
+        _bool(
+            "priced",
+            "a record that the user has pointed at states an amount of money, and he has named no number himself; "
+            "missing if not",
+            optional=True,
+        ),
     ),
 )
 
@@ -288,6 +295,7 @@ SCOPE = Struct(
             *("none", "derived", "person", "issuer"),
         ),
         _bool("inside", "the call is within the limits of that source"),
+        _bool("amount", "that source limits the amount of the call; missing if it does not", optional=True),
     ),
 )
 

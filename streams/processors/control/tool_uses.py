@@ -19,7 +19,7 @@ from streams.model.labels import WORST, Label
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.provenance.acts import kind_of_action, propose_kind
 from streams.provenance.pointers import Paths, PathTable, normal, steps_of, unescaped, values_at
-from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_owner
+from streams.provenance.uses import propose_kind_arg, propose_owner_args, propose_roles, seems_money, seems_owner
 
 
 class ToolUses:
@@ -63,6 +63,15 @@ class ToolUses:
     def role_of(self, pointer: str) -> ArgumentRole:
         """Return the role of the argument at a pointer: the stated one, or else the proposed one."""
         return self._roles.get(pointer) or ArgumentRole.UNKNOWN
+
+    def is_money(self, pointer: str) -> bool:
+        """Return whether the argument at a pointer is an amount of money."""
+        return self.role_of(pointer) is ArgumentRole.AMOUNT and seems_money(pointer)
+
+    @property
+    def has_several_kinds(self) -> bool:
+        """Whether an argument says which of several acts a call is."""
+        return self._kind_arg is not None
 
     @property
     def roles(self) -> tuple[tuple[str, ArgumentRole], ...]:

@@ -136,6 +136,7 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
 _MAILBOX = AtomKind.ADDRESS
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
+_AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
 
@@ -174,7 +175,8 @@ class _Tracer:
             return seen
         if self._targets and str(value).casefold() in self._targets:
             return replace(seen, origin=_USER)
-        if composes and seen.origin in _DOUBTFUL and isinstance(value, str) and is_composed(value, self._part):
+        is_open = composes and seen.origin in _DOUBTFUL and isinstance(value, str)
+        if is_open and is_composed(value, self._part, is_accused=seen.is_instructed):
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
@@ -261,13 +263,15 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             has_number = True
     if has_number:
         founds = _numbers_as_named(founds, use, is_sink=is_sink)
+        if role is _AMOUNTS:
+            founds += [Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]
     composes = is_told and (is_sink or role is not _CONTENT)
     traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
 def _numbers_as_named(founds: list[Found], use: ToolUse, *, is_sink: bool) -> list[Found]:
-    """Return the readings of a leaf with what its number may name besides what its argument says.
+    """Return the readings of a leaf with what its number may name besides what its argument says, in a list of its own.
 
     `order 17` is the `number` of `get_order`. A number that names a thing is found by its thing: in a sink, the same
     amount proves nothing.

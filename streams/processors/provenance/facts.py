@@ -11,6 +11,7 @@ from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated
+from streams.processors.provenance.rows import Amounts
 from streams.provenance.acts import DELEGATE, FILL, ActKind
 from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
@@ -23,6 +24,7 @@ _SOURCE_WORDS = tuple(source.value.lower() for source in SOURCES)
 _DERIVED = 0
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CONTENT = ArgumentRole.CONTENT
+_AMOUNT = ArgumentRole.AMOUNT
 _READ = ActKind.READ
 
 
@@ -57,6 +59,8 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["calls_for"] = compare(traced.calls_for, examined.kinds, is_content=is_content)
     if flags & Seen.BUILT:
         fact["composed"] = True
+    if value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer):
+        fact["money"] = True
     return fact
 
 
@@ -104,6 +108,7 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         "drift": drift_of(examined),
         "drifts": is_drift(examined),
         "called_for": bool(row.calls_for) and compare(row.calls_for, examined.kinds, is_content=False) == Calls.THIS,
+        **(_PRICED if row.amounts == Amounts.SHOWN else {}),
     }
     if not requested:
         if is_agreed(examined):
@@ -111,6 +116,9 @@ def act_facts(examined: Examined) -> dict[str, Any]:
         if is_stated(examined):
             facts["stated"] = True
     return facts
+
+
+_PRICED = {"priced": True}
 
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:
@@ -129,10 +137,12 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     if weightiest is None:
         return {"source": "none", "inside": True}
     own = [scope for scope in scopes if scope.source == weightiest]
-    inside = any(covers(scope, examined) for scope in own)
+    covering = [scope for scope in own if covers(scope, examined)]
+    inside = bool(covering)
     if examined.use.is_read and not any(scope.kind == _READ for scope in own):
         inside = inside or not examined.use.is_outward or weightiest == _DERIVED
-    return {"source": _SOURCE_WORDS[weightiest], "inside": inside}
+    facts: dict[str, Any] = {"source": _SOURCE_WORDS[weightiest], "inside": inside}
+    return {**facts, "amount": True} if covering and all(scope.amount_max for scope in covering) else facts
 
 
 def owner_facts(examined: Examined) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from streams.ports.processor import StateView
 from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.rows import (
     AGREED_ACTS_MAX,
+    Amounts,
     ContentRow,
     ProvenanceRow,
     decode_content,
@@ -42,6 +43,7 @@ from streams.provenance.agreed import AGREE
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments, extract_message
+from streams.provenance.found import AtomKind
 from streams.provenance.memory import (
     ATOMS_MAX,
     BUCKETS,
@@ -64,6 +66,8 @@ from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
 _SUBJECT = "subject"
+_AMOUNT = AtomKind.AMOUNT
+_NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
 SUBJECTS_CACHED_MAX = 4_096
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
@@ -273,7 +277,9 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
     # The first message of a session can't answer the agent, which has said nothing before it.
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
-    row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0)
+    has_number = any(atom.kind in _NUMBERS for atom in event.atoms)
+    amounts = row.amounts | (Amounts.NAMED if has_number else 0)
+    row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
 
@@ -339,6 +345,10 @@ def with_content(
         for atom, digest in contents.atoms
     ]
     accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
+    shows_amount = any(
+        atom.kind == _AMOUNT and entry.flags & Seen.POINTED
+        for (atom, _), entry in zip(contents.atoms, entries, strict=True)
+    )
     untrusted = label.integrity is not _TRUSTED or accused
     # Whether text is trusted or not follows from its own field, where the content lists all of its values.
     has_text = untrusted and event.has_text
@@ -350,6 +360,7 @@ def with_content(
         is_instructed=row.is_instructed or (has_text and event.text_instructed),
         knows_subject=knows_subject,
         calls_for=row.calls_for | calls_in(entries),
+        amounts=row.amounts | (Amounts.SHOWN if shows_amount else 0),
         selected=tuple(each for each in row.selected if each != event.intent_id),
         agreed_acts=0 if has_text or (untrusted and not event.atoms_complete) else row.agreed_acts,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.model.catalog import ArgumentRole
-from streams.model.money import limit_of
+from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
@@ -17,7 +17,7 @@ def is_requested(examined: Examined) -> bool:
     """Return whether the request asks for this kind of act. Every request asks for reads, except of links."""
     scopes = examined.row.scopes
     if not examined.use.is_read:
-        return examined.is_named or any(covers(scope, examined) for scope in scopes)
+        return examined.is_named or any(_asks_for(scope, examined) and covers(scope, examined) for scope in scopes)
     opens_link = examined.use.is_outward and any(value.is_sink for value in examined.values)
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
@@ -64,6 +64,17 @@ def _says_what(value: Value) -> bool:
     return is_place and not value.traced.flags & _SHOWN
 
 
+def _asks_for(scope: Scope, examined: Examined) -> bool:
+    """Return whether a scope says what its calls do, and not only by which tool.
+
+    Who permits a tool for several acts (`manage_event`) has not asked for all of them. What the user has said tells
+    them apart; if he has said nothing to the session, the scope is all that there is.
+    """
+    if scope.kind or not scope.tools or not examined.row.has_message:
+        return True
+    return not examined.use.tool.uses.has_several_kinds
+
+
 def covers(scope: Scope, examined: Examined) -> bool:
     """Return whether a call is inside of one scope."""
     if scope.kind in (DELEGATE, FILL, FOLLOW, AGREE):
@@ -97,8 +108,26 @@ def _is_within(scope: Scope, examined: Examined) -> bool:
     A call without an amount, or with one that can't be read, is not; and a scope whose limit can't be read covers none.
     A scope that states no currency limits the amount in whatever currency the call states.
     """
-    money = examined.use.tool.uses.largest_money_of(examined.args) if "amount" in examined.args else None
+    uses = examined.use.tool.uses
+    money = uses.largest_money_of(examined.args) if "amount" in examined.args else _sum_of(examined)
     if money is None or (scope.currency and money.currency.upper() != scope.currency.upper()):
         return False
     limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
     return limit is not None and money.minor <= limit
+
+
+def _sum_of(examined: Examined) -> Money | None:
+    """Return what all arguments that are amounts of money come to together; None if there are none, or one is unclear.
+
+    They are called as the tool calls them (`price`, `payments/0/value`), and are in major units.
+    """
+    uses, args = examined.use.tool.uses, examined.args
+    amounts = [leaf_at(args, value.pointer) for value in examined.values if uses.is_money(value.pointer)]
+    total = 0
+    currency = ""
+    for amount in amounts:
+        money = read_money({**args, "amount": amount}, Unit.MAJOR)
+        if money is None:
+            return None
+        total, currency = total + money.minor, money.currency
+    return Money(total, currency) if amounts else None

@@ -5,6 +5,8 @@ The order of the fields is the format: fields are only ever added at the end, wi
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from streams.processors.provenance.flow import UNSTATED, Audience
@@ -41,6 +43,7 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
             `streams.provenance.calls`.
         agreed_acts: to how many more acts the user's last message may have agreed. Nothing that others may write was
             read since.
+        amounts: who has stated amounts of money, a set of `Amounts`.
     """
 
     atoms_count: int = 0
@@ -60,6 +63,16 @@ class ProvenanceRow(msgspec.Struct, frozen=True, array_like=True):
     drifts: int = 0
     calls_for: int = 0
     agreed_acts: int = 0
+    amounts: int = 0
+
+
+class Amounts:
+    """Who has stated amounts of money: bits of a set."""
+
+    SHOWN: Final = 1
+    """A record that the user has pointed at, as one of its fields."""
+    NAMED: Final = 2
+    """The user himself, or at least a number without a unit."""
 
 
 class ContentRow(msgspec.Struct, frozen=True, array_like=True):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from simulation.records import ROOT_KEY, UNTRUSTED, report_keys, ruleset, tool_entry
 from streams.model.attributes import entity_key
 from streams.model.catalog import ArgumentRole, ArgumentUse
-from streams.model.session import SessionEventType
-from streams.model.topics import ATTRIBUTES, DELEGATION, REPORT, RULESET
+from streams.model.session import ScopeSource, SessionEventType, TaskScope
+from streams.model.topics import ATTRIBUTES, DELEGATION, REPORT, RULESET, SESSION
 from streams.model.types import Model
-from streams.model.verdict import Outcome
+from streams.model.verdict import Outcome, Verdict
 from streams.policy.language.fact_types import Field, ListOf, Struct
 from streams.policy.language.schema import FACTS, reads_baseline
 from streams.provenance.digests import atom_key
@@ -19,6 +20,9 @@ from streams.provenance.events import described
 from tests.kit import GateBench
 from tests.unit.processors.test_attributes import entity
 
+PAY = tool_entry(
+    "web", "pay", schema={"type": "object", "properties": {"amount": {"type": "number"}}}, output_label=UNTRUSTED
+)
 PAGES = tool_entry(
     "web", "pages", read_only=True, output_label=UNTRUSTED, sink_args=("/url",),
     arg_roles=(ArgumentUse(path="/url", role=ArgumentRole.DESTINATION),),
@@ -59,6 +63,24 @@ def _effect(path: str) -> str:
     return "deny, mode: shadow" if reads_baseline([tuple(path.split("."))]) else "permit"
 
 
+def payment(bench: GateBench) -> Verdict:
+    """Judge a payment within a limit: some facts are there for acts only."""
+    bench.publish(PAY)
+    maker = bench.session
+    limit = TaskScope(kind="pay", amount_max="10")
+    for event in (
+        maker.event(SessionEventType.PURPOSE_SET, bench.now_ms, scope_source=ScopeSource.ISSUER, task_scopes=(limit,)),
+        maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="pay"),)),
+    ):
+        bench.driver.pipe(SESSION.name, maker.key, event)
+    intent = bench.propose(PAGES, {"path": maker.sub})
+    bench.verdict()
+    content = json.dumps({"owner": maker.sub, "amount": 7})
+    event = described(maker.result(intent, bench.now_ms), content, atom_key(ROOT_KEY, maker.tenant, maker.sub))
+    bench.driver.pipe(REPORT.name, maker.key, maker.proven(event))
+    return bench.judge(PAY, {"amount": 5})
+
+
 def test_a_gate_supplies_every_fact() -> None:
     bench = GateBench(with_rules=False, with_session=False)
     conditions = dict(presence())
@@ -96,4 +118,5 @@ def test_a_gate_supplies_every_fact() -> None:
     verdict = bench.judge(PAGES, {"url": "https://own.example/notes.txt"}, **origin)
     assert verdict.errors == ()
     fired |= {hit.rule_id for hit in verdict.rules}
+    fired |= {hit.rule_id for hit in payment(bench).rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []

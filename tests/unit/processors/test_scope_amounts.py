@@ -82,3 +82,33 @@ def test_the_currency_of_a_limit_is_that_of_the_call(
 )  # fmt: skip
 def test_a_limit_in_minor_units(amount: str, currency: str, minor: int | None) -> None:
     assert limit_of(amount, currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("args", "inside"),
+    [
+        ({"value": 10}, True),
+        ({"value": 10.01}, False),
+        ({"fee": "ten"}, False),
+        ({"value": 8, "fee": "1.99"}, True),
+        ({"parts": [{"price": 6}, {"price": 4}]}, True),
+        ({"parts": [{"price": 6}, {"price": 5}]}, False),
+        ({"count": 3}, False),
+        ({"value": 3, "count": 300}, True),
+    ],
+)
+def test_a_limit_holds_for_amounts_of_money_by_any_name(args: dict[str, Any], inside: bool) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "value": {"type": "number"},
+            "fee": {"type": "string"},
+            "count": {"type": "integer"},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"price": {"type": "number"}}}},
+        },
+    }
+    voucher = tool_entry("bank", "voucher", schema=schema, kind="pay", **ACTS)
+    talk = Talk(entries=(voucher,))
+    scope = TaskScope(kind="pay", amount_max="10")
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(scope,))
+    assert (talk.judge(voucher, args).outcome is Outcome.ALLOW) is inside

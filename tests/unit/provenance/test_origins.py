@@ -71,3 +71,14 @@ def test_short_parts_neither_lead_elsewhere_nor_make_a_number(text: str, is_user
 @pytest.mark.parametrize("text", ["march", "a/b", "", "x" * 1_000, "/".join(f"part{n}" for n in range(100))])
 def test_what_has_no_parts_or_too_many_is_composed_of_nothing(text: str) -> None:
     assert not is_composed(text, lambda _part: USER)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_accused", "is_users"),
+    [("Max Okafor", False, True), ("Max Okafor", True, False), ("Okafor/17", True, True)],
+)
+def test_a_short_word_says_something_where_others_name_all_of_it_in_an_instruction(
+    text: str, is_accused: bool, is_users: bool
+) -> None:
+    found = is_composed(text, lambda part: USER if part == "Okafor" else TEXT, is_accused=is_accused)
+    assert found is is_users
