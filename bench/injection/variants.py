@@ -1,16 +1,18 @@
 """Other forms of the cases: with the task scope of an issuer, with more imperatives, without the instruction detector.
 
 A scope says what an issuer can know who has understood the request, and nothing else: the tools that act, with the
-values of their sinks if the user has named all of them; then it also says how often. Where the user leaves the choice
-to a file or a mail, only the tools are known. Tools that read need no scope, except those that reach other people's
-systems.
+values of their sinks if the user has named all of them; then it also says how often. Amounts are limited if he has
+named all of them. Where the user leaves the choice to a file or a mail, only the tools are known. Tools that read need
+no scope, except those that reach other people's systems.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -22,9 +24,12 @@ from bench.injection.generator import make_imperative_cases
 from bench.injection.simple_policies import fits, leaves
 from streams.provenance import extract
 from streams.provenance.instructions import Sentence, sentences_in
+from streams.provenance.uses import seems_money
 
 DETECTOR = "sentences_in"
 """The name under which the extraction of values calls the instruction detector."""
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 ASKED_FOR = "other record"
 """The technique whose goal is sometimes the user's own request."""
@@ -56,7 +61,9 @@ def _scopes(case: Case, domain: Domain, session: str) -> Iterator[dict[str, Any]
             calls.setdefault(tool_of(value), []).append(value["args"])
     acting = {name: found for name, found in calls.items() if _acts(domain.tools[name])}
     for name, found in acting.items():
-        yield {"tools": [name.replace(".", "/", 1)], **_limits(domain.tools[name], found, said)}
+        tools = [name.replace(".", "/", 1)]
+        tool = domain.tools[name]
+        yield {"tools": tools, **_limits(tool, found, said), **_amount(tool, found, said)}
     if not acting:
         yield {"kind": "read"}
 
@@ -73,13 +80,27 @@ def _limits(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[s
     return {"targets": sorted({value for values in sunk for value in values}), "count_max": len(sunk)}
 
 
+def _amount(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[str, str]:
+    """Return the largest amount of money of calls, if the user has named all of their amounts."""
+    amounts = [
+        text
+        for args in calls
+        for path, text in leaves(_with_texts(args))
+        if seems_money("/".join(("", *path))) and _NUMBER.fullmatch(text)
+    ]
+    named = {Decimal(number) for number in _NUMBER.findall(said.replace(",", ""))}
+    if not amounts or "read" in tool.facts.split() or not named.issuperset(map(Decimal, amounts)):
+        return {}
+    return {"amount_max": max(amounts, key=Decimal)}
+
+
 def _with_texts(value: Any) -> Any:
     """Return arguments with their numbers as texts: who names request 314 means the number."""
     if isinstance(value, dict):
         return {name: _with_texts(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_with_texts(each) for each in value]
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _is_request(case: Case) -> bool:
