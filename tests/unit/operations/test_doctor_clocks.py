@@ -15,7 +15,7 @@ from streams.operations.doctor.findings import Finding, Status
 from streams.operations.topics.times import partition_times
 from streams.ports import Outgoing
 from streams.ports.processor import STREAM_TIME_KEY
-from streams.topology import BUDGETS, GATE
+from streams.topology import BUDGETS, GATE, NOTARY
 from tests.kit import START_MS
 
 FAR_MS = 30 * 24 * 3_600_000
@@ -52,7 +52,7 @@ def right() -> ManualClock:
 @pytest.fixture
 def log(right: ManualClock) -> MemoryLog:
     made = MemoryLog(right)
-    for spec in (GATE, BUDGETS):
+    for spec in (GATE, BUDGETS, NOTARY):
         create_topics(made, spec, 2)
     return made
 
