@@ -155,7 +155,9 @@ def export(
     raw: Annotated[
         bool,
         typer.Option(
-            "--raw", help="Also copy verdicts, audit records and heads byte for byte, for `audit verify --archive`."
+            "--raw",
+            help="Also copy verdicts, audit records, what others put on the record, seals and heads byte for byte, for "
+            "`audit verify --archive`.",
         ),
     ] = False,
     compact: Annotated[

@@ -14,11 +14,16 @@ from streams.cli.options import LOG_PANEL
 _INTRODUCTION = """\
 # Commands
 
-`stoplog COMMAND --help` shows the same on a terminal. Every command reads the [settings](settings.md); `stoplog
---settings FILE COMMAND` reads them from another file. The exit status is 0 if all is well, 1 if something is wrong or
-could not be done, and 2 if the command line or the settings are invalid.
+`stoplog COMMAND --help` shows the same on a terminal. The exit status is 0 if all is well, 1 if something is wrong or
+could not be done, and 2 if the command line or the [settings](settings.md) are invalid; `stoplog doctor` reports invalid
+settings as a failed check (1).
 
-These options belong to all commands that print tables, or that read or write the log. The tables below leave them out.
+These options stand before the command:
+
+{first}
+
+These options belong to the commands that print tables, or that read or write the log. The tables below leave
+them out.
 
 """
 _HEAD = ("| option | value | meaning |", "| --- | --- | --- |")
@@ -28,7 +33,9 @@ def commands_page() -> str:
     """Return the page in Markdown."""
     found = [*_commands(typer.main.get_command(app))]
     shared = dict.fromkeys(row for _, command, context in found for row in _rows(command, context, shared=True))
-    parts = [_INTRODUCTION + "\n".join([*_HEAD, *shared])]
+    top = typer.main.get_command(app)
+    first = "\n".join([*_HEAD, *_rows(top, top.make_context("stoplog", [], resilient_parsing=True), shared=False)])
+    parts = [_INTRODUCTION.format(first=first) + "\n".join([*_HEAD, *shared])]
     for panel, inside in groupby(found, key=lambda each: COMMANDS[each[0][0]][0]):
         parts += [f"## {panel}", *(_command_text(*each) for each in inside)]
     return "\n\n".join(parts) + "\n"
@@ -67,7 +74,7 @@ def _rows(command: Any, context: Any, *, shared: bool) -> Iterator[str]:
         if is_shared is not shared or "--help" in param.opts:
             continue
         if param.param_type_name == "argument":
-            names, value = f"`{_argument(param)}`", ""
+            names, value = f"`{_argument(param)}`".replace("|", "\\|"), ""
         else:
             names = ", ".join(f"`{each}`" for each in (*param.opts, *param.secondary_opts))
             value = param.display_type_rich(context) or ""
@@ -79,4 +86,5 @@ def _meaning(param: Any) -> str:
     meaning = " ".join((param.help or "").split()).replace("|", "\\|")
     is_stated = param.show_default and not isinstance(param.default, bool) and param.default not in (None, (), [])
     default = f" By default `{param.default}`." if is_stated else ""
-    return f"{meaning}{default}{' Required.' if param.required else ''}"
+    panel = "" if param.rich_help_panel in (None, LOG_PANEL) else f"*{param.rich_help_panel}*: "
+    return f"{panel}{meaning}{default}{' Required.' if param.required else ''}"

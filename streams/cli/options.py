@@ -36,7 +36,7 @@ StateDirOption = Annotated[
     typer.Option(
         "--state-dir",
         metavar="DIR",
-        help="The folder of local state and of the embedded log.",
+        help="The folder of local state and of the embedded log. By default the setting `state_dir`.",
         rich_help_panel=LOG_PANEL,
     ),
 ]
@@ -56,7 +56,10 @@ FollowOption = Annotated[
 InstanceOption = Annotated[
     str | None,
     typer.Option(
-        "--instance", metavar="NAME", help="The name of the gate or watch: stable, and different for each that runs."
+        "--instance",
+        metavar="NAME",
+        help="The name of this gate, or watch: stable, and different for each that runs. By default the setting "
+        "`instance`.",
     ),
 ]
 HistoryKeyOption = Annotated[
@@ -85,11 +88,20 @@ class Connection(OptionGroup):
 
     log: Annotated[
         LogKind | None,
-        typer.Option("--log", help="A Kafka cluster, or the embedded log in a file.", rich_help_panel=LOG_PANEL),
+        typer.Option(
+            "--log",
+            help="A Kafka cluster, or the embedded log in a file. By default the setting `log`.",
+            rich_help_panel=LOG_PANEL,
+        ),
     ] = None
     bootstrap: Annotated[
         str | None,
-        typer.Option("--bootstrap", metavar="HOST:PORT", help="The cluster's brokers.", rich_help_panel=LOG_PANEL),
+        typer.Option(
+            "--bootstrap",
+            metavar="HOST:PORT",
+            help="The cluster's brokers. By default the setting `bootstrap`.",
+            rich_help_panel=LOG_PANEL,
+        ),
     ] = None
     state_dir: StateDirOption = None
 

@@ -10,8 +10,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         poll_records_max: how many records one poll returns at most.
-        commit_interval_ms: how long a transaction may stay open; it is committed at once when no input waits.
-        commit_records_max: after how many input records a transaction is committed.
+        commit_interval_ms: how long a transaction may stay open; it is committed at once when no input waits. For the
+            watch, `watch.commit_interval_ms` says it.
+        commit_records_max: after how many input records a transaction is committed. For the watch,
+            `watch.commit_records_max` says it.
         transaction_age_max_ms: after which time a transaction is committed although polled records are left. Readers
             wait for it, and brokers abort it when it times out.
         transaction_bytes_max: after how many bytes of input and output, likewise.

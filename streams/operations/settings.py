@@ -44,7 +44,8 @@ class TopicsSection(_Section):
             takeover in seconds needs it; without it no gate can fence another, and a dead gate's partitions wait up to
             25 s longer.
         prefix: precedes the name of every topic, so that several deployments can share a cluster.
-        partitions: how many partitions each topic has whose records are keyed by session.
+        partitions: how many partitions each topic has whose records are keyed by session. It can't be changed later
+            without draining.
         replication: how many brokers have a copy of each partition. Use 3 in production.
         quotas: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog
             topics apply` prints the commands that set them.
@@ -67,7 +68,8 @@ class RulesSection(_Section):
     Attributes:
         publishers: public keys by the names of their owners (`ann = "ed25519:..."`).
         required_signatures: how many publishers must sign every publication.
-        allow_unsigned: for development, without publishers: whoever may write the topic decides what the rules are.
+        allow_unsigned: whether rules without a signature are accepted. For development, without publishers: whoever may
+            write the topic decides what the rules are.
     """
 
     publishers: dict[str, str] = {}
@@ -94,7 +96,8 @@ class CatalogSection(_Section):
         required_signatures: how many reviewers must sign every approval.
         separation_of_duties: whether somebody other than the proposer must approve a tool.
         review_days: after how many days an approval expires unless the reviewer says otherwise; 0: never.
-        allow_unsigned: for development, without reviewers: whoever may write the topic decides which tools there are.
+        allow_unsigned: whether approvals without a signature are accepted. For development, without
+            reviewers: whoever may write the topic decides which tools there are.
     """
 
     reviewers: dict[str, str] = {}
@@ -127,7 +130,8 @@ class ReleaseSection(_Section):
         releasers: public keys by the names of their owners (`ann = "ed25519:..."`).
         kinds: what a releaser may release, if not everything (`desk = ["SESSION", "SUBJECT"]`).
         deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
-        allow_unsigned: for development, without releasers: whoever may write the topic can also release.
+        allow_unsigned: whether releases without a signature are accepted. For development, without
+            releasers: whoever may write the topic can also release.
     """
 
     releasers: dict[str, str] = {}
@@ -158,7 +162,8 @@ class AttributesSection(_Section):
         kinds: the kinds of entities that a writer may speak about, if not all (`crm = ["customer"]`).
         deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
         bytes_max: how many bytes of attributes a gate holds.
-        allow_unsigned: without writers: whoever may write the topic may speak about every entity of every tenant.
+        allow_unsigned: whether attributes without a signature are accepted. For development, without
+            writers: whoever may write the topic may speak about every entity of every tenant.
     """
 
     writers: dict[str, str] = {}
@@ -193,7 +198,8 @@ class AlertsSection(_Section):
         handlers: public keys by the names of their owners (`ann = "ed25519:..."`).
         tenants: the tenants whose alerts a handler may handle, if not all (`ann = ["acme"]`).
         deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
-        allow_unsigned: for development, without handlers: whoever may write the topic can close alerts.
+        allow_unsigned: whether alerts can be closed without a signature. For development, without handlers: whoever may
+            write the topic can close alerts.
     """
 
     handlers: dict[str, str] = {}
@@ -264,11 +270,12 @@ class ContentSection(_Section):
             new` has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
         vault: the Vault server, if it has keys of tenants.
         retention: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
-        short_days, standard_days, long_days: after how many days `stoplog audit erase --expired --why TEXT` erases
-            content of each class.
+        short_days: after how many days `stoplog audit erase --expired` erases content of the class `short`.
+        standard_days: the same for the class `standard`.
+        long_days: the same for the class `long`.
         officers: who may end holds and order erasures: public keys by the names of their owners.
         deployment: the name of this deployment, which signatures cover; needed where deployments share keys.
-        allow_unsigned: for development, without officers: orders count that nobody has signed.
+        allow_unsigned: whether orders without a signature count. For development, without officers.
     """
 
     capture: list[ContentField] = []

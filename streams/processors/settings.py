@@ -40,7 +40,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         budget_wait_ms: how long an intent waits at least for a lease of a budget that several partitions share. It
             waits longer where leases take longer to arrive, as measured.
         budget_wait_max_ms: how long it waits at most, unless `budget_wait_ms` is longer.
-        budget_idle_ms: how long a lease is kept that is not used.
+        budget_idle_ms: how long an unused lease is kept.
         unproven_per_window_max: how many intents without a proof a partition judges in a window; each further one
             becomes a dead letter.
         unproven_window_ms: the length of that window.

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 _ATTRIBUTES = "Attributes:\n"
-_ATTRIBUTE = re.compile(r"^    ([a-z_, ]+): (.*)$")
+_ATTRIBUTE = re.compile(r"^    ([a-z_]+(?:, [a-z_]+)*): (.*)$")
 _INHERITS = "It has the settings of "
 _WORDS: dict[object, tuple[str, str]] = {
     bool: ("true or false", "true or false"),

@@ -31,8 +31,11 @@ class ListeningSection(Section):
     Each service states its own `port`.
 
     Attributes:
-        host, port: where it listens.
-        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS.
+        host: the address that it listens on.
+        port: the port that it listens on; 0: any free port.
+        tls_certificate: the file of the TLS certificate (PEM). It is needed if other machines can reach the service,
+            unless a proxy ends TLS.
+        tls_key: the file of the certificate's private key (PEM).
         behind_tls_proxy: whether a proxy in front of the service ends TLS.
         jwks_cache_ms: how long the keys of issuers are used without fetching them again.
         jwks_retry_ms: the least time between two requests for an issuer's keys.

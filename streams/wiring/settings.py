@@ -106,11 +106,11 @@ class Settings(BaseModel):
         log: the kind of log: a Kafka cluster, or the embedded log in a file.
         bootstrap: the cluster's brokers, `host:port`, comma-separated.
         kafka: further librdkafka settings (`security.protocol`, `sasl.mechanism`, ...), for every client.
-        schema_registry_url: the registry of schema ids, which replaces the lock file.
+        schema_registry_url: the URL of a schema registry, whose ids replace those in `schemas/ids.lock.json`.
         schema_registry: further settings of the client of the registry (`basic.auth.user.info`, ...).
         state_dir: the folder of local state, the embedded log and single-use records.
-        root_key_file: the file of the root key, from which session keys are derived. Only gates and the token service
-            may have it.
+        root_key_file: the file of the root key, from which session keys are derived; by default `root.key` in
+            `state_dir`. Only gates and the token service may have it.
         instance: this gate's stable name; its transactional id and its group membership depend on it.
         group: the consumer group of the gates that share the partitions.
         tenant: the tenant where a command, a token or a record names none.

@@ -12,7 +12,7 @@ from streams.wiring.settings import SECTIONS, SETTINGS_FILE, SETTINGS_FILE_VARIA
 _INTRODUCTION = f"""\
 # Settings
 
-Every command reads the same settings, from these places. Each one overrides those before it:
+Commands that use settings read them from these places. Each place overrides those before it:
 
 1. `{SETTINGS_FILE}` in the current folder, or the file that `stoplog --settings FILE` or `{SETTINGS_FILE_VARIABLE}`
    names;

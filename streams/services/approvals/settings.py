@@ -38,7 +38,7 @@ class SignerSection(Section):
     """`[approvals.signers.NAME]`: a person whose signed answers are accepted.
 
     Attributes:
-        sub: the person.
+        sub: the person's name, as approvals record it.
         groups: the groups that the person is in.
         secret_file: the file of the person's secret, `whsec_` and base64. Nobody else may have it.
         tenants: the tenants whose questions the person may answer; by default all.
@@ -76,9 +76,10 @@ class ApprovalsSection(ListeningSection):
 
     Attributes:
         url: the URL of the service as others see it; questions name it, so that answers find it.
-        per_address_per_minute: requests; bursts of the same size are allowed.
+        per_address_per_minute: the most requests a minute from one network address. That many may come at once.
         skew_ms: how far clocks may differ: of signed answers, and of issuers.
-        retry_first_ms, retry_max_ms: the first and the longest pause before a question is sent again; it doubles.
+        retry_first_ms: the pause before a question is sent again; each further pause is twice as long.
+        retry_max_ms: the longest pause.
         webhooks: the receivers of questions, by names of your choice.
         signers: the people whose signed answers are accepted, by names of your choice.
         people: the issuers of tokens that identify people, by names of your choice.

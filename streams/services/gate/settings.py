@@ -112,8 +112,8 @@ class SealVaultSection(VaultSection):
     """`[seal.vault]`: a key of the transit engine of a Vault server, of the type `ed25519`.
 
     Attributes:
-        key: its name.
-        version: its version. Executors must list a new version before gates sign with it.
+        key: the name of the key.
+        version: the version of the key. Executors must list a new version before gates sign with it.
         address: the server's address.
         mount: where the engine is mounted.
         token_file: a file whose first line is a token that may read the key and sign with it. It is read again when the
@@ -205,9 +205,10 @@ class WatchSection(Section):
         grace_ms: how long a decision waits for earlier ones of other partitions.
         publish_ms: how often the baseline of an agent is published at most.
         alert_window_ms: within which time alerts about one incident are counted together.
-        commit_interval_ms: how long a transaction of the watch's workers may stay open while more input waits. Nobody
+        commit_interval_ms: how long a transaction of the watch's workers may stay open while more input waits. It is
+            committed earlier at `engine.transaction_age_max_ms` or `engine.transaction_bytes_max`. Nobody
             waits for a verdict of the watch, so its transactions are longer than those of gates, and cost less.
-        commit_records_max: after how many input records they commit at the latest.
+        commit_records_max: the number of input records after which they commit.
     """
 
     rules: Path | None = None
@@ -231,7 +232,7 @@ class WatchSection(Section):
 
 
 class EngineSection(Section):
-    """`[engine]`: how gates, budget allocators and watches poll, commit and keep time.
+    """`[engine]`: how gates, budget allocators, notaries and watches poll, commit and keep time.
 
     It has the settings of `EngineSettings`, too.
     """

@@ -66,8 +66,9 @@ class SsfSection(ListeningSection):
         user_stop_ms: how long a user is stopped after a provider has ended the user's sessions or credentials. It
             should not be shorter than the longest life of a session (`gate.session_age_max_ms`): sessions from before
             have then expired, and the user has signed in again for later ones.
-        per_address_per_minute: requests; bursts of the same size are allowed.
-        retry_first_ms, retry_max_ms: the first and the longest pause before an event is pushed again; it doubles.
+        per_address_per_minute: the most requests a minute from one network address. That many may come at once.
+        retry_first_ms: the pause before an event is pushed again; each further pause is twice as long.
+        retry_max_ms: the longest pause.
         transmitters: the senders whose events are accepted, by names of your choice.
         receivers: who receives events about stops and releases here, by names of your choice.
     """

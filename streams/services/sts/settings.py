@@ -55,7 +55,7 @@ class SourceSection(IssuerSection):
         issuer: its `iss`; for a SPIFFE trust domain `spiffe://` and its name.
         gives: the kinds of its tokens: of users, of agents, transaction tokens, identity assertions (ID-JAG).
         authorized_parties: further clients to which an ID token may have been issued (`azp`), if it states one or has
-            several audiences: clients that pass the tokens of their users to agents.
+            several audiences. These are clients that pass the tokens of their users to agents.
         subject_prefix: precedes the names of its users, so that users of two issuers can't have the same name. It is
             required if there are several sources of users; sources with the same names for the same people share one.
         tenant: the tenant of its users' sessions; by default that of the settings.
@@ -118,13 +118,15 @@ class StsSection(ListeningSection):
     It has the settings of `ListeningSection`, too.
 
     Attributes:
-        issuer: the service's own `iss`: its URL, as clients see it.
+        issuer: the service's own `iss`: its URL, as clients see it. By default `http` (with `tls_key`, `https`),
+            `host` and `port`.
         depth_max: the depth of the last hop of any chain; not above that of the gates.
         skew_ms: how far the clocks of issuers may be off.
         attended_within_ms: for an attended session, the longest time since the user has signed in.
         rotation_wait_ms: how long a new key is published before it is used: longer than clients cache keys.
-        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of the same size are
-            allowed. Requests for a subject are counted separately for each agent.
+        per_address_per_minute: the most requests a minute from one network address. That many may come at once.
+        per_agent_per_minute: the most requests a minute from one agent, likewise.
+        per_subject_per_minute: the most requests a minute by one agent for one subject, likewise.
         sources: the issuers whose tokens are accepted, by names of your choice.
         agents: the agents, by names of your choice.
     """

@@ -22,6 +22,12 @@ def test_every_setting_has_a_row_in_its_section() -> None:
             assert f"| `{setting}` | " in sections[f"`[{section}]`" if section else "What all commands read"], name
 
 
+def test_every_meaning_is_whole() -> None:
+    rows = re.findall(r"^\| `[a-z_]+` \| .* \|$", settings_page(), re.MULTILINE)
+    assert len(rows) > 100
+    assert [row for row in rows if not row.endswith(". |")] == []
+
+
 def test_every_setting_of_the_desk_has_a_row_on_its_page() -> None:
     table = section_table(DeskSection)
     for name in DeskSection.model_fields:
