@@ -15,15 +15,15 @@ _INTRODUCTION = """\
 # Commands
 
 `stoplog COMMAND --help` shows the same on a terminal. The exit status is 0 if all is well, 1 if something is wrong or
-could not be done, and 2 if the command line or the [settings](settings.md) are invalid; `stoplog doctor` reports invalid
-settings as a failed check (1).
+could not be done, and 2 if the command line or the [settings](settings.md) are invalid; `stoplog doctor` reports
+invalid settings as a failed check (1).
 
 These options stand before the command:
 
 {first}
 
-These options belong to the commands that print tables, or that read or write the log. The tables below leave
-them out.
+These options belong to the commands that print tables, or that read or write the log. The tables of these
+commands leave them out.
 
 """
 _HEAD = ("| option | value | meaning |", "| --- | --- | --- |")

@@ -28,6 +28,8 @@ TEXT_CHARS_MAX = 256
 GLOBS_CACHED_MAX = 1_024
 NAMES_CACHED_MAX = 4_096
 """Tools of which is remembered what the globs say, and pointers whose names are."""
+SHAPES_CACHED_MAX = 512
+"""Calls of which is remembered what their arguments seem to be for, by the names of these, which callers choose."""
 POINTER_PARTS_MAX = 16
 INDEX_DIGITS_MAX = 9
 OWNER = "OWNER"
@@ -81,7 +83,7 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
     return found
 
 
-@lru_cache(maxsize=NAMES_CACHED_MAX)
+@lru_cache(maxsize=SHAPES_CACHED_MAX)
 def _by_names(tool: str, names: Names) -> Mapping[str, tuple[str, ...]]:
     """Return, by role, the pointers of the arguments that seem to have it, the most likely first."""
     reads = propose_kind(tool.rpartition(".")[2]) == ActKind.READ

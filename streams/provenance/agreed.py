@@ -25,7 +25,9 @@ AGREE = "agree"
 AGREEING_CHARS_MAX = 2_000
 """Longer messages are stories, and no answers."""
 ANSWER_WORDS_MAX = 8
-"""An answer without a word of agreement has at most as many words."""
+"""An answer with a number, a day or a choice in it has at most as many words."""
+BARE_ANSWER_WORDS_MAX = 3
+"""Any other answer has at most as many words ("debit", "the window seat")."""
 _REACH_WORDS = 3
 """How many words before a word of agreement can take it back: "not really sure"."""
 
@@ -53,7 +55,9 @@ _NO = listed(
     "nein nicht kein keine nie non ne pas jamais nunca nao mai niente"
 )
 _HOLD = re.compile(
-    r"\b(?:wait|hold on|hang on|stop|never ?mind|forget (?:it|about)|not yet|not now|let me think|leave it"
+    r"\b(?:wait|hold on|hang on|stop|never ?mind|forget|not yet|not now|think about|let me think"
+    r"|(?:leave|keep) (?:it|all|every)\w*|maybe|perhaps|(?:an|some )other time|refus\w+|declin\w+|disagree\w*|wrong"
+    r"|terrible|ridiculous|unacceptable|nonsense|scam|fraud\w*"
     r"|(?:don't|dont|do not) (?!want|need|mind|care|know|have|like|think|worry|see)\w+"
     r"|too expensive|no way|no thanks?|no thank you|changed? my mind|warte|moment mal|attendez|espera|aspetta)\b"
 )
@@ -63,10 +67,30 @@ _ASKS = listed(
     "may any wie was wer wann wo warum welche"
 )
 """What a question begins with, also without its mark."""
-_COURTESY = listed(
-    "hi hello hey hallo thanks thank thx ty you so much very many lot a for your help again bye goodbye cheers merci "
-    "danke gracias obrigado grazie morning afternoon evening day there"
+_JOINTS = listed("and so then also und et y e")
+_CLOSES = listed(
+    "thanks thank thx ty bye goodbye cheers merci danke gracias obrigado grazie morning afternoon evening day night "
+    "weekend"
 )
+_COURTESY = _CLOSES | listed(
+    "hi hello hey hallo you so much very many lot a for your help again there have nice then that all"
+)
+_PRAISE = listed(
+    "ok okay okey okie k kk alright alrighty right great good fine perfect cool lovely wonderful excellent super "
+    "perfectly klar parfait vale perfecto perfeito perfetto"
+)
+"""Words of agreement that also end a talk: "great, thanks" agrees to nothing."""
+_CHOICES = listed(
+    "one ones first second third fourth fifth last latter former both other option monday tuesday wednesday "
+    "thursday friday saturday sunday today tonight tomorrow january february march april may june july august "
+    "september october november december montag dienstag mittwoch donnerstag freitag samstag sonntag morgen lundi "
+    "mardi mercredi jeudi vendredi samedi dimanche lunes martes miercoles jueves viernes sabado domingo"
+)
+"""Words that choose a thing or a day."""
+_PRONOUNS = listed(
+    "i i'm i'd i'll we you it it's that that's this he she they there ich wir es das je tu nous yo eu io"
+)
+"""Words of whole sentences, which are more than an answer."""
 
 
 def agrees(text: str, *, requests: bool = False) -> bool:
@@ -78,44 +102,48 @@ def agrees(text: str, *, requests: bool = False) -> bool:
 
     Returns:
         True for "yes please", "go ahead with both", "the second one", "Friday, 3 pm"; False for a refusal, for a
-        question, for thanks alone, and for a message that begins to tell something new.
+        question, also one after a yes, for thanks and praise alone, and for a message that tells something new.
     """
     lowered = text[: AGREEING_CHARS_MAX + 1].lower().replace("\u2019", "'").strip()
     words = _WORD.findall(lowered)
     if not words or len(lowered) > AGREEING_CHARS_MAX or _HOLD.search(lowered) is not None:
         return False
-    return _says_yes(lowered) or (not requests and _is_answer(lowered, words))
+    clauses = [clause for part in _CLAUSE_END.split(lowered) if (clause := part.strip())]
+    if "?" in lowered or any(map(_asks, clauses)) or _only_closes(words):
+        return False
+    return any(map(_agrees_in_clause, clauses)) or (not requests and _is_answer(words))
 
 
-def _says_yes(lowered: str) -> bool:
-    """Return whether a clause agrees, and does not take it back."""
-    begin = 0
-    for end in _CLAUSE_END.finditer(lowered):
-        if not end.group().startswith("?") and _agrees_in_clause(lowered[begin : end.start()].strip()):
-            return True
-        begin = end.end()
-    return _agrees_in_clause(lowered[begin:].strip())
+def _asks(clause: str) -> bool:
+    """Return whether a clause is a question without its mark, after what may join it to another one."""
+    words = _WORD.findall(clause)
+    while words and words[0] in _JOINTS:
+        words.pop(0)
+    return bool(words) and words[0] in _ASKS and _YES_PHRASES.match(" ".join(words)) is None
+
+
+def _only_closes(words: list[str]) -> bool:
+    """Return whether a message says thanks or goodbye, and otherwise only praises."""
+    return not _CLOSES.isdisjoint(words) and all(word in _COURTESY or word in _PRAISE for word in words)
 
 
 def _agrees_in_clause(clause: str) -> bool:
-    """Return whether a clause has a phrase of agreement, or begins or ends with a word of it."""
+    """Return whether a clause has a phrase of agreement, or begins or ends with a word of it, and refuses nothing."""
     words = _WORD.findall(clause)
-    phrase = _YES_PHRASES.search(clause)
-    asks = bool(words) and words[0] in _ASKS
-    if phrase is not None and not (asks and phrase.start()):
-        return _NO.isdisjoint(_WORD.findall(clause[: phrase.start()])[-_REACH_WORDS:])
-    place = next((number for number, word in enumerate(words) if word in _YES), None)
-    if place is None or asks or (place >= _REACH_WORDS and (place != len(words) - 1 or len(words) > _REACH_WORDS + 1)):
+    if not _NO.isdisjoint(words):
         return False
-    return _NO.isdisjoint(words[max(0, place - _REACH_WORDS) : place])
+    if _YES_PHRASES.search(clause) is not None:
+        return True
+    place = next((number for number, word in enumerate(words) if word in _YES), None)
+    if place is None:
+        return False
+    return place < _REACH_WORDS or (place == len(words) - 1 and len(words) <= _REACH_WORDS + 1)
 
 
-def _is_answer(lowered: str, words: list[str]) -> bool:
-    """Return whether a message is a few words that state something."""
-    return (
-        len(words) <= ANSWER_WORDS_MAX
-        and "?" not in lowered
-        and words[0] not in _ASKS
-        and _NO.isdisjoint(words)
-        and not _COURTESY.issuperset(words)
-    )
+def _is_answer(words: list[str]) -> bool:
+    """Return whether a message is a few words that choose something, or name it."""
+    if not _NO.isdisjoint(words) or all(word in _COURTESY or word in _PRAISE for word in words):
+        return False
+    if any(word in _CHOICES or any(map(str.isdigit, word)) for word in words):
+        return len(words) <= ANSWER_WORDS_MAX
+    return len(words) <= BARE_ANSWER_WORDS_MAX and _PRONOUNS.isdisjoint(words)

@@ -65,9 +65,11 @@ _LONG_TEXT_CHARS = 300
 DESCRIPTION_WORDS_MAX = 40
 """Words of an argument's description that are looked at."""
 NAMED_DEPTH_MAX = 3
-NAMED_MAX = 32
-"""How deep names of arguments are looked at, and how many of one object."""
-NAMES_CACHED_MAX = 4_096
+"""How deep names of arguments are looked at."""
+NAMED_MAX = (0, 4, 8, 32)
+"""How many names of one object are looked at, by how many levels are left: callers choose them, and they are cached."""
+NAME_CHARS_MAX = 64
+NAMES_CACHED_MAX = 512
 _NESTED = frozenset({dict, list})
 
 
@@ -91,14 +93,21 @@ Names = tuple[tuple[str, "Names"], ...]
 
 
 def names_in(value: object, depth: int = NAMED_DEPTH_MAX) -> Names:
-    """Return the names of the members of a JSON value; those of members that lie too deep are left out."""
+    """Return the names of the members of a JSON value, without those that lie too deep, are too many or too long."""
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, Mapping) or not depth:
         return ()
-    members = value.items() if len(value) <= NAMED_MAX else islice(value.items(), NAMED_MAX)
+    many = NAMED_MAX[depth]
+    members = value.items() if len(value) <= many else islice(value.items(), many)
     # Most members are plain values, of which nothing is asked: this is done for every call that the watch sees.
-    return tuple([(name, names_in(inner, depth - 1) if type(inner) in _NESTED else ()) for name, inner in members])
+    return tuple(
+        [
+            (name, names_in(inner, depth - 1) if type(inner) in _NESTED else ())
+            for name, inner in members
+            if len(name) <= NAME_CHARS_MAX
+        ]
+    )
 
 
 @lru_cache(maxsize=NAMES_CACHED_MAX)

@@ -16,7 +16,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streams.model.errors import SettingsError
 from streams.wiring.settings_file import file_faults
@@ -91,12 +91,13 @@ def section_class(name: str) -> type[BaseModel]:
 
 
 def _details(error: ValidationError, *within: str) -> Iterator[InitErrorDetails]:
-    """Yield the faults of an error again, as those of a section."""
+    """Yield the faults of an error again, as those of a section.
+
+    Each keeps its text. Not every fault can be made again from its kind: that of a path has a kind of its own.
+    """
     for fault in error.errors(include_url=False):
-        detail = InitErrorDetails(type=fault["type"], loc=(*within, *fault["loc"]), input=fault["input"])
-        if "ctx" in fault:
-            detail["ctx"] = fault["ctx"]
-        yield detail
+        again = PydanticCustomError(fault["type"], fault["msg"])
+        yield InitErrorDetails(type=again, loc=(*within, *fault["loc"]), input=fault["input"])
 
 
 class Settings(BaseModel):

@@ -22,7 +22,7 @@ from streams.processors.provenance.memory import Memory, begun, read_content, re
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
-from streams.processors.session_row import SessionRow
+from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import Argument, arguments_in, extract_part
 from streams.provenance.found import AtomKind, Found
@@ -123,8 +123,12 @@ def examine(
 
 
 def _awaits_untrusted(session: SessionRow) -> bool:
-    """Return whether the result of a call that others may write has not been reported. Only a tainted session does."""
-    return any(read.label.integrity is not _TRUSTED for read in session.trust.pending_reads)
+    """Return whether the result of a call that others may write has not been reported. Only a tainted session does.
+
+    The session remembers only so many calls: if it remembers as many, there may have been one more.
+    """
+    awaited = session.trust.pending_reads
+    return len(awaited) >= PENDING_READS_MAX or any(read.label.integrity is not _TRUSTED for read in awaited)
 
 
 def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:

@@ -22,6 +22,7 @@ def is_requested(examined: Examined) -> bool:
     return not opens_link or any(scope.kind in (FOLLOW, ActKind.READ) for scope in scopes)
 
 
+_AMOUNT_POINTER = "/amount"
 _SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.TEXT | Seen.SUBJECT
 """Where a value that the user has named can stand as well."""
 
@@ -45,7 +46,8 @@ def is_stated(examined: Examined) -> bool:
     sinks = [value for value in wholes if value.is_sink]
     if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
         return False
-    return any(map(_says_what, wholes))
+    is_money = examined.use.tool.uses.is_money
+    return any(_says_what(value, is_money=is_money(value.pointer)) for value in wholes)
 
 
 def _is_others(value: Value) -> bool:
@@ -54,12 +56,15 @@ def _is_others(value: Value) -> bool:
     return value.is_sink and bool(traced.flags & Seen.NAMED) and traced.origin is not ValueOrigin.USER
 
 
-def _says_what(value: Value) -> bool:
-    """Return whether a value is an amount that the user has named, or a place that only he has named."""
+def _says_what(value: Value, *, is_money: bool) -> bool:
+    """Return whether a value is an amount of money that the user has named, or a place that only he has named.
+
+    Other numbers prove nothing: "I have 2 questions" is not about a quantity.
+    """
     if value.traced.origin is not ValueOrigin.USER:
         return False
     if value.role is ArgumentRole.AMOUNT:
-        return not value.is_sink
+        return is_money and not value.is_sink
     is_place = value.is_sink and value.is_shaped and value.role is ArgumentRole.DESTINATION
     return is_place and not value.traced.flags & _SHOWN
 
@@ -108,8 +113,7 @@ def _is_within(scope: Scope, examined: Examined) -> bool:
     A call without an amount, or with one that can't be read, is not; and a scope whose limit can't be read covers none.
     A scope that states no currency limits the amount in whatever currency the call states.
     """
-    uses = examined.use.tool.uses
-    money = uses.largest_money_of(examined.args) if "amount" in examined.args else _sum_of(examined)
+    money = _sum_of(examined)
     if money is None or (scope.currency and money.currency.upper() != scope.currency.upper()):
         return False
     limit = limit_of(scope.amount_max, (scope.currency or money.currency).upper())
@@ -119,15 +123,21 @@ def _is_within(scope: Scope, examined: Examined) -> bool:
 def _sum_of(examined: Examined) -> Money | None:
     """Return what all arguments that are amounts of money come to together; None if there are none, or one is unclear.
 
-    They are called as the tool calls them (`price`, `payments/0/value`), and are in major units.
+    They are called as the tool calls them (`price`, `payments/0/value`), and are in major units; `amount` is in the
+    unit of the tool's amounts. An `amount` that is not among them could be made up: it counts only if there is no
+    other one.
     """
     uses, args = examined.use.tool.uses, examined.args
-    amounts = [leaf_at(args, value.pointer) for value in examined.values if uses.is_money(value.pointer)]
+    pointers = [value.pointer for value in examined.values if uses.is_money(value.pointer)]
+    if not pointers and "amount" in args:
+        return uses.largest_money_of(args)
     total = 0
     currency = ""
-    for amount in amounts:
-        money = read_money({**args, "amount": amount}, Unit.MAJOR)
+    for pointer in pointers:
+        is_own = pointer == _AMOUNT_POINTER
+        stated = {**args, "amount": leaf_at(args, pointer)}
+        money = uses.largest_money_of(args) if is_own else read_money(stated, Unit.MAJOR)
         if money is None:
             return None
         total, currency = total + money.minor, money.currency
-    return Money(total, currency) if amounts else None
+    return Money(total, currency) if pointers else None

@@ -13,6 +13,7 @@ from streams.model.labels import Integrity, Label
 from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.provenance.rows import AGREED_ACTS_MAX
+from streams.processors.session_row import PENDING_READS_MAX
 from streams.provenance.agreed import AGREE
 from tests.starter import starter_source
 from tests.unit.processors.test_carried import SESSIONS, Office
@@ -107,6 +108,22 @@ def test_a_result_that_is_awaited_ends_the_agreement(talk: Talk) -> None:
     assert voids(talk) is Outcome.REQUIRE_APPROVAL, "the agent may have read it already"
     talk.report(waiting, {"id": "m-7001"})
     assert voids(talk) is Outcome.ALLOW, "it holds no text"
+
+
+def test_a_result_that_is_awaited_is_not_forgotten_behind_many_others(talk: Talk) -> None:
+    talk.say("Yes please.")
+    talk.propose(LETTER, {"id": "m-7001"})
+    assert talk.verdict().outcome is Outcome.ALLOW
+    for _ in range(PENDING_READS_MAX):
+        talk.propose(BOOK, {"name": "x"})
+        assert talk.verdict().outcome is Outcome.ALLOW
+    assert voids(talk) is Outcome.REQUIRE_APPROVAL
+
+
+@pytest.mark.parametrize("text", ["I refuse", "absolutely not", "Great, thanks!", "Ok. And what does shipping cost?"])
+def test_a_refusal_a_goodbye_or_a_question_agrees_to_nothing(talk: Talk, text: str) -> None:
+    talk.say(text)
+    assert voids(talk) is Outcome.REQUIRE_APPROVAL
 
 
 def test_a_content_whose_values_are_not_all_listed_ends_the_agreement(talk: Talk) -> None:

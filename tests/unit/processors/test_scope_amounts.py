@@ -112,3 +112,20 @@ def test_a_limit_holds_for_amounts_of_money_by_any_name(args: dict[str, Any], in
     scope = TaskScope(kind="pay", amount_max="10")
     talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(scope,))
     assert (talk.judge(voucher, args).outcome is Outcome.ALLOW) is inside
+
+
+@pytest.mark.parametrize(
+    ("args", "inside"),
+    [
+        ({"value": 5000, "amount": 1}, False),
+        ({"value": 5, "amount": 1}, True),
+        ({"amount": 9.5, "fee": 0.4}, True),
+        ({"amount": 9.5, "fee": 0.6}, False),
+    ],
+)
+def test_an_amount_hides_no_other_one(args: dict[str, Any], inside: bool) -> None:
+    properties = {name: {"type": "number"} for name in args if name != "amount" or "fee" in args}
+    voucher = tool_entry("bank", "voucher", schema={"type": "object", "properties": properties}, kind="pay", **ACTS)
+    talk = Talk(entries=(voucher,))
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(TaskScope(kind="pay", amount_max="10"),))
+    assert (talk.judge(voucher, args).outcome is Outcome.ALLOW) is inside

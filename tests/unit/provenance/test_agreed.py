@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.model.session import TaskScope
-from streams.provenance.agreed import AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, agrees
+from streams.provenance.agreed import AGREE, AGREEING_CHARS_MAX, ANSWER_WORDS_MAX, BARE_ANSWER_WORDS_MAX, agrees
 from streams.provenance.scope import REQUEST_KINDS, derive_scopes, parse_scopes
 
 
@@ -45,6 +45,22 @@ def test_a_message_that_agrees_or_answers(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "I refuse",
+        "absolutely not",
+        "Absolutely not, that was not me",
+        "I disagree",
+        "That's wrong",
+        "Forget that",
+        "leave everything as it is",
+        "maybe tomorrow",
+        "I'll think about it",
+        "Great, thanks!",
+        "Ok thanks",
+        "Alright, have a good day",
+        "Ok. And what does shipping cost?",
+        "Ok, and what does shipping cost",
+        "yes, but is it really free?",
+        "I am not amused at all",
         "",
         "?!",
         "no",
@@ -77,8 +93,10 @@ def test_a_message_that_does_neither(text: str) -> None:
 
 
 def test_an_answer_is_short_and_a_story_is_none() -> None:
-    assert agrees(" ".join(["word"] * ANSWER_WORDS_MAX))
-    assert not agrees(" ".join(["word"] * (ANSWER_WORDS_MAX + 1)))
+    assert agrees(" ".join(["word"] * (ANSWER_WORDS_MAX - 1) + ["7"]))
+    assert not agrees(" ".join(["word"] * ANSWER_WORDS_MAX + ["7"]))
+    assert agrees(" ".join(["word"] * BARE_ANSWER_WORDS_MAX))
+    assert not agrees(" ".join(["word"] * (BARE_ANSWER_WORDS_MAX + 1)))
     assert agrees("Yes. " + "x" * (AGREEING_CHARS_MAX - 5))
     assert not agrees("Yes. " + "x" * (AGREEING_CHARS_MAX - 4))
 

@@ -9,6 +9,9 @@ import pytest
 from streams.model.catalog import ArgumentRole
 from streams.provenance.places import places_of, words_of
 from streams.provenance.uses import (
+    NAME_CHARS_MAX,
+    Names,
+    names_in,
     propose_kind_arg,
     propose_output_owners,
     propose_owner_args,
@@ -131,3 +134,14 @@ def test_a_member_of_an_owner_names_it() -> None:
 def test_words_are_singular() -> None:
     assert words_of("orderIds_of_companies") == ("order", "id", "of", "company")
     assert words_of("addresses") == words_of("address") == ("address",)
+
+
+def test_names_that_callers_choose_are_bounded() -> None:
+    def wide(depth: int) -> object:
+        return {f"{number}_{depth}": wide(depth - 1) for number in range(40)} if depth else 1
+
+    def count(names: Names) -> int:
+        return sum(1 + count(inner) for _, inner in names)
+
+    assert count(names_in(wide(5))) == 32 * (1 + 8 * (1 + 4))
+    assert names_in({"x" * NAME_CHARS_MAX: 1, "y" * (NAME_CHARS_MAX + 1): 2}) == (("x" * NAME_CHARS_MAX, ()),)

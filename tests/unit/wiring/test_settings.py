@@ -115,6 +115,11 @@ def test_faults_of_the_command_line_are_named_with_their_section() -> None:
     assert "did you mean `topics.prefix`?" in told
 
 
+def test_a_path_that_is_none_is_named_as_any_other_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_SEAL", '{"token": {"module": 3, "token": "t", "label": "l", "pin_file": "p"}}')
+    assert "setting `seal.token.module`: input is not a valid path" in fault()
+
+
 def test_rules_of_a_whole_section_are_told_in_their_own_words(in_empty_folder: Path) -> None:
     write(in_empty_folder, '[sts]\nhost = "0.0.0.0"\n')
     assert "setting `sts`: value error, `host` is `0.0.0.0`" in fault()
