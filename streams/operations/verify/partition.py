@@ -178,9 +178,9 @@ class _Check:
         self._log: Frontier | None = None  # None before the first seal
         self._verdicts = Cursor(recorded.verdicts(), recorded.ends.verdicts)
         topic = partial(SealedTopic, is_whole=is_whole, later=self._later, note_unknown=self._unknown)
-        self._audits = topic(AUDITS, recorded.audits(), recorded.ends.audits)
+        self._audits = topic(AUDITS, recorded.audits, recorded.ends.audits)
         self._inputs = {
-            INPUTS[name].kind: topic(INPUTS[name], records(), recorded.input_ends.get(name, 0))
+            INPUTS[name].kind: topic(INPUTS[name], records, recorded.input_ends.get(name, 0))
             for name, records in recorded.inputs.items()
         }
         self._since = KeptHead(since)
@@ -362,6 +362,8 @@ class _Check:
             if is_sealed:
                 raise offence_at(OffenceKind.UNSEALED, self._held[0], "no seal follows the verdict")
             self._unknown(f"{len(self._held)} verdicts: nothing is sealed on this partition")
+        for topic in (self._audits, *self._inputs.values()):
+            topic.end()
         record = self._audits.cursor.next
         if record is not None and record.offset < ends.audits:
             if self._audits.is_aligned:

@@ -36,7 +36,8 @@ class ReportedRecords:
     """What others have put on the record in one partition, with its seals.
 
     Attributes:
-        records, seals: open the two topics at their first record; each iterator is read once.
+        records, seals: open the two topics at their first record; each iterator is read once, `records` can be called
+            again.
         records_end, seals_end: the offsets behind the last ones.
     """
 
@@ -93,7 +94,7 @@ class _Check:
         self._seals_first = self._seals.first
         self._records = SealedTopic(
             REPORTED,
-            recorded.records(),
+            recorded.records,
             recorded.records_end,
             is_whole=is_whole,
             later=self._later,
@@ -146,6 +147,7 @@ class _Check:
     def _end(self) -> None:
         """Tell what no notary has sealed, and whether the log has come as far as it had."""
         record = self._records.cursor.next
+        self._records.end()
         if record is not None:
             text = f"what others put on the record from offset {record.offset} on: no notary has sealed it yet"
             self.report.unknown.append(text)

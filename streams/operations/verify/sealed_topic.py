@@ -1,8 +1,10 @@
 """Compares the records of a topic beside the verdicts with the leaves that the seals have of them.
 
 Every record must be the next leaf of its kind. What stood at the beginning of the topic may have been deleted by
-retention, or may be from before gates sealed such records. So the first record that a seal has is looked for, and what
-is before it is said to be unknown. From there on nothing may be missing, changed or added.
+retention, or may be from before gates sealed such records. Retention deletes only what comes first. So either the first
+record that is there is some leaf, and the leaves before it are passed over, or the first leaf is some record, and the
+records before it are skipped. Both together are an offence, and either alone is said to be unknown. From there on
+nothing may be missing, changed or added.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from streams.model.topics import VERDICT
 from streams.operations.verify.cursor import Cursor
 from streams.operations.verify.offences import OffenceKind, difference_of, offence_at
 from streams.ports import Received
+
+CLOCKS_APART_MS = 60_000
+"""How much later than its seal a record can seem to be, since two clocks have stamped them."""
 
 
 class SealedKind(NamedTuple):
@@ -45,7 +50,7 @@ class SealedTopic:
     def __init__(
         self,
         sealed: SealedKind,
-        records: Iterator[Received],
+        records: Callable[[], Iterator[Received]],
         end: int,
         *,
         is_whole: bool,
@@ -56,18 +61,21 @@ class SealedTopic:
 
         Args:
             sealed: which leaves they are compared with.
-            records: from the first that is there.
+            records: opens the topic at the first record that is there; can be called again.
             end: the offset behind the last one.
             is_whole: whether the first record must be the first leaf.
             later: returns the leaves of a kind of the next seals.
             note_unknown: called with what can't be known.
         """
-        self.cursor = Cursor(records, end)
+        self.cursor = Cursor(records(), end)
         self.is_aligned = is_whole
         self._sealed = sealed
+        self._records = records
+        self._end = end
         self._later = later
         self._note_unknown = note_unknown
-        self._skipped = 0
+        self._passed = 0
+        self._last_passed: tuple[Received, list[bytes]] | None = None  # the last seal passed over, with its leaves
 
     def take(self, received: Received, seal: Seal, batch: SealedBatch, *, may_skip: bool) -> list[Received]:
         """Return the records of a batch, which are the next ones of the topic.
@@ -93,35 +101,77 @@ class SealedTopic:
             taken.append(cursor.take())
         return taken
 
+    def end(self) -> None:
+        """Tell which leaves no record was compared with, once all seals are read.
+
+        Raises:
+            OffenceError: records are there that must be among those leaves, and are not.
+        """
+        first, noun = self.cursor.next, self._sealed.noun
+        if not self.is_aligned and self._last_passed is not None and first is not None and first.offset < self._end:
+            seal, leaves = self._last_passed
+            # Whoever changes the first record could give it a later timestamp. Then a sealed one behind it tells.
+            if first.timestamp_ms <= seal.timestamp_ms or self._has_any(frozenset(leaves)):
+                text = f"the {noun}s from here on are not those of the seals: some were changed, deleted or inserted"
+                raise offence_at(OffenceKind.CHANGED, first, text)
+        if self._passed:
+            self._note_unknown(f"{self._passed} {noun}s that are sealed: not compared, since they are deleted")
+
+    def _has_any(self, leaves: frozenset[bytes]) -> bool:
+        return any(self._sealed.leaf_of(each) in leaves for each in self._records())
+
     def _align(self, received: Received, seal: Seal, expected: list[bytes], *, may_skip: bool) -> int:
         """Find the record that the check begins with; return how many of the batch are gone before it."""
-        cursor, is_cut = self.cursor, self.cursor.first > 0
-        while (record := cursor.next) is not None:
-            leaf = self._sealed.leaf_of(record)
-            if leaf in expected:
-                at = expected.index(leaf)
-                if at and not is_cut:
-                    self._differ(received, expected)
-                self.is_aligned = True
-                self._tell_skipped(seal, at)
-                return at
-            if not may_skip or record.timestamp_ms > received.timestamp_ms:
-                break
-            self._skipped += 1
-            cursor.take()
-        if is_cut and (record is None or record.timestamp_ms > received.timestamp_ms):
-            return len(expected)  # retention has deleted the records of this seal, and not the seal
+        cursor, is_cut, skipped = self.cursor, self.cursor.first > 0, 0
+        first = cursor.next
+        at = None if first is None else self._index_of(first, expected)
+        # Once leaves are passed over, their records are deleted. So the first that is there must be a leaf.
+        if at is None and may_skip and not self._passed:
+            offset = self._find(received, frozenset(expected[:1] if is_cut else expected))
+            while offset is not None and cursor.next is not None and cursor.next.offset < offset:
+                skipped += 1
+                cursor.take()
+            at = None if offset is None or cursor.next is None else self._index_of(cursor.next, expected)
+        if at is not None:
+            if at and not is_cut:
+                self._differ(received, expected)
+            self.is_aligned = True
+            self._passed += at
+            self._tell_skipped(seal, skipped)
+            return at
+        if is_cut:
+            # Retention has deleted the records of this seal, and not the seal. If it was not that, `end` finds it.
+            self._passed += len(expected)
+            self._last_passed = received, expected
+            return len(expected)
         text = (
             f"the {self._sealed.topic} has none of the {self._sealed.noun}s of this seal: they were changed or deleted"
         )
         raise offence_at(OffenceKind.MISSING, received, text)
 
-    def _tell_skipped(self, seal: Seal, gone: int) -> None:
+    def _index_of(self, record: Received, leaves: list[bytes]) -> int | None:
+        leaf = self._sealed.leaf_of(record)
+        return leaves.index(leaf) if leaf in leaves else None
+
+    def _find(self, received: Received, leaves: frozenset[bytes]) -> int | None:
+        """Return the offset of the first record that is one of the leaves; None if a seal's time has none.
+
+        The topic is opened once more: if there is none, the records that were looked at may belong to later seals.
+        """
+        latest_ms = received.timestamp_ms + CLOCKS_APART_MS
+        for record in self._records():
+            if self._sealed.leaf_of(record) in leaves:
+                return record.offset
+            if record.timestamp_ms > latest_ms:
+                break
+        return None
+
+    def _tell_skipped(self, seal: Seal, skipped: int) -> None:
         # The first records of a topic can have higher offsets: those of an aborted transaction are not to be read.
         noun = self._sealed.noun
-        if self._skipped:
-            self._note_unknown(f"{self._skipped} {noun}s before the first seal: nothing seals them any more")
-        if gone or (seal.first > 0 and self.cursor.first > 0 and not self._skipped):
+        if skipped:
+            self._note_unknown(f"{skipped} {noun}s before the first seal: nothing seals them any more")
+        elif self._passed or (seal.first > 0 and self.cursor.first > 0):
             self._note_unknown(f"{noun}s before offset {self.cursor.first}: they are deleted")
 
     def _differ(self, received: Received, expected: list[bytes]) -> None:

@@ -182,6 +182,27 @@ class TestWhatGatesHaveRead:
         assert any("they are deleted" in text for text in report.unknown)
         assert check(shorter).offence is not None
 
+    @pytest.mark.parametrize("topic", [REPORT.name, SESSION.name, AUDIT.name])
+    def test_changed_ones_behind_a_beginning_that_is_gone_are_an_offence(self, log: Log, topic: str) -> None:
+        _, *records = log[topic]
+        half = len(records) // 2
+        for count in (1, half, len(records)):
+            changed = [flipped(each, 77) for each in records[:count]]
+            for kept in (changed, changed[: count // 2 + 1]):
+                offence = check({**log, topic: [*kept, *records[count:]]}, is_whole=False).offence
+                assert offence is not None
+                assert (offence.kind, offence.place) == (OffenceKind.CHANGED, place_of(records[0])), (count, len(kept))
+
+    @pytest.mark.parametrize("topic", [REPORT.name, SESSION.name, AUDIT.name])
+    def test_retention_of_them_or_of_the_seals_or_both_is_no_offence(self, log: Log, topic: str) -> None:
+        for records in (0, 1, len(log[topic]) // 2, len(log[topic])):
+            for verdicts in (0, 10, 700):
+                shorter = {**log, topic: log[topic][records:], VERDICT.name: log[VERDICT.name][verdicts:]}
+                report = check(shorter, is_whole=False)
+                assert report.offence is None, (records, verdicts, report.offence)
+                if records and not verdicts:
+                    assert any(text.startswith(f"{records} ") and "not compared" in text for text in report.unknown)
+
     def test_a_copy_without_them_says_so(self, log: Log) -> None:
         report = check({name: log[name] for name in TOPICS})
         assert report.offence is None

@@ -8,7 +8,7 @@ from random import Random  # noqa: TID251 - it is seeded
 import pytest
 from msgspec.structs import replace
 
-from simulation.vandal import Log, Vandal
+from simulation.vandal import Log, Vandal, flipped
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seals import (
@@ -61,6 +61,20 @@ def log() -> Log:
     return {RECORDS: bench.reported(), SEALS: bench.sealed()}
 
 
+@pytest.fixture(scope="module")
+def pairs() -> Log:
+    """Sixty records, of which each seal has two."""
+    bench = NotaryBench(OLD)
+    worker = bench.start()
+    for _ in range(30):
+        bench.report(2)
+        bench.settle(worker)
+        bench.clock.advance(1_000)
+    found = {RECORDS: bench.reported(), SEALS: bench.sealed()}
+    assert [len(each) for each in found.values()] == [60, 30]
+    return found
+
+
 def check(
     log: Log, trusted: SealKeys = KEYS, *, since: Checkpoint | None = None, is_whole: bool = True
 ) -> PartitionReport:
@@ -103,6 +117,65 @@ class TestCleanLogs:
         nothing = check({**log, SEALS: []})
         assert nothing.offence is None
         assert nothing.unknown[0].startswith("what others put on the record from offset 0 on")
+
+
+class TestABeginningThatIsGone:
+    """Retention has deleted the first record, and no seal."""
+
+    def test_changed_records_behind_it_are_an_offence(self, pairs: Log) -> None:
+        for count in (1, 2, 30, 59):
+            assert_first_changed(pairs, [*altered(pairs, 1, count), *pairs[RECORDS][1 + count :]])
+
+    def test_dropped_records_do_not_hide_changed_ones(self, pairs: Log) -> None:
+        changed = altered(pairs, 1, 30)
+        assert_first_changed(pairs, [*changed[:10], *pairs[RECORDS][31:]])
+        assert_first_changed(pairs, [changed[0], *pairs[RECORDS][31:]])
+
+    def test_records_that_are_dropped_behind_the_first_are_an_offence(self, pairs: Log) -> None:
+        offence = check({**pairs, RECORDS: [pairs[RECORDS][1], *pairs[RECORDS][21:]]}, is_whole=False).offence
+        assert offence is not None
+        assert offence.place == place_of(pairs[RECORDS][21])
+
+    def test_an_invented_record_is_an_offence_at_any_time(self, pairs: Log) -> None:
+        (made_up,) = altered(pairs, 1, 1)
+        for time_ms in (START_MS, pairs[SEALS][-1].timestamp_ms + 1):
+            assert_first_changed(pairs, [made_up._replace(timestamp_ms=time_ms), *pairs[RECORDS][31:]])
+
+    def test_how_many_leaves_were_not_compared_is_told(self, pairs: Log) -> None:
+        for count in (1, 2, 31, 60):
+            report = check({**pairs, RECORDS: pairs[RECORDS][count:]}, is_whole=False)
+            assert (report.offence, report.reported) == (None, 60 - count)
+            assert report.unknown[-1] == f"{count} records that are sealed: not compared, since they are deleted"
+
+    def test_new_records_behind_an_emptied_topic_are_unknown(self, pairs: Log) -> None:
+        time_ms = pairs[SEALS][-1].timestamp_ms + 1
+        new = pairs[RECORDS][-1]._replace(offset=60, value=b"new", timestamp_ms=time_ms)
+        report = check({**pairs, RECORDS: [new]}, is_whole=False)
+        assert report.offence is None
+        assert [text.split(" ")[0] for text in report.unknown] == ["60", "what"]
+
+    def test_retention_of_either_topic_or_both_is_no_offence(self, pairs: Log) -> None:
+        for records in range(1, 60, 3):
+            for seals in range(0, 30, 4):
+                shorter = {RECORDS: pairs[RECORDS][records:], SEALS: pairs[SEALS][seals:]}
+                report = check(shorter, is_whole=False)
+                assert (report.offence, report.reported) == (None, 60 - max(records, 2 * seals))
+
+    def test_a_record_that_was_read_late_is_not_taken_for_an_unsealed_one(self, pairs: Log) -> None:
+        late = [each._replace(timestamp_ms=START_MS) for each in pairs[RECORDS]]
+        for records in (1, 31, 59):
+            report = check({**pairs, RECORDS: late[records:]}, is_whole=False)
+            assert (report.offence, report.reported) == (None, 60 - records)
+
+
+def altered(log: Log, first: int, count: int) -> list[Received]:
+    return [flipped(each, 77) for each in log[RECORDS][first : first + count]]
+
+
+def assert_first_changed(log: Log, records: list[Received]) -> None:
+    offence = check({**log, RECORDS: records}, is_whole=False).offence
+    assert offence is not None
+    assert (offence.kind, offence.place) == (OffenceKind.CHANGED, place_of(records[0]))
 
 
 class TestTruncation:
