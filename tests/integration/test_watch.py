@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,7 +37,8 @@ pytestmark = pytest.mark.broker
 SESSIONS = 12
 ROUNDS = 10
 LOOP = 40
-QUICK = {"watch": {"publish_ms": 1_000, "grace_ms": 500}, "alerts": {"allow_unsigned": True}}
+# Only loops are looked for: all detectors together alert about somebody who pays so many bills within seconds.
+DETECTORS = Path(__file__).parents[2] / "rules" / "behaviour" / "loops.detectors.yaml"
 # A watch that was killed keeps its partitions until its session at the broker times out.
 FINISH_S = 2 * WAIT_S
 
@@ -81,9 +84,21 @@ def assert_closed(deployment: Deployment, alert: Alert) -> None:
         until(lambda: wanted <= reasons(), FINISH_S, lambda: str(audits.found))
 
 
-def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(deployment: Deployment) -> None:
+def quick_settings(folder: Path) -> dict[str, Any]:
+    """Settings of a watch that publishes soon, and looks for loops only."""
+    rules = folder / "detectors"
+    rules.mkdir()
+    shutil.copy(DETECTORS, rules)
+    watch = {"publish_ms": 1_000, "grace_ms": 500, "rules": str(rules)}
+    return {"watch": watch, "alerts": {"allow_unsigned": True}}
+
+
+def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     deployment.gate("gate-1").wait_serving(PARTITIONS)
-    first, second = deployment.watch("watch-1", **QUICK), deployment.watch("watch-2", **QUICK)
+    quick = quick_settings(tmp_path)
+    first, second = deployment.watch("watch-1", **quick), deployment.watch("watch-2", **quick)
     first.wait_serving()
     second.wait_serving()
     sessions = deployment.open_sessions(SESSIONS)
@@ -103,7 +118,7 @@ def test_a_watch_that_dies_learns_every_decision_once_and_a_loop_is_one_alert(de
             if round_no == ROUNDS // 2:
                 # While it holds decisions that are not judged yet.
                 first.kill()
-                deployment.watch("watch-3", **QUICK).wait_serving()
+                deployment.watch("watch-3", **quick).wait_serving()
 
         def learned() -> int:
             return max((each.intents_count for each in baselines.poll() if isinstance(each, Baseline)), default=0)

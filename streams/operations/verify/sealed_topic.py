@@ -2,7 +2,7 @@
 
 Every record must be the next leaf of its kind. What stood at the beginning of the topic may have been deleted by
 retention, or may be from before gates sealed such records. Retention deletes only what comes first. So either the first
-record that is there is some leaf, and the leaves before it are passed over, or the first leaf is some record, and the
+record that is there is some leaf, and the leaves before it are skipped, or the first leaf is some record, and the
 records before it are skipped. Both together are an offence, and either alone is said to be unknown. From there on
 nothing may be missing, changed or added.
 """
@@ -75,7 +75,7 @@ class SealedTopic:
         self._later = later
         self._note_unknown = note_unknown
         self._passed = 0
-        self._last_passed: tuple[Received, list[bytes]] | None = None  # the last seal passed over, with its leaves
+        self._last_passed: tuple[Received, list[bytes]] | None = None  # the last seal skipped, with its leaves
 
     def take(self, received: Received, seal: Seal, batch: SealedBatch, *, may_skip: bool) -> list[Received]:
         """Return the records of a batch, which are the next ones of the topic.
@@ -125,7 +125,7 @@ class SealedTopic:
         cursor, is_cut, skipped = self.cursor, self.cursor.first > 0, 0
         first = cursor.next
         at = None if first is None else self._index_of(first, expected)
-        # Once leaves are passed over, their records are deleted. So the first that is there must be a leaf.
+        # Once leaves are skipped, their records are deleted. So the first that is there must be a leaf.
         if at is None and may_skip and not self._passed:
             offset = self._find(received, frozenset(expected[:1] if is_cut else expected))
             while offset is not None and cursor.next is not None and cursor.next.offset < offset:
