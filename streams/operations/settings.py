@@ -270,7 +270,7 @@ class ContentSection(_Section):
             new` has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
         vault: the Vault server, if it has keys of tenants.
         retention: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
-        short_days: after how many days `stoplog audit erase --expired` erases content of the class `short`.
+        short_days: after how many days `stoplog audit erase --expired --why TEXT` erases content of the class `short`.
         standard_days: the same for the class `standard`.
         long_days: the same for the class `long`.
         officers: who may end holds and order erasures: public keys by the names of their owners.
