@@ -463,29 +463,36 @@ BUDGET_GRANT = Topic(
     dead_letters=True,
     note="budget leases, and answers about memories that sessions share, for the gate partitions that asked",
 )
-BUDGET_CHANGELOG = Topic(
-    name="stoplog.budgets.changelog",
-    record=None,
-    key="store key",
-    spread=Spread.CO_PARTITIONED,
-    writers=(Role.GATE,),
-    readers=(Role.GATE,),
-    compacted=True,
-    retention_ms=None,
-    note="the state of the budget allocators; private to them (msgpack rows)",
+
+
+def _changelog(
+    name: str, role: Role, note: str, *, compacted_within_ms: int | None = None, outlives_erasure: bool = False
+) -> Topic:
+    """Return the topic of the state of a processor, which nobody else reads or writes."""
+    return Topic(
+        name=name,
+        record=None,
+        key="store key",
+        spread=Spread.CO_PARTITIONED,
+        writers=(role,),
+        readers=(role,),
+        compacted=True,
+        compacted_within_ms=compacted_within_ms,
+        retention_ms=None,
+        outlives_erasure=outlives_erasure,
+        note=note,
+    )
+
+
+BUDGET_CHANGELOG = _changelog(
+    "stoplog.budgets.changelog", Role.GATE, "the state of the budget allocators; private to them (msgpack rows)"
 )
-GATE_CHANGELOG = Topic(
-    name="stoplog.gate.changelog",
-    record=None,
-    key="store key",
-    spread=Spread.CO_PARTITIONED,
-    writers=(Role.GATE,),
-    readers=(Role.GATE,),
-    compacted=True,
+GATE_CHANGELOG = _changelog(
+    "stoplog.gate.changelog",
+    Role.GATE,
+    "the gate's state; private to it (msgpack rows)",
     compacted_within_ms=_DAY_MS,
-    retention_ms=None,
     outlives_erasure=True,
-    note="the gate's state; private to it (msgpack rows)",
 )
 BEHAVIOUR = Topic(
     name="agent.behaviour.v1",
@@ -512,29 +519,15 @@ FEEDBACK = Topic(
     placed_by_key=True,
     note="alerts about behaviour that people have closed; they lie among the decisions",
 )
-KEYING_CHANGELOG = Topic(
-    name="stoplog.keying.changelog",
-    record=None,
-    key="store key",
-    spread=Spread.CO_PARTITIONED,
-    writers=(Role.WATCH,),
-    readers=(Role.WATCH,),
-    compacted=True,
+KEYING_CHANGELOG = _changelog(
+    "stoplog.keying.changelog",
+    Role.WATCH,
+    "verdicts and audit records that wait for each other in the watch; private to it (msgpack rows)",
     compacted_within_ms=_DAY_MS,
-    retention_ms=None,
     outlives_erasure=True,
-    note="verdicts and audit records that wait for each other in the watch; private to it (msgpack rows)",
 )
-WATCH_CHANGELOG = Topic(
-    name="stoplog.watch.changelog",
-    record=None,
-    key="store key",
-    spread=Spread.CO_PARTITIONED,
-    writers=(Role.WATCH,),
-    readers=(Role.WATCH,),
-    compacted=True,
-    retention_ms=None,
-    note="what the watch has learned; private to it (msgpack rows)",
+WATCH_CHANGELOG = _changelog(
+    "stoplog.watch.changelog", Role.WATCH, "what the watch has learned; private to it (msgpack rows)"
 )
 # INVARIANT: kept for as long as what it seals, so that no record that is still there has lost its seal.
 AUDIT_SEAL = Topic(
@@ -547,16 +540,10 @@ AUDIT_SEAL = Topic(
     retention_ms=_AUDIT_RETENTION_MS,
     note="seals of what others put on the record (`agent.audit.reported.v1`), made by the notaries beside the gates",
 )
-NOTARY_CHANGELOG = Topic(
-    name="stoplog.notary.changelog",
-    record=None,
-    key="store key",
-    spread=Spread.CO_PARTITIONED,
-    writers=(Role.GATE,),
-    readers=(Role.GATE,),
-    compacted=True,
-    retention_ms=None,
-    note="how far the records of others are sealed; private to the notary (msgpack rows)",
+NOTARY_CHANGELOG = _changelog(
+    "stoplog.notary.changelog",
+    Role.GATE,
+    "how far the records of others are sealed; private to the notary (msgpack rows)",
 )
 
 DECLARED: tuple[Topic, ...] = (
