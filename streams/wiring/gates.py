@@ -89,7 +89,7 @@ def build_gate(
 
     meter = gate_meter(metrics or Metrics(Exporter.GATE), revocations, clock, *tell)
     engine = settings.engine.for_engine()
-    part = _Part(GATE, processor, settings.group, "", "gate", resets_time, meter, engine)
+    part = _Part(GATE, processor, settings.group, _GATE_KIND, resets_time, meter, engine)
     return _build(settings, log, wire, clock, part, stores)
 
 
@@ -120,7 +120,7 @@ def build_budgets(
 
     group, meter = budgets_group(settings.group), budgets_meter(metrics or Metrics(Exporter.GATE))
     engine = settings.engine.for_engine()
-    part = _Part(BUDGETS, allocator, group, "-budgets", "budgets", resets_time, meter, engine)
+    part = _Part(BUDGETS, allocator, group, "budgets", resets_time, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
@@ -157,7 +157,7 @@ def build_notary(
 
     group, meter = notary_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "notary")
     engine = settings.engine.for_engine()
-    part = _Part(NOTARY, notary, group, "-notary", "notary", resets_time, meter, engine)
+    part = _Part(NOTARY, notary, group, "notary", resets_time, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
@@ -201,7 +201,7 @@ def build_watch(
         return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions)
 
     engine = settings.watch.for_engine(settings.engine.for_engine())
-    part = _Part(WATCH, processor, group, "-watch", "watch", False, meter, engine)
+    part = _Part(WATCH, processor, group, "watch", False, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
@@ -233,13 +233,17 @@ def build_keying(
         return Keying(wire, files.features, settings.watch.for_watch(), handlers)
 
     engine = settings.watch.for_engine(settings.engine.for_engine())
-    part = _Part(KEYING, processor, group, "-keying", "keying", False, meter, engine)
+    part = _Part(KEYING, processor, group, "keying", False, meter, engine)
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
+_GATE_KIND = "gate"
+
+
 class _Part(NamedTuple):
-    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores,
-    what counts, and how the engine runs.
+    """What differs between the workers: topics, processor, group, kind, what counts, and how the engine runs.
+
+    The kind names the folder of the stores and, of all but gates, ends the transactional id.
 
     `resets_time` is the operator's wish, which is the same for both.
     """
@@ -247,7 +251,6 @@ class _Part(NamedTuple):
     spec: ProcessorSpec
     processor: Callable[[], Processor]
     group: str
-    id_suffix: str
     kind: str
     resets_time: bool
     meter: WorkerMeter
@@ -265,7 +268,8 @@ def _build(
         admin.close()
 
     def transactional_id(instance: str) -> str:
-        return f"{settings.group}-{instance}{part.id_suffix}"
+        gate_id = f"{settings.group}-{instance}"
+        return gate_id if part.kind == _GATE_KIND else f"{gate_id}-{part.kind}"
 
     def end_transactions(instance: str) -> None:
         producer = log.producer(transactional_id(instance))
