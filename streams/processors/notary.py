@@ -30,7 +30,7 @@ from streams.processors import layout
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.rows import TimerKind, parse_timer
-from streams.processors.seals import add_leaves
+from streams.processors.seals import Sealer
 from streams.processors.settings import ALERT_WINDOW_MS
 
 SOURCE = "stoplog/notary"
@@ -45,8 +45,7 @@ class ReportedSeals:
     def __init__(self, encoder: Encoder, signer: Signer, deployment: str) -> None:
         """Create the hook; the arguments are those of `streams.processors.seals.Seals`."""
         self._encoder = encoder
-        self._signer = signer
-        self._deployment = deployment
+        self._sealer = Sealer(signer, deployment, SOURCE, NOTARY_LOG)
 
     def before_commit(
         self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
@@ -59,16 +58,8 @@ class ReportedSeals:
         del written
         if not read:
             return []
-        seals, _ = add_leaves(
-            state,
-            [read_leaf(record) for record in read],
-            bytes((REPORTED_LEAF,)) * len(read),
-            deployment=self._deployment,
-            source=SOURCE,
-            now_ms=now_ms,
-            signer=self._signer,
-            log=NOTARY_LOG,
-        )
+        kinds = bytes((REPORTED_LEAF,)) * len(read)
+        seals, _ = self._sealer.add([read_leaf(record) for record in read], kinds, state, now_ms)
         encode = self._encoder.encode
         return [Output(AUDIT_SEAL, SEAL_KEY, encode(AUDIT_SEAL.name, seal), seal.header) for seal in seals]
 

@@ -12,6 +12,7 @@ lie on their topics, whether they count or not: it is proven what was there, and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -47,40 +48,28 @@ encode_frontier = msgspec.msgpack.Encoder().encode
 _LEAF_PREFIX = b"\x00"
 
 
-def add_leaves(
-    state: StateView,
-    leaves: Sequence[bytes],
-    kinds: bytes,
-    *,
-    deployment: str,
-    source: str,
-    now_ms: int,
-    signer: Signer,
-    log: str = GATE_LOG,
-) -> tuple[list[Seal], Frontier]:
-    """Add leaves to the log of a partition; return their seals, and the frontier of the log, as its state now has it.
+class Sealer:
+    """Adds leaves to the log of a partition, whose frontier is in the partition's state."""
 
-    Args:
-        state: has the frontier of the log.
-        leaves, kinds, deployment, source, now_ms, signer, log: as in `make_seals`.
+    def __init__(self, signer: Signer, deployment: str, source: str, log: str = GATE_LOG) -> None:
+        """Create it; the arguments are those of `make_seals`."""
+        self._make = partial(make_seals, deployment=deployment, source=source, signer=signer, log=log)
 
-    Raises:
-        SigningKeyError: the key can't be used; the transaction is aborted.
-    """
-    found = state.get(SEALED_KEY)
-    seals, after = make_seals(
-        Frontier() if found is None else _decode_frontier(found),
-        leaves,
-        kinds,
-        partition=state.partition,
-        deployment=deployment,
-        source=source,
-        now_ms=now_ms,
-        signer=signer,
-        log=log,
-    )
-    state.put(SEALED_KEY, encode_frontier(after))
-    return seals, after
+    def add(self, leaves: Sequence[bytes], kinds: bytes, state: StateView, now_ms: int) -> tuple[list[Seal], Frontier]:
+        """Return the seals of a batch, and the frontier of the log, as the state now has it.
+
+        Args:
+            leaves, kinds, now_ms: as in `make_seals`.
+            state: has the frontier of the log.
+
+        Raises:
+            SigningKeyError: the key can't be used; the transaction is aborted.
+        """
+        found = state.get(SEALED_KEY)
+        before = Frontier() if found is None else _decode_frontier(found)
+        seals, after = self._make(before, leaves, kinds, partition=state.partition, now_ms=now_ms)
+        state.put(SEALED_KEY, encode_frontier(after))
+        return seals, after
 
 
 class Seals:
@@ -98,8 +87,7 @@ class Seals:
             deployment: the name of the deployment, which is part of each log's name.
         """
         self._encoder = encoder
-        self._signer = signer
-        self._deployment = deployment
+        self._sealer = Sealer(signer, deployment, SOURCE)
 
     def before_commit(
         self, written: Sequence[Outgoing], read: Sequence[Received], state: StateView, now_ms: int
@@ -119,9 +107,7 @@ class Seals:
         partition = state.partition
         if any(record.partition != partition for record in written):
             raise InvariantError(f"partition {partition} wrote verdicts or audit records to another one")
-        seals, after = add_leaves(
-            state, leaves, kinds, deployment=self._deployment, source=SOURCE, now_ms=now_ms, signer=self._signer
-        )
+        seals, after = self._sealer.add(leaves, kinds, state, now_ms)
         encode = self._encoder.encode
         outputs = [Output(SEALS_AMONG_VERDICTS, SEAL_KEY, encode(SEAL.name, seal), seal.header) for seal in seals]
         return [*outputs, self._checkpoint(partition, after, seals[-1].signed_head, now_ms)]
