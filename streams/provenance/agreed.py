@@ -29,15 +29,19 @@ ANSWER_WORDS_MAX = 8
 BARE_ANSWER_WORDS_MAX = 3
 """Any other answer has at most as many words ("debit", "the window seat")."""
 _REACH_WORDS = 3
-"""How many words before a word of agreement can take it back: "not really sure"."""
+"""A word of agreement is among the first so many words of a clause, or ends a clause of one more."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
-_CLAUSE_END = re.compile(r"[.!;,\n]+|\?+|\s[-\u2013\u2014]+\s|\b(?:but|aber|mais|pero|mas|ma)\b")
-_YES = listed(
-    "yes yep yeah yea yup yess ya aye sure ok okay okey okie k kk alright alrighty right exactly correct absolutely "
-    "definitely certainly perfect great good fine deal agreed confirmed confirm accept agree proceed cool lovely "
-    "wonderful excellent super perfectly indeed ja jawohl jep klar gerne genau einverstanden richtig stimmt "
-    "bestaetige oui ouais parfait accord confirme si vale claro perfecto confirmo sim certo perfeito va perfetto"
+_CLAUSE_END = re.compile(r"[.!;,\n]+|\s[-\u2013\u2014]+\s|\b(?:but|aber|mais|pero|mas|ma)\b")
+_PRAISE = listed(
+    "ok okay okey okie k kk alright alrighty right great good fine perfect cool lovely wonderful excellent super "
+    "perfectly klar parfait vale perfecto perfeito perfetto"
+)
+"""Words of agreement that also end a talk: "great, thanks" agrees to nothing."""
+_YES = _PRAISE | listed(
+    "yes yep yeah yea yup yess ya aye sure exactly correct absolutely definitely certainly deal agreed confirmed "
+    "confirm accept agree proceed indeed ja jawohl jep gerne genau einverstanden richtig stimmt bestaetige oui "
+    "ouais accord confirme si claro confirmo sim certo va"
 )
 _YES_PHRASES = re.compile(
     r"\b(?:go ahead|go on|go for|do (?:it|that|so|them|both)|please do|let'?s do|let us do|of course|by all means"
@@ -75,11 +79,6 @@ _CLOSES = listed(
 _COURTESY = _CLOSES | listed(
     "hi hello hey hallo you so much very many lot a for your help again there have nice then that all"
 )
-_PRAISE = listed(
-    "ok okay okey okie k kk alright alrighty right great good fine perfect cool lovely wonderful excellent super "
-    "perfectly klar parfait vale perfecto perfeito perfetto"
-)
-"""Words of agreement that also end a talk: "great, thanks" agrees to nothing."""
 _CHOICES = listed(
     "one ones first second third fourth fifth last latter former both other option monday tuesday wednesday "
     "thursday friday saturday sunday today tonight tomorrow january february march april may june july august "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streams.model.catalog import ArgumentRole
 from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
+from streams.processors.control.tool_uses import ToolUses
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
@@ -46,8 +47,7 @@ def is_stated(examined: Examined) -> bool:
     sinks = [value for value in wholes if value.is_sink]
     if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
         return False
-    is_money = examined.use.tool.uses.is_money
-    return any(_says_what(value, is_money=is_money(value.pointer)) for value in wholes)
+    return any(_says_what(value, examined.use.tool.uses) for value in wholes)
 
 
 def _is_others(value: Value) -> bool:
@@ -56,7 +56,7 @@ def _is_others(value: Value) -> bool:
     return value.is_sink and bool(traced.flags & Seen.NAMED) and traced.origin is not ValueOrigin.USER
 
 
-def _says_what(value: Value, *, is_money: bool) -> bool:
+def _says_what(value: Value, uses: ToolUses) -> bool:
     """Return whether a value is an amount of money that the user has named, or a place that only he has named.
 
     Other numbers prove nothing: "I have 2 questions" is not about a quantity.
@@ -64,7 +64,7 @@ def _says_what(value: Value, *, is_money: bool) -> bool:
     if value.traced.origin is not ValueOrigin.USER:
         return False
     if value.role is ArgumentRole.AMOUNT:
-        return is_money and not value.is_sink
+        return not value.is_sink and uses.is_money(value.pointer)
     is_place = value.is_sink and value.is_shaped and value.role is ArgumentRole.DESTINATION
     return is_place and not value.traced.flags & _SHOWN
 
