@@ -26,6 +26,8 @@ These options belong to the commands that print tables, or that read or write th
 commands leave them out.
 
 """
+_PIPE = r"\|"
+"""How a cell of a table has a pipe."""
 _HEAD = ("| option | value | meaning |", "| --- | --- | --- |")
 
 
@@ -74,16 +76,16 @@ def _rows(command: Any, context: Any, *, shared: bool) -> Iterator[str]:
         if is_shared is not shared or "--help" in param.opts:
             continue
         if param.param_type_name == "argument":
-            names, value = f"`{_argument(param)}`".replace("|", "\\|"), ""
+            names, value = f"`{_argument(param)}`", ""
         else:
             names = ", ".join(f"`{each}`" for each in (*param.opts, *param.secondary_opts))
-            value = param.display_type_rich(context) or ""
-        shown = f"`{value.strip('<>')}`".replace("|", "\\|") if value else ""
-        yield f"| {names} | {shown} | {_meaning(param)} |".replace("  ", " ")
+            value = (param.display_type_rich(context) or "").strip("<>")
+        cells = (names, f"`{value}`" if value else "", _meaning(param))
+        yield f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |".replace("  ", " ")
 
 
 def _meaning(param: Any) -> str:
-    meaning = " ".join((param.help or "").split()).replace("|", "\\|")
+    meaning = " ".join((param.help or "").split())
     is_stated = param.show_default and not isinstance(param.default, bool) and param.default not in (None, (), [])
     default = f" By default `{param.default}`." if is_stated else ""
     panel = "" if param.rich_help_panel in (None, LOG_PANEL) else f"*{param.rich_help_panel}*: "
