@@ -46,16 +46,16 @@ def section_table(section: type[BaseModel]) -> str:
         for name, field, meaning in _documented_fields(section)
     ]
     head = ["| setting | values | default | meaning |", "| --- | --- | --- | --- |"]
-    return f"## {title}\n\n{about}\n\n" + "\n".join([*head, *rows])
+    return "\n\n".join([f"## {title}", *about, "\n".join([*head, *rows])])
 
 
-def described(section: type[BaseModel]) -> tuple[str, str]:
-    """Return the name of a section, as its docstring begins with it, and what the section is for."""
+def described(section: type[BaseModel]) -> tuple[str, list[str]]:
+    """Return the name of a section, as its docstring begins with it, and the paragraphs that say what it is for."""
     before = cleandoc(section.__doc__ or "").partition(_ATTRIBUTES)[0]
     paragraphs = [" ".join(each.split()) for each in before.split("\n\n") if each.strip()]
     title, _, about = paragraphs[0].partition(": ")
-    about = about[:1].upper() + about[1:]
-    return title, "\n\n".join([about, *(each for each in paragraphs[1:] if not each.startswith(_INHERITS))])
+    more = [each for each in paragraphs[1:] if not each.startswith(_INHERITS)]
+    return title.rstrip("."), [about[:1].upper() + about[1:], *more] if about else more
 
 
 def inner_sections(annotation: object) -> Iterator[type[BaseModel]]:

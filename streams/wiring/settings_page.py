@@ -32,14 +32,9 @@ def settings_page() -> str:
         ValueError: a setting has no meaning.
     """
     sections = dict.fromkeys(each for name in SECTIONS if name != "desk" for each in _with_inner(section_class(name)))
-    parts = [_INTRODUCTION, _top(), *map(section_table, sections)]
+    parts = [_INTRODUCTION, section_table(Settings), *map(section_table, sections)]
     parts.append("## `[desk]`\n\nThe desk has [a page of its own](desk.md).")
     return "\n\n".join(parts) + "\n"
-
-
-def _top() -> str:
-    """Return the settings outside of sections, which have no name in a file."""
-    return section_table(Settings).replace("## What all commands read.\n\n\n\n", "## What all commands read\n\n")
 
 
 def _with_inner(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
