@@ -14,8 +14,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ def time_of(ruleset: CompiledRuleset, facts: Mapping[str, Any], calls: int) -> f
     return (time.thread_time_ns() - begun_ns) / calls / 1_000
 
 
-def calls_of(ruleset: CompiledRuleset, facts: Mapping[str, Any]) -> int:
-    """Return how many functions one judgement calls, built-in ones included."""
+def calls_of(run: Callable[[], object]) -> int:
+    """Return how many functions are called, built-in ones included."""
     count = 0
 
     def profile(_frame: object, event: str, _arg: object) -> None:
@@ -67,7 +68,7 @@ def calls_of(ruleset: CompiledRuleset, facts: Mapping[str, Any]) -> int:
 
     sys.setprofile(profile)
     try:
-        ruleset.judge(facts)
+        run()
     finally:
         sys.setprofile(None)
     return count
@@ -79,21 +80,22 @@ def measure(rounds: int, calls: int) -> list[dict[str, Any]]:
     rows = []
     for path in sorted((RULES / "fixtures").glob("*.json")):
         facts = {"history": ruleset.memories.empty_history(), **json.loads(path.read_text())}
-        ruleset.judge(facts)
+        judged = partial(ruleset.judge, facts)
+        judged()
         counted, free = [], []
         for _ in range(rounds):
             counted.append(time_of(ruleset, facts, calls))
             with uncounted():
                 free.append(time_of(ruleset, facts, calls))
         with uncounted():
-            free_calls = calls_of(ruleset, facts)
+            free_calls = calls_of(judged)
         rows.append(
             {
                 "call": path.stem,
                 "counted_us": round(min(counted), 1),
                 "uncounted_us": round(min(free), 1),
                 "ratio": round(min(counted) / min(free), 3),
-                "counted_calls": calls_of(ruleset, facts),
+                "counted_calls": calls_of(judged),
                 "uncounted_calls": free_calls,
             }
         )

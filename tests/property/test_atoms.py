@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random  # noqa: TID251 - the fuzzer takes its chance from a seed
-import sys
-from types import FrameType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.counting import calls_of
 from simulation.fuzz import atoms as fuzz
 from streams.provenance.addresses import host_value
 from streams.provenance.extract import ATOMS_MAX, CONTENT_CHARS_MAX, extract_arguments, extract_content, extract_message
@@ -81,18 +80,7 @@ PATTERNS = [
 
 def _steps(text: str) -> int:
     """Return how many calls of functions it takes to read a text."""
-    count = 0
-
-    def on_event(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(on_event)
-    try:
-        extract_content(text)
-    finally:
-        sys.setprofile(None)
-    return count
+    return calls_of(lambda: extract_content(text))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

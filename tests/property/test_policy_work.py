@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random  # noqa: TID251 - chance with a seed
-import sys
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from bench.counting import calls_of
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.cel import strings, work
 from streams.policy.cel.pattern_costs import UNFOLDED_FREE_MAX, unfolded_positions
@@ -110,22 +109,6 @@ def ruleset_of(*conditions: str) -> CompiledRuleset:
         match = "match: {tools: ['*']}"
         lines.append(f"  - {{id: D{number}, effect: deny, {match}, when: {json.dumps(condition)}, reason: d}}")
     return compile_bundle(bundle_from_files({"bundle.yaml": HEAD, "p/p.rules.yaml": "\n".join(lines)}))
-
-
-def calls_of(run: Callable[[], object]) -> int:
-    """How many functions are called, built-in ones included."""
-    calls = 0
-
-    def count(_frame: object, event: str, _arg: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
+from bench.counting import calls_of
 from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import HOUR_MS, Activity
 from streams.behaviour.pages import OpenRows, RememberedRows
@@ -26,22 +26,6 @@ from tests.unit.processors.watch.test_watch import SHIPPED
 COUNTED = 200
 DETECTORS_CALLS_MAX = 330
 KEYING_CALLS_MAX = 330
-
-
-def calls_of(run: Callable[[], object]) -> int:
-    """How many functions are called, built-in ones included."""
-    calls = 0
-
-    def count(_frame: object, event: str, _arg: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 def usual_work(count: int) -> list[Activity]:
