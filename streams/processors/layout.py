@@ -53,7 +53,7 @@ def bring_up(state: StateView, move: Callable[[StateView], None]) -> None:
     state.put(LAYOUT_KEY, msgspec.msgpack.encode(LAYOUT))
 
 
-def bring_up_allocator(state: StateView) -> None:
+def bring_up_other(state: StateView) -> None:
     """Bring the rows of a partition of another processor than the gate to this layout. They are those of layout 1.
 
     Raises:

@@ -99,7 +99,7 @@ class Watch(ReportingProcessor):
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
-        layout.bring_up_allocator(state)
+        layout.bring_up_other(state)
 
     def process(
         self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int

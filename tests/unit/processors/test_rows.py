@@ -29,7 +29,7 @@ from streams.processors.budgets.leases import LeaseRow, move_from_layout_1
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
-from streams.processors.layout import LAYOUT, LayoutError, bring_up, bring_up_allocator
+from streams.processors.layout import LAYOUT, LayoutError, bring_up, bring_up_other
 from streams.processors.rows import ENGINE_KINDS, LAYOUT_KEY, RowKind, all_rows, grant_row_key, lease_row_key
 from streams.processors.session_row import (
     GrantStatus,
@@ -124,7 +124,7 @@ class TestLayout:
     def test_so_is_what_is_no_version(self, row: bytes) -> None:
         state = PartitionState(MemoryStore(), 3)
         state.put(LAYOUT_KEY, row)
-        for bring in (partial(bring_up, move=move_from_layout_1), bring_up_allocator):
+        for bring in (partial(bring_up, move=move_from_layout_1), bring_up_other):
             with pytest.raises(LayoutError, match="partition 3"):
                 bring(state)
 
