@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 _TOOL_VERBS = {
     "read": (
         "get list read search find look lookup query fetch view show check retrieve browse describe count calculate "
@@ -315,9 +317,19 @@ def _slips_of(word: str) -> set[str]:
 MISSPELT_LETTERS_MIN = 6
 """Slips in shorter verbs make other words."""
 _OTHER_WORDS = frozenset(("crate", "lunch"))
-MISSPELT: dict[str, str] = {}
-"""Slips of the fingers in the longer verbs of requests -> the verb. What is a verb itself is not a slip."""
-for _verb in sorted(REQUEST_KINDS):
-    if len(_verb) >= MISSPELT_LETTERS_MIN:
-        for _slip in sorted(_slips_of(_verb) - FORMS.keys() - TOOL_VERBS.keys() - REQUEST_KINDS.keys() - _OTHER_WORDS):
-            MISSPELT.setdefault(_slip, _verb)
+
+
+@cache
+def misspelt() -> dict[str, str]:
+    """Return the verb that each slip of the fingers in a longer verb of requests stands for.
+
+    What is a verb itself is not a slip. The table is made when the first request is read: that takes 5 ms, and most
+    processes read none.
+    """
+    verbs = FORMS.keys() | TOOL_VERBS.keys() | REQUEST_KINDS.keys() | _OTHER_WORDS
+    made: dict[str, str] = {}
+    for verb in sorted(REQUEST_KINDS):
+        if len(verb) >= MISSPELT_LETTERS_MIN:
+            for slip in _slips_of(verb) - verbs:
+                made.setdefault(slip, verb)
+    return made

@@ -25,13 +25,13 @@ from streams.provenance.act_words import (
     FORMS,
     GENERIC_VERBS,
     LINK_WORDS,
-    MISSPELT,
     OBJECT_KINDS,
     PHRASES,
     READING_NOUNS,
     REQUEST_KINDS,
     TOOL_VERBS,
     VAGUE_VERBS,
+    misspelt,
 )
 from streams.provenance.act_words_abroad import (
     DETERMINERS_ABROAD,
@@ -371,7 +371,7 @@ def _object_kinds(words: list[str]) -> set[str]:
 
 def _request_stem(word: str) -> str:
     """Return the verb of a form: also of one that says "again", such as `reorder`."""
-    stem = FORMS.get(word) or MISSPELT.get(word, word)
+    stem = FORMS.get(word) or misspelt().get(word, word)
     if stem in REQUEST_KINDS or not word.startswith(_AGAIN) or word in _NOT_AGAIN:
         return stem
     rest = word.removeprefix(_AGAIN)
