@@ -46,12 +46,26 @@ def open_seal(
     return seal, batch
 
 
-def check_link(received: Received, seal: Seal, batch: SealedBatch, log: Frontier) -> None:
+def check_link(
+    received: Received, seal: Seal, batch: SealedBatch, log: Frontier | None, *, has_beginning: bool
+) -> None:
     """Check that a seal goes on where the log ends.
+
+    Args:
+        received: the record of the seal.
+        seal: the seal.
+        batch: what it says.
+        log: the log so far; None before the first seal that is there.
+        has_beginning: whether the first seal that is there must be the first of the log.
 
     Raises:
         OffenceError: it does not.
     """
+    if log is None:
+        if seal.first and has_beginning:
+            text = f"the first seal begins at record {seal.first}, and the topic at its beginning"
+            raise offence_at(OffenceKind.MISSING, received, text)
+        return
     if seal.first < log.size:
         text = f"the seal begins at record {seal.first}, and the log has {log.size} already"
         raise offence_at(OffenceKind.FORKED, received, f"{text}: it was written again, or its writer was set back")

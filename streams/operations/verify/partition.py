@@ -189,7 +189,6 @@ class _Check:
         self._held: list[Received] = []
         self._held_leaves: list[bytes] = []
         self._held_digests: list[bytes] = []
-        self._verdict_first = self._verdicts.first
         self._repeats: dict[bytes, Received] = {}
 
     def run(self) -> None:
@@ -237,7 +236,7 @@ class _Check:
             count = self._first_verdicts(received, seal, expected)
         digests, verdicts = self._held_digests[:count], self._held[:count]
         del self._held[:count], self._held_leaves[:count], self._held_digests[:count]
-        audits = self._audits.take(received, seal, batch, may_skip=seal.first == 0 or self._verdict_first > 0)
+        audits = self._audits.take(received, seal, batch, may_skip=seal.first == 0 or self._verdicts.first > 0)
         self.report.inputs += self._take_inputs(received, seal, batch)
         self._match(verdicts, digests, audits)
         self._log = log_after(received, batch)
@@ -257,15 +256,10 @@ class _Check:
     def _check_place(self, received: Received, seal: Seal, batch: SealedBatch) -> None:
         """Check that a seal goes on where the log ends, and that what its signature does not cover agrees with it."""
         log = self._log
-        if log is None:
-            if seal.first and (self._is_whole or self._verdict_first == 0):
-                text = f"the first seal begins at record {seal.first}, and the topic at its beginning"
-                raise offence_at(OffenceKind.MISSING, received, text)
-            if seal.first:
-                self._unknown(f"the records 0 to {seal.first - 1} of the log: their seals are deleted")
-                self._heads.skip(received, seal, batch)
-        else:
-            check_link(received, seal, batch, log)
+        check_link(received, seal, batch, log, has_beginning=self._is_whole or self._verdicts.first == 0)
+        if log is None and seal.first:
+            self._unknown(f"the records 0 to {seal.first - 1} of the log: their seals are deleted")
+            self._heads.skip(received, seal, batch)
         check_unsigned(received, seal, batch, self._recorded.partition, _GATE_KINDS)
 
     def _first_verdicts(self, received: Received, seal: Seal, expected: list[bytes]) -> int:
@@ -275,7 +269,7 @@ class _Check:
             How many of those that are held are of this seal.
         """
         held, count = self._held_leaves, len(expected)
-        if self._verdict_first > 0:
+        if self._verdicts.first > 0:
             gone = expected.index(held[0]) if held and held[0] in expected else count
             left = count - gone
             if held[:left] == expected[gone:] and (seal.continues or len(held) == left):
@@ -354,7 +348,7 @@ class _Check:
     def _end(self) -> None:
         """Check that nothing is left that was committed before the check began."""
         ends, size = self._recorded.ends, 0 if self._log is None else self._log.size
-        is_deleted = self._log is None and not self._is_whole and self._verdict_first > 0
+        is_deleted = self._log is None and not self._is_whole and self._verdicts.first > 0
         if unknown := self._heads.end(size, ends.heads, is_deleted=is_deleted):
             self._unknown(unknown)
         is_sealed = self._log is not None or self._is_whole

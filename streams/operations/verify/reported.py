@@ -87,11 +87,10 @@ class _Check:
         self._recorded = recorded
         self._keys = keys
         self._codec = codec
-        self._is_whole = is_whole
         self._log: Frontier | None = None  # None before the first seal
         self._since = KeptHead(since)
         self._seals = Cursor(recorded.seals(), recorded.seals_end)
-        self._seals_first = self._seals.first
+        self._has_beginning = is_whole or self._seals.first == 0
         self._records = SealedTopic(
             REPORTED,
             recorded.records,
@@ -114,12 +113,8 @@ class _Check:
     def _check(self, received: Received) -> None:
         report, log = self.report, self._log
         seal, batch = open_seal(received, self._codec, self._keys, report.partition, NOTARY_LOG)
-        if log is not None:
-            check_link(received, seal, batch, log)
-        elif seal.first and (self._is_whole or self._seals_first == 0):
-            text = f"the first seal begins at record {seal.first}, and the topic at its beginning"
-            raise offence_at(OffenceKind.MISSING, received, text)
-        elif seal.first:
+        check_link(received, seal, batch, log, has_beginning=self._has_beginning)
+        if log is None and seal.first:
             report.unknown.append(f"the first {seal.first} records of others: their seals are deleted")
         check_unsigned(received, seal, batch, report.partition, (REPORTED_LEAF,))
         _check_claims(received, seal, batch)
