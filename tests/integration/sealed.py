@@ -47,8 +47,7 @@ def _partition_faults(
         except SealError as error:
             yield f"{where}: {error}"
             continue
-        own = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == ord("V")]
-        audited = [leaf for leaf, kind in zip(batch.leaves, seal.kinds, strict=True) if kind == ord("A")]
+        own, audited = batch.leaves_of(ord("V")), batch.leaves_of(ord("A"))
         if own != open_verdicts:
             yield f"{where}: it has {len(own)} verdicts, and {len(open_verdicts)} stand before it"
         if audited != left[: len(audited)]:
