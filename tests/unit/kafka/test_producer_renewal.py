@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka import producer as producer_module
 from streams.kafka.producer import OFFSETS_S_MAX, KafkaProducer
+from streams.kafka.settings import NO_SETTINGS, Settings
 from streams.ports import AbortableTransactionError, Outgoing, TopicPartition, UnansweredError
 
 AT = TopicPartition("letters", 0)
@@ -86,16 +87,22 @@ def _time_out(_timeout_s: float) -> None:
 
 
 @pytest.fixture
-def clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+def patient_clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Those that producers make, which wait for as long as in a deployment."""
     Client.made, Client.offsets, Client.inits = [], [], []
     monkeypatch.setattr(producer_module, "Producer", Client)
-    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 0.05)
-    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.05)
     return Client.made
 
 
-def begun() -> KafkaProducer:
-    producer = KafkaProducer("nowhere:9092", "gate-1")
+@pytest.fixture
+def clients(patient_clients: list[Client], monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 0.05)
+    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.05)
+    return patient_clients
+
+
+def begun(extra: Settings = NO_SETTINGS) -> KafkaProducer:
+    producer = KafkaProducer("nowhere:9092", "gate-1", extra=extra)
     producer.init_transactions()
     producer.begin()
     return producer
@@ -157,17 +164,13 @@ def test_brokers_that_do_not_answer_the_new_client_either_end_the_producer(
 
 
 @pytest.mark.parametrize(("session_ms", "limit_s"), [(None, 12.0), ("6000", 6.0), (45_000, 12.0)])
+@pytest.mark.usefixtures("patient_clients")
 def test_a_step_is_tried_for_as_long_as_the_deployment_takes_to_miss_a_broker(
-    session_ms: str | int | None, limit_s: float, monkeypatch: pytest.MonkeyPatch
+    session_ms: str | int | None, limit_s: float
 ) -> None:
-    Client.made, Client.offsets, Client.inits = [], [], []
-    monkeypatch.setattr(producer_module, "Producer", Client)
     limits: list[float] = []
     Client.offsets = [limits.append]
-    extra = {} if session_ms is None else {"session.timeout.ms": session_ms}
-    producer = KafkaProducer("nowhere:9092", "gate-1", extra=extra)
-    producer.init_transactions()
-    producer.begin()
+    producer = begun({} if session_ms is None else {"session.timeout.ms": session_ms})
     producer.send_offsets({AT: 1}, GROUP)
     producer.close()
     assert limits == [pytest.approx(limit_s, abs=0.5)]
