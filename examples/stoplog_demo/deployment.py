@@ -20,7 +20,7 @@ from streams.operations.topics.plan import CreateTopic
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.transport import Transport
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator, notary
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate, build_notary
@@ -138,8 +138,10 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
         runner = GateRunner(
             lambda: build_gate(settings, log, codec, root_key),
             clock,
-            beside=lambda: build_budgets(settings, log, codec),
-            sealing=lambda: build_notary(settings, log, codec, root_key),
+            beside=[
+                allocator(lambda: build_budgets(settings, log, codec)),
+                notary(lambda: build_notary(settings, log, codec, root_key)),
+            ],
         )
         runner.start()
         stack.callback(runner.stop)

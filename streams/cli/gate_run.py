@@ -13,7 +13,7 @@ from streams.ports.open_log import Log
 from streams.sdk.transport import Transport
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator, notary
 from streams.services.gate.traces import GateTraces
 from streams.services.gate.transaction_watch import TransactionWatch, watching_transactions
 from streams.services.metrics import exporting_traces, serving_metrics
@@ -51,8 +51,12 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
-            beside=lambda: build_budgets(settings, opened, codec, resets_time=resets_time, metrics=metrics),
-            sealing=lambda: build_notary(settings, opened, codec, root_key, resets_time=resets_time, metrics=metrics),
+            beside=[
+                allocator(lambda: build_budgets(settings, opened, codec, resets_time=resets_time, metrics=metrics)),
+                notary(
+                    lambda: build_notary(settings, opened, codec, root_key, resets_time=resets_time, metrics=metrics)
+                ),
+            ],
             metrics=metrics,
         )
         lag = StandbyLag(lambda: runner.standby_lags)

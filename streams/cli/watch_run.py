@@ -11,7 +11,7 @@ from streams.cli.signals import stopped_by_signals
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.services.gate.heap import settle_heap
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, keying
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -43,8 +43,7 @@ def run_watch(settings: Settings, output: Output, *, rules: Path | None) -> None
             lambda: build_watch(settings, opened, codec, files, metrics=metrics),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, counts, partitions),
-            beside=lambda: build_keying(settings, opened, codec, files, metrics=metrics),
-            beside_names=("worker that brings decisions to the watch", "keying"),
+            beside=[keying(lambda: build_keying(settings, opened, codec, files, metrics=metrics))],
             name="watch",
             worker="watch",
             metrics=metrics,

@@ -28,7 +28,7 @@ from streams.operations.topics.reader import read_to_end
 from streams.ports import TopicSpec
 from streams.ports.open_log import Log
 from streams.sdk import Transport
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate
@@ -102,7 +102,7 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
     runner = GateRunner(
         lambda: build_gate(settings, log, codec, ROOT_KEY),
         SystemClock(),
-        beside=lambda: build_budgets(settings, log, codec),
+        beside=[allocator(lambda: build_budgets(settings, log, codec))],
     )
     runner.start()
     shown = io.StringIO()

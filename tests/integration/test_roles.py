@@ -86,7 +86,7 @@ from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.desk.service import RunningDesk
 from streams.services.desk.settings import DeskSection
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator, keying, notary
 from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch, watching_transactions
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores.memory import MemoryStores
@@ -297,8 +297,7 @@ def test_a_watch_proves_what_an_analyst_does_and_each_has_no_more_rights_than_th
         runner = GateRunner(
             lambda: build_watch(watching, log, codec, files, MemoryStores()),
             SystemClock(),
-            beside=lambda: build_keying(watching, log, codec, files, MemoryStores()),
-            beside_names=("keying", "keying"),
+            beside=[keying(lambda: build_keying(watching, log, codec, files, MemoryStores()))],
             name="watch",
             worker="watch",
         )
@@ -458,8 +457,10 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
         runner = GateRunner(
             lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
             SystemClock(),
-            beside=lambda: build_budgets(settings, log, codec, MemoryStores()),
-            sealing=lambda: build_notary(settings, log, codec, ROOT_KEY, MemoryStores()),
+            beside=[
+                allocator(lambda: build_budgets(settings, log, codec, MemoryStores())),
+                notary(lambda: build_notary(settings, log, codec, ROOT_KEY, MemoryStores())),
+            ],
         )
         runner.start()
         try:

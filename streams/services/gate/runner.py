@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.metrics import declared
@@ -64,6 +65,35 @@ def _is_unanswered(error: BaseException) -> bool:
     return False
 
 
+class Beside(NamedTuple):
+    """A worker that runs beside another one.
+
+    Attributes:
+        build: builds it, as that of `GateRunner`.
+        name: its name in errors and log lines.
+        worker: its name in metrics.
+    """
+
+    build: BuildWorker
+    name: str
+    worker: str
+
+
+def allocator(build: BuildWorker) -> Beside:
+    """Return the budget allocator that runs beside a gate."""
+    return Beside(build, "budget allocator", "budgets")
+
+
+def notary(build: BuildWorker) -> Beside:
+    """Return the notary that runs beside a gate."""
+    return Beside(build, "notary", "notary")
+
+
+def keying(build: BuildWorker) -> Beside:
+    """Return the worker that brings decisions to the watch, beside which it runs."""
+    return Beside(build, "worker that brings decisions to the watch", "keying")
+
+
 class GateRunner:
     """Keeps one gate running. Call `run` in a thread of the caller, or `start` and `stop`, which use a new thread.
 
@@ -78,9 +108,7 @@ class GateRunner:
         *,
         on_serving: OnServing | None = None,
         on_standing_by: OnStandingBy | None = None,
-        beside: BuildWorker | None = None,
-        beside_names: tuple[str, str] = ("budget allocator", "budgets"),
-        sealing: BuildWorker | None = None,
+        beside: Sequence[Beside] = (),
         name: str = "gate",
         worker: str = "gate",
         metrics: Metrics | None = None,
@@ -91,9 +119,7 @@ class GateRunner:
         on_serving: called with the partitions, in the running thread, whenever they have changed and are ready.
         on_standing_by: called with the partitions, in the running thread, whenever those have changed of which a warm
             standby is kept.
-        beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
-        beside_names: the name of that worker in errors and log lines, and its name in metrics.
-        sealing: builds the notary, which runs in a thread of its own likewise.
+        beside: the workers that run for as long as this one, each in a thread of its own.
         name: its name in errors and log lines.
         worker: its name in metrics.
         metrics: where restarts are counted; None counts them nowhere.
@@ -106,9 +132,7 @@ class GateRunner:
         self._worker_name = worker
         self._metrics = metrics
         self._beside = [
-            GateRunner(build_other, clock, name=other_name, worker=other_worker, metrics=metrics)
-            for build_other, (other_name, other_worker) in ((beside, beside_names), (sealing, ("notary", "notary")))
-            if build_other is not None
+            GateRunner(each.build, clock, name=each.name, worker=each.worker, metrics=metrics) for each in beside
         ]
         self._stopping = threading.Event()
         self._changed = threading.Condition()

@@ -18,7 +18,7 @@ from streams.model.verdict import Verdict
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing
 from streams.ports.open_log import Log
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator, notary
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -73,8 +73,10 @@ class Site:
             runner = GateRunner(
                 lambda: build_gate(self.settings, self.log, self.codec, ROOT_KEY, stores),
                 self.clock,
-                beside=lambda: build_budgets(self.settings, self.log, self.codec, MemoryStores()),
-                sealing=lambda: build_notary(self.settings, self.log, self.codec, ROOT_KEY, MemoryStores()),
+                beside=[
+                    allocator(lambda: build_budgets(self.settings, self.log, self.codec, MemoryStores())),
+                    notary(lambda: build_notary(self.settings, self.log, self.codec, ROOT_KEY, MemoryStores())),
+                ],
             )
             runner.start()
             runner.wait_ready(READY_MS)

@@ -17,7 +17,7 @@ from streams.model.verdict import Verdict
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, TopicPartition
 from streams.ports.open_log import Log
-from streams.services.gate.runner import GateRunner
+from streams.services.gate.runner import GateRunner, allocator
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -87,7 +87,7 @@ def test_sessions_on_all_partitions_share_a_budget(settings: Settings, log: Log)
     runner = GateRunner(
         lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
         SystemClock(),
-        beside=lambda: build_budgets(settings, log, codec, MemoryStores()),
+        beside=[allocator(lambda: build_budgets(settings, log, codec, MemoryStores()))],
     )
     runner.start()
     try:
@@ -113,7 +113,7 @@ def test_a_gate_ends_with_its_owner_of_budgets(settings: Settings, log: Log) -> 
     runner = GateRunner(
         lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
         SystemClock(),
-        beside=refused,
+        beside=[allocator(refused)],
     )
     with pytest.raises(ValueError, match="no owner"):
         runner.run()

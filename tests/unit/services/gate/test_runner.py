@@ -28,7 +28,7 @@ from streams.ports import (
 )
 from streams.ports.open_log import Log
 from streams.services.gate import runner as runner_module
-from streams.services.gate.runner import NOT_STARTED, RESTARTS_MAX, GateFailedError, GateRunner
+from streams.services.gate.runner import NOT_STARTED, RESTARTS_MAX, GateFailedError, GateRunner, allocator, notary
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -345,7 +345,7 @@ class TestHealth:
 
     def test_a_budget_allocator_that_hangs_makes_the_gate_unhealthy(self) -> None:
         clock = Clock()
-        runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=lambda: cast("Worker", _Idle()))
+        runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=[allocator(lambda: cast("Worker", _Idle()))])
         (beside,) = runner._beside
         runner._turned_ms, beside._turned_ms = LIVE_MS_MAX, 0
         clock.ms = LIVE_MS_MAX
@@ -354,16 +354,16 @@ class TestHealth:
     def test_a_notary_that_hangs_makes_the_gate_unhealthy_and_one_that_fails_ends_it(self) -> None:
         clock = Clock()
         idle = cast("Worker", _Idle())
-        runner = GateRunner(lambda: idle, clock, beside=lambda: idle, sealing=lambda: idle)
-        allocator, notary = runner._beside
-        runner._turned_ms = allocator._turned_ms = clock.ms = LIVE_MS_MAX
-        notary._turned_ms = 0
+        runner = GateRunner(lambda: idle, clock, beside=[allocator(lambda: idle), notary(lambda: idle)])
+        budgets, sealing = runner._beside
+        runner._turned_ms = budgets._turned_ms = clock.ms = LIVE_MS_MAX
+        sealing._turned_ms = 0
         assert runner.health().hangs == "the notary has not turned for 120 s"
 
         def refused() -> Worker:
             raise ValueError("no notary")
 
-        failing = GateRunner(lambda: cast("Worker", _Idle()), Clock(), sealing=refused)
+        failing = GateRunner(lambda: cast("Worker", _Idle()), Clock(), beside=[notary(refused)])
         with pytest.raises(ValueError, match="no notary"):
             failing.run()
 
