@@ -13,20 +13,19 @@ calls, a guess about any agent, which weighs less the more is known.
 
 from __future__ import annotations
 
-from math import exp, log1p, sqrt
+from math import exp, log1p
 from typing import Any
 
 import msgspec
 
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.detectors.peaks import SD_MIN, learned
+from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
-PRIOR_DAYS = 5.0
 PRIOR_COUNT = 2.0
-PRIOR_SPREAD = 0.6
 
 
 class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -99,7 +98,7 @@ class NewContact(Keyed):
         elif days < 1.0:
             # Of measures, no size can be guessed.
             return None
-        return mean, sqrt((days * spread**2 + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
+        return mean, with_prior(spread, days)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the sums of the day."""
