@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import log1p
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -77,8 +76,7 @@ class Stops:
         epochs = self._profiles.setdefault(activity.agent, {})
         profile = epochs.get(activity.epoch)
         if observed.has_learned:
-            amount = None if activity.amount is None else log1p(abs(activity.amount))
-            profile = updated_profile(profile, activity, amount)
+            profile = updated_profile(profile, activity)
         if profile is None:
             return
         for risk in observed.risks:

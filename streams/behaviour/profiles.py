@@ -98,13 +98,12 @@ class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
     risks: tuple[RiskPoint, ...] = ()
 
 
-def updated_profile(profile: Profile | None, activity: Activity, log_amount: float | None) -> Profile:
+def updated_profile(profile: Profile | None, activity: Activity) -> Profile:
     """Return the profile after one more call.
 
     Args:
         profile: what there was before.
         activity: a call that may be learned from.
-        log_amount: the logarithm of its amount and one; None if it has none.
     """
     it = profile or Profile(activity.agent, activity.epoch, first_ms=activity.time_ms)
     number = activity.time_ms // HOUR_MS
@@ -112,8 +111,8 @@ def updated_profile(profile: Profile | None, activity: Activity, log_amount: flo
     # A call that comes late counts in the newest hour: it makes nothing grow that was not called.
     hour_calls = it.hour_calls + 1 if number <= it.hour else 1
     amounts = it.amounts
-    if is_number(log_amount):
-        amounts = _with_amount(amounts, activity, log_amount)
+    if is_number(activity.amount):
+        amounts = _with_amount(amounts, activity, log1p(abs(activity.amount)))
     place = activity.destination
     return Profile(
         it.agent,

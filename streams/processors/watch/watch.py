@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import islice
-from math import log1p
 
 import msgspec
 
@@ -204,8 +203,7 @@ class Watch(ReportingProcessor):
         before = rows.load(key, TenantProfile)
         if before is None and not may_add:
             return
-        amount = None if activity.amount is None else log1p(abs(activity.amount))
-        profile = updated_profile(None if before is None else before.profile, activity, amount)
+        profile = updated_profile(None if before is None else before.profile, activity)
         rows.store(key, TenantProfile(activity.tenant, profile))
         if before is None or before.profile.is_published:
             _publish_by(_next_ms(now_ms, self._settings.publish_ms), key, state)

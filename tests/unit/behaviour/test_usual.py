@@ -124,8 +124,8 @@ def test_a_profile_learns_its_busiest_hour() -> None:
     profile: Profile | None = None
     for day in range(12):
         for at in range(6):
-            profile = updated_profile(profile, activity(NOON_MS + day * DAY_MS + at * 1_000), None)
+            profile = updated_profile(profile, activity(NOON_MS + day * DAY_MS + at * 1_000))
     assert profile is not None
-    late = updated_profile(profile, activity(NOON_MS), None)
+    late = updated_profile(profile, activity(NOON_MS))
     assert (late.hour, late.hour_calls, late.calls) == (profile.hour, 7, 73)
     assert usual_of([profile]).busiest == pytest.approx(6.0)
