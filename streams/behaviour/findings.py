@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -27,11 +28,11 @@ BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
 BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
 NEW_TERMS = "new_terms"
-WINDOWED = frozenset({"egress", "fan_out", "rate_nb"})
-"""Kinds whose detectors look at the same with windows of different widths: what they find is one incident."""
-LEAVING = "egress"
-_LEAVING = frozenset({LEAVING, "new_contact"})
-"""Kinds that find that data leaves, by how much there is and by where it goes: one incident as well."""
+INCIDENTS: Mapping[str, str] = MappingProxyType(
+    {"egress": "egress", "new_contact": "egress", "fan_out": "fan_out", "rate_nb": "rate_nb"}
+)
+"""Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
+widths, or find that data leaves, by how much there is and by where it goes."""
 SEVERITIES = ("low", "medium", "high", "critical")
 WORST_SEVERITY = len(SEVERITIES) - 1
 
@@ -233,7 +234,7 @@ def latches_of(
 
 def incident_of(name: str, kind: str) -> str:
     """Return what tells the incident of a detector or correlation apart from others about the same agent."""
-    return LEAVING if kind in _LEAVING else kind if kind in WINDOWED else name
+    return INCIDENTS.get(kind, name)
 
 
 def _span(span_ms: int) -> str:
