@@ -110,7 +110,6 @@ def names_in(value: object, depth: int = NAMED_DEPTH_MAX) -> Names:
     )
 
 
-@lru_cache(maxsize=NAMES_CACHED_MAX)
 def roles_of_names(names: Names, *, reads: bool) -> tuple[tuple[str, ArgumentRole], ...]:
     """Return the proposed roles of the arguments of a call, by JSON pointer, where nobody knows the tool's schema.
 
@@ -121,6 +120,7 @@ def roles_of_names(names: Names, *, reads: bool) -> tuple[tuple[str, ArgumentRol
     return tuple(propose_roles(_schema_of(names), reads=reads).items())
 
 
+@lru_cache(maxsize=NAMES_CACHED_MAX)
 def owners_of_names(names: Names) -> tuple[str, ...]:
     """Return the JSON pointers of the arguments that seem to say whose data or account a call is about."""
     return propose_owner_args(_schema_of(names), reads=True)
