@@ -148,7 +148,7 @@ def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
             each["false_per_10k"],
             each["false_per_agent_day"],
             each.get("stopped_per_10k", "-"),
-            "-" if each.get("rules_per_10k") is None else each["rules_per_10k"],
+            each.get("rules_per_10k", "-"),
             f"{100 * each['odd_alarmed']:.0f}%",
             each["further_per_incident"],
             "-" if each["minutes"] is None else each["minutes"],
