@@ -213,12 +213,11 @@ class Layout:
         shape, number = self._indexes[_shape_of(place)], self._numbers[place.fields, place.slot]
         return Slot(shape, number, self.spans[shape][0] + number)
 
-    def keys(self, activity: Activity) -> tuple[bytes | None, ...]:
-        """Return the keys of the pages of an activity, in the order of the shapes; None where there is none."""
-        return self.keys_and_missing(activity)[0]
-
     def keys_and_missing(self, activity: Activity) -> tuple[tuple[bytes | None, ...], int]:
-        """Return the same, and a bit for each shape without a page."""
+        """Return the keys of the pages of an activity, in the order of the shapes, and which shapes have no page.
+
+        The key of one without a page is None, and it has a bit.
+        """
         made: list[bytes | None] = []
         missing = 0
         for group in self._groups:

@@ -174,7 +174,9 @@ def test_keys_that_are_remembered_are_those_that_would_be_made(stream: list[Acti
     for at, each in enumerate(stream):
         before = ("crm.read", "mail.send", "")[at % 3]
         activity = msgspec.structs.replace(each, previous_tool=before, before_tool=before[:3])
-        assert lasting.keys(activity) == tuple(shape.key(activity) for shape in lasting.shapes)
+        keys, missing = lasting.keys_and_missing(activity)
+        assert keys == tuple(shape.key(activity) for shape in lasting.shapes)
+        assert missing == sum(1 << number for number, key in enumerate(keys) if key is None)
 
 
 @given(stream=STREAMS, sizes=st.lists(st.integers(1, 15), min_size=1))
