@@ -197,7 +197,6 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
     read += [(pending.intent_id, pending.label) for pending in session.trust.pending_reads]
     if not read:
         return ()
-    trusted = _TRUSTED
     pointers: dict[str, list[str]] = {}
     for each in origins:
         for event_id in each.event_ids:
@@ -208,7 +207,7 @@ def _influences(session: SessionRow, origins: tuple[ArgumentOrigin, ...]) -> tup
             Influence(
                 event_id=event_id,
                 arg_pointers=tuple(pointers[event_id]) if event_id in pointers else (),
-                origin=_FROM_TRUSTED if label.integrity is trusted else _FROM_UNTRUSTED,
+                origin=_FROM_TRUSTED if label.integrity is _TRUSTED else _FROM_UNTRUSTED,
             )
             for event_id, label in read
         ]
