@@ -259,7 +259,7 @@ class KafkaCluster:
         }
 
     def _roles(self, number: int) -> dict[str, str]:
-        """What a node is, and where it listens."""
+        """Return what a node is, and where it listens."""
         clients, internal, controller = self._ports[number]
         advertised = f"CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}"
         listens = f"CONTROLLER://127.0.0.1:{controller}"
