@@ -1,4 +1,4 @@
-"""A second kind of synthetic fleet, which shares no code and no numbers with `simulation.fleet`.
+"""A second kind of synthetic fleet, which shares no numbers with `simulation.fleet`, and no code but `Planned`.
 
 There, agents draw one call after the other. Here they work through procedures, correspond with customers over days, and
 run on schedules; tools have other names, and attacks other shapes. What holds on both fleets is not fitted to one of
