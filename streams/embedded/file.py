@@ -199,17 +199,23 @@ class LogFile:
 
 
 class LogConnection:
-    """A connection that raises the port's errors. For one thread at a time."""
+    """A connection that raises the port's errors. For one thread at a time; another one may close it.
+
+    Python's sqlite3 does not survive `close` while another thread is within a statement: the process ends with a
+    segmentation fault. So each statement holds a lock, and `close` waits for it.
+    """
 
     def __init__(self, file: LogFile, raw: sqlite3.Connection) -> None:
         """Wrap `raw`; `LogFile.connect` calls this."""
         self.file = file
         self._raw = raw
+        self._in_use = threading.RLock()
 
     def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of one statement."""
         try:
-            return self._raw.execute(statement, arguments).fetchall()
+            with self._in_use:
+                return self._raw.execute(statement, arguments).fetchall()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
@@ -221,25 +227,30 @@ class LogConnection:
     def stream(self, statement: str, arguments: Sequence[Any] = ()) -> Iterator[Row]:
         """Yield rows one by one; the statement ends with the iterator."""
         try:
-            cursor = self._raw.execute(statement, arguments)
+            with self._in_use:
+                cursor = self._raw.execute(statement, arguments)
             try:
-                yield from cursor
+                while (row := self._next(cursor)) is not None:
+                    yield row
             finally:
-                cursor.close()
+                with self._in_use:
+                    cursor.close()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def write(self, statement: str, arguments: Sequence[Any] = ()) -> int:
         """Run a statement once; return how many rows of the table it changed."""
         try:
-            return self._raw.execute(statement, arguments).rowcount
+            with self._in_use:
+                return self._raw.execute(statement, arguments).rowcount
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
         """Run the statement for each row; return how many rows of the table it changed."""
         try:
-            return self._raw.executemany(statement, rows).rowcount
+            with self._in_use:
+                return self._raw.executemany(statement, rows).rowcount
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
@@ -264,14 +275,15 @@ class LogConnection:
         if not file.write_lock.acquire(timeout=file.lock_timeout_ms / 1000):
             raise LockedLogError(f"`{file.path}` stayed locked for {file.lock_timeout_ms} ms by this process")
         try:
-            self._raw.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._raw.execute("COMMIT")
-            except BaseException:
-                if self._raw.in_transaction:
-                    self._raw.execute("ROLLBACK")
-                raise
+            with self._in_use:
+                self._raw.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._raw.execute("COMMIT")
+                except BaseException:
+                    if self._raw.in_transaction:
+                        self._raw.execute("ROLLBACK")
+                    raise
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
@@ -279,9 +291,15 @@ class LogConnection:
         if announce:
             file.notifier.notify()
 
+    def _next(self, cursor: sqlite3.Cursor) -> Row | None:
+        with self._in_use:
+            row: Row | None = cursor.fetchone()
+            return row
+
     def _translated(self, error: sqlite3.Error) -> LogError:
         return from_sqlite(error, self.file.path, self.file.lock_timeout_ms)
 
     def close(self) -> None:
-        """Close the connection; a second call does nothing."""
-        self._raw.close()
+        """Close the connection, after the statement or the transaction that runs; a second call does nothing."""
+        with self._in_use:
+            self._raw.close()

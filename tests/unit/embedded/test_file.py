@@ -347,6 +347,58 @@ def test_closing_the_handle_closes_what_it_made(path: Path, clock: ManualClock) 
     log.close()
 
 
+# Closes a log 60 times while readers and a writer are within statements. In a process of its own, for a crash ends it.
+CLOSER = """
+import sys, threading, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from streams.embedded import EmbeddedLog
+from streams.ports import LogError, Outgoing, TopicPartition
+from tests.contract.helpers import WallClock
+
+at = TopicPartition("t", 0)
+ended = []
+
+def read(reader):
+    reader.assign({at: 0})
+    while True:
+        reader.end_offsets([at])
+        reader.poll(10, 0)
+
+def write(producer):
+    producer.init_transactions()
+    while True:
+        producer.begin()
+        producer.send(Outgoing("t", 0, None, b"value"))
+        producer.commit()
+
+def until_closed(use, adapter):
+    try:
+        use(adapter)
+    except LogError as error:
+        ended.append(error)
+
+for _ in range(60):
+    log = EmbeddedLog(Path(sys.argv[1]), clock=WallClock(), auto_partitions=1)
+    uses = [(read, log.reader()), (read, log.reader()), (write, log.producer("writer"))]
+    threads = [threading.Thread(target=until_closed, args=use) for use in uses]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.005)
+    log.close()
+    for thread in threads:
+        thread.join()
+print(len(ended))
+"""
+
+
+def test_closing_the_log_ends_the_calls_of_other_threads_with_an_error(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSER, str(path), ROOT], capture_output=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, [b"180"]), done.stderr.decode()
+
+
 # Writes transactions of 50 records over 5 partitions, each with its number, and with the offset of the same number.
 WRITER = """
 import sys, time
