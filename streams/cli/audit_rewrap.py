@@ -38,6 +38,14 @@ def rewrap_keys(
     ] = None,
     passphrase_file: PassphraseOption = None,
     token_file: VaultTokenOption = None,
+    former: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="aws:ARN",
+            help="A key of AWS KMS that they are wrapped with now, as --dry-run shows it. Can be repeated.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
     name: ByOption = None,
     connection: Connection,
@@ -52,7 +60,7 @@ def rewrap_keys(
     passphrase = None if key is None else read_passphrase(key, passphrase_file)
     tenant_uid = tenant or settings.tenant
     with (
-        open_rewrapper(settings.content, tenant_uid, key, passphrase, token_file) as rewrapper,
+        open_rewrapper(settings.content, tenant_uid, key, passphrase, token_file, former or ()) as rewrapper,
         open_operator(settings, name) as operator,
     ):
         plan = plan_rewrap(operator, tenant_uid, rewrapper.kek)

@@ -20,7 +20,8 @@ from streams.model.content import ContentField
 from streams.model.errors import SettingsError
 
 if TYPE_CHECKING:
-    # Loaded by those who use Vault: every command reads the settings.
+    # Loaded by those who use them: every command reads the settings.
+    from streams.sdk.aws_kms import AwsKms
     from streams.sdk.vault_transit import VaultTransit
 
 
@@ -261,14 +262,50 @@ class VaultSection(_Section):
         )
 
 
+class AwsSection(_Section):
+    """`[content.aws]`: AWS KMS, if it has the keys of tenants. Needs the extra `aws`.
+
+    Credentials are found as all programs of AWS find them: in environment variables, in the profile that `AWS_PROFILE`
+    names, or by the role of the machine. Gates need some that may get public keys, readers some that may decrypt.
+
+    Attributes:
+        region: the region of the keys (`eu-central-1`).
+        endpoint: the address of the service, if it is not that of the region: such as that of a VPC endpoint.
+    """
+
+    region: str = Field(pattern="^[a-z]{2}(-[a-z]{1,20}){1,3}-[0-9]{1,2}$")
+    endpoint: str | None = Field(None, pattern="^https?://[^@ ]+$", max_length=500)
+
+    def opened(self, *, timeout_ms: int | None = None, attempts_max: int | None = None) -> AwsKms:
+        """Return the service, which the caller closes. Blocking: looks for credentials.
+
+        Args:
+            timeout_ms: how long an answer may take; by default as long as `AwsKms` waits.
+            attempts_max: how often a request is sent; by default as often as `AwsKms` sends it.
+
+        Raises:
+            ContentError: the extra `aws` is missing, or keys would cross a network unencrypted.
+        """
+        from streams.sdk.aws_kms import ATTEMPTS_MAX, TIMEOUT_MS, AwsKms  # noqa: PLC0415 - see above
+
+        return AwsKms(
+            self.region,
+            endpoint=self.endpoint,
+            timeout_ms=timeout_ms or TIMEOUT_MS,
+            attempts_max=attempts_max or ATTEMPTS_MAX,
+        )
+
+
 class ContentSection(_Section):
     """`[content]`: which content gates put on the record, encrypted, and who may erase it.
 
     Attributes:
         capture: what is put on the record; by default nothing.
         keys: by tenant, the public key that keys of its sessions are wrapped with: a file that `stoplog keys content
-            new` has made, or `vault:NAME` for a key of `[content.vault]`. `"*"` is for tenants that are not named.
+            new` has made, `vault:NAME` for a key of `[content.vault]`, or `aws:KEY` for a key of `[content.aws]`, by
+            its alias, id or ARN (`aws:alias/stoplog-acme`). `"*"` is for tenants that are not named.
         vault: the Vault server, if it has keys of tenants.
+        aws: AWS KMS, if it has keys of tenants.
         retention: the class of what is captured from now on (`short`, `standard`, `long`, `legal_hold`).
         short_days: after how many days `stoplog audit erase --expired --why TEXT` erases content of the class `short`.
         standard_days: the same for the class `standard`.
@@ -281,6 +318,7 @@ class ContentSection(_Section):
     capture: list[ContentField] = []
     keys: dict[str, str] = {}
     vault: VaultSection | None = None
+    aws: AwsSection | None = None
     retention: str = Field("standard", pattern="^(short|standard|long|legal_hold)$")
     short_days: int = Field(30, ge=1, le=36_500)
     standard_days: int = Field(180, ge=1, le=36_500)

@@ -109,8 +109,8 @@ class VaultTransit:
             raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
         return PublicWrapper.read(pem.encode(), f"key `{name}` of Vault", f"{VAULT_PREFIX}{name}:v{version}")
 
-    def signing_key(self, name: str, version: int) -> PublicKey:
-        """Return the public half of one version of an Ed25519 key. Blocking.
+    def signing_key(self, name: str, version: int) -> VaultSigningKey:
+        """Return one version of an Ed25519 key. Blocking.
 
         Raises:
             ContentError: there is none, or the server refuses or does not answer.
@@ -125,9 +125,10 @@ class VaultTransit:
         if not isinstance(text, str):
             raise ContentError(f"key `{name}` of Vault has no version {version}")
         try:
-            return PublicKey(base64.b64decode(text, validate=True))
+            public = PublicKey(base64.b64decode(text, validate=True))
         except ValueError:
             raise ContentError("Vault has sent something else than a public key") from None
+        return VaultSigningKey(self, name, version, public)
 
     def sign(self, name: str, version: int, message: bytes) -> bytes:
         """Return the signature of a message by one version of an Ed25519 key: 64 bytes. Blocking.
@@ -214,6 +215,25 @@ class VaultTransit:
             return self._http.request(method, f"{self._base}/{path}", json=body, headers=headers)
         except self._errors as error:
             raise ContentError(f"Vault does not answer: {error}") from None
+
+
+class VaultSigningKey:
+    """One version of an Ed25519 key of Vault. Thread-safe.
+
+    Attributes:
+        public: the key that its signatures are checked with.
+    """
+
+    def __init__(self, vault: VaultTransit, name: str, version: int, public: PublicKey) -> None:
+        """Take the key; `VaultTransit.signing_key` finds it."""
+        self.public = public
+        self._vault = vault
+        self._name = name
+        self._version = version
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of a message: see `VaultTransit.sign`."""
+        return self._vault.sign(self._name, self._version, message)
 
 
 def name_of_kek(kek: str) -> str | None:

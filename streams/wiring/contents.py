@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +14,10 @@ from streams.model.types import WrappedKey
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.settings import ContentSection
 from streams.policy.ext.held_secrets import secrets_in
+from streams.sdk.aws_kms import AWS_PREFIX, AwsKms
 from streams.sdk.content import (
     ANY_TENANT,
+    KeyUnwrapper,
     PrivateUnwrapper,
     PublicWrapper,
     SessionSealer,
@@ -24,12 +25,15 @@ from streams.sdk.content import (
 )
 from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
 
+KEK_CHARS_MAX = 300
+"""Of the name of a key that a message shows."""
+
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
     """Return what encrypts the arguments that a gate captures; None if it captures none. Blocking.
 
-    All other content is encrypted by those who report it. Public keys of Vault are fetched now, so a gate that runs
-    needs no Vault.
+    All other content is encrypted by those who report it. Public keys of services are fetched now, so a gate that runs
+    does not ask them.
 
     Raises:
         ContentError: arguments are captured without a key, or a key can't be read.
@@ -44,32 +48,33 @@ def build_sealer(section: ContentSection) -> SessionSealer | None:
     return SessionSealer(TenantWrappers(_wrappers(section)), find_secrets=secrets_in)
 
 
-class Unwrappers:
-    """Unwraps with whatever has the key: the private key of a tenant, or Vault. Close it after use."""
+class KeyServices:
+    """Opens the services that have keys of tenants, each when it is first needed. Close it after use."""
 
-    def __init__(self, private: PrivateUnwrapper | None, vault: Callable[[], VaultTransit] | None) -> None:
-        """Take the keys.
+    def __init__(self, section: ContentSection, token_file: Path | None = None) -> None:
+        """Take the settings; nothing is opened yet.
 
         Args:
-            private: the private key of a tenant.
-            vault: opens Vault; called for the first key of Vault.
+            token_file: a token of Vault in place of the one in the settings.
         """
-        self._private = private
-        self._open_vault = vault
+        self._section = section
+        self._token_file = token_file
         self._vault: VaultTransit | None = None
+        self._aws: AwsKms | None = None
 
-    def unwrap(self, key: WrappedKey) -> bytes:
-        """See `KeyUnwrapper`."""
-        if key.kek.startswith(VAULT_PREFIX):
-            try:
-                vault = self.vault()
-            except SigningKeyError as error:
-                raise ContentError(str(error)) from None
-            if vault is not None:
-                return vault.unwrap(key)
-        if self._private is None:
-            raise ContentError(f"it needs the key `{key.kek[:80]}`, which was not given (`--key FILE`)")
-        return self._private.unwrap(key)
+    @property
+    def are_stated(self) -> bool:
+        """Return whether the settings name a service."""
+        return self._section.vault is not None or self._section.aws is not None
+
+    def open_all(self) -> None:
+        """Open all services that the settings name. Blocking.
+
+        Raises:
+            ContentError, SigningKeyError: see `vault` and `aws`.
+        """
+        self.vault()
+        self.aws()
 
     def vault(self) -> VaultTransit | None:
         """Return Vault, open; None without one.
@@ -78,14 +83,94 @@ class Unwrappers:
             SigningKeyError: the file of its token can't be read, or others can read it.
             ContentError: keys would cross a network unencrypted.
         """
-        if self._vault is None and self._open_vault is not None:
-            self._vault = self._open_vault()
+        if self._vault is None and self._section.vault is not None:
+            self._vault = self._section.vault.opened(self._token_file)
         return self._vault
 
+    def aws(self) -> AwsKms | None:
+        """Return AWS KMS, open; None without it.
+
+        Raises:
+            ContentError: the extra `aws` is missing, or keys would cross a network unencrypted.
+        """
+        if self._aws is None and self._section.aws is not None:
+            self._aws = self._section.aws.opened()
+        return self._aws
+
+    def wrapper(self, stated: str) -> PublicWrapper:
+        """Return what wraps with a key of the setting `content.keys`. Blocking.
+
+        Raises:
+            ContentError: the key can't be read, or the settings don't name its service.
+            SigningKeyError: the file of Vault's token can't be read, or others can read it.
+        """
+        if stated.startswith(VAULT_PREFIX):
+            vault = self.vault()
+            if vault is None:
+                raise _unnamed(stated, "content.vault")
+            return vault.wrapper(stated.removeprefix(VAULT_PREFIX))
+        if stated.startswith(AWS_PREFIX):
+            aws = self.aws()
+            if aws is None:
+                raise _unnamed(stated, "content.aws")
+            return aws.wrapper(stated.removeprefix(AWS_PREFIX))
+        return PublicWrapper.load(Path(stated))
+
+    def unwrapper_of(self, kek: str) -> KeyUnwrapper | None:
+        """Return the service that has a key, open; None if it is not one of a service of the settings.
+
+        Raises:
+            ContentError: the service can't be opened.
+        """
+        try:
+            if kek.startswith(VAULT_PREFIX):
+                return self.vault()
+        except SigningKeyError as error:
+            raise ContentError(str(error)) from None
+        return self.aws() if kek.startswith(AWS_PREFIX) else None
+
     def close(self) -> None:
-        """Close the connection to Vault."""
-        if self._vault is not None:
-            self._vault.close()
+        """Close the connections."""
+        for service in (self._vault, self._aws):
+            if service is not None:
+                service.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Unwrappers:
+    """Unwraps with whatever has the key: the private key of a tenant, or a service. Close it after use.
+
+    Attributes:
+        services: the services of the settings.
+    """
+
+    def __init__(self, private: PrivateUnwrapper | None, services: KeyServices) -> None:
+        """Take the keys.
+
+        Args:
+            private: the private key of a tenant.
+            services: opens a service for the first key of it.
+        """
+        self._private = private
+        self.services = services
+
+    def unwrap(self, key: WrappedKey) -> bytes:
+        """See `KeyUnwrapper`."""
+        service = self.services.unwrapper_of(key.kek)
+        if service is not None:
+            return service.unwrap(key)
+        if self._private is None:
+            raise ContentError(f"it needs the key `{key.kek[:80]}`, which was not given (`--key FILE`)")
+        return self._private.unwrap(key)
+
+    def close(self) -> None:
+        """Close the connections to services."""
+        self.services.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +184,7 @@ def build_unwrapper(
 ) -> Unwrappers:
     """Return what unwraps keys, for a person who may read content. Blocking.
 
-    With a private key, the token of Vault is not read before a key is one of Vault: it can be that of a gate.
+    With a private key, a service is not opened before a key is one of it: its credentials can be those of a gate.
 
     Args:
         key_file: the private key of a tenant.
@@ -107,21 +192,23 @@ def build_unwrapper(
         token_file: a token of Vault in place of the one in the settings.
 
     Raises:
-        ContentError: neither a key nor Vault is there to unwrap with.
+        ContentError: neither a key nor a service is there to unwrap with.
         SigningKeyError: a file can't be read, or others can read it.
     """
-    vault = None if section.vault is None else partial(section.vault.opened, token_file)
+    services = KeyServices(section, token_file)
     private = None if key_file is None else PrivateUnwrapper.load(key_file, passphrase)
-    if vault is None and private is None:
-        raise ContentError("give the private key of the tenant (`--key FILE`), or name a Vault in `[content.vault]`")
-    made = Unwrappers(private, vault)
+    if private is None and not services.are_stated:
+        raise ContentError(
+            "give the private key of the tenant (`--key FILE`), or name a service in `[content.vault]` or "
+            "`[content.aws]`"
+        )
     if private is None:
-        made.vault()
-    return made
+        services.open_all()
+    return Unwrappers(private, services)
 
 
 def examine_content_keys(section: ContentSection) -> Iterator[Finding]:
-    """Check that the keys that content is encrypted for can be read: for `stoplog doctor`. Blocking: asks Vault."""
+    """Check that the keys that content is encrypted for can be read, for `stoplog doctor`. Blocking: asks services."""
     name = "content keys"
     if not section.capture:
         yield fine(name, "no content is captured (`content.capture`)")
@@ -144,55 +231,83 @@ def examine_content_keys(section: ContentSection) -> Iterator[Finding]:
 class Rewrapper:
     """Wraps keys of sessions again, with the key that gates wrap with now. Implements `KeyRewrapper`.
 
-    From one version of a key of Vault to the next, Vault does it. Otherwise the keys are unwrapped in this process.
+    From one version of a key of Vault to the next, Vault does it, and from one key of AWS KMS to another, KMS does.
+    Otherwise the keys are unwrapped in this process.
 
     INVARIANT: what is wrapped with the key of another tenant is left alone. Whoever puts it under this tenant, where it
-    does not belong, would get it back wrapped with a key that he has, and could read that tenant's content.
+    does not belong, would get it back wrapped with a key that he has, and could read that tenant's content. A key of
+    Vault keeps its name over its versions, so the settings tell whose it is. A key of KMS is another one after a
+    rotation, and nothing tells whose the one before was: so only those that are named are unwrapped.
 
     Attributes:
         kek: see `KeyRewrapper`.
     """
 
-    def __init__(self, wrapper: PublicWrapper, unwrappers: Unwrappers, others: frozenset[str]) -> None:
+    def __init__(
+        self, wrapper: PublicWrapper, unwrappers: Unwrappers, others: frozenset[str], former: frozenset[str]
+    ) -> None:
         """Take the keys.
 
         Args:
             wrapper: wraps with the present key of the tenant.
             unwrappers: unwraps with the keys before it.
             others: the names of the keys of Vault that are other tenants' alone.
+            former: the names of the keys of AWS KMS that the tenant has had (`WrappedKey.kek`).
         """
         self.kek = wrapper.kek
         self._wrapper = wrapper
         self._unwrappers = unwrappers
         self._others = others
+        self._former = former
 
     def rewrap(self, key: WrappedKey) -> WrappedKey:
         """See `KeyRewrapper`."""
         name = name_of_kek(key.kek)
         if name in self._others:
             raise ContentError(f"it is wrapped with `{key.kek[:80]}`, which `content.keys` names for another tenant")
-        vault = self._unwrappers.vault() if name is not None and name == name_of_kek(self.kek) else None
+        if key.kek.startswith(AWS_PREFIX):
+            return self._moved_from_aws(key)
+        vault = self._unwrappers.services.vault() if name is not None and name == name_of_kek(self.kek) else None
         if vault is not None:
             return vault.rewrap(key)
+        return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
+
+    def _moved_from_aws(self, key: WrappedKey) -> WrappedKey:
+        if key.kek not in self._former:
+            kek = key.kek[:KEK_CHARS_MAX]
+            raise ContentError(f"it is wrapped with `{kek}`; if that was a key of this tenant, give `--from {kek}`")
+        aws = self._unwrappers.services.aws() if self.kek.startswith(AWS_PREFIX) else None
+        if aws is not None:
+            return aws.rewrap(key, self.kek)
         return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
 
 
 @contextmanager
 def open_rewrapper(
-    section: ContentSection, tenant_uid: str, key_file: Path | None, passphrase: bytes | None, token_file: Path | None
+    section: ContentSection,
+    tenant_uid: str,
+    key_file: Path | None,
+    passphrase: bytes | None,
+    token_file: Path | None,
+    former: Collection[str] = (),
 ) -> Iterator[Rewrapper]:
     """Yield what wraps the keys of a tenant with the one that the settings name for it. Blocking.
 
     Args:
-        key_file: the private key that they are wrapped with now; not needed from one version of a key of Vault to the
-            next.
+        key_file: the private key that they are wrapped with now; not needed from one key of a service to another one of
+            the same service.
         passphrase: the passphrase of that file.
         token_file: a token of Vault in place of the one in the settings.
+        former: the names of the keys of AWS KMS that they are wrapped with now.
 
     Raises:
-        ContentError: the settings name no key for the tenant, or there is nothing to unwrap with.
+        ContentError: the settings name no key for the tenant, or there is nothing to unwrap with, or `former` has a
+            name that is not one of AWS KMS.
         SigningKeyError: a file can't be read, or others can read it.
     """
+    for each in former:
+        if not each.startswith(AWS_PREFIX):
+            raise ContentError(f"`--from` is for keys of AWS KMS, as `--dry-run` names them: not for `{each[:80]}`")
     stated = stated_key(section, tenant_uid)
     if stated is None:
         raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")
@@ -203,13 +318,7 @@ def open_rewrapper(
         if each.startswith(VAULT_PREFIX) and each not in shared
     )
     with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
-        if not stated.startswith(VAULT_PREFIX):
-            yield Rewrapper(PublicWrapper.load(Path(stated)), unwrappers, others)
-            return
-        vault = unwrappers.vault()
-        if vault is None:
-            raise _no_vault(stated)
-        yield Rewrapper(vault.wrapper(stated.removeprefix(VAULT_PREFIX)), unwrappers, others)
+        yield Rewrapper(unwrappers.services.wrapper(stated), unwrappers, others, frozenset(former))
 
 
 def stated_key(section: ContentSection, tenant_uid: str) -> str | None:
@@ -218,22 +327,9 @@ def stated_key(section: ContentSection, tenant_uid: str) -> str | None:
 
 
 def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:
-    found: dict[str, PublicWrapper] = {}
-    vault: VaultTransit | None = None
-    try:
-        for tenant, stated in section.keys.items():
-            if not stated.startswith(VAULT_PREFIX):
-                found[tenant] = PublicWrapper.load(Path(stated))
-                continue
-            if section.vault is None:
-                raise _no_vault(stated)
-            vault = vault or section.vault.opened()
-            found[tenant] = vault.wrapper(stated.removeprefix(VAULT_PREFIX))
-    finally:
-        if vault is not None:
-            vault.close()
-    return found
+    with KeyServices(section) as services:
+        return {tenant: services.wrapper(stated) for tenant, stated in section.keys.items()}
 
 
-def _no_vault(stated: str) -> ContentError:
-    return ContentError(f"setting `content.keys` names `{stated}`, but there is no `[content.vault]`")
+def _unnamed(stated: str, section: str) -> ContentError:
+    return ContentError(f"setting `content.keys` names `{stated}`, but there is no `[{section}]`")

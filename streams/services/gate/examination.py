@@ -12,7 +12,7 @@ _NAME = "seal key"
 
 
 def examine_seal_key(section: SealSection, *, on_embedded_log: bool) -> Iterator[Finding]:
-    """Check that the key can be used, and that it is the gates' alone. Blocking: asks a token or Vault, if it is there.
+    """Check that the key can be used, and that it is the gates' alone. Blocking: asks the token or service that has it.
 
     Args:
         section: `[seal]` of the settings.
@@ -45,5 +45,6 @@ def _own(section: SealSection) -> Finding:
     elif section.token is not None:
         where = "on a token"
     else:
-        where = "in Vault, which is asked for each transaction"
+        service = "Vault" if section.vault is not None else "AWS KMS"
+        where = f"in {service}, which is asked for each transaction"
     return fine(_NAME, f"`{public}`, {where}; executors and auditors must list it")

@@ -1,7 +1,6 @@
 """Signs with a key that never leaves its token: a hardware security module or a smart card, by PKCS #11.
 
-The token needs the mechanism `CKM_EDDSA` with Ed25519. A key in a cloud's key management service can be used in the
-same way, by any object with the two members of `streams.audit.notes.Signer`: see `build_gate`.
+The token needs the mechanism `CKM_EDDSA` with Ed25519.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,14 +18,14 @@ from streams.engine.settings import EngineSettings
 from streams.model.audit import RetentionClass
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
-from streams.operations.settings import VaultSection
+from streams.operations.settings import AwsSection, VaultSection
 from streams.processors.settings import GateSettings, WatchSettings
 from streams.services.gate.pkcs11_signer import Pkcs11Signer
 from streams.services.sections import Section
 
 if TYPE_CHECKING:
     # Loaded by gates that sign with it: every command reads the settings.
-    from streams.services.gate.vault_signer import VaultSigner
+    from streams.services.gate.remote_signer import RemoteSigner
 
 
 class GateSection(Section):
@@ -127,20 +128,52 @@ class SealVaultSection(VaultSection):
     version: int = Field(1, ge=1, le=1_000_000)
     timeout_ms: int = Field(2_000, ge=10, le=10_000)
 
-    def signer(self) -> VaultSigner:
+    def signer(self) -> RemoteSigner:
         """Return what signs. Blocking.
 
         Raises:
             SigningKeyError: the key can't be used.
         """
         from streams.audit.content import ContentError  # noqa: PLC0415 - see above
-        from streams.services.gate.vault_signer import VaultSigner  # noqa: PLC0415 - likewise
+        from streams.services.gate.remote_signer import RemoteSigner  # noqa: PLC0415 - likewise
 
         try:
             vault = self.opened(timeout_ms=self.timeout_ms)
         except ContentError as error:
             raise SigningKeyError(str(error)) from None
-        return VaultSigner(vault, self.key, self.version)
+        open_key = partial(vault.signing_key, self.key, self.version)
+        return RemoteSigner(f"key `{self.key}` of Vault", open_key, vault.close)
+
+
+class SealAwsSection(AwsSection):
+    """`[seal.aws]`: a key of AWS KMS, of the key spec `ECC_NIST_EDWARDS25519`. Needs the extra `aws`.
+
+    Attributes:
+        key: the key: its id or ARN, or its alias (`alias/stoplog-seal`). An alias is looked up when the gate starts.
+            Executors must list the next key before the alias is given to it.
+        region: the region of the key (`eu-central-1`).
+        endpoint: the address of the service, if it is not that of the region: such as that of a VPC endpoint.
+        timeout_ms: how long connecting may take, and then a signature.
+    """
+
+    key: str = Field(pattern="^[A-Za-z0-9:/_-]{1,400}$")
+    timeout_ms: int = Field(2_000, ge=10, le=10_000)
+
+    def signer(self) -> RemoteSigner:
+        """Return what signs. Blocking.
+
+        Raises:
+            SigningKeyError: the key can't be used.
+        """
+        from streams.audit.content import ContentError  # noqa: PLC0415 - see above
+        from streams.services.gate.remote_signer import RemoteSigner  # noqa: PLC0415 - likewise
+
+        try:
+            # A transaction waits for it. The gate itself tries again, with a new transaction.
+            kms = self.opened(timeout_ms=self.timeout_ms, attempts_max=1)
+        except ContentError as error:
+            raise SigningKeyError(str(error)) from None
+        return RemoteSigner(f"key `{self.key}` of AWS KMS", partial(kms.signing_key, self.key), kms.close)
 
 
 class SealSection(Section):
@@ -154,17 +187,20 @@ class SealSection(Section):
         key_variable: instead, the name of an environment variable that has the content of such a file.
         token: instead, a key on a token.
         vault: instead, a key of a Vault server.
+        aws: instead, a key of AWS KMS.
     """
 
     key_file: Path | None = None
     key_variable: str | None = Field(None, pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$")
     token: TokenSection | None = None
     vault: SealVaultSection | None = None
+    aws: SealAwsSection | None = None
 
     @model_validator(mode="after")
     def _has_one_key(self) -> SealSection:
         if self._named_count > 1:
-            raise ValueError("`key_file`, `key_variable`, `token` and `vault` name several keys; leave one of them in")
+            names = "`key_file`, `key_variable`, `token`, `vault` and `aws`"
+            raise ValueError(f"{names} name several keys; leave one of them in")
         return self
 
     @property
@@ -174,7 +210,7 @@ class SealSection(Section):
 
     @property
     def _named_count(self) -> int:
-        return sum(each is not None for each in (self.key_file, self.key_variable, self.token, self.vault))
+        return sum(each is not None for each in (self.key_file, self.key_variable, self.token, self.vault, self.aws))
 
     def signer(self, root_key: bytes) -> Signer:
         """Return what signs the heads. Blocking.
@@ -194,6 +230,8 @@ class SealSection(Section):
             return Pkcs11Signer(self.token.module, token=self.token.token, label=self.token.label, pin=pin)
         if self.vault is not None:
             return self.vault.signer()
+        if self.aws is not None:
+            return self.aws.signer()
         return derived_seal_key(root_key)
 
 
