@@ -46,7 +46,7 @@ _WRAPS = "RSAES_OAEP_SHA_256"
 _SIGNS = "ED25519_SHA_512"
 _WRAP_SPEC, _SIGN_SPEC = "RSA_3072", "ECC_NIST_EDWARDS25519"
 _NAME = re.compile(r"(alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[A-Za-z0-9:/_-]{1,400})\Z")
-_ARN = re.compile(r"arn:[a-z-]{3,20}:kms:(?P<region>[a-z0-9-]{1,40}):[0-9]{12}:key/[A-Za-z0-9-]{1,64}\Z")
+_KEK = re.compile(r"aws:(?P<arn>arn:[a-z-]{3,20}:kms:(?P<region>[a-z0-9-]{1,40}):[0-9]{12}:key/[A-Za-z0-9-]{1,64})\Z")
 _ADVICE = {
     "AccessDeniedException": "its key policy or a policy of the caller must allow it",
     "NotFoundException": "name a key or an alias of this region",
@@ -251,13 +251,12 @@ class AwsKms:
         Raises:
             ContentError: it is not the name of a key of this region.
         """
-        arn = kek.removeprefix(AWS_PREFIX)
-        found = _ARN.match(arn)
-        if arn == kek or found is None:
+        found = _KEK.match(kek)
+        if found is None:
             raise ContentError(f"it needs the key `{kek[:80]}`, which is not one of AWS KMS")
         if found["region"] != self._region:
             raise ContentError(f"it needs the key `{kek}`, and the settings are for region `{self._region}`")
-        return arn
+        return found["arn"]
 
     def _asked(self, method: str, key: str, **arguments: object) -> dict[str, Any]:
         """Return an answer.
@@ -273,7 +272,8 @@ class AwsKms:
         try:
             answer = ask(**arguments)
         except self._refusals as error:
-            operation = self._client.meta.method_to_api_mapping[method]
+            # Of another service, if that was asked for credentials.
+            operation = error.operation_name
             place = f"AWS KMS of region `{self._region}` refuses `{operation}` with key `{key}`"
             raise ContentError(f"{place}: {_reason(error.response)}") from None
         except self._silences as error:
@@ -303,6 +303,11 @@ class AwsSigningKey:
     def sign(self, message: bytes) -> bytes:
         """Return the signature of a message: see `AwsKms.sign`."""
         return self._kms.sign(self._arn, message)
+
+
+def is_kek(text: str) -> bool:
+    """Return whether a text is the name of a key of KMS, as `PublicWrapper.kek` has it."""
+    return _KEK.match(text) is not None
 
 
 def _ciphertext_of(key: WrappedKey) -> bytes:

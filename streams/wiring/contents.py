@@ -14,7 +14,7 @@ from streams.model.types import WrappedKey
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.settings import ContentSection
 from streams.policy.ext.held_secrets import secrets_in
-from streams.sdk.aws_kms import AWS_PREFIX, AwsKms
+from streams.sdk.aws_kms import AWS_PREFIX, AwsKms, is_kek
 from streams.sdk.content import (
     ANY_TENANT,
     KeyUnwrapper,
@@ -24,9 +24,6 @@ from streams.sdk.content import (
     TenantWrappers,
 )
 from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
-
-KEK_CHARS_MAX = 300
-"""Of the name of a key that a message shows."""
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
@@ -273,9 +270,11 @@ class Rewrapper:
         return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
 
     def _moved_from_aws(self, key: WrappedKey) -> WrappedKey:
+        if not is_kek(key.kek):
+            raise ContentError(f"it needs the key `{key.kek[:80]}`, which is not one of AWS KMS")
         if key.kek not in self._former:
-            kek = key.kek[:KEK_CHARS_MAX]
-            raise ContentError(f"it is wrapped with `{kek}`; if that was a key of this tenant, give `--from {kek}`")
+            text = f"it is wrapped with `{key.kek}`; if that was a key of this tenant, give `--from {key.kek}`"
+            raise ContentError(text)
         aws = self._unwrappers.services.aws() if self.kek.startswith(AWS_PREFIX) else None
         if aws is not None:
             return aws.rewrap(key, self.kek)
@@ -306,7 +305,7 @@ def open_rewrapper(
         SigningKeyError: a file can't be read, or others can read it.
     """
     for each in former:
-        if not each.startswith(AWS_PREFIX):
+        if not is_kek(each):
             raise ContentError(f"`--from` is for keys of AWS KMS, as `--dry-run` names them: not for `{each[:80]}`")
     stated = stated_key(section, tenant_uid)
     if stated is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from msgspec.structs import replace
 
 from simulation.broker.kafka import free_port
 from streams.audit.content import ContentError
@@ -25,9 +26,10 @@ from streams.model.content import WRAP_ALG
 from streams.model.topics import VERDICT
 from streams.model.types import WrappedKey
 from streams.operations.settings import ContentSection
+from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.aws_kms import AwsKms
 from streams.services.gate.settings import SealSection
-from streams.wiring.contents import build_sealer
+from streams.wiring.contents import build_sealer, open_rewrapper
 from tests.ministack import REGION, MiniStack, running_ministack, without_own_credentials
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import configure, make_site
@@ -160,6 +162,17 @@ class TestKeysOfTenants:
     def test_a_key_of_the_settings_needs_its_section(self) -> None:
         with pytest.raises(ContentError, match=r"there is no `\[content\.aws\]`"):
             build_sealer(ContentSection.model_validate({"capture": ["arguments"], "keys": {"acme": "aws:alias/acme"}}))
+
+    def test_only_names_of_keys_are_proposed_as_former_ones(self, tmp_path: Path) -> None:
+        """Who writes keys could have an operator paste something else into a shell."""
+        make_content_key_file(tmp_path / "acme.pem")
+        section = ContentSection.model_validate({"keys": {"acme": str(tmp_path / "acme.pem.pub")}})
+        with open_rewrapper(section, "acme", tmp_path / "acme.pem", None, None) as rewrapper:
+            with pytest.raises(ContentError, match=f"give `--from {NAMED.kek}`"):
+                rewrapper.rewrap(NAMED)
+            with pytest.raises(ContentError, match="is not one of AWS KMS") as caught:
+                rewrapper.rewrap(replace(NAMED, kek=f"{NAMED.kek}; true"))
+        assert "--from" not in str(caught.value)
 
     def test_only_keys_of_the_region_are_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is stored names the key: whoever has written it does not choose whom readers ask."""
