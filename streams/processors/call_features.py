@@ -6,6 +6,8 @@ the watch's files.
 A declaration names the argument, or its role: what it is for. Roles are facts of the catalog. A verdict states them
 where a rule has asked where values come from. Otherwise they are proposed from the names of the arguments, by the
 functions that propose them at an import. So a tool that no file names has features as well.
+
+# INVARIANT: the gate and the watch find the same features in a call. Both pass the roles that the verdict states.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def extractions_for(extractions: tuple[Extraction, ...], tool: str) -> tuple[Ext
     return tuple(each for each in extractions if globs_of(each.tools).matches(tool))
 
 
-_ABOUT = ArgumentRole.TARGET
+_ABOUT, _UNDECIDED = ArgumentRole.TARGET, ArgumentRole.UNKNOWN
 
 Roles = tuple[tuple[str, ArgumentRole], ...]
 """Pointers of arguments, each with what it is for."""
@@ -59,7 +61,8 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
         extractions: where features are found.
         tool: `server.name`.
         args: its arguments.
-        stated: the roles of the arguments as the catalog has them; empty if they are not known.
+        stated: the roles of the arguments as the verdict states them; empty if it states none. If the catalog has
+            decided on none of them, they are proposed from names, as if none were stated.
     """
     found: dict[str, str | float] = {}
     names: Names | None = None
@@ -72,6 +75,7 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
             role = each.pointer[1:]
             if names is None:
                 names = names_in(args)
+                stated = tuple([each for each in stated if each[1] is not _UNDECIDED])
                 if not stated:
                     proposed = _by_names(tool, names)
             pointers = _with_role(role, names, stated) if stated else proposed.get(role, ())

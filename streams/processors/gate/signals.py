@@ -75,6 +75,8 @@ def _beside_baseline(
     case.baseline_version = baselines.next_offset + 1
     usual, unusual, told = baselines.usual_of(tenant, agent, now_ms), NOT_KNOWN, []
     if usual is not None:
+        # The roles that the verdict will state, because the watch has no others. All provenance that rules of the tool
+        # ask for is made before this fact, in whatever order they ask.
         examined = case.examined
         stated = () if examined is None else tuple((each.pointer, each.role) for each in examined.values)
         found = extracted(usual.reads, tool, case.known_arguments().values, stated)

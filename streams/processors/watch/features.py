@@ -9,7 +9,6 @@ from typing import NamedTuple
 from streams.behaviour.activity import Activity
 from streams.behaviour.profiles import Extraction
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
-from streams.model.catalog import ArgumentRole
 from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
@@ -56,9 +55,7 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
         verdict: the verdict, with the call that was judged, or what the watch reads of it.
     """
     tool, path = verdict.tool, verdict.delegation_path
-    stated: Roles = ()
-    if verdict.origins:
-        stated = tuple((each.pointer, each.role) for each in verdict.origins if each.role is not ArgumentRole.UNKNOWN)
+    stated: Roles = tuple([(each.pointer, each.role) for each in verdict.origins])
     found = _extracted(features.extractions, f"{tool.server_id}.{tool.name}", verdict.args_json, stated)
     amount = found.get("amount")
     return BehaviourEvent(

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, ruleset
+from simulation.records import SessionMaker, ruleset, tool_entry
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.estimators import Mean, Median, Peak, Tether
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint
+from streams.model.catalog import ArgumentRole, ArgumentUse
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key
 from streams.model.reasons import DeadLetterReason
@@ -22,6 +23,7 @@ from streams.policy.errors import BundleError
 from streams.ports import TopicPartition
 from streams.processors.call_features import extracted
 from streams.processors.control.baselines import AGENTS_MAX, EPOCHS_MAX, STALE_MS, Baselines
+from streams.processors.watch.features import Features, behaviour_of
 from tests.baselines import AGENT, EPOCH, baseline, baseline_record_key, settled
 from tests.kit import MAIL_SEND, START_MS, WEB_FETCH, GateBench
 from tests.recorded_run import bundle_files, recorded_by, setup
@@ -77,6 +79,54 @@ def test_arguments_are_read_as_the_watch_has_read_them() -> None:
     assert gate.judge(MAIL_SEND, {"to": "Ann <ann@EXAMPLE.com>"}).outcome is Outcome.ALLOW
     assert gate.judge(WEB_FETCH, {"url": "https://evil.example/"}).outcome is Outcome.ALLOW
     assert gate.judge(MAIL_SEND, {"to": "x@evil.example"}).outcome is Outcome.QUARANTINE
+
+
+NAMED = tool_entry("post", "office")
+"""A tool whose arguments seem to be for what their names say."""
+UNDECIDED = tool_entry("post", "office", arg_roles=(ArgumentUse(path="/mark"), ArgumentUse(path="/link")))
+DECIDED = tool_entry(
+    "post",
+    "office",
+    arg_roles=(
+        ArgumentUse(path="/mark", role=ArgumentRole.DESTINATION),
+        ArgumentUse(path="/link", role=ArgumentRole.CONTENT),
+    ),
+)
+ORIGINS = (
+    '  - {id: S-6, effect: deny, match: {tools: ["*"]}, when: "origins.exists(o, o.instructed)", reason: instructed}\n'
+)
+BY_ROLE = (Extraction("destination", ("*",), "@DESTINATION", "domain"),)
+BY_NAME_OR_ROLE = {
+    "nothing stated": (NAMED, "docs.example"),
+    "nothing decided": (UNDECIDED, "docs.example"),
+    "decided": (DECIDED, "drop.example"),
+}
+
+
+@pytest.mark.parametrize("rules", [(ORIGINS, NEW_PLACE), (NEW_PLACE, ORIGINS)], ids=["origins first", "origins last"])
+@pytest.mark.parametrize("name", BY_NAME_OR_ROLE)
+def test_gate_and_watch_take_the_same_arguments_for_the_destination(name: str, rules: tuple[str, str]) -> None:
+    tool, place = BY_NAME_OR_ROLE[name]
+    gate = bench(*rules)
+    gate.publish(tool)
+    known = settled(tools=(("post.office", 500),), destinations=(("known.example", 200),), reads=BY_ROLE)
+    publish(gate, baseline(known))
+    verdict = gate.judge(tool, {"mark": "drop.example", "link": "https://docs.example"})
+    assert verdict.origins
+    assert verdict.outcome is Outcome.QUARANTINE
+    assert verdict.signals[0].explain.startswith(f"first call of assistant to {place} ")
+    assert behaviour_of(Features(extractions=BY_ROLE), verdict).destination == place
+    assert differences(gate) == []
+
+
+def test_roles_that_the_verdict_does_not_state_do_not_count_in_the_gate_either() -> None:
+    gate = bench(NEW_PLACE)
+    gate.publish(DECIDED)
+    known = settled(tools=(("post.office", 500),), destinations=(("docs.example", 200),), reads=BY_ROLE)
+    publish(gate, baseline(known))
+    verdict = gate.judge(DECIDED, {"mark": "drop.example", "link": "https://docs.example"})
+    assert (verdict.outcome, verdict.origins) == (Outcome.ALLOW, ())
+    assert behaviour_of(Features(extractions=BY_ROLE), verdict).destination == "docs.example"
 
 
 def test_a_pointer_to_an_item_that_no_list_has_finds_nothing() -> None:

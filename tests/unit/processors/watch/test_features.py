@@ -70,6 +70,17 @@ def test_what_the_catalog_states_comes_before_what_names_say() -> None:
     assert extracted(SHIPPED, "post.office", args, stated) == {"destination": "drop.example", "amount": 3.0}
 
 
+def test_roles_that_nobody_has_decided_state_nothing() -> None:
+    args = {"recipient": "ann@acorn.example", "total_amount": 5, "note": "n"}
+    by_names = extracted(SHIPPED, "post.office", args)
+    assert by_names == {"destination": "acorn.example", "amount": 5.0}
+    undecided = tuple((f"/{name}", ArgumentRole.UNKNOWN) for name in args)
+    assert extracted(SHIPPED, "post.office", args, undecided) == by_names
+    # One that is decided shows that somebody has looked at the tool: the names say nothing then.
+    decided = (*undecided, ("/note", ArgumentRole.DESTINATION))
+    assert extracted(SHIPPED, "post.office", args, decided) == {"destination": "n"}
+
+
 def test_items_of_stated_lists_are_found() -> None:
     args = {"ids": ["a", "b"], "words": ["c"]}
     stated = (("/words/0", ArgumentRole.SELECTOR), ("/ids/0", ArgumentRole.SELECTOR), ("/ids/1", ArgumentRole.SELECTOR))
