@@ -291,7 +291,7 @@ class RowKind(Kind, Enum):
     SIGNALS = Kind(
         b"Y",
         "session key",
-        "the last calls of a session, for what rules want to know of its behaviour",
+        "the last calls of a session, as earlier versions have kept them; they are part of its row now",
         "streams.processors.gate.observed:SignalsRow",
         "streams.processors.gate.signals",
         _PER_SESSION,

@@ -196,6 +196,17 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
     is_spent_unclear: bool = False
 
 
+class Behaviour(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept of the behaviour of a session.
+
+    Attributes:
+        signals: its last calls (`streams.processors.gate.observed:SignalsRow`), encoded, so that only whoever asks for
+            them decodes them; empty while no rule has asked (ADR 0099).
+    """
+
+    signals: bytes = b""
+
+
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of a session, in parts. A feature that remembers more adds a part at the end.
 
@@ -208,6 +219,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     grant: Standing = Standing()
     trust: Trust = Trust()
     counters: Counters = Counters()
+    behaviour: Behaviour = Behaviour()
 
     def effective_label(self) -> Label:
         """Return the join of what was read and of what may have been read already."""
@@ -224,6 +236,7 @@ _PARTS: dict[str, type[msgspec.Struct]] = {
     "grant": Standing,
     "trust": Trust,
     "counters": Counters,
+    "behaviour": Behaviour,
 }
 _PART_OF = {field.name: part for part, kind in _PARTS.items() for field in msgspec.structs.fields(kind)}
 """The part of each field. No two parts have a field of the same name."""

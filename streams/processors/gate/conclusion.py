@@ -101,7 +101,7 @@ class Concluder:
             row = _with_unproven_known(session_key, row, state)
         row = self._with_effects(case, decision, effects, row, state, outputs)
         if case.observed is not None:
-            signals.after_verdict(case, decision.outcome, state)
+            row = signals.after_verdict(case, decision.outcome, row, state)
         if case.examined is not None:
             self._provenance.after_verdict(case, decision.outcome, state)
         if case.is_proven and row.identity.opened_with is not None:

@@ -1,4 +1,4 @@
-"""What is unusual about a call in its session, and the row of the session that tells."""
+"""What is unusual about a call in its session, and the part of the session's row that tells."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TOLD_RUN = 30
 """From how many repeats, and from how many calls in a row, a verdict names them."""
 
 
-class SignalsRow(msgspec.Struct, frozen=True, array_like=True):
-    """The last calls of a session, the tool that it calls in a row, and where it has run.
+class SignalsRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A part of the row of a session: its last calls, the tool that it calls in a row, and where it has run.
 
     `hour` is the newest hour, counted since the epoch, and `hour_calls` its calls, as far as rules ask for that.
     """

@@ -1,7 +1,7 @@
 """Tell rules what is unusual about a call in its session: the detectors that need no more than the session itself.
 
 A gate whose rules read no signal does nothing here, and keeps nothing. Where they do, the session's last calls are kept
-in one row of bounded size, and the call under judgment counts as the newest of them. It is stored with its final
+in its row, in bounded size, and the call under judgment counts as the newest of them. It is stored with its final
 verdict: an intent that waits is judged several times, and is one call. Denied calls count, as a loop of them is one.
 What needs more than the session (what is usual for an agent, its peers) is found by `stoplog watch`. What of it fits
 into one row of an agent is published, and a gate compares the call with that, if it has read it and a rule asks for it.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import HOUR_MS, digest_of
+from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
 from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
@@ -24,6 +24,7 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.observed import Observed, SignalsRow
 from streams.processors.rows import signals_row_key
+from streams.processors.session_row import Behaviour, SessionRow
 
 SIGNAL_FACT = "signal"
 RETURN_WINDOW_MS = 300_000
@@ -43,11 +44,11 @@ def observe(case: Case, state: StateView, control: ControlState | None = None) -
         control: what is known of agents; None if no rule of the tool asks for that.
     """
     asked = case.asked
-    found = state.get(signals_row_key(asked.session_key))
-    row = _NOTHING if found is None else _decode(found)
+    kept = case.session.behaviour.signals or _kept_apart(case, state)
+    row = _decode(kept) if kept else _NOTHING
     intent = asked.intent
     tool = f"{intent.tool.server_id}.{intent.tool.name}"
-    calls = (*row.ring.calls, digest_of(f"{tool} {intent.args_digest.hex()}"))[-RING_MAX:]
+    calls = (*row.ring.calls, digest_once(f"{tool} {intent.args_digest.hex()}"))[-RING_MAX:]
     called = digest_of(tool)
     run = row.stretch.count + 1 if row.stretch.tool == called else 1
     places = row.places
@@ -92,7 +93,21 @@ def _beside_baseline(
     return unusual, tuple(Signal(name=name, score=float(score), explain=text) for name, score, text in told)
 
 
-def after_verdict(case: Case, outcome: Outcome, state: StateView) -> None:
-    """Keep a call that has its final verdict. Only proven calls are kept: others are not the session's."""
-    if case.observed is not None and case.is_proven and outcome in FINAL_OUTCOMES:
-        state.put(signals_row_key(case.asked.session_key), _encode(case.observed.row))
+def after_verdict(case: Case, outcome: Outcome, row: SessionRow, state: StateView) -> SessionRow:
+    """Return the session's row with a call that has its final verdict.
+
+    Only proven calls are kept: others are not the session's.
+    """
+    if case.observed is None or not case.is_proven or outcome not in FINAL_OUTCOMES:
+        return row
+    if not case.session.behaviour.signals and _kept_apart(case, state):
+        state.delete(signals_row_key(case.asked.session_key))
+    return replace(row, behaviour=Behaviour(_encode(case.observed.row)))
+
+
+def _kept_apart(case: Case, state: StateView) -> bytes:
+    """Return what earlier versions have kept of the session in a row of its own; empty if there is nothing."""
+    # Without a call there is none, and most sessions of this version are spared the look.
+    if not case.session.counters.intents_count:
+        return b""
+    return state.get(signals_row_key(case.asked.session_key)) or b""

@@ -192,7 +192,13 @@ class TestSessionRow:
         row = decode_session(encode_row(self.V1))
         parts = [getattr(row, field.name) for field in msgspec.structs.fields(SessionRow)]
         found = {name: value for part in parts for name, value in msgspec.structs.asdict(part).items()}
-        since_then = {"has_no_unproven": False, "questions_count": 0, "spent_in": {}, "is_spent_unclear": False}
+        since_then = {
+            "has_no_unproven": False,
+            "questions_count": 0,
+            "spent_in": {},
+            "is_spent_unclear": False,
+            "signals": b"",
+        }
         assert found == {**msgspec.structs.asdict(self.V1), **since_then}
         assert sum(len(msgspec.structs.fields(type(part))) for part in parts) == len(found), "a field is in two parts"
         assert decode_session(encode_row(row)) == row

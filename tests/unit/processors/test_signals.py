@@ -7,10 +7,13 @@ import pytest
 
 from simulation.records import SessionMaker, ruleset
 from streams.behaviour.detectors.sequences import RING_MAX
+from streams.inmemory.disk import DiskStore
 from streams.model.approval import ApprovalStatus
 from streams.model.topics import APPROVAL_DECISION, RULESET
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.rows import RowKind
+from streams.processors.rows import RowKind, session_row_key, signals_row_key
+from streams.processors.session_row import SessionRow, decode_session, evolve
+from streams.processors.state import encode_row
 from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench
 
 HEAD = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
@@ -129,13 +132,44 @@ def test_counts_outlive_a_restart() -> None:
     assert gate.judge().outcome is Outcome.DENY
 
 
-@pytest.mark.parametrize(("rules", "rows"), [((LOOP,), 1), ((), 0)], ids=["read", "not read"])
-def test_a_session_has_one_row_of_bounded_size_only_if_a_rule_reads_it(rules: tuple[str, ...], rows: int) -> None:
+@pytest.mark.parametrize(("rules", "is_kept"), [((LOOP,), True), ((), False)], ids=["read", "not read"])
+def test_what_a_session_keeps_is_bounded_and_only_kept_if_a_rule_reads_it(
+    rules: tuple[str, ...], *, is_kept: bool
+) -> None:
     gate = bench(*rules)
     for number in range(RING_MAX + 20):
         gate.judge(FILES_READ, {"path": f"{number}.txt"})
-    stored = [row for key, row in gate.driver.disk.rows(0).items() if key[:1] == RowKind.SIGNALS.prefix]
-    assert len(stored) == rows
-    assert all(len(row) < 12 * RING_MAX for row in stored)
+    kept = session_row(gate).behaviour.signals
+    assert bool(kept) is is_kept
+    assert len(kept) < 12 * RING_MAX
+    assert apart(gate) == []
     gate.wait(60 * HOUR_MS)
-    assert [key for key in gate.driver.disk.rows(0) if key[:1] == RowKind.SIGNALS.prefix] == []
+    assert session_row_key(gate.session.key) not in gate.driver.disk.rows(0)
+
+
+def test_a_session_of_an_earlier_version_goes_on_with_what_was_kept_in_a_row_of_its_own() -> None:
+    gate = bench(LOOP)
+    for _ in range(4):
+        gate.judge()
+    row = session_row(gate)
+    offset = gate.driver.disk.changelog_offset(0)
+    assert offset is not None
+    earlier = {
+        session_row_key(gate.session.key): encode_row(evolve(row, signals=b"")),
+        signals_row_key(gate.session.key): row.behaviour.signals,
+    }
+    DiskStore(gate.driver.disk, 0, gate.driver.disk._tables[0]).apply(earlier, offset)
+    gate.restart()
+    assert session_row(gate).behaviour.signals == b""
+    assert gate.judge().outcome is Outcome.DENY
+    assert apart(gate) == []
+    assert session_row(gate).behaviour.signals
+
+
+def session_row(gate: GateBench) -> SessionRow:
+    return decode_session(gate.driver.disk.rows(0)[session_row_key(gate.session.key)])
+
+
+def apart(gate: GateBench) -> list[bytes]:
+    """Rows of behaviour beside those of sessions."""
+    return [key for key in gate.driver.disk.rows(0) if key[:1] == RowKind.SIGNALS.prefix]
