@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from simulation.fleet.agents import Planned
 from simulation.fleet.records import audit_of, verdict_of
+from streams.behaviour.activity import Activity
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire
@@ -26,6 +27,9 @@ QUICK_DECISIONS = 600
 BATCH = 500
 SETTLE_MS = 60_000
 
+_Encoded = tuple[str, bytes, bytes, int]
+"""Topic, key, value and broker time of a record."""
+
 
 def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: int) -> float:
     """Return the CPU time of a decision in us, of both workers together.
@@ -38,9 +42,33 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
     Raises:
         RuntimeError: not every decision has reached the watch, so the figure would say nothing.
     """
+    chosen = [planned.activity for planned in fleet[:decisions]]
+    driver, records = _prepared(chosen, files)
+    began = time.process_time()
+    _play(driver, records)
+    spent = time.process_time() - began
+    arrived = len({read.record.header.id for read in driver.read(BEHAVIOUR.name) if hasattr(read.record, "header")})
+    if arrived < len(chosen):
+        raise RuntimeError(f"{arrived} of {len(chosen)} decisions have reached the watch")
+    return round(1e6 * spent / len(chosen), 1)
+
+
+def played(chosen: Sequence[Activity], files: BehaviourFiles) -> Driver:
+    """Return both workers after some decisions, with all that they have written.
+
+    Args:
+        chosen: what the decisions are about, in their order.
+        files: the declarations.
+    """
+    driver, records = _prepared(chosen, files)
+    _play(driver, records)
+    return driver
+
+
+def _prepared(chosen: Sequence[Activity], files: BehaviourFiles) -> tuple[Driver, list[_Encoded]]:
+    """Return both workers, and the verdicts and audit records of some decisions."""
     # As the watch's process reads.
     wire = CodecWire(Codec(CommittedSchemas.load(), SEEN))
-    chosen = [planned.activity for planned in fleet[:decisions]]
     driver = Driver(
         spec=KEYING,
         processor=Keying(wire, files.features, WatchSettings()),
@@ -53,7 +81,10 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
         key = session_key_of(each.tenant, each.session)
         records.append((VERDICT.name, key, wire.encode(VERDICT.name, verdict_of(each)), each.time_ms))
         records.append((AUDIT.name, key, wire.encode(AUDIT.name, audit_of(each)), each.time_ms))
-    began = time.process_time()
+    return driver, records
+
+
+def _play(driver: Driver, records: Sequence[_Encoded]) -> None:
     for start in range(0, len(records), BATCH):
         part = records[start : start + BATCH]
         # A batch lies on the log before the workers see it, as behind a worker that lags.
@@ -62,8 +93,3 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
             driver.log.append(Outgoing(topic, 0, key, value), timestamp_ms=time_ms)
         driver.settle()
     driver.advance(driver.clock.now_ms() + SETTLE_MS)
-    spent = time.process_time() - began
-    arrived = len({read.record.header.id for read in driver.read(BEHAVIOUR.name) if hasattr(read.record, "header")})
-    if arrived < len(chosen):
-        raise RuntimeError(f"{arrived} of {len(chosen)} decisions have reached the watch")
-    return round(1e6 * spent / len(chosen), 1)

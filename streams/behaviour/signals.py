@@ -62,6 +62,7 @@ class Detector(Protocol):
 
     declaration: Declaration
     keys_have_term: bool
+    needs: int
     faint: float
 
     @property
@@ -71,9 +72,6 @@ class Detector(Protocol):
     @property
     def row_types(self) -> tuple[type, ...]:
         """The classes of the rows, in the order of the places."""
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at, besides the fields that its places require."""
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how unusual the activity is, and the rows with what only counts."""
@@ -87,11 +85,13 @@ class Keyed:
 
     Attributes:
         keys_have_term: whether there is a row of each value of the term.
+        needs: bits (`presence`) of what an activity must have, beside the fields that its places require.
         places: where the rows are, by default the own row and the peers' row.
         faint: the score from which on it is reported. What is certain to stay below need not be reckoned.
     """
 
     keys_have_term = False
+    needs = 0
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
@@ -103,11 +103,6 @@ class Keyed:
     def make_places(self) -> tuple[Place, ...]:
         """Return where the rows are, by default the own row and the peers' row."""
         return (self.own(), self.peers())
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        del activity
-        return True
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows as they are: by default nothing is learned."""
@@ -129,9 +124,10 @@ class Keyed:
         return Place((*self.declaration.peer, *more), f"{self.declaration.name}~{part}", is_required=False)
 
 
-def is_default(detector: Detector, method: str) -> bool:
-    """Return whether a detector has a method of `Keyed` as it is, which need not be called."""
-    return getattr(type(detector), method) is getattr(Keyed, method)
+def learns(detector: Detector) -> bool:
+    """Return whether a detector has a `learn` of its own. That of `Keyed` need not be called."""
+    its_own: object = type(detector).learn
+    return its_own is not Keyed.learn
 
 
 def explained(template: str, activity: Activity, words: Mapping[str, object]) -> str:

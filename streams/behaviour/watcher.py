@@ -13,16 +13,16 @@ busy hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import chain, compress
-from operator import is_not, itemgetter
+from operator import is_not
 from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.behaviour import correlations, growth
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
-from streams.behaviour.case import PATTERNS_MAX, Case, Counted
+from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS, RISK
@@ -41,7 +41,8 @@ from streams.behaviour.findings import (
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
-from streams.behaviour.signals import Detector, Rows, Scored, Signal, explained, is_default
+from streams.behaviour.plans import Concerned, Plans
+from streams.behaviour.signals import Detector, Signal, explained
 from streams.model.alert_status import with_status
 
 SEEN_MAX = 64
@@ -126,32 +127,6 @@ class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
     held_until_ms: int = 0
 
 
-class _Plan(NamedTuple):
-    """A detector, and where its rows are.
-
-    Attributes:
-        faint: the score from which on it is reported.
-        score: how it scores, and `learn` how it learns.
-        applies: whether an activity has what it looks at; None if each has.
-        tools: the tools that it watches, empty for all.
-        rows_of: finds its rows among the rows of all pages of an activity.
-        positions: where its rows stand there.
-        shapes: a bit for each shape of its pages.
-        bit: a bit for the detector.
-    """
-
-    declaration: Declaration
-    faint: float
-    score: Callable[[Rows, Activity], Scored]
-    learn: Callable[[Rows, Activity, Any], Rows] | None
-    applies: Callable[[Activity], bool] | None
-    tools: frozenset[str]
-    rows_of: Callable[[list[Any]], Rows]
-    positions: tuple[int, ...]
-    shapes: int
-    bit: int
-
-
 class Watcher:
     """Judges activities by declared detectors and correlations. It holds no state: that is in the rows.
 
@@ -182,9 +157,8 @@ class Watcher:
         layout = self._layout = Layout(places, suffix)
         self._tail = layout.slot(_TAIL)
         self._counted = Counted(layout)
-        self._plans = tuple(self._planned(number, each) for number, each in enumerate(detectors))
+        self._plans = Plans(detectors, layout)
         self._page_bits = tuple(1 << number for number, shape in enumerate(layout.shapes) for _ in shape.blank)
-        self._in_place: dict[int, Callable[[list[Any]], tuple[Any, ...]]] = {}
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
@@ -194,23 +168,6 @@ class Watcher:
         names = {self._latch, *(page_name(place.fields, suffix) for place, _ in places if _PASSING & {*place.fields})}
         names |= {correlations.row_name(each) for each in declared.correlations if _is_passing(each)}
         self.short_lived = frozenset(name.encode() for name in names)
-
-    def _planned(self, number: int, detector: Detector) -> _Plan:
-        it, slots = detector.declaration, tuple(map(self._layout.slot, detector.places))
-        indexes = [slot.position for slot in slots]
-        first = indexes[0]
-        return _Plan(
-            declaration=it,
-            faint=detector.faint,
-            score=detector.score,
-            learn=None if is_default(detector, "learn") else detector.learn,
-            applies=None if is_default(detector, "applies") else detector.applies,
-            tools=frozenset(it.tools),
-            rows_of=itemgetter(*indexes) if len(indexes) > 1 else lambda flat: (flat[first],),
-            positions=tuple(indexes),
-            shapes=sum(1 << shape for shape in {slot.shape for slot in slots}),
-            bit=1 << number,
-        )
 
     def observe(self, view: RowView, activity: Activity) -> Observed:
         """Judge one activity, and learn from it if it may be learned from.
@@ -239,7 +196,8 @@ class Watcher:
         # Almost always nothing is found. So detectors learn as soon as they have scored, and score once more if
         # it turns out that nothing may be learned.
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
-        signals, learned, ran = self._score(case, is_taught=is_taught)
+        concerned = self._plans.concerned_by(case.activity, case.missing)
+        signals, learned = self._score(concerned, case, is_taught=is_taught)
         found = [
             self._found(each, case) for each in signals if each.share >= 1.0 and self._declarations[each.name].alerts
         ]
@@ -256,8 +214,8 @@ class Watcher:
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
             if is_taught:
-                _, learned, ran = self._score(case, is_taught=False)
-        self._put_back(case, learned, ran)
+                _, learned = self._score(concerned, case, is_taught=False)
+        self._put_back(concerned, case, learned)
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
@@ -341,29 +299,22 @@ class Watcher:
         flat = [*chain.from_iterable(pages)]
         return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, flat, missing)
 
-    def _score(self, case: Case, *, is_taught: bool) -> tuple[tuple[Signal, ...], list[Any], int]:
-        """Let all detectors score, and learn.
+    def _score(self, concerned: Concerned, case: Case, *, is_taught: bool) -> tuple[tuple[Signal, ...], list[Any]]:
+        """Let detectors score, and learn.
 
         Args:
+            concerned: the detectors.
             case: the activity; unchanged.
             is_taught: whether they learn from it.
 
         Returns:
-            The signals that are not faint; the rows of the detectors that have scored, one after the other, after the
-            activity; and a bit for each of these detectors.
+            The signals that are not faint, and the rows of the detectors after the activity, one after the other.
         """
         signals: list[Signal] = []
         rows: list[Any] = []
-        ran = 0
-        activity, flat, missing = case.activity, case.flat, case.missing
-        for plan in self._plans:
-            it, faint, score, learn, applies, tools, rows_of, _, shapes, bit = plan
-            if missing & shapes or (tools and activity.tool not in tools):
-                continue
-            if applies is not None and not applies(activity):
-                continue
+        activity, flat = case.activity, case.flat
+        for it, faint, score, learn, rows_of, _, _, _ in concerned.plans:
             scored = score(rows_of(flat), activity)
-            ran |= bit
             if is_taught and learn is not None:
                 rows += learn(scored.rows, activity, scored.noted)
             else:
@@ -371,28 +322,14 @@ class Watcher:
             if scored.score >= faint:
                 text = explained(it.explain, activity, scored.words)
                 signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
-        return tuple(signals), rows, ran
+        return tuple(signals), rows
 
-    def _put_back(self, case: Case, rows: list[Any], ran: int) -> None:
-        """Put the rows of detectors back.
-
-        Where the rows stand is known from which detectors have scored. So all are put in their places at once.
-        """
+    def _put_back(self, concerned: Concerned, case: Case, rows: list[Any]) -> None:
+        """Put the rows of the detectors that an activity concerns back, all at once."""
         before = case.flat
-        in_place = self._in_place.get(ran) or self._in_place_of(ran)
-        case.flat = [*in_place(rows + before)]
+        case.flat = [*concerned.put_back(rows + before)]
         # A bit for each page with a row that is another one.
         case.changed |= sum({*compress(self._page_bits, map(is_not, case.flat, before))})
-
-    def _in_place_of(self, ran: int) -> Callable[[list[Any]], tuple[Any, ...]]:
-        """Return what makes, of the rows of the detectors that have scored and of all rows as they were, all rows."""
-        positions = [position for plan in self._plans if plan.bit & ran for position in plan.positions]
-        where = {position: at for at, position in enumerate(positions)}
-        if len(self._in_place) >= PATTERNS_MAX:
-            self._in_place.clear()
-        made = itemgetter(*(where.get(at, len(positions) + at) for at in range(len(self._page_bits))))
-        self._in_place[ran] = made
-        return made
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""

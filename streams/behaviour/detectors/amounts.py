@@ -6,9 +6,11 @@ from math import exp, log1p
 from typing import Any
 
 from streams.behaviour.activity import Activity
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.terms import Run
 from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
 from streams.behaviour.pages import Place
+from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_SPREAD = 0.5
@@ -23,9 +25,9 @@ class ArgMad(Keyed):
 
     row_types: tuple[type, ...] = (Median, Median)
 
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return self._value is not None and is_number(self._value(activity))
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        self.needs |= BITS.get(declaration.value or "", 0)
 
     def _measured(self, activity: Activity) -> float | None:
         value = self._value(activity) if self._value is not None else None

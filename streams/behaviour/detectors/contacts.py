@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import LEARNABLE, Activity
+from streams.behaviour.activity import Activity
 from streams.behaviour.detectors.peaks import SD_MIN, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
+from streams.behaviour.presence import ALLOWED
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
@@ -48,10 +49,7 @@ class NewContact(Keyed):
 
     row_types = (Meeting, Met, Met)
     keys_have_term = True
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return activity.outcome == LEARNABLE
+    needs = ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the term, and of the peaks of the agent and of its peers."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity
+from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SD_MIN, learned
 from streams.behaviour.estimators import (
@@ -23,6 +23,7 @@ from streams.behaviour.estimators import (
     within,
 )
 from streams.behaviour.pages import Place
+from streams.behaviour.presence import ALLOWED, DESTINATION
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 OVERDISPERSION = 0.35
@@ -184,10 +185,7 @@ class Egress(Keyed):
     """Volume that leaves: a fading sum beside the highest sums of earlier days."""
 
     row_types = (Volume, Peak, Peak)
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return activity.destination is not None and activity.outcome == LEARNABLE
+    needs = DESTINATION | ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the sum, and of the peaks of the agent and of its peers."""
@@ -236,10 +234,7 @@ class DestDaily(Keyed):
 
     row_types = (Contact, Mean)
     keys_have_term = True
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return activity.outcome == LEARNABLE
+    needs = ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the contact with the destination, and of contacts with any."""

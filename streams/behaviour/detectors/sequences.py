@@ -14,6 +14,7 @@ from streams.behaviour.detectors.peaks import compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
+from streams.behaviour.presence import CALL, EPOCH
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
@@ -41,10 +42,7 @@ class Loop(Keyed):
     """The same call, or the same few calls in turn, again and again."""
 
     row_types = (Ring, Peak)
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return bool(activity.call)
+    needs = CALL
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
@@ -72,6 +70,9 @@ def repeats(calls: tuple[int, ...]) -> int:
     """Return how often the last call is among the calls, or the cycle that they end with if that is more."""
     last = calls[-1]
     best = calls.count(last)
+    if best == 1:
+        # As of most calls. A cycle that ends with it would have it twice.
+        return 1
     for length in range(2, CYCLE_MAX + 1):
         if len(calls) < 2 * length or calls[-1 - length] != last:
             continue
@@ -275,10 +276,7 @@ class EpochDrift(Keyed):
     """
 
     row_types = (Kept, Kept, Kept)
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return bool(activity.epoch)
+    needs = EPOCH
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the mature epoch, of the activity's epoch, and of the newest one that is not mature."""

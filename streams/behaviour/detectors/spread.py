@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import Sketch, compared, learned
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
+from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PLACES_MAX = 8
@@ -43,9 +45,9 @@ class FanOut(Keyed):
 
     row_types = (Window, Peak, Peak)
 
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return self._term is not None and self._term(activity) is not None
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        self.needs |= BITS.get(declaration.term or "", 0)
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the window, and of the peaks of the agent and of its peers."""
@@ -98,11 +100,8 @@ class FanOut(Keyed):
 
 
 class DelegVelocity(FanOut):
+    needs = ROOT
     """A delegation storm: many sessions under one root in a short time, or a deep chain."""
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return bool(activity.root)
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the root's window, and of the peaks of the agent and of its peers."""
@@ -126,10 +125,7 @@ class CrossOwner(Keyed):
     """A session that goes from one person's data to those of others."""
 
     row_types = (Owners, Peak)
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return activity.owner is not None
+    needs = OWNER
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many foreign owners there were, beside what is usual."""
@@ -181,10 +177,7 @@ class TwoPlaces(Keyed):
     """A session that comes back to an instance after another one has used it: A, B, A within the window."""
 
     row_types = (Places,)
-
-    def applies(self, activity: Activity) -> bool:
-        """Return whether the activity has what the detector looks at."""
-        return bool(activity.instance)
+    needs = INSTANCE
 
     def make_places(self) -> tuple[Place, ...]:
         """Return where the places of the session are kept."""

@@ -95,6 +95,8 @@ class Watch(ReportingProcessor):
         }
         self._short_lived = frozenset().union(*(each.short_lived for each in self._watchers.values()))
         self._remembered = RememberedRows()
+        # Most decisions wait for two seconds only. These are still there as they were read.
+        self._waiting = RememberedRows()
 
     def prepare(self, state: StateView) -> None:
         """Check that the partition's rows have a layout that this version knows."""
@@ -123,7 +125,9 @@ class Watch(ReportingProcessor):
                 text = f"a name has {len(name)} characters: the limit is {NAME_CHARS_MAX}"
                 raise RecordError(DeadLetterReason.RECORD_INVALID, text)
         time_ms = max(0, record.header.time)
-        state.put(behaviour_waiting_key(time_ms, record.header.id), _encode(record))
+        waiting_key, row = behaviour_waiting_key(time_ms, record.header.id), _encode(record)
+        state.put(waiting_key, row)
+        self._waiting.keep(waiting_key, row, record)
         state.set_timer(_next_ms(max(time_ms + self._settings.grace_ms, now_ms), GRID_MS), _BEHAVIOUR_TIMER)
         return []
 
@@ -144,7 +148,7 @@ class Watch(ReportingProcessor):
         rows = self._open_rows(state, now_ms)
         for row_key_, row in due:
             state.delete(row_key_)
-            outputs += self._judged(_decode(row), rows, state, now_ms)
+            outputs += self._judged(self._waiting.take(row_key_, row) or _decode(row), rows, state, now_ms)
         rows.close()
         if len(due) == JUDGED_PER_STEP_MAX:
             state.set_timer(now_ms + 1, _BEHAVIOUR_TIMER)
