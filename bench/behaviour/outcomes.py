@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from bench.behaviour.engine_cost import played
+from bench.behaviour.measure import QUICK_PLAN
 from simulation.bureau.bureau import make_bureau
 from simulation.fleet.agents import Planned
-from simulation.fleet.fleet import PLAN, make_fleet
+from simulation.fleet.fleet import make_fleet
 from streams.model.topics import ALERT, BASELINE, BEHAVIOUR
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
@@ -46,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     files = parse_behaviour(load_detector_files(rules_directory()))
     lines: list[str] = []
-    for name, fleet in (("fleet", make_fleet(SEED, PLAN)), ("bureau", make_bureau(SEED))):
+    for name, fleet in (("fleet", make_fleet(SEED, QUICK_PLAN)), ("bureau", make_bureau(SEED))):
         found = list(outcomes_of(fleet[: options.decisions], files))
         print(name, len(found), sha256("\n".join(found).encode()).hexdigest())
         lines += found

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
+import msgspec
 import pytest
 
 from bench.behaviour.engine_cost import us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, RateLimit, ZScore
 from bench.behaviour.measure import _figures, _rules
+from bench.behaviour.outcomes import outcomes_of
 from bench.behaviour.stops import Stops
 from bench.tables.behaviour import behaviour_table, printed
 from bench.workload import SIGNALS, bundle_record
@@ -22,9 +27,11 @@ from simulation.fleet.habits import HABITS, OFFICE
 from simulation.fleet.roles import ROLES
 from streams.behaviour.activity import Activity
 from streams.behaviour.watcher import Observed
+from streams.model.topics import BEHAVIOUR
 from streams.policy.language.bundle import bundle_from_files, load_detector_files
 from streams.policy.runtime.ruleset import compile_bundle
 from streams.processors.watch.behaviour_file import parse_behaviour
+from streams.topology import WATCH
 from streams.wiring.shipped import rules_directory
 from tests.unit.behaviour.kit import START_MS, activity
 
@@ -195,6 +202,19 @@ def test_simple_judges_alert_once_about_a_burst() -> None:
 def test_what_the_watch_costs_is_of_decisions_that_it_has_judged() -> None:
     files = parse_behaviour(load_detector_files(rules_directory()))
     assert us_per_decision(make_fleet(5, SMALL), files, 50) > 0
+
+
+def test_outcomes_are_the_same_whenever_they_are_made_and_tell_one_amount_from_another() -> None:
+    files = parse_behaviour(load_detector_files(rules_directory()))
+    fleet = make_fleet(5, SMALL)[:400]
+    lines = list(outcomes_of(fleet, files))
+    assert lines == list(outcomes_of(fleet, files))
+    kinds = Counter(json.loads(line)["topic"] for line in lines)
+    assert kinds[BEHAVIOUR.name] >= len(fleet)
+    assert kinds[WATCH.changelog.name] > len(fleet)
+    at = next(number for number, each in enumerate(fleet) if each.activity.amount is not None)
+    one = fleet[at]._replace(activity=msgspec.structs.replace(fleet[at].activity, size_bytes=9_999, amount=9_999.0))
+    assert list(outcomes_of([*fleet[:at], one, *fleet[at + 1 :]], files)) != lines
 
 
 def test_rules_that_ask_for_signals_differ_from_those_that_let_all_through_by_one_rule() -> None:
