@@ -15,6 +15,8 @@ from streams.behaviour.activity import Activity
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 MINUTE_MS = 60_000
+GAINED_SHARE = 0.06
+LIKED_FACTOR = 3.0
 replace = msgspec.structs.replace
 
 
@@ -61,6 +63,7 @@ class Agent:
         self.shift_hours = rng.choice(habits.shifts)
         spread = habits.taste_spread
         self._taste = {(before, after): exp(rng.gauss(0, spread)) for before, row in role.flow.items() for after in row}
+        self._gained: dict[str, str] = {}
         self._serial = 0
 
     @property
@@ -93,7 +96,7 @@ class Agent:
         self._serial += 1
         amount = self._amount() if tool in PAYING else None
         thing = self._object(tool) if tool in WITH_OBJECT else None
-        destination = self._destination() if tool in DESTINED else None
+        destination = self._destination() if tool in DESTINED else self._gained.get(tool)
         unlike = rng.getrandbits(24) if rng.random() < 0.93 else 0
         return Activity(
             event_id=f"{self.name}#{self._serial}",
@@ -120,6 +123,8 @@ class Agent:
 
     def next_tool(self, before: str) -> str:
         """Return the tool that comes after another one."""
+        if self._gained and self._rng.random() < GAINED_SHARE:
+            return self._rng.choice(list(self._gained))
         row = self.role.flow.get(before) or self.role.flow[""]
         tools = list(row)
         return self._rng.choices(
@@ -149,6 +154,16 @@ class Agent:
         self.epoch = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}"
         for move in self._taste:
             self._taste[move] *= exp(rng.gauss(0, self._habits.taste_spread))
+
+    def roll_out(self, day: int) -> None:
+        """Become the new version of a day, which is the same for all agents of the role."""
+        shared = Random(f"{self.role.name} {day}")  # noqa: S311 - a simulation that has to be repeatable
+        self.epoch = f"model-{day}/{shared.getrandbits(32):08x}"
+        self._gained[f"{self.role.name}.assist{day}"] = f"service-{shared.getrandbits(32):x}.example"
+        liked = shared.choice([tool for tool in self.role.flow if tool])
+        for before, after in self._taste:
+            if after == liked:
+                self._taste[before, after] *= LIKED_FACTOR
 
     def _amount(self) -> float:
         amount = self.role.amount * self.amount_factor * exp(self._rng.gauss(0, self._habits.amount_spread))

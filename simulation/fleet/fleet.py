@@ -69,6 +69,8 @@ def _everyday(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
                 agent.release()
             if day in habits.together_days:
                 agent.release()
+            if day in habits.rollout_days:
+                agent.roll_out(day)
             if rng.random() < 0.05:
                 agent.adopt(f"{role.name}-{rng.getrandbits(40):x}.example")
             if day < begins.get(agent.name, 0):

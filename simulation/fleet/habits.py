@@ -25,6 +25,8 @@ class Habits(NamedTuple):
         taste_spread: how much agents of a role, and versions of an agent, differ in what they do next.
         releases_per_day: how often an agent is released.
         together_days: the days on which all agents are released.
+        rollout_days: the days on which all agents of a role become the same new version, with one tool more, which
+            calls a service that nobody has called before, and a liking for one of the known tools.
         joiners_share: how many agents begin in the second half of the quiet time or later.
         jobs_share: how many agents get a nightly job on a day in the middle.
         has_types: whether agents are compared with others of their role.
@@ -40,6 +42,7 @@ class Habits(NamedTuple):
     taste_spread: float = 0.25
     releases_per_day: float = 1 / 25
     together_days: tuple[int, ...] = ()
+    rollout_days: tuple[int, ...] = ()
     joiners_share: float = 0.0
     jobs_share: float = 0.0
     has_types: bool = True
@@ -56,6 +59,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
         "wide amounts": Habits(amount_spread=1.3, bytes_spread=1.4),
         "price list": Habits(amount_spread=0.5, price_step=500.0),
         "many releases": Habits(releases_per_day=1 / 6, taste_spread=0.4, together_days=(10, 17, 21)),
+        "rollouts": Habits(rollout_days=(5, 12, 18, 23)),
         "joiners": Habits(joiners_share=0.3),
         "new nightly jobs": Habits(jobs_share=0.3),
         "no types": Habits(has_types=False),
