@@ -106,9 +106,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "deleg_velocity": Takes(("window_ms",), (*_BASELINE, "deviations"), ("count", "usual"), "children"),
         "cross_owner": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "foreign owners"),
         "epoch_drift": Takes(
-            (), ("min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"
+            (), ("peer", "min_support", "count_max"), ("sum", "times", "before", "change"), "likelihood ratio"
         ),
-        "off_hours": Takes((), (*_BASELINE, "settle_ms"), ("bits", "days", "hour"), "bits"),
+        "off_hours": Takes((), (*_BASELINE, "settle_ms"), ("bits", "days", "hour", "count"), "bits"),
         "new_contact": Takes(
             ("term", "window_ms"), (*_BASELINE, "settle_ms", "value"), ("sum", "usual", "z"), "deviations"
         ),

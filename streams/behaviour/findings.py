@@ -23,6 +23,8 @@ RHYTHM = "off_hours"
 RHYTHM_MS_MAX = 30 * DAY_MS
 """The same of work at unusual hours: a job that runs every night is as new in the second week as in the first, and the
 desk escalates an alert that nobody looks at."""
+TERM_MS = 30 * DAY_MS
+"""How long the same new term of an agent is quiet: what was rolled out is used again and again."""
 SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
@@ -220,15 +222,15 @@ def latches_of(
         whose: what tells its incident apart: the agent, or the root of the delegation.
         name: the detector or correlation.
         kind: its kind.
-        alike: what tells the same finding apart from others of the incident. The same new term is quiet for a week:
-            it was not learned, so it is as new as on the first day.
+        alike: what tells the same finding apart from others of the incident. The same new term is quiet for 30
+            days: it was not learned, so it is as new as on the first day.
     """
     tenant, agent, session = who
     if kind == growth.KIND:
         return [(row_key(latch, (tenant, growth.KIND, agent)), LATCH_MS)]
     found = [(row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS)]
     if kind == NEW_TERMS and alike:
-        found.append((row_key(latch, (tenant, "term", alike.hex())), ONGOING_MS_MAX))
+        found.append((row_key(latch, (tenant, "term", alike.hex())), TERM_MS))
     return [*found, (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS)]
 
 

@@ -35,6 +35,7 @@ from streams.behaviour.findings import (
     above_bars,
     correlated,
     finding_of,
+    incident_of,
     latched,
     latches_of,
     too_much,
@@ -162,6 +163,7 @@ class Watcher:
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
+        self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
         self._remembered = RememberedRows()
@@ -337,7 +339,7 @@ class Watcher:
         for it, slot in self._risks if signals else ():
             row = accumulated(case.flat[slot.position], signals, activity.time_ms, it.half_life_ms)
             case.put(slot, row)
-            risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance)
+            risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance, self._incidents)
             scores[f"risk.{it.name}"] = risk.total
             if risk.total > 0:
                 risen.append(RaisedRisk(it.key, risk.total / it.threshold, it.half_life_ms))

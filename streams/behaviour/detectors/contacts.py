@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import Activity
-from streams.behaviour.detectors.peaks import SD_MIN, learned
+from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.detectors.peaks import SD_MIN, SHARED_BY, SHARED_SHARE, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
@@ -27,6 +27,7 @@ from streams.behaviour.presence import ALLOWED
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
+SURPRISED_MAX = 16
 
 
 class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -44,16 +45,30 @@ class Met(msgspec.Struct, frozen=True, array_like=True, gc=False):
     peak: Peak = Peak()
 
 
-class NewContact(Keyed):
-    """More calls, or a larger measure of them, to a new term than new terms usually get."""
+class Surprised(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Agents (digests, sorted) whose calls to a new term surprised, learned from or not."""
 
-    row_types = (Meeting, Met, Met)
+    agents: tuple[int, ...] = ()
+
+
+class NewContact(Keyed):
+    """More calls, or a larger measure of them, to a new term than new terms usually get.
+
+    A new service that many agents begin to use is found with the first of them. From the third on, it is new for the
+    work, and not for the agent: that stays below an alert.
+    """
+
+    row_types = (Meeting, Met, Met, Surprised)
     keys_have_term = True
     needs = ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the term, and of the peaks of the agent and of its peers."""
-        return (self.own(self.declaration.term or ""), self.own(part="peak"), self.peers())
+        """Return the places of the term, of the peaks of the agent and of its peers, and of peers that surprised."""
+        it = self.declaration
+        # Whichever tool they use, it is the same service.
+        who = tuple(field for field in it.peer or it.key if field != "tool.name")
+        together = Place((*who, it.term or ""), f"{it.name}~surprised", is_required=False)
+        return (self.own(it.term or ""), self.own(part="peak"), self.peers(), together)
 
     def _amount(self, activity: Activity) -> float:
         if self._value is None:
@@ -82,7 +97,15 @@ class NewContact(Keyed):
         if z < self.faint:
             return Scored(kept, noted=amount)
         words = {"sum": meeting.total, "usual": exp(min(usual, 80.0)) - 1.0, "z": z}
-        return Scored(kept, z, words, amount)
+        if z < it.threshold or not it.peer:
+            return Scored(kept, z, words, amount)
+        surprised, agent = rows[3] or Surprised(), digest_of(activity.agent)
+        others = [each for each in surprised.agents if each != agent]
+        if len(others) >= SHARED_BY:
+            z = SHARED_SHARE * it.threshold
+        if agent not in surprised.agents:
+            surprised = Surprised(tuple(sorted((*others, agent)))[:SURPRISED_MAX])
+        return Scored((*kept[:3], surprised), z, words, amount)
 
     def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float] | None:
         """Return mean and standard deviation of the logarithm of what new terms get; None if nothing is known of it."""
@@ -100,14 +123,15 @@ class NewContact(Keyed):
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the sums of the day."""
-        it, now_ms, (meeting, met, peers) = self.declaration, activity.time_ms, rows
+        it, now_ms, (meeting, met, peers, surprised) = self.declaration, activity.time_ms, rows
         met = met or Met(now_ms)
         if noted is None:
-            return (meeting or Meeting(now_ms), met, peers)
+            return (meeting or Meeting(now_ms), met, peers, surprised)
         meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted)
         peers = peers or Met(now_ms)
         return (
             meeting,
             Met(met.since_ms, learned(met.peak, meeting.good, now_ms, it)),
             Met(peers.since_ms, learned(peers.peak, meeting.good, now_ms, it)),
+            surprised,
         )

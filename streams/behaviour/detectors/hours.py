@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import decay
 from streams.behaviour.pages import Place
 from streams.behaviour.profiles import HOURS_PER_DAY
@@ -28,12 +29,31 @@ much more than it is: agents of one type may work in many time zones. At an hour
 nothing."""
 PEER_DAYS_MIN = 5.0
 """Days of others without which an agent is compared with itself alone."""
-SHARED_BY = 2
-"""How many others of its kind must have begun to work at an hour before it is the work's, and not the agent's."""
 SHARED_DAYS = 3
-SHARED_SHARE = 0.75
 LATELY_MAX = 16
+REST_MS = 6 * HOUR_MS
+"""After which pause work is over."""
+MUCH_HOURS = 1.25
+"""How much there must be at hours that surprise, in hours of usual work."""
 _NOT_YET = (0.0,) * HOURS_PER_DAY
+
+
+class Odd(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Work at hours that surprise, without a longer rest: the hours (a bit for each), when the last call was, how many.
+
+    Nothing is learned of it before it is over, and nothing at all if it `alerted`.
+    """
+
+    hours: int = 0
+    at_ms: int = 0
+    calls: int = 0
+    alerted: bool = False
+
+    def after(self, now_ms: int, hour: int) -> Odd:
+        """Return it with one more call; after a rest, other work begins."""
+        if now_ms - self.at_ms > REST_MS:
+            return Odd(1 << hour, now_ms, 1)
+        return Odd(self.hours | 1 << hour, max(self.at_ms, now_ms), self.calls + 1, self.alerted)
 
 
 class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,6 +62,8 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         day: the newest day; `seen` has a bit for each hour of it at which there was work.
         since_ms: when the first call was.
+        calls: how many calls there were, of an agent; they fade as well.
+        odd: work that surprises and has not been learned yet.
     """
 
     days: float = 0.0
@@ -49,18 +71,35 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day: int = -1
     seen: int = 0
     since_ms: int = 0
+    calls: float = 0.0
+    odd: Odd | None = None
 
     def on(self, day: int, history_ms: int) -> Rhythm:
         """Return the rhythm as of a day."""
         if day <= self.day:
             return self
         left = decay((day - self.day) * DAY_MS, history_ms) if self.days else 1.0
-        return Rhythm(self.days * left, tuple([count * left for count in self.hours]), day, 0, self.since_ms)
+        hours = tuple([count * left for count in self.hours])
+        return Rhythm(self.days * left, hours, day, 0, self.since_ms, self.calls * left, self.odd)
 
     def with_work(self, hour: int, *, is_new_day: bool) -> Rhythm:
         """Return the rhythm with work at one more hour."""
         hours = (*self.hours[:hour], self.hours[hour] + 1.0, *self.hours[hour + 1 :])
-        return Rhythm(self.days + is_new_day, hours, self.day, self.seen | 1 << hour, self.since_ms)
+        seen = self.seen | 1 << hour
+        return Rhythm(self.days + is_new_day, hours, self.day, seen, self.since_ms, self.calls + 1.0, self.odd)
+
+    def with_odd(self, odd: Odd | None) -> Rhythm:
+        """Return the rhythm with work that surprises."""
+        return Rhythm(self.days, self.hours, self.day, self.seen, self.since_ms, self.calls, odd)
+
+    def with_hours_of(self, odd: Odd) -> Rhythm:
+        """Return the rhythm after work that surprised is over: its hours count once, as those of other work do."""
+        hours = tuple([count + (odd.hours >> hour & 1) for hour, count in enumerate(self.hours)])
+        return Rhythm(self.days, hours, self.day, self.seen, self.since_ms, self.calls, None)
+
+    def calls_an_hour(self) -> float:
+        """Return how many calls there are in an hour with work, one at least."""
+        return max(1.0, self.calls / max(1.0, sum(self.hours)))
 
     def near(self, hour: int) -> float:
         """Return on how many days there was work at an hour; days with work beside it count in part."""
@@ -115,32 +154,43 @@ class OffHours(Keyed):
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the bits of the hour: those for the agent, and those for the others of its kind."""
-        it, own = self.declaration, rows[0] or Rhythm()
+        it, known = self.declaration, rows[0] or Rhythm()
         day, hour = activity.time_ms // DAY_MS, activity.time_ms // HOUR_MS % HOURS_PER_DAY
-        is_known = day <= own.day and own.seen >> hour & 1
-        if is_known or own.days < it.min_support or activity.time_ms - own.since_ms < it.settle_ms:
+        is_known = day <= known.day and known.seen >> hour & 1
+        if is_known or known.days < it.min_support or activity.time_ms - known.since_ms < it.settle_ms:
             return Scored(rows)
-        own = own.on(day, it.history_ms)
+        own = known.on(day, it.history_ms)
         bits = rare_bits(own.near(hour), own.days)
         all_peers = (rows[1] or Rhythm()).on(day, it.history_ms)
         days = max(0.0, all_peers.days - own.days)
         others = rare_bits(max(0.0, all_peers.near(hour) - own.near(hour)), days) if days >= PEER_DAYS_MIN else bits
         others = max(others, min(OWN_SHARE * bits, PEER_FACTOR * others))
-        score, words = bits + others, {"bits": bits + others, "days": round(own.days), "hour": f"{hour:02d}:00"}
+        score = bits + others
+        words = {"bits": score, "days": round(own.days), "hour": f"{hour:02d}:00", "count": 1}
         if score < it.threshold:
             return Scored(rows, score, words)
-        lately, agent = rows[2] or Lately(), digest_of(activity.agent)
-        if lately.others(agent, day, hour) >= SHARED_BY:
+        odd, lately = (known.odd or Odd()).after(activity.time_ms, hour), rows[2] or Lately()
+        agent = digest_of(activity.agent)
+        words["count"] = odd.calls
+        is_little = odd.calls < MUCH_HOURS * own.calls_an_hour()
+        if is_little or lately.others(agent, day, hour) >= SHARED_BY:
             score = min(score, SHARED_SHARE * it.threshold)
-        return Scored((rows[0], rows[1], lately.with_work(agent, day, hour)), score, words)
+        elif not odd.alerted:
+            odd = Odd(odd.hours, odd.at_ms, odd.calls, alerted=True)
+        return Scored((known.with_odd(odd), rows[1], lately.with_work(agent, day, hour)), score, words, odd)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
-        """Return the rows with work at the hour, which counts once a day."""
-        del noted
+        """Return the rows with work at the hour, which counts once a day; of work that surprises, once it is over."""
+        if noted is not None:
+            return rows
         history_ms, own, peers = self.declaration.history_ms, rows[0], rows[1]
         day, hour = activity.time_ms // DAY_MS, activity.time_ms // HOUR_MS % HOURS_PER_DAY
+        if own is not None and own.odd is not None and activity.time_ms - own.odd.at_ms > REST_MS:
+            own, peers = _with_what_is_over(own, peers)
         if own is not None and day <= own.day and own.seen >> hour & 1:
-            return rows
+            # As of almost all calls: a method would cost as much as the rest of it.
+            it = Rhythm(own.days, own.hours, own.day, own.seen, own.since_ms, own.calls + 1.0, own.odd)
+            return (it, peers, rows[2])
         before = own or Rhythm(since_ms=activity.time_ms)
         is_new_day = day > before.day
         peers = peers or Rhythm(since_ms=activity.time_ms)
@@ -149,3 +199,11 @@ class OffHours(Keyed):
             peers.on(day, history_ms).with_work(hour, is_new_day=is_new_day),
             rows[2],
         )
+
+
+def _with_what_is_over(own: Rhythm, peers: Rhythm | None) -> tuple[Rhythm, Rhythm | None]:
+    """Return the rhythms of an agent and its peers after work that surprised: they learn it, unless it has alerted."""
+    odd = own.odd
+    if odd is None or odd.alerted:
+        return own.with_odd(None), peers
+    return own.with_hours_of(odd), None if peers is None else peers.with_hours_of(odd)

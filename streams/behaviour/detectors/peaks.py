@@ -17,6 +17,10 @@ SD_MIN = 0.3
 """Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
 COLD_FACTOR = 5.0
 """How much more a count has to be where nothing is known of what is usual."""
+SHARED_BY = 2
+"""How many others of its kind must have done the same surprising thing before it is the work's, and not the agent's."""
+SHARED_SHARE = 0.75
+"""The share of the threshold that it then has at most."""
 SKETCH_MAX = 64
 _DIGEST_MAX = 2.0**63
 

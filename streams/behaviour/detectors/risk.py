@@ -1,12 +1,14 @@
 """Everything together: evidence of all detectors about one agent or session, fading.
 
-Of each detector only the strongest evidence counts, so a detector that fires often does not add up by itself. Risk
+Of each detector only the strongest evidence counts, so a detector that fires often does not add up by itself. Nor do
+several detectors that look at the same: much that leaves in an hour is also much that leaves in a day. Risk
 stands beside the alerts of single detectors and not in their place: it finds what is a little unusual in many ways.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +20,7 @@ SHARE_MAX = 1.5
 """What one detector adds at most, in shares of its threshold."""
 CAUSES_MAX = 24
 CAUSES_SHOWN = 3
+NO_INCIDENTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -51,8 +54,23 @@ def accumulated(row: RiskRow | None, signals: Iterable[Signal], now_ms: int, hal
     return RiskRow(tuple(known[name] for name in sorted(known))[:CAUSES_MAX])
 
 
-def risk_of(row: RiskRow, now_ms: int, half_life_ms: int, allowance: float) -> Risk:
-    """Return the sum of what each detector has above `allowance`."""
-    parts = [(each.share * decay(now_ms - each.at_ms, half_life_ms) - allowance, each.name) for each in row.evidence]
-    found = sorted(((part, name) for part, name in parts if part > 0), reverse=True)
+def risk_of(
+    row: RiskRow, now_ms: int, half_life_ms: int, allowance: float, incidents: Mapping[str, str] = NO_INCIDENTS
+) -> Risk:
+    """Return the sum of what each incident has above `allowance`.
+
+    Args:
+        row: the evidence.
+        now_ms: event time.
+        half_life_ms: how fast evidence fades.
+        allowance: what each incident is allowed.
+        incidents: of detectors that look at the same, the name of the incident that they find. The strongest counts.
+    """
+    strongest: dict[str, tuple[float, str]] = {}
+    for each in row.evidence:
+        part = each.share * decay(now_ms - each.at_ms, half_life_ms) - allowance
+        incident = incidents.get(each.name, each.name)
+        if part > 0 and (incident not in strongest or (part, each.name) > strongest[incident]):
+            strongest[incident] = (part, each.name)
+    found = sorted(strongest.values(), reverse=True)
     return Risk(sum(part for part, _ in found), tuple(name for _, name in found[:CAUSES_SHOWN]))

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_once
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
@@ -219,10 +219,19 @@ class SeqSurprise(Keyed):
         return (odd, after(third, tool), after(second, tool), after(first, tool), usual, peak)
 
 
+class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A tool of which was reported that a new version calls it more often: its digest, its share then, and when."""
+
+    tool: int
+    share: float
+    at_ms: int
+
+
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
 
-    Nothing reads `evidence` any more. It keeps its place for the rows of earlier versions.
+    `told` is what was reported of later epochs beside this one, sorted by time. Nothing reads `evidence` any more. It
+    keeps its place for the rows of earlier versions.
     """
 
     epoch: str = ""
@@ -230,6 +239,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     total: int = 0
     evidence: float = 0.0
     is_reported: bool = False
+    told: tuple[Told, ...] = ()
 
     def share(self, tool: int, kinds: int) -> float:
         """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
@@ -240,10 +250,52 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         counts = self.counts
         if len(counts) < count_max or count_of(counts, tool):
             counts = counted_up(counts, tool, count_max)
-        return Kept(self.epoch, counts, self.total + 1, is_reported=self.is_reported)
+        return Kept(self.epoch, counts, self.total + 1, is_reported=self.is_reported, told=self.told)
+
+    def told_share(self, tool: int, now_ms: int) -> float:
+        """Return the largest share of a tool in a later version that people have lately heard of; 0 if in none."""
+        return max((it.share for it in self.told if it.tool == tool and now_ms - it.at_ms < TOLD_MS), default=0.0)
+
+    def telling(self, tool: int, share: float, now_ms: int) -> Kept:
+        """Return it after a report of a tool in a later version."""
+        told = (*self.told, Told(tool, share, now_ms))[-TOLD_MAX:]
+        return Kept(self.epoch, self.counts, self.total, is_reported=self.is_reported, told=told)
+
+
+class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which agent (a digest) has begun to call which tool (a digest) far more often, and when."""
+
+    agent: int
+    tool: int
+    at_ms: int
+
+
+class Shifts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What new versions of agents of one type have lately begun to call far more often, sorted by time."""
+
+    found: tuple[Shift, ...] = ()
+
+    def others(self, agent: int, tool: int, now_ms: int) -> int:
+        """Return how many other agents have lately begun to call a tool far more often."""
+        return len({it.agent for it in self.found if it.agent != agent and _is_it(it, tool, now_ms)})
+
+    def after(self, agent: int, tool: int, now_ms: int) -> Shifts:
+        """Return it with one more."""
+        return Shifts((*self.found, Shift(agent, tool, now_ms))[-SHIFTS_MAX:])
+
+
+def _is_it(shift: Shift, tool: int, now_ms: int) -> bool:
+    return shift.tool == tool and now_ms - shift.at_ms < SHARED_MS
 
 
 PROBATION_CALLS = 600
+CALLS_MIN = 6
+"""How often a new version must have called a tool: what a session or two did is an errand, and no other behaviour."""
+SHIFTS_MAX = 16
+SHARED_MS = 7 * DAY_MS
+"""Within which time new versions of several agents are one release."""
+TOLD_MS = 30 * DAY_MS
+TOLD_MAX = 8
 TOLERATED_FACTOR = 1.8
 TOLERATED_SHARE = 0.01
 """How much more often a new version may call a tool, as a factor of its odds and beside it: each release changes a
@@ -252,6 +304,8 @@ little of everything."""
 
 def tolerated(before: float) -> float:
     """Return the largest share of a tool in a new version that nobody has to hear of, after its share before."""
+    if before >= 1.0:
+        return 1.0
     odds = TOLERATED_FACTOR * before / (1.0 - before)
     return odds / (1.0 + odds) + TOLERATED_SHARE
 
@@ -270,23 +324,26 @@ class EpochDrift(Keyed):
     **Idea.** The score is a likelihood ratio (Wilks 1938) of the tool's share in the new version and of the largest
     share that would still be tolerated. It grows with the number of calls only if the change is a large one. What is
     compared with is the newest version before it that has made enough calls, whether it has passed its probation or
-    not: releases follow each other, and small changes add up.
+    not: releases follow each other, and small changes add up. A version that does what was reported of the one before
+    it is not reported again: releases go on from where the last one was. And what the new versions of three agents of
+    one type do alike is one release, of which the first two are reported.
 
     **Rejected.** A ratio of the two distributions as a whole: it grows with any change, and each release is one.
     """
 
-    row_types = (Kept, Kept, Kept)
+    row_types = (Kept, Kept, Kept, Shifts)
     needs = EPOCH
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the mature epoch, of the activity's epoch, and of the newest one that is not mature."""
-        return (self.own(), self.own("agent.epoch"), self.own(part="newest"))
+        """Return the places of the mature epoch, of the activity's, of the newest that is not mature, and of peers."""
+        peers = self.peers() if self.declaration.peer else self.own(part="peers")
+        return (self.own(), self.own("agent.epoch"), self.own(part="newest"), peers)
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the likelihood ratio of the tool's share in the epoch and of the largest that is tolerated."""
         it, mature = self.declaration, self._mature(rows, activity)
         epoch = rows[1] or Kept(activity.epoch)
-        kept = (mature, epoch, rows[2])
+        kept = (mature, epoch, rows[2], rows[3])
         is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= it.min_support
         if not is_comparable or epoch.is_reported or epoch.total >= PROBATION_CALLS:
             return Scored(kept)
@@ -294,14 +351,24 @@ class EpochDrift(Keyed):
             # Calls in a row are one choice of a tool: a page of a list says nothing about another behaviour.
             return Scored(kept)
         tool, total = digest_of(activity.tool), epoch.total + 1
-        before, now = mature.share(tool, len(mature.counts) + 1), (count_of(epoch.counts, tool) + 1) / total
-        evidence = total * excess(now, tolerated(before))
+        count = count_of(epoch.counts, tool) + 1
+        if count < CALLS_MIN:
+            return Scored(kept)
+        before, now = mature.share(tool, len(mature.counts) + 1), count / total
+        known = max(before, mature.told_share(tool, activity.time_ms)) if mature.told else before
+        evidence = total * excess(now, tolerated(known))
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)
         if evidence >= it.threshold:
             # An epoch is reported once. What people then do about it is up to them.
-            kept = (mature, Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=True), rows[2])
+            now_ms, agent, shifts = activity.time_ms, digest_of(activity.agent), rows[3] or Shifts()
+            is_shared = bool(it.peer) and shifts.others(agent, tool, now_ms) >= SHARED_BY
+            epoch = Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=not is_shared)
+            # What was reported is nothing to compare the next version with, beyond what was told.
+            newest = rows[2] if is_shared else None
+            kept = (mature.telling(tool, now, now_ms), epoch, newest, shifts.after(agent, tool, now_ms))
+            evidence = SHARED_SHARE * it.threshold if is_shared else evidence
         change = changed_parts(mature.epoch, epoch.epoch)
         words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
         return Scored(kept, evidence, words)
@@ -312,18 +379,19 @@ class EpochDrift(Keyed):
         newest: Kept | None = rows[2]
         is_new = rows[1] is None and activity.epoch != mature.epoch
         if is_new and newest is not None and not newest.is_reported and newest.total >= self.declaration.min_support:
-            return newest
+            return Kept(newest.epoch, newest.counts, newest.total, told=mature.told)
         return mature
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
         del noted
-        it, (mature, epoch, newest), tool = self.declaration, rows, digest_of(activity.tool)
+        it, (mature, epoch, newest, shifts), tool = self.declaration, rows, digest_of(activity.tool)
         if activity.tool == activity.previous_tool:
             return rows
         if mature.epoch in ("", activity.epoch):
-            return (Kept(activity.epoch, mature.counts, mature.total).after(tool, it.count_max), epoch, newest)
+            mature = Kept(activity.epoch, mature.counts, mature.total, told=mature.told)
+            return (mature.after(tool, it.count_max), epoch, newest, shifts)
         epoch = epoch.after(tool, it.count_max)
         if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
-            return (epoch, epoch, None)
-        return (mature, epoch, epoch)
+            return (epoch, epoch, None, shifts)
+        return (mature, epoch, epoch, shifts)

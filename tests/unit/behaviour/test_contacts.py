@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.declarations import Declaration
@@ -109,3 +110,18 @@ def test_an_attacker_below_the_threshold_raises_what_is_usual_by_little() -> Non
         assert names_found(observe_all(watch, rows, fed)) == []
     found = observe_all(watch, rows, [at(51, 200 + mail * 5, "drop.example") for mail in range(36)])
     assert names_found(found) == ["new_contact"]
+
+
+def test_a_new_service_that_many_agents_begin_to_use_is_found_with_the_first_of_them() -> None:
+    watch, rows, agents = watcher(contact()), Rows(), [f"bot-{number}" for number in range(5)]
+    for agent in agents:
+        observe_all(watch, rows, [replace(each, agent=agent, session=f"{agent} {each.session}") for each in usual(21)])
+    found = [
+        each.activity.agent
+        for mail in leak(4)
+        for agent in agents
+        for each in watch.observe(
+            rows, replace(mail, agent=agent, session=f"{agent} {mail.session}", event_id=f"{agent} {mail.event_id}")
+        ).findings
+    ]
+    assert found == ["bot-0", "bot-1"]

@@ -95,7 +95,7 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
         declared("epoch_drift", 30, min_support=60),
         spaced(150, HOUR_MS // 60, epoch="v2", tool=lambda at: ("shell.run", "crm.read")[at % 2]),
     ),
-    (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(5, night=True)),
+    (declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS), spaced(12, night=True)),
     (
         declared("new_contact", 3.2, term="dest.domain", window_ms=10 * DAY_MS, settle_ms=7 * DAY_MS),
         spaced(40, destination="drop.example"),
@@ -215,20 +215,23 @@ def test_an_incident_that_comes_back_after_some_days_is_another_alert() -> None:
     assert [names_found([each]) for each in observe_all(watch, rows, calls)] == [["arg_mad"], [], ["arg_mad"]]
 
 
-def test_the_same_new_term_is_no_news_for_a_week_and_another_one_is() -> None:
+def test_the_same_new_term_is_no_news_for_a_month_and_another_one_is() -> None:
     it = declared("new_terms", 7, term="dest.domain", min_support=30)
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, mixed(20))
-    places = ((0, "evil.example"), (3, "evil.example"), (5, "worse.example"), (8, "evil.example"))
+    places = ((0, "evil.example"), (3, "evil.example"), (25, "worse.example"), (31, "evil.example"))
     calls = [activity(AFTER_MS + day * DAY_MS, session=f"x-{day}", destination=place) for day, place in places]
     found = [names_found([each]) for each in observe_all(watch, rows, calls)]
     assert found == [["new_terms"], [], ["new_terms"], ["new_terms"]]
 
 
-def night_work(watch: Watcher, rows: Rows, hour: int, agent: str = "bot") -> list[str]:
-    """What is found if an agent works at an hour of a day after three weeks."""
-    at_ms = START_MS + 22 * DAY_MS + hour * HOUR_MS
-    return names_found([watch.observe(rows, activity(at_ms, agent=agent, session=f"{agent} at {hour}"))])
+def night_work(
+    watch: Watcher, rows: Rows, hour: int, agent: str = "bot", *, day: int = 22, count: int = 8
+) -> list[str]:
+    """What is found if an agent works at an hour of a day after three weeks: more than in an hour of usual work."""
+    at_ms = START_MS + day * DAY_MS + hour * HOUR_MS
+    calls = [activity(at_ms + at * 1_000, agent=agent, session=f"{agent} at {day} {hour}") for at in range(count)]
+    return names_found(observe_all(watch, rows, calls))
 
 
 def test_hours_are_counted_by_days_and_not_by_calls() -> None:
@@ -269,7 +272,7 @@ def nights(watch: Watcher, rows: Rows, agents: list[str], days: range) -> list[t
     for day in days:
         for number, agent in enumerate(agents):
             at_ms = START_MS + (22 + day) * DAY_MS + 3 * HOUR_MS + number * 60_000
-            calls = [activity(at_ms + call, agent=agent, session=f"{agent} night {day}") for call in range(3)]
+            calls = [activity(at_ms + call, agent=agent, session=f"{agent} night {day}") for call in range(8)]
             found += [(agent, day) for _ in names_found(observe_all(watch, rows, calls))]
     return found
 
@@ -297,6 +300,59 @@ def test_a_new_nightly_job_is_one_alert_in_a_month() -> None:
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, office_days(20))
     assert nights(watch, rows, ["bot"], range(29)) == [("bot", 0)]
+
+
+def test_a_little_work_at_night_is_no_alert_and_a_job_the_night_after() -> None:
+    it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    assert night_work(watch, rows, 3, count=3) == []
+    observe_all(watch, rows, (replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(1)))
+    # What was quiet and is over has been learned.
+    assert night_work(watch, rows, 3, day=23, count=40) == []
+    assert night_work(watch, rows, 22, day=23, count=40) == ["off_hours"]
+
+
+def test_a_night_is_not_learned_before_it_is_over_and_never_if_it_has_alerted() -> None:
+    it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    assert night_work(watch, rows, 2, count=3) == []
+    assert night_work(watch, rows, 3, count=3) == ["off_hours"]
+    observe_all(watch, rows, (replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(30)))
+    # The alert is forgotten, and the hours are as odd as before.
+    assert night_work(watch, rows, 2, day=60) == ["off_hours"]
+
+
+def test_a_new_tool_that_is_rolled_out_to_many_agents_is_found_with_the_first_of_them() -> None:
+    it = declared("new_terms", 12, peer=("agent.type",), term="tool.name", min_support=200)
+    rows, watch, agents = Rows(), watcher(it), [f"bot-{number}" for number in range(6)]
+    for agent in agents:
+        observe_all(watch, rows, office_days(20, agent=agent))
+    found = []
+    for day in range(3):
+        for number, agent in enumerate(agents):
+            at_ms = AFTER_MS + day * DAY_MS + number * 60_000
+            call = activity(at_ms, agent=agent, session=f"{agent} {day}", tool="crm.merge")
+            found += [(agent, day) for _ in names_found([watch.observe(rows, call)])]
+    assert found == [("bot-0", 0), ("bot-1", 0)]
+
+
+def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:
+    leaves = [
+        declared("egress", 40, name=name, value="call.bytes", half_life_ms=span_ms, min_support=5)
+        for name, span_ms in (("hour", HOUR_MS), ("day", DAY_MS))
+    ]
+    amount = declared("arg_mad", 150, name="amount", value="call.amount", min_support=30)
+    risk = declared("risk", 1.2, name="agent", half_life_ms=HOUR_MS, explain="{causes}")
+    rows, watch = Rows(), watcher(*leaves, amount, risk)
+    observe_all(watch, rows, mixed(20))
+    much = activity(AFTER_MS, session="x", destination="d-1.example", size_bytes=300_000_000)
+    first = watch.observe(rows, much)
+    assert sum(each.share for each in first.signals if each.name in ("hour", "day")) > 1.2
+    assert not first.findings
+    second = watch.observe(rows, activity(AFTER_MS + 60_000, session="x", amount=1e12))
+    assert [set(finding.explain.split(";")[0].split(", ")) for finding in second.findings] == [{"amount", "hour"}]
 
 
 def test_a_session_is_not_blamed_for_what_another_one_has_read() -> None:
@@ -384,6 +440,54 @@ def test_small_changes_of_many_releases_are_compared_one_by_one() -> None:
     ]
     (found,) = [finding for each in observe_all(watch, rows, jump) for finding in each.findings]
     assert (found.name, found.activity.tool) == ("epoch_drift", "a.wipe")
+
+
+def version(day: int, epoch: str, share: float, count: int = 300, agent: str = "bot") -> list[Activity]:
+    """Return calls of a version, with a share of `a.send`."""
+    return [
+        activity(
+            START_MS + day * DAY_MS + at * 20_000,
+            agent=agent,
+            session=f"{agent} {epoch}",
+            epoch=epoch,
+            tool="a.send" if (at * share) % 1 < share else f"a.read{at % 2}",
+        )
+        for at in range(count)
+    ]
+
+
+def test_a_version_that_does_what_was_reported_of_the_one_before_is_not_reported_again_and_more_of_it_is() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    seen = [
+        names_found(observe_all(watch, rows, version(day, f"v{day}", share)))
+        for day, share in ((0, 0.05), (3, 0.2), (6, 0.2), (9, 0.22), (12, 0.48))
+    ]
+    assert seen == [[], ["epoch_drift"], [], [], ["epoch_drift"]]
+    # People who have heard of it are told again after a month.
+    assert names_found(observe_all(watch, rows, version(60, "v60", 0.48))) == ["epoch_drift"]
+
+
+def test_what_new_versions_of_many_agents_do_alike_is_one_release() -> None:
+    it = declared("epoch_drift", 6, peer=("agent.type",), min_support=60)
+    rows, watch, found = Rows(), watcher(it), []
+    agents = [f"bot-{number}" for number in range(5)]
+    for agent in agents:
+        observe_all(watch, rows, version(0, "v0", 0.05, agent=agent))
+    for agent in agents:
+        found += [agent for _ in names_found(observe_all(watch, rows, version(3, "v3", 0.4, agent=agent)))]
+    assert found == ["bot-0", "bot-1"]
+
+
+def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.3))
+    errand = [
+        activity(START_MS + DAY_MS + at, session="x", epoch="v1", tool=("m.send", "a.read0")[at % 2])
+        for at in range(10)
+    ]
+    assert names_found(observe_all(watch, rows, errand)) == []
 
 
 def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:
