@@ -50,7 +50,11 @@ class Session(NamedTuple):
 
 
 class Agent:
-    """An agent: whom it writes to, what it works with, how large its payments are, which version it is."""
+    """An agent: whom it writes to, what it works with, how large its payments are, which version it is.
+
+    Attributes:
+        day: the day on which it works.
+    """
 
     def __init__(self, name: str, role: Role, rng: Random, shared: list[str], habits: Habits) -> None:
         self.name, self.role, self._rng, self._habits = name, role, rng, habits
@@ -63,7 +67,8 @@ class Agent:
         self.shift_hours = rng.choice(habits.shifts)
         spread = habits.taste_spread
         self._taste = {(before, after): exp(rng.gauss(0, spread)) for before, row in role.flow.items() for after in row}
-        self._gained: dict[str, str] = {}
+        self.day = 0
+        self._gained: dict[str, tuple[int, str]] = {}
         self._serial = 0
 
     @property
@@ -96,7 +101,7 @@ class Agent:
         self._serial += 1
         amount = self._amount() if tool in PAYING else None
         thing = self._object(tool) if tool in WITH_OBJECT else None
-        destination = self._destination() if tool in DESTINED else self._gained.get(tool)
+        destination = self._destination() if tool in DESTINED else self._gained.get(tool, (0, None))[1]
         unlike = rng.getrandbits(24) if rng.random() < 0.93 else 0
         return Activity(
             event_id=f"{self.name}#{self._serial}",
@@ -123,8 +128,9 @@ class Agent:
 
     def next_tool(self, before: str) -> str:
         """Return the tool that comes after another one."""
-        if self._gained and self._rng.random() < GAINED_SHARE:
-            return self._rng.choice(list(self._gained))
+        gained = [tool for tool, (day, _) in self._gained.items() if day <= self.day]
+        if gained and self._rng.random() < GAINED_SHARE:
+            return self._rng.choice(gained)
         row = self.role.flow.get(before) or self.role.flow[""]
         tools = list(row)
         return self._rng.choices(
@@ -159,7 +165,7 @@ class Agent:
         """Become the new version of a day, which is the same for all agents of the role."""
         shared = Random(f"{self.role.name} {day}")  # noqa: S311 - a simulation that has to be repeatable
         self.epoch = f"model-{day}/{shared.getrandbits(32):08x}"
-        self._gained[f"{self.role.name}.assist{day}"] = f"service-{shared.getrandbits(32):x}.example"
+        self._gained[f"{self.role.name}.assist{day}"] = (day, f"service-{shared.getrandbits(32):x}.example")
         liked = shared.choice([tool for tool in self.role.flow if tool])
         for before, after in self._taste:
             if after == liked:

@@ -64,7 +64,7 @@ def _everyday(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
         # Some days are busy for everybody.
         busy = rng.choice(habits.busy)
         for agent in agents:
-            role = agent.role
+            role, agent.day = agent.role, day
             if rng.random() < habits.releases_per_day and day > 2:
                 agent.release()
             if day in habits.together_days:
@@ -141,6 +141,7 @@ def _attacks(agents: list[Agent], plan: Plan, rng: Random) -> list[Planned]:
 def _at_work(agent: Agent, rng: Random, day: int) -> int:
     """Return an instant at which the agent works, on a day or, if that is one of a weekend, two days before it."""
     day -= (day % 7 >= 5) * 2
+    agent.day = day
     return START_MS + day * DAY_MS + int(rng.uniform(9, 17) * HOUR_MS) + agent.shift_hours * HOUR_MS
 
 

@@ -263,11 +263,12 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Which agent (a digest) has begun to call which tool (a digest) far more often, and when."""
+    """Which agent has begun to call which tool far more often, when, and in which version (digests)."""
 
     agent: int
     tool: int
     at_ms: int
+    epoch: int
 
 
 class Shifts(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -275,17 +276,15 @@ class Shifts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     found: tuple[Shift, ...] = ()
 
-    def others(self, agent: int, tool: int, now_ms: int) -> int:
-        """Return how many other agents have lately begun to call a tool far more often."""
-        return len({it.agent for it in self.found if it.agent != agent and _is_it(it, tool, now_ms)})
+    def has_like(self, shift: Shift) -> bool:
+        """Return whether others have lately done the same: one in the same version, or several in any."""
+        lately = [it for it in self.found if it.tool == shift.tool and shift.at_ms - it.at_ms < SHARED_MS]
+        others = {it.agent: it.epoch for it in lately if it.agent != shift.agent}
+        return shift.epoch in others.values() or len(others) >= SHARED_BY
 
-    def after(self, agent: int, tool: int, now_ms: int) -> Shifts:
+    def after(self, shift: Shift) -> Shifts:
         """Return it with one more."""
-        return Shifts((*self.found, Shift(agent, tool, now_ms))[-SHIFTS_MAX:])
-
-
-def _is_it(shift: Shift, tool: int, now_ms: int) -> bool:
-    return shift.tool == tool and now_ms - shift.at_ms < SHARED_MS
+        return Shifts((*self.found, shift)[-SHIFTS_MAX:])
 
 
 PROBATION_CALLS = 600
@@ -325,8 +324,8 @@ class EpochDrift(Keyed):
     share that would still be tolerated. It grows with the number of calls only if the change is a large one. What is
     compared with is the newest version before it that has made enough calls, whether it has passed its probation or
     not: releases follow each other, and small changes add up. A version that does what was reported of the one before
-    it is not reported again: releases go on from where the last one was. And what the new versions of three agents of
-    one type do alike is one release, of which the first two are reported.
+    it is not reported again: releases go on from where the last one was. And one version of many agents of a type is
+    one release, which is reported once; of versions that differ and do alike, the first two are.
 
     **Rejected.** A ratio of the two distributions as a whole: it grows with any change, and each release is one.
     """
@@ -362,12 +361,13 @@ class EpochDrift(Keyed):
             return Scored(kept, evidence)
         if evidence >= it.threshold:
             # An epoch is reported once. What people then do about it is up to them.
-            now_ms, agent, shifts = activity.time_ms, digest_of(activity.agent), rows[3] or Shifts()
-            is_shared = bool(it.peer) and shifts.others(agent, tool, now_ms) >= SHARED_BY
+            now_ms, shifts = activity.time_ms, rows[3] or Shifts()
+            shift = Shift(digest_of(activity.agent), tool, now_ms, digest_of(activity.epoch))
+            is_shared = bool(it.peer) and shifts.has_like(shift)
             epoch = Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=not is_shared)
             # What was reported is nothing to compare the next version with, beyond what was told.
             newest = rows[2] if is_shared else None
-            kept = (mature.telling(tool, now, now_ms), epoch, newest, shifts.after(agent, tool, now_ms))
+            kept = (mature.telling(tool, now, now_ms), epoch, newest, shifts.after(shift))
             evidence = SHARED_SHARE * it.threshold if is_shared else evidence
         change = changed_parts(mature.epoch, epoch.epoch)
         words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}

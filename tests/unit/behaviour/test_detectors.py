@@ -468,15 +468,17 @@ def test_a_version_that_does_what_was_reported_of_the_one_before_is_not_reported
     assert names_found(observe_all(watch, rows, version(60, "v60", 0.48))) == ["epoch_drift"]
 
 
-def test_what_new_versions_of_many_agents_do_alike_is_one_release() -> None:
+@pytest.mark.parametrize(("is_same", "wanted"), [(True, ["bot-0"]), (False, ["bot-0", "bot-1"])])
+def test_what_new_versions_of_many_agents_do_alike_is_one_release(*, is_same: bool, wanted: list[str]) -> None:
     it = declared("epoch_drift", 6, peer=("agent.type",), min_support=60)
     rows, watch, found = Rows(), watcher(it), []
     agents = [f"bot-{number}" for number in range(5)]
     for agent in agents:
         observe_all(watch, rows, version(0, "v0", 0.05, agent=agent))
     for agent in agents:
-        found += [agent for _ in names_found(observe_all(watch, rows, version(3, "v3", 0.4, agent=agent)))]
-    assert found == ["bot-0", "bot-1"]
+        epoch = "v3" if is_same else f"v3 of {agent}"
+        found += [agent for _ in names_found(observe_all(watch, rows, version(3, epoch, 0.4, agent=agent)))]
+    assert found == wanted
 
 
 def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
