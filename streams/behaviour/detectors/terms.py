@@ -35,13 +35,14 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often a term was seen, when last, and by which agents (digests, sorted; of peers only).
 
-    `surprised_by` are the agents whose first use surprised, learned from or not.
+    `surprised_by` are the agents whose first use surprised, learned from or not, and `versions` those of the agents.
     """
 
     count: int = 0
     last_ms: int = 0
     knowers: tuple[int, ...] = ()
     surprised_by: tuple[int, ...] = ()
+    versions: tuple[int, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,7 +64,7 @@ def counted(
     totals = totals or Totals(since_ms=activity.time_ms)
     if term is not None and term.count > 1 and activity.time_ms - term.last_ms <= history_ms:
         # What is well known, as almost all is.
-        term = Term(term.count + 1, max(term.last_ms, activity.time_ms), term.knowers, term.surprised_by)
+        term = Term(term.count + 1, max(term.last_ms, activity.time_ms), term.knowers, term.surprised_by, term.versions)
         return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), term
     is_first = term is None or not term.count
     if is_first and totals.distinct >= distinct_max:
@@ -74,14 +75,16 @@ def counted(
     # A term that was forgotten counts as seen once again; if it was seen once before, it already does.
     once = totals.once + {1: 0 if before.count == 1 else 1, 2: -1}.get(count, 0)
     totals = Totals(totals.total + 1, max(0, once), totals.distinct + is_first, totals.since_ms)
-    return totals, Term(count, max(before.last_ms, activity.time_ms), before.knowers, before.surprised_by)
+    return totals, Term(
+        count, max(before.last_ms, activity.time_ms), before.knowers, before.surprised_by, before.versions
+    )
 
 
 class NewTerms(Keyed):
     """The first time that an agent does something; more surprising if no peer has ever done it.
 
-    A new tool that is rolled out to many agents is found with the first of them. From the third on, it is new for the
-    work, and not for the agent: that stays below an alert, and is learned.
+    A new tool that is rolled out to many agents is found with the first of them. From the third on, or if it comes with
+    the same version, it is new for the work, and not for the agent: that stays below an alert, and is learned.
     """
 
     row_types = (Totals, Term, Totals, Term)
@@ -111,11 +114,12 @@ class NewTerms(Keyed):
         if not it.peer or not it.alerts or bits < it.threshold:
             return Scored(rows, bits, words)
         agent = digest_of(activity.agent)
-        others = [each for each in seen.surprised_by if each != agent]
-        if len(others) >= SHARED_BY:
+        others = {*seen.surprised_by} - {agent}
+        version = {digest_of(activity.epoch)} if activity.epoch else set()
+        if len(others) >= SHARED_BY or (others and version & {*seen.versions}):
             bits = min(bits, SHARED_SHARE * it.threshold)
-        by = tuple(sorted((*others, agent)))[:KNOWERS_MAX]
-        return Scored((*rows[:3], Term(seen.count, seen.last_ms, seen.knowers, by)), bits, words)
+        by, versions = (tuple(sorted(each))[:KNOWERS_MAX] for each in (others | {agent}, version | {*seen.versions}))
+        return Scored((*rows[:3], Term(seen.count, seen.last_ms, seen.knowers, by, versions)), bits, words)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
@@ -127,7 +131,9 @@ class NewTerms(Keyed):
             agent = digest_of(activity.agent)
             if len(peer_term.knowers) < KNOWERS_MAX and agent not in peer_term.knowers:
                 knowers = tuple(sorted((*peer_term.knowers, agent)))
-                peer_term = Term(peer_term.count, peer_term.last_ms, knowers, peer_term.surprised_by)
+                peer_term = Term(
+                    peer_term.count, peer_term.last_ms, knowers, peer_term.surprised_by, peer_term.versions
+                )
         return (own, term, peers, peer_term)
 
 
