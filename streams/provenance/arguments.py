@@ -18,7 +18,7 @@ import msgspec
 
 from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.leaves import leaves_of
+from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
@@ -29,7 +29,7 @@ _SPACE = re.compile(r"\s")
 _TEXT, _PATH = AtomKind.TEXT, AtomKind.PATH
 
 
-class Argument(msgspec.Struct):
+class Argument(msgspec.Struct, gc=False):
     """A leaf of a call's arguments.
 
     Attributes:
@@ -103,24 +103,20 @@ class Argument(msgspec.Struct):
         return [Found(kind, value, self.pointer, True) for (kind, value), whole in found.items() if whole]
 
 
-def read_argument(value: str | int | float, pointer: str, field: str, *, is_field: bool) -> Argument:
-    """Return a leaf of a call's arguments, read as a whole.
-
-    Args:
-        value: the leaf.
-        pointer: the JSON pointer that leads to it.
-        field: the name that says what a number in it names; empty if it has none.
-        is_field: whether it belongs to a structure; a leaf that does not has no reading as a whole.
-    """
+def _read_leaf(leaf: Leaf, thing: str) -> Argument:
+    """Return a leaf of a call's arguments, read as a whole. One that belongs to no structure has no such reading."""
+    value, pointer, is_field = leaf.value, leaf.path, leaf.is_field
     if not isinstance(value, str):
-        return _read_number(value, pointer, field, is_field=is_field)
+        return _read_number(value, pointer, field_name(leaf, thing) if is_field else "", is_field=is_field)
     if not is_field:
         text = typeset_plainly(value)
         return Argument(value, pointer, [], True, "" if text.isspace() else text)
-    usual = _read_usual(value, pointer)
+    usual = usual_reading(value)
     if usual is None:
-        return _read_text(value, pointer, field)
-    return Argument(value, pointer, usual, True, value, len(value) <= TEXT_CHARS_MAX, value[:1] != "/", field)
+        return _read_text(value, pointer, field_name(leaf, thing))
+    # What names such a value says nothing about it, as it says what a number is.
+    wholes = [Found(*usual, pointer, True)] if usual[1] else []
+    return Argument(value, pointer, wholes, True, value, len(value) <= TEXT_CHARS_MAX, value[:1] != "/")
 
 
 def _read_text(value: str, pointer: str, field: str) -> Argument:
@@ -129,7 +125,7 @@ def _read_text(value: str, pointer: str, field: str) -> Argument:
     if not stripped and (not text or text.isspace()):
         return Argument(value, pointer, [])
     is_short = len(text) <= TEXT_CHARS_MAX
-    is_word = is_short and _SPACE.search(text) is None
+    is_word = is_short and " " not in text and _SPACE.search(text) is None
     argument = Argument(value, pointer, [], True, text, is_word, False, field)
     first = 0 if stripped is text else text.find(stripped)
     last = first + len(stripped)
@@ -167,8 +163,7 @@ def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argum
     arguments: list[Argument] = []
     found = 0
     for leaf in leaves_of(values):
-        is_field = leaf.is_field
-        argument = read_argument(leaf.value, leaf.path, field_name(leaf, thing) if is_field else "", is_field=is_field)
+        argument = _read_leaf(leaf, thing)
         arguments.append(argument)
         found += len(argument.wholes)
         if leaf.is_cut or found >= ATOMS_MAX:
@@ -178,19 +173,27 @@ def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argum
 
 def extract_part(text: str) -> list[Found]:
     """Return the readings of all of a text that is a part of an argument: those of a leaf without a name."""
-    usual = _read_usual(text, "")
-    return _read_text(text, "", "").wholes if usual is None else usual
+    usual = usual_reading(text)
+    if usual is None:
+        return extract_unusual(text)
+    return [Found(*usual, "", True)] if usual[1] else []
 
 
-def _read_usual(text: str, pointer: str) -> list[Found] | None:
-    """Return how all of a field reads that is a word of letters, or an address, an id or a path of a usual form.
+def extract_unusual(text: str) -> list[Found]:
+    """Return the readings of all of a part that has no `usual_reading`."""
+    return _read_text(text, "", "").wholes
 
-    It has no other reading. None for any other text.
+
+def usual_reading(text: str) -> tuple[AtomKind, str] | None:
+    """Return how all of a text reads that is a word of letters, or an address, an id or a path of a usual form.
+
+    It has no other reading. Of a word that proves nothing, the value is empty. None for any other text.
     """
+    if " " in text:
+        return None
     if text.isalpha() and text.isascii() and len(text) <= TEXT_CHARS_MAX:
-        return [Found(_TEXT, text.lower(), pointer, True)] if len(text) >= LETTERS_MIN else []
+        return _TEXT, (text.lower() if len(text) >= LETTERS_MIN else "")
     usual = usual_value(text)
-    if usual is not None:
-        return [Found(*usual, pointer, True)]
-    path = usual_path(text) if text[:1] == "/" else None
-    return None if path is None else [Found(_PATH, path, pointer, True)]
+    if usual is None and text[:1] == "/" and (path := usual_path(text)) is not None:
+        return _PATH, path
+    return usual

@@ -22,6 +22,7 @@ NAMES_CACHED_MAX = 4_096
 _FLAT_MAX = 64
 _NUMBERS, _LISTS, _INNER = (int, float), (list, tuple), (dict, list)
 """Made once: Python makes `int | float` again each time that it comes to it, and asks it three times as long."""
+_SINGLE = frozenset((str, int, float))
 _NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
 
@@ -87,12 +88,11 @@ def _flat(value: dict[object, object]) -> list[Leaf] | None:
         return None
     leaves: list[Leaf] = []
     for key, item in value.items():
-        kind = type(item)
         if type(key) is not str or len(key) > NAME_CHARS_MAX or (pointer := _flat_pointer(key)) is None:
             return None
-        if kind is str or kind is float or kind is int:
+        if type(item) in _SINGLE:
             leaves.append(Leaf(item, pointer, True, key))  # type: ignore[arg-type]  # a text or number
-        elif item is not None and kind is not bool:
+        elif item is not None and type(item) is not bool:
             return None
     return leaves
 

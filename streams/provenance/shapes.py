@@ -54,12 +54,13 @@ _TOKEN = re.compile(rf"[^{_BORDER}]{{1,{TOKEN_CHARS_MAX}}}")
 _NO_SIGN = rf"[^{_BORDER}{_SURE_SIGNS}.:]*+"
 _SIGN_IN_TOKEN = re.compile(rf"{_NO_SIGN}(?:[.:](?!\w){_NO_SIGN})*+[{_SURE_SIGNS}.:]")
 _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
-_USUAL = re.compile(
-    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
-    r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9]))"
-    r"|([A-Za-z]{3,8})[-_]?([0-9]{1,11}))\Z"
+_USUAL_ADDRESS = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
+    r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9])\Z"
 )
-"""A text that is an address of a usual form and nothing else, or letters and digits that make an id."""
+"""A text that is an address of a usual form and nothing else."""
+_USUAL_ID = re.compile(r"([A-Za-z]{3,8})[-_]?([0-9]{1,11})\Z")
+"""A text of letters and digits that make an id, and of nothing else."""
 _USUAL_PATH = re.compile(r"(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,60}[A-Za-z0-9])?){1,16}\Z")
 """A text that is a whole path from the root, whose names begin and end with letters or digits."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}\Z", re.IGNORECASE)
@@ -184,13 +185,12 @@ def usual_value(text: str) -> tuple[AtomKind, str] | None:
     """Return the kind and canonical form of a text that is an address of a usual form, or letters with digits behind
     them, and nothing else; None for any other text. It is how all of the text reads, and the only reading of all of it.
     """
-    usual = _USUAL.match(text)
-    if usual is None:
+    if "@" not in text:
+        usual = _USUAL_ID.match(text)
+        return None if usual is None else (_ID, "".join(usual.groups()).lower())
+    if _USUAL_ADDRESS.match(text) is None:
         return None
-    address, letters, digits = usual.groups()
-    if address is None:
-        return _ID, f"{letters}{digits}".lower()
-    value = address.lower()
+    value = text.lower()
     if "@www." in value or "xn--" in value:
         local, _, domain = value.partition("@")
         value = f"{local}@{host_value(domain)}"

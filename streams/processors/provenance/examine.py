@@ -24,7 +24,7 @@ from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
-from streams.provenance.arguments import Argument, arguments_in, extract_part
+from streams.provenance.arguments import Argument, arguments_in, extract_part, extract_unusual, usual_reading
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Seen
 from streams.provenance.origins import (
@@ -37,6 +37,7 @@ from streams.provenance.origins import (
     built_on,
     is_composed,
     joined,
+    seen_in,
     trace,
 )
 from streams.provenance.pointers import unescaped
@@ -179,8 +180,8 @@ class _Tracer:
             return seen
         if self._targets and str(value).casefold() in self._targets:
             return replace(seen, origin=_USER)
-        is_open = composes and seen.origin in _DOUBTFUL and isinstance(value, str)
-        if is_open and is_composed(value, self._part, is_accused=seen.is_instructed):
+        is_open = composes and isinstance(value, str) and seen.origin in _DOUBTFUL
+        if is_open and is_composed(value, self._is_named, is_accused=seen.is_instructed):
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
@@ -190,7 +191,18 @@ class _Tracer:
         return self._missing if built is None else built
 
     def _part(self, text: str) -> Traced:
-        return trace(extract_part(text), self._look)
+        usual = usual_reading(text)
+        if usual is None:
+            return trace(extract_unusual(text), self._look)
+        return seen_in(self._look(*usual)) if usual[1] else NOWHERE
+
+    def _is_named(self, text: str) -> bool:
+        """Return whether the best source of a part is the user. Nothing else about it matters."""
+        usual = usual_reading(text)
+        if usual is None:
+            return trace(extract_unusual(text), self._look).origin is _USER
+        entry = self._look(*usual) if usual[1] else None
+        return entry is not None and bool(entry.flags & Seen.USER)
 
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
@@ -224,7 +236,7 @@ def _values(
             is_users = value.traced.origin is _USER
             is_exact = is_users or value.is_shaped
             values.append(value)
-            if urls is not None and value.traced.entry is None:
+            if value.is_shaped and urls is not None and value.traced.entry is None:
                 # The name of a mailbox that nothing has shown can carry data.
                 urls.update(((each.kind, each.value), None) for each in argument.wholes if each.kind is _MAILBOX)
         # What the user has said as a whole is not an address that the agent has put together.

@@ -20,7 +20,7 @@ _TEXT = ValueOrigin.TEXT
 _NOWHERE = ValueOrigin.NOWHERE
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A value of the arguments.
 
     Attributes:
@@ -40,7 +40,7 @@ class Value(msgspec.Struct, frozen=True):
     traced: Traced
 
 
-class Owners(msgspec.Struct, frozen=True):
+class Owners(msgspec.Struct, frozen=True, gc=False):
     """Whose data a call is about.
 
     Attributes:

@@ -137,14 +137,15 @@ class Memory:
         asked, looked = (kind, value), self._looked
         if asked in looked:
             return looked[asked]
-        entry = looked[asked] = self.find(self._digest_of(self._key, kind, value)[:DIGEST_BYTES])
+        digest = self._digest_of(self._key, kind, value)[:DIGEST_BYTES]
+        bucket, rows = digest[0] % BUCKETS, self._rows
+        row = rows[bucket] if bucket in rows else self._read(bucket)
+        entry = looked[asked] = None if row is None else find(row, digest)
         return entry
 
     def find(self, digest: bytes) -> Entry | None:
         """Return what is kept under a digest, or None."""
-        bucket = digest[0] % BUCKETS
-        row = self._rows[bucket] if bucket in self._rows else self._bucket(bucket)
-        return find(row, digest)
+        return find(self._bucket(digest[0] % BUCKETS), digest)
 
     def add(self, row: ProvenanceRow, entries: Iterable[Entry]) -> ProvenanceRow:
         """Add values, as far as there is room, and return the row of the whole after that."""
@@ -165,8 +166,9 @@ class Memory:
         return replace(row, atoms_count=count, is_complete=complete)
 
     def _bucket(self, bucket: int) -> bytes | None:
-        if bucket in self._rows:
-            return self._rows[bucket]
+        return self._rows[bucket] if bucket in self._rows else self._read(bucket)
+
+    def _read(self, bucket: int) -> bytes | None:
         row = self._rows[bucket] = self._state.get(atoms_bucket_key(self._prefix, bucket))
         return row
 

@@ -20,10 +20,10 @@ from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.provenance.memory import Memory
 from streams.processors.rows import RowKind
-from streams.provenance.arguments import extract_part
+from streams.provenance.arguments import usual_reading
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
-from streams.provenance.found import Found
+from streams.provenance.found import AtomKind
 from streams.provenance.memory import ATOMS_MAX, ENTRY_BYTES
 from streams.provenance.readings import readings_of
 from streams.provenance.scope import SCOPES_MAX
@@ -305,11 +305,11 @@ def test_halves_that_others_have_shown_are_found_together() -> None:
 def test_only_values_that_are_told_are_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: list[str] = []
 
-    def counted(text: str) -> list[Found]:
+    def counted(text: str) -> tuple[AtomKind, str] | None:
         parts.append(text)
-        return extract_part(text)
+        return usual_reading(text)
 
-    monkeypatch.setattr("streams.processors.provenance.examine.extract_part", counted)
+    monkeypatch.setattr("streams.processors.provenance.examine.usual_reading", counted)
     counts = []
     for more in (0, 200):
         talk = Talk()
@@ -336,12 +336,12 @@ def test_the_search_for_halves_of_an_unknown_address_reads_what_is_quick_to_read
 ) -> None:
     counts: Counter[str] = Counter()
     monkeypatch.setattr("streams.provenance.arguments.shapes_in", counting(shapes_in, counts))
-    monkeypatch.setattr("streams.processors.provenance.examine.extract_part", counting(extract_part, counts))
+    monkeypatch.setattr("streams.processors.provenance.examine.usual_reading", counting(usual_reading, counts))
     talk = Talk()
     talk.read(INBOX, {"id": "m-7"}, {"id": "m-7", "text": "Nothing."})
     counts.clear()
     assert talk.sends_to("unknown.person@other-shop.example").origins[0].origin is ValueOrigin.NOWHERE
-    assert counts["extract_part"] > 24, "every place is looked at"
+    assert counts["usual_reading"] > 24, "every place is looked at"
     assert counts["shapes_in"] < 12
 
 

@@ -7,7 +7,7 @@ import pytest
 from streams.model.verdict import ValueOrigin
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
-from streams.provenance.origins import NOWHERE, Traced, is_composed, trace
+from streams.provenance.origins import NOWHERE, is_composed, trace
 
 NAME = Found(AtomKind.TEXT, "kim")
 ADDRESS = Found(AtomKind.ADDRESS, "kim@x.example")
@@ -42,12 +42,9 @@ def test_a_disguise_is_told_from_plain_text() -> None:
     assert not trace([ADDRESS], look(address=Seen.TEXT | Seen.PLAIN)).is_decoded
 
 
-USER, TEXT = Traced(ValueOrigin.USER), Traced(ValueOrigin.TEXT)
-
-
 def test_a_value_of_parts_that_the_user_named_is_his() -> None:
-    assert is_composed("reports/march", lambda _part: USER)
-    assert not is_composed("reports/march", lambda part: USER if part == "march" else TEXT)
+    assert is_composed("reports/march", lambda _part: True)
+    assert not is_composed("reports/march", lambda part: part == "march")
 
 
 @pytest.mark.parametrize(
@@ -65,12 +62,12 @@ def test_a_value_of_parts_that_the_user_named_is_his() -> None:
 def test_short_parts_neither_lead_elsewhere_nor_make_a_number(text: str, is_users: bool) -> None:
     """Of the parts, the user has named those that have more than three characters."""
     named = ("reports", "Rent", "reports..old")
-    assert is_composed(text, lambda part: USER if part in named else TEXT) is is_users
+    assert is_composed(text, lambda part: part in named) is is_users
 
 
 @pytest.mark.parametrize("text", ["march", "a/b", "", "x" * 1_000, "/".join(f"part{n}" for n in range(100))])
 def test_what_has_no_parts_or_too_many_is_composed_of_nothing(text: str) -> None:
-    assert not is_composed(text, lambda _part: USER)
+    assert not is_composed(text, lambda _part: True)
 
 
 @pytest.mark.parametrize(
@@ -80,5 +77,5 @@ def test_what_has_no_parts_or_too_many_is_composed_of_nothing(text: str) -> None
 def test_a_short_word_says_something_where_others_name_all_of_it_in_an_instruction(
     text: str, is_accused: bool, is_users: bool
 ) -> None:
-    found = is_composed(text, lambda part: USER if part == "Okafor" else TEXT, is_accused=is_accused)
+    found = is_composed(text, lambda part: part == "Okafor", is_accused=is_accused)
     assert found is is_users
