@@ -66,6 +66,10 @@ class Seen:
     """By others, and then written by the agent into the store that a content comes from: its label clears nothing."""
     BUILT: Final = 8192
     """Never kept: the value is an address that nothing has shown, put together on one that others have named."""
+    ALIKE: Final = 16384
+    """Never kept: the session has seen another host that differs from that of the value by one slip."""
+    ALIKE_KNOWN: Final = 32768
+    """Never kept: that host is the user's, or from trusted data."""
     NAMED: Final = 2048
     """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 

@@ -22,6 +22,7 @@ import msgspec
 from streams.model.verdict import ValueOrigin
 from streams.provenance import calls
 from streams.provenance.found import AtomKind, Found
+from streams.provenance.lookalikes import is_known, lookalike_flags
 from streams.provenance.memory import Entry, Seen
 
 PROVES_NOTHING_CHARS = 3
@@ -162,6 +163,14 @@ def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
                 if seen.origin is ValueOrigin.TEXT:
                     return replace(seen, flags=seen.flags & ~Seen.SHOWN | Seen.BUILT)
     return None
+
+
+def compared(seen: Traced, wholes: Iterable[Found], look: Look) -> Traced:
+    """Return what is known of an address with whether its host looks like another one that the session has seen."""
+    flags = lookalike_flags(wholes, look)
+    if not flags:
+        return seen
+    return replace(seen, flags=seen.flags | Seen.ALIKE | (Seen.ALIKE_KNOWN if is_known(flags) else 0))
 
 
 def _hosts(host: str) -> Iterator[tuple[AtomKind, str]]:

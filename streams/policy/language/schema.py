@@ -236,6 +236,13 @@ ORIGIN = Struct(
             optional=True,
         ),
         _bool("money", "the argument is an amount of money; missing if it is not", optional=True),
+        _word(
+            "resembles",
+            "the host of an address in a sink, which is not the user's or from trusted data, differs by one slip from "
+            "that of an address that is (`known`), or from another one that was read (`other`); missing if not",
+            *("known", "other"),
+            optional=True,
+        ),
     ),
 )
 

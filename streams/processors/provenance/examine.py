@@ -35,6 +35,7 @@ from streams.provenance.origins import (
     Look,
     Traced,
     built_on,
+    compared,
     is_composed,
     joined,
     seen_in,
@@ -139,11 +140,12 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
-_MAILBOX = AtomKind.ADDRESS
+_MAILBOX, _HOST = AtomKind.ADDRESS, AtomKind.HOST
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
 _DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
+_OTHERS = (ValueOrigin.FIELD, *_DOUBTFUL)
 
 
 class _Tracer:
@@ -189,6 +191,10 @@ class _Tracer:
         if built is None and joins and isinstance(value, str):
             built = joined(value, self._part)
         return self._missing if built is None else built
+
+    def compared(self, seen: Traced, founds: list[Found]) -> Traced:
+        """Return what is known of an address with what its host looks like."""
+        return compared(seen, founds, self._look)
 
     def _part(self, text: str) -> Traced:
         usual = usual_reading(text)
@@ -270,11 +276,12 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.place_of(pointer)
-    is_shaped = has_number = False
+    is_shaped = has_number = has_host = False
     for each in founds:
         kind = each.kind
         if kind in SHAPED:
             is_shaped = True
+            has_host = has_host or kind is _MAILBOX or kind is _URL or kind is _HOST
         elif kind is _AMOUNT or kind is _NUMBER:
             has_number = True
     if has_number:
@@ -283,6 +290,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             founds += [Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]
     composes = is_told and (is_sink or role is not _CONTENT)
     traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
+    if has_host and is_sink and is_told and traced.origin in _OTHERS:
+        traced = tracer.compared(traced, founds)
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 

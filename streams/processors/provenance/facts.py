@@ -59,6 +59,8 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["calls_for"] = compare(traced.calls_for, examined.kinds, is_content=is_content)
     if flags & Seen.BUILT:
         fact["composed"] = True
+    if flags & Seen.ALIKE:
+        fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other"
     if value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer):
         fact["money"] = True
     return fact
