@@ -13,7 +13,16 @@ from pathlib import Path
 
 from bench.injection.cases import HALVES, Case, read_cases, tool_of
 from bench.injection.domain import DOMAINS
-from bench.injection.measure import DETECTOR_OFF, IMPERATIVES, ISSUERS_SCOPE, STARTER, measure, measure_variants
+from bench.injection.measure import (
+    DETECTOR_OFF,
+    IMPERATIVES,
+    ISSUERS_SCOPE,
+    STARTER,
+    judge_in_forms,
+    measure,
+    measure_variants,
+)
+from bench.injection.results import listed
 from bench.injection.runner import Runner
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
@@ -30,10 +39,10 @@ def main() -> int:
     bundles = dict(options.rules or [(STARTER, rules_directory())])
     if options.case is not None:
         return _show(options.case, bundles)
-    halves = HALVES if options.half == "all" else (options.half,)
-    cases = [case for case in read_cases(halves) if not options.domain or case.domain in options.domain]
-    wanted = {ISSUERS_SCOPE: options.scope, DETECTOR_OFF: options.detector, IMPERATIVES: options.imperatives}
-    if names := [name for name, is_wanted in wanted.items() if is_wanted]:
+    if options.list:
+        return _list(options, bundles)
+    cases = _cases(options)
+    if names := _variants(options):
         print(printed(measure_variants(cases, bundles, names, half=options.half)))
         return 0
     result = measure(cases, bundles, half=options.half)
@@ -78,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="judge the honest tasks again with the tools' own verbs as imperatives in what others have written",
     )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the attacks that succeed, and the honest tasks that are stopped, in each form that is asked for",
+    )
     parser.add_argument("--case", metavar="ID", help="show what the gate decides about each call of one case")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")
     return parser
@@ -90,6 +104,22 @@ def _named(text: str) -> tuple[str, Path]:
     if not (Path(directory) / "bundle.yaml").is_file():
         raise argparse.ArgumentTypeError(f"`{directory}` contains no `bundle.yaml`")
     return name, Path(directory)
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    halves = HALVES if options.half == "all" else (options.half,)
+    return [case for case in read_cases(halves) if not options.domain or case.domain in options.domain]
+
+
+def _variants(options: argparse.Namespace) -> list[str]:
+    wanted = {ISSUERS_SCOPE: options.scope, DETECTOR_OFF: options.detector, IMPERATIVES: options.imperatives}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _list(options: argparse.Namespace, bundles: dict[str, Path]) -> int:
+    for name, judged in judge_in_forms(_cases(options), bundles, _variants(options)).items():
+        print(f"{name}:", *listed(judged), "", sep="\n")
+    return 0
 
 
 def _show(case_id: str, bundles: dict[str, Path]) -> int:

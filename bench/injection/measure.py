@@ -55,13 +55,27 @@ def measure(cases: Iterable[Case], bundles: Mapping[str, Path], *, half: str, qu
 def measure_variants(
     cases: Iterable[Case], bundles: Mapping[str, Path], names: Iterable[str], *, half: str
 ) -> dict[str, Any]:
-    """Judge cases by bundles as they are, and in other forms.
+    """Judge cases by bundles as they are, and in other forms, and return the figures of each.
 
     Args:
         cases: the cases.
         bundles: directories of rules by the name under which their figures appear.
         names: any of `VARIANTS`.
         half: the name of the half, for the table.
+
+    Raises:
+        BundleError, BundleReadError: rules are invalid, or can't be read.
+    """
+    return _result(judge_in_forms(cases, bundles, names), half)
+
+
+def judge_in_forms(cases: Iterable[Case], bundles: Mapping[str, Path], names: Iterable[str]) -> dict[str, list[Judged]]:
+    """Judge cases by bundles as they are, and in other forms; return what was judged by the name of bundle and form.
+
+    Args:
+        cases: the cases.
+        bundles: directories of rules by their names.
+        names: any of `VARIANTS`.
 
     Raises:
         BundleError, BundleReadError: rules are invalid, or can't be read.
@@ -75,7 +89,7 @@ def measure_variants(
         for variant, (made, context) in forms.items():
             with context():
                 judged[f"{name}, {variant}"] = list(map(runner.judge, made))
-    return _result(judged, half)
+    return judged
 
 
 def _result(judged: Mapping[str, list[Judged]], half: str) -> dict[str, Any]:

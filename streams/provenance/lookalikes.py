@@ -21,7 +21,7 @@ from streams.provenance.memory import Entry, Seen
 LABEL_CHARS_MIN = 5
 """Shorter names are alike by chance."""
 HOSTS_MAX = 192
-"""Look-ups for one value. Those of the labels at the end, which say whose the host is, come first."""
+"""Lookups for one value. Those of the labels at the end, which say whose the host is, come first."""
 LEVELS_MAX = 3
 """How many domains above a host are compared as well."""
 

@@ -42,6 +42,22 @@ def test_an_unknown_case_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "no case `household/none`" in capsys.readouterr().err
 
 
+def test_what_is_decided_wrongly_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ("household/honest/pay-water", "household/plain/pay-crook/pay-water")
+    few = [case for case in read_cases() if case.id in wanted]
+    monkeypatch.setattr(command, "read_cases", lambda halves: few)
+    assert _run(monkeypatch, "--list", "--rules", f"mine={BLOCK_ACTS}") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert lines == [
+        "mine:",
+        "attacks that succeed: 0",
+        "attacks that succeed if every question gets a yes: 0",
+        "honest tasks with a question: 0",
+        "honest tasks that are refused: 1",
+        "  household/honest/pay-water",
+    ]
+
+
 @pytest.mark.parametrize("words", ["rules", "=rules", "mine=nowhere"])
 def test_rules_need_a_name_and_a_bundle(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
