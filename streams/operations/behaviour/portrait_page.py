@@ -1,8 +1,5 @@
-"""Writes what is usual for an agent as one page that needs nothing else: no script, no font, no request.
-
-Names of tools and destinations come from strangers, so every text is escaped, and the page's own policy forbids scripts
-and requests. Bars are widths of boxes: they are read aloud as the numbers beside them.
-"""
+"""Writes what is usual for an agent as one page. Names of tools and destinations come from strangers, so every text is
+escaped. Bars are widths of boxes: they are read aloud as the numbers beside them."""
 
 from __future__ import annotations
 
@@ -10,15 +7,13 @@ from collections.abc import Iterable
 from html import escape
 
 from streams.operations.behaviour.portrait import Bar, Portrait, share_text
+from streams.operations.html_page import html_page
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --faint: #767676; --bar: #3b82c4; --was: #8886; --bad: #cf222e; }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+:root { --bar: #3b82c4; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
 p { margin: 0; overflow-wrap: anywhere; }
-.faint, footer, .axis { color: var(--faint); }
+.faint, .axis { color: var(--faint); }
 ul { margin: 0; padding-left: 1.2rem; } li { margin: .2rem 0; overflow-wrap: anywhere; }
 .changes { border-left: 3px solid var(--bad); padding: .1rem 0 .1rem 1rem; margin-top: 1.5rem; }
 .changes.none { border-color: var(--line); }
@@ -36,7 +31,6 @@ ul { margin: 0; padding-left: 1.2rem; } li { margin: .2rem 0; overflow-wrap: any
   border-top: 1px solid var(--line); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
 td { border-top: 1px solid var(--line); overflow-wrap: break-word; vertical-align: top; }
-footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem; }
 @media (max-width: 36rem) {
   .bars { display: block; }
   .bars .row { display: grid; grid-template-columns: 1fr max-content; gap: .1rem .8rem; margin-bottom: .6rem; }
@@ -60,17 +54,13 @@ def portrait_page(portrait: Portrait, made: str) -> str:
         _section("Amounts", _amounts(portrait), "Its tools move no amounts that the watch knows of."),
         _section("Epochs", _epochs(portrait), ""),
     ]
-    title = f"What is usual for {portrait.agent}"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+    body = (
         f'<p>{escape(portrait.epoch)}</p>\n<p class="faint">learned from {escape(portrait.learned)}</p>\n'
         + "\n".join(parts)
         + f"\n<footer><p>Published by the watch at {escape(portrait.published)}, drawn at {escape(made)}. Only allowed "
-        "calls of sessions without an alert are learned.</p></footer>\n</body>\n</html>\n"
+        "calls of sessions without an alert are learned.</p></footer>"
     )
+    return html_page(f"What is usual for {portrait.agent}", _STYLE, body)
 
 
 def _section(title: str, body: str, empty: str) -> str:

@@ -1,8 +1,5 @@
-"""Writes the timeline of a session as one page that needs nothing else: no script, no font, no request.
-
-Everything on the page was written by agents, tools and strangers, so every text is escaped, and the page's own policy
-forbids scripts and requests.
-"""
+"""Writes the timeline of a session as one page. Everything on it was written by agents, tools and strangers, so every
+text is escaped."""
 
 from __future__ import annotations
 
@@ -10,19 +7,16 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from streams.codec.instants import format_instant
+from streams.operations.html_page import html_page
 from streams.operations.timeline.entries import Entry, Tone, Who
 
 _CHARS_OPEN_MAX = 160
 """A longer detail is folded."""
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --faint: #777; --good: #1a7f37; --held: #9a6700; --bad: #cf222e; }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 60rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 .state { font-weight: 600; }
 dl.head { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1rem 0 1.5rem; }
-dl.head dt, .time, .name, dl.more dt, footer, .place { color: var(--faint); }
+dl.head dt, .time, .name, dl.more dt, .place { color: var(--faint); }
 dl.head dd, dl.more dd { margin: 0; overflow-wrap: anywhere; }
 ol { list-style: none; margin: 0; padding: 0; }
 li { border-left: 3px solid var(--line); padding: .35rem 0 .6rem 1rem; }
@@ -36,8 +30,7 @@ dl.more { display: grid; grid-template-columns: max-content 1fr; gap: 0 .8rem; m
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.4 ui-monospace, monospace; }
 summary { cursor: pointer; color: var(--faint); }
 .place { font-size: .78rem; }
-footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem; }
-@media print { details > :not(summary) { display: block; } }
+@media print { details::details-content { content-visibility: visible; block-size: auto; } }
 """.strip()
 
 
@@ -56,14 +49,11 @@ def page_of(
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in head if text)
     lines = "\n".join(_lines(entries))
     told = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="state">{escape(state)}</p>\n<dl class="head">{rows}</dl>\n'
-        f"<ol>\n{lines}\n</ol>\n<footer>{told}</footer>\n</body>\n</html>\n"
+    body = (
+        f'<p class="state">{escape(state)}</p>\n<dl class="head">{rows}</dl>\n'
+        f"<ol>\n{lines}\n</ol>\n<footer>{told}</footer>"
     )
+    return html_page(title, _STYLE, body)
 
 
 def _lines(entries: Iterable[Entry]) -> Iterable[str]:
