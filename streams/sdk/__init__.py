@@ -2,11 +2,15 @@
 
 An agent:
 
-    transport = connect("localhost:9092")
-    tokens = DevTokenService(transport, root_key, issuer="https://issuer.example", tenant_uid="acme")
-    credential = tokens.open_session("alice", Actor(iss="https://issuer.example", sub="assistant"), ("mail:send",))
-    with Agent(transport, credential, toolset=toolset) as agent:
-        outcome = agent.propose("mail/send", {"to": ["bob@example.com"], "subject": "hi", "body": "see you"})
+    with StsClient("https://sts.example") as sts, connect("localhost:9092") as transport:
+        session = sts.exchange(user_token, agent_token, purpose="answer the customer's mail")
+        with Agent(transport, session.credential, toolset=toolset) as agent:
+            answer = agent.propose("mail/send", {"to": ["bob@example.com"], "subject": "hi", "body": "see you"})
+            if answer.outcome is Outcome.ALLOW:
+                ...  # an executor runs it
+
+Everything that an agent or an executor needs is a name of this package, except for what needs an extra:
+`streams.sdk.mcp_tools` (the extra `mcp`), and the watch of definitions, `streams.sdk.definition_watch`.
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
     from streams.audit.report_keys import ReportKey
     from streams.audit.seals import Receipt, SealKeys, SealKeysError
     from streams.audit.signatures import SigningKeyError
+    from streams.model.delegation import ConstraintType
+    from streams.model.labels import Confidentiality, Integrity, Label
     from streams.model.outcome import IntentOutcome
+    from streams.model.session import SessionEventType, TaskScope
+    from streams.model.types import Actor, Model, SubProfile, ToolRef
+    from streams.model.verdict import Outcome
     from streams.sdk.agent import Agent
     from streams.sdk.aio import AsyncAgent
     from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
@@ -71,7 +80,24 @@ _NAMES = {
         "SealKeysError",
     ),
     "streams.audit.signatures": ("SigningKeyError",),
+    "streams.model.delegation": ("ConstraintType",),
+    "streams.model.labels": (
+        "Confidentiality",
+        "Integrity",
+        "Label",
+    ),
     "streams.model.outcome": ("IntentOutcome",),
+    "streams.model.session": (
+        "SessionEventType",
+        "TaskScope",
+    ),
+    "streams.model.types": (
+        "Actor",
+        "Model",
+        "SubProfile",
+        "ToolRef",
+    ),
+    "streams.model.verdict": ("Outcome",),
     "streams.sdk.agent": ("Agent",),
     "streams.sdk.aio": ("AsyncAgent",),
     "streams.sdk.content": (
@@ -151,11 +177,14 @@ if not TYPE_CHECKING:
 
 __all__ = [
     "UNPROVEN",
+    "Actor",
     "Agent",
     "AsyncAgent",
     "CallContext",
     "CancellableFunctionTool",
     "Cancellation",
+    "Confidentiality",
+    "ConstraintType",
     "DelegationError",
     "DevTokenService",
     "Ending",
@@ -163,10 +192,14 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "FunctionTool",
+    "Integrity",
     "IntentOutcome",
+    "Label",
     "LoopSettings",
     "McpServerError",
+    "Model",
     "OpenedWith",
+    "Outcome",
     "OutcomeReadError",
     "OutcomeTimeoutError",
     "ProposalError",
@@ -183,6 +216,7 @@ __all__ = [
     "SealKeys",
     "SealKeysError",
     "SessionCredential",
+    "SessionEventType",
     "SessionSealer",
     "SessionToken",
     "SigningKeyError",
@@ -190,11 +224,14 @@ __all__ = [
     "SingleUseStore",
     "Stop",
     "StsClient",
+    "SubProfile",
+    "TaskScope",
     "TenantWrappers",
     "TokenRefusedError",
     "TokenServiceError",
     "ToolCancelledError",
     "ToolOutcome",
+    "ToolRef",
     "ToolResult",
     "ToolRunner",
     "Toolset",

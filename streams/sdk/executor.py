@@ -137,8 +137,8 @@ class Executor:
         missing = sorted(self._standard.server_ids - keys.keys())
         if missing:
             raise ExecutorError(
-                f"there is no report key of {', '.join(missing)}: make one with `stoplog keys server new`, and give it "
-                "in `report_keys`"
+                f"there is no report key of {', '.join(missing)}: make one with "
+                "`stoplog keys server new SERVER --out FILE`, and give it in `report_keys`"
             )
         self._source = source or f"executor/{single_use.owner}"
         self._reporter = Reporter(transport, self._source, keys)
