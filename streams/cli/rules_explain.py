@@ -51,7 +51,7 @@ def explain(
         typer.Option(
             "--intent",
             metavar="ID",
-            help="The intent: its id or that of its verdict, event, task or alert, the beginning of one, or "
+            help="The intent: its id or that of its verdict, event, question or alert, the beginning of one, or "
             "its name in the history.",
         ),
     ] = None,
@@ -160,7 +160,7 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     screen.say()
     screen.say(
         f"not known here: {', '.join(f'`{fact}`' for fact in facts)}. They follow from what the sessions of "
-        f"{explained.intent.sub} have shown, which is recorded under a key of his own. Gates send it with calls that "
+        f"{explained.intent.sub} have shown, which is recorded under a key of that user. Gates send it with calls that "
         "they allow, and no verdict that this client may read has it. Rules that read these facts have no value above, "
         "so the verdict on the log is neither confirmed nor in doubt",
         WARN,

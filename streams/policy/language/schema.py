@@ -261,7 +261,7 @@ ACT = Struct(
         ),
         _bool(
             "delegated",
-            "the user leaves the choice of acts to a content that he names, or values of the act that he asks for",
+            "the user leaves the choice of acts to a content that they name, or values of the act that they ask for",
         ),
         _int("count", "how many calls of this kind the session has been allowed before"),
         _int(
@@ -274,19 +274,19 @@ ACT = Struct(
         ),
         _bool(
             "agreed",
-            "the user's last message agrees to what the agent has put to him, or answers it, and nothing that others "
+            "the user's last message agrees to what the agent has proposed, or answers it, and nothing that others "
             "may write was read since; missing if not, and if the act is requested",
             optional=True,
         ),
         _bool(
             "stated",
-            "the user has said himself where it goes or which amount it moves, and every sink is his or a field of a "
-            "record that he has pointed at; missing if not, and if the act is requested",
+            "the user has said where it goes or which amount it moves, and every sink is theirs or a field of a record "
+            "that they have pointed at; missing if not, and if the act is requested",
             optional=True,
         ),
         _bool(
             "priced",
-            "a record that the user has pointed at states an amount of money, and he has named no number himself; "
+            "a record that the user has pointed at states an amount of money, and they have named no number; "
             "missing if not",
             optional=True,
         ),
