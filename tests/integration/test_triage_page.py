@@ -28,15 +28,14 @@ COMMANDS = (
     "stoplog tail alerts --no-follow",
     "stoplog rules explain --intent INTENT",
     "stoplog session show SESSION",
-    "stoplog kill --session SESSION --why 'alert FINDING'",
+    "stoplog kill --session SESSION --why 'alert ALERT'",
     "stoplog audit session SESSION --html story.html",
     "stoplog audit why INTENT",
     "stoplog tail audit --no-follow --session SESSION",
-    "export STOPLOG_ALERTS__ALLOW_UNSIGNED=true",
     "stoplog alerts list",
-    "stoplog alerts show FINDING",
-    "stoplog alerts ack FINDING",
-    "stoplog alerts close FINDING --why 'the document is gone'",
+    "stoplog alerts show ALERT",
+    "stoplog alerts ack ALERT",
+    "stoplog alerts close ALERT --why 'the document is gone'",
     "stoplog tail ocsf --no-follow --json",
 )
 """Those of the page, in order."""
@@ -97,10 +96,10 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
     named = {
         "INTENT": alert["intent_id"],
         "SESSION": shlex.quote(f"{alert['header']['tenant_uid']}|{alert['session_id']}"),
-        "FINDING": alert["finding_uid"],
+        "ALERT": alert["finding_uid"],
     }
     explain, show, kill, story, why, audit = (
-        re.sub("INTENT|SESSION|FINDING", lambda found: named[found[0]], each)
+        re.sub("INTENT|SESSION|ALERT", lambda found: named[found[0]], each)
         for each in (explain, show, kill, story, why, audit)
     )
     assert alert["suggested_response"] == [explain, show, kill]
@@ -119,8 +118,7 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
 
 def test_an_alert_is_acknowledged_and_closed(shell: Shell) -> None:
     finding = denied(shell.run(COMMANDS[2]))["finding_uid"]
-    unsigned, listed, show, ack, close, _ = (each.replace("FINDING", finding) for each in COMMANDS[9:])
-    shell.run(unsigned)
+    listed, show, ack, close, _ = (each.replace("ALERT", finding) for each in COMMANDS[9:])
     assert {each["state"] for each in shell.run(listed)} == {"new"}
     shell.run(ack)
     (shown,) = shell.run(show)
