@@ -33,7 +33,7 @@ from streams.wiring.operators import open_operator
 
 app = make_app("List and show alerts, acknowledge and close them, and print them as they arrive.")
 
-IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of alerts, or the beginnings of them.")]
+IdsArgument = Annotated[list[str], typer.Argument(metavar="ALERT", help="Ids of alerts, or the beginnings of them.")]
 _SUBJECT = "alerts"
 _BEHAVIOUR = "behaviour/"
 
@@ -85,7 +85,7 @@ def list_open(
 @takes_groups
 def show(
     *,
-    alert: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or the beginning of it.")],
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id, or the beginning of it.")],
     connection: Connection,
     output: Output,
 ) -> None:

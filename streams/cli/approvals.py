@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.approvals_view import TASK_CHARS, grant_words, list_granted, list_questions, short_uid, show_question
+from streams.cli.approvals_view import (
+    QUESTION_CHARS,
+    grant_words,
+    list_granted,
+    list_questions,
+    short_uid,
+    show_question,
+)
 from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
@@ -29,7 +36,9 @@ from streams.wiring.operators import open_operator
 app = make_app("List the questions to people, show, approve and deny them, and see what people have granted.")
 
 _GRANT_PANEL = "Approve further calls, too"
-TasksArgument = Annotated[list[str], typer.Argument(metavar="TASK", help="Ids of tasks, or the beginnings of them.")]
+QuestionsArgument = Annotated[
+    list[str], typer.Argument(metavar="QUESTION", help="Ids of questions, or the beginnings of them.")
+]
 GroupOption = Annotated[
     list[str] | None, typer.Option("--group", metavar="NAME", help="A group that you are in. Can be repeated.")
 ]
@@ -40,7 +49,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmati
 CallOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--call", metavar="INTENT", help="Decide only about this call of the task, by its intent. Can be repeated."
+        "--call", metavar="INTENT", help="Decide only about this call of the question, by its intent. Can be repeated."
     ),
 ]
 
@@ -70,8 +79,8 @@ class Granting(OptionGroup):
         Scope | None,
         typer.Option(
             "--for",
-            help="Also approve further calls of the same task or session that the same rules ask about. Without "
-            "`--match`, only calls with the arguments that you were shown.",
+            help="Also approve further calls of the same task of the user, or of the session, that the same rules ask "
+            "about. Without `--match`, only calls with the arguments that you were shown.",
             rich_help_panel=_GRANT_PANEL,
         ),
     ] = None
@@ -136,11 +145,11 @@ def list_open(
         return
     if not questions[0].is_known:
         screen.say("verdicts can't be read here, so some of these may be decided already", WARN)
-    task = questions[0].request.task_id[:TASK_CHARS]
+    first = questions[0].request.task_id[:QUESTION_CHARS]
     steps = (
-        ("everything about one", f"approvals show {task}"),
-        ("approve", f"approvals approve {task}{_groups(questions[0])}"),
-        ("deny", f"approvals deny {task}{_groups(questions[0])}"),
+        ("everything about one", f"approvals show {first}"),
+        ("approve", f"approvals approve {first}{_groups(questions[0])}"),
+        ("deny", f"approvals deny {first}{_groups(questions[0])}"),
     )
     screen.say()
     tell_steps(screen, connection, steps)
@@ -149,20 +158,20 @@ def list_open(
 @takes_groups
 def show(
     *,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id, or the beginning of it.")],
+    stated: Annotated[str, typer.Argument(metavar="QUESTION", help="The question's id, or the beginning of it.")],
     connection: Connection,
     output: Output,
 ) -> None:
     """Show a question: its calls, where each argument comes from, what the session has done, and who may decide."""
     screen = output.screen()
     with open_operator(connection.settings()) as operator:
-        (question,) = find_questions(operator, [task])
+        (question,) = find_questions(operator, [stated])
         now_ms = operator.clock.now_ms()
     show_question(screen, question, now_ms)
     if question.waiting(now_ms):
         screen.say()
         groups = _groups(question)
-        prefix = question.request.task_id[:TASK_CHARS]
+        prefix = question.request.task_id[:QUESTION_CHARS]
         shown = f"{groups} --revision {question.request.revision}"
         steps = (
             ("approve these calls", f"approvals approve {prefix}{shown}"),
@@ -176,7 +185,7 @@ def show(
 @takes_groups
 def approve(
     *,
-    tasks: TasksArgument,
+    stated: QuestionsArgument,
     granting: Granting,
     call: CallOption = None,
     revision: RevisionOption = None,
@@ -192,10 +201,10 @@ def approve(
     With --for, you also approve further calls within the bounds that you state. They still pass every rule: your grant
     answers only the question that you were asked.
     """
-    if revision is not None and len(tasks) > 1:
-        raise typer.BadParameter("--revision is about one question: name one task")
+    if revision is not None and len(stated) > 1:
+        raise typer.BadParameter("--revision is about one question: name one")
     with open_operator(connection.settings(), name) as operator:
-        for question in find_questions(operator, tasks):
+        for question in find_questions(operator, stated):
             if revision is not None:
                 check_revision(question, revision)
             now_ms = operator.clock.now_ms()
@@ -208,7 +217,7 @@ def approve(
 @takes_groups
 def deny(
     *,
-    tasks: TasksArgument,
+    stated: QuestionsArgument,
     call: CallOption = None,
     group: GroupOption = None,
     comment: CommentOption = None,
@@ -219,7 +228,7 @@ def deny(
 ) -> None:
     """Deny the calls of a question, at once and for good."""
     with open_operator(connection.settings(), name) as operator:
-        for question in find_questions(operator, tasks):
+        for question in find_questions(operator, stated):
             calls = chosen_calls(question, call or (), operator.clock.now_ms())
             answer = Answer(False, tuple(group or ()), comment)
             _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)

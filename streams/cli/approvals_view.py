@@ -26,8 +26,8 @@ VALUE_CHARS_MAX = 400
 VALUE_END_CHARS = 120
 """Of a longer one, so many are of its end."""
 
-TASK_CHARS = 13
-"""Of a task's id in a list: enough to tell it from others, and to name it."""
+QUESTION_CHARS = 13
+"""Of a question's id in a list: enough to tell it from others, and to name it."""
 
 _MS_PER_S = 1_000
 _ORIGINS = {
@@ -77,7 +77,7 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
         request, waiting = question.request, question.waiting(now_ms)
         rows.append(
             (
-                request.task_id[:TASK_CHARS],
+                request.task_id[:QUESTION_CHARS],
                 f"{request.tool.server_id}/{request.tool.name}",
                 str(len(waiting)),
                 duration(max((call.expires_at for call in waiting), default=now_ms) - now_ms) if waiting else "over",
@@ -86,7 +86,7 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
                 request.reason_text,
             )
         )
-    screen.table(("task", "call", "waiting", "time left", "for", "asked", "why"), rows)
+    screen.table(("question", "call", "waiting", "time left", "for", "asked", "why"), rows)
 
 
 def show_question(screen: Screen, question: Question, now_ms: int) -> None:
@@ -186,7 +186,7 @@ def grant_words(grant: ApprovalGrant) -> str:
 
 def short_uid(granted: Granted) -> str:
     """Return the beginning of a grant's id, which is enough to name it."""
-    return granted.uid.removeprefix(GRANT_PREFIX)[:TASK_CHARS]
+    return granted.uid.removeprefix(GRANT_PREFIX)[:QUESTION_CHARS]
 
 
 def list_granted(screen: Screen, found: Sequence[Granted]) -> None:

@@ -65,7 +65,7 @@ _BRIEF = frozenset(
 def session(
     *,
     session: Annotated[
-        str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
+        str, typer.Argument(metavar="SESSION", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
     ],
     html: Annotated[
         Path | None,
@@ -115,7 +115,8 @@ def session(
 def why(
     *,
     intent: Annotated[
-        str, typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or task; the beginning is enough.")
+        str,
+        typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or question; the beginning is enough."),
     ],
     connection: Connection,
     output: Output,

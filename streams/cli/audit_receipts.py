@@ -32,7 +32,8 @@ class ReceiptFileError(StoplogError):
 def prove(
     *,
     intent: Annotated[
-        str, typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or task; the beginning is enough.")
+        str,
+        typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or question; the beginning is enough."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file of the receipt.")],
     keys: KeysOption = None,

@@ -79,18 +79,6 @@ def _catalog() -> None:
     """Review which tools may be called: import, compare, approve."""
 
 
-for _decide in (
-    catalog_decide.approve,
-    catalog_decide.reject,
-    catalog_decide.deprecate,
-    catalog_decide.block,
-    catalog_decide.sign,
-    catalog_decide.watch,
-    catalog_keys.report_keys,
-):
-    app.command()(_decide)
-
-
 @app.command("import")
 @takes_groups
 def import_(
@@ -430,3 +418,16 @@ def _pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
             raise typer.BadParameter(f"`{text}` is not of the form NAME=VARIABLE, which `{option}` needs")
         pairs[name] = value
     return pairs
+
+
+# Behind the others, so that the help lists commands in the order in which they are used.
+for _decide in (
+    catalog_decide.approve,
+    catalog_decide.reject,
+    catalog_decide.deprecate,
+    catalog_decide.block,
+    catalog_decide.sign,
+    catalog_decide.watch,
+    catalog_keys.report_keys,
+):
+    app.command()(_decide)

@@ -66,7 +66,7 @@ _REMEDIES = {
 def contain(
     *,
     session: Annotated[
-        str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
+        str, typer.Argument(metavar="SESSION", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
     ],
     result: Annotated[
         list[str] | None,

@@ -20,7 +20,7 @@ app = make_app()
 def desk(*, context: typer.Context, connection: Connection, output: Output) -> None:
     """Notify people of alerts in chats, by pager and in a SIEM. Runs until SIGINT or SIGTERM.
 
-    The section `desk` of the settings names the sinks and the routes. Findings of one kind are one message with a
+    The section `desk` of the settings names the sinks and the routes. Alerts of one kind are one message with a
     count, even if many agents are involved. What nobody acknowledges is escalated. A sink that fails gets everything
     once it works again.
 

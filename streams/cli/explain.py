@@ -37,7 +37,8 @@ _ORIGINS = {ValueOrigin.USER: OK, ValueOrigin.TRUSTED: OK, ValueOrigin.FIELD: WA
 def explain(
     *,
     intent: Annotated[
-        str, typer.Argument(metavar="ID", help="An intent, or its verdict, alert or task; the beginning is enough.")
+        str,
+        typer.Argument(metavar="INTENT", help="An intent, or its verdict, alert or question; the beginning is enough."),
     ],
     connection: Connection,
     output: Output,

@@ -186,13 +186,13 @@ def _session_event(record: SessionEvent) -> Row:
 
 def _approval_request(record: ApprovalRequest) -> Row:
     who = ", ".join(record.eligible_approvers) or "any person"
-    why = f"task {record.task_id}, {who} may decide: {record.reason_text}; {record.args_json}"
+    why = f"question {record.task_id}, {who} may decide: {record.reason_text}; {record.args_json}"
     return Row("ASKED", WARN, record.session_id, _call(record.tool), why)
 
 
 def _approval_decision(record: ApprovalDecision) -> Row:
     style = OK if record.status is ApprovalStatus.APPROVED else FAIL
-    why = f"by {record.approver.sub}, task {record.task_id}" + (f": {record.comment}" if record.comment else "")
+    why = f"by {record.approver.sub}, question {record.task_id}" + (f": {record.comment}" if record.comment else "")
     return Row(record.status.value, style, record.session_id, "", why)
 
 

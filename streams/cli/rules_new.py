@@ -16,13 +16,13 @@ from streams.operations.rules.scaffold import make_pack
 @takes_groups
 def new(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The pack's name: lower-case letters, digits and `_`.")],
+    name: Annotated[str, typer.Argument(metavar="PACK", help="The pack's name: lower-case letters, digits and `_`.")],
     directory: Annotated[
         Path, typer.Option("--dir", metavar="DIR", help="The directory with `bundle.yaml`; created if needed.")
     ] = Path("rules"),
     tool: Annotated[
         str | None,
-        typer.Option("--tool", metavar="SERVER.TOOL", help="The tool that its rules apply to. By default NAME.use."),
+        typer.Option("--tool", metavar="SERVER.TOOL", help="The tool that its rules apply to. By default PACK.use."),
     ] = None,
     output: Output,
 ) -> None:

@@ -34,7 +34,9 @@ _STATES = ", ".join(f"`{state}`" for state in LifeState)
 @takes_groups
 def show(
     *,
-    session: Annotated[str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`).")],
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A session (`s-1` or `tenant|s-1`), or any id that belongs to it.")
+    ],
     lines_max: Annotated[
         int,
         typer.Option("--max", metavar="N", min=1, max=10_000, help="Show the last N calls and inputs of the session."),
@@ -117,4 +119,5 @@ def list_(
         screen.say("no session matches", WARN)
         return
     screen.say()
-    tell_steps(screen, connection, [("what one of them read and did", "session show ID")])
+    first = shlex.quote(found[0].short_id)
+    tell_steps(screen, connection, [("what the first one read and did", f"session show {first}")])

@@ -406,7 +406,7 @@ OTHERS: dict[str, Analytic] = {
         "people are asked too often",
         "a session has raised more questions to people than `gate.questions_per_session_budget`",
         "People who are asked too often stop reading. See what the session asks for: approve further calls within "
-        "bounds (`stoplog approvals approve TASK --for session`), change the rule, or stop the session.",
+        "bounds (`stoplog approvals approve QUESTION --for session`), change the rule, or stop the session.",
         Severity.MEDIUM,
         is_blocked=False,
     ),

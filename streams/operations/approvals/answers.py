@@ -46,8 +46,8 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
     if not question.waiting(now_ms):
         decided = {outcome.value for outcome in question.outcomes.values()}
         if len(question.outcomes) == len(calls_of(request)):
-            raise ApprovalError(f"task `{request.task_id}` is decided: {', '.join(sorted(decided))}")
-        raise ApprovalError(f"task `{request.task_id}` has expired: its calls were denied")
+            raise ApprovalError(f"question `{request.task_id}` is decided: {', '.join(sorted(decided))}")
+        raise ApprovalError(f"question `{request.task_id}` has expired: its calls were denied")
     if same_person(approver) in (same_person(request.sub), same_person(request.act.sub)):
         raise ApprovalError(f"`{approver}` may not decide on their own call")
     if request.eligible_approvers and not set(groups) & set(request.eligible_approvers):
@@ -64,8 +64,8 @@ def check_revision(question: Question, revision: int) -> None:
     if question.request.revision != revision:
         now = question.request.revision
         raise ApprovalError(
-            f"task `{question.request.task_id}` is at revision {now}, not {revision}: further calls have joined it; "
-            "look at them with `approvals show`"
+            f"question `{question.request.task_id}` is at revision {now}, not {revision}: further calls have joined "
+            "it; look at them with `stoplog approvals show`"
         )
 
 

@@ -73,26 +73,26 @@ def _with_args(call: PendingCall, args_json: str) -> PendingCall:
     )
 
 
-def find_questions(operator: Operator, tasks: Iterable[str]) -> list[Question]:
-    """Find the questions of some tasks. Blocking.
+def find_questions(operator: Operator, stated: Iterable[str]) -> list[Question]:
+    """Find the questions that ids name. Blocking.
 
     Args:
         operator: reads the log.
-        tasks: for each the task's id, or the beginning of it.
+        stated: for each the question's id, or the beginning of it.
 
     Raises:
-        ApprovalError: no task begins with one of the texts, or several do.
+        ApprovalError: no question begins with one of the texts, or several do.
         TopicReadError, LogError: a topic can't be read.
     """
     known = _newest(operator)
     found: dict[str, Question] = {}
-    for text in tasks:
-        meant = [task for task in known if text and task.startswith(text)]
+    for text in stated:
+        meant = [task_id for task_id in known if text and task_id.startswith(text)]
         if not meant:
-            raise ApprovalError(f"no request for approval has task `{text}`; see `stoplog approvals list --all`")
+            raise ApprovalError(f"there is no question `{text}`; see `stoplog approvals list --all`")
         if len(meant) > 1:
             named = ", ".join(sorted(meant)[:5])
-            raise ApprovalError(f"{len(meant)} tasks begin with `{text}`; give more of the id: {named}")
+            raise ApprovalError(f"{len(meant)} questions begin with `{text}`; give more of the id: {named}")
         found[meant[0]] = known[meant[0]]
     return _with_outcomes(operator, list(found.values()))
 

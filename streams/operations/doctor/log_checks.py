@@ -288,7 +288,7 @@ def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
         advice = "name publishers in `rules.publishers`, and remove `rules.allow_unsigned`"
         yield warned("publishers", "not checked: anybody who may write the topic can publish rules", advice)
     elif not deployment.rules.publishers:
-        advice = "create a key with `stoplog keys publisher new`, and add it to `rules.publishers`"
+        advice = "create a key with `stoplog keys publisher new --out FILE`, and add it to `rules.publishers`"
         yield failed("publishers", "no publisher is configured, so every rule bundle is rejected", advice)
     else:
         names, wanted = ", ".join(sorted(deployment.rules.publishers)), deployment.rules.required_signatures
@@ -311,7 +311,7 @@ def _reviewers(section: CatalogSection) -> Finding:
         advice = "name reviewers in `catalog.reviewers`, and remove `catalog.allow_unsigned`"
         return warned("reviewers", "not checked: anybody who may write the topic can approve tools", advice)
     if not section.reviewers:
-        advice = "create a key with `stoplog keys reviewer new`, and add it to `catalog.reviewers`"
+        advice = "create a key with `stoplog keys reviewer new --out FILE`, and add it to `catalog.reviewers`"
         return failed("reviewers", "no reviewer is configured, so no tool can be called", advice)
     names, wanted = ", ".join(sorted(section.reviewers)), section.required_signatures
     return fine("reviewers", f"{names}; {wanted} of them must sign")
@@ -322,7 +322,7 @@ def _releasers(section: ReleaseSection) -> Finding:
         advice = "name releasers in `release.releasers`, and remove `release.allow_unsigned`"
         return warned("releasers", "not checked: anybody who may write the topic can release stops", advice)
     if not section.releasers:
-        advice = "create a key with `stoplog keys releaser new`, and add it to `release.releasers`"
+        advice = "create a key with `stoplog keys releaser new --out FILE`, and add it to `release.releasers`"
         return warned("releasers", "no releaser is configured, so no stop can be released", advice)
     limited = (f"{name} only {', '.join(kinds)}" for name, kinds in sorted(section.kinds.items()))
     return fine("releasers", "; ".join((", ".join(sorted(section.releasers)), *limited)))

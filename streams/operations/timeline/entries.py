@@ -90,7 +90,7 @@ _SAID = {
     Outcome.DENY: "denied",
     Outcome.QUARANTINE: "denied, and froze the session at",
     Outcome.REQUIRE_APPROVAL: "asked a person about",
-    Outcome.DEFER: "held",
+    Outcome.DEFER: "deferred",
 }
 _EVENTS = {
     SessionEventType.USER_MESSAGE: (Who.USER, "wrote a message"),
@@ -311,7 +311,7 @@ def _request(request: ApprovalRequest, line: Line, records: SessionRecords) -> E
         Who.GATE,
         "",
         f"asks {', '.join(request.eligible_approvers) or 'a person'} about {tool_text(request.tool)}",
-        {"because": request.reason_text, "task": request.task_id},
+        {"because": request.reason_text, "question": request.task_id},
         tone=Tone.HELD,
         intent_id=request.intent_id,
         time_ms=request.header.time,
@@ -322,7 +322,7 @@ def _decision(decision: ApprovalDecision, line: Line, records: SessionRecords) -
     del records
     status = decision.status.value.lower()
     tone = Tone.GOOD if status == "approved" else Tone.BAD
-    details = {"comment": decision.comment, "proof": decision.acr, "task": decision.task_id}
+    details = {"comment": decision.comment, "proof": decision.acr, "question": decision.task_id}
     name = decision.approver.sub
     return _entry(line, Who.PERSON, name, f"answered: {status}", details, tone=tone, intent_id=decision.intent_id)
 

@@ -55,7 +55,7 @@ class IdKind(StrEnum):
     INTENT = "intent"
     VERDICT = "verdict"
     GRANT = "grant"
-    TASK = "task"
+    QUESTION = "question"
     ALERT = "alert"
     EVENT = "event"
 
@@ -137,7 +137,7 @@ def meant_session(log: Log, clock: Clock, stated: str) -> str:
 
 
 def find_intent(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid: str) -> Owner:
-    """Return the intent that an id belongs to: its own, or that of its verdict, an event, a task or an alert. Blocking.
+    """Return the intent that an id belongs to: its own, or that of its verdict, an event, a question, an alert. Blocking.
 
     Args:
         stated, tenant_uid: see `find_session`.
@@ -150,7 +150,7 @@ def find_intent(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid:
     if found is None:
         raise IdError(
             f"the {log.name} has no intent `{stated}`{_too_short(stated)}; "
-            "see `stoplog session list`, then `stoplog session show ID` for the intents of a session"
+            "see `stoplog session list`, then `stoplog session show SESSION` for the intents of a session"
         )
     for related in found.related if found.intent_id is None else ():
         owner = _chosen(log, _owners(log, codec, clock, related), related, tenant_uid)
@@ -228,7 +228,7 @@ def _ids_of(record: Record, key: bytes) -> Iterator[Owner]:
     if isinstance(record, Delegation):
         yield owner(IdKind.GRANT, record.uid)
     elif isinstance(record, ApprovalRequest):
-        yield owner(IdKind.TASK, record.task_id)
+        yield owner(IdKind.QUESTION, record.task_id)
     elif isinstance(record, Alert):
         yield owner(IdKind.ALERT, record.finding_uid)._replace(related=record.related_event_ids)
     yield owner(IdKind.EVENT, header.id)

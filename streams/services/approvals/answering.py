@@ -154,7 +154,7 @@ class Answering:
         question = self._questions.find(given.task_id, given.revision)
         # Nobody learns which questions other tenants have.
         if question is None or not person.may_answer(question.request.header.tenant_uid):
-            raise AnswerError(404, f"no question that can be answered has task `{given.task_id}` and this revision")
+            raise AnswerError(404, f"no question that can be answered has the id `{given.task_id}` and this revision")
         now_ms = self._transport.now_ms()
         try:
             check_answer(question, person.actor.sub, person.groups, now_ms)

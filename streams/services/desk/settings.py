@@ -237,7 +237,7 @@ class DeskSection(Section):
 
     Attributes:
         listen: where `/metrics`, `/health/live`, `/health/ready` and `/deliveries` are served; `:port` is on loopback.
-        dedup_window_ms: how long findings with the same analytic and tags are one incident, whichever agents have them.
+        dedup_window_ms: how long alerts with the same analytic and tags are one incident, whichever agents have them.
         first_start_ms: how old the alerts may be that a desk without state still sends.
         timeout_ms: how long a sink may take to connect, and to answer.
         retry_first_ms: the first pause before a message is sent again. It doubles each time, and chance shortens it to

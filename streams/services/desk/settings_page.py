@@ -24,7 +24,7 @@ _KIND_TEXTS = {
     Kind.UPDATE: "its count has passed a power of ten, or it is more severe",
     Kind.ESCALATION: "nobody has acknowledged it in time",
     Kind.ACKNOWLEDGED: "somebody has acknowledged it",
-    Kind.RESOLVED: "all its findings are closed",
+    Kind.RESOLVED: "all its alerts are closed",
     Kind.SUMMARY: "maintenance is over; `incidents` has a line for each incident that waited, at most 20",
     Kind.TEST: "`stoplog desk test`",
 }

@@ -102,7 +102,7 @@ def test_nothing_is_asked(office: Office) -> None:
     for command in ("show", "approve", "deny"):
         result = office.run("approvals", command, "abc")
         assert result.status == 1
-        assert "no request for approval has task `abc`" in result.err
+        assert "there is no question `abc`" in result.err
 
 
 def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:

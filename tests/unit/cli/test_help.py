@@ -61,3 +61,33 @@ def test_the_reference_has_every_command_that_can_be_run() -> None:
 def test_all_apps_are_made_alike() -> None:
     sources = {path: path.read_text() for path in CLI.glob("*.py") if path.name != "apps.py"}
     assert [path.name for path, text in sources.items() if "typer.Typer(" in text] == []
+
+
+MEANINGS = {
+    "A session (": "SESSION",
+    "An intent, or its verdict": "INTENT",
+    "The alert's id": "ALERT",
+    "Ids of alerts": "ALERT",
+    "The question's id": "QUESTION",
+    "Ids of questions": "QUESTION",
+}
+"""How the help of an argument begins, and what stands for the argument."""
+
+
+def test_arguments_that_mean_the_same_look_the_same() -> None:
+    rows = re.findall(r"^\| `([A-Z|]+)(?:\.\.\.)?` \| \| (.*) \|$", commands_page(), re.M)
+    known = [(name, meaning) for name, text in rows for meaning in MEANINGS if text.startswith(meaning)]
+    assert {meaning for _, meaning in known} == set(MEANINGS)
+    assert {(name, meaning) for name, meaning in known if MEANINGS[meaning] != name} == set()
+
+
+def test_a_task_is_what_a_user_has_asked_for_and_not_a_question() -> None:
+    page = commands_page()
+    assert "| `--for` | `task\\|session` |" in page
+    assert re.findall(r"\btask\b.*\bid\b|\bid\b.*\btask\b|\bTASK\b", page) == []
+
+
+def test_the_commands_of_the_catalog_are_listed_in_the_order_of_their_use(stoplog: Stoplog) -> None:
+    out = stoplog("catalog", "--help").out
+    places = [out.index(f" {name} ") for name in ("import", "review", "approve", "block")]
+    assert places == sorted(places)

@@ -331,6 +331,15 @@ class TestList:
         assert ambiguous.status == 1
         assert all(f"session default|{name}" in ambiguous.err for name in names)
 
+    def test_the_command_to_type_next_can_be_typed(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-01a21e95-9f90-7b29-ac00-2b3954153c0d")
+        step = deployed("session", "list", "--no-json").out.splitlines()[-1]
+        program, *words = step.partition("stoplog ")[2].split()
+        assert (program, words[0]) == ("session", "show")
+        assert [shown["session"] for shown in deployed(program, *words).records] == [
+            "s-01a21e95-9f90-7b29-ac00-2b3954153c0d"
+        ]
+
     def test_wide_lines_have_everything_however_long_they_get(
         self, deployed: Stoplog, writer: Writer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
