@@ -137,7 +137,9 @@ def meant_session(log: Log, clock: Clock, stated: str) -> str:
 
 
 def find_intent(log: Log, codec: Decoder, clock: Clock, stated: str, tenant_uid: str) -> Owner:
-    """Return the intent that an id belongs to: its own, or that of its verdict, an event, a question, an alert. Blocking.
+    """Return the intent that an id belongs to: its own, or that of its verdict, an event, a question, an alert.
+
+    Blocking.
 
     Args:
         stated, tenant_uid: see `find_session`.
