@@ -83,7 +83,7 @@ def _prepared(params: list[Any]) -> list[Any]:
             param._runtime_param = _CheckedWhenGiven(param.type_descriptor)
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""
-        if param.param_type_name == "argument" and not param.type_descriptor.is_choice:
+        if param.param_type_name == "argument" and not (param.type_descriptor.is_choice and param.show_choices):
             param.display_type_rich = _no_type
     return params
 

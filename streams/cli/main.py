@@ -6,6 +6,7 @@ A command's module is loaded when the command is run, so that `stoplog --help` a
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ MISUSED = 2
 """Exit status: the command line or the settings are invalid."""
 
 INTERRUPTED = 130
+
+_BREAKS = re.compile(r"\n?\t")
 
 SETTINGS_VARIABLE = "STOPLOG_SETTINGS"
 
@@ -236,7 +239,7 @@ def _message(error: Exception) -> tuple[str | None, int]:
     if usage is not None:
         context = getattr(error, "ctx", None)
         hint = f"\nRun `{context.command_path} --help` for help." if context is not None else ""
-        return printable(f"{usage()}{hint}", lines=True), MISUSED
+        return printable(f"{_without_wording_of_libraries(usage())}{hint}", lines=True), MISUSED
     from streams.policy.errors import PolicyError  # noqa: PLC0415 - only when there is an error to look at
 
     if isinstance(error, SettingsError):
@@ -246,6 +249,12 @@ def _message(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, OSError) and error.filename is not None:
         return printable(f"`{error.filename}` can't be used: {error.strerror}"), FAILED
     return None, FAILED
+
+
+def _without_wording_of_libraries(text: str) -> str:
+    """Return what is wrong with a command line: typer lists choices one below the other, behind tabs, and quotes the
+    kinds of errors that pydantic has."""
+    return _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
 
 
 def main() -> None:

@@ -307,7 +307,7 @@ def load_bundle(directory: Path) -> BundleSource:
 def _advice_on_bundle(root: Path) -> str:
     """Return what to do about a folder that is none of a bundle: a pack has the lists and macros of its bundle only."""
     if not root.is_dir():
-        return ": there is no such folder"
+        return ": it is a file; name the folder that it is in" if root.exists() else ": there is no such folder"
     above = next((each for each in root.resolve().parents if (each / BUNDLE_FILE).is_file()), None)
     if above is not None:
         return f"; it is a part of the bundle `{above}`: name that folder"

@@ -178,7 +178,7 @@ class Checker:
             name = field if owner in (HISTORY.name, ENTITIES.name) else None
             return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
         if match := _NAME.search(message):
-            return self._unknown_name(match[1], _start_of_name(match[1], text, offset))
+            return self._unknown_name(match[1], text, _start_of_name(match[1], text, offset))
         if match := _OVERLOAD.search(message):
             operator, types = match[1].strip("_@"), match[2].replace(f"{PACKAGE}.", "")
             advice = error_hints.call_hint(operator, types, text, offset)
@@ -190,7 +190,7 @@ class Checker:
             return Problem("syntax", *error_hints.explain_syntax_error(message, text, offset))
         return Problem("expression", offset, *error_hints.explain_parser_report(message))
 
-    def _unknown_name(self, name: str, offset: int) -> Problem:
+    def _unknown_name(self, name: str, text: str, offset: int) -> Problem:
         root = name.partition(".")[0]
         if root == "lists":
             known = [listed.rpartition(".")[2] for listed in self._lists]
@@ -204,7 +204,7 @@ class Checker:
                 "wrong_type",
                 offset,
                 f"`{name}` can't be called like this",
-                "check the number and the types of its arguments",
+                error_hints.form_hint(name, text, offset),
             )
         names = [field.name for field in FACTS]
         hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"

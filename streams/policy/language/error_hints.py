@@ -40,6 +40,12 @@ CONSTANT_SYNONYMS: Mapping[str, str] = {
 }
 """The names that other languages use for constants."""
 
+_TEXT_METHODS = frozenset(
+    {"charAt", "contains", "endsWith", "indexOf", "lastIndexOf", "lowerAscii"}
+    | {"replace", "split", "startsWith", "substring", "trim", "upperAscii"}
+)
+"""What other languages also have as functions: `contains(text, part)`."""
+
 _TOKEN_HINTS: Mapping[str, str] = {
     "=": "write `==` to compare",
     "===": "write `==`",
@@ -219,6 +225,19 @@ def call_hint(name: str, types: str, text: str, offset: int) -> str | None:
     if name in ("==", "!="):
         return _equality_hint(name, types, text, offset)
     return None
+
+
+def form_hint(name: str, text: str, offset: int) -> str:
+    """Return a hint for a function of the language that has no form in which it is called here.
+
+    Args:
+        name: the function.
+        text: the expression.
+        offset: where the name is.
+    """
+    if name in _TEXT_METHODS and not text[:offset].rstrip().endswith("."):
+        return f"write it as a method of a text, as in `args.to.{name}(...)`"
+    return "check the number and the types of its arguments"
 
 
 def _equality_hint(name: str, types: str, text: str, offset: int) -> str:

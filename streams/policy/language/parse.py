@@ -253,7 +253,9 @@ class _Parser:
         node = reader.node("approval")
         if node is None:
             if effect is RuleEffect.REQUIRE_APPROVAL:
-                reader.error("missing_key", reader.location, "a rule that requires approval needs the key `approval`")
+                example = "such as `approval: {group: finance, ttl: 15m}`"
+                message = f"a rule that requires approval needs the key `approval`, {example}"
+                reader.error("missing_key", reader.location, message)
             return None
         if effect is not RuleEffect.REQUIRE_APPROVAL:
             reader.error(

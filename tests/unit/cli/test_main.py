@@ -68,6 +68,24 @@ def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> Non
     assert result.err == "error: Missing option '--why'.\nRun `stoplog kill --help` for help.\n"
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("tail",), "Missing argument 'SUBJECT'. Choose from: verdicts, audit, alerts, ocsf, "),
+        (("tail", "nothing"), "Invalid value for 'SUBJECT': 'nothing' is not one of 'verdicts', 'audit', "),
+        (("tail", "alerts", "--max", "0"), "Invalid value for '--max': it must be greater than or equal to 1"),
+    ],
+)
+def test_a_mistake_in_a_choice_is_reported_in_one_line_without_the_words_of_libraries(
+    stoplog: Stoplog, args: tuple[str, ...], told: str
+) -> None:
+    result = stoplog(*args)
+    assert result.status == 2
+    first, hint = result.err.splitlines()
+    assert first.startswith(f"error: {told}")
+    assert hint == "Run `stoplog tail --help` for help."
+
+
 def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:
     result = stoplog("topics", "check")
     assert result.status == 1

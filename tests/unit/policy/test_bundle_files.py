@@ -67,6 +67,9 @@ def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
         load_bundle(tmp_path)
     with pytest.raises(BundleReadError, match="there is no such folder"):
         load_bundle(tmp_path / "nowhere")
+    (tmp_path / "bundle.yaml").write_text(HEAD)
+    with pytest.raises(BundleReadError, match="it is a file; name the folder that it is in"):
+        load_bundle(tmp_path / "bundle.yaml")
 
 
 def test_the_error_about_a_pack_names_the_bundle_that_it_belongs_to(tmp_path: Path) -> None:
