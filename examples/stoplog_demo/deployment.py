@@ -11,6 +11,7 @@ from stoplog_demo.host import ISSUER
 from stoplog_demo.publication import OPERATOR
 from stoplog_demo.run import DemoEnvironment, DemoReport, NextCommands, run_demo
 from stoplog_demo.view import View
+from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
 from streams.operations.root_key import ROOT_KEY_BYTES_MIN
@@ -65,13 +66,25 @@ def write_settings(folder: Path, settings: Settings) -> None:
     """
     reviewers = "".join(f"{_text(name)} = {_text(key)}\n" for name, key in settings.catalog.reviewers.items())
     sections = (
-        f"# The log of this demonstration.\nstate_dir = {_text(str(state_dir(folder)))}\n",
+        f"# The log of this demonstration.\nstate_dir = {_text(str(state_dir(folder)))}\n"
+        f"tenant = {_text(settings.tenant)}\n",
         *(f"[{name}]\nallow_unsigned = true\n" for name in UNSIGNED if getattr(settings, name).allow_unsigned),
         f"[catalog.reviewers]\n{reviewers}",
         # Whoever follows an alert of this log to its end has no key of a handler.
         "[alerts]\nallow_unsigned = true\n",
     )
     settings_file(folder).write_text("\n".join(sections), "utf-8")
+
+
+def write_seal_keys(folder: Path, settings: Settings, root_key: bytes) -> None:
+    """Write the list of the gate's public key, with which anybody can prove that the log is whole.
+
+    Args:
+        root_key: of the gate, which nobody gets.
+    """
+    key = ListedKey(name="gate", key=str(settings.seal.signer(root_key).public))
+    listed = SealKeyList(deployment=settings.gate.deployment, serial=1, keys=(key,))
+    (folder / "seal-keys.json").write_bytes(listed.format())
 
 
 def _text(text: str) -> str:
@@ -127,6 +140,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, next_commands: Nex
         key, root_key = SigningKey.made(), secrets.token_bytes(ROOT_KEY_BYTES_MIN)
         settings = settings.model_copy(update={"catalog": CatalogSection(reviewers={OPERATOR: str(key.public)})})
         write_settings(folder, settings)
+        write_seal_keys(folder, settings, root_key)
     codec = build_codec(settings)
     clock = SystemClock()
     with ExitStack() as stack:

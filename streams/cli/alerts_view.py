@@ -151,6 +151,16 @@ def _row(incident: Incident, ids: dict[str, str], now_ms: int) -> tuple[str, ...
     )
 
 
+def _documents(alert: Alert) -> str:
+    """Return what the session had read, by name. An id in place of a name tells nobody anything."""
+    names = list(dict.fromkeys(document.name for document in alert.documents if document.name))
+    unnamed = sum(not document.name for document in alert.documents)
+    if unnamed:
+        more = "more" if names else "untrusted inputs" if unnamed > 1 else "untrusted input"
+        names.append(f"{unnamed} {more}, listed by `stoplog session show`")
+    return "; ".join(names)
+
+
 def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]]:
     first, last = instant_text(alert.first_seen_time), instant_text(alert.last_seen_time)
     ago = age_text(now_ms - alert.last_seen_time)
@@ -171,6 +181,6 @@ def _rows(alert: Alert, incident: Incident, now_ms: int) -> list[tuple[str, str]
         ("confidence", _CONFIDENCES.get(alert.confidence_id, "")),
         ("found by", alert.analytic_uid),
         ("tags", "; ".join(tags)),
-        ("had read", "; ".join(document.name or document.uid for document in alert.documents)),
+        ("had read", _documents(alert)),
         *(("" if at else "evidence", each) for at, each in enumerate(evidence)),
     ]

@@ -86,7 +86,8 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
                 request.reason_text,
             )
         )
-    screen.table(("question", "call", "waiting", "time left", "for", "asked", "why"), rows)
+    if rows:
+        screen.table(("question", "call", "waiting", "time left", "for", "asked", "why"), rows)
 
 
 def show_question(screen: Screen, question: Question, now_ms: int) -> None:
@@ -218,4 +219,5 @@ def list_granted(screen: Screen, found: Sequence[Granted]) -> None:
                 "not on the log any more" if grant is None else grant_words(grant),
             )
         )
-    screen.table(("grant", "session", "by", "used", "state", "approves"), rows)
+    if rows:
+        screen.table(("grant", "session", "by", "used", "state", "approves"), rows)

@@ -106,7 +106,7 @@ def session(
         screen.say(f"wrote {html}", OK)
     last = next((entry.intent_id for entry in reversed(entries) if entry.tone is Tone.BAD and entry.intent_id), None)
     named = shlex.quote(f"{owner.tenant_uid}|{owner.session_id}")
-    steps = [] if last is None else [("why the last bad call was made", f"audit why {last}")]
+    steps = [] if last is None else [("what led to the last call that was stopped", f"audit why {last}")]
     tell_steps(screen, connection, [*steps, ("make it a regression test", f"incident export {named}")])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from shlex import quote
 from typing import Annotated, Any
 
@@ -73,10 +74,7 @@ def _show(screen: Screen, story: Story) -> None:
         screen.say(f"arguments and origins can't be shown: this client may not read `{VERDICT.name}`", WARN)
     if story.first is not None:
         screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}", FAINT)
-    rows = [
-        (value.name, value.text, value.role.value.lower(), Text(_origin(value), style=_style(value)))
-        for value in story.values[:_VALUES_SHOWN_MAX]
-    ]
+    rows = _value_rows(story.values[:_VALUES_SHOWN_MAX])
     screen.say()
     if rows:
         screen.table(("argument", "value", "role", "where it comes from"), rows)
@@ -91,6 +89,21 @@ def _show(screen: Screen, story: Story) -> None:
         screen.rich(Text.assemble(("rule ", FAINT), (printable(hit.rule_id), STRONG), printable(rule)))
     if not story.rules:
         screen.say(f"no rule decided: {story.reason}: {story.reason_text}", FAINT)
+
+
+def _value_rows(values: Sequence[Value]) -> list[tuple[str | Text, ...]]:
+    """Return the rows of arguments. The parts of one can come from several places: then each has a row below it."""
+    by_argument: dict[tuple[str, str], list[Value]] = {}
+    for value in values:
+        by_argument.setdefault((value.name, value.text), []).append(value)
+    rows: list[tuple[str | Text, ...]] = []
+    for (name, text), parts in by_argument.items():
+        share = "in part: " if len(parts) > 1 else ""
+        for number, part in enumerate(parts):
+            where = Text(f"{share}{_origin(part)}", style=_style(part))
+            shown = ("", "") if number else (name, text)
+            rows.append((*shown, part.role.value.lower(), where))
+    return rows
 
 
 def _origin(value: Value) -> str:

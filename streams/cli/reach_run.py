@@ -9,8 +9,8 @@ from streams.cli.screen import WARN, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.delegation.effective_reach import Question, Reach, Way
+from streams.operations.root_key import load_root_key
 from streams.operations.sessions.effective_reach import Trusted, read_reach
-from streams.sdk.development_tokens import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

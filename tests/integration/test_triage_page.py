@@ -137,6 +137,17 @@ def test_the_screens_behind_it_know_what_the_gate_knew(shell: Shell) -> None:
     assert (session["acts"], session["reads"], act["tool"]) == (1, 3, "mail/send")
 
 
+def test_anybody_can_prove_that_the_log_is_whole_and_names_mean_those_of_its_tenant(shell: Shell) -> None:
+    alert = denied(shell.run(COMMANDS[2]))
+    *_, verified = shell.run("stoplog audit verify --keys triage/seal-keys.json")
+    assert verified["verdicts"] > 0
+    assert verified["offences"] == 0
+    (shown,) = shell.run(f"stoplog session show {alert['session_id']}")
+    assert shown["tenant"] == alert["header"]["tenant_uid"]
+    (stop,) = shell.run(f"stoplog kill --session {alert['session_id']} --why 'looked at'")
+    assert stop["id"] == f"{shown['tenant']}|{shown['session']}"
+
+
 def test_every_alert_is_a_valid_event_on_the_topic(shell: Shell) -> None:
     alerts = [line["value"] for line in shell.run(COMMANDS[2])]
     events = shell.run(COMMANDS[-1])

@@ -232,7 +232,9 @@ def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
             "rules": "; ".join(f"{hit.rule_id} ({hit.effect.value.lower()}): {hit.reason}" for hit in verdict.rules),
             "reason": verdict.reason,
             "session was": label_text(verdict.label),
-            "had read": f"{len(verdict.influences)} things" if verdict.influences else None,
+            "had read": f"{len(verdict.influences)} thing{'s' if len(verdict.influences) > 1 else ''}"
+            if verdict.influences
+            else None,
             "signals": ", ".join(f"{signal.name} {signal.score:g}" for signal in verdict.signals),
             "ruleset": _digest(verdict.ruleset_digest),
             "grants": " > ".join(verdict.delegation_path),
@@ -241,6 +243,10 @@ def _verdict(verdict: Verdict, line: Line, records: SessionRecords) -> Entry:
         intent_id=verdict.intent_id,
         time_ms=verdict.evaluated_at,
     )
+
+
+def _things(count: int) -> str | None:
+    return None if not count else "1 thing" if count == 1 else f"{count} things"
 
 
 def _audit(event: AuditEvent, line: Line, records: SessionRecords) -> Entry | None:

@@ -10,8 +10,11 @@ from streams.codec.instants import format_instant
 from streams.operations.html_page import html_page
 from streams.operations.timeline.entries import Entry, Tone, Who
 
-_CHARS_OPEN_MAX = 160
+_CHARS_OPEN_MAX = 600
 """A longer detail is folded."""
+
+_CHARS_FOLDED = 120
+"""The beginning of a folded detail, which is shown."""
 
 _STYLE = """
 .state { font-weight: 600; }
@@ -85,5 +88,6 @@ def _line(entry: Entry, time: str) -> str:
 def _detail(name: str, text: str) -> str:
     shown = f"<pre>{escape(text)}</pre>" if name == "arguments" or len(text) > _CHARS_OPEN_MAX else escape(text)
     if len(text) > _CHARS_OPEN_MAX:
-        shown = f"<details><summary>{len(text)} characters</summary>{shown}</details>"
+        begun = f"{text[:_CHARS_FOLDED]}… ({len(text):,} characters)"
+        shown = f"<details><summary>{escape(begun)}</summary>{shown}</details>"
     return f"<dt>{escape(name)}</dt><dd>{shown}</dd>"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from streams.audit.alert_handlers import signed_status
-from streams.model.alert import Alert, Severity
+from streams.model.alert import Alert, ReadDocument, Severity
 from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
 from streams.model.analytics import Analytic, made_alert
 from streams.model.atlas import techniques_in
@@ -143,6 +143,21 @@ def test_an_alert_is_shown_with_sentence_evidence_tags_and_commands(desk: Stoplo
         assert part in text
     (fields,) = desk("alerts", "show", MAILER, "--json").records
     assert (fields["evidence"], fields["status_id"], fields["analytic"]) == (["e-1", "e-2"], 1, "behaviour/loop")
+
+
+def test_what_was_read_is_shown_by_name_and_never_by_an_id(desk: Stoplog) -> None:
+    uid = "12a994f8-4dea-8e3e-a68c-04a9fd72c4b0"
+    named, unnamed = ReadDocument(uid="e-1", name="docs/notes.md"), ReadDocument(uid=uid)
+    first, second = (
+        msgspec.structs.replace(alert(name, Severity.LOW, MINUTE_MS), documents=documents)
+        for name, documents in (("reader", (named, unnamed)), ("other", (unnamed,)))
+    )
+    raise_(first, second)
+    out = " ".join(desk("alerts", "show", first.finding_uid, "--no-json").out.split())
+    assert "had read docs/notes.md; 1 more, listed by `stoplog session show`" in out
+    out = " ".join(desk("alerts", "show", second.finding_uid, "--no-json").out.split())
+    assert "had read 1 untrusted input, listed by `stoplog session show`" in out
+    assert uid not in out
 
 
 def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -184,6 +185,20 @@ class TestPage:
         page = Page(page_of(HOSTILE, HOSTILE, [(HOSTILE, HOSTILE)], [entry], [HOSTILE]))
         assert page.loads == []
         assert page.text.count("<script>alert(1)</script>") == 10
+
+    def test_of_a_long_detail_the_beginning_is_shown(self) -> None:
+        rules = "R-7 (deny): somebody outside would get it; " + "x" * 700
+        entry = Entry(0, Who.GATE, "", "denied", Tone.BAD, (("rules", rules),), None, "", "")
+        text = page_of("t", "s", [], [entry], [])
+        assert re.search(r"<summary>R-7 \(deny\): [^<]*… \(743 characters\)</summary>", text)
+        assert rules in Page(text).text
+
+    def test_counts_are_in_words_that_fit(self, site: Stoplog) -> None:
+        site("audit", "session", "s-0", "--html", "story.html", "--no-json")
+        read = [each["details"]["had read"] for each in site("audit", "session", "s-0").records
+                if "had read" in each["details"]]  # fmt: skip
+        assert read
+        assert all(text == "1 thing" or re.fullmatch(r"([2-9]|\d\d+) things", text) for text in read)
 
     def test_forbids_scripts_and_requests(self) -> None:
         assert "default-src 'none'; style-src 'unsafe-inline'" in page_of("t", "s", [], [], [])

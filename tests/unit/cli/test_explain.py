@@ -85,6 +85,15 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     assert len(text.splitlines()) <= 24
 
 
+def test_an_argument_whose_parts_come_from_several_places_is_shown_once(deployed: Stoplog, case: Case) -> None:
+    parts = (case.origin("/to", ValueOrigin.NOWHERE), case.origin("/to", ValueOrigin.TEXT, by=case.result.header.id))
+    intent = case.judged(Outcome.DENY, parts[0], case.origin("/subject", ValueOrigin.USER), parts[1])
+    _, _, table = deployed("explain", intent, "--no-json").out.partition("where it comes from")
+    assert table.count("x@evil.example") == 1
+    assert table.count("in part: ") == 2
+    assert "in part: was named by the user" not in table
+
+
 @pytest.mark.parametrize(
     ("outcome", "origin", "changes", "story"),
     [
