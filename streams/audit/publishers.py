@@ -77,8 +77,8 @@ class Publishers:
                 "`rules.publishers`, or, for development, set `rules.allow_unsigned`"
             )
         return (
-            f"{self._what(bundle)} has signatures of {count} configured publishers, {self.required} are required; "
-            "see `stoplog rules sign`"
+            f"{self._what(bundle)} has {count} of the {self.required} signatures by configured publishers that it "
+            "needs; see `stoplog rules sign`"
         )
 
 

@@ -97,7 +97,7 @@ class Reviewers:
                 "`catalog.reviewers`, or, for development, set `catalog.allow_unsigned`"
             )
         return (
-            f"{_what(entry)} has signatures of {count} configured reviewers, {self.required} are required; "
+            f"{_what(entry)} has {count} of the {self.required} signatures by configured reviewers that it needs; "
             "see `stoplog catalog sign`"
         )
 

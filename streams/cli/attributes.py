@@ -145,7 +145,7 @@ def import_file(
             screen.say(f"{count:,} of {len(lines):,} entities", FAINT)
         where = operator.log.name
     screen.record({"imported": count})
-    screen.say(f"{count:,} entities of {printable(str(file))} are recorded on the {where}", OK)
+    screen.say(f"recorded {count:,} of {len(lines):,} entities of {printable(str(file))} on the {where}", OK)
 
 
 def _fields(record: EntityAttributes) -> dict[str, object]:

@@ -17,7 +17,7 @@ from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.operations.known_names import look_up
 from streams.operations.operator import Operator
-from streams.operations.stops import meant_target, release_stop, until_instant, write_revocation
+from streams.operations.stops import is_stopped_by_name, meant_target, release_stop, until_instant, write_revocation
 from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
@@ -164,8 +164,13 @@ def release(
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
         full_name = meant_target(operator, kind, stated)
+        was_stopped = is_stopped_by_name(operator, kind, full_name)
         written = release_stop(operator, kind, full_name, why, key)
         _tell(operator, written, output.screen())
+        if not was_stopped:
+            what = "everything" if kind is RevocationKind.ALL else f"{_noun(kind)} `{printable(full_name)}`"
+            shown = connection.command("tail revocations --no-follow")
+            _warn(f"no stop of {what} was in force by this name; `{shown}` lists stops")
 
 
 def _option(kind: RevocationKind) -> str:

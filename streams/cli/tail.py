@@ -11,7 +11,7 @@ from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, FollowOption, Output
 from streams.cli.rows import Row, event_row, heading, letter_row, line_of, removal_row, row_of
-from streams.cli.screen import FAIL, Screen
+from streams.cli.screen import FAIL, WARN, Screen
 from streams.operations.topics.lookup import meant_session
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
@@ -97,10 +97,13 @@ def print_records(
         wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
         screen.rich(heading(screen.width_chars))
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
+        count = 0
         for count, seen in enumerate(records, start=1):
             _print(screen, seen, connection)
             if count == count_max:
                 break
+    if not count:
+        screen.say("no record matches" if session or tenant else "there is no record", WARN)
 
 
 def _print(screen: Screen, seen: Seen, connection: Connection) -> None:

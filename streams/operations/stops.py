@@ -166,6 +166,20 @@ def release_stop(operator: Operator, kind: RevocationKind, target: str, why: str
     raise ReleaseError(f"{error}")
 
 
+def is_stopped_by_name(operator: Operator, kind: RevocationKind, target: str) -> bool:
+    """Return whether the newest record of exactly this name is a stop. Blocking.
+
+    Raises:
+        TopicReadError, LogError: the topic can't be read.
+    """
+    key = revocation_key(kind, target)
+    state = RevocationState.RELEASED
+    for received, record in operator.find(REVOCATION):
+        if received.key == key and isinstance(record, Revocation):
+            state = record.state
+    return state is RevocationState.REVOKED
+
+
 def _record(
     operator: Operator,
     kind: RevocationKind,

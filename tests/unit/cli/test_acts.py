@@ -102,6 +102,15 @@ class TestKill:
         assert [record["value"]["state"] for record in stored] == ["REVOKED", "RELEASED"]
         assert {record["key"] for record in stored} == {f"{kind}:{target}"}
 
+    def test_a_release_of_what_was_never_stopped_says_so(self, deployed: Stoplog) -> None:
+        deployed("kill", "--agent", "helper", "--why", "x")
+        assert deployed("release", "--agent", "helper", "--why", "x").err == ""
+        for again in (("--agent", "helper"), ("--agent", "halper"), ("--all",)):
+            result = deployed("release", *again, "--why", "x")
+            assert result.status == 0
+            assert "was in force by this name" in result.err
+            assert "stoplog tail revocations --no-follow" in result.err
+
     def test_a_name_that_could_be_of_another_tenant_is_not_guessed_at(self, deployed: Stoplog) -> None:
         result = deployed("kill", "--user", "auth0|5f7c", "--why", "because")
         assert result.status == 1
@@ -226,6 +235,9 @@ class TestTail:
         ):
             result = deployed("tail", subject, "--no-follow")
             assert (result.status, result.out, result.err) == (0, "", "")
+        assert deployed("tail", "audit", "--no-follow", "--no-json").out.endswith("\nthere is no record\n")
+        none = deployed("tail", "audit", "--no-follow", "--no-json", "--session", "nobody-knows-it").out
+        assert none.endswith("\nno record matches\n")
 
     def test_events_of_ocsf_are_printed_as_they_are(self, deployed: Stoplog, home: Path) -> None:
         (event, text), other = event_of("s-1"), event_of("s-2")[1]
