@@ -156,9 +156,11 @@ def percent(share: float) -> str:
 def times(factor: float) -> str:
     """Return a factor for people: `9 times`, `half`, `a third`, `1/10`."""
     parts = {2: "half", 3: "a third", 4: "a quarter"}
+    if factor <= 0:
+        return "0 times"
     if factor < 1 and round(1 / factor) in parts and abs(1 / factor - round(1 / factor)) < 0.15:
         return parts[round(1 / factor)]
-    if 0 < factor < 1 / max(parts):
+    if factor < 1 / max(parts):
         return f"1/{1 / factor:,.0f}"
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.2g} times"
 

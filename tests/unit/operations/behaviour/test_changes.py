@@ -117,8 +117,8 @@ def test_an_epoch_is_made_of_what_is_known_and_read_again() -> None:
 
 
 def test_words_for_numbers() -> None:
-    assert [times(each) for each in (9, 2.52, 12.4, 1_234, 0.5, 0.34, 0.4, 0.19, 0.1)] == [
-        "9 times", "2.5 times", "12 times", "1,234 times", "half", "a third", "0.4 times", "1/5", "1/10",
+    assert [times(each) for each in (9, 2.52, 12.4, 1_234, 0.5, 0.34, 0.4, 0.19, 0.1, 0)] == [
+        "9 times", "2.5 times", "12 times", "1,234 times", "half", "a third", "0.4 times", "1/5", "1/10", "0 times",
     ]  # fmt: skip
     assert [percent(each) for each in (0, 0.004, 0.36)] == ["0%", "less than 1%", "36%"]
     assert spans([22, 23, 0, 1, 5]) == "05:00-06:00, 22:00-02:00"
