@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
-from streams.policy.cel.exact import PartsCompiler
+from streams.policy.cel.exact import DeferredError, PartsCompiler
 from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.ops import index as index_of
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, Select, StaticType, children
 from streams.policy.cel.unparse import Unparser
@@ -107,8 +108,24 @@ ELEMENTS_MAX = 5
 ELEMENTS_ASKED_MAX = 1_000
 """How many elements of a list are searched for the decisive ones."""
 
-Bound = tuple[tuple[str, Expr], ...]
-"""Variables of folds and the expressions that they stand for, innermost first."""
+
+class Variable(NamedTuple):
+    """A variable of a fold.
+
+    Attributes:
+        name: its name.
+        source: an expression that it stands for. Of the elements of a list it is the first: what one of them may show,
+            all may show.
+        value: its value, or the error that reading it raises.
+    """
+
+    name: str
+    source: Expr
+    value: Any
+
+
+Scope = tuple[Variable, ...]
+"""The variables of folds that an expression is within, innermost first."""
 
 _INT = StaticType("int")
 _JOINS = {"_&&_": Connective.AND, "_||_": Connective.OR, "!_": Connective.NOT}
@@ -154,8 +171,8 @@ def _explain(
 class _Explainer:
     """Splits an expression into its parts and evaluates each of them.
 
-    The text of a part shows a variable of a fold by its name. For evaluation the variable is replaced by the expression
-    that it stands for.
+    A part of a fold is compiled once, and evaluated for each element with the fold's variables bound to it. Whether it
+    may show its value depends on what the variables stand for, so there they are replaced by their sources.
     """
 
     def __init__(self, facts: Facts, compiler: PartsCompiler, reveal: bool) -> None:
@@ -164,83 +181,121 @@ class _Explainer:
         self._reveal = reveal
         self._left = PARTS_MAX
         self._unparser = Unparser()
+        # By the identities of a node and of the sources of its variables, all of which the value keeps alive.
+        self._replaced: dict[tuple[int, ...], tuple[Expr, Scope, Expr]] = {}
+        self._elements_of: dict[tuple[int, bool], tuple[Expr, Expr]] = {}
+        self._secret: dict[int, tuple[Expr, bool]] = {}
 
-    def part(self, node: Expr, bound: Bound = ()) -> ExplainedPart:
+    def part(self, node: Expr, scope: Scope = ()) -> ExplainedPart:
         """Return the expression with its parts, up to `PARTS_MAX` in total."""
         self._left -= 1
         if isinstance(node, Comprehension):
-            connective, inner = self._fold(node, bound)
+            connective, inner = self._fold(node, scope)
         else:
             connective = _JOINS.get(node.function, Connective.OTHER) if isinstance(node, Call) else Connective.OTHER
-            inner = self._each(_shown_parts(node, bound), bound)
-        return ExplainedPart(self._unparser.text(node), self._value(node, bound), inner, connective)
+            inner = self._each(_shown_parts(node, scope), scope)
+        return ExplainedPart(self._unparser.text(node), self._shown(node, scope), inner, connective)
 
-    def _each(self, nodes: Iterable[Expr], bound: Bound) -> tuple[ExplainedPart, ...]:
-        return tuple(self.part(node, bound) for node in nodes if self._left > 0)
+    def _each(self, nodes: Iterable[Expr], scope: Scope) -> tuple[ExplainedPart, ...]:
+        return tuple(self.part(node, scope) for node in nodes if self._left > 0)
 
-    def _value(self, node: Expr, bound: Bound) -> str:
-        whole = _with_bound(node, bound)
-        if not self._reveal and node.type.kind != "bool" and reads_sensitive(whole):
+    def _shown(self, node: Expr, scope: Scope) -> str:
+        if not self._reveal and node.type.kind != "bool" and self._is_secret(node, scope):
             return REDACTED
-        try:
-            return as_json(self._programs.compile(whole)(self._facts))
-        except EvaluationError as error:
-            return f"no value: {error}"
+        value = self._value(node, scope)
+        return f"no value: {value.error}" if isinstance(value, DeferredError) else as_json(value)
 
-    def _fold(self, node: Comprehension, bound: Bound) -> tuple[Connective, tuple[ExplainedPart, ...]]:
+    def _value(self, node: Expr, scope: Scope) -> Any:
+        """Return the value of an expression, or why it has none."""
+        # A variable hides those of the folds further out that have the same name.
+        bound = {variable.name: variable.value for variable in reversed(scope)}
+        try:
+            return self._programs.compile(node)(self._facts, bound)
+        except EvaluationError as error:
+            return DeferredError(error)
+
+    def _is_secret(self, node: Expr, scope: Scope) -> bool:
+        whole = self._with_sources(node, scope)
+        found = self._secret.get(id(whole))
+        if found is None:
+            found = self._secret[id(whole)] = whole, reads_sensitive(whole)
+        return found[1]
+
+    def _with_sources(self, node: Expr, scope: Scope) -> Expr:
+        """Return an expression in which variables of folds are replaced by their sources."""
+        if not scope:
+            return node
+        key = (id(node), *(id(variable.source) for variable in scope))
+        found = self._replaced.get(key)
+        if found is None:
+            whole = node
+            for variable in scope:
+                whole = substitute(whole, variable.name, variable.source)
+            found = self._replaced[key] = node, scope, whole
+        return found[2]
+
+    def _fold(self, node: Comprehension, scope: Scope) -> tuple[Connective, tuple[ExplainedPart, ...]]:
         """Return the connective of a fold and its parts: the list, or the predicate for its first elements."""
         fold = classify(node)
         if fold.kind is FoldKind.BIND:
-            value = self._each((node.accu_init,), bound)
-            return Connective.OTHER, (
-                *value,
-                *self._each((fold.body,), ((node.accu_var, _with_bound(node.accu_init, bound)), *bound)),
+            value = self._each((node.accu_init,), scope)
+            variable = Variable(
+                node.accu_var, self._with_sources(node.accu_init, scope), self._value(node.accu_init, scope)
             )
+            return Connective.OTHER, (*value, *self._each((fold.body,), (variable, *scope)))
         connective = {FoldKind.ALL: Connective.ALL, FoldKind.EXISTS: Connective.EXISTS}.get(fold.kind, Connective.OTHER)
         body = fold.test or fold.body
         scopes = (
             []
             if fold.kind is FoldKind.OTHER or node.iter_var2
-            else [((node.iter_var, element), *bound) for element in self._elements(node, bound)]
+            else [(variable, *scope) for variable in self._elements(node, scope)]
         )
         # Show the decisive elements of a long list.
         decides = {Connective.ALL: "false", Connective.EXISTS: "true"}.get(connective)
-        chosen = [scope for scope in scopes if decides and self._value(body, scope) == decides] or scopes
-        asked = tuple(self._element(node.iter_var, body, scope) for scope in chosen[:ELEMENTS_MAX])
+        chosen = [each for each in scopes if decides and self._shown(body, each) == decides] or scopes
+        asked = tuple(self._element(node.iter_var, body, each) for each in chosen[:ELEMENTS_MAX])
         # If elements are shown, the list itself would repeat them.
-        return connective, asked or self._each((node.iter_range,), bound)
+        return connective, asked or self._each((node.iter_range,), scope)
 
-    def _element(self, name: str, body: Expr, scope: Bound) -> ExplainedPart:
-        variable = Ident(scope[0][1].type, -1, name)
-        return ExplainedPart(name, self._value(variable, scope), self._each((body,), scope), Connective.ELEMENT)
+    def _element(self, name: str, body: Expr, scope: Scope) -> ExplainedPart:
+        shown = self._shown(Ident(scope[0].source.type, -1, name), scope)
+        return ExplainedPart(name, shown, self._each((body,), scope), Connective.ELEMENT)
 
-    def _elements(self, node: Comprehension, bound: Bound) -> Iterator[Expr]:
-        """Yield expressions for the first elements that a fold iterates over."""
-        source = _with_bound(node.iter_range, bound)
-        try:
-            elements = self._programs.compile(source)(self._facts)
-        except EvaluationError:
+    def _elements(self, node: Comprehension, scope: Scope) -> Iterator[Variable]:
+        """Yield the variable of a fold for each of the first elements that it iterates over."""
+        elements = self._value(node.iter_range, scope)
+        if isinstance(elements, DeferredError):
             return
+        is_map = isinstance(elements, Mapping)
+        source = self._source_of_elements(self._with_sources(node.iter_range, scope), is_map=is_map)
         for index, key in enumerate(islice(elements, ELEMENTS_ASKED_MAX)):
-            if isinstance(elements, Mapping):
-                yield Const(DYN, -1, key)
-            else:
-                kind = (source.type.params or (DYN,))[0]
-                yield Call(kind, -1, "_[_]", False, (source, Const(_INT, -1, index)), ())
+            yield Variable(node.iter_var, source, key if is_map else _element_at(elements, index))
+
+    def _source_of_elements(self, iter_range: Expr, *, is_map: bool) -> Expr:
+        """Return an expression for an element of a list, or for a key of a map. It is the same object each time."""
+        found = self._elements_of.get((id(iter_range), is_map))
+        if found is None:
+            kind = (iter_range.type.params or (DYN,))[0]
+            first = Const(_INT, -1, 0)
+            made = Const(DYN, -1, None) if is_map else Call(kind, -1, "_[_]", False, (iter_range, first), ())
+            found = self._elements_of[id(iter_range), is_map] = iter_range, made
+        return found[1]
 
 
-def _with_bound(node: Expr, bound: Bound) -> Expr:
-    for name, value in bound:
-        node = substitute(node, name, value)
-    return node
+def _element_at(elements: Any, index: int) -> Any:
+    """Return an element of a list, or why there is none."""
+    try:
+        return index_of(elements, index)
+    except EvaluationError as error:
+        return DeferredError(error)
 
 
-def _shown_parts(node: Expr, bound: Bound) -> Iterator[Expr]:
+def _shown_parts(node: Expr, scope: Scope) -> Iterator[Expr]:
     if isinstance(node, Select):
         if not _is_field(node):
             yield node.operand
     elif not isinstance(node, Ident):
-        names = {name for name, _ in bound}
+        names = {variable.name for variable in scope}
         # The expression that a variable stands for is shown where the variable is bound.
         yield from (
             child

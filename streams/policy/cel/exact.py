@@ -7,7 +7,8 @@ Generated code must agree with this evaluator, and leaves to it every expression
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from streams.model.errors import InvariantError
 from streams.policy.cel.folds import FoldKind, classify
@@ -41,12 +42,30 @@ Variables = dict[str, Any]
 Node = Callable[[Variables], Any]
 Program = Callable[[Mapping[str, Any]], Any]
 
+UNBOUND: Mapping[str, Any] = MappingProxyType({})
+"""The variables of folds outside of all folds: none."""
+
+
+class PartProgram(Protocol):
+    """A program that can also evaluate a part of a fold, in which variables of the fold are bound."""
+
+    def __call__(self, variables: Mapping[str, Any], bound: Mapping[str, Any] = UNBOUND) -> Any:
+        """Return the value.
+
+        Args:
+            variables: the variables of the whole expression.
+            bound: the variables of folds; a value can be a `DeferredError`.
+
+        Raises:
+            EvaluationError: the expression has no value.
+        """
+
 
 class UnsupportedExpressionError(PolicyError):
     """The tree has a construct that the evaluator does not support; a checked rule never has one."""
 
 
-class _DeferredError:
+class DeferredError:
     """An error that is the value of a variable; it is raised when the variable is read."""
 
     __slots__ = ("error",)
@@ -82,8 +101,8 @@ class PartsCompiler:
         self._compiler = _SharingCompiler(constants)
         self._counts: dict[int, int] = {}
 
-    def compile(self, tree: Expr) -> Program:
-        """Compile a tree as `compile_exact` does."""
+    def compile(self, tree: Expr) -> PartProgram:
+        """Compile a tree, or a part of one, as `compile_exact` does."""
         return _program(self._compiler.node(tree), self._count(tree))
 
     def _count(self, tree: Expr) -> int:
@@ -95,17 +114,17 @@ class PartsCompiler:
         return found
 
 
-def _program(run: Node, node_count: int) -> Program:
+def _program(run: Node, node_count: int) -> PartProgram:
     base_units = UNITS_PER_NODE * node_count
 
-    def program(variables: Mapping[str, Any]) -> Any:
+    def program(variables: Mapping[str, Any], bound: Mapping[str, Any] = UNBOUND) -> Any:
         account, token = CURRENT.get(), None
         if account is None:
             token = begin()
         else:
             account.left -= base_units
         try:
-            return run({**variables, _STEPS: [0], _ROOT: variables})
+            return run({**variables, **bound, _STEPS: [0], _ROOT: variables})
         except EvaluationError:
             raise
         except Exception as error:
@@ -160,7 +179,7 @@ class _Compiler:
                 value = variables[name]
             except KeyError:
                 raise EvaluationError(f"no such variable: {name}") from None
-            if value.__class__ is _DeferredError:
+            if value.__class__ is DeferredError:
                 raise value.error
             return value
 
@@ -317,7 +336,7 @@ def _bind(name: str, value: Node, body: Node) -> Node:
             inner = value(variables)
         except EvaluationError as error:
             # The error of a bound value is raised only where the name is read, as for any other operand.
-            inner = _DeferredError(error)
+            inner = DeferredError(error)
         return body({**variables, name: inner})
 
     return bound
@@ -388,7 +407,7 @@ def _general(
                 if constant:
                     # If the condition is constant, no later element can make up for the error.
                     raise
-                accu = _DeferredError(error)
+                accu = DeferredError(error)
         return result({**variables, accu_var: accu})
 
     return general

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from streams.policy.authoring.explain_intent import ExplainedPart, IntentExplanation, RuleOutcome, explain_intent
+from streams.policy.cel import exact
 from streams.policy.cel import unparse as unparsing
+from streams.policy.cel.tree import Expr, Ident
 from streams.policy.cel.unparse import Unparser, unparse
 from streams.policy.language.check import checker_for
 from streams.policy.language.tool_types import UNTYPED
@@ -193,6 +195,31 @@ class TestIntent:
         made = ruleset(rule(when="\"delegation.hops.map(h, h.sub + h.actor) == ['x']\""))
         (explained,) = explain_intent(made, facts(delegation=hops)).rules
         assert not [line for line in lines(explained.whole) if "alice" in line]
+
+    def test_variables_that_hide_others_have_their_own_values(self) -> None:
+        condition = "[2, 3].exists(n, [n + 5].exists(n, n == 8)) && cel.bind(n, args.nothing, n == 1 || tool.read_only)"
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts(), reveal=True).rules
+        shown = lines(explained.whole)
+        assert [line.strip() for line in shown if line.strip().startswith("n: ")][:2] == ["n: 3", "n: 8"]
+        # The error of a bound value is that of each part that reads it.
+        assert "   n == 1: no value: no such key: nothing" in shown
+
+    def test_a_part_of_a_fold_is_compiled_once_for_all_elements(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[Expr] = []
+        compile_node = exact._Compiler.node
+
+        def noted(self: Any, node: Expr) -> Any:
+            made.append(node)
+            return compile_node(self, node)
+
+        made_ruleset = ruleset(rule(when="\"provenance.all(p, p.trust == 'trusted' || p.source != 'e3')\""))
+        monkeypatch.setattr(exact._Compiler, "node", noted)
+        counts = []
+        for length in (1, 5):
+            made.clear()
+            explain_intent(made_ruleset, facts(provenance=[{"source": "e", "trust": "trusted"}] * length))
+            counts.append(sum(1 for node in made if not isinstance(node, Ident)))
+        assert counts[0] == counts[1]
 
     def test_odd_facts_are_explained_too(self) -> None:
         compiled = ruleset(self.RULES, before="lists: {agents: [helper]}\n")
