@@ -94,8 +94,8 @@ def explain(
         else:
             if root_key is not None or catalog is not None:
                 raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
-            plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory)
-            codec = build_codec(settings)
+            plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory, few_records=True)
+            codec = build_codec(settings, few_records=True)
             with open_log(settings, create=False) as opened:
                 explained = explain_from_log(
                     opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal

@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 from streams.codec.decoder import compile_decoder, compile_field_reader
 from streams.codec.encoder import compile_encoder
-from streams.codec.schema_types import SchemaError
+from streams.codec.schema_types import RecordShape, SchemaError
 from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
-from streams.codec.source import Compiled
+from streams.codec.source import Compiled, Ready
 from streams.codec.varints import MalformedError, TruncatedError
 from streams.model.alert import Alert
 from streams.model.alert_status import AlertStatus
@@ -60,9 +60,9 @@ class Codec:
         """
         self._source = source
         self._parts = parts
-        self._encoders: dict[str, tuple[Compiled, tuple[type[Record], ...]]] = {}
+        self._encoders: dict[str, tuple[Ready, tuple[type[Record], ...]]] = {}
         # By topic, and the five bytes of the prefix or the value of the header.
-        self._decoders: dict[tuple[str, bytes], Compiled] = {}
+        self._decoders: dict[tuple[str, bytes], Ready] = {}
         # The same, by what is read of the record.
         self._field_readers: dict[tuple[str, tuple[str, ...], bytes], Compiled] = {}
 
@@ -142,7 +142,15 @@ class Codec:
             raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
         return value
 
-    def _compile_encoder(self, topic: str) -> tuple[Compiled, tuple[type[Record], ...]]:
+    def _decoder(self, reader: RecordShape, writer: RecordShape, record: type[Record]) -> Ready:
+        """Return the function that reads records; see `compile_decoder`."""
+        return compile_decoder(reader, writer, record)
+
+    def _encoder(self, shape: RecordShape, prefix: bytes) -> Ready:
+        """Return the function that writes records; see `compile_encoder`."""
+        return compile_encoder(shape, prefix)
+
+    def _compile_encoder(self, topic: str) -> tuple[Ready, tuple[type[Record], ...]]:
         if topic == ALERT_OCSF.name:
             # The one topic whose values are JSON: an alert, and what people do with it, as a SIEM reads it.
             # Agents and executors write no alerts, and their install has no orjson.
@@ -151,15 +159,15 @@ class Codec:
             return self._encoders.setdefault(topic, (Compiled(ocsf_bytes, (topic,)), (Alert, AlertStatus)))
         record_type = record_class(topic)
         version = self._source.current(topic)
-        made = compile_encoder(version.shape, _PREFIX.pack(0, version.id)), (record_type,)
+        made = self._encoder(version.shape, _PREFIX.pack(0, version.id)), (record_type,)
         self._encoders[topic] = made
         return made
 
-    def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Compiled:
+    def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Ready:
         name, writer = self._kind_of(topic, framing, at)
         try:
             made = self._parts.get(name) or record_class(name)
-            compiled = compile_decoder(self._source.current(name).shape, writer.shape, made)
+            compiled = self._decoder(self._source.current(name).shape, writer.shape, made)
         except SchemaError as error:
             raise _mismatch(topic, writer, error) from None
         if len(self._decoders) >= DECODERS_MAX:
@@ -241,7 +249,7 @@ def _mismatch(topic: str, writer: SchemaVersion, error: SchemaError) -> RecordEr
     return RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
 
 
-def _unreadable(topic: str, value: bytes, compiled: Compiled, error: Exception) -> RecordError:
+def _unreadable(topic: str, value: bytes, compiled: Ready, error: Exception) -> RecordError:
     """Describe a value that could not be read: where, and whether it is cut off or wrong."""
     place = compiled.place(error)
     start, end = place.variables.get("p", 0), place.variables.get("q", 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from streams.codec.schema_types import SchemaError
 
@@ -27,6 +27,17 @@ class Place(NamedTuple):
 
     path: str
     variables: dict[str, Any]
+
+
+class Ready(Protocol):
+    """A function that reads or writes records, and knows where it has failed."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """Return the function."""
+
+    def place(self, error: BaseException) -> Place:
+        """Return where in the function `error` was raised."""
 
 
 class Compiled(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from streams.codec.avro import Codec
@@ -13,20 +13,40 @@ if TYPE_CHECKING:
     from streams.wiring.settings import Settings
 
 
-def build_codec(settings: Settings) -> Codec:
-    """Return the codec that uses the schema registry of the settings, or the committed ids without one."""
+def build_codec(settings: Settings, *, few_records: bool = False) -> Codec:
+    """Return the codec that uses the schema registry of the settings, or the committed ids without one.
+
+    Args:
+        few_records: whether it is for few records of each topic: see `SeldomCodec`.
+    """
     if settings.schema_registry_url is None:
-        return build_offline_codec()
+        return build_offline_codec(few_records=few_records)
     from streams.codec.registry import RegistrySchemas  # noqa: PLC0415 - needs the extra `registry`
 
     committed = CommittedSchemas.load()
-    return Codec(RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry)))
+    schemas = RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry))
+    return _codec_class(few_records=few_records)(schemas)
 
 
-@lru_cache(maxsize=1)
-def build_offline_codec() -> Codec:
+def build_offline_codec(*, few_records: bool = False) -> Codec:
     """Return the codec that uses the committed ids, for work that needs no deployment.
 
     It is always the same one: a command that reads the log and runs what it has read compiles each schema once.
+
+    Args:
+        few_records: see `build_codec`.
     """
-    return Codec(CommittedSchemas.load())
+    return _offline_codec(few_records)
+
+
+@cache
+def _offline_codec(few_records: bool) -> Codec:
+    return _codec_class(few_records=few_records)(CommittedSchemas.load())
+
+
+def _codec_class(*, few_records: bool) -> type[Codec]:
+    if not few_records:
+        return Codec
+    from streams.codec.seldom import SeldomCodec  # noqa: PLC0415 - a gate needs none
+
+    return SeldomCodec

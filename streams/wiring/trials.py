@@ -25,6 +25,7 @@ def plan_trial(
     rules: Path | None = None,
     approve: Collection[str] = (),
     watch: bool = False,
+    few_records: bool = False,
 ) -> TryPlan:
     """Return the plan of a run over a history.
 
@@ -35,6 +36,7 @@ def plan_trial(
         rules: a directory of rules; by default those of the history, or the starter rules.
         approve: the rules whose questions are answered with yes; see `TryPlan`.
         watch: whether the watch runs too, with the detectors in `rules`; without `rules`, with those that are shipped.
+        few_records: whether the history is short: see `SeldomCodec`.
 
     Raises:
         SettingsError: the trust anchors are invalid.
@@ -42,7 +44,7 @@ def plan_trial(
     """
     return TryPlan(
         history=history,
-        codec=build_offline_codec(),
+        codec=build_offline_codec(few_records=few_records),
         gate=settings.gate_settings(root_key),
         starter_rules=rules_directory(),
         catalog=catalog,
