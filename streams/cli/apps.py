@@ -7,9 +7,11 @@ was rejected: it takes `[sts]` for a style and leaves it out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import typer
+from typer._param_types import coerce_cli_path
 from typer.core import TyperCommand, TyperGroup
 
 MARKUP: Literal["markdown"] = "markdown"
@@ -55,7 +57,7 @@ class _CheckedWhenGiven:
     """Checks and converts a value of an option as typer does, but makes what does it when there is a value.
 
     Typer makes a model of pydantic for each option of a command, whether it is given or not. That takes a short command
-    15 ms, and a help page, which otherwise needs no pydantic, 60 ms.
+    15 ms, and a help page, which otherwise needs no pydantic, 60 ms. For a text, a flag and a path no model is needed.
     """
 
     def __init__(self, descriptor: Any) -> None:
@@ -66,6 +68,13 @@ class _CheckedWhenGiven:
         """Return the value for the command."""
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
+        annotation, info = self._descriptor.annotation, self._descriptor.parameter_info
+        if info.parser is None:
+            if annotation in (str, bool) and type(value) is annotation:
+                return value
+            # Only a path that is shown as it was typed, where something is wrong with it.
+            if annotation is Path and info.path_type is None and str(path := Path(value)) == value:
+                return coerce_cli_path(path, info, path_type=Path, param=param, ctx=ctx)
         if self._made is None:
             from typer._coercion import build_runtime_param  # noqa: PLC0415 - typer offers no public name for it
 

@@ -56,7 +56,9 @@ class Explainer:
 
 def as_json(value: Any) -> str:
     """Return a value as JSON text of bounded length. Values that JSON doesn't have are formatted like `%s` in CEL."""
-    text = json.dumps(value, default=_shown, ensure_ascii=False)
+    if value.__class__ is bool:
+        return "true" if value else "false"
+    text = _ENCODER.encode(value)
     return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
 
 
@@ -65,6 +67,9 @@ def _shown(value: Any) -> str:
         return format_value(value)
     except EvaluationError:
         return to_string(value)
+
+
+_ENCODER = json.JSONEncoder(default=_shown, ensure_ascii=False)
 
 
 def reads_sensitive(tree: Expr) -> bool:
