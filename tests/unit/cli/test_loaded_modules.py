@@ -120,9 +120,11 @@ def test_tools_are_listed_without_the_rules(stoplog: Stoplog) -> None:
 
 def test_a_call_is_explained_without_what_it_does_not_need() -> None:
     """Neither the watch, nor the parser of shell text, which no rule asks for, nor what signs with a key elsewhere, nor
-    what makes code for conditions that are evaluated once, nor what shows something to a person."""
+    what makes code for conditions that are evaluated once, nor what shows something to a person, nor what makes models
+    for options: a text, a flag or a path needs none."""
     modules = loaded(*EXPLAINED)
     unneeded = (
+        "typer._adapters",
         *("streams.processors.watch", "streams.operations.behaviour", "streams.codec.history_baselines"),
         *(
             "streams.policy.ext.shell",
@@ -168,12 +170,6 @@ finally:
     done = subprocess.run([sys.executable, "-c", code, *EXPLAINED], capture_output=True, text=True, check=True)
     hits, misses, kept = map(int, done.stderr.split())
     assert hits > misses == kept
-
-
-def test_texts_flags_and_paths_need_no_model_of_pydantic(stoplog: Stoplog, tmp_path: Path) -> None:
-    assert stoplog("topics", "apply").status == 0
-    modules = loaded("kill", "--tool", "mail/send", "--why", "x", "--json", "--state-dir", str(tmp_path / "state"))
-    assert "typer._adapters" not in modules
 
 
 def test_a_stop_loads_neither_rules_nor_another_log_than_its_own(stoplog: Stoplog) -> None:
