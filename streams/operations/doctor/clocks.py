@@ -30,7 +30,7 @@ WATCH_MS = 2_000
 _POLL_MS = 100
 _MS_PER_S = 1_000
 
-_WATCHED = [topic.name for spec in PROCESSORS for topic in (*spec.inputs, *spec.broadcast, spec.changelog)]
+_WATCHED = [topic.name for spec in PROCESSORS for topic in (*spec.read, spec.changelog)]
 """What gates read, as the doctor has their rights."""
 
 

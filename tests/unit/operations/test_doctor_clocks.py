@@ -105,6 +105,14 @@ def test_a_topic_whose_last_record_is_ahead_is_named(log: MemoryLog, right: Manu
     assert "stoplog topics time" in found.advice
 
 
+def test_every_topic_that_gates_read_is_looked_at(log: MemoryLog, right: ManualClock) -> None:
+    for topic in GATE.read:
+        log.append(Outgoing(topic.name, 0, b"key", b"value"), timestamp_ms=START_MS + FAR_MS)
+    found = examined(log, right)[0]
+    assert found.status is Status.FAIL
+    assert f"(and those of {len(GATE.read) - 1} more partitions)" in found.text
+
+
 def test_stream_times_are_those_of_the_changelogs(log: MemoryLog, right: ManualClock) -> None:
     for partition, time_ms in ((0, START_MS - 5), (1, START_MS), (1, START_MS + FAR_MS)):
         log.append(Outgoing(GATE_CHANGELOG.name, partition, STREAM_TIME_KEY, time_ms.to_bytes(8, "big")))
