@@ -15,6 +15,7 @@ from streams.ports import (
     RetriableLogError,
     StoreError,
     TopicPartition,
+    UnansweredError,
 )
 
 _CALM_SHARE = 0.1
@@ -31,7 +32,7 @@ class FaultPlan:
     Attributes:
         silent: a poll finds nothing although there is something.
         partial: a poll does not get an answer for some partitions.
-        unanswered: a lookup of offsets, or a start, gets no answer.
+        unanswered: a lookup of offsets, a start, or the end of a transaction in a hurry, gets no answer.
         aborted: a call of a transaction fails, so that it must be aborted, or worse.
         unknown: the outcome of a commit is not known: it may have happened.
         killed: the process dies before or after a call, or around a write to its disk.
@@ -214,8 +215,11 @@ class SimulatedFaults:
                 if self._hits(plan.unknown):
                     return FatalLogError("the commit did not reach the broker, but nobody knows")
                 return AbortableTransactionError("the commit was refused") if self._hits(plan.aborted) else None
+            case Call.HURRY:
+                # Few transactions are ended in a hurry.
+                return UnansweredError("no answer in a hurry") if self._hits(plan.unanswered * 4) else None
             case Call.ABORT:
-                return FatalLogError("the abort got no answer") if self._hits(plan.aborted) else None
+                return UnansweredError("the abort got no answer") if self._hits(plan.aborted) else None
             case _:
                 return None
 
@@ -234,7 +238,7 @@ def _outage_error(call: Call) -> LogError | None:
             return None
         case Call.SEND_OFFSETS:
             return AbortableTransactionError("the broker is away")
-        case Call.COMMIT | Call.ABORT:
-            return FatalLogError("the broker is away, the outcome is not known")
+        case Call.COMMIT | Call.ABORT | Call.HURRY:
+            return UnansweredError("the broker is away, the outcome is not known")
         case _:
             return RetriableLogError("the broker is away")

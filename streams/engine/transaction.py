@@ -145,6 +145,21 @@ class Transaction:
             self._opened_ms = None
             self._producer.abort()
 
+    def hurry(self) -> None:
+        """End the open transaction within seconds, or leave it: see `Producer.hurry`. It is the caller that ends it."""
+        if self._opened_ms is not None:
+            self._producer.hurry()
+
+    def end_what_is_left(self) -> None:
+        """End a transaction that was left open, so that nobody waits for it. Do nothing if none was.
+
+        Raises:
+            FatalLogError: the log doesn't answer.
+        """
+        if self._opened_ms is None:
+            self.ensure_open()
+            self.abort()
+
     def _send_changes(self, task: PartitionTask, ends: dict[int, int]) -> None:
         """Send the task's state changes to the changelog, and note in `ends` the offset after the last of them."""
         changes = task.state.changes()

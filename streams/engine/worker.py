@@ -119,6 +119,7 @@ class Worker:
         self._left_count = 0
         self._last_abort = ""
         self._failed = False
+        self._may_have_left = False
         self._is_following = False
 
     def start(self) -> None:
@@ -170,6 +171,10 @@ class Worker:
             self._failed = True
             raise
         return len(records) or count
+
+    def request_stop(self) -> None:
+        """Let all steps, also the one under way, wait for the log only for seconds. Thread-safe; returns at once."""
+        self._ports.producer.leave()
 
     def stop(self) -> None:
         """Commit what is open (or abort it, if a step has failed), leave the group, release everything."""
@@ -241,18 +246,20 @@ class Worker:
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit what was done, then forget all partitions: revocation is eager."""
         _log.info("%d partitions are revoked", len(partitions))
+        self._transaction.hurry()
         try:
             if not self._failed:
                 self._commit()
         except (AbortableTransactionError, RetriableLogError) as error:
             _log.warning("the last transaction before a rebalance is aborted: %s", error)
-        self._transaction.abort()
+        self._abort_in_a_hurry()
         self._forget_assignment()
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Abort what was done: another member owns the partitions already, so nothing of it may become visible."""
         _log.warning("partitions are lost: %s", ", ".join(f"{p.topic}/{p.partition}" for p in partitions))
-        self._transaction.abort()
+        self._transaction.hurry()
+        self._abort_in_a_hurry()
         self._forget_assignment()
 
     # The parts of a step
@@ -269,6 +276,9 @@ class Worker:
     def _work(self, records: list[Received]) -> int:
         """Do what is to be done in the transaction. Return how many input records were processed."""
         try:
+            if self._may_have_left:
+                self._may_have_left = False
+                self._transaction.end_what_is_left()
             self._prepare()
             if self._broadcasts is not None:
                 self._broadcasts.write(self._tasks, self._transaction)
@@ -406,6 +416,11 @@ class Worker:
             self._broadcasts.committed()
 
     # After failures
+
+    def _abort_in_a_hurry(self) -> None:
+        """Abort within seconds. What the log leaves unanswered is ended by the next step: the group must not wait."""
+        self._may_have_left |= self._transaction.is_open
+        self._transaction.abort()
 
     def _probe(self) -> None:
         """Commit a transaction without input, to find out whether the log takes any."""

@@ -22,13 +22,15 @@ class Call(StrEnum):
     SEND_OFFSETS = "send_offsets"
     COMMIT = "commit"
     ABORT = "abort"
+    HURRY = "hurry"
 
 
 class Faults(Protocol):
     """Is asked around every call. What it raises is what the client's caller sees.
 
     An error of `before` means that nothing of the call has happened; one of `after`, that all of it has. After a
-    `RetriableLogError` of `POLL` or `READ`, the poll finds nothing, as if no answer had come.
+    `RetriableLogError` of `POLL` or `READ`, the poll finds nothing, as if no answer had come. After an
+    `UnansweredError` of `HURRY`, the log answers nothing until the producer begins its next transaction.
     """
 
     def before(self, client: str, call: Call) -> None:

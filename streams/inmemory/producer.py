@@ -15,7 +15,9 @@ from streams.ports import (
     GroupMetadata,
     LogError,
     Outgoing,
+    RetriableLogError,
     TopicPartition,
+    UnansweredError,
 )
 
 
@@ -30,6 +32,9 @@ class MemoryProducer:
         self._transaction: LogTransaction | None = None
         self._failure: LogError | None = None
         self._may_abort = False
+        self._in_hurry = False
+        self._is_answered = True
+        self._is_left_open = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
         self._times_ms: list[int] = []
         self._stored_ms: Sequence[int] = ()
@@ -44,8 +49,12 @@ class MemoryProducer:
         """Open a transaction.
 
         Raises:
+            UnansweredError: one was left open, and the log does not answer.
             FatalLogError: the producer is not initialised or not usable any more, or a transaction is open already.
         """
+        self._in_hurry, self._is_answered = False, True
+        if self._is_left_open:
+            self._go_on()
         self._before(Call.BEGIN)
         if self._epoch is None or self._transaction is not None:
             fault = "init_transactions was not called" if self._epoch is None else "a transaction is open already"
@@ -72,6 +81,9 @@ class MemoryProducer:
             FencedError: the group has a newer generation, or the member was put out.
         """
         transaction = self._open(Call.SEND_OFFSETS)
+        if not self._is_answered:
+            self._failure, self._may_abort = AbortableTransactionError("the coordinator does not answer"), True
+            raise self._failure
         if not isinstance(group, MemoryGroupMetadata):
             raise LogError(f"group metadata `{group!r}` is not of the in-memory log")
         if not offsets:
@@ -102,12 +114,36 @@ class MemoryProducer:
             return
         if self._may_abort:
             self._failure = None
-        self._open(Call.ABORT)
-        self._broker.end(self._id, TransactionStatus.ABORTED)
+        # A commit without an answer is another matter: its outcome is unknown.
+        may_leave = self._in_hurry and self._failure is None
+        try:
+            self._open(Call.ABORT)
+        except UnansweredError:
+            if not may_leave:
+                raise
+            self._failure, self._is_left_open = None, True
+        else:
+            if self._is_answered:
+                self._broker.end(self._id, TransactionStatus.ABORTED)
+            else:
+                self._is_left_open = True
         self._transaction = None
         self._stored = []
         self._times_ms = []
         self._after(Call.ABORT)
+
+    def hurry(self) -> None:
+        """Leave the open transaction on the log, without an error, if `abort` is not answered."""
+        if self._transaction is None:
+            return
+        self._in_hurry = True
+        try:
+            self._broker.faults.before(self._id, Call.HURRY)
+        except UnansweredError:
+            self._is_answered = False
+
+    def leave(self) -> None:
+        """Do nothing: no call waits."""
 
     @property
     def stored_ms(self) -> Sequence[int]:
@@ -121,6 +157,13 @@ class MemoryProducer:
             self._broker.end(self._id, TransactionStatus.ABORTED)
         self._transaction = None
         self._failure, self._may_abort = FatalLogError(f"producer `{self._id}` is closed"), False
+
+    def _go_on(self) -> None:
+        self._is_left_open = False
+        try:
+            self.init_transactions()
+        except RetriableLogError as error:
+            raise UnansweredError(str(error)) from error
 
     def _open(self, call: Call) -> LogTransaction:
         self._before(call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streams.kafka.deadline import StuckError, TimedCalls
+from streams.kafka.deadline import StuckError, TimedCalls, within
 from streams.kafka.settings import LOGGER
 
 CLOSE_S_MAX = 10.0
@@ -25,7 +25,7 @@ def close_in_time(close: Callable[[], None], what: str) -> None:
     """
     calls = TimedCalls(f"close {what}")
     try:
-        calls.call(close, CLOSE_S_MAX)
+        calls.call(close, within(CLOSE_S_MAX))
     except StuckError:
         LOGGER.warning("%s is not closed after %s s and is abandoned", what, CLOSE_S_MAX)
     finally:

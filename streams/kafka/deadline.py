@@ -4,14 +4,51 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from streams.kafka.settings import LOGGER
+from streams.ports import FatalLogError
+
+LOOK_S = 0.25
+"""How often it is looked whether a call is still to be waited for."""
+
+STUCK_CALLS_MAX = 32
+"""How many calls of a process may be stuck at the same time. Each keeps a client: some ten threads, the connections to
+all brokers, and what was queued."""
+
 _Result = TypeVar("_Result")
+
+_stuck: set[threading.Thread] = set()
+"""The threads with a call that was given up. It is added to and removed from under `_counting`."""
+_counting = threading.Lock()
 
 
 class StuckError(Exception):
     """A call has not returned in time. The call, its thread and what it uses are abandoned."""
+
+
+def require_few_stuck() -> None:
+    """Refuse to make another client where too many are stuck in calls that don't return.
+
+    A gate that is refused ends after a few attempts, and whatever has started the process starts it again: nothing else
+    ends such threads.
+
+    Raises:
+        FatalLogError: there are STUCK_CALLS_MAX of them.
+    """
+    if len(_stuck) >= STUCK_CALLS_MAX:
+        raise FatalLogError(
+            f"{len(_stuck)} calls of the Kafka client library have not returned, and only the end of this process ends "
+            "them: start it again"
+        )
+
+
+def within(duration_s_max: float) -> Callable[[], float]:
+    """Return a function that tells how much is left of a duration that begins now, in seconds."""
+    until_s = time.monotonic() + duration_s_max
+    return lambda: until_s - time.monotonic()
 
 
 class TimedCalls:
@@ -28,13 +65,18 @@ class TimedCalls:
             name: of the thread.
         """
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._is_calling = False
         self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         self.stuck = False
 
-    def call(self, function: Callable[[], _Result], duration_s_max: float) -> _Result:
-        """Return the result of `function`. Blocks for up to `duration_s_max`.
+    def call(self, function: Callable[[], _Result], left_s: Callable[[], float]) -> _Result:
+        """Return the result of `function`. Blocks while `left_s` returns more than 0.
+
+        Args:
+            function: the call.
+            left_s: returns for how long to wait, in seconds; asked again at least every LOOK_S.
 
         Raises:
             StuckError: the call has not returned; later calls are not made either.
@@ -44,13 +86,20 @@ class TimedCalls:
             msg = "an earlier call has not returned"
             raise StuckError(msg)
         results: list[_Result] = []
+        self._is_calling = True
         self._calls.put(lambda: results.append(function()))
         # Set until it has returned, whatever ends the wait: its outcome must not be taken for that of the next call.
         self.stuck = True
-        try:
-            error = self._ended.get(timeout=duration_s_max)
-        except queue.Empty:
-            raise StuckError(f"the client library has not returned after {duration_s_max:g} s") from None
+        begun_s = time.monotonic()
+        while True:
+            try:
+                error = self._ended.get(timeout=min(LOOK_S, max(0.0, left_s())))
+                break
+            except queue.Empty:
+                if left_s() <= 0:
+                    duration_s = time.monotonic() - begun_s
+                    self._give_up(duration_s)
+                    raise StuckError(f"the client library has not returned after {duration_s:.1f} s") from None
         self.stuck = False
         if error is not None:
             raise error
@@ -62,11 +111,30 @@ class TimedCalls:
         if not self.stuck:
             self._thread.join()
 
+    def _give_up(self, duration_s: float) -> None:
+        with _counting:
+            if self._is_calling:
+                _stuck.add(self._thread)
+            count = len(_stuck)
+        LOGGER.warning(
+            "`%s`: a call of the Kafka client library has not returned after %.1f s and is abandoned; %d of %d such "
+            "calls that a process may have are stuck. If there are more and more, start the process again",
+            self._thread.name,
+            duration_s,
+            count,
+            STUCK_CALLS_MAX,
+        )
+
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
+            error: BaseException | None = None
             try:
                 call()
-            except BaseException as error:
-                self._ended.put(error)
-            else:
-                self._ended.put(None)
+            except BaseException as raised:
+                error = raised
+            # Not kept while the thread waits: what it holds may be a client that is to be freed.
+            del call
+            with _counting:
+                self._is_calling = False
+                _stuck.discard(self._thread)
+            self._ended.put(error)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
-from streams.kafka.deadline import StuckError, TimedCalls
+from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck
 from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import LOGGER, NO_SETTINGS, Settings, client_settings
 from streams.kafka.timeouts import (
+    HURRIED_S_MAX,
     IDLE_CONNECTION_MS,
     LATE_S_MAX,
     RETRY_PAUSE_MS_MAX,
@@ -82,7 +83,9 @@ class KafkaProducer:
 
         Raises:
             ValueError: `extra` would change what correctness rests on.
+            FatalLogError: too many calls of the client library are stuck in this process.
         """
+        require_few_stuck()
         fixed: Settings = {"transactional.id": transactional_id, "enable.idempotence": True, "acks": "all"}
         self._id = transactional_id
         self._names = names
@@ -94,6 +97,9 @@ class KafkaProducer:
         self._calls = TimedCalls(self._thread_name)
         self._open = False
         self._step_failed = False
+        self._is_left_open = False
+        self._hurried_until_s: float | None = None
+        self._leaving_since_s: float | None = None
         self._closed = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
         self._times_ms: list[int] = []
@@ -111,11 +117,15 @@ class KafkaProducer:
         self._persist("take over", self._client.init_transactions, INIT_S_MAX)
 
     def begin(self) -> None:
-        """Open a transaction.
+        """Open a transaction. If one was left open, a new client ends that first, within INIT_S_MAX seconds.
 
         Raises:
+            UnansweredError: the brokers don't answer the new client.
             FatalLogError: a transaction is open, or the producer is fenced.
         """
+        self._hurried_until_s = None
+        if self._is_left_open:
+            self._go_on()
         try:
             self._client.begin_transaction()
         except KafkaException as exception:
@@ -148,7 +158,7 @@ class KafkaProducer:
         """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
 
         Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds, or as long as the deployment's `session.timeout.ms` if
-        that is shorter. If there is no answer, a new client takes over (see `_renew`).
+        that is shorter. If there is no answer, a new client takes over (see `_go_on`), in a hurry only in `begin`.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
@@ -168,7 +178,10 @@ class KafkaProducer:
         try:
             self._persist("commit offsets", call, self._offsets_s_max, with_offsets=True)
         except (RetriableLogError, UnansweredError) as error:
-            self._renew(error)
+            self._leave(error)
+            if self._is_hurried:
+                raise AbortableTransactionError(f"{error}; the transaction is left open") from error
+            self._go_on()
             raise AbortableTransactionError(f"{error}; a new client has ended the transaction") from error
 
     def commit(self) -> None:
@@ -197,6 +210,8 @@ class KafkaProducer:
         (librdkafka 2.16, its issue 4849): the gate would have to start again. A record that is stored has its
         partition registered. Nothing is awaited after a failed step, because librdkafka sends nothing more then.
 
+        In a hurry, a transaction that can't be aborted in time is left open, without an error.
+
         Raises:
             FatalLogError: the producer can no longer be used; the broker aborts the transaction by itself.
         """
@@ -204,11 +219,13 @@ class KafkaProducer:
             return
         self._open = False
         if not self._step_failed:
-            self._client.flush(KNOWN_S_MAX)
+            self._client.flush(self._allowed_s(KNOWN_S_MAX))
         try:
             self._persist("abort", self._client.abort_transaction, END_S_MAX)
-        except RetriableLogError as error:
-            raise self._unanswered(str(error)) from error
+        except (RetriableLogError, UnansweredError) as error:
+            if not self._is_hurried:
+                raise self._unanswered(str(error)) from error
+            self._leave(error)
         finally:
             self._stored.clear()
             self._times_ms.clear()
@@ -217,6 +234,15 @@ class KafkaProducer:
     def stored_ms(self) -> Sequence[int]:
         """Return what the port says."""
         return self._stored_ms
+
+    def hurry(self) -> None:
+        """Give all steps until the open transaction has ended HURRIED_S_MAX (and LATE_S_MAX) seconds together."""
+        if self._open:
+            self._hurried_until_s = time.monotonic() + HURRIED_S_MAX
+
+    def leave(self) -> None:
+        """Give each step HURRIED_S_MAX (and LATE_S_MAX) seconds from now on, also the one under way."""
+        self._leaving_since_s = time.monotonic()
 
     def close(self) -> None:
         """Abort the open transaction, if the broker answers within CLOSE_S_MAX seconds. Never raises.
@@ -240,8 +266,15 @@ class KafkaProducer:
             with contextlib.suppress(KafkaException):
                 self._client.purge()
 
-    def _renew(self, error: LogError) -> None:
-        """Go on with a new client, which has ended the open transaction.
+    def _leave(self, error: LogError) -> None:
+        """Leave the open transaction, and the client with it: it would go on to ask brokers that don't answer."""
+        LOGGER.warning("producer `%s` leaves its client and an open transaction: %s", self._id, error)
+        self._open = False
+        self._is_left_open = True
+        self._abandon()
+
+    def _go_on(self) -> None:
+        """Go on with a new client, which has ended the transaction that was left open.
 
         librdkafka may keep using a coordinator that has left the cluster, through aborts and for minutes; a new client
         looks it up. Without it the gate would have to start again, which takes several seconds.
@@ -251,10 +284,10 @@ class KafkaProducer:
 
         Raises:
             UnansweredError: the brokers don't answer the new client either.
+            FatalLogError: too many calls of the client library are stuck in this process.
         """
-        LOGGER.warning("producer `%s` goes on with a new client: %s", self._id, error)
-        self._open = False
-        self._abandon()
+        require_few_stuck()
+        self._is_left_open = False
         self._client = Producer(self._settings)
         self._calls = TimedCalls(self._thread_name)
         # Not emptied: what the former client still reports goes to the former lists.
@@ -286,7 +319,7 @@ class KafkaProducer:
         topic, partition = record.topic, record.partition
         key, value, headers = record.key, record.value, record.headers
         topic = self._names.on_log(topic)
-        deadline_s = time.monotonic() + SEND_S_MAX
+        deadline_s = time.monotonic() + self._allowed_s(SEND_S_MAX)
         while time.monotonic() < deadline_s:
             try:
                 self._client.poll(QUEUE_PAUSE_S)
@@ -317,15 +350,39 @@ class KafkaProducer:
     def _persist(
         self, doing: str, call: Callable[[float], None], duration_s_max: float, *, with_offsets: bool = False
     ) -> None:
+        begun_s = time.monotonic()
+        allowed_s = self._until_s(begun_s, duration_s_max) - begun_s
+
         def attempt() -> None:
-            persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), duration_s_max)
+            persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), allowed_s)
+
+        def left_s() -> float:
+            return self._until_s(begun_s, duration_s_max) + LATE_S_MAX - time.monotonic()
 
         self._step_failed = True
         try:
-            self._calls.call(attempt, duration_s_max + LATE_S_MAX)
+            self._calls.call(attempt, left_s)
         except StuckError as error:
             raise self._unanswered(f"can't {doing} (producer `{self._id}`): {error}") from error
         self._step_failed = False
+
+    @property
+    def _is_hurried(self) -> bool:
+        return self._hurried_until_s is not None or self._leaving_since_s is not None
+
+    def _allowed_s(self, duration_s_max: float) -> float:
+        """Return how long a step may take that begins now: less in a hurry."""
+        begun_s = time.monotonic()
+        return self._until_s(begun_s, duration_s_max) - begun_s
+
+    def _until_s(self, begun_s: float, duration_s_max: float) -> float:
+        """Return the time of the clock that never goes back until which a step may take that has begun at `begun_s`."""
+        until_s = begun_s + duration_s_max
+        if self._leaving_since_s is not None:
+            until_s = min(until_s, max(begun_s, self._leaving_since_s) + HURRIED_S_MAX)
+        if self._hurried_until_s is not None:
+            until_s = min(until_s, max(begun_s, self._hurried_until_s))
+        return until_s
 
     def _unanswered(self, text: str) -> UnansweredError:
         # This client must not abort, for it would wait for the same brokers once more. They end the transaction by

@@ -27,6 +27,11 @@ LATE_S_MAX = 2.0
 """After its time limit a step gets this long to return. The library is sometimes late, and sometimes it never returns
 (see `IDLE_CONNECTION_MS`). A gate stands still until this is over."""
 
+HURRIED_S_MAX = 3.0
+"""All steps together that end a transaction get this long, and LATE_S_MAX, where a member gives way: its partitions are
+revoked, or it stops. A healthy transaction ends within a second. What takes longer is left open: that costs its work
+once more, while the group would wait for all the steps' limits together, a minute and more."""
+
 REQUEST_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
 """A request to a host that has vanished without closing its connections is given up after this (a minute by default),
 and sent to whoever leads by then."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streams.kafka.deadline import StuckError, TimedCalls
+from streams.kafka.deadline import StuckError, TimedCalls, within
 from streams.kafka.settings import LOGGER, Setting, Settings, connection_settings
 from streams.ports import LogError, OpenTransaction, RetriableLogError, TopicPartition
 from streams.ports.open_log import TopicNames
@@ -122,7 +122,7 @@ class TransactionLookup:
         calls = TimedCalls("transaction lookup")
         name = self._names.on_log(partition.topic)
         try:
-            return calls.call(lambda: client.oldest(name, partition.partition), LOOKUP_S_MAX)
+            return calls.call(lambda: client.oldest(name, partition.partition), within(LOOKUP_S_MAX))
         except StuckError:
             raise RetriableLogError(f"the brokers did not answer within {LOOKUP_S_MAX:g} s") from None
         except Exception as error:

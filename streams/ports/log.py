@@ -206,7 +206,7 @@ class Producer(Protocol):
         """Fence former holders of the transactional id and end what they left open. Blocks."""
 
     def begin(self) -> None:
-        """Open a transaction."""
+        """Open a transaction. Blocks to end one that was left open on the log, see `hurry`."""
 
     def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
         """Queue a record in the open transaction. Calls `on_stored(offset)` before `commit` returns."""
@@ -231,6 +231,20 @@ class Producer(Protocol):
 
     def abort(self) -> None:
         """Abort the open transaction. Does nothing without one."""
+
+    def hurry(self) -> None:
+        """Wait only for seconds until the open transaction has ended: others wait for this member to give way.
+
+        If the log does not answer meanwhile, `send_offsets` raises an AbortableTransactionError, and `abort` leaves the
+        transaction open on the log. The next `begin` ends it, or whoever takes the transactional id over, or else the
+        log. Does nothing without an open transaction.
+        """
+
+    def leave(self) -> None:
+        """Let each call wait only for seconds from now on, as in a hurry, and also the one that waits at this moment.
+
+        Thread-safe, and returns at once. For a member that is to stop.
+        """
 
     def close(self) -> None:
         """Abort what is open, and release the client."""

@@ -17,7 +17,7 @@ from simulation.broker.kafka import KafkaBroker
 from streams.kafka import producer as producer_module
 from streams.kafka.admin import KafkaAdmin
 from streams.kafka.consumer import KafkaConsumer
-from streams.kafka.producer import CLOSE_S_MAX, KafkaProducer
+from streams.kafka.producer import CLOSE_S_MAX, OFFSETS_S_MAX, KafkaProducer
 from streams.kafka.reader import KafkaReader
 from streams.ports import AbortableTransactionError, Outgoing, TopicPartition, TopicSpec, UnansweredError
 from tests.contract.helpers import Recorder, poll_values
@@ -149,6 +149,40 @@ def test_a_producer_whose_coordinator_stands_still_goes_on_with_a_new_client(
         producer.send_offsets({at: 2}, consumer.group_metadata())
         producer.commit()
         thawing.join()
+        assert consumer.committed([at]) == {at: 2}
+        with closing(KafkaReader(broker.bootstrap)) as reader:
+            reader.assign({to: 0})
+            assert poll_values(reader, 1) == [b"kept"]
+        producer.close()
+        consumer.close()
+
+
+def test_a_member_that_gives_way_leaves_a_transaction_that_is_not_answered(tmp_path: Path) -> None:
+    with KafkaBroker.start(tmp_path / "kafka") as broker:
+        with closing(KafkaAdmin(broker.bootstrap)) as admin:
+            admin.create([TopicSpec("letters", 1, {}), TopicSpec("copies", 1, {})], 1)
+        at, to = TopicPartition("letters", 0), TopicPartition("copies", 0)
+        consumer = KafkaConsumer(broker.bootstrap, "copying", instance="one")
+        recorder = Recorder()
+        consumer.subscribe(["letters"], recorder)
+        until(lambda: not consumer.poll(1, 100) and bool(recorder.assigned))
+        producer = KafkaProducer(broker.bootstrap, "writer")
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing(*to, b"key", b"lost"))
+        broker.freeze()
+        begun_s = time.monotonic()
+        producer.hurry()
+        with pytest.raises(AbortableTransactionError, match="the transaction is left open"):
+            producer.send_offsets({at: 1}, consumer.group_metadata())
+        producer.abort()
+        # Others wait for it. At work, the offsets alone would have taken longer.
+        assert time.monotonic() - begun_s < OFFSETS_S_MAX
+        broker.thaw()
+        producer.begin()
+        producer.send(Outgoing(*to, b"key", b"kept"))
+        producer.send_offsets({at: 2}, consumer.group_metadata())
+        producer.commit()
         assert consumer.committed([at]) == {at: 2}
         with closing(KafkaReader(broker.bootstrap)) as reader:
             reader.assign({to: 0})

@@ -144,6 +144,7 @@ class GateRunner:
         self._turned_ms: int | None = None
         self._waits_for: tuple[str, ...] = (NOT_STARTED,)
         self._error: Exception | None = None
+        self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -193,6 +194,11 @@ class GateRunner:
     def request_stop(self) -> None:
         """Ask `run` to stop gracefully; return at once. May be called in a signal handler."""
         self._stopping.set()
+        worker = self._worker
+        if worker is not None:
+            worker.request_stop()
+        for other in self._beside:
+            other.request_stop()
 
     def stop(self) -> None:
         """Stop gracefully: commit, leave the group, release all resources. Blocks.
@@ -202,10 +208,8 @@ class GateRunner:
             StoplogError, LogError: the gate has failed with this error.
         """
         self.request_stop()
-        if self._thread is not None:
-            self._thread.join(STOP_TIMEOUT_MS / _MS_PER_S)
-            if self._thread.is_alive():
-                raise GateFailedError(f"the gate has not stopped after {STOP_TIMEOUT_MS} ms")
+        if not self._await_end():
+            raise GateFailedError(f"the {self._name} has not stopped after {STOP_TIMEOUT_MS} ms")
         if self._error is not None:
             raise self._error
 
@@ -222,10 +226,20 @@ class GateRunner:
         try:
             self._keep_running()
         finally:
+            # Also after a failure: the caller closes the log next, which they must not use any more then.
             for other in self._beside:
                 other.request_stop()
+            for other in self._beside:
+                other._await_end()
         for other in self._beside:
             other.stop()
+
+    def _await_end(self) -> bool:
+        """Wait up to `STOP_TIMEOUT_MS` until the thread has ended, if there is one, and return whether it has."""
+        if self._thread is None:
+            return True
+        self._thread.join(STOP_TIMEOUT_MS / _MS_PER_S)
+        return not self._thread.is_alive()
 
     def _keep_running(self) -> None:
         failures = pauses = 0
@@ -254,14 +268,24 @@ class GateRunner:
         try:
             self.run()
         except Exception as error:
-            _log.error("%s has ended: %s", self._name, error)
-            with self._changed:
-                self._error = error
-                self._changed.notify_all()
+            self._fail(error)
+        except BaseException as error:
+            # A panic of a library in Rust is no `Exception`. The thread must not end with nobody knowing.
+            failure = GateFailedError(f"the {self._name} has ended by a bug: {error!r}")
+            failure.__cause__ = error
+            self._fail(failure)
+
+    def _fail(self, error: Exception) -> None:
+        _log.error("%s has ended: %s", self._name, error)
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
 
     def _run_worker(self) -> None:
         """Build a worker, and run it until it is stopped or fails."""
-        worker = self._build()
+        worker = self._worker = self._build()
+        if self._stopping.is_set():
+            worker.request_stop()
         try:
             worker.start()
             self._has_joined = True
@@ -277,6 +301,7 @@ class GateRunner:
             self._close_failed(worker)
             raise
         finally:
+            self._worker = None
             self._waits_for = (NOT_STARTED,)
             self._note_serving([])
             self._standby_lags, self._warm = {}, []

@@ -26,6 +26,8 @@ from streams.ports import (
     LogError,
     RetriableLogError,
     StoreError,
+    TopicPartition,
+    UnansweredError,
 )
 from streams.topology import GATE
 from tests.unit.engine.bench import SETTINGS, WorkerBench
@@ -277,6 +279,46 @@ class TestOwnership:
         bench.settle(first, second)
         assert (first.partitions, second.partitions) == ([0], [1])
         assert bench.verdicts() == ["permitted"]
+
+    @pytest.mark.parametrize("is_lost", [False, True])
+    def test_what_is_left_open_at_a_revocation_is_ended_by_the_next_step(self, is_lost: bool) -> None:
+        """The group does not wait for a log that does not answer; nor does the next owner for the transaction's end."""
+        bench = WorkerBench(partitions=2)
+        maker = bench.maker_on(1)
+        first = bench.start("a")
+        bench.establish(maker)
+        bench.settle(first)
+        bench.propose(maker)
+        while not first.step():
+            pass
+        bench.faults.fail("a", Call.SEND_OFFSETS, AbortableTransactionError("no coordinator"))
+        bench.faults.fail("a", Call.ABORT, UnansweredError("no coordinator"))
+        if is_lost:
+            bench.log.put_out(GATE.name, "a")
+        second = bench.start("b")
+        bench.settle(first, second)
+        assert (first.partitions, second.partitions) == ([0], [1])
+        assert bench.verdicts() == ["permitted"]
+        assert len(bench.audited()) == 1
+        written = [TopicPartition(GATE_CHANGELOG.name, number) for number in range(2)]
+        reader = bench.log.reader()
+        assert reader.stable_offsets(written) == reader.end_offsets(written)
+
+    def test_a_stop_leaves_what_is_not_answered_and_the_next_start_ends_it(self) -> None:
+        bench, maker = WorkerBench(), SessionMaker()
+        first = bench.start()
+        bench.establish(maker)
+        bench.settle(first)
+        bench.propose(maker)
+        while not first.step():
+            pass
+        bench.faults.fail("a", Call.SEND_OFFSETS, AbortableTransactionError("no coordinator"))
+        bench.faults.fail("a", Call.ABORT, UnansweredError("no coordinator"))
+        first.stop()
+        assert bench.verdicts() == []
+        bench.settle(bench.start())
+        assert bench.verdicts() == ["permitted"]
+        assert len(bench.audited()) == 1
 
     def test_what_was_lost_is_aborted_and_done_by_the_new_owner(self) -> None:
         bench, maker = WorkerBench(), SessionMaker()

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.kafka.deadline import StuckError, TimedCalls
+from streams.kafka import deadline
+from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck, within
+from streams.kafka.producer import KafkaProducer
+from streams.ports import FatalLogError
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -18,22 +22,22 @@ def calls() -> Iterator[TimedCalls]:
 
 
 def test_results_and_errors_come_back(calls: TimedCalls) -> None:
-    assert calls.call(lambda: threading.current_thread().name, 5) == "test calls"
+    assert calls.call(lambda: threading.current_thread().name, within(5)) == "test calls"
 
     def fail() -> None:
         raise LookupError("not there")
 
     with pytest.raises(LookupError, match="not there"):
-        calls.call(fail, 5)
-    assert calls.call(lambda: 2, 5) == 2
+        calls.call(fail, within(5))
+    assert calls.call(lambda: 2, within(5)) == 2
 
 
 def test_one_that_does_not_come_back_is_left_behind(calls: TimedCalls) -> None:
     released, ran = threading.Event(), threading.Event()
-    with pytest.raises(StuckError, match=r"after 0\.05 s"):
-        calls.call(lambda: released.wait(10), 0.05)
+    with pytest.raises(StuckError, match=r"after 0\.\d s"):
+        calls.call(lambda: released.wait(10), within(0.05))
     with pytest.raises(StuckError, match="earlier call"):
-        calls.call(ran.set, 5)
+        calls.call(ran.set, within(5))
     calls.close()
     released.set()
     assert not ran.is_set()
@@ -52,11 +56,52 @@ def test_a_wait_that_was_broken_off_leaves_nothing_for_the_next_call(calls: Time
 
     ended, calls._ended = calls._ended, Interrupted()
     with pytest.raises(BrokenOffError):
-        calls.call(lambda: released.wait(10), 5)
+        calls.call(lambda: released.wait(10), within(5))
     calls._ended = ended
     with pytest.raises(StuckError):
-        calls.call(lambda: "second", 5)
+        calls.call(lambda: "second", within(5))
     released.set()
+
+
+def test_calls_that_are_stuck_are_counted_told_of_and_bounded_until_they_return(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(deadline, "STUCK_CALLS_MAX", 2)
+    released = threading.Event()
+    made = [TimedCalls(f"stuck {number}") for number in range(2)]
+    for each in made:
+        require_few_stuck()
+        with pytest.raises(StuckError):
+            each.call(lambda: released.wait(10), within(0.05))
+    assert "`stuck 1`" in caplog.text
+    assert "2 of 2" in caplog.text
+    with pytest.raises(FatalLogError, match="start it again"):
+        require_few_stuck()
+    with pytest.raises(FatalLogError, match="start it again"):
+        KafkaProducer("nowhere:9092", "gate-1")
+    released.set()
+    for each in made:
+        each.close()
+    until(_few_are_stuck)
+
+
+def _few_are_stuck() -> bool:
+    try:
+        require_few_stuck()
+    except FatalLogError:
+        return False
+    return True
+
+
+def test_who_waits_may_be_told_to_wait_no_longer(calls: TimedCalls) -> None:
+    released = threading.Event()
+    left_s = [60.0]
+    hastening = threading.Timer(0.05, lambda: left_s.__setitem__(0, 0.0))
+    hastening.start()
+    with pytest.raises(StuckError):
+        calls.call(lambda: released.wait(60), lambda: left_s[0])
+    released.set()
+    hastening.join()
 
 
 def test_closing_ends_the_thread() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,13 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.kafka import producer as producer_module
 from streams.kafka.producer import OFFSETS_S_MAX, KafkaProducer
 from streams.kafka.settings import NO_SETTINGS, Settings
+from streams.kafka.timeouts import HURRIED_S_MAX
 from streams.ports import AbortableTransactionError, Outgoing, TopicPartition, UnansweredError
 
 AT = TopicPartition("letters", 0)
 GROUP: Any = object()
+# Far longer than a hurry in these tests, far shorter than the steps' own limits.
+HUNG_S_MAX = 10.0
 
 
 class Timeout(KafkaException):
@@ -41,6 +45,7 @@ class Client:
     made: list[Client]
     offsets: list[Callable[[float], None]]
     inits: list[Callable[[float], None]]
+    ends: Callable[[float], None]
 
     def __init__(self, _settings: object) -> None:
         self.calls: list[str] = []
@@ -65,13 +70,15 @@ class Client:
         self.calls.append("offsets")
         self._offsets(timeout_s)
 
-    def commit_transaction(self, _timeout_s: float) -> None:
+    def commit_transaction(self, timeout_s: float) -> None:
         self.calls.append("commit")
+        self.ends(timeout_s)
         for delivered in self.delivered:
             delivered(None, Sent())
 
-    def abort_transaction(self, _timeout_s: float) -> None:
+    def abort_transaction(self, timeout_s: float) -> None:
         self.calls.append("abort")
+        self.ends(timeout_s)
 
     def flush(self, _timeout_s: float) -> None: ...
 
@@ -89,7 +96,7 @@ def _time_out(_timeout_s: float) -> None:
 @pytest.fixture
 def patient_clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     """Those that producers make, which wait for as long as in a deployment."""
-    Client.made, Client.offsets, Client.inits = [], [], []
+    Client.made, Client.offsets, Client.inits, Client.ends = [], [], [], staticmethod(_answer)
     monkeypatch.setattr(producer_module, "Producer", Client)
     return Client.made
 
@@ -161,6 +168,114 @@ def test_brokers_that_do_not_answer_the_new_client_either_end_the_producer(
         producer.send_offsets({AT: 1}, GROUP)
     producer.close()
     assert len(clients) == 2
+
+
+@pytest.fixture
+def hasty_clients(patient_clients: list[Client], monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Those of producers that have little time in a hurry. Otherwise they wait for as long as in a deployment."""
+    monkeypatch.setattr(producer_module, "HURRIED_S_MAX", 0.05)
+    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.05)
+    return patient_clients
+
+
+def _hang_until(released: threading.Event) -> Callable[[float], None]:
+    def hang(_timeout_s: float) -> None:
+        released.wait(HUNG_S_MAX)
+        raise Timeout
+
+    return hang
+
+
+def test_in_a_hurry_no_new_client_is_waited_for_until_there_is_more_to_do(hasty_clients: list[Client]) -> None:
+    released = threading.Event()
+    Client.offsets = [_hang_until(released)]
+    producer = begun()
+    producer.hurry()
+    begun_s = time.monotonic()
+    with pytest.raises(AbortableTransactionError, match=r"has not returned.*the transaction is left open"):
+        producer.send_offsets({AT: 1}, GROUP)
+    producer.abort()
+    assert time.monotonic() - begun_s < HUNG_S_MAX
+    assert len(hasty_clients) == 1
+    producer.begin()
+    released.set()
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.commit()
+    producer.close()
+    assert hasty_clients[0].calls == ["init", "begin", "offsets"]
+    assert hasty_clients[1].calls == ["init", "begin", "offsets", "commit", "purge"]
+
+
+@pytest.mark.usefixtures("hasty_clients")
+def test_an_abort_without_an_answer_is_no_error_in_a_hurry() -> None:
+    Client.ends = staticmethod(_time_out)
+    producer = begun()
+    producer.hurry()
+    producer.abort()
+    producer.close()
+    (left,) = Client.made
+    assert left.calls[:3] == ["init", "begin", "abort"]
+
+
+def test_a_commit_without_an_answer_is_never_taken_for_one_that_is_left(hasty_clients: list[Client]) -> None:
+    released = threading.Event()
+    Client.ends = staticmethod(_hang_until(released))
+    producer = begun()
+    producer.hurry()
+    producer.send_offsets({AT: 1}, GROUP)
+    with pytest.raises(UnansweredError):
+        producer.commit()
+    producer.abort()
+    producer.close()
+    released.set()
+    assert hasty_clients[0].calls == ["init", "begin", "offsets", "commit"]
+    assert len(hasty_clients) == 1
+
+
+def test_a_step_under_way_is_left_once_its_member_is_to_stop(hasty_clients: list[Client]) -> None:
+    released, asked = threading.Event(), threading.Event()
+    hang = _hang_until(released)
+
+    def note_and_hang(timeout_s: float) -> None:
+        asked.set()
+        hang(timeout_s)
+
+    Client.offsets = [note_and_hang]
+    producer = begun()
+
+    def leave() -> None:
+        asked.wait()
+        producer.leave()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    with pytest.raises(AbortableTransactionError, match="the transaction is left open"):
+        producer.send_offsets({AT: 1}, GROUP)
+    assert not released.is_set()
+    producer.abort()
+    producer.close()
+    released.set()
+    leaving.join()
+    assert hasty_clients[0].calls == ["init", "begin", "offsets"]
+    assert len(hasty_clients) == 1
+
+
+@pytest.mark.usefixtures("patient_clients")
+def test_the_steps_of_a_hurry_have_their_time_together_and_the_next_transaction_has_all_of_its_own() -> None:
+    limits: list[float] = []
+    Client.offsets = [limits.append]
+    Client.ends = staticmethod(limits.append)
+    producer = begun()
+    for hurried in (True, False):
+        if hurried:
+            producer.hurry()
+        producer.send_offsets({AT: 1}, GROUP)
+        producer.commit()
+        producer.begin()
+    producer.close()
+    assert limits[0] <= HURRIED_S_MAX
+    assert limits[1] <= limits[0]
+    assert limits[2:4] == [pytest.approx(12.0, abs=0.5), pytest.approx(20.0, abs=0.5)]
 
 
 @pytest.mark.parametrize(("session_ms", "limit_s"), [(None, 12.0), ("6000", 6.0), (45_000, 12.0)])

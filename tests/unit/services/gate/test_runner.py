@@ -32,7 +32,7 @@ from streams.services.gate.runner import NOT_STARTED, RESTARTS_MAX, GateFailedEr
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_gate
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 from tests.waiting import until
@@ -122,12 +122,32 @@ class TestOnTheEmbeddedLog:
         with pytest.raises(StartRefusedError):
             runner.stop()
 
+    def test_one_that_can_not_start_ends_after_what_runs_beside_it(self, settings: Settings, log: Log) -> None:
+        """Its caller closes the log next."""
+        make_topics(settings, log)
+        codec = build_codec(settings)
+
+        def refuse() -> Worker:
+            _wait_for(lambda: "stoplog budget allocator" in _threads())
+            raise StartRefusedError(("no topic",))
+
+        beside = [allocator(lambda: build_budgets(settings, log, codec))]
+        runner = GateRunner(refuse, SystemClock(), beside=beside)
+        runner.start()
+        with pytest.raises(StartRefusedError):
+            runner.wait_ready(READY_MS)
+        assert "stoplog budget allocator" not in _threads()
+
     def test_stopping_before_it_has_begun(self, settings: Settings, log: Log) -> None:
         make_topics(settings, log)
         runner = gate_runner(settings, log)
         runner.request_stop()
         runner.run()
         assert runner.serving == []
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
 
 
 NEVER_STARTS = -1
@@ -181,6 +201,8 @@ class FailingWorker:
             self._life_ms = 0
             return 1
         raise self._error
+
+    def request_stop(self) -> None: ...
 
     def stop(self) -> None:
         self._closed.append(1)
@@ -284,6 +306,30 @@ class TestRestarts:
         with pytest.raises(StartRefusedError):
             runner.wait_ready(READY_MS)
 
+    def test_who_waits_hears_of_a_panic_too(self) -> None:
+        class PanicError(BaseException):
+            """As libraries in Rust raise it."""
+
+        def panic() -> Worker:
+            raise PanicError
+
+        runner = GateRunner(panic, Clock())
+        runner.start()
+        with pytest.raises(GateFailedError, match="PanicError"):
+            runner.wait_ready(READY_MS)
+
+    def test_a_stop_reaches_the_step_under_way_and_what_runs_beside_it(self) -> None:
+        """A step that waits for the log must not wait for as long as it would at work."""
+        gate, budgets = Waiting(), Waiting()
+        beside = [allocator(lambda: cast("Worker", budgets))]
+        runner = GateRunner(lambda: cast("Worker", gate), Clock(), beside=beside)
+        runner.start()
+        assert gate.is_waiting.wait(READY_MS)
+        assert budgets.is_waiting.wait(READY_MS)
+        runner.stop()
+        assert gate.is_asked.is_set()
+        assert budgets.is_asked.is_set()
+
     def test_waiting_is_bounded(self) -> None:
         runner = GateRunner(lambda: cast("Worker", _Idle()), Clock())
         runner.start()
@@ -304,7 +350,24 @@ class _Idle:
         threading.Event().wait(0.01)
         return 0
 
+    def request_stop(self) -> None: ...
+
     def stop(self) -> None: ...
+
+
+class Waiting(_Idle):
+    """Its step waits for the log until it is asked to stop."""
+
+    def __init__(self) -> None:
+        self.is_waiting, self.is_asked = threading.Event(), threading.Event()
+
+    def step(self) -> int:
+        self.is_waiting.set()
+        assert self.is_asked.wait(runner_module.STOP_TIMEOUT_MS)
+        return 0
+
+    def request_stop(self) -> None:
+        self.is_asked.set()
 
 
 class _Listener:
