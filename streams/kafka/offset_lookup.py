@@ -49,6 +49,7 @@ class OffsetLookup:
         }
         self._settings = client_settings(bootstrap, fixed=fixed, extra=connection_settings(extra))
         self._client: Consumer | None = None
+        self._is_closed = False
         self._asking = threading.Lock()
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -62,7 +63,8 @@ class OffsetLookup:
             return self._ask(partitions, OFFSET_END, "end")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, after the answer to a question that is under way. Nothing more is asked."""
+        self._is_closed = True
         self._client = None
 
     def _ask(self, partitions: Sequence[TopicPartition], position: int, which: str) -> dict[TopicPartition, int]:
@@ -86,8 +88,10 @@ class OffsetLookup:
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
     ) -> dict[TopicPartition, int]:
-        # Who closes it does not wait for a question under way.
+        # Who closes it does not wait for a question under way, which must not connect once more.
         client = self._client
+        if self._is_closed:
+            raise LogError("the client was closed while it asked")
         if client is None:
             client = self._client = Consumer(self._settings)
         client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
@@ -115,7 +119,7 @@ class EndsLookup:
     def __init__(self, lookup: OffsetLookup) -> None:
         """Ask with `lookup`, which others may use as well."""
         self._lookup = lookup
-        self._answers: queue.SimpleQueue[dict[TopicPartition, int] | LogError] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[dict[TopicPartition, int] | Exception] = queue.SimpleQueue()
         self._is_asked = False
 
     def look(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int] | None:
@@ -123,24 +127,27 @@ class EndsLookup:
 
         Raises:
             LogError: the question has failed; the next call asks again.
+            Exception: likewise, by a bug.
         """
         if not self._is_asked:
-            self._is_asked = True
             threading.Thread(target=self._ask, args=(tuple(partitions),), name="stoplog ends", daemon=True).start()
+            self._is_asked = True
             return None
         try:
             answer = self._answers.get_nowait()
         except queue.Empty:
             return None
         self._is_asked = False
-        if isinstance(answer, LogError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
     def _ask(self, partitions: Sequence[TopicPartition]) -> None:
         try:
             self._answers.put(self._lookup.ends(partitions))
-        except LogError as error:
+        except Exception as error:
+            # INVARIANT: there is an answer to each question. Without one, nobody would ask again, and a gate would deny
+            # everything, because it never knows that it has read all stops.
             self._answers.put(error)
 
 

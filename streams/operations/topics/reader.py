@@ -10,7 +10,7 @@ from heapq import merge
 from streams.model.errors import StoplogError
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
-from streams.ports import Clock, Reader, Received, TopicPartition
+from streams.ports import Admin, Clock, Reader, Received, TopicPartition
 from streams.ports.open_log import Log
 from streams.sdk.missing_topics import why_missing
 
@@ -35,10 +35,23 @@ def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
         LogError: the log did not answer.
     """
     with closing(log.admin()) as admin:
-        states = admin.describe(topics, ())
-        missing = [name for name in topics if name not in states]
-        if missing:
-            raise TopicReadError(why_missing(missing[0], admin, log.name))
+        return partitions_by(admin, topics, log.name)
+
+
+def partitions_by(admin: Admin, topics: Sequence[str], log_name: str) -> list[TopicPartition]:
+    """Return all partitions of the topics, as a client says that is open already.
+
+    Args:
+        admin: this client.
+        log_name: what to call the log.
+
+    Raises:
+        TopicReadError, LogError: see `partitions_of`.
+    """
+    states = admin.describe(topics, ())
+    missing = [name for name in topics if name not in states]
+    if missing:
+        raise TopicReadError(why_missing(missing[0], admin, log_name))
     return [TopicPartition(name, number) for name in topics for number in range(states[name].partitions)]
 
 
@@ -50,16 +63,6 @@ def hidden_topics(log: Log, topics: Sequence[str]) -> frozenset[str]:
     """
     with closing(log.admin()) as admin:
         return admin.hidden(topics)
-
-
-def existing_topics(log: Log, topics: Sequence[str]) -> frozenset[str]:
-    """Return those of the topics that are there, and that this client may see.
-
-    Raises:
-        LogError: the log did not answer.
-    """
-    with closing(log.admin()) as admin:
-        return frozenset(admin.describe(topics, ()))
 
 
 def places_of_key(log: Log, topics: Sequence[str], key: bytes) -> list[TopicPartition]:

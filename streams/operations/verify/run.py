@@ -15,11 +15,11 @@ from streams.audit.seals import GATE_LOG, NOTARY_LOG, SealKeys
 from streams.codec.avro import Codec
 from streams.model.errors import StoplogError
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, AUDIT_REPORTED, AUDIT_SEAL, VERDICT
-from streams.operations.topics.reader import existing_topics, hidden_topics, partitions_of, read_places
+from streams.operations.topics.reader import partitions_by, read_places
 from streams.operations.verify.offences import Offence
 from streams.operations.verify.partition import INPUTS, Ends, PartitionReport, Recorded, check_partition
 from streams.operations.verify.reported import ReportedRecords, check_reported
-from streams.ports import Clock, Received, TopicPartition
+from streams.ports import Admin, Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
 HEADS_BYTES_MAX = 16_777_216
@@ -160,7 +160,8 @@ class LogSource:
         """
         self._log = log
         self._clock = clock
-        places = partitions_of(log, _readable(log, topics))
+        with closing(log.admin()) as admin:
+            places = partitions_by(admin, _readable(admin, topics), log.name)
         with closing(log.reader()) as reader:
             # INVARIANT: what is committed below the stable offsets has its seal below the end of the verdicts, which is
             # asked for later, and what the seals cover is below the other ends, which are asked for last.
@@ -175,14 +176,14 @@ class LogSource:
         return read_places(self._log, {place: end}, self._clock) if end else iter(())
 
 
-def _readable(log: Log, topics: Sequence[str]) -> list[str]:
+def _readable(admin: Admin, topics: Sequence[str]) -> list[str]:
     """Return those of the topics that are read: all but optional ones that are hidden, or not there."""
     optional = [name for name in topics if name in (*READ, *REPORTED)]
     if not optional:
         return list(topics)
-    left_out = set(hidden_topics(log, optional))
+    left_out = set(admin.hidden(optional))
     reported = [name for name in topics if name in REPORTED]
-    if left_out & set(reported) or len(existing_topics(log, reported)) < len(reported):
+    if left_out & set(reported) or len(admin.describe(reported, ())) < len(reported):
         left_out |= set(reported)
     return [name for name in topics if name not in left_out]
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka import offset_lookup
@@ -25,12 +26,12 @@ class SlowLookup(OffsetLookup):
         super().__init__("nowhere:9092", PLAIN_NAMES, NO_SETTINGS)
         self.may_answer = threading.Event()
         self.asked_count = 0
-        self.answer: int | LogError = 3
+        self.answer: int | Exception = 3
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         self.asked_count += 1
         self.may_answer.wait(10)
-        if isinstance(self.answer, LogError):
+        if isinstance(self.answer, Exception):
             raise self.answer
         return dict.fromkeys(partitions, self.answer)
 
@@ -65,22 +66,26 @@ def test_an_answer_is_given_once_and_then_it_asks_again() -> None:
     assert awaited(ends) == {AT: 4}
 
 
-def test_a_question_that_fails_says_so_and_the_next_one_is_another() -> None:
+@pytest.mark.parametrize("error", [RetriableLogError("no answer"), RuntimeError("no answer")])
+def test_a_question_that_fails_says_so_and_the_next_one_is_another(error: Exception) -> None:
     lookup = SlowLookup()
-    lookup.answer = RetriableLogError("no answer")
+    lookup.answer = error
     lookup.may_answer.set()
     ends = EndsLookup(lookup)
-    with pytest.raises(RetriableLogError, match="no answer"):
+    with pytest.raises(type(error), match="no answer"):
         awaited(ends)
     lookup.answer = 5
     assert awaited(ends) == {AT: 5}
 
 
-def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     asked, released = threading.Event(), threading.Event()
+    made: list[object] = []
 
     class Client:
-        def __init__(self, _settings: object) -> None: ...
+        def __init__(self, _settings: object) -> None:
+            made.append(self)
 
         def poll(self, _timeout_s: float) -> None:
             asked.set()
@@ -88,6 +93,8 @@ def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.Mon
 
         def offsets_for_times(self, places: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
             del timeout
+            if fails:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
             for place in places:
                 place.offset = 7
             return places
@@ -99,4 +106,9 @@ def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.Mon
     assert asked.wait(10)
     lookup.close()
     released.set()
-    assert awaited(ends) == {AT: 7}
+    if fails:
+        with pytest.raises(LogError, match="closed"):
+            awaited(ends)
+    else:
+        assert awaited(ends) == {AT: 7}
+    assert len(made) == 1

@@ -10,13 +10,20 @@ from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, make_seals
 from streams.audit.signatures import SigningKey
+from streams.history.workers import create_topics
+from streams.inmemory.admin import MemoryAdmin
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.log import MemoryLog
 from streams.model.audit import AuditCheckpoint
 from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, REPORT, SEAL, SEAL_KEY, SESSION, VERDICT
 from streams.operations.verify.offences import MEANINGS, OffenceKind
 from streams.operations.verify.partition import Ends
+from streams.operations.verify.run import REPORTED, LogSource
 from streams.ports import Received
 from streams.ports.wire import SCHEMA_ID_HEADER
+from streams.topology import GATE
+from tests.kit import START_MS
 from tests.unit.operations.recorded_log import KEYS, NEW, TOPICS, Log, check, keys, recorded_log
 from tests.unit.sdk.seal_hand import CODEC
 
@@ -42,6 +49,25 @@ def upto(log: Log, seal: Received) -> Log:
     report = check({**log, VERDICT.name: verdicts, AUDIT_CHECKPOINT.name: heads})
     done = {VERDICT.name: verdicts, AUDIT.name: log[AUDIT.name][: report.audits], AUDIT_CHECKPOINT.name: heads}
     return {**log, **done}
+
+
+def test_one_client_finds_out_what_there_is_to_read() -> None:
+    class Counting(MemoryLog):
+        name = "log in memory"
+        admins = 0
+
+        def admin(self) -> MemoryAdmin:
+            self.admins += 1
+            return super().admin()
+
+    clock = ManualClock(START_MS)
+    counting = Counting(clock)
+    create_topics(counting, GATE, 1)
+    source = LogSource(counting, clock)
+    assert counting.admins == 1
+    assert {place.topic for place in source.reach.ends} >= {VERDICT.name, AUDIT.name, AUDIT_CHECKPOINT.name}
+    # Without the notary's topics, which are optional.
+    assert not {place.topic for place in source.reach.ends} & set(REPORTED)
 
 
 class TestCleanLogs:
