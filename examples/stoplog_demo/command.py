@@ -18,6 +18,7 @@ from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Output
+from streams.cli.signals import interrupted_by_sigterm
 from streams.model.errors import StoplogError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def demo(
 
     # The view shows what the gate does; of the gate's log only warnings matter here.
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
-    with _folder(keep) as folder:
+    with interrupted_by_sigterm(), _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
         report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), WhatNext(kafka, keep))
     if not report.ok:

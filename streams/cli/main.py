@@ -5,6 +5,7 @@ A command's module is loaded when the command is run, so that `stoplog --help` a
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -31,6 +32,7 @@ MISUSED = 2
 INTERRUPTED = 130
 
 _BREAKS = re.compile(r"\n?\t")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 SETTINGS_VARIABLE = "STOPLOG_SETTINGS"
 
@@ -217,8 +219,8 @@ def run(args: Sequence[str]) -> int:
     try:
         status = typer.main.get_command(app)(list(args) or ["--help"], prog_name=_PROGRAM, standalone_mode=False)
     except BrokenPipeError:
-        # The reader of our output has closed it. Nothing more can be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has closed it.
+        _drop_output()
         return FAILED
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -229,8 +231,17 @@ def run(args: Sequence[str]) -> int:
         if text is None:
             raise
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {text}", err=True)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return status
     return status if isinstance(status, int) else 0
+
+
+def _drop_output() -> None:
+    """Write nothing more to standard output, which can't be written: not even what is still in its buffer, at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _message(error: Exception) -> tuple[str | None, int]:
@@ -248,6 +259,9 @@ def _message(error: Exception) -> tuple[str | None, int]:
         return printable(str(error), lines=True), FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return printable(f"`{error.filename}` can't be used: {error.strerror}"), FAILED
+    if isinstance(error, OSError) and error.errno in _FULL:
+        # Of a file that is open already, the error has no name.
+        return f"a file can't be written: {error.strerror}; make room on its disk", FAILED
     return None, FAILED
 
 

@@ -9,6 +9,25 @@ from types import FrameType
 
 
 @contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: end gracefully. A second one ends the process.
+
+    Raises:
+        KeyboardInterrupt: in the main thread, wherever it is.
+    """
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
 def stopped_by_signals(stop: Callable[[], object]) -> Iterator[None]:
     """Let the first SIGINT or SIGTERM stop a service gracefully, and a second one end the process.
 

@@ -21,6 +21,9 @@ ANNOTATIONS_MAX = 2_048
 FAILED = 1
 """Exit status: the command line is not installed."""
 
+INTERRUPTED = 130
+"""Exit status: the person has stopped it while it was loaded."""
+
 _PACKAGE = __package__.partition(".")[0]
 
 
@@ -32,18 +35,26 @@ def main() -> None:
     # The first that is registered is called last.
     atexit.register(_end_at_once)
     try:
+        _load_and_run()
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            _statuses.append(ended.code)
+        raise
+    except KeyboardInterrupt:
+        # Loading takes longer than some need to change their minds.
+        _statuses.append(INTERRUPTED)
+        sys.exit(INTERRUPTED)
+
+
+def _load_and_run() -> None:
+    try:
         from streams.cli.main import main as run_command  # noqa: PLC0415 - may not be installed
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == _PACKAGE:
             raise
         sys.stderr.write("error: the command line is not installed: run `pip install 'stoplog[cli]'`\n")
         sys.exit(FAILED)
-    try:
-        run_command()
-    except SystemExit as ended:
-        if isinstance(ended.code, int):
-            _statuses.append(ended.code)
-        raise
+    run_command()
 
 
 _statuses: list[int] = []

@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.ports import LogError, Outgoing, RetriableLogError
+from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 PUBLISH_S_MAX = 30.0
@@ -71,6 +71,7 @@ class KafkaPublisher:
         self._failures: dict[str, tuple[int, str]] = {}
         self._unnamed = 0
         self._closed = False
+        self._freed = False
 
     def publish(self, record: Outgoing) -> None:
         """Queue one record; blocks for up to PUBLISH_S_MAX seconds while the queue is full.
@@ -78,7 +79,7 @@ class KafkaPublisher:
         Raises:
             ValueError: a header's name is not proper Unicode.
             RetriableLogError: the queue stays full.
-            FatalLogError: the publisher can no longer be used.
+            FatalLogError: the publisher can no longer be used, or is closed.
             LogError: the record can't be written, for example because it is too large.
         """
         topic, partition = record.topic, record.partition
@@ -91,7 +92,7 @@ class KafkaPublisher:
         while True:
             try:
                 with self._client_lock:
-                    client = self._client
+                    client = self._present()
                     client.produce(topic, value, key, partition, headers=list(headers))
                     self._queued_count += 1
                 client.poll(0)
@@ -114,7 +115,9 @@ class KafkaPublisher:
             RetriableLogError: some records are not stored yet.
             LogError: some records were not stored; names their topic. Only the next flush reports it.
         """
-        client, begun_s, done_before_count = self._client, time.monotonic(), self._done_count()
+        with self._client_lock:
+            client = self._present()
+        begun_s, done_before_count = time.monotonic(), self._done_count()
         try:
             left = client.flush(timeout_ms / 1000)
         except KafkaException as exception:
@@ -147,9 +150,17 @@ class KafkaPublisher:
         try:
             self.flush(CLOSE_MS_MAX)
         finally:
-            # Not the library's own `close`, which waits for the brokers without limit.
-            self._client.purge()
-            del self._client
+            with self._client_lock:
+                # Not the library's own `close`, which waits for the brokers without limit.
+                self._client.purge()
+                self._freed = True
+                # Freed at once, or by the thread that still uses it.
+                del self._client
+
+    def _present(self) -> Producer:
+        if self._freed:
+            raise FatalLogError("the publisher is closed: make a new one")
+        return self._client
 
     def _take_failures(self) -> str:
         """Return the failures since the last call as a text, which is empty if there were none."""
@@ -164,11 +175,11 @@ class KafkaPublisher:
     def _done_count(self) -> int:
         """Return how many records were stored or have failed: what was queued and isn't any more."""
         with self._client_lock:
-            return self._queued_count - len(self._client)
+            return 0 if self._freed else self._queued_count - len(self._client)
 
     def _replace(self, old: Producer) -> None:
         with self._client_lock:
-            if self._client is not old:
+            if self._freed or self._client is not old:
                 return
             self._client = Producer(self._settings)
         old.purge()

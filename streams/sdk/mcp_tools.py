@@ -100,6 +100,10 @@ class McpServer:
             ) from None
         except Exception as error:
             raise McpServerError(self._told(f"can't be started: {error}")) from error
+        except BaseException:
+            # Ctrl-C: nobody else knows of the server yet.
+            self.close()
+            raise
 
     def list_tools(self) -> list[dict[str, Any]]:
         """Return the wire Tool objects of `tools/list`, complete, including fields that are not known here.

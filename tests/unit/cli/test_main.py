@@ -186,6 +186,41 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(stoplog: Stoplog) -> Non
     assert done.stdout.count("\n") == 1
 
 
+def test_a_full_disk_is_told_of_without_a_traceback(stoplog: Stoplog) -> None:
+    stoplog("topics", "apply")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", "topics", "show", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": str(Path(import_module("streams").__file__ or "").parents[1])},
+            check=False,
+        )
+    assert done.stderr == "error: a file can't be written: No space left on device; make room on its disk\n"
+    assert done.returncode == 1
+
+
+# Ctrl-C while the command line is loaded.
+INTERRUPTED_LOADING = """
+import sys
+
+class Impatient:
+    def find_spec(self, name, path, target=None):
+        if name == "streams.cli.text":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+from streams.cli.start import main
+main()
+"""
+
+
+def test_who_interrupts_while_it_is_loaded_sees_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_LOADING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (130, "", "")
+
+
 class TestText:
     @pytest.mark.parametrize("text", ["plain", "Größe 🙂 日本", "tab-free", ""])
     def test_what_is_harmless_stays(self, text: str) -> None:

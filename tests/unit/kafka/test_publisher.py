@@ -1,0 +1,66 @@
+"""A publisher that one thread closes while others use it: they get an error, and the process lives on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.kafka.publisher import KafkaPublisher
+from streams.ports import FatalLogError, Outgoing
+
+ROOT = str(Path(__file__).parents[3])
+NOWHERE = "127.0.0.1:1"
+
+# Closes a publisher 30 times while others publish and flush. In a process of its own, for a crash ends it.
+CLOSER = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from streams.kafka import publisher as module
+from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
+
+module.CLOSE_MS_MAX = 1
+ended = []
+
+def until_closed(use):
+    while True:
+        try:
+            use()
+        except FatalLogError as error:
+            ended.append(error)
+            return
+        except LogError:
+            continue
+
+for _ in range(30):
+    made = module.KafkaPublisher("127.0.0.1:1")
+    uses = [lambda: made.publish(Outgoing("t", 0, None, b"value")), lambda: made.flush(1)] * 2
+    threads = [threading.Thread(target=until_closed, args=(use,)) for use in uses]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.005)
+    try:
+        made.close()
+    except LogError:
+        pass
+    for thread in threads:
+        thread.join()
+print(len(ended))
+"""
+
+
+def test_one_that_is_closed_says_so() -> None:
+    publisher = KafkaPublisher(NOWHERE)
+    publisher.close()
+    with pytest.raises(FatalLogError, match="closed"):
+        publisher.publish(Outgoing("letters", 0, None, b"value"))
+    with pytest.raises(FatalLogError, match="closed"):
+        publisher.flush(1)
+    publisher.close()
+
+
+def test_closing_it_ends_the_calls_of_other_threads_with_an_error() -> None:
+    done = subprocess.run([sys.executable, "-c", CLOSER, ROOT], capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, [b"120"]), done.stderr.decode()
