@@ -167,13 +167,16 @@ class RocksStore:
         # An iterator keeps the database, and so the lock, alive after its `close`.
         for walk in list(self._walks):
             walk.release()
-        try:
-            db.flush()
-        except Exception as error:
-            raise self._failure("flush", error) from error
-        finally:
-            db.close()
-            self._closed()
+        failures = []
+        for step in (db.flush, db.close):
+            try:
+                step()
+            except Exception as error:
+                # `close` flushes as well, and so fails once more on a full disk, but releases the database first.
+                failures.append(error)
+        self._closed()
+        if failures:
+            raise self._failure("flush", failures[0]) from failures[0]
 
     def _failure(self, verb: str, error: Exception) -> StoreError:
         if str(error).startswith("Corruption"):

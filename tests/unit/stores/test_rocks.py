@@ -195,6 +195,37 @@ def test_a_row_of_a_large_file_costs_blocks_and_not_the_file_s_index(tmp_path: P
     assert blocks < 4
 
 
+# Lets no file grow while a store is closed, as on a full disk. In a process of its own, because the limit is of one.
+FULL = """
+import resource, sys
+from pathlib import Path
+from streams.ports import StoreError
+from streams.stores.rocks import RocksStores
+stores = RocksStores(Path(sys.argv[1]))
+store = stores.open(0)
+store.apply({b"key": b"value"}, 1)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+try:
+    store.close()
+except StoreError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+stores.open(0).close()
+print("open again")
+"""
+
+
+def test_a_full_disk_while_it_is_closed_is_an_error_of_the_store_and_releases_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "stores")], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    failed, opened = done.stdout.splitlines()
+    assert failed.startswith(f"can't flush store `{tmp_path / 'stores' / '0'}`: ")
+    assert opened == "open again"
+
+
 def test_scan_cut_off_by_close_says_so(tmp_path: Path) -> None:
     store = filled(tmp_path / "stores").open(0)
     walk = store.scan(b"k", b"l")
