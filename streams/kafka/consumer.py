@@ -12,12 +12,13 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
 from streams.kafka.group_members import GroupMembers
-from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
 from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
     AssignmentListener,
@@ -105,18 +106,26 @@ class KafkaConsumer:
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
+        self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
+        self._silence = SilenceWatch(
+            f"the member of group `{group}`", EndsLookup(self._lookup).look, EndsLookup(self._stable_lookup).look
+        )
         self._members = None if instance is None else GroupMembers(bootstrap, group, instance, extra)
         self._faults = FaultCounter(f"group `{group}`", static=instance is not None)
         self._listener: AssignmentListener | None = None
         self._metadata: GroupMetadata | None = None
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._paused: set[TopicPartition] = set()
-        self._ended: set[tuple[str, int]] = set()
+        self._ended: dict[tuple[str, int], int] = {}
+        self._topics: Sequence[str] = ()
+        self._awaits_partitions = False
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         """Join the group; later polls call the listener about partitions."""
         self._listener = listener
+        self._topics = tuple(topics)
+        self._await_partitions()
         self._client.subscribe(
             [self._names.on_log(topic) for topic in topics],
             on_assign=self._on_assign,
@@ -130,8 +139,17 @@ class KafkaConsumer:
         An exception of the listener is raised here, once the assignment is consistent again.
 
         Raises:
+            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence`.
             FatalLogError: the client can't continue.
         """
+        records = self._poll(max_records, timeout_ms)
+        if records:
+            self._silence.heard()
+        elif self._silence.is_quiet:
+            self._check_silence()
+        return records
+
+    def _poll(self, max_records: int, timeout_ms: int) -> list[Received]:
         deadline_s = time.monotonic() + timeout_ms / 1000
         left_s = timeout_ms / 1000
         while True:
@@ -166,7 +184,8 @@ class KafkaConsumer:
         self._call(self._client.pause, named, "pause")
         self._paused.update(named)
         # Nothing is fetched of them: what is known of their ends gets old.
-        self._ended.difference_update(named)
+        for partition in named:
+            self._ended.pop(partition, None)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Undo `pause`."""
@@ -174,6 +193,7 @@ class KafkaConsumer:
         named = [partition for partition in partitions if partition in self._paused]
         self._call(self._client.resume, named, "resume")
         self._paused.difference_update(named)
+        self._silence.heard()
         # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
         # request to the broker wakes it. Its answer does not matter.
         if named:
@@ -195,7 +215,8 @@ class KafkaConsumer:
         while True:
             try:
                 self._client.seek(to_client(self._names, partition, offset))
-                self._ended.discard(partition)
+                self._ended.pop(partition, None)
+                self._silence.heard()
                 return
             except KafkaException as exception:
                 error = error_of(exception)
@@ -324,6 +345,7 @@ class KafkaConsumer:
                 self._listener.on_revoked(sorted(assigned))
         finally:
             self._lookup.close()
+            self._stable_lookup.close()
             if self._members is not None:
                 self._members.close()
             try:
@@ -339,10 +361,11 @@ class KafkaConsumer:
             if error is None:
                 record = self._received(message)
                 records.append(record)
-                ended.discard(record[:2])
+                ended.pop(record[:2], None)
             elif error.code() == KafkaError._PARTITION_EOF:
                 # The client reports it once for each end that is reached, again after a seek or a pause.
-                ended.add((self._names.own(message.topic() or ""), message.partition() or 0))
+                place = self._names.own(message.topic() or ""), message.partition() or 0
+                ended[place] = message.offset() or 0
                 self._faults.clear()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 name = f"`{message.topic()}` partition {message.partition()}"
@@ -354,6 +377,13 @@ class KafkaConsumer:
         if records:
             self._faults.clear()
         return records
+
+    def _check_silence(self) -> None:
+        if self._awaits_partitions:
+            self._silence.check_joining(TopicPartition(self._topics[0], 0))
+        else:
+            ended = self._ended
+            self._silence.check_reading({place: ended.get(place) for place in self._assigned - self._paused})
 
     def _refuse_fatal(self) -> None:
         """Raise the error that has ended the client, if any.
@@ -380,6 +410,8 @@ class KafkaConsumer:
                 partition.offset = OFFSET_BEGINNING
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
+        self._awaits_partitions = False
+        self._silence.heard()
         self._assigned = frozenset(ours)
         self._ended.clear()
         if self._positioned:
@@ -409,11 +441,16 @@ class KafkaConsumer:
         finally:
             self._assigned = frozenset()
             self._ended.clear()
+            self._await_partitions()
             self._unpause(client)
             client.unassign()
         if not self._closed:
             # What this poll has collected is from the partitions that were just revoked: eager means all of them.
             raise _RevokedError
+
+    def _await_partitions(self) -> None:
+        self._awaits_partitions = True
+        self._silence.heard()
 
     def _unpause(self, client: Consumer) -> None:
         """Resume paused partitions: librdkafka keeps them paused through revocation and return, so nothing would be

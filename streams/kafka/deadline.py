@@ -102,7 +102,12 @@ class TimedCalls:
                     raise StuckError(f"the client library has not returned after {duration_s:.1f} s") from None
         self.stuck = False
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # Its traceback has this frame, which would keep it and the client that was called until Python looks
+                # for cycles. A gate lets it do that seldom.
+                del error
         return results[0]
 
     def close(self) -> None:
@@ -138,3 +143,5 @@ class TimedCalls:
                 self._is_calling = False
                 _stuck.discard(self._thread)
             self._ended.put(error)
+            # Likewise: its traceback has this frame, and both would keep what was called.
+            del error

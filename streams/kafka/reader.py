@@ -14,6 +14,7 @@ from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS
 from streams.kafka.transaction_lookup import TransactionLookup
 from streams.ports import LogError, OpenTransaction, Received, TopicPartition
@@ -58,12 +59,14 @@ class KafkaReader:
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._transaction_lookup = TransactionLookup(bootstrap, names, extra)
         self._faults = FaultCounter("a reader")
+        self._silence = SilenceWatch("a reader", EndsLookup(self._lookup).look, EndsLookup(self._stable_lookup).look)
         self._positions: dict[tuple[str, int], int] = {}
         self._closed = False
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Replace the assignment; each partition is read from the given offset (or the first that still exists)."""
         self._positions = {(topic, partition): offset for (topic, partition), offset in positions.items()}
+        self._silence.heard()
         try:
             if positions:
                 self._client.assign([to_client(self._names, place, offset) for place, offset in positions.items()])
@@ -78,8 +81,17 @@ class KafkaReader:
         Returns early, possibly without records, when a partition's end is reached.
 
         Raises:
+            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence`.
             FatalLogError: the client can't go on.
         """
+        records = self._poll(max_records, timeout_ms)
+        if records:
+            self._silence.heard()
+        elif self._silence.is_quiet:
+            self._silence.check_reading({TopicPartition(*place): offset for place, offset in self._positions.items()})
+        return records
+
+    def _poll(self, max_records: int, timeout_ms: int) -> list[Received]:
         try:
             messages = self._client.consume(max_records, 0)
             if not messages and timeout_ms > 0:

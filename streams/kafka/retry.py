@@ -39,5 +39,9 @@ def persist(
         except KafkaException as exception:
             error = classify(error_of(exception))
             if not isinstance(error, RetriableLogError) or left_s <= RETRY_PAUSE_S:
-                raise error from exception
+                try:
+                    raise error from exception
+                finally:
+                    # See `TimedCalls.call`: a cycle would keep the client.
+                    del error
         time.sleep(RETRY_PAUSE_S)

@@ -13,13 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
 from simulation.broker.kafka import KafkaBroker
-from streams.kafka import offset_lookup
+from streams.kafka import offset_lookup, silence
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.timeouts import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
@@ -36,6 +37,7 @@ from streams.ports import (
     RetriableLogError,
     TopicPartition,
     TopicSpec,
+    UnansweredError,
 )
 from tests.contract.kafka_log import KafkaLog
 from tests.integration.kafka_raw import produce_raw
@@ -543,6 +545,96 @@ def read_until(reader: object, at: TopicPartition, position: int) -> list[bytes 
         if reader.position(at) == position:
             break
     return values
+
+
+class TestSilence:
+    """Clients of the library that read nothing more and report nothing. What makes them so is left to chance, so here
+    the library is told behind the adapter's back."""
+
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in {"QUIET_S": 0.3, "ASK_PAUSE_S": 0.1, "SILENT_S_MAX": 1.0, "JOIN_S_MAX": 2.0}.items():
+            monkeypatch.setattr(silence, name, value)
+
+    def test_a_member_that_fetches_nothing_is_given_up(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "deaf")
+        consumer = log.consumer(log.unique("group"), "a")
+        join(consumer, topic)
+        values = fill(log, topic, 3)
+        assert read_from(consumer, 3) == values
+        consumer._client.pause([KafkaPartition(topic, 0)])
+        fill(log, topic, 1, first=3)
+        with pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
+            poll_for(consumer, WAIT_S)
+        consumer.close()
+
+    def test_a_member_that_is_not_assigned_anything_again_is_given_up(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "lost")
+        consumer = log.consumer(log.unique("group"), "a")
+        join(consumer, topic)
+        consumer._client.unsubscribe()
+        with pytest.raises(UnansweredError, match="assigned nothing"):
+            poll_for(consumer, WAIT_S)
+        consumer.close()
+
+    def test_a_reader_that_fetches_nothing_is_given_up(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "deaf")
+        fill(log, topic, 2)
+        reader, at = log.reader(), TopicPartition(topic, 0)
+        reader.assign({at: 0})
+        assert len(read_until(reader, at, 2)) == 2
+        reader._client.pause([KafkaPartition(topic, 0)])
+        fill(log, topic, 1)
+        with pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
+            poll_for(reader, WAIT_S)
+
+    def test_clients_that_have_read_everything_are_not(self, log: KafkaLog) -> None:
+        topic, idle = make_topics(log, "aborted", "idle")
+        fill(log, topic, 2)
+        producer = log.producer(log.unique("writer"))
+        producer.init_transactions()
+        for end in (producer.commit, producer.abort):
+            producer.begin()
+            producer.send(Outgoing(topic, 0, b"key", b"value"))
+            end()
+        consumer, other = log.consumer(log.unique("group"), "a"), log.consumer(log.unique("group"), "b")
+        join(consumer, topic)
+        join(other, idle)
+        reader = log.reader()
+        reader.assign({TopicPartition(topic, 0): 0, TopicPartition(idle, 0): 0})
+        for client in (consumer, other, reader):
+            poll_for(client, 4.0)
+
+    def test_clients_that_wait_for_an_open_transaction_are_not(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "open")
+        consumer, reader = log.consumer(log.unique("group"), "a"), log.reader()
+        join(consumer, topic)
+        reader.assign({TopicPartition(topic, 0): 0})
+        producer = log.producer(log.unique("writer"))
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing(topic, 0, b"key", b"value"))
+        for client in (consumer, reader):
+            poll_for(client, 4.0)
+        producer.commit()
+        assert read_from(consumer, 1) == [b"value"]
+
+    def test_a_member_whose_partitions_are_paused_is_not(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "paused")
+        consumer = log.consumer(log.unique("group"), "a")
+        join(consumer, topic)
+        consumer.pause([TopicPartition(topic, 0)])
+        values = fill(log, topic, 2)
+        poll_for(consumer, 4.0)
+        consumer.resume([TopicPartition(topic, 0)])
+        assert read_from(consumer, 2) == values
+
+
+def poll_for(client: Any, duration_s: float) -> None:
+    """Poll for some time, whatever comes."""
+    until_s = time.monotonic() + duration_s
+    while time.monotonic() < until_s:
+        client.poll(10, 100)
 
 
 class TestPublisher:

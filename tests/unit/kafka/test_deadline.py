@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from streams.kafka import deadline
+from streams.kafka import deadline, producer
 from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck, within
 from streams.kafka.producer import KafkaProducer
-from streams.ports import FatalLogError
+from streams.ports import FatalLogError, RetriableLogError
 from tests.waiting import until
 
 
@@ -108,3 +111,22 @@ def test_closing_ends_the_thread() -> None:
     made = TimedCalls("calls that end")
     made.close()
     assert "calls that end" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_producer_whose_brokers_did_not_answer_frees_its_client_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each client is some ten threads, and a gate lets Python look for cycles seldom."""
+    monkeypatch.setattr(producer, "INIT_S_MAX", 0.3)
+    gc.disable()
+    try:
+        left = [_after_no_answer() for _ in range(3)]
+        until(lambda: all(reference() is None for reference in left))
+    finally:
+        gc.enable()
+
+
+def _after_no_answer() -> weakref.ref[KafkaProducer]:
+    made = KafkaProducer("127.0.0.1:1", "nobody answers")
+    with contextlib.suppress(RetriableLogError):
+        made.init_transactions()
+    made.close()
+    return weakref.ref(made)
