@@ -9,14 +9,9 @@ import atexit
 import gc
 import os
 import sys
-import typing
-from functools import lru_cache
 
 LOADED_OBJECTS_MAX = 400_000
 """More objects than a short command makes while it loads its modules and reads the log."""
-
-ANNOTATIONS_MAX = 2_048
-"""How many different texts of annotations are kept. All modules together have a few hundred."""
 
 FAILED = 1
 """Exit status: the command line is not installed."""
@@ -31,7 +26,6 @@ def main() -> None:
     """Run the command line, or say how to install it."""
     # Most of a short command is loading modules: many objects, no garbage.
     gc.set_threshold(LOADED_OBJECTS_MAX)
-    _compile_annotations_once()
     # The first that is registered is called last.
     atexit.register(_end_at_once)
     try:
@@ -76,13 +70,3 @@ def _end_at_once() -> None:
     except (OSError, ValueError):
         return  # the interpreter tries it again, and says that it failed
     os._exit(_statuses[-1])
-
-
-def _compile_annotations_once() -> None:
-    """Let `typing` keep what it has compiled.
-
-    It compiles the text of an annotation for each field of each named tuple and record: 2,000 times in a command that
-    runs a gate, which takes 20 ms, for 300 different texts. Code does not change, so those that have the same text can
-    share it. Where `typing` compiles nothing, this changes nothing.
-    """
-    setattr(typing, "compile", lru_cache(maxsize=ANNOTATIONS_MAX)(compile))  # noqa: B010 - the module declares no such name

@@ -157,21 +157,6 @@ finally:
     assert int(done.stderr) == 0
 
 
-def test_annotations_of_the_same_text_are_compiled_once() -> None:
-    code = """
-import sys, typing
-from streams.cli.start import main
-try:
-    main()
-finally:
-    info = typing.compile.cache_info()
-    sys.stderr.write(f"{info.hits} {info.misses} {info.currsize}")
-"""
-    done = subprocess.run([sys.executable, "-c", code, *EXPLAINED], capture_output=True, text=True, check=True)
-    hits, misses, kept = map(int, done.stderr.split())
-    assert hits > misses == kept
-
-
 def test_a_stop_loads_neither_rules_nor_another_log_than_its_own(stoplog: Stoplog) -> None:
     assert stoplog("topics", "apply").status == 0
     modules = loaded("kill", "--tool", "mail/send", "--why", "x")
