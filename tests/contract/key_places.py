@@ -20,13 +20,7 @@ from tests.openbao import OpenBao
 
 
 class KeyPlace(ABC):
-    """Keys of the tenants `acme` and `globex`.
-
-    Attributes:
-        is_service: whether a service unwraps, which can refuse and be away.
-    """
-
-    is_service = True
+    """Keys of the tenants `acme` and `globex`."""
 
     @abstractmethod
     def section(self, *, is_away: bool = False) -> ContentSection:
@@ -65,8 +59,6 @@ class KeyPlace(ABC):
 
 class FilePlace(KeyPlace):
     """Key files. Who has the private key may do everything with it."""
-
-    is_service = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

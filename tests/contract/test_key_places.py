@@ -44,11 +44,8 @@ def keys(server: object, tmp_path_factory: pytest.TempPathFactory) -> KeyPlace:
     return AwsPlace(server, folder) if isinstance(server, MiniStack) else FilePlace(folder)
 
 
-@pytest.fixture
-def services(keys: KeyPlace) -> KeyPlace:
-    if not keys.is_service:
-        pytest.skip("a file refuses nobody who has it")
-    return keys
+# A file refuses nobody who has it.
+of_services = pytest.mark.parametrize("server", ["vault", "aws"], indirect=True)
 
 
 def sealed(sealer: SessionSealer, place: ContentPlace = ACME) -> SealedContent:
@@ -106,26 +103,29 @@ def test_keys_are_rotated_wrapped_again_and_retired(keys: KeyPlace) -> None:
             reader.unwrap(before.key)
 
 
-def test_who_may_wrap_again_may_not_read(services: KeyPlace) -> None:
-    before = sealed(services.sealer())
-    services.rotate()
-    with services.rewrapper(before.key.kek) as rewrapper:
+@of_services
+def test_who_may_wrap_again_may_not_read(keys: KeyPlace) -> None:
+    before = sealed(keys.sealer())
+    keys.rotate()
+    with keys.rewrapper(before.key.kek) as rewrapper:
         moved = rewrapper.rewrap(before.key)
-    with services.blind() as blind:
+    with keys.blind() as blind:
         for key in (before.key, moved):
             with pytest.raises(ContentError, match=r"permission denied|AccessDenied"):
                 blind.unwrap(key)
 
 
-def test_the_key_of_another_tenant_is_not_wrapped_again(services: KeyPlace) -> None:
-    other = sealed(services.sealer(), GLOBEX)
-    with services.rewrapper() as rewrapper, pytest.raises(ContentError, match="it is wrapped with"):
+@of_services
+def test_the_key_of_another_tenant_is_not_wrapped_again(keys: KeyPlace) -> None:
+    other = sealed(keys.sealer(), GLOBEX)
+    with keys.rewrapper() as rewrapper, pytest.raises(ContentError, match="it is wrapped with"):
         rewrapper.rewrap(other.key)
 
 
-def test_a_service_that_is_away_stops_readers_and_no_gate(services: KeyPlace) -> None:
-    sealer = services.sealer()
-    with services.reader(is_away=True) as reader, pytest.raises(ContentError, match="does not answer"):
+@of_services
+def test_a_service_that_is_away_stops_readers_and_no_gate(keys: KeyPlace) -> None:
+    sealer = keys.sealer()
+    with keys.reader(is_away=True) as reader, pytest.raises(ContentError, match="does not answer"):
         reader.unwrap(sealed(sealer).key)
     # Who seals has the public half already: another session gets a key, too.
     assert sealed(sealer, ACME._replace(session_id="s-2")).key.kid != sealed(sealer).key.kid
