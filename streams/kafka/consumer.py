@@ -193,10 +193,10 @@ class KafkaConsumer:
         named = [partition for partition in partitions if partition in self._paused]
         self._call(self._client.resume, named, "resume")
         self._paused.difference_update(named)
-        self._silence.heard()
         # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
         # request to the broker wakes it. Its answer does not matter.
         if named:
+            self._silence.heard()
             with contextlib.suppress(KafkaException):
                 at_zero = [to_client(self._names, partition, 0) for partition in named]
                 self._client.offsets_for_times(at_zero, timeout=NUDGE_S)

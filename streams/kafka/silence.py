@@ -26,9 +26,9 @@ ASK_PAUSE_S = 2.0
 SILENT_S_MAX = 10.0
 """A client for which the brokers have had something to read for this long is given up."""
 
-JOIN_S_MAX = 20.0
-"""A member that is assigned nothing for this long, while the brokers answer, is given up. Who holds up the others is
-excluded from the group sooner, unless the group has a longer session."""
+JOIN_S_MAX = 60.0
+"""A member that is assigned nothing for this long, while the brokers answer, is given up. An executor that gives its
+partitions up finishes its calls first, for up to 30 s, and the others wait for it."""
 
 LookForEnds = Callable[[Sequence[TopicPartition]], dict[TopicPartition, int] | None]
 
