@@ -11,6 +11,11 @@ from streams.inmemory.producer import MemoryProducer
 class MemoryLog(MemoryBroker):
     """A broker that hands out its own clients."""
 
+    @property
+    def name(self) -> str:
+        """Return the log's name for messages."""
+        return "log in memory"
+
     def consumer(
         self,
         group: str,
