@@ -167,16 +167,16 @@ class RocksStore:
         # An iterator keeps the database, and so the lock, alive after its `close`.
         for walk in list(self._walks):
             walk.release()
-        failures = []
-        for step in (db.flush, db.close):
+        try:
             try:
-                step()
-            except Exception as error:
-                # `close` flushes as well, and so fails once more on a full disk, but releases the database first.
-                failures.append(error)
-        self._closed()
-        if failures:
-            raise self._failure("flush", failures[0]) from failures[0]
+                db.flush()
+            finally:
+                # It flushes as well, and so fails once more on a full disk, but releases the database first.
+                db.close()
+        except Exception as error:
+            raise self._failure("flush", error) from error
+        finally:
+            self._closed()
 
     def _failure(self, verb: str, error: Exception) -> StoreError:
         if str(error).startswith("Corruption"):

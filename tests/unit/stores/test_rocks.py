@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rocksdict import Rdict
 
 from streams.ports import DamagedStoreError, StoreError
+from streams.stores import rocks
 from streams.stores.rocks import SCAN_BYTES_AHEAD, RocksStores
 
 ROWS_PER_BATCH = 20
@@ -224,6 +227,30 @@ def test_a_full_disk_while_it_is_closed_is_an_error_of_the_store_and_releases_it
     failed, opened = done.stdout.splitlines()
     assert failed.startswith(f"can't flush store `{tmp_path / 'stores' / '0'}`: ")
     assert opened == "open again"
+
+
+def test_what_ends_the_flush_of_a_close_releases_it_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as Ctrl-C, or a panic of the library, which is no `Exception` either."""
+
+    class Interrupted:
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._db = Rdict(*args, **options)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._db, name)
+
+        def flush(self) -> None:
+            raise KeyboardInterrupt
+
+    stores = filled(tmp_path / "stores")
+    with monkeypatch.context() as patch:
+        patch.setattr(rocks, "Rdict", Interrupted)
+        store = stores.open(0)
+        with pytest.raises(KeyboardInterrupt):
+            store.close()
+    stores.open(0).close()
 
 
 def test_scan_cut_off_by_close_says_so(tmp_path: Path) -> None:
