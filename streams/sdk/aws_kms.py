@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,6 +27,7 @@ from streams.audit.signatures import PublicKey
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
+from streams.sdk.key_service import TOLD_CHARS_MAX, SigningKey, require_encryption
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -35,12 +36,9 @@ AWS_PREFIX = "aws:"
 TIMEOUT_MS = 10_000
 ATTEMPTS_MAX = 3
 """Of a request that no transaction waits for: KMS throttles who unwraps many keys at once."""
-TOLD_CHARS_MAX = 500
-"""Of the service's reasons, which go to logs."""
 MESSAGE_BYTES_MAX = 4_096
 """Of what KMS signs without a digest, which is all that Ed25519 is."""
 CIPHERTEXT_BYTES_MAX = 6_144
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MS_PER_S = 1_000
 _WRAPS = "RSAES_OAEP_SHA_256"
 _SIGNS = "ED25519_SHA_512"
@@ -120,12 +118,12 @@ class AwsKms:
             self._client: Any = Session().create_client("kms", region_name=region, endpoint_url=endpoint, config=config)
         except (*self._faults, ValueError) as error:
             raise ContentError(f"AWS KMS of region `{region}` can't be asked: {_told(error)}") from None
-        # Also if the address is from botocore's own settings.
-        place = urlsplit(self._client.meta.endpoint_url)
-        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
+        try:
+            # Also if the address is from botocore's own settings.
+            require_encryption(self._client.meta.endpoint_url)
+        except ContentError:
             self.close()
-            shown = f"{place.scheme}://{place.hostname}"
-            raise ContentError(f"`{shown}`: keys would cross a network unencrypted; use https")
+            raise
 
     def wrapper(self, name: str) -> PublicWrapper:
         """Return what wraps with a key. Blocking. The caller needs the permission `kms:GetPublicKey`.
@@ -140,8 +138,10 @@ class AwsKms:
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return PublicWrapper.read(pem, f"key `{name}` of AWS KMS", f"{AWS_PREFIX}{arn}")
 
-    def signing_key(self, name: str) -> AwsSigningKey:
-        """Return an Ed25519 key that signs. Blocking. It needs the permission `kms:GetPublicKey`.
+    def signing_key(self, name: str) -> SigningKey:
+        """Return an Ed25519 key that signs. Blocking. The caller needs the permission `kms:GetPublicKey`.
+
+        It stays the same when its alias is given to another one.
 
         Args:
             name: see `wrapper`.
@@ -152,7 +152,7 @@ class AwsKms:
         arn, public = self._public_half(name, "SigningAlgorithms", _SIGNS, f"{_SIGN_SPEC}` and `SIGN_VERIFY")
         if not isinstance(public, Ed25519PublicKey):
             raise ContentError("AWS KMS has sent something else than an Ed25519 key")
-        return AwsSigningKey(self, arn, PublicKey(public.public_bytes_raw()))
+        return SigningKey(PublicKey(public.public_bytes_raw()), partial(self.sign, arn))
 
     def sign(self, arn: str, message: bytes) -> bytes:
         """Return the signature of a message by a key. Blocking. The caller needs the permission `kms:Sign`.
@@ -285,24 +285,6 @@ class AwsKms:
         if not isinstance(answer, dict):
             raise ContentError(f"AWS KMS of region `{self._region}` has sent something else than an answer")
         return answer
-
-
-class AwsSigningKey:
-    """An Ed25519 key of KMS. It stays the same when its alias is given to another one. Thread-safe.
-
-    Attributes:
-        public: the key that its signatures are checked with.
-    """
-
-    def __init__(self, kms: AwsKms, arn: str, public: PublicKey) -> None:
-        """Take the key; `AwsKms.signing_key` finds it."""
-        self.public = public
-        self._kms = kms
-        self._arn = arn
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message: see `AwsKms.sign`."""
-        return self._kms.sign(self._arn, message)
 
 
 def is_kek(text: str) -> bool:

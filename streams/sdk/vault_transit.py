@@ -15,9 +15,10 @@ import binascii
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
@@ -27,6 +28,7 @@ from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
 from streams.sdk.key_files import read_private_line
+from streams.sdk.key_service import TOLD_CHARS_MAX, SigningKey, require_encryption
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 VAULT_PREFIX = "vault:"
 TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
-TOLD_CHARS_MAX = 500
-"""Of the server's reasons, which go to logs."""
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _MS_PER_S = 1_000
 _FORBIDDEN = 403
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
@@ -75,11 +74,7 @@ class VaultTransit:
 
         import httpx2  # noqa: PLC0415 - likewise
 
-        place = urlsplit(address)
-        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
-            # An address can have a password in it.
-            shown = f"{place.scheme}://{place.hostname}"
-            raise ContentError(f"`{shown}`: keys would cross a network unencrypted; use https")
+        require_encryption(address)
         self._base = f"{address.rstrip('/')}/v1/{mount.strip('/')}"
         self._read_token = token if callable(token) else (lambda: token)
         self._token = _sound_token(self._read_token())
@@ -109,7 +104,7 @@ class VaultTransit:
             raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
         return PublicWrapper.read(pem.encode(), f"key `{name}` of Vault", f"{VAULT_PREFIX}{name}:v{version}")
 
-    def signing_key(self, name: str, version: int) -> VaultSigningKey:
+    def signing_key(self, name: str, version: int) -> SigningKey:
         """Return one version of an Ed25519 key. Blocking.
 
         Raises:
@@ -128,7 +123,7 @@ class VaultTransit:
             public = PublicKey(base64.b64decode(text, validate=True))
         except ValueError:
             raise ContentError("Vault has sent something else than a public key") from None
-        return VaultSigningKey(self, name, version, public)
+        return SigningKey(public, partial(self.sign, name, version))
 
     def sign(self, name: str, version: int, message: bytes) -> bytes:
         """Return the signature of a message by one version of an Ed25519 key: 64 bytes. Blocking.
@@ -215,25 +210,6 @@ class VaultTransit:
             return self._http.request(method, f"{self._base}/{path}", json=body, headers=headers)
         except self._errors as error:
             raise ContentError(f"Vault does not answer: {error}") from None
-
-
-class VaultSigningKey:
-    """One version of an Ed25519 key of Vault. Thread-safe.
-
-    Attributes:
-        public: the key that its signatures are checked with.
-    """
-
-    def __init__(self, vault: VaultTransit, name: str, version: int, public: PublicKey) -> None:
-        """Take the key; `VaultTransit.signing_key` finds it."""
-        self.public = public
-        self._vault = vault
-        self._name = name
-        self._version = version
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message: see `VaultTransit.sign`."""
-        return self._vault.sign(self._name, self._version, message)
 
 
 def name_of_kek(kek: str) -> str | None:

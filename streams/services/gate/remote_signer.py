@@ -9,27 +9,41 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from streams.audit.content import ContentError
-from streams.audit.signatures import SIGNATURE_BYTES, PublicKey, SigningKeyError
+from streams.audit.signatures import SIGNATURE_BYTES, SigningKeyError
+from streams.sdk.key_service import SigningKey
 
 _PROBE = b"probe"
 
 
-class RemoteKey(Protocol):
-    """One key of a service. Thread-safe."""
+class _Service(Protocol):
+    def close(self) -> None: ...
 
-    @property
-    def public(self) -> PublicKey:
-        """Return the key that its signatures are checked with."""
 
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message. Blocking.
+_AnyService = TypeVar("_AnyService", bound=_Service)
 
-        Raises:
-            ContentError: the service refuses, does not answer, or sends something else.
-        """
+
+def open_signer(
+    place: str, open_service: Callable[[], _AnyService], key_of: Callable[[_AnyService], SigningKey]
+) -> RemoteSigner:
+    """Return what signs with a key of a service, which it opens. Blocking.
+
+    Args:
+        place: the name of the key and of its service, for messages.
+        open_service: opens the service, or raises `ContentError`.
+        key_of: returns the key; see `RemoteSigner`.
+
+    Raises:
+        SigningKeyError: the key can't be used.
+    """
+    try:
+        service = open_service()
+    except ContentError as error:
+        raise SigningKeyError(str(error)) from None
+    return RemoteSigner(place, partial(key_of, service), service.close)
 
 
 class RemoteSigner:
@@ -39,7 +53,7 @@ class RemoteSigner:
         public: the key that its signatures are checked with.
     """
 
-    def __init__(self, place: str, open_key: Callable[[], RemoteKey], close: Callable[[], None]) -> None:
+    def __init__(self, place: str, open_key: Callable[[], SigningKey], close: Callable[[], None]) -> None:
         """Fetch the public key, and sign once. Blocking.
 
         Args:

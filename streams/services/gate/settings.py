@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from streams.audit.notes import Signer
 from streams.audit.seals import derived_seal_key
-from streams.audit.signatures import SigningKeyError
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.audit import RetentionClass
@@ -134,15 +133,12 @@ class SealVaultSection(VaultSection):
         Raises:
             SigningKeyError: the key can't be used.
         """
-        from streams.audit.content import ContentError  # noqa: PLC0415 - see above
-        from streams.services.gate.remote_signer import RemoteSigner  # noqa: PLC0415 - likewise
+        from streams.services.gate.remote_signer import open_signer  # noqa: PLC0415 - see above
 
-        try:
-            vault = self.opened(timeout_ms=self.timeout_ms)
-        except ContentError as error:
-            raise SigningKeyError(str(error)) from None
-        open_key = partial(vault.signing_key, self.key, self.version)
-        return RemoteSigner(f"key `{self.key}` of Vault", open_key, vault.close)
+        open_service = partial(self.opened, timeout_ms=self.timeout_ms)
+        return open_signer(
+            f"key `{self.key}` of Vault", open_service, lambda it: it.signing_key(self.key, self.version)
+        )
 
 
 class SealAwsSection(AwsSection):
@@ -165,15 +161,11 @@ class SealAwsSection(AwsSection):
         Raises:
             SigningKeyError: the key can't be used.
         """
-        from streams.audit.content import ContentError  # noqa: PLC0415 - see above
-        from streams.services.gate.remote_signer import RemoteSigner  # noqa: PLC0415 - likewise
+        from streams.services.gate.remote_signer import open_signer  # noqa: PLC0415 - see above
 
-        try:
-            # A transaction waits for it. The gate itself tries again, with a new transaction.
-            kms = self.opened(timeout_ms=self.timeout_ms, attempts_max=1)
-        except ContentError as error:
-            raise SigningKeyError(str(error)) from None
-        return RemoteSigner(f"key `{self.key}` of AWS KMS", partial(kms.signing_key, self.key), kms.close)
+        # A transaction waits for it. The gate itself tries again, with a new transaction.
+        open_service = partial(self.opened, timeout_ms=self.timeout_ms, attempts_max=1)
+        return open_signer(f"key `{self.key}` of AWS KMS", open_service, lambda it: it.signing_key(self.key))
 
 
 class SealSection(Section):
