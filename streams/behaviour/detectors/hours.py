@@ -10,6 +10,7 @@ from math import log2
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity, digest_of
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
@@ -90,12 +91,12 @@ class Rhythm(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def with_odd(self, odd: Odd | None) -> Rhythm:
         """Return the rhythm with work that surprises."""
-        return Rhythm(self.days, self.hours, self.day, self.seen, self.since_ms, self.calls, odd)
+        return replace(self, odd=odd)
 
     def with_hours_of(self, odd: Odd) -> Rhythm:
         """Return the rhythm after work that surprised is over: its hours count once, as those of other work do."""
         hours = tuple([count + (odd.hours >> hour & 1) for hour, count in enumerate(self.hours)])
-        return Rhythm(self.days, hours, self.day, self.seen, self.since_ms, self.calls, None)
+        return replace(self, hours=hours, odd=None)
 
     def calls_an_hour(self) -> float:
         """Return how many calls there are in an hour with work, one at least."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
@@ -119,7 +120,7 @@ class NewTerms(Keyed):
         if len(others) >= SHARED_BY or (others and version & {*seen.versions}):
             bits = min(bits, SHARED_SHARE * it.threshold)
         by, versions = (tuple(sorted(each))[:KNOWERS_MAX] for each in (others | {agent}, version | {*seen.versions}))
-        return Scored((*rows[:3], Term(seen.count, seen.last_ms, seen.knowers, by, versions)), bits, words)
+        return Scored((*rows[:3], replace(seen, surprised_by=by, versions=versions)), bits, words)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
@@ -131,9 +132,7 @@ class NewTerms(Keyed):
             agent = digest_of(activity.agent)
             if len(peer_term.knowers) < KNOWERS_MAX and agent not in peer_term.knowers:
                 knowers = tuple(sorted((*peer_term.knowers, agent)))
-                peer_term = Term(
-                    peer_term.count, peer_term.last_ms, knowers, peer_term.surprised_by, peer_term.versions
-                )
+                peer_term = replace(peer_term, knowers=knowers)
         return (own, term, peers, peer_term)
 
 
