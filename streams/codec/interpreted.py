@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from inspect import get_annotations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -32,6 +32,10 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 Writer = Callable[[Any, Callable[[bytes], None]], None]
 """Passes the parts of a value's form to a function."""
 
+CLASSES_MAX = 512
+"""How many classes of records have their annotations kept: all that there are."""
+ANNOTATIONS_MAX = 4_096
+"""How many annotations are kept as types: those of all fields."""
 _ONE_BYTE_INDEXES_MAX = 64
 _LONGS = LongCache()
 _DOUBLE = struct.Struct("<d")
@@ -241,7 +245,7 @@ def _needs_type(shape: Shape) -> bool:
     return isinstance(shape, RecordShape | EnumShape)
 
 
-@cache
+@lru_cache(maxsize=CLASSES_MAX)
 def _annotations(kind: type) -> dict[str, tuple[str, str]]:
     """Return the annotation of each field of a class, as the module and the text that stands there."""
     found: dict[str, tuple[str, str]] = {}
@@ -253,7 +257,7 @@ def _annotations(kind: type) -> dict[str, tuple[str, str]]:
     return found
 
 
-@cache
+@lru_cache(maxsize=ANNOTATIONS_MAX)
 def _evaluated(module: str, text: str) -> Any:
     """Return the type that an annotation stands for. `typing` would compile the text again for each field."""
     try:

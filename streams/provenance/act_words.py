@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 _TOOL_VERBS = {
     "read": (
@@ -319,7 +319,7 @@ MISSPELT_LETTERS_MIN = 6
 _OTHER_WORDS = frozenset(("crate", "lunch"))
 
 
-@cache
+@lru_cache(maxsize=1)
 def misspelt() -> dict[str, str]:
     """Return the verb that each slip of the fingers in a longer verb of requests stands for.
 

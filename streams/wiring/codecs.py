@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from streams.codec.avro import Codec
@@ -39,7 +39,7 @@ def build_offline_codec(*, few_records: bool = False) -> Codec:
     return _offline_codec(few_records)
 
 
-@cache
+@lru_cache(maxsize=2)
 def _offline_codec(few_records: bool) -> Codec:
     return _codec_class(few_records=few_records)(CommittedSchemas.load())
 

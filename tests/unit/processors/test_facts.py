@@ -118,5 +118,7 @@ def test_a_gate_supplies_every_fact() -> None:
     verdict = bench.judge(PAGES, {"url": "https://own.example/notes.txt"}, **origin)
     assert verdict.errors == ()
     fired |= {hit.rule_id for hit in verdict.rules}
+    # A host that differs by one slip from one that was read.
+    fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []
