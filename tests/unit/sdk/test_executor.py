@@ -140,7 +140,9 @@ def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_ver
 def test_what_it_reports_is_signed_for_the_server_of_the_call(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
-    with pytest.raises(ExecutorError, match=r"no report key of mail: make one with `stoplog keys server new SERVER --out FILE`"):
+    with pytest.raises(
+        ExecutorError, match=r"no report key of mail: make one with `stoplog keys server new SERVER --out FILE`"
+    ):
         Executor(
             transport, ["mail"], {}, store, report_keys={"git": REPORT_KEY}, seal_keys=UNPROVEN, revocations=revocations
         )
