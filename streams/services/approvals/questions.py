@@ -30,8 +30,9 @@ class OpenQuestions(RetryingThread):
         """Prepare, without starting the thread."""
         super().__init__("stoplog-approvals-questions")
         self._transport = transport
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._known: dict[tuple[str, int], Question] = {}
+        self._next_offsets: dict[int, int] = {}
         self._is_complete = threading.Event()
 
     @property
@@ -41,8 +42,15 @@ class OpenQuestions(RetryingThread):
 
     def find(self, task_id: str, revision: int) -> Question | None:
         """Return a question in the form in which a person was shown it; None if it is not known."""
-        with self._lock:
+        with self._changed:
             return self._known.get((task_id, revision))
+
+    def wait_for(self, received: Received, timeout_s: float) -> bool:
+        """Wait until a record of the topic has been read, for up to `timeout_s` seconds; return whether it has been."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._next_offsets.get(received.partition, 0) > received.offset, timeout_s
+            )
 
     @property
     def _trouble(self) -> str:
@@ -63,8 +71,16 @@ class OpenQuestions(RetryingThread):
             while not self._stop.is_set():
                 for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
                     self._note(received)
+                    self._note_read(received)
                 if not self.is_complete and all(reader.position(place) >= end for place, end in ends.items()):
                     self._is_complete.set()
+
+    def _note_read(self, received: Received) -> None:
+        with self._changed:
+            # After trouble, the topic is read from its beginning again: what was known before is known still.
+            known = self._next_offsets.get(received.partition, 0)
+            self._next_offsets[received.partition] = max(known, received.offset + 1)
+            self._changed.notify_all()
 
     def _note(self, received: Received) -> None:
         if received.value is None or received.key is None:
@@ -77,7 +93,7 @@ class OpenQuestions(RetryingThread):
         if not isinstance(record, ApprovalRequest) or record.expires_at <= now_ms:
             return
         question = Question(received.key, record, received.timestamp_ms, {}, is_known=False)
-        with self._lock:
+        with self._changed:
             self._known[record.task_id, record.revision] = question
             if len(self._known) > QUESTIONS_MAX:
                 self._known = {name: each for name, each in self._known.items() if each.request.expires_at > now_ms}

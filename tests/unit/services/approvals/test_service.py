@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,12 +22,13 @@ from streams.audit.releasers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
+from streams.embedded.reader import EmbeddedReader
 from streams.http.server import Server, listen, uvicorn_config
 from streams.metrics.declared import QUESTIONS_SENT
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, TOPICS, Spread
 from streams.model.verdict import Outcome
-from streams.ports import TopicSpec
+from streams.ports import Received, TopicSpec
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
@@ -40,6 +42,8 @@ from tests.unit.services.ssf.conftest import Other, other
 from tests.unit.services.sts.issuers import Issuer, now_s
 from tests.waiting import until
 
+LATE_S = 0.3
+"""How much later than webhooks the reader of answers gets records in a test."""
 ONE = {"ask": "one"}
 IDP, AUDIENCE = "https://idp.example", "https://approvals.acme.example"
 NAMES = ("chat", "lena", "max")
@@ -199,6 +203,23 @@ class TestWebhooks:
         assert (data["task_id"], data["revision"], len(data["calls"])) == (request.task_id, 1, 2)
         assert data["answer_url"] == "http://127.0.0.1:8422/answers"
         assert data["summary"] == "mail/send (and 1 more) for alice: a lead must say so"
+
+    def test_a_bot_may_answer_a_question_at_once(
+        self, desk: Desk, opened: Open, chat: Other, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        poll = EmbeddedReader.poll
+
+        def polled_late(reader: EmbeddedReader, max_records: int, timeout_ms: int) -> list[Received]:
+            found = poll(reader, max_records, timeout_ms)
+            if threading.current_thread().name == "stoplog-approvals-questions":
+                time.sleep(LATE_S)
+            return found
+
+        monkeypatch.setattr(EmbeddedReader, "poll", polled_late)
+        opened(desk.section(chat.url))
+        request = desk.ask("ann")
+        until(lambda: chat.tokens, "the bot has the question")
+        assert desk.signed(answer_to(request)).status_code == 202
 
     def test_nothing_is_lost_or_sent_twice_over_a_restart(self, desk: Desk, opened: Open, chat: Other) -> None:
         chat.answers = [(503, b"")] * 1_000
