@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -76,13 +76,16 @@ def asking(module: str, *arguments: str) -> Iterator[Asking]:
 def committed(consumer: KafkaConsumer, at: TopicPartition) -> int | None:
     """What the group has committed, once its coordinator, which stood still for long, answers again."""
     found: list[int | None] = []
+    errors: list[str] = []
 
     def answers() -> bool:
-        with suppress(RetriableLogError):
+        try:
             found.append(consumer.committed([at])[at])
+        except RetriableLogError as error:
+            errors.append(str(error))
         return bool(found)
 
-    until(answers)
+    until(answers, lambda: str(errors[-3:]))
     return found[0]
 
 
