@@ -17,7 +17,7 @@ from streams.kafka.partitions import all_from_client, from_client, on_log, to_cl
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.retry import persist
-from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
 from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS, SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
@@ -43,6 +43,7 @@ SEEK_PAUSE_S = 0.005
 NUDGE_S = 0.002
 
 DEFAULTS: Settings = {
+    **READING_DEFAULTS,
     "session.timeout.ms": SESSION_TIMEOUT_MS,
     # Partitions of a member that left wait until the others' next heartbeat.
     "heartbeat.interval.ms": 250,

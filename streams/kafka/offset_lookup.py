@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
 from streams.kafka.retry import persist
-from streams.kafka.settings import Settings, client_settings, connection_settings
+from streams.kafka.settings import READING_DEFAULTS, Settings, client_settings, connection_settings
 from streams.ports import LogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import TopicNames
 
@@ -47,7 +47,9 @@ class OffsetLookup:
             # By default the high watermark is asked for, not the end of what is committed.
             "isolation.level": "read_committed" if stable else "read_uncommitted",
         }
-        self._settings = client_settings(bootstrap, fixed=fixed, extra=connection_settings(extra))
+        self._settings = client_settings(
+            bootstrap, fixed=fixed, defaults=READING_DEFAULTS, extra=connection_settings(extra)
+        )
         self._client: Consumer | None = None
         self._is_closed = False
         self._asking = threading.Lock()

@@ -13,7 +13,7 @@ from streams.kafka.offset_lookup import READER_GROUP, EndsLookup, OffsetLookup
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
-from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.settings import NO_SETTINGS, READING_DEFAULTS, Settings, client_settings
 from streams.kafka.silence import SilenceWatch
 from streams.kafka.timeouts import FETCH_PAUSE_MS
 from streams.kafka.transaction_lookup import TransactionLookup
@@ -21,6 +21,7 @@ from streams.ports import LogError, OpenTransaction, Received, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 DEFAULTS: Settings = {
+    **READING_DEFAULTS,
     # The end of a partition is reported by an empty fetch, and that waits for records up to this long.
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 100,

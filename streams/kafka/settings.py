@@ -71,6 +71,15 @@ COMMON_DEFAULTS: Settings = {
     # (librdkafka 2.16). Without it a client that outlives all the brokers it knows must be restarted.
     "metadata.recovery.strategy": "none",
 }
+READING_DEFAULTS: Settings = {
+    # A lone broker that stood still, and goes on, names no broker at all for a moment. A client that asks just then
+    # forgets the only broker that it knows, and with `none` it stays silent for good (librdkafka issue 5301). Readers
+    # lose nothing by starting over.
+    "metadata.recovery.strategy": "rebootstrap",
+    "metadata.recovery.rebootstrap.trigger.ms": 3_000,
+}
+"""Defaults of clients that only read."""
+
 _CONNECTION_PREFIXES = (
     "api.version",
     "broker.",
