@@ -13,11 +13,12 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import OK, Screen
 from streams.cli.text import printable
+from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.operations.known_names import look_up
 from streams.operations.operator import Operator
-from streams.operations.stops import is_stopped_by_name, meant_target, release_stop, until_instant, write_revocation
+from streams.operations.stops import meant_target, release_stop, stopped_until, until_instant, write_revocation
 from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
@@ -164,13 +165,13 @@ def release(
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
         full_name = meant_target(operator, kind, stated)
-        was_stopped = is_stopped_by_name(operator, kind, full_name)
+        until_ms = stopped_until(operator, kind, full_name)
+        was_stopped = until_ms is not None and operator.clock.now_ms() < until_ms
         written = release_stop(operator, kind, full_name, why, key)
-        _tell(operator, written, output.screen())
+        _tell_of_release(operator, written, output.screen(), was_stopped=was_stopped)
         if not was_stopped:
-            what = "everything" if kind is RevocationKind.ALL else f"{_noun(kind)} `{printable(full_name)}`"
             shown = connection.command("tail revocations --no-follow")
-            _warn(f"no stop of {what} was in force by this name; `{shown}` lists stops")
+            _warn(f"{_why_nothing_was_released(written, until_ms)}; `{shown}` lists stops")
 
 
 def _option(kind: RevocationKind) -> str:
@@ -178,19 +179,47 @@ def _option(kind: RevocationKind) -> str:
 
 
 def _tell(operator: Operator, written: Revocation, screen: Screen) -> None:
-    kind, target, until_ms = written.kind, written.id, written.until
-    fields = {
-        "kind": kind.value,
-        "id": target,
+    until_ms = written.until
+    fields = _fields(operator, written)
+    screen.record(fields if until_ms is None else {**fields, "until_ms": until_ms})
+    screen.say(f"{_named(written)} is stopped: recorded on the {operator.log.name}", OK)
+
+
+def _tell_of_release(operator: Operator, written: Revocation, screen: Screen, *, was_stopped: bool) -> None:
+    screen.record({**_fields(operator, written), "was_stopped": was_stopped})
+    if was_stopped:
+        screen.say(f"{_named(written)} is released: recorded on the {operator.log.name}", OK)
+    else:
+        screen.say(f"a release of {_named(written)} is recorded on the {operator.log.name}; no stop of it was in force")
+
+
+def _fields(operator: Operator, written: Revocation) -> dict[str, str | int]:
+    return {
+        "kind": written.kind.value,
+        "id": written.id,
         "state": written.state.value,
         "reason": written.reason,
         "by": operator.name,
         "effective_ms": written.effective_at,
     }
-    screen.record(fields if until_ms is None else {**fields, "until_ms": until_ms})
-    what = "everything" if kind is RevocationKind.ALL else f"{_option(kind).removeprefix('--')} {target}"
-    is_stop = written.state is RevocationState.REVOKED
-    screen.say(f"{what} is {'stopped' if is_stop else 'released'}: recorded on the {operator.log.name}", OK)
+
+
+def _named(written: Revocation) -> str:
+    is_all = written.kind is RevocationKind.ALL
+    return "everything" if is_all else f"{_option(written.kind).removeprefix('--')} {written.id}"
+
+
+def _why_nothing_was_released(written: Revocation, until_ms: int | None) -> str:
+    """Return why a release had nothing to release.
+
+    Args:
+        until_ms: when the stop of this name ended by itself; None if there is no such stop.
+    """
+    is_all = written.kind is RevocationKind.ALL
+    what = "everything" if is_all else f"{_noun(written.kind)} `{printable(written.id)}`"
+    if until_ms is None:
+        return f"no stop of {what} was in force by this name"
+    return f"no stop of {what} was in force by this name: the last one ended by itself at {format_instant(until_ms)}"
 
 
 def _target_option(kind: RevocationKind, target: str) -> str:

@@ -166,18 +166,17 @@ def release_stop(operator: Operator, kind: RevocationKind, target: str, why: str
     raise ReleaseError(f"{error}")
 
 
-def is_stopped_by_name(operator: Operator, kind: RevocationKind, target: str) -> bool:
-    """Return whether the newest record of exactly this name is a stop. Blocking.
+def stopped_until(operator: Operator, kind: RevocationKind, target: str) -> int | None:
+    """Return until when the stop of exactly this name lasts, or has lasted, in ms since the epoch. Blocking.
+
+    Returns:
+        `FOR_GOOD` for a stop without an end; None if there is no stop on the topic, or it was released.
 
     Raises:
         TopicReadError, LogError: the topic can't be read.
     """
-    key = revocation_key(kind, target)
-    state = RevocationState.RELEASED
-    for received, record in operator.find(REVOCATION):
-        if received.key == key and isinstance(record, Revocation):
-            state = record.state
-    return state is RevocationState.REVOKED
+    found, _ = _read_stops(operator, operator.deployment.release.trusted())
+    return found.stopped_until(kind, target)
 
 
 def _record(
@@ -213,7 +212,13 @@ def _end_of_stops(operator: Operator) -> int:
 
 def _fault_of(operator: Operator, release: Revocation, releasers: Releasers) -> RecordError | None:
     """Return why a release that was written does not count; None if it does."""
-    found = RevocationSet(releasers)
+    _, faults = _read_stops(operator, releasers)
+    return faults.get(release.header.id)
+
+
+def _read_stops(operator: Operator, releasers: Releasers) -> tuple[RevocationSet, dict[str, RecordError]]:
+    """Return the stops on the topic, and why records do not count, by the records' ids."""
+    found, faults = RevocationSet(releasers), {}
     for received, record in operator.find(REVOCATION):
         if not isinstance(record, Revocation):
             continue
@@ -221,6 +226,5 @@ def _fault_of(operator: Operator, release: Revocation, releasers: Releasers) -> 
         try:
             found.apply(record, received.key, received.timestamp_ms)
         except RecordError as error:
-            if record.header.id == release.header.id:
-                return error
-    return None
+            faults[record.header.id] = error
+    return found, faults

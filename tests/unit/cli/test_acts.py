@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.codec.instants import format_instant
 from streams.codec.ocsf import detection_finding, ocsf_bytes
 from streams.embedded.log import EmbeddedLog
 from streams.model.topics import ALERT_OCSF
@@ -18,6 +19,7 @@ from streams.ports import Outgoing
 from streams.wiring.clock import SystemClock
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.codec.test_ocsf import FULL
+from tests.waiting import until
 
 RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 
@@ -49,6 +51,15 @@ class TestRelease:
         stored = stoplog("tail", "revocations", "--no-follow").records[-1]["value"]
         assert stored["lifts_before"] == 1
         assert stored["proof"]["alg"] == "ED25519"
+
+    def test_a_longer_stop_counts_though_a_shorter_one_of_the_name_has_ended(
+        self, stoplog: Stoplog, releaser: str
+    ) -> None:
+        stoplog("kill", "--agent", "helper", "--why", "x")
+        (short,) = stoplog("kill", "--agent", "helper", "--why", "x", "--until", "1s").records
+        until(lambda: SystemClock().now_ms() > short["until_ms"])
+        result = stoplog("release", "--agent", "helper", "--why", "over", "--key", releaser)
+        assert ([record["was_stopped"] for record in result.records], result.err) == ([True], "")
 
     def test_without_a_key_nothing_is_written(self, stoplog: Stoplog, releaser: str) -> None:
         stoplog("kill", "--all", "--why", "because")
@@ -110,6 +121,24 @@ class TestKill:
             assert result.status == 0
             assert "was in force by this name" in result.err
             assert "stoplog tail revocations --no-follow" in result.err
+
+    def test_a_release_of_a_stop_that_has_ended_by_itself_says_so(self, deployed: Stoplog) -> None:
+        (stop,) = deployed("kill", "--agent", "helper", "--why", "x", "--until", "1s").records
+        until(lambda: SystemClock().now_ms() > stop["until_ms"])
+        result = deployed("release", "--agent", "helper", "--why", "x")
+        assert result.status == 0
+        assert f"the last one ended by itself at {format_instant(stop['until_ms'])}" in result.err
+        assert [record["was_stopped"] for record in result.records] == [False]
+        deployed("kill", "--agent", "helper", "--why", "x", "--until", "1h")
+        in_force = deployed("release", "--agent", "helper", "--why", "x")
+        assert ([record["was_stopped"] for record in in_force.records], in_force.err) == ([True], "")
+
+    def test_only_what_was_stopped_is_told_to_be_released(self, deployed: Stoplog) -> None:
+        deployed("kill", "--agent", "helper", "--why", "x")
+        first, again = (deployed("release", "--agent", "helper", "--why", "x", "--no-json").out for _ in range(2))
+        assert "agent default|helper is released" in first
+        assert "is released" not in again
+        assert "no stop of it was in force" in again
 
     def test_a_name_that_could_be_of_another_tenant_is_not_guessed_at(self, deployed: Stoplog) -> None:
         result = deployed("kill", "--user", "auth0|5f7c", "--why", "because")
