@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
+from streams.kafka.deadline import within
 from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
 from streams.kafka.group_members import GroupMembers
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
@@ -264,7 +265,7 @@ class KafkaConsumer:
                     raise KafkaException(partition.error)
             return found
 
-        found = persist(ask, lambda error: call_error(error, doing), COMMITTED_S_MAX)
+        found = persist(ask, lambda error: call_error(error, doing), within(COMMITTED_S_MAX))
         offsets: dict[TopicPartition, int | None] = {}
         for partition in found:
             offsets[from_client(self._names, partition)] = partition.offset if partition.offset >= 0 else None

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
+from streams.kafka.deadline import within
 from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
 from streams.kafka.retry import persist
@@ -85,7 +86,7 @@ class OffsetLookup:
         names = sorted({self._names.on_log(partition.topic) for partition in partitions})
         listed = ", ".join(f"`{name}`" for name in names)
         doing = f"look up the {which} offsets of {listed}"
-        return persist(ask, lambda error: _classified(error, doing), LOOKUP_S_MAX)
+        return persist(ask, lambda error: _classified(error, doing), within(LOOKUP_S_MAX))
 
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float

@@ -351,7 +351,11 @@ class KafkaProducer:
         self, doing: str, call: Callable[[float], None], duration_s_max: float, *, with_offsets: bool = False
     ) -> None:
         begun_s = time.monotonic()
-        allowed_s = self._until_s(begun_s, duration_s_max) - begun_s
+        is_over = False
+
+        def allowed_s() -> float:
+            # In the thread of the calls. A step that was given up must not be tried again there: its client is left.
+            return 0.0 if is_over else self._until_s(begun_s, duration_s_max) - time.monotonic()
 
         def attempt() -> None:
             persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), allowed_s)
@@ -364,6 +368,8 @@ class KafkaProducer:
             self._calls.call(attempt, left_s)
         except StuckError as error:
             raise self._unanswered(f"can't {doing} (producer `{self._id}`): {error}") from error
+        finally:
+            is_over = True
         self._step_failed = False
 
     @property

@@ -18,30 +18,33 @@ _Result = TypeVar("_Result")
 
 
 def persist(
-    call: Callable[[float], _Result], classify: Callable[[KafkaError], LogError], duration_s_max: float
+    call: Callable[[float], _Result], classify: Callable[[KafkaError], LogError], left_s: Callable[[], float]
 ) -> _Result:
-    """Repeat a call as long as its error is temporary.
+    """Repeat a call as long as its error is temporary and time is left. It is made once in any case.
 
     Args:
         call: called with the number of seconds that it may take.
         classify: maps an error to the port's.
-        duration_s_max: for all attempts together.
+        left_s: returns how many seconds are left for all attempts together, see `within`. Asked before each of them.
 
     Raises:
-        RetriableLogError: the time limit has passed.
+        RetriableLogError: no time is left.
         LogError: as classified.
     """
-    deadline_s = time.monotonic() + duration_s_max
+    allowed_s = left_s()
     while True:
-        left_s = deadline_s - time.monotonic()
         try:
-            return call(max(left_s, RETRY_PAUSE_S))
+            return call(max(allowed_s, RETRY_PAUSE_S))
         except KafkaException as exception:
             error = classify(error_of(exception))
-            if not isinstance(error, RetriableLogError) or left_s <= RETRY_PAUSE_S:
-                try:
-                    raise error from exception
-                finally:
-                    # See `TimedCalls.call`: a cycle would keep the client.
-                    del error
-        time.sleep(RETRY_PAUSE_S)
+            if isinstance(error, RetriableLogError):
+                time.sleep(RETRY_PAUSE_S)
+                # After the pause: whoever waits may have given the call up meanwhile.
+                allowed_s = left_s()
+                if allowed_s > 0:
+                    continue
+            try:
+                raise error from exception
+            finally:
+                # See `TimedCalls.call`: a cycle would keep the client.
+                del error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from streams.kafka.deadline import within
 from streams.kafka.errors import call_error, error_of, transaction_error
 from streams.kafka.poll_errors import ERRORS_IN_A_ROW_MAX, FaultCounter
 from streams.kafka.retry import persist
@@ -106,14 +107,14 @@ class TestPersist:
                 raise KafkaException(error)
             return "done"
 
-        assert persist(call, lambda error: call_error(error, "call"), 5) == "done"
+        assert persist(call, lambda error: call_error(error, "call"), within(5)) == "done"
 
     def test_it_ends_with_the_first_error_that_stays(self) -> None:
         def call(_: float) -> None:
             raise KafkaException(KafkaError(KafkaError.TOPIC_ALREADY_EXISTS, "there"))
 
         with pytest.raises(LogError, match="there"):
-            persist(call, lambda error: call_error(error, "call"), 5)
+            persist(call, lambda error: call_error(error, "call"), within(5))
 
     def test_it_ends_with_the_time(self) -> None:
         left_s: list[float] = []
@@ -123,6 +124,17 @@ class TestPersist:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "slow"))
 
         with pytest.raises(RetriableLogError, match="slow"):
-            persist(call, lambda error: call_error(error, "call"), 0.1)
+            persist(call, lambda error: call_error(error, "call"), within(0.1))
         assert left_s == sorted(left_s, reverse=True)
         assert 2 <= len(left_s) <= 10
+
+    def test_it_makes_no_attempt_once_the_time_is_over(self) -> None:
+        made: list[float] = []
+
+        def call(seconds: float) -> None:
+            made.append(seconds)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "slow"))
+
+        with pytest.raises(RetriableLogError, match="slow"):
+            persist(call, lambda error: call_error(error, "call"), lambda: 0.0 if made else 60.0)
+        assert made == [60.0]
