@@ -30,6 +30,7 @@ BACKOFF_FIRST_MS = 500
 BACKOFF_MAX_MS = 5_000
 DOUBLINGS_MAX = 10
 STOP_TIMEOUT_MS = 30_000
+"""A gate and all that runs beside it get this long together to end, from when they were asked to."""
 STANDBYS_NOTED_MS = 1_000
 """How often it is looked how far the standbys are."""
 
@@ -135,6 +136,7 @@ class GateRunner:
             GateRunner(each.build, clock, name=each.name, worker=each.worker, metrics=metrics) for each in beside
         ]
         self._stopping = threading.Event()
+        self._stop_by_ms: int | None = None
         self._changed = threading.Condition()
         self._serving: list[int] = []
         self._standby_lags: dict[int, int | None] = {}
@@ -193,6 +195,8 @@ class GateRunner:
 
     def request_stop(self) -> None:
         """Ask `run` to stop gracefully; return at once. May be called in a signal handler."""
+        if self._stop_by_ms is None:
+            self._stop_by_ms = self._clock.monotonic_ms() + STOP_TIMEOUT_MS
         self._stopping.set()
         worker = self._worker
         if worker is not None:
@@ -204,7 +208,7 @@ class GateRunner:
         """Stop gracefully: commit, leave the group, release all resources. Blocks.
 
         Raises:
-            GateFailedError: it has not stopped after `STOP_TIMEOUT_MS`.
+            GateFailedError: it has not stopped `STOP_TIMEOUT_MS` after it was first asked to.
             StoplogError, LogError: the gate has failed with this error.
         """
         self.request_stop()
@@ -235,10 +239,14 @@ class GateRunner:
             other.stop()
 
     def _await_end(self) -> bool:
-        """Wait up to `STOP_TIMEOUT_MS` until the thread has ended, if there is one, and return whether it has."""
+        """Wait until the thread has ended, if there is one, and return whether it has.
+
+        It waits until `STOP_TIMEOUT_MS` after the first request to stop, whoever else was waited for meanwhile.
+        """
         if self._thread is None:
             return True
-        self._thread.join(STOP_TIMEOUT_MS / _MS_PER_S)
+        left_ms = 0 if self._stop_by_ms is None else self._stop_by_ms - self._clock.monotonic_ms()
+        self._thread.join(max(0, left_ms) / _MS_PER_S)
         return not self._thread.is_alive()
 
     def _keep_running(self) -> None:

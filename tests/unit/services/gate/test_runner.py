@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,15 @@ from streams.ports import (
 )
 from streams.ports.open_log import Log
 from streams.services.gate import runner as runner_module
-from streams.services.gate.runner import NOT_STARTED, RESTARTS_MAX, GateFailedError, GateRunner, allocator, notary
+from streams.services.gate.runner import (
+    NOT_STARTED,
+    RESTARTS_MAX,
+    Beside,
+    GateFailedError,
+    GateRunner,
+    allocator,
+    notary,
+)
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -330,6 +339,27 @@ class TestRestarts:
         assert gate.is_asked.is_set()
         assert budgets.is_asked.is_set()
 
+    def test_workers_beside_it_that_hang_have_one_limit_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner_module, "STOP_TIMEOUT_MS", 2_000)
+        hanging = [Hanging() for _ in range(3)]
+        beside = [Beside(lambda each=each: cast("Worker", each), f"worker {n}", "w") for n, each in enumerate(hanging)]
+        runner = GateRunner(lambda: cast("Worker", _Idle()), SystemClock(), beside=beside)
+        asked_s: list[float] = []
+
+        def stop_once_all_hang() -> None:
+            for each in hanging:
+                each.is_waiting.wait()
+            asked_s.append(time.monotonic())
+            runner.request_stop()
+
+        threading.Thread(target=stop_once_all_hang, daemon=True).start()
+        with pytest.raises(GateFailedError, match="worker 0 has not stopped"):
+            runner.run()
+        duration_s = time.monotonic() - asked_s[0]
+        for each in hanging:
+            each.is_asked.set()
+        assert 1.9 < duration_s < 3.9
+
     def test_waiting_is_bounded(self) -> None:
         runner = GateRunner(lambda: cast("Worker", _Idle()), Clock())
         runner.start()
@@ -368,6 +398,12 @@ class Waiting(_Idle):
 
     def request_stop(self) -> None:
         self.is_asked.set()
+
+
+class Hanging(Waiting):
+    """Its step goes on although it is asked to stop."""
+
+    def request_stop(self) -> None: ...
 
 
 class _Listener:
