@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
-from streams.kafka.deadline import within
+from streams.kafka.deadline import require_few_stuck, within
 from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
 from streams.kafka.group_members import GroupMembers
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
@@ -88,7 +88,9 @@ class KafkaConsumer:
 
         Raises:
             ValueError: `extra` would change a setting that correctness depends on.
+            FatalLogError: too many calls of the client library are stuck in this process.
         """
+        require_few_stuck()
         fixed: dict[str, str | int | bool] = {
             "group.id": group,
             "group.protocol": "classic",

@@ -32,8 +32,8 @@ class StuckError(Exception):
 def require_few_stuck() -> None:
     """Refuse to make another client where too many are stuck in calls that don't return.
 
-    A gate that is refused ends after a few attempts, and whatever has started the process starts it again: nothing else
-    ends such threads.
+    A gate that is refused ends after a few attempts, an executor at once, and whatever has started the process starts
+    it again: nothing else ends such threads.
 
     Raises:
         FatalLogError: there are STUCK_CALLS_MAX of them.

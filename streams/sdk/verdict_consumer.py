@@ -6,6 +6,10 @@ their own (`report_publisher`) after the calls have run, and an offset is commit
 was reported. So no report is missing, and a verdict whose offset was not committed is read again and found to be used.
 Calls of one session run one after the other, in the order of the log; calls of different sessions run in parallel.
 
+A consumer that can't be used any more is replaced, without a bound while the log does not answer. What was done is
+reported first, what runs is waited for, and the next consumer reads on from the committed offsets, as after a rebalance
+(docs/adr/0105-clients-that-read-nothing-more.md).
+
 Rejected: reports and offsets in one transaction (an open one stalls the gates that read the reports, so no executor may
 have transactions; docs/adr/0032-reports-prove-their-server.md), and a hint of the audience in the headers of the
 record. A wrong hint would keep an allowed call from running, and two fields of the record cost hardly more than its
@@ -24,12 +28,13 @@ from typing import TypeVar
 from streams.metrics.health import Health, hanging
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
-from streams.ports import Consumer, Received, RetriableLogError, TopicPartition
+from streams.ports import Consumer, FatalLogError, LogError, Received, RetriableLogError, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.own_calls import OwnCalls
+from streams.sdk.renewals import Renewals
 from streams.sdk.report_publisher import Batch, Published, ReportPublisher, too_often
 from streams.sdk.seal_checks import is_seal
 from streams.sdk.transport import Transport
@@ -47,6 +52,8 @@ client drops what it has fetched for that, which is not worth it for a moment.""
 IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 EXPIRED_AT_ONCE_MAX = 256
 REPORT_ATTEMPTS_MAX = 10
+"""How often the log may refuse reports in a row. Attempts that it did not answer don't count."""
+
 RETRY_PAUSE_MS = 200
 
 _log = logging.getLogger(__name__)
@@ -127,29 +134,24 @@ class VerdictLoop:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish the running calls, report them and leave the group.
 
+        While the log does not answer, it goes on with new consumers, and tries to report for as long as that takes.
+
         Raises:
             ExecutorError: the executor can't continue, or not all could be reported; calls that it had begun are
                 reported at its next start.
-            LogError: the log can't be used any more.
+            LogError: the log refuses, or other members have this one's name again and again.
         """
         self._executor.start()
         self._executor.listen(self._stopped_something.set)
         self._started_ms = self._transport.now_ms()
         try:
             self._reports.start()
-            self._consumer = self._transport.consumer(self._group_name, self._instance)
-            self._consumer.subscribe([VERDICT.name], self)
             self._calls.start()
-            while not stop.is_set():
-                self._turn(self._consumer)
+            self._follow(stop)
         finally:
             self._executor.unlisten(self._stopped_something.set)
-            try:
-                if self._consumer is not None:
-                    self._consumer.close()
-            finally:
-                self._calls.close()
-                self._reports.close()
+            self._calls.close()
+            self._reports.close()
         if self._to_report:
             text = "calls could not be reported before the stop; they are reported at the next start"
             raise ExecutorError(f"{len(self._to_report)} {text}")
@@ -169,6 +171,50 @@ class VerdictLoop:
         What waits for room among the calls in flight is not decoded, and is not returned.
         """
         return self._calls.waiting()
+
+    # -- members of the group -------------------------------------------------------------------------------------
+
+    def _follow(self, stop: threading.Event) -> None:
+        """Read until `stop` is set, with a new member of the group whenever one can't be used any more.
+
+        Raises:
+            ExecutorError, LogError: see `run`.
+        """
+        renewals = Renewals(self._entropy.monotonic_ms)
+        while not stop.is_set():
+            renewals.begin()
+            consumer = self._consumer = self._transport.consumer(self._group_name, self._instance)
+            try:
+                consumer.subscribe([VERDICT.name], self)
+                while not stop.is_set():
+                    self._turn(consumer)
+            except (RetriableLogError, FatalLogError) as error:
+                pause_ms = renewals.pause_ms(error)
+                self._close_failed(consumer)
+                if pause_ms is None:
+                    raise
+                _log.warning("a new consumer reads on in %d ms: %s", pause_ms, error)
+                stop.wait(pause_ms / 1000)
+            except BaseException:
+                consumer.close()
+                raise
+            else:
+                consumer.close()
+
+    def _close_failed(self, consumer: Consumer) -> None:
+        """Close a consumer that is replaced. Errors of the log are only logged, so that they don't hide the first one.
+
+        Raises:
+            ExecutorError: the executor can't continue.
+        """
+        try:
+            consumer.close()
+        except LogError as error:
+            _log.warning("closing a consumer that is replaced: %s", error)
+        finally:
+            # What it has not given up by itself: nothing is to be taken for the next one's.
+            self._drop(set(self._progress))
+            self._backlog.clear()
 
     # -- AssignmentListener ---------------------------------------------------------------------------------------
 
@@ -387,7 +433,8 @@ class VerdictLoop:
             return True
         batch = published.batch
         if published.failure is not None:
-            self._failed_count += 1
+            # A log that does not answer will come back, so only refusals are counted.
+            self._failed_count += not isinstance(published.failure, RetriableLogError)
             if self._failed_count >= REPORT_ATTEMPTS_MAX:
                 raise too_often(batch, published.failure) from published.failure
             _log.warning("reporting failed, trying again: %s", published.failure)

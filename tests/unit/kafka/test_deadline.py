@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from streams.kafka import deadline, producer
+from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck, within
 from streams.kafka.producer import KafkaProducer
 from streams.ports import FatalLogError, RetriableLogError
@@ -82,6 +83,8 @@ def test_calls_that_are_stuck_are_counted_told_of_and_bounded_until_they_return(
         require_few_stuck()
     with pytest.raises(FatalLogError, match="start it again"):
         KafkaProducer("nowhere:9092", "gate-1")
+    with pytest.raises(FatalLogError, match="start it again"):
+        KafkaConsumer("nowhere:9092", "executors", instance="mail-1")
     released.set()
     for each in made:
         each.close()

@@ -56,6 +56,7 @@ class Running:
         revocations: RevocationWatch,
         function: Callable[[Mapping[str, object]], object],
         *,
+        group: str = GROUP,
         instance: str = "e-1",
         settings: LoopSettings | None = None,
         tool_timeout_ms: int = 20_000,
@@ -77,7 +78,7 @@ class Running:
         loop = VerdictLoop(
             executor,
             transport,
-            group=GROUP,
+            group=group,
             instance=instance,
             settings=settings,
             on_outcome=lambda verdict, outcome: self.outcomes.append((verdict, outcome)),
