@@ -16,6 +16,9 @@ _URL = re.compile(
 )
 QUERY_VALUES_MAX = 64
 _DEFAULT_PORTS = (":80", ":443")
+_SCHEME_BEFORE = re.compile(r"[a-z][a-z0-9+.-]{1,15}:(?!\d*(?:[/?#]|\Z))")
+"""A scheme in a canonical form; what a number follows is a host with its port."""
+_AUTHORITY_END = re.compile(r"[/?#]")
 
 
 class UrlParts(NamedTuple):
@@ -81,6 +84,14 @@ def url_parts(url: str) -> UrlParts | None:
     user, _, password = unquote(account).partition(":")
     values = ((("", password),) if password else ()) + _query_of(query)
     return UrlParts(value, host, user, values, name if "." in name else "")
+
+
+def host_of_url(value: str) -> str:
+    """Return the host in the canonical form of a URL, with its port if it has one."""
+    scheme = _SCHEME_BEFORE.match(value)
+    authority = _AUTHORITY_END.split(value[scheme.end() if scheme else 0 :], 1)[0]
+    # A user before the host is not in it, unless there are several signs or a name that is longer than any.
+    return authority.rpartition("@")[2]
 
 
 def _query_of(query: str) -> tuple[tuple[str, str], ...]:

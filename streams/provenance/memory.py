@@ -69,7 +69,9 @@ class Seen:
     ALIKE: Final = 16384
     """Never kept: the session has seen another host that differs from that of the value by one slip."""
     ALIKE_KNOWN: Final = 32768
-    """Never kept: that host is the user's, or from trusted data."""
+    """Never kept: that host is the user's, or in trusted data."""
+    NOT_COMPARED: Final = 65536
+    """Never kept: the host of the value may look like another one; there were too many to compare it with all."""
     NAMED: Final = 2048
     """Inside text that others may write, outside of the record whose field it is: boilerplate quotes its own id."""
 

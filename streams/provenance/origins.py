@@ -21,8 +21,8 @@ import msgspec
 
 from streams.model.verdict import ValueOrigin
 from streams.provenance import calls
+from streams.provenance.addresses import host_of_url
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.lookalikes import is_known, lookalike_flags
 from streams.provenance.memory import Entry, Seen
 
 PROVES_NOTHING_CHARS = 3
@@ -45,7 +45,6 @@ SHAPED = frozenset(
 _UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 """Leads out of the folder that the user has named, by parts that are too short to prove anything."""
 _VALUE_FOLLOWS = re.compile(r"[?&;][^?&;=#]{1,64}=(?=.)")
-_HOST_END = re.compile(r"[/?#:]")
 _PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
 replace = msgspec.structs.replace
 Look = Callable[[AtomKind, str], Entry | None]
@@ -157,20 +156,12 @@ def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:
     """
     for found in wholes:
         if found.kind is AtomKind.URL:
-            host = _HOST_END.split(found.value, 1)[0]
+            host = host_of_url(found.value).partition(":")[0]
             for kind, value in (*_hosts(host), *_beginnings(found.value)):
                 seen = trace((Found(kind, value, found.path),), look)
                 if seen.origin is ValueOrigin.TEXT:
                     return replace(seen, flags=seen.flags & ~Seen.SHOWN | Seen.BUILT)
     return None
-
-
-def compared(seen: Traced, wholes: Iterable[Found], look: Look) -> Traced:
-    """Return what is known of an address with whether its host looks like another one that the session has seen."""
-    flags = lookalike_flags(wholes, look)
-    if not flags:
-        return seen
-    return replace(seen, flags=seen.flags | Seen.ALIKE | (Seen.ALIKE_KNOWN if is_known(flags) else 0))
 
 
 def _hosts(host: str) -> Iterator[tuple[AtomKind, str]]:

@@ -117,7 +117,7 @@ def undisguised(text: str) -> str:
     """Return the text without escapes and invisible characters, and with ASCII in place of what looks like it."""
     for _ in range(ROUNDS_MAX):
         before = text
-        text = _unescaped(_looked_at(text))
+        text = _unescaped(in_ascii(text))
         if text == before:
             break
     return text
@@ -130,7 +130,8 @@ def _unescaped(text: str) -> str:
     return _PROGRAM.sub(lambda match: chr(int(match.group(1) or match.group(2) or match.group(3), 16)), text)
 
 
-def _looked_at(text: str) -> str:
+def in_ascii(text: str) -> str:
+    """Return the text with ASCII in place of what looks like it, and without what nobody sees."""
     if text.isascii():
         return text
     return unicodedata.normalize("NFKC", typeset_plainly(text)).translate(_ALIKE)

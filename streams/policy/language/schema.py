@@ -239,8 +239,9 @@ ORIGIN = Struct(
         _word(
             "resembles",
             "the host of an address in a sink, which is not the user's or from trusted data, differs by one slip from "
-            "that of an address that is (`known`), or from another one that was read (`other`); missing if not",
-            *("known", "other"),
+            "that of an address that is (`known`), or from another one that was read (`other`); `unknown` if there are "
+            "too many to compare it with all; missing if it looks like none",
+            *("known", "other", "unknown"),
             optional=True,
         ),
     ),

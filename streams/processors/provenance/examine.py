@@ -26,7 +26,8 @@ from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import Argument, arguments_in, extract_part, extract_unusual, usual_reading
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.memory import Seen
+from streams.provenance.lookalikes import HOSTED, Comparison
+from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.origins import (
     AWAITED,
     NOWHERE,
@@ -35,14 +36,13 @@ from streams.provenance.origins import (
     Look,
     Traced,
     built_on,
-    compared,
     is_composed,
     joined,
     seen_in,
     trace,
 )
 from streams.provenance.pointers import unescaped
-from streams.provenance.words import UNTYPED, thing_of
+from streams.provenance.words import TEXT_CHARS_MAX, UNTYPED, thing_of
 
 replace = msgspec.structs.replace
 ORIGINS_MAX = 128
@@ -91,7 +91,9 @@ def examine(
         missing = AWAITED
     targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
     only = memory.values_of_subject_only(row, session.identity.sub)
-    tracer = _Tracer(memory.look if only is None else _look_for(only, memory.look), missing, targets)
+    look = memory.look if only is None else _look_for(only, memory.look)
+    is_full = row.atoms_count >= ATOMS_MAX
+    tracer = _Tracer(look, missing, targets, is_full=is_full, subject=session.identity.sub)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
@@ -140,7 +142,7 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
-_MAILBOX, _HOST = AtomKind.ADDRESS, AtomKind.HOST
+_MAILBOX = AtomKind.ADDRESS
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
@@ -155,12 +157,17 @@ class _Tracer:
         look: finds values in what the session has seen.
         missing: what a value is that is not found.
         targets: the values that a scope names, in lower case.
+        is_full: whether the session had no room for some of what it has seen.
+        subject: the session's subject.
     """
 
-    def __init__(self, look: Look, missing: Traced, targets: frozenset[str]) -> None:
+    def __init__(self, look: Look, missing: Traced, targets: frozenset[str], *, is_full: bool, subject: str) -> None:
         self._look = look
         self._missing = missing
         self._targets = targets
+        self._is_full = is_full
+        self._subject = subject
+        self._comparison: Comparison | None = None
 
     def has_said(self, word: str) -> bool:
         """Return whether the user has said a word, in canonical form."""
@@ -192,9 +199,17 @@ class _Tracer:
             built = joined(value, self._part)
         return self._missing if built is None else built
 
-    def compared(self, seen: Traced, founds: list[Found]) -> Traced:
-        """Return what is known of an address with what its host looks like."""
-        return compared(seen, founds, self._look)
+    def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
+        """Return what is known of a value in a sink with what the hosts in it look like.
+
+        That of the user and of trusted data is not compared.
+        """
+        if seen.origin not in _OTHERS:
+            return seen
+        if self._comparison is None:
+            self._comparison = Comparison(self._look, is_full=self._is_full, subject=self._subject)
+        flags = self._comparison.of(founds)
+        return replace(seen, flags=seen.flags | flags) if flags else seen
 
     def _part(self, text: str) -> Traced:
         usual = usual_reading(text)
@@ -258,13 +273,26 @@ def _values(
                     urls[each.kind, each.value] = None
         if is_exact or not parts:
             continue
-        role, is_sink = use.place_of(argument.pointer)
-        values += [Value(argument.pointer, role, is_sink, True, True, tracer.part(each)) for each in parts]
+        values += _inner(argument, parts, use, tracer, told=ORIGINS_MAX - len(values))
         found += len(parts)
         if found >= PARTS_MAX:
             argument.complete = False
             break
     return values
+
+
+def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: _Tracer, *, told: int) -> Iterable[Value]:
+    """Yield the values inside of a leaf. Of the first `told`, the hosts are compared if the leaf says where it goes.
+
+    A long text that is passed on, such as the body of a mail, says that nowhere: its links are content.
+    """
+    role, is_sink = use.place_of(argument.pointer)
+    compares = is_sink and (role is not _CONTENT or len(str(argument.value)) <= TEXT_CHARS_MAX)
+    for number, each in enumerate(parts):
+        traced = tracer.part(each)
+        if compares and number < told and each.kind in HOSTED:
+            traced = tracer.compared(traced, (each,))
+        yield Value(argument.pointer, role, is_sink, True, True, traced)
 
 
 def _is_said(value: Value, argument: Argument) -> bool:
@@ -281,7 +309,7 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
         kind = each.kind
         if kind in SHAPED:
             is_shaped = True
-            has_host = has_host or kind is _MAILBOX or kind is _URL or kind is _HOST
+            has_host = has_host or kind in HOSTED
         elif kind is _AMOUNT or kind is _NUMBER:
             has_number = True
     if has_number:
@@ -291,7 +319,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     composes = is_told and (is_sink or role is not _CONTENT)
     traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
     if has_host and is_sink and is_told and traced.origin in _OTHERS:
-        traced = tracer.compared(traced, founds)
+        # What has the shape of an address is not taken apart later: what is inside of it is compared here.
+        traced = tracer.compared(traced, founds if argument.is_usual else (*founds, *argument.parts()))
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 

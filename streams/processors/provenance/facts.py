@@ -26,6 +26,7 @@ _DERIVED = 0
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT = ArgumentRole.AMOUNT
 _READ = ActKind.READ
+_RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
 
 def origins_facts(examined: Examined) -> list[dict[str, Any]]:
@@ -59,8 +60,8 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
         fact["calls_for"] = compare(traced.calls_for, examined.kinds, is_content=is_content)
     if flags & Seen.BUILT:
         fact["composed"] = True
-    if flags & Seen.ALIKE:
-        fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other"
+    if flags & _RESEMBLES:
+        fact["resembles"] = "known" if flags & Seen.ALIKE_KNOWN else "other" if flags & Seen.ALIKE else "unknown"
     if value.role is _AMOUNT and not value.is_part and examined.use.tool.uses.is_money(value.pointer):
         fact["money"] = True
     return fact

@@ -7,7 +7,7 @@ import pytest
 from streams.model.verdict import ValueOrigin
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
-from streams.provenance.origins import NOWHERE, is_composed, trace
+from streams.provenance.origins import NOWHERE, built_on, is_composed, trace
 
 NAME = Found(AtomKind.TEXT, "kim")
 ADDRESS = Found(AtomKind.ADDRESS, "kim@x.example")
@@ -15,6 +15,14 @@ ADDRESS = Found(AtomKind.ADDRESS, "kim@x.example")
 
 def look(**flags: int):
     return lambda kind, _value: Entry(b"12345678", flags[kind.value]) if kind.value in flags else None
+
+
+@pytest.mark.parametrize("url", ["evil.example/x", "ftp:evil.example/x", "ftp:a.evil.example:21", "evil.example:8443"])
+def test_an_address_is_built_on_the_host_of_others_behind_any_scheme(url: str) -> None:
+    kept = {"evil.example": Entry(b"12345678", Seen.TEXT | Seen.PLAIN)}
+    built = built_on([Found(AtomKind.URL, url)], lambda _, value: kept.get(value))
+    assert built is not None
+    assert built.flags & Seen.BUILT
 
 
 @pytest.mark.parametrize(
