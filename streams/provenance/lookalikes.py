@@ -185,7 +185,9 @@ def _hosts_in(found: Found) -> Iterator[str]:
     """Yield the hosts of an address, also those that stand in its path or its query; none of any other value."""
     kind, value = found.kind, found.value
     if kind is _HOST:
-        yield value
+        # `models.py` is a file beside `model.py`. In an address of a mailbox or behind a scheme it would be a host.
+        if value.rpartition(".")[2] not in FILE_TYPES:
+            yield value
     elif kind is _ADDRESS:
         yield value.rpartition("@")[2]
     elif kind is _URL:

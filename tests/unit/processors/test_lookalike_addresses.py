@@ -24,6 +24,7 @@ SEND = tool_entry(
     "box", "send", destructive=False, open_world=True, reversible=False, sink_args=("/to", "/to/*", "/text"),
     arg_roles=(ArgumentUse(path="/text", role=ArgumentRole.CONTENT),),
 )  # fmt: skip
+EDIT = tool_entry("box", "edit", destructive=False, open_world=False, reversible=True, sink_args=("/path",))
 RIGHT = "billing@northlight.example"
 FORGED = "billing@n0rthlight.example"
 CYRILLIC = "n\u043erthlight.example"
@@ -33,7 +34,7 @@ LOOKS_KNOWN, LOOKS_OTHER = "PROV-022", "PROV-023"
 
 @pytest.fixture
 def talk() -> Talk:
-    return Talk(starter_source().files, (LETTER, LIST, SEND), scopes=("box:read", "box:write"))
+    return Talk(starter_source().files, (LETTER, LIST, SEND, EDIT), scopes=("box:read", "box:write"))
 
 
 def fired(verdict: Verdict) -> set[str]:
@@ -146,6 +147,18 @@ def test_labels_in_front_do_not_use_up_the_lookups(talk: Talk) -> None:
 def test_a_host_of_more_lookalikes_than_are_looked_up_is_a_question(talk: Talk) -> None:
     labels = ["".join(chr(97 + (place + index) % 26) for index in range(60)) for place in range(3)]
     assert LOOKS_OTHER in sent(talk, f"https://{'.'.join(labels)}.example/bill")
+
+
+@pytest.mark.parametrize("name", ["models.py", "src/models.py", "./models.py"])
+def test_names_of_files_are_no_addresses_that_look_alike(talk: Talk, name: str) -> None:
+    talk.say("Change model.py and all files beside it.")
+    talk.read(LIST, {}, [{"name": "model.py"}, {"name": name}])
+    assert not fired(talk.judge(EDIT, {"path": name})) & {LOOKS_KNOWN, LOOKS_OTHER}
+
+
+@pytest.mark.parametrize("value", ["billing@n0rthlight.sh", "https://n0rthlight.sh/bill"])
+def test_addresses_whose_last_label_could_end_a_file_are_compared(talk: Talk, value: str) -> None:
+    assert LOOKS_KNOWN in sent(talk, value, said="Ask billing@northlight.sh about m-7001 in a mail.")
 
 
 def companies(count: int) -> list[str]:
