@@ -71,6 +71,12 @@ class Argument(msgspec.Struct, gc=False):
         """Whether an address of the network can be inside of the leaf; quicker than to find out which ones."""
         return bool(self._text) and ("/" in self._text or not self._is_word or not is_ordinary(self._text))
 
+    @property
+    def may_hold_hosts(self) -> bool:
+        """Whether the name of a host, or an address with one, can be inside of the leaf; quicker than to find out."""
+        text = self._text
+        return "." in text or "://" in text or not text.isascii()
+
     def _all_shapes(self) -> Iterator[tuple[Shape, bool]]:
         """Yield the shapes of the text, then those of its readings, and whether they were found in a reading."""
         for shape in self._own_shapes():

@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from streams.provenance.addresses import host_of_url, host_value
+from streams.provenance.addresses import host_of_url, host_value, is_host
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.memory import Entry, Seen
 from streams.provenance.readings import in_ascii
-from streams.provenance.shapes import FILE_TYPES
+from streams.provenance.shapes import FILE_TYPES, shapes_in
 
 LABEL_CHARS_MIN = 5
 """Shorter names are alike by chance."""
@@ -40,6 +40,8 @@ _FULL_STOPS = str.maketrans("\u3002\uff61", "..")
 _HOST, _ADDRESS, _URL = AtomKind.HOST, AtomKind.ADDRESS, AtomKind.URL
 HOSTED = frozenset((_HOST, _ADDRESS, _URL))
 """The kinds of values that have a host."""
+_FRONT_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]{1,15}:[/\\]{0,3}|[/\\]{2})([^/\\?#\s]{1,300})", re.IGNORECASE)
+"""A host behind slashes or a scheme alone, which many programs take for a URL."""
 _INNER_HOST = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]++)*\.([^\W\d_]{2,24}|xn--[a-z0-9-]{2,59})(?![\w-])")
 
 
@@ -116,6 +118,16 @@ class Comparison:
 
 def _is_clear(flags: int) -> bool:
     return bool(flags & Seen.USER or (flags & Seen.TRUSTED and not flags & Seen.WRITTEN))
+
+
+def hosts_written_otherwise(text: str) -> Iterator[Found]:
+    """Yield what programs may take for hosts in a text: `//host/`, `ftp:host`, and names with other full stops."""
+    front = _FRONT_HOST.match(text)
+    if front is not None and is_host(name := front.group(1).rpartition("@")[2]):
+        yield Found(_HOST, host_value(name))
+    plain = text.translate(_FULL_STOPS)
+    if plain != text:
+        yield from (Found(shape.kind, shape.value) for shape in shapes_in(plain, loose=True)[0])
 
 
 def lookalikes(host: str) -> Iterator[str]:

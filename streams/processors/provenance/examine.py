@@ -26,7 +26,7 @@ from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
 from streams.provenance.arguments import Argument, arguments_in, extract_part, extract_unusual, usual_reading
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.lookalikes import HOSTED, Comparison
+from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
 from streams.provenance.origins import (
     AWAITED,
@@ -304,12 +304,11 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.place_of(pointer)
-    is_shaped = has_number = has_host = False
+    is_shaped = has_number = False
     for each in founds:
         kind = each.kind
         if kind in SHAPED:
             is_shaped = True
-            has_host = has_host or kind in HOSTED
         elif kind is _AMOUNT or kind is _NUMBER:
             has_number = True
     if has_number:
@@ -318,10 +317,18 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             founds += [Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]
     composes = is_told and (is_sink or role is not _CONTENT)
     traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
-    if has_host and is_sink and is_told and traced.origin in _OTHERS:
-        # What has the shape of an address is not taken apart later: what is inside of it is compared here.
-        traced = tracer.compared(traced, founds if argument.is_usual else (*founds, *argument.parts()))
+    if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
+        traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:
+    """Yield what of a leaf may have a host. One that has no shape as a whole is taken apart later."""
+    yield from argument.wholes
+    if not argument.is_usual:
+        if is_shaped:
+            yield from argument.parts()
+        yield from hosts_written_otherwise(str(argument.value))
 
 
 def _numbers_as_named(founds: list[Found], use: ToolUse, *, is_sink: bool) -> list[Found]:
