@@ -29,7 +29,7 @@ LABEL_CHARS_MIN = 5
 HOST_LOOKUPS_MAX = 1_024
 """Lookups for one host. Those of the two shortest domains that it belongs to are never more."""
 CALL_LOOKUPS_MAX = 8_192
-"""Lookups for the hosts of one call: those of some two hundred addresses of companies."""
+"""Lookups for the hosts of one call: about twice what as many usual addresses take as a call has values."""
 
 _ALIKE = (("0", "o"), ("1", "l"), ("1", "i"), ("l", "i"), ("5", "s"), ("rn", "m"), ("vv", "w"), ("cl", "d"))
 """Signs that look like others."""

@@ -218,7 +218,7 @@ rules:
 """
 
 
-@pytest.mark.parametrize("planted", [None, "northlight.example", "n0rhtlight.example"])
+@pytest.mark.parametrize("planted", [None, "northlight.example", "n0rhtlight.example", "n0rthlight.example"])
 def test_nothing_that_others_plant_in_a_note_makes_a_look_alike_pass(planted: str | None) -> None:
     """The right address is in trusted data; others have had it, or another look-alike, written into a note."""
     office = Office(rules={"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES})
