@@ -277,14 +277,15 @@ class AwsSection(_Section):
     endpoint: str | None = Field(None, pattern="^https?://[^@ ]+$", max_length=500)
 
     def opened(self, *, timeout_ms: int | None = None, attempts_max: int | None = None) -> AwsKms:
-        """Return the service, which the caller closes. Blocking: looks for credentials.
+        """Return the service, which the caller closes.
 
         Args:
-            timeout_ms: how long an answer may take; by default as long as `AwsKms` waits.
+            timeout_ms: how long an answer may take, and credentials before it; by default as long as `AwsKms` waits.
             attempts_max: how often a request is sent; by default as often as `AwsKms` sends it.
 
         Raises:
-            ContentError: the extra `aws` is missing, or keys would cross a network unencrypted.
+            ContentError: the extra `aws` is missing, keys would cross a network unencrypted, or botocore's own settings
+                are invalid.
         """
         from streams.sdk.aws_kms import ATTEMPTS_MAX, TIMEOUT_MS, AwsKms  # noqa: PLC0415 - see above
 

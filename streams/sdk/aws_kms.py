@@ -26,8 +26,10 @@ from streams.audit.content import ContentError
 from streams.audit.signatures import PublicKey
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
+from streams.sdk.aws_credentials import bound_credentials
+from streams.sdk.aws_errors import CredentialsError, reason_of, shortened, told
 from streams.sdk.content import PublicWrapper
-from streams.sdk.key_service import TOLD_CHARS_MAX, SigningKey, require_encryption
+from streams.sdk.key_service import SigningKey, require_encryption
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -45,22 +47,6 @@ _SIGNS = "ED25519_SHA_512"
 _WRAP_SPEC, _SIGN_SPEC = "RSA_3072", "ECC_NIST_EDWARDS25519"
 _NAME = re.compile(r"(alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[A-Za-z0-9:/_-]{1,400})\Z")
 _KEK = re.compile(r"aws:(?P<arn>arn:[a-z-]{3,20}:kms:(?P<region>[a-z0-9-]{1,40}):[0-9]{12}:key/[A-Za-z0-9-]{1,64})\Z")
-_ADVICE = {
-    "AccessDeniedException": "its key policy or a policy of the caller must allow it",
-    "NotFoundException": "name a key or an alias of this region",
-    "DisabledException": "enable it",
-    "KMSInvalidStateException": "it is disabled, or about to be deleted",
-    "InvalidCiphertextException": "what is to be unwrapped was changed",
-    "InvalidKeyUsageException": "it was created for another use",
-    "UnsupportedOperationException": "it was created for another use, or is not asymmetric",
-    "ThrottlingException": "repeat it later, or have the quota raised",
-    "ExpiredTokenException": "renew the credentials",
-    "UnrecognizedClientException": "these credentials don't count",
-    "InvalidSignatureException": "these credentials don't count, or the clock of this machine is wrong",
-}
-"""What to do, by the service's name of the error."""
-_TOLD_ERRORS = frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"})
-"""Errors about settings whose texts have names alone. Others can have the output of what was asked for credentials."""
 
 
 class AwsKms:
@@ -74,14 +60,16 @@ class AwsKms:
         timeout_ms: int = TIMEOUT_MS,
         attempts_max: int = ATTEMPTS_MAX,
     ) -> None:
-        """Create a client; it connects with the first request. Blocking: looks for credentials.
+        """Create a client; it looks for credentials and connects with the first request.
 
-        Debug messages of botocore are switched off in this process: they have whole answers in them, and so keys.
+        Debug messages of botocore are switched off in this process: they have whole answers in them, and so keys. Its
+        warnings about credentials are, too: they have the output of what was asked for them.
 
         Args:
             region: whose keys are used. What is wrapped with a key of another region is refused.
             endpoint: the address of the service, if it is not that of the region.
-            timeout_ms: how long connecting may take, and then each wait for the answer.
+            timeout_ms: how long renewed credentials may take if none count any more, then connecting, and then each
+                wait for the answer.
             attempts_max: how often a request is sent that fails for a reason that passes.
 
         Raises:
@@ -102,10 +90,12 @@ class AwsKms:
             text = f"a key of AWS KMS needs the extra `aws` (`pip install 'stoplog[aws]'`): {error}"
             raise ContentError(text) from None
         logging.getLogger("botocore").setLevel(logging.INFO)
+        logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
         self._region = region
         self._refusals = ClientError
         self._silences: tuple[type[Exception], ...] = (ConnectionError, HTTPClientError)
-        self._faults: tuple[type[Exception], ...] = (BotoCoreError,)
+        # An OSError is about a file that the settings of botocore name.
+        self._faults: tuple[type[Exception], ...] = (BotoCoreError, CredentialsError, OSError)
         # The parser of answers fails in these ways if it gets something else than an answer of the service.
         self._misreadings = (ResponseParserError, ValueError, TypeError, AttributeError, KeyError)
         timeout_s = timeout_ms / _MS_PER_S
@@ -114,10 +104,14 @@ class AwsKms:
             read_timeout=timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts_max},
         )
+        session = Session()
+        # Also for what is asked for credentials: a thread that waits for it for minutes would keep out the next one.
+        session.set_default_client_config(config)
+        bound_credentials(session, region, timeout_ms)
         try:
-            self._client: Any = Session().create_client("kms", region_name=region, endpoint_url=endpoint, config=config)
+            self._client: Any = session.create_client("kms", region_name=region, endpoint_url=endpoint)
         except (*self._faults, ValueError) as error:
-            raise ContentError(f"AWS KMS of region `{region}` can't be asked: {_told(error)}") from None
+            raise ContentError(f"AWS KMS of region `{region}` can't be asked: {told(error)}") from None
         try:
             # Also if the address is from botocore's own settings.
             require_encryption(self._client.meta.endpoint_url)
@@ -272,14 +266,13 @@ class AwsKms:
         try:
             answer = ask(**arguments)
         except self._refusals as error:
-            # Of another service, if that was asked for credentials.
             operation = error.operation_name
             place = f"AWS KMS of region `{self._region}` refuses `{operation}` with key `{key}`"
-            raise ContentError(f"{place}: {_reason(error.response)}") from None
+            raise ContentError(f"{place}: {reason_of(error.response)}") from None
         except self._silences as error:
-            raise ContentError(f"AWS KMS of region `{self._region}` does not answer: {_shortened(error)}") from None
+            raise ContentError(f"AWS KMS of region `{self._region}` does not answer: {shortened(error)}") from None
         except self._faults as error:
-            raise ContentError(f"AWS KMS of region `{self._region}` can't be asked: {_told(error)}") from None
+            raise ContentError(f"AWS KMS of region `{self._region}` can't be asked: {told(error)}") from None
         except self._misreadings:
             answer = None
         if not isinstance(answer, dict):
@@ -313,22 +306,3 @@ def _content_of(answer: dict[str, Any], field: str, arn: str, what: str) -> byte
     if answer.get("KeyId") != arn or not isinstance(content, bytes) or not content:
         raise ContentError(f"AWS KMS has sent something else than {what}")
     return content
-
-
-def _reason(response: dict[str, Any]) -> str:
-    """Return why the service refuses, and what to do."""
-    error = response.get("Error") or {}
-    code = str(error.get("Code") or "no code")[:80]
-    message = " ".join(str(error.get("Message") or "").split())[:TOLD_CHARS_MAX].rstrip(".")
-    reason = f"{code}: {message}" if message else code
-    return f"{reason}; {_ADVICE[code]}" if code in _ADVICE else reason
-
-
-def _told(error: Exception) -> str:
-    """Return the text of an error of botocore, if it can't have a secret in it; otherwise what kind of error it is."""
-    kind = type(error).__name__
-    return _shortened(error) if kind in _TOLD_ERRORS else kind
-
-
-def _shortened(error: Exception) -> str:
-    return " ".join(str(error).split())[:TOLD_CHARS_MAX]

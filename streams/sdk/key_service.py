@@ -37,7 +37,10 @@ def require_encryption(address: str) -> None:
     Raises:
         ContentError: it is another one.
     """
-    place = urlsplit(address)
+    try:
+        place = urlsplit(address)
+    except ValueError as error:
+        raise ContentError(f"the address of the key service can't be one: {error}") from None
     if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
         # An address can have a password in it.
         shown = f"{place.scheme}://{place.hostname}"

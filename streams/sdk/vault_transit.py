@@ -68,7 +68,8 @@ class VaultTransit:
             ca_file: the authorities for its certificate (PEM); by default the system's.
 
         Raises:
-            ContentError: keys would cross a network unencrypted, or the token can't be one.
+            ContentError: keys would cross a network unencrypted, the token can't be one, or the file of the authorities
+                has none.
         """
         import ssl  # noqa: PLC0415 - only those who use Vault need it
 
@@ -81,10 +82,15 @@ class VaultTransit:
         headers = {"X-Vault-Request": "true"}
         if namespace is not None:
             headers["X-Vault-Namespace"] = namespace
-        self._errors = httpx2.HTTPError
+        self._errors = (httpx2.HTTPError, httpx2.InvalidURL)
+        try:
+            verify = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            text = f"the authorities for the certificate of Vault can't be read from `{ca_file}`"
+            raise ContentError(f"{text}: {error.strerror}") from None
         self._http: httpx2.Client = httpx2.Client(
             timeout=timeout_ms / _MS_PER_S,
-            verify=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+            verify=verify,
             headers=headers,
             follow_redirects=False,
             trust_env=False,

@@ -64,15 +64,6 @@ class KeyServices:
         """Return whether the settings name a service."""
         return self._section.vault is not None or self._section.aws is not None
 
-    def open_all(self) -> None:
-        """Open all services that the settings name. Blocking.
-
-        Raises:
-            ContentError, SigningKeyError: see `vault` and `aws`.
-        """
-        self.vault()
-        self.aws()
-
     def vault(self) -> VaultTransit | None:
         """Return Vault, open; None without one.
 
@@ -181,7 +172,8 @@ def build_unwrapper(
 ) -> Unwrappers:
     """Return what unwraps keys, for a person who may read content. Blocking.
 
-    With a private key, a service is not opened before a key is one of it: its credentials can be those of a gate.
+    A service is not opened before a key is one of it: who reads what is wrapped elsewhere may have no credentials of
+    it, or those of a gate.
 
     Args:
         key_file: the private key of a tenant.
@@ -199,8 +191,6 @@ def build_unwrapper(
             "give the private key of the tenant (`--key FILE`), or name a service in `[content.vault]` or "
             "`[content.aws]`"
         )
-    if private is None:
-        services.open_all()
     return Unwrappers(private, services)
 
 
@@ -301,7 +291,7 @@ def open_rewrapper(
 
     Raises:
         ContentError: the settings name no key for the tenant, or there is nothing to unwrap with, or `former` has a
-            name that is not one of AWS KMS.
+            name that is not one of AWS KMS, or that of another tenant's key.
         SigningKeyError: a file can't be read, or others can read it.
     """
     for each in former:
@@ -317,12 +307,36 @@ def open_rewrapper(
         if each.startswith(VAULT_PREFIX) and each not in shared
     )
     with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
+        if former:
+            _reject_keys_of_others(section, tenant_uid, former, unwrappers.services)
         yield Rewrapper(unwrappers.services.wrapper(stated), unwrappers, others, frozenset(former))
 
 
 def stated_key(section: ContentSection, tenant_uid: str) -> str | None:
     """Return what the settings name as the key of a tenant, or None."""
     return section.keys.get(tenant_uid) or section.keys.get(ANY_TENANT)
+
+
+def _reject_keys_of_others(
+    section: ContentSection, tenant_uid: str, former: Collection[str], services: KeyServices
+) -> None:
+    """Compare what is said to be former keys of a tenant with the keys of all others. Blocking: asks for aliases.
+
+    Raises:
+        ContentError: one is the key of another tenant, or a key of another tenant can't be looked up.
+    """
+    own = {stated_key(section, tenant_uid), section.keys.get(ANY_TENANT)}
+    for other, stated in section.keys.items():
+        if stated in own or not stated.startswith(AWS_PREFIX):
+            continue
+        try:
+            kek = stated if is_kek(stated) else services.wrapper(stated).kek
+        except ContentError as error:
+            text = f"key `{stated}` of tenant `{other}` can't be looked up, which `--from` is compared with"
+            raise ContentError(f"{text}: {error}") from None
+        if kek in former:
+            text = f"`--from` is for keys that tenant `{tenant_uid}` has had, but `content.keys` names"
+            raise ContentError(f"{text} `{kek}` for tenant `{other}`")
 
 
 def _wrappers(section: ContentSection) -> dict[str, PublicWrapper]:

@@ -90,8 +90,9 @@ def test_keys_are_rotated_wrapped_again_and_retired(keys: KeyPlace) -> None:
     keys.rotate()
     after = sealed(keys.sealer())
     assert after.key.kek != before.key.kek
-    with keys.reader() as reader, keys.rewrapper(before.key.kek) as rewrapper:
+    with keys.reader() as reader:
         data_key = reader.unwrap(before.key)
+    with keys.rewrapper(before.key.kek) as rewrapper:
         moved = rewrapper.rewrap(before.key)
     assert (moved.kid, moved.kek) == (before.key.kid, after.key.kek)
     assert moved.wrapped != before.key.wrapped

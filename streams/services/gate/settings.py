@@ -149,7 +149,8 @@ class SealAwsSection(AwsSection):
             Executors must list the next key before the alias is given to it.
         region: the region of the key (`eu-central-1`).
         endpoint: the address of the service, if it is not that of the region: such as that of a VPC endpoint.
-        timeout_ms: how long connecting may take, and then a signature.
+        timeout_ms: how long a signature waits for credentials if those before have ended, then for a connection, and
+            then for an answer.
     """
 
     key: str = Field(pattern="^[A-Za-z0-9:/_-]{1,400}$")

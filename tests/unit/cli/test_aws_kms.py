@@ -335,6 +335,23 @@ class TestFromTheCommandLine:
         assert told.status != 0
         assert "`--from` is for keys of AWS KMS" in told.err
 
+    def test_a_key_of_another_tenant_is_no_former_key(
+        self, stack: MiniStack, site: Stoplog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its ARN is what `--dry-run` shows if somebody has put keys of that tenant under this one."""
+        other = stack.create(f"{self.name}-globex")
+        stated = {"*": f"aws:alias/{self.name}-tenant", "globex": f"aws:alias/{self.name}-globex"}
+        monkeypatch.setenv("STOPLOG_CONTENT__KEYS", json.dumps(stated))
+        rewrap = ("audit", "rewrap", "--why", "x", "--as", "ann", "--from", f"aws:{other}")
+        told = site(*rewrap)
+        assert told.status == 1
+        assert "tenant `default` has had, but `content.keys` names" in told.err
+        assert f"`aws:{other}` for tenant `globex`" in told.err
+        monkeypatch.setenv("STOPLOG_CONTENT__KEYS", json.dumps(stated | {"globex": "aws:alias/missing"}))
+        told = site(*rewrap)
+        assert told.status == 1
+        assert "key `aws:alias/missing` of tenant `globex` can't be looked up" in told.err
+
     def test_the_doctor_asks_kms(self, site: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
         found = {each["check"]: each for each in site("doctor", "--json").records if "check" in each}
         assert found["seal key"]["status"] == "ok"

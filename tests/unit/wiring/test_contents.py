@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
-from streams.audit.signatures import SigningKeyError
 from streams.operations.settings import ContentSection, VaultSection
 from streams.operations.signing_keys import make_content_key_file
 from streams.wiring.contents import build_sealer, build_unwrapper, open_rewrapper
@@ -52,8 +51,39 @@ def test_a_private_key_needs_no_token_of_vault(tmp_path: Path) -> None:
         assert decrypt_content(unwrapper.unwrap(made.key), PLACE, made.content) == b"text"
         with pytest.raises(ContentError, match=r"missing` can't be read"):
             unwrapper.unwrap(replace(made.key, kek="vault:acme:v1"))
-    with pytest.raises(SigningKeyError, match=r"missing` can't be read"):
-        build_unwrapper(section, None, None, None)
+
+
+def test_a_service_that_can_not_be_opened_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers without a file of a key open a service for the first key of it."""
+    (tmp_path / "reader").write_text(READER)
+    (tmp_path / "reader").chmod(0o600)
+    monkeypatch.setenv("AWS_PROFILE", "of-nobody")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "missing"))
+    with vault_server() as vault:
+        vault.create("acme")
+        section = ContentSection.model_validate(
+            {
+                "capture": ["arguments"],
+                "keys": {"acme": "vault:acme"},
+                "vault": VaultSection(address=vault.address, token_file=tmp_path / "reader"),
+                "aws": {"region": "eu-central-1"},
+            }
+        )
+        sealer = build_sealer(section)
+        assert sealer is not None
+        made = sealer.seal(*PLACE, "text", 0)
+        assert made is not None
+        with build_unwrapper(section, None, None, None) as unwrapper:
+            assert decrypt_content(unwrapper.unwrap(made.key), PLACE, made.content) == b"text"
+            of_kms = "aws:arn:aws:kms:eu-central-1:111122223333:key/1"
+            with pytest.raises(ContentError, match=r"can't be asked: .*of-nobody"):
+                unwrapper.unwrap(replace(made.key, kek=of_kms))
+        (tmp_path / "reader").unlink()
+        without_token = build_unwrapper(section, None, None, None)
+        with without_token as unwrapper, pytest.raises(ContentError, match=r"reader` can't be read"):
+            unwrapper.unwrap(made.key)
 
 
 def test_tenants_can_have_keys_in_files_and_in_vault(tmp_path: Path) -> None:
@@ -111,3 +141,44 @@ def test_what_is_wrapped_with_the_key_of_another_tenant_is_not_wrapped_again(tmp
             assert rewrapper.rewrap(of_all.key).kek == rewrapper.kek
             with pytest.raises(ContentError, match=r"`vault:globex:v1`, which `content\.keys` names for another"):
                 rewrapper.rewrap(of_globex.key)
+
+
+def test_a_key_that_is_named_for_another_tenant_is_no_former_key(tmp_path: Path) -> None:
+    make_content_key_file(tmp_path / "acme.pem")
+    of_globex, of_all, former = (f"aws:arn:aws:kms:eu-central-1:111122223333:key/{number}" for number in range(3))
+    section = ContentSection.model_validate(
+        {
+            "keys": {"acme": str(tmp_path / "acme.pem.pub"), "globex": of_globex, "initech": of_all, "*": of_all},
+            "aws": {"region": "eu-central-1"},
+        }
+    )
+    text = f"for keys that tenant `acme` has had, but `content.keys` names `{of_globex}` for tenant `globex`"
+    with (
+        pytest.raises(ContentError, match=text),
+        open_rewrapper(section, "acme", None, None, None, [former, of_globex]),
+    ):
+        pass
+    # A tenant can have had the key of all.
+    with open_rewrapper(section, "acme", None, None, None, [former, of_all]) as rewrapper:
+        assert rewrapper.kek.startswith("rsa:")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"ca_file": "/missing/ca.pem"}, r"can't be read from `/missing/ca\.pem`: No such file"),
+        ({"ca_file": "token"}, r"can't be read from `token`"),
+        ({"address": "https://[vault"}, "the address of the key service can't be one: Invalid IPv6 URL"),
+        ({"address": "https://127.0.0.1:99999"}, "Vault does not answer: "),
+    ],
+)
+def test_settings_of_vault_that_can_not_be_used_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("token").write_text(READER)
+    Path("token").chmod(0o600)
+    stated = {"address": "https://127.0.0.1:1", "token_file": "token"} | changes
+    section = ContentSection.model_validate({"capture": ["arguments"], "keys": {"acme": "vault:acme"}, "vault": stated})
+    with pytest.raises(ContentError, match=text):
+        build_sealer(section)
