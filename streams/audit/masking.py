@@ -65,17 +65,26 @@ _IN_ADDRESS = re.compile(
     r"://[^\s/:@\"]{0,200}:)[^\s/@\"]{1,500}(?=@)"
 )
 _NAMES = (
-    "password|passwd|passphrase|secret|api_?key|access_?token|refresh_?token|auth_?token|client_?secret|private_?key"
+    "password|passwd|passphrase|secret|secret_?(?:access_?)?key|api_?key|access_?token|refresh_?token|auth_?token"
+    "|client_?secret|private_?key"
 )
 # The value stands behind the end of a name in quotes (JSON), or behind `=`.
 _NAMED_JSON = re.compile(rf'((?:{_NAMES})"\s{{0,4}}:\s{{0,4}}")(?:[^"\\]|\\.)+(?=")', re.IGNORECASE)
-_NAMED_LINE = re.compile(rf"((?:{_NAMES})[ \t]?=[ \t]?)[^\s\"'&;,]{{4,}}", re.IGNORECASE)
+# In a JSON text, a quotation mark of the value has a backslash, and the one without it ends the text.
+_BEFORE_VALUE = r"[ \t]?=[ \t]?(?:\\?[\"'])?"
+_VALUE = r"(?:[^\s\"'&;,`\\]|\\[^\s\"']){4,}"
+_NAMED_LINE = re.compile(rf"((?:{_NAMES}){_BEFORE_VALUE}){_VALUE}", re.IGNORECASE)
+# A variable of a shell or of a file of settings: `DEPLOY_TOKEN=...`. In lower case, the same names often have no secret
+# (`page_token`, `sort_key`).
+_NAMED_VARIABLE = re.compile(rf"(\b[A-Z][A-Z0-9_]{{0,80}}_(?:TOKEN|KEY|PASS|PWD|CREDENTIALS?){_BEFORE_VALUE}){_VALUE}")
 _BEARER = re.compile(r"(\b(?:Bearer|Basic)\s)[A-Za-z0-9._~+/=-]{16,}")
 _NAME_HINTS = ("passw", "passphrase", "secret", "key", "token")
+_VARIABLE_HINTS = ("_token", "_key", "_pass", "_pwd", "_credential")
 _VALUES = (
     (("://",), _IN_ADDRESS),
     (_NAME_HINTS, _NAMED_JSON),
     (_NAME_HINTS, _NAMED_LINE),
+    (_VARIABLE_HINTS, _NAMED_VARIABLE),
     (("bearer", "basic"), _BEARER),
 )
 """Values that stand behind something else, which stays; with hints in lower case."""
@@ -119,5 +128,5 @@ def _without(text: str, found: set[str]) -> str:
 
 def _masked_value(match: re.Match[str]) -> str:
     before, value = match.group(1), match.group()[len(match.group(1)) :]
-    # What an earlier pattern has replaced stays as it is.
-    return match.group() if value.startswith("[secret: ") else f"{before}[secret: value]"
+    # What an earlier pattern has replaced stays as it is. A value that ends before a space has the beginning of that.
+    return match.group() if value.startswith("[secret:") else f"{before}[secret: value]"

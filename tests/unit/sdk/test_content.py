@@ -138,6 +138,12 @@ class TestMasking:
             ('{"db_password": "hunter2", "to": "bob"}', '{"db_password": "[secret: value]", "to": "bob"}'),
             ('{"password":"a\\"b c"}', '{"password":"[secret: value]"}'),
             ("API_KEY=abcd1234 next", "API_KEY=[secret: value] next"),
+            (f"API_KEY={AWS}", "API_KEY=[secret: AWS key]"),
+            ("DEPLOY_TOKEN=tok_live_4f1d make deploy", "DEPLOY_TOKEN=[secret: value] make deploy"),
+            ("with `NPM_TOKEN=abcd1234`", "with `NPM_TOKEN=[secret: value]`"),
+            ("export AWS_SECRET_ACCESS_KEY=wJalr/K7", "export AWS_SECRET_ACCESS_KEY=[secret: value]"),
+            ('{"SecretAccessKey": "wJalr/K7"}', '{"SecretAccessKey": "[secret: value]"}'),
+            ('PASSWORD="hunter22" TOKEN_FILE=/x', 'PASSWORD="[secret: value]" TOKEN_FILE=/x'),
             ("Authorization: Bearer abcdefghijklmnopqrstuv", "Authorization: Bearer [secret: value]"),
         ],
     )
@@ -145,7 +151,16 @@ class TestMasking:
         assert mask_secrets(text) == masked
 
     @pytest.mark.parametrize(
-        "text", ["", "bob@example.com", "the password is short", '{"token_count": 7}', "https://x/y?a=b"]
+        "text",
+        [
+            "",
+            "bob@example.com",
+            "the password is short",
+            '{"token_count": 7}',
+            "https://x/y?a=b",
+            "page_token=abcdef&sort_key=name",
+            "MAX_TOKENS=4096 PRIMARY_KEY_COLUMN=id",
+        ],
     )
     def test_other_text_stays(self, text: str) -> None:
         assert mask_secrets(text) == text
@@ -156,6 +171,16 @@ class TestMasking:
             "a": "[secret: private key]",
             "b": ["[secret: AWS key]", {"secret": "[secret: value]"}],
         }
+
+    @pytest.mark.parametrize(
+        "value", ['hunter22" x', "hunter22\\", 'a\\b\\c"', "hunter22\nnext", '"hunter22"', "'hunter22'"]
+    )
+    def test_json_stays_json_whatever_ends_a_value(self, value: str) -> None:
+        text = msgspec.json.encode({"body": f"run API_KEY={value}", "to": "bob"}).decode()
+        masked = msgspec.json.decode(mask_secrets(text))
+        assert masked["to"] == "bob"
+        assert "API_KEY=" in masked["body"]
+        assert "hunter22" not in masked["body"]
 
     def test_what_a_detector_finds_is_replaced_too(self) -> None:
         masked = mask_secrets("it is s3cr3t-thing, twice s3cr3t-thing", lambda _text: ["s3cr3t-thing", "it"])
