@@ -170,7 +170,9 @@ def _judged(verdict: dict[str, Any], record: dict[str, Any]) -> tuple[bool | Non
     origins = verdict.get("origins") or []
     for each in origins:
         told = " and is what they ask for" if each["instructed"] else ""
-        facts.append(f"the value at {each['pointer'] or '/'} comes {_ORIGINS.get(each['origin'], '?')}{told}")
+        fact = f"the value at {each['pointer'] or '/'} comes {_ORIGINS.get(each['origin'], '?')}{told}"
+        if fact not in facts:
+            facts.append(fact)
     if record.get("user_request_commit") is None:
         return None, [*facts, "no request of a user is recorded with the call"]
     if not origins:
@@ -183,7 +185,7 @@ def _decoded(name: str, value: bytes, text: str, known: dict[str, int]) -> dict[
     """Return the fields of a value: `0x00`, the id of its schema in four bytes, and its Avro form."""
     try:
         schema = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnreadableError(f"the schema of the {name} is not JSON") from None
     content = json.dumps(_without_docs(schema), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(content.encode()).hexdigest()

@@ -160,6 +160,7 @@ def other_text(text: str) -> str:
         *[((name, "receipt", "index"), lambda index: index + 1) for name in ("verdict", "record")],
         *[((name, "receipt", "path"), lambda path: path[1:] or ["A" * 43 + "="]) for name in ("verdict", "record")],
         *[((name, "schema"), lambda text: text.replace('"outcome"', '"tuocome"')) for name in ("verdict", "record")],
+        *[((name, "schema"), lambda _: "[" * 100_000) for name in ("verdict", "record")],
         (("origin",), lambda origin: f"{origin}1"),
         (("key",), lambda _: str(SigningKey.made().public)),
         (("format",), lambda _: "receipt"),
@@ -194,10 +195,13 @@ def test_knows_every_published_schema() -> None:
 
 class TestWithinTheRequest:
     def judged(self, *origins: tuple[str, bool], **record: object) -> bool | None:
+        return self.judgement(*origins, **record)[0]
+
+    def judgement(self, *origins: tuple[str, bool], **record: object) -> tuple[bool | None, list[str]]:
         stated = [{"pointer": "/to", "origin": origin, "instructed": is_told} for origin, is_told in origins]
         verdict = {"outcome": "ALLOW", "reason": "permitted", "reason_text": "fine", "rules": [], "origins": stated}
         stated_record = {"user_request_commit": b"c" * 32, "approvals": [], **record}
-        return receipt_check._judged(verdict, stated_record)[0]
+        return receipt_check._judged(verdict, stated_record)
 
     def test_it_is_if_every_value_is_the_users_or_the_operators(self) -> None:
         assert self.judged(("USER", False), ("TRUSTED", False)) is True
@@ -208,6 +212,11 @@ class TestWithinTheRequest:
 
     def test_it_is_not_shown_if_a_text_has_asked_for_it(self) -> None:
         assert self.judged(("USER", True)) is False
+
+    def test_a_fact_is_told_once(self) -> None:
+        """A value can have several parts that come from the same kind of text."""
+        _, facts = self.judgement(("TEXT", True), ("TEXT", True), ("USER", False))
+        assert len(facts) == len(set(facts)) == 3
 
     def test_it_is_not_known_without_a_request_or_origins(self) -> None:
         assert self.judged(("USER", False), user_request_commit=None) is None
