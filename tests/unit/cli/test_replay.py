@@ -67,6 +67,18 @@ class TestReplay:
         assert [each["kind"] for each in differences] == ["different"] * 3
         assert [each["name"] for each in differences[0]["fields"]] == ["expires_at"]
 
+    @pytest.mark.parametrize("command", [("replay",), ("rules", "backtest", "rules")], ids=["replay", "backtest"])
+    def test_without_the_root_key_it_says_whose_is_needed(
+        self, site: Stoplog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
+        """With a new one, no verdict would come out."""
+        rules_in(tmp_path / "rules", RULES)
+        monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere.key")
+        result = site(*command)
+        assert result.status == 1
+        assert "there is no root key at `nowhere.key`; copy that of the gates that gave the recorded" in result.err
+        assert "keys new" not in result.err
+
     def test_an_instant_that_is_none_is_an_error(self, site: Stoplog) -> None:
         result = site("replay", "--from", "yesterday")
         assert result.status == 2
