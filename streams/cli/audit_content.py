@@ -129,10 +129,12 @@ def read(
         opened = [_shown(screen, each) for each in read_content(operator, unwrapper, captured, why)]
         reader = operator.name
     closed = sum(each.text is None for each in opened)
-    screen.say(f"opened {many(len(opened) - closed, 'content')}; that {reader} read it is on the record", OK)
+    if closed < len(opened):
+        screen.say(f"opened {many(len(opened) - closed, 'content')}; that {reader} read it is on the record", OK)
     if closed:
         screen.say(f"{many(closed, 'content')} can't be opened", WARN)
     if closed == len(opened):
+        screen.say(f"nothing was opened; that {reader} asked for it is on the record", WARN)
         raise typer.Exit(FAILED)
 
 

@@ -46,7 +46,9 @@ def rewrap_keys(
             help="A key of AWS KMS that they are wrapped with now, as --dry-run shows it. Can be repeated.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and change nothing. Needs no key.")
+    ] = False,
     name: ByOption = None,
     connection: Connection,
     output: Output,
@@ -57,10 +59,11 @@ def rewrap_keys(
     it goes on where it has ended. What was erased stays erased, and legal holds stay.
     """
     screen, settings = output.screen(), connection.settings()
-    passphrase = None if key is None else read_passphrase(key, passphrase_file)
+    passphrase = None if key is None or dry_run else read_passphrase(key, passphrase_file)
     tenant_uid = tenant or settings.tenant
+    opened = open_rewrapper(settings.content, tenant_uid, key, passphrase, token_file, former or (), is_dry_run=dry_run)
     with (
-        open_rewrapper(settings.content, tenant_uid, key, passphrase, token_file, former or ()) as rewrapper,
+        opened as rewrapper,
         open_operator(settings, name) as operator,
     ):
         plan = plan_rewrap(operator, tenant_uid, rewrapper.kek)

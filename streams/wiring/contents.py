@@ -279,6 +279,8 @@ def open_rewrapper(
     passphrase: bytes | None,
     token_file: Path | None,
     former: Collection[str] = (),
+    *,
+    is_dry_run: bool = False,
 ) -> Iterator[Rewrapper]:
     """Yield what wraps the keys of a tenant with the one that the settings name for it. Blocking.
 
@@ -288,6 +290,7 @@ def open_rewrapper(
         passphrase: the passphrase of that file.
         token_file: a token of Vault in place of the one in the settings.
         former: the names of the keys of AWS KMS that they are wrapped with now.
+        is_dry_run: whether nothing is wrapped. Then nothing to unwrap with is needed.
 
     Raises:
         ContentError: the settings name no key for the tenant, or there is nothing to unwrap with, or `former` has a
@@ -306,7 +309,11 @@ def open_rewrapper(
         for each in section.keys.values()
         if each.startswith(VAULT_PREFIX) and each not in shared
     )
-    with build_unwrapper(section, key_file, passphrase, token_file) as unwrappers:
+    if is_dry_run:
+        opened = Unwrappers(None, KeyServices(section, token_file))
+    else:
+        opened = build_unwrapper(section, key_file, passphrase, token_file)
+    with opened as unwrappers:
         if former:
             _reject_keys_of_others(section, tenant_uid, former, unwrappers.services)
         yield Rewrapper(unwrappers.services.wrapper(stated), unwrappers, others, frozenset(former))

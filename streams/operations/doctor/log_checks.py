@@ -26,7 +26,7 @@ from streams.operations.open_transactions import (
     is_long,
     writer_texts,
 )
-from streams.operations.settings import AlertsSection, CatalogSection, Deployment, ReleaseSection
+from streams.operations.settings import AlertsSection, CatalogSection, ContentSection, Deployment, ReleaseSection
 from streams.operations.topics.access import PrincipalsError
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
@@ -236,6 +236,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     yield _tools(control, clock.now_ms())
     yield _releasers(deployment.release)
     yield from _handlers(deployment.alerts)
+    yield from _officers(deployment.content)
     yield _kill_switch(control, clock.now_ms())
     yield _baselines(control, log, codec, clock)
 
@@ -335,6 +336,18 @@ def _handlers(section: AlertsSection) -> Iterator[Finding]:
         yield warned("alert handlers", "not checked: anybody who may write the topic can close alerts", advice)
     elif section.handlers:
         yield fine("alert handlers", ", ".join(sorted(section.handlers)))
+
+
+def _officers(section: ContentSection) -> Iterator[Finding]:
+    """Yield who may have captured content erased; nothing where none is captured here."""
+    if section.officers:
+        yield fine("officers", ", ".join(sorted(section.officers)))
+    elif section.capture and section.allow_unsigned:
+        advice = "name officers in `content.officers`, and remove `content.allow_unsigned`"
+        yield warned("officers", "not checked: anybody who may write the topic can end legal holds", advice)
+    elif section.capture:
+        advice = "create a key with `stoplog keys officer new --out FILE`, and add it to `content.officers`"
+        yield warned("officers", "none is named here: with these settings, captured content can't be erased", advice)
 
 
 def _tools(control: ControlState, now_ms: int) -> Finding:

@@ -284,6 +284,7 @@ class TestAttacks:
         gone = site(*reading(folder))
         assert [each["text"] for each in gone.records] == [None] * 4
         assert all(each["fault"] == "it was erased" for each in gone.records)
+        assert "nothing was opened; that ben asked for it is on the record" in site(*reading(folder), "--no-json").out
         # The next erasure finds it.
         assert site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]["keys"] == 1
 
@@ -408,3 +409,25 @@ def write(topic: Topic, key: bytes, record: Record | bytes | None) -> None:
     site.publisher.publish(Outgoing(topic.name, partition, key, value))
     site.publisher.flush(60_000)
     site.log.close()
+
+
+@pytest.mark.parametrize(
+    ("officers", "allow_unsigned", "status", "text"),
+    [
+        ("{}", "false", "warn", "none is named here: with these settings, captured content can't be erased"),
+        ("{}", "true", "warn", "anybody who may write the topic can end legal holds"),
+        (None, "false", "ok", "ann"),
+    ],
+)
+def test_the_doctor_says_who_may_have_content_erased(
+    site: Stoplog, monkeypatch: pytest.MonkeyPatch, officers: str | None, allow_unsigned: str, status: str, text: str
+) -> None:
+    if officers is not None:
+        monkeypatch.setenv("STOPLOG_CONTENT__OFFICERS", officers)
+    monkeypatch.setenv("STOPLOG_CONTENT__ALLOW_UNSIGNED", allow_unsigned)
+    (found,) = [each for each in site("doctor", "--json").records if each.get("check") == "officers"]
+    assert found["status"] == status
+    assert text in found["text"]
+    monkeypatch.setenv("STOPLOG_CONTENT__OFFICERS", "{}")
+    monkeypatch.setenv("STOPLOG_CONTENT__CAPTURE", "[]")
+    assert all(each.get("check") != "officers" for each in site("doctor", "--json").records)

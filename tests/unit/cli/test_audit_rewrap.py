@@ -128,6 +128,13 @@ def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) 
     assert "2 keys of tenant default already wrapped with rsa:" in shown.out
 
 
+def test_a_dry_run_needs_no_private_key(site: Stoplog, folder: Path) -> None:
+    (folder / "old.pem").unlink()
+    (planned,) = site("audit", "rewrap", "--why", "x", "--dry-run", "--json").records
+    assert (planned["record"], planned["keys"]) == ("to wrap", 2)
+    assert site("audit", "rewrap", "--why", "x", "--json").status == 1
+
+
 def test_it_goes_on_where_it_was_interrupted(site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_at, calls = Operator.write_at, []
 
