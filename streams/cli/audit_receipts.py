@@ -11,7 +11,7 @@ import typer
 from streams.audit.receipt_check import FILE_BYTES_MAX, ReceiptError, check, told
 from streams.audit.seal_key_list import SealKeyList
 from streams.audit.seals import KeyState
-from streams.cli.audit_verify import HolderOption, KeysOption, seal_keys
+from streams.cli.audit_verify import HolderOption, KeysOption, named_holders, seal_keys
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -74,6 +74,7 @@ def check_receipt(
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="The list of gates' keys that you trust.")
     ] = None,
+    holder: HolderOption = None,
     output: Output,
 ) -> None:
     """Check a receipt without the log, and say whether the act was within the user's request, and on what facts.
@@ -82,10 +83,10 @@ def check_receipt(
     `streams/audit/receipt_check.py`.
     """
     screen = output.screen()
-    trusted, own = list(key or []), None
+    trusted, own, holders = list(key or []), None, named_holders(keys, holder)
     if keys is not None:
         listed = SealKeyList.parse(_read(keys))
-        own = listed.checked(None).origin(0)
+        own = listed.checked(holders).origin(0)
         # Whether a seal is from before a key was retired, only its time says, and that is not signed.
         trusted += [each.key for each in listed.keys if each.state is not KeyState.REVOKED]
     if not trusted:

@@ -134,18 +134,28 @@ def seal_keys(settings: Settings, file: Path | None, holders: list[str] | None) 
         SealKeysError: the list can't be read or used.
         BadParameter: a holder is not `NAME=KEY`, or holders are given without a list.
     """
+    named = named_holders(file, holders)
+    if file is None:
+        return _own_keys(settings)
+    try:
+        return SealKeyList.parse(_read(file, LIST_BYTES_MAX)).checked(named)
+    except KeptHeadsError as error:
+        raise SealKeysError(str(error)) from None
+
+
+def named_holders(file: Path | None, holders: list[str] | None) -> dict[str, str] | None:
+    """Return the people of whom one must have signed a list of keys; None if none are named.
+
+    Raises:
+        BadParameter: a holder is not `NAME=KEY`, or holders are given without a list.
+    """
     named = {}
     for text in holders or []:
         name, separator, public = text.partition("=")
         if not separator or not name or file is None:
             raise typer.BadParameter(f"`{text}` is not NAME=KEY, or there is no --keys FILE", param_hint="--holder")
         named[name] = public
-    if file is None:
-        return _own_keys(settings)
-    try:
-        return SealKeyList.parse(_read(file, LIST_BYTES_MAX)).checked(named or None)
-    except KeptHeadsError as error:
-        raise SealKeysError(str(error)) from None
+    return named or None
 
 
 def _own_keys(settings: Settings) -> SealKeys:

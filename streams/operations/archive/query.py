@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +81,14 @@ def ask(folder: Path, sql: str) -> Answer:
         if len(statements) != 1 or statements[0].type not in _ASKING:
             raise QueryError("give one query, which begins with `select`, `with` or `from`")
         found = connection.execute(statements[0])
+    except duckdb.CatalogException as error:
+        # What the library proposes instead of an unknown table is one of its own.
+        fault = str(error).partition("\n")[0]
+        raise QueryError(f"{fault} An archive has the tables `audit`, {_listed(VIEWS)}") from None
     except duckdb.Error as error:
         raise QueryError(str(error).strip()) from None
     return Answer(tuple(column[0] for column in found.description or ()), iter(found.fetchone, None))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

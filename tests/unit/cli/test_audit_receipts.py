@@ -86,6 +86,20 @@ def test_the_keys_of_another_deployment_do_not_do(site: Stoplog) -> None:
     assert "of another deployment" in result.out
 
 
+def test_a_list_counts_only_if_a_holder_has_signed_it_where_one_is_named(site: Stoplog) -> None:
+    """Whoever may write the file of the list could otherwise add the key that has signed a forged receipt."""
+    made = proven(site)
+    holder = site("keys", "publisher", "new", "--out", "holder.key", "--json").records[0]["public_key"]
+    assert site("keys", "seal", "list", "signed.json", "--add", f"gates={made['key']}").status == 0
+    check_by_holder = ("audit", "check-receipt", "receipt.json", "--keys", "signed.json", "--holder", f"ann={holder}")
+    unsigned = site(*check_by_holder)
+    assert unsigned.status == 1
+    assert "not signed by any of its holders" in unsigned.err
+    assert site("keys", "seal", "list", "signed.json", "--key", "holder.key").status == 0
+    assert site(*check_by_holder).status == 0
+    assert site("audit", "check-receipt", "receipt.json", "--key", made["key"], "--holder", f"ann={holder}").status == 2
+
+
 def spare() -> str:
     return f"spare={SigningKey.made().public}"
 

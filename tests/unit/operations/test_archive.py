@@ -184,6 +184,11 @@ class TestQuery:
         with pytest.raises(QueryError):
             list(ask(folder, sql).rows)
 
+    def test_a_table_that_is_not_there_is_an_error_with_those_that_are(self, folder: Path) -> None:
+        with pytest.raises(QueryError, match="does not exist! An archive has the tables `audit`, `calls`, ") as caught:
+            ask(folder, "select * from nothing")
+        assert "Did you mean" not in str(caught.value)
+
     def test_without_an_archive_it_says_how_to_make_one(self, tmp_path: Path) -> None:
         with pytest.raises(QueryError, match="stoplog audit export"):
             ask(tmp_path, "select 1")
