@@ -108,6 +108,3 @@ WATCH = ProcessorSpec(
 
 PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS, NOTARY)
 """The processors of a gate's process."""
-
-WATCH_PROCESSORS: tuple[ProcessorSpec, ...] = (KEYING, WATCH)
-"""The processors of a watch's process."""

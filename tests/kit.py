@@ -280,8 +280,3 @@ class GateBench:
 def _verdict(record: object) -> Verdict:
     assert isinstance(record, Verdict)
     return record
-
-
-def with_id(intent: Intent, intent_id: str) -> Intent:
-    """The intent under another id, its proof broken by that."""
-    return msgspec.structs.replace(intent, intent_id=intent_id)

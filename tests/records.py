@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from streams.codec.scalars import INSTANT_MS_MAX, INSTANT_MS_MIN
 from streams.model.intent import Intent, ReplyTo
-from streams.model.topics import DECLARED
+from streams.model.topics import DECLARED, Topic
 from streams.model.types import Actor, Header, Model, Proof, ProofAlg, Record, SubProfile, ToolRef
 
 UUID = "0192f3c1-7a5b-7c3d-8e9f-0123456789ab"
@@ -18,6 +18,9 @@ DIGEST = bytes(range(32))
 
 RECORD_TOPICS = tuple(topic.name for topic in DECLARED if topic.record is not None)
 RECORD_TYPES: dict[str, type[Record]] = {topic.name: topic.record for topic in DECLARED if topic.record is not None}
+BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
+"""The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's; of
+seals, the verdicts'."""
 
 HEADER = Header(
     id=UUID,

@@ -170,10 +170,6 @@ class KafkaCluster:
         ]
         return epochs.index(max(epochs))
 
-    def shut_down(self, node: int) -> None:
-        """Stop a broker cleanly."""
-        self._nodes[node].stop()
-
     def restart(self, node: int) -> None:
         """Run a broker again with the same ports and data, stopping it first where it runs. Waits until it answers.
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams.audit.keyring import KEYS_MAX, SIGNATURES_MAX, Keyring, KeyringError, SignatureError
+from streams.audit.keyring import Keyring, KeyringError, SignatureError
 from streams.audit.signatures import PublicKey
 from streams.model.bundle_signature import publication_message
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
-
-PUBLISHERS_MAX = KEYS_MAX
-
-__all__ = ["PUBLISHERS_MAX", "SIGNATURES_MAX", "UNSIGNED", "Publishers", "PublishersError"]
 
 
 class PublishersError(StoplogError):

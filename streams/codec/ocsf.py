@@ -15,8 +15,6 @@ from streams.model.topics import ALERT, ALERT_STATUS, Topic
 OCSF_VERSION = "1.8.0"
 CATEGORY_UID = 2
 CLASS_UID = 2004
-TYPE_UID = 200401
-"""Of a finding's first record; that of its second is higher by one."""
 PROFILES = ("security_control",)
 ATLAS_SITE = "https://atlas.mitre.org/techniques/"
 

@@ -205,11 +205,6 @@ class MemoryBroker:
         late = [name for name, found in open_ones if found is not None and found.began_ms <= horizon_ms]
         return [name for name in late if self.time_out_transaction(name)]
 
-    def has_open_transaction(self, transactional_id: str) -> bool:
-        """Return whether a transaction of this id is open."""
-        state = self._producers.get(transactional_id)
-        return state is not None and state.transaction is not None
-
     @property
     def markers_due(self) -> int:
         """The number of markers of decided transactions that are still to be written."""

@@ -627,10 +627,6 @@ BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 RECORD_CLASSES: dict[str, type[Record]] = {topic.name: topic.record for topic in DECLARED if topic.record is not None}
 """The class of the records of each declaration, by its name."""
 
-BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
-"""The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's; of
-seals, the verdicts'."""
-
 OUTCOME_PREFIX = "agent.outcome."
 """What the name of every tenant's outcome topic begins with."""
 

@@ -8,11 +8,10 @@ nothing returns an empty list. Every client reads `read_committed`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, NewType, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-Offset = NewType("Offset", int)
 Headers = tuple[tuple[str, bytes], ...]
 
 

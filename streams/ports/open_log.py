@@ -37,10 +37,6 @@ class TopicNames:
         """Return whether a topic of this name on the log belongs to the deployment."""
         return name.startswith(self.prefix)
 
-    def partitions_on_log(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
-        """Return the partitions under their topics' names on the log."""
-        return [TopicPartition(self.on_log(topic), number) for topic, number in partitions]
-
     def own_partitions(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
         """Return partitions of the log under their topics' names inside the deployment."""
         return [TopicPartition(self.own(name), number) for name, number in partitions]

@@ -421,9 +421,6 @@ class RowKind(Kind, Enum):
     )
 
 
-ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
-"""Whose keys the engine makes."""
-
 COLD_ROWS = (RowKind.VERDICT.prefix, RowKind.VERDICT_BYTES.prefix)
 """What is scanned only to be deleted: the blocks of these rows would fill a store's cache with what is over."""
 

@@ -10,7 +10,6 @@ from streams.services.approvals.errors import AnswerError, ApprovalServiceError
 from streams.services.webhook_signing import (
     ID,
     SIGNATURE,
-    SIGNATURES_MAX,
     TIMESTAMP,
     WebhookSecretError,
     is_signed,
@@ -20,7 +19,6 @@ from streams.services.webhook_signing import (
 __all__ = [
     "ID",
     "SIGNATURE",
-    "SIGNATURES_MAX",
     "TIMESTAMP",
     "check_headers",
     "is_signed",

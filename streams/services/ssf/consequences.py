@@ -17,7 +17,6 @@ from streams.services.ssf.errors import RefusedSetError, SetError
 from streams.services.ssf.security_events import SecurityEvents
 
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
 SESSION_REVOKED = f"{CAEP}session-revoked"
 CREDENTIAL_CHANGE = f"{CAEP}credential-change"
 RISK_LEVEL_CHANGE = f"{CAEP}risk-level-change"

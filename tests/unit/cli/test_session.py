@@ -14,13 +14,14 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, GrantBody, ToolGrant
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, REPORT, SESSION
+from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import short_ids
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.kit import WEB_FETCH
+from tests.records import BY_RECORD
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.sdk.hands import verdict_on
 

@@ -26,7 +26,6 @@ from streams.model.topics import (
     AUDIT_REPORTED,
     AUDIT_SEAL,
     BY_NAME,
-    BY_RECORD,
     CONTENT_ORDER,
     DECLARED,
     FEEDBACK,
@@ -35,6 +34,7 @@ from streams.model.topics import (
     TOPICS,
     Spread,
 )
+from tests.records import BY_RECORD
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from streams.operations.settings import TopicsSection
 from streams.operations.topics.access import PrincipalsError, budgets_group, declared_access, notary_group
 from streams.operations.topics.application import principals_of
 from streams.ports import AclSpec
-from streams.topology import NOTARY, PROCESSORS, WATCH_PROCESSORS
+from streams.topology import KEYING, NOTARY, PROCESSORS, WATCH
 from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
@@ -177,10 +177,10 @@ def test_a_watch_reads_decisions_and_writes_nothing_that_decides(
     instances = {NAMES[Role.GATE]: ["gate-1"], NAMES[Role.TOKEN_SERVICE]: ["sts-1"], name: ["watch-1"]}
     entries = declared_access(TOPICS, principals_of(_section(principals, instances=instances), group))
     own = [acl for acl in entries if acl.principal == name]
-    needed = {topic.name for spec in WATCH_PROCESSORS for topic in spec.topics()}
+    needed = {topic.name for spec in (KEYING, WATCH) for topic in spec.topics()}
     assert {acl.name for acl in own if acl.resource == "TOPIC" and acl.operation == "DESCRIBE_CONFIGS"} >= needed
     written = {acl.name for acl in own if acl.resource == "TOPIC" and acl.operation == "WRITE"}
-    assert written >= {topic.name for spec in WATCH_PROCESSORS for topic in (*spec.outputs, spec.changelog)}
+    assert written >= {topic.name for spec in (KEYING, WATCH) for topic in (*spec.outputs, spec.changelog)}
     assert not written & {topic.name for topic in DECIDING if topic is not BASELINE}
     assert AUDIT.name not in written
     assert {acl.name for acl in own if acl.resource == "TRANSACTIONAL_ID"} == {

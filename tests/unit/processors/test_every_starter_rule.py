@@ -65,7 +65,6 @@ SCOPES = (
 )
 KEY = "AKIAABCDEFGHIJKLMNOP"
 DOCS = "https://docs.example.org/"
-IMAGE = '<img src="https://x.example.net/a">'
 OUTSIDE = {"to": "eve@other.example.net", "body": "hi"}
 
 

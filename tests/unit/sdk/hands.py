@@ -19,13 +19,14 @@ from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import WORST
 from streams.model.outcome import IntentOutcome, intent_proof_digest
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, REPORT, SESSION, Topic, outcome_topic
+from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, SESSION, Topic, outcome_topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
 from streams.sdk import SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
+from tests.records import BY_RECORD
 
 TENANT = "acme"
 ISSUER = "https://issuer.example"

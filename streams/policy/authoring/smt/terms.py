@@ -191,20 +191,6 @@ def text(value: str) -> Any:
     return z3.StringVal(value.replace("\\", "\\u{5c}"))
 
 
-def as_any(term: Term) -> Term:
-    """Return the same value as a term of sort `ANY`."""
-    makers = {
-        Sort.BOOL: ANY.bool,
-        Sort.INT: ANY.int,
-        Sort.STRING: ANY.string,
-        Sort.DOUBLE: lambda double: ANY.double(*double),
-        Sort.ANY: lambda value: value,
-    }
-    maker = makers.get(term.sort)
-    value = maker(term.value) if maker is not None else getattr(ANY, str(term.sort))
-    return Term(term.ok, Sort.ANY, value)
-
-
 def variable(sort: Sort, name: str, ok: Any = TRUE) -> Term:
     """Return an unconstrained term of a kind."""
     makers: dict[Sort, Callable[[], Any]] = {

@@ -18,7 +18,7 @@ from streams.http.server import Server, listen, uvicorn_config
 from streams.model.audit import AuditEvent
 from streams.model.delegation import Delegation
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT_REPORTED, BY_RECORD, DELEGATION, REVOCATION, SESSION, TOKEN_USED, Spread
+from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION, TOKEN_USED, Spread
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
@@ -28,6 +28,7 @@ from streams.sdk.transport import Transport
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.wiring.clock import SystemClock
+from tests.records import BY_RECORD
 from tests.unit.services.sts.issuers import Issuer
 
 ROOT_KEY = bytes(range(32))
