@@ -14,7 +14,7 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature
+from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature, WhyOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
 from streams.model.alert import Severity, severity_word
@@ -143,7 +143,7 @@ def close(
             show_default=False,
         ),
     ] = False,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")],
+    why: WhyOption,
     signature: Signature,
     name: ByOption = None,
     connection: Connection,

@@ -22,7 +22,7 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output
+from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
 from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
@@ -45,7 +45,6 @@ GroupOption = Annotated[
 CommentOption = Annotated[
     str | None, typer.Option("--why", "--comment", metavar="TEXT", help="The reason, which is recorded.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 CallOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -198,8 +197,8 @@ def approve(
 ) -> None:
     """Approve the calls of a question. The gate then decides them again: current rules and state can still deny them.
 
-    With --for, you also approve further calls within the bounds that you state. They still pass every rule: your grant
-    answers only the question that you were asked.
+    With `--for`, you also approve further calls within the bounds that you state. They still pass every rule: your
+    grant answers only the question that you were asked.
     """
     if revision is not None and len(stated) > 1:
         raise typer.BadParameter("--revision is about one question: name one")
@@ -260,7 +259,7 @@ def grants(
 def revoke(
     *,
     uid: Annotated[str, typer.Argument(metavar="GRANT", help="The grant's id, or the beginning of it.")],
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")],
+    why: WhyOption,
     name: ByOption = None,
     connection: Connection,
     output: Output,
@@ -325,20 +324,7 @@ def _groups(question: Question) -> str:
 def serve(
     *,
     connection: Connection,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            "--host", metavar="HOST", help="The address to listen on. By default `approvals.host` of the settings."
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            metavar="PORT",
-            help="The port to listen on; 0 for any free port. By default `approvals.port` of the settings.",
-        ),
-    ] = None,
+    listening: Listening,
     output: Output,
 ) -> None:
     """Send questions to chat tools by signed webhooks, and take answers over HTTP, until SIGINT or SIGTERM.
@@ -347,7 +333,7 @@ def serve(
     """
     from streams.cli.approvals_serve import serve_questions  # noqa: PLC0415 - needs the extra `sts`
 
-    serve_questions(connection.settings(), host, port, output)
+    serve_questions(connection.settings(), listening, output)
 
 
 app.command("list")(list_open)

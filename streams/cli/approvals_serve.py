@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.cli.log_output import configure_logging
-from streams.cli.options import Output
+from streams.cli.options import Listening, Output
 from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
 from streams.sdk.transport import Transport
@@ -15,20 +15,19 @@ from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 
-def serve_questions(settings: Settings, host: str | None, port: int | None, output: Output) -> None:
+def serve_questions(settings: Settings, listening: Listening, output: Output) -> None:
     """Serve until SIGINT or SIGTERM. Blocking.
 
     Args:
         settings: the settings.
-        host: the address to listen on; None: that of the settings.
-        port: the port; None: that of the settings.
+        listening: the address and the port; the settings apply where one is not given.
         output: the screen.
 
     Raises:
         StoplogError: the settings or files can't be used, or the address can't be listened on.
     """
     screen = output.screen()
-    section = settings.approvals_at(host, port)
+    section = settings.approvals_at(listening.host, listening.port)
     configure_logging(output.as_json)
     with open_log(settings, create=False) as opened:
         transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())

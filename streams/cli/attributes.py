@@ -35,7 +35,7 @@ app = make_app("Show and write what your systems say about customers, documents,
 EntityArgument = Annotated[str, typer.Argument(metavar="KIND/ID", help="The entity, such as `customer/C-17`.")]
 TenantOption = Annotated[
     str | None,
-    typer.Option("--tenant", metavar="ID", help="The tenant of the entity. By default the one of the settings."),
+    typer.Option("--tenant", metavar="ID", help="The tenant of the entity. By default the setting `tenant`."),
 ]
 _NAME_WIDTH_MAX = 40
 

@@ -20,6 +20,8 @@ from streams.cli.options import (
     PassphraseOption,
     Signature,
     VaultTokenOption,
+    WhyOption,
+    YesOption,
     read_passphrase,
 )
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
@@ -46,7 +48,6 @@ hold_app = make_app("Place and lift legal holds, which keep captured content fro
 _WHOSE = "Whose content (give one)"
 _SESSIONS_SHOWN_MAX = 20
 _NAMESAKES_SHOWN_MAX = 5
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +113,8 @@ def read(
 ) -> None:
     """Open the content that was captured in a session: requests, arguments, results, outputs of the model.
 
-    That you have read it, and why, is on the record before the first key is used. Secrets are not in it: they were
-    taken out before it was encrypted.
+    The audit log records that you read it, and why, before the first key is used. The content holds no secrets: they
+    were taken out before it was encrypted.
     """
     screen, settings = output.screen(), connection.settings()
     passphrase = None if key is None else read_passphrase(key, passphrase_file)
@@ -147,7 +148,7 @@ def erase_content(
     ] = False,
     why: WhyOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, and erase nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    yes: YesOption = False,
     signature: Signature,
     name: ByOption = None,
     connection: Connection,
@@ -155,9 +156,9 @@ def erase_content(
 ) -> None:
     """Erase captured content for good, by destroying the keys that open it. The proof of the log stays whole.
 
-    A signed order is on the log before. What a legal hold keeps is not erased. Calls are also on the log in plain text,
-    until the retention of their topics deletes them; the command says until when. If only another tenant has content of
-    that session or user, the exit status is 1.
+    A signed order is written to the log first. What a legal hold keeps is not erased. Calls are also on the log in
+    plain text, until the retention of their topics deletes them; the command says until when. If only another tenant
+    has content of that session or user, the exit status is 1.
     """
     screen, settings = output.screen(), connection.settings()
     signing = None if dry_run else signature.signing_key()
@@ -221,7 +222,7 @@ def set_(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Place a hold: the content is not erased until the hold is lifted, not by age either."""
+    """Place a hold: until it is lifted, the content is not erased, not even because of its age."""
     done = "the content of {} is held"
     _order(set_hold, done, whose, why, signature=signature, name=name, connection=connection, output=output)
 

@@ -1,4 +1,4 @@
-"""`stoplog audit rewrap`: keys of captured content get another key of their tenant, and the one before can go."""
+"""`stoplog audit rewrap`: wrap the keys of captured content with another key of their tenant."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.audit_content import WhyOption
 from streams.cli.findings import many
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, Output, PassphraseOption, VaultTokenOption, read_passphrase
+from streams.cli.options import (
+    ByOption,
+    Connection,
+    Output,
+    PassphraseOption,
+    VaultTokenOption,
+    WhyOption,
+    read_passphrase,
+)
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.contents.rewrapping import Rewrapped, RewrapPlan, plan_rewrap, rewrap
@@ -29,7 +36,7 @@ def rewrap_keys(
     *,
     tenant: Annotated[
         str | None,
-        typer.Option("--tenant", metavar="ID", help="Whose keys. By default the tenant of the settings."),
+        typer.Option("--tenant", metavar="ID", help="Whose keys. By default the setting `tenant`."),
     ] = None,
     why: WhyOption,
     key: Annotated[
@@ -43,7 +50,7 @@ def rewrap_keys(
         typer.Option(
             "--from",
             metavar="aws:ARN",
-            help="A key of AWS KMS that they are wrapped with now, as --dry-run shows it. Can be repeated.",
+            help="A key of AWS KMS that they are wrapped with now, as `--dry-run` shows it. Can be repeated.",
         ),
     ] = None,
     dry_run: Annotated[

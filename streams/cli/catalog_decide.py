@@ -22,6 +22,7 @@ from streams.cli.options import (
     PassphraseOption,
     Signature,
     SignedDraft,
+    WhyOption,
     load_key,
 )
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
@@ -63,7 +64,6 @@ ReferencesArgument = Annotated[
     typer.Argument(metavar="SERVER/TOOL@ID", help="Which entries, with the ids that `catalog review` shows."),
 ]
 ToolsArgument = Annotated[list[str], typer.Argument(metavar="SERVER/TOOL", help="Which tools.")]
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
 NoteOption = Annotated[
     str | None, typer.Option("--why", "--note", metavar="TEXT", help="The reason, which is recorded.")
 ]
@@ -86,7 +86,13 @@ def approve(
         ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="When the approval expires, or `never`.")
+        str | None,
+        typer.Option(
+            "--expires",
+            metavar="TIME",
+            help="When the approval expires: `2026-11-25`, `2026-11-25T09:00:00Z`, or `never`. By default after as "
+            "many days as the setting `catalog.review_days` says.",
+        ),
     ] = None,
     accept_findings: Annotated[
         bool, typer.Option("--accept-findings", help="Approve even if a text contains instructions to the model.")

@@ -1,10 +1,11 @@
-"""`stoplog contain`: what a session did since it read untrusted data, what of it can be undone, and proposing that."""
+"""`stoplog contain`: show what a session did since it read untrusted data, and propose the calls that undo it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from rich.text import Text
 from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
-from streams.cli.option_groups import takes_groups
+from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
@@ -61,6 +62,63 @@ _REMEDIES = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proposing(OptionGroup):
+    """Whether the undoing calls are proposed, which of them, and in what session."""
+
+    propose: Annotated[
+        bool,
+        typer.Option("--propose", help="Propose the calls that undo what it did.", rich_help_panel=_PROPOSING),
+    ] = False
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="INTENT", help="Undo only this call. Can be repeated.", rich_help_panel=_PROPOSING
+        ),
+    ] = None
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            metavar="NAME",
+            help="A scope of your session. Can be repeated. By default those of the contained session.",
+            rich_help_panel=_PROPOSING,
+        ),
+    ] = None
+    token_service: Annotated[
+        str | None,
+        typer.Option(
+            "--token-service",
+            metavar="URL",
+            help="The token service that opens your session. By default the root key in the state folder opens it.",
+            rich_help_panel=_PROPOSING,
+        ),
+    ] = None
+    subject_token: Annotated[
+        Path | None,
+        typer.Option("--subject-token", metavar="FILE", help="Your ID token.", rich_help_panel=_PROPOSING),
+    ] = None
+    actor_token: Annotated[
+        Path | None,
+        typer.Option("--actor-token", metavar="FILE", help="The token of your client.", rich_help_panel=_PROPOSING),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.", rich_help_panel=_PROPOSING)] = False
+
+    def tokens(self) -> tuple[str, str, str] | None:
+        """Return the URL of the token service, the subject's token and the actor's; None without a token service.
+
+        Raises:
+            BadParameter: a token is missing or can't be read.
+        """
+        if self.token_service is None:
+            return None
+        if self.subject_token is None or self.actor_token is None:
+            raise typer.BadParameter(
+                "`--token-service` needs your tokens: `--subject-token FILE` and `--actor-token FILE`"
+            )
+        return self.token_service, _token(self.subject_token), _token(self.actor_token)
+
+
 @app.command()
 @takes_groups
 def contain(
@@ -76,43 +134,7 @@ def contain(
             help="The result of a call, as JSON, if the undoing call needs a part of it. Can be repeated.",
         ),
     ] = None,
-    propose: Annotated[
-        bool,
-        typer.Option("--propose", help="Propose the calls that undo what it did.", rich_help_panel=_PROPOSING),
-    ] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", metavar="INTENT", help="Undo only this call. Can be repeated.", rich_help_panel=_PROPOSING
-        ),
-    ] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope",
-            metavar="NAME",
-            help="A scope of your session. Can be repeated. By default those of the contained session.",
-            rich_help_panel=_PROPOSING,
-        ),
-    ] = None,
-    token_service: Annotated[
-        str | None,
-        typer.Option(
-            "--token-service",
-            metavar="URL",
-            help="Open your session there. By default with the root key in the state folder.",
-            rich_help_panel=_PROPOSING,
-        ),
-    ] = None,
-    subject_token: Annotated[
-        Path | None,
-        typer.Option("--subject-token", metavar="FILE", help="Your ID token.", rich_help_panel=_PROPOSING),
-    ] = None,
-    actor_token: Annotated[
-        Path | None,
-        typer.Option("--actor-token", metavar="FILE", help="The token of your client.", rich_help_panel=_PROPOSING),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.", rich_help_panel=_PROPOSING)] = False,
+    proposing: Proposing,
     by: ByOption = None,
     connection: Connection,
     output: Output,
@@ -124,14 +146,12 @@ def contain(
     first (`stoplog kill`), or it goes on.
     """
     screen, settings = output.screen(), connection.settings()
-    if token_service is not None and (subject_token is None or actor_token is None):
-        raise typer.BadParameter("`--token-service` needs your tokens: `--subject-token FILE` and `--actor-token FILE`")
-    results = _results(result or ())
+    results, tokens = _results(result or ()), proposing.tokens()
     with open_operator(settings, by) as operator:
         found = _read(operator, settings, session, results)
         _show(screen, found)
-        chosen = [act for act in undoable(found.acts) if not only or act.intent_id in only]
-        if not propose:
+        chosen = [act for act in undoable(found.acts) if not proposing.only or act.intent_id in proposing.only]
+        if not proposing.propose:
             if not screen.as_json:
                 screen.say()
                 tell_steps(screen, connection, _next_steps(found))
@@ -139,12 +159,11 @@ def contain(
         if not chosen:
             screen.say("there is nothing to propose", WARN)
             return
-        if not yes and not screen.as_json:
+        if not proposing.yes and not screen.as_json:
             screen.say()
             typer.confirm(f"Propose {many(len(chosen), 'undoing call')} as {operator.name}?", abort=True)
-        named = scope or list(found.scopes)
-        tokens = None if token_service is None else (token_service, _token(subject_token), _token(actor_token))
-        with _own_session(settings, operator, found, chosen, named, tokens) as (transport, credential):
+        scopes = proposing.scope or list(found.scopes)
+        with _own_session(settings, operator, found, chosen, scopes, tokens) as (transport, credential):
             _propose(screen, connection, transport, credential, found, chosen)
 
 
@@ -366,9 +385,7 @@ def _results(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _token(path: Path | None) -> str:
-    if path is None:
-        raise typer.BadParameter("a token is missing")
+def _token(path: Path) -> str:
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -58,7 +58,7 @@ def try_(*, sinks: Sinks = None, output: Output) -> None:
 @app.command()
 @takes_groups
 def retry(*, sinks: Sinks = None, state_dir: StateDirOption = None, output: Output) -> None:
-    """Send messages again that were set aside, because their sink could not take them."""
+    """Send again the messages that were set aside because their sink did not take them."""
     from streams.cli.desk_run import retry_messages  # noqa: PLC0415 - likewise
 
     retry_messages(Connection(state_dir=state_dir).settings(), sinks or [], output)

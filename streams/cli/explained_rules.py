@@ -1,8 +1,8 @@
 """Shows how the rules evaluated one intent: which of them decided, and the parts of their conditions.
 
-**Idea.** A bundle has a hundred rules, and one or two decide. Those come first, with the parts of their conditions. Of
-a call that they kept from running, the others are counted only: they explain nothing. Of one that was allowed, or that
-no rule has decided, they are listed, because the question is why they did not match.
+**Idea.** A bundle has a hundred rules, and one or two decide. Those come first, with the parts of their conditions. If
+they kept the call from running, the others are only counted, because they explain nothing. If the call was allowed, or
+no rule has decided it, the others are listed, because the question is why they did not match.
 """
 
 from __future__ import annotations

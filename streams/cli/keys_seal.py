@@ -53,7 +53,7 @@ def new_seal_key(
 @seal_app.command("show")
 @takes_groups
 def show_seal_key(*, connection: Connection, output: Output) -> None:
-    """Print the public key of the key that gates with these settings sign with. The key itself is needed."""
+    """Print the public half of the key that gates with these settings sign with. The command needs the key itself."""
     screen, settings = output.screen(), connection.settings()
     is_derived = settings.seal.is_derived
     key = settings.seal.signer(load_root_key(settings.key_path) if is_derived else b"")

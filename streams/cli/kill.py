@@ -10,7 +10,7 @@ import typer
 
 from streams.cli.apps import make_app
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output, Signature
+from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
 from streams.cli.screen import OK, Screen
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
@@ -26,7 +26,6 @@ kill_app = make_app()
 release_app = make_app()
 
 _TARGET = "Target (give exactly one)"
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
 UntilOption = Annotated[
     str | None,
     typer.Option(
@@ -75,7 +74,7 @@ class Target(OptionGroup):
         typer.Option(
             "--model",
             metavar="PROVIDER/NAME",
-            help="A model. Calls that name no model are stopped, too.",
+            help="A model. A stop of one also stops calls that name no model.",
             rich_help_panel=_TARGET,
         ),
     ] = None

@@ -46,6 +46,8 @@ ByOption = Annotated[
         "--as", metavar="NAME", help="Your name, which is recorded. By default your user name on this machine."
     ),
 ]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 BundleOption = Annotated[
     str | None,
     typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),
@@ -58,8 +60,8 @@ InstanceOption = Annotated[
     typer.Option(
         "--instance",
         metavar="NAME",
-        help="The name of this gate, or watch: stable, and different for each that runs. By default the setting "
-        "`instance`.",
+        help="The name of this gate or watch: the same after a restart, and no other one has it. By default the "
+        "setting `instance`.",
     ),
 ]
 HistoryKeyOption = Annotated[
@@ -67,18 +69,13 @@ HistoryKeyOption = Annotated[
     typer.Option("--root-key", metavar="FILE", help="The root key of the deployment that the history is from."),
 ]
 OwnKeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")]
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file",
-        metavar="FILE",
-        help="The passphrase of the key, in the first line of a file. Without it you are asked.",
-        rich_help_panel=_SIGNING_PANEL,
-    ),
-]
+_UNLOCK_HELP = "The passphrase of the key, in the first line of a file. Without it you are asked."
+PassphraseOption = Annotated[Path | None, typer.Option("--passphrase-file", metavar="FILE", help=_UNLOCK_HELP)]
 VaultTokenOption = Annotated[
     Path | None,
-    typer.Option("--vault-token", metavar="FILE", help="Your token of Vault. By default the one of the settings."),
+    typer.Option(
+        "--vault-token", metavar="FILE", help="Your token of Vault. By default the setting `content.vault.token_file`."
+    ),
 ]
 
 
@@ -154,6 +151,28 @@ class Output(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Listening(OptionGroup):
+    """Where a service listens."""
+
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="HOST",
+            help="The address to listen on. By default `host` of the service's section of the settings.",
+        ),
+    ] = None
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            help="The port to listen on; 0 for any free port. By default `port` of the service's section.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Signature(OptionGroup):
     """The key to sign with, if any."""
 
@@ -161,7 +180,10 @@ class Signature(OptionGroup):
         Path | None,
         typer.Option("--key", metavar="FILE", help="Sign with this private key.", rich_help_panel=_SIGNING_PANEL),
     ] = None
-    passphrase_file: PassphraseOption = None
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help=_UNLOCK_HELP, rich_help_panel=_SIGNING_PANEL),
+    ] = None
 
     def signing_key(self) -> SigningKey | None:
         """Return the private key, or None if no key is given. Ask for the passphrase of an encrypted key.

@@ -20,7 +20,7 @@ def reach(
     agent: Annotated[str, typer.Option("--agent", metavar="ID", help="The agent, as its grants name it.")],
     user: Annotated[str, typer.Option("--user", metavar="ID", help="The user for whom the agent acts.")],
     tenant: Annotated[
-        str | None, typer.Option("--tenant", metavar="ID", help="The tenant of both. By default that of the settings.")
+        str | None, typer.Option("--tenant", metavar="ID", help="The tenant of both. By default the setting `tenant`.")
     ] = None,
     connection: Connection,
     output: Output,

@@ -1,4 +1,4 @@
-"""`stoplog replay`: make the recorded verdicts again, and say which come out byte for byte."""
+"""`stoplog replay`: make the recorded verdicts again, and report which are the same byte for byte."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def replay(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Make the recorded verdicts again with the engine, and say which of them come out byte for byte.
+    """Make the recorded verdicts again with the engine, and report which of them are the same byte for byte.
 
-    A replay begins with the first record of the topics, also if only a stretch of time is compared. It needs the
+    A replay begins with the first record of the topics, even if only a stretch of time is compared. It needs the
     settings and the root key of the gates. The exit status is 1 if a verdict differs; the first one is shown field by
     field. Nothing is written to the log.
     """

@@ -1,4 +1,4 @@
-"""`stoplog rules`: create, check, test and publish a directory of rules.
+"""`stoplog rules`: create, check, test and publish a folder of rules.
 
 A command's module is loaded when the command is run: the checker alone takes longer to load than `rules status` to run.
 """

@@ -50,12 +50,12 @@ def run_backtest(
     """Run rules over the recorded history, and list the calls that they would decide otherwise, and because of what.
 
     A call is compared only if the rules that judged it decide it again as recorded, so that every change comes from the
-    rules in the directory. What followed a verdict is as recorded: a call that was denied has no result in the history,
+    rules in the folder. What followed a verdict is as recorded: a call that was denied has no result in the history,
     and nobody was asked about a call that now needs approval. It needs the settings and the root key of the gates.
 
-    If the directory has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
+    If the folder has detectors (`*.detectors.yaml`), the recorded verdicts also go through the watch: with these
     detectors and with the present ones (the setting `watch.rules`). Alerts that would come or go are listed. For a
-    directory of detectors alone, no root key is needed.
+    folder of detectors alone, no root key is needed.
     """
     screen, compared = output.screen(), stretch.stretch()
     settings = connection.settings()
@@ -88,7 +88,7 @@ def _run_detectors(
     with open_log(settings, create=False) as opened, refusal_recorded(screen):
         alerts = _backtest_behaviour(settings, directory, opened, stretch)
     _record(screen, BacktestReport(), alerts, changes_max)
-    screen.say("there are no rules in this directory, only detectors, so no call is decided otherwise")
+    screen.say("there are no rules in this folder, only detectors, so no call is decided otherwise")
     if alerts is not None:
         tell_alert_changes(screen, alerts, changes_max)
         if fail and alerts.changed_count:

@@ -10,7 +10,7 @@ import typer
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 
-DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The directory with `bundle.yaml`.")]
+DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder with `bundle.yaml`.")]
 CatalogOption = Annotated[
     Path | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -35,6 +35,10 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.trials import plan_trial
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 _OF_HISTORIES = "'--root-key' / '--catalog'"
 
@@ -91,16 +95,34 @@ def explain(
             explained = explain_from_history(plan, intent=intent, line_no=line, reveal=reveal)
         elif intent is None:
             raise typer.BadParameter("give an intent, or a history with `--history`", param_hint="--intent")
+        elif root_key is not None or catalog is not None:
+            raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
         else:
-            if root_key is not None or catalog is not None:
-                raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
-            plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory, few_records=True)
-            codec = build_codec(settings, few_records=True)
-            with open_log(settings, create=False) as opened:
-                explained = explain_from_log(
-                    opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal
-                )
+            explained = _explain_logged(settings, intent, directory, reveal=reveal)
     _tell_intent(screen, explained, reveal=reveal, is_of_history=history is not None)
+    _tell_rules(screen, explained, frozenset(rule or ()), whole=verbose)
+    if history is None:
+        _tell_limits(screen, explained, is_under_own_rules=directory is None)
+        _tell_next(screen, explained, connection, verbose=verbose)
+
+
+def _explain_logged(settings: Settings, intent: str, directory: Path | None, *, reveal: bool) -> Explained:
+    """Explain an intent of the log, under its own rules or under those in a folder."""
+    plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY, rules=directory, few_records=True)
+    codec = build_codec(settings, few_records=True)
+    with open_log(settings, create=False) as opened:
+        return explain_from_log(
+            opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal
+        )
+
+
+def _tell_rules(screen: Screen, explained: Explained, only: frozenset[str], *, whole: bool) -> None:
+    """Show the recorded verdicts, how each rule has evaluated the intent, and the verdicts that follow.
+
+    Args:
+        only: the ids of the rules to show; empty for all.
+        whole: whether every part of a condition is shown.
+    """
     asked = {judged.explanation.digest for judged in explained.judged}
     for verdict in explained.recorded:
         _tell_verdict(screen, verdict, asked, recorded=True)
@@ -109,8 +131,8 @@ def explain(
         tell_judged(
             screen,
             judged,
-            frozenset(rule or ()),
-            whole=verbose,
+            only,
+            whole=whole,
             is_one_of_many=is_one_of_many,
             is_as_recorded=_is_as_recorded(judged, explained) and not is_one_of_many,
             lacks_facts=explained.lacks_key,
@@ -119,9 +141,6 @@ def explain(
     is_told = explained.agrees is not None and not (explained.recorded and explained.agrees)
     for verdict in explained.verdicts:
         _tell_verdict(screen, verdict, asked, recorded=False, is_shown=is_told)
-    if history is None:
-        _tell_limits(screen, explained, is_under_own_rules=directory is None)
-        _tell_next(screen, explained, connection, verbose=verbose)
 
 
 def _is_as_recorded(judged: Judged, explained: Explained) -> bool:

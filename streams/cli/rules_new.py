@@ -18,7 +18,7 @@ def new(
     *,
     name: Annotated[str, typer.Argument(metavar="PACK", help="The pack's name: lower-case letters, digits and `_`.")],
     directory: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="The directory with `bundle.yaml`; created if needed.")
+        Path, typer.Option("--dir", metavar="DIR", help="The folder with `bundle.yaml`; created if needed.")
     ] = Path("rules"),
     tool: Annotated[
         str | None,

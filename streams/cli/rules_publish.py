@@ -52,7 +52,7 @@ _BP_PER_PERCENT = 100
 def publish(
     *,
     what: Annotated[
-        Path, typer.Argument(metavar="DIR|DRAFT", help="The directory with `bundle.yaml`, or a signed draft.")
+        Path, typer.Argument(metavar="DIR|DRAFT", help="The folder with `bundle.yaml`, or a signed draft.")
     ],
     canary: Annotated[
         str | None, typer.Option("--canary", metavar="SHARE", help="Only for this share of sessions, such as 10%.")
@@ -150,7 +150,7 @@ def sign(
     passphrase_file: PassphraseOption = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="Sign only if the draft has the same rules as this directory."),
+        typer.Option("--dir", metavar="DIR", help="Sign only if the draft has the same rules as this folder."),
     ] = None,
     output: Output,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`stoplog rules test`: run the cases, the scenarios and the attacks of a directory of rules."""
+"""`stoplog rules test`: run the cases, the scenarios and the attacks of a folder of rules."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run_tests(
 ) -> None:
     """Run the cases, scenarios and attacks beside the rules, and the histories beside the detectors.
 
-    They are in `*.tests.yaml`, `*.scenarios.yaml`, `*.attacks.yaml` and `*.histories.yaml`. A directory may have rules,
+    They are in `*.tests.yaml`, `*.scenarios.yaml`, `*.attacks.yaml` and `*.histories.yaml`. A folder may have rules,
     detectors or both.
 
     The exit status is 1 if a case or a step of a scenario fails, if a rule lacks cases, if more than 5 in 100 attacks
@@ -58,10 +58,10 @@ def run_tests(
 
     Scenarios are sequences: they run through the gate that `stoplog try` runs, with memories, budgets, approvals and
     stops. Histories are weeks of work in some lines: they run through the watch of `stoplog watch`, and must raise
-    exactly the alerts that they name. --verbose shows them all, with what the alerts say.
+    exactly the alerts that they name. `--verbose` shows them all, with what the alerts say.
 
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
-    missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
+    missing. Conditions that are never true, or never false, in any case are reported. With `--mutate`, a change that no
     case detects is a failure, too.
     """
     screen, has_rules = output.screen(), not has_only_detectors(directory)
@@ -166,8 +166,8 @@ def _told(report: CaseReport, histories: HistoryReport, *, has_rules: bool) -> t
     if has_rules:
         return _said(report), OK if report.passed else FAIL
     if histories.results:
-        return "there are no rules in this directory, only detectors", FAINT
-    return "there are no rules in this directory, only detectors, and no history was run", WARN
+        return "there are no rules in this folder, only detectors", FAINT
+    return "there are no rules in this folder, only detectors, and no history was run", WARN
 
 
 def _tell_attacks(screen: Screen, report: AttackReport) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from streams.cli.apps import make_app
 from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, Listening, Output
 from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
 from streams.operations.root_key import load_root_key
@@ -28,18 +24,7 @@ app = make_app()
 def ssf(
     *,
     connection: Connection,
-    host: Annotated[
-        str | None,
-        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `ssf.host` of the settings."),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            metavar="PORT",
-            help="The port to listen on; 0 for any free port. By default `ssf.port` of the settings.",
-        ),
-    ] = None,
+    listening: Listening,
     output: Output,
 ) -> None:
     """Run the receiver and transmitter of security events (OpenID SSF, CAEP), until SIGINT or SIGTERM.
@@ -49,7 +34,7 @@ def ssf(
     """
     screen = output.screen()
     settings = connection.settings()
-    section = settings.ssf_at(host, port)
+    section = settings.ssf_at(listening.host, listening.port)
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:

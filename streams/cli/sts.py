@@ -9,7 +9,7 @@ import typer
 from streams.cli.apps import make_app
 from streams.cli.log_output import configure_logging
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output, StateDirOption
+from streams.cli.options import Connection, Listening, Output, StateDirOption
 from streams.cli.screen import OK, WARN
 from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
@@ -30,14 +30,7 @@ def serve(
     *,
     context: typer.Context,
     connection: Connection,
-    host: Annotated[
-        str | None,
-        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `sts.host` of the settings."),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="PORT", help="The port to listen on. By default `sts.port` of the settings."),
-    ] = None,
+    listening: Listening,
     dev_issuer: Annotated[
         bool,
         typer.Option(
@@ -55,7 +48,7 @@ def serve(
         return
     screen = output.screen()
     settings = connection.settings()
-    section = settings.sts_at(host, port)
+    section = settings.sts_at(listening.host, listening.port)
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:

@@ -26,13 +26,11 @@ Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # typ
 _SUBJECTS = ", ".join(f"`{name}`" for name in SUBJECTS)
 
 BeginningOption = Annotated[
-    bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
+    bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by `--no-follow`.")
 ]
 SessionOption = Annotated[
     str | None,
-    typer.Option(
-        "--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`), or the one that begins so."
-    ),
+    typer.Option("--session", metavar="ID", help="Only this session: `s-1`, `tenant|s-1`, or the beginning of its id."),
 ]
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")]
 MaxOption = Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="Stop after N records.")]

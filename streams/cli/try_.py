@@ -61,13 +61,13 @@ def try_history(
 
     It needs no broker and no settings, and does not wait. The same history always gives the same output. After the last
     record an hour of its time passes, so that pending calls are decided. Bad lines are reported with their numbers and
-    skipped; the exit status is then 1. It is also 1 if a line has another result than the file of --expect says; see
+    skipped; the exit status is then 1. It is also 1 if a line has another result than the file of `--expect` says; see
     docs/reference/scenarios.md.
 
-    A decision of a person waits until its question is asked. With --approve, questions that the history has no decision
-    about are answered with yes, at once and by as many people as the rule asks for.
+    A decision of a person waits until its question is asked. With `--approve`, questions that the history has no
+    decision about are answered with yes, at once and by as many people as the rule asks for.
 
-    With --watch, the verdicts go through `stoplog watch`, too. It learns from this history alone, so detectors that
+    With `--watch`, the verdicts go through `stoplog watch`, too. It learns from this history alone, so detectors that
     compare an agent with its past are silent in a short one: test those on histories of behaviour (`rules test`).
 
     An intent without a proof gets one, made with a fixed development key that everybody knows. It also gets the

@@ -285,12 +285,12 @@ class RocksStores:
         if not marker.exists():
             if any(self._directory.iterdir()):
                 raise StoreError(
-                    f"`{self._directory}` is not empty and does not hold stores of stoplog: name another directory"
+                    f"`{self._directory}` is not empty and does not hold stores of stoplog: name another folder"
                 )
             marker.write_text(MARKER, encoding="utf-8")
         found = marker.read_text(encoding="utf-8")
         if found != MARKER:
-            raise StoreError(f"`{marker}` says `{found.strip()[:80]}`, not `{MARKER.strip()}`: name another directory")
+            raise StoreError(f"`{marker}` says `{found.strip()[:80]}`, not `{MARKER.strip()}`: name another folder")
         for leftover in self._directory.glob(f"*{WIPING_SUFFIX}"):
             shutil.rmtree(leftover)
 

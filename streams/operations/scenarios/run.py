@@ -239,11 +239,11 @@ class _Runner:
         """Return the path of a file that a scenario names.
 
         Raises:
-            CatalogFileError: it is outside of the directory of the rules.
+            CatalogFileError: it is outside the folder of the rules.
         """
         path = (self._root / scenario.path).parent / name
         if not path.resolve().is_relative_to(self._root.resolve()):
-            raise CatalogFileError(f"`{name}` is outside of the directory of the rules")
+            raise CatalogFileError(f"`{name}` is outside the folder of the rules")
         return path
 
     def _run_history(self, scenario: Scenario) -> ScenarioResult | None:

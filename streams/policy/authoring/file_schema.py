@@ -112,7 +112,7 @@ def _bundle() -> Schema:
             "packs": _items(
                 {"type": "string", "pattern": _whole(parse.PACK_PATTERN)},
                 FILES_MAX,
-                "The packs of the bundle. Other directories with rules are errors.",
+                "The packs of the bundle. Other folders with rules are errors.",
             ),
             "schema_digest": digest,
             "catalog_digest": digest,
@@ -130,7 +130,7 @@ def _rule_file() -> Schema:
             "pack": {
                 "type": "string",
                 "pattern": _whole(parse.PACK_PATTERN),
-                "description": "The name of the pack, which is also the name of its directory.",
+                "description": "The name of the pack, which is also the name of its folder.",
             },
             "owner": _text(),
             "description": _text(),

@@ -45,7 +45,7 @@ class Fixtures:
         """
         path = (beside.parent / name).resolve()
         if not path.is_relative_to(self._root):
-            self._findings.error("outside", at, f"fixture `{name}` is outside the directory of the rules")
+            self._findings.error("outside", at, f"fixture `{name}` is outside the folder of the rules")
             return None
         if path not in self._read:
             self._read[path] = self._load(path, name, at)
@@ -54,7 +54,7 @@ class Fixtures:
     def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
         if not path.exists():
             where = path.relative_to(self._root).as_posix()
-            hint = f"expected at `{where}` in the directory of the rules"
+            hint = f"expected at `{where}` in the folder of the rules"
             self._findings.error("bad_fixture", at, f"fixture `{name}` does not exist", hint=hint)
             return None
         try:

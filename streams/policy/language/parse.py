@@ -166,7 +166,7 @@ class _Parser:
         _api_version(reader)
         name = reader.text("pack", PACK_PATTERN, "a name of lower-case letters, digits and `_`")
         if name is not None and name != directory:
-            message = f"`pack` must be the name of its directory, `{directory}`, found `{name}`"
+            message = f"`pack` must be the name of its folder, `{directory}`, found `{name}`"
             reader.error("wrong_value", reader.at("pack"), message)
         reader.text("description")
         rules = [self._rule(node, directory, bundle_mode) for node in reader.items("rules", RULES_MAX)]

@@ -288,7 +288,7 @@ class TestTest:
         shown = stoplog("rules", "test", str(tmp_path), "--verbose", "--no-json").out
         assert "history `a loop`" in shown
         assert "2 histories, 35 calls watched, every alert as expected" in shown
-        assert "there are no rules in this directory, only detectors" in shown
+        assert "there are no rules in this folder, only detectors" in shown
         histories.write_text(HISTORIES.replace("alerts: {}", "alerts: {loop: calm}"))
         assert stoplog("rules", "test", str(tmp_path)).status == 1
         (tmp_path / "loops.detectors.yaml").write_text(LOOP.replace("threshold: 10", "threshold: x"))
@@ -435,7 +435,7 @@ class TestTest:
             1,
             [
                 "p/p.tests.yaml:3:1: error: fixture `../fixtures/base.json` does not exist [bad_fixture]",
-                "       = hint: expected at `fixtures/base.json` in the directory of the rules",
+                "       = hint: expected at `fixtures/base.json` in the folder of the rules",
                 "no case was run: the case files have errors (1 error)",
             ],
         )
