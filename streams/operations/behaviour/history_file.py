@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streams.model.verdict import Outcome
-from streams.policy.authoring.scenario_expectations import read_located
+from streams.policy.authoring.located_files import read_files
 from streams.policy.errors import Findings, Location, nearest
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode
 from streams.policy.language.yaml_mapping import MappingReader
@@ -162,10 +162,8 @@ def read_histories(root: Path, packs: Mapping[str, str], findings: Findings) -> 
     """
     found: list[History] = []
     names: dict[str, Location] = {}
-    for path in sorted(root.rglob(f"*{HISTORIES_SUFFIX}")):
-        node = read_located(path, path.relative_to(root).as_posix(), findings)
-        if node is not None:
-            found += _FileReader(node, packs, names, findings).histories()
+    for _, node in read_files(root, HISTORIES_SUFFIX, findings):
+        found += _FileReader(node, packs, names, findings).histories()
     return tuple(found)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.fixtures import Fixtures
+from streams.policy.authoring.located_files import read_files
 from streams.policy.errors import Findings, Location
-from streams.policy.language.bundle import BundleReadError, read_text
-from streams.policy.language.located_yaml import MappingNode, Node, read_yaml, to_python
+from streams.policy.language.located_yaml import MappingNode, Node, to_python
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.policy.results import Effect, Mode, PolicyResult, RuleEffect
 from streams.policy.runtime.ruleset import CompiledRuleset
@@ -209,16 +209,8 @@ def _count_lost(ruleset: CompiledRuleset, group: InnocentCalls, findings: Findin
 
 def _read_corpora(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings) -> Iterator[Corpus]:
     packs = {pack.name for pack in ruleset.bundle.packs}
-    for path in sorted(root.rglob(f"*{ATTACKS_SUFFIX}")):
-        shown = path.relative_to(root).as_posix()
-        try:
-            text = read_text(path)
-        except BundleReadError as error:
-            findings.error("unreadable", Location(shown, 1, 1), str(error))
-            continue
-        node = read_yaml(shown, text, findings)
-        if node is not None:
-            yield _FileReader(path, node, fixtures, findings).corpus(packs)
+    for path, node in read_files(root, ATTACKS_SUFFIX, findings):
+        yield _FileReader(root / path, node, fixtures, findings).corpus(packs)
 
 
 class _FileReader:

@@ -17,11 +17,12 @@ from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.authoring.expected_verdict import ExpectedVerdict
 from streams.policy.authoring.fixtures import Fixtures
 from streams.policy.authoring.lint import report_missing_rules
+from streams.policy.authoring.located_files import read_files
 from streams.policy.authoring.possible_facts import is_always_supplied
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
-from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
+from streams.policy.language.bundle import load_bundle
 from streams.policy.language.fact_types import Facts
-from streams.policy.language.located_yaml import MappingNode, Node, Scalar, read_yaml, to_python
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, to_python
 from streams.policy.language.paths import split_path
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.language.yaml_mapping import MappingReader
@@ -218,16 +219,8 @@ def read_cases(
     """Return the cases of every case file below a directory and report their errors to `findings`. Blocking."""
     fixtures = fixtures or Fixtures(root, ruleset, findings)
     cases: list[Case] = []
-    for path in sorted(root.rglob(f"*{TESTS_SUFFIX}")):
-        shown = path.relative_to(root).as_posix()
-        try:
-            text = read_text(path)
-        except BundleReadError as error:
-            findings.error("unreadable", Location(shown, 1, 1), str(error))
-            continue
-        node = read_yaml(shown, text, findings)
-        if node is not None:
-            cases.extend(_CaseFileReader(path, node, fixtures, findings, ruleset).cases())
+    for path, node in read_files(root, TESTS_SUFFIX, findings):
+        cases.extend(_CaseFileReader(root / path, node, fixtures, findings, ruleset).cases())
     return tuple(cases)
 
 

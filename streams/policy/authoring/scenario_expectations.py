@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.model.reasons import DeadLetterReason, Reason
+from streams.policy.authoring.located_files import read_located
 from streams.policy.authoring.scenario import LAST_LINE, ExpectedCall, ExpectedLine, ExpectedStep, ScenarioVerdict
 from streams.policy.authoring.scenario_keys import (
     CALL_EXPECT_KEYS,
@@ -15,15 +16,13 @@ from streams.policy.authoring.scenario_keys import (
     NAMES_MAX,
     STEP_EXPECT_KEYS,
 )
-from streams.policy.errors import Findings, Location, nearest
-from streams.policy.language.bundle import BundleReadError, read_text
+from streams.policy.errors import Findings, nearest
 from streams.policy.language.located_yaml import (
     MappingNode,
     Node,
     Scalar,
     SequenceNode,
     node_kind,
-    read_yaml,
     to_python,
 )
 from streams.policy.language.yaml_mapping import MappingReader
@@ -58,16 +57,6 @@ def read_expectations(path: Path, findings: Findings) -> tuple[ExpectedLine, ...
     reader = MappingReader(node, "a file of expectations", EXPECTATION_KEYS, findings)
     reader.text("history")
     return ExpectReader(findings, KnownNames(None)).lines(reader)
-
-
-def read_located(path: Path, shown: str, findings: Findings) -> Node | None:
-    """Return the root node of a YAML file; None after its error was reported. Blocking."""
-    try:
-        text = read_text(path)
-    except BundleReadError as error:
-        findings.error("unreadable", Location(shown, 1, 1), str(error))
-        return None
-    return read_yaml(shown, text, findings)
 
 
 class ExpectReader:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from streams.policy.authoring.located_files import read_files
 from streams.policy.authoring.scenario import (
     EventName,
     ExpectedLine,
@@ -21,7 +22,7 @@ from streams.policy.authoring.scenario import (
     ToolEntry,
     Verb,
 )
-from streams.policy.authoring.scenario_expectations import ExpectReader, KnownNames, expects_something, read_located
+from streams.policy.authoring.scenario_expectations import ExpectReader, KnownNames, expects_something
 from streams.policy.authoring.scenario_keys import (
     AFTER_PATTERN,
     DEFAULT_AFTER_MS,
@@ -71,10 +72,8 @@ def read_scenarios(root: Path, ruleset: CompiledRuleset, findings: Findings) -> 
     found: list[Scenario] = []
     names = KnownNames(ruleset)
     packs = {pack.name for pack in ruleset.bundle.packs}
-    for path in sorted(root.rglob(f"*{SCENARIOS_SUFFIX}")):
-        node = read_located(path, path.relative_to(root).as_posix(), findings)
-        if node is not None:
-            found += _FileReader(path.relative_to(root), node, findings, names, packs).scenarios()
+    for path, node in read_files(root, SCENARIOS_SUFFIX, findings):
+        found += _FileReader(path, node, findings, names, packs).scenarios()
     return tuple(found)
 
 

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.policy import results
-from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, MakeMap, Select, StaticType
+from streams.policy.cel.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    MakeList,
+    MakeMap,
+    Select,
+    StaticType,
+    children,
+)
 from streams.policy.cel.values import Duration, Timestamp, UInt
 from streams.policy.errors import Location, PolicyError
 from streams.policy.language import bundle, check, check_memory, fact_types, located_yaml, macros, tool_types
@@ -151,7 +162,7 @@ def _tree_to_data(root: Expr) -> Sequence[Any]:
     stack = [_Visit(root, is_done=False)]
     while stack:
         node, is_done = stack.pop()
-        parts = () if is_done else _parts(node)
+        parts = () if is_done else children(node)
         if parts:
             stack.append(_Visit(node, is_done=True))
             stack.extend(_Visit(part, is_done=False) for part in reversed(parts))
@@ -159,20 +170,6 @@ def _tree_to_data(root: Expr) -> Sequence[Any]:
             number = types.setdefault(node.type, len(types))
             nodes.append(_node_to_data(node, number))
     return [[_type_to_data(each) for each in types], nodes]
-
-
-def _parts(node: Expr) -> tuple[Expr, ...]:
-    if isinstance(node, Select):
-        return (node.operand,)
-    if isinstance(node, Call):
-        return node.args
-    if isinstance(node, MakeList):
-        return node.items
-    if isinstance(node, MakeMap):
-        return tuple(part for entry in node.entries for part in entry)
-    if isinstance(node, Comprehension):
-        return (node.iter_range, node.accu_init, node.condition, node.step, node.result)
-    return ()
 
 
 def _node_to_data(node: Expr, type_number: int) -> list[Any]:
