@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from streams.http.client_address import LOOPBACK
@@ -68,7 +67,7 @@ class RunningSts(Running):
             section: `[sts]` of the settings.
             transport: the log; the caller closes it.
             folder: the folder of signing keys and of the memory of tokens.
-            instance: the service's name: stable, and different for each running service.
+            instance: the service's name: the same after a restart, and no other service has it.
             dev_issuer: whether to issue any token to anybody.
 
         Raises:
@@ -111,7 +110,7 @@ class RunningSts(Running):
             used.start()
             sources = _sources(section, self.dev, tenant_uid, entropy, transport.now_ms)
             sources.load(WAIT_S)
-            parts = Parts(
+            self.parts = Parts(
                 section=section,
                 root_key=root_key,
                 tenant_uid=tenant_uid,
@@ -124,16 +123,20 @@ class RunningSts(Running):
                 entropy=entropy,
                 now_ms=transport.now_ms,
             )
-            per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
-            self.parts = parts
             self.metrics = Metrics(Exporter.TOKENS)
-            service = TokenService(parts)
-            endpoints = Endpoints(service, self.keys, section, per_address, self.metrics, entropy.monotonic_ms)
-            opened.callback(endpoints.close)
-            more: list[BaseRoute] = [] if self.dev is None else self.dev.routes()
-            application = endpoints.application(more)
-            self.application: ASGIApp = application if self.dev is None else from_here_alone(application)
+            self.application = self._application(opened)
             self._opened = opened.pop_all()
+
+    def _application(self, opened: ExitStack) -> ASGIApp:
+        """Return the routes of the service over its parts; `opened` closes what they hold."""
+        section, monotonic_ms = self.parts.section, self.parts.entropy.monotonic_ms
+        per_address = RateLimit(section.per_address_per_minute, monotonic_ms)
+        service = TokenService(self.parts)
+        endpoints = Endpoints(service, self.keys, section, per_address, self.metrics, monotonic_ms)
+        opened.callback(endpoints.close)
+        if self.dev is None:
+            return endpoints.application([])
+        return from_here_alone(endpoints.application(self.dev.routes()))
 
     def health(self) -> Health:
         """Return what is missing until tokens are issued. Thread-safe.
