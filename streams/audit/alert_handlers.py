@@ -1,10 +1,10 @@
-"""Whose word counts about alerts: who may acknowledge them, close them, and call them false positives.
+"""Who may handle alerts: acknowledge them, close them, and call them false positives.
 
 **Idea.** Records carry no principal, and what is closed as a false positive makes the watch raise fewer alerts of that
 kind. So a status counts only with the signature of a person whom the settings name, for the tenants that this person
 handles. The signature covers the time, which must be the broker's within `STATUS_AGE_MAX_MS`: a status that was signed
-long ago can't be written again after another one. It covers the id, too, by which readers know what comes again within
-that time (`streams.model.alert_status.with_status`).
+long ago can't be written again after another one. It also covers the id, by which readers recognise a status that is
+written again within that time (`streams.model.alert_status.with_status`).
 """
 
 from __future__ import annotations

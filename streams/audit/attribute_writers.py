@@ -1,4 +1,4 @@
-"""Whose word counts about the attributes of entities, for which tenants, and about which kinds of entities.
+"""Who may write the attributes of entities, for which tenants, and about which kinds of entities.
 
 **Idea.** The topic has one access list, and its records carry no principal. So the access list says who may write at
 all, and a signature says for whom: a writer that the settings restrict to some tenants or kinds speaks for no others.

@@ -1,9 +1,9 @@
 """Takes secrets out of texts before they are sealed.
 
 Whoever may read captured content must not get keys and passwords with it, and an erasure that is carried out late must
-not leave them behind. So a secret is replaced by what it is. The patterns know keys by the prefixes that their issuers
-give them, as the pack `secrets` does, and values by names that say that they are secret. A caller that has the
-detectors of the rules adds what they find.
+not leave them behind. So a secret is replaced by the name of its kind. The patterns know keys by the prefixes that
+their issuers give them, as the pack `secrets` does, and values by names that say that they are secret. A caller that
+has the detectors of the rules adds what they find.
 
 In doubt more is taken out: a private key without an end reaches to the next quotation mark.
 """

@@ -1,4 +1,4 @@
-"""What is found, and what of it is reported: not what a false positive is alike, and of an incident once."""
+"""What is found, and which of it is reported: nothing that is like a false positive, and each incident once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an activity has of all that it may lack, as the bits of one number.
+"""Which of its optional parts an activity has, as the bits of one number.
 
 A detector says by these bits what it looks at. So which detectors an activity concerns is looked up at once, and not
 asked of each of them (ADR 0099).

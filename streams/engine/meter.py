@@ -1,4 +1,4 @@
-"""What a worker tells about itself while it works. This class tells nobody; `WorkerMeter` counts.
+"""What a worker reports about itself while it works. This class reports nothing; `WorkerMeter` counts.
 
 Each method is called once for a turn of the loop, a transaction or a takeover, never for a record.
 """

@@ -1,4 +1,4 @@
-"""Knows the other instances of the group, and ends what those left open that are gone.
+"""Knows the other instances of the group, and ends the transactions that instances which are gone have left open.
 
 **Idea.** A member that dies mostly dies within a transaction. Nobody can read what comes after it, and its partitions'
 offsets are not stable, until the brokers time it out: 15 s, checked every 10 s. Whoever takes its partitions over does

@@ -1,4 +1,4 @@
-"""Resolves the host of a URL to addresses that may be connected to: no name may lead to where its owner has no place.
+"""Resolves the host of a URL to addresses that may be connected to, so that no name leads into an inner network.
 
 The settings name a host, but whoever controls its DNS entry chooses the address. So a name must not lead to loopback or
 to link-local addresses, where machines of clouds have their credentials, nor to private networks unless the settings

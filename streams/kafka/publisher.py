@@ -3,8 +3,8 @@
 **Idea.** A client that stands still is replaced. librdkafka (2.16) can lose all brokers that it knows, for example when
 the only broker names none while it shuts down. Such a client never stores anything again, and reports nothing but that
 its records time out: of 24 publishers, up to 15 stood still for good after a broker was away for ten seconds. A flush
-during which nothing moved therefore drops the client with what it has queued, and raises. Whose flush fails publishes
-again anyway, so nothing is lost by it if the client was only waiting for a broker.
+during which nothing moved therefore drops the client with what it has queued, and raises. A caller whose flush fails
+publishes again anyway, so nothing is lost by it if the client was only waiting for a broker.
 
 Rejected: `metadata.recovery.strategy=rebootstrap`, which makes it rarer and does not end it. Rejected: waiting for
 `message.timeout.ms`, because an agent has given up by then.

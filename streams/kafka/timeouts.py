@@ -1,10 +1,10 @@
 """How long clients wait for brokers: the times that depend on each other, and why they are as they are. See ADR 0028.
 
-The others miss a broker that dies after `broker.session.timeout.ms` (9 s by default). Until then it counts as an
-in-sync replica of every partition that it has a copy of. None of these passes a record on, and no transaction ends.
-Clients can do nothing about it, and a client that gives up earlier loses more time by what follows (aborted
-transactions, a rebalance, restored state) than by the wait. So each time below is longer than the wait, by as little as
-is safe.
+The other brokers notice that a broker has died after `broker.session.timeout.ms` (9 s by default). Until then it counts
+as an in-sync replica of every partition that it has a copy of. None of these partitions passes a record on, and no
+transaction ends. Clients can do nothing about it, and a client that gives up earlier loses more time by what follows
+(aborted transactions, a rebalance, restored state) than by the wait. So each time below is longer than the wait, by as
+little as is safe.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from streams.sdk.transport import Transport
 
 
 def alert_records(transport: Transport, alert: Alert) -> list[Outgoing]:
-    """What is to be written for an alert.
+    """Return what is to be written for an alert.
 
     Raises:
         LogError: the topics' partitions aren't known.

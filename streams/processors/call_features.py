@@ -7,7 +7,7 @@ A declaration names the argument, or its role: what it is for. Roles are facts o
 where a rule has asked where values come from. Otherwise they are proposed from the names of the arguments, by the
 functions that propose them at an import. So a tool that no file names has features as well.
 
-# INVARIANT: the gate and the watch find the same features in a call. Both pass the roles that the verdict states.
+INVARIANT: the gate and the watch find the same features in a call. Both pass the roles that the verdict states.
 """
 
 from __future__ import annotations

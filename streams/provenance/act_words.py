@@ -268,7 +268,7 @@ DELEGATING_PHRASES = (
 
 
 def forms_of(verb: str) -> list[str]:
-    """Builds the regular forms of a verb; the few irregular ones are listed below."""
+    """Build the regular forms of a verb; the few irregular ones are listed below."""
     if verb.endswith("e"):
         return [verb + "s", verb + "d", verb[:-1] + "ing"]
     if verb.endswith("y") and verb[-2:-1] not in "aeiou":

@@ -102,12 +102,12 @@ _SENTENCE_END = re.compile(r"[.!?\n]")
 
 
 def words_of_name(name: str) -> list[str]:
-    """Splits a tool's or an argument's name into lower-case words: `sendEmail`, `send_email` -> `send`, `email`."""
+    """Split a tool's or an argument's name into lower-case words: `sendEmail`, `send_email` -> `send`, `email`."""
     return [word.lower() for part in _SEPARATORS.split(name) if part for word in CAMEL.split(part) if word]
 
 
 def propose_kind(name: str, description: str = "", read_only: bool | None = None) -> str:
-    """Proposes the kind of act of a tool.
+    """Propose the kind of act of a tool.
 
     Args:
         name: the tool's name, without its server.
@@ -149,7 +149,7 @@ def _first_sentence(description: str) -> list[str]:
 
 
 def kind_of_action(action: str) -> str | None:
-    """Returns the kind that the value of a tool's `action` argument names (`cancel` -> `delete`); None if unknown."""
+    """Return the kind that the value of a tool's `action` argument names (`cancel` -> `delete`); None if unknown."""
     return _kind_of_words(words_of_name(action[:DESCRIPTION_CHARS_MAX]))
 
 
@@ -203,7 +203,7 @@ _HIS_OWN = re.compile(
 
 
 def request_kinds(text: str) -> frozenset[str]:
-    """Returns the kinds of act that a user's message asks for.
+    """Return the kinds of act that a user's message asks for.
 
     A verb after a negation does not count. A word that can be a noun (`order`, `post`) counts only where it is not
     used as one: "my order" asks for nothing, "order two of them" does.
@@ -299,7 +299,7 @@ def _kind_of_words(words: list[str]) -> str | None:
 
 
 def _verb_of(words: list[str], stems: list[str]) -> str | None:
-    """Finds the verb: the first word, unless that can be a noun and the last word says more (`order_status`)."""
+    """Find the verb: the first word, unless that can be a noun and the last word says more (`order_status`)."""
     verbs = [stem for stem in stems if stem in TOOL_VERBS]
     if not verbs or stems[0] in _CHANGING:
         return stems[0] if verbs else None
@@ -349,7 +349,7 @@ def _with_object(verb: str, stems: list[str]) -> str:
 
 
 def _object_kinds(words: list[str]) -> set[str]:
-    """Finds `change my password`: a verb that says little, with a thing that says more, in one sentence."""
+    """Find `change my password`: a verb that says little, with a thing that says more, in one sentence."""
     found: set[str] = set()
     verbs: set[str] = set()
     for index, word in enumerate(words):
@@ -379,5 +379,5 @@ def _request_stem(word: str) -> str:
 
 
 def _not_read(kind: str | None, read_only: bool | None) -> str | None:
-    """Drops `read` for a tool of which the operator says that it does more than read."""
+    """Drop `read` for a tool of which the operator says that it does more than read."""
     return None if kind == ActKind.READ and read_only is False else kind

@@ -1,7 +1,8 @@
 """What a session may do for the request: scopes that are stated, and those that are derived from the request's text.
 
 A scope is a list of `TaskScope`. Whoever states it as text writes `KIND`, `KIND:TARGET` or `tool:SERVER/NAME` in the
-`scopes` of `PURPOSE_SET`. A derived scope holds kinds of acts only: it can make an allow a question, and never more.
+`scopes` of `PURPOSE_SET`. A derived scope holds kinds of acts only: it can turn an allow into a question, and never
+more.
 
 A deriver is any function from text to scopes. The deterministic one, `derive_scopes`, is the default; it runs where the
 text is at hand, which is never the gate.

@@ -1,7 +1,7 @@
 """What the arguments of a tool are for, and whose data its results are: proposals from names and schemas.
 
-**A proposal never decides where data may go**: that are the sinks that the operator states (`sink_args`). Roles say how
-a question is worded, which values a task scope calls its targets, and what is compared with the session's subject. In
+**A proposal never decides where data may go**: the sinks that the operator states (`sink_args`) do. Roles say how a
+question is worded, which values a task scope calls its targets, and what is compared with the session's subject. In
 measurements, judging by roles that were guessed from names let through five times as many attacks as judging by the
 operator's sinks, so the two are kept apart.
 

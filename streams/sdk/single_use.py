@@ -465,7 +465,7 @@ class SingleUseStore:
 
 
 def _make_private(path: Path) -> None:
-    """An empty file that its owner alone can read, where there is none. SQLite gives its other files the same mode."""
+    """Create an empty file that only its owner can read, if there is none. SQLite gives its other files its mode."""
     # To open a file that is there and close it again would drop the locks that this process has on it.
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

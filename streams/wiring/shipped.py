@@ -8,12 +8,12 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def rules_directory() -> Path:
-    """The starter rules: in the installed package, or in the source tree."""
+    """Return the folder of the starter rules: in the installed package, or in the source tree."""
     shipped = _PACKAGE / "_shipped" / "rules"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "rules"
 
 
 def shadow_rules_directory() -> Path:
-    """The rules on behaviour in shadow: likewise."""
+    """Return the folder of the rules on behaviour in shadow: likewise."""
     shipped = _PACKAGE / "_shipped" / "shadow_rules"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "shadow_rules"

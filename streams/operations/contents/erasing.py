@@ -1,8 +1,7 @@
 """Erases captured content: destroys the keys that open it, after the signed record of that is on the log.
 
-The ciphertexts stay where they are, so that the proof of the log holds. What the erasure does not reach is said with
-it:
-`docs/adr/0075-sealed-content.md` lists it.
+The ciphertexts stay where they are, so that the proof of the log holds. The result states what the erasure does not
+reach (`docs/adr/0075-sealed-content.md`).
 """
 
 from __future__ import annotations

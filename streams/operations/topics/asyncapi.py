@@ -18,7 +18,7 @@ _INTEGERS = frozenset({"retention.ms", "max.message.bytes"})
 
 
 def render_asyncapi() -> dict[str, object]:
-    """The document: a channel for each topic, an operation for each role that writes or reads it."""
+    """Return the document: a channel for each topic, an operation for each role that writes or reads it."""
     committed = CommittedSchemas.load()
     return {
         "asyncapi": "3.0.0",

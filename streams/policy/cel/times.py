@@ -124,7 +124,7 @@ def _zone(name: str) -> tzinfo:
 
 @lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
-    """The zones of the package `tzdata`.
+    """Return the zones of the package `tzdata`.
 
     INVARIANT: the database of the host, which `ZoneInfo(name)` prefers, is never asked. Hosts have different versions
     of it, and zones of their own: a gate, the one that takes over from it and a replay must give the same verdict.

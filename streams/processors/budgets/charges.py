@@ -1,7 +1,7 @@
 """What an allowed call takes of its budgets: all of them, or nothing.
 
 A session's own budgets are counted in the partition's state, exactly. Those that several partitions share are spent
-from slices (`slices.py`).
+from leases (`leases.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alerts that a budget is nearly exhausted, for budgets whose rules state with which part of the limit.
+"""Alerts that a budget is nearly exhausted, if its rules state at which part of the limit that is.
 
 **Idea.** A session's own budget is counted in one place, so the call that takes it to the threshold raises the alert.
 Of a budget that several partitions share, no gate knows how much is spent, but each grant says how much is left to

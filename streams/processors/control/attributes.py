@@ -1,12 +1,12 @@
 """Hold the attributes of entities, which every gate reads completely (docs/adr/0046-attributes.md).
 
 Rules must be able to tell an entity that nobody knows from one that this gate could not keep. So there are three
-answers: known, unknown, and unclear. Unclear are the entities whose newest record was rejected or can't be read (what
-came before it may be wrong now), and those for which there was no room. A call that asks for an unclear entity has no
-fact `entities` at all, so that each rule that reads it is in error, which denies.
+answers: known, unknown, and unclear. An entity is unclear if its newest record was rejected or can't be read (what came
+before it may be wrong now), or if there was no room for it. A call that asks for an unclear entity has no fact
+`entities` at all, so that each rule that reads it is in error, which denies.
 
 Whoever may write the topic can write a tombstone, or a record that is rejected, and after it an old record that its
-writer has signed. So of an entity that is no longer held, the time of its last signed record is remembered, and older
+writer has signed. So the time of the last signed record is remembered for an entity that is no longer held, and older
 records don't count. That uses only room that no entity needs.
 """
 

@@ -143,7 +143,7 @@ def forget(session_key: bytes, state: StateView, horizon_ms: int) -> bool:
 
 
 def _with_room(entries: list[Entry], received_ms: int) -> list[Entry]:
-    """The entries without those that are spent, or else without the oldest that can never be proven."""
+    """Return the entries without those that are spent, or else without the oldest that can never be proven."""
     left = [entry for entry in entries if not entry.until_ms or received_ms < entry.until_ms]
     if len(left) >= UNPROVEN_PER_SESSION_MAX:
         spare = next((entry for entry in left if not entry.until_ms), None)

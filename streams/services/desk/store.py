@@ -191,7 +191,7 @@ class DeskStore:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Within a transaction, undo what is written while entered if it raises."""
+        """Undo, within a transaction, what is written while entered if that raises."""
         self._connection.execute("SAVEPOINT record")
         try:
             yield

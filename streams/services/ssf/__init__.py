@@ -1,4 +1,4 @@
-"""Shared Signals (OpenID SSF, CAEP): what identity providers tell is acted on here, and stops here are told to others.
+"""Shared Signals (OpenID SSF, CAEP): acts on what identity providers report, and reports stops to others.
 
 Needs the extra `sts`.
 """
