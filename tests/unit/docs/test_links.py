@@ -51,6 +51,19 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert broken_links(page) == []
 
 
+def test_the_index_lists_every_page_under_its_own_title() -> None:
+    index = ROOT / "docs" / "README.md"
+    entries = re.findall(r"\[([^]]+)\]\(([^)#]+\.md)\)", index.read_text("utf-8"))
+    pages = {path.relative_to(index.parent).as_posix() for path in index.parent.glob("*/*.md")}
+    listed = {target for _, target in entries}
+    assert {page for page in pages if not page.startswith("adr/")} == listed - {"adr/README.md"}
+    titles = {
+        target: re.search(r"^# (.+)$", (index.parent / target).read_text("utf-8"), re.MULTILINE) for target in listed
+    }
+    wrong = [text for text, target in entries if (title := titles[target]) is None or title[1] != text]
+    assert wrong == ["decision records"]
+
+
 def test_what_is_taken_for_a_link() -> None:
     page = """
 [a](one.md) and [`b`](two.md#three "title") ![c](four.png) [d](https://example.com/x.md) [e](mailto:a@example.com)
