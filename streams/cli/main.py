@@ -32,6 +32,7 @@ MISUSED = 2
 INTERRUPTED = 130
 
 _BREAKS = re.compile(r"\n?\t")
+_QUOTED = re.compile(r"(?<!\w)'([^'`]*)'")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 SETTINGS_VARIABLE = "STOPLOG_SETTINGS"
@@ -266,9 +267,14 @@ def _message(error: Exception) -> tuple[str | None, int]:
 
 
 def _without_wording_of_libraries(text: str) -> str:
-    """Return what is wrong with a command line: typer lists choices one below the other, behind tabs, and quotes the
-    kinds of errors that pydantic has."""
-    return _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
+    """Return what is wrong with a command line, worded as all other errors are: in one line, the input in backticks.
+
+    typer lists choices one below the other, behind tabs, quotes the input, and writes a sentence, which begins with
+    `Invalid value` even where our own text says all; what it says of a value may quote pydantic's kinds of errors.
+    """
+    text = _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
+    text = _QUOTED.sub(r"`\1`", text.removeprefix("Invalid value: "))
+    return f"{text[:1].lower()}{text[1:].removesuffix('.')}"
 
 
 def main() -> None:

@@ -248,7 +248,7 @@ class TestTail:
     def test_a_subject_that_is_none(self, deployed: Stoplog) -> None:
         result = deployed("tail", "verdict")
         assert result.status == 2
-        assert "'verdicts'" in result.err
+        assert "`verdicts`" in result.err
 
     def test_nothing_is_nothing(self, deployed: Stoplog) -> None:
         for subject in (
