@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streams.model.outcome import IntentOutcome
     from streams.model.session import SessionEventType, TaskScope
     from streams.model.types import Actor, Model, SubProfile, ToolRef
-    from streams.model.verdict import Outcome
+    from streams.model.verdict import Obligation, Outcome, Verdict
     from streams.sdk.agent import Agent
     from streams.sdk.aio import AsyncAgent
     from streams.sdk.content import PublicWrapper, SessionSealer, TenantWrappers
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from streams.sdk.toolset import Toolset
     from streams.sdk.transport import RecordCodec, Transport
+    from streams.sdk.verdict_checks import ObligationError
     from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
     from streams.sdk.verdict_reader import VerdictReader
 
@@ -97,7 +98,11 @@ _NAMES = {
         "SubProfile",
         "ToolRef",
     ),
-    "streams.model.verdict": ("Outcome",),
+    "streams.model.verdict": (
+        "Obligation",
+        "Outcome",
+        "Verdict",
+    ),
     "streams.sdk.agent": ("Agent",),
     "streams.sdk.aio": ("AsyncAgent",),
     "streams.sdk.content": (
@@ -163,6 +168,7 @@ _NAMES = {
         "RecordCodec",
         "Transport",
     ),
+    "streams.sdk.verdict_checks": ("ObligationError",),
     "streams.sdk.verdict_consumer": (
         "LoopSettings",
         "VerdictLoop",
@@ -198,6 +204,8 @@ __all__ = [
     "LoopSettings",
     "McpServerError",
     "Model",
+    "Obligation",
+    "ObligationError",
     "OpenedWith",
     "Outcome",
     "OutcomeReadError",
@@ -236,6 +244,7 @@ __all__ = [
     "ToolRunner",
     "Toolset",
     "Transport",
+    "Verdict",
     "VerdictLoop",
     "VerdictReadError",
     "VerdictReader",
