@@ -112,9 +112,9 @@ def _tell(screen: Screen, report: ReplayReport, recorded: RecordedLog, differenc
     if not compared:
         screen.say(f"{told}: no verdict is recorded in this time", WARN)
     elif report.is_same:
-        screen.say(f"{told}: all {same} verdicts come out byte for byte", OK)
+        screen.say(f"{told}: all {same} verdicts are the same byte for byte", OK)
     else:
-        screen.say(f"{told}: {same} of {compared} verdicts come out byte for byte", FAIL)
+        screen.say(f"{told}: {same} of {compared} verdicts are the same byte for byte", FAIL)
         if not same:
             screen.say("are these the settings and the root key of the gates that gave them?", WARN)
 

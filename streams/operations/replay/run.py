@@ -1,4 +1,4 @@
-"""Replays recorded verdicts, and says which of them come out byte for byte."""
+"""Replays recorded verdicts, and reports which of them are the same byte for byte."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ReplayReport:
 
     @property
     def is_same(self) -> bool:
-        """Whether every recorded verdict came out byte for byte, and no other."""
+        """Whether every recorded verdict was made again byte for byte, and no other."""
         return not any(self.counts[kind] for kind in _WRONG)
 
     @property

@@ -48,7 +48,7 @@ class TestReplay:
     def test_says_that_every_verdict_comes_out(self, site: Stoplog) -> None:
         result = site("replay", "--no-json")
         assert result.status == 0, result.out + result.err
-        assert "all 8 verdicts come out byte for byte" in result.out
+        assert "all 8 verdicts are the same byte for byte" in result.out
 
     def test_is_a_summary_for_a_program(self, site: Stoplog) -> None:
         (summary,) = site("replay", "--json").records
@@ -60,7 +60,7 @@ class TestReplay:
         monkeypatch.setenv("STOPLOG_GATE__VERDICT_TTL_MS", "1000")
         result = site("replay", "--no-json")
         assert result.status == 1
-        assert "0 of 8 verdicts come out byte for byte" in result.out
+        assert "0 of 8 verdicts are the same byte for byte" in result.out
         assert "  expires_at\n    recorded  1" in result.out
         assert "are these the settings and the root key of the gates" in result.out
         *differences, _ = site("replay", "--json", "--max", "3").records
