@@ -34,7 +34,7 @@ from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 ROOT_KEY = bytes(range(32))

@@ -18,7 +18,7 @@ import pytest
 
 from tests.integration.deployment import ROOT
 from tests.integration.page import text_of
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
 
 COMMAND_S_MAX = 120
 _COMMAND = re.compile(r"^    ((?:stoplog|export) .+)$", re.MULTILINE)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import cache
-from typing import Any
 
-import jsonschema_rs
 import msgspec
 import pytest
-from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from simulation.records import agent, header
 from streams.codec.ocsf import (
-    OCSF_VERSION,
-    PROFILES,
     detection_finding,
     handled_finding,
     ocsf_json,
 )
 from streams.model.alert import Alert, Attack
 from streams.model.alert_status import AlertState, AlertStatus
+from tests.ocsf import faults
 
 FULL = Alert(
     header=header("alert", 1_764_061_200_000),
@@ -58,18 +53,6 @@ BARE = Alert(
     last_seen_time=1,
     dedup_key="k",
 )
-
-
-@cache
-def schema() -> dict[str, Any]:
-    made: dict[str, Any] = OcsfJsonSchemaEmbedded(get_ocsf_schema(OCSF_VERSION)).get_class_schema(
-        "detection_finding", list(PROFILES)
-    )
-    return made
-
-
-def faults(event: dict[str, Any]) -> list[str]:
-    return [str(fault)[:300] for fault in jsonschema_rs.validator_for(schema()).iter_errors(event)]
 
 
 @pytest.mark.parametrize("alert", [FULL, BARE])

@@ -23,7 +23,7 @@ from streams.model.analytics import ANALYTICS
 from streams.model.topics import ALERT_OCSF, INTENT, RULESET
 from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
 from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, GateBench
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
 from tests.unit.processors.test_alerts import ATTACKER, RULES
 
 FOLDER = Path(__file__).resolve().parents[3] / "ops" / "siem"

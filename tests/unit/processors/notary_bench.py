@@ -106,3 +106,18 @@ class NotaryBench:
     def sealed(self, partition: int = 0) -> list[Received]:
         """The records of the seals of a partition."""
         return self.raw(AUDIT_SEAL.name, partition)
+
+
+class NoRows:
+    """The state of a partition that has no rows yet."""
+
+    partition = 0
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def put(self, key: bytes, row: bytes) -> None:
+        self.rows[key] = row

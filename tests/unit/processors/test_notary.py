@@ -25,8 +25,7 @@ from streams.model.topics import ALERT, AUDIT_REPORTED
 from streams.ports import AbortableTransactionError, Received, TopicPartition
 from streams.processors.notary import Notary, ReportedSeals
 from tests.kit import START_MS, wire
-from tests.unit.processors.notary_bench import DEPLOYMENT, NotaryBench
-from tests.unit.processors.test_seals import _State
+from tests.unit.processors.notary_bench import DEPLOYMENT, NoRows, NotaryBench
 
 KEY = SigningKey.made()
 KEYS = SealKeys.of({"k": str(KEY.public)}, DEPLOYMENT)
@@ -169,7 +168,7 @@ def test_nothing_is_committed_without_a_signature() -> None:
 
 
 def test_a_large_batch_has_several_seals_and_an_empty_one_none() -> None:
-    hook, state = ReportedSeals(wire(), KEY, DEPLOYMENT), _State()
+    hook, state = ReportedSeals(wire(), KEY, DEPLOYMENT), NoRows()
     read = [Received(AUDIT_REPORTED.name, 0, at, START_MS, b"k", b"%d" % at) for at in range(LEAVES_MAX + 5)]
     outputs = hook.before_commit([], read, state, START_MS)
     assert len(outputs) == 2
@@ -178,4 +177,4 @@ def test_a_large_batch_has_several_seals_and_an_empty_one_none() -> None:
 
 def test_a_timer_of_another_processor_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="does not set timers of the kind"):
-        Notary(wire(), KEY, DEPLOYMENT).on_timer(b"\xff", _State(), START_MS)
+        Notary(wire(), KEY, DEPLOYMENT).on_timer(b"\xff", NoRows(), START_MS)

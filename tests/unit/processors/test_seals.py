@@ -16,6 +16,7 @@ from streams.ports import AbortableTransactionError, Outgoing
 from streams.processors.seals import Seals
 from tests.kit import wire
 from tests.unit.engine.bench import WorkerBench
+from tests.unit.processors.notary_bench import NoRows
 
 KEY = SigningKey.made()
 
@@ -139,31 +140,16 @@ def test_nothing_is_committed_without_a_signature() -> None:
 
 def test_a_large_batch_has_several_seals() -> None:
     written = [Outgoing(AUDIT.name, 0, b"k", b"%d" % number) for number in range(LEAVES_MAX + 5)]
-    outputs = Seals(wire(), KEY, "prod").before_commit(written, [], _State(), 1_764_061_200_000)
+    outputs = Seals(wire(), KEY, "prod").before_commit(written, [], NoRows(), 1_764_061_200_000)
     seals = [wire().decode(SEAL.name, each.value or b"", ()) for each in outputs[:-1]]
     assert [len(seal.kinds) for seal in seals if isinstance(seal, Seal)] == [LEAVES_MAX, 5]
     assert all(SealedBatch.read(seal).extends_its_frontier() for seal in seals if isinstance(seal, Seal))
 
 
 def test_an_empty_batch_has_no_seal() -> None:
-    assert Seals(wire(), KEY, "prod").before_commit([], [], _State(), 0) == []
+    assert Seals(wire(), KEY, "prod").before_commit([], [], NoRows(), 0) == []
 
 
 def test_a_record_on_another_partition_is_our_mistake() -> None:
     with pytest.raises(InvariantError, match="partition 0 wrote"):
-        Seals(wire(), KEY, "prod").before_commit([Outgoing(AUDIT.name, 1, b"k", b"x")], [], _State(), 0)
-
-
-class _State:
-    """The state of a partition that has no rows yet."""
-
-    partition = 0
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    def put(self, key: bytes, row: bytes) -> None:
-        self.rows[key] = row
+        Seals(wire(), KEY, "prod").before_commit([Outgoing(AUDIT.name, 1, b"k", b"x")], [], NoRows(), 0)

@@ -27,8 +27,8 @@ from streams.model.topics import ALERT_OCSF, ALERT_STATUS, AUDIT_REPORTED, BEHAV
 from streams.model.types import Header
 from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.processors.watch.keying import Keying
+from tests.ocsf import faults
 from tests.unit.behaviour.kit import START_MS, Rows
-from tests.unit.codec.test_ocsf import faults
 from tests.unit.processors.watch.test_watch import QUICK, SHIPPED, WIRE, Bench, sent
 
 ANN, BEN = SigningKey.made(), SigningKey.made()
