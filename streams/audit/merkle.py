@@ -234,7 +234,7 @@ def is_consistent(size1: int, size2: int, root1: bytes, root2: bytes, path: Sequ
     """Return whether a proof shows that one log begins with another (RFC 9162, section 2.1.4.2).
 
     Args:
-        size1: how many leaves the earlier log has. Of the empty log there is nothing to prove: False, unless both are
+        size1: how many leaves the earlier log has. For the empty log there is nothing to prove: False, unless both are
             empty.
         size2: how many the later one has.
         root1: the head of the earlier log.

@@ -1,7 +1,7 @@
 """Seals: how a gate proves that a verdict is its own and on the record, and how that is checked.
 
-**Idea.** Of each partition, the verdicts and audit records that the gate writes are the leaves of one log, in the order
-of writing, and so are the reports and session events that it reads, in the order of their topics (ADR 0088). At the end
+**Idea.** Each partition has a log of hashes. Its leaves are the verdicts and audit records that the gate writes, in the
+order of writing, and the reports and session events that it reads, in the order of their topics (ADR 0088). At the end
 of each transaction the gate writes a seal to the partition of the verdicts: the hashes of the leaves that the
 transaction has added (its *batch*), and the signed head of the log after them. The seal becomes visible with what it
 covers, or not at all. A verdict counts once a seal has its hash, and a key that is trusted has signed the seal's head:

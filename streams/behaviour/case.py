@@ -10,7 +10,7 @@ from streams.behaviour.growth import GROWTH, Growth, bits_of, counts_sessions, c
 from streams.behaviour.pages import Layout, OpenRows, Shape, Slot
 
 PATTERNS_MAX = 1_024
-"""Of how many combinations of detectors or pages is remembered where their rows stand."""
+"""For how many combinations of detectors or pages it is remembered where their rows stand."""
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, d
 MATCHES_MAX = 256
 RULES_MAX = 16
 TEXTS_REMEMBERED_MAX = 1_024
-"""Of how many different values a selector remembers whether they match."""
+"""For how many different values a selector remembers whether they match."""
 
 
 class CorrelationType(StrEnum):

@@ -30,7 +30,7 @@ from msgspec.structs import astuple
 from streams.behaviour.activity import ATTRIBUTES, FIELDS, Activity, row_key
 
 KEYS_MADE_MAX = 16_384
-"""Of how many activities the keys of a group of shapes are remembered."""
+"""For how many activities the keys of a group of shapes are remembered."""
 REMEMBERED_MAX = 4_096
 """Rows that are remembered decoded; beyond that, all are forgotten."""
 ROW_TYPES_MAX = 256

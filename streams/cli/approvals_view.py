@@ -21,13 +21,13 @@ from streams.operations.approvals.questions import Question, calls_of
 from streams.provenance.pointers import unescaped
 
 VALUE_CHARS_MAX = 400
-"""Of an argument on the screen. JSON output has it in full."""
+"""The longest argument on the screen. JSON output has it in full."""
 
 VALUE_END_CHARS = 120
-"""Of a longer one, so many are of its end."""
+"""How many characters of a longer argument are those of its end."""
 
 QUESTION_CHARS = 13
-"""Of a question's id in a list: enough to tell it from others, and to name it."""
+"""The length of a question's id in a list: enough to tell it from others, and to name it."""
 
 _MS_PER_S = 1_000
 _ORIGINS = {

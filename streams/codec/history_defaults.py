@@ -108,9 +108,9 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
     """Return the record with the atoms of its content, and with its proof, if the line does not mention them.
 
-    An intent is proven with its session's key, an event that says what a session may do with its writer's key, a report
-    with a derived key of its server (`ReportKey.derived`) or with its session's key, and a grant with the key of its
-    issuer or of its parent's session.
+    An intent is proven with its session's key. An event that says what a session may do is proven with its writer's
+    key, and a report with a derived key of its server (`ReportKey.derived`) or with its session's key. A grant is
+    proven with the key of its issuer or of its parent's session.
     """
     if isinstance(record, Delegation) and record.op is DelegationOp.GRANT and line.root_key is not None:
         return prove_grant(record, given, line.root_key)

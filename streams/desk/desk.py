@@ -113,8 +113,8 @@ class Desk:
     def on_time(self, rows: Rows, now_ms: int) -> list[Delivery]:
         """Return what people are told because time has passed.
 
-        Of what is to be escalated, it takes a bounded step: call it again soon. Of what has waited for a window, it
-        takes all, so that there is one summary.
+        It takes a bounded number of what is to be escalated: call it again soon. It takes all that has waited for a
+        window, so that there is one summary.
         """
         deliveries: list[Delivery] = []
         for incident in rows.to_escalate(now_ms, STEP_MAX):

@@ -5,8 +5,8 @@ was polled is buffered by topic, and a record goes on only when no earlier one c
 either has a record in its buffer, and then the earliest goes first, or was read to its end (KIP-353 and KIP-695 of
 Kafka Streams). What is decided then depends on the log, and not on how it was cut into polls. See ADR 0030.
 
-Within a topic, records stay in the order of their offsets, whatever their times. Of one instant, the topic with the
-lower rank goes first.
+Within a topic, records stay in the order of their offsets, whatever their times. At the same instant, the topic with
+the lower rank goes first.
 
 **Rejected.** To wait a fixed time for the other topics: it delays every record when nothing is missing, and is too
 short when a broker is slow.

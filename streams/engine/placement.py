@@ -16,7 +16,7 @@ from streams.ports.wire import Wire
 
 _log = logging.getLogger(__name__)
 OUTPUT_BYTES_MAX = 1_032_192
-"""Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
+"""The largest record that is written, with key and headers: what a topic takes, less the batch around it."""
 
 # Below these nobody has to count: ids, names and trace contexts have bounds of their own.
 _SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
@@ -26,7 +26,7 @@ MISSING_NAMED_MAX = 1_000
 """How many missing topics are remembered, so that each is logged once."""
 
 KEYS_CACHED_MAX = 8_192
-"""Of keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions and agents recur."""
+"""For how many keys the partition is remembered: Murmur2 takes about 3 us in Python, and sessions and agents recur."""
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CO_PARTITIONED, _PER_TENANT, _BROADCAST = Spread.CO_PARTITIONED, Spread.PER_TENANT, Spread.BROADCAST

@@ -24,7 +24,7 @@ from streams.ports.processor import Output, SetAsideError
 
 _log = logging.getLogger(__name__)
 TEXT_CHARS_MAX = 500
-"""Of the text that says why a record became a dead letter."""
+"""The longest text that says why a record became a dead letter."""
 
 Emit = Callable[[Outgoing], None]
 Decoded = tuple[Received, Record | Exception]

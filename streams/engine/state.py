@@ -24,7 +24,7 @@ from streams.ports.processor import STREAM_TIME_KEY, TIMER_KEY_PREFIX, Savepoint
 INSERTS_MAX = 64
 """From this many new keys on, sorting all keys once is cheaper than inserting each in its place."""
 ROW_BYTES_MAX = 1_000_000
-"""Of a row and its key: it must fit into a record of the changelog."""
+"""The largest row with its key: it must fit into a record of the changelog."""
 
 _DUE_BYTES = 8
 _AFTER_TIMERS = b"u"

@@ -316,8 +316,8 @@ class Lane:
 def units_of(lanes: Sequence[Lane]) -> Iterator[tuple[int, list[Arrival]]]:
     """Yield the records of all lanes by broker time, those of one instant together, each with the instant.
 
-    Within a lane, records stay in the order of their offsets. Of one instant, the lane with the lower rank goes first,
-    as in `streams.engine.input_buffer`. Records without a time wait for the first one that has a time.
+    Within a lane, records stay in the order of their offsets. At the same instant, the lane with the lower rank goes
+    first, as in `streams.engine.input_buffer`. Records without a time wait for the first one that has a time.
     """
     left = [lane for lane in lanes if lane.head is not None]
     while left:

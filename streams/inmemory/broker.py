@@ -18,7 +18,7 @@ from streams.inmemory.topic_config import DEFAULT_CONFIG, check_config, check_na
 from streams.ports import Clock, LogError, Outgoing, Received, TopicPartition, TopicSpec, TopicState
 
 RECORD_OVERHEAD_BYTES = 128
-"""Of a record beside its key, value and headers: the batch around it, and its lengths."""
+"""What a record takes beside its key, value and headers: the batch around it, and its lengths."""
 _OFFSETS_TOPIC = "__consumer_offsets"
 
 

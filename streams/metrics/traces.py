@@ -37,7 +37,7 @@ EXPORT_TIMEOUT_S = 5
 LOGGED_S = 60.0
 """How often it is logged that the collector can't be reached."""
 VALUE_CHARS_MAX = 256
-"""Of a name and of an attribute: agents choose those of tools and conversations."""
+"""The longest name or attribute of a span: agents choose those of tools and conversations."""
 
 _NS_PER_MS = 1_000_000
 _SAMPLED = 0x01

@@ -15,7 +15,7 @@ from streams.model.verdict import ArgumentOrigin
 
 GRANTED_TOOLS_MAX = 8
 USES_MAX = 10_000
-"""Of a grant: how many tools it can have, each with its bounds, and how many calls it can approve."""
+"""How many tools a grant can have, each with its bounds, and how many calls it can approve."""
 
 GRANT_PREFIX = "approval:"
 """Begins the ids of what people grant, to tell them apart from grants of authority in the path of a verdict."""

@@ -16,7 +16,7 @@ CARRIED_WINDOW_END_MS = 253_402_300_799_000
 """The end of the one window of what is carried: the last second of the year 9999."""
 _KEY_MARK = "#"
 _KEY_CHARS = 33
-"""Of what stands behind the family in the key of a budget with a key: the mark, and 16 bytes in hex."""
+"""The length of what follows the family in the key of a budget with a key: the mark, and 16 bytes in hex."""
 
 
 def keyed(family: str, digest: bytes) -> str:

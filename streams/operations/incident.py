@@ -198,7 +198,7 @@ def _needed(lines: list[HistoryLine], intents: list[Intent]) -> list[HistoryLine
 
 
 def _latest_rules_only(lines: list[HistoryLine], first_ms: int) -> list[HistoryLine]:
-    """Of the publications of rules before the session, keep the last of each bundle: it was in force."""
+    """Keep the last publication of each bundle before the session: its rules were in force."""
     last = {
         getattr(line.record, "name", ""): index
         for index, line in enumerate(lines)

@@ -31,7 +31,7 @@ TRANSACTIONAL_ID_CHARS_MAX = 200
 BROKER_SESSION_SETTING = "broker.session.timeout.ms"
 BROKER_SESSION_MS_RECOMMENDED = 3_000
 BROKER_HEARTBEAT_MS_RECOMMENDED = 500
-"""Of `broker.heartbeat.interval.ms`, with that session: with its default of 2 s, one late heartbeat ends a session."""
+"""What `broker.heartbeat.interval.ms` should be then: with its default of 2 s, one late heartbeat ends a session."""
 
 
 def is_long(settings: Mapping[str, str], name: str, ms_max: int) -> bool:

@@ -31,9 +31,9 @@ _NUL_BYTE = 0
 """To look for the number takes a thirtieth of the time that it takes to look for the byte as a text."""
 _AFTER_NUL = b"\x01"
 INSTANT_BYTES = 8
-"""Of an instant in a key: big-endian, so that keys are in the order of time."""
+"""The length of an instant in a key, which is big-endian, so that keys are in the order of time."""
 DAY_BYTES = 4
-"""Of a day in a key: days since 1970, big-endian."""
+"""The length of a day in a key: days since 1970, big-endian."""
 _pack_segment = Struct(">QI").pack
 
 

@@ -130,7 +130,7 @@ def _sniffed_markup(text: str) -> object | None:
 
 
 def parsed_json(text: str) -> object | None:
-    """Return what a text of JSON holds, or None. Of a name that an object has twice, every value is kept."""
+    """Return what a text of JSON holds, or None. If an object has a name twice, every value is kept."""
     try:
         return json.loads(text, object_pairs_hook=merged)  # type: ignore[no-any-return]  # whatever the text holds
     except (ValueError, RecursionError):

@@ -1,10 +1,9 @@
 """Readings: what a text says once its disguises are undone.
 
-The idea: a disguise is undone as a whole where that is a mapping of characters (look-alikes, full-width and invisible
-characters, escapes of URLs, HTML and programs), and for the piece that holds it where it is a code (base64,
-hexadecimal), a spelling (`name at example dot com`, `e v i l`) or an order (reversed). What is found in a reading and
-not in the text itself was disguised. A search for every value in every encoding was rejected: the gate would need the
-values.
+The idea: a disguise that maps characters (look-alikes, full-width and invisible characters, escapes of URLs, HTML and
+programs) is undone in the whole text. A code (base64, hexadecimal), a spelling (`name at example dot com`, `e v i l`)
+or a reversed text is undone in the piece that holds it. What is found in a reading and not in the text itself was
+disguised. A search for every value in every encoding was rejected: the gate would need the values.
 """
 
 from __future__ import annotations

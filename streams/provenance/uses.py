@@ -33,7 +33,7 @@ _MONEY = listed(
     "amount price total sum cost fee tip balance salary wage pay payment refund deposit credit charge bonus gross net "
     "budget value money cent minor tax fare fine premium"
 )
-"""Of the words of amounts, those of money. A quantity can be any: nobody writes down that two of a thing are wanted."""
+"""The words of amounts that mean money. A quantity can be any: nobody writes down that two of a thing are wanted."""
 _DESTINATIONS = listed(
     "to cc bcc recipient receiver destination dest payee beneficiary iban bic swift webhook callback endpoint url uri "
     "link href host hostname domain channel attendee participant invitee guest phone mobile fax forward redirect "

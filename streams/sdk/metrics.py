@@ -39,7 +39,7 @@ class StopMetrics(logging.Handler):
         self._levels: dict[str, int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a log record. Of stops that came together, the slowest is known and stands for all of them."""
+        """Count a log record. The slowest of stops that came together stands for all of them."""
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict) and fields.get("event") == "stop_in_force":
             self._latency.observe(fields["latency_ms"] / _MS_PER_S)

@@ -212,7 +212,7 @@ class RevocationWatch:
                 self._changed.notify_all()
 
     def _tell(self, stops: list[Stop]) -> None:
-        """Call the listeners. Of stops that arrived together, the log names the slowest."""
+        """Call the listeners. The log names the slowest of stops that arrived together."""
         with self._changed:
             self._stops.extend(stops)
         slowest = max(stops, key=lambda stop: stop.latency_ms)

@@ -14,7 +14,7 @@ from streams.behaviour.activity import DAY_MS
 from streams.behaviour.profiles import HOURS_PER_DAY, Profile
 
 EVIDENCE_MIN = 15.0
-"""Of the likelihood ratio (chi-squared with one degree of freedom): chance explains it about once in 10,000 times."""
+"""The lowest likelihood ratio (chi-squared, one degree of freedom): chance reaches it about once in 10,000 times."""
 FACTOR_MIN = 1.5
 AMOUNTS_MIN = 10
 """Amounts that a median needs before it is compared."""

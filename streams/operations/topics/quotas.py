@@ -13,7 +13,7 @@ from shlex import quote
 from streams.model.topics import Role
 
 REQUEST_PERCENTAGE = 100
-"""Of one thread of a broker, for requests: many small records cost a broker more than their bytes."""
+"""What requests may take of one thread of a broker: many small records cost a broker more than their bytes."""
 
 _USER = "User:"
 

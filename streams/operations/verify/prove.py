@@ -109,7 +109,7 @@ def _records(log: Log, clock: Clock, topic: str, *, number: int) -> Iterator[Rec
 
 
 def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, intent_id: str) -> Received:
-    """Return the intent's last verdict. Of equal ones, it is the first: one that was given again has no record."""
+    """Return the intent's last verdict. It is the first of equal ones: one that was given again has no record."""
     found: Received | None = None
     wanted = intent_id.encode()
     for each in records:

@@ -114,8 +114,8 @@ class Variable(NamedTuple):
 
     Attributes:
         name: its name.
-        source: an expression that it stands for. Of the elements of a list it is the first: what one of them may show,
-            all may show.
+        source: an expression that it stands for. For the elements of a list it is the first: what one of them may
+            show, all may show.
         value: its value, or the error that reading it raises.
     """
 

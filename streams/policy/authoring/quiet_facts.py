@@ -1,7 +1,7 @@
 """Facts of provenance and behaviour for a case that does not state them: a usual call that its user has asked for.
 
 Most cases are about something else. For them every value of the call was named by the user, the request asks for this
-kind of act, and nothing untrusted was read unless the session is tainted. Of a session that is only said to be tainted,
+kind of act, and nothing untrusted was read unless the session is tainted. If a session is only said to be tainted,
 nothing more is known, which is the worst case. A case about provenance states what differs. The amount is read from the
 arguments as for a tool whose schema does not say in which unit amounts are.
 """

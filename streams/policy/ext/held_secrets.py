@@ -35,7 +35,7 @@ OVERLAP_CHARS = 4_000
 """How much of a piece the next one repeats: more than the longest key has."""
 
 HIDDEN_MAX = 32
-"""How many encoded keys of a text are looked for in its words. Of a text with more, every long word counts as one."""
+"""How many encoded keys of a text are looked for in its words. In a text with more, every long word counts as one."""
 
 _LONG_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]{16,}")
 """Without such a word, a text has no key: keys are longer, and private keys have lines of 64 characters."""

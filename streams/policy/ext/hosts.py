@@ -69,7 +69,7 @@ _INNER_V6 = (
     # Former test networks and documentation, which nobody may announce.
     *("3ffe::/16", "2001:10::/28"),
 )
-"""The IANA IPv6 Special-Purpose Address Registry within 2000::/3. Of the rest, no address is assigned to the public."""
+"""The IANA IPv6 Special-Purpose Address Registry within 2000::/3. No address of the rest is assigned to the public."""
 
 _PUBLIC_V6 = "2000::/3"
 _ISATAP = frozenset((0x0000_5EFE, 0x0200_5EFE))

@@ -20,7 +20,7 @@ from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffec
 BUNDLE_FILE = "bundle.yaml"
 RULES_SUFFIX = ".rules.yaml"
 DETECTORS_SUFFIX = ".detectors.yaml"
-"""Of files that declare behaviour. They are not part of a bundle: the watch reads them."""
+"""The end of the names of files that declare behaviour. They are not part of a bundle: the watch reads them."""
 FILES_MAX = 500
 FILE_BYTES_MAX = 4_000_000
 BUNDLE_BYTES_MAX = 32_000_000

@@ -1,7 +1,7 @@
 """Alerts that a budget is nearly exhausted, if its rules state at which part of the limit that is.
 
 **Idea.** A session's own budget is counted in one place, so the call that takes it to the threshold raises the alert.
-Of a budget that several partitions share, no gate knows how much is spent, but each grant says how much is left to
+No gate knows how much is spent of a budget that several partitions share, but each grant says how much is left to
 lease. So the partition whose grant takes what is leased across the threshold raises the alert: one grant does. It may
 come somewhat early, because a lease is a little ahead of need, but never after that much is spent.
 

@@ -31,9 +31,9 @@ STALE_MS = 45 * DAY_MS
 STATE_BYTES_MAX = 64 * 1024
 USUAL_CACHED_MAX = 1_024
 NUMBER_MAX = 1e6
-"""Of means, medians and spreads, which are logarithms: watches stay far below."""
+"""The highest mean, median or spread. These are logarithms, and watches stay far below."""
 LOG_SPREAD_MAX = 100.0
-"""Of the logarithm of a spread; its exponential is reckoned with."""
+"""The highest logarithm of a spread, whose exponential is used in calculations."""
 COUNT_MAX = 1 << 53
 
 _decode = msgspec.msgpack.Decoder(Profile).decode

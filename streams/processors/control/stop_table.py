@@ -63,7 +63,7 @@ STOPS_PER_STEP_MAX = 1_000
 CHECKED_PER_STEP_MAX = 20_000
 DROPPED_PER_STEP_MAX = 500
 KEY_BYTES_MAX = 16_384
-"""Of the key of a stop that is kept.
+"""The longest key of a stop that is kept.
 
 INVARIANT: no name of anything is that long. A name in an intent has up to `record_checks.NAME_CHARS_MAX` characters, a
 tool or model has two names, and each character has up to 4 bytes, or 6 in the form in which models are compared.

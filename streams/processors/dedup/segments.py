@@ -37,7 +37,7 @@ SEGMENTS_PER_STEP_MAX = 64
 """How many segments one step deletes."""
 
 BYTES_PER_STEP_MAX = 1_048_576
-"""Of the segments that one step deletes: a segment of its own holds a verdict of up to a quarter of a megabyte."""
+"""The size of the segments that one step deletes: a large verdict, of up to 256 KiB, has a segment of its own."""
 
 _HEADS_CACHED_MAX = 256
 """Decoded heads: that of each partition is read for every verdict, and is another one only every few milliseconds."""

@@ -36,7 +36,7 @@ QUESTION_CALLS_MAX = 32
 """Calls that one question covers. Nobody reads more, and the request must fit into a record."""
 
 QUESTION_ARGS_CHARS_MAX = 131_072
-"""Of all calls of a question together. A call with longer arguments has a question of its own."""
+"""The longest arguments of all calls of a question together. A call with longer arguments has a question of its own."""
 
 _SCOPES = {"none": GrantScope.UNKNOWN, "task": GrantScope.TASK, "session": GrantScope.SESSION}
 _MODEL = "model"

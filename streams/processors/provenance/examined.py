@@ -57,7 +57,7 @@ class Owners(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_OWNERS = Owners(is_subject=False, is_other=False)
-"""Of a call of which nobody asks whose data it is about."""
+"""The owners of a call for which no rule asks whose data it is about."""
 
 
 class Examined(msgspec.Struct):

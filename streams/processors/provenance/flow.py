@@ -68,7 +68,7 @@ class Audience(msgspec.Struct, frozen=True, array_like=True):
 
 
 UNSTATED = Audience()
-"""Of what nobody has labelled: it is not for everybody, and nobody has named its readers."""
+"""The audience of what nobody has labelled: it is not for everybody, and nobody has named its readers."""
 
 
 def audience_of(stated: Label | None, claimed: Label | None) -> Audience:

@@ -75,7 +75,7 @@ def active(row: SessionRow, event: SessionEvent, settings: GateSettings, now_ms:
     """Return the row after an event that may show that the session is active.
 
     An old event shows what was, and a copy of it shows no more than it did: it counts for the time at which it was
-    made, as far behind as the clocks of those who may call can be. Of a report of a call, the gate takes one only.
+    made, as far behind as the clocks of those who may call can be. The gate takes only one report of a call.
     Other reports of servers show nothing: each server could keep each session alive.
     """
     if event.type not in ACTIVITY or row.life.status is not SessionStatus.LIVE:

@@ -32,7 +32,7 @@ from streams.processors.state import decode_verdict_row, encode_row
 
 ROWS_PER_VISIT_MAX = 2_000
 BYTES_PER_VISIT_MAX = 1_048_576
-"""Of the rows that one visit reads. Rows of layout 1 hold whole verdicts, of up to a quarter of a megabyte each."""
+"""The size of the rows that one visit reads. Rows of layout 1 hold whole verdicts, of up to 256 KiB each."""
 
 _VISITS_PER_RETENTION = 4
 _COUNTS = (RowKind.MEMORY_CELL, RowKind.MEMORY_HEAD, RowKind.SPEND)

@@ -17,33 +17,33 @@ from streams.model.verdict import Outcome, VerdictMode
 
 
 class SeenHeader(Record, frozen=True, kw_only=True):
-    """Of a header, whose record it is."""
+    """The part of a header that says whose record it is."""
 
     tenant_uid: str
 
 
 class SeenTool(Record, frozen=True, kw_only=True):
-    """Of a tool, its name."""
+    """The name of a tool."""
 
     server_id: str
     name: str
 
 
 class SeenLabel(Record, frozen=True, kw_only=True):
-    """Of a label, whether the session has read only trusted data."""
+    """The part of a label that says whether the session has read only trusted data."""
 
     integrity: Integrity = Integrity.UNTRUSTED
 
 
 class SeenOrigin(Record, frozen=True, kw_only=True):
-    """Of a value of the arguments, where it stands and what it is for."""
+    """Where a value of the arguments stands, and what it is for."""
 
     pointer: str
     role: ArgumentRole = ArgumentRole.UNKNOWN
 
 
 class SeenVerdict(Record, frozen=True, kw_only=True):
-    """Of a verdict, what detectors are told about the call."""
+    """The part of a verdict that detectors need to know about the call."""
 
     header: SeenHeader
     verdict_id: Uuid
@@ -64,7 +64,7 @@ class SeenVerdict(Record, frozen=True, kw_only=True):
 
 
 class SeenAudit(Record, frozen=True, kw_only=True):
-    """Of an audit record, which verdict it is about, and the version of the agent."""
+    """The part of an audit record that names its verdict, and the version of the agent."""
 
     event_type: AuditEventType = AuditEventType.UNKNOWN
     outcome: Outcome | None = None

@@ -25,7 +25,7 @@ _TRUE_ID = TRUE.get_id()
 _FALSE_ID = FALSE.get_id()
 
 TYPED_TERMS_MAX = 2_000
-"""Of how many terms the kinds are kept."""
+"""For how many terms the kinds are kept."""
 
 
 class Sort(StrEnum):

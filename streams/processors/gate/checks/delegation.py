@@ -29,7 +29,7 @@ def check_delegation(case: Case, control: ControlState, _settings: GateSettings)
         return deny(Reason.BUDGET_EXHAUSTED, f"the grant permits {calls_max} calls")
     if authority.row.amount_max is None:
         return None
-    # The catalog is checked later. Of a tool that it does not have, nothing is known, and nothing will run.
+    # The catalog is checked later. Nothing is known of a tool that it does not have, and nothing will run.
     cataloged = control.tools.get((tool.server_id, tool.name))
     values = arguments.values
     money = read_money(values, Unit.UNSTATED) if cataloged is None else cataloged.uses.money_of(values)
