@@ -112,7 +112,9 @@ class KafkaConsumer:
         self._lookup = OffsetLookup(bootstrap, names, extra)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._silence = SilenceWatch(
-            f"the member of group `{group}`", EndsLookup(self._lookup).look, EndsLookup(self._stable_lookup).look
+            f"the member of group `{group}`",
+            EndsLookup(self._lookup.known_ends).look,
+            EndsLookup(self._stable_lookup.known_ends).look,
         )
         self._members = None if instance is None else GroupMembers(bootstrap, group, instance, extra)
         self._faults = FaultCounter(f"group `{group}`", static=instance is not None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
@@ -65,18 +65,32 @@ class OffsetLookup:
         with self._asking:
             return self._ask(partitions, OFFSET_END, "end")
 
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return `ends` without the partitions that the brokers don't know, such as those of a deleted topic.
+
+        Raises:
+            LogError: they know none, or one of the others' leaders did not answer.
+        """
+        with self._asking:
+            return self._ask(partitions, OFFSET_END, "end", needs_all=False)
+
     def close(self) -> None:
         """Close the connection, after the answer to a question that is under way. Nothing more is asked."""
         self._is_closed = True
         self._client = None
 
-    def _ask(self, partitions: Sequence[TopicPartition], position: int, which: str) -> dict[TopicPartition, int]:
+    def _ask(
+        self, partitions: Sequence[TopicPartition], position: int, which: str, *, needs_all: bool = True
+    ) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
 
         def ask(left_s: float) -> dict[TopicPartition, int]:
             try:
-                return self._attempt(partitions, position, min(left_s, ATTEMPT_S_MAX))
+                found, error = self._attempt(partitions, position, min(left_s, ATTEMPT_S_MAX))
+                if error is not None and (needs_all or not found):
+                    raise KafkaException(error)
+                return found
             except KafkaException:
                 # A client may keep asking the leaders that it knows, even after they have answered that they no longer
                 # lead; a new client finds out who leads.
@@ -90,7 +104,8 @@ class OffsetLookup:
 
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
-    ) -> dict[TopicPartition, int]:
+    ) -> tuple[dict[TopicPartition, int], KafkaError | None]:
+        """Return the offsets that are known, and why others aren't."""
         # Who closes it does not wait for a question under way, which must not connect once more.
         client = self._client
         if self._is_closed:
@@ -101,15 +116,17 @@ class OffsetLookup:
         # Where a time goes Kafka's protocol takes the two positions, too, and answers for all partitions at once.
         asked = [to_client(self._names, partition, position) for partition in partitions]
         found: dict[TopicPartition, int] = {}
+        failed: KafkaError | None = None
         for partition in client.offsets_for_times(asked, timeout=timeout_s):
+            # INVARIANT: what did not answer in time has an offset below zero here, and maybe no error. It must never
+            # pass for an end that has been reached.
             if partition.error is not None:
-                raise KafkaException(partition.error)
-            found[from_client(self._names, partition)] = partition.offset
-        # INVARIANT: what did not answer in time has an offset below zero here, and maybe no error. It must never pass
-        # for an end that has been reached.
-        if min(found.values()) < 0:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
-        return found
+                failed = partition.error
+            elif partition.offset < 0:
+                failed = failed or KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer")
+            else:
+                found[from_client(self._names, partition)] = partition.offset
+        return found, failed
 
 
 class EndsLookup:
@@ -119,9 +136,9 @@ class EndsLookup:
     for as long, although nothing that it decides needs the answer at once.
     """
 
-    def __init__(self, lookup: OffsetLookup) -> None:
-        """Ask with `lookup`, which others may use as well."""
-        self._lookup = lookup
+    def __init__(self, ends: Callable[[Sequence[TopicPartition]], dict[TopicPartition, int]]) -> None:
+        """Ask with `ends`, a method of an `OffsetLookup` that others may use as well."""
+        self._ends = ends
         self._answers: queue.SimpleQueue[dict[TopicPartition, int] | Exception] = queue.SimpleQueue()
         self._is_asked = False
 
@@ -147,7 +164,7 @@ class EndsLookup:
 
     def _ask(self, partitions: Sequence[TopicPartition]) -> None:
         try:
-            self._answers.put(self._lookup.ends(partitions))
+            self._answers.put(self._ends(partitions))
         except Exception as error:
             # INVARIANT: there is an answer to each question. Without one, nobody would ask again, and a gate would deny
             # everything, because it never knows that it has read all stops.

@@ -56,11 +56,13 @@ class KafkaReader:
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
-        self._ends_lookup = EndsLookup(self._lookup)
+        self._ends_lookup = EndsLookup(self._lookup.ends)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._transaction_lookup = TransactionLookup(bootstrap, names, extra)
         self._faults = FaultCounter("a reader")
-        self._silence = SilenceWatch("a reader", EndsLookup(self._lookup).look, EndsLookup(self._stable_lookup).look)
+        self._silence = SilenceWatch(
+            "a reader", EndsLookup(self._lookup.known_ends).look, EndsLookup(self._stable_lookup.known_ends).look
+        )
         self._positions: dict[tuple[str, int], int] = {}
         self._closed = False
 

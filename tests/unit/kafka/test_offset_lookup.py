@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka import offset_lookup
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
-from streams.kafka.settings import NO_SETTINGS
+from streams.kafka.settings import LOGGER, NO_SETTINGS
 from streams.ports import LogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES
 from tests.waiting import until
 
 AT = TopicPartition("letters", 0)
+MISSING = TopicPartition("missing", 0)
+WAIT_S = 30.0
+
+
+@pytest.fixture
+def bootstrap() -> Iterator[str]:
+    """A broker of librdkafka's own, with three records in AT."""
+    owner = Producer({"test.mock.num.brokers": 1, "logger": LOGGER})
+    for _ in range(3):
+        owner.produce(AT.topic, b"value", partition=AT.partition)
+    assert owner.flush(WAIT_S) == 0
+    [broker] = owner.list_topics(timeout=WAIT_S).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    del owner  # the broker lives as long as this client
 
 
 class SlowLookup(OffsetLookup):
@@ -50,7 +64,7 @@ def awaited(ends: EndsLookup) -> dict[TopicPartition, int]:
 
 def test_it_returns_while_the_brokers_do_not_answer_and_asks_once() -> None:
     lookup = SlowLookup()
-    ends = EndsLookup(lookup)
+    ends = EndsLookup(lookup.ends)
     assert [ends.look([AT]) for _ in range(3)] == [None, None, None]
     lookup.may_answer.set()
     assert awaited(ends) == {AT: 3}
@@ -60,7 +74,7 @@ def test_it_returns_while_the_brokers_do_not_answer_and_asks_once() -> None:
 def test_an_answer_is_given_once_and_then_it_asks_again() -> None:
     lookup = SlowLookup()
     lookup.may_answer.set()
-    ends = EndsLookup(lookup)
+    ends = EndsLookup(lookup.ends)
     assert awaited(ends) == {AT: 3}
     lookup.answer = 4
     assert awaited(ends) == {AT: 4}
@@ -71,11 +85,24 @@ def test_a_question_that_fails_says_so_and_the_next_one_is_another(error: Except
     lookup = SlowLookup()
     lookup.answer = error
     lookup.may_answer.set()
-    ends = EndsLookup(lookup)
+    ends = EndsLookup(lookup.ends)
     with pytest.raises(type(error), match="no answer"):
         awaited(ends)
     lookup.answer = 5
     assert awaited(ends) == {AT: 5}
+
+
+def test_ends_are_of_all_partitions_or_of_those_that_the_brokers_know(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offset_lookup, "LOOKUP_S_MAX", 1.0)
+    lookup = OffsetLookup(bootstrap, PLAIN_NAMES, NO_SETTINGS)
+    assert lookup.known_ends([MISSING, AT]) == lookup.ends([AT]) == {AT: 3}
+    with pytest.raises(RetriableLogError, match="`missing`"):
+        lookup.ends([AT, MISSING])
+    with pytest.raises(RetriableLogError, match="`missing`"):
+        lookup.known_ends([MISSING])
+    lookup.close()
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -101,7 +128,7 @@ def test_a_lookup_that_is_closed_meanwhile_ends_in_peace(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(offset_lookup, "Consumer", Client)
     lookup = OffsetLookup("nowhere:9092", PLAIN_NAMES, NO_SETTINGS)
-    ends = EndsLookup(lookup)
+    ends = EndsLookup(lookup.ends)
     assert ends.look([AT]) is None
     assert asked.wait(10)
     lookup.close()
