@@ -13,6 +13,8 @@ from streams.kafka.bounded_close import close_in_time
 from streams.kafka.deadline import require_few_stuck, within
 from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
 from streams.kafka.group_members import GroupMembers
+from streams.kafka.group_questions import GroupQuestions
+from streams.kafka.joining import JoinWatch
 from streams.kafka.offset_lookup import EndsLookup, OffsetLookup
 from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
@@ -116,6 +118,7 @@ class KafkaConsumer:
             EndsLookup(self._lookup.known_ends).look,
             EndsLookup(self._stable_lookup.known_ends).look,
         )
+        self._joining = JoinWatch(group, GroupQuestions(bootstrap, extra))
         self._members = None if instance is None else GroupMembers(bootstrap, group, instance, extra)
         self._faults = FaultCounter(f"group `{group}`", static=instance is not None)
         self._listener: AssignmentListener | None = None
@@ -123,15 +126,12 @@ class KafkaConsumer:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._paused: set[TopicPartition] = set()
         self._ended: dict[tuple[str, int], int] = {}
-        self._topics: Sequence[str] = ()
-        self._awaits_partitions = False
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         """Join the group; later polls call the listener about partitions."""
         self._listener = listener
-        self._topics = tuple(topics)
-        self._await_partitions()
+        self._joining.begin()
         self._client.subscribe(
             [self._names.on_log(topic) for topic in topics],
             on_assign=self._on_assign,
@@ -145,14 +145,17 @@ class KafkaConsumer:
         An exception of the listener is raised here, once the assignment is consistent again.
 
         Raises:
-            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence`.
+            UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence` and
+                `streams.kafka.joining`.
             FatalLogError: the client can't continue.
         """
+        self._joining.check()
         records = self._poll(max_records, timeout_ms)
         if records:
             self._silence.heard()
         elif self._silence.is_quiet:
-            self._check_silence()
+            ended = self._ended
+            self._silence.check_reading({place: ended.get(place) for place in self._assigned - self._paused})
         return records
 
     def _poll(self, max_records: int, timeout_ms: int) -> list[Received]:
@@ -352,6 +355,7 @@ class KafkaConsumer:
         finally:
             self._lookup.close()
             self._stable_lookup.close()
+            self._joining.end()
             if self._members is not None:
                 self._members.close()
             try:
@@ -384,13 +388,6 @@ class KafkaConsumer:
             self._faults.clear()
         return records
 
-    def _check_silence(self) -> None:
-        if self._awaits_partitions:
-            self._silence.check_joining(TopicPartition(self._topics[0], 0))
-        else:
-            ended = self._ended
-            self._silence.check_reading({place: ended.get(place) for place in self._assigned - self._paused})
-
     def _refuse_fatal(self) -> None:
         """Raise the error that has ended the client, if any.
 
@@ -416,7 +413,7 @@ class KafkaConsumer:
                 partition.offset = OFFSET_BEGINNING
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
-        self._awaits_partitions = False
+        self._joining.end()
         self._silence.heard()
         self._assigned = frozenset(ours)
         self._ended.clear()
@@ -447,16 +444,12 @@ class KafkaConsumer:
         finally:
             self._assigned = frozenset()
             self._ended.clear()
-            self._await_partitions()
+            self._joining.begin()
             self._unpause(client)
             client.unassign()
         if not self._closed:
             # What this poll has collected is from the partitions that were just revoked: eager means all of them.
             raise _RevokedError
-
-    def _await_partitions(self) -> None:
-        self._awaits_partitions = True
-        self._silence.heard()
 
     def _unpause(self, client: Consumer) -> None:
         """Resume paused partitions: librdkafka keeps them paused through revocation and return, so nothing would be

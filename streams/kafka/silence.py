@@ -1,8 +1,8 @@
 """Notice clients that read no more, and report no error.
 
 After brokers that stood still for longer than a group's session, librdkafka (2.16) sometimes leaves a client silent for
-good: a member whose session has ended is not assigned anything again, or a client keeps its partitions and fetches
-nothing. No error reports it, and only a new client helps.
+good: it keeps its partitions and fetches nothing of them. No error reports it, and only a new client helps. (For a
+member that is not assigned anything again, see `streams.kafka.joining`.)
 
 So another client is asked. A partition that is read to its end stands still as well, and so does everything while the
 brokers are away. A client is silent only if the brokers say that there is more to read, and nothing of it comes. The
@@ -25,10 +25,6 @@ ASK_PAUSE_S = 2.0
 
 SILENT_S_MAX = 10.0
 """A client for which the brokers have had something to read for this long is given up."""
-
-JOIN_S_MAX = 60.0
-"""A member that is assigned nothing for this long, while the brokers answer, is given up. An executor that gives its
-partitions up finishes its calls first, for up to 30 s, and the others wait for it."""
 
 LookForEnds = Callable[[Sequence[TopicPartition]], dict[TopicPartition, int] | None]
 
@@ -62,7 +58,7 @@ class SilenceWatch:
         return time.monotonic() - self._heard_s >= QUIET_S
 
     def heard(self) -> None:
-        """Note that the client has returned something, is to read from elsewhere, or begins to wait for partitions."""
+        """Note that the client has returned something or is to read from elsewhere."""
         self._heard_s = time.monotonic()
         self._asks_stable = False
         self._unread_since_s = None
@@ -94,23 +90,6 @@ class SilenceWatch:
             raise UnansweredError(
                 f"{self._client} has read nothing of `{topic}` partition {partition} for {silent_s:.0f} s although the "
                 "brokers have more of it: it needs a new client"
-            )
-
-    def check_joining(self, place: TopicPartition) -> None:
-        """Check that the member is assigned something within a reasonable time. Call this while it waits for that.
-
-        Args:
-            place: any partition that the group reads: the brokers are asked for its end, to see whether they answer.
-
-        Raises:
-            UnansweredError: it has waited for JOIN_S_MAX seconds, and the brokers answer. Create a new client.
-        """
-        waited_s = time.monotonic() - self._heard_s
-        if waited_s >= JOIN_S_MAX and self._answer([place]) is not None:
-            self.heard()
-            raise UnansweredError(
-                f"{self._client} has been assigned nothing for {waited_s:.0f} s although the brokers answer: it needs "
-                "a new client"
             )
 
     def _answer(self, places: list[TopicPartition]) -> dict[TopicPartition, int] | None:

@@ -20,7 +20,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 
 from simulation.broker.kafka import KafkaBroker
-from streams.kafka import offset_lookup, silence
+from streams.kafka import joining, offset_lookup, silence
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.timeouts import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
@@ -553,7 +553,7 @@ class TestSilence:
 
     @pytest.fixture(autouse=True)
     def _soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name, value in {"QUIET_S": 0.3, "ASK_PAUSE_S": 0.1, "SILENT_S_MAX": 1.0, "JOIN_S_MAX": 2.0}.items():
+        for name, value in {"QUIET_S": 0.3, "ASK_PAUSE_S": 0.1, "SILENT_S_MAX": 1.0}.items():
             monkeypatch.setattr(silence, name, value)
 
     def test_a_member_that_fetches_nothing_is_given_up(self, log: KafkaLog) -> None:
@@ -568,11 +568,19 @@ class TestSilence:
             poll_for(consumer, WAIT_S)
         consumer.close()
 
-    def test_a_member_that_is_not_assigned_anything_again_is_given_up(self, log: KafkaLog) -> None:
+    @pytest.mark.parametrize("has_topic", [True, False], ids=["with its topic", "after its topic was deleted"])
+    def test_a_member_that_is_not_assigned_anything_again_is_given_up(
+        self, log: KafkaLog, has_topic: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Whether partitions have leaders has no bearing on it: the group's coordinator assigns them.
         [topic] = make_topics(log, "lost")
         consumer = log.consumer(log.unique("group"), "a")
         join(consumer, topic)
+        for name, value in {"ASK_AFTER_S": 0.3, "ASK_PAUSE_S": 0.1, "JOIN_S_MAX": 2.0}.items():
+            monkeypatch.setattr(joining, name, value)
         consumer._client.unsubscribe()
+        if not has_topic:
+            log.admin()._client.delete_topics([topic])[topic].result(WAIT_S)
         with pytest.raises(UnansweredError, match="assigned nothing"):
             poll_for(consumer, WAIT_S)
         consumer.close()

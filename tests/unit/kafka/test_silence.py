@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from streams.kafka import silence
-from streams.kafka.silence import ASK_PAUSE_S, JOIN_S_MAX, QUIET_S, SILENT_S_MAX, SilenceWatch
+from streams.kafka.silence import ASK_PAUSE_S, QUIET_S, SILENT_S_MAX, SilenceWatch
 from streams.ports import RetriableLogError, TopicPartition, UnansweredError
 
 AT = TopicPartition("letters", 0)
@@ -60,14 +60,6 @@ def poll(watch: SilenceWatch, clock: Clock, duration_s: float, read_to: int | No
         clock.now_s += 0.5
         if watch.is_quiet:
             watch.check_reading({AT: read_to})
-
-
-def join(watch: SilenceWatch, clock: Clock, duration_s: float) -> None:
-    """Polls of a member that is assigned nothing, for some time."""
-    until_s = clock.now_s + duration_s
-    while clock.now_s < until_s:
-        clock.now_s += 0.5
-        watch.check_joining(AT)
 
 
 def watch_of(brokers: Brokers) -> SilenceWatch:
@@ -130,19 +122,3 @@ def test_what_is_not_to_be_read_does_not_count(clock: Clock) -> None:
     for _ in range(200):
         clock.now_s += 0.5
         watch.check_reading({})
-
-
-def test_a_member_that_is_assigned_nothing_is_given_up_once_brokers_answer(clock: Clock) -> None:
-    brokers = Brokers(0, 0)
-    brokers.are_away = True
-    watch = watch_of(brokers)
-    join(watch, clock, 100)
-    brokers.are_away = False
-    with pytest.raises(UnansweredError, match="assigned nothing"):
-        join(watch, clock, 10)
-
-
-def test_a_member_is_not_given_up_before_its_time(clock: Clock) -> None:
-    watch = watch_of(Brokers(0, 0))
-    clock.now_s += JOIN_S_MAX - 0.1
-    watch.check_joining(AT)
