@@ -149,22 +149,15 @@ class KafkaConsumer:
                 `streams.kafka.joining`.
             FatalLogError: the client can't continue.
         """
-        self._joining.check()
-        records = self._poll(max_records, timeout_ms)
-        if records:
-            self._silence.heard()
-        elif self._silence.is_quiet:
-            ended = self._ended
-            self._silence.check_reading({place: ended.get(place) for place in self._assigned - self._paused})
-        return records
-
-    def _poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        # Before anything is taken from the client: an error then loses no record.
+        self._check_silence()
         deadline_s = time.monotonic() + timeout_ms / 1000
         left_s = timeout_ms / 1000
         while True:
             try:
                 # The library's batch call waits for a full batch, its single call for one record. So both are used.
                 messages = self._client.consume(max_records, 0)
+                self._silence.polled(is_empty=len(messages) < max_records)
                 if not messages and left_s > 0:
                     first = self._client.poll(left_s)
                     if first is None:
@@ -205,7 +198,7 @@ class KafkaConsumer:
         # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
         # request to the broker wakes it. Its answer does not matter.
         if named:
-            self._silence.heard()
+            self._silence.heard(named)
             with contextlib.suppress(KafkaException):
                 at_zero = [to_client(self._names, partition, 0) for partition in named]
                 self._client.offsets_for_times(at_zero, timeout=NUDGE_S)
@@ -225,7 +218,7 @@ class KafkaConsumer:
             try:
                 self._client.seek(to_client(self._names, partition, offset))
                 self._ended.pop(partition, None)
-                self._silence.heard()
+                self._silence.heard([partition])
                 return
             except KafkaException as exception:
                 error = error_of(exception)
@@ -365,17 +358,21 @@ class KafkaConsumer:
 
     def _records(self, messages: list[Message]) -> list[Received]:
         records: list[Received] = []
+        heard: set[tuple[str, int]] = set()
         ended = self._ended
         for message in messages:
             error = message.error()
             if error is None:
                 record = self._received(message)
                 records.append(record)
-                ended.pop(record[:2], None)
+                place = record[:2]
+                ended.pop(place, None)
+                heard.add(place)
             elif error.code() == KafkaError._PARTITION_EOF:
                 # The client reports it once for each end that is reached, again after a seek or a pause.
                 place = self._names.own(message.topic() or ""), message.partition() or 0
                 ended[place] = message.offset() or 0
+                heard.add(place)
                 self._faults.clear()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 name = f"`{message.topic()}` partition {message.partition()}"
@@ -384,9 +381,17 @@ class KafkaConsumer:
                 )
             else:
                 self._faults.take(error, message.topic(), message.partition())
+        self._silence.heard(heard)
         if records:
             self._faults.clear()
         return records
+
+    def _check_silence(self) -> None:
+        if self._joining.is_waiting:
+            self._joining.check()
+        elif self._silence.is_due:
+            ended = self._ended
+            self._silence.check({place: ended.get(place) for place in self._assigned - self._paused})
 
     def _refuse_fatal(self) -> None:
         """Raise the error that has ended the client, if any.
@@ -414,7 +419,7 @@ class KafkaConsumer:
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
         self._joining.end()
-        self._silence.heard()
+        self._silence.begin(ours)
         self._assigned = frozenset(ours)
         self._ended.clear()
         if self._positioned:

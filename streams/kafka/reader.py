@@ -69,7 +69,7 @@ class KafkaReader:
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Replace the assignment; each partition is read from the given offset (or the first that still exists)."""
         self._positions = {(topic, partition): offset for (topic, partition), offset in positions.items()}
-        self._silence.heard()
+        self._silence.begin(self._positions)
         try:
             if positions:
                 self._client.assign([to_client(self._names, place, offset) for place, offset in positions.items()])
@@ -87,16 +87,12 @@ class KafkaReader:
             UnansweredError: the client reads nothing more although the brokers answer; see `streams.kafka.silence`.
             FatalLogError: the client can't go on.
         """
-        records = self._poll(max_records, timeout_ms)
-        if records:
-            self._silence.heard()
-        elif self._silence.is_quiet:
-            self._silence.check_reading({TopicPartition(*place): offset for place, offset in self._positions.items()})
-        return records
-
-    def _poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        # Before anything is taken from the client: an error then loses no record.
+        if self._silence.is_due:
+            self._silence.check({TopicPartition(*place): offset for place, offset in self._positions.items()})
         try:
             messages = self._client.consume(max_records, 0)
+            self._silence.polled(is_empty=len(messages) < max_records)
             if not messages and timeout_ms > 0:
                 first = self._client.poll(timeout_ms / 1000)
                 if first is None:
@@ -108,19 +104,25 @@ class KafkaReader:
             self._faults.take(error_of(exception))
             return []
         records: list[Received] = []
+        heard: set[tuple[str, int]] = set()
         positions = self._positions
         for message in messages:
             error = message.error()
             if error is None:
                 record = self._received(message)
                 records.append(record)
-                positions[record[:2]] = record[2] + 1
+                place = record[:2]
+                positions[place] = record[2] + 1
+                heard.add(place)
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Moves past control markers and aborted records, which are never returned.
                 topic, partition, offset = _place(message)
-                positions[self._names.own(topic), partition] = offset
+                place = self._names.own(topic), partition
+                positions[place] = offset
+                heard.add(place)
             else:
                 self._faults.take(error, message.topic(), message.partition())
+        self._silence.heard(heard)
         if records:
             self._faults.clear()
         return records

@@ -568,6 +568,89 @@ class TestSilence:
             poll_for(consumer, WAIT_S)
         consumer.close()
 
+    def test_a_member_that_fetches_nothing_of_one_partition_is_given_up_while_others_deliver(
+        self, log: KafkaLog
+    ) -> None:
+        [topic] = make_topics(log, "deaf", partitions=2)
+        consumer = log.consumer(log.unique("group"), "a")
+        join(consumer, topic)
+        values = fill(log, topic, 4, partitions=2)
+        assert set(read_from(consumer, 4)) == set(values)
+        consumer._client.pause([KafkaPartition(topic, 0)])
+        fill(log, topic, 1)
+        with delivering(log, topic, 1), pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
+            poll_for(consumer, WAIT_S)
+        consumer.close()
+
+    def test_a_reader_likewise_even_if_it_reads_a_topic_that_is_not_there(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "deaf", partitions=2)
+        fill(log, topic, 2)
+        reader, at = log.reader(), TopicPartition(topic, 0)
+        reader.assign({at: 0, TopicPartition(topic, 1): 0, TopicPartition(log.unique("missing"), 0): 0})
+        assert len(read_until(reader, at, 2)) == 2
+        reader._client.pause([KafkaPartition(topic, 0)])
+        fill(log, topic, 1)
+        with delivering(log, topic, 1), pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
+            poll_for(reader, WAIT_S)
+
+    def test_partitions_beside_others_that_deliver_are_not_silent_without_something_to_read(
+        self, log: KafkaLog
+    ) -> None:
+        # Partition 1 delivers; 0 is idle in one topic, and behind an open transaction in the other.
+        idle, open_ = make_topics(log, "idle", "open", partitions=2)
+        fill(log, idle, 2)
+        producer = log.producer(log.unique("writer"))
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing(open_, 0, b"key", b"value"))
+        clients: list[Any] = []
+        for topic in (idle, open_):
+            consumer, reader = log.consumer(log.unique("group"), "a"), log.reader()
+            join(consumer, topic)
+            reader.assign({TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 0})
+            clients += [(topic, consumer), (topic, reader)]
+        for topic, client in clients:
+            with delivering(log, topic, 1):
+                poll_for(client, 3.0)
+        producer.commit()
+
+    def test_a_partition_that_waits_behind_what_was_fetched_of_others_is_not_silent(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "backlog", partitions=2)
+        log_publisher = log.publisher()
+        for _ in range(3_000):
+            log_publisher.publish(Outgoing(topic, 1, b"key", b"value"))
+        log_publisher.flush(10_000)
+        consumer, reader = log.consumer(log.unique("group"), "a"), log.reader()
+        join(consumer, topic)
+        reader.assign({TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 0})
+        reader.poll(1, 1_000)
+        fill(log, topic, 1)
+        for client in (consumer, reader):
+            found: list[Received] = []
+            for _ in within(WAIT_S, "all records"):
+                found += client.poll(10, 100)
+                time.sleep(0.01)
+                if any(record.partition == 0 for record in found):
+                    break
+            # Otherwise it has not waited, and this shows nothing.
+            assert len(found) > 1_500
+
+    def test_a_partition_that_is_paused_beside_others_that_deliver_is_not(self, log: KafkaLog) -> None:
+        [topic] = make_topics(log, "paused", partitions=2)
+        consumer, at = log.consumer(log.unique("group"), "a"), TopicPartition(topic, 0)
+        join(consumer, topic)
+        consumer.pause([at])
+        values = fill(log, topic, 2)
+        with delivering(log, topic, 1):
+            poll_for(consumer, 3.0)
+        consumer.resume([at])
+        found: list[bytes | None] = []
+        for _ in within(WAIT_S, "what was paused"):
+            found += [record.value for record in consumer.poll(10, 100) if record.partition == 0]
+            if len(found) == len(values):
+                break
+        assert found == values
+
     @pytest.mark.parametrize("has_topic", [True, False], ids=["with its topic", "after its topic was deleted"])
     def test_a_member_that_is_not_assigned_anything_again_is_given_up(
         self, log: KafkaLog, has_topic: bool, monkeypatch: pytest.MonkeyPatch
@@ -636,6 +719,24 @@ class TestSilence:
         poll_for(consumer, 4.0)
         consumer.resume([TopicPartition(topic, 0)])
         assert read_from(consumer, 2) == values
+
+
+@contextlib.contextmanager
+def delivering(log: KafkaLog, topic: str, partition: int) -> Iterator[None]:
+    """A record of the partition twenty times a second."""
+    publisher, ended = log.publisher(), threading.Event()
+
+    def deliver() -> None:
+        while not ended.wait(0.05):
+            publisher.publish(Outgoing(topic, partition, b"key", b"beside"))
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def poll_for(client: Any, duration_s: float) -> None:
