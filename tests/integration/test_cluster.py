@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from simulation.broker.cluster import KafkaCluster
+from streams.kafka import joining
 from streams.kafka.admin import KafkaAdmin
+from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -92,3 +98,69 @@ def test_who_has_a_transaction_open_is_named_over_an_encrypted_connection(cluste
             reader.oldest_transaction(letters)
         assert not [thread.name for thread in threading.enumerate() if "kafka-io" in thread.name]
         hanging.abort()
+
+
+class Held:
+    """Remembers what is assigned."""
+
+    def __init__(self) -> None:
+        self.assigned: list[TopicPartition] = []
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = list(partitions)
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = []
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = []
+
+
+AWAY_S = 6.0
+"""Less than it takes the cluster to miss a broker (9 s), so that nobody else coordinates its groups."""
+
+
+def test_a_member_whose_coordinator_is_away_is_not_given_up(
+    cluster: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = cluster.client_settings()
+    group, coordinator = _group_coordinated_beside_its_partition(cluster)
+    held = Held()
+    with closing(KafkaConsumer(cluster.bootstrap, group, extra=settings)) as consumer:
+        with monkeypatch.context() as patch:
+            for name, value in {"ASK_AFTER_S": 0.3, "ASK_PAUSE_S": 0.1, "JOIN_S_MAX": 1.0}.items():
+                patch.setattr(joining, name, value)
+            cluster.freeze(coordinator)
+            try:
+                consumer.subscribe(["letters"], held)
+                until_s = time.monotonic() + AWAY_S
+                while time.monotonic() < until_s:
+                    consumer.poll(1, 100)
+                assert not held.assigned
+            finally:
+                cluster.thaw(coordinator)
+
+        def has_joined() -> bool:
+            consumer.poll(1, 100)
+            return bool(held.assigned)
+
+        until(has_joined)
+
+
+def _group_coordinated_beside_its_partition(cluster: KafkaCluster) -> tuple[str, int]:
+    """Return a group and the node that coordinates it, which does not lead the first partition of `letters`."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap, **cluster.client_settings()})
+    leader = admin.list_topics("letters", timeout=WRITE_MS / 1_000).topics["letters"].partitions[0].leader
+    found: list[tuple[str, int]] = []
+
+    def is_found() -> bool:
+        for group, described in admin.describe_consumer_groups([f"readers-{number}" for number in range(20)]).items():
+            # A cluster has no coordinators before the first question.
+            with suppress(KafkaException):
+                coordinator = described.result(WRITE_MS / 1_000).coordinator.id
+                if coordinator != leader:
+                    found.append((group, coordinator - 1))
+        return bool(found)
+
+    until(is_found)
+    return found[0]
