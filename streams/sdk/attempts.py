@@ -37,7 +37,7 @@ from streams.sdk.tools import (
 )
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import WallClock
-from streams.sdk.verdict_checks import Refused, Standard, check
+from streams.sdk.verdict_checks import Cleared, Refused, Standard, check, meet_obligations
 
 ERROR_TEXT_CHARS_MAX = 2_000
 _MS_PER_S = 1_000
@@ -116,6 +116,9 @@ class Attempts:
         if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
             return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
         # INVARIANT: from here on the verdict is used up, whatever happens.
+        refused = self._prepare(verdict, cleared)
+        if refused is not None:
+            return self._not_run(call, refused, now_ms)
         began_ms = self._clock.now_ms()
         try:
             ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)
@@ -126,6 +129,15 @@ class Attempts:
         self._traces.executed(call, ending, began_ms, ended.end.now_ms)
         self._metrics.observe(declared.CALL_SECONDS, [max(0, ended.end.now_ms - began_ms) / _MS_PER_S])
         return ended
+
+    def _prepare(self, verdict: Verdict, cleared: Cleared) -> Refused | None:
+        """Meet the obligations of a claimed call; return why it must not run."""
+        if not cleared.obligations:
+            return None
+        refused = meet_obligations(verdict, cleared)
+        if refused is None and self._clock.now_ms() >= verdict.expires_at:
+            refused = Refused(Refusal.VERDICT_EXPIRED, EXPIRED_MEANWHILE_TEXT)
+        return refused
 
     def finish(self, ended: Sequence[Ended]) -> list[Use]:
         """Record the ends of calls on disk.

@@ -6,7 +6,7 @@ be overlooked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -97,10 +97,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """A call that may run once: the tool, and the arguments that were judged."""
+    """A call that may run once, as soon as `meet_obligations` has met what the rules demand.
+
+    Attributes:
+        tool: the tool.
+        args: the arguments that were judged.
+        obligations: what the rules demand, each with its handler.
+    """
 
     tool: ToolRunner
     args: Mapping[str, object]
+    obligations: Sequence[tuple[Obligation, ObligationHandler]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +132,9 @@ class Standard:
 def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) -> Cleared | Refused:
     """Return the verdict's call if it may run here and now, or else the first reason against it.
 
-    This does not check whether the verdict was used before: claiming it settles that. May wait until revocations have
-    been read as far as the gate had read them.
+    This does not check whether the verdict was used before: claiming it settles that. Obligations are met after that
+    (`meet_obligations`), so that their handlers are called once, and only for a call that nothing else is against. May
+    wait until revocations have been read as far as the gate had read them.
 
     Args:
         key: the key of the verdict's record.
@@ -143,10 +151,24 @@ def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) 
     args = _judged_args(verdict)
     if args is None:
         return _refused(Refusal.ARGS_DIGEST_MISMATCH)
-    refused = _meet_obligations(verdict, args, standard) or _check_revocations(verdict, standard, now_ms)
+    refused = _check_obligations(verdict, standard) or _check_revocations(verdict, standard, now_ms)
     if refused is not None:
         return refused
-    return Cleared(standard.tools[_tool_name(verdict)], args)
+    handlers = standard.obligations
+    return Cleared(
+        standard.tools[_tool_name(verdict)], args, [(each, handlers[each.type]) for each in verdict.obligations]
+    )
+
+
+def meet_obligations(verdict: Verdict, cleared: Cleared) -> Refused | None:
+    """Call the handlers of a call's obligations, in their order; return why the call must not run, if one fails."""
+    for obligation, handler in cleared.obligations:
+        try:
+            handler(obligation, verdict, cleared.args)
+        except Exception as error:
+            detail = f"`{obligation.type}` of `{obligation.id}` was not met: {error}"
+            return _refused(Refusal.UNKNOWN_OBLIGATION, detail)
+    return None
 
 
 def is_for(verdict: Verdict, standard: Standard) -> bool:
@@ -236,19 +258,10 @@ def _judged_args(verdict: Verdict) -> Mapping[str, object] | None:
     return args if sha256(text) == verdict.args_digest else None
 
 
-def _meet_obligations(verdict: Verdict, args: Mapping[str, object], standard: Standard) -> Refused | None:
-    handlers: list[tuple[Obligation, ObligationHandler]] = []
+def _check_obligations(verdict: Verdict, standard: Standard) -> Refused | None:
     for obligation in verdict.obligations:
-        handler = standard.obligations.get(obligation.type)
-        if handler is None:
+        if obligation.type not in standard.obligations:
             return _refused(Refusal.UNKNOWN_OBLIGATION, f"`{obligation.type}` of `{obligation.id}`")
-        handlers.append((obligation, handler))
-    for obligation, handler in handlers:
-        try:
-            handler(obligation, verdict, args)
-        except Exception as error:
-            detail = f"`{obligation.type}` of `{obligation.id}` was not met: {error}"
-            return _refused(Refusal.UNKNOWN_OBLIGATION, detail)
     return None
 
 

@@ -25,7 +25,7 @@ from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED, REPORT, TOPICS, VERDICT, Topic
 from streams.model.types import ToolRef
-from streams.model.verdict import Outcome, Verdict
+from streams.model.verdict import Obligation, Outcome, Verdict
 from streams.ports import FatalLogError, Outgoing, Publisher, TopicSpec
 from streams.sdk import (
     DevTokenService,
@@ -45,6 +45,7 @@ from streams.sdk.entropy import SYSTEM
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
+from streams.sdk.verdict_checks import ObligationError
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import (
     REPORT_KEY,
@@ -60,6 +61,7 @@ from tests.unit.sdk.hands import (
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
+NOTIFY = Obligation(id="o-1", type="notify")
 Calls = list[Mapping[str, object]]
 
 
@@ -135,6 +137,61 @@ def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_ver
     assert run(executor, msgspec.structs.replace(verdict, expires_at=SYSTEM.now_ms() + 9_000)).refusal == (
         Refusal.ALREADY_USED
     )
+
+
+class Notices:
+    """A handler of obligations that records the calls that it was told of."""
+
+    def __init__(self, fault: str = "", *, takes_until_ms: int = 0) -> None:
+        self.told: list[str] = []
+        self._fault = fault
+        self._takes_until_ms = takes_until_ms
+
+    def __call__(self, obligation: Obligation, verdict: Verdict, args: Mapping[str, object]) -> None:
+        self.told.append(verdict.verdict_id)
+        until(lambda: SYSTEM.now_ms() >= self._takes_until_ms, "the notice")
+        if self._fault:
+            raise ObligationError(self._fault)
+
+
+def test_obligations_are_met_once_and_only_for_calls_that_nothing_else_is_against(
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tokens: DevTokenService
+) -> None:
+    calls: Calls = []
+    notices = Notices()
+    executor = executor_with(transport, store, revocations, calls.append, obligations={"notify": notices})
+    verdict = make_verdict(obligations=(NOTIFY,))
+    assert run(executor, verdict).ran
+    assert run(executor, verdict).refusal is Refusal.ALREADY_USED
+    tokens.revoke(RevocationKind.SESSION, session_target(TENANT, "s-1"), "stolen")
+    assert revocations.confirm(5_000)
+    assert run(executor, make_verdict(obligations=(NOTIFY,))).refusal is Refusal.REVOKED
+    assert (notices.told, len(calls)) == ([verdict.verdict_id], 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "life_ms", "refusal"),
+    [("the channel is closed", 60_000, Refusal.UNKNOWN_OBLIGATION), ("", 1_500, Refusal.VERDICT_EXPIRED)],
+    ids=["fails", "takes too long"],
+)
+def test_a_call_whose_obligation_is_not_met_in_time_is_used_up_and_reported_as_not_run(
+    transport: Transport,
+    store: SingleUseStore,
+    revocations: RevocationWatch,
+    fault: str,
+    life_ms: int,
+    refusal: Refusal,
+) -> None:
+    calls: Calls = []
+    verdict = make_verdict(obligations=(NOTIFY,), expires_at=SYSTEM.now_ms() + life_ms)
+    notices = Notices(fault, takes_until_ms=0 if fault else verdict.expires_at)
+    executor = executor_with(transport, store, revocations, calls.append, obligations={"notify": notices})
+    outcome = run(executor, verdict)
+    assert (outcome.refusal, calls) == (refusal, [])
+    assert fault in outcome.text
+    assert [event.type for event in written(transport, SessionEvent)] == [SessionEventType.TOOL_NOT_RUN]
+    run(executor, verdict)
+    assert len(notices.told) == 1
 
 
 def test_what_it_reports_is_signed_for_the_server_of_the_call(

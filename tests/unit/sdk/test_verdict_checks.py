@@ -23,6 +23,7 @@ from streams.sdk.verdict_checks import (
     Standard,
     check,
     is_for,
+    meet_obligations,
 )
 from streams.services.gate.settings import GateSection
 from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, key_of, make_verdict
@@ -165,14 +166,17 @@ def test_obligations_are_met_with_the_judged_arguments_or_the_call_is_refused() 
         met.append(args)
 
     fine, bad = Obligation(id="o-1", type="log"), Obligation(id="o-2", type="log", properties_json='{"to":"x"}')
-    unknown = Obligation(id="o-3", type="wipe")
-    known = {"log": meet}
-    assert isinstance(judged(make_verdict(obligations=(fine,)), obligations=known), Cleared)
+    verdict = make_verdict(obligations=(fine, bad))
+    cleared = judged(verdict, obligations={"log": meet})
+    assert isinstance(cleared, Cleared)
+    assert met == [], "checking alone meets none"
+    refused = meet_obligations(verdict, cleared)
+    assert refused is not None
+    assert refusal(refused) is Refusal.UNKNOWN_OBLIGATION
     assert met == [{"to": ["bob@example.com"], "subject": "hi"}]
-    assert refusal(judged(make_verdict(obligations=(fine, bad)), obligations=known)) is Refusal.UNKNOWN_OBLIGATION
-    met.clear()
-    assert refusal(judged(make_verdict(obligations=(fine, unknown)), obligations=known)) is Refusal.UNKNOWN_OBLIGATION
-    assert met == [], "no obligation is met for a call that is refused for another one's sake"
+    unknown = Obligation(id="o-3", type="wipe")
+    other = judged(make_verdict(obligations=(fine, unknown)), obligations={"log": meet})
+    assert refusal(other) is Refusal.UNKNOWN_OBLIGATION
 
 
 def test_no_verdict_lives_longer_than_a_gate_can_let_it() -> None:
