@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from streams.embedded.errors import TopicError, UnknownTopicError
@@ -14,6 +16,10 @@ from streams.ports import TopicPartition, TopicSpec
 from streams.ports.open_log import TopicNames
 
 TOPIC_PARTITIONS_MAX = 10_000
+
+TOPICS_KEPT_MAX = 4_096
+"""How many topics of the file are kept as they were read: a command opens many connections, and each reads them all."""
+
 TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 CLEANUP_POLICY = "cleanup.policy"
@@ -200,8 +206,10 @@ def base_id(part_id: int) -> int:
     return part_id << PARTITION_SHIFT
 
 
+@lru_cache(maxsize=TOPICS_KEPT_MAX)
 def _topic(name: str, partitions: int, first_part: int, config_json: str) -> Topic:
-    config: dict[str, str] = json.loads(config_json)
+    # It is shared between connections, so nobody may change it.
+    config: Mapping[str, str] = MappingProxyType(json.loads(config_json))
     full = {**DEFAULT_CONFIG, **config}
     policies = {policy.strip() for policy in full[CLEANUP_POLICY].split(",")}
     return Topic(
