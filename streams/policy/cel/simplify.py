@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
 from streams.policy.cel.folds import FoldKind, classify
-from streams.policy.cel.tree import Call, Comprehension, Const, Expr, MakeList, Select
+from streams.policy.cel.substitute import map_children
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, MakeList, MakeMap
 from streams.policy.errors import EvaluationError
 
 _NOT_FOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
@@ -14,17 +15,6 @@ _NOT_FOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
 
 def simplify(node: Expr) -> Expr:
     """Return the tree in which calls and lists of constants are replaced by their values, unless they have an error."""
-    if isinstance(node, Select):
-        return replace(node, operand=simplify(node.operand))
-    if isinstance(node, MakeList):
-        items = tuple(simplify(item) for item in node.items)
-        if all(isinstance(item, Const) for item in items):
-            return Const(node.type, node.offset, [item.value for item in items if isinstance(item, Const)])
-        return replace(node, items=items)
-    if isinstance(node, Call):
-        call = replace(node, args=tuple(simplify(arg) for arg in node.args))
-        constant = all(isinstance(arg, Const) for arg in call.args) and call.function not in _NOT_FOLDED
-        return _folded(call) if constant else call
     if isinstance(node, Comprehension):
         # The parts that the macro made are not changed, so that the macro is still recognized.
         kind = classify(node).kind
@@ -32,6 +22,13 @@ def simplify(node: Expr) -> Expr:
             return replace(node, accu_init=simplify(node.accu_init), result=simplify(node.result))
         step = node.step if kind is FoldKind.OTHER else _step(node.step)
         return replace(node, iter_range=simplify(node.iter_range), step=step)
+    if isinstance(node, MakeMap):
+        return node
+    node = map_children(node, simplify)
+    if isinstance(node, MakeList) and all(isinstance(item, Const) for item in node.items):
+        return Const(node.type, node.offset, [item.value for item in node.items if isinstance(item, Const)])
+    if isinstance(node, Call) and node.function not in _NOT_FOLDED:
+        return _folded(node) if all(isinstance(arg, Const) for arg in node.args) else node
     return node
 
 

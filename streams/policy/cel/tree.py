@@ -6,7 +6,8 @@ names are resolved. Evaluators and the code generator use this tree and never th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -95,17 +96,19 @@ class Comprehension(Expr, frozen=True):
 
 def children(node: Expr) -> tuple[Expr, ...]:
     """Return the direct sub-expressions."""
-    if isinstance(node, Select):
-        return (node.operand,)
-    if isinstance(node, Call):
-        return node.args
-    if isinstance(node, MakeList):
-        return node.items
-    if isinstance(node, MakeMap):
-        return tuple(part for entry in node.entries for part in entry)
-    if isinstance(node, Comprehension):
-        return (node.iter_range, node.accu_init, node.condition, node.step, node.result)
-    return ()
+    # By class, because most nodes are leaves, and `isinstance` would ask about every kind that has children.
+    list_them = _CHILDREN.get(node.__class__)
+    return () if list_them is None else list_them(node)
+
+
+_CHILDREN: Mapping[type[Expr], Callable[[Any], tuple[Expr, ...]]] = {
+    Select: lambda node: (node.operand,),
+    Call: attrgetter("args"),
+    MakeList: attrgetter("items"),
+    MakeMap: lambda node: tuple(part for entry in node.entries for part in entry),
+    Comprehension: attrgetter("iter_range", "accu_init", "condition", "step", "result"),
+}
+"""What has children, and how to list them. No class of nodes has subclasses."""
 
 
 def walk(node: Expr) -> Iterator[Expr]:

@@ -8,6 +8,7 @@ that only reads; and facts that only such rules read need not be computed for it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import is_
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -124,12 +125,12 @@ def _fold_decided(node: Expr) -> Expr:
     if node.function == "!_":
         (inner,) = map(_fold_decided, node.args)
         value = _value(inner)
-        return replace(node, args=(inner,)) if value is None else _constant(node, not value)
+        return _with_args(node, [inner]) if value is None else _constant(node, not value)
     if node.function == "_?_:_":
         test, then, otherwise = map(_fold_decided, node.args)
         value = _value(test)
         if value is None:
-            return replace(node, args=(test, then, otherwise))
+            return _with_args(node, [test, then, otherwise])
         return then if value else otherwise
     if node.function in _DECIDING_VALUES:
         return _fold_operands(node, [_fold_decided(arg) for arg in node.args], _DECIDING_VALUES[node.function])
@@ -146,7 +147,13 @@ def _fold_operands(node: Call, parts: list[Expr], deciding: bool) -> Expr:
     left = [part for part in parts if _value(part) is None]
     if not left:
         return _constant(node, not deciding)
-    return left[0] if len(left) == 1 else replace(node, args=tuple(left))
+    return left[0] if len(left) == 1 else _with_args(node, left)
+
+
+def _with_args(node: Call, args: list[Expr]) -> Call:
+    """Return the call with these arguments; the call itself, if it has them already."""
+    is_same = len(args) == len(node.args) and all(map(is_, args, node.args))
+    return node if is_same else replace(node, args=tuple(args))
 
 
 def _value(node: Expr) -> bool | None:
