@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import copy_context
 from enum import StrEnum
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -76,8 +78,12 @@ class ExplainedPart(msgspec.Struct, frozen=True):
         return found or self.parts
 
 
-class RuleExplanation(msgspec.Struct, frozen=True):
-    """The explanation of one rule; `whole` is its condition with all parts, or None if it was not evaluated."""
+class RuleExplanation(msgspec.Struct, frozen=True, dict=True):
+    """The explanation of one rule.
+
+    Attributes:
+        explain: makes `whole`; None if the condition was not evaluated.
+    """
 
     rule_id: str
     effect: str
@@ -86,7 +92,15 @@ class RuleExplanation(msgspec.Struct, frozen=True):
     place: str
     outcome: RuleOutcome
     error: str | None = None
-    whole: ExplainedPart | None = None
+    explain: Callable[[], ExplainedPart] | None = None
+
+    @cached_property
+    def whole(self) -> ExplainedPart | None:
+        """Return the condition with all parts, or None if it was not evaluated.
+
+        They are made when they are first read: a person sees those of one or two rules.
+        """
+        return None if self.explain is None else self.explain()
 
 
 class IntentExplanation(msgspec.Struct, frozen=True):
@@ -158,14 +172,16 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
 def _explain(
     rule: Rule, checked: CheckedRule | None, facts: Facts, constants: Mapping[str, Any], *, reveal: bool
 ) -> RuleExplanation:
-    outcome, error, whole = RuleOutcome.OFF if rule.mode is Mode.OFF else RuleOutcome.NOT_FOR_TOOL, None, None
+    outcome, error, explain = RuleOutcome.OFF if rule.mode is Mode.OFF else RuleOutcome.NOT_FOR_TOOL, None, None
     if checked is not None:
         compiler = PartsCompiler(constants)
         asked = ExactRule(checked, constants, compiler)
         outcome, error = asked.outcome(facts)
         if outcome in _ASKED:
-            whole = _Explainer(facts, compiler, reveal).part(asked.tree(facts))
-    return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, whole)
+            # With what is known now: whoever asks may have answered for a function (`held_secrets.ANSWER`).
+            part = _Explainer(facts, compiler, reveal).part
+            explain = partial(copy_context().run, part, asked.tree(facts))
+    return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, explain)
 
 
 class _Explainer:

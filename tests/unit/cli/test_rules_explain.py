@@ -127,7 +127,7 @@ class TestHistory:
     def test_a_condition_too_long_to_be_shown_whole_is_cut(self) -> None:
         """The parts of the negation were not worked out any more."""
         cut = ExplainedPart("!session.tainted", "false", (), Connective.NOT)
-        rule = RuleExplanation("D-1", "deny", Mode.ENFORCE, "x", "a:1:1", RuleOutcome.FALSE, None, cut)
+        rule = RuleExplanation("D-1", "deny", Mode.ENFORCE, "x", "a:1:1", RuleOutcome.FALSE, None, lambda: cut)
         result = PolicyResult(Effect.ALLOW, Reason.PERMITTED, "x")
         judged = Judged(0, IntentExplanation("double", "1", "00", result, (rule,)))
         for whole in (False, True):

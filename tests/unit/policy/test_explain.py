@@ -217,9 +217,28 @@ class TestIntent:
         counts = []
         for length in (1, 5):
             made.clear()
-            explain_intent(made_ruleset, facts(provenance=[{"source": "e", "trust": "trusted"}] * length))
+            read = [{"source": "e", "trust": "trusted"}] * length
+            assert explain_intent(made_ruleset, facts(provenance=read)).rules[0].whole is not None
             counts.append(sum(1 for node in made if not isinstance(node, Ident)))
         assert counts[0] == counts[1]
+
+    def test_parts_are_made_when_they_are_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A person sees those of one or two rules of a hundred."""
+        made: list[Expr] = []
+        write = Unparser.text
+
+        def noted(self: Unparser, node: Expr) -> str:
+            made.append(node)
+            return write(self, node)
+
+        monkeypatch.setattr(Unparser, "text", noted)
+        whole = self.explain()
+        assert made == []
+        assert lines(whole.rules[0].whole)
+        count = len(made)
+        assert count > 0
+        assert lines(whole.rules[0].whole)
+        assert len(made) == count
 
     def test_odd_facts_are_explained_too(self) -> None:
         compiled = ruleset(self.RULES, before="lists: {agents: [helper]}\n")
