@@ -10,7 +10,6 @@ written again within that time (`streams.model.alert_status.with_status`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -37,8 +36,7 @@ class AlertHandlersError(StoplogError):
     """The handlers in the settings are invalid."""
 
 
-@dataclass(frozen=True)
-class AlertHandlers:
+class AlertHandlers(msgspec.Struct, frozen=True):
     """The people who handle alerts.
 
     Attributes:
@@ -49,7 +47,7 @@ class AlertHandlers:
     """
 
     ring: Keyring
-    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tenants: Mapping[str, frozenset[str]] = {}
     deployment: str = ""
     are_asked: bool = True
 

@@ -8,7 +8,6 @@ Where one connector feeds everything, the access list alone may decide (`allow_u
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -24,8 +23,7 @@ class AttributeWritersError(StoplogError):
     """The writers in the settings are invalid."""
 
 
-@dataclass(frozen=True)
-class AttributeWriters:
+class AttributeWriters(msgspec.Struct, frozen=True):
     """The writers of attributes.
 
     Attributes:
@@ -37,8 +35,8 @@ class AttributeWriters:
     """
 
     ring: Keyring
-    tenants: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    kinds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tenants: Mapping[str, frozenset[str]] = {}
+    kinds: Mapping[str, frozenset[str]] = {}
     deployment: str = ""
     are_asked: bool = True
 

@@ -8,7 +8,6 @@ counts whoever wrote it; the end of a hold lets content be erased, so it needs a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -23,8 +22,7 @@ class OfficersError(StoplogError):
     """The officers in the settings are invalid, or an order is not signed by one of them."""
 
 
-@dataclass(frozen=True)
-class ContentOfficers:
+class ContentOfficers(msgspec.Struct, frozen=True):
     """The people whose orders about captured content count.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.errors import StoplogError
@@ -22,8 +23,7 @@ class SignatureError(StoplogError):
     name."""
 
 
-@dataclass(frozen=True)
-class Keyring:
+class Keyring(msgspec.Struct, frozen=True):
     """The keys whose signatures count.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError
 from streams.audit.signatures import PublicKey
@@ -17,8 +18,7 @@ class PublishersError(StoplogError):
     """The publishers in the settings are invalid."""
 
 
-@dataclass(frozen=True)
-class Publishers:
+class Publishers(msgspec.Struct, frozen=True):
     """The people who may publish rules.
 
     Attributes:

@@ -11,7 +11,6 @@ it lifts no later stop of the same name, and its time, which must be the broker'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -31,8 +30,7 @@ class ReleasersError(StoplogError):
     """The releasers in the settings are invalid."""
 
 
-@dataclass(frozen=True)
-class Releasers:
+class Releasers(msgspec.Struct, frozen=True):
     """The people who may release stops.
 
     Attributes:
@@ -43,7 +41,7 @@ class Releasers:
     """
 
     ring: Keyring
-    kinds: Mapping[str, frozenset[RevocationKind]] = field(default_factory=dict)
+    kinds: Mapping[str, frozenset[RevocationKind]] = {}
     deployment: str = ""
     are_asked: bool = True
 

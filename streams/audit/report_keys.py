@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,8 +50,7 @@ class ReportKey:
         return f"ReportKey({self.public.kid})"
 
 
-@dataclass(frozen=True)
-class ServerKeys:
+class ServerKeys(msgspec.Struct, frozen=True):
     """The public keys of a server.
 
     Attributes:

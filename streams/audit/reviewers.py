@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError
 from streams.model.catalog import ToolCatalogEntry
@@ -17,8 +18,7 @@ class ReviewersError(StoplogError):
     """The reviewers in the settings are invalid."""
 
 
-@dataclass(frozen=True)
-class Reviewers:
+class Reviewers(msgspec.Struct, frozen=True):
     """The people who may approve tools.
 
     Attributes:

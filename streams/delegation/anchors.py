@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from streams.delegation.keys import PUBLIC_BYTES, thumbprint
 from streams.model.errors import StoplogError
@@ -19,8 +20,7 @@ class AnchorError(StoplogError):
     """The trust anchors in the settings are invalid."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustAnchors:
+class TrustAnchors(msgspec.Struct, frozen=True):
     """Issuers of root grants. By default there are none, so no grant is valid.
 
     Attributes:
@@ -29,7 +29,7 @@ class TrustAnchors:
     """
 
     hmac_issuers: frozenset[str] = frozenset()
-    jkts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    jkts: Mapping[str, frozenset[str]] = {}
 
     @classmethod
     def of(cls, keys: Mapping[str, str | Iterable[str]]) -> TrustAnchors:
