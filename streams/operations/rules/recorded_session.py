@@ -26,10 +26,10 @@ from streams.codec.history import HistoryLine
 from streams.codec.history_grant_defaults import prove_grant
 from streams.history.recording import place_of
 from streams.model.approval import GRANT_PREFIX
-from streams.model.audit import AuditEventType
+from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation, DelegationOp
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import StoplogError
 from streams.model.intent import Intent
 from streams.model.proof import (
     make_hmac,
@@ -282,10 +282,7 @@ def _rejected(log: Log, codec: Codec, clock: Clock) -> frozenset[str]:
         # Most records are verdicts, which name no input: these need not be decoded.
         if value is None or not any(name in value for name in _OF_INPUTS):
             continue
-        try:
-            event_type, inputs = codec.read_fields(AUDIT.name, value, received.headers, ("event_type", "inputs"))
-        except RecordError:
-            continue
-        if event_type is AuditEventType.DEAD_LETTER and isinstance(inputs, tuple):
-            found.update(inputs)
+        record = decoded(codec, received)
+        if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
+            found.update(record.inputs)
     return frozenset(found)

@@ -131,8 +131,10 @@ def read_places_in_order(log: Log, partitions: Sequence[TopicPartition], clock: 
         if len(ends) > READERS_MAX:
             yield from _read(log, asking, ends, clock)
             return
+        # The one that has asked is one of them: to open another takes longer than to read a short topic.
+        readers = [asking, *(stack.enter_context(closing(log.reader())) for _ in range(len(ends) - 1))]
         streams = [
-            _read(log, stack.enter_context(closing(log.reader())), {place: end}, clock) for place, end in ends.items()
+            _read(log, reader, {place: end}, clock) for reader, (place, end) in zip(readers, ends.items(), strict=False)
         ]
         yield from merge(*streams, key=lambda record: record.timestamp_ms)
 
