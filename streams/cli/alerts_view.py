@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.text import Text
-
 from streams.cli.options import Connection
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
+from streams.cli.styled import Text
 from streams.cli.text import age_text, printable, short
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState

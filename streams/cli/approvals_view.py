@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.text import Text
-
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json

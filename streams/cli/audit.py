@@ -6,11 +6,9 @@ import shlex
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
-from rich.tree import Tree
 
 from streams.cli.apps import make_app
 from streams.cli.audit_content import erase_content, hold_app, read
@@ -23,6 +21,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.topics import INTENT, VERDICT
@@ -36,6 +35,9 @@ from streams.operations.topics.lookup import find_intent, find_session
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
 
 app = make_app("Read the audit log: the story of a session, the causes of a call, and whether it is whole.")
 
@@ -134,7 +136,9 @@ def why(
     screen.record(cause.fields())
     if screen.as_json:
         return
-    tree = Tree(_told(cause))
+    from rich.tree import Tree  # noqa: PLC0415 - for a person
+
+    tree = Tree(_told(cause).rich())
     _grow(tree, cause)
     screen.tree(tree)
     screen.say()
@@ -316,9 +320,9 @@ def _told(cause: Cause) -> Text:
 
 def _grow(tree: Tree, cause: Cause) -> None:
     if cause.left_out_count:
-        tree.add(Text(f"{many(cause.left_out_count, 'earlier input')} not shown", FAINT))
+        tree.add(Text(f"{many(cause.left_out_count, 'earlier input')} not shown", FAINT).rich())
     for each in cause.causes:
-        _grow(tree.add(_told(each)), each)
+        _grow(tree.add(_told(each).rich()), each)
 
 
 app.command()(verify)

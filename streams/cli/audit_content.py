@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from streams.cli.apps import make_app
 from streams.cli.findings import many
@@ -25,6 +24,7 @@ from streams.cli.options import (
     read_passphrase,
 )
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.content import ContentScope

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.text import Text
-
 from streams.cli.screen import FAIL, FAINT, STRONG, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.policy import CaseResult
 

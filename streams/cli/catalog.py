@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from streams.cli import catalog_decide, catalog_keys
 from streams.cli.apps import make_app
@@ -28,6 +27,7 @@ from streams.cli.catalog_view import (
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.cli.styled import Text
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
 from streams.model.catalog import EntryState

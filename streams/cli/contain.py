@@ -11,7 +11,6 @@ from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from streams.cli.apps import make_app
 from streams.cli.findings import many
@@ -20,6 +19,7 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.delegation.anchors import TrustAnchors
 from streams.model.verdict import Outcome

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import typer
-from rich.text import Text
 
 from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, InstanceOption, Output
 from streams.cli.screen import FAIL, FAINT, OK, WARN
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.operations.doctor.findings import Finding, Status
 

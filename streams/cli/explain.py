@@ -7,7 +7,6 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from streams.cli.apps import make_app
 from streams.cli.next_steps import tell_steps
@@ -15,6 +14,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, ValueOrigin

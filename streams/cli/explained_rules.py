@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.operations.rules.explanation import Judged
@@ -76,9 +75,9 @@ def tell_judged(
         }
     )
     shown = [each for each in explanation.rules if not only or each.rule_id in only]
-    for each in shown:
-        screen.record({"kind": "rule", **_rule_fields(each)})
     if screen.as_json:
+        for each in shown:
+            screen.record({"kind": "rule", **_rule_fields(each)})
         return
     when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
     told = f" {result.reason}: {result.reason_text}{when}"
@@ -211,9 +210,9 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
     )
     from rich.tree import Tree  # noqa: PLC0415 - for a person
 
-    tree = Tree(title, guide_style=FAINT)
+    tree = Tree(title.rich(), guide_style=FAINT)
     if rule.error is not None:
-        tree.add(Text(printable(f"no value: {rule.error}"), FAIL))
+        tree.add(Text(printable(f"no value: {rule.error}"), FAIL).rich())
     if rule.whole is not None:
         _grow(tree, rule.whole, whole)
     return tree
@@ -232,7 +231,8 @@ def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
         return
     else:
         label = _JOINED.get(part.connective) or short(part.text, _PART_CHARS_MAX)
-    branch = tree.add(Text.assemble(label, (" = ", FAINT), (short(part.value, _PART_CHARS_MAX), _style_of(part.value))))
+    shown = (short(part.value, _PART_CHARS_MAX), _style_of(part.value))
+    branch = tree.add(Text.assemble(label, (" = ", FAINT), shown).rich())
     if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
         return
     for each in inner:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.text import Text
-
 from streams.cli.screen import FAIL, FAINT, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.policy import BundleError, Finding, Severity
 

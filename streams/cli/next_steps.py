@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-
 from streams.cli.options import Connection
 from streams.cli.screen import FAINT, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 
 

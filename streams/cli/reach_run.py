@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from rich.text import Text
-
 from streams.cli.options import Connection, Output
 from streams.cli.screen import WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.delegation.effective_reach import Question, Reach, Way

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.text import Text
 
 from streams.cli.findings import many
 from streams.cli.main import FAILED
@@ -13,6 +12,7 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.stretches import StretchOptions
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.operations.replay.recorded import RecordedLog, told_beheaded

@@ -6,9 +6,8 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rich.text import Text
-
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
+from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.alert import Alert, Severity, severity_word

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from streams.cli.explained_rules import EFFECT_STYLES, tell_judged
 from streams.cli.findings import refusal_recorded
@@ -16,6 +15,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, HistoryKeyOption, Output
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAINT, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.model.topics import VERDICT

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from streams.cli.case_results import case_fields, tell_case
 from streams.cli.findings import counted, many, tell_findings
@@ -17,6 +16,7 @@ from streams.cli.options import Output
 from streams.cli.rules_check import DirArgument
 from streams.cli.scenarios import scenario_counts, tell_scenario_counts, tell_scenarios
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.operations.behaviour.histories import HistoryReport, has_only_detectors, run_histories
 from streams.operations.scenarios.run import ScenarioReport, run_scenarios

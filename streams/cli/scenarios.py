@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.text import Text
 
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, Screen
+from streams.cli.styled import Text
 from streams.cli.text import printable
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
+from streams.cli.styled import Text
 from streams.cli.text import ascii_json, printable
 from streams.codec.json_lines import json_line
 
@@ -82,8 +81,8 @@ class Screen:
 
     @property
     def width_chars(self) -> int:
-        """Return how many characters fit in a line."""
-        return self.console.width
+        """Return how many characters fit in a line that a person reads."""
+        return PLAIN_WIDTH_CHARS if self.as_json else self.console.width
 
     def record(self, fields: Mapping[str, Any]) -> None:
         """Write a JSON line."""
@@ -109,7 +108,7 @@ class Screen:
                 tool's server could write whole lines as if they were this command's.
         """
         if not self.as_json:
-            self.console.print(Text(printable(text, lines=lines), style=style), soft_wrap=True)
+            self.rich(Text(printable(text, lines=lines), style))
 
     def quote(self, text: str) -> None:
         """Write the text of somebody else for a person: each of its lines is marked."""
@@ -119,7 +118,7 @@ class Screen:
     def rich(self, text: Text) -> None:
         """Write a styled line for a person, never wrapped."""
         if not self.as_json:
-            self.console.print(text, soft_wrap=True)
+            self.console.print(text.rich(), soft_wrap=True)
 
     def tree(self, tree: Tree) -> None:
         """Write a tree for a person."""
@@ -144,7 +143,7 @@ class Screen:
         from rich.table import Table  # noqa: PLC0415 - for a person
 
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
-        lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+        lines = [[(cell if isinstance(cell, Text) else Text(printable(cell))).rich() for cell in row] for row in rows]
         for number, name in enumerate(columns):
             # Names and ids stay in one piece, so that they can be copied.
             words = [line[number] for line in lines if number < NAMING_COLUMNS and number < len(line)]

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from streams.cli.apps import make_app
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
+from streams.cli.styled import Text
 from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, carry_out, make_plan, quotas_to_set, topics_of
 from streams.operations.topics.plan import Plan, Step, replication_warning
