@@ -12,6 +12,7 @@ from bench.behaviour.engine_cost import us_per_decision
 from bench.behaviour.figures import Tally, judge_fleet
 from bench.behaviour.judges import Detectors, RateLimit, ZScore
 from bench.behaviour.measure import _figures, _rules
+from bench.behaviour.missed import missed
 from bench.behaviour.outcomes import outcomes_of
 from bench.behaviour.stops import Stops
 from bench.tables.behaviour import behaviour_table, printed
@@ -156,6 +157,17 @@ def test_without_alerts_there_is_nothing_to_show_but_what_was_missed() -> None:
     assert tally.recall("loop", is_loud=True) == (0, 2)
     assert tally.delay_minutes(None) is None
     assert (tally.false_per_10k, tally.odd_share, tally.further_per_incident) == (0, 0, 0)
+
+
+def test_each_loud_attack_that_was_missed_is_described_with_its_strongest_signals() -> None:
+    tally, lines = missed("office", (5,), frozenset(), SMALL)
+    loud = [kind for kind, strength, count, _ in tally.attacks.values() if strength >= LOUD and not count]
+    described = [lines[at + 1] for at, line in enumerate(lines) if line == "[office 5]"]
+    assert Counter(line.split(" of ")[0] for line in described) == Counter(loud)
+    assert loud
+    assert any(": first " in line for line in lines)
+    _, few = missed("office", (5,), frozenset({loud[0]}), SMALL)
+    assert {few[at + 1].split(" of ")[0] for at, line in enumerate(few) if line == "[office 5]"} == {loud[0]}
 
 
 def test_tables_show_every_kind_within_a_screen() -> None:
