@@ -16,7 +16,7 @@ MINUTE_MS = 60_000
 
 def contact(**more: object) -> Declaration:
     given = {"peer": ("agent.type",), "term": "dest.domain", "window_ms": 10 * DAY_MS, "settle_ms": 7 * DAY_MS}
-    return declared("new_contact", 3.2, min_support=5.0, **given, **more)
+    return declared("new_contact", 3.2, min_support=5.0, **{**given, **more})
 
 
 def at(day: int, minute: int, place: str, size: int = 900, **more: object) -> Activity:
@@ -52,6 +52,17 @@ def test_a_few_replies_to_a_new_place_are_usual() -> None:
     watch, rows = watcher(contact()), Rows()
     observe_all(watch, rows, usual(21))
     assert names_found(observe_all(watch, rows, leak(1, days=4))) == []
+
+
+def test_many_calls_in_the_first_hour_are_found_where_as_many_within_days_are_usual() -> None:
+    watch, rows = watcher(contact(window_ms=HOUR_MS)), Rows()
+    assert names_found(observe_all(watch, rows, usual(21))) == []
+    # A new partner gets 30 mails in its first days, never two of them in an hour.
+    partner = [at(21 + mail // 5, 100 * (mail % 5), "partner.example") for mail in range(30)]
+    assert names_found(observe_all(watch, rows, partner)) == []
+    assert names_found(observe_all(watch, rows, [at(28, mail, "drop.example") for mail in range(12)])) == [
+        "new_contact"
+    ]
 
 
 def test_a_place_that_is_not_new_may_get_any_number() -> None:
