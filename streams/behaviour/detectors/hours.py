@@ -36,6 +36,13 @@ REST_MS = 6 * HOUR_MS
 """After which pause work is over."""
 MUCH_HOURS = 1.25
 """How much there must be at hours that surprise, in hours of usual work."""
+ODD_SHARE = 0.75
+"""The share of the threshold from which on an hour surprises."""
+MUCH_BITS_MAX = 3.0
+"""What much work at such an hour adds at most: one bit for each time that it is twice as much."""
+NEVER_DAYS = 0.5
+"""With fewer days of work near an hour than that, the agent never works at it. Of work that lasts longer than usual, or
+comes again, much is not surprising."""
 _NOT_YET = (0.0,) * HOURS_PER_DAY
 
 
@@ -143,6 +150,9 @@ def rare_bits(near: float, days: float) -> float:
 class OffHours(Keyed):
     """Work at an hour of the day at which neither the agent nor its peers work.
 
+    How much work there is counts as well. After few days, or beside peers who begin early, no hour is very surprising
+    by itself; a whole day's work at it is.
+
     A new job that is rolled out to many agents is found with the first of them. From the third on, the hour is new for
     the work, and not for the agent: that stays below an alert.
     """
@@ -154,7 +164,7 @@ class OffHours(Keyed):
         return (self.own(), self.peers(), self.peers(part="lately"))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return the bits of the hour: those for the agent, and those for the others of its kind."""
+        """Return the bits of the hour, those for the agent and those for the others of its kind, and of much work."""
         it, known = self.declaration, rows[0] or Rhythm()
         day, hour = activity.time_ms // DAY_MS, activity.time_ms // HOUR_MS % HOURS_PER_DAY
         is_known = day <= known.day and known.seen >> hour & 1
@@ -168,13 +178,17 @@ class OffHours(Keyed):
         others = max(others, min(OWN_SHARE * bits, PEER_FACTOR * others))
         score = bits + others
         words = {"bits": score, "days": round(own.days), "hour": f"{hour:02d}:00", "count": 1}
-        if score < it.threshold:
+        if score < ODD_SHARE * it.threshold:
             return Scored(rows, score, words)
         odd, lately = (known.odd or Odd()).after(activity.time_ms, hour), rows[2] or Lately()
         agent = digest_of(activity.agent)
-        words["count"] = odd.calls
-        is_little = odd.calls < MUCH_HOURS * own.calls_an_hour()
-        if is_little or lately.others(agent, day, hour) >= SHARED_BY:
+        much = odd.calls / (MUCH_HOURS * own.calls_an_hour())
+        if much > 1.0 and own.near(hour) < NEVER_DAYS:
+            score += min(log2(much), MUCH_BITS_MAX)
+        words |= {"bits": score, "count": odd.calls}
+        if score < it.threshold:
+            return Scored((known.with_odd(odd), rows[1], rows[2]), score, words, odd)
+        if much < 1.0 or lately.others(agent, day, hour) >= SHARED_BY:
             score = min(score, SHARED_SHARE * it.threshold)
         elif not odd.alerted:
             odd = Odd(odd.hours, odd.at_ms, odd.calls, alerted=True)

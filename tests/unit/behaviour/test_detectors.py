@@ -313,6 +313,28 @@ def test_a_little_work_at_night_is_no_alert_and_a_job_the_night_after() -> None:
     assert night_work(watch, rows, 22, day=23, count=40) == ["off_hours"]
 
 
+@pytest.mark.parametrize(
+    ("threshold", "count", "found"),
+    [(11.5, 8, []), (11.5, 12, ["off_hours"]), (14, 200, [])],
+    ids=["two hours' work", "three hours' work", "too little of a surprise for any amount"],
+)
+def test_an_hour_that_is_a_little_odd_alerts_with_much_work(threshold: float, count: int, found: list[str]) -> None:
+    it = declared("off_hours", threshold, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    # An hour without any work is 10.1 bits now.
+    observe_all(watch, rows, office_days(20))
+    assert night_work(watch, rows, 3, count=count) == found
+
+
+def test_some_work_at_an_hour_that_is_a_little_odd_is_learned_when_it_is_over() -> None:
+    it = declared("off_hours", 11.5, min_support=10, settle_ms=14 * DAY_MS)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20))
+    assert night_work(watch, rows, 3, count=8) == []
+    observe_all(watch, rows, (replace(each, time_ms=each.time_ms + 22 * DAY_MS) for each in office_days(1)))
+    assert night_work(watch, rows, 3, day=23, count=40) == []
+
+
 def test_a_night_is_not_learned_before_it_is_over_and_never_if_it_has_alerted() -> None:
     it = declared("off_hours", 8, min_support=10, settle_ms=14 * DAY_MS)
     rows, watch = Rows(), watcher(it)
