@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.provenance.leaves import NESTING_MAX, FreeText, Leaf, leaves_of, merged
 from streams.provenance.literals import parsed_literal
 from streams.provenance.markup import parsed_html, parsed_xml
@@ -27,18 +26,18 @@ _HEADERS_MIN = 2
 _TABLE_LINE_CHARS_MAX = 1_000
 _ROWS_MIN = 3
 
-_XML = lazy_pattern(r"\s*(?:<\?xml[\s?]|<([A-Za-z_][\w.:-]{0,100})[\s>/])")
-_HTML = lazy_pattern(
+_XML = re.compile(r"\s*(?:<\?xml[\s?]|<([A-Za-z_][\w.:-]{0,100})[\s>/])")
+_HTML = re.compile(
     r"\s*(?:<!doctype html|<html[\s>]|<(?:body|head|div|p|table|ul|ol|h[1-6]|span|a|article|section|b|br|meta)[\s>/])",
     re.IGNORECASE,
 )
-_MAIL = lazy_pattern(
+_MAIL = re.compile(
     r"\s*(?:from|to|cc|subject|date|received|return-path|delivered-to|mime-version|message-id|reply-to|content-type):",
     re.IGNORECASE,
 )
-_HEADER = lazy_pattern(r"[A-Za-z][A-Za-z0-9-]{1,40}:|[ \t]")
-_YAML_KEY = lazy_pattern(r"(?:- )*[A-Za-z_][\w.-]{0,39}(?: [\w.-]{1,39}){0,2}:(?:\s|\Z)")
-_TABLE_LINE = lazy_pattern(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:|[ \t]")
+_YAML_KEY = re.compile(r"(?:- )*[A-Za-z_][\w.-]{0,39}(?: [\w.-]{1,39}){0,2}:(?:\s|\Z)")
+_TABLE_LINE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?\s*\Z")
 _NOTHING = frozenset(("", "~", "null", "none", "true", "false", "nan"))
 
 

@@ -13,16 +13,15 @@ from itertools import pairwise
 
 import msgspec
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.words import listed, plain_case
 
 # It begins with one set of signs, which is found faster than one of three sets.
-_END = lazy_pattern(
+_END = re.compile(
     r"[.!?\n\u3002\uff01\uff1f](?:(?<=[.!?])(?=[\s\"')\]]|\Z)|(?<=\n)\n*+|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+)"
 )
-_CLAUSE = lazy_pattern(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
-_FIRST_WORD = lazy_pattern(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
+_CLAUSE = re.compile(r"[,;:(\[\"]\s*|\s-\s|\s(?:and|then)\s")
+_FIRST_WORD = re.compile(r"[\s\d.)\]>*#\-\u2022_'\"<!]{0,16}([^\W\d_]{1,24}(?:'t)?)(?:\s{1,4}([^\W\d_]{1,24}|\S))?")
 
 _OPENERS = listed(
     "please kindly now then also first firstly second next finally lastly just so but and or always never do "
@@ -80,28 +79,28 @@ _DUTIES = listed(
     "must should shall need needs have has ought required require requires want wants expected supposed "
     "instructed can will going mandatory necessary"
 )
-_PASSIVE = lazy_pattern(
+_PASSIVE = re.compile(
     r"\b(?:must|should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also )?be\b|\bmust\b"
     # "Everybody who answers has to quote it", but not "He has to leave early."
     r"|\b(?:should|shall|needs? to|ha(?:s|ve) to|is to|are to|ought to) (?:not |now |also |always )?"
     r"(?:add|attach|begin|cite|get|receive|contain|end|give|hold|include|link|mention|name|put|quote|say|start|state|use|write)\b"
 )
-_DUTY = lazy_pattern(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
+_DUTY = re.compile(r"\b(?:has|have|needs?) to (?:also |always |now |first |immediately )?([a-z]{2,24})\b")
 _PRONOUNS = listed("i he she it we they who")
 """Whoever speaks of himself, or of somebody, gives no order: "He has to leave early"."""
 _SUBJECT_CHARS_MAX = 48
-_WISH = lazy_pattern(
+_WISH = re.compile(
     r"\b(?:asks|wants|requests|requires|expects|orders|instructs|tells) (?:[^\s]{1,40} ){1,3}to ([a-z]{2,24})\b"
 )
-_VERB_AND_PLACE = lazy_pattern(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
+_VERB_AND_PLACE = re.compile(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
 """The verb before an address: "for a better price open https://..."."""
-_PURPOSE = lazy_pattern(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
+_PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
-_SET_TO = lazy_pattern(r"^\W{0,4}(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
-_HAVE_DONE = lazy_pattern(
+_SET_TO = re.compile(r"^\W{0,4}(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
+_HAVE_DONE = re.compile(
     r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b"
 )
-_ROLE = lazy_pattern(
+_ROLE = re.compile(
     r"</?\s{0,4}(?:system|important|instructions?|information|admin|assistant|user|task)\b[^>]{0,40}>|\[/?inst\]|<\|\w{2,20}\|>"
     r"|^\W{0,4}(?:system|assistant|human|developer|admin|user)(?: message| prompt| note| override)?\W{0,3}:"
     r"|(?<!#)#{2,6}\s{0,4}(?:instruction|system|new task|task)"
@@ -113,7 +112,7 @@ _ROLE_WORDS = (
     *("objective", "goal", "inst]", "|>"),
 )
 """One of them is in whatever `_ROLE` finds; most texts have none, and are not searched for it."""
-_OTHER_SCRIPTS = lazy_pattern(
+_OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
 _NEVER = frozenset(("never", "don't"))

@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from streams.model.lazy_patterns import lazy_pattern
-
 TEXTS_MAX = 32
 CHARS_MIN = 2
 """The minimum length of a substring. Shorter ones are contained in nearly every text."""
 
-_FLAGS = lazy_pattern(r"\(\?(?!:)")
-_TOKENS = lazy_pattern(
+_FLAGS = re.compile(r"\(\?(?!:)")
+_TOKENS = re.compile(
     r"""
       (?P<group>\((?:\?:)?)
     | (?P<close>\))
@@ -30,7 +28,7 @@ _TOKENS = lazy_pattern(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_MAY_REPEAT_ZERO_TIMES = lazy_pattern(r"[*?]|\{0?[,}]|\{0[0-9]")
+_MAY_REPEAT_ZERO_TIMES = re.compile(r"[*?]|\{0?[,}]|\{0[0-9]")
 
 _Needed = frozenset[str] | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -9,7 +10,6 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.cel.ops import checked_duration, checked_timestamp, no_overload
 from streams.policy.cel.values import NANOS_PER_SECOND, Duration, Timestamp
 from streams.policy.errors import EvaluationError
@@ -19,12 +19,12 @@ DURATION_CHARS_MAX = 100
 
 _ZONES = "tzdata"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = lazy_pattern(
+_RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:[Zz]|([-+])([0-9]{2}):([0-9]{2}))\Z"
 )
-_OFFSET = lazy_pattern(r"([-+]?)([0-9]{1,2}):([0-9]{2})\Z")
-_DURATION_PART = lazy_pattern(r"([0-9]+)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)|\.([0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_OFFSET = re.compile(r"([-+]?)([0-9]{1,2}):([0-9]{2})\Z")
+_DURATION_PART = re.compile(r"([0-9]+)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)|\.([0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _UNIT_NANOS = {
     "ns": 1,
     "us": 1_000,

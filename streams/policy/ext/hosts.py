@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +10,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import idna
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
 
@@ -20,9 +20,9 @@ LISTS_KEPT_MAX = 256
 
 Ip = IPv4Address | IPv6Address
 
-_LABEL = lazy_pattern(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\Z")
-_NUMBER = lazy_pattern(r"(0[xX][0-9a-fA-F]*|[0-9]+)\Z")
-_V6_CHARS = lazy_pattern(r"[0-9a-fA-F:.]{2,45}\Z")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\Z")
+_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)\Z")
+_V6_CHARS = re.compile(r"[0-9a-fA-F:.]{2,45}\Z")
 
 _IDNA_DEVIATIONS = frozenset("\u00df\u03c2\u1e9e\u200c\u200d")
 """Characters that IDNA 2003 and IDNA 2008 encode differently: clients would resolve the same name differently."""
@@ -73,8 +73,8 @@ _INNER_V6 = (
 
 _PUBLIC_V6 = "2000::/3"
 _ISATAP = frozenset((0x0000_5EFE, 0x0200_5EFE))
-_DASHED_IP = lazy_pattern(r"(?:\A|[^0-9])([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})(?![0-9])")
-_DOTTED_IP = lazy_pattern(r"(?:\A|\.)([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.")
+_DASHED_IP = re.compile(r"(?:\A|[^0-9])([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})(?![0-9])")
+_DOTTED_IP = re.compile(r"(?:\A|\.)([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.")
 
 _NAT64 = tuple((int(IPv6Address(prefix)), bits) for prefix, bits in (("64:ff9b::", 96), ("64:ff9b:1::", 48)))
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.cel.ops import no_overload
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
@@ -29,15 +28,15 @@ NODES_MAX = 20_000
 SQL_KEPT_MAX = 128
 DIALECTS = ("postgres", "mysql", "sqlite")
 
-_REFUSED_CHARACTERS = lazy_pattern(
+_REFUSED_CHARACTERS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f\\]|[^\S \t\n]|[\ud800-\udfff\u2028\u2029\ufeff]|"
     r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f]"
 )
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
-_DOLLAR_QUOTE = lazy_pattern(r"\$(\$|[^\W\d])")
-_COMMENT = lazy_pattern(r"/\*(.*?)(?:\*/|\Z)", re.DOTALL)
-_DASHES = lazy_pattern(r"--(?![ \n]|\Z)")
+_DOLLAR_QUOTE = re.compile(r"\$(\$|[^\W\d])")
+_COMMENT = re.compile(r"/\*(.*?)(?:\*/|\Z)", re.DOTALL)
+_DASHES = re.compile(r"--(?![ \n]|\Z)")
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import LISTS, ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
@@ -24,17 +23,17 @@ URL_CHARS_MAX = 8_192
 URLS_KEPT_MAX = 512
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
-_URL = lazy_pattern(
+_URL = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?#]+)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?\Z"
 )
-_USER_INFO = lazy_pattern(r"[A-Za-z0-9._~!$&'()*+,;=:-]*\Z")
-_PORT = lazy_pattern(r"[1-9][0-9]{0,4}\Z")
+_USER_INFO = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:-]*\Z")
+_PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _ASCII_REFUSED = frozenset('\\"<>^`{|} \x7f') | frozenset(map(chr, range(0x20)))
 _DELIMITERS = frozenset("/\\?#@:%.[]")
-_BAD_PERCENT = lazy_pattern(r"%(?![0-9A-Fa-f]{2})")
-_ENCODED_STRUCTURE = lazy_pattern(r"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
-_DECODED_TWICE = lazy_pattern(r"%[0-9A-Fa-f]{2}")
-_DOTS_WITH_PARAMETERS = lazy_pattern(r"/\.{1,2};")
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENCODED_STRUCTURE = re.compile(r"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
+_DECODED_TWICE = re.compile(r"%[0-9A-Fa-f]{2}")
+_DOTS_WITH_PARAMETERS = re.compile(r"/\.{1,2};")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import INT_MAX, ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
@@ -15,7 +15,7 @@ TEXT_CHARS_MAX = 256
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _PRE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_SEMVER = lazy_pattern(
+_SEMVER = re.compile(
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_PRE}(?:\.{_PRE})*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?\Z"
 )
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 from cel_expr_python import cel
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.cel.checked_expression import read_checked_expression
 from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
 from streams.policy.errors import EvaluationError, PolicyError, nearest
@@ -51,12 +50,12 @@ extensions:
 """
 _DECLARED_UNDER = {HISTORY: "history", ENTITIES: "entities"}
 """The records whose fields a bundle declares, and the key of a rule file under which it does."""
-_ERROR = lazy_pattern(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$")
-_STATUS = lazy_pattern(r"^[A-Z_]+: | \[[A-Z_]+\]$")
-_FIELD = lazy_pattern(r"undefined field '(.*?)' not found in struct '(.*?)'")
-_NAME = lazy_pattern(r"undeclared reference to '(.*?)' \(in container '.*?'\)")
-_OVERLOAD = lazy_pattern(r"found no matching overload for '(.*?)' applied to '\((.*)\)'")
-_OPERAND = lazy_pattern(r"expression of type '(.*?)' cannot be the operand of a select operation")
+_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$")
+_STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
+_FIELD = re.compile(r"undefined field '(.*?)' not found in struct '(.*?)'")
+_NAME = re.compile(r"undeclared reference to '(.*?)' \(in container '.*?'\)")
+_OVERLOAD = re.compile(r"found no matching overload for '(.*?)' applied to '\((.*)\)'")
+_OPERAND = re.compile(r"expression of type '(.*?)' cannot be the operand of a select operation")
 
 
 class Problem(NamedTuple):

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from streams.model.lazy_patterns import lazy_pattern
 from streams.policy.errors import NAME_CHARS_MAX
 
 _LOGIC = "write `&&`, `||` and `!` for and, or and not"
@@ -89,16 +88,16 @@ _CONTEXT_CHARS = 100
 """How many characters around an error are searched: an expression can be long, and is not trusted."""
 
 _OPERATOR_CHARACTERS = tuple("=!<>&|")
-_TOKEN = lazy_pattern(r"[=!<>&|]+|\w+|\S|$")
-_LAST_TOKEN = lazy_pattern(r"([=!<>&|]+|\w+|\S)\s*\Z")
-_NUMBER_WITH_COMMA = lazy_pattern(r"[0-9],[0-9]{3}")
-_MISSING_TOKEN = lazy_pattern(r"missing '(.*?)' at|expecting \{?'([\])}:])'")
-_DEPTH = lazy_pattern(r"recursion (?:limit|depth)\D*([0-9]+)")
-_NOT_IN = lazy_pattern(r"not\s+in\b", re.IGNORECASE)
-_RESERVED = lazy_pattern(r"reserved identifier: (\w+)")
+_TOKEN = re.compile(r"[=!<>&|]+|\w+|\S|$")
+_LAST_TOKEN = re.compile(r"([=!<>&|]+|\w+|\S)\s*\Z")
+_NUMBER_WITH_COMMA = re.compile(r"[0-9],[0-9]{3}")
+_MISSING_TOKEN = re.compile(r"missing '(.*?)' at|expecting \{?'([\])}:])'")
+_DEPTH = re.compile(r"recursion (?:limit|depth)\D*([0-9]+)")
+_NOT_IN = re.compile(r"not\s+in\b", re.IGNORECASE)
+_RESERVED = re.compile(r"reserved identifier: (\w+)")
 
-_CONTAINS = lazy_pattern(r"([\w.]+)\.contains\(([^()]*)\)")
-_NULL = lazy_pattern(r"([\w.]+)\s*([!=]=)\s*null|null\s*([!=]=)\s*([\w.]+)")
+_CONTAINS = re.compile(r"([\w.]+)\.contains\(([^()]*)\)")
+_NULL = re.compile(r"([\w.]+)\s*([!=]=)\s*null|null\s*([!=]=)\s*([\w.]+)")
 _VERSION_COMPARISONS = {
     ">": "a.isGreaterThan(b)",
     ">=": "!a.isLessThan(b)",
@@ -269,7 +268,7 @@ _YAML_HINTS: tuple[tuple[str, str], ...] = (
     ("tab character", "indent with spaces"),
     ("expected ','", "a bracket before this is not closed, or a text inside it needs quotes"),
 )
-_QUOTED_VALUE = lazy_pattern(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
+_QUOTED_VALUE = re.compile(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
 
 
 def yaml_hint(problem: str, context: str, line: str) -> str | None:
