@@ -211,6 +211,8 @@ def test_a_member_that_was_fenced_once_goes_on(
     with begun_store(tmp_path) as store, Running(failing, store, revocations, calls.append) as running:
         until(lambda: len(failing.made) == 1)
         failing.made[0].poll_error = FencedError("another member has the name")
+        # A poll that is under way would still return the verdict.
+        until(lambda: failing.made[0].has_failed)
         put(transport, make_verdict())
         until(lambda: running.ended or len(running.outcomes) == 1, "it runs")
     assert (running.error, len(calls), len(failing.made)) == (None, 1, 2)
