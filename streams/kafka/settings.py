@@ -76,7 +76,7 @@ READING_DEFAULTS: Settings = {
     # forgets the only broker that it knows, and with `none` it stays silent for good (librdkafka issue 5301). Readers
     # lose nothing by starting over.
     "metadata.recovery.strategy": "rebootstrap",
-    "metadata.recovery.rebootstrap.trigger.ms": 3_000,
+    "metadata.recovery.rebootstrap.trigger.ms": 30_000,
 }
 """Defaults of clients that only read."""
 
