@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 
 from streams.model.approval import ApprovalRequest
@@ -45,12 +46,10 @@ class OpenQuestions(RetryingThread):
         with self._changed:
             return self._known.get((task_id, revision))
 
-    def wait_for(self, received: Received, timeout_s: float) -> bool:
-        """Wait until a record of the topic has been read, for up to `timeout_s` seconds; return whether it has been."""
+    def wait_for(self, received: Received, timeout_s: float) -> None:
+        """Wait until a record of the topic has been read, but no longer than `timeout_s` seconds."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._next_offsets.get(received.partition, 0) > received.offset, timeout_s
-            )
+            self._changed.wait_for(lambda: self._next_offsets.get(received.partition, 0) > received.offset, timeout_s)
 
     @property
     def _trouble(self) -> str:
@@ -69,17 +68,19 @@ class OpenQuestions(RetryingThread):
             ends = reader.end_offsets(places)
             reader.assign(dict.fromkeys(places, 0))
             while not self._stop.is_set():
-                for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
+                polled = reader.poll(POLL_RECORDS_MAX, POLL_MS)
+                for received in polled:
                     self._note(received)
-                    self._note_read(received)
+                self._note_read(polled)
                 if not self.is_complete and all(reader.position(place) >= end for place, end in ends.items()):
                     self._is_complete.set()
 
-    def _note_read(self, received: Received) -> None:
+    def _note_read(self, polled: Sequence[Received]) -> None:
         with self._changed:
-            # After trouble, the topic is read from its beginning again: what was known before is known still.
-            known = self._next_offsets.get(received.partition, 0)
-            self._next_offsets[received.partition] = max(known, received.offset + 1)
+            for received in polled:
+                # After trouble, the topic is read from its beginning again: what was known before is known still.
+                known = self._next_offsets.get(received.partition, 0)
+                self._next_offsets[received.partition] = max(known, received.offset + 1)
             self._changed.notify_all()
 
     def _note(self, received: Received) -> None:

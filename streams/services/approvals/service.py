@@ -69,7 +69,7 @@ class RunningApprovals(Running):
                     store=store,
                     transport=transport,
                     backoff=Backoff(section.retry_first_ms, section.retry_max_ms),
-                    is_answerable=self._questions.wait_for,
+                    await_answerable=self._questions.wait_for,
                     count=lambda webhook, result: self.metrics.add(declared.QUESTIONS_SENT, webhook, result),
                 )
                 for name, each in section.webhooks.items()

@@ -72,7 +72,7 @@ class Webhook(Sender):
         store: SentStore,
         transport: Transport,
         backoff: Backoff,
-        is_answerable: Callable[[Received, float], bool],
+        await_answerable: Callable[[Received, float], None],
         count: Callable[[str, str], None],
     ) -> None:
         """Prepare, without starting the thread.
@@ -85,7 +85,7 @@ class Webhook(Sender):
             store: keeps its position.
             transport: the log.
             backoff: the pauses before a message is sent again.
-            is_answerable: waits up to so many seconds until an answer to a question is taken; returns whether it is.
+            await_answerable: waits until answers to a question are taken, but no longer than so many seconds.
             count: is called with the name and the result of each attempt: `accepted`, `failed`, `rejected`, `expired`.
         """
         super().__init__(name, f"stoplog-approvals-{name}", transport, backoff)
@@ -93,7 +93,7 @@ class Webhook(Sender):
         self._secret = secret
         self._answer_url = answer_url
         self._store = store
-        self._is_answerable = is_answerable
+        self._await_answerable = await_answerable
         self._count = count
 
     def _positions(self) -> Mapping[TopicPartition, int]:
@@ -114,8 +114,9 @@ class Webhook(Sender):
             return True
         body = orjson.dumps(message_of(request, received.key or b"", self._answer_url))
         self._backoff.reset()
-        # A bot may answer at once. After the wait, the question is sent anyway: it can be answered elsewhere, too.
-        self._is_answerable(received, ANSWERABLE_S_MAX)
+        if request.expires_at > self._transport.now_ms():
+            # A bot may answer at once. After the wait, the question is sent anyway: it can be answered elsewhere, too.
+            self._await_answerable(received, ANSWERABLE_S_MAX)
         while not self._stop.is_set():
             if request.expires_at <= self._transport.now_ms():
                 self._count(self._name, "expired")

@@ -98,7 +98,7 @@ def test_questions_wait_no_longer_than_needed_for_a_log_that_is_back(
         store=store,
         transport=transport,
         backoff=Backoff(20, 100),
-        is_answerable=lambda *_: True,
+        await_answerable=lambda *_: None,
         count=lambda *_: None,
     )
     assert webhook.run(fault) == pauses_ms
