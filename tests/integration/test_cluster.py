@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
+from tests.contract.helpers import Recorder
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker
@@ -100,22 +101,6 @@ def test_who_has_a_transaction_open_is_named_over_an_encrypted_connection(cluste
         hanging.abort()
 
 
-class Held:
-    """Remembers what is assigned."""
-
-    def __init__(self) -> None:
-        self.assigned: list[TopicPartition] = []
-
-    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = list(partitions)
-
-    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = []
-
-    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = []
-
-
 AWAY_S = 6.0
 """Less than it takes the cluster to miss a broker (9 s), so that nobody else coordinates its groups."""
 
@@ -125,7 +110,7 @@ def test_a_member_whose_coordinator_is_away_is_not_given_up(
 ) -> None:
     settings = cluster.client_settings()
     group, coordinator = _group_coordinated_beside_its_partition(cluster)
-    held = Held()
+    held = Recorder()
     with closing(KafkaConsumer(cluster.bootstrap, group, extra=settings)) as consumer:
         with monkeypatch.context() as patch:
             for name, value in {"ASK_AFTER_S": 0.3, "ASK_PAUSE_S": 0.1, "JOIN_S_MAX": 1.0}.items():

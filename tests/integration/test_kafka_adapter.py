@@ -39,6 +39,7 @@ from streams.ports import (
     TopicSpec,
     UnansweredError,
 )
+from tests.contract.helpers import Recorder
 from tests.contract.kafka_log import KafkaLog
 from tests.integration.kafka_raw import produce_raw
 
@@ -350,28 +351,12 @@ class TestFencing:
 
 def join(consumer: KafkaConsumer, topic: str) -> None:
     """Subscribe and poll until something is assigned."""
-    held = Held()
+    held = Recorder()
     consumer.subscribe([topic], held)
     for _ in within(WAIT_S, "an assignment"):
         consumer.poll(1, 50)
         if held.assigned:
             return
-
-
-class Held:
-    """Remembers what is assigned."""
-
-    def __init__(self) -> None:
-        self.assigned: list[TopicPartition] = []
-
-    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = list(partitions)
-
-    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = []
-
-    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.assigned = []
 
 
 class TestRebalance:
@@ -409,7 +394,7 @@ class TestRebalance:
         assert Counter(read_all(log, out, 4)) == Counter(values)
 
     def test_what_the_listener_raises_comes_out_of_poll(self, log: KafkaLog) -> None:
-        class Refusing(Held):
+        class Refusing(Recorder):
             def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
                 super().on_assigned(partitions)
                 raise LookupError("no room")
@@ -467,7 +452,7 @@ class TestReading:
         assert seen == {0: list(range(200)), 1: list(range(200))}
 
     def test_seeking_is_possible_while_assigned_and_while_paused(self, log: KafkaLog) -> None:
-        class Seeking(Held):
+        class Seeking(Recorder):
             def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
                 super().on_assigned(partitions)
                 consumer.pause(partitions)

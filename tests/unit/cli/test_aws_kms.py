@@ -10,9 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from msgspec.structs import replace
@@ -30,6 +28,7 @@ from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.aws_kms import AwsKms
 from streams.services.gate.settings import SealSection
 from streams.wiring.contents import build_sealer, open_rewrapper
+from tests.answering import answering
 from tests.ministack import REGION, MiniStack, running_ministack, without_own_credentials
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.recorded_site import configure, make_site
@@ -230,29 +229,11 @@ class TestSecrets:
 def test_an_answer_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     become(monkeypatch, {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"})
 
-    class Other(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Other) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            with AwsKms(REGION, endpoint=f"http://127.0.0.1:{server.server_port}", attempts_max=1) as kms:
-                with pytest.raises(ContentError, match="has sent something else than"):
-                    kms.unwrap(NAMED)
-                with pytest.raises(ContentError, match=r"has sent something else than|of the key spec `None`"):
-                    kms.wrapper("alias/acme")
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(200, body) as address, AwsKms(REGION, endpoint=address, attempts_max=1) as kms:
+        with pytest.raises(ContentError, match="has sent something else than"):
+            kms.unwrap(NAMED)
+        with pytest.raises(ContentError, match=r"has sent something else than|of the key spec `None`"):
+            kms.wrapper("alias/acme")
 
 
 class TestFromTheCommandLine:

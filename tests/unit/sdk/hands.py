@@ -22,7 +22,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, SESSION, Topic, outcome_topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
-from streams.ports import Outgoing, Received, TopicPartition
+from streams.ports import LogError, Outgoing, Publisher, Received, TopicPartition
 from streams.sdk import SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
@@ -155,6 +155,27 @@ def raw_records(transport: Transport, topic: Topic) -> list[Received]:
         return sorted(found, key=lambda received: (received.partition, received.offset))
     finally:
         reader.close()
+
+
+class FailingPublisher:
+    """A publisher whose first flushes fail, with nothing written: each with one of the errors."""
+
+    def __init__(self, publisher: Publisher, errors: Sequence[LogError]) -> None:
+        self._publisher = publisher
+        self._errors = list(errors)
+        self._queue: list[Outgoing] = []
+        self.close = publisher.close
+
+    def publish(self, record: Outgoing) -> None:
+        self._queue.append(record)
+
+    def flush(self, timeout_ms: int) -> None:
+        queue, self._queue = self._queue, []
+        if self._errors:
+            raise self._errors.pop()
+        for record in queue:
+            self._publisher.publish(record)
+        self._publisher.flush(timeout_ms)
 
 
 class GateHand:

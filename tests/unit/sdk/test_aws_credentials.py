@@ -20,6 +20,7 @@ from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.aws_kms import AwsKms
 from streams.wiring.clock import SystemClock
+from tests.answering import answering
 from tests.ministack import REGION, without_own_credentials
 
 NAMED = WrappedKey(kid="k", kek=f"aws:arn:aws:kms:{REGION}:000000000000:key/1", alg=WRAP_ALG, wrapped=b"w")
@@ -28,6 +29,7 @@ BOUND_S = 1.5
 """Far less than botocore's own waits, and enough for a busy machine."""
 ROLE = "role-of-the-machine"
 MADE = {"AccessKeyId": "id", "SecretAccessKey": "secret"}
+REFUSED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>"
 
 
 def end_of(life_s: int) -> str:
@@ -249,37 +251,12 @@ def test_a_role_that_is_refused_is_told(machine: Machine, monkeypatch: pytest.Mo
     (tmp_path / "token").write_text("token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/gate")
-    with refusing_sts() as address:
+    with answering(403, REFUSED) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", address)
         with client(machine) as kms, pytest.raises(ContentError) as caught:
             kms.unwrap(NAMED)
     text = "can't be asked: no credentials, as `AssumeRoleWithWebIdentity` is refused: AccessDenied: not you"
     assert text in str(caught.value)
-
-
-@contextmanager
-def refusing_sts() -> Iterator[str]:
-    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>"
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(403)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_what_a_program_writes_gets_into_no_log(

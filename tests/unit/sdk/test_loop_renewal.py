@@ -20,7 +20,6 @@ from streams.ports import (
     FatalLogError,
     FencedError,
     LogError,
-    Outgoing,
     Publisher,
     Received,
     RetriableLogError,
@@ -30,7 +29,7 @@ from streams.ports import (
 from streams.sdk import LoopSettings, RevocationWatch, Transport, renewals
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from streams.sdk.verdict_consumer import REPORT_ATTEMPTS_MAX
-from tests.unit.sdk.hands import begun_store, make_verdict
+from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict
 from tests.unit.sdk.test_verdict_consumer import Running, ids, put, reported
 from tests.waiting import until
 
@@ -218,31 +217,10 @@ def test_a_member_that_was_fenced_once_goes_on(
     assert (running.error, len(calls), len(failing.made)) == (None, 1, 2)
 
 
-class UnansweredPublisher:
-    """A publisher that no broker answers so many times."""
-
-    def __init__(self, publisher: Publisher, failures: int) -> None:
-        self._publisher = publisher
-        self._failures = failures
-        self._queue: list[Outgoing] = []
-        self.close = publisher.close
-
-    def publish(self, record: Outgoing) -> None:
-        self._queue.append(record)
-
-    def flush(self, timeout_ms: int) -> None:
-        queue, self._queue = self._queue, []
-        if self._failures:
-            self._failures -= 1
-            raise RetriableLogError("no record was stored for 10 s")
-        for record in queue:
-            self._publisher.publish(record)
-        self._publisher.flush(timeout_ms)
-
-
 class UnansweredTransport(Transport):
     def open_publisher(self) -> Publisher:
-        return UnansweredPublisher(super().open_publisher(), REPORT_ATTEMPTS_MAX + 2)
+        errors = [RetriableLogError("no record was stored for 10 s")] * (REPORT_ATTEMPTS_MAX + 2)
+        return FailingPublisher(super().open_publisher(), errors)
 
 
 def test_reports_wait_for_a_log_that_does_not_answer_without_a_bound(

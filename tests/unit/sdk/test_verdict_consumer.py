@@ -34,7 +34,7 @@ from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, write, written
+from tests.unit.sdk.hands import REPORT_KEY, FailingPublisher, begun_store, key_of, make_verdict, write, written
 from tests.waiting import until
 
 GROUP = "executor-mail"
@@ -291,35 +291,11 @@ def test_a_second_member_takes_partitions_over_without_running_anything_twice(
     second_store.close()
 
 
-class FailingPublisher:
-    """A publisher whose flushes fail so many times, with nothing written."""
-
-    def __init__(self, publisher: Publisher, failures: int) -> None:
-        self._publisher = publisher
-        self._failures = failures
-        self._queue: list[Outgoing] = []
-
-    def publish(self, record: Outgoing) -> None:
-        self._queue.append(record)
-
-    def flush(self, timeout_ms: int) -> None:
-        queue, self._queue = self._queue, []
-        if self._failures:
-            self._failures -= 1
-            raise LogError("not this time")
-        for record in queue:
-            self._publisher.publish(record)
-        self._publisher.flush(timeout_ms)
-
-    def close(self) -> None:
-        self._publisher.close()
-
-
 class FailingTransport(Transport):
     failures = 0
 
     def open_publisher(self) -> Publisher:
-        return FailingPublisher(super().open_publisher(), self.failures)
+        return FailingPublisher(super().open_publisher(), [LogError("not this time")] * self.failures)
 
 
 def test_a_report_that_failed_is_made_again_without_running_the_call_again(
