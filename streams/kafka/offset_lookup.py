@@ -87,9 +87,10 @@ class OffsetLookup:
 
         def ask(left_s: float) -> dict[TopicPartition, int]:
             try:
-                found, error = self._attempt(partitions, position, min(left_s, ATTEMPT_S_MAX))
-                if error is not None and (needs_all or not found):
-                    raise KafkaException(error)
+                found, errors = self._attempt(partitions, position, min(left_s, ATTEMPT_S_MAX))
+                for error in errors:
+                    if needs_all or not found or error.code() not in _NOT_KNOWN_YET:
+                        raise KafkaException(error)
                 return found
             except KafkaException:
                 # A client may keep asking the leaders that it knows, even after they have answered that they no longer
@@ -104,7 +105,7 @@ class OffsetLookup:
 
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
-    ) -> tuple[dict[TopicPartition, int], KafkaError | None]:
+    ) -> tuple[dict[TopicPartition, int], list[KafkaError]]:
         """Return the offsets that are known, and why others aren't."""
         # Who closes it does not wait for a question under way, which must not connect once more.
         client = self._client
@@ -116,17 +117,17 @@ class OffsetLookup:
         # Where a time goes Kafka's protocol takes the two positions, too, and answers for all partitions at once.
         asked = [to_client(self._names, partition, position) for partition in partitions]
         found: dict[TopicPartition, int] = {}
-        failed: KafkaError | None = None
+        errors: list[KafkaError] = []
         for partition in client.offsets_for_times(asked, timeout=timeout_s):
             # INVARIANT: what did not answer in time has an offset below zero here, and maybe no error. It must never
             # pass for an end that has been reached.
             if partition.error is not None:
-                failed = partition.error
+                errors.append(partition.error)
             elif partition.offset < 0:
-                failed = failed or KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer")
+                errors.append(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
             else:
                 found[from_client(self._names, partition)] = partition.offset
-        return found, failed
+        return found, errors
 
 
 class EndsLookup:

@@ -70,6 +70,7 @@ class KafkaPublisher:
         self._lock = threading.Lock()
         self._failures: dict[str, tuple[int, str]] = {}
         self._unnamed = 0
+        self._were_refused = False
         self._closed = False
         self._freed = False
 
@@ -112,7 +113,7 @@ class KafkaPublisher:
         If nothing moved for `STANDSTILL_S` seconds, the client is replaced, and what it has queued counts as failed.
 
         Raises:
-            RetriableLogError: some records are not stored yet.
+            RetriableLogError: some records are not stored yet, or not because brokers did not answer in time.
             LogError: some records were not stored; names their topic. Only the next flush reports it.
         """
         with self._client_lock:
@@ -126,13 +127,13 @@ class KafkaPublisher:
         has_stood_still = left > 0 and self._done_count() == done_before_count and waited_s >= STANDSTILL_S
         if has_stood_still:
             self._replace(client)
-        failures = self._take_failures()
+        failures, were_refused = self._take_failures()
         if has_stood_still:
             raise RetriableLogError(
                 f"no record was stored for {waited_s:.0f} s, so {left} were dropped: check the brokers"
             )
         if failures:
-            raise LogError(f"records were not stored: {failures}")
+            raise (LogError if were_refused else RetriableLogError)(f"records were not stored: {failures}")
         if left:
             raise RetriableLogError(
                 f"{left} records are not stored after {timeout_ms} ms: flush again, or check the brokers"
@@ -162,15 +163,20 @@ class KafkaPublisher:
             raise FatalLogError("the publisher is closed: make a new one")
         return self._client
 
-    def _take_failures(self) -> str:
-        """Return the failures since the last call as a text, which is empty if there were none."""
+    def _take_failures(self) -> tuple[str, bool]:
+        """Return the failures since the last call as a text, which is empty if there were none.
+
+        Returns:
+            Also whether one of them was a refusal, which trying again does not help against.
+        """
         with self._lock:
             failures, self._failures = self._failures, {}
             unnamed, self._unnamed = self._unnamed, 0
+            were_refused, self._were_refused = self._were_refused, False
         named = [f"{count} to `{topic}` ({reason})" for topic, (count, reason) in failures.items()]
         if unnamed:
             named.append(f"{unnamed} to other topics")
-        return ", ".join(named)
+        return ", ".join(named), were_refused
 
     def _done_count(self) -> int:
         """Return how many records were stored or have failed: what was queued and isn't any more."""
@@ -190,6 +196,7 @@ class KafkaPublisher:
             return
         topic = message.topic() or "?"
         with self._lock:
+            self._were_refused |= not isinstance(call_error(error, "store"), RetriableLogError)
             if topic in self._failures or len(self._failures) < TOPICS_NAMED_MAX:
                 count, _ = self._failures.get(topic, (0, ""))
                 self._failures[topic] = (count + 1, error.str())

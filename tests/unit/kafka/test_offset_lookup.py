@@ -17,6 +17,7 @@ from streams.ports.open_log import PLAIN_NAMES
 from tests.waiting import until
 
 AT = TopicPartition("letters", 0)
+OTHER = TopicPartition("letters", 1)
 MISSING = TopicPartition("missing", 0)
 WAIT_S = 30.0
 
@@ -103,6 +104,33 @@ def test_ends_are_of_all_partitions_or_of_those_that_the_brokers_know(
     with pytest.raises(RetriableLogError, match="`missing`"):
         lookup.known_ends([MISSING])
     lookup.close()
+
+
+class WrongLeader:
+    """A client that keeps asking a broker that no longer leads the last partition, as librdkafka may do."""
+
+    made_count = 0
+
+    def __init__(self, settings: object) -> None:
+        WrongLeader.made_count += 1
+        self._knows_leaders = WrongLeader.made_count > 1
+
+    def poll(self, timeout_s: float) -> None:
+        """Serve nothing."""
+
+    def offsets_for_times(self, asked: list[KafkaPartition], timeout: float) -> list[KafkaPartition]:
+        for partition in asked:
+            partition.offset = 3
+        if not self._knows_leaders:
+            asked[-1].offset = -1
+        return asked
+
+
+def test_a_known_partition_without_an_answer_is_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offset_lookup, "Consumer", WrongLeader)
+    lookup = OffsetLookup("nowhere:1", PLAIN_NAMES, NO_SETTINGS)
+    assert lookup.known_ends([AT, OTHER]) == {AT: 3, OTHER: 3}
+    assert WrongLeader.made_count == 2
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.publisher import KafkaPublisher
-from streams.ports import FatalLogError, Outgoing
+from streams.ports import FatalLogError, Outgoing, RetriableLogError
 
 ROOT = str(Path(__file__).parents[3])
 NOWHERE = "127.0.0.1:1"
@@ -64,3 +64,13 @@ def test_one_that_is_closed_says_so() -> None:
 def test_closing_it_ends_the_calls_of_other_threads_with_an_error() -> None:
     done = subprocess.run([sys.executable, "-c", CLOSER, ROOT], capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.split()) == (0, [b"120"]), done.stderr.decode()
+
+
+def test_records_that_no_broker_has_taken_in_time_may_be_stored_later() -> None:
+    publisher = KafkaPublisher(NOWHERE, extra={"message.timeout.ms": 500})
+    publisher.publish(Outgoing("letters", 0, None, b"value"))
+    with pytest.raises(
+        RetriableLogError, match=r"records were not stored: 1 to `letters` \(Local: Message timed out\)"
+    ):
+        publisher.flush(4_000)
+    publisher.close()
