@@ -118,7 +118,7 @@ class Attempts:
         # INVARIANT: from here on the verdict is used up, whatever happens.
         refused = self._prepare(verdict, cleared)
         if refused is not None:
-            return self._not_run(call, refused, now_ms)
+            return self._not_run(call, refused, self._clock.now_ms())
         began_ms = self._clock.now_ms()
         try:
             ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)

@@ -94,7 +94,7 @@ class ReportPublisher:
             wait: block until it is known. The bounds are the publisher's.
 
         Raises:
-            LogError: the publisher can't be used any more.
+            ExecutorError: the publisher can't be used any more, which no new consumer helps against.
             SingleUseError: the reports are on the log, but that could not be recorded.
         """
         if not self.is_busy:
@@ -104,6 +104,8 @@ class ReportPublisher:
         except queue.Empty:
             return None
         self.is_busy = False
+        if isinstance(found.error, FatalLogError):
+            raise ExecutorError(f"reports can't be published any more: {found.error}") from found.error
         if found.error is not None:
             raise found.error
         return found

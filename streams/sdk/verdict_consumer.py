@@ -34,7 +34,7 @@ from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.own_calls import OwnCalls
-from streams.sdk.renewals import Renewals
+from streams.sdk.renewals import Renewals, is_unanswered
 from streams.sdk.report_publisher import Batch, Published, ReportPublisher, too_often
 from streams.sdk.seal_checks import is_seal
 from streams.sdk.transport import Transport
@@ -121,6 +121,8 @@ class VerdictLoop:
         self._generation = 0
         self._progress: dict[TopicPartition, Progress] = {}
         self._leaving: frozenset[TopicPartition] = frozenset()
+        # Once it is to stop, all waits for calls end then.
+        self._finish_by_ms: int | None = None
         self._to_report: list[Done] = []
         self._consumer: Consumer | None = None
         self._paused = False
@@ -148,6 +150,7 @@ class VerdictLoop:
             self._reports.start()
             self._calls.start()
             self._follow(stop)
+            self._finish_what_is_left()
         finally:
             self._executor.unlisten(self._stopped_something.set)
             self._calls.close()
@@ -188,21 +191,22 @@ class VerdictLoop:
                 consumer.subscribe([VERDICT.name], self)
                 while not stop.is_set():
                     self._turn(consumer)
+                self._finish_by_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
             except (RetriableLogError, FatalLogError) as error:
-                pause_ms = renewals.pause_ms(error)
+                pause_ms = renewals.pause_ms(is_failure=not is_unanswered(error))
                 self._close_failed(consumer)
                 if pause_ms is None:
                     raise
                 _log.warning("a new consumer reads on in %d ms: %s", pause_ms, error)
                 stop.wait(pause_ms / 1000)
             except BaseException:
-                consumer.close()
+                self._close_failed(consumer)
                 raise
             else:
                 consumer.close()
 
     def _close_failed(self, consumer: Consumer) -> None:
-        """Close a consumer that is replaced. Errors of the log are only logged, so that they don't hide the first one.
+        """Close a consumer that has failed. Errors of the log are only logged, so that they don't hide the first one.
 
         Raises:
             ExecutorError: the executor can't continue.
@@ -210,7 +214,7 @@ class VerdictLoop:
         try:
             consumer.close()
         except LogError as error:
-            _log.warning("closing a consumer that is replaced: %s", error)
+            _log.warning("closing a consumer that has failed: %s", error)
         finally:
             # What it has not given up by itself: nothing is to be taken for the next one's.
             self._drop(set(self._progress))
@@ -246,7 +250,33 @@ class VerdictLoop:
         """
         # What has not begun is left to the next member.
         self._leaving = frozenset(partitions)
-        deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
+        is_reported, failure = self._finish_calls()
+        if is_reported:
+            self._commit_offsets()
+        self._drop(set(partitions))
+        if failure is not None:
+            raise failure
+
+    def _finish_what_is_left(self) -> None:
+        """Finish the calls of partitions that were lost, or given up with an earlier consumer, if there is time.
+
+        Raises:
+            ExecutorError: a worker can't continue.
+        """
+        if self._finish_by_ms is None or self._entropy.monotonic_ms() < self._finish_by_ms:
+            _, failure = self._finish_calls()
+            if failure is not None:
+                raise failure
+
+    def _finish_calls(self) -> tuple[bool, ExecutorError | None]:
+        """Wait up to `finish_ms` for running calls, and report them; after a request to stop, that long in all.
+
+        Returns:
+            Whether everything that is done is reported, and why a worker can't continue.
+        """
+        deadline_ms = self._finish_by_ms
+        if deadline_ms is None:
+            deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
         failure: ExecutorError | None = None
         while len(self._calls) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
             try:
@@ -256,11 +286,7 @@ class VerdictLoop:
                 failure = error
         while not (is_reported := self._report_all()) and self._entropy.monotonic_ms() < deadline_ms:
             self._pause()
-        if is_reported:
-            self._commit_offsets()
-        self._drop(set(partitions))
-        if failure is not None:
-            raise failure
+        return is_reported, failure
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: offsets can no longer be committed, but reports can."""

@@ -14,21 +14,11 @@ from streams.metrics.health import Health, hanging
 from streams.metrics.registry import Metrics
 from streams.model.errors import StoplogError
 from streams.policy.ext.table import load_libraries
-from streams.ports import Clock, FencedError, LogError, RetriableLogError, UnansweredError
+from streams.ports import Clock, FencedError, LogError
+from streams.sdk.renewals import FAILURES_MAX, Renewals, is_unanswered
 
 _log = logging.getLogger(__name__)
 
-RESTARTS_MAX = 5
-"""How often a gate is restarted without having worked for `HEALTHY_MS` in between. Then it gives up.
-
-After a gate has joined its group, it waits for a log that does not answer without a limit: the log will come back, but
-a gate that has ended would not.
-"""
-
-HEALTHY_MS = 60_000
-BACKOFF_FIRST_MS = 500
-BACKOFF_MAX_MS = 5_000
-DOUBLINGS_MAX = 10
 STOP_TIMEOUT_MS = 30_000
 """A gate and all that runs beside it get this long together to end, from when they were asked to."""
 STANDBYS_NOTED_MS = 1_000
@@ -54,16 +44,6 @@ def _settle_memory() -> None:
     would delay all partitions by some 50 ms."""
     gc.collect()
     gc.freeze()
-
-
-def _is_unanswered(error: BaseException) -> bool:
-    """Return whether an error, or one that caused it, says that the log did not answer."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, RetriableLogError | UnansweredError):
-            return True
-        cause = cause.__cause__
-    return False
 
 
 class Beside(NamedTuple):
@@ -99,7 +79,8 @@ class GateRunner:
     """Keeps one gate running. Call `run` in a thread of the caller, or `start` and `stop`, which use a new thread.
 
     After a fatal error of the log, a worker is no longer usable: it is closed and a new one is built, after a growing
-    pause, up to `RESTARTS_MAX` times. Failures because the log did not answer don't count.
+    pause, up to `FAILURES_MAX` times in a row. After the gate has joined its group, failures because the log
+    did not answer don't count: the log will come back, but a gate that has ended would not.
     """
 
     def __init__(
@@ -250,27 +231,23 @@ class GateRunner:
         return not self._thread.is_alive()
 
     def _keep_running(self) -> None:
-        failures = pauses = 0
+        renewals = Renewals(self._clock.monotonic_ms)
         while not self._stopping.is_set():
-            began_ms = self._turned_ms = self._clock.monotonic_ms()
+            renewals.begin()
+            self._turned_ms = self._clock.monotonic_ms()
             try:
                 self._run_worker()
             except (LogError, WorkerGaveUpError) as error:
                 if self._metrics is not None:
                     self._metrics.add(declared.RESTARTS, self._worker_name)
-                if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS:
-                    failures = pauses = 0
-                pauses += 1
-                if self._has_joined and _is_unanswered(error):
-                    text = "the log does not answer"
-                else:
-                    failures += 1
-                    text = f"restart {failures} of {RESTARTS_MAX}"
-                if failures > RESTARTS_MAX:
+                is_failure = not (self._has_joined and is_unanswered(error))
+                pause_ms = renewals.pause_ms(is_failure=is_failure)
+                if pause_ms is None:
                     raise GateFailedError(self._gave_up(error)) from error
-                backoff_ms = min(BACKOFF_FIRST_MS * 2 ** min(pauses - 1, DOUBLINGS_MAX), BACKOFF_MAX_MS)
-                _log.warning("%s failed, %s, trying again in %d ms: %s", self._name, text, backoff_ms, error)
-                self._stopping.wait(backoff_ms / _MS_PER_S)
+                count = f"restart {renewals.failures_count} of {FAILURES_MAX}"
+                text = count if is_failure else "the log does not answer"
+                _log.warning("%s failed, %s, trying again in %d ms: %s", self._name, text, pause_ms, error)
+                self._stopping.wait(pause_ms / _MS_PER_S)
 
     def _run_quietly(self) -> None:
         try:
@@ -331,7 +308,7 @@ class GateRunner:
                 raise other._error
 
     def _gave_up(self, error: Exception) -> str:
-        text = f"the {self._name} failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"
+        text = f"the {self._name} failed {FAILURES_MAX + 1} times in a row, the last time: {error}"
         if isinstance(error, FencedError):
             return f"{text}; if another gate runs under the same name, give each its own (`--instance`)"
         return f"{text}; run `stoplog doctor`"

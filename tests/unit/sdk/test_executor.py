@@ -189,7 +189,9 @@ def test_a_call_whose_obligation_is_not_met_in_time_is_used_up_and_reported_as_n
     outcome = run(executor, verdict)
     assert (outcome.refusal, calls) == (refusal, [])
     assert fault in outcome.text
-    assert [event.type for event in written(transport, SessionEvent)] == [SessionEventType.TOOL_NOT_RUN]
+    [event] = written(transport, SessionEvent)
+    assert event.type is SessionEventType.TOOL_NOT_RUN
+    assert fault or event.header.time >= verdict.expires_at, "it has ended after it expired"
     run(executor, verdict)
     assert len(notices.told) == 1
 

@@ -26,7 +26,7 @@ from streams.ports import (
     TopicPartition,
     UnansweredError,
 )
-from streams.sdk import LoopSettings, RevocationWatch, Transport, renewals
+from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, Transport, renewals
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from streams.sdk.verdict_consumer import REPORT_ATTEMPTS_MAX
 from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict
@@ -74,11 +74,16 @@ class FailingTransport(Transport):
         made: all of them.
         committed_errors: what the first ones raise, one each, when they are asked for committed offsets.
         poll_error: what all of them raise when they are polled.
+        publisher_errors: what the first flushes of reports raise, one each.
     """
 
     made: list[FailingConsumer]
     committed_errors: list[LogError]
     poll_error: LogError | None = None
+    publisher_errors: Sequence[LogError] = ()
+
+    def open_publisher(self) -> Publisher:
+        return FailingPublisher(super().open_publisher(), self.publisher_errors)
 
     def consumer(self, group: str, instance: str) -> Consumer:
         made = FailingConsumer(super().consumer(group, instance))
@@ -185,6 +190,49 @@ def test_it_ends_when_it_is_told_to_between_two_consumers(
     assert "a new consumer reads on in 600000 ms: no answer" in caplog.text
 
 
+def test_a_call_that_outlives_its_consumer_is_finished_before_a_stop(
+    transport: Transport,
+    failing: FailingTransport,
+    revocations: RevocationWatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(renewals, "PAUSE_FIRST_MS", 600_000)
+    begun, free = threading.Event(), threading.Event()
+
+    def call(args: Mapping[str, object]) -> str:
+        begun.set()
+        free.wait(20)
+        return "ok"
+
+    settings = LoopSettings(finish_ms=1_000)
+    with (
+        begun_store(tmp_path) as store,
+        Running(failing, store, revocations, call, settings=settings) as running,
+    ):
+        verdict = put(transport, make_verdict())
+        assert begun.wait(20)
+        failing.made[0].poll_error = UnansweredError("no answer")
+        until(lambda: failing.made[0].is_closed, "the consumer is closed")
+        threading.Timer(0.3, free.set).start()
+    assert running.error is None
+    assert reported(transport) == [verdict.verdict_id]
+
+
+def test_a_publisher_that_can_not_be_used_any_more_ends_the_loop_and_keeps_its_consumer(
+    transport: Transport, failing: FailingTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    """A new consumer would run new calls, and nobody would learn how they end."""
+    calls: list[Mapping[str, object]] = []
+    failing.publisher_errors = [FatalLogError("its records are out of order")] * 9
+    with begun_store(tmp_path) as store, Running(failing, store, revocations, calls.append) as running:
+        put(transport, make_verdict())
+        until(lambda: running.ended, "it ends")
+    assert isinstance(running.error, ExecutorError)
+    assert "its records are out of order" in str(running.error)
+    assert (len(calls), len(failing.made)) == (1, 1)
+
+
 @pytest.mark.usefixtures("_soon")
 @pytest.mark.parametrize(
     ("error", "count"),
@@ -217,21 +265,12 @@ def test_a_member_that_was_fenced_once_goes_on(
     assert (running.error, len(calls), len(failing.made)) == (None, 1, 2)
 
 
-class UnansweredTransport(Transport):
-    def open_publisher(self) -> Publisher:
-        errors = [RetriableLogError("no record was stored for 10 s")] * (REPORT_ATTEMPTS_MAX + 2)
-        return FailingPublisher(super().open_publisher(), errors)
-
-
 def test_reports_wait_for_a_log_that_does_not_answer_without_a_bound(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, failing: FailingTransport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
-    with (
-        UnansweredTransport(transport._log, transport.codec, transport._clock) as unanswered,
-        begun_store(tmp_path) as store,
-        Running(unanswered, store, revocations, calls.append) as running,
-    ):
+    failing.publisher_errors = [RetriableLogError("no record was stored for 10 s")] * (REPORT_ATTEMPTS_MAX + 2)
+    with begun_store(tmp_path) as store, Running(failing, store, revocations, calls.append) as running:
         verdict = put(transport, make_verdict())
         until(lambda: running.ended or len(running.outcomes) == 1, "it is reported")
     assert (running.error, len(calls)) == (None, 1)
@@ -242,13 +281,13 @@ def test_pauses_grow_to_a_bound_and_begin_anew_after_a_healthy_member() -> None:
     now_ms = 0
     pauses = Renewals(lambda: now_ms)
     pauses.begin()
-    found_ms = [pauses.pause_ms(RetriableLogError("no answer")) or 0 for _ in range(3 * FAILURES_MAX)]
+    found_ms = [pauses.pause_ms(is_failure=False) or 0 for _ in range(3 * FAILURES_MAX)]
     assert found_ms[:2] == [PAUSE_FIRST_MS, 2 * PAUSE_FIRST_MS]
     assert found_ms == sorted(found_ms)
     assert found_ms[-1] == PAUSE_MS_MAX
     pauses.begin()
     now_ms = HEALTHY_MS
-    assert pauses.pause_ms(UnansweredError("no answer")) == PAUSE_FIRST_MS
+    assert pauses.pause_ms(is_failure=False) == PAUSE_FIRST_MS
 
 
 def test_failures_in_a_row_are_bounded_unless_a_member_was_healthy() -> None:
@@ -257,8 +296,8 @@ def test_failures_in_a_row_are_bounded_unless_a_member_was_healthy() -> None:
     for _ in range(2):
         renewed.begin()
         now_ms += HEALTHY_MS
-        assert renewed.pause_ms(FatalLogError("gone")) == PAUSE_FIRST_MS
+        assert renewed.pause_ms(is_failure=True) == PAUSE_FIRST_MS
         renewed.begin()
-        assert renewed.pause_ms(UnansweredError("no answer")) is not None
-        assert None not in [renewed.pause_ms(FatalLogError("gone")) for _ in range(FAILURES_MAX - 1)]
-        assert renewed.pause_ms(FencedError("another one")) is None
+        assert renewed.pause_ms(is_failure=False) is not None
+        assert None not in [renewed.pause_ms(is_failure=True) for _ in range(FAILURES_MAX - 1)]
+        assert renewed.pause_ms(is_failure=True) is None

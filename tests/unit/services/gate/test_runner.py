@@ -28,10 +28,11 @@ from streams.ports import (
     UnansweredError,
 )
 from streams.ports.open_log import Log
+from streams.sdk import renewals
+from streams.sdk.renewals import FAILURES_MAX
 from streams.services.gate import runner as runner_module
 from streams.services.gate.runner import (
     NOT_STARTED,
-    RESTARTS_MAX,
     Beside,
     GateFailedError,
     GateRunner,
@@ -221,7 +222,7 @@ class FailingWorker:
 class TestRestarts:
     @pytest.fixture(autouse=True)
     def without_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runner_module, "BACKOFF_FIRST_MS", 0)
+        monkeypatch.setattr(renewals, "PAUSE_FIRST_MS", 0)
 
     def run(self, *lives: tuple[Exception, int]) -> tuple[Exception | None, int, int]:
         """Run workers of these lives, then one that is asked to stop.
@@ -262,9 +263,9 @@ class TestRestarts:
         assert self.run((error, 0)) == (None, 2, 1)
 
     def test_it_gives_up_after_a_bounded_number_of_restarts(self) -> None:
-        error, built, closed = self.run(*[(FatalLogError("the broker is gone"), 10)] * (RESTARTS_MAX + 5))
+        error, built, closed = self.run(*[(FatalLogError("the broker is gone"), 10)] * (FAILURES_MAX + 5))
         assert isinstance(error, GateFailedError)
-        assert (built, closed) == (RESTARTS_MAX + 1, RESTARTS_MAX + 1)
+        assert (built, closed) == (FAILURES_MAX + 1, FAILURES_MAX + 1)
         assert "the broker is gone" in str(error)
         assert "`stoplog doctor`" in str(error)
 
@@ -279,30 +280,30 @@ class TestRestarts:
         ],
     )
     def test_a_log_that_does_not_answer_is_waited_for_without_a_bound(self, error: Exception) -> None:
-        error_at_the_end, built, _ = self.run(*[(error, 10)] * (10 * RESTARTS_MAX))
+        error_at_the_end, built, _ = self.run(*[(error, 10)] * (10 * FAILURES_MAX))
         assert error_at_the_end is None
-        assert built == 10 * RESTARTS_MAX + 1
+        assert built == 10 * FAILURES_MAX + 1
 
     def test_crashes_add_up_even_while_the_log_does_not_always_answer(self) -> None:
-        lives = [(FatalLogError("a crash"), 10), (RetriableLogError("no answer"), 10)] * (RESTARTS_MAX + 5)
+        lives = [(FatalLogError("a crash"), 10), (RetriableLogError("no answer"), 10)] * (FAILURES_MAX + 5)
         error, built, _ = self.run(*lives)
         assert isinstance(error, GateFailedError)
-        assert built == 2 * RESTARTS_MAX + 1
+        assert built == 2 * FAILURES_MAX + 1
 
     def test_a_log_that_has_never_answered_is_not_waited_for(self) -> None:
         error, built, _ = self.run(*[(RetriableLogError("no broker at this address"), NEVER_STARTS)] * 20)
         assert isinstance(error, GateFailedError)
-        assert built == RESTARTS_MAX + 1
+        assert built == FAILURES_MAX + 1
 
     def test_a_name_that_two_gates_have_is_named_as_the_cause(self) -> None:
-        error, _, _ = self.run(*[(FencedError("fenced"), 0)] * (RESTARTS_MAX + 1))
+        error, _, _ = self.run(*[(FencedError("fenced"), 0)] * (FAILURES_MAX + 1))
         assert "--instance" in str(error)
 
     def test_failures_far_apart_never_add_up(self) -> None:
-        lives = [(FatalLogError("now and then"), runner_module.HEALTHY_MS)] * (3 * RESTARTS_MAX)
+        lives = [(FatalLogError("now and then"), renewals.HEALTHY_MS)] * (3 * FAILURES_MAX)
         error, built, _ = self.run(*lives)
         assert error is None
-        assert built == 3 * RESTARTS_MAX + 1
+        assert built == 3 * FAILURES_MAX + 1
 
     def test_a_bug_of_ours_is_not_tried_again(self) -> None:
         error, built, closed = self.run((ZeroDivisionError(), 0))
@@ -467,7 +468,7 @@ class TestHealth:
             failing.run()
 
     def test_restarts_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runner_module, "BACKOFF_FIRST_MS", 0)
+        monkeypatch.setattr(renewals, "PAUSE_FIRST_MS", 0)
         clock, metrics = Clock(), Metrics(Exporter.GATE)
         lives = [10, 10]
 
