@@ -274,7 +274,9 @@ def _without_wording_of_libraries(text: str) -> str:
     """
     text = _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
     text = _QUOTED.sub(r"`\1`", text.removeprefix("Invalid value: "))
-    return f"{text[:1].lower()}{text[1:].removesuffix('.')}"
+    # The first letter of an acronym stays as it is.
+    first = text[:1] if text[1:2].isupper() else text[:1].lower()
+    return f"{first}{text[1:].removesuffix('.')}"
 
 
 def main() -> None:

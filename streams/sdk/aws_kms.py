@@ -29,7 +29,7 @@ from streams.model.types import WrappedKey
 from streams.sdk.aws_credentials import bound_credentials
 from streams.sdk.aws_errors import CredentialsError, reason_of, shortened, told
 from streams.sdk.content import PublicWrapper
-from streams.sdk.key_service import SigningKey, require_encryption
+from streams.sdk.key_service import RemoteKey, require_encryption
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -132,7 +132,7 @@ class AwsKms:
         pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return PublicWrapper.read(pem, f"key `{name}` of AWS KMS", f"{AWS_PREFIX}{arn}")
 
-    def signing_key(self, name: str) -> SigningKey:
+    def signing_key(self, name: str) -> RemoteKey:
         """Return an Ed25519 key that signs. Blocking. The caller needs the permission `kms:GetPublicKey`.
 
         It stays the same when its alias is given to another one.
@@ -146,7 +146,7 @@ class AwsKms:
         arn, public = self._public_half(name, "SigningAlgorithms", _SIGNS, f"{_SIGN_SPEC}` and `SIGN_VERIFY")
         if not isinstance(public, Ed25519PublicKey):
             raise ContentError("AWS KMS has sent something else than an Ed25519 key")
-        return SigningKey(PublicKey(public.public_bytes_raw()), partial(self.sign, arn))
+        return RemoteKey(PublicKey(public.public_bytes_raw()), partial(self.sign, arn))
 
     def sign(self, arn: str, message: bytes) -> bytes:
         """Return the signature of a message by a key. Blocking. The caller needs the permission `kms:Sign`.

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 from streams.audit.content import ContentError
 from streams.audit.signatures import PublicKey
+from streams.sdk.protected import is_protected
 
 TOLD_CHARS_MAX = 500
 """Of a service's reasons, which go to logs."""
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
-
-class SigningKey(NamedTuple):
+class RemoteKey(NamedTuple):
     """One Ed25519 key of a service. Thread-safe.
 
     Attributes:
@@ -38,10 +37,10 @@ def require_encryption(address: str) -> None:
         ContentError: it is another one.
     """
     try:
-        place = urlsplit(address)
+        if is_protected(address):
+            return
     except ValueError as error:
         raise ContentError(f"the address of the key service can't be one: {error}") from None
-    if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
-        # An address can have a password in it.
-        shown = f"{place.scheme}://{place.hostname}"
-        raise ContentError(f"`{shown}`: keys would cross a network unencrypted; use https")
+    place = urlsplit(address)
+    # An address can have a password in it.
+    raise ContentError(f"`{place.scheme}://{place.hostname}`: keys would cross a network unencrypted; use https")

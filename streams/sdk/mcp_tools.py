@@ -14,13 +14,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from streams.model.canonical import CanonicalError
 from streams.model.definition import definition_digests
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+from streams.sdk.protected import is_protected
 from streams.sdk.server_log import ServerLog
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
@@ -362,9 +362,7 @@ class McpServerUrl(McpServer):
 
 def _check_url(server_id: str, url: str) -> None:
     """Reject an address whose traffic others could change on the way."""
-    parts = urlsplit(url)
-    is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_near)):
+    if not is_protected(url):
         raise McpServerError(f"MCP server `{server_id}` must be reached by `https`, not at `{url}`")
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +25,7 @@ from streams.model.types import Actor, Header, SubProfile
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import TokenServiceError
+from streams.sdk.protected import is_protected
 
 if TYPE_CHECKING:
     import httpx2
@@ -42,7 +42,6 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
 PROOF_PARAMETER = "subject_proof"
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _RETRY_AFTER_S = re.compile("[0-9]{1,9}")
 _PROOF_DOMAIN = "stoplog exchange proof v2"
 _MS_PER_S = 1_000
@@ -117,8 +116,7 @@ class StsClient:
 
         import httpx2  # noqa: PLC0415 - likewise
 
-        place = urlsplit(url)
-        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
+        if not is_protected(url):
             raise TokenServiceError(f"`{url}`: tokens and session keys would cross a network unencrypted; use https")
         self._url = url.rstrip("/")
         self._entropy = entropy

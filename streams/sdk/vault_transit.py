@@ -28,7 +28,7 @@ from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.content import PublicWrapper
 from streams.sdk.key_files import read_private_line
-from streams.sdk.key_service import TOLD_CHARS_MAX, SigningKey, require_encryption
+from streams.sdk.key_service import TOLD_CHARS_MAX, RemoteKey, require_encryption
 
 if TYPE_CHECKING:
     import httpx2
@@ -110,7 +110,7 @@ class VaultTransit:
             raise ContentError(f"{text}; create it with `vault write transit/keys/{name} type=rsa-3072`")
         return PublicWrapper.read(pem.encode(), f"key `{name}` of Vault", f"{VAULT_PREFIX}{name}:v{version}")
 
-    def signing_key(self, name: str, version: int) -> SigningKey:
+    def signing_key(self, name: str, version: int) -> RemoteKey:
         """Return one version of an Ed25519 key. Blocking.
 
         Raises:
@@ -129,7 +129,7 @@ class VaultTransit:
             public = PublicKey(base64.b64decode(text, validate=True))
         except ValueError:
             raise ContentError("Vault has sent something else than a public key") from None
-        return SigningKey(public, partial(self.sign, name, version))
+        return RemoteKey(public, partial(self.sign, name, version))
 
     def sign(self, name: str, version: int, message: bytes) -> bytes:
         """Return the signature of a message by one version of an Ed25519 key: 64 bytes. Blocking.

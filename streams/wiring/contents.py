@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -303,11 +303,11 @@ def open_rewrapper(
     stated = stated_key(section, tenant_uid)
     if stated is None:
         raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")
-    shared = {stated, section.keys.get(ANY_TENANT)}
+    own = {stated, section.keys.get(ANY_TENANT)}
     others = frozenset(
         each.removeprefix(VAULT_PREFIX)
         for each in section.keys.values()
-        if each.startswith(VAULT_PREFIX) and each not in shared
+        if each.startswith(VAULT_PREFIX) and each not in own
     )
     if is_dry_run:
         opened = Unwrappers(None, KeyServices(section, token_file))
@@ -315,7 +315,7 @@ def open_rewrapper(
         opened = build_unwrapper(section, key_file, passphrase, token_file)
     with opened as unwrappers:
         if former:
-            _reject_keys_of_others(section, tenant_uid, former, unwrappers.services)
+            _reject_keys_of_others(section, tenant_uid, own, former, unwrappers.services)
         yield Rewrapper(unwrappers.services.wrapper(stated), unwrappers, others, frozenset(former))
 
 
@@ -325,14 +325,16 @@ def stated_key(section: ContentSection, tenant_uid: str) -> str | None:
 
 
 def _reject_keys_of_others(
-    section: ContentSection, tenant_uid: str, former: Collection[str], services: KeyServices
+    section: ContentSection, tenant_uid: str, own: Set[str | None], former: Collection[str], services: KeyServices
 ) -> None:
     """Compare what is said to be former keys of a tenant with the keys of all others. Blocking: asks for aliases.
+
+    Args:
+        own: how the settings name the keys that the tenant may have had.
 
     Raises:
         ContentError: one is the key of another tenant, or a key of another tenant can't be looked up.
     """
-    own = {stated_key(section, tenant_uid), section.keys.get(ANY_TENANT)}
     for other, stated in section.keys.items():
         if stated in own or not stated.startswith(AWS_PREFIX):
             continue

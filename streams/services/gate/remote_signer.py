@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from streams.audit.content import ContentError
 from streams.audit.signatures import SIGNATURE_BYTES, SigningKeyError
-from streams.sdk.key_service import SigningKey
+from streams.sdk.key_service import RemoteKey
 
 _PROBE = b"probe"
 
@@ -27,7 +27,7 @@ _AnyService = TypeVar("_AnyService", bound=_Service)
 
 
 def open_signer(
-    place: str, open_service: Callable[[], _AnyService], key_of: Callable[[_AnyService], SigningKey]
+    place: str, open_service: Callable[[], _AnyService], key_of: Callable[[_AnyService], RemoteKey]
 ) -> RemoteSigner:
     """Return what signs with a key of a service, which it opens. Blocking.
 
@@ -53,7 +53,7 @@ class RemoteSigner:
         public: the key that its signatures are checked with.
     """
 
-    def __init__(self, place: str, open_key: Callable[[], SigningKey], close: Callable[[], None]) -> None:
+    def __init__(self, place: str, open_key: Callable[[], RemoteKey], close: Callable[[], None]) -> None:
         """Fetch the public key, and sign once. Blocking.
 
         Args:
