@@ -75,6 +75,7 @@ class SealedTopic:
         self._later = later
         self._note_unknown = note_unknown
         self._passed = 0
+        self._lacks_seals: bool | None = None  # None before the first seal
         self._last_passed: tuple[Received, list[bytes]] | None = None  # the last seal skipped, with its leaves
 
     def take(self, received: Received, seal: Seal, batch: SealedBatch, *, may_skip: bool) -> list[Received]:
@@ -88,8 +89,10 @@ class SealedTopic:
             OffenceError: they are not.
         """
         leaf_of, expected = self._sealed.leaf_of, batch.leaves_of(self._sealed.kind)
+        if self._lacks_seals is None:
+            self._lacks_seals = seal.first > 0
         if expected and not self.is_aligned:
-            expected = expected[self._align(received, seal, expected, may_skip=may_skip) :]
+            expected = expected[self._align(received, expected, may_skip=may_skip) :]
         cursor, taken = self.cursor, []
         for number, leaf in enumerate(expected):
             record = cursor.next
@@ -120,7 +123,7 @@ class SealedTopic:
     def _has_any(self, leaves: frozenset[bytes]) -> bool:
         return any(self._sealed.leaf_of(each) in leaves for each in self._records())
 
-    def _align(self, received: Received, seal: Seal, expected: list[bytes], *, may_skip: bool) -> int:
+    def _align(self, received: Received, expected: list[bytes], *, may_skip: bool) -> int:
         """Find the record that the check begins with; return how many of the batch are gone before it."""
         cursor, is_cut, skipped = self.cursor, self.cursor.first > 0, 0
         first = cursor.next
@@ -137,7 +140,7 @@ class SealedTopic:
                 self._differ(received, expected)
             self.is_aligned = True
             self._passed += at
-            self._tell_skipped(seal, skipped)
+            self._tell_skipped(skipped)
             return at
         if is_cut:
             # Retention has deleted the records of this seal, and not the seal. If it was not that, `end` finds it.
@@ -166,12 +169,13 @@ class SealedTopic:
                 break
         return None
 
-    def _tell_skipped(self, seal: Seal, skipped: int) -> None:
-        # The first records of a topic can have higher offsets: those of an aborted transaction are not to be read.
+    def _tell_skipped(self, skipped: int) -> None:
+        # The first record of a topic can have a higher offset: those of an aborted transaction are not to be read. So
+        # an offset alone tells of no deletion. But records of seals that are deleted may have stood there.
         noun = self._sealed.noun
         if skipped:
             self._note_unknown(f"{skipped} {noun}s before the first seal: nothing seals them any more")
-        elif self._passed or (seal.first > 0 and self.cursor.first > 0):
+        elif self._passed or (self._lacks_seals and self.cursor.first > 0):
             self._note_unknown(f"{noun}s before offset {self.cursor.first}: they are deleted")
 
     def _differ(self, received: Received, expected: list[bytes]) -> None:

@@ -77,6 +77,12 @@ class TestCleanLogs:
         assert report.records == sum(map(len, log.values())) > 3_000
         assert report.verdicts > BATCHES * INTENTS, "some verdicts were given again"
 
+    @pytest.mark.parametrize("topic", [*TOPICS, REPORT.name, SESSION.name])
+    def test_offsets_that_an_aborted_transaction_has_used_up_are_no_deletion(self, log: Log, topic: str) -> None:
+        moved = [each._replace(offset=each.offset + 2) for each in log[topic]]
+        report = check({**log, topic: moved}, is_whole=False)
+        assert (report.offence, report.unknown) == (None, [])
+
     def test_a_key_that_was_retired_after_it_has_signed_still_counts(self, log: Log) -> None:
         assert check(log, keys(KeyState.RETIRED, log[VERDICT.name][-1].timestamp_ms)).offence is None
 
