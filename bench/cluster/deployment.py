@@ -138,7 +138,7 @@ class Deployment:
 
     def leaders(self) -> dict[str, list[int]]:
         """The leading node (0, 1, ...; -1: none) of each partition of the topics that an intent touches."""
-        metadata = self._metadata()
+        metadata = self._known_metadata()
         return {
             topic.name: [
                 partition.leader - 1 for _, partition in sorted(metadata.topics[topic.name].partitions.items())
@@ -148,7 +148,7 @@ class Deployment:
 
     def roles(self) -> dict[str, int]:
         """Which nodes coordinate: the cluster, the gates' group, and each gate's transactions."""
-        metadata = self._metadata()
+        metadata = self._known_metadata()
         return {
             "controller": self.cluster.active_controller(),
             "group": _coordinator(metadata, "__consumer_offsets", GROUP),
@@ -176,6 +176,21 @@ class Deployment:
         return len(metadata.brokers) == self.cluster.brokers and all(
             partition.leader >= 0 and len(partition.isrs) == len(partition.replicas) for partition in partitions
         )
+
+    def _known_metadata(self) -> ClusterMetadata:
+        """Return the cluster's metadata; brokers that work off a fault may need several questions.
+
+        Raises:
+            KafkaException: they have not answered for WHOLE_S_MAX.
+        """
+        deadline_s = time.monotonic() + WHOLE_S_MAX
+        while True:
+            try:
+                return self._metadata()
+            except KafkaException:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(WHOLE_PAUSE_S)
 
     def _metadata(self) -> ClusterMetadata:
         self._admin.poll(0)
