@@ -171,7 +171,7 @@ class SealedTopic:
 
     def _tell_skipped(self, skipped: int) -> None:
         # The first record of a topic can have a higher offset: those of an aborted transaction are not to be read. So
-        # an offset alone tells of no deletion. But records of seals that are deleted may have stood there.
+        # an offset alone proves no deletion. But records of seals that are deleted may have stood there.
         noun = self._sealed.noun
         if skipped:
             self._note_unknown(f"{skipped} {noun}s before the first seal: nothing seals them any more")
