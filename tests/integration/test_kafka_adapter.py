@@ -550,7 +550,7 @@ class TestSilence:
         consumer._client.pause([KafkaPartition(topic, 0)])
         fill(log, topic, 1, first=3)
         with pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
-            poll_for(consumer, WAIT_S)
+            poll_for([consumer], WAIT_S)
         consumer.close()
 
     def test_a_member_that_fetches_nothing_of_one_partition_is_given_up_while_others_deliver(
@@ -564,7 +564,7 @@ class TestSilence:
         consumer._client.pause([KafkaPartition(topic, 0)])
         fill(log, topic, 1)
         with delivering(log, topic, 1), pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
-            poll_for(consumer, WAIT_S)
+            poll_for([consumer], WAIT_S)
         consumer.close()
 
     def test_a_reader_likewise_even_if_it_reads_a_topic_that_is_not_there(self, log: KafkaLog) -> None:
@@ -576,7 +576,7 @@ class TestSilence:
         reader._client.pause([KafkaPartition(topic, 0)])
         fill(log, topic, 1)
         with delivering(log, topic, 1), pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
-            poll_for(reader, WAIT_S)
+            poll_for([reader], WAIT_S)
 
     def test_partitions_beside_others_that_deliver_are_not_silent_without_something_to_read(
         self, log: KafkaLog
@@ -584,19 +584,18 @@ class TestSilence:
         # Partition 1 delivers; 0 is idle in one topic, and behind an open transaction in the other.
         idle, open_ = make_topics(log, "idle", "open", partitions=2)
         fill(log, idle, 2)
-        producer = log.producer(log.unique("writer"))
-        producer.init_transactions()
-        producer.begin()
-        producer.send(Outgoing(open_, 0, b"key", b"value"))
         clients: list[Any] = []
         for topic in (idle, open_):
             consumer, reader = log.consumer(log.unique("group"), "a"), log.reader()
             join(consumer, topic)
             reader.assign({TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 0})
-            clients += [(topic, consumer), (topic, reader)]
-        for topic, client in clients:
-            with delivering(log, topic, 1):
-                poll_for(client, 3.0)
+            clients += [consumer, reader]
+        producer = log.producer(log.unique("writer"))
+        producer.init_transactions()
+        producer.begin()
+        producer.send(Outgoing(open_, 0, b"key", b"value"))
+        with delivering(log, idle, 1), delivering(log, open_, 1):
+            poll_for(clients, 3.0)
         producer.commit()
 
     def test_a_partition_that_waits_behind_what_was_fetched_of_others_is_not_silent(self, log: KafkaLog) -> None:
@@ -631,7 +630,7 @@ class TestSilence:
         consumer.pause([at])
         values = fill(log, topic, 2)
         with delivering(log, topic, 1):
-            poll_for(consumer, 3.0)
+            poll_for([consumer], 3.0)
         consumer.resume([at])
         found: list[bytes | None] = []
         for _ in within(WAIT_S, "what was paused"):
@@ -654,7 +653,7 @@ class TestSilence:
         if not has_topic:
             log.admin()._client.delete_topics([topic])[topic].result(WAIT_S)
         with pytest.raises(UnansweredError, match="assigned nothing"):
-            poll_for(consumer, WAIT_S)
+            poll_for([consumer], WAIT_S)
         consumer.close()
 
     def test_a_reader_that_fetches_nothing_is_given_up(self, log: KafkaLog) -> None:
@@ -666,7 +665,7 @@ class TestSilence:
         reader._client.pause([KafkaPartition(topic, 0)])
         fill(log, topic, 1)
         with pytest.raises(UnansweredError, match=f"`{topic}` partition 0"):
-            poll_for(reader, WAIT_S)
+            poll_for([reader], WAIT_S)
 
     def test_clients_that_have_read_everything_are_not(self, log: KafkaLog) -> None:
         topic, idle = make_topics(log, "aborted", "idle")
@@ -682,8 +681,7 @@ class TestSilence:
         join(other, idle)
         reader = log.reader()
         reader.assign({TopicPartition(topic, 0): 0, TopicPartition(idle, 0): 0})
-        for client in (consumer, other, reader):
-            poll_for(client, 4.0)
+        poll_for([consumer, other, reader], 4.0)
 
     def test_clients_that_wait_for_an_open_transaction_are_not(self, log: KafkaLog) -> None:
         [topic] = make_topics(log, "open")
@@ -694,8 +692,7 @@ class TestSilence:
         producer.init_transactions()
         producer.begin()
         producer.send(Outgoing(topic, 0, b"key", b"value"))
-        for client in (consumer, reader):
-            poll_for(client, 4.0)
+        poll_for([consumer, reader], 4.0)
         producer.commit()
         assert read_from(consumer, 1) == [b"value"]
 
@@ -705,7 +702,7 @@ class TestSilence:
         join(consumer, topic)
         consumer.pause([TopicPartition(topic, 0)])
         values = fill(log, topic, 2)
-        poll_for(consumer, 4.0)
+        poll_for([consumer], 4.0)
         consumer.resume([TopicPartition(topic, 0)])
         assert read_from(consumer, 2) == values
 
@@ -728,11 +725,12 @@ def delivering(log: KafkaLog, topic: str, partition: int) -> Iterator[None]:
         thread.join()
 
 
-def poll_for(client: Any, duration_s: float) -> None:
-    """Poll for some time, whatever comes."""
+def poll_for(clients: Sequence[Any], duration_s: float) -> None:
+    """Poll for some time, whatever comes: all in turns, since the brokers end a transaction that is open for long."""
     until_s = time.monotonic() + duration_s
     while time.monotonic() < until_s:
-        client.poll(10, 100)
+        for client in clients:
+            client.poll(10, 50)
 
 
 class TestPublisher:
