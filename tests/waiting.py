@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,3 +28,13 @@ def until(
     while not condition():
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what if isinstance(what, str) else what()}"
         time.sleep(pause_s)
+
+
+def until_open(port: int) -> None:
+    """Wait until somebody listens on a port of the loopback interface."""
+
+    def is_open() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(is_open, f"somebody listens on port {port}", pause_s=0.05)

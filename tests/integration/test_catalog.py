@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from simulation.broker.kafka import free_port
 from streams.codec.instants import format_instant
 from streams.model.topics import ALERT_OCSF, CATALOG
 from streams.operations.topics.reader import read_to_end
@@ -23,7 +23,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
 from tests.ocsf import faults
-from tests.waiting import until
+from tests.waiting import until_open
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
@@ -373,21 +373,14 @@ def test_over_streamable_http(office: Office) -> None:
 
 @contextmanager
 def serving(office: Office, *tools: dict[str, Any]) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     running = subprocess.Popen([*office.lists(*tools), str(port)], cwd=ROOT)
     try:
-        until(lambda: is_open(port))
+        until_open(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         running.terminate()
         running.wait(WAIT_S)
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize(

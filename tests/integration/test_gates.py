@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.broker.kafka import KafkaBroker
+from simulation.broker.kafka import KafkaBroker, free_port
 from simulation.records import SessionMaker, revocation
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
@@ -19,7 +18,7 @@ from streams.model.revocation_set import principal_target
 from streams.model.topics import GATE_CHANGELOG, INTENT, REVOCATION, SESSION, TOPICS, VERDICT, Spread
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicSpec
-from tests.integration.deployment import PARTITIONS, Deployment, Verdicts, deployed, is_permitted, now_ms, until
+from tests.integration.deployment import PARTITIONS, WAIT_S, Deployment, Verdicts, deployed, is_permitted, now_ms, until
 
 pytestmark = pytest.mark.broker
 
@@ -126,9 +125,7 @@ def test_what_was_revoked_before_the_start_is_honoured_by_the_very_first_verdict
 
 
 def test_how_soon_a_stop_is_in_force_is_told_to_prometheus(deployment: Deployment) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     gate = deployment.gate("gate-1", metrics={"listen": listen})
     gate.wait_serving(PARTITIONS)
     deployment.send(REVOCATION, *revocation(RevocationKind.AGENT, principal_target("acme", "gone"), time_ms=now_ms()))
@@ -136,7 +133,7 @@ def test_how_soon_a_stop_is_in_force_is_told_to_prometheus(deployment: Deploymen
 
     def counted() -> bool:
         time.sleep(0.1)
-        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=WAIT_S) as answer:
             return b"stoplog_stop_in_force_seconds_count 1.0" in answer.read()
 
     until(counted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from simulation.broker.kafka import free_port
 from simulation.records import ROOT_KEY, SessionMaker, revocation
 from streams.audit.report_keys import ReportKey
 from streams.audit.seals import SealKeys
@@ -30,7 +30,7 @@ from streams.sdk.transport import Transport
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
 from tests.collector import Collector, attributes
-from tests.integration.deployment import PARTITIONS, PAY, RULES, Deployment, Verdicts, deployed, until
+from tests.integration.deployment import PARTITIONS, PAY, RULES, WAIT_S, Deployment, Verdicts, deployed, until
 
 pytestmark = pytest.mark.broker
 
@@ -68,7 +68,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deplo
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
@@ -88,13 +88,6 @@ def of(samples: Samples, name: str, **labels: str) -> float:
     """The sum of all series of a metric that have these labels."""
     wanted = frozenset(labels.items())
     return sum(value for (found, own), value in samples.items() if found == name and wanted <= own)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_gate_is_scraped_after_real_intents(deployment: Deployment) -> None:

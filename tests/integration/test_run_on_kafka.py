@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +21,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from simulation.broker.cluster import KafkaCluster
+from simulation.broker.kafka import free_port
 from streams.model.verdict import Outcome
 from streams.operations.doctor.log_checks import FAULTS_SHOWN_MAX
 from streams.sdk import Agent, Executor, Toolset, connect
 from tests.integration.attacks import ATTACKS, Attack, Field, as_table
-from tests.integration.deployment import ROOT, until
+from tests.integration.deployment import ROOT
 from tests.integration.page import Command, Fragment, Properties, blocks, parts, text_of, write
 from tests.integration.page_follower import ADMINISTRATOR, Reader, Running
+from tests.waiting import until_open
 
 pytestmark = pytest.mark.broker
 
@@ -184,13 +184,11 @@ def users_of_the_page() -> list[str]:
 @contextmanager
 def mail_server(folder: Path) -> Iterator[str]:
     """An MCP server over HTTP; gives its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     write(folder / "tools.json", json.dumps(MAIL_TOOLS))
     running = subprocess.Popen([*mail_command(folder), str(port)], cwd=ROOT)
     try:
-        until(lambda: is_open(port))
+        until_open(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         running.terminate()
@@ -200,13 +198,6 @@ def mail_server(folder: Path) -> Iterator[str]:
 def mail_command(folder: Path) -> list[str]:
     """The command that runs the server, over stdio unless a port follows."""
     return [sys.executable, str(ROOT / "tests/unit/sdk/mcp_servers.py"), str(folder)]
-
-
-def is_open(port: int) -> bool:
-    """Whether somebody listens."""
-    time.sleep(0.05)
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def follow(reader: Reader, todo: list[Any]) -> Followed:

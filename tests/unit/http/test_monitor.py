@@ -12,10 +12,11 @@ import pytest
 
 from streams.http.monitor import REQUESTS_MAX, MonitorError, monitored
 from streams.metrics.health import Health
+from tests.waiting import WAIT_S
 
 
 def asked(port: int, path: str, method: str = "GET", accept: str = "*/*") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with closing(connection):
         connection.request(method, path, headers={"Accept": accept})
         answer = connection.getresponse()

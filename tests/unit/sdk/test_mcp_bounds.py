@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from simulation.broker.kafka import free_port
 from streams.model.canonical import canonical, sha256
 from streams.model.definition import definition_digests
 from streams.model.types import ToolRef
@@ -24,8 +24,9 @@ from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict
-from tests.unit.sdk.test_mcp_http import WAIT_S, free_port
+from tests.unit.sdk.test_mcp_http import WAIT_S
 from tests.unit.sdk.test_mcp_tools import tool
+from tests.waiting import until_open
 
 BYTES_MAX = 10_000
 TOO_MUCH = f"sent a message of more than {BYTES_MAX} bytes"
@@ -260,12 +261,7 @@ def url() -> Iterator[str]:
     port = free_port()
     running = subprocess.Popen([sys.executable, "-c", HTTP_SERVER, str(port)], stderr=subprocess.DEVNULL)
     try:
-        deadline_s = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline_s:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        until_open(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         running.kill()

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from simulation.broker.kafka import free_port
 from streams.model.definition import definition_digests
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+from tests.waiting import until_open
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -35,12 +29,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.unit.sdk.mcp_servers", str(tmp_path), str(port)]
     running = subprocess.Popen(command, cwd=ROOT)
     try:
-        deadline_s = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline_s:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        until_open(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         running.terminate()

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import pytest
 from prometheus_client import CollectorRegistry
 
+from simulation.broker.kafka import free_port
 from simulation.records import revocation
 from streams.metrics.declared import Exporter
 from streams.metrics.health import Health
@@ -23,13 +24,7 @@ from streams.services.gate.metrics import StandbyLag
 from streams.services.metrics import serving_metrics
 from streams.wiring.settings import load_settings
 from tests.kit import GateBench
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.waiting import WAIT_S
 
 
 def stop_after(latency_ms: int, source: str = SOURCES[0]) -> None:
@@ -38,7 +33,7 @@ def stop_after(latency_ms: int, source: str = SOURCES[0]) -> None:
 
 
 def scraped(port: int) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_S) as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
@@ -89,9 +84,9 @@ def test_health_is_served_beside_the_metrics_and_on_loopback_without_a_host() ->
         assert scraped(port)[f'stoplog_build_info{{version="{version("stoplog")}"}}'] == 1
         ready = f"http://127.0.0.1:{port}/health/ready"
         with pytest.raises(urllib.error.HTTPError, match="503"):
-            urllib.request.urlopen(ready, timeout=5)
+            urllib.request.urlopen(ready, timeout=WAIT_S)
         waits.clear()
-        with urllib.request.urlopen(ready, timeout=5) as answer:
+        with urllib.request.urlopen(ready, timeout=WAIT_S) as answer:
             assert answer.status == 200
         with socket.socket() as probe, pytest.raises(OSError, match="refused"):
             probe.connect(("127.0.0.2", port))

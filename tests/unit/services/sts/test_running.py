@@ -19,6 +19,7 @@ import httpx2
 import pytest
 from cryptography import x509
 
+from simulation.broker.kafka import free_port
 from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
 from streams.http.limits import RateLimit
@@ -459,7 +460,7 @@ def done(*arguments: str, home: Path) -> int:
 def test_the_command(tmp_path: Path) -> None:
     for arguments in (("keys", "new"), ("topics", "apply")):
         assert done(*arguments, home=tmp_path) == 0
-    port = _free_port()
+    port = free_port()
     served = run("sts", "--dev-issuer", "--port", str(port), "--json", home=tmp_path)
     assert served.stdout is not None
     try:
@@ -491,12 +492,6 @@ def test_the_command(tmp_path: Path) -> None:
         rest, _ = served.communicate(timeout=30)
     assert served.returncode == 0
     assert '"stopped"' in rest
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_over_tls(tmp_path: Path) -> None:
