@@ -25,7 +25,11 @@ from streams.wiring.codecs import build_offline_codec
 PARTITIONS = 3
 SECRET = b"0123456789abcdef0123456789abcdef"
 WHSEC = f"whsec_{base64.b64encode(SECRET).decode()}"
-QUICK = {"timeout_ms": 400, "retry_first_ms": 20, "retry_max_ms": 60}
+QUICK = {"timeout_ms": 20_000, "retry_first_ms": 20, "retry_max_ms": 60}
+"""An answer of a receiver here may take long on a busy machine. An attempt that is given up meanwhile comes twice."""
+
+IMPATIENT = {"timeout_ms": 1_000}
+"""For receivers some of whose answers never come."""
 
 
 @pytest.fixture

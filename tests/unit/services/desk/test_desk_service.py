@@ -44,7 +44,9 @@ HOUR_MS = 3_600_000
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """What a file has; the desk may be writing the last line."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def to_file(tmp_path: Path, **changes: Any) -> Any:
