@@ -26,7 +26,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import ALERT
 from streams.operations.signing_keys import make_key_file
 from streams.ports import Outgoing
-from tests.integration.deployment import PARTITIONS, Deployment, Verdicts, environment_of, until
+from tests.integration.deployment import PARTITIONS, WAIT_S, Deployment, Verdicts, environment_of, until
 from tests.unit.desk.alerts import alert
 from tests.unit.services.desk.conftest import WHSEC
 from tests.unit.services.desk.receivers import Web, web
@@ -35,6 +35,15 @@ pytestmark = pytest.mark.broker
 
 KILLS = 6
 ALERTS = 400
+IMPATIENT_MS = 2_000
+"""How long answers are waited for that never come."""
+
+ESCALATED_MS = 30_000
+"""Somebody acknowledges an alert with a command within this. A command takes a second where it has the machine."""
+
+MAINTENANCE_S = 30
+"""A desk is started, and reads its first alerts, within this."""
+
 ROUTE = '[[desk.routes]]\nname = "all"\nsinks = ["hook"]\n'
 
 
@@ -75,12 +84,12 @@ class DeskProcess:
         self.url = f"http://127.0.0.1:{serving['port']}"
 
     def get(self, path: str) -> httpx2.Response:
-        return httpx2.get(f"{self.url}{path}", trust_env=False, timeout=20)
+        return httpx2.get(f"{self.url}{path}", trust_env=False, timeout=WAIT_S)
 
     def stop(self) -> None:
         """SIGTERM, after which it ends in order."""
         self.process.terminate()
-        assert self.process.wait(30) == 0, (self.folder / "desk.log").read_text()
+        assert self.process.wait(WAIT_S) == 0, (self.folder / "desk.log").read_text()
         self.close()
 
     def close(self) -> None:
@@ -101,7 +110,8 @@ def settings_of(deployment: Deployment, receiver: Web, more: str = ROUTE, **chan
     secret = deployment.folder / "whsec"
     secret.touch(mode=0o600)
     secret.write_text(WHSEC)
-    given = {"listen": '":0"', "retry_first_ms": 50, "retry_max_ms": 200, "timeout_ms": 500, **changes}
+    # An answer that is given up although it comes would make the receiver get its message twice.
+    given = {"listen": '":0"', "retry_first_ms": 50, "retry_max_ms": 200, "timeout_ms": 20_000, **changes}
     section = "\n".join(f"{name} = {value}" for name, value in given.items())
     sink = f'[desk.webhooks.hook]\nurl = "{receiver.url}"\nsecret_file = "{secret}"\n'
     return f"[desk]\n{section}\n{sink}{more}"
@@ -162,7 +172,7 @@ def test_a_gate_decides_while_no_sink_works_and_people_are_told_afterwards(
     receiver.script = ["timeout"] * 10_000
     gate = deployment.gate("gate-1")
     gate.wait_serving(PARTITIONS)
-    with desk_of(deployment, settings_of(deployment, receiver)) as desk:
+    with desk_of(deployment, settings_of(deployment, receiver, timeout_ms=IMPATIENT_MS)) as desk:
         sessions = deployment.open_sessions(8)
         intents = [deployment.pay(session, number) for number, session in enumerate(sessions)]
         deployment.flush()
@@ -189,7 +199,7 @@ def test_what_a_person_acknowledges_with_the_command_is_not_escalated(deployment
     key = make_key_file(key_file)
     lead = deployment.folder / "lead.jsonl"
     more = (
-        '[[desk.routes]]\nname = "all"\nsinks = ["hook"]\nescalate_after_ms = 12000\nescalate_to = ["lead"]\n'
+        f'[[desk.routes]]\nname = "all"\nsinks = ["hook"]\nescalate_after_ms = {ESCALATED_MS}\nescalate_to = ["lead"]\n'
         f'[desk.files.lead]\npath = "{lead}"\n[alerts.handlers]\nben = "{key.public}"\n'
     )
     with desk_of(deployment, settings_of(deployment, receiver, more)) as desk:
@@ -216,7 +226,7 @@ def test_what_a_person_acknowledges_with_the_command_is_not_escalated(deployment
 
 
 def test_alerts_of_maintenance_are_summed_up_at_its_end(deployment: Deployment, receiver: Web) -> None:
-    ends = datetime.fromtimestamp(time.time() + 10, UTC)  # noqa: TID251 - a window is about the machine's clock
+    ends = datetime.fromtimestamp(time.time() + MAINTENANCE_S, UTC)  # noqa: TID251 - a window is about the machine's clock
     more = (
         f'{ROUTE}[[desk.maintenance]]\nname = "night"\nstarts = 2026-01-01T00:00:00Z\nends = {ends.isoformat()}\n'
         'below = "critical"\nagents = ["agent-*"]\n'
