@@ -23,7 +23,7 @@ from streams.model.topics import AUDIT_REPORTED, INTENT, REPORT, SESSION, Topic,
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import LogError, Outgoing, Publisher, Received, TopicPartition
-from streams.sdk import SingleUseStore, Transport
+from streams.sdk import RevocationWatch, SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
 from tests.records import BY_RECORD
@@ -34,7 +34,15 @@ ROOT_KEY = bytes(range(32))
 PARTITIONS = 2
 ACTOR = Actor(iss=ISSUER, sub="assistant", sub_profile=SubProfile.AI_AGENT)
 TOOL = ToolRef(server_id="mail", name="send", definition_digest=b"\x07" * 32, catalog_version=1)
-WAIT_S = 20.0
+WAIT_S = 60.0
+LIFE_MS = 300_000
+"""How long a verdict counts here: a call that comes late on a busy machine must not be refused for that."""
+
+STALE_AFTER_MS = 60_000
+"""How long an executor here goes on without a confirmation that it knows all stops, for the same reason."""
+
+CONFIRM_MS = 60_000
+"""How long such a confirmation may take."""
 
 REPORT_KEY = ReportKey.derived(ROOT_KEY, "mail")
 TOPIC_OF = {**BY_RECORD, AuditEvent: AUDIT_REPORTED}
@@ -65,7 +73,7 @@ def make_verdict(**changes: object) -> Verdict:
         session_sequence=0,
         revocation_offset=0,
         evaluated_at=now_ms,
-        expires_at=now_ms + 30_000,
+        expires_at=now_ms + LIFE_MS,
         audience="mail",
         mode=VerdictMode.ENFORCE,
     )
@@ -77,6 +85,11 @@ def begun_store(folder: Path, owner: str = "e-1") -> SingleUseStore:
     store = SingleUseStore(folder / "used", owner)
     store.begin(0)
     return store
+
+
+def watching(transport: Transport) -> RevocationWatch:
+    """What an executor knows all stops from."""
+    return RevocationWatch(transport, stale_after_ms=STALE_AFTER_MS)
 
 
 def key_of(verdict: Verdict) -> bytes:

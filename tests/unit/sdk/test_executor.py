@@ -48,6 +48,7 @@ from streams.sdk.transport import Transport
 from streams.sdk.verdict_checks import ObligationError
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import (
+    CONFIRM_MS,
     REPORT_KEY,
     TENANT,
     TOOL,
@@ -55,6 +56,7 @@ from tests.unit.sdk.hands import (
     key_of,
     make_verdict,
     raw_records,
+    watching,
     write,
     written,
 )
@@ -73,7 +75,7 @@ def store(tmp_path: Path) -> Iterator[SingleUseStore]:
 
 @pytest.fixture
 def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with RevocationWatch(transport) as opened:
+    with watching(transport) as opened:
         yield opened
 
 
@@ -164,7 +166,7 @@ def test_obligations_are_met_once_and_only_for_calls_that_nothing_else_is_agains
     assert run(executor, verdict).ran
     assert run(executor, verdict).refusal is Refusal.ALREADY_USED
     tokens.revoke(RevocationKind.SESSION, session_target(TENANT, "s-1"), "stolen")
-    assert revocations.confirm(5_000)
+    assert revocations.confirm(CONFIRM_MS)
     assert run(executor, make_verdict(obligations=(NOTIFY,))).refusal is Refusal.REVOKED
     assert (notices.told, len(calls)) == ([verdict.verdict_id], 1)
 
@@ -262,7 +264,7 @@ def test_without_a_topic_for_its_reports_it_does_not_start(
     with closing(EmbeddedLog(tmp_path / "other.sqlite", clock=SystemClock())) as log:
         with closing(log.admin()) as admin:
             admin.create([TopicSpec(t.name, 1, t.config()) for t in TOPICS if t is not missing], 1)
-        with Transport(log, codec, SystemClock()) as transport, RevocationWatch(transport) as revocations:
+        with Transport(log, codec, SystemClock()) as transport, watching(transport) as revocations:
             calls: Calls = []
             executor = executor_with(transport, store, revocations, calls.append)
             missed = rf"`{missing.name}` does not exist on the embedded log .*; run `stoplog topics apply`"
@@ -384,7 +386,7 @@ def test_what_is_taken_back_does_not_run_even_if_its_verdict_is_older(
     executor = executor_with(transport, store, revocations, calls.append)
     verdict = make_verdict()
     tokens.revoke(RevocationKind.SESSION, session_target(TENANT, "s-1"), "stolen")
-    assert revocations.confirm(5_000)
+    assert revocations.confirm(CONFIRM_MS)
     outcome = run(executor, verdict)
     assert (outcome.refusal, calls) == (Refusal.REVOKED, [])
 

@@ -15,7 +15,7 @@ from streams.sdk import Ending, Executor, LoopSettings, RevocationWatch, SingleU
 from streams.sdk.errors import PublishError, ReportError
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, write
+from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, watching, write
 from tests.waiting import until
 
 
@@ -50,7 +50,7 @@ def test_every_ending_of_a_run_has_its_series() -> None:
 
 def test_calls_are_counted_by_ending_and_refusals_by_reason(transport: Transport, tmp_path: Path) -> None:
     metrics = Metrics(Exporter.EXECUTOR)
-    with begun_store(tmp_path) as store, RevocationWatch(transport) as watch:
+    with begun_store(tmp_path) as store, watching(transport) as watch:
         executor = executor_on(transport, store, watch, metrics)
         first = make_verdict()
         for verdict in (first, first, make_verdict(), make_verdict(expires_at=1)):
@@ -69,7 +69,7 @@ def test_reports_are_pending_until_they_are_on_the_log(
         raise PublishError("the log is away")
 
     metrics = Metrics(Exporter.EXECUTOR)
-    with begun_store(tmp_path) as store, RevocationWatch(transport) as watch:
+    with begun_store(tmp_path) as store, watching(transport) as watch:
         executor = executor_on(transport, store, watch, metrics)
         executor.start()
         verdict = make_verdict()

@@ -19,11 +19,11 @@ from streams.model.canonical import canonical, sha256
 from streams.model.definition import definition_digests
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
-from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
+from streams.sdk import Ending, Executor, McpServerError, SingleUseStore
 from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict
+from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict, watching
 from tests.unit.sdk.test_mcp_http import WAIT_S
 from tests.unit.sdk.test_mcp_tools import tool
 from tests.waiting import until_open
@@ -212,7 +212,7 @@ def test_an_executor_reports_the_call_as_an_error_of_the_tool(
 
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        RevocationWatch(transport) as revocations,
+        watching(transport) as revocations,
         Executor(
             transport,
             ["raw"],

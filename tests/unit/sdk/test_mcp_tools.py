@@ -16,11 +16,11 @@ from streams.model.definition import definition_digests
 from streams.model.labels import CLEAN
 from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
-from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
+from streams.sdk import Ending, Executor, McpServerError, SingleUseStore
 from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict
+from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict, watching
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -168,7 +168,7 @@ def test_a_definition_that_changes_under_way_is_not_run(
     approved = definition_digests(server.list_tools()[0]).definition
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        RevocationWatch(transport) as revocations,
+        watching(transport) as revocations,
         Executor(
             transport,
             ["raw"],

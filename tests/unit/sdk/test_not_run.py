@@ -17,7 +17,9 @@ from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, TOOL, begun_store, key_of, make_verdict, written
+from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, begun_store, key_of, make_verdict, written
+
+OVER_MS = LIFE_MS + 30_000
 
 
 def executor(transport: Transport, store: SingleUseStore, calls: list[Mapping[str, object]]) -> Executor:
@@ -36,9 +38,9 @@ def executor(transport: Transport, store: SingleUseStore, calls: list[Mapping[st
 
 
 def expired(good: Verdict | None = None) -> Verdict:
-    """A verdict whose time is over; of `good`, as it is by a clock that is a minute ahead."""
+    """A verdict whose time is over; of `good`, as it is by a clock that is far ahead."""
     verdict = good or make_verdict()
-    return replace(verdict, evaluated_at=verdict.evaluated_at - 60_000, expires_at=verdict.expires_at - 60_000)
+    return replace(verdict, evaluated_at=verdict.evaluated_at - OVER_MS, expires_at=verdict.expires_at - OVER_MS)
 
 
 def run(made: Executor, verdict: Verdict) -> ToolOutcome:

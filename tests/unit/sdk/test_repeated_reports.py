@@ -19,7 +19,7 @@ from streams.sdk.single_use import call_of
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import REPORT_KEY, TOOL, begun_store, key_of, make_verdict, raw_records
+from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, begun_store, key_of, make_verdict, raw_records
 
 LATER_MS = ExecutorSettings().tool_timeout_ms + ABANDONED_AFTER_MS + 60_000
 
@@ -77,7 +77,7 @@ def traced(verdict: Verdict) -> Verdict:
 
 
 @pytest.mark.parametrize("tool", [send, fail], ids=["done", "tool_error"])
-@pytest.mark.parametrize("expired_ms", [0, 60_000], ids=["run", "not_run"])
+@pytest.mark.parametrize("expired_ms", [0, 2 * LIFE_MS], ids=["run", "not_run"])
 @pytest.mark.parametrize("source", [None, "https://mail.example/executor"])
 @pytest.mark.parametrize("heir", ["e-1", "e-2"], ids=["restarted", "another"])
 def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(

@@ -24,7 +24,7 @@ from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, TOOL, write
+from tests.unit.sdk.hands import ACTOR, CONFIRM_MS, ISSUER, ROOT_KEY, TENANT, TOOL, write
 from tests.waiting import until
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
@@ -55,11 +55,11 @@ def test_what_comes_later_is_known_soon_and_can_be_given_back(tokens: DevTokenSe
     watch.start()
     assert watch.reason_against(CALL, NOW_MS) is None
     tokens.revoke(RevocationKind.ALL, "ignored: all has but one target", "stop")
-    assert watch.confirm(5_000)
+    assert watch.confirm(CONFIRM_MS)
     assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
     assert watch.caught_up(1, timeout_ms=0)
     tokens.release(RevocationKind.ALL, "", "go on")
-    assert watch.confirm(5_000)
+    assert watch.confirm(CONFIRM_MS)
     assert watch.reason_against(CALL, NOW_MS) is None
 
 
@@ -77,7 +77,7 @@ def test_an_unreadable_record_takes_back_what_its_key_names(
     other = msgspec.structs.replace(CALL, session_id="s-2")
     assert watch.reason_against(other, NOW_MS) is None
     tokens.release(RevocationKind.SESSION, SESSION, "mended")
-    assert watch.confirm(5_000)
+    assert watch.confirm(CONFIRM_MS)
     assert watch.reason_against(CALL, NOW_MS) is None
 
 
@@ -94,7 +94,7 @@ def test_kinds_of_a_later_version_stop_everything_each_under_its_own_key(
     watch.start()
     assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
     write(transport, released, b"FOO:acme|x")
-    assert watch.confirm(5_000)
+    assert watch.confirm(CONFIRM_MS)
     assert watch.reason_against(CALL, NOW_MS) is None
 
 
@@ -164,11 +164,11 @@ def test_an_executor_ignores_what_is_no_release(log: EmbeddedLog, codec: Codec) 
         tokens.revoke(RevocationKind.ALL, "*", "for a moment", until_ms=1)
         _, stranger = release(RevocationKind.ALL, "*", time_ms=transport.now_ms(), lifts_before=99, key=STRANGER)
         write(transport, stranger, b"ALL:*")
-        assert watch.confirm(5_000)
+        assert watch.confirm(CONFIRM_MS)
         assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
         _, own = release(RevocationKind.ALL, "*", time_ms=transport.now_ms(), lifts_before=99, key=RELEASER)
         write(transport, own, b"ALL:*")
-        assert watch.confirm(5_000)
+        assert watch.confirm(CONFIRM_MS)
         assert watch.reason_against(CALL, NOW_MS) is None
 
 
@@ -182,7 +182,7 @@ class CuttableTransport(Transport):
 def test_what_can_not_be_confirmed_turns_stale_and_recovers(transport: Transport, tokens: DevTokenService) -> None:
     cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
     cuttable.line = Line()
-    with RevocationWatch(cuttable, stale_after_ms=300) as watch:
+    with RevocationWatch(cuttable, stale_after_ms=3_000) as watch:
         assert not watch.is_stale()
         cuttable.line.cut = True
         until(watch.is_stale, "it is stale")

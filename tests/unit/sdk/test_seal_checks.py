@@ -62,6 +62,7 @@ from tests.unit.sdk.hands import (
     key_of,
     make_verdict,
     partition_of,
+    watching,
     write,
     written,
 )
@@ -88,7 +89,7 @@ PARTITION = partition_of(key_of(make_verdict()))
 
 @pytest.fixture
 def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with RevocationWatch(transport) as opened:
+    with watching(transport) as opened:
         yield opened
 
 

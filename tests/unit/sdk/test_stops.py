@@ -33,7 +33,19 @@ from streams.sdk.mcp_tools import McpServerProcess, McpTool
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, TENANT, TOOL, begun_store, key_of, make_verdict, write, written
+from tests.unit.sdk.hands import (
+    CONFIRM_MS,
+    REPORT_KEY,
+    TENANT,
+    TOOL,
+    WAIT_S,
+    begun_store,
+    key_of,
+    make_verdict,
+    watching,
+    write,
+    written,
+)
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER
 from tests.waiting import until
 
@@ -48,7 +60,7 @@ def store(tmp_path: Path) -> Iterator[SingleUseStore]:
 
 @pytest.fixture
 def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with RevocationWatch(transport) as opened:
+    with watching(transport) as opened:
         yield opened
 
 
@@ -63,13 +75,13 @@ class Calls:
     def stubborn(self, args: Mapping[str, object]) -> object:
         self.args.append(args)
         self.begun.release()
-        assert self.free.wait(20)
+        assert self.free.wait(WAIT_S)
         return "done"
 
     def obedient(self, args: Mapping[str, object], cancellation: Cancellation) -> object:
         self.args.append(args)
         self.begun.release()
-        if cancellation.wait(20_000):
+        if cancellation.wait(60_000):
             raise ToolCancelledError
         return "done"
 
@@ -101,7 +113,7 @@ class Asked:
         self._thread.start()
 
     def wait(self) -> ToolOutcome:
-        self._thread.join(20)
+        self._thread.join(WAIT_S)
         assert self.outcome is not None
         return self.outcome
 
@@ -119,7 +131,7 @@ class TestRunningCalls:
             transport, store, revocations, CancellableFunctionTool(calls.obedient, TOOL.definition_digest)
         )
         asked = Asked(executor, make_verdict())
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
         outcome = asked.wait()
         assert (outcome.ending, outcome.refusal) == (Ending.TOOL_ERROR, None)
@@ -140,8 +152,8 @@ class TestRunningCalls:
             transport, store, revocations, CancellableFunctionTool(calls.obedient, TOOL.definition_digest)
         )
         mine, other = Asked(executor, make_verdict()), Asked(executor, make_verdict(session_id="s-2"))
-        assert calls.begun.acquire(timeout=10)
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
+        assert calls.begun.acquire(timeout=WAIT_S)
         tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
         assert mine.wait().ending is Ending.TOOL_ERROR
         assert other.outcome is None
@@ -158,9 +170,9 @@ class TestRunningCalls:
         calls = Calls()
         executor = executor_with(transport, store, revocations, FunctionTool(calls.stubborn, TOOL.definition_digest))
         asked = Asked(executor, make_verdict())
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
-        assert revocations.confirm(5_000)
+        assert revocations.confirm(CONFIRM_MS)
         calls.free.set()
         assert asked.wait().ending is Ending.DONE
 
@@ -177,7 +189,7 @@ class TestRunningCalls:
         )
         child = make_verdict(session_id="s-child", ancestor_session_ids=("s-0", "s-1"))
         asked = Asked(executor, child)
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
         assert asked.wait().ending is Ending.TOOL_ERROR
         again = executor.execute(make_verdict(session_id="s-child", ancestor_session_ids=("s-1",)), key_of(child))
@@ -196,7 +208,7 @@ class TestRunningCalls:
         )
         child = make_verdict(session_id="s-child", ancestor_actors=("planner",))
         asked = Asked(executor, child)
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         tokens.revoke(RevocationKind.AGENT, f"{TENANT}|planner", "stop")
         assert asked.wait().ending is Ending.TOOL_ERROR
         again = executor.execute(make_verdict(session_id="s-child", ancestor_actors=("planner",)), key_of(child))
@@ -220,7 +232,7 @@ class TestWaitingCalls:
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
         thread.start()
         running = put(transport, make_verdict())
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         behind = [put(transport, make_verdict()) for _ in range(3)]
         elsewhere = [put(transport, make_verdict(session_id="s-2")) for _ in range(2)]
         until(lambda: len(loop.waiting()) == 5, "all wait")
@@ -231,7 +243,7 @@ class TestWaitingCalls:
         calls.free.set()
         until(lambda: len(ends(transport)) == 6, "the first ends, too")
         stop.set()
-        thread.join(20)
+        thread.join(WAIT_S)
         assert len(calls.args) == 1
         assert ends(transport)[running.verdict_id] is SessionEventType.TOOL_RESULT
         assert all(ends(transport)[each] is SessionEventType.TOOL_NOT_RUN for each in stopped)
@@ -251,7 +263,7 @@ class TestWaitingCalls:
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
         thread.start()
         put(transport, make_verdict(session_id="s-2"))
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         waiting = [put(transport, make_verdict(session_id=name)) for name in ("s-1", "s-2", "s-1", "s-2", "s-3")]
         until(lambda: len(loop.waiting()) == 5, "all wait")
         tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
@@ -259,7 +271,7 @@ class TestWaitingCalls:
         calls.free.set()
         until(lambda: len(ends(transport)) == 6, "all have ended")
         stop.set()
-        thread.join(20)
+        thread.join(WAIT_S)
         assert refused(transport) == {verdict.verdict_id for verdict in waiting if verdict.session_id == "s-1"}
         assert len(calls.args) == 4
 
@@ -284,7 +296,7 @@ class TestWaitingCalls:
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
         thread.start()
         put(transport, make_verdict())
-        assert calls.begun.acquire(timeout=10)
+        assert calls.begun.acquire(timeout=WAIT_S)
         write(transport, forged, key_of(make_verdict(session_id="s-2")))
         stopped = put(transport, make_verdict(session_id="s-3"))
         until(lambda: len(loop.waiting()) == 2, "both wait")
@@ -294,7 +306,7 @@ class TestWaitingCalls:
         until(lambda: not loop.waiting(), "the forged one has had its turn")
         assert thread.is_alive()
         stop.set()
-        thread.join(20)
+        thread.join(WAIT_S)
         assert forged.verdict_id not in ends(transport)
         assert len(calls.args) == 1
 
@@ -310,10 +322,10 @@ class TestLatency:
             tokens.revoke(RevocationKind.AGENT, "acme|assistant", "now")
             until(lambda: len(watch.stops()) == 1, "it is in force")
             tokens.release(RevocationKind.AGENT, "acme|assistant", "later")
-            assert watch.confirm(5_000)
+            assert watch.confirm(CONFIRM_MS)
             (stop,) = watch.stops()
         assert (stop.kind, stop.target, stop.offset) == (RevocationKind.AGENT, "acme|assistant", 1)
-        assert 0 <= stop.latency_ms < 5_000
+        assert 0 <= stop.latency_ms < CONFIRM_MS
         (told,) = [record for record in caplog.records if hasattr(record, "fields")]
         assert told.fields == {
             "event": "stop_in_force",
@@ -335,11 +347,11 @@ class TestLatency:
         revocations.listen(fail)
         revocations.listen(heard.set)
         tokens.revoke(RevocationKind.ALL, "", "stop")
-        assert heard.wait(10)
+        assert heard.wait(WAIT_S)
         heard.clear()
         revocations.unlisten(heard.set)
         tokens.revoke(RevocationKind.ALL, "", "stop")
-        assert revocations.confirm(5_000)
+        assert revocations.confirm(CONFIRM_MS)
         assert not heard.is_set()
 
 
@@ -384,7 +396,7 @@ def test_what_is_stopped_between_its_check_and_its_beginning_does_not_begin(
 
         def claim(self, *args: object, **named: object) -> bool:
             tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
-            assert revocations.confirm(5_000)
+            assert revocations.confirm(CONFIRM_MS)
             return super().claim(*args, **named)
 
     with Slow(tmp_path / "slow", "e-1") as store:

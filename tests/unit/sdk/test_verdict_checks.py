@@ -26,7 +26,7 @@ from streams.sdk.verdict_checks import (
     meet_obligations,
 )
 from streams.services.gate.settings import GateSection
-from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, key_of, make_verdict
+from tests.unit.sdk.hands import ACTOR, LIFE_MS, TENANT, TOOL, key_of, make_verdict
 
 
 @dataclass
@@ -127,7 +127,7 @@ def test_a_tenant_that_could_share_a_key_is_refused() -> None:
     assert refusal(check(verdict, b"ac|me|s-1", standard(), verdict.evaluated_at)) is Refusal.KEY_MISMATCH
 
 
-@pytest.mark.parametrize(("after_ms", "allowed"), [(0, True), (29_999, True), (30_000, False), (10**9, False)])
+@pytest.mark.parametrize(("after_ms", "allowed"), [(0, True), (LIFE_MS - 1, True), (LIFE_MS, False), (10**9, False)])
 def test_a_verdict_ends(after_ms: int, allowed: bool) -> None:
     verdict = make_verdict()
     result = judged(verdict, now_ms=verdict.evaluated_at + after_ms)

@@ -34,7 +34,16 @@ from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import REPORT_KEY, FailingPublisher, begun_store, key_of, make_verdict, write, written
+from tests.unit.sdk.hands import (
+    REPORT_KEY,
+    FailingPublisher,
+    begun_store,
+    key_of,
+    make_verdict,
+    watching,
+    write,
+    written,
+)
 from tests.waiting import until
 
 GROUP = "executor-mail"
@@ -42,7 +51,7 @@ GROUP = "executor-mail"
 
 @pytest.fixture
 def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with RevocationWatch(transport) as opened:
+    with watching(transport) as opened:
         yield opened
 
 
