@@ -55,6 +55,10 @@ from tests.unit.sdk.hands import (
 ARGS = {"to": ["bob@example.com"], "subject": "grüße", "count": 3}
 
 
+ANSWERED_MS = 4_000
+"""An answer that is made has come after half of this, when an intent without one is sent again."""
+
+
 @pytest.fixture
 def credential(tokens: DevTokenService) -> SessionCredential:
     return tokens.open_session("alice", ACTOR, ("mail:send",))
@@ -177,7 +181,7 @@ def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: Transpor
         GateHand(transport, lambda intent: [outcome_of(intent, verdict_on(intent), intent_proof_digest=b"\x00" * 32)]),
         pytest.raises(OutcomeTimeoutError, match="outcomes of another call under its id"),
     ):
-        agent.propose("mail/send", ARGS, timeout_ms=400)
+        agent.propose("mail/send", ARGS, timeout_ms=ANSWERED_MS)
 
 
 def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: Transport, agent: Agent) -> None:
@@ -238,7 +242,7 @@ def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_as
 
     with GateHand(transport, answer) as gate:
         with pytest.raises(OutcomeTimeoutError, match="REQUIRE_APPROVAL") as caught:
-            agent.propose("mail/send", ARGS, timeout_ms=300)
+            agent.propose("mail/send", ARGS, timeout_ms=ANSWERED_MS)
         assert caught.value.interim is not None
         assert len(gate.intents) == 1, "what is being waited for is not lost, so it is not sent again"
         approved.set()
@@ -260,7 +264,7 @@ def test_a_lost_intent_is_sent_again_under_the_same_id(transport: Transport, age
         return [] if len(seen) == 1 else [verdict_on(intent)]
 
     with GateHand(transport, answer):
-        assert agent.propose("mail/send", ARGS, timeout_ms=2_000).outcome is Outcome.ALLOW
+        assert agent.propose("mail/send", ARGS, timeout_ms=2 * ANSWERED_MS).outcome is Outcome.ALLOW
     assert len(seen) == 2
     assert len(set(seen)) == 1
 
@@ -430,8 +434,8 @@ def test_closing_the_transport_ends_the_waiting(transport: Transport, credential
     timer.start()
     begun_s = time.monotonic()
     with pytest.raises(OutcomeReadError, match="closed"):
-        agent.propose("mail/send", ARGS, timeout_ms=20_000)
-    assert time.monotonic() - begun_s < 10
+        agent.propose("mail/send", ARGS, timeout_ms=600_000)
+    assert time.monotonic() - begun_s < 60
     timer.join()
 
 

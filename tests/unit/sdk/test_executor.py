@@ -67,6 +67,10 @@ NOTIFY = Obligation(id="o-1", type="notify")
 Calls = list[Mapping[str, object]]
 
 
+SHORT_MS = 3_000
+"""The life of a verdict that is to expire while it is used, and not before."""
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SingleUseStore]:
     with begun_store(tmp_path) as opened:
@@ -122,7 +126,7 @@ def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_ver
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
-    verdict = make_verdict(expires_at=SYSTEM.now_ms() + 1_500)
+    verdict = make_verdict(expires_at=SYSTEM.now_ms() + SHORT_MS)
     slow = SlowlyListed(calls, verdict.expires_at)
     executor = Executor(
         transport,
@@ -144,14 +148,14 @@ def test_a_server_that_lists_its_tools_slowly_does_not_stretch_the_life_of_a_ver
 class Notices:
     """A handler of obligations that records the calls that it was told of."""
 
-    def __init__(self, fault: str = "", *, takes_until_ms: int = 0) -> None:
+    def __init__(self, fault: str = "") -> None:
         self.told: list[str] = []
+        self.takes_until_ms = 0
         self._fault = fault
-        self._takes_until_ms = takes_until_ms
 
     def __call__(self, obligation: Obligation, verdict: Verdict, args: Mapping[str, object]) -> None:
         self.told.append(verdict.verdict_id)
-        until(lambda: SYSTEM.now_ms() >= self._takes_until_ms, "the notice")
+        until(lambda: SYSTEM.now_ms() >= self.takes_until_ms, "the notice")
         if self._fault:
             raise ObligationError(self._fault)
 
@@ -173,7 +177,7 @@ def test_obligations_are_met_once_and_only_for_calls_that_nothing_else_is_agains
 
 @pytest.mark.parametrize(
     ("fault", "life_ms", "refusal"),
-    [("the channel is closed", 60_000, Refusal.UNKNOWN_OBLIGATION), ("", 1_500, Refusal.VERDICT_EXPIRED)],
+    [("the channel is closed", 60_000, Refusal.UNKNOWN_OBLIGATION), ("", SHORT_MS, Refusal.VERDICT_EXPIRED)],
     ids=["fails", "takes too long"],
 )
 def test_a_call_whose_obligation_is_not_met_in_time_is_used_up_and_reported_as_not_run(
@@ -185,9 +189,11 @@ def test_a_call_whose_obligation_is_not_met_in_time_is_used_up_and_reported_as_n
     refusal: Refusal,
 ) -> None:
     calls: Calls = []
-    verdict = make_verdict(obligations=(NOTIFY,), expires_at=SYSTEM.now_ms() + life_ms)
-    notices = Notices(fault, takes_until_ms=0 if fault else verdict.expires_at)
+    notices = Notices(fault)
     executor = executor_with(transport, store, revocations, calls.append, obligations={"notify": notices})
+    executor.start()
+    verdict = make_verdict(obligations=(NOTIFY,), expires_at=SYSTEM.now_ms() + life_ms)
+    notices.takes_until_ms = 0 if fault else verdict.expires_at
     outcome = run(executor, verdict)
     assert (outcome.refusal, calls) == (refusal, [])
     assert fault in outcome.text
