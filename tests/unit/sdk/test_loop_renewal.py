@@ -63,8 +63,10 @@ class FailingConsumer:
         return self._consumer.committed(partitions)
 
     def close(self) -> None:
-        self.is_closed = True
-        self._consumer.close()
+        try:
+            self._consumer.close()
+        finally:
+            self.is_closed = True
 
 
 class FailingTransport(Transport):
@@ -205,7 +207,7 @@ def test_a_call_that_outlives_its_consumer_is_finished_before_a_stop(
         free.wait(20)
         return "ok"
 
-    settings = LoopSettings(finish_ms=1_000)
+    settings = LoopSettings(finish_ms=2_000)
     with (
         begun_store(tmp_path) as store,
         Running(failing, store, revocations, call, settings=settings) as running,
@@ -214,7 +216,8 @@ def test_a_call_that_outlives_its_consumer_is_finished_before_a_stop(
         assert begun.wait(20)
         failing.made[0].poll_error = UnansweredError("no answer")
         until(lambda: failing.made[0].is_closed, "the consumer is closed")
-        threading.Timer(0.3, free.set).start()
+        running.ask_to_stop()
+        free.set()
     assert running.error is None
     assert reported(transport) == [verdict.verdict_id]
 

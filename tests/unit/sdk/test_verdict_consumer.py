@@ -36,6 +36,7 @@ from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import (
     REPORT_KEY,
+    WAIT_S,
     FailingPublisher,
     begun_store,
     key_of,
@@ -111,7 +112,7 @@ class Running:
 
     def stop(self) -> None:
         self.ask_to_stop()
-        self._thread.join(20)
+        self._thread.join(WAIT_S)
         assert self.ended
 
     def __enter__(self) -> Running:
@@ -406,33 +407,25 @@ def test_a_store_that_fails_ends_the_loop_before_anything_runs(
     assert len(calls) == 1
 
 
-class CountingPublisher:
-    """A publisher that takes a while to flush, as on a cluster, and counts that."""
+class SlowPublisher:
+    """A publisher whose flushes last until they may end."""
 
-    def __init__(self, publisher: Publisher, transport: CountingTransport) -> None:
+    def __init__(self, publisher: Publisher, may_end: threading.Event) -> None:
         self._publisher = publisher
-        self._transport = transport
+        self._may_end = may_end
         self.publish = publisher.publish
         self.close = publisher.close
 
     def flush(self, timeout_ms: int) -> None:
-        time.sleep(self._transport.flush_s)
+        self._may_end.wait(WAIT_S)
         self._publisher.flush(timeout_ms)
-        self._transport.flushes_count += 1
 
 
-class CountingTransport(Transport):
-    flush_s = 0.0
-    flushes_count = 0
+class SlowTransport(Transport):
+    may_store: threading.Event
 
     def open_publisher(self) -> Publisher:
-        return CountingPublisher(super().open_publisher(), self)
-
-
-def counting(transport: Transport, flush_s: float) -> CountingTransport:
-    made = CountingTransport(transport._log, transport.codec, transport._clock)
-    made.flush_s = flush_s
-    return made
+        return SlowPublisher(super().open_publisher(), self.may_store)
 
 
 def put_many(transport: Transport, verdicts: list[Verdict]) -> None:
@@ -446,18 +439,19 @@ def others(count: int) -> list[Verdict]:
 def test_a_log_that_stores_slowly_does_not_slow_reading(
     transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
-    """A call behind thousands of verdicts, own and others', runs after a few flushes: not one for some dozens."""
+    """A call behind thousands of verdicts, own and others', runs while not one report is stored."""
     calls: list[Mapping[str, object]] = []
-    slow = counting(transport, flush_s=0.1)
+    slow = SlowTransport(transport._log, transport.codec, transport._clock)
+    slow.may_store = threading.Event()
     mixed: list[Verdict] = []
     for number, other in enumerate(others(6_000)):
         mixed += [make_verdict(session_id=f"s-{number}"), other] if number % 20 == 0 else [other]
     put_many(transport, mixed)
     with begun_store(tmp_path) as store, Running(slow, store, revocations, calls.append) as running:
         until(lambda: len(calls) == 300, "all have run")
-        flushes_count = slow.flushes_count
+        assert running.outcomes == []
+        slow.may_store.set()
         until(lambda: len(running.outcomes) == 300, "all are reported")
-    assert flushes_count < 40
     assert running.error is None
     slow.close()
 
@@ -522,8 +516,8 @@ def test_many_expired_calls_are_used_up_together_and_reported_each(
     assert sorted(str(event.verdict_id) for event in ended) == ids(*late[1:])
     assert {event.reason for event in refused} == {"verdict_expired"}
     assert len(calls) == 5
-    # One change for each few hundred, and one for each commit of their reports.
-    assert changes_count < 100
+    # One change for each few hundred, and one for each commit of their reports: how many these are takes time decides.
+    assert changes_count < len(late) // 2
 
 
 def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
@@ -544,7 +538,9 @@ def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
     with begun_store(tmp_path) as store:
         running = Running(transport, store, revocations, call, settings=settings)
         assert begun.wait(20)
-        threading.Timer(0.3, free.set).start()
+        running.ask_to_stop()
+        until(lambda: bool(running.loop._leaving), "nothing more begins")
+        free.set()
         running.stop()
         assert running.error is None
         assert len(calls) == 1
