@@ -26,7 +26,9 @@ from tests.ministack import REGION, without_own_credentials
 NAMED = WrappedKey(kid="k", kek=f"aws:arn:aws:kms:{REGION}:000000000000:key/1", alg=WRAP_ALG, wrapped=b"w")
 TIMEOUT_MS = 300
 BOUND_S = 1.5
-"""Far less than botocore's own waits, and enough for a busy machine."""
+"""Far less than botocore's own waits."""
+PATIENT_MS = 30_000
+"""For answers that come, however busy the machine is."""
 ROLE = "role-of-the-machine"
 MADE = {"AccessKeyId": "id", "SecretAccessKey": "secret"}
 REFUSED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>"
@@ -123,7 +125,7 @@ def on_an_instance(machine: Machine, patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def client(machine: Machine, timeout_ms: int = TIMEOUT_MS) -> Iterator[AwsKms]:
+def client(machine: Machine, timeout_ms: int = PATIENT_MS) -> Iterator[AwsKms]:
     with AwsKms(REGION, endpoint=machine.address, timeout_ms=timeout_ms, attempts_max=1) as kms:
         yield kms
 
@@ -135,13 +137,14 @@ def seconds_to_fail(kms: AwsKms, text: str) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("place", [in_a_container, on_an_instance])
 def test_a_renewal_that_is_not_answered_is_bounded(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, place: Callable[[Machine, pytest.MonkeyPatch], None]
 ) -> None:
     place(machine, monkeypatch)
     machine.life_s = 2
-    with client(machine) as kms:
+    with client(machine, TIMEOUT_MS) as kms:
         assert kms.unwrap(NAMED) == b"key"
         machine.is_silent = True
         time.sleep(2.1)
@@ -161,7 +164,7 @@ def test_credentials_that_still_count_are_used_while_they_are_renewed(
         machine.is_silent = True
         began = time.monotonic()
         assert kms.unwrap(NAMED) == b"key"
-        assert time.monotonic() - began < BOUND_S
+        assert time.monotonic() - began < PATIENT_MS / 2_000
 
 
 def test_renewed_credentials_are_used(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +179,7 @@ def test_renewed_credentials_are_used(machine: Machine, monkeypatch: pytest.Monk
     assert machine.given == before + 1
 
 
+@pytest.mark.timed
 def test_an_sts_that_does_not_answer_is_asked_once(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -184,7 +188,7 @@ def test_an_sts_that_does_not_answer_is_asked_once(
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/gate")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"{machine.address}/sts")
     machine.is_silent = True
-    with client(machine) as kms:
+    with client(machine, TIMEOUT_MS) as kms:
         assert seconds_to_fail(kms, "can't be asked: no credentials: ReadTimeoutError") < BOUND_S
 
 
@@ -196,12 +200,13 @@ def helper(patch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
     patch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
 
 
+@pytest.mark.timed
 def test_a_program_that_does_not_end_is_bounded(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answer, silent, number = program_answer(3), tmp_path / "silent", tmp_path / "number"
     helper(monkeypatch, tmp_path, f"[ -e {silent} ] && echo $$ >{number} && exec sleep 60\necho '{answer}'")
-    with client(machine) as kms:
+    with client(machine, TIMEOUT_MS) as kms:
         assert kms.unwrap(NAMED) == b"key"
         silent.touch()
         time.sleep(3.1)
