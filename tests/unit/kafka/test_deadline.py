@@ -26,22 +26,22 @@ def calls() -> Iterator[TimedCalls]:
 
 
 def test_results_and_errors_come_back(calls: TimedCalls) -> None:
-    assert calls.call(lambda: threading.current_thread().name, within(5)) == "test calls"
+    assert calls.call(lambda: threading.current_thread().name, within(60)) == "test calls"
 
     def fail() -> None:
         raise LookupError("not there")
 
     with pytest.raises(LookupError, match="not there"):
-        calls.call(fail, within(5))
-    assert calls.call(lambda: 2, within(5)) == 2
+        calls.call(fail, within(60))
+    assert calls.call(lambda: 2, within(60)) == 2
 
 
 def test_one_that_does_not_come_back_is_left_behind(calls: TimedCalls) -> None:
     released, ran = threading.Event(), threading.Event()
-    with pytest.raises(StuckError, match=r"after 0\.\d s"):
+    with pytest.raises(StuckError, match=r"after \d+\.\d s"):
         calls.call(lambda: released.wait(10), within(0.05))
     with pytest.raises(StuckError, match="earlier call"):
-        calls.call(ran.set, within(5))
+        calls.call(ran.set, within(60))
     calls.close()
     released.set()
     assert not ran.is_set()
@@ -60,10 +60,10 @@ def test_a_wait_that_was_broken_off_leaves_nothing_for_the_next_call(calls: Time
 
     ended, calls._ended = calls._ended, Interrupted()
     with pytest.raises(BrokenOffError):
-        calls.call(lambda: released.wait(10), within(5))
+        calls.call(lambda: released.wait(10), within(60))
     calls._ended = ended
     with pytest.raises(StuckError):
-        calls.call(lambda: "second", within(5))
+        calls.call(lambda: "second", within(60))
     released.set()
 
 

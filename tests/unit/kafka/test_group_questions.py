@@ -70,7 +70,10 @@ def test_one_that_has_died_between_two_questions_likewise(questions: GroupQuesti
     assert asked(questions) is not first
 
 
-def test_processes_that_die_are_not_started_without_a_pause(questions: GroupQuestions) -> None:
+def test_processes_that_die_are_not_started_without_a_pause(
+    questions: GroupQuestions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_questions, "RESTART_PAUSE_S", WAIT_S)
     asked(questions).kill()
     with pytest.raises(KafkaException):
         questions.answer(WAIT_S)

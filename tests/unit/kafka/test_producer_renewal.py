@@ -20,6 +20,8 @@ AT = TopicPartition("letters", 0)
 GROUP: Any = object()
 # Far longer than a hurry in these tests, far shorter than the steps' own limits.
 HUNG_S_MAX = 10.0
+# Less than what lies between two of the limits.
+STARTED_S_MAX = 5.0
 
 
 class Timeout(KafkaException):
@@ -103,8 +105,9 @@ def patient_clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
 
 @pytest.fixture
 def clients(patient_clients: list[Client], monkeypatch: pytest.MonkeyPatch) -> list[Client]:
-    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 0.05)
-    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.05)
+    # It counts for steps that are answered, too: a thread may have to wait for the machine meanwhile.
+    monkeypatch.setattr(producer_module, "OFFSETS_S_MAX", 0.5)
+    monkeypatch.setattr(producer_module, "LATE_S_MAX", 0.5)
     return patient_clients
 
 
@@ -140,7 +143,7 @@ def test_a_call_that_never_returns_is_left_with_its_client(clients: list[Client]
     released, calls_ended = threading.Event(), threading.Event()
 
     def hang(_timeout_s: float) -> None:
-        released.wait(10)
+        released.wait(60)
         calls_ended.set()
         raise Timeout
 
@@ -150,7 +153,7 @@ def test_a_call_that_never_returns_is_left_with_its_client(clients: list[Client]
         producer.send_offsets({AT: 1}, GROUP)
     producer.begin()
     released.set()
-    assert calls_ended.wait(10)
+    assert calls_ended.wait(60)
     producer.send_offsets({AT: 1}, GROUP)
     producer.commit()
     producer.close()
@@ -221,8 +224,8 @@ def test_a_commit_without_an_answer_is_never_taken_for_one_that_is_left(hasty_cl
     released = threading.Event()
     Client.ends = staticmethod(_hang_until(released))
     producer = begun()
-    producer.hurry()
     producer.send_offsets({AT: 1}, GROUP)
+    producer.hurry()
     with pytest.raises(UnansweredError):
         producer.commit()
     producer.abort()
@@ -275,7 +278,7 @@ def test_the_steps_of_a_hurry_have_their_time_together_and_the_next_transaction_
     producer.close()
     assert limits[0] <= HURRIED_S_MAX
     assert limits[1] <= limits[0]
-    assert limits[2:4] == [pytest.approx(12.0, abs=0.5), pytest.approx(20.0, abs=0.5)]
+    assert [is_about(*each) for each in zip(limits[2:4], (12.0, 20.0), strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(("session_ms", "limit_s"), [(None, 12.0), ("6000", 6.0), (45_000, 12.0)])
@@ -288,5 +291,11 @@ def test_a_step_is_tried_for_as_long_as_the_deployment_takes_to_miss_a_broker(
     producer = begun({} if session_ms is None else {"session.timeout.ms": session_ms})
     producer.send_offsets({AT: 1}, GROUP)
     producer.close()
-    assert limits == [pytest.approx(limit_s, abs=0.5)]
+    (limit,) = limits
+    assert is_about(limit, limit_s)
     assert OFFSETS_S_MAX == 12.0
+
+
+def is_about(left_s: float, limit_s: float) -> bool:
+    """Whether so much is left of a limit that only the thread that makes the call has taken of it."""
+    return limit_s - STARTED_S_MAX < left_s <= limit_s
