@@ -36,6 +36,7 @@ from streams.ports import (
 )
 from tests.contract.helpers import Recorder, WallClock, poll_values
 from tests.unit.embedded.helpers import ManualClock, create, put, read_all, write
+from tests.waiting import until
 
 ROOM_BYTES = 400_000
 
@@ -407,11 +408,13 @@ sys.path.insert(0, sys.argv[2])
 from streams.embedded import EmbeddedLog
 from streams.ports import Outgoing
 from tests.contract.helpers import Recorder, WallClock
-log = EmbeddedLog(Path(sys.argv[1]), clock=WallClock(), lease_ms=1_500)
+log = EmbeddedLog(Path(sys.argv[1]), clock=WallClock(), lease_ms=int(sys.argv[3]))
 consumer = log.consumer("group", "writer")
 recorder = Recorder()
 consumer.subscribe(["t"], recorder)
-consumer.poll(1, 0)
+while not recorder.assigned:
+    # Others have to give them up first.
+    consumer.poll(1, 20)
 at = recorder.assigned[0]
 first = consumer.committed([at])[at] or 0
 producer = log.producer("writer")
@@ -425,10 +428,13 @@ for number in range(first, first + 100_000):
     print(number, flush=True)
 """
 ROOT = str(Path(__file__).parents[3])
+LEASE_MS = 5_000
+"""A member that lives has a turn within this on a busy machine, too."""
 
 
 def writer(path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", WRITER, str(path), ROOT], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", WRITER, str(path), ROOT, str(LEASE_MS)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def test_writer_killed_amid_commits_leaves_whole_transactions(path: Path) -> None:
@@ -487,28 +493,27 @@ def test_many_processes_may_make_the_file_at_once(path: Path) -> None:
 
 
 def test_group_spans_processes(path: Path) -> None:
-    log = EmbeddedLog(path, clock=WallClock(), lease_ms=1_500)
+    log = EmbeddedLog(path, clock=WallClock(), lease_ms=LEASE_MS)
     create(log, "t", 5)
     recorder = Recorder()
     consumer = log.consumer("group", "here")
     consumer.subscribe(["t"], recorder)
     consumer.poll(1, 0)
     assert len(recorder.assigned) == 5
+
+    def has(count: int) -> bool:
+        consumer.poll(10, 50)
+        return len(recorder.assigned) == count
+
     child = writer(path)
     try:
-        deadline_s = time.monotonic() + 20
-        while len(recorder.assigned) != 3:
-            consumer.poll(10, 50)
-            assert time.monotonic() < deadline_s
+        until(lambda: has(3), "the other process has its share")
     finally:
         child.kill()
         child.wait()
         if child.stdout is not None:
             child.stdout.close()
     # The dead process's lease runs out, and its share comes back.
-    deadline_s = time.monotonic() + 30
-    while len(recorder.assigned) != 5:
-        consumer.poll(10, 50)
-        assert time.monotonic() < deadline_s
+    until(lambda: has(5), "it has all of them again")
     assert recorder.kinds() == ["assigned", "revoked", "assigned", "revoked", "assigned"]
     log.close()

@@ -71,7 +71,7 @@ def test_small_stretches_wait_until_compaction_pays(log: EmbeddedLog, path: Path
 
     # The first append wakes the housekeeper. Once it has dropped the old record it is past the table, which it would
     # otherwise compact at the same time as this test.
-    until(cleaned, "the housekeeper has come by", timeout_s=10)
+    until(cleaned, "the housekeeper has come by")
     assert log.clean() == 0
     write(log, [put(at, "a", "last")])
     assert log.clean() == retention.COMPACT_RECORDS_MIN - 1
@@ -152,7 +152,7 @@ def test_appending_cleans_by_itself(log: EmbeddedLog, clock: ManualClock) -> Non
         time.sleep(0.02)
         return read_all(log, at)[0].value == b"new"
 
-    until(cleaned, "the housekeeper has come by", timeout_s=10)
+    until(cleaned, "the housekeeper has come by")
 
 
 def test_reader_amid_compaction_misses_no_newest_value(log: EmbeddedLog) -> None:
