@@ -15,6 +15,7 @@ from streams.processors.control.compilation import Compilation, CompilerFailedEr
 from streams.services.gate.compiler import ChildCompiler
 from streams.wiring.clock import SystemClock
 from tests.kit import BUNDLE, BUNDLE_FILES
+from tests.waiting import until
 
 RULES = Path(__file__).parents[4] / "rules"
 SOURCE = bundle_from_files(BUNDLE_FILES)
@@ -35,7 +36,7 @@ def finish(compilation: Compilation) -> CompiledRuleset:
     raise AssertionError("it was never done")
 
 
-def running(code: str, *, timeout_ms: int = 20_000) -> ChildCompiler:
+def running(code: str, *, timeout_ms: int = 60_000) -> ChildCompiler:
     """A compiler whose process runs this code instead."""
     return ChildCompiler(SystemClock(), timeout_ms=timeout_ms, command=(sys.executable, "-c", code))
 
@@ -111,23 +112,45 @@ def test_a_process_that_goes_wrong_says_nothing_of_the_bundle(code: str, told: s
             end(running(code).start(SOURCE, ()))
 
 
+def endless(pid_file: Path) -> str:
+    """Code that writes down its process, and does not end."""
+    return f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+
+
+def written(pid_file: Path) -> int:
+    """The process, once it has begun: that takes a while on a busy machine."""
+    until(lambda: pid_file.exists() and pid_file.read_text() != "", "the process has begun")
+    return int(pid_file.read_text())
+
+
+class Clock(SystemClock):
+    """The machine's clock, and how far it is ahead."""
+
+    ahead_ms = 0
+
+    def monotonic_ms(self) -> int:
+        return super().monotonic_ms() + self.ahead_ms
+
+
 def test_a_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    for end in (finish, lambda compilation: compilation.result()):
-        with pytest.raises(CompilerFailedError, match="not finished after 1500 ms"):
-            end(running(code, timeout_ms=1_500).start(SOURCE, ()))
-        assert not _runs(int(pid_file.read_text()))
+    for number, end in enumerate((finish, lambda compilation: compilation.result())):
+        clock, pid_file = Clock(), tmp_path / f"pid-{number}"
+        command = (sys.executable, "-c", endless(pid_file))
+        compilation = ChildCompiler(clock, timeout_ms=600_000, command=command).start(SOURCE, ())
+        pid = written(pid_file)
+        # Of the time, half a second is left: it is waited for, and then the process is ended.
+        clock.ahead_ms = 599_500
+        with pytest.raises(CompilerFailedError, match="not finished after 600000 ms"):
+            end(compilation)
+        assert not _runs(pid)
 
 
 def test_a_compilation_that_is_dropped_leaves_no_process(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    compilation = running(code).start(SOURCE, ())
-    while not pid_file.exists() or not pid_file.read_text():
-        time.sleep(0.01)
+    compilation = running(endless(pid_file)).start(SOURCE, ())
+    pid = written(pid_file)
     compilation.cancel()
-    assert not _runs(int(pid_file.read_text()))
+    assert not _runs(pid)
     compilation.cancel()
 
 
