@@ -47,7 +47,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 from tests.waiting import until
 
-READY_MS = 20_000
+READY_MS = 60_000
 ROOT_KEY = bytes(range(64))
 
 
@@ -118,8 +118,9 @@ class TestOnTheEmbeddedLog:
         first.wait_ready(READY_MS)
         second.start()
         _wait_for(lambda: told["a"][-1:] == [[2]] and told["b"][-1:] == [[0, 1]])
-        assert first.standby_lags == {2: 0}
-        assert second.standby_lags == {0: 0, 1: 0}
+        # A standby is warm before it has read all that there is.
+        _wait_for(lambda: first.standby_lags == {2: 0})
+        _wait_for(lambda: second.standby_lags == {0: 0, 1: 0})
         second.stop()
         first.stop()
         assert first.standby_lags == {}
@@ -334,8 +335,8 @@ class TestRestarts:
         beside = [allocator(lambda: cast("Worker", budgets))]
         runner = GateRunner(lambda: cast("Worker", gate), Clock(), beside=beside)
         runner.start()
-        assert gate.is_waiting.wait(READY_MS)
-        assert budgets.is_waiting.wait(READY_MS)
+        assert gate.is_waiting.wait(READY_MS / 1_000)
+        assert budgets.is_waiting.wait(READY_MS / 1_000)
         runner.stop()
         assert gate.is_asked.is_set()
         assert budgets.is_asked.is_set()
@@ -359,7 +360,8 @@ class TestRestarts:
         duration_s = time.monotonic() - asked_s[0]
         for each in hanging:
             each.is_asked.set()
-        assert 1.9 < duration_s < 3.9
+        # Each for itself would take as many times the limit as there are workers.
+        assert 1.9 < duration_s < len(hanging) * 2 - 0.1
 
     def test_waiting_is_bounded(self) -> None:
         runner = GateRunner(lambda: cast("Worker", _Idle()), Clock())
@@ -394,7 +396,7 @@ class Waiting(_Idle):
 
     def step(self) -> int:
         self.is_waiting.set()
-        assert self.is_asked.wait(runner_module.STOP_TIMEOUT_MS)
+        self.is_asked.wait()
         return 0
 
     def request_stop(self) -> None:
@@ -419,7 +421,7 @@ def _raise(error: Exception) -> Worker:
     raise error
 
 
-def _wait_for(is_so: object, timeout_s: float = 20.0) -> None:
+def _wait_for(is_so: object, timeout_s: float = 60.0) -> None:
     clock = SystemClock()
     deadline_ms = clock.monotonic_ms() + int(timeout_s * 1000)
     while not is_so():
