@@ -21,6 +21,9 @@ from streams.sdk.entropy import system_monotonic_ms
 from tests.unit.services.sts.issuers import Issuer, public_jwk
 from tests.unit.services.sts.test_refusals import b64
 
+WAIT_S = 3.0
+"""How long keys are waited for that do not come. All who ask have begun by then."""
+
 TIMES = KeyTimes(cache_ms=1_000, retry_ms=100, stale_ms=5_000)
 ISSUER = Issuer("https://users.example", "x")
 
@@ -123,12 +126,12 @@ def test_others_go_on_while_one_asks(keys: IssuerKeys, place: Place, clock: Cloc
 
     def wait() -> None:
         asking.set()
-        assert answered.wait(10)
+        assert answered.wait(60)
 
     place.before = wait
     first = threading.Thread(target=keys.find, args=("k2",))
     first.start()
-    assert asking.wait(10)
+    assert asking.wait(60)
     assert keys.find("k1") is not None
     assert keys.find("k3") is None
     answered.set()
@@ -154,13 +157,13 @@ def test_a_set_that_changes_during_requests_counts_as_a_whole(keys: IssuerKeys, 
 
     def wait() -> None:
         asking.set()
-        assert answered.wait(10)
+        assert answered.wait(60)
 
     place.before, place.content = wait, new.key_set()
     clock.ms += TIMES.cache_ms + 1
     asks = threading.Thread(target=lambda: found.append(counts(by_new)))
     asks.start()
-    assert asking.wait(10)
+    assert asking.wait(60)
     # While the new set is on its way, the old one is in force, all of it and nothing else.
     assert [counts(token) for token in (by_old, by_second, by_new)] == [True, True, False]
     answered.set()
@@ -217,13 +220,13 @@ def test_who_has_none_waits_for_who_asks(keys: IssuerKeys, place: Place) -> None
 
     def wait() -> None:
         asking.set()
-        assert answered.wait(10)
+        assert answered.wait(60)
 
     place.before = wait
     threads = [threading.Thread(target=lambda: found.append(keys.find("k1"))) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert asking.wait(10)
+    assert asking.wait(60)
     answered.set()
     for thread in threads:
         thread.join()
@@ -234,32 +237,33 @@ def test_who_has_none_waits_for_who_asks(keys: IssuerKeys, place: Place) -> None
 def test_so_many_wait_for_those_that_do_not_come_and_no_more(
     keys: IssuerKeys, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.identity.jwks.WAIT_S", 1.0)
+    monkeypatch.setattr("streams.identity.jwks.WAIT_S", WAIT_S)
     asking, answered, refused = threading.Event(), threading.Event(), []
 
     def wait() -> None:
         asking.set()
-        assert answered.wait(10)
+        assert answered.wait(60)
 
     def find() -> None:
+        began_ms = system_monotonic_ms()
         with pytest.raises(TokenError) as raised:
             keys.find("k1")
         refused.append((raised.value.fault, raised.value.retry_after_ms, system_monotonic_ms() - began_ms))
 
     place.before = wait
-    began_ms = system_monotonic_ms()
     threads = [threading.Thread(target=find) for _ in range(12)]
     for thread in threads:
         thread.start()
-    assert asking.wait(10)
+    assert asking.wait(60)
     for thread in threads:
         thread.join()
     assert {(reason, after_ms) for reason, after_ms, _ in refused} == {(TokenFault.KEYS_UNAVAILABLE, 1_000)}
-    assert sum(took_ms < 900 for *_, took_ms in refused) == 12 - WAITING_MAX
+    assert sum(took_ms < 900 * WAIT_S for *_, took_ms in refused) == 12 - WAITING_MAX
     answered.set()
     assert place.asked == 1
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("what", ["nothing", "headers", "body"])
 def test_an_answer_that_drips_in_is_none(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr("streams.identity.jwks.FETCH_S_MAX", 0.5)
