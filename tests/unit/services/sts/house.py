@@ -22,7 +22,6 @@ from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
-from streams.sdk.entropy import system_monotonic_ms
 from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient
 from streams.sdk.transport import Transport
 from streams.services.sts.service import RunningSts
@@ -30,6 +29,7 @@ from streams.services.sts.settings import StsSection
 from streams.wiring.clock import SystemClock
 from tests.records import BY_RECORD
 from tests.unit.services.sts.issuers import Issuer
+from tests.waiting import WAIT_S, until
 
 ROOT_KEY = bytes(range(32))
 TENANT = "acme"
@@ -84,8 +84,8 @@ class House:
         self.server = Server(uvicorn_config(self.running.application, self.section), lambda *_: started.set())
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._listening]}, daemon=True)
         self._thread.start()
-        assert started.wait(10)
-        self.http = httpx2.Client(base_url=self.url, timeout=20, trust_env=False)
+        assert started.wait(WAIT_S)
+        self.http = httpx2.Client(base_url=self.url, timeout=WAIT_S, trust_env=False)
 
     def settings(self) -> dict[str, Any]:
         sources = {
@@ -173,19 +173,20 @@ class House:
 
     def new_audit(self, before: set[str]) -> AuditEvent:
         """The one record that has come since; refusals are written while nobody waits for it."""
-        until = system_monotonic_ms() + 10_000
-        while system_monotonic_ms() < until:
-            new = [audit for audit in self.audits() if audit.header.id not in before]
-            if new:
-                [only] = new
-                return only
-            threading.Event().wait(0.02)
-        raise AssertionError("nothing was put on record")
+        new: list[AuditEvent] = []
+
+        def has_come() -> bool:
+            new[:] = [audit for audit in self.audits() if audit.header.id not in before]
+            return bool(new)
+
+        until(has_come, "something is put on record", pause_s=0.02)
+        [only] = new
+        return only
 
     def close(self) -> None:
         self.http.close()
         self.server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(WAIT_S)
         assert not self._thread.is_alive()
         self._listening.close()
         self.running.close()

@@ -14,6 +14,7 @@ from streams.ports import FatalLogError, Outgoing, Producer
 from streams.services.sts.session_writer import TRANSACTION_SESSIONS_MAX
 from tests.unit.services.sts.house import House, WrappedLog, open_house
 from tests.unit.services.sts.test_running import together
+from tests.waiting import WAIT_S, until
 
 
 class Slow:
@@ -44,7 +45,7 @@ class Slow:
             def commit(self) -> None:
                 if slow.begun == 2:
                     slow.entered.set()
-                    assert slow.leave.wait(10)
+                    assert slow.leave.wait(WAIT_S)
                 if slow.begun == 3:
                     slow.at_commit()
                 inner.commit()
@@ -58,22 +59,19 @@ def at_once(house: House, slow: Slow, users: list[str]) -> dict[str, int]:
     codes: dict[str, int] = {}
 
     def ask(user: str) -> None:
-        with httpx2.Client(base_url=house.url, timeout=20, trust_env=False) as http:
+        with httpx2.Client(base_url=house.url, timeout=WAIT_S, trust_env=False) as http:
             codes[user] = http.post("/token", data=house.form(subject_token=house.users.token(user))).status_code
 
     threads = [threading.Thread(target=ask, args=(user,), daemon=True) for user in users]
     threads[0].start()
-    assert slow.entered.wait(10)
+    assert slow.entered.wait(WAIT_S)
     for thread in threads[1:]:
         thread.start()
     ledger = house.running.parts.ledger
-    for _ in range(500):
-        if len(ledger._queue) == len(users) - 1:
-            break
-        threading.Event().wait(0.01)
+    until(lambda: len(ledger._queue) == len(users) - 1, "the others wait for the next transaction")
     slow.leave.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(WAIT_S)
         assert not thread.is_alive()
     return codes
 
