@@ -40,7 +40,7 @@ from tests.kit import MAIL_SEND, GateBench
 from tests.unit.sdk.hands import written
 from tests.unit.services.ssf.conftest import Other, other
 from tests.unit.services.sts.issuers import Issuer, now_s
-from tests.waiting import until
+from tests.waiting import WAIT_S, until
 
 LATE_S = 0.3
 """How much later than webhooks the reader of answers gets records in a test."""
@@ -163,12 +163,12 @@ def opened(desk: Desk) -> Iterator[Open]:
             server = Server(uvicorn_config(running.application, section), lambda *_: started.set())
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
             thread.start()
-            stack.callback(thread.join, 20)
+            stack.callback(thread.join, WAIT_S)
             stack.callback(setattr, server, "should_exit", True)
-            assert started.wait(10)
+            assert started.wait(WAIT_S)
             port = listening.getsockname()[1]
             desk.http = stack.enter_context(
-                httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False)
+                httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S, trust_env=False)
             )
             until(lambda: not running.health().waits_for, "all questions are read")
             return running

@@ -32,6 +32,7 @@ from streams.services.ssf.settings import SsfSection
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import written
 from tests.unit.services.sts.issuers import Issuer, now_s
+from tests.waiting import WAIT_S
 
 ROOT_KEY = bytes(range(32))
 TENANT = "acme"
@@ -99,10 +100,10 @@ class Service:
         self._server = Server(uvicorn_config(self.running.application, self.section), lambda *_: started.set())
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
-        assert started.wait(10)
+        assert started.wait(WAIT_S)
         self._listening = listening
         self.http = httpx2.Client(
-            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20, trust_env=False
+            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=WAIT_S, trust_env=False
         )
 
     def token(self, *, typ: str = "secevent+jwt", **changes: Any) -> str:
@@ -133,7 +134,7 @@ class Service:
     def close(self) -> None:
         self.http.close()
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(WAIT_S)
         self._listening.close()
         self.running.close()
 

@@ -18,7 +18,7 @@ from streams.sdk import DevTokenService
 from streams.services.ssf.errors import SetError
 from tests.unit.services.ssf.conftest import Open, other
 from tests.unit.services.ssf.test_transmitter import receivers
-from tests.waiting import until
+from tests.waiting import WAIT_S, until
 
 ROOT = Path(__file__).parents[4]
 
@@ -89,7 +89,7 @@ audience = ["https://stoplog.acme.example"]
         try:
             assert running.stdout is not None
             assert json.loads(running.stdout.readline())["event"] == "serving"
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as http:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S, trust_env=False) as http:
                 assert http.get("/health/live").status_code == 200
                 assert http.get("/health/ready").status_code == 200
                 text = http.get("/metrics").text

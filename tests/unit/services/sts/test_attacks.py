@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,11 @@ from tests.unit.services.sts.house import (
 from tests.unit.services.sts.issuers import Issuer, now_s
 from tests.unit.services.sts.test_exchange import delegated, key_pair
 from tests.unit.services.sts.test_refusals import INVALID, b64
+from tests.waiting import until
 
 AGENTS = "https://agents.example"
+SHORT_MS = 3_000
+"""The life of a grant that is to be used before it ends."""
 
 
 def helper(house: House, sub: str = SUB_AGENT) -> Actor:
@@ -115,10 +117,11 @@ class TestKeysOfOthers:
             grant = delegated(parent, act, None)
             answers = []
             for _ in range(2):
-                short = signed_anew(parent, grant, exp=house.transport.now_ms() + 1_200)
+                ends_ms = house.transport.now_ms() + SHORT_MS
+                short = signed_anew(parent, grant, exp=ends_ms)
                 svid = house.spiffe.token(WORKER, iss=None, jti=None, typ=None)
                 answers.append(received(house, parent, short, svid))
-                time.sleep(1.4)
+                until(lambda: house.transport.now_ms() > ends_ms, "it is over")  # noqa: B023 - called at once
             assert "session_key" in answers[0]
             assert answers[1].get("reason") == "token_replayed"
 

@@ -11,6 +11,7 @@ import pytest
 
 from streams.sdk.errors import ExecutorError
 from tests.unit.services.sts.house import House, open_house
+from tests.waiting import WAIT_S, until
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 ASSERTION = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
@@ -84,14 +85,16 @@ def test_what_there_is_no_thread_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         def wait(*arguments: Any) -> Any:
             entered.set()
-            assert leave.wait(10)
+            assert leave.wait(WAIT_S)
             return agent(*arguments)
 
         monkeypatch.setattr(house.running.parts.sources, "agent", wait)
         form = house.form()
-        first = threading.Thread(target=lambda: httpx2.post(f"{house.url}/token", data=form, trust_env=False))
+        first = threading.Thread(
+            target=lambda: httpx2.post(f"{house.url}/token", data=form, trust_env=False, timeout=WAIT_S)
+        )
         first.start()
-        assert entered.wait(10)
+        assert entered.wait(WAIT_S)
         before = {audit.header.id for audit in house.audits()}
         assert house.post().status_code == 429
         assert house.new_audit(before).reason == "too_many_requests"
@@ -104,5 +107,6 @@ def test_not_floods_of_one_address(tmp_path: Path) -> None:
         house.http.post("/token", content=b"", headers=FORM)
         for _ in range(5):
             assert house.http.post("/token", content=b"", headers=FORM).status_code == 429
+        until(lambda: bool(house.audits()), "the first one is on record")
         threading.Event().wait(0.3)
         assert [audit.reason for audit in house.audits()] == ["grant_type_unsupported"]
