@@ -170,9 +170,10 @@ class TestBounds:
         head = CODEC.encode(topic, Delegation(header=HEADER, **fields))[:-1]
         item = CODEC.encode(topic, Delegation(header=HEADER, chain=(grant,), **fields))[len(head) + 1 : -1]
         hostile = head + (zigzag(5_000) + item * 5_000) * 100
-        before = time.perf_counter()
+        before = time.thread_time()
         error = refusal(hostile[:VALUE_BYTES_MAX], topic=topic)
-        assert time.perf_counter() - before < 1
+        # Of the processor, because others share the machine.
+        assert time.thread_time() - before < 1
         assert error.reason == DeadLetterReason.RECORD_INVALID
 
 

@@ -215,18 +215,20 @@ def test_no_call_costs_without_end(part: dict[str, Any], value: Any) -> None:
     """The most parts that a grant may have, against the most that a call may hold."""
     room = Room()
     ready = [compile_constraint(bound("/x", "ANY", [part] * 63), room) for _ in range(PARTS_MAX // 64)]
-    before = time.perf_counter()
+    before = time.thread_time()
     assert not any(each.admits(value) for each in ready)
-    assert time.perf_counter() - before < 5.0
+    # Of the processor, because others share the machine.
+    assert time.thread_time() - before < 5.0
 
 
 def test_no_comparison_costs_without_end() -> None:
     parts = [{"type": "WILDCARD", "value": f"{n}*"} for n in range(100)]
     one, other = compiled("ANY", parts), compiled("ALL", [{"type": "ANY", "value": parts}] * 2)
-    before = time.perf_counter()
+    before = time.thread_time()
     assert not implies(other, one, Steps(100))
     assert implies(one, other, Steps())
-    assert time.perf_counter() - before < 5.0
+    # Of the processor, because others share the machine.
+    assert time.thread_time() - before < 5.0
 
 
 class TestTools:

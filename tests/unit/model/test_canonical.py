@@ -179,10 +179,11 @@ class TestNesting:
 
     @pytest.mark.parametrize("text", ['"' + '\\"' * 100_000, '"' * 200_000, '"' + "\\" * 200_000, '"' + "a" * 200_000])
     def test_texts_that_never_end_take_no_time(self, text: str) -> None:
-        before = time.perf_counter()
+        before = time.thread_time()
         with pytest.raises(CanonicalError):
             canonical_args('{"a":[' + "[]," * 100 + text)
-        assert time.perf_counter() - before < 1
+        # Of the processor, because others share the machine.
+        assert time.thread_time() - before < 1
 
 
 def test_sha256() -> None:

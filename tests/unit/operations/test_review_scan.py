@@ -121,9 +121,10 @@ def test_excerpts_show_what_can_not_be_seen_and_stay_short() -> None:
     ],
 )
 def test_hostile_sizes_take_no_long_time(definition: dict[str, Any]) -> None:
-    began_s = time.monotonic()
+    began_s = time.thread_time()
     found = scan_tool(definition, [f"server/tool_number_{number}" for number in range(200)])
-    assert time.monotonic() - began_s < SLOW_S
+    # Of the processor, because others share the machine.
+    assert time.thread_time() - began_s < SLOW_S
     assert found
     assert len(found) <= FINDINGS_MAX + 1
 
