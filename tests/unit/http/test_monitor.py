@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from contextlib import ExitStack, closing
 
 import pytest
 
 from streams.http.monitor import REQUESTS_MAX, MonitorError, monitored
 from streams.metrics.health import Health
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, until
 
 
 def asked(port: int, path: str, method: str = "GET", accept: str = "*/*") -> tuple[int, bytes]:
@@ -71,15 +70,15 @@ def test_clients_that_say_nothing_take_no_more_than_their_room() -> None:
         for _ in range(REQUESTS_MAX):
             silent = opened.enter_context(closing(socket.socket()))
             silent.connect(("127.0.0.1", port))
-        deadline = time.monotonic() + 30
-        refused = answered = False
-        while not (refused and answered):
-            assert time.monotonic() < deadline
-            try:
-                # Refused while the silent ones hold all places, answered once their time is over.
-                answered = asked(port, "/health/live")[0] == 200 and refused
-            except (OSError, http.client.HTTPException):
-                refused = True
+        until(lambda: not is_answered(port), "the silent ones hold all places")
+        until(lambda: is_answered(port), "their time is over")
+
+
+def is_answered(port: int) -> bool:
+    try:
+        return asked(port, "/health/live")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:99999", "256.0.0.1:80", "127.0.0.1:x"])

@@ -568,11 +568,10 @@ def test_when_the_store_fails_what_was_done_before_is_reported_and_the_rest_runs
     with begun_store(tmp_path) as store:
         with monkeypatch.context() as patched:
             patched.setattr(SingleUseStore, "finish_all", failing)
-            began_s = time.monotonic()
-            running = Running(transport, store, revocations, calls.append)
+            # It does not wait for calls that can't be recorded.
+            settings = LoopSettings(finish_ms=600_000)
+            running = Running(transport, store, revocations, calls.append, settings=settings)
             until(lambda: running.ended, "it has ended")
-        # It does not wait for calls that can't be recorded.
-        assert time.monotonic() - began_s < 15
         assert isinstance(running.error, ExecutorError)
         assert len(reported(transport)) >= 10
     with begun_store(tmp_path) as store, Running(transport, store, revocations, calls.append):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from simulation.broker import bootstrap, kafka
 from simulation.broker.artifacts import REPOSITORY, BrokerUnavailableError, fetch_libraries, kafka_version
 from simulation.broker.kafka import KafkaBroker, free_port, main
+from tests.waiting import until
 
 
 def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,18 +124,11 @@ def test_a_broker_ends_with_its_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "simulation.broker.kafka", "--dir", str(tmp_path / "broker")]
     with subprocess.Popen(command, env=environment, cwd=REPOSITORY) as owner:
         try:
-            await_true(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+            until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
         finally:
             owner.kill()
     pid = int(pid_file.read_text())
-    await_true(lambda: not is_alive(pid))
-
-
-def await_true(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    until(lambda: not is_alive(pid))
 
 
 def is_alive(pid: int) -> bool:

@@ -27,7 +27,7 @@ from streams.wiring.settings import Settings, load_settings
 from tests.keeping import REFUND, bundle_files
 
 PARTITIONS = 3
-READY_MS = 20_000
+READY_MS = 60_000
 RULES = """
 budgets:
   refunds: {per: user, measure: {sum: args.amount}, match: {tools: [pay.refund]}, limit: 100, window: 24h}
@@ -40,7 +40,7 @@ rules:
 def settings(tmp_path: Path) -> Settings:
     # Files are slow on a busy machine; what is looked at here is not how fast the owner answers.
     return load_settings(
-        {"state_dir": tmp_path, "topics": {"partitions": PARTITIONS}, "gate": {"budget_wait_ms": 20_000},
+        {"state_dir": tmp_path, "topics": {"partitions": PARTITIONS}, "gate": {"budget_wait_ms": 30_000},
          "rules": {"allow_unsigned": True}, "catalog": {"allow_unsigned": True}}
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ def write(log: Log, codec: Codec, topic: str, key: bytes, record: Record) -> Non
     partition = 0 if BY_NAME[topic].spread is Spread.BROADCAST else partition_for(key, PARTITIONS)
     publisher = log.publisher()
     publisher.publish(Outgoing(topic, partition, key, codec.encode(topic, record)))
-    publisher.flush(5_000)
+    publisher.flush(READY_MS)
     publisher.close()
 
 
