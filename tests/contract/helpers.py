@@ -7,10 +7,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from streams.ports import Admin, Consumer, Outgoing, Producer, Publisher, Reader, Received, TopicPartition, TopicSpec
+from streams.ports import (
+    Admin,
+    Consumer,
+    Outgoing,
+    Producer,
+    Publisher,
+    Reader,
+    Received,
+    RetriableLogError,
+    TopicPartition,
+    TopicSpec,
+)
 from tests.waiting import until
 
 POLL_MS = 100
+FLUSH_MS = 60_000
+"""How long the log may take to store records. It is returned from as soon as they are."""
 
 
 class WallClock:
@@ -112,7 +125,7 @@ def publish(log: LogUnderTest, at: TopicPartition, values: Sequence[bytes]) -> N
     publisher = log.publisher()
     for value in values:
         publisher.publish(record(at, value))
-    publisher.flush(timeout_ms=10_000)
+    publisher.flush(FLUSH_MS)
     publisher.close()
 
 
@@ -128,6 +141,22 @@ def write(producer: Producer, at: TopicPartition, values: Sequence[bytes]) -> No
     for value in values:
         producer.send(record(at, value))
     producer.commit()
+
+
+def committed(consumer: Consumer, *places: TopicPartition) -> dict[TopicPartition, int | None]:
+    """What the group has committed; asked again where the answer says that it may come later."""
+    found: list[dict[TopicPartition, int | None]] = []
+    errors: list[str] = []
+
+    def has_come() -> bool:
+        try:
+            found.append(consumer.committed(places))
+        except RetriableLogError as error:
+            errors.append(str(error))
+        return bool(found)
+
+    until(has_come, lambda: str(errors[-3:]))
+    return found[0]
 
 
 def poll_values(source: Consumer | Reader, count: int) -> list[bytes | None]:

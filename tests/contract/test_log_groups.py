@@ -21,6 +21,7 @@ from tests.contract.helpers import (
     POLL_MS,
     LogUnderTest,
     Recorder,
+    committed,
     join_group,
     make_topic,
     poll_records,
@@ -55,7 +56,7 @@ def test_group_starts_at_the_beginning_and_resumes_where_it_committed(log: LogUn
     consumer.subscribe([topic], Recorder())
     received = poll_records(consumer, 4)
     assert [(one.offset, one.value) for one in received] == [(0, b"0"), (1, b"1"), (2, b"2"), (3, b"3")]
-    assert consumer.committed([at]) == {at: None}
+    assert committed(consumer, at) == {at: None}
     assert consumer.beginning_offsets([at]) == {at: 0}
     producer = ready_producer(log, writer)
     commit_offset(producer, consumer.group_metadata(), at, 2)
@@ -65,7 +66,7 @@ def test_group_starts_at_the_beginning_and_resumes_where_it_committed(log: LogUn
     restarted = log.consumer(group, "a")
     restarted.subscribe([topic], Recorder())
     assert poll_values(restarted, 2) == [b"2", b"3"]
-    assert restarted.committed([at]) == {at: 2}
+    assert committed(restarted, at) == {at: 2}
     restarted.close()
 
 
@@ -78,10 +79,10 @@ def test_offsets_are_committed_without_a_transaction_by_whoever_has_the_partitio
     consumer.subscribe([topic], Recorder())
     assert poll_values(consumer, 3) == [b"0", b"1", b"2"]
     consumer.commit({})
-    assert consumer.committed([at]) == {at: None}
+    assert committed(consumer, at) == {at: None}
     consumer.commit({at: 1})
     consumer.commit({at: 2})
-    assert consumer.committed([at]) == {at: 2}
+    assert committed(consumer, at) == {at: 2}
     consumer.close()
 
     restarted = log.consumer(group, "a")
@@ -102,10 +103,10 @@ def test_aborted_input_is_read_again_after_seeking_back(log: LogUnderTest) -> No
     producer.send_offsets({at: 2}, consumer.group_metadata())
     producer.abort()
 
-    consumer.seek(at, consumer.committed([at])[at] or 0)
+    consumer.seek(at, committed(consumer, at)[at] or 0)
     assert poll_values(consumer, 2) == [b"0", b"1"]
     commit_offset(producer, consumer.group_metadata(), at, 1)
-    consumer.seek(at, consumer.committed([at])[at] or 0)
+    consumer.seek(at, committed(consumer, at)[at] or 0)
     assert poll_values(consumer, 1) == [b"1"]
     producer.close()
     consumer.close()
@@ -330,7 +331,7 @@ def test_rebalance_keeps_equal_partition_numbers_together_and_fences_the_old_gen
     current.commit()
     current.close()
     assert values_of(read_to_end(log, output)) == [b"of the new generation"]
-    assert pair.first.committed([everything[0], mine])[mine] == 1
+    assert committed(pair.first, everything[0], mine)[mine] == 1
 
     # Who leaves hands everything to who stays.
     second.close()
@@ -455,7 +456,7 @@ def test_groups_do_not_disturb_each_other(log: LogUnderTest) -> None:
     producer = ready_producer(log, log.unique("writer"))
     commit_offset(producer, first.group_metadata(), at, 2)
     producer.close()
-    assert (first.committed([at]), second.committed([at])) == ({at: 2}, {at: None})
+    assert (committed(first, at), committed(second, at)) == ({at: 2}, {at: None})
     first.close()
     second.close()
 

@@ -9,6 +9,7 @@ import pytest
 
 from streams.ports import LogError, Outgoing, Reader, Received, TopicPartition
 from tests.contract.helpers import (
+    FLUSH_MS,
     POLL_MS,
     LogUnderTest,
     Partitions,
@@ -164,11 +165,15 @@ def test_open_transaction_is_not_read_and_holds_back_nothing_of_others(
 def test_empty_poll_waits_and_returns(log: LogUnderTest, partitions: Partitions) -> None:
     reader = log.reader()
     reader.assign({partitions.fresh(): 0})
-    # A reader may return early, with nothing, when it comes to the end for the first time.
-    reader.poll(max_records=10, timeout_ms=1_000)
-    start_s = time.monotonic()
-    assert reader.poll(max_records=10, timeout_ms=400) == []
-    assert 0.35 <= time.monotonic() - start_s < 5
+    waited_s = []
+    for _ in range(3):
+        start_s = time.monotonic()
+        assert reader.poll(max_records=10, timeout_ms=400) == []
+        waited_s.append(time.monotonic() - start_s)
+    # A reader may return early, with nothing, when it comes to the end for the first time, whenever that is.
+    early, *others = sorted(waited_s)
+    assert min(others) >= 0.35, early
+    assert max(others) < 30
     reader.close()
 
 
@@ -182,7 +187,7 @@ def test_waiting_poll_wakes_for_a_record(log: LogUnderTest, partitions: Partitio
     writer.start()
     start_s = time.monotonic()
     found = poll_values(reader, 1)
-    assert time.monotonic() - start_s < 5
+    assert time.monotonic() - start_s < 30
     writer.join()
     publisher.close()
     assert found == [b"at last"]
@@ -224,7 +229,7 @@ def test_threads_publish_everything_once_and_each_in_order(log: LogUnderTest, pa
         worker.start()
     for worker in workers:
         worker.join()
-    publisher.flush(timeout_ms=10_000)
+    publisher.flush(FLUSH_MS)
     received = read_to_end(log, at)
     publisher.close()
     assert len(received) == 400
@@ -241,12 +246,12 @@ def test_refused_record_is_named_once_and_spoils_no_other(log: LogUnderTest, par
 
     def publish_large() -> None:
         publisher.publish(record(at, b"x" * LARGE_BYTES))
-        publisher.flush(timeout_ms=10_000)
+        publisher.flush(FLUSH_MS)
 
     with pytest.raises(LogError, match=at.topic):
         publish_large()
     publisher.publish(record(at, b"after"))
-    publisher.flush(timeout_ms=10_000)
+    publisher.flush(FLUSH_MS)
     publisher.close()
     assert values_of(read_to_end(log, at)) == [b"before", b"after"]
 

@@ -22,6 +22,7 @@ from tests.contract.helpers import (
     LogUnderTest,
     Partitions,
     Recorder,
+    committed,
     join_group,
     make_topic,
     read_to_end,
@@ -169,20 +170,20 @@ def test_outputs_and_offsets_are_committed_together(log: LogUnderTest, partition
     join_group(consumer, [source], listener)
     first, second = listener.assigned
     producer = ready_producer(log, log.unique("writer"))
-    assert consumer.committed([first, second]) == {first: None, second: None}
+    assert committed(consumer, first, second) == {first: None, second: None}
 
     producer.begin()
     producer.send(record(at, b"aborted"))
     producer.send_offsets({first: 7}, consumer.group_metadata())
     producer.abort()
-    assert consumer.committed([first, second]) == {first: None, second: None}
+    assert committed(consumer, first, second) == {first: None, second: None}
     assert read_to_end(log, at) == []
 
     producer.begin()
     producer.send(record(at, b"committed"))
     producer.send_offsets({first: 3}, consumer.group_metadata())
     producer.commit()
-    assert consumer.committed([first, second]) == {first: 3, second: None}
+    assert committed(consumer, first, second) == {first: 3, second: None}
     assert values_of(read_to_end(log, at)) == [b"committed"]
     producer.close()
     consumer.close()

@@ -15,6 +15,7 @@ from streams.kafka.log import KafkaLog
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
 from streams.ports.open_log import Log
 from streams.wiring.clock import SystemClock
+from tests.contract.helpers import FLUSH_MS, committed, poll_records, poll_values
 
 PLACE = TopicPartition("words", 0)
 _count = itertools.count()
@@ -97,7 +98,7 @@ def test_records_go_to_their_own(logs: Deployments) -> None:
         log.admin().create([TopicSpec("words", 1, {})], 1)
         publisher = log.publisher()
         publisher.publish(Outgoing("words", 0, b"k", value))
-        publisher.flush(5_000)
+        publisher.flush(FLUSH_MS)
         publisher.close()
     assert read(blue, PLACE) == [b"blue"]
     assert read(green, PLACE) == [b"green"]
@@ -118,9 +119,7 @@ def test_a_group_reads_and_commits_in_transactions(logs: Deployments) -> None:
     )
     producer.init_transactions()
     consumer.subscribe(["words"], listener)
-    records = []
-    while len(records) < 2:
-        records += consumer.poll(10, 200)
+    records = poll_records(consumer, 2)
     assert listener.told == [[PLACE]]
     assert [(record.topic, record.value) for record in records] == [("words", b"one"), ("words", b"two")]
     assert consumer.beginning_offsets([PLACE]) == {PLACE: 0}
@@ -128,7 +127,7 @@ def test_a_group_reads_and_commits_in_transactions(logs: Deployments) -> None:
     consumer.pause([PLACE])
     assert consumer.poll(10, 0) == []
     consumer.resume([PLACE])
-    assert [record.value for record in consumer.poll(10, 5_000)] == [b"two"]
+    assert poll_values(consumer, 1) == [b"two"]
     stored: list[int] = []
     producer.begin()
     producer.send(Outgoing("echo", 0, None, b"dropped"))
@@ -138,7 +137,7 @@ def test_a_group_reads_and_commits_in_transactions(logs: Deployments) -> None:
     producer.send_offsets({PLACE: 2}, consumer.group_metadata())
     producer.commit()
     assert len(stored) == 1
-    assert consumer.committed([PLACE]) == {PLACE: 2}
+    assert committed(consumer, PLACE) == {PLACE: 2}
     consumer.close()
     producer.close()
     assert listener.told == [[PLACE], [PLACE]]

@@ -23,12 +23,11 @@ from streams.kafka.reader import KafkaReader
 from streams.ports import (
     AbortableTransactionError,
     Outgoing,
-    RetriableLogError,
     TopicPartition,
     TopicSpec,
     UnansweredError,
 )
-from tests.contract.helpers import Recorder, poll_values
+from tests.contract.helpers import Recorder, committed, poll_values
 from tests.integration.deployment import ROOT, environment_of
 from tests.waiting import until
 
@@ -73,22 +72,6 @@ def asking(module: str, *arguments: str) -> Iterator[Asking]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def committed(consumer: KafkaConsumer, at: TopicPartition) -> int | None:
-    """What the group has committed, once its coordinator, which stood still for long, answers again."""
-    found: list[int | None] = []
-    errors: list[str] = []
-
-    def answers() -> bool:
-        try:
-            found.append(consumer.committed([at])[at])
-        except RetriableLogError as error:
-            errors.append(str(error))
-        return bool(found)
-
-    until(answers, lambda: str(errors[-3:]))
-    return found[0]
 
 
 def test_a_lookup_outlives_a_broker_that_stands_still_and_then_ends(tmp_path: Path) -> None:
@@ -190,7 +173,7 @@ def test_a_producer_whose_coordinator_stands_still_goes_on_with_a_new_client(
         thawing.join()
         # Of a new client: that of a member whose broker stood still may answer nothing more (ADR 0105).
         with closing(KafkaConsumer(broker.bootstrap, "copying")) as another:
-            assert committed(another, at) == 2
+            assert committed(another, at) == {at: 2}
         with closing(KafkaReader(broker.bootstrap)) as reader:
             reader.assign({to: 0})
             assert poll_values(reader, 1) == [b"kept"]
@@ -224,7 +207,7 @@ def test_a_member_that_gives_way_leaves_a_transaction_that_is_not_answered(tmp_p
         producer.send(Outgoing(*to, b"key", b"kept"))
         producer.send_offsets({at: 2}, consumer.group_metadata())
         producer.commit()
-        assert committed(consumer, at) == 2
+        assert committed(consumer, at) == {at: 2}
         with closing(KafkaReader(broker.bootstrap)) as reader:
             reader.assign({to: 0})
             assert poll_values(reader, 1) == [b"kept"]
