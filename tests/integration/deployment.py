@@ -243,6 +243,7 @@ class GateProcess:
                 text=True,
             )
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._standing_by: list[int] = []
         self._reading = threading.Thread(target=self._read_events, daemon=True)
         self._reading.start()
 
@@ -256,9 +257,13 @@ class GateProcess:
         return served
 
     def wait_standing_by(self, partitions: list[int]) -> None:
-        """Block until it has warm standbys of these partitions."""
-        wanted = {"event": "standing by", "instance": self.instance, "partitions": partitions}
-        self._wait_for(lambda event: event == wanted, f"has no standbys of {partitions}")
+        """Block until it has warm standbys of these partitions. It may have them before it serves others."""
+
+        def is_so() -> bool:
+            assert self.process.poll() is None, f"gate {self.instance} has ended: {self.log_text()}"
+            return self._standing_by == partitions
+
+        until(is_so, found=self.log_text, pause_s=0.05)
 
     def _wait_for(self, is_wanted: Callable[[dict[str, Any]], bool], otherwise: str) -> dict[str, Any]:
         deadline_s = time.monotonic() + WAIT_S
@@ -297,7 +302,11 @@ class GateProcess:
 
     def _read_events(self) -> None:
         for line in self.process.stdout or ():
-            self._events.put(json.loads(line))
+            event = json.loads(line)
+            if event["event"] == "standing by":
+                self._standing_by = event["partitions"]
+            else:
+                self._events.put(event)
 
 
 def environment_of(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -342,10 +351,10 @@ def serving(deployment: Deployment, settings: Path, *command: str, state: Path) 
         assert process.stdout is not None
         begun = json.loads(process.stdout.readline())
         assert begun["event"] == "serving"
-        with httpx2.Client(base_url=f"http://127.0.0.1:{begun['port']}", timeout=20, trust_env=False) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{begun['port']}", timeout=WAIT_S, trust_env=False) as client:
             yield client
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_S) == 0
         assert json.loads(process.stdout.readline()) == {"event": "stopped"}
     finally:
         process.kill()

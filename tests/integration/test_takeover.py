@@ -128,10 +128,18 @@ def test_a_takeover_ends_what_is_open_however_late_it_learns_who_is_gone(
 def children(gate: GateProcess, module: str) -> list[int]:
     """The processes that the gate has started to run a module."""
     tasks = Path(f"/proc/{gate.process.pid}/task").iterdir()
-    started = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    found = [child for child in started if module in Path(f"/proc/{child}/cmdline").read_text()]
+    started = [child for task in tasks for child in text_of(task / "children").split()]
+    found = [int(child) for child in started if module in text_of(Path(f"/proc/{child}/cmdline"))]
     assert found
     return found
+
+
+def text_of(file: Path) -> str:
+    """What a file says of a thread or process, which may end meanwhile."""
+    try:
+        return file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_a_gate_that_stood_still_finds_itself_replaced(deployment: Deployment) -> None:
