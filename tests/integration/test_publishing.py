@@ -43,7 +43,7 @@ FLUSH_MS = 30_000
 PARTITIONS = 3
 SESSIONS = 24
 INSTANT_S = 5.0
-"""Far above what it takes, for a machine that has much else to do."""
+"""Far above what it takes."""
 
 
 class Site:
@@ -159,6 +159,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         made.close()
 
 
+@pytest.mark.timed
 def test_rules_come_go_and_come_back(site: Site) -> None:
     first = site.publish(draft_directory(site.operator, site.rules(1), "default"))
     site.begin()
