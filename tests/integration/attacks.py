@@ -37,7 +37,8 @@ from streams.sdk import Agent, DevTokenService, SessionCredential, Transport, co
 from streams.sdk.entropy import SYSTEM
 from tests.integration.page_follower import Reader, password_of
 
-ATTEMPT_MS = 8_000
+ATTEMPT_MS = 30_000
+"""How long the cluster may take to answer an attack. Each connection is encrypted and proves who it is."""
 ATTEMPT_S = ATTEMPT_MS / 1_000
 NO_TOPIC, NO_GROUP = "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"
 NO_TRANSACTION, NO_CLUSTER = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"
