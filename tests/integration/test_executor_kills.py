@@ -32,7 +32,10 @@ SERVERS = {"mail-1": ("mail",), "mail-2": ("mail",), "rest-1": ("git", "pay")}
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    # Of the gate, which is another process. Executors that are killed again and again start slowly on a busy machine,
+    # and a verdict that expires meanwhile is another matter.
+    monkeypatch.setenv("STOPLOG_GATE__VERDICT_TTL_MS", "600000")
     with open_world("embedded", "permit-all") as opened:
         yield opened
 
