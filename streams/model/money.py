@@ -11,8 +11,9 @@ tool's schema, because the value alone can't tell: 12 may be 12 cents or 12 euro
 | nothing | whole number | minor, as always |
 | nothing | fraction, or text | major |
 
-The number of minor units in a major one is that of ISO 4217, for the call's `currency`; without one, 100. What is finer
-than a minor unit is rounded up, so that many small amounts never count as nothing.
+The number of minor units in a major one is that of ISO 4217, for the call's `currency`; without one, 100, or that of
+the currency of what limits the call: 12 of a grant in KWD are 12,000, and as 1,200 they would count for a tenth. What
+is finer than a minor unit is rounded up, so that many small amounts never count as nothing.
 
 **Rejected.** To sum decimals: memories, budgets and grants count whole numbers, and CEL has no decimals. To guess the
 unit from the size of a value.
@@ -64,12 +65,13 @@ def unit_of(input_schema: object) -> Unit:
     return Unit.MINOR if "integer" in named else Unit.UNSTATED
 
 
-def read_money(arguments: Mapping[str, Any], unit: Unit) -> Money | None:
+def read_money(arguments: Mapping[str, Any], unit: Unit, currency_unstated: str = "") -> Money | None:
     """Return the amount of a call: `NO_MONEY` if it names none, None if it can't be read.
 
     Args:
         arguments: of the call; `amount` and `currency` are read.
         unit: of the tool's amounts.
+        currency_unstated: the currency whose minor units an amount is in that states no currency, if one is known.
     """
     if "amount" not in arguments:
         return NO_MONEY
@@ -79,7 +81,7 @@ def read_money(arguments: Mapping[str, Any], unit: Unit) -> Money | None:
     whole = _whole(value)
     if whole is not None and unit is not Unit.MAJOR:
         return Money(whole, currency) if 0 <= whole <= MINOR_MAX else None
-    number, exponent = _decimal(value), _exponent(currency)
+    number, exponent = _decimal(value), _exponent(currency or currency_unstated.upper())
     if number is None or exponent is None or not 0 <= number <= MINOR_MAX:
         return None
     minor = int(number.scaleb(exponent).to_integral_value(rounding=ROUND_CEILING))

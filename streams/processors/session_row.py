@@ -18,6 +18,10 @@ from streams.processors.rows import session_row_key
 SOURCES_MAX = 32
 PENDING_READS_MAX = 32
 CALLED_TOOLS_MAX = 64
+CURRENCIES_MAX = 16
+"""Currencies of one session that are counted apart; those beyond are counted together, as `OTHER_CURRENCIES`."""
+
+OTHER_CURRENCIES = "(other)"
 
 ToolName = tuple[str, str]
 """The server's id and the tool's name."""

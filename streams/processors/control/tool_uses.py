@@ -49,9 +49,14 @@ class ToolUses:
         chosen = next((value for _, value in values_at(arguments, self._kind_arg)), None)
         return (kind_of_action(chosen) if isinstance(chosen, str) else None) or self.kind
 
-    def money_of(self, arguments: Mapping[str, Any]) -> Money | None:
-        """Return the amount of a call; None if it can't be read."""
-        return NO_MONEY if "amount" not in arguments else read_money(arguments, self._unit)
+    def money_of(self, arguments: Mapping[str, Any], currency_unstated: str = "") -> Money | None:
+        """Return the amount of a call; None if it can't be read.
+
+        Args:
+            arguments: of the call.
+            currency_unstated: see `read_money`.
+        """
+        return NO_MONEY if "amount" not in arguments else read_money(arguments, self._unit, currency_unstated)
 
     def largest_money_of(self, arguments: Mapping[str, Any]) -> Money | None:
         """Return the largest amount that a call can mean; None if it can't be read.

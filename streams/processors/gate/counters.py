@@ -9,12 +9,17 @@ from streams.model.money import Money
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
-from streams.processors.session_row import CALLED_TOOLS_MAX, Counters, SessionRow, SessionStatus, evolve
+from streams.processors.session_row import (
+    CALLED_TOOLS_MAX,
+    CURRENCIES_MAX,
+    OTHER_CURRENCIES,
+    Counters,
+    SessionRow,
+    SessionStatus,
+    evolve,
+)
 from streams.processors.sessions.events import trust_after_allow
 
-CURRENCIES_MAX = 16
-"""Currencies of one session that are counted apart; those beyond are counted together."""
-_OTHER_CURRENCIES = "(other)"
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
@@ -44,7 +49,9 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
         )
         values = case.known_arguments().values
         if "amount" in values:
-            counters = _with_money(counters, tool.uses.money_of(values))
+            # As it was counted against the grant's budget, if there is one.
+            limited_in = "" if case.authority is None else case.authority.row.currency or ""
+            counters = _with_money(counters, tool.uses.money_of(values, limited_in))
         return replace(row, life=life, trust=trust, counters=counters)
     counters = replace(counters, intents_count=counters.intents_count + 1, denied_count=counters.denied_count + 1)
     row = replace(row, life=life, counters=counters)
@@ -61,7 +68,7 @@ def _with_money(counters: Counters, money: Money | None) -> Counters:
         return counters
     spent_in = counters.spent_in
     if money.currency:
-        name = money.currency if money.currency in spent_in or len(spent_in) < CURRENCIES_MAX else _OTHER_CURRENCIES
+        name = money.currency if money.currency in spent_in or len(spent_in) < CURRENCIES_MAX else OTHER_CURRENCIES
         spent_in = {**spent_in, name: spent_in.get(name, 0) + money.minor}
     return replace(counters, spent_minor=counters.spent_minor + money.minor, spent_in=spent_in)
 

@@ -162,6 +162,21 @@ def test_the_budget_of_a_grant_counts_fractions() -> None:
     assert outcomes == ["permitted", "budget_exhausted", "budget_exhausted", "permitted"]
 
 
+@pytest.mark.parametrize(
+    ("currency", "amounts"),
+    [("KWD", ("0.9", "0.101", "0.1")), ("JPY", ("900", "101", "100")), ("usd", ("9", "1.01", "1"))],
+)
+def test_an_amount_without_a_currency_is_one_in_the_currency_of_the_grant(
+    currency: str, amounts: tuple[str, ...]
+) -> None:
+    made = bench()
+    maker = made.session
+    budget = Budget(amount_minor=1_000, currency=currency)
+    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
+    reasons = [made.judge(NOTE, {"amount": amount}, delegation_uid="g-1").reason for amount in amounts]
+    assert reasons == ["permitted", "budget_exhausted", "permitted"]
+
+
 def test_a_budget_sums_exact_amounts() -> None:
     made = bench()
     outcomes = [made.judge(MOVE, {"amount": amount}).reason for amount in ("6.01", "4.00", "3.99", "much")]

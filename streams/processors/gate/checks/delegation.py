@@ -8,7 +8,7 @@ from streams.model.reasons import Reason
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
-from streams.processors.session_row import Counters
+from streams.processors.session_row import OTHER_CURRENCIES, Counters
 from streams.processors.settings import GateSettings
 
 
@@ -31,8 +31,11 @@ def check_delegation(case: Case, control: ControlState, _settings: GateSettings)
         return None
     # The catalog is checked later. Nothing is known of a tool that it does not have, and nothing will run.
     cataloged = control.tools.get((tool.server_id, tool.name))
-    values = arguments.values
-    money = read_money(values, Unit.UNSTATED) if cataloged is None else cataloged.uses.money_of(values)
+    values, currency = arguments.values, authority.row.currency or ""
+    if cataloged is None:
+        money = read_money(values, Unit.UNSTATED, currency)
+    else:
+        money = cataloged.uses.money_of(values, currency)
     return _check_amount(authority.row, authority.row.amount_max, money, case.session.counters)
 
 
@@ -51,7 +54,9 @@ def _check_amount(row: AuthorityRow, amount_max: int, money: Money | None, count
     if row.currency is not None and money.currency not in ("", row.currency):
         return deny(Reason.BUDGET_EXHAUSTED, f"the grant has a budget in {row.currency}")
     others = sum(
-        minor for name, minor in counters.spent_in.items() if row.currency is not None and name != row.currency
+        minor
+        for name, minor in counters.spent_in.items()
+        if row.currency is not None and name not in (row.currency, OTHER_CURRENCIES)
     )
     spent = counters.spent_minor - others
     if spent + money.minor > amount_max:
