@@ -109,8 +109,9 @@ SESSION = Struct(
         Field(
             "spent_in",
             MapOf(Kind.INT),
-            "the same by currency, of calls that state one; it and `spent` are missing after an allowed call whose "
-            "amount can't be read",
+            "the same by currency, in all its spellings (`EUR`, `eur`), of calls that state one; it and `spent` are "
+            "missing after an allowed call whose amount can't be read, and it alone after allowed calls in more than "
+            "16 currencies",
             optional=True,
         ),
         Field("calls", MapOf(Kind.INT), "the number of allowed calls by tool, `server.name`"),
@@ -177,7 +178,7 @@ MONEY = Struct(
             "the argument `amount` in minor units, such as cents, exactly; 0 without one, missing if it can't be read",
             optional=True,
         ),
-        _text("currency", "the argument `currency`; empty without one", optional=True),
+        _text("currency", "the argument `currency`, as the call writes it; empty without one", optional=True),
     ),
 )
 

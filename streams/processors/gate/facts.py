@@ -12,7 +12,7 @@ from typing import Any
 from streams.model.labels import Confidentiality, Integrity
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import FIRST_TIME, Case, Progress
-from streams.processors.session_row import OpenedWith
+from streams.processors.session_row import OTHER_CURRENCIES, OpenedWith
 from streams.processors.sessions.lifecycle import changes
 from streams.processors.sessions.risk import risk_of
 
@@ -126,8 +126,31 @@ def _session(case: Case, _control: ControlState, _progress: Progress) -> dict[st
     }
     if not row.counters.is_spent_unclear:
         # Otherwise a rule that reads what was spent is in error, which denies.
-        facts["spent"], facts["spent_in"] = row.counters.spent_minor, row.counters.spent_in
+        facts["spent"] = row.counters.spent_minor
+        if OTHER_CURRENCIES not in row.counters.spent_in:
+            # Otherwise what was spent in a currency may be counted with others, and a rule would find nothing of it.
+            facts["spent_in"] = _in_all_spellings(row.counters.spent_in, case.known_arguments().values.get("currency"))
     return facts if row.identity.opened_with is None else facts | _opened_with(row.identity.opened_with)
+
+
+def _in_all_spellings(spent_in: dict[str, int], stated: object) -> dict[str, int]:
+    """Return what was spent by currency, with the sum of all spellings of a currency under each of them.
+
+    `eur` and `EUR` are the same money to most tools: otherwise each spelling would have a limit of its own.
+
+    Args:
+        spent_in: what was spent in each spelling.
+        stated: the currency of this call.
+    """
+    if not spent_in:
+        return spent_in
+    sums: dict[str, int] = {}
+    for name, minor in spent_in.items():
+        code = name.strip().casefold()
+        sums[code] = sums.get(code, 0) + minor
+    names = dict.fromkeys((*spent_in, stated) if isinstance(stated, str) else spent_in)
+    codes = {name: name.strip().casefold() for name in names}
+    return {name: sums[code] for name, code in codes.items() if code in sums}
 
 
 def _opened_with(opened_with: OpenedWith) -> dict[str, str]:

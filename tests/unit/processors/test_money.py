@@ -11,6 +11,7 @@ from streams.model.delegation import Budget
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.model.topics import DELEGATION, RULESET
 from streams.model.verdict import Outcome
+from streams.processors.session_row import CURRENCIES_MAX
 from tests.kit import BUNDLE, GateBench
 
 MINOR, MAJOR, UNSTATED = Unit.MINOR, Unit.MAJOR, Unit.UNSTATED
@@ -129,6 +130,28 @@ def test_rules_compare_what_is_spent_in_one_currency() -> None:
     assert outcome(CARD, 1, "EUR") == "DENY"
     assert outcome(WIRE, 0.01, "EUR") == "DENY"
     assert outcome(WIRE, 10, "USD") == "ALLOW"
+
+
+def test_another_spelling_of_a_currency_has_no_limit_of_its_own() -> None:
+    made = bench()
+    outcomes = [
+        made.judge(CARD, {"amount": 6_000, "currency": currency}).outcome.value
+        for currency in ("EUR", "eur", "Eur ", "USD", "EUR")
+    ]
+    assert outcomes == ["ALLOW", "DENY", "DENY", "ALLOW", "DENY"]
+
+
+def test_many_currencies_hide_nothing_that_was_spent_in_one() -> None:
+    made = bench()
+
+    def outcome(amount: int, currency: str) -> tuple[str, str]:
+        verdict = made.judge(CARD, {"amount": amount, "currency": currency})
+        return verdict.outcome.value, verdict.reason
+
+    for number in range(CURRENCIES_MAX):
+        assert outcome(1, f"token {number}")[0] == "ALLOW"
+    assert outcome(9_000, "EUR")[0] == "ALLOW"
+    assert outcome(9_000, "EUR") == ("DENY", "rule_error")
 
 
 def test_after_an_amount_that_can_not_be_read_nothing_is_guessed() -> None:
