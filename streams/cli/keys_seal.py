@@ -124,8 +124,11 @@ def _read(file: Path, deployment: str | None) -> SealKeyList:
 def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: list[str], now_ms: int) -> list[ListedKey]:
     """Return the keys with the changes that were asked for.
 
+    INVARIANT: no change lets a seal count that did not count before it, except for those of a new key. So a revoked key
+    stays revoked, and a retired one keeps the instant at which it was retired.
+
     Raises:
-        BadParameter: a name is not in the list, or is there already.
+        BadParameter: a name is not in the list, or is there already, or is that of a revoked key that is to be retired.
     """
     keys = {each.name: each for each in before.keys}
     for text in add:
@@ -136,9 +139,13 @@ def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: lis
     for name in (*retire, *revoke):
         if name not in keys:
             raise typer.BadParameter(f"the list has no key `{name}`")
-        state = KeyState.REVOKED if name in revoke else KeyState.RETIRED
-        until_ms = None if state is KeyState.REVOKED else now_ms
-        keys[name] = ListedKey(name=name, key=keys[name].key, state=state, until_ms=until_ms)
+        known = keys[name]
+        if name in revoke:
+            keys[name] = ListedKey(name=name, key=known.key, state=KeyState.REVOKED)
+        elif known.state is KeyState.REVOKED:
+            raise typer.BadParameter(f"key `{name}` is revoked; if it was retired, its earlier seals would count again")
+        elif known.state is KeyState.ACTIVE:
+            keys[name] = ListedKey(name=name, key=known.key, state=KeyState.RETIRED, until_ms=now_ms)
     return list(keys.values())
 
 

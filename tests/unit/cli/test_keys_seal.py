@@ -39,6 +39,21 @@ def test_a_list_grows_and_keys_of_it_are_retired_and_revoked(stoplog: Stoplog) -
     assert SealKeyList.parse(Path("list.json").read_bytes()).serial == 4
 
 
+def test_to_retire_a_key_lets_no_seal_count_again(stoplog: Stoplog) -> None:
+    keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
+    added = [part for name, key in zip("ab", keys, strict=True) for part in ("--add", f"{name}={key}")]
+    made(stoplog, "seal", "list", "list.json", *added)
+    retired = made(stoplog, "seal", "list", "list.json", "--retire", "a", "--revoke", "b")
+    listed = SealKeyList.parse(Path("list.json").read_bytes())
+    refused = stoplog("keys", "seal", "list", "list.json", "--retire", "b")
+    assert refused.status != 0
+    assert "key `b` is revoked" in refused.err
+    # What was sealed in the meantime with a key that was retired earlier does not count either.
+    assert made(stoplog, "seal", "list", "list.json", "--retire", "a") == retired
+    assert SealKeyList.parse(Path("list.json").read_bytes()) == listed
+    assert {key.name: key.state for key in listed.keys} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
