@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class SealKeyFile:
     """The keys of a list in a file (`stoplog keys seal list`), for `Executor(seal_keys=...)`. Thread-safe.
 
-    A list that is damaged, not signed, or older than the one before is not taken: the keys stay as they are, and the
-    log says so.
+    A list that is damaged, not signed, older than the one before, or another one of the same number is not taken: the
+    keys stay as they are, and the log says so.
     """
 
     def __init__(self, path: Path, *, holders: Mapping[str, str] | None, entropy: Entropy = SYSTEM) -> None:
@@ -41,6 +41,7 @@ class SealKeyFile:
         self._entropy = entropy
         self._lock = threading.Lock()
         self._serial = -1
+        self._message = b""
         self._mark: tuple[int, int, int] | None = None
         self._looked_ms = entropy.monotonic_ms()
         self._fault = ""
@@ -78,5 +79,12 @@ class SealKeyFile:
         keys = listed.checked(self._holders)
         if listed.serial < self._serial:
             raise SealKeysError(f"list {listed.serial} of seal keys is older than list {self._serial}, which was read")
-        self._serial, self._mark = listed.serial, mark
+        message = listed.message()
+        if listed.serial == self._serial and message != self._message:
+            # Two people have changed the same list. To take the other one could undo a revocation.
+            raise SealKeysError(
+                f"list {listed.serial} of seal keys was read with other keys: somebody else has changed the same list "
+                "before, too; make this change again, on the list that was read"
+            )
+        self._serial, self._message, self._mark = listed.serial, message, mark
         return keys

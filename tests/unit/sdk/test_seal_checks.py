@@ -772,6 +772,27 @@ class TestKeyFile:
         clock.now += LOOK_EVERY_MS
         assert len(keys().keys) == 2
 
+    def test_of_two_changes_of_one_list_the_second_undoes_no_revocation(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        file, clock = tmp_path / "keys.json", self.Clock()
+        (key,) = self.LISTED.keys
+        revoked = self.LISTED.changed((msgspec.structs.replace(key, state=KeyState.REVOKED), *OTHERS))
+        added = self.LISTED.changed((key, *OTHERS))
+        file.write_bytes(revoked.signed(self.HOLDER).format())
+        keys = SealKeyFile(file, holders=self.HOLDERS, entropy=clock)
+        before = keys()
+        file.write_bytes(added.signed(self.HOLDER).format())
+        clock.now += LOOK_EVERY_MS
+        assert keys() is before
+        assert "list 5 of seal keys was read with other keys" in caplog.text
+        # To sign the same list once more changes nothing.
+        caplog.clear()
+        file.write_bytes(revoked.signed(SigningKey.made()).signed(self.HOLDER).format())
+        clock.now += LOOK_EVERY_MS
+        assert keys() == before
+        assert not caplog.text
+
 
 OTHERS: Sequence[ListedKey] = (ListedKey(name="other", key=str(SigningKey.made().public)),)
 
