@@ -11,11 +11,11 @@ from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
 from streams.audit.seals import KeyState, SealKeysError
 from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, Output, PassphraseOption, load_key
 from streams.cli.screen import OK, Screen
 from streams.codec.instants import format_instant
 from streams.operations.root_key import load_root_key
-from streams.operations.signing_keys import load_key_file, make_key_file, passphrase_from
+from streams.operations.signing_keys import make_key_file
 from streams.wiring.clock import SystemClock
 
 seal_app = make_app("Create keys of gates, and list those whose seals count.")
@@ -84,12 +84,7 @@ def list_seal_keys(
     key: Annotated[
         Path | None, typer.Option("--key", metavar="FILE", help="Sign the list with this key, as one of its holders.")
     ] = None,
-    passphrase_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--passphrase-file", metavar="FILE", help="The passphrase of the key, in the first line of a file."
-        ),
-    ] = None,
+    passphrase_file: PassphraseOption = None,
     output: Output,
 ) -> None:
     """Print the list of the keys whose seals count, or change it.
@@ -104,7 +99,7 @@ def list_seal_keys(
     if deployment is not None:
         after = SealKeyList(deployment=deployment, serial=after.serial, keys=after.keys, signatures=after.signatures)
     if key is not None:
-        after = after.signed(load_key_file(key, passphrase_from(passphrase_file)))
+        after = after.signed(load_key(key, passphrase_file))
     after.checked(None)
     if after != before:
         _write(file, after)

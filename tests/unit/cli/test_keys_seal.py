@@ -54,6 +54,18 @@ def test_to_retire_a_key_lets_no_seal_count_again(stoplog: Stoplog) -> None:
     assert {key.name: key.state for key in listed.keys} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
 
 
+def test_the_passphrase_of_the_holder_s_key_is_asked_for(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("word").write_text("correct horse\n")
+    arguments = ("publisher", "new", "--out", "holder.key", "--passphrase-file", "word")
+    holder = str(made(stoplog, *arguments)["public_key"])
+    key = str(made(stoplog, "seal", "new", "--out", "a.key")["public_key"])
+    # In place of a terminal, on which a person types it.
+    monkeypatch.setattr("getpass.getpass", lambda *_prompt, **_stream: "correct horse")
+    signed = stoplog("keys", "seal", "list", "list.json", "--add", f"a={key}", "--key", "holder.key", "--json")
+    assert signed.status == 0, signed.err
+    assert SealKeyFile(Path("list.json"), holders={"ann": holder})().keys
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
