@@ -24,6 +24,10 @@ class ContentError(StoplogError):
     """Content can't be decrypted: the message says why."""
 
 
+class KeyServiceAwayError(ContentError):
+    """A key service can't be asked now, for this key or for any other one: the message says why."""
+
+
 class ContentPlace(NamedTuple):
     """Where some content belongs.
 

@@ -20,6 +20,17 @@ _ADVICE = {
     "InvalidSignatureException": "these credentials don't count, or the clock of this machine is wrong",
 }
 """What to do, by the service's name of the error."""
+_ABOUT_EVERY_KEY = frozenset(
+    {
+        "DependencyTimeoutException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "KMSInternalException",
+        "ThrottlingException",
+        "UnrecognizedClientException",
+    }
+)
+"""Errors that the service would answer a question about another key with as well."""
 _TOLD_ERRORS = frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"})
 """Errors about settings whose texts have names alone. Others can have the output of what was asked for credentials."""
 
@@ -39,6 +50,15 @@ def reason_of(response: dict[str, Any]) -> str:
     message = " ".join(str(error.get("Message") or "").split())[:TOLD_CHARS_MAX].rstrip(".")
     reason = f"{code}: {message}" if message else code
     return f"{reason}; {_ADVICE[code]}" if code in _ADVICE else reason
+
+
+def is_about_every_key(response: dict[str, Any]) -> bool:
+    """Return whether a refusal is about the caller or the service, and not about the key that was asked for.
+
+    Args:
+        response: see `reason_of`.
+    """
+    return (response.get("Error") or {}).get("Code") in _ABOUT_EVERY_KEY
 
 
 def told(error: Exception) -> str:

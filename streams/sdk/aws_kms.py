@@ -22,12 +22,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from streams.audit.content import ContentError
+from streams.audit.content import ContentError, KeyServiceAwayError
 from streams.audit.signatures import PublicKey
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
 from streams.sdk.aws_credentials import bound_credentials
-from streams.sdk.aws_errors import CredentialsError, reason_of, shortened, told
+from streams.sdk.aws_errors import CredentialsError, is_about_every_key, reason_of, shortened, told
 from streams.sdk.content import PublicWrapper
 from streams.sdk.key_service import RemoteKey, require_encryption
 
@@ -268,11 +268,13 @@ class AwsKms:
         except self._refusals as error:
             operation = error.operation_name
             place = f"AWS KMS of region `{self._region}` refuses `{operation}` with key `{key}`"
-            raise ContentError(f"{place}: {reason_of(error.response)}") from None
+            kind = KeyServiceAwayError if is_about_every_key(error.response) else ContentError
+            raise kind(f"{place}: {reason_of(error.response)}") from None
         except self._silences as error:
-            raise ContentError(f"AWS KMS of region `{self._region}` does not answer: {shortened(error)}") from None
+            text = f"AWS KMS of region `{self._region}` does not answer: {shortened(error)}"
+            raise KeyServiceAwayError(text) from None
         except self._faults as error:
-            raise ContentError(f"AWS KMS of region `{self._region}` can't be asked: {told(error)}") from None
+            raise KeyServiceAwayError(f"AWS KMS of region `{self._region}` can't be asked: {told(error)}") from None
         except self._misreadings:
             answer = None
         if not isinstance(answer, dict):

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from streams.audit.content import ContentError
+from streams.audit.content import ContentError, KeyServiceAwayError
 from streams.audit.signatures import PublicKey, SigningKeyError
 from streams.model.content import WRAP_ALG
 from streams.model.types import WrappedKey
@@ -38,6 +38,8 @@ TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
 _MS_PER_S = 1_000
 _FORBIDDEN = 403
+_AWAY = frozenset({429, 502, 503, 504})
+"""Answers that are about the server and not about the key: it is busy or sealed, or a proxy does not reach it."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\Z")
 _TOKEN = re.compile(r"[!-~]{1,8192}\Z")
 _CIPHERTEXT = re.compile(r"vault:v(?P<version>[0-9]{1,9}):(?P<text>[A-Za-z0-9+/=]+)\Z")
@@ -196,7 +198,8 @@ class VaultTransit:
         if answer.status_code != 200:
             errors = content.get("errors")
             told = "; ".join(" ".join(str(error).split()) for error in errors) if isinstance(errors, list) else ""
-            raise ContentError(
+            kind = KeyServiceAwayError if answer.status_code in _AWAY else ContentError
+            raise kind(
                 f"Vault refuses `{path}` with status {answer.status_code}: {told[:TOLD_CHARS_MAX] or 'no reason'}"
             )
         data = content.get("data")
@@ -215,7 +218,7 @@ class VaultTransit:
         try:
             return self._http.request(method, f"{self._base}/{path}", json=body, headers=headers)
         except self._errors as error:
-            raise ContentError(f"Vault does not answer: {error}") from None
+            raise KeyServiceAwayError(f"Vault does not answer: {error}") from None
 
 
 def name_of_kek(kek: str) -> str | None:

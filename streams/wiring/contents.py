@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from streams.audit.content import ContentError
+from streams.audit.content import ContentError, KeyServiceAwayError
 from streams.audit.signatures import SigningKeyError
 from streams.model.content import ContentField
 from streams.model.types import WrappedKey
@@ -24,6 +25,15 @@ from streams.sdk.content import (
     TenantWrappers,
 )
 from streams.sdk.vault_transit import VAULT_PREFIX, VaultTransit, name_of_kek
+from streams.wiring.clock import SystemClock
+
+ATTEMPTS_MAX = 3
+"""How often a service is asked that does not answer. After that it is not asked again, for any key."""
+
+PAUSE_MS = 500
+"""Before the second attempt; twice as long before the third one."""
+
+_Answer = TypeVar("_Answer")
 
 
 def build_sealer(section: ContentSection) -> SessionSealer | None:
@@ -58,6 +68,7 @@ class KeyServices:
         self._token_file = token_file
         self._vault: VaultTransit | None = None
         self._aws: AwsKms | None = None
+        self._away: dict[str, KeyServiceAwayError] = {}
 
     @property
     def are_stated(self) -> bool:
@@ -117,6 +128,33 @@ class KeyServices:
             raise ContentError(str(error)) from None
         return self.aws() if kek.startswith(AWS_PREFIX) else None
 
+    def asked(self, kek: str, ask: Callable[[], _Answer]) -> _Answer:
+        """Return the answer of the service that has a key. Blocking.
+
+        A service that is away is asked again after a pause, and given up then: with thousands of keys, each of which
+        waits until the time is out, a command would not end for days.
+
+        Args:
+            kek: the name of the key.
+            ask: asks the service.
+
+        Raises:
+            KeyServiceAwayError: it is away, or was given up before.
+            ContentError: it refuses.
+        """
+        service = kek.partition(":")[0]
+        if service in self._away:
+            raise self._away[service]
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return ask()
+            except KeyServiceAwayError as error:
+                away = error
+            if attempt + 1 < ATTEMPTS_MAX:
+                SystemClock().sleep_ms(PAUSE_MS << attempt)
+        self._away[service] = away
+        raise away
+
     def close(self) -> None:
         """Close the connections."""
         for service in (self._vault, self._aws):
@@ -151,7 +189,7 @@ class Unwrappers:
         """See `KeyUnwrapper`."""
         service = self.services.unwrapper_of(key.kek)
         if service is not None:
-            return service.unwrap(key)
+            return self.services.asked(key.kek, partial(service.unwrap, key))
         if self._private is None:
             raise ContentError(f"it needs the key `{key.kek[:80]}`, which was not given (`--key FILE`)")
         return self._private.unwrap(key)
@@ -256,7 +294,7 @@ class Rewrapper:
             return self._moved_from_aws(key)
         vault = self._unwrappers.services.vault() if name is not None and name == name_of_kek(self.kek) else None
         if vault is not None:
-            return vault.rewrap(key)
+            return self._unwrappers.services.asked(key.kek, partial(vault.rewrap, key))
         return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
 
     def _moved_from_aws(self, key: WrappedKey) -> WrappedKey:
@@ -267,7 +305,7 @@ class Rewrapper:
             raise ContentError(text)
         aws = self._unwrappers.services.aws() if self.kek.startswith(AWS_PREFIX) else None
         if aws is not None:
-            return aws.rewrap(key, self.kek)
+            return self._unwrappers.services.asked(key.kek, partial(aws.rewrap, key, self.kek))
         return self._wrapper.wrap(key.kid, self._unwrappers.unwrap(key))
 
 

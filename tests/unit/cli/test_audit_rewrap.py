@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
+from threading import Thread
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from streams.model.audit import AuditEvent
 from streams.model.content import ContentKey, content_key_key
@@ -19,6 +22,7 @@ from streams.operations.operator import Operator
 from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.errors import PublishError
 from streams.sdk.key_files import load_key_file
+from streams.wiring.contents import ATTEMPTS_MAX
 from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.test_audit_content import erasing, reading, records_of, write
@@ -181,6 +185,53 @@ def test_a_hold_stays_and_content_under_it_is_wrapped_anew(site: Stoplog, folder
     refused = site(*erasing(folder, "--session", "s-0"), "--yes")
     assert (refused.status, [each["record"] for each in refused.records]) == (1, ["held"])
     assert all(each["text"] for each in site(*read_with(folder, "new.pem")).records)
+
+
+class Silence(TCPServer):
+    """Stands where a key service is: it closes each connection without an answer, and counts them."""
+
+    allow_reuse_address = True
+    asked = 0
+
+    def finish_request(self, request: object, client_address: object) -> None:
+        self.asked += 1
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+@pytest.fixture
+def silence() -> Iterator[Silence]:
+    with Silence(("127.0.0.1", 0), BaseRequestHandler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_key_service_that_is_away_is_given_up_for_all_keys(
+    site: Stoplog, folder: Path, silence: Silence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys()
+    for number in range(4):
+        for each in before.values():
+            key = replace(each.key, kid=f"{each.key.kid}-{number}", kek="vault:old:v1")
+            name = content_key_key(f"default|{each.session_id}".encode(), key.kid)
+            write(CONTENT_KEY, name, replace(each, key=key))
+    (folder / "token").write_text("s.token\n")
+    (folder / "token").chmod(0o600)
+    host, port = silence.server_address[:2]
+    monkeypatch.setenv("STOPLOG_CONTENT__VAULT__ADDRESS", f"http://{host!s}:{port}")
+    monkeypatch.setenv("STOPLOG_CONTENT__VAULT__TOKEN_FILE", str(folder / "token"))
+    result = site(*rewrapping(folder))
+    assert result.status == 1
+    done = result.records[-1]
+    ((fault, count),) = done["left"].items()
+    assert fault.startswith("Vault does not answer")
+    # What the service does not have is wrapped all the same.
+    assert (count, done["keys"]) == (8, 2)
+    assert 1 <= silence.asked <= ATTEMPTS_MAX
 
 
 class TestErased:
