@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from streams.delegation.constraints import PATTERN_CHARS_MAX, STARS_MAX
 from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, GrantScope, PendingCall
-from streams.model.canonical import canonical
+from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
 from streams.operations.approvals.errors import ApprovalError
 from streams.provenance.pointers import escaped, unescaped
@@ -124,7 +124,7 @@ def _part(match: Match, shown: object) -> tuple[ConstraintType, object]:
         ApprovalError: the pattern can't be a value of the argument.
     """
     if match.operator == "<=":
-        number = _number(match.pattern)
+        number = _number(match)
         if number is None or isinstance(shown, bool) or not isinstance(shown, (int, float)):
             raise ApprovalError(f"`{match.argument}<={match.pattern[:40]}`: both must be numbers")
         # A negative amount is less than any limit, and hardly what is meant.
@@ -135,17 +135,21 @@ def _part(match: Match, shown: object) -> tuple[ConstraintType, object]:
         kind = ConstraintType.WILDCARD if "*" in match.pattern else ConstraintType.EXACT
         return kind, match.pattern
     try:
-        return ConstraintType.EXACT, json.loads(match.pattern)
-    except ValueError:
+        value = parse_strict(match.pattern)
+        canonical(value)
+    except CanonicalError as error:
         name = match.argument
         text = f"argument `{name}` has a value that is not a text: write it as JSON, or `{name}=*` for any value"
-        raise ApprovalError(text) from None
+        raise ApprovalError(f"{text} ({error})") from None
+    return ConstraintType.EXACT, value
 
 
-def _number(text: str) -> int | float | None:
+def _number(match: Match) -> int | float | None:
+    """Return the number of a bound; None if it is not one that all parsers read alike."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parse_strict(match.pattern)
+        canonical(value)
+    except CanonicalError:
         return None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
