@@ -85,9 +85,9 @@ def session(
     codec, clock = build_codec(settings), SystemClock()
     with open_log(settings, create=False) as opened:
         owner = find_session(opened, codec, clock, session, settings.tenant)
-        trusted = settings.release.trusted()
-        shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted)
-        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id, settings.content.trusted())
+        trusted, officers = settings.release.trusted(), settings.content.trusted()
+        shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted, officers=officers)
+        records = read_records(opened, codec, clock, owner.tenant_uid, owner.session_id, officers)
     standing, entries = shown.view.standing(shown.revocations, clock.now_ms()), entries_of(records)
     for entry in entries:
         screen.record(entry.fields())

@@ -51,7 +51,7 @@ def prove(
     trusted = seal_keys(settings, keys, holder)
     with open_log(settings, create=False) as opened:
         owner = find_intent(opened, codec, clock, intent, settings.tenant)
-        made = prove_intent(opened, codec, clock, trusted, owner)
+        made = prove_intent(opened, codec, clock, trusted, owner, settings.content.trusted())
     text = made.text()
     check(text, [made.key])
     try:

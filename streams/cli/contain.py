@@ -309,7 +309,7 @@ def _show_act(screen: Screen, number: int, act: Act) -> None:
             (text, style),
         )
     )
-    screen.rich(Text(f"               {short(act.args_json, _ARGS_CHARS_MAX)}"))
+    screen.rich(Text(f"               {short(act.args_json, _ARGS_CHARS_MAX) or 'its arguments were erased'}"))
     if act.remedy in (Remedy.CALL, Remedy.INCOMPLETE):
         screen.rich(
             Text.assemble("               undo with ", (printable(f"{act.undoing_tool} {_json(act.undoing)}"), style))

@@ -18,6 +18,7 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, ValueOrigin
+from streams.operations.contents.erased import erasure_text
 from streams.operations.sessions.story import Story, Value, read_story, sentence, told_origin
 from streams.operations.topics.lookup import IdError, find_intent
 from streams.wiring.clock import SystemClock
@@ -46,14 +47,14 @@ def explain(
 ) -> None:
     """Tell why a call was allowed or not: where its values come from, and which rules decided.
 
-    The story is that of the recorded decision. Arguments are shown where this client may read verdicts. `stoplog rules
-    explain --intent ID` shows the conditions of the rules, part by part.
+    The story is that of the recorded decision. Arguments are shown where this client may read verdicts, unless they
+    were erased. `stoplog rules explain --intent ID` shows the conditions of the rules, part by part.
     """
     screen, settings = output.screen(), connection.settings()
     codec, clock = build_codec(settings), SystemClock()
     with open_log(settings, create=False) as opened:
         owner = find_intent(opened, codec, clock, intent, settings.tenant)
-        story = read_story(opened, codec, clock, owner, settings.release.trusted())
+        story = read_story(opened, codec, clock, owner, settings.release.trusted(), settings.content.trusted())
     if story is None:
         raise IdError(f"no gate has judged intent `{owner.intent_id}` yet")
     screen.record(_fields(story))
@@ -72,6 +73,8 @@ def _show(screen: Screen, story: Story) -> None:
     screen.say(f"{asked}, {instant_text(story.judged_ms)}{ran}", FAINT)
     if VERDICT.name in story.shown.hidden:
         screen.say(f"arguments and origins can't be shown: this client may not read `{VERDICT.name}`", WARN)
+    if story.erasure is not None:
+        screen.say(f"the arguments can't be shown: {erasure_text(story.erasure)}", WARN)
     if story.first is not None:
         screen.say(f"first it was held ({story.first.outcome.value}): {story.first.reason_text}", FAINT)
     rows = _value_rows(story.values[:_VALUES_SHOWN_MAX])
@@ -79,7 +82,8 @@ def _show(screen: Screen, story: Story) -> None:
     if rows:
         screen.table(("argument", "value", "role", "where it comes from"), rows)
     elif story.verdict is not None:
-        screen.say(short(f"arguments: {story.verdict.args_json or 'not kept'}", _CHARS_MAX))
+        if story.erasure is None:
+            screen.say(short(f"arguments: {story.verdict.args_json or 'not kept'}", _CHARS_MAX))
         screen.say("the verdict does not say where they come from", FAINT)
     if len(story.values) > _VALUES_SHOWN_MAX:
         screen.say(f"and {len(story.values) - _VALUES_SHOWN_MAX} more", FAINT)
@@ -145,4 +149,5 @@ def _fields(story: Story) -> dict[str, Any]:
         "rules": [{"rule": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
         "ran": story.ran or None,
         "hidden_topics": sorted(story.shown.hidden),
+        "erased": None if story.erasure is None else erasure_text(story.erasure),
     }

@@ -26,7 +26,8 @@ def run_incident(connection: Connection, output: Output, *, session: str, out: P
     plan = plan_trial(settings, THE_LOG, DEVELOPMENT_ROOT_KEY)
     with open_log(settings, create=False) as opened:
         owner = find_session(opened, codec, clock, session, settings.tenant)
-        found = export_incident(opened, codec, clock, plan, (owner.tenant_uid, owner.session_id), folder=out)
+        whose, officers = (owner.tenant_uid, owner.session_id), settings.content.trusted()
+        found = export_incident(opened, codec, clock, plan, whose, officers=officers, folder=out)
     command = shlex.join(["stoplog", "try", str(found.history), "--expect", str(found.expect)])
     screen.record(
         {

@@ -112,7 +112,14 @@ def _explain_logged(settings: Settings, intent: str, directory: Path | None, *, 
     codec = build_codec(settings, few_records=True)
     with open_log(settings, create=False) as opened:
         return explain_from_log(
-            opened, codec, SystemClock(), plan, intent=intent, tenant_uid=settings.tenant, reveal=reveal
+            opened,
+            codec,
+            SystemClock(),
+            plan,
+            officers=settings.content.trusted(),
+            intent=intent,
+            tenant_uid=settings.tenant,
+            reveal=reveal,
         )
 
 

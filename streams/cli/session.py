@@ -51,14 +51,15 @@ def show(
     """
     screen = output.screen()
     settings = connection.settings()
-    codec, clock, trusted = build_codec(settings), SystemClock(), settings.release.trusted()
+    codec, clock = build_codec(settings), SystemClock()
+    trusted, officers = settings.release.trusted(), settings.content.trusted()
     with open_log(settings, create=False) as opened:
         tenant, name = tenant_and_name(session, settings.tenant)
         try:
-            shown = show_session(opened, codec, tenant, name, clock, trusted)
+            shown = show_session(opened, codec, tenant, name, clock, trusted, officers=officers)
         except SessionMissingError:
             owner = find_session(opened, codec, clock, session, settings.tenant)
-            shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted)
+            shown = show_session(opened, codec, owner.tenant_uid, owner.session_id, clock, trusted, officers=officers)
     view = shown.view
     standing = view.standing(shown.revocations, clock.now_ms())
     screen.record(session_fields(shown, standing, lines_max))

@@ -13,6 +13,7 @@ from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation
 from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.verdict import Outcome
+from streams.operations.contents.erased import erasure_text
 from streams.operations.sessions.search import Shown
 from streams.operations.sessions.view import Document, LifeState, ProposedCall, SessionView, Standing
 
@@ -80,6 +81,7 @@ def session_fields(shown: Shown, standing: Standing, lines_max: int) -> dict[str
         "documents": [_document(view, each) for each in _last(view.documents, lines_max)],
         "intents": [_intent(call) for call in _last(view.intents, lines_max)],
         "hidden_topics": sorted(shown.hidden),
+        "erased": None if shown.erasure is None else erasure_text(shown.erasure.newest),
     }
 
 
@@ -107,6 +109,8 @@ def show_view(screen: Screen, shown: Shown, standing: Standing, lines_max: int) 
     for topic, text in _MISSING.items():
         if topic in shown.hidden:
             screen.say(f"{text}: this client may not read `{topic}`", WARN)
+    if shown.erasure is not None:
+        screen.say(f"the arguments of its calls can't be shown: {erasure_text(shown.erasure.newest)}", WARN)
     _show_authority(screen, view)
     _show_grants(screen, view)
     _show_documents(screen, view, lines_max)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.audit.content_officers import ContentOfficers
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine, format_line
 from streams.delegation.anchors import TrustAnchors
@@ -19,6 +20,7 @@ from streams.model.keys import session_key_of
 from streams.model.session import Atom, SessionEvent
 from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.contents.erased import erasure_text, read_erasure
 from streams.operations.rules.recorded_keys import subs_of
 from streams.operations.rules.recorded_session import RecordedSession, SessionReader, proven_again
 from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
@@ -67,6 +69,7 @@ def export_incident(
     plan: TryPlan,
     owner: tuple[str, str],
     *,
+    officers: ContentOfficers,
     folder: Path,
     redact: Callable[[HistoryLine], HistoryLine] = lambda line: line,
 ) -> Exported:
@@ -80,16 +83,21 @@ def export_incident(
     Args:
         plan: the settings of the gate; its history is the file that is written, its root key any.
         owner: tenant and session.
+        officers: whose orders to erase content count.
         folder: where the files go; it is created.
         redact: changes a record before it is written.
 
     Raises:
-        IncidentError: the log has no intent of the session, or the files exist already.
+        IncidentError: the log has no intent of the session, or content of it was erased, or the files exist already.
         SessionTooLongError: it has too many records.
         TopicReadError, LogError: the log can't be read.
         BundleError: the rules of the history are invalid.
     """
     tenant_uid, session_id = owner
+    erasure = read_erasure(log, codec, clock, officers, tenant_uid, session_id)
+    if erasure is not None:
+        text = f"session `{tenant_uid}|{session_id}` can't be exported, since an incident has its calls in plain text"
+        raise IncidentError(f"{text}: its content was {erasure_text(erasure.newest)}")
     reader = SessionReader(log, codec, clock, DEVELOPMENT_ROOT_KEY, plan.gate.deployment)
     recorded = reader.read(session_key_of(tenant_uid, session_id))
     gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())

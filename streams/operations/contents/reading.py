@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
-from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.content import CONTENT_READ, REASON_CHARS_MAX, ContentField, ContentKey, key_name
+from streams.model.audit import AuditEvent
+from streams.model.content import CONTENT_READ, REASON_CHARS_MAX, ContentKey, key_name
 from streams.model.errors import StoplogError
 from streams.model.keys import session_key_of
 from streams.model.topics import AUDIT, AUDIT_REPORTED
+from streams.operations.contents.erased import captured_of, erasure_text
 from streams.operations.contents.erasing import keys_of_session
 from streams.operations.contents.orders import GivenOrder, Orders, content_audit, read_orders
 from streams.operations.operator import Operator
@@ -82,25 +83,6 @@ class Opened(NamedTuple):
             "erased": None if given is None else erasure_text(given),
             "place": f"{captured.received.topic}/{captured.received.partition}/{captured.received.offset}",
         }
-
-
-def captured_of(event: AuditEvent) -> tuple[str, str] | None:
-    """Return the event and the field that the content of an audit record belongs to; None if it has none."""
-    if event.sensitive is None:
-        return None
-    if event.event_type is AuditEventType.VERDICT:
-        return event.intent_id or "", ContentField.ARGUMENTS
-    return event.parent_event_id or "", event.reason or ""
-
-
-def erasure_text(given: GivenOrder) -> str:
-    """Return an erasure in words."""
-    from streams.codec.instants import format_instant  # noqa: PLC0415 - only what is erased needs it
-
-    order = given.order
-    by = given.signer or order.ordered_by
-    doubt = "" if given.fault is None else f" (the order does not count: {given.fault})"
-    return f"erased on {format_instant(order.header.time)[:19].replace('T', ' ')} by {by}: {order.reason}{doubt}"
 
 
 def find_captured(operator: Operator, tenant_uid: str, session_id: str, intent_id: str | None = None) -> list[Captured]:

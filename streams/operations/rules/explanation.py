@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.audit.content_officers import ContentOfficers
 from streams.codec.avro import Codec
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import named_uuid
@@ -215,6 +216,7 @@ def explain_from_log(
     clock: Clock,
     plan: TryPlan,
     *,
+    officers: ContentOfficers,
     intent: str,
     tenant_uid: str = "",
     reveal: bool = False,
@@ -225,13 +227,14 @@ def explain_from_log(
 
     Args:
         plan: the settings and rules; its history is the log (`THE_LOG`), and its root key any.
+        officers: whose orders to erase content count.
         intent: its id, that of its verdict, or any other id that `find_intent` finds it by.
         tenant_uid: whose intent is meant if several tenants have one.
         reveal: whether to show values that the schema marks as sensitive.
 
     Raises:
         IdError: the intent is missing, or ambiguous.
-        ExplainError: this client may read neither the intent nor its verdict.
+        ExplainError: this client may read neither the intent nor its verdict, or `reveal` asks for what was erased.
         SessionTooLongError: its session, or one that it descends from, has too many records.
         TopicReadError, LogError: the log can't be read.
         HistoryError, BundleError, BundleReadError: see `run_history`.
@@ -246,6 +249,8 @@ def explain_from_log(
         hidden = " and ".join(f"`{topic}`" for topic in session.hidden if topic in (INTENT.name, VERDICT.name))
         why = f"this client may not read {hidden}" if hidden else "its topics no longer have it"
         raise ExplainError(f"the arguments of intent `{owner.intent_id}` can't be read from the {log.name}: {why}")
+    if reveal:
+        _check_not_erased(log, codec, clock, officers, owner, recorded[0].evaluated_at if recorded else 0)
     lacks_key = False
     if found is None:
         # Its proof was not valid, and this client sees only the verdict.
@@ -265,6 +270,24 @@ def explain_from_log(
             lines, found, f"the {log.name}", run, session.verdicts, lacks_key=lacks_key, reveal=reveal
         )
     return replace(explained, recorded=recorded, hidden=session.hidden, lacks_key=lacks_key)
+
+
+def _check_not_erased(
+    log: Log, codec: Codec, clock: Clock, officers: ContentOfficers, owner: Owner, judged_ms: int
+) -> None:
+    """Check that the content of an intent was not erased.
+
+    Raises:
+        ExplainError: it was.
+        TopicReadError, LogError: the log can't be read.
+    """
+    from streams.operations.contents.erased import erasure_text, read_erasure  # noqa: PLC0415 - seldom needed
+
+    erasure = read_erasure(log, codec, clock, officers, owner.tenant_uid, owner.session_id)
+    given = None if erasure is None else erasure.of_call(owner.intent_id or "", judged_ms)
+    if given is not None:
+        text = f"the arguments of intent `{owner.intent_id}` can't be shown: {erasure_text(given)}"
+        raise ExplainError(f"{text}; leave out `--reveal`")
 
 
 def _owner(log: Log, codec: Codec, clock: Clock, intent: str, tenant_uid: str) -> Owner:

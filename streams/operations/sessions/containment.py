@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.canonical import CanonicalError, canonical, sha256
@@ -29,6 +31,7 @@ from streams.model.topics import REPORT, SESSION, VERDICT
 from streams.model.types import ToolRef
 from streams.model.verdict import Origin, Outcome, Verdict
 from streams.operations.catalog.history import CatalogHistory, ToolName, read_catalog_history, tool_name
+from streams.operations.contents.erased import SessionErasure
 from streams.operations.operator import Operator
 from streams.operations.sessions.search import SessionMissingError, Shown, show_session
 from streams.operations.sessions.view import SessionView
@@ -77,7 +80,7 @@ class Act:
 
     Attributes:
         ran: what its executor reported: `ran`, `failed`, `not run` or `refused ...`; empty if nothing is known.
-        args_json: its arguments.
+        args_json: its arguments; empty if they were erased.
         undoing_tool: the tool that undoes it, as `server/name`; empty if there is none.
         undoing: the known arguments of the undoing call.
         missing: what the undoing call lacks: sources such as `/result/id`, or what else in words.
@@ -135,6 +138,8 @@ def read_containment(
 ) -> Containment:
     """Return what a session did since it first read untrusted data. Blocking; reads all verdicts.
 
+    Of calls whose content was erased, the arguments are left out, and so undoing calls lack what they need of them.
+
     Args:
         results: results of calls by intent, as JSON values; they complete undoing calls.
 
@@ -143,20 +148,22 @@ def read_containment(
         ContainmentError: this client may not read verdicts.
         TopicReadError, LogError: the log can't be read.
     """
-    log, clock = operator.log, operator.clock
+    log, clock, officers = operator.log, operator.clock, operator.deployment.content.trusted()
     if VERDICT.name in hidden_topics(log, [VERDICT.name]):
         raise ContainmentError(
             f"this client may not read `{VERDICT.name}`, which has the arguments of calls; ask for the role `auditor`"
         )
-    shown = show_session(log, codec, tenant_uid, session_id, clock, releasers)
+    shown = show_session(log, codec, tenant_uid, session_id, clock, releasers, officers=officers)
     verdicts = list(_allowed(operator, tenant_uid, session_id))
     others = []
     for other in dict.fromkeys(each.session_id for each in verdicts if each.session_id != session_id):
         try:
-            others.append(show_session(log, codec, tenant_uid, other, clock, releasers))
+            others.append(show_session(log, codec, tenant_uid, other, clock, releasers, officers=officers))
         except SessionMissingError:
             continue
     ran = {call.intent_id: call.ran for each in (shown, *others) for call in each.view.intents.values()}
+    erasures = {each.view.session_id: each.erasure for each in (shown, *others) if each.erasure is not None}
+    verdicts = [_without_erased(verdict, erasures) for verdict in verdicts]
     catalog = _Catalog(read_catalog_history(operator), clock.now_ms())
     acts = [
         catalog.act(verdict, ran.get(verdict.intent_id, ""), results.get(verdict.intent_id))
@@ -184,6 +191,14 @@ def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> Iterator[V
         if len(found) > ACTS_MAX:
             raise ContainmentError(f"the session made more than {ACTS_MAX} calls while it was untrusted; stop it first")
     yield from sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence))
+
+
+def _without_erased(verdict: Verdict, erasures: Mapping[str, SessionErasure]) -> Verdict:
+    """Return a verdict, without its arguments if the content of the call was erased."""
+    erasure = erasures.get(verdict.session_id)
+    if erasure is None or erasure.of_call(verdict.intent_id, verdict.evaluated_at) is None:
+        return verdict
+    return msgspec.structs.replace(verdict, args_json="")
 
 
 def _verdicts_with(operator: Operator, parts: Sequence[bytes]) -> Iterator[Verdict]:

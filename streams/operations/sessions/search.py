@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
+from streams.audit.content_officers import ContentOfficers
 from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
@@ -21,6 +22,7 @@ from streams.model.revocation_set import RevocationSet, session_target
 from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
+from streams.operations.contents.erased import SessionErasure, read_erasure
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import (
@@ -90,18 +92,30 @@ class Shown(NamedTuple):
         view: the session.
         revocations: the revocations in force.
         hidden: topics that access control hides from this client, so that what they say is missing from the view.
+        erasure: what was erased of it. The view has no arguments of these calls.
     """
 
     view: SessionView
     revocations: RevocationSet
     hidden: frozenset[str]
+    erasure: SessionErasure | None = None
 
 
-def show_session(log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock, releasers: Releasers) -> Shown:
+def show_session(
+    log: Log,
+    codec: Codec,
+    tenant_uid: str,
+    session_id: str,
+    clock: Clock,
+    releasers: Releasers,
+    *,
+    officers: ContentOfficers,
+) -> Shown:
     """Return one session as the log shows it. Blocking.
 
     Args:
         releasers: whose releases count.
+        officers: whose orders to erase content count.
 
     Raises:
         SessionMissingError: the log has no record of the session.
@@ -125,10 +139,14 @@ def show_session(log: Log, codec: Codec, tenant_uid: str, session_id: str, clock
         raise SessionMissingError(
             f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
         )
+    erasure = read_erasure(log, codec, clock, officers, tenant_uid, session_id)
+    for call in () if erasure is None else view.intents.values():
+        if erasure is not None and erasure.of_call(call.intent_id, call.judged_ms) is not None:
+            call.args_json = None
     if REVOCATION.name in hidden:
-        return Shown(view, RevocationSet(releasers), hidden)
+        return Shown(view, RevocationSet(releasers), hidden, erasure)
     revocations = _revocations(log, codec, clock, releasers, {session_target(tenant_uid, session_id): view})
-    return Shown(view, revocations, hidden)
+    return Shown(view, revocations, hidden, erasure)
 
 
 def _is_of_an_executor(record: Record) -> bool:

@@ -11,6 +11,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
+from streams.audit.content_officers import ContentOfficers
 from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.catalog import ArgumentRole
@@ -18,6 +21,7 @@ from streams.model.keys import session_key_of
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REPORT, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, ArgumentOrigin, Outcome, RuleEffect, RuleHit, ValueOrigin, Verdict
+from streams.operations.contents.orders import GivenOrder
 from streams.operations.sessions.search import Shown, show_session
 from streams.operations.topics.decoded import records_of_key
 from streams.operations.topics.lookup import Owner
@@ -38,7 +42,7 @@ class Value(NamedTuple):
 
     Attributes:
         name: the argument, as people write it: `to`, `items/2/address`.
-        text: the value, shortened; empty if arguments are hidden.
+        text: the value, shortened; empty if arguments are hidden or erased.
         sources: what held it, in words, such as `mail/read 14`.
     """
 
@@ -61,6 +65,7 @@ class Story(NamedTuple):
         outcome, reason, reason_text: of the last verdict or its audit record.
         values: the values of the arguments, those that matter most first; empty if the verdict has no origins.
         ran: what the executor reported.
+        erasure: the order that has erased the content of the call; its arguments are missing from the story then.
     """
 
     shown: Shown
@@ -74,6 +79,7 @@ class Story(NamedTuple):
     reason_text: str
     values: tuple[Value, ...]
     ran: str
+    erasure: GivenOrder | None = None
 
     @property
     def rules(self) -> tuple[RuleHit, ...]:
@@ -92,23 +98,29 @@ _EFFECTS = {
 }
 
 
-def read_story(log: Log, codec: Codec, clock: Clock, owner: Owner, releasers: Releasers) -> Story | None:
+def read_story(
+    log: Log, codec: Codec, clock: Clock, owner: Owner, releasers: Releasers, officers: ContentOfficers
+) -> Story | None:
     """Return the story of an intent; None if no gate has judged it yet. Blocking.
 
     Args:
         owner: the intent and its session (`streams.operations.topics.lookup.find_intent`).
+        officers: whose orders to erase content count.
 
     Raises:
         SessionMissingError: the log has no record of the session.
         TopicReadError, LogError: the log can't be read.
     """
-    shown = show_session(log, codec, owner.tenant_uid, owner.session_id, clock, releasers)
+    shown = show_session(log, codec, owner.tenant_uid, owner.session_id, clock, releasers, officers=officers)
     call = shown.view.intents.get(owner.intent_id or "")
     if call is None:
         return None
     verdicts, events = _records(log, codec, clock, owner)
     last = next((each for each in reversed(verdicts) if each.outcome in FINAL_OUTCOMES), None) or _last(verdicts)
     first = verdicts[0] if verdicts and verdicts[0] is not last else None
+    erasure = None if shown.erasure is None else shown.erasure.of_call(call.intent_id, call.judged_ms)
+    if last is not None and erasure is not None:
+        last = msgspec.structs.replace(last, args_json="")
     return Story(
         shown=shown,
         intent_id=call.intent_id,
@@ -121,6 +133,7 @@ def read_story(log: Log, codec: Codec, clock: Clock, owner: Owner, releasers: Re
         reason_text=call.text,
         values=() if last is None else _values(last, _Readings(shown, events)),
         ran=call.ran,
+        erasure=erasure,
     )
 
 

@@ -26,7 +26,7 @@ from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED
 from streams.model.types import ToolRef
 from streams.model.verdict import Origin, Outcome, Verdict
-from streams.operations.contents.reading import erasure_text
+from streams.operations.contents.erased import erasure_text
 from streams.operations.timeline.records import Line, SessionRecords
 
 

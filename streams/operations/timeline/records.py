@@ -33,8 +33,8 @@ from streams.model.topics import (
 )
 from streams.model.types import Record
 from streams.model.verdict import Verdict
+from streams.operations.contents.erased import SessionErasure, captured_of, erasure_of_session
 from streams.operations.contents.orders import GivenOrder, read_orders
-from streams.operations.contents.reading import captured_of
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import hidden_topics, places_of_key, read_places_in_order
 from streams.ports import Clock, Received
@@ -100,10 +100,10 @@ class SessionRecords:
         kid = self._captured.get(owner_id)
         return None if kid is None else self.erasures.get(key_name(self.tenant_uid, self.session_id, kid))
 
-    def is_erased(self, owner_id: str) -> bool:
-        """Return whether an order that counts has erased the captured content of an event, or of an intent."""
-        order = self.erasure_of(owner_id)
-        return order is not None and order.fault is None
+    def is_erased(self, intent_id: str) -> bool:
+        """Return whether an order that counts has erased the content of an intent."""
+        erasure = self._erasure
+        return erasure is not None and erasure.of_call(intent_id, self._judged_ms.get(intent_id, 0)) is not None
 
     def of_intent(self, intent_id: str) -> list[Verdict]:
         """Return the different verdicts on an intent, in order."""
@@ -128,6 +128,14 @@ class SessionRecords:
     def events(self) -> Iterator[SessionEvent]:
         """Yield the session's events."""
         yield from (record for _, record in self.lines if isinstance(record, SessionEvent))
+
+    @cached_property
+    def _erasure(self) -> SessionErasure | None:
+        return erasure_of_session(self.erasures, self.tenant_uid, self.session_id, self._captured)
+
+    @cached_property
+    def _judged_ms(self) -> dict[str, int]:
+        return {intent_id: verdicts[0].evaluated_at for intent_id, verdicts in self._verdicts.items()}
 
     @cached_property
     def _verdicts(self) -> dict[str, list[Verdict]]:

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
+from streams.audit.content_officers import ContentOfficers
 from streams.audit.merkle import leaf_hash
 from streams.audit.receipt_check import FORMAT
 from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, Receipt, SealedBatch, SealError, SealKey, SealKeys
@@ -19,6 +20,7 @@ from streams.model.keys import partition_for, session_key_of
 from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT, SEAL_KEY, SESSION, VERDICT
 from streams.model.verdict import Verdict
+from streams.operations.contents.erased import erasure_text, read_erasure
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.lookup import Owner
 from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
@@ -66,22 +68,28 @@ class ReceiptFile(msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
 
-def prove(log: Log, codec: Codec, clock: Clock, keys: SealKeys, owner: Owner) -> ReceiptFile:
+def prove(log: Log, codec: Codec, clock: Clock, keys: SealKeys, owner: Owner, officers: ContentOfficers) -> ReceiptFile:
     """Return the receipt of an intent's last verdict that is on the record. Blocking.
 
     Args:
         owner: the intent.
         keys: the keys whose seals count.
+        officers: whose orders to erase content count.
 
     Raises:
-        ProofError: no verdict of the intent is sealed, or its seal doesn't count.
+        ProofError: no verdict of the intent is sealed, or its seal doesn't count, or its content was erased.
         TopicReadError, LogError: the log can't be read.
     """
     session = session_key_of(owner.tenant_uid, owner.session_id)
     count = sum(place.topic == VERDICT.name for place in partitions_of(log, (VERDICT.name,)))
     number = partition_for(session, count)
     read = partial(_records, log, clock, number=number)
-    verdict = _last_verdict(read(VERDICT.name), codec, session, owner.intent_id or "")
+    verdict, judged_ms = _last_verdict(read(VERDICT.name), codec, session, owner.intent_id or "")
+    erasure = read_erasure(log, codec, clock, officers, owner.tenant_uid, owner.session_id)
+    given = None if erasure is None else erasure.of_call(owner.intent_id or "", judged_ms)
+    if given is not None:
+        text = f"a receipt of intent `{owner.intent_id}` would have its arguments, which can't be shown"
+        raise ProofError(f"{text}: {erasure_text(given)}")
     value = verdict.value or b""
     record = _record_of(read(AUDIT.name), codec, session, sha256(value).digest())
     if record is None:
@@ -108,20 +116,23 @@ def _records(log: Log, clock: Clock, topic: str, *, number: int) -> Iterator[Rec
     return read_places(log, ends, clock) if ends[place] else iter(())
 
 
-def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, intent_id: str) -> Received:
-    """Return the intent's last verdict. It is the first of equal ones: one that was given again has no record."""
+def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, intent_id: str) -> tuple[Received, int]:
+    """Return the intent's last verdict, and when it was given. It is the first of equal ones: one that was given again
+    has no record."""
     found: Received | None = None
+    judged_ms = 0
     wanted = intent_id.encode()
     for each in records:
         if each.key != session or wanted not in (each.value or b""):
             continue
         verdict = decoded(codec, each)
-        is_own = isinstance(verdict, Verdict) and verdict.intent_id == intent_id
-        if is_own and (found is None or found.value != each.value):
-            found = each
+        if not isinstance(verdict, Verdict) or verdict.intent_id != intent_id:
+            continue
+        if found is None or found.value != each.value:
+            found, judged_ms = each, verdict.evaluated_at
     if found is None:
         raise ProofError(f"there is no verdict of intent `{intent_id}` on the log")
-    return found
+    return found, judged_ms
 
 
 def _record_of(records: Iterator[Received], codec: Codec, session: bytes, digest: bytes) -> Received | None:

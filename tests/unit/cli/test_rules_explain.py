@@ -267,7 +267,9 @@ class TestLog:
         clock, key = SystemClock(), load_root_key(settings.key_path)
         plan = plan_trial(settings, THE_LOG, key)
         with open_log(settings, create=False) as log:
-            (verdict,) = explain_from_log(log, build_codec(settings), clock, plan, intent="first").verdicts
+            (verdict,) = explain_from_log(
+                log, build_codec(settings), clock, plan, officers=settings.content.trusted(), intent="first"
+            ).verdicts
         with open_operator(settings, "gate") as operator:
             operator.write(VERDICT, [(b"default|s-9", verdict, verdict.header)])
         (recorded,) = of_kind(deployed("rules", "explain", "--intent", "first"), "recorded_verdict")

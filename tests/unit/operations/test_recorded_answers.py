@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker, tool_entry
+from streams.audit.content_officers import ContentOfficers
 from streams.model.topics import RULESET
 from streams.model.verdict import Outcome, Verdict
 from streams.operations.rules.explanation import THE_LOG, Explained, explain_from_log
@@ -49,7 +50,9 @@ class Post(GateBench):
     def explained(self, verdict: Verdict) -> Explained:
         plan = TryPlan(history=THE_LOG, codec=CODEC, gate=GATE_SETTINGS, starter_rules=rules_directory())
         log = MemoryAsLog(self.driver.log)
-        return explain_from_log(log, CODEC, self.driver.clock, plan, intent=verdict.intent_id, reveal=True)
+        return explain_from_log(
+            log, CODEC, self.driver.clock, plan, officers=ContentOfficers.of({}), intent=verdict.intent_id, reveal=True
+        )
 
 
 class Detectors:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker, tool_entry
+from streams.audit.content_officers import ContentOfficers
 from streams.inmemory.admin import MemoryAdmin
 from streams.model.attributes import entity_key
 from streams.model.delegation import Delegation
@@ -69,7 +70,14 @@ class House(Office):
 
     def explained(self, intent_id: str) -> Explained:
         plan = TryPlan(history=THE_LOG, codec=CODEC, gate=GATE_SETTINGS, starter_rules=RULES)
-        return explain_from_log(MemoryAsLog(self.driver.log), CODEC, self.driver.clock, plan, intent=intent_id)
+        return explain_from_log(
+            MemoryAsLog(self.driver.log),
+            CODEC,
+            self.driver.clock,
+            plan,
+            officers=ContentOfficers.of({}),
+            intent=intent_id,
+        )
 
 
 @pytest.fixture
