@@ -18,7 +18,15 @@ from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.operations.known_names import look_up
 from streams.operations.operator import Operator
-from streams.operations.stops import meant_target, release_stop, stopped_until, until_instant, write_revocation
+from streams.operations.stops import (
+    UntilError,
+    meant_target,
+    release_stop,
+    stopped_until,
+    stored_ms,
+    until_instant,
+    write_revocation,
+)
 from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
@@ -34,6 +42,9 @@ UntilOption = Annotated[
         help="When the stop ends: `2026-01-31T09:00:00Z`, or a duration from now, such as `30m` or `8h`.",
     ),
 ]
+
+CLOCK_BEHIND_MS_MAX = 10_000
+"""How far the clock of this machine may be behind the log's until a stop with an end comes with a warning."""
 
 _OPTIONS = {RevocationKind.ALL: "--all", RevocationKind.SUBJECT: "--user"}
 
@@ -140,6 +151,7 @@ def kill(
         undo = connection.command(f"release {_target_option(kind, written.id)}{signed} --why TEXT")
         screen.say(f"to undo: {undo}")
         # Only now: nothing may come before a stop.
+        _check_end(operator, written)
         _warn_if_unknown(operator, written, connection)
 
 
@@ -223,6 +235,30 @@ def _why_nothing_was_released(written: Revocation, until_ms: int | None) -> str:
 
 def _target_option(kind: RevocationKind, target: str) -> str:
     return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {quote(target)}"
+
+
+def _check_end(operator: Operator, written: Revocation) -> None:
+    """Check that a stop with an end is in force by the log's time, which gates and executors go by.
+
+    A duration counts from the time of this machine, whose clock can be behind.
+
+    Raises:
+        UntilError: it has ended already.
+    """
+    if written.until is None:
+        return
+    try:
+        now_ms = stored_ms(operator, written)
+    except (StoplogError, LogError) as error:
+        _warn(f"whether the stop is in force could not be checked: {error}")
+        return
+    if now_ms is None:
+        return
+    clocks = f"the {operator.log.name} says that it is {format_instant(now_ms)}: set the clock of this machine"
+    if written.until <= now_ms:
+        raise UntilError(f"nothing is stopped: the stop ends at {format_instant(written.until)}, and {clocks}")
+    if now_ms - written.effective_at > CLOCK_BEHIND_MS_MAX:
+        _warn(f"the stop ends at {format_instant(written.until)}, and {clocks}")
 
 
 def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connection) -> None:

@@ -17,6 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import EVERYTHING, RevocationSet
 from streams.model.topics import REVOCATION
+from streams.model.types import Record
 from streams.operations.known_names import is_known
 from streams.operations.operator import Operator
 from streams.ports import TopicPartition
@@ -126,6 +127,21 @@ def write_revocation(
         PublishError, LogError: it is not known whether the record is stored.
     """
     return _write(operator, _record(operator, kind, target, state, why, until_ms))
+
+
+def stored_ms(operator: Operator, written: Revocation) -> int | None:
+    """Return the log's time of a record that was written, which gates compare with its end; None if it is gone already.
+    Blocking.
+
+    Raises:
+        TopicReadError, LogError: the topic can't be read.
+    """
+    found = operator.find(REVOCATION)
+    return next((received.timestamp_ms for received, record in found if _is_same(record, written)), None)
+
+
+def _is_same(record: Record, written: Revocation) -> bool:
+    return isinstance(record, Revocation) and record.header.id == written.header.id
 
 
 def release_stop(operator: Operator, kind: RevocationKind, target: str, why: str, key: SigningKey | None) -> Revocation:

@@ -16,12 +16,20 @@ from streams.codec.ocsf import detection_finding, ocsf_bytes
 from streams.embedded.log import EmbeddedLog
 from streams.model.topics import ALERT_OCSF
 from streams.ports import Outgoing
+from streams.wiring import operators as wiring_operators
 from streams.wiring.clock import SystemClock
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.codec.test_ocsf import FULL
 from tests.waiting import until
 
 RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
+
+
+class AnHourBehind(SystemClock):
+    """A machine's clock that is wrong."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() - 3_600_000
 
 
 @pytest.fixture
@@ -167,6 +175,20 @@ class TestKill:
         (stored,) = deployed("tail", "revocations", "--no-follow").records
         assert stored["value"]["until"] == record["until_ms"]
         assert deployed("kill", "--all", "--why", "x", "--until", "2999-01-01T00:00:00Z").status == 0
+
+    def test_an_end_that_is_over_by_the_time_of_the_log_is_an_error(
+        self, deployed: Stoplog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The clock of the machine where somebody stops something can be behind."""
+        monkeypatch.setattr(wiring_operators, "SystemClock", AnHourBehind)
+        ended = deployed("kill", "--all", "--why", "x", "--until", "30m")
+        assert ended.status == 1
+        assert "nothing is stopped: the stop ends at" in ended.err
+        assert "set the clock of this machine" in ended.err
+        early = deployed("kill", "--all", "--why", "x", "--until", "2h")
+        assert early.status == 0
+        assert "warning: the stop ends at" in early.err
+        assert "set the clock of this machine" not in deployed("kill", "--all", "--why", "x").err
 
     @pytest.mark.parametrize("until", ["soon", "0m", "2001-01-01T00:00:00Z", "1y", ""])
     def test_an_end_that_is_none(self, deployed: Stoplog, until: str) -> None:
