@@ -24,7 +24,7 @@ from streams.sdk.transport import Transport
 
 READ_TIMEOUT_MS = 30_000
 RECEIPTS_MAX = 1_000
-"""Verdicts of the session whose receipts are kept until they are asked for; the oldest are dropped first."""
+"""Verdicts of the session that are kept until they, or their receipts, are asked for; the oldest are dropped first."""
 
 _POLL_RECORDS_MAX = 500
 _POLL_MS = 50
@@ -103,6 +103,8 @@ class VerdictReader:
                 if isinstance(verdict, Verdict):
                     self._found[verdict.verdict_id] = verdict
                     self._unsealed[verdict.verdict_id] = received
+                    # A host that asks for receipts alone never takes them.
+                    _drop_oldest(self._found)
                     _drop_oldest(self._unsealed)
 
     def _take_seal(self, received: Received) -> None:
@@ -130,6 +132,6 @@ class VerdictReader:
             return None
 
 
-def _drop_oldest(kept: dict[str, Received] | dict[str, Receipt]) -> None:
+def _drop_oldest(kept: dict[str, Verdict] | dict[str, Received] | dict[str, Receipt]) -> None:
     while len(kept) > RECEIPTS_MAX:
         del kept[next(iter(kept))]

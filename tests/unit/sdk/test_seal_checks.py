@@ -48,7 +48,9 @@ from streams.sdk import (
     SingleUseStore,
     Transport,
     VerdictReader,
+    verdict_reader,
 )
+from streams.sdk.errors import VerdictReadError
 from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals, SealKeySource, Unproven
 from streams.sdk.seal_heads import SealedHead
 from streams.sdk.seal_key_file import LOOK_EVERY_MS
@@ -476,6 +478,18 @@ class TestHandedOver:
             assert executor.execute(reader.receipt(made[1].verdict_id)).ran
             assert executor.execute(reader.receipt(made[0].verdict_id)).ran
             assert len(calls) == 2
+
+    def test_a_host_that_asks_for_receipts_alone_keeps_no_verdicts(
+        self, transport: Transport, gate: SealHand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(verdict_reader, "RECEIPTS_MAX", 3)
+        made = verdicts(6)
+        with VerdictReader(transport, key_of(made[0])) as reader:
+            gate.commit(*made)
+            assert reader.receipt(made[-1].verdict_id).value == value_of(made[-1])
+            assert [reader.read(each.verdict_id, 0) for each in made[3:]] == made[3:]
+            with pytest.raises(VerdictReadError, match="is not on"):
+                reader.read(made[0].verdict_id, 0)
 
 
 class TestHeadsOfAnEarlierRun:
