@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from streams.model.errors import RecordError
@@ -23,6 +23,8 @@ from streams.ports.processor import STREAM_TIME_KEY, TIMER_KEY_PREFIX, Savepoint
 
 INSERTS_MAX = 64
 """From this many new keys on, sorting all keys once is cheaper than inserting each in its place."""
+ABSENT_MAX = 50_000
+"""From this many remembered keys on, which the store does not have, no further ones are remembered."""
 ROW_BYTES_MAX = 1_000_000
 """The largest row with its key: it must fit into a record of the changelog."""
 
@@ -48,6 +50,8 @@ class PartitionState:
         # What the current record has removed that was set since the last commit, perhaps more than once.
         self._removed: list[bytes] = []
         self._has_passed = False
+        # Keys of which the store has said since the last commit that it does not have them.
+        self._absent: set[bytes] = set()
         # The transaction's keys in order: made by its first scan, and brought up to date by each scan with those that
         # are new since the one before.
         self._keys: list[bytes] | None = None
@@ -60,7 +64,10 @@ class PartitionState:
             return self._record[key]
         if key in self._transaction:
             return self._transaction[key]
-        return self._store.get(key)
+        row = self._store.get(key)
+        if row is None and len(self._absent) < ABSENT_MAX:
+            self._absent.add(key)
+        return row
 
     def put(self, key: bytes, row: bytes) -> None:
         """Set the row.
@@ -90,8 +97,15 @@ class PartitionState:
         if not written:
             yield from stored
             return
-        below = ((key, row) for key, row in stored if key not in written)
         above = ((key, row) for key, row in sorted(written.items()) if row is not None)
+        first = next(stored, None)
+        if first is None:
+            # As mostly of rows that live for seconds.
+            if len(self._absent) < ABSENT_MAX:
+                self._absent.update(written)
+            yield from above
+            return
+        below = ((key, row) for key, row in chain((first,), stored) if key not in written)
         yield from merge(below, above)
 
     def note_stream_time(self, now_ms: int) -> None:
@@ -100,7 +114,11 @@ class PartitionState:
 
     def set_timer(self, due_ms: int, payload: bytes) -> None:
         """Call the processor with `payload` once stream time has reached `due_ms`. Idempotent."""
-        self.put(_timer_key(due_ms, payload), b"")
+        key = _timer_key(due_ms, payload)
+        if key not in self._record and self._transaction.get(key) is not None:
+            # A record before this one has set it: many share a timer.
+            return
+        self.put(key, b"")
         if self._next_due_ms is None or due_ms < self._next_due_ms:
             self._next_due_ms = due_ms
 
@@ -139,7 +157,9 @@ class PartitionState:
             if self._removed:
                 self._forget_passing()
             if self._keys is not None:
-                self._new_keys |= self._record.keys() - self._transaction.keys()
+                # Not a difference of the two views: Python would run over all keys of the transaction.
+                transaction = self._transaction
+                self._new_keys.update([key for key in self._record if key not in transaction])
             self._transaction.update(self._record)
             self._record.clear()
 
@@ -183,9 +203,9 @@ class PartitionState:
 
     def _forget_passing(self) -> None:
         """Forget the rows that the record has removed and nobody else ever sees."""
-        record, transaction, keys = self._record, self._transaction, self._keys
+        record, transaction, keys, absent = self._record, self._transaction, self._keys, self._absent
         for key in self._removed:
-            if record.get(key, b"") is not None or self._store.get(key) is not None:
+            if record.get(key, b"") is not None or (key not in absent and self._store.get(key) is not None):
                 continue
             del record[key]
             self._has_passed = True
@@ -217,6 +237,7 @@ class PartitionState:
         self._keys = None
         self._new_keys = set()
         self._has_passed = False
+        self._absent.clear()
 
     def _earliest_timer(self) -> int | None:
         first = next(self.scan(TIMER_KEY_PREFIX, _AFTER_TIMERS), None)
