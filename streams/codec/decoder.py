@@ -13,7 +13,14 @@ from typing import TypeVar
 from msgspec import inspect
 
 from streams.codec.compatibility import match_branch, unreadable
-from streams.codec.scalars import ARRAY_ITEMS_MAX, UUID_BYTES, check_instant, check_uuid
+from streams.codec.scalars import (
+    ARRAY_ITEMS_MAX,
+    INSTANT_MS_MAX,
+    INSTANT_MS_MIN,
+    UUID_BYTES,
+    check_instant,
+    check_uuid,
+)
 from streams.codec.schema_types import (
     ArrayShape,
     EnumShape,
@@ -169,7 +176,7 @@ class _Decoder:
         source.line(f"if {variable} & 129: {variable}, p = read_long(b, p)")
         source.line(f"else: {variable} >>= 1; p += 1")
         if reader.logical == "timestamp-millis":
-            source.line(f"check_instant({variable})")
+            source.line(f"if not {INSTANT_MS_MIN} <= {variable} <= {INSTANT_MS_MAX}: check_instant({variable})")
         return variable
 
     def _enum(self, writer: EnumShape, reader: EnumShape, kind: inspect.Type) -> str:
