@@ -64,10 +64,15 @@ def extracted(extractions: tuple[Extraction, ...], tool: str, args: Any, stated:
         stated: the roles of the arguments as the verdict states them; empty if it states none. If the catalog has
             decided on none of them, they are proposed from names, as if none were stated.
     """
+    return extracted_by(extractions_for(extractions, tool), tool, args, stated)
+
+
+def extracted_by(wanted: tuple[Extraction, ...], tool: str, args: Any, stated: Roles = ()) -> dict[str, str | float]:
+    """Return what `extracted` does, by the declarations that are for the tool."""
     found: dict[str, str | float] = {}
     names: Names | None = None
     proposed: Mapping[str, tuple[str, ...]] = {}
-    for each in extractions_for(extractions, tool):
+    for each in wanted:
         if each.feature in found:
             continue
         pointers: tuple[str, ...] = (each.pointer,)

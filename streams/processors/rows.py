@@ -711,6 +711,14 @@ def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:
     return bytes((kind,)) + _terminated(key) + intent_id.encode()
 
 
+_JOIN = bytes((TimerKind.JOIN,))
+
+
+def join_timer_payload(verdict_id: str) -> bytes:
+    """Return what `timer_payload` does of a half of a decision. Two halves of each come through here."""
+    return _JOIN + _terminated(verdict_id.encode())
+
+
 def parse_timer(payload: bytes) -> tuple[TimerKind, bytes, str]:
     """Return the kind, the key and the intent id of a timer: the reverse of `timer_payload`."""
     key, _, intent_id = payload[1:].partition(_NUL)

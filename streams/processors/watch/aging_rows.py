@@ -47,8 +47,8 @@ class AgingRows:
         """
         self._state = state
         today = now_ms // DAY_MS
-        self._short_day = today + SESSION_DAYS
-        self._long_day = -(-(today + BASELINE_DAYS) // ROUNDED_DAYS) * ROUNDED_DAYS
+        self._short_day = (today + SESSION_DAYS).to_bytes(DAY_BYTES, "big")
+        self._long_day = (-(-(today + BASELINE_DAYS) // ROUNDED_DAYS) * ROUNDED_DAYS).to_bytes(DAY_BYTES, "big")
         self._short_lived = short_lived
         self._days: dict[bytes, bytes] = {}
 
@@ -62,16 +62,16 @@ class AgingRows:
 
     def put(self, key: bytes, row: bytes) -> None:
         """Set a row, which is kept for a while from now on."""
-        is_short = key.partition(b"\x00")[0] in self._short_lived
-        day = (self._short_day if is_short else self._long_day).to_bytes(DAY_BYTES, "big")
-        before = self._days.get(key)
-        if before is None or before < day:
-            number = int.from_bytes(day, "big")
-            self._state.put(behaviour_expiry_key(number, key), _MARK)
-            self._state.set_timer((number + 1) * DAY_MS, EXPIRY_TIMER)
-            self._days[key] = day
-        else:
-            day = before
+        day = self._days.get(key, b"")
+        # None is kept for longer than those that live long: most need not be asked what they are.
+        if day < self._long_day:
+            is_short = key.partition(b"\x00")[0] in self._short_lived
+            wanted = self._short_day if is_short else self._long_day
+            if day < wanted:
+                day = self._days[key] = wanted
+                number = int.from_bytes(day, "big")
+                self._state.put(behaviour_expiry_key(number, key), _MARK)
+                self._state.set_timer((number + 1) * DAY_MS, EXPIRY_TIMER)
         self._state.put(behaviour_row_key(key), day + row)
 
 

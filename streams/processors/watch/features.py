@@ -13,10 +13,12 @@ from streams.model.ids import audit_id_of
 from streams.model.labels import Integrity
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Verdict
-from streams.processors.call_features import Roles, extracted, extractions_for, globs_of
+from streams.processors.call_features import Roles, extracted_by, extractions_for, globs_of
 from streams.processors.watch.seen import SeenVerdict
 
 SOURCE = "stoplog/watch"
+# Each look at a member of an enumeration costs as much as a call (ADR 0094).
+_AGENT, _TRUSTED = BehaviourScope.AGENT, Integrity.TRUSTED
 NAMES_CACHED_MAX = 4_096
 """Agents of which is remembered what the globs say."""
 
@@ -65,7 +67,7 @@ def behaviour_of(features: Features, verdict: Verdict | SeenVerdict) -> Behaviou
             time=verdict.evaluated_at,
             tenant_uid=verdict.header.tenant_uid,
         ),
-        scope=BehaviourScope.AGENT,
+        scope=_AGENT,
         verdict_id=verdict.verdict_id,
         session_id=verdict.session_id,
         sub=verdict.sub,
@@ -104,7 +106,7 @@ def activity_of(event: BehaviourEvent) -> Activity:
         root=event.root_uid or "",
         depth=event.depth,
         tool=tool,
-        outcome=event.outcome.value,
+        outcome=event.outcome._value_,
         reason=event.reason,
         call=f"{tool} {event.args_digest.hex()}",
         destination=event.destination,
@@ -112,7 +114,7 @@ def activity_of(event: BehaviourEvent) -> Activity:
         owner=event.owner,
         amount=event.amount,
         size_bytes=event.size_bytes,
-        is_trusted=event.integrity is Integrity.TRUSTED,
+        is_trusted=event.integrity is _TRUSTED,
     )
 
 
@@ -128,9 +130,10 @@ def _text(value: object) -> str | None:
 
 def _extracted(extractions: tuple[Extraction, ...], tool: str, args_json: str, stated: Roles) -> dict[str, str | float]:
     """Return the features of a call; none of one whose arguments can't be read, which the gate has denied."""
-    if not extractions_for(extractions, tool):
+    wanted = extractions_for(extractions, tool)
+    if not wanted:
         return {}
     try:
-        return extracted(extractions, tool, json.loads(args_json), stated)
+        return extracted_by(wanted, tool, json.loads(args_json), stated)
     except ValueError:
         return {}

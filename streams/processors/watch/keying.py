@@ -36,7 +36,7 @@ from streams.processors import layout
 from streams.processors.audit import alert_status_event, audit_output
 from streams.processors.dead_letters import Reporter, ReportingProcessor
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.rows import WATCHED_LOG_KEY, TimerKind, half_row_key, parse_timer, timer_payload
+from streams.processors.rows import WATCHED_LOG_KEY, TimerKind, half_row_key, join_timer_payload, parse_timer
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.alerts import PREFIX, torn_log_alert, unrecorded_alert
 from streams.processors.watch.features import SOURCE, Features, behaviour_of
@@ -66,6 +66,11 @@ class Half(msgspec.Struct, frozen=True, array_like=True):
     event: BehaviourEvent | None = None
     version: tuple[str, ...] = ()
 
+
+# Types that are put together, members of enumerations and their hashes cost as much as calls, and every record asks.
+_VERDICTS, _AUDIT_RECORDS = (SeenVerdict, Verdict), (SeenAudit, AuditEvent)
+_ENFORCE, _OF_VERDICT = VerdictMode.ENFORCE, AuditEventType.VERDICT
+_FINAL = tuple(FINAL_OUTCOMES)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Half).decode
@@ -105,23 +110,23 @@ class Keying(ReportingProcessor):
             RecordError: the status does not count.
         """
         del topic
+        if isinstance(record, _VERDICTS):
+            if record.outcome not in _FINAL or record.mode is not _ENFORCE:
+                return []
+            return self._joined(record.verdict_id, Half(0, behaviour_of(self._features, record)), state, now_ms)
+        if isinstance(record, _AUDIT_RECORDS):
+            if record.event_type is not _OF_VERDICT or record.outcome not in _FINAL or not record.verdict_id:
+                return []
+            version = epoch_of("", record.toolset_digest, record.system_prompt_fingerprint, record.agent_version or "")
+            return self._joined(record.verdict_id, Half(0, None, (version,)), state, now_ms)
         if isinstance(record, AlertStatus):
             return self._handled(key, record, received_ms)
         if isinstance(record, Seal):
             return self._sealed(record, state, now_ms)
-        if isinstance(record, Verdict | SeenVerdict):
-            if record.outcome not in FINAL_OUTCOMES or record.mode is not VerdictMode.ENFORCE:
-                return []
-            return self._joined(record.verdict_id, Half(0, behaviour_of(self._features, record)), state, now_ms)
-        if isinstance(record, AuditEvent | SeenAudit) and record.event_type is AuditEventType.VERDICT:
-            if record.outcome not in FINAL_OUTCOMES or not record.verdict_id:
-                return []
-            version = epoch_of("", record.toolset_digest, record.system_prompt_fingerprint, record.agent_version or "")
-            return self._joined(record.verdict_id, Half(0, None, (version,)), state, now_ms)
         return []
 
     def _joined(self, verdict_id: str, half: Half, state: StateView, now_ms: int) -> list[Output]:
-        row_key, timer = half_row_key(verdict_id), timer_payload(TimerKind.JOIN, verdict_id.encode())
+        row_key, timer = half_row_key(verdict_id), join_timer_payload(verdict_id)
         found = state.get(row_key)
         other = None if found is None else self._remembered.take(row_key, found) or _decode(found)
         if other is None or (other.event is None) is (half.event is None):

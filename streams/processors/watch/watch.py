@@ -64,6 +64,8 @@ _RISK_OF: Mapping[tuple[str, ...], Callable[[Activity], str]] = {
 }
 """Declared keys of risks, and the user whose risk each is; empty for that of the agent."""
 
+# Each look at a member of an enumeration costs as much as a call, and so does its hash (ADR 0094).
+_AGENT, _DELEGATION = BehaviourScope.AGENT, BehaviourScope.DELEGATION
 _LOWERED = ControlReason.ALERTS_LOWERED
 _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,11 +91,8 @@ class Watch(ReportingProcessor):
         self._encoder = encoder
         self._settings = settings
         of_agents, of_delegations = declared.by_scope()
-        self._watchers = {
-            BehaviourScope.AGENT: Watcher(of_agents),
-            BehaviourScope.DELEGATION: Watcher(of_delegations, ".root", "delegation.root"),
-        }
-        self._short_lived = frozenset().union(*(each.short_lived for each in self._watchers.values()))
+        self._of_agents, self._of_delegations = Watcher(of_agents), Watcher(of_delegations, ".root", "delegation.root")
+        self._short_lived = self._of_agents.short_lived | self._of_delegations.short_lived
         self._remembered = RememberedRows()
         # Most decisions wait for two seconds only. These are still there as they were read.
         self._waiting = RememberedRows()
@@ -118,14 +117,15 @@ class Watch(ReportingProcessor):
             return outputs + self._ended(record, state, now_ms)
         if not isinstance(record, BehaviourEvent):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong here")
-        if record.scope not in self._watchers:
+        if record.scope is not _AGENT and record.scope is not _DELEGATION:
             raise RecordError(DeadLetterReason.RECORD_INVALID, f"the scope `{record.scope}` is not known")
-        for name in (record.act.sub, record.session_id, record.header.tenant_uid):
-            if len(name) > NAME_CHARS_MAX:
-                text = f"a name has {len(name)} characters: the limit is {NAME_CHARS_MAX}"
-                raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-        time_ms = max(0, record.header.time)
-        waiting_key, row = behaviour_waiting_key(time_ms, record.header.id), _encode(record)
+        header = record.header
+        longest = max(len(record.act.sub), len(record.session_id), len(header.tenant_uid))
+        if longest > NAME_CHARS_MAX:
+            text = f"a name has {longest} characters: the limit is {NAME_CHARS_MAX}"
+            raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+        time_ms = max(0, header.time)
+        waiting_key, row = behaviour_waiting_key(time_ms, header.id), _encode(record)
         state.put(waiting_key, row)
         self._waiting.keep(waiting_key, row, record)
         state.set_timer(_next_ms(max(time_ms + self._settings.grace_ms, now_ms), GRID_MS), _BEHAVIOUR_TIMER)
@@ -166,14 +166,16 @@ class Watch(ReportingProcessor):
         if not admission.is_watched:
             return outputs
         activity = with_steady_prompt(activity, rows)
-        observed = self._watchers[event.scope].judge(rows, activity)
-        if observed.has_learned and event.scope is BehaviourScope.AGENT:
+        is_of_agent = event.scope is _AGENT
+        watcher = self._of_agents if is_of_agent else self._of_delegations
+        observed = watcher.judge(rows, activity)
+        if observed.has_learned and is_of_agent:
             self._learn_profile(activity, rows, state, now_ms, may_add=not observed.is_full)
-        if observed.risks and event.scope is BehaviourScope.AGENT:
+        if observed.risks and is_of_agent:
             self._note_risks(activity, observed.risks, rows, state, now_ms)
         for finding in observed.findings:
             alert = finding_alert(finding, event, now_ms)
-            self._watchers[event.scope].remember(rows, finding, alert.finding_uid)
+            watcher.remember(rows, finding, alert.finding_uid)
             outputs += self._windows.raised(alert, state, now_ms)
         return outputs
 
@@ -182,7 +184,7 @@ class Watch(ReportingProcessor):
         if status.status not in CLOSED:
             return []
         is_false, tenant = status.status is AlertState.FALSE_POSITIVE, status.header.tenant_uid
-        for watcher in self._watchers.values():
+        for watcher in (self._of_agents, self._of_delegations):
             closed = watcher.close(
                 rows, tenant, status.finding_uid, status.header.id, status.header.time, is_false=is_false
             )
