@@ -31,8 +31,8 @@ from streams.behaviour.activity import ATTRIBUTES, FIELDS, Activity, row_key
 
 KEYS_MADE_MAX = 16_384
 """For how many activities the keys of a group of shapes are remembered."""
-REMEMBERED_MAX = 4_096
-"""Rows that are remembered decoded; beyond that, all are forgotten."""
+REMEMBERED_MAX = 8_192
+"""Rows that are remembered decoded, and as many that were remembered before them; older ones are forgotten."""
 ROW_TYPES_MAX = 256
 """Classes of rows whose decoders are kept; there are about 60."""
 
@@ -284,17 +284,22 @@ class RememberedRows:
 
     def __init__(self) -> None:
         self._rows: dict[bytes, tuple[bytes, Any]] = {}
+        self._older: dict[bytes, tuple[bytes, Any]] = {}
 
     def take(self, key: bytes, row: bytes) -> Any:
         """Return what these bytes were decoded to, and forget it, because whoever takes it may change it; or None."""
-        known = self._rows.pop(key, None)
+        known = self._rows.pop(key, None) or self._older.pop(key, None)
         return known[1] if known is not None and known[0] == row else None
 
     def keep(self, key: bytes, row: bytes, decoded: Any) -> None:
         """Remember a row; nobody may change it from now on."""
         if len(self._rows) >= REMEMBERED_MAX:
-            self._rows.clear()
+            # Partitions take turns: to forget all at once would forget what the next one needs.
+            self._older, self._rows = self._rows, {}
         self._rows[key] = (row, decoded)
+
+
+_UNREAD: Any = object()
 
 
 class OpenRows:
@@ -321,26 +326,16 @@ class OpenRows:
 
     def load(self, key: bytes, row_type: type[T]) -> T | None:
         """Return a row, decoded; None if there is none."""
-        try:
-            known: T | None = self.rows[key]
-        except KeyError:
-            found = self._view.get(key)
-            if found is None:
-                known = None
-            else:
-                self._read[key] = found
-                known = self._remembered.take(key, found)
-                if known is None:
-                    wanted: type = row_type
-                    known = _decoder(wanted)(found)
-            self.rows[key] = known
+        known: T | None = self.rows.get(key, _UNREAD)
+        if known is _UNREAD:
+            known = self.rows[key] = self._fetched(key, row_type)
         return known
 
     def page(self, key: bytes, shape: Shape) -> list[Any]:
         """Return the rows of a page, to be read alone; those of an empty one if there is none."""
         page: list[Any] | None = self.rows.get(key)
         if page is None:
-            found: Any = self.load(key, shape.page_type)
+            found = self._fetched(key, shape.page_type)
             if found is None:
                 page = shape.blank
                 self.created.add(key)
@@ -349,6 +344,15 @@ class OpenRows:
                 page = found if isinstance(found, list) else [*astuple(found)]
             self.rows[key] = page
         return page
+
+    def _fetched(self, key: bytes, row_type: type) -> Any:
+        """Return a row that is kept, decoded; None if there is none."""
+        found = self._view.get(key)
+        if found is None:
+            return None
+        self._read[key] = found
+        known = self._remembered.take(key, found)
+        return _decoder(row_type)(found) if known is None else known
 
     def store_page(self, key: bytes, shape: Shape, page: list[Any]) -> None:
         """Set a page, or the rows of it that are of this shape."""

@@ -6,7 +6,7 @@ once, and no detector is asked about every activity (ADR 0099).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -46,10 +46,14 @@ class Concerned(NamedTuple):
 
     Attributes:
         plans: the detectors.
+        rows_of: finds their rows among the rows of all pages, one after the other.
+        page_bits: a bit for the page of each of these rows.
         put_back: makes, of their rows one after the other and of all rows as they were, all rows as they are.
     """
 
     plans: tuple[Plan, ...]
+    rows_of: Callable[[list[Any]], Rows]
+    page_bits: tuple[int, ...]
     put_back: Callable[[list[Any]], tuple[Any, ...]]
 
 
@@ -63,7 +67,9 @@ class Plans:
         """
         self._plans = tuple(_planned(each, layout) for each in detectors)
         self._tools = frozenset(chain.from_iterable(each.declaration.tools for each in self._plans))
-        self._rows_count = layout.spans[-1][1]
+        self._page_bits = tuple(
+            1 << number for number, (start, end) in enumerate(layout.spans) for _ in range(start, end)
+        )
         self._concerned: dict[tuple[int, int, str], Concerned] = {}
 
     def concerned_by(self, activity: Activity, missing: int) -> Concerned:
@@ -87,24 +93,31 @@ class Plans:
         )
         positions = [position for plan in plans for position in plan.positions]
         where = {position: at for at, position in enumerate(positions)}
-        put_back = itemgetter(*(where.get(at, len(positions) + at) for at in range(self._rows_count)))
+        put_back = itemgetter(*(where.get(at, len(positions) + at) for at in range(len(self._page_bits))))
         if len(self._concerned) >= PATTERNS_MAX:
             self._concerned.clear()
-        made = self._concerned[kind] = Concerned(plans, put_back)
+        page_bits = tuple(self._page_bits[position] for position in positions)
+        made = self._concerned[kind] = Concerned(plans, _reader(positions), page_bits, put_back)
         return made
 
 
 def _planned(detector: Detector, layout: Layout) -> Plan:
     slots = tuple(map(layout.slot, detector.places))
     positions = tuple(slot.position for slot in slots)
-    first = positions[0]
     return Plan(
         declaration=detector.declaration,
         faint=detector.faint,
         score=detector.score,
         learn=detector.learn if learns(detector) else None,
-        rows_of=itemgetter(*positions) if len(positions) > 1 else lambda flat: (flat[first],),
+        rows_of=_reader(positions),
         positions=positions,
         shapes=sum(1 << shape for shape in {slot.shape for slot in slots}),
         needs=detector.needs,
     )
+
+
+def _reader(positions: Sequence[int]) -> Callable[[list[Any]], Rows]:
+    """Return what reads the rows at some positions."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda flat: tuple([flat[position] for position in positions])

@@ -115,6 +115,10 @@ class Observed(NamedTuple):
     risks: tuple[RaisedRisk, ...] = ()
 
 
+_USUAL = Observed(has_learned=True)
+"""What is observed of almost all activities."""
+
+
 class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The end of a session: its last two tools, digests of its last events, the ids of the newest, and its hold.
 
@@ -159,7 +163,6 @@ class Watcher:
         self._tail = layout.slot(_TAIL)
         self._counted = Counted(layout)
         self._plans = Plans(detectors, layout)
-        self._page_bits = tuple(1 << number for number, shape in enumerate(layout.shapes) for _ in shape.blank)
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
@@ -200,18 +203,26 @@ class Watcher:
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
         concerned = self._plans.concerned_by(case.activity, case.missing)
         signals, learned = self._score(concerned, case, is_taught=is_taught)
-        found = [
-            self._found(each, case) for each in signals if each.share >= 1.0 and self._declarations[each.name].alerts
-        ]
-        risks = self._risk(case, signals)
-        found += risks.findings
+        found: list[Finding] = []
+        risks = _NO_RISKS
+        if signals:
+            found += [
+                self._found(each, case)
+                for each in signals
+                if each.share >= 1.0 and self._declarations[each.name].alerts
+            ]
+            risks = self._risk(case, signals)
+            found += risks.findings
         grown = self._counted.growth(case)
         found += self._correlate(case, signals, risks.scores, grown)
         if self._counted.is_too_much(case, grown):
             found.append(too_much(activity, case.events))
-        found, lowered_count = above_bars(rows, activity, found)
-        whose = correlations.value_text(self._whose, activity) if found else ""
-        reported, quiet_count = latched(rows, activity, found, self._latch, whose)
+        reported: tuple[Finding, ...] = ()
+        quiet_count = lowered_count = 0
+        if found:
+            found, lowered_count = above_bars(rows, activity, found)
+            whose = correlations.value_text(self._whose, activity)
+            reported, quiet_count = latched(rows, activity, found, self._latch, whose)
         may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
@@ -222,6 +233,8 @@ class Watcher:
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
         full = not grown.terms_left
+        if may_learn and not (signals or lowered_count or full):
+            return _USUAL
         return Observed(signals, reported, quiet_count, lowered_count, may_learn, full, risks=risks.raised)
 
     def remember(self, rows: OpenRows, finding: Finding, finding_uid: str) -> None:
@@ -331,12 +344,12 @@ class Watcher:
         before = case.flat
         case.flat = [*concerned.put_back(rows + before)]
         # A bit for each page with a row that is another one.
-        case.changed |= sum({*compress(self._page_bits, map(is_not, case.flat, before))})
+        case.changed |= sum({*compress(concerned.page_bits, map(is_not, rows, concerned.rows_of(before)))})
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""
         found, scores, risen, activity = [], {}, [], case.activity
-        for it, slot in self._risks if signals else ():
+        for it, slot in self._risks:
             row = accumulated(case.flat[slot.position], signals, activity.time_ms, it.half_life_ms)
             case.put(slot, row)
             risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance, self._incidents)
@@ -353,7 +366,8 @@ class Watcher:
         self, case: Case, signals: tuple[Signal, ...], risks: Mapping[str, float], grown: Growth
     ) -> list[Finding]:
         found, rows = [], case.rows
-        seen = Seen(case.activity, {**{self._scored[each.name]: each.score for each in signals}, **risks})
+        scores = {**{self._scored[each.name]: each.score for each in signals}, **risks} if signals else risks
+        seen = Seen(case.activity, scores)
         for each, matched in self._selectors.matched(seen):
             key = correlations.group_key(each, seen)
             if key is None:
@@ -391,3 +405,7 @@ class _Risks(NamedTuple):
     findings: list[Finding]
     scores: Mapping[str, float]
     raised: tuple[RaisedRisk, ...] = ()
+
+
+_NO_RISKS = _Risks([], {})
+"""Without signals there is no risk to be raised. Nobody changes it."""
