@@ -116,7 +116,7 @@ class RecordSteps:
             outputs = self._processor.process(
                 record.topic, record.key, decoded, self._state, record.timestamp_ms, stream_time_ms
             )
-            outgoing = self.placement.outgoing(outputs)
+            outgoing: Sequence[Outgoing] = self.placement.outgoing(outputs) if outputs else ()
         except SetAsideError as error:
             self._set_aside(record, error, stream_time_ms)
         except RecordError as error:
@@ -135,7 +135,8 @@ class RecordSteps:
             self.report_dead_letter(record, failure, stream_time_ms)
         else:
             self._state.keep_record()
-            self.emit_all(outgoing)
+            for one in outgoing:
+                self._emit(one)
 
     def fire(self, due_ms: int, payload: bytes, stream_time_ms: int) -> None:
         """Cancel a timer that is due, and process it."""

@@ -139,7 +139,8 @@ class PartitionTask:
         for record, decoded, _ in self._input.ready(now_ms):
             count += 1
             fault = turn.begin(record)
-            self.stream_time_ms = max(self.stream_time_ms, first_ms, record.timestamp_ms)
+            time_ms = max(first_ms, record.timestamp_ms)
+            self.stream_time_ms = max(self.stream_time_ms, time_ms)
             if self._state.has_due(self.stream_time_ms):
                 self.fire_timers()
             self.steps.process(record, fault or decoded, self.stream_time_ms)
