@@ -25,6 +25,7 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.topics import INTENT, VERDICT
+from streams.operations.private_file import write_private
 from streams.operations.sessions.search import Shown, show_session
 from streams.operations.sessions.view import Standing
 from streams.operations.timeline.causes import Cause, causes_of
@@ -93,7 +94,7 @@ def session(
         screen.record(entry.fields())
     if html is not None:
         notes = [*_notes(records), f"Made at {format_instant(clock.now_ms())} from {many(len(entries), 'record')}."]
-        html.write_text(page_of(_title(shown), _state(standing), _head(shown), entries, notes), "utf-8")
+        write_private(html, page_of(_title(shown), _state(standing), _head(shown), entries, notes))
     if screen.as_json:
         return
     screen.say(f"{_title(shown)} is {_state(standing)}", STRONG)

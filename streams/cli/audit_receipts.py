@@ -17,6 +17,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.model.errors import StoplogError
+from streams.operations.private_file import write_private
 from streams.operations.topics.lookup import find_intent
 from streams.operations.verify.prove import prove as prove_intent
 from streams.wiring.clock import SystemClock
@@ -55,7 +56,7 @@ def prove(
     text = made.text()
     check(text, [made.key])
     try:
-        out.write_bytes(text)
+        write_private(out, text)
     except OSError as error:
         raise ReceiptFileError(f"`{out}` can't be written: {error.strerror}") from None
     screen.record({"record": "receipt", "file": str(out), "intent": owner.intent_id, "key": made.key})

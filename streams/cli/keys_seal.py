@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -145,10 +146,15 @@ def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: lis
 
 
 def _write(file: Path, listed: SealKeyList) -> None:
-    """Replace the file at once, so that its readers see the one list or the other."""
+    """Replace the file at once, so that its readers see the one list or the other.
+
+    It keeps its mode: executors of another account that could not read it would go on with the keys that they have.
+    """
     made = file.with_name(f"{file.name}.new")
     try:
         made.write_bytes(listed.format())
+        if file.exists():
+            made.chmod(stat.S_IMODE(file.stat().st_mode))
         made.replace(file)
     except OSError as error:
         raise SealKeysError(f"`{file}` can't be written: {error.strerror}") from None

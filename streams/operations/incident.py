@@ -21,6 +21,7 @@ from streams.model.session import Atom, SessionEvent
 from streams.model.topics import BY_NAME, CATALOG, REVOCATION, RULESET, Spread
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.contents.erased import erasure_text, read_erasure
+from streams.operations.private_file import write_private
 from streams.operations.rules.recorded_keys import subs_of
 from streams.operations.rules.recorded_session import RecordedSession, SessionReader, proven_again
 from streams.operations.scenarios.expectations import HistoryComparison, expectation_of, expectations_text
@@ -115,9 +116,9 @@ def export_incident(
             raise IncidentError(f"`{path}` exists already; choose another folder with `--out`")
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(f"{format_line(line.topic, line.key, line.time_ms, line.record)}\n" for line in lines)
-    history.write_text(text, "utf-8", newline="\n")
+    write_private(history, text)
     items, outcomes = _run(replace(own_plan, history=history))
-    expect.write_text(expectations_text(history.name, items), "utf-8", newline="\n")
+    write_private(expect, expectations_text(history.name, items))
     return Exported(
         history=history,
         expect=expect,

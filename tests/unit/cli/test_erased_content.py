@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,21 @@ def test_no_file_is_made_of_what_was_erased(site: Stoplog, folder: Path) -> None
     for name in WRITE:
         result = site(*others[name])
         assert result.status == 0, result.err
+
+
+def test_files_with_arguments_are_their_owners_alone(site: Stoplog, folder: Path) -> None:
+    page = folder / "s-0.html"
+    named = commands("s-0", folder) | {"page": ("audit", "session", "s-0", "--html", str(page))}
+    before = set(folder.rglob("*"))
+    old_mask = os.umask(0o022)
+    try:
+        for name in (*WRITE, "page"):
+            assert site(*named[name]).status == 0
+    finally:
+        os.umask(old_mask)
+    made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in set(folder.rglob("*")) - before if path.is_file()}
+    wanted = {"s-0.html", "s-0.jsonl", "s-0.expect.yaml", "s-0.receipt"}
+    assert {name: mode for name, mode in made.items() if name in wanted} == dict.fromkeys(wanted, 0o600)
 
 
 def test_rules_are_explained_without_the_arguments(site: Stoplog, folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,18 @@ def test_to_retire_a_key_lets_no_seal_count_again(stoplog: Stoplog) -> None:
     assert made(stoplog, "seal", "list", "list.json", "--retire", "a") == retired
     assert SealKeyList.parse(Path("list.json").read_bytes()) == listed
     assert {key.name: key.state for key in listed.keys} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
+
+
+def test_a_list_stays_readable_for_those_who_could_read_it(stoplog: Stoplog) -> None:
+    keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
+    made(stoplog, "seal", "list", "list.json", "--add", f"a={keys[0]}")
+    Path("list.json").chmod(0o644)
+    before = os.umask(0o077)
+    try:
+        made(stoplog, "seal", "list", "list.json", "--add", f"b={keys[1]}", "--revoke", "a")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path("list.json").stat().st_mode) == 0o644
 
 
 def test_the_passphrase_of_the_holder_s_key_is_asked_for(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
