@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from streams.model.types import Record
@@ -68,8 +69,9 @@ class InputBuffer:
         self._bytes = 0
         self._paused_count = 0
         self._ended: dict[str, bool] = {}
-        # The only topic with records, if the others hold back nothing: `ready` need not look at them again.
-        self._only: _Lane | None = None
+        # The topic whose records go first while they are earlier than `_until_ms`: the others need not be looked at.
+        self._run: _Lane | None = None
+        self._until_ms = 0.0
         self._abandoned: set[str] = set()
         self.missing: str | None = None
         """The topic that holds the others back, as `ready` found it last."""
@@ -100,7 +102,7 @@ class InputBuffer:
             self._count += 1
             if self._abandoned:
                 self._abandoned.discard(record.topic)
-        self._only = None
+        self._run = None
 
     def last_ms(self, topic: str) -> int:
         """Return the time of the last record that was added of a topic; 0 if there was none."""
@@ -120,7 +122,7 @@ class InputBuffer:
     def look(self) -> None:
         """Forget what is known of the topics' ends: `ready` asks again. Call it after each poll."""
         self._ended.clear()
-        self._only = None
+        self._run = None
 
     def ready(self, has_ended: HasEnded) -> Iterator[Buffered]:
         """Remove and yield the records whose turn has come, until there are none or the first is not known.
@@ -130,11 +132,14 @@ class InputBuffer:
         Args:
             has_ended: asked about topics without a buffered record, once after each `look`.
         """
-        while (lane := self._only or self._first(has_ended)) is not None:
-            found = lane.records.popleft()
-            if not lane.records:
-                self._only = None
+        while (lane := self._run or self._first(has_ended)) is not None:
+            records = lane.records
+            found = records.popleft()
+            if not records:
+                self._run = None
                 lane.last_ms = found[0].timestamp_ms
+            elif records[0][0].timestamp_ms >= self._until_ms:
+                self._run = None
             size = found[2]
             lane.bytes -= size
             self._bytes -= size
@@ -199,7 +204,7 @@ class InputBuffer:
             lane.next_offset = positions.get(lane.topic, 0)
         self._count = self._bytes = 0
         self._ended.clear()
-        self._only = None
+        self._run = None
         self._abandoned.clear()
         self.missing = None
 
@@ -209,18 +214,22 @@ class InputBuffer:
         if not self._count:
             return None
         first: _Lane | None = None
-        first_ms, filled = 0, 0
+        first_ms, until_ms = 0, inf
         for lane in self._lanes:
             if lane.records:
-                filled += 1
                 time_ms = lane.records[0][0].timestamp_ms
-                if first is None or time_ms < first_ms:
+                if first is None:
                     first, first_ms = lane, time_ms
+                elif time_ms < first_ms:
+                    # At the same instant, those before it go first: they have the lower rank.
+                    until_ms = min(until_ms, first_ms)
+                    first, first_ms = lane, time_ms
+                else:
+                    until_ms = min(until_ms, time_ms + 1)
             elif self._holds_back(lane.topic, has_ended):
                 self.missing = lane.topic
                 return None
-        if filled == 1:
-            self._only = first
+        self._run, self._until_ms = first, until_ms
         return first
 
     def _holds_back(self, topic: str, has_ended: HasEnded) -> bool:

@@ -19,7 +19,7 @@ from streams.behaviour.correlations import (
     Selectors,
     selects,
 )
-from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows
+from streams.behaviour.pages import REMEMBERED_MAX, Layout, OpenRows, Place, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
 from streams.policy.language.bundle import load_detector_files
 from streams.processors.watch.behaviour_file import parse_behaviour
@@ -178,3 +178,12 @@ def test_a_page_of_places_that_require_a_field_and_that_do_not_keeps_the_rows_of
         open_rows.store_page(key, shape, page)
     open_rows.close()
     assert [msgspec.msgpack.decode(row) for row in rows.values()] == [{"it": 7, "it~": 8}]
+
+
+def test_when_many_rows_are_remembered_the_older_half_is_forgotten() -> None:
+    remembered = RememberedRows()
+    rows = [b"%06d" % number for number in range(3 * REMEMBERED_MAX)]
+    for row in rows:
+        remembered.keep(row, row, row)
+    known = [row for row in rows if remembered.take(row, row) is not None]
+    assert known == rows[REMEMBERED_MAX:]
