@@ -67,6 +67,13 @@ _LENGTH_BYTES = 4
 _NO_BYTES = b"\xff" * _LENGTH_BYTES
 
 KEYS_MAX = 64
+RETIRED_RUNS_MS = 3_600_000
+"""How long after a key was retired calls may run by its seals.
+
+INVARIANT: no gate lets a verdict live longer. A seal says itself when it was made, and no signature covers that:
+without this bound, whoever gets hold of a key that was retired long ago could have calls run by seals that are dated
+back.
+"""
 _BATCH = "batch "
 
 
@@ -270,8 +277,12 @@ class Receipt(msgspec.Struct, frozen=True):
         path, seal = tuple(Tree(batch.leaves).inclusion(index)), batch.seal
         return cls(value, key, seal.partition, seal.header.time, index, len(batch.leaves), path, seal.signed_head)
 
-    def check(self, keys: SealKeys) -> None:
+    def check(self, keys: SealKeys, runs_at_ms: int | None = None) -> None:
         """Check the receipt. Costs 60 to 80 us.
+
+        Args:
+            keys: those whose seals count.
+            runs_at_ms: see `SealKeys.signer_of`.
 
         Raises:
             SealError: it proves nothing.
@@ -281,7 +292,7 @@ class Receipt(msgspec.Struct, frozen=True):
             head = Checkpoint.parse(note.text)
         except NoteError as error:
             raise SealError(f"the head can't be read: {error}") from None
-        keys.signer_of(note, self.partition, self.sealed_ms)
+        keys.signer_of(note, self.partition, self.sealed_ms, runs_at_ms=runs_at_ms)
         leaf = leaf_hash(self.value)
         # The size of the batch is not signed. Whatever it is, the path leads from this leaf to the root that is.
         if not is_included(leaf, self.index, self.size, self.path, _batch_root(head)):
@@ -302,7 +313,8 @@ class SealKey(msgspec.Struct, frozen=True):
     Attributes:
         name: what people call it.
         public: the key.
-        state: ACTIVE; RETIRED: seals of before `until_ms` count; REVOKED: none does, whenever it was made.
+        state: ACTIVE; RETIRED: seals of before `until_ms` count, and calls run by them for `RETIRED_RUNS_MS` more;
+            REVOKED: none does, whenever it was made.
         until_ms: of a retired key, the instant from which its seals no longer count.
     """
 
@@ -363,7 +375,9 @@ class SealKeys:
             origin = self._origins[partition, log] = origin_of(self.deployment, partition, log)
         return origin
 
-    def signer_of(self, note: Note, partition: int, time_ms: int, log: str = GATE_LOG) -> SealKey:
+    def signer_of(
+        self, note: Note, partition: int, time_ms: int, log: str = GATE_LOG, *, runs_at_ms: int | None = None
+    ) -> SealKey:
         """Return the key that has signed a head of a partition.
 
         Args:
@@ -371,6 +385,7 @@ class SealKeys:
             partition: the partition in which it was found.
             time_ms: when it was made, as it says; compared with the end of retired keys.
             log: the log whose head it must be.
+            runs_at_ms: the time, for who runs calls by it; None for who looks at what was sealed.
 
         Raises:
             SealError: no key that counts has signed it.
@@ -386,21 +401,25 @@ class SealKeys:
                 raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head has been revoked")
             if key.state is KeyState.RETIRED and (key.until_ms is None or time_ms >= key.until_ms):
                 raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head was retired before")
+            if key.until_ms is not None and runs_at_ms is not None and runs_at_ms >= key.until_ms + RETIRED_RUNS_MS:
+                text = f"the key `{key.name}` ({key.public.kid}) that signed the head was retired too long ago"
+                raise SealError(f"{text}: no verdict of its time can be run any more")
             return key
         raise SealError("no key that is trusted here has signed the head: is the list of keys up to date?")
 
-    def opened(self, seal: Seal, partition: int) -> SealedBatch:
+    def opened(self, seal: Seal, partition: int, runs_at_ms: int | None = None) -> SealedBatch:
         """Return what a seal says, once it is found to be signed. Costs 60 to 80 us and a hash for each leaf.
 
         Args:
             seal: the seal.
             partition: the partition in which it was found.
+            runs_at_ms: see `signer_of`.
 
         Raises:
             SealError: it proves nothing.
         """
         batch = SealedBatch.read(seal)
-        self.signer_of(batch.note, partition, seal.header.time)
+        self.signer_of(batch.note, partition, seal.header.time, runs_at_ms=runs_at_ms)
         return batch
 
 

@@ -143,7 +143,7 @@ class Executor:
         self._source = source or f"executor/{single_use.owner}"
         self._reporter = Reporter(transport, self._source, keys)
         self._traces = CallTraces(traces)
-        self.seals = SealGuard(seal_keys, transport.codec, single_use.heads())
+        self.seals = SealGuard(seal_keys, transport.codec, single_use.heads(), transport.now_ms)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms

@@ -29,6 +29,7 @@ from streams.model.topics import SEAL, SEAL_KEY, VERDICT
 from streams.model.types import Record
 from streams.ports import Headers, Received
 from streams.ports.wire import SCHEMA_ID_HEADER
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.seal_heads import SealedHead
 
 HELD_MAX = 50_000
@@ -99,6 +100,7 @@ class PartitionSeals:
         keys: SealKeySource,
         codec: SealCodec,
         anchors: Mapping[str, SealedHead] | None = None,
+        now_ms: Callable[[], int] = SYSTEM.now_ms,
     ) -> None:
         """Hold nothing yet.
 
@@ -107,7 +109,9 @@ class PartitionSeals:
             keys: the keys whose seals count.
             codec: reads seals.
             anchors: by origin, the newest heads that counted in an earlier run: logs must go on from them.
+            now_ms: the clock that the ends of retired keys are compared with.
         """
+        self._now_ms = now_ms
         self.fault = ""
         self.origin = ""
         self.head: SealedHead | None = None
@@ -176,7 +180,7 @@ class PartitionSeals:
         seal = self._codec.decode(SEAL.name, received.value, received.headers)
         if not isinstance(seal, Seal):
             raise SealError("the record is not a seal")
-        batch = self._keys().opened(seal, self._partition)
+        batch = self._keys().opened(seal, self._partition, self._now_ms())
         origin = batch.head.origin
         head = self._anchors.get(origin) if self.head is None else self.head
         if head is None or received.offset > head.offset:
@@ -216,14 +220,16 @@ class SealGuard:
         keys: SealKeys | SealKeySource | Unproven,
         codec: SealCodec,
         anchors: Mapping[str, SealedHead] | None = None,
+        now_ms: Callable[[], int] = SYSTEM.now_ms,
     ) -> None:
         """Take the keys.
 
         Args:
             keys: see `Executor`.
             codec: reads seals.
-            anchors: see `PartitionSeals`.
+            anchors, now_ms: see `PartitionSeals`.
         """
+        self._now_ms = now_ms
         self.are_required = not isinstance(keys, Unproven)
         if isinstance(keys, Unproven):
             _log.warning(
@@ -240,7 +246,7 @@ class SealGuard:
             return None
         found = self._partitions.get(partition)
         if found is None:
-            found = PartitionSeals(partition, self._keys, self._codec, self._anchors)
+            found = PartitionSeals(partition, self._keys, self._codec, self._anchors, self._now_ms)
             self._partitions[partition] = found
         return found
 
@@ -258,7 +264,7 @@ class SealGuard:
         if not self.are_required:
             return None
         try:
-            receipt.check(self._keys())
+            receipt.check(self._keys(), self._now_ms())
         except SealError as error:
             return str(error)
         return None

@@ -17,6 +17,7 @@ from streams.audit.seal_key_list import ListedKey, SealKeyList
 from streams.audit.seals import (
     LEAVES_MAX,
     REPORT_LEAF,
+    RETIRED_RUNS_MS,
     VERDICT_LEAF,
     KeyState,
     Receipt,
@@ -54,6 +55,7 @@ from streams.sdk.errors import VerdictReadError
 from streams.sdk.seal_checks import HELD_MAX, HELD_MS_MAX, PartitionSeals, SealKeySource, Unproven
 from streams.sdk.seal_heads import SealedHead
 from streams.sdk.seal_key_file import LOOK_EVERY_MS
+from streams.sdk.verdict_checks import VERDICT_LIFE_MS_MAX
 from tests.records import records
 from tests.unit.sdk.hands import (
     REPORT_KEY,
@@ -404,6 +406,33 @@ def executor_of(
 ) -> Executor:
     tools = {"mail/send": FunctionTool(function, TOOL.definition_digest)}
     return Executor(transport, ["mail"], tools, store, report_keys=REPORT_KEY, seal_keys=keys, revocations=revocations)
+
+
+class TestRetiredKeys:
+    """A seal says itself when it was made, so whoever has a retired key can date one back."""
+
+    @pytest.mark.parametrize(("ago_ms", "runs"), [(60_000, True), (RETIRED_RUNS_MS + 60_000, False)])
+    def test_no_call_runs_by_a_seal_that_is_dated_back(
+        self, ago_ms: int, runs: bool, transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    ) -> None:
+        until_ms = transport.now_ms() - ago_ms
+        keys = SealKeys.of([SealKey("old", GATE_KEY.public, KeyState.RETIRED, until_ms)])
+        verdict, other = verdicts(2)
+        made = Sealer().seal([verdict])
+        dated_back = msgspec.structs.replace(made, header=msgspec.structs.replace(made.header, time=until_ms - 1))
+        reader = Reader(keys).read(on_log(verdict, 0, 0), seal_on_log(dated_back, 1))
+        assert reader.ran == ([0] if runs else [])
+        assert runs or "was retired too long ago" in reader.seals.fault
+        batch = SealedBatch.read(Sealer(PARTITION).seal([other]))
+        receipt = msgspec.structs.replace(Receipt.of(value_of(other), key_of(other), batch), sealed_ms=until_ms - 1)
+        # Who looks at what was sealed, such as an auditor, is told that it counted.
+        receipt.check(keys)
+        with begun_store(tmp_path) as store:
+            outcome = executor_of(transport, store, revocations, lambda _args: None, keys).execute(receipt)
+        assert outcome.refusal is (None if runs else Refusal.UNPROVEN)
+
+    def test_no_verdict_lives_longer_than_a_retired_key_counts(self) -> None:
+        assert RETIRED_RUNS_MS >= VERDICT_LIFE_MS_MAX
 
 
 class TestHandedOver:
