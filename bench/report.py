@@ -89,5 +89,6 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "audit": _printed,
     "provenance": _printed,
     "injection": injection.injection_table,
+    "injection_forms": injection.forms_table,
     "behaviour": behaviour.behaviour_table,
 }

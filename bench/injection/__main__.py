@@ -2,7 +2,7 @@
 
 Without options, this judges the half to develop on by the shipped rules, and writes `bench/results/injection.json`.
 With options, it only prints. `--scope`, `--detector off` and `--imperatives` judge the cases a second time in
-another form, and print both.
+another form, and print both. `--forms` judges them in all three, and writes `bench/results/injection_forms.json`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def main() -> int:
         return _list(options, bundles)
     cases = _cases(options)
     if names := _variants(options):
-        print(printed(measure_variants(cases, bundles, names, half=options.half)))
-        return 0
-    result = measure(cases, bundles, half=options.half)
+        result = measure_variants(cases, bundles, names, half=options.half)
+    else:
+        result = measure(cases, bundles, half=options.half)
     print(printed(result))
-    if options.half == "develop" and not options.rules and not options.domain:
-        save("injection", result, describe_machine(), quick=False, folder=options.out)
+    if (name := _file_name(options)) is not None:
+        save(name, result, describe_machine(), quick=False, folder=options.out)
         print(f"written to {options.out / 'README.md'}")
     return 0
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="judge the honest tasks again with the tools' own verbs as imperatives in what others have written",
     )
+    parser.add_argument("--forms", action="store_true", help="judge the cases again in all three forms")
     parser.add_argument(
         "--list",
         action="store_true",
@@ -113,7 +114,16 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 def _variants(options: argparse.Namespace) -> list[str]:
     wanted = {ISSUERS_SCOPE: options.scope, DETECTOR_OFF: options.detector, IMPERATIVES: options.imperatives}
-    return [name for name, is_wanted in wanted.items() if is_wanted]
+    return [name for name, is_wanted in wanted.items() if is_wanted or options.forms]
+
+
+def _file_name(options: argparse.Namespace) -> str | None:
+    """Return the name of the file for the figures; None if they are not those that are kept."""
+    if options.half != "develop" or options.rules or options.domain:
+        return None
+    if options.forms:
+        return "injection_forms"
+    return None if _variants(options) else "injection"
 
 
 def _list(options: argparse.Namespace, bundles: dict[str, Path]) -> int:

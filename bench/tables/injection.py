@@ -7,6 +7,11 @@ from typing import Any
 
 from bench.tables.cells import Result, table
 
+_FORMS = (
+    "The shipped rules and the same cases in other forms: with the task scope that an issuer would state in every "
+    "session, with contents that are reported as if no sentence read like an instruction, and with imperatives of the "
+    "tools' own verbs in what others have written in honest tasks"
+)
 _POLICIES = (
     "policy",
     "ASR %",
@@ -47,6 +52,19 @@ def injection_table(result: Result) -> str:
             table(("domain", *_POLICIES[1:]), list(_policy_rows(result["domains"]))),
             "ASR in % by technique, without a yes / with a yes to every question:\n",
             table(("technique", "attacks", *policies), list(_technique_rows(policies))),
+        ]
+    )
+
+
+def forms_table(result: Result) -> str:
+    """Return the figures of one bundle in all forms of the cases in Markdown: all in all, and by technique."""
+    forms: dict[str, Any] = result["policies"]
+    return "\n".join(
+        [
+            f"{_FORMS}. {_head(result)}; the columns are those of [injection](#injection).\n",
+            table(("form", *_POLICIES[1:]), _with_dashes(_policy_rows(forms))),
+            "ASR in % by technique, without a yes / with a yes to every question:\n",
+            table(("technique", "attacks", *forms), _with_dashes(_technique_rows(forms))),
         ]
     )
 
@@ -107,6 +125,11 @@ def _technique_rows(policies: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for technique, about in first["techniques"].items():
         each = [found["techniques"].get(technique) for found in policies.values()]
         yield technique, about["attacks"], *(row and f"{row['success']} / {row['success_with_yes']}" for row in each)
+
+
+def _with_dashes(rows: Iterator[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return rows with a dash for each figure that a form doesn't have."""
+    return [tuple("-" if cell is None else cell for cell in row) for row in rows]
 
 
 def _with_brackets(row: Sequence[object]) -> tuple[object, ...]:

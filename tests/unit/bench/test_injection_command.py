@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from bench.injection import __main__ as command
 from bench.injection import simple_policies
 from bench.injection.cases import read_cases
 from bench.injection.domain import read_domains
-from bench.injection.measure import BLOCK_ACTS
+from bench.injection.measure import BLOCK_ACTS, DETECTOR_OFF, IMPERATIVES, ISSUERS_SCOPE, STARTER, VARIANTS
 from bench.injection.results import figures
 
 
@@ -81,6 +82,22 @@ def test_results_are_written_for_the_shipped_rules_only(
     assert "## injection" in (tmp_path / "README.md").read_text()
 
 
+def test_all_forms_are_written_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    few = [case for case in read_cases(["develop"]) if case.domain == "shop"][::12]
+    monkeypatch.setattr(command, "read_cases", lambda halves: few)
+    assert _run(monkeypatch, "--forms", "--rules", f"mine={BLOCK_ACTS}", "--out", str(tmp_path)) == 0
+    assert not list(tmp_path.iterdir())
+    assert "[4] mine, imperatives" in capsys.readouterr().out
+    assert _run(monkeypatch, "--forms", "--out", str(tmp_path)) == 0
+    written = json.loads((tmp_path / "injection_forms.json").read_text())
+    assert list(written["result"]["policies"]) == [STARTER, *(f"{STARTER}, {form}" for form in VARIANTS)]
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    (row,) = [line for line in lines if line.startswith(f"| {STARTER}, imperatives |")]
+    assert row.split(" | ")[1:3] == ["-", "-"], "nobody attacks in this form"
+
+
 def test_only_the_cases_of_some_domains_are_judged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -102,3 +119,36 @@ def test_the_committed_figures_are_those_of_the_set(name: str) -> None:
         simple_policies.judge(case, domains[case.domain], policy) for case in read_cases([committed["half"]])
     )
     assert committed["policies"][name] == made, "run `make bench-injection`"
+
+
+def _committed_forms() -> dict[str, Any]:
+    forms: dict[str, Any] = json.loads((command.RESULTS / "injection_forms.json").read_text())["result"]["policies"]
+    return forms
+
+
+def test_the_committed_forms_are_of_the_committed_rules() -> None:
+    plain = json.loads((command.RESULTS / "injection.json").read_text())["result"]["policies"][STARTER]
+    assert _committed_forms()[STARTER] == plain, "run `make bench-injection`, and `python -m bench.injection --forms`"
+
+
+def test_the_shipped_rules_are_robust() -> None:
+    """Bounds what the rules owe to the instruction detector, and to the calm tone of honest texts."""
+    forms = _committed_forms()
+    plain, off, loud, scoped = (forms[name] for name in (STARTER, *(f"{STARTER}, {form}" for form in _ROBUST)))
+    assert off["attacks"]["success"] <= plain["attacks"]["success"] + 2
+    assert loud["honest"]["unaided"] >= plain["honest"]["unaided"] - 3
+    assert scoped["attacks"]["success"] <= plain["attacks"]["success"]
+
+
+def test_the_page_about_provenance_has_the_committed_figures() -> None:
+    page = (command.RESULTS.parents[1] / "docs/explanation/provenance.md").read_text()
+    said = page.partition("## How much depends on recognising instructions")[2].partition("\n## ")[0]
+    forms = _committed_forms()
+    attacks = [
+        forms[name]["attacks"] for name in (STARTER, *(f"{STARTER}, {form}" for form in (DETECTOR_OFF, ISSUERS_SCOPE)))
+    ]
+    for figure in [each[name] for each in attacks for name in ("success", "success_with_yes")]:
+        assert str(figure) in said
+
+
+_ROBUST = (DETECTOR_OFF, IMPERATIVES, ISSUERS_SCOPE)
