@@ -12,11 +12,14 @@ from simulation.fleet.habits import Habits
 from simulation.fleet.roles import BYTES, DESTINED, OWNED, PAYING, WITH_OBJECT, Role
 from streams.behaviour.activity import Activity
 
+START_MS = 1_767_571_200_000
+"""Monday, 2026-01-05, 00:00 UTC."""
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 MINUTE_MS = 60_000
 GAINED_SHARE = 0.06
 LIKED_FACTOR = 3.0
+NEW_TOOLS = ("summarise", "plan", "lookup", "export", "remember")
 replace = msgspec.structs.replace
 
 
@@ -49,8 +52,27 @@ class Session(NamedTuple):
     depth: int = 1
 
 
+class Version(NamedTuple):
+    """A version of an agent.
+
+    Attributes:
+        day: the day from which on the agent is this version.
+        epoch: its name.
+        taste: how much it likes each move from a tool to the next, beside what is usual for its role.
+        length, size, pause: how long its sessions are, how much its calls carry and how slowly they follow each other,
+            as factors.
+    """
+
+    day: int
+    epoch: str
+    taste: dict[tuple[str, str], float]
+    length: float = 1.0
+    size: float = 1.0
+    pause: float = 1.0
+
+
 class Agent:
-    """An agent: whom it writes to, what it works with, how large its payments are, which version it is.
+    """An agent: whom it writes to, what it works with, how large its payments are, which versions it has been.
 
     Attributes:
         day: the day on which it works.
@@ -58,7 +80,7 @@ class Agent:
 
     def __init__(self, name: str, role: Role, rng: Random, shared: list[str], habits: Habits) -> None:
         self.name, self.role, self._rng, self._habits = name, role, rng, habits
-        self.epoch = f"model-1/{rng.getrandbits(32):08x}"
+        epoch = f"model-1/{rng.getrandbits(32):08x}"
         mine = [f"{role.name}-{rng.getrandbits(40):x}.example" for _ in range(role.regulars_count // 2)]
         self.regulars = [*rng.sample(shared, min(len(shared), role.regulars_count - len(mine))), *mine]
         self.secrets = [f"{role.name}/key-{number}" for number in rng.sample(range(12), 4)]
@@ -66,10 +88,19 @@ class Agent:
         self.amount_factor = exp(rng.gauss(0, 0.25))
         self.shift_hours = rng.choice(habits.shifts)
         spread = habits.taste_spread
-        self._taste = {(before, after): exp(rng.gauss(0, spread)) for before, row in role.flow.items() for after in row}
+        taste = {(before, after): exp(rng.gauss(0, spread)) for before, row in role.flow.items() for after in row}
+        self._versions = [Version(0, epoch, taste)]
         self.day = 0
-        self._gained: dict[str, tuple[int, str]] = {}
+        self._gained: dict[str, tuple[int, str | None]] = {}
         self._serial = 0
+
+    @property
+    def version(self) -> Version:
+        """The version that works on the day."""
+        return self._version_on(self.day)
+
+    def _version_on(self, day: int) -> Version:
+        return next((it for it in reversed(self._versions) if it.day <= day), self._versions[0])
 
     @property
     def sending_tool(self) -> str:
@@ -108,7 +139,7 @@ class Agent:
             time_ms=time_ms,
             tenant="acme",
             agent=self.name,
-            epoch=self.epoch,
+            epoch=self._version_on((time_ms - START_MS) // DAY_MS).epoch,
             cohort=role.name if self._habits.has_types else self.name,
             session=session.id,
             instance=session.instance,
@@ -122,7 +153,7 @@ class Agent:
             object=thing,
             owner=self._owner(session) if tool in OWNED else None,
             amount=amount,
-            size_bytes=int(BYTES.get(tool, 120) * exp(rng.gauss(0, self._habits.bytes_spread))),
+            size_bytes=int(BYTES.get(tool, 120) * self.version.size * exp(rng.gauss(0, self._habits.bytes_spread))),
             is_trusted=is_trusted,
         )
 
@@ -131,10 +162,10 @@ class Agent:
         gained = [tool for tool, (day, _) in self._gained.items() if day <= self.day]
         if gained and self._rng.random() < GAINED_SHARE:
             return self._rng.choice(gained)
-        row = self.role.flow.get(before) or self.role.flow[""]
+        row, taste = self.role.flow.get(before) or self.role.flow[""], self.version.taste
         tools = list(row)
         return self._rng.choices(
-            tools, [row[tool] * self._taste[before if before in self.role.flow else "", tool] for tool in tools]
+            tools, [row[tool] * taste[before if before in self.role.flow else "", tool] for tool in tools]
         )[0]
 
     def work(self, session: Session, start_ms: int, calls_count: int) -> list[Activity]:
@@ -145,7 +176,7 @@ class Agent:
             is_trusted = is_trusted and not (tool in ("web.fetch", "docs.read") and rng.random() < 0.5)
             found.append(self.call(session, tool, time_ms, is_trusted=is_trusted))
             # Most calls follow within seconds, some after a pause in which somebody reads.
-            time_ms += int(1_000 * exp(rng.gauss(2.0, 1.0))) + (
+            time_ms += int(1_000 * self.version.pause * exp(rng.gauss(2.0, 1.0))) + (
                 int(rng.expovariate(1 / 90_000)) if rng.random() < 0.1 else 0
             )
         return found
@@ -155,21 +186,42 @@ class Agent:
         self.regulars.append(destination)
 
     def release(self) -> None:
-        """Become a new version, which does a little of everything differently."""
+        """Become a new version on the day, which does a little of everything differently."""
+        rng, habits = self._rng, self._habits
+        epoch, last = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}", self._versions[-1]
+        taste = {move: liking * exp(rng.gauss(0, habits.taste_spread)) for move, liking in last.taste.items()}
+        self._versions.append(last._replace(day=self.day, epoch=epoch, taste=taste))
+        if habits.release_spread:
+            self._change(habits.release_spread)
+
+    def _change(self, spread: float) -> None:
+        """Change in the newest version what thorough releases change beside tastes."""
         rng = self._rng
-        self.epoch = f"model-{rng.randrange(2, 9)}/{rng.getrandbits(32):08x}"
-        for move in self._taste:
-            self._taste[move] *= exp(rng.gauss(0, self._habits.taste_spread))
+        length, size, pause = (exp(rng.gauss(0, spread)) for _ in range(3))
+        # Beside the usual, whatever the versions before it were like.
+        self._versions[-1] = self._versions[-1]._replace(length=length, size=size, pause=pause)
+        if rng.random() < 0.5:
+            service = f"service-{rng.getrandbits(32):x}.example" if rng.random() < 0.5 else None
+            self._gained[f"{self.role.name}.{rng.choice(NEW_TOOLS)}{rng.randrange(9)}"] = (self.day, service)
+        if rng.random() < 0.5:
+            self._like(rng)
+
+    def _like(self, rng: Random) -> None:
+        """Let the newest version like one of the known tools more."""
+        liked = rng.choice([tool for tool in self.role.flow if tool])
+        taste = {
+            move: liking * LIKED_FACTOR if move[1] == liked else liking
+            for move, liking in self._versions[-1].taste.items()
+        }
+        self._versions[-1] = self._versions[-1]._replace(taste=taste)
 
     def roll_out(self, day: int) -> None:
         """Become the new version of a day, which is the same for all agents of the role."""
         shared = Random(f"{self.role.name} {day}")  # noqa: S311 - a simulation that has to be repeatable
-        self.epoch = f"model-{day}/{shared.getrandbits(32):08x}"
+        epoch = f"model-{day}/{shared.getrandbits(32):08x}"
         self._gained[f"{self.role.name}.assist{day}"] = (day, f"service-{shared.getrandbits(32):x}.example")
-        liked = shared.choice([tool for tool in self.role.flow if tool])
-        for before, after in self._taste:
-            if after == liked:
-                self._taste[before, after] *= LIKED_FACTOR
+        self._versions.append(self._versions[-1]._replace(day=day, epoch=epoch))
+        self._like(shared)
 
     def _amount(self) -> float:
         amount = self.role.amount * self.amount_factor * exp(self._rng.gauss(0, self._habits.amount_spread))

@@ -5,15 +5,13 @@ from __future__ import annotations
 from random import Random  # noqa: TID251 - everything of a fleet is drawn from one seeded source
 from typing import NamedTuple
 
-from simulation.fleet.agents import DAY_MS, HOUR_MS, MINUTE_MS, Agent, Planned
+from simulation.fleet.agents import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Agent, Planned
 from simulation.fleet.attacks import ATTACKS, NEEDS, PREFERRED_SHARE, Scene
 from simulation.fleet.habits import OFFICE, Habits
 from simulation.fleet.odd import MORE_ODD, ODD
 from simulation.fleet.roles import ROLES
 from streams.behaviour.activity import Activity
 
-START_MS = 1_767_571_200_000
-"""Monday, 2026-01-05, 00:00 UTC."""
 LOUD = 1.0
 STEALTHY = 0.25
 
@@ -95,14 +93,15 @@ def _jobs(agents: list[Agent], plan: Plan) -> list[Planned]:
     found = list[Planned]()
     for at, agent in enumerate(agents[: round(plan.habits.jobs_share * len(agents))]):
         for day in range(plan.quiet_days_count + at % 5, plan.days_count):
-            start_ms = START_MS + day * DAY_MS + 2 * HOUR_MS + at * 7 * MINUTE_MS
+            agent.day, start_ms = day, START_MS + day * DAY_MS + 2 * HOUR_MS + at * 7 * MINUTE_MS
             found += [Planned(call) for call in agent.work(agent.session(), start_ms, 12)]
     return found
 
 
 def _task(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     session = agent.session()
-    calls = agent.work(session, start_ms, 1 + _poisson(rng, agent.role.calls_per_session - 1))
+    length = agent.role.calls_per_session * agent.version.length
+    calls = agent.work(session, start_ms, 1 + _poisson(rng, max(0.0, length - 1)))
     if agent.role.helpers and rng.random() < 0.3:
         for _ in range(rng.randint(1, agent.role.helpers)):
             helper = agent.session(session.root, depth=2)

@@ -27,6 +27,9 @@ class Habits(NamedTuple):
         together_days: the days on which all agents are released.
         rollout_days: the days on which all agents of a role become the same new version, with one tool more, which
             calls a service that nobody has called before, and a liking for one of the known tools.
+        release_spread: how much a release changes beside tastes: how long sessions are, how much calls carry and how
+            slowly they follow each other; each second one brings a tool, and each second one a liking for a known one.
+            0 for nothing of it.
         joiners_share: how many agents begin in the second half of the quiet time or later.
         jobs_share: how many agents get a nightly job on a day in the middle.
         has_types: whether agents are compared with others of their role.
@@ -43,6 +46,7 @@ class Habits(NamedTuple):
     releases_per_day: float = 1 / 25
     together_days: tuple[int, ...] = ()
     rollout_days: tuple[int, ...] = ()
+    release_spread: float = 0.0
     joiners_share: float = 0.0
     jobs_share: float = 0.0
     has_types: bool = True
@@ -59,6 +63,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
         "wide amounts": Habits(amount_spread=1.3, bytes_spread=1.4),
         "price list": Habits(amount_spread=0.5, price_step=500.0),
         "many releases": Habits(releases_per_day=1 / 6, taste_spread=0.4, together_days=(10, 17, 21)),
+        "thorough releases": Habits(releases_per_day=1 / 9, taste_spread=0.5, release_spread=0.4),
         "rollouts": Habits(rollout_days=(5, 12, 18, 23)),
         "joiners": Habits(joiners_share=0.3),
         "new nightly jobs": Habits(jobs_share=0.3),

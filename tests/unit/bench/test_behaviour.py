@@ -99,6 +99,20 @@ def test_each_habit_makes_another_fleet(name: str) -> None:
     assert [each.activity.time_ms for each in other] == sorted(each.activity.time_ms for each in other)
 
 
+@pytest.mark.parametrize("name", ["many releases", "thorough releases", "rollouts"])
+def test_an_agent_is_one_version_at_a_time_whatever_it_does(name: str) -> None:
+    """Odd work and attacks are drawn after everyday work, and still by the version of their day."""
+    plan = SMALL._replace(odd_per_agent_day=0.5, days_count=14, habits=HABITS[name])
+    fleet = [each.activity for each in make_fleet(5, plan) if each.kind not in ("bad_epoch", "failing_tool")]
+    seen: dict[str, list[str]] = {}
+    for call in fleet:
+        versions = seen.setdefault(call.agent, [])
+        if call.epoch not in versions[-1:]:
+            versions.append(call.epoch)
+    assert max(map(len, seen.values())) > 2
+    assert all(len(versions) == len(set(versions)) for versions in seen.values())
+
+
 def test_the_second_generator_makes_the_same_fleet_for_a_seed_and_has_every_attack() -> None:
     size = Size(agents_each=1, days=21, quiet_days=10, odd_per_agent_day=0.5, attacks_each=1)
     fleet = make_bureau(5, size)
