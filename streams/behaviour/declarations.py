@@ -93,11 +93,14 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "fan_out": Takes(("term", "window_ms"), (*_BASELINE, "deviations"), ("count", "usual"), "different terms"),
         "arg_mad": Takes(("value",), _BASELINE, ("amount", "usual", "z"), "deviations"),
         "arg_cusum": Takes(
-            ("value",), (*_BASELINE, "half_life_ms", "allowance"), ("amount", "usual", "sum"), "deviations, accumulated"
+            ("value",),
+            (*_BASELINE, "half_life_ms", "allowance"),
+            ("amount", "usual", "sum"),
+            "deviations, accumulated",
         ),
         "egress": Takes(("value", "half_life_ms"), _BASELINE, ("sum", "usual", "z"), "deviations"),
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),
-        "loop": Takes((), (*_BASELINE, "deviations"), ("count", "usual"), "repeats"),
+        "loop": Takes((), (*_BASELINE, "deviations", "window_ms"), ("count", "usual"), "repeats"),
         "loop_run": Takes((), ("peer", "min_support"), ("count", "stay"), "-log10 p"),
         "seq_surprise": Takes(
             (), (*_BASELINE, "allowance", "half_life_ms", "deviations"), ("bits", "sum", "usual"), "bits, accumulated"

@@ -17,6 +17,8 @@ SD_MIN = 0.3
 """Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
 COLD_FACTOR = 5.0
 """How much more a count has to be where nothing is known of what is usual."""
+SURE_DEVIATIONS = 3.0
+"""Up to how many standard deviations above the usual peaks may lie beyond what is reported where nothing is known."""
 SHARED_BY = 2
 """How many others of its kind must have done the same surprising thing before it is the work's, and not the agent's."""
 SHARED_SHARE = 0.75
@@ -51,7 +53,8 @@ def compared(
 ) -> Compared:
     """Return a count beside the first of the peaks that has enough days, or else beside `cold_factor` thresholds.
 
-    The score is never more than the count. So of a count that is below what is reported, none is reckoned.
+    Peaks that differ much from day to day allow no more than nothing known does, unless the usual ones are about as
+    high. The score is never more than the count. So of a count that is below what is reported, none is reckoned.
     """
     threshold = declaration.threshold
     if count < FAINT * threshold:
@@ -59,7 +62,8 @@ def compared(
     for peak in peaks:
         if peak is not None and peak.past.weight >= max(declaration.min_support, 1.0):
             mean, spread = usual_peak(peak, SD_MIN)
-            limit = max(threshold, _limit(mean, spread, declaration.deviations))
+            sure = max(cold_factor * threshold, _limit(mean, spread, SURE_DEVIATIONS))
+            limit = max(threshold, min(_limit(mean, spread, declaration.deviations), sure))
             return Compared(count * threshold / limit, exp(min(mean, 80.0)) - 1.0)
     return Compared(count / cold_factor, threshold)
 

@@ -38,22 +38,43 @@ class Ring(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spoiled: bool = False
 
 
-class Loop(Keyed):
-    """The same call, or the same few calls in turn, again and again."""
+class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Digests of the last calls of a session, and when each was made (in seconds)."""
 
-    row_types = (Ring, Peak)
+    calls: tuple[int, ...] = ()
+    spoiled: bool = False
+    times: tuple[int, ...] = ()
+
+    def after(self, call: int, now_ms: int, window_ms: int) -> Lately:
+        """Return it with one more call, and without those that are older than the window."""
+        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - RING_MAX)
+        # Rows of earlier versions have no times.
+        times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
+        while first < len(times) and now_s - times[first] > window_ms // 1_000:
+            first += 1
+        return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s))
+
+
+class Loop(Keyed):
+    """The same call, or the same few calls in turn, again and again, within a window.
+
+    Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
+    """
+
+    row_types = (Lately, Peak)
     needs = CALL
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
-        ring = rows[0] or Ring()
-        calls = (*ring.calls, digest_once(activity.call))[-RING_MAX:]
-        count = repeats(calls)
+        before = rows[0] or Lately()
+        ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms)
+        count = repeats(ring.calls)
         if count < self.faint:
-            return Scored((Ring(calls, ring.spoiled), rows[1]), noted=count)
+            return Scored((ring, rows[1]), noted=count)
         found = compared(float(count), self.declaration, rows[1:], LOOP_COLD_FACTOR)
-        is_spoiled = ring.spoiled or found.score >= self.declaration.threshold
-        kept = (Ring(calls, is_spoiled), rows[1])
+        if found.score >= self.declaration.threshold:
+            ring = Lately(ring.calls, True, ring.times)
+        kept = (ring, rows[1])
         if found.score < self.faint:
             return Scored(kept, noted=count)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, count)
@@ -299,10 +320,19 @@ TOLERATED_FACTOR = 1.8
 TOLERATED_SHARE = 0.01
 """How much more often a new version may call a tool, as a factor of its odds and beside it: each release changes a
 little of everything."""
+BROUGHT_SHARE = 0.1
+"""The share that a tool may have which no call of the version before was of: it came with the new one."""
 
 
-def tolerated(before: float) -> float:
-    """Return the largest share of a tool in a new version that nobody has to hear of, after its share before."""
+def tolerated(before: float, *, is_brought: bool = False) -> float:
+    """Return the largest share of a tool in a new version that nobody has to hear of.
+
+    Args:
+        before: its share before.
+        is_brought: whether it came with the new version.
+    """
+    if is_brought:
+        return max(before, BROUGHT_SHARE)
     if before >= 1.0:
         return 1.0
     odds = TOLERATED_FACTOR * before / (1.0 - before)
@@ -355,7 +385,8 @@ class EpochDrift(Keyed):
             return Scored(kept)
         before, now = mature.share(tool, len(mature.counts) + 1), count / total
         known = max(before, mature.told_share(tool, activity.time_ms)) if mature.told else before
-        evidence = total * excess(now, tolerated(known))
+        is_brought = not count_of(mature.counts, tool) and known == before
+        evidence = total * excess(now, tolerated(known, is_brought=is_brought))
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)

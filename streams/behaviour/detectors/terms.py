@@ -18,6 +18,9 @@ from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 KNOWERS_MAX = 16
+VERSIONS_MAX = 8
+BROUGHT_WITHIN = 100
+"""Within how many calls of a new version what is new came with it: that is what versions are for."""
 STEP_BITS_MAX = 8.0
 """What one new term adds to a run at most, so that no single call alerts as a sweep."""
 KNOWN_BITS = 0.3
@@ -25,12 +28,45 @@ KNOWN_BITS = 0.3
 
 
 class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Observations, terms that were seen once, different terms, and when the first observation was."""
+    """Observations, terms that were seen once, different terms, and when the first observation was.
+
+    `versions` are the last versions of the agent (digests, the newest last); of agents alone, and only where somebody
+    asks. `version_at` is how many observations there were before the newest one, and `new_from` before what counts as
+    new began with it, or with one shortly before it.
+    """
 
     total: int = 0
     once: int = 0
     distinct: int = 0
     since_ms: int = 0
+    versions: tuple[int, ...] = ()
+    version_at: int = 0
+    new_from: int = 0
+
+    def in_version(self, epoch: str) -> Totals:
+        """Return it with a version of the agent, if that is a new one."""
+        version = digest_of(epoch)
+        if not epoch or version in self.versions:
+            return self
+        # A version that follows shortly after another one is part of the same release, and makes it no longer.
+        is_apart = not self.versions or self.total - self.version_at >= BROUGHT_WITHIN
+        versions = (*self.versions, version)[-VERSIONS_MAX:]
+        return replace(
+            self,
+            versions=versions,
+            version_at=self.total,
+            new_from=self.total if is_apart else self.new_from,
+        )
+
+    def is_new(self, epoch: str) -> bool:
+        """Return whether a version of the agent has just begun. Its first one is not new: there was none before it."""
+        it = self.in_version(epoch)
+        is_newest = len(it.versions) > 1 and it.versions[-1] == digest_of(epoch)
+        return is_newest and it.total - it.new_from < BROUGHT_WITHIN
+
+    def after(self, once: int, distinct: int) -> Totals:
+        """Return it after one more observation."""
+        return Totals(self.total + 1, once, distinct, self.since_ms, self.versions, self.version_at, self.new_from)
 
 
 class Term(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,16 +102,16 @@ def counted(
     if term is not None and term.count > 1 and activity.time_ms - term.last_ms <= history_ms:
         # What is well known, as almost all is.
         term = Term(term.count + 1, max(term.last_ms, activity.time_ms), term.knowers, term.surprised_by, term.versions)
-        return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), term
+        return totals.after(totals.once, totals.distinct), term
     is_first = term is None or not term.count
     if is_first and totals.distinct >= distinct_max:
-        return Totals(totals.total + 1, totals.once, totals.distinct, totals.since_ms), term
+        return totals.after(totals.once, totals.distinct), term
     was_known = is_known(term, activity.time_ms, history_ms)
     before = term or Term()
     count = before.count + 1 if was_known else 1
     # A term that was forgotten counts as seen once again; if it was seen once before, it already does.
     once = totals.once + {1: 0 if before.count == 1 else 1, 2: -1}.get(count, 0)
-    totals = Totals(totals.total + 1, max(0, once), totals.distinct + is_first, totals.since_ms)
+    totals = totals.after(max(0, once), totals.distinct + is_first)
     return totals, Term(
         count, max(before.last_ms, activity.time_ms), before.knowers, before.surprised_by, before.versions
     )
@@ -84,8 +120,9 @@ def counted(
 class NewTerms(Keyed):
     """The first time that an agent does something; more surprising if no peer has ever done it.
 
-    A new tool that is rolled out to many agents is found with the first of them. From the third on, or if it comes with
-    the same version, it is new for the work, and not for the agent: that stays below an alert, and is learned.
+    What comes with a new version of the agent, in its first calls, is what the version is for. A new tool that many
+    agents begin to use later is found with the first of them. From the third on, or if it comes with the same version,
+    it is new for the work, and not for the agent. Both stay below an alert, and are learned.
     """
 
     row_types = (Totals, Term, Totals, Term)
@@ -112,13 +149,18 @@ class NewTerms(Keyed):
         if it.peer and not knowers:
             bits += new_bits(peers.once, peers.total)
         words = {"bits": bits, "peers": knowers, "seen": own.total}
-        if not it.peer or not it.alerts or bits < it.threshold:
+        if not it.alerts or bits < it.threshold:
+            return Scored(rows, bits, words)
+        below = min(bits, SHARED_SHARE * it.threshold)
+        if own.is_new(activity.epoch):
+            bits = below
+        if not it.peer:
             return Scored(rows, bits, words)
         agent = digest_of(activity.agent)
         others = {*seen.surprised_by} - {agent}
         version = {digest_of(activity.epoch)} if activity.epoch else set()
         if len(others) >= SHARED_BY or (others and version & {*seen.versions}):
-            bits = min(bits, SHARED_SHARE * it.threshold)
+            bits = below
         by, versions = (tuple(sorted(each))[:KNOWERS_MAX] for each in (others | {agent}, version | {*seen.versions}))
         return Scored((*rows[:3], replace(seen, surprised_by=by, versions=versions)), bits, words)
 
@@ -126,6 +168,8 @@ class NewTerms(Keyed):
         """Return the rows with one more observation of the term."""
         del noted
         it, (own, term, peers, peer_term) = self.declaration, rows
+        if it.alerts:
+            own = (own or Totals(since_ms=activity.time_ms)).in_version(activity.epoch)
         own, term = counted(own, term, activity, it.history_ms, it.count_max)
         peers, peer_term = counted(peers, peer_term, activity, it.history_ms, it.count_max * KNOWERS_MAX)
         if peer_term is not None:

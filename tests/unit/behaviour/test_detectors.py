@@ -363,6 +363,34 @@ def test_a_new_tool_that_is_rolled_out_to_many_agents_is_found_with_the_first_of
     assert found == [(agent, 0) for agent in wanted]
 
 
+@pytest.mark.parametrize(
+    ("epoch", "at", "wanted"),
+    [("v1", 5, ["new_terms"]), ("v2", 5, []), ("v2", 150, ["new_terms"]), ("", 5, ["new_terms"])],
+)
+def test_a_tool_that_comes_with_a_version_is_what_the_version_is_for(epoch: str, at: int, wanted: list[str]) -> None:
+    it = declared("new_terms", 7, term="tool.name", min_support=200)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20, epoch="v1"))
+    calls = [activity(AFTER_MS + number * 60_000, session="next", epoch=epoch) for number in range(at)]
+    calls.append(activity(AFTER_MS + at * 60_000, session="next", epoch=epoch, tool="crm.merge"))
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+    # What came with the version is known from then on.
+    later = activity(AFTER_MS + 2 * DAY_MS, session="later", epoch=epoch, tool="crm.merge")
+    assert (watch.observe(rows, later).signals == ()) is (not wanted)
+
+
+def test_whoever_states_ever_more_versions_is_not_new_for_longer() -> None:
+    it = declared("new_terms", 7, term="tool.name", min_support=200)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20, epoch="v1"))
+    calls = [activity(AFTER_MS + at * 60_000, session="next", epoch=f"v{2 + at // 9}") for at in range(95)]
+    calls += [activity(AFTER_MS + 2 * HOUR_MS, session="next", epoch="v20", tool="crm.merge")]
+    assert names_found(observe_all(watch, rows, calls)) == []
+    calls = [activity(AFTER_MS + 3 * HOUR_MS + at, session="next", epoch="v21") for at in range(10)]
+    calls += [activity(AFTER_MS + 4 * HOUR_MS, session="next", epoch="v22", tool="crm.wipe")]
+    assert names_found(observe_all(watch, rows, calls)) == ["new_terms"]
+
+
 def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:
     leaves = [
         declared("egress", 40, name=name, value="call.bytes", half_life_ms=span_ms, min_support=5)
@@ -393,6 +421,28 @@ def test_a_session_is_not_blamed_for_what_another_one_has_read() -> None:
     # Whoever adds more is to blame as well: that is the same incident.
     joining = [activity(AFTER_MS + 90_000 + at * 1_000, session="joining", object=f"more-{at}") for at in range(4)]
     assert [each.quiet_count for each in observe_all(watch, rows, joining)] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("per_day", [(), (1, 6), (20, 38)])
+def test_peers_that_differ_from_day_to_day_allow_no_more_than_nothing_known_does(per_day: tuple[int, ...]) -> None:
+    """An agent that reads 45 secrets is reported whether nothing is known or peers read one on some days and six on
+    others; it is not if they read about as many."""
+    it = declared("fan_out", 8, peer=("agent.type",), term="object.id", window_ms=600_000, min_support=5, deviations=5)
+    rows, watch = Rows(), watcher(it)
+    for day in range(14 if per_day else 0):
+        count, at_ms = per_day[day % 2], START_MS + day * DAY_MS
+        calls = [activity(at_ms + at, agent="peer", session=f"d{day}", object=f"{day}-{at}") for at in range(count)]
+        assert names_found(observe_all(watch, rows, calls)) == []
+    sweep = [activity(AFTER_MS + at * 1_000, session="sweep", object=f"new-{at}") for at in range(45)]
+    assert names_found(observe_all(watch, rows, sweep)) == ([] if 38 in per_day else ["fan_out"])
+
+
+@pytest.mark.parametrize(("every_ms", "wanted"), [(30_000, ["loop"]), (90_000, [])])
+def test_whoever_asks_the_same_with_pauses_is_in_no_loop(every_ms: int, wanted: list[str]) -> None:
+    it = declared("loop", 10, key=("session.id",), peer=("agent.id",), min_support=5, window_ms=600_000)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    assert names_found(observe_all(watch, rows, spaced(40, every_ms, call="same"))) == wanted
 
 
 def odd_session(day: int, steps: int) -> list[Activity]:
@@ -504,6 +554,16 @@ def test_what_new_versions_of_many_agents_do_alike_is_one_release(*, is_same: bo
         epoch = "v3" if is_same else f"v3 of {agent}"
         found += [agent for _ in names_found(observe_all(watch, rows, version(3, epoch, 0.4, agent=agent)))]
     assert found == wanted
+
+
+@pytest.mark.parametrize(("every", "wanted"), [(14, []), (3, ["epoch_drift"])])
+def test_a_tool_that_comes_with_a_version_may_take_a_tenth_of_its_calls(every: int, wanted: list[str]) -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.2))
+    calls = version(3, "v3", 0.2)
+    used = [replace(call, tool="a.assist") if at % every == 0 else call for at, call in enumerate(calls)]
+    assert names_found(observe_all(watch, rows, used)) == wanted
 
 
 def test_an_errand_is_no_other_behaviour_of_a_version() -> None:

@@ -52,7 +52,7 @@ def test_a_correlation_may_name_a_rule_of_another_file() -> None:
         ("detectors:\n" + LOOP.replace("10", "many"), "`threshold` must be a number"),
         ("detectors:\n" + LOOP.replace("10", "0"), "`threshold` must be above 0"),
         ("detectors:\n" + LOOP.replace("explain: x", "explain: '{bits} bits'"), "`explain` names `bits`"),
-        ("detectors:\n" + LOOP.replace("threshold", "window: 5m, threshold"), "has no key `window`"),
+        ("detectors:\n" + LOOP.replace("threshold", "value: call.amount, threshold"), "has no key `value`"),
         ("features:\n  amounts: []\n", "there is no feature `amounts`"),
         ("features:\n  amount: [{tools: [a.b], arg: amount}]\n", "must be a JSON pointer"),
         ("features:\n  owner: [{tools: [a.b]}]\n", "must have either `arg`, the place of an argument, or `role`"),
