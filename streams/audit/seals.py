@@ -385,7 +385,7 @@ class SealKeys:
             partition: the partition in which it was found.
             time_ms: when it was made, as it says; compared with the end of retired keys.
             log: the log whose head it must be.
-            runs_at_ms: the time, for who runs calls by it; None for who looks at what was sealed.
+            runs_at_ms: the time now, if calls run by what it covers; None if only the record is checked.
 
         Raises:
             SealError: no key that counts has signed it.
