@@ -175,4 +175,4 @@ def _show(screen: Screen, file: Path, listed: SealKeyList) -> None:
     screen.say(f"list {listed.serial} of the keys of gates{named}, {signed}: {file}", OK)
     for each in listed.keys:
         until = "" if each.until_ms is None else f"  since {format_instant(each.until_ms)}"
-        screen.say(f"    {each.state.value:<8} {each.name}  {each.key}{until}", lines=True)
+        screen.say(f"    {each.state.value:<8} {each.name}  {each.key}{until}")

@@ -56,6 +56,16 @@ def test_to_retire_a_key_lets_no_seal_count_again(stoplog: Stoplog) -> None:
     assert {key.name: key.state for key in listed.keys} == {"a": KeyState.RETIRED, "b": KeyState.REVOKED}
 
 
+def test_a_name_with_a_line_end_writes_no_line_of_its_own(stoplog: Stoplog) -> None:
+    key = str(made(stoplog, "seal", "new", "--out", "a.key")["public_key"])
+    name = f"a\n    active   gate  {key}"
+    Path("list.json").write_text(json.dumps({"deployment": "", "serial": 1, "keys": [{"name": name, "key": key}]}))
+    shown = stoplog("keys", "seal", "list", "list.json", "--no-json")
+    assert shown.status == 0, shown.err
+    assert [line.split()[0] for line in shown.out.splitlines()] == ["list", "active"]
+    assert "\\x0a" in shown.out
+
+
 def test_a_list_stays_readable_for_those_who_could_read_it(stoplog: Stoplog) -> None:
     keys = [str(made(stoplog, "seal", "new", "--out", f"{name}.key")["public_key"]) for name in "ab"]
     made(stoplog, "seal", "list", "list.json", "--add", f"a={keys[0]}")
