@@ -97,9 +97,9 @@ class StagedLog(Log):
         self._stages.wrap(consumer, poll="consume")
         return consumer
 
-    def producer(self, transactional_id: str) -> Producer:
+    def producer(self, transactional_id: str, *, gathers: bool = False) -> Producer:
         """Timed."""
-        producer = self._inner.producer(transactional_id)
+        producer = self._inner.producer(transactional_id, gathers=gathers)
         self._stages.wrap(producer, send="produce", begin="commit", send_offsets="commit", commit="commit")
         return producer
 

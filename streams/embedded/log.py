@@ -97,7 +97,12 @@ class EmbeddedLog(Log):
             )
         )
 
-    def producer(self, transactional_id: str) -> EmbeddedProducer:
+    def producer(
+        self,
+        transactional_id: str,
+        *,
+        gathers: bool = False,  # noqa: ARG002 - the port's; a transaction is written to the file at its commit
+    ) -> EmbeddedProducer:
         """Make a transactional producer; `init_transactions` fences others with the same id."""
         return self._keep(
             EmbeddedProducer(

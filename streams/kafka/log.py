@@ -41,9 +41,9 @@ class KafkaLog(Log):
             self._bootstrap, group, instance=instance, positioned=positioned, names=self._names, extra=self._extra
         )
 
-    def producer(self, transactional_id: str) -> KafkaProducer:
+    def producer(self, transactional_id: str, *, gathers: bool = False) -> KafkaProducer:
         """Make a transactional producer."""
-        return KafkaProducer(self._bootstrap, transactional_id, names=self._names, extra=self._extra)
+        return KafkaProducer(self._bootstrap, transactional_id, gathers=gathers, names=self._names, extra=self._extra)
 
     def publisher(self) -> KafkaPublisher:
         """Make a writer of single records."""

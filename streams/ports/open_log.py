@@ -74,8 +74,14 @@ class Log(Protocol):
                 `FatalLogError` (on a log that can tell: Kafka); without `positioned` they are skipped.
         """
 
-    def producer(self, transactional_id: str) -> Producer:
-        """Make a transactional producer, which fences the former holders of its id."""
+    def producer(self, transactional_id: str, *, gathers: bool = False) -> Producer:
+        """Make a transactional producer, which fences the former holders of its id.
+
+        Args:
+            transactional_id: the id.
+            gathers: whether records may wait for further ones before they are sent, because transactions stay open for
+                long. A commit sends them at once.
+        """
 
     def publisher(self) -> Publisher:
         """Make a writer of single records."""

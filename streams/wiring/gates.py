@@ -238,6 +238,8 @@ def build_keying(
 
 
 _GATE_KIND = "gate"
+_UNHURRIED = frozenset({"watch", "keying"})
+"""Kinds of workers for which nobody waits: see `watch.commit_interval_ms`."""
 
 
 class _Part(NamedTuple):
@@ -284,7 +286,7 @@ def _build(
         wire=wire,
         ports=Ports(
             consumer=log.consumer(part.group, settings.instance, positioned=True),
-            producer=log.producer(transactional_id(settings.instance)),
+            producer=log.producer(transactional_id(settings.instance), gathers=part.kind in _UNHURRIED),
             open_reader=log.reader,
             stores=stores or _rocks_stores(settings, part.kind),
             clock=clock,

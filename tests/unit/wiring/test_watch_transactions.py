@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from simulation.records import ROOT_KEY
+from streams.embedded.log import EmbeddedLog
+from streams.embedded.producer import EmbeddedProducer
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
 from streams.operations.topics.application import carry_out, make_plan
@@ -65,3 +67,18 @@ def test_how_long_they_are_can_be_set_apart(tmp_path: Path, monkeypatch: pytest.
     found = settings_of_workers(given, tmp_path, monkeypatch)
     assert (found["watch"].commit_interval_ms, found["watch"].commit_records_max) == (40, 3)
     assert (found["gate"].commit_interval_ms, found["gate"].commit_records_max) == (7, 2_000)
+
+
+def test_producers_of_a_watch_gather_records_and_those_of_a_gate_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, bool] = {}
+    made = EmbeddedLog.producer
+
+    def noting(log: EmbeddedLog, transactional_id: str, *, gathers: bool = False) -> EmbeddedProducer:
+        found[transactional_id.rpartition("-")[2]] = gathers
+        return made(log, transactional_id, gathers=gathers)
+
+    monkeypatch.setattr(EmbeddedLog, "producer", noting)
+    settings_of_workers({"instance": "one"}, tmp_path, monkeypatch)
+    assert found == {"one": False, "budgets": False, "keying": True, "watch": True}
