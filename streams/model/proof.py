@@ -227,7 +227,7 @@ def make_hmac(secret: bytes, message: bytes) -> bytes:
     Computed by its definition, with the key's two pads hashed already: `hmac.digest` sets up its library for each
     message, which costs four times as much for a short one, and an intent needs two, and one for each of its values.
     """
-    inner_pad, outer_pad = _pads(secret)
+    inner_pad, outer_pad = hashed_pads(secret)
     inner = inner_pad.copy()
     inner.update(message)
     outer = outer_pad.copy()
@@ -241,8 +241,8 @@ def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
 
 
 @lru_cache(maxsize=SECRETS_CACHED_MAX)
-def _pads(secret: bytes) -> tuple[_Hash, _Hash]:
-    """Return the hashes that have read the pads of a key. They are copied, and never read more."""
+def hashed_pads(secret: bytes) -> tuple[_Hash, _Hash]:
+    """Return the two hashes of an HMAC that have read the pads of its key. Copy them: they never read more."""
     key = secret if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest()
     block = key.ljust(_BLOCK_BYTES, b"\x00")
     return hashlib.sha256(block.translate(_INNER_PAD)), hashlib.sha256(block.translate(_OUTER_PAD))

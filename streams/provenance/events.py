@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.model.session import Atom, SessionEvent, SessionEventType
-from streams.provenance.digests import atom_digest
+from streams.provenance.digests import atom_digester
 from streams.provenance.extract import extract_content, extract_message
 from streams.provenance.found import Extraction
 from streams.provenance.scope import Deriver, derive_scopes, with_derived_scopes
@@ -36,9 +36,10 @@ def extraction_for(kind: SessionEventType, content: str, content_type: str | Non
 
 def atoms_of(extraction: Extraction, key: bytes) -> tuple[Atom, ...]:
     """Return the atoms of a content, digested under a user's key (`streams.provenance.digests.atom_key`)."""
+    digest = atom_digester(key)
     return tuple(
         Atom(
-            digest=atom_digest(key, found.kind, found.value),
+            digest=digest(found.kind, found.value),
             kind=found.kind.value,
             path=found.path,
             whole_field=found.whole_field,

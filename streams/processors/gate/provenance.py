@@ -37,7 +37,7 @@ from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.events import content_label, tool_of
 from streams.processors.settings import GateSettings
-from streams.provenance.digests import atom_digest, atom_key
+from streams.provenance.digests import atom_digester, atom_key
 from streams.provenance.events import CONTENT_EVENTS
 from streams.provenance.scope import parse_scopes
 
@@ -57,7 +57,7 @@ class ProvenanceKeeper:
     def __init__(self, settings: GateSettings, control: ControlState) -> None:
         self._root_key = settings.root_key
         self._recorded = settings.recorded_keys
-        self._digest = atom_digest if self._recorded is None else self._recorded.digest
+        self._digester = atom_digester if self._recorded is None else self._recorded.digester
         self._control = control
         self._uses = ToolUseCache()
 
@@ -124,11 +124,11 @@ class ProvenanceKeeper:
 
     def memory_of(self, case: Case, state: StateView) -> Memory:
         """Return what the session of an intent has seen; nothing that is added to it is stored."""
-        return Memory(case.asked.session_key, self._key_of(case), state, keeps=False, digest_of=self._digest)
+        return Memory(case.asked.session_key, self._key_of(case), state, keeps=False, digester=self._digester)
 
     def memory_for(self, session_key: bytes, tenant_uid: str, sub: str, state: StateView) -> Memory:
         """Return what a session has seen; what is added to it is stored."""
-        return Memory(session_key, self._key_for(tenant_uid, sub), state, digest_of=self._digest)
+        return Memory(session_key, self._key_for(tenant_uid, sub), state, digester=self._digester)
 
     def row_of(self, case: Case, state: StateView) -> ProvenanceRow:
         """Return what the session of an intent has read as a whole, and store it if nothing was stored yet."""

@@ -41,7 +41,7 @@ from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
 from streams.provenance.agreed import AGREE
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
-from streams.provenance.digests import atom_digest
+from streams.provenance.digests import Digester, atom_digester
 from streams.provenance.extract import extract_arguments, extract_message
 from streams.provenance.found import AtomKind
 from streams.provenance.memory import (
@@ -71,6 +71,8 @@ _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
 SUBJECTS_CACHED_MAX = 4_096
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
+_BUCKET_ENDS = tuple(atoms_bucket_key(b"", bucket) for bucket in range(BUCKETS))
+"""What the keys of buckets end with."""
 
 
 def read_provenance(session_key: bytes, state: StateView) -> ProvenanceRow | None:
@@ -106,7 +108,7 @@ class Memory:
         key: the key of digests (`atom_key`).
         state: the partition's state.
         keeps: whether what is added is stored.
-        digest_of: returns the digest of a kind and a value under a key.
+        digester: returns what makes the digests under a key.
     """
 
     def __init__(
@@ -116,12 +118,11 @@ class Memory:
         state: StateView,
         *,
         keeps: bool = True,
-        digest_of: Callable[[bytes, str, str], bytes] = atom_digest,
+        digester: Callable[[bytes], Digester] = atom_digester,
     ) -> None:
         self._keeps = keeps
         self._session_key = session_key
-        self._key = key
-        self._digest_of = digest_of
+        self._digest = digester(key)
         self._state = state
         self._prefix = atoms_row_prefix(session_key)
         self._rows: dict[int, bytes | None] = {}
@@ -129,7 +130,7 @@ class Memory:
 
     def digest(self, kind: str, value: str) -> bytes:
         """Return the part of a value's digest that is kept."""
-        return self._digest_of(self._key, kind, value)[:DIGEST_BYTES]
+        return self._digest(kind, value)[:DIGEST_BYTES]
 
     def look(self, kind: str, value: str) -> Entry | None:
         """Return what is kept of a value, or None."""
@@ -137,9 +138,12 @@ class Memory:
         asked, looked = (kind, value), self._looked
         if asked in looked:
             return looked[asked]
-        digest = self._digest_of(self._key, kind, value)[:DIGEST_BYTES]
+        digest = self._digest(kind, value)[:DIGEST_BYTES]
         bucket, rows = digest[0] % BUCKETS, self._rows
-        row = rows[bucket] if bucket in rows else self._read(bucket)
+        if bucket in rows:
+            row = rows[bucket]
+        else:
+            row = rows[bucket] = self._state.get(self._prefix + _BUCKET_ENDS[bucket])
         entry = looked[asked] = None if row is None else find(row, digest)
         return entry
 
@@ -166,11 +170,9 @@ class Memory:
         return replace(row, atoms_count=count, is_complete=complete)
 
     def _bucket(self, bucket: int) -> bytes | None:
-        return self._rows[bucket] if bucket in self._rows else self._read(bucket)
-
-    def _read(self, bucket: int) -> bytes | None:
-        row = self._rows[bucket] = self._state.get(atoms_bucket_key(self._prefix, bucket))
-        return row
+        if bucket not in self._rows:
+            self._rows[bucket] = self._state.get(self._prefix + _BUCKET_ENDS[bucket])
+        return self._rows[bucket]
 
     def number_event(
         self, row: ProvenanceRow, event: SessionEvent, audiences: Audiences | None = None

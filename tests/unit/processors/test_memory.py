@@ -16,6 +16,7 @@ from streams.engine import placement
 from streams.model import proof
 from streams.model.keys import session_key_of
 from streams.processors import audit
+from streams.provenance import digests
 from tests.kit import FILES_READ, GateBench
 
 # Functions whose arguments are types or names of ours: there are as many results as there are of these.
@@ -53,7 +54,8 @@ def test_the_caches_by_session_together_stay_small_when_they_are_full() -> None:
     """They fill up with sessions that are over, so this is memory that every gate uses in the end."""
     filled = {
         proof.derived_key: lambda number: proof.session_secret(bytes(64), "acme", f"session-{number:020d}"),
-        proof._pads: lambda number: proof.make_hmac(b"%032d" % number, b"message"),
+        proof.hashed_pads: lambda number: proof.make_hmac(b"%032d" % number, b"message"),
+        digests.atom_digester: lambda number: digests.atom_digester(b"%032d" % number),
         placement._partition_of_key: lambda number: placement._partition_of_key(
             session_key_of("acme", f"session-{number:020d}"), 6
         ),
