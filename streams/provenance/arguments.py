@@ -18,7 +18,7 @@ import msgspec
 
 from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in
 from streams.provenance.found import AtomKind, Found
-from streams.provenance.leaves import Leaf, leaves_of
+from streams.provenance.leaves import SAYS_NOTHING, Leaf, flat_fields, leaves_of
 from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
@@ -37,6 +37,7 @@ class Argument(msgspec.Struct, gc=False):
         pointer: the JSON pointer that leads to it.
         wholes: how all of it reads; nothing if it proves nothing, such as a word of three letters.
         complete: whether everything was read that was asked for so far; bounds can cut it.
+        text: the leaf as it is searched for values; empty for a number, and for what says nothing.
         is_usual: whether it is a word of letters, an address or an id of a usual form, and nothing else.
     """
 
@@ -44,7 +45,7 @@ class Argument(msgspec.Struct, gc=False):
     pointer: str
     wholes: list[Found]
     complete: bool = True
-    _text: str = ""
+    text: str = ""
     _is_word: bool = False
     is_usual: bool = False
     _field: str = ""
@@ -52,7 +53,7 @@ class Argument(msgspec.Struct, gc=False):
 
     def parts(self) -> list[Found]:
         """Return the machine-shaped values inside of the leaf, each once: first those in it, then those in disguise."""
-        if not self._text or is_prose(self._text):
+        if not self.text or is_prose(self.text):
             return []
         seen = {(whole.kind, whole.value) for whole in self.wholes}
         parts: list[Found] = []
@@ -69,19 +70,19 @@ class Argument(msgspec.Struct, gc=False):
     @property
     def may_hold_addresses(self) -> bool:
         """Whether an address of the network can be inside of the leaf; quicker than to find out which ones."""
-        return bool(self._text) and ("/" in self._text or not self._is_word or not is_ordinary(self._text))
+        return bool(self.text) and ("/" in self.text or not self._is_word or not is_ordinary(self.text))
 
     @property
     def may_hold_hosts(self) -> bool:
         """Whether the name of a host, or an address with one, can be inside of the leaf; quicker than to find out."""
-        text = self._text
+        text = self.text
         return "." in text or "://" in text or not text.isascii()
 
     def _all_shapes(self) -> Iterator[tuple[Shape, bool]]:
         """Yield the shapes of the text, then those of its readings, and whether they were found in a reading."""
         for shape in self._own_shapes():
             yield shape, False
-        if self._is_word and is_ordinary(self._text):
+        if self._is_word and is_ordinary(self.text):
             return
         for reading in readings_of(str(self.value)):
             for shape in self._shapes_of(reading.text, ""):
@@ -89,7 +90,7 @@ class Argument(msgspec.Struct, gc=False):
 
     def _own_shapes(self) -> list[Shape]:
         if self._shapes is None:
-            self._shapes = self._shapes_of(self._text, self._field)
+            self._shapes = self._shapes_of(self.text, self._field)
         return self._shapes
 
     def _shapes_of(self, text: str, field: str) -> list[Shape]:
@@ -111,21 +112,35 @@ class Argument(msgspec.Struct, gc=False):
 
 def _read_leaf(leaf: Leaf, thing: str) -> Argument:
     """Return a leaf of a call's arguments, read as a whole. One that belongs to no structure has no such reading."""
-    value, pointer, is_field = leaf.value, leaf.path, leaf.is_field
-    if not isinstance(value, str):
-        return _read_number(value, pointer, field_name(leaf, thing) if is_field else "", is_field=is_field)
-    if not is_field:
+    value, pointer = leaf.value, leaf.path
+    if isinstance(value, str):
+        if leaf.is_field:
+            return _read_text(value, pointer, leaf.name, thing or leaf.outer)
         text = typeset_plainly(value)
         return Argument(value, pointer, [], True, "" if text.isspace() else text)
+    field = field_name(leaf.name, thing or leaf.outer) if leaf.is_field else ""
+    return _read_number(value, pointer, field, is_field=leaf.is_field)
+
+
+def _read_text(value: str, pointer: str, name: str, around: str) -> Argument:
+    """Return a text that is a field, read as a whole.
+
+    Args:
+        value: the text.
+        pointer: the JSON pointer that leads to it.
+        name: that of the innermost field around it.
+        around: what an `id` names; empty if that is not known.
+    """
     usual = usual_reading(value)
     if usual is None:
-        return _read_text(value, pointer, field_name(leaf, thing))
+        return _read_unusual(value, pointer, field_name(name, around))
     # What names such a value says nothing about it, as it says what a number is.
-    wholes = [Found(*usual, pointer, True)] if usual[1] else []
+    kind, reading = usual
+    wholes = [Found(kind, reading, pointer, True)] if reading else []
     return Argument(value, pointer, wholes, True, value, len(value) <= TEXT_CHARS_MAX, value[:1] != "/")
 
 
-def _read_text(value: str, pointer: str, field: str) -> Argument:
+def _read_unusual(value: str, pointer: str, field: str) -> Argument:
     text = value if value.isascii() else typeset_plainly(value)
     stripped = text.strip(AROUND)
     if not stripped and (not text or text.isspace()):
@@ -166,6 +181,26 @@ def arguments_in(values: Mapping[str, Any], thing: str = "") -> tuple[list[Argum
         values: the arguments.
         thing: what an argument that is only called `id` names, if that is known: from the tool's name.
     """
+    flat = flat_fields(values) if type(values) is dict else None
+    if flat is None:
+        return _nested_arguments(values, thing)
+    arguments: list[Argument] = []
+    found = 0
+    for pointer, (name, value) in flat:
+        if type(value) is str:
+            argument = _read_text(value, pointer, name, thing)
+        elif type(value) in SAYS_NOTHING:
+            continue
+        else:
+            argument = _read_number(value, pointer, field_name(name, thing), is_field=True)
+        arguments.append(argument)
+        found += len(argument.wholes)
+        if found >= ATOMS_MAX:
+            return arguments, False
+    return arguments, True
+
+
+def _nested_arguments(values: Mapping[str, Any], thing: str) -> tuple[list[Argument], bool]:
     arguments: list[Argument] = []
     found = 0
     for leaf in leaves_of(values):
@@ -182,12 +217,13 @@ def extract_part(text: str) -> list[Found]:
     usual = usual_reading(text)
     if usual is None:
         return extract_unusual(text)
-    return [Found(*usual, "", True)] if usual[1] else []
+    kind, value = usual
+    return [Found(kind, value, "", True)] if value else []
 
 
 def extract_unusual(text: str) -> list[Found]:
     """Return the readings of all of a part that has no `usual_reading`."""
-    return _read_text(text, "", "").wholes
+    return _read_unusual(text, "", "").wholes
 
 
 def usual_reading(text: str) -> tuple[AtomKind, str] | None:

@@ -178,7 +178,7 @@ def _read_leaf(leaf: Leaf, collected: _Collected) -> None:
 
 def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
     """Read a field without a space in it: it has no sentence, and is a value as a whole or not at all."""
-    shapes, _ = shapes_in(text, field=field_name(leaf), loose=collected.loose)
+    shapes, _ = shapes_in(text, field=field_name(leaf.name, leaf.outer), loose=collected.loose)
     first, last = 0, len(text)
     if text[0] in AROUND or text[-1] in AROUND:
         first, last = last - len(text.lstrip(AROUND)), len(text.rstrip(AROUND))
@@ -195,19 +195,18 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
     text = plain_number(leaf.value)  # type: ignore[arg-type]  # texts are read elsewhere
-    for shape in shapes_in(text, field=field_name(leaf), loose=collected.loose)[0]:
+    for shape in shapes_in(text, field=field_name(leaf.name, leaf.outer), loose=collected.loose)[0]:
         collected.add(shape.kind, shape.value, leaf, whole=True, decoded=False)
 
 
-def field_name(leaf: Leaf, thing: str = "") -> str:
-    """Return the name that says what a number in a leaf names: that of the field, or with `id` the name around it.
+def field_name(name: str, around: str) -> str:
+    """Return the name that says what a number in a field names: its own, or with `id` what is around it.
 
     Args:
-        leaf: the leaf.
-        thing: what stands for the name around it; empty if nothing does.
+        name: that of the field.
+        around: what an `id` names: the name around the field, or the thing of the tool; empty if nothing is known.
     """
-    around = thing or leaf.outer
-    return f"{around} id" if around and thing_of(leaf.name) == UNTYPED else leaf.name
+    return f"{around} id" if around and thing_of(name) == UNTYPED else name
 
 
 class _TextReader:
@@ -275,7 +274,7 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     flagged = reader.called != 0
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
-    field = field_name(leaf) if leaf.is_field else ""
+    field = field_name(leaf.name, leaf.outer) if leaf.is_field else ""
     shapes, are_all = shapes_in(text, field=field, loose=collected.loose, take=reader.add_shapes)
     collected.complete = collected.complete and are_all
     stripped = reader.stripped

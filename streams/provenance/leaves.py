@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -20,9 +21,13 @@ VISITS_MAX = 200_000
 NAME_CHARS_MAX = 40
 NAMES_CACHED_MAX = 4_096
 _FLAT_MAX = 64
+_FLAT_CHARS_MAX = 512
+_FLAT_CACHED_MAX = 1_024
 _NUMBERS, _LISTS, _INNER = (int, float), (list, tuple), (dict, list)
 """Made once: Python makes `int | float` again each time that it comes to it, and asks it three times as long."""
-_SINGLE = frozenset((str, int, float))
+_SINGLE = frozenset((str, int, float, bool, type(None)))
+SAYS_NOTHING = frozenset((bool, type(None)))
+"""The types of flags and of null."""
 _NAME_MARKS = str.maketrans("- .@#", "_____")
 PATH_CHARS_MAX = 256
 
@@ -57,8 +62,10 @@ def leaves_of(value: object) -> Iterable[Leaf]:
 
     What is nested deeper than `NESTING_MAX` is one leaf of free text.
     """
-    flat = _flat(value) if type(value) is dict else None
-    return _nested(value) if flat is None else flat
+    flat = flat_fields(value) if type(value) is dict else None
+    if flat is None:
+        return _nested(value)
+    return [Leaf(item, pointer, True, name) for pointer, (name, item) in flat if type(item) not in SAYS_NOTHING]
 
 
 def _nested(value: object) -> Iterator[Leaf]:
@@ -82,25 +89,32 @@ def _nested(value: object) -> Iterator[Leaf]:
             stack.extend((item[place], _step(path, str(place)), name, outer, depth + 1) for place in places)
 
 
-def _flat(value: dict[object, object]) -> list[Leaf] | None:
-    """Return the leaves of an object of plain names and single values, as most arguments are; None for any other."""
-    if len(value) > _FLAT_MAX:
+def flat_fields(value: dict[str, Any]) -> Iterable[tuple[str, tuple[str, Any]]] | None:
+    """Return the fields of an object of plain names and single values, as most arguments are; None for any other.
+
+    Each is its pointer, and its name with its value, which may be a flag or null. All others are leaves.
+    """
+    if len(value) > _FLAT_MAX or not _SINGLE.issuperset(map(type, value.values())):
         return None
-    leaves: list[Leaf] = []
-    for key, item in value.items():
-        if type(key) is not str or len(key) > NAME_CHARS_MAX or (pointer := _flat_pointer(key)) is None:
-            return None
-        if type(item) in _SINGLE:
-            leaves.append(Leaf(item, pointer, True, key))  # type: ignore[arg-type]  # a text or number
-        elif item is not None and type(item) is not bool:
-            return None
-    return leaves
+    try:
+        names = "/".join(value)
+    except TypeError:
+        return None
+    pointers = _flat_pointers(names, len(value)) if len(names) <= _FLAT_CHARS_MAX else None
+    return None if pointers is None else zip(pointers, value.items(), strict=True)
 
 
-@lru_cache(maxsize=NAMES_CACHED_MAX)
-def _flat_pointer(key: str) -> str | None:
-    """Return the pointer of a member whose name is a plain one; None for any other name."""
-    return f"/{key}" if key.isidentifier() and not key[0].isupper() else None
+@lru_cache(maxsize=_FLAT_CACHED_MAX)
+def _flat_pointers(joined: str, count: int) -> tuple[str, ...] | None:
+    """Return the pointers of the members of an object; None if one of their names is not a plain one.
+
+    Args:
+        joined: the names, with a slash between them.
+        count: how many there are; with a slash in a name, there seem to be more.
+    """
+    names = joined.split("/") if count else []
+    are_plain = all(name.isidentifier() and not name[0].isupper() and len(name) <= NAME_CHARS_MAX for name in names)
+    return tuple(f"/{name}" for name in names) if are_plain and len(names) == count else None
 
 
 def _step(path: str, step: str) -> str:

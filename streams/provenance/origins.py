@@ -45,7 +45,7 @@ SHAPED = frozenset(
 _UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 """Leads out of the folder that the user has named, by parts that are too short to prove anything."""
 _VALUE_FOLLOWS = re.compile(r"[?&;][^?&;=#]{1,64}=(?=.)")
-_PART = re.compile(r"[^\W_]+(?:[.@_-][^\W_]+)*")
+_PART = re.compile(r"[^\W_]++(?:[.@_-][^\W_]++)*+")
 replace = msgspec.structs.replace
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
@@ -92,8 +92,13 @@ def trace(wholes: Sequence[Found], look: Look) -> Traced:
         look: finds them.
     """
     if len(wholes) == 1:
+        # As `seen_in`, without a call: most values of a call come through here.
         found = wholes[0]
-        return seen_in(look(found.kind, found.value))
+        entry = look(found.kind, found.value)
+        if entry is None:
+            return NOWHERE
+        flags = entry[1]
+        return Traced(_ORIGIN_OF[flags & _RANKED], flags, entry, entry[4])
     flags, calls_for, best, rank = 0, 0, None, -1
     for found in wholes:
         entry = look(found.kind, found.value)
@@ -134,7 +139,7 @@ def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool 
     # Not `set[str]()`: to make that type costs more than to look for a part.
     parts: set[str] = set()
     for match in _PART.finditer(text):
-        part = match.group()
+        part = match[0]
         if len(part) <= PROVES_NOTHING_CHARS:
             if is_accused and part.isalpha():
                 return False

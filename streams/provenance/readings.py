@@ -60,11 +60,12 @@ _SIGN = re.compile(
 )
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@:/+#$,-]|=(?![0-9A-F]{2}))+\Z")
 _PROSE = re.compile(
-    r"(?:(?!(?i:dot|punkt|punto|slash|underscore|hyphen)\b)"
+    r"(?:(?!(?=[dhpsuDHPSU])(?i:dot|punkt|punto|slash|underscore|hyphen)\b)"
     r"(?:[a-z]{2,}+(?:['-][a-z]++)*+|[A-Z][A-Za-z]{1,10}+|[aAI](?= [A-Za-z]{2}))"
     r"(?:[,;!?]|[.:](?![^ \n]))?(?: |\n{1,2}|\Z))++\Z"
 )
-"""Words of letters between single spaces. None can be a code, a spelled sign, or a letter of a spaced spelling."""
+"""Words of letters between single spaces. None can be a code, a spelled sign, or a letter of a spaced spelling. One set
+of first letters is looked at before six words are."""
 _CODE = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _SOME_HEX = re.compile(r"[0-9a-fA-F :]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")

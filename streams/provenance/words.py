@@ -73,8 +73,8 @@ def text_value(text: str) -> str:
     """
     if text.isascii() and "'" not in text:
         joined = text.encode().translate(_LOWER, _BETWEEN_WORDS).decode()
-    else:
-        joined = "".join(WORD.findall(plain_case(text)))
+        return joined if len(joined) >= DIGITS_MIN or says_enough(joined) else ""
+    joined = "".join(WORD.findall(plain_case(text)))
     return joined if says_enough(joined) else ""
 
 

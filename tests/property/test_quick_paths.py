@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.provenance import instructions, numbers, readings, shapes, spans, words
+from streams.model.proof import make_hmac
+from streams.provenance import instructions, leaves, numbers, origins, readings, shapes, spans, words
 from streams.provenance.arguments import arguments_in, extract_part
+from streams.provenance.digests import atom_digest
 from streams.provenance.extract import extract_arguments
 from streams.provenance.found import Found
 from streams.provenance.origins import SHAPED
@@ -146,6 +148,18 @@ def test_prose_has_no_values_and_no_readings(text: str) -> None:
         assert shapes.shapes_in(text, loose=True) == ([], True)
 
 
+_SLOW_PROSE = re.compile(readings._PROSE.pattern.replace("(?=[dhpsuDHPSU])", ""))
+
+
+@given(text=st.lists(st.tuples(_SPOKEN, _SPACES).map("".join), max_size=12).map("".join))
+@example(text="Underscore")
+@example(text="send unto")
+@example(text="\u017flash")
+def test_what_is_prose_does_not_follow_from_the_first_letters_alone(text: str) -> None:
+    assert _SLOW_PROSE.pattern != readings._PROSE.pattern
+    assert bool(readings._PROSE.match(text)) == bool(_SLOW_PROSE.match(text))
+
+
 @pytest.mark.parametrize("text", ["The invoice is attached, and the total is as agreed.", "Hello Kim,\n\nI saw a cat."])
 def test_what_people_write_is_known_as_prose(text: str) -> None:
     assert readings.is_prose(text)
@@ -229,3 +243,30 @@ def test_leaf_by_leaf_arguments_read_as_they_do_at_once(values: dict[str, object
 
 def _distinct(found: Iterable[Found]) -> set[tuple[str, str, str]]:
     return {(each.kind, each.value, each.path) for each in found}
+
+
+_FIELD_NAMES = st.sampled_from(
+    ["to", "amount", "a/b", "Kim Lee", "", "Id", "x" * 41, "order id", "7", "\u00e9t\u00e9", "/"]
+)
+_FIELDS = st.one_of(st.text(max_size=3), st.integers(), st.floats(allow_nan=False), st.booleans(), st.none())
+
+
+@given(values=st.dictionaries(_FIELD_NAMES, _FIELDS | st.lists(_FIELDS, max_size=1), max_size=5))
+@example(values={"a/b": 1})
+@example(values={f"name{number}": number for number in range(64)})
+@example(values={f"{'name' * 8}{number}": number for number in range(40)})
+def test_an_object_of_single_values_has_the_leaves_of_any(values: dict[str, object]) -> None:
+    assert list(leaves.leaves_of(values)) == list(leaves._nested(values))
+
+
+@given(text=st.one_of(st.text(max_size=20), st.text(alphabet="aB1.@_- \u00e9", max_size=20)))
+def test_the_parts_of_a_text_end_where_they_can(text: str) -> None:
+    patient = re.compile(origins._PART.pattern.replace("++", "+").replace("*+", "*"))
+    assert origins._PART.findall(text) == patient.findall(text)
+
+
+@given(key=st.binary(max_size=70), kind=st.sampled_from(["text", "id"]), value=st.text(st.characters(), max_size=20))
+@example(key=b"k" * 32, kind="text", value="\ud800")
+def test_a_digest_of_a_value_is_an_hmac(key: bytes, kind: str, value: str) -> None:
+    message = f"{kind}\x00{value}".encode("utf-8", "surrogatepass")
+    assert atom_digest(key, kind, value) == make_hmac(key, message)

@@ -89,7 +89,10 @@ def examine(
     awaits = is_tainted and _awaits_untrusted(session)
     if awaits and missing is NOWHERE:
         missing = AWAITED
-    targets = frozenset(target for scope in row.scopes for target in scope.targets) if row.scopes else _NO_TARGETS
+    targets = _NO_TARGETS
+    for scope in row.scopes:
+        if scope.targets:
+            targets = targets.union(scope.targets)
     only = memory.values_of_subject_only(row, session.identity.sub)
     look = memory.look if only is None else _look_for(only, memory.look)
     is_full = row.atoms_count >= ATOMS_MAX
@@ -105,9 +108,9 @@ def examine(
     pieces = tuple(_pieces(urls, tracer)) if urls else ()
     told = tuple(values[:ORIGINS_MAX])
     contents: dict[int, ContentRow | None] = {}
-    for traced in (*[value.traced for value in told], *pieces):
-        if traced.entry is not None and traced.entry.event not in contents:
-            contents[traced.entry.event] = read_content(session_key, traced.entry.event, state)
+    for entry in (*[value.traced.entry for value in told], *[piece.entry for piece in pieces]):
+        if entry is not None and entry.event not in contents:
+            contents[entry.event] = read_content(session_key, entry.event, state)
     kind = use.tool.uses.kind_of(args)
     return Examined(
         row,
@@ -142,12 +145,15 @@ def _look_for(values: Container[tuple[str, str]], look: Look) -> Look:
 
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _AMOUNT, _NUMBER, _URL, _USER = AtomKind.AMOUNT, AtomKind.NUMBER, AtomKind.URL, ValueOrigin.USER
-_MAILBOX = AtomKind.ADDRESS
+_MAILBOX, _WORDS = AtomKind.ADDRESS, AtomKind.TEXT
 _TRUSTED, _CONTENT, _OTHER = Integrity.TRUSTED, ArgumentRole.CONTENT, ActKind.OTHER
 _AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
-_DOUBTFUL = (ValueOrigin.TEXT, ValueOrigin.NOWHERE)
-_OTHERS = (ValueOrigin.FIELD, *_DOUBTFUL)
+_TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
+_OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
+# A name of a module is found at once, one of a class after a search of the class.
+_SAID, _INSTRUCTED = Seen.USER, Seen.INSTRUCTED
+_OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
 
 
 class _Tracer:
@@ -162,7 +168,7 @@ class _Tracer:
     """
 
     def __init__(self, look: Look, missing: Traced, targets: frozenset[str], *, is_full: bool, subject: str) -> None:
-        self._look = look
+        self.look = look
         self._missing = missing
         self._targets = targets
         self._is_full = is_full
@@ -171,33 +177,42 @@ class _Tracer:
 
     def has_said(self, word: str) -> bool:
         """Return whether the user has said a word, in canonical form."""
-        entry = self._look(AtomKind.TEXT, word)
-        return entry is not None and bool(entry.flags & Seen.USER)
+        entry = self.look(AtomKind.TEXT, word)
+        return entry is not None and bool(entry.flags & _SAID)
 
-    def whole(self, founds: list[Found], value: Any, *, builds: bool, joins: bool, composes: bool) -> Traced:
-        """Trace a leaf by all kinds that it can have; one that consists of what the user named is the user's.
+    def whole(
+        self, seen: Traced, argument: Argument, founds: list[Found], role: ArgumentRole, *, is_sink: bool, is_told: bool
+    ) -> Traced:
+        """Return where a leaf comes from that the user has not named; what consists of what he named is his.
 
         Args:
-            founds: the kinds, with their canonical forms.
-            value: the leaf.
-            builds: whether the host of an address is looked for if nothing else is found.
-            joins: whether halves of the leaf are looked for after that.
-            composes: whether the leaf can consist of what the user named; not so a text that is passed on.
+            seen: where the leaf was seen as a whole.
+            argument: the leaf.
+            founds: all kinds that it can have, with their canonical forms.
+            role: what it is for.
+            is_sink: whether it says where data goes or what is acted on. Then the host of an address and the halves of
+                the leaf are looked for if nothing else is found.
+            is_told: whether a fact will hold it; only then it is taken apart.
         """
-        seen = trace(founds, self._look)
-        if seen.origin is _USER:
-            return seen
+        value = argument.value
         if self._targets and str(value).casefold() in self._targets:
             return replace(seen, origin=_USER)
-        is_open = composes and isinstance(value, str) and seen.origin in _DOUBTFUL
-        if is_open and is_composed(value, self._is_named, is_accused=seen.is_instructed):
+        # A text that is passed on, such as the body of a mail, does not consist of what the user named.
+        if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen):
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
-        built = built_on(founds, self._look) if builds else None
-        if built is None and joins and isinstance(value, str):
+        built = built_on(founds, self.look) if is_sink else None
+        if built is None and is_sink and is_told and isinstance(value, str):
             built = joined(value, self._part)
         return self._missing if built is None else built
+
+    def _is_of_parts(self, value: object, seen: Traced) -> bool:
+        """Return whether a value of which nobody knows a good source consists of what the user has named."""
+        origin = seen.origin
+        if not (origin is _TEXT or origin is _NOWHERE) or not isinstance(value, str):
+            return False
+        return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED))
 
     def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
         """Return what is known of a value in a sink with what the hosts in it look like.
@@ -207,31 +222,33 @@ class _Tracer:
         if seen.origin not in _OTHERS:
             return seen
         if self._comparison is None:
-            self._comparison = Comparison(self._look, is_full=self._is_full, subject=self._subject)
+            self._comparison = Comparison(self.look, is_full=self._is_full, subject=self._subject)
         flags = self._comparison.of(founds)
         return replace(seen, flags=seen.flags | flags) if flags else seen
 
     def _part(self, text: str) -> Traced:
         usual = usual_reading(text)
         if usual is None:
-            return trace(extract_unusual(text), self._look)
-        return seen_in(self._look(*usual)) if usual[1] else NOWHERE
+            return trace(extract_unusual(text), self.look)
+        kind, value = usual
+        return seen_in(self.look(kind, value)) if value else NOWHERE
 
     def _is_named(self, text: str) -> bool:
         """Return whether the best source of a part is the user. Nothing else about it matters."""
         usual = usual_reading(text)
         if usual is None:
-            return trace(extract_unusual(text), self._look).origin is _USER
-        entry = self._look(*usual) if usual[1] else None
-        return entry is not None and bool(entry.flags & Seen.USER)
+            return trace(extract_unusual(text), self.look).origin is _USER
+        kind, value = usual
+        entry = self.look(kind, value) if value else None
+        return entry is not None and bool(entry[1] & _SAID)
 
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
-        return trace(founds, self._look)
+        return trace(founds, self.look)
 
     def part(self, found: Found) -> Traced:
         """Trace a value inside of a longer text."""
-        seen = trace((found,), self._look)
+        seen = trace((found,), self.look)
         return self._missing if seen is NOWHERE else seen
 
 
@@ -250,19 +267,22 @@ def _values(
     values: list[Value] = []
     opened: list[tuple[Argument, bool]] = []
     for argument in arguments:
-        is_exact = is_users = False
+        is_exact = is_said = False
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
             value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)
-            is_users = value.traced.origin is _USER
-            is_exact = is_users or value.is_shaped
             values.append(value)
-            if value.is_shaped and urls is not None and value.traced.entry is None:
+            traced, is_shaped = value.traced, value.is_shaped
+            is_exact = is_shaped
+            if traced.origin is _USER:
+                # Not so an address that is made of what he has said.
+                is_exact, is_said = True, not is_shaped or (argument.is_usual and traced.flags & _SAID != 0)
+            if is_shaped and urls is not None and traced.entry is None:
                 # The name of a mailbox that nothing has shown can carry data.
                 urls.update(((each.kind, each.value), None) for each in argument.wholes if each.kind is _MAILBOX)
         # What the user has said as a whole is not an address that the agent has put together.
-        asks_urls = urls is not None and not (is_users and _is_said(value, argument)) and argument.may_hold_addresses
-        if not is_exact or asks_urls:
+        asks_urls = urls is not None and not is_said
+        if argument.text and (not is_exact or (asks_urls and argument.may_hold_addresses)):
             opened.append((argument, is_exact))
     found = 0
     for argument, is_exact in opened:
@@ -295,18 +315,15 @@ def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: _Tracer
         yield Value(argument.pointer, role, is_sink, True, True, traced)
 
 
-def _is_said(value: Value, argument: Argument) -> bool:
-    """Return whether a value of the user's is one that he has said, and not an address made of what he has said."""
-    return not value.is_shaped or (argument.is_usual and bool(value.traced.flags & Seen.USER))
-
-
 def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) -> Value:
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
-    role, is_sink = use.place_of(pointer)
+    role, is_sink = use.places.get(pointer) or use.place_of(pointer)
     is_shaped = has_number = False
     for each in founds:
         kind = each.kind
+        if kind is _WORDS:
+            continue
         if kind in SHAPED:
             is_shaped = True
         elif kind is _AMOUNT or kind is _NUMBER:
@@ -315,10 +332,11 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
         founds = _numbers_as_named(founds, use, is_sink=is_sink)
         if role is _AMOUNTS:
             founds += [Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]
-    composes = is_told and (is_sink or role is not _CONTENT)
-    traced = tracer.whole(founds, argument.value, builds=is_sink, joins=is_told and is_sink, composes=composes)
-    if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
-        traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
+    traced = trace(founds, tracer.look)
+    if traced.origin is not _USER:
+        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told)
+        if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
+            traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
@@ -365,6 +383,9 @@ def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: 
     has_owner_args = bool(owner_args)
     named = own = 0
     other = False
+    if stated is None and not has_owner_args:
+        # Of most values, nothing says whose they are.
+        values = [value for value in values if value.traced.flags & _OWNED]
     for value in values:
         flags = value.traced.flags
         names_owner = has_owner_args and not value.is_part and owner_args.cover(value.pointer)
@@ -376,13 +397,13 @@ def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: 
         if names_owner:
             text = leaf_at(args, value.pointer)
             named += 1
-            if text == sub or flags & Seen.OWN:
+            if text == sub or flags & _OWN:
                 own += 1
             elif use.states_owners or (isinstance(text, str) and has_same_shape(text, sub)):
                 other = True
-        elif flags & Seen.FOREIGN and not flags & Seen.OWN and (value.is_sink or use.is_read) and value.is_shaped:
+        elif flags & _FOREIGN and not flags & _OWN and (value.is_sink or use.is_read) and value.is_shaped:
             other = True
-        elif flags & Seen.OWN and value.is_shaped and not value.is_part:
+        elif flags & _OWN and value.is_shaped and not value.is_part:
             named += 1
             own += 1
     is_subject = bool(named) and named == own and not other

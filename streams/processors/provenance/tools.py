@@ -33,6 +33,7 @@ class ToolUse:
         things: what it may name as well: the words of the tool's name, and of the beginning of its description.
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
             description with their forms with `-ing`, in canonical form.
+        places: what `place_of` has returned so far, by pointer.
         states_owners: whether the operator states whose data the tool reads or changes.
         has_owners: whether that is stated or proposed.
         is_read: whether the tool only reads.
@@ -40,7 +41,7 @@ class ToolUse:
     """
 
     __slots__ = (
-        "_kinds", "_places", "has_owners", "is_outward", "is_read", "name", "own_words", "states_owners", "thing",
+        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_words", "places", "states_owners", "thing",
         "things", "tool",
     )  # fmt: skip
 
@@ -49,7 +50,7 @@ class ToolUse:
         self.tool = tool
         self.is_read, self.is_outward = entry.read_only, entry.open_world
         self.name = "/".join(tool.full_name)
-        self._places: dict[str, tuple[ArgumentRole, bool]] = {}
+        self.places: dict[str, tuple[ArgumentRole, bool]] = {}
         self.thing = thing_of(entry.name)
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
         named = words_of_name(entry.name)
@@ -69,12 +70,12 @@ class ToolUse:
 
     def place_of(self, pointer: str) -> tuple[ArgumentRole, bool]:
         """Return the role of an argument, and whether it says where data goes or what is acted on."""
-        place = self._places.get(pointer)
+        place = self.places.get(pointer)
         if place is None:
-            if len(self._places) >= PLACES_CACHED_MAX:
-                self._places.clear()
+            if len(self.places) >= PLACES_CACHED_MAX:
+                self.places.clear()
             uses = self.tool.uses
-            place = self._places[pointer] = (uses.role_of(pointer), uses.sinks.cover(pointer))
+            place = self.places[pointer] = (uses.role_of(pointer), uses.sinks.cover(pointer))
         return place
 
 

@@ -26,6 +26,8 @@ from tests.unit.processors.test_provenance_pack import FILE, LETTER, SEND, talk
 
 LOOKS_MAX = 20
 """Before they were taken out of the functions that every intent comes through, there were 55 here."""
+FUNCTIONS_MAX = 158
+"""Before some were taken out, tracing a call called 167 functions here, and 149 after that (ADR 0107)."""
 _LOG = ("/streams/inmemory/", "/streams/history/", "/tests/")
 
 
@@ -88,6 +90,29 @@ def test_what_a_session_has_read_is_joined_once_for_an_intent(monkeypatch: pytes
     monkeypatch.setattr(SessionRow, "effective_label", lambda row: joined.append(row) or join(row))
     session.judge(SEND, {"to": ["anna@home.example"], "body": "Hello"})
     assert len(joined) == 1
+
+
+def test_few_functions_are_called_to_trace_a_call() -> None:
+    session = talk()
+    session.say("Send invoice INV-20003 to anna@home.example.")
+    session.read(
+        LETTER, {"id": "m-7001"}, {"id": "m-7001", "from": "carl@other.example", "text": "INV-20003 is 45.5 EUR"}
+    )
+    args = {"to": "anna@home.example", "subject": "Invoice INV-20003", "body": "The invoice is attached."}
+    session.judge(SEND, args)
+    calls: Counter[str] = Counter()
+
+    def on_call(frame: FrameType, event: str, _arg: Any) -> None:
+        if event == "call" and "/provenance/" in frame.f_code.co_filename:
+            calls[frame.f_code.co_qualname] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(on_call)
+    try:
+        session.judge(SEND, args)
+    finally:
+        sys.setprofile(before)
+    assert calls.total() < FUNCTIONS_MAX, calls.most_common()
 
 
 def test_a_path_of_a_usual_form_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
