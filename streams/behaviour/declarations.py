@@ -96,7 +96,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("value",),
             (*_BASELINE, "half_life_ms", "allowance"),
             ("amount", "usual", "sum"),
-            "deviations, accumulated",
+            "log likelihood ratio, accumulated",
         ),
         "egress": Takes(("value", "half_life_ms"), _BASELINE, ("sum", "usual", "z"), "deviations"),
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 
 import msgspec
@@ -25,6 +26,10 @@ RHYTHM_MS_MAX = 30 * DAY_MS
 desk escalates an alert that nobody looks at."""
 TERM_MS = 30 * DAY_MS
 """How long the same new term of an agent is quiet: what was rolled out is used again and again."""
+EXPLAINED_MS = 6 * HOUR_MS
+"""For how long a report explains whatever else is found with its incident, and however strong it becomes."""
+NEWS_FACTOR = 2.0
+"""How many times as strong as what was reported of it an incident is news, once that no longer explains it."""
 SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
@@ -65,12 +70,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Until when an incident is quiet, how bad the worst was that was reported of it (a number of `SEVERITIES`), and
-    when something was reported last."""
+    """Until when an incident is quiet, how bad the worst was that was reported of it (a number of `SEVERITIES`), when
+    something was reported last, and how strong the strongest was (not known of rows of earlier versions)."""
 
     until_ms: int = 0
     severity: int = WORST_SEVERITY
     reported_ms: int = 0
+    share: float = inf
 
 
 def finding_of(
@@ -171,27 +177,67 @@ def latched(
 
     The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by `whose` they
     are (an agent's, or those of the root of a delegation) and what they are about, and by session. Both are quiet about
-    what is no worse than what was reported of them.
+    what is no worse than what was reported of them. Some hours after the report, an incident that has become much
+    stronger is news in another session, and what it was not about is no longer hidden by it, unless that only says
+    "more than usual".
     """
-    if not found:
-        return (), 0
-    best = max(found, key=lambda each: (each.kind not in BROAD, _rank(each), each.share, each.name))
-    now_ms, rank = activity.time_ms, _rank(best)
+    ordered = sorted(found, key=lambda it: (it.kind not in BROAD, _rank(it), it.share, it.name), reverse=True)
+    now_ms = activity.time_ms
     whom = (activity.tenant, "agent", whose)
     who = (activity.tenant, activity.agent, activity.session)
-    latches = latches_of(latch, who, whose, best.name, best.kind, best.alike)
     broad = (row_key(latch, whom), BROAD_LATCH_MS)
-    asked = (*latches, broad) if best.kind in BROAD else tuple(latches)
-    known = {key: rows.load(key, Latch) or Latch() for key, _ in (*latches, broad)}
-    quiet = [key for key, _ in asked if now_ms < known[key].until_ms]
-    if any(key == broad[0] or rank <= known[key].severity for key in quiet):
-        _go_on(rows, latches[-1][0], now_ms, RHYTHM_MS_MAX if best.kind == RHYTHM else ONGOING_MS_MAX)
-        return (), len(found)
-    for key, span_ms in (*latches, broad):
-        before = known[key]
-        worst = max(rank, before.severity) if now_ms < before.until_ms else rank
-        rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), worst, now_ms))
-    return (best,), len(found) - 1
+    for each in ordered:
+        if each is not ordered[0] and each.kind in BROAD:
+            # It adds up what is known.
+            break
+        latches = [*latches_of(latch, who, whose, each.name, each.kind, each.alike), broad]
+        known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
+        since_ms = _quiet_since(each, [key for key, _ in latches], known, now_ms)
+        if since_ms is None:
+            _report(rows, each, latches, known, now_ms)
+            return (each,), len(found) - 1
+        if each is ordered[0]:
+            _go_on(rows, latches[-2][0], now_ms, RHYTHM_MS_MAX if each.kind == RHYTHM else ONGOING_MS_MAX)
+            if now_ms - since_ms <= EXPLAINED_MS:
+                break
+    return (), len(found)
+
+
+def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:
+    """Return when that was reported which keeps a finding quiet; None if nothing does.
+
+    The keys are those of the latches of its session, of its incident, and of all that is broad, in this order.
+    """
+    session, *_, own, broad = keys if len(keys) > 2 else (b"", *keys)
+    asked = keys if finding.kind in BROAD else keys[:-1]
+    for key in asked:
+        latch = known[key]
+        if now_ms >= latch.until_ms:
+            continue
+        if key != broad and _rank(finding) > latch.severity:
+            continue
+        is_stronger = finding.share >= NEWS_FACTOR * latch.share
+        if key == own and is_stronger and now_ms - latch.reported_ms > EXPLAINED_MS:
+            continue
+        # Whoever looks at a session sees all of it.
+        return now_ms if key == session else latch.reported_ms
+    return None
+
+
+def _report(
+    rows: OpenRows,
+    finding: Finding,
+    latches: Sequence[tuple[bytes, int]],
+    known: Mapping[bytes, Latch],
+    now_ms: int,
+) -> None:
+    """Let the latches of a finding that is reported keep quiet what is no worse."""
+    for key, span_ms in latches:
+        before, severity, share = known[key], _rank(finding), finding.share
+        if now_ms < before.until_ms:
+            severity = max(severity, before.severity)
+            share = share if before.share == inf else max(share, before.share)
+        rows.store(key, Latch(max(before.until_ms, now_ms + span_ms), severity, now_ms, share))
 
 
 def _go_on(rows: OpenRows, key: bytes, now_ms: int, most_ms: int) -> None:
@@ -205,7 +251,7 @@ def _go_on(rows: OpenRows, key: bytes, now_ms: int, most_ms: int) -> None:
         return
     until_ms = min(now_ms + LATCH_MS, latch.reported_ms + most_ms)
     if until_ms > latch.until_ms:
-        rows.store(key, Latch(until_ms, latch.severity, latch.reported_ms))
+        rows.store(key, Latch(until_ms, latch.severity, latch.reported_ms, latch.share))
 
 
 def latches_of(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import exp, log1p
+from math import exp, log, log1p
 from typing import Any
 
-from streams.behaviour.activity import Activity
+from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.terms import Run
 from streams.behaviour.estimators import Median, decay, deviations, is_number, updated_median
@@ -16,8 +16,14 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 PRIOR_SPREAD = 0.5
 SPREAD_FLOOR = 0.15
 """Median deviation of a logarithm at least: equal amounts make no later one an outlier."""
-Z_MAX = 4.0
+CREEPING_SHARE = 0.2
+"""How many of the amounts are those that creep: the others are usual, and say nearly nothing about them."""
+STEP_MAX = 3.0
 """What one amount adds to a creeping sum at most; a single outlier is the other detector's."""
+SUM_SHARE_MAX = 1.25
+"""How far a sum goes above its threshold, as a share of it: once the amounts are usual again, it is soon below."""
+ABOVE_ALLOWED = 1.5
+"""How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
 
 class ArgMad(Keyed):
@@ -59,8 +65,25 @@ class ArgMad(Keyed):
         )
 
 
+def creeping_evidence(z: float, allowance: float) -> float:
+    """Return what an amount says about whether some of the amounts creep, in nats.
+
+    It is the logarithm of a likelihood ratio: that one amount of five comes from a distribution which lies twice the
+    allowance higher, and that none does. A usual amount takes a little, an amount of the allowance adds nothing.
+
+    Args:
+        z: how many deviations the amount lies above the usual.
+        allowance: from how many on it counts.
+    """
+    ratio = exp(min(2.0 * allowance * (z - allowance), 20.0))
+    return min(log(1.0 - CREEPING_SHARE + CREEPING_SHARE * ratio), STEP_MAX)
+
+
 class ArgCusum(ArgMad):
-    """Amounts that creep upwards: each is usual, together they are not."""
+    """Amounts that creep upwards: each is usual, together they are not.
+
+    Other amounts between them are as usual as ever, and mostly many more. So these hardly make the sum smaller.
+    """
 
     row_types = (Run, Median, Median)
 
@@ -69,19 +92,21 @@ class ArgCusum(ArgMad):
         return (self.own(part="sum"), *super().make_places())
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return the accumulated deviations above what is allowed (a one-sided CUSUM, Page 1954, that fades)."""
+        """Return the accumulated evidence (a one-sided CUSUM, Page 1954, that fades)."""
         it, run = self.declaration, rows[0] or Run()
         value = self._measured(activity) or 0.0
         own = rows[1] if rows[1] is not None and rows[1].count >= it.min_support else None
         found = self._compared(own, None if own is not None else rows[2], value)
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         at_ms = max(run.at_ms, activity.time_ms)
-        if found is None:
+        if found is None or activity.outcome != LEARNABLE:
+            # What was denied was not paid.
             return Scored((Run(left, at_ms), rows[1], rows[2]), noted=value)
         z, median = found
-        total = max(0.0, left + min(z, Z_MAX) - it.allowance)
+        total = max(0.0, left + creeping_evidence(z, it.allowance))
+        total = min(total, SUM_SHARE_MAX * it.threshold)
         kept = (Run(total, at_ms), rows[1], rows[2])
-        if total < self.faint:
+        if total < self.faint or z < ABOVE_ALLOWED * it.allowance:
             return Scored(kept, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "sum": total}
         return Scored(kept, total, words, value)

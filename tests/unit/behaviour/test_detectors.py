@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import exp
+from random import Random  # noqa: TID251 - usual amounts are drawn from a seed
 
 import pytest
 from msgspec.structs import replace
@@ -213,6 +215,69 @@ def test_an_incident_that_comes_back_after_some_days_is_another_alert() -> None:
     observe_all(watch, rows, mixed(20))
     calls = [activity(AFTER_MS + day * DAY_MS, session=f"x-{day}", amount=90_000.0) for day in (0, 1, 3)]
     assert [names_found([each]) for each in observe_all(watch, rows, calls)] == [["arg_mad"], [], ["arg_mad"]]
+
+
+@pytest.mark.parametrize(("hours", "amount", "wanted"), [(20, 1.1e3, []), (20, 1e9, ["arg_mad"]), (2, 1e9, [])])
+def test_an_incident_that_becomes_much_stronger_is_news_some_hours_later(
+    hours: int, amount: float, wanted: list[str]
+) -> None:
+    """Whoever has a small finding reported on purpose does not hide a large one of the next day."""
+    it = declared("arg_mad", 3.9, value="call.amount", min_support=30)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="a", amount=1e3))]) == ["arg_mad"]
+    later = activity(AFTER_MS + hours * HOUR_MS, session="b", amount=amount)
+    assert names_found([watch.observe(rows, later)]) == wanted
+
+
+@pytest.mark.parametrize(("hours", "wanted"), [(20, ["egress"]), (2, [])])
+def test_a_known_incident_does_not_hide_what_else_is_found_some_hours_later(hours: int, wanted: list[str]) -> None:
+    """The larger of two findings about a call is known, and the other one is not."""
+    known = declared("arg_mad", 3.9, value="call.amount", min_support=30)
+    other = declared("egress", 3.5, value="call.bytes", half_life_ms=HOUR_MS, min_support=5)
+    rows, watch = Rows(), watcher(known, other)
+    observe_all(watch, rows, mixed(20))
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="a", amount=1e9))]) == ["arg_mad"]
+    later_ms = AFTER_MS + hours * HOUR_MS
+    both = activity(later_ms, session="b", amount=1e9, destination="d-1.example", size_bytes=300_000_000)
+    seen = watch.observe(rows, both)
+    assert {each.name for each in seen.signals if each.share >= 1} == {"arg_mad", "egress"}
+    assert names_found([seen]) == wanted
+
+
+def creeping(days: int, usual_each: int) -> list[Activity]:
+    """Return two payments a day that grow from the usual to nine times of it, and usual ones between them."""
+    rng, found = Random(3), []  # noqa: S311 - a test that has to be repeatable
+    for day in range(days):
+        for at in range(2 + 2 * usual_each):
+            factor = exp(2.2 * (day + 1) / days) if at % (usual_each + 1) == 0 else exp(rng.gauss(0, 0.5))
+            name = "creep" if at % (usual_each + 1) == 0 else "usual"
+            at_ms = AFTER_MS + 2 * DAY_MS + day * DAY_MS + at * 1_200_000
+            found.append(activity(at_ms, session=f"{name} {day} {at}", amount=100.0 * factor))
+    return found
+
+
+@pytest.mark.parametrize("usual_each", [0, 3])
+def test_amounts_that_creep_are_found_between_usual_ones(usual_each: int) -> None:
+    """Three of four payments are as usual as ever: they used to take from the sum what the others had added."""
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, allowance=1, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    assert names_found(observe_all(watch, rows, usual)) == []
+    found = [each for seen in observe_all(watch, rows, creeping(8, usual_each)) for each in seen.findings]
+    assert found
+    assert found[0].activity.session.startswith("creep")
+
+
+def test_once_amounts_are_usual_again_the_next_larger_one_is_no_news() -> None:
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, allowance=1, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    assert names_found(observe_all(watch, rows, creeping(8, 0)))
+    after_ms = AFTER_MS + 11 * DAY_MS
+    usual = [activity(after_ms + at * HOUR_MS, session=f"after {at}", amount=100.0) for at in range(12)]
+    larger = activity(after_ms + 2 * DAY_MS, session="larger", amount=300.0)
+    assert names_found(observe_all(watch, rows, [*usual, larger])) == []
 
 
 def test_the_same_new_term_is_no_news_for_a_month_and_another_one_is() -> None:
