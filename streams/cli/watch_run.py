@@ -12,6 +12,7 @@ from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.runner import GateRunner, keying
+from streams.services.gate.turns import long_turns
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -51,6 +52,7 @@ def run_watch(settings: Settings, output: Output, *, rules: Path | None) -> None
         with (
             serving_metrics(settings.metrics, metrics=metrics, probe=runner.health),
             stopped_by_signals(runner.request_stop),
+            long_turns(),
         ):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
