@@ -22,6 +22,8 @@ STEP_MAX = 3.0
 """What one amount adds to a creeping sum at most; a single outlier is the other detector's."""
 SUM_SHARE_MAX = 1.25
 """How far a sum goes above its threshold, as a share of it: once the amounts are usual again, it is soon below."""
+ALLOWANCE_MIN = 0.5
+"""What is allowed at least, also where nothing is said about it: with none, no amount would say anything."""
 ABOVE_ALLOWED = 1.5
 """How many times the allowance an amount must be to alert: a usual one is not to blame for the sum."""
 
@@ -87,6 +89,10 @@ class ArgCusum(ArgMad):
 
     row_types = (Run, Median, Median)
 
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        self._allowance = max(declaration.allowance, ALLOWANCE_MIN)
+
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the sum, and of the medians of the agent and of its peers."""
         return (self.own(part="sum"), *super().make_places())
@@ -103,10 +109,10 @@ class ArgCusum(ArgMad):
             # What was denied was not paid.
             return Scored((Run(left, at_ms), rows[1], rows[2]), noted=value)
         z, median = found
-        total = max(0.0, left + creeping_evidence(z, it.allowance))
+        total = max(0.0, left + creeping_evidence(z, self._allowance))
         total = min(total, SUM_SHARE_MAX * it.threshold)
         kept = (Run(total, at_ms), rows[1], rows[2])
-        if total < self.faint or z < ABOVE_ALLOWED * it.allowance:
+        if total < self.faint or z < ABOVE_ALLOWED * self._allowance:
             return Scored(kept, noted=value)
         words = {"amount": activity.amount or 0.0, "usual": exp(median.median) - 1.0, "sum": total}
         return Scored(kept, total, words, value)

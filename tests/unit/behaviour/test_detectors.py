@@ -280,6 +280,14 @@ def test_once_amounts_are_usual_again_the_next_larger_one_is_no_news() -> None:
     assert names_found(observe_all(watch, rows, [*usual, larger])) == []
 
 
+def test_amounts_that_creep_are_found_if_nothing_is_said_about_what_is_allowed() -> None:
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    assert names_found(observe_all(watch, rows, usual)) == []
+    assert names_found(observe_all(watch, rows, creeping(8, 0)))
+
+
 def test_the_same_new_term_is_no_news_for_a_month_and_another_one_is() -> None:
     it = declared("new_terms", 7, term="dest.domain", min_support=30)
     rows, watch = Rows(), watcher(it)
