@@ -64,6 +64,11 @@ class Totals(msgspec.Struct, frozen=True, array_like=True, gc=False):
         is_newest = len(it.versions) > 1 and it.versions[-1] == digest_of(epoch)
         return is_newest and it.total - it.new_from < BROUGHT_WITHIN
 
+    def less_new(self, epoch: str) -> Totals:
+        """Return it with one call less in which the version is new."""
+        it = self.in_version(epoch)
+        return replace(it, new_from=it.new_from - 1)
+
     def after(self, once: int, distinct: int) -> Totals:
         """Return it after one more observation."""
         return Totals(self.total + 1, once, distinct, self.since_ms, self.versions, self.version_at, self.new_from)
@@ -154,6 +159,8 @@ class NewTerms(Keyed):
         below = min(bits, SHARED_SHARE * it.threshold)
         if own.is_new(activity.epoch):
             bits = below
+            # Where nothing is learned, no call counts, and the version would be new forever.
+            rows = (own.less_new(activity.epoch), *rows[1:])
         if not it.peer:
             return Scored(rows, bits, words)
         agent = digest_of(activity.agent)

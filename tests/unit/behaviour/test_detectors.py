@@ -464,6 +464,30 @@ def test_whoever_states_ever_more_versions_is_not_new_for_longer() -> None:
     assert names_found(observe_all(watch, rows, calls)) == ["new_terms"]
 
 
+def test_a_version_does_not_stay_new_while_all_is_denied() -> None:
+    """What is denied is not learned: whoever tries out one tool after the other is found in the end."""
+    it = declared("new_terms", 7, term="tool.name", min_support=200)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, office_days(20, epoch="v1"))
+    tried = [
+        activity(AFTER_MS + at, session="next", epoch=f"v{2 + at // 9}", tool=f"crm.try{at}", outcome="DENY")
+        for at in range(150)
+    ]
+    assert names_found(observe_all(watch, rows, tried)) == ["new_terms"]
+
+
+def test_a_version_does_not_stay_new_where_nothing_is_learned() -> None:
+    """After an alert nothing is learned in its session, and so no call of it is counted."""
+    it = declared("new_terms", 7, term="tool.name", min_support=200, severity="high")
+    other = declared("arg_mad", 3.9, value="call.amount", min_support=30, severity="low")
+    rows, watch = Rows(), watcher(it, other)
+    observe_all(watch, rows, office_days(20, epoch="v1", amount=100.0))
+    small = activity(AFTER_MS, session="next", epoch="v2", amount=1e6)
+    assert names_found([watch.observe(rows, small)]) == ["arg_mad"]
+    tools = [activity(AFTER_MS + 1 + at, session="next", epoch="v2", tool=f"crm.new{at}") for at in range(150)]
+    assert names_found(observe_all(watch, rows, tools)) == ["new_terms"]
+
+
 def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:
     leaves = [
         declared("egress", 40, name=name, value="call.bytes", half_life_ms=span_ms, min_support=5)
