@@ -109,9 +109,9 @@ SESSION = Struct(
         Field(
             "spent_in",
             MapOf(Kind.INT),
-            "the same by currency, in all its spellings (`EUR`, `eur`), of calls that state one; it and `spent` are "
-            "missing after an allowed call whose amount can't be read, and it alone after allowed calls in more than "
-            "16 currencies",
+            "the same by currency, in all its spellings (`EUR`, `eur`) and in capitals, of calls that state one; it "
+            "and `spent` are missing after an allowed call whose amount can't be read, and it alone after allowed "
+            "calls in more than 16 currencies",
             optional=True,
         ),
         Field("calls", MapOf(Kind.INT), "the number of allowed calls by tool, `server.name`"),

@@ -136,7 +136,8 @@ def _session(case: Case, _control: ControlState, _progress: Progress) -> dict[st
 def _in_all_spellings(spent_in: dict[str, int], stated: object) -> dict[str, int]:
     """Return what was spent by currency, with the sum of all spellings of a currency under each of them.
 
-    `eur` and `EUR` are the same money to most tools: otherwise each spelling would have a limit of its own.
+    `eur` and `EUR` are the same money to most tools: otherwise each spelling would have a limit of its own. The one in
+    capitals is always there: a rule that names `EUR` must find what was spent as `eur`.
 
     Args:
         spent_in: what was spent in each spelling.
@@ -148,8 +149,8 @@ def _in_all_spellings(spent_in: dict[str, int], stated: object) -> dict[str, int
     for name, minor in spent_in.items():
         code = name.strip().casefold()
         sums[code] = sums.get(code, 0) + minor
-    names = dict.fromkeys((*spent_in, stated) if isinstance(stated, str) else spent_in)
-    codes = {name: name.strip().casefold() for name in names}
+    names = (*spent_in, stated) if isinstance(stated, str) else spent_in
+    codes = {code.upper(): code for code in sums} | {name: name.strip().casefold() for name in names}
     return {name: sums[code] for name, code in codes.items() if code in sums}
 
 

@@ -10,7 +10,7 @@ from simulation.records import ruleset, tool_entry
 from streams.model.delegation import Budget
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.model.topics import DELEGATION, RULESET
-from streams.model.verdict import Outcome
+from streams.model.verdict import Outcome, RuleEffect
 from streams.processors.session_row import CURRENCIES_MAX
 from tests.kit import BUNDLE, GateBench
 
@@ -100,6 +100,15 @@ rules:
 """
 
 
+IN_EURO = """
+  - id: M-011
+    effect: deny
+    match: {tools: [pay.wire]}
+    when: '("EUR" in session.spent_in ? session.spent_in["EUR"] : 0) > 5000'
+    reason: no more once 50 were spent in EUR
+"""
+
+
 def pay(name: str, kind: str | None) -> Any:
     amount = {} if kind is None else {"type": kind}
     return tool_entry("pay", name, schema={"type": "object", "properties": {"amount": amount}})
@@ -109,11 +118,11 @@ WIRE, CARD, NOTE = pay("wire", "number"), pay("card", "integer"), pay("note", No
 MOVE = tool_entry("bank", "move", schema={"type": "object", "properties": {"amount": {"type": "string"}}})
 
 
-def bench() -> GateBench:
+def bench(files: dict[str, str] | None = None) -> GateBench:
     made = GateBench(with_rules=False)
     for entry in (WIRE, CARD, NOTE, MOVE):
         made.publish(entry)
-    files = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
+    files = files or {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
     made.driver.pipe(RULESET.name, b"default", ruleset(files))
     return made
 
@@ -139,6 +148,17 @@ def test_another_spelling_of_a_currency_has_no_limit_of_its_own() -> None:
         for currency in ("EUR", "eur", "Eur ", "USD", "EUR")
     ]
     assert outcomes == ["ALLOW", "DENY", "DENY", "ALLOW", "DENY"]
+
+
+def test_a_rule_on_one_currency_finds_all_of_its_spellings() -> None:
+    files = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES + IN_EURO}
+    made = bench(files)
+    outcomes = [
+        made.judge(CARD, {"amount": 6_000, "currency": currency}).outcome.value for currency in ("eur", "USD", "Eur")
+    ]
+    assert outcomes == ["ALLOW", "ALLOW", "DENY"]
+    verdict = made.judge(WIRE, {"amount": 1, "currency": "CHF"})
+    assert [hit.rule_id for hit in verdict.rules if hit.effect is RuleEffect.DENY] == ["M-011"]
 
 
 def test_many_currencies_hide_nothing_that_was_spent_in_one() -> None:
