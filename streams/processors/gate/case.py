@@ -133,6 +133,16 @@ class Case(msgspec.Struct):
             raise InvariantError("the arguments are used before they were checked")
         return self.arguments
 
+    @property
+    def currency_unstated(self) -> str:
+        """The currency that an amount without one is in: that of the grant, if the grant limits amounts.
+
+        What is checked, what rules read and what is counted must agree on it.
+        """
+        if self.authority is None or self.authority.row.amount_max is None:
+            return ""
+        return self.authority.row.currency or ""
+
     def label(self) -> Label:
         """Return the join of everything that the session has read or may have read."""
         if self._label is None:

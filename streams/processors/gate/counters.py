@@ -49,9 +49,7 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
         )
         values = case.known_arguments().values
         if "amount" in values:
-            # As it was counted against the grant's budget, if there is one.
-            limited_in = "" if case.authority is None else case.authority.row.currency or ""
-            counters = _with_money(counters, tool.uses.money_of(values, limited_in))
+            counters = _with_money(counters, tool.uses.money_of(values, case.currency_unstated))
         return replace(row, life=life, trust=trust, counters=counters)
     counters = replace(counters, intents_count=counters.intents_count + 1, denied_count=counters.denied_count + 1)
     row = replace(row, life=life, counters=counters)

@@ -172,7 +172,7 @@ def _tool(case: Case, _control: ControlState, _progress: Progress) -> dict[str, 
 def _money(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     """Tell the call's amount; without one that can be read, a rule that compares it is in error, which denies."""
     values = case.known_arguments().values
-    money = None if case.tool is None else case.tool.uses.money_of(values)
+    money = None if case.tool is None else case.tool.uses.money_of(values, case.currency_unstated)
     return {} if money is None else {"minor": money.minor, "currency": money.currency}
 
 

@@ -220,6 +220,26 @@ def test_an_amount_without_a_currency_is_one_in_the_currency_of_the_grant(
     assert reasons == ["permitted", "budget_exhausted", "permitted"]
 
 
+def test_rules_and_budgets_read_it_as_the_budget_of_the_grant_does() -> None:
+    made = bench()
+    maker = made.session
+    budget = Budget(amount_minor=10_000, currency="KWD")
+    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
+    reasons = [made.judge(MOVE, {"amount": amount}, delegation_uid="g-1").reason for amount in ("0.9", "0.101", "0.1")]
+    assert reasons == ["permitted", "budget_exhausted", "permitted"]
+
+
+def test_a_currency_of_a_grant_that_limits_no_amount_changes_nothing() -> None:
+    made = bench()
+    maker = made.session
+    budget = Budget(calls=9, currency="points")
+    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
+    reasons = [
+        made.judge(tool, {"amount": amount}, delegation_uid="g-1").reason for tool, amount in ((NOTE, 1.5), (CARD, 1))
+    ]
+    assert reasons == ["permitted", "permitted"]
+
+
 def test_a_budget_sums_exact_amounts() -> None:
     made = bench()
     outcomes = [made.judge(MOVE, {"amount": amount}).reason for amount in ("6.01", "4.00", "3.99", "much")]

@@ -31,7 +31,7 @@ def check_delegation(case: Case, control: ControlState, _settings: GateSettings)
         return None
     # The catalog is checked later. Nothing is known of a tool that it does not have, and nothing will run.
     cataloged = control.tools.get((tool.server_id, tool.name))
-    values, currency = arguments.values, authority.row.currency or ""
+    values, currency = arguments.values, case.currency_unstated
     if cataloged is None:
         money = read_money(values, Unit.UNSTATED, currency)
     else:
