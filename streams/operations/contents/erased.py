@@ -78,7 +78,14 @@ def erasure_of_session(
         kids: see `SessionErasure`.
     """
     own = key_name(tenant_uid, session_id, "")
-    found = {name: given for name, given in erasures.items() if given.fault is None and name.startswith(own)}
+    # The name of a session may begin that of another one (`night`, `night/2`), and so may those of their keys. Ids of
+    # keys have no slash, except for those that somebody else than stoplog has chosen.
+    known = {f"{own}{kid}" for kid in kids.values()}
+    found = {
+        name: given
+        for name, given in erasures.items()
+        if given.fault is None and name.startswith(own) and ("/" not in name[len(own) :] or name in known)
+    }
     if not found:
         return None
     newest = max(found.values(), key=lambda given: given.order.header.time)
@@ -101,8 +108,11 @@ def read_erasure(
         if name in admin.hidden((name,)) or name not in admin.describe((name,), ()):
             return None
     erasures = read_orders(log, decoder, clock, officers).erasures
-    found = erasure_of_session(erasures, tenant_uid, session_id, {})
-    return None if found is None else found._replace(kids=_kids(log, decoder, clock, tenant_uid, session_id))
+    own = key_name(tenant_uid, session_id, "")
+    if not any(name.startswith(own) for name in erasures):
+        return None
+    kids = _kids(log, decoder, clock, tenant_uid, session_id)
+    return erasure_of_session(erasures, tenant_uid, session_id, kids)
 
 
 def _kids(log: Log, decoder: Decoder, clock: Clock, tenant_uid: str, session_id: str) -> dict[str, str]:

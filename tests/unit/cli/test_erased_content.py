@@ -166,6 +166,16 @@ class TestWhichCalls:
     def test_not_those_of_other_sessions(self, tenant: str, session: str) -> None:
         assert erasure_of_session(order(500, self.OLD), tenant, session, {}) is None
 
+    def test_not_those_of_a_session_whose_name_begins_another_one(self) -> None:
+        erasures = order(500, key_name("acme", "s-1/night", "old"))
+        assert erasure_of_session(erasures, "acme", "s-1", {"i-1": "old"}) is None
+        assert erasure_of_session(erasures, "acme", "s-1/night", {}) is not None
+
+    def test_a_key_of_the_session_may_have_any_id(self) -> None:
+        erasure = erasure_of_session(order(500, key_name("acme", "s-1", "a/b")), "acme", "s-1", {"i-1": "a/b"})
+        assert erasure is not None
+        assert erasure.of_call("i-1", 600) is not None
+
     def test_an_order_that_does_not_count_erases_nothing(self) -> None:
         forged = {name: given._replace(fault="not signed") for name, given in order(500, self.OLD).items()}
         assert erasure_of_session(forged, "acme", "s-1", {}) is None
