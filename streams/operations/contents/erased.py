@@ -17,6 +17,7 @@ from streams.model.keys import session_key_of
 from streams.model.topics import AUDIT, CONTENT_ORDER
 from streams.operations.contents.orders import GivenOrder, read_orders
 from streams.operations.topics.decoded import Decoder, records_of_key
+from streams.operations.topics.lookup import Owner
 from streams.ports import Clock
 from streams.ports.open_log import Log
 
@@ -113,6 +114,23 @@ def read_erasure(
         return None
     kids = _kids(log, decoder, clock, tenant_uid, session_id)
     return erasure_of_session(erasures, tenant_uid, session_id, kids)
+
+
+def read_erasure_of_call(
+    log: Log, decoder: Decoder, clock: Clock, officers: ContentOfficers, owner: Owner, judged_ms: int
+) -> GivenOrder | None:
+    """Return the order that has erased a call; None if none has, or if this client may not read the orders. Blocking.
+
+    Args:
+        officers: whose orders count.
+        owner: the intent and its session.
+        judged_ms: when a gate decided it, ms of broker time.
+
+    Raises:
+        TopicReadError, LogError: the log can't be read.
+    """
+    erasure = read_erasure(log, decoder, clock, officers, owner.tenant_uid, owner.session_id)
+    return None if erasure is None else erasure.of_call(owner.intent_id or "", judged_ms)
 
 
 def _kids(log: Log, decoder: Decoder, clock: Clock, tenant_uid: str, session_id: str) -> dict[str, str]:

@@ -281,10 +281,9 @@ def _check_not_erased(
         ExplainError: it was.
         TopicReadError, LogError: the log can't be read.
     """
-    from streams.operations.contents.erased import erasure_text, read_erasure  # noqa: PLC0415 - seldom needed
+    from streams.operations.contents.erased import erasure_text, read_erasure_of_call  # noqa: PLC0415 - seldom needed
 
-    erasure = read_erasure(log, codec, clock, officers, owner.tenant_uid, owner.session_id)
-    given = None if erasure is None else erasure.of_call(owner.intent_id or "", judged_ms)
+    given = read_erasure_of_call(log, codec, clock, officers, owner, judged_ms)
     if given is not None:
         text = f"the arguments of intent `{owner.intent_id}` can't be shown: {erasure_text(given)}"
         raise ExplainError(f"{text}; leave out `--reveal`")

@@ -20,7 +20,7 @@ from streams.model.keys import partition_for, session_key_of
 from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT, SEAL_KEY, SESSION, VERDICT
 from streams.model.verdict import Verdict
-from streams.operations.contents.erased import erasure_text, read_erasure
+from streams.operations.contents.erased import erasure_text, read_erasure_of_call
 from streams.operations.topics.decoded import decoded
 from streams.operations.topics.lookup import Owner
 from streams.operations.topics.reader import hidden_topics, partitions_of, read_places
@@ -85,8 +85,7 @@ def prove(log: Log, codec: Codec, clock: Clock, keys: SealKeys, owner: Owner, of
     number = partition_for(session, count)
     read = partial(_records, log, clock, number=number)
     verdict, judged_ms = _last_verdict(read(VERDICT.name), codec, session, owner.intent_id or "")
-    erasure = read_erasure(log, codec, clock, officers, owner.tenant_uid, owner.session_id)
-    given = None if erasure is None else erasure.of_call(owner.intent_id or "", judged_ms)
+    given = read_erasure_of_call(log, codec, clock, officers, owner, judged_ms)
     if given is not None:
         text = f"a receipt of intent `{owner.intent_id}` would have its arguments, which can't be shown"
         raise ProofError(f"{text}: {erasure_text(given)}")
