@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from simulation.records import ruleset, tool_entry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Budget
 from streams.model.money import NO_MONEY, Money, Unit, read_money, unit_of
 from streams.model.topics import DELEGATION, RULESET
@@ -205,6 +207,14 @@ def test_the_budget_of_a_grant_counts_fractions() -> None:
     assert outcomes == ["permitted", "budget_exhausted", "budget_exhausted", "permitted"]
 
 
+def reasons_under(budget: Budget, tool: ToolCatalogEntry, amounts: Sequence[str]) -> list[str]:
+    """How calls with these amounts, and no currency, are judged under a grant with this budget."""
+    made = bench()
+    maker = made.session
+    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
+    return [made.judge(tool, {"amount": amount}, delegation_uid="g-1").reason for amount in amounts]
+
+
 @pytest.mark.parametrize(
     ("currency", "amounts"),
     [("KWD", ("0.9", "0.101", "0.1")), ("JPY", ("900", "101", "100")), ("usd", ("9", "1.01", "1"))],
@@ -212,20 +222,12 @@ def test_the_budget_of_a_grant_counts_fractions() -> None:
 def test_an_amount_without_a_currency_is_one_in_the_currency_of_the_grant(
     currency: str, amounts: tuple[str, ...]
 ) -> None:
-    made = bench()
-    maker = made.session
-    budget = Budget(amount_minor=1_000, currency=currency)
-    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
-    reasons = [made.judge(NOTE, {"amount": amount}, delegation_uid="g-1").reason for amount in amounts]
+    reasons = reasons_under(Budget(amount_minor=1_000, currency=currency), NOTE, amounts)
     assert reasons == ["permitted", "budget_exhausted", "permitted"]
 
 
 def test_rules_and_budgets_read_it_as_the_budget_of_the_grant_does() -> None:
-    made = bench()
-    maker = made.session
-    budget = Budget(amount_minor=10_000, currency="KWD")
-    made.driver.pipe(DELEGATION.name, maker.key, maker.grant("g-1", made.now_ms, budget=budget))
-    reasons = [made.judge(MOVE, {"amount": amount}, delegation_uid="g-1").reason for amount in ("0.9", "0.101", "0.1")]
+    reasons = reasons_under(Budget(amount_minor=10_000, currency="KWD"), MOVE, ("0.9", "0.101", "0.1"))
     assert reasons == ["permitted", "budget_exhausted", "permitted"]
 
 
