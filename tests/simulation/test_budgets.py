@@ -9,7 +9,8 @@ import pytest
 
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.ports.processor import StateView
-from streams.processors.budgets import allocator, leases
+from streams.processors.budgets import allocation, allocator, leases
+from streams.processors.budgets.allocation import AllocationRow, Pending
 from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
 from streams.processors.gate import reports
 from streams.processors.rows import effects_row_key, lease_row_key
@@ -54,12 +55,12 @@ def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
 
 def takes_what_is_given_back_twice(patch: pytest.MonkeyPatch) -> None:
     """What is given back counts twice with the owner."""
-    given_back = allocator._given_back
+    take_back = allocator.take_back
 
-    def twice(row: allocator.AllocationRow, request: BudgetRequest) -> allocator.AllocationRow:
-        return given_back(given_back(row, request), request)
+    def twice(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
+        return take_back(take_back(row, request), request)
 
-    patch.setattr(allocator, "_given_back", twice)
+    patch.setattr(allocator, "take_back", twice)
 
 
 def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
@@ -116,12 +117,12 @@ def keeps_what_a_recall_took(patch: pytest.MonkeyPatch) -> None:
 
 def grants_what_is_held_elsewhere(patch: pytest.MonkeyPatch) -> None:
     """The owner counts what a holder was asked to return as returned."""
-    left = allocator._left
+    left = allocation._left
 
-    def more(row: allocator.AllocationRow, asked: allocator.Pending) -> int:
+    def more(row: AllocationRow, asked: Pending) -> int:
         return left(row, asked) + sum(row.held.get(partition, 0) for partition in row.recalled)
 
-    patch.setattr(allocator, "_left", more)
+    patch.setattr(allocation, "_left", more)
 
 
 PLANTS = (

@@ -11,7 +11,7 @@ import pytest
 from streams.model.budget import family_of
 from streams.model.intent import Intent
 from streams.processors.budgets import allocator, charges, leases
-from streams.processors.budgets.allocator import AllocationRow
+from streams.processors.budgets.allocation import AllocationRow
 from streams.processors.budgets.lease_row import LeaseRow
 from streams.processors.rows import lease_row_key
 from tests.simulation.fleet import Fleet, assert_caught, assert_kept

@@ -12,7 +12,8 @@ from streams.model.intent import Intent
 from streams.model.topics import INTENT
 from streams.model.verdict import Verdict
 from streams.ports.processor import Output, StateView
-from streams.processors.budgets.allocator import AllocationRow, BudgetAllocator
+from streams.processors.budgets.allocation import AllocationRow
+from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.gate.shared_memories import SharedMemories, TallyRow
 from tests.keeping import SEND
 from tests.simulation.fleet import Fleet, Report, assert_caught, assert_kept

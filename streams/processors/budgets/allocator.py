@@ -6,7 +6,6 @@ allocated by the partition that its key falls into. The allocator runs on the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +29,18 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets import carried
+from streams.processors.budgets.allocation import (
+    AllocationRow,
+    Answer,
+    Pending,
+    decode_allocation,
+    grant_what_is_left,
+    leased_of,
+    limit_of,
+    pending_of,
+    refuse_or_recall,
+    take_back,
+)
 from streams.processors.budgets.live_keys import count_key, live_keys
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dead_letters import Reporter, ReportingProcessor
@@ -48,8 +59,6 @@ from streams.processors.state import encode_row
 SOURCE = "stoplog/budgets"
 GRACE_MS = 60_000
 """How long after its end a window can still be leased from, because gates may lag behind."""
-SHARE_DIVISOR = 2
-"""A lease ahead of need is at most this part of an equal share of what is left: little is idle at the end."""
 CLEAN_MS = 1_000
 """How long a holder that has returned what it does not use, and was given nothing since, is not asked again."""
 RECALL_WAIT_MS_MIN = 300
@@ -69,66 +78,6 @@ _RECALL_PREFIX = b"r"
 replace = msgspec.structs.replace
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """The last answer to a partition, in case the partition repeats its request."""
-
-    serial: int
-    answer: str
-    amount: int = 0
-    left: int = 0
-    targets: tuple[bytes, ...] = ()
-
-
-class Pending(msgspec.Struct, frozen=True, array_like=True):
-    """An ASK that is answered once other partitions have returned what they do not use."""
-
-    partition: int
-    serial: int
-    request_id: str
-    limit: int
-    need: int
-    want: int
-    targets: tuple[bytes, ...]
-
-
-class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
-    """One window of one budget.
-
-    Attributes:
-        held: units that each gate partition was given and has not given back.
-        targets: the values in the budget, each with the partitions that may use it.
-        serials: of each partition's last request.
-        answers: the last one to each partition.
-        pending: requests that wait for what was recalled, the oldest first; at most one of a partition.
-        recalled: partitions that have not answered a recall.
-        recalled_ms: when was recalled last.
-        recall_due_ms: until when answers to that recall are waited for.
-        clean: partitions that have returned what they did not use, and were given nothing since.
-        clean_until_ms: until when they count as such; afterwards calls that did not run may have given something back.
-        unused_since_ms: since when no partition holds anything; 0 if one does.
-    """
-
-    start_ms: int
-    end_ms: int
-    tenant_uid: str
-    held: dict[int, int] = {}
-    targets: dict[bytes, tuple[int, ...]] = {}
-    serials: dict[int, int] = {}
-    answers: dict[int, Answer] = {}
-    pending: tuple[Pending, ...] = ()
-    recalled: tuple[int, ...] = ()
-    recalled_ms: int = 0
-    recall_due_ms: int = 0
-    clean: tuple[int, ...] = ()
-    clean_until_ms: int = 0
-    unused_since_ms: int = 0
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether no partition holds anything, or waits for anything."""
-        return not (self.held or self.targets or self.pending or self.recalled)
-
-
 class Answered(NamedTuple):
     """An answer of the allocator, for measurements.
 
@@ -141,9 +90,6 @@ class Answered(NamedTuple):
     budget_key: str
     answer: BudgetAnswer
     leased: float | None
-
-
-_decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
 class BudgetAllocator(ReportingProcessor):
@@ -187,7 +133,7 @@ class BudgetAllocator(ReportingProcessor):
             state.set_timer(request.window_end + GRACE_MS, row_key)
             row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         else:
-            row = _decode(found)
+            row = decode_allocation(found)
         partition = request.gate_partition
         if request.op in MEMORY_OPS and request.serial > row.serials.get(partition, 0):
             return self._counted(row_key, row, request, state, now_ms)
@@ -200,9 +146,9 @@ class BudgetAllocator(ReportingProcessor):
         if request.op is BudgetOp.GIVE_BACK:
             row = self._given_back(row, request, state, now_ms)
         else:
-            asked = (_pending(request),)
-        limit = _limit((*row.pending, *asked))
-        row, answers = _answered(row, (*row.pending, *asked))
+            asked = (pending_of(request),)
+        limit = limit_of((*row.pending, *asked))
+        row, answers = grant_what_is_left(row, (*row.pending, *asked))
         return self._settled(row_key, row, answers, state, now_ms, limit)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
@@ -217,7 +163,7 @@ class BudgetAllocator(ReportingProcessor):
         found = state.get(payload)
         if found is None:
             return []
-        row, family = _decode(found), family_of(budget_of_allocation(payload))
+        row, family = decode_allocation(found), family_of(budget_of_allocation(payload))
         if now_ms < row.end_ms + GRACE_MS:
             if not row.is_unused or now_ms < row.unused_since_ms + GRACE_MS:
                 return []
@@ -282,16 +228,16 @@ class BudgetAllocator(ReportingProcessor):
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Stop waiting for partitions that have not answered a recall; their gate may be dead."""
         found = state.get(row_key)
-        row = None if found is None else _decode(found)
+        row = None if found is None else decode_allocation(found)
         if row is None or not row.recalled or now_ms < row.recall_due_ms:
             return []
         # They are not asked again for a while: everything that waits would wait for them once more.
         clean = tuple(sorted({*row.clean, *row.recalled}))
         row = replace(row, recalled=(), clean=clean, clean_until_ms=now_ms + CLEAN_MS)
-        return self._settled(row_key, row, {}, state, now_ms, _limit(row.pending))
+        return self._settled(row_key, row, {}, state, now_ms, limit_of(row.pending))
 
     def _given_back(self, row: AllocationRow, request: BudgetRequest, state: StateView, now_ms: int) -> AllocationRow:
-        row = _given_back(row, request)
+        row = take_back(row, request)
         partition = request.gate_partition
         if partition not in row.recalled:
             return row
@@ -309,7 +255,7 @@ class BudgetAllocator(ReportingProcessor):
         """
         recalls: tuple[int, ...] = ()
         if row.pending and not row.recalled:
-            row, answers, recalls = _refused(row, answers, now_ms)
+            row, answers, recalls = refuse_or_recall(row, answers, now_ms)
         if recalls:
             measured_ms = round_trip_ms(state)
             wait_ms = RECALL_WAIT_MS_MAX
@@ -326,7 +272,7 @@ class BudgetAllocator(ReportingProcessor):
         state.put(row_key, encode_row(row))
         recall = Answer(0, BudgetAnswer.RECALL.value)
         told = [*((other, recall) for other in recalls), *answers.items()]
-        leased = _leased(row) / limit if limit else None
+        leased = leased_of(row) / limit if limit else None
         return [self._grant(key, row, other, answer, now_ms, leased) for other, answer in told]
 
     def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
@@ -380,120 +326,6 @@ def _checked(key: bytes | None, record: Record) -> BudgetRequest:
     if len(record.targets) > TARGETS_MAX or "\x00" in record.budget_key:
         raise RecordError(DeadLetterReason.RECORD_INVALID, f"request `{record.header.id}` is out of bounds")
     return record
-
-
-def _pending(request: BudgetRequest) -> Pending:
-    return Pending(
-        request.gate_partition,
-        request.serial,
-        request.header.id,
-        request.limit,
-        request.need,
-        request.want,
-        request.targets,
-    )
-
-
-def _answered(row: AllocationRow, asked: Iterable[Pending]) -> tuple[AllocationRow, dict[int, Answer]]:
-    """Grant the requests that can be granted, and refuse those ahead of need that can't; the rest stays pending."""
-    answers: dict[int, Answer] = {}
-    rest: dict[int, Pending] = {}
-    for each in asked:
-        row, answer = _targets_granted(row, each) if each.targets else _units_granted(row, each)
-        if answer is None:
-            rest[each.partition] = each
-            continue
-        answers[each.partition] = answer
-        if answer.answer == BudgetAnswer.GRANTED.value:
-            row = replace(row, clean=tuple(other for other in row.clean if other != each.partition))
-    return replace(row, pending=tuple(rest.values())), answers
-
-
-def _refused(
-    row: AllocationRow, answers: dict[int, Answer], now_ms: int
-) -> tuple[AllocationRow, dict[int, Answer], tuple[int, ...]]:
-    """Refuse the pending requests for which nothing can be recalled; return who is asked to return what for the first
-    of the others.
-
-    INVARIANT: before a request that intents wait for is refused, every other holder has returned what it doesn't use
-    since it was last given something, or has not answered in time.
-    """
-    holders = {partition for partition, held in row.held.items() if held}
-    holders.update(partition for partitions in row.targets.values() for partition in partitions)
-    if now_ms < row.clean_until_ms:
-        holders.difference_update(row.clean)
-    rest: list[Pending] = []
-    recalls: set[int] = set()
-    for each in row.pending:
-        others = holders - {each.partition}
-        if others or rest:
-            recalls = recalls or others
-            rest.append(each)
-        else:
-            answers = {**answers, each.partition: _refusal(row, each)}
-    return replace(row, pending=tuple(rest)), answers, tuple(sorted(recalls))
-
-
-def _refusal(row: AllocationRow, asked: Pending) -> Answer:
-    return Answer(asked.serial, BudgetAnswer.REFUSED.value, left=_left(row, asked))
-
-
-def _limit(asked: Iterable[Pending]) -> int:
-    """Return the limit of a budget: the highest one, while gates have different rules."""
-    return max((each.limit for each in asked), default=0)
-
-
-def _leased(row: AllocationRow) -> int:
-    return sum(row.held.values()) + len(row.targets)
-
-
-def _left(row: AllocationRow, asked: Pending) -> int:
-    return max(0, asked.limit - (len(row.targets) if asked.targets else sum(row.held.values())))
-
-
-def _units_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
-    """Grant what is wanted as far as it is there if intents wait for it; ahead of need only a cautious share."""
-    left, partition = _left(row, asked), asked.partition
-    if asked.need > left:
-        return row, None
-    amount = min(asked.want, left)
-    if not asked.need:
-        askers = len(row.held.keys() | {partition})
-        amount = min(amount, left // (SHARE_DIVISOR * askers))
-        if not amount:
-            return row, _refusal(row, asked)
-    amount = max(asked.need, amount)
-    # INVARIANT: the sum of `held` is at most the limit, unless the limit itself was lowered since.
-    row = replace(row, held={**row.held, partition: row.held.get(partition, 0) + amount})
-    return row, Answer(asked.serial, BudgetAnswer.GRANTED.value, amount, left - amount)
-
-
-def _targets_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
-    """Grant all of the values or none: a call needs all of them."""
-    new = [target for target in asked.targets if target not in row.targets]
-    left = _left(row, asked)
-    if len(new) > left:
-        return row, None
-    targets = dict(row.targets)
-    for target in asked.targets:
-        targets[target] = tuple(sorted({*targets.get(target, ()), asked.partition}))
-    granted = Answer(asked.serial, BudgetAnswer.GRANTED.value, 0, left - len(new), asked.targets)
-    return replace(row, targets=targets), granted
-
-
-def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
-    """Subtract what a partition returns, at most what it was given."""
-    partition = request.gate_partition
-    held = dict(row.held)
-    held[partition] = max(0, held.get(partition, 0) - request.amount)
-    if not held[partition]:
-        del held[partition]
-    targets = dict(row.targets)
-    for target in request.targets:
-        others = tuple(other for other in targets.pop(target, ()) if other != partition)
-        if others:
-            targets[target] = others
-    return replace(row, held=held, targets=targets)
 
 
 def _horizon(state: StateView) -> int:
