@@ -29,6 +29,7 @@ from streams.engine.task import PartitionTask, Turn
 from streams.history.brief_wire import BriefWire
 from streams.history.control_tape import PLACED_BY_TIME, PlacedControl
 from streams.history.exchangeable_gate import ExchangeableGate
+from streams.history.outcomes import Outcomes
 from streams.history.recording import (
     FOREVER_MS,
     Arrival,
@@ -44,24 +45,19 @@ from streams.history.recording import (
     was_ahead,
 )
 from streams.history.replay_hints import NO_HINT, PAUSES, Failed, Hint, hints_for
-from streams.history.replayed import Made, Replayed, ReplayPlan
+from streams.history.replayed import Replayed, ReplayPlan
 from streams.model.budget import BudgetGrant
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.model.topics import (
-    APPROVAL_REQUEST,
     ATTRIBUTES,
-    AUDIT,
     BASELINE,
-    BUDGET_REQUEST,
     REVOCATION,
     RULESET,
-    VERDICT,
 )
-from streams.model.verdict import Verdict
-from streams.ports import Outgoing, Received
+from streams.ports import Received
 from streams.processors.gate.gate import Gate
 from streams.stores.memory import MemoryStore
 from streams.topology import GATE
@@ -84,9 +80,6 @@ BEHIND_MS = 1_000
 CATALOG_NEAR_MS = 10_000
 """How long before or after its own time a catalog entry can have been read by a gate that ran."""
 
-_VISIBLE = frozenset({VERDICT.name, AUDIT.name, APPROVAL_REQUEST.name, BUDGET_REQUEST.name})
-_SCHEMA_BYTES = 5
-
 
 class PartitionReplay:
     """The replay of one partition. Iterate over `run` once."""
@@ -98,16 +91,12 @@ class PartitionReplay:
         self._control = PlacedControl(plan.tape, plan.make_control)
         self._processor = ExchangeableGate(self._gate(), self._control.state)
         self._state = PartitionState(MemoryStore(), recording.partition)
-        self._made: list[Outgoing] = []
-        self._visible_count = 0
         self._commits = 0
-        self._written_ms = 0
         self._kept_offsets = dict(self._control.offsets)
         self._catalog_to: int | None = None
         self._failed: Arrival | None = None
         self._recorded = RecordedVerdicts(recording.verdicts, plan.wire)
-        self._results: list[Replayed] = []
-        self._done: list[Replayed] = []
+        self._outcomes = Outcomes(self._recorded, plan.wire)
         self._instants = Instants(recording.instants)
         job = Job(
             spec=GATE,
@@ -120,7 +109,7 @@ class PartitionReplay:
             job=job,
             partition=recording.partition,
             state=self._state,
-            emit=self._emit,
+            emit=self._outcomes.emit,
             committed={},
             has_reached_end=lambda _: True,
         )
@@ -139,11 +128,11 @@ class PartitionReplay:
                 # Records that were held back are of an earlier time than their unit.
                 self._idle_until(max(unit_ms, _time_of(unit, self._task.stream_time_ms)))
                 self._run_unit(self._answers_last(unit), lanes)
-            yield from self._take_done()
+            yield from self._outcomes.take_done()
         self._idle_until(FOREVER_MS)
         while self._recorded.head() is not None:
-            self._done.append(Replayed(self._recorded.take(), None, is_same=False))
-        yield from self._take_done()
+            self._outcomes.pass_over()
+        yield from self._outcomes.take_done()
 
     def rows(self) -> dict[bytes, bytes]:
         """Return the rows of the partition's state as they are now."""
@@ -168,7 +157,7 @@ class PartitionReplay:
         time_ms = _time_of(unit, stream_ms)
         if (
             not stream_ms
-            or control.next_ms <= max(time_ms, self._written_ms)
+            or control.next_ms <= max(time_ms, self._outcomes.written_ms)
             or control.state.stale
             or not task.has_followed
             or self._instants.next_after(stream_ms) < time_ms
@@ -182,7 +171,7 @@ class PartitionReplay:
         self._wire.be_brief(is_brief=True)
         task.process_next(received, self._fault_of(received) or record)
         self._wire.be_brief(is_brief=False)
-        is_same = self._match(strict=True) and bool(self._results) is not is_event
+        is_same = self._outcomes.match(strict=True) and self._outcomes.is_empty is is_event
         if is_same and isinstance(record, Intent):
             following = self._recorded.unread()
             is_same = following is None or record.intent_id.encode() not in (following.received.value or b"")
@@ -283,7 +272,7 @@ class PartitionReplay:
         time_ms = max(each.received.timestamp_ms for each in unit)
         head = self._recorded.head()
         written_ms = time_ms if head is None else max(time_ms, head.received.timestamp_ms)
-        here = tape.offset_at(topic, max(time_ms, self._written_ms))
+        here = tape.offset_at(topic, max(time_ms, self._outcomes.written_ms))
         last = tape.offset_at(topic, written_ms)
         first = tape.offset_at(topic, time_ms - CATALOG_NEAR_MS)
         offset: int | None = here
@@ -326,7 +315,7 @@ class PartitionReplay:
             return None
         # What should have come of these records has not come, unless it came of what was broadcast right after them.
         self._place(head, self._task.stream_time_ms, is_behind=True, is_brief=False)
-        if self._match(strict=True) and self._recorded.head() is not head:
+        if self._outcomes.match(strict=True) and self._recorded.head() is not head:
             return None
         return Failed(places[head.stated.intent_id], self._task.stream_time_ms, head)
 
@@ -346,7 +335,7 @@ class PartitionReplay:
         self._task.input.buffer.add([arrival])
         while self._task.process(self._turn, 0) and len(self._task.input.buffer):
             pass
-        return self._match(strict=strict)
+        return self._outcomes.match(strict=strict)
 
     # Between two units
 
@@ -366,8 +355,7 @@ class PartitionReplay:
             before = self._recorded.head()
             self._pass_time(before if due_ms == at_ms else None, max(at_ms, stream_ms))
             if due_ms == at_ms and self._recorded.head() is before and before is not None:
-                self._done.append(Replayed(self._recorded.take(), None, is_same=False))
-                self._recorded.keep()
+                self._outcomes.pass_over()
         if end_ms < FOREVER_MS:
             self._let_quiet_timers_fire(end_ms)
 
@@ -385,11 +373,11 @@ class PartitionReplay:
         if hint.is_ahead:
             self._task.advance(time_ms)
         self._place(expected, time_ms, is_behind=hint.is_behind, is_brief=hint.is_brief)
-        if not self._match(strict=strict):
+        if not self._outcomes.match(strict=strict):
             return False
         if time_ms > self._task.stream_time_ms and self._state.has_due(time_ms):
             self._task.advance(time_ms)
-            if not self._match(strict=strict):
+            if not self._outcomes.match(strict=strict):
                 return False
         return expected is None or self._recorded.head() is not expected
 
@@ -404,12 +392,12 @@ class PartitionReplay:
             if due_ms is None or not stream_ms:
                 return
             # A gate that was behind had input to read, and was not idle.
-            at_ms = max(due_ms, stream_ms, self._written_ms - margin_ms)
+            at_ms = max(due_ms, stream_ms, self._outcomes.written_ms - margin_ms)
             if at_ms + margin_ms + self._plan.engine.punctuate_ms >= end_ms:
                 return
-            self._visible_count = 0
+            self._outcomes.visible_count = 0
             is_due = self._task.advance(at_ms)
-            if self._visible_count:
+            if self._outcomes.visible_count:
                 self._roll_back()
                 return
             self._commit()
@@ -425,7 +413,7 @@ class PartitionReplay:
         state = control.state
         if not is_behind:
             # What stood on the topics when the gate wrote its last verdict had been read by now.
-            self._read_by_time(max(time_ms, self._written_ms))
+            self._read_by_time(max(time_ms, self._outcomes.written_ms))
         if expected is not None and not expected.is_repeated:
             control.match(expected.stated, expected.received.key or b"")
         if self._catalog_to is not None:
@@ -493,62 +481,13 @@ class PartitionReplay:
             return RecordError(DeadLetterReason.PROCESSING_FAILED, "recorded")
         return None
 
-    # Outcome
-
-    def _emit(self, outgoing: Outgoing) -> None:
-        if outgoing.topic == VERDICT.name:
-            self._made.append(outgoing)
-        self._visible_count += outgoing.topic in _VISIBLE
-
-    def _match(self, *, strict: bool) -> bool:
-        """Compare what was made since the last call. Return False if it is not what was recorded (if `strict`)."""
-        for outgoing in self._made:
-            head, value = self._recorded.unread(), outgoing.value or b""
-            if head is None or head.received.value != value:
-                head = self._recorded.head()
-            if head is not None and self._is_same(head, outgoing.key, value):
-                made = Made(outgoing.key, value, head)  # the same bytes: no need to decode them
-                self._results.append(Replayed(self._recorded.take(), made, is_same=True))
-                continue
-            if strict:
-                self._made.clear()
-                return False
-            made = self._read(outgoing)
-            recorded, passed = self._recorded.take_of(made.verdict.intent_id)
-            self._results += [Replayed(each, None, is_same=False) for each in passed]
-            is_same = recorded is not None and self._is_same(recorded, outgoing.key, value)
-            self._results.append(Replayed(recorded, made, is_same=is_same))
-        self._made.clear()
-        return True
-
-    def _is_same(self, recorded: Expected, key: bytes | None, value: bytes) -> bool:
-        received = recorded.received
-        if received.key != key:
-            return False
-        if received.value == value:
-            return True
-        # Under an earlier version of the schema: what it says is compared, in the form of today.
-        is_other_schema = (received.value or b"")[:_SCHEMA_BYTES] != value[:_SCHEMA_BYTES]
-        return (
-            is_other_schema and recorded.is_readable and self._plan.wire.encode(VERDICT.name, recorded.verdict) == value
-        )
-
-    def _read(self, outgoing: Outgoing) -> Made:
-        verdict = self._plan.wire.decode(VERDICT.name, outgoing.value or b"", ())
-        if not isinstance(verdict, Verdict):
-            raise InvariantError("the gate has written something else than a verdict")
-        return Made(outgoing.key, outgoing.value or b"", verdict)
+    # Going on, and going back
 
     def _commit(self) -> None:
         self._task.note_time()
         self._commits += bool(self._state.changes())
         self._task.committed(self._commits)
-        self._recorded.keep()
-        for each in self._results:
-            if each.recorded is not None:
-                self._written_ms = each.recorded.received.timestamp_ms
-        self._done += self._results
-        self._results = []
+        self._outcomes.keep()
         self._kept_offsets = dict(self._control.offsets)
 
     def _roll_back(self) -> None:
@@ -557,18 +496,7 @@ class PartitionReplay:
             self._processor.exchange(self._gate(), self._control.state)
         self._task.aborted()
         self._task.prepare()
-        self._made.clear()
-        self._results = []
-        self._recorded.put_back()
-
-    def _take_done(self) -> Iterator[Replayed]:
-        """Yield what is done. What can't be read to its end is not a verdict, like all else on the topic."""
-        done, self._done = self._done, []
-        for each in done:
-            if each.is_same or each.recorded is None or each.recorded.is_readable:
-                yield each
-            elif each.made is not None:
-                yield each._replace(recorded=None)
+        self._outcomes.drop()
 
 
 def _time_of(unit: Sequence[Arrival], stream_time_ms: int) -> int:

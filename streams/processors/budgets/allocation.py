@@ -1,6 +1,6 @@
 """One window of one budget as pure steps: what it can grant, what it must refuse, and who is asked to return what.
 
-INVARIANT: units that were given out and not returned never exceed the limit (ADR 0015). The allocator stores the rows.
+INVARIANT: units that were leased and not returned never exceed the limit (ADR 0015). The allocator stores the rows.
 """
 
 from __future__ import annotations
