@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from streams.sdk.revocations import RevocationWatch, Stop
     from streams.sdk.seal_checks import UNPROVEN
     from streams.sdk.seal_key_file import SealKeyFile
-    from streams.sdk.single_use import Ending, SingleUseStore
+    from streams.sdk.single_use import SingleUseStore
     from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
     from streams.sdk.tools import (
         CancellableFunctionTool,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from streams.sdk.toolset import Toolset
     from streams.sdk.transport import RecordCodec, Transport
+    from streams.sdk.uses import Ending
     from streams.sdk.verdict_checks import ObligationError
     from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
     from streams.sdk.verdict_reader import VerdictReader
@@ -146,10 +147,7 @@ _NAMES = {
     ),
     "streams.sdk.seal_checks": ("UNPROVEN",),
     "streams.sdk.seal_key_file": ("SealKeyFile",),
-    "streams.sdk.single_use": (
-        "Ending",
-        "SingleUseStore",
-    ),
+    "streams.sdk.single_use": ("SingleUseStore",),
     "streams.sdk.token_exchange": (
         "SessionToken",
         "StsClient",
@@ -163,6 +161,7 @@ _NAMES = {
         "ToolResult",
         "ToolRunner",
     ),
+    "streams.sdk.uses": ("Ending",),
     "streams.sdk.toolset": ("Toolset",),
     "streams.sdk.transport": (
         "RecordCodec",

@@ -22,7 +22,7 @@ from streams.provenance.extract import extract_content
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.reports import ENDING_TEXTS, result_event_id
-from streams.sdk.single_use import CallRef, ContentRead, End, Ending, SingleUseStore, Use, call_of
+from streams.sdk.single_use import SingleUseStore
 from streams.sdk.tools import (
     BoundedRunner,
     Cancellation,
@@ -37,6 +37,7 @@ from streams.sdk.tools import (
 )
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import WallClock
+from streams.sdk.uses import CallRef, ContentRead, End, Ending, Use, call_of
 from streams.sdk.verdict_checks import Cleared, Refused, Standard, check, meet_obligations
 
 ERROR_TEXT_CHARS_MAX = 2_000

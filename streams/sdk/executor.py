@@ -41,10 +41,11 @@ from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.seal_checks import NO_RECEIPT_TEXT, SealGuard, SealKeySource, Unproven
 from streams.sdk.single_records import publish
-from streams.sdk.single_use import End, Ending, SingleUseStore, Use, call_of
+from streams.sdk.single_use import SingleUseStore
 from streams.sdk.tools import FunctionTool, ToolRunner
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
+from streams.sdk.uses import End, Ending, Use, call_of
 from streams.sdk.verdict_checks import (
     Refused,
     Standard,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.model.reasons import Refusal
-from streams.sdk.single_use import Ending
 from streams.sdk.tools import TOOL_TIMEOUT_MS
+from streams.sdk.uses import Ending
 from streams.sdk.verdict_checks import CLOCK_SKEW_MS_MAX, ObligationHandler
 
 

@@ -23,7 +23,7 @@ from streams.sdk.attempts import Ended
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
-from streams.sdk.single_use import Use
+from streams.sdk.uses import Use
 from streams.sdk.verdict_checks import Refused
 from streams.sdk.verdict_jobs import Done, Job
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from streams.ports import FatalLogError, LogError, Publisher, TopicPartition
 from streams.sdk.errors import ExecutorError
 from streams.sdk.single_records import FLUSH_TIMEOUT_MS
-from streams.sdk.single_use import Use
+from streams.sdk.uses import Use
 from streams.sdk.verdict_jobs import Done
 
 CLOSE_S_MAX = 30.0

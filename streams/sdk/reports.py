@@ -20,8 +20,8 @@ from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing
 from streams.sdk.errors import ExecutorError
 from streams.sdk.single_records import outgoing
-from streams.sdk.single_use import CallRef, Ending, Use
 from streams.sdk.transport import Transport
+from streams.sdk.uses import CallRef, Ending, Use
 from streams.sdk.verdict_checks import Refused
 
 ENDING_TEXTS: dict[Ending, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.metrics import trace_names as names
 from streams.metrics.traces import Parent, Span, Traces, derived_id, sampled
-from streams.sdk.single_use import CallRef, Ending
+from streams.sdk.uses import CallRef, Ending
 
 _FAULTS = frozenset({Ending.TOOL_ERROR, Ending.TOOL_TIMED_OUT, Ending.OUTCOME_UNKNOWN})
 

@@ -10,7 +10,7 @@ from streams.model.verdict import Verdict
 from streams.ports import Outgoing, TopicPartition
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.seal_checks import PartitionSeals
-from streams.sdk.single_use import Use
+from streams.sdk.uses import Use
 
 
 @dataclass(frozen=True, slots=True, eq=False)

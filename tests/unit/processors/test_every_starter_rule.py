@@ -36,7 +36,7 @@ from streams.sdk.entropy import Entropy
 from streams.sdk.intents import build_intent
 from streams.sdk.reports import Reporter
 from streams.sdk.single_records import outgoing, publish
-from streams.sdk.single_use import Ending, Use, call_of
+from streams.sdk.uses import Ending, Use, call_of
 from tests.kit import HOUR_MS, GateBench
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance_pack import PROVENANCE_RULES

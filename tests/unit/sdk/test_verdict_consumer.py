@@ -32,8 +32,8 @@ from streams.sdk import (
 from streams.sdk.durable_file import DurableFile
 from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
-from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
+from streams.sdk.uses import End, Use, call_of
 from tests.unit.sdk.hands import (
     REPORT_KEY,
     WAIT_S,
