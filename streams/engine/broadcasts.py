@@ -28,6 +28,7 @@ import msgspec
 from streams.engine.advisory_reader import AdvisoryReader
 from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
 from streams.engine.job import Job
+from streams.engine.meter import SeenControl
 from streams.engine.ports import Ports
 from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
@@ -66,11 +67,6 @@ class Broadcasts:
         return self._reader
 
     @property
-    def advisory(self) -> AdvisoryReader | None:
-        """What reads the advisory topics; None if there are none."""
-        return self._advisory
-
-    @property
     def is_current(self) -> bool:
         """Whether all that was broadcast until a short time ago has been read."""
         return not self._sink.stale
@@ -79,6 +75,11 @@ class Broadcasts:
     def is_busy(self) -> bool:
         """Whether `poll` has something to do although nothing has come."""
         return self._sink.is_busy
+
+    def seen(self) -> SeenControl:
+        """Return how far everything that is broadcast was read."""
+        newest = self._reader.newest if self._advisory is None else self._reader.newest | self._advisory.newest
+        return SeenControl(self._reader.confirmed_ms, newest)
 
     def read_to_end(self) -> None:
         """Read everything there is, and make it ready. Blocks.

@@ -9,15 +9,25 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from streams.engine.assignment import Assignment
-    from streams.engine.broadcasts import Broadcasts
-    from streams.engine.ports import Ports
     from streams.engine.recovery import Restored
     from streams.engine.state import PartitionState
     from streams.engine.task import PartitionTask
     from streams.engine.transaction import Transaction
-    from streams.ports import Clock
+    from streams.ports import Clock, Consumer
     from streams.topology import ProcessorSpec
+
+
+class SeenControl(NamedTuple):
+    """What there is to be seen of the broadcast topics that a worker reads.
+
+    Attributes:
+        confirmed_ms: when the worker last knew that it had read them to their ends, on its monotonic clock; None if
+            it never did.
+        newest: by topic, the next offset to be read, and the broker time of the newest record that was read.
+    """
+
+    confirmed_ms: int | None
+    newest: Mapping[str, tuple[int, int]]
 
 
 class Seen(NamedTuple):
@@ -26,16 +36,22 @@ class Seen(NamedTuple):
     Attributes:
         spec: its topics.
         tasks: the partitions that it processes.
-        assignment: all of its partitions.
-        broadcasts: what it reads of broadcast topics; None if it reads none.
-        ports: what it runs on.
+        partitions_count: how many are assigned to it, those that wait for their state included.
+        standbys_count: how many it keeps standbys of.
+        restore_left: how many offsets of the changelog must still be applied, by partition, as far as that is known.
+        control: what it has read of broadcast topics; None if it reads none.
+        consumer: what it reads its input with.
+        clock: its clock.
     """
 
     spec: ProcessorSpec
     tasks: Mapping[int, PartitionTask]
-    assignment: Assignment
-    broadcasts: Broadcasts | None
-    ports: Ports
+    partitions_count: int
+    standbys_count: int
+    restore_left: Mapping[int, int]
+    control: SeenControl | None
+    consumer: Consumer
+    clock: Clock
 
 
 class Meter:

@@ -449,7 +449,18 @@ class Worker:
         self._give_up_or_wait(error)
 
     def _measure(self) -> None:
-        self._meter.look(Seen(self._spec, self._tasks, self._assignment, self._broadcasts, self._ports))
+        assignment, broadcasts, ports = self._assignment, self._broadcasts, self._ports
+        seen = Seen(
+            spec=self._spec,
+            tasks=self._tasks,
+            partitions_count=len(assignment.partitions),
+            standbys_count=len(assignment.standby_lags),
+            restore_left=assignment.restore_left,
+            control=None if broadcasts is None else broadcasts.seen(),
+            consumer=ports.consumer,
+            clock=ports.clock,
+        )
+        self._meter.look(seen)
 
     def _rebuild(self, error: DamagedStoreError) -> None:
         """Delete all local state, which can't be trusted any more, and rebuild it from the changelog."""

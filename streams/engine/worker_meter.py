@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from streams.engine.meter import Meter, Seen
+from streams.engine.meter import Meter, Seen, SeenControl
 from streams.engine.record_steps import DeadLettered
 from streams.engine.recovery import Restored
 from streams.engine.state import PartitionState
@@ -152,8 +152,8 @@ class WorkerMeter(Meter):
         self._looked_ns = self._at_ns
         self._add_laps()
         self._look_at_partitions(seen)
-        if seen.broadcasts is not None:
-            self._look_at_control(seen)
+        if seen.control is not None:
+            self._look_at_control(seen.control, seen.clock)
         if self._census is not None:
             self._census.report(list(seen.tasks))
         if self._look is not None:
@@ -176,13 +176,12 @@ class WorkerMeter(Meter):
 
     def _look_at_partitions(self, seen: Seen) -> None:
         worker, metrics = self._worker, self._metrics
-        assignment, now_ms = seen.assignment, seen.ports.clock.now_ms()
-        restoring = len(assignment.partitions) - len(seen.tasks)
-        states = {"processing": len(seen.tasks), "restoring": restoring, "standby": len(assignment.standby_lags)}
+        now_ms, restoring = seen.clock.now_ms(), seen.partitions_count - len(seen.tasks)
+        states = {"processing": len(seen.tasks), "restoring": restoring, "standby": seen.standbys_count}
         for state, count in states.items():
             metrics.set(declared.PARTITIONS, count, worker, state)
         left: dict[Labels, float] = {
-            (worker, str(number)): float(offsets) for number, offsets in assignment.restore_left.items()
+            (worker, str(number)): float(offsets) for number, offsets in seen.restore_left.items()
         }
         metrics.replace(declared.RESTORE_LEFT, left, worker)
         behind: dict[Labels, float] = {
@@ -192,21 +191,16 @@ class WorkerMeter(Meter):
         lags: dict[Labels, float] = {}
         for number, task in seen.tasks.items():
             for topic in seen.spec.inputs:
-                lag = _lag(task, TopicPartition(topic.name, number), seen.ports.consumer)
+                lag = _lag(task, TopicPartition(topic.name, number), seen.consumer)
                 if lag is not None:
                     lags[worker, topic.name, str(number)] = lag
         metrics.replace(declared.LAG, lags, worker)
 
-    def _look_at_control(self, seen: Seen) -> None:
-        if seen.broadcasts is None:
-            return
-        reader, clock = seen.broadcasts.reader, seen.ports.clock
-        if reader.confirmed_ms is not None:
-            age_s = (clock.monotonic_ms() - reader.confirmed_ms) / _MS_PER_S
+    def _look_at_control(self, control: SeenControl, clock: Clock) -> None:
+        if control.confirmed_ms is not None:
+            age_s = (clock.monotonic_ms() - control.confirmed_ms) / _MS_PER_S
             self._metrics.set(declared.CONTROL_AGE, max(0.0, age_s))
-        advisory = seen.broadcasts.advisory
-        newest = reader.newest if advisory is None else reader.newest | advisory.newest
-        for topic, (next_offset, appended_ms) in newest.items():
+        for topic, (next_offset, appended_ms) in control.newest.items():
             self._metrics.set(declared.CONTROL_OFFSET, next_offset, topic)
             self._metrics.set(declared.CONTROL_CHANGED, appended_ms / _MS_PER_S, topic)
 

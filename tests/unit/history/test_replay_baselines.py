@@ -52,16 +52,17 @@ class RunWithBaselines(RecordedRun):
         record = baseline(settled(agent=agent, epoch=epoch, tools=tools, risks=risks), time_ms=now_ms)
         chance = rng.random()
         broadcasts = driver._workers[0]._broadcasts
+        advisory = None if broadcasts is None else broadcasts._advisory
         if chance < 0.6:
             driver.pipe(BASELINE.name, key, record)
         elif chance < 0.7:
             driver.pipe(BASELINE.name, key, None)
         elif chance < 0.8:
             driver.pipe(BASELINE.name, key, b"no record")
-        elif chance < 0.9 and broadcasts is not None and broadcasts.advisory is not None:
+        elif chance < 0.9 and advisory is not None:
             # As if its broker were away for some seconds.
-            broadcasts.advisory.close()
-            broadcasts.advisory._retry_ms = driver.clock.monotonic_ms() + rng.randint(1, 4_000)
+            advisory.close()
+            advisory._retry_ms = driver.clock.monotonic_ms() + rng.randint(1, 4_000)
         else:
             self.bench.restart()
 
