@@ -96,13 +96,21 @@ class ScopeSource(StrEnum):
     ISSUER = "ISSUER"
 
 
+class ArgumentLimit(Record, frozen=True, kw_only=True):
+    """What an argument of a call must be; `path` is a JSON pointer, in which `*` stands for any one step."""
+
+    path: str
+    values: tuple[str, ...] = ()
+
+
 class TaskScope(Record, frozen=True, kw_only=True):
     """A kind of act that the request implies, with its limits; whatever is left out is not limited.
 
     `kind` is a kind of `streams.provenance.acts`, `tools` are names as `server/name`, `targets` values of sink
     arguments; `count_max` is a number of calls. `amount_max` limits the argument `amount`, or without one, all amounts
-    of money together: an exact decimal (`99.50`) in major units of `currency`, or without one, of the currency that the
-    call states (ADR 0063).
+    of money together: an exact decimal (`99.50`) in major units of `currency`, or without one, of the currency that
+    the call states (ADR 0063). `arguments` says what single arguments must be: a call has each of them, and nothing but
+    the values stated there.
     """
 
     kind: str | None = None
@@ -112,6 +120,7 @@ class TaskScope(Record, frozen=True, kw_only=True):
     count_max: int | None = None
     amount_max: str | None = None
     currency: str | None = None
+    arguments: tuple[ArgumentLimit, ...] = ()
 
 
 class SessionEvent(Record, frozen=True, kw_only=True):

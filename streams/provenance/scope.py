@@ -30,6 +30,10 @@ REQUEST_KINDS = tuple(sorted(_KINDS))
 """What a derived scope can ask for. Not `AGREE`, which speaks of what the agent has just said."""
 
 
+ScopedArgument = tuple[str, tuple[str, ...]]
+"""The path of an argument, and the values that it may have, in lower case."""
+
+
 class Scope(msgspec.Struct, frozen=True, array_like=True):
     """A scope as the gate keeps it.
 
@@ -41,6 +45,7 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
         count_max: how many calls of the kind are inside; -1 for any number.
         amount_max: an exact decimal in major units, such as `99.50`; empty for any.
         currency: of `amount_max`; empty for that of the call.
+        arguments: what some arguments must be.
     """
 
     source: int
@@ -50,6 +55,7 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
     count_max: int = -1
     amount_max: str = ""
     currency: str = ""
+    arguments: tuple[ScopedArgument, ...] = ()
 
 
 SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)

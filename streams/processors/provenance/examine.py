@@ -6,7 +6,7 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -41,7 +41,7 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
-from streams.provenance.pointers import unescaped
+from streams.provenance.pointers import Paths, unescaped
 from streams.provenance.words import TEXT_CHARS_MAX, UNTYPED, thing_of
 
 replace = msgspec.structs.replace
@@ -90,13 +90,16 @@ def examine(
     if awaits and missing is NOWHERE:
         missing = AWAITED
     targets = _NO_TARGETS
+    limits: list[tuple[Paths, tuple[str, ...]]] = []
     for scope in row.scopes:
         if scope.targets:
             targets = targets.union(scope.targets)
+        if scope.arguments and (not scope.tools or use.name in scope.tools):
+            limits += [(Paths((path,)), values) for path, values in scope.arguments]
     only = memory.values_of_subject_only(row, session.identity.sub)
     look = memory.look if only is None else _look_for(only, memory.look)
     is_full = row.atoms_count >= ATOMS_MAX
-    tracer = _Tracer(look, missing, targets, is_full=is_full, subject=session.identity.sub)
+    tracer = _Tracer(look, missing, targets, limits, is_full=is_full, subject=session.identity.sub)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
@@ -163,14 +166,25 @@ class _Tracer:
         look: finds values in what the session has seen.
         missing: what a value is that is not found.
         targets: the values that a scope names, in lower case.
+        limits: the values that scopes name for single arguments of the tool.
         is_full: whether the session had no room for some of what it has seen.
         subject: the session's subject.
     """
 
-    def __init__(self, look: Look, missing: Traced, targets: frozenset[str], *, is_full: bool, subject: str) -> None:
+    def __init__(
+        self,
+        look: Look,
+        missing: Traced,
+        targets: frozenset[str],
+        limits: Sequence[tuple[Paths, tuple[str, ...]]],
+        *,
+        is_full: bool,
+        subject: str,
+    ) -> None:
         self.look = look
         self._missing = missing
         self._targets = targets
+        self._limits = limits
         self._is_full = is_full
         self._subject = subject
         self._comparison: Comparison | None = None
@@ -195,7 +209,7 @@ class _Tracer:
             is_told: whether a fact will hold it; only then it is taken apart.
         """
         value = argument.value
-        if self._targets and str(value).casefold() in self._targets:
+        if (self._targets or self._limits) and self._is_in_scope(argument.pointer, str(value).casefold()):
             return replace(seen, origin=_USER)
         # A text that is passed on, such as the body of a mail, does not consist of what the user named.
         if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen):
@@ -206,6 +220,10 @@ class _Tracer:
         if built is None and is_sink and is_told and isinstance(value, str):
             built = joined(value, self._part)
         return self._missing if built is None else built
+
+    def _is_in_scope(self, pointer: str, value: str) -> bool:
+        """Return whether a scope names a value, for all sinks or for this argument."""
+        return value in self._targets or any(value in values and path.cover(pointer) for path, values in self._limits)
 
     def _is_of_parts(self, value: object, seen: Traced) -> bool:
         """Return whether a value of which nobody knows a good source consists of what the user has named."""

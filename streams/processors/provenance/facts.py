@@ -10,9 +10,9 @@ from streams.model.verdict import ValueOrigin
 from streams.processors.provenance.drift import drift_of, is_drift
 from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
-from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated
+from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated, limits_reads
 from streams.processors.provenance.rows import Amounts
-from streams.provenance.acts import DELEGATE, FILL, ActKind
+from streams.provenance.acts import DELEGATE, FILL
 from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
@@ -25,7 +25,6 @@ _DERIVED = 0
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _CONTENT = ArgumentRole.CONTENT
 _AMOUNT = ArgumentRole.AMOUNT
-_READ = ActKind.READ
 _RESEMBLES = Seen.ALIKE | Seen.ALIKE_KNOWN | Seen.NOT_COMPARED
 
 
@@ -133,7 +132,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     """Return the fact `scope`: who has limited the session to its task, and whether the call is inside.
 
     The scope of the issuer or of a person counts, and only where there is none the derived one. Reads that leave
-    nothing are inside of every scope that names no reads.
+    nothing are inside of every scope that does not limit them.
     """
     scopes = examined.row.scopes
     weightiest = max((scope.source for scope in scopes), default=None)
@@ -142,7 +141,7 @@ def scope_facts(examined: Examined) -> dict[str, Any]:
     own = [scope for scope in scopes if scope.source == weightiest]
     covering = [scope for scope in own if covers(scope, examined)]
     inside = bool(covering)
-    if examined.use.is_read and not any(scope.kind == _READ for scope in own):
+    if examined.use.is_read and not any(limits_reads(scope, examined) for scope in own):
         inside = inside or not examined.use.is_outward or weightiest == _DERIVED
     facts: dict[str, Any] = {"source": _SOURCE_WORDS[weightiest], "inside": inside}
     return {**facts, "amount": True} if covering and all(scope.amount_max for scope in covering) else facts

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.model.labels import Integrity, Label
-from streams.model.session import Atom, ScopeSource, SessionEvent, TaskScope
+from streams.model.session import ArgumentLimit, Atom, ScopeSource, SessionEvent, TaskScope
 from streams.ports.processor import StateView
 from streams.processors.provenance.flow import Audiences
 from streams.processors.provenance.rows import (
@@ -61,7 +61,7 @@ from streams.provenance.memory import (
     merge,
 )
 from streams.provenance.pointers import steps_of
-from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, derive_scopes
+from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, ScopedArgument, derive_scopes
 from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
@@ -309,6 +309,7 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
             count_max=-1 if scope.count_max is None else scope.count_max,
             amount_max=scope.amount_max or "",
             currency=scope.currency or "",
+            arguments=tuple(_limit(argument) for argument in scope.arguments[:TARGETS_MAX]),
         )
         if made not in kept:
             kept = (*kept, made)
@@ -316,6 +317,10 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
     return memory.add(replace(row, scopes=kept), entries)
+
+
+def _limit(argument: ArgumentLimit) -> ScopedArgument:
+    return argument.path, tuple(value.casefold() for value in argument.values[:TARGETS_MAX])
 
 
 def with_content(

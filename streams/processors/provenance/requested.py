@@ -11,7 +11,8 @@ from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.memory import Seen
-from streams.provenance.scope import Scope
+from streams.provenance.pointers import Paths, leaves
+from streams.provenance.scope import Scope, ScopedArgument
 
 
 def is_requested(examined: Examined) -> bool:
@@ -92,6 +93,8 @@ def covers(scope: Scope, examined: Examined) -> bool:
         return False
     if scope.targets and not _aims_at(scope, examined):
         return False
+    if not all(_has_value(limit, examined) for limit in scope.arguments):
+        return False
     return not scope.amount_max or _is_within(scope, examined)
 
 
@@ -105,6 +108,22 @@ def _aims_at(scope: Scope, examined: Examined) -> bool:
     """Return whether every sink has one of the targets as its value."""
     sinks = {value.pointer for value in examined.values if value.is_sink}
     return all(str(leaf_at(examined.args, pointer)).casefold() in scope.targets for pointer in sinks)
+
+
+def _has_value(limit: ScopedArgument, examined: Examined) -> bool:
+    """Return whether a call has an argument that a scope limits, and nothing but the values that it states there.
+
+    What a call leaves out is whatever the server takes instead, which nobody has stated.
+    """
+    path, values = limit
+    place = Paths((path,))
+    found = [value for pointer, value in leaves(examined.args) if place.cover(pointer)]
+    return bool(found) and all(str(value).casefold() in values for value in found)
+
+
+def limits_reads(scope: Scope, examined: Examined) -> bool:
+    """Return whether a scope says which reads are inside: by their kind, or by the arguments of the very tool."""
+    return scope.kind == ActKind.READ or (bool(scope.arguments) and examined.use.name in scope.tools)
 
 
 def _is_within(scope: Scope, examined: Examined) -> bool:
