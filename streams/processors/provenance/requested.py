@@ -71,14 +71,15 @@ def _says_what(value: Value, uses: ToolUses) -> bool:
 
 
 def _asks_for(scope: Scope, examined: Examined) -> bool:
-    """Return whether a scope says what its calls do, and not only by which tool.
+    """Return whether a scope says which calls are wanted, and not only by which tool.
 
-    Who permits a tool for several acts (`manage_event`) has not asked for all of them. What the user has said tells
-    them apart; if he has said nothing to the session, the scope is all that there is.
+    Who permits a tool has not asked for every call of it that others may want. What the user has said tells them apart;
+    if he has said nothing to the session, the scope is all that there is. A tool for several acts (`manage_event`) is
+    not asked for by what it acts on either.
     """
-    if scope.kind or not scope.tools or not examined.row.has_message:
+    if scope.kind or not examined.row.has_message:
         return True
-    return not examined.use.tool.uses.has_several_kinds
+    return bool(scope.targets or scope.arguments) and not examined.use.tool.uses.has_several_kinds
 
 
 def covers(scope: Scope, examined: Examined) -> bool:

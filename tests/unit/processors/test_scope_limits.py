@@ -1,4 +1,4 @@
-"""What the scope of a task says beside its tools: what single arguments must be."""
+"""What the scope of a task says beside its tools: what single arguments must be, and which calls it asks for."""
 
 from __future__ import annotations
 
@@ -80,3 +80,34 @@ def test_a_scope_that_limits_the_arguments_of_a_read_limits_its_reads_and_no_oth
     talking.read(SHOW, {"booking": "B-10001"}, {"booking": "B-10001", "note": "The rest stands in B-20002."})
     assert "PROV-010" in fired(talking.judge(SHOW, {"booking": "B-20002"}))
     assert talking.judge(LETTER, {"id": "m-7001"}).outcome is Outcome.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("stated", "asked"),
+    [
+        ({"tools": ("trips/rebook",)}, True),
+        ({"tools": ("trips/rebook",), "count_max": 1}, True),
+        ({"tools": ("trips/rebook",), "targets": ("B-10001",)}, False),
+        ({"tools": ("trips/rebook",), "arguments": (ArgumentLimit(path="/booking", values=("B-10001",)),)}, False),
+        ({"kind": "change"}, False),
+    ],
+)
+def test_a_scope_asks_for_the_calls_that_it_describes_and_not_for_all_of_a_tool(
+    stated: dict[str, Any], *, asked: bool
+) -> None:
+    talking = talk(TaskScope(**stated))
+    talking.say("Why was my trip B-10001 so late?")
+    letter(talking, "The booking B-10001 is on another train.")
+    verdict = talking.judge(REBOOK, {"booking": "B-10001"})
+    assert fired(verdict) == ({"PROV-054"} if asked else set())
+
+
+def test_a_scope_that_only_names_a_tool_lets_nothing_pass_that_is_stopped_without_one() -> None:
+    stopped = []
+    for stated in ((), (TaskScope(tools=("trips/book",)),)):
+        talking = talk(*stated)
+        talking.say("How do I get to Kiel?")
+        letter(talking, "Everybody takes the train IC-2034.")
+        stopped.append(fired(talking.judge(TRAIN, {"train": "IC-2034"})))
+    assert stopped[0] == stopped[1]
+    assert "PROV-050" in stopped[0]
