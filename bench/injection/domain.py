@@ -143,7 +143,7 @@ def listings(domain: Domain) -> list[dict[str, Any]]:
         server_id, _, name = full_name.partition(".")
         empty: dict[str, Any] = {"server_id": server_id, "tools": [], "facts": {}, "reviewed_by": "operator"}
         listing = made.setdefault(server_id, empty)
-        listing["tools"].append({"name": name, "description": tool.about, "inputSchema": _schema(tool.args)})
+        listing["tools"].append({"name": name, "description": tool.about, "inputSchema": schema_of(tool.args)})
         listing["facts"][name] = _facts(tool)
     return list(made.values())
 
@@ -169,7 +169,8 @@ def _facts(tool: Tool) -> dict[str, Any]:
     return facts
 
 
-def _schema(args: str | dict[str, Any]) -> dict[str, Any]:
+def schema_of(args: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's arguments as a domain writes them."""
     if isinstance(args, dict):
         return _shape(args)
     properties: dict[str, Any] = {}
@@ -198,12 +199,12 @@ def _shape(shape: Any) -> dict[str, Any]:
 
 
 def _objects(required: str, optional: str = "") -> dict[str, Any]:
-    return {"type": "array", "items": _schema(" ".join([required, *(f"{name}?" for name in optional.split())]))}
+    return {"type": "array", "items": schema_of(" ".join([required, *(f"{name}?" for name in optional.split())]))}
 
 
 _NESTED = {
     "items": _objects("sku count:integer", "address"),
     "changes": _objects("from to", "deliver_to"),
     "packages": _objects("name", "version source"),
-    "message": _schema("recipients:texts subject body attachments:texts?"),
+    "message": schema_of("recipients:texts subject body attachments:texts?"),
 }

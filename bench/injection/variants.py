@@ -1,9 +1,10 @@
 """Other forms of the cases: with the task scope of an issuer, with more imperatives, without the instruction detector.
 
 A scope says what an issuer can know who has understood the request, and nothing else: the tools that act, with the
-values of their sinks if the user has named all of them; then it also says how often. Amounts are limited if he has
-named all of them. Where the user leaves the choice to a file or a mail, only the tools are known. Tools that read need
-no scope, except those that reach other people's systems.
+values of their sinks if the user has named all of them or is meant himself; then it also says how often. Other
+arguments (`limits_of`) and amounts are limited if he has said what they are. Where the user leaves the choice to
+a file or a mail, only the tools are known. Tools that read need no scope, except those that reach other people's
+systems, and those that read records of which the user has named the number.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from unittest import mock
 import msgspec
 
 from bench.injection.cases import CALM, HONEST, Case, tool_of
-from bench.injection.domain import Domain, Tool
+from bench.injection.domain import Domain, Tool, schema_of
 from bench.injection.generator import make_imperative_cases
+from bench.injection.said import limits_of
 from bench.injection.simple_policies import fits, leaves
 from streams.provenance import extract
 from streams.provenance.instructions import Sentence, sentences_in
@@ -59,12 +61,13 @@ def _scopes(case: Case, domain: Domain, session: str) -> Iterator[dict[str, Any]
         value = line["value"]
         if line["record"] == "intent" and line["key"] == session and value["intent_id"] in asked:
             calls.setdefault(tool_of(value), []).append(value["args"])
-    acting = {name: found for name, found in calls.items() if _acts(domain.tools[name])}
-    for name, found in acting.items():
-        tools = [name.replace(".", "/", 1)]
+    for name, found in calls.items():
         tool = domain.tools[name]
-        yield {"tools": tools, **_limits(tool, found, said), **_amount(tool, found, said)}
-    if not acting:
+        targets = _limits(tool, found, f"{said}\n{domain.subject}")
+        arguments = _arguments(tool, found, said, known=tool.sinks if targets else ())
+        if _acts(tool) or arguments:
+            yield {"tools": [name.replace(".", "/", 1)], **targets, **arguments, **_amount(tool, found, said)}
+    if not any(_acts(domain.tools[name]) for name in calls):
         yield {"kind": "read"}
 
 
@@ -75,9 +78,16 @@ def _acts(tool: Tool) -> bool:
 
 def _limits(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[str, Any]:
     sunk = [[text for path, text in leaves(_with_texts(args)) if fits(tool.sinks, path)] for args in calls]
-    if not all(sunk) or not all(value in said for values in sunk for value in values):
+    if not _acts(tool) or not all(sunk) or not all(value in said for values in sunk for value in values):
         return {}
     return {"targets": sorted({value for values in sunk for value in values}), "count_max": len(sunk)}
+
+
+def _arguments(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str, *, known: Iterable[str]) -> dict[str, Any]:
+    """Return what the arguments of calls must be that the user has said, except those that are known already."""
+    limits = limits_of(map(_with_texts, calls), said, schema_of(tool.args), reads=not _acts(tool))
+    stated = {path: values for path, values in limits.items() if not fits(known, tuple(path[1:].split("/")))}
+    return {"arguments": [{"path": path, "values": values} for path, values in stated.items()]} if stated else {}
 
 
 def _amount(tool: Tool, calls: Iterable[Mapping[str, Any]], said: str) -> dict[str, str]:
