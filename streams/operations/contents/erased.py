@@ -43,6 +43,10 @@ class SessionErasure(NamedTuple):
 
         Where its arguments were captured, their key decides. Where they were not, the session was erased with all that
         it had done by then.
+
+        Args:
+            intent_id: the call.
+            judged_ms: when a gate first decided it, ms of broker time: a call may be held while it is erased.
         """
         kid = self.kids.get(intent_id)
         if kid is not None:
@@ -124,7 +128,7 @@ def read_erasure_of_call(
     Args:
         officers: whose orders count.
         owner: the intent and its session.
-        judged_ms: when a gate decided it, ms of broker time.
+        judged_ms: when a gate first decided it, ms of broker time.
 
     Raises:
         TopicReadError, LogError: the log can't be read.

@@ -154,16 +154,16 @@ def read_containment(
             f"this client may not read `{VERDICT.name}`, which has the arguments of calls; ask for the role `auditor`"
         )
     shown = show_session(log, codec, tenant_uid, session_id, clock, releasers, officers=officers)
-    verdicts = list(_allowed(operator, tenant_uid, session_id))
+    allowed = list(_allowed(operator, tenant_uid, session_id))
     others = []
-    for other in dict.fromkeys(each.session_id for each in verdicts if each.session_id != session_id):
+    for other in dict.fromkeys(each.verdict.session_id for each in allowed if each.verdict.session_id != session_id):
         try:
             others.append(show_session(log, codec, tenant_uid, other, clock, releasers, officers=officers))
         except SessionMissingError:
             continue
     ran = {call.intent_id: call.ran for each in (shown, *others) for call in each.view.intents.values()}
     erasures = {each.view.session_id: each.erasure for each in (shown, *others) if each.erasure is not None}
-    verdicts = [_without_erased(verdict, erasures) for verdict in verdicts]
+    verdicts = [_without_erased(each, erasures) for each in allowed]
     catalog = _Catalog(read_catalog_history(operator), clock.now_ms())
     acts = [
         catalog.act(verdict, ran.get(verdict.intent_id, ""), results.get(verdict.intent_id))
@@ -177,26 +177,37 @@ def read_containment(
     return Containment(shown, tuple(others), source, tuple(made), reads, bool(verdicts), tools)
 
 
-def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> Iterator[Verdict]:
+class _Allowed(NamedTuple):
+    """The verdict that allowed a call, and when a gate first decided it: earlier, if the call was held."""
+
+    verdict: Verdict
+    judged_ms: int
+
+
+def _allowed(operator: Operator, tenant_uid: str, session_id: str) -> Iterator[_Allowed]:
     """Yield the calls of a session and of its descendants that were allowed while untrusted, by time."""
     found: dict[str, Verdict] = {}
+    judged_ms: dict[str, int] = {}
     own = session_id.encode()
     for verdict in _verdicts_with(operator, (own,)):
         is_own = verdict.session_id == session_id or session_id in verdict.ancestor_session_ids
-        if verdict.header.tenant_uid != tenant_uid or not is_own or verdict.outcome is not Outcome.ALLOW:
+        if verdict.header.tenant_uid != tenant_uid or not is_own:
             continue
-        if verdict.label.integrity is Integrity.TRUSTED:
+        judged_ms.setdefault(verdict.intent_id, verdict.evaluated_at)
+        if verdict.outcome is not Outcome.ALLOW or verdict.label.integrity is Integrity.TRUSTED:
             continue
         found.setdefault(verdict.intent_id, verdict)
         if len(found) > ACTS_MAX:
             raise ContainmentError(f"the session made more than {ACTS_MAX} calls while it was untrusted; stop it first")
-    yield from sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence))
+    for verdict in sorted(found.values(), key=lambda verdict: (verdict.evaluated_at, verdict.session_sequence)):
+        yield _Allowed(verdict, judged_ms[verdict.intent_id])
 
 
-def _without_erased(verdict: Verdict, erasures: Mapping[str, SessionErasure]) -> Verdict:
+def _without_erased(allowed: _Allowed, erasures: Mapping[str, SessionErasure]) -> Verdict:
     """Return a verdict, without its arguments if the content of the call was erased."""
+    verdict = allowed.verdict
     erasure = erasures.get(verdict.session_id)
-    if erasure is None or erasure.of_call(verdict.intent_id, verdict.evaluated_at) is None:
+    if erasure is None or erasure.of_call(verdict.intent_id, allowed.judged_ms) is None:
         return verdict
     return msgspec.structs.replace(verdict, args_json="")
 

@@ -116,8 +116,10 @@ def _records(log: Log, clock: Clock, topic: str, *, number: int) -> Iterator[Rec
 
 
 def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, intent_id: str) -> tuple[Received, int]:
-    """Return the intent's last verdict, and when it was given. It is the first of equal ones: one that was given again
-    has no record."""
+    """Return the intent's last verdict, and when a gate first decided: earlier, if the call was held.
+
+    It is the first of equal ones: one that was given again has no record.
+    """
     found: Received | None = None
     judged_ms = 0
     wanted = intent_id.encode()
@@ -127,8 +129,10 @@ def _last_verdict(records: Iterator[Received], codec: Codec, session: bytes, int
         verdict = decoded(codec, each)
         if not isinstance(verdict, Verdict) or verdict.intent_id != intent_id:
             continue
+        if found is None:
+            judged_ms = verdict.evaluated_at
         if found is None or found.value != each.value:
-            found, judged_ms = each, verdict.evaluated_at
+            found = each
     if found is None:
         raise ProofError(f"there is no verdict of intent `{intent_id}` on the log")
     return found, judged_ms

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from streams.operations.signing_keys import make_content_key_file, make_key_file
-from tests.unit.cli.recorded_site import configure, make_site
+from tests.unit.cli.recorded_site import Site, configure, make_site
 
 CAPTURED = ["arguments", "request", "prompt", "results", "model_output"]
 
@@ -23,13 +24,13 @@ def configure_content(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
 
 
-def make_captured_site(folder: Path) -> Path:
+def make_captured_site(folder: Path, make: Callable[[], Site] = Site) -> Path:
     """Make the keys and the log in a folder, and return it."""
     make_content_key_file(folder / "acme.pem")
     (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
     with pytest.MonkeyPatch.context() as patch:
         configure_content(patch, folder)
-        make_site(folder)
+        make_site(folder, make)
     return folder
 
 

@@ -53,11 +53,15 @@ class Site:
         intent = maker.intent(entry, args, self.clock.now_ms())
         self.write(INTENT, maker.key, intent)
         self.sent += 1
+        self.wait_for_verdicts()
+        return intent
+
+    def wait_for_verdicts(self) -> None:
+        """Wait until there are as many as were asked for."""
         deadline_ms = self.clock.monotonic_ms() + WAIT_MS
         while self.verdicts_count() < self.sent:
             assert self.clock.monotonic_ms() < deadline_ms
             self.clock.sleep_ms(5)
-        return intent
 
     def verdicts_count(self) -> int:
         """How many verdicts there are; seals lie on the same topic."""
