@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": (
         "rules_check",
         "check",
-        "Report errors and doubtful places in rules. The exit status is 1 if a gate would reject them.",
+        "Report errors and doubtful places in rules, and errors in the files beside them.",
     ),
     "test": (
         "rules_test",

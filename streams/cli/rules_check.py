@@ -1,4 +1,4 @@
-"""`stoplog rules check`: report errors and doubtful places in rules."""
+"""`stoplog rules check`: report errors and doubtful places in rules, and errors in the files beside them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def check(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Report errors and doubtful places in rules. The exit status is 1 if a gate would reject them.
+    """Report errors and doubtful places in rules, and errors in the files beside them.
+
+    The exit status is 1 if a gate would reject the rules (with `--json`, `accepted` says that alone), or if there are
+    errors in `*.detectors.yaml`, `*.histories.yaml`, `*.tests.yaml`, `*.scenarios.yaml` or `*.attacks.yaml`. These
+    files are not run: that is what `rules test` does. A folder may have detectors alone.
 
     With a catalog, arguments have the types of the tools' input schemas, and patterns that match no tool are reported.
     Rules without effect are found with the solver z3, if it is installed. Where z3 finds no answer, the result is

@@ -18,7 +18,7 @@ from streams.model.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from streams.policy.authoring.attack_file import AttackReport, TechniqueResult
-    from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files, run_plain_cases
+    from streams.policy.authoring.case_file import CaseReport, CaseResult, run_case_files, run_plain_cases
     from streams.policy.authoring.coverage import RuleCoverage
     from streams.policy.authoring.explain_intent import (
         Connective,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RuleExplanation,
         explain_intent,
     )
+    from streams.policy.authoring.files_beside import FilesBeside, check_files_beside
     from streams.policy.authoring.lint import LintReport, check_bundle
     from streams.policy.authoring.mutate import MutationReport, mutate_cases
     from streams.policy.authoring.prover import solver_is_installed
@@ -61,7 +62,6 @@ _NAMES = {
     "streams.policy.authoring.case_file": (
         "CaseReport",
         "CaseResult",
-        "case_facts",
         "run_case_files",
         "run_plain_cases",
     ),
@@ -72,6 +72,10 @@ _NAMES = {
         "IntentExplanation",
         "RuleExplanation",
         "explain_intent",
+    ),
+    "streams.policy.authoring.files_beside": (
+        "FilesBeside",
+        "check_files_beside",
     ),
     "streams.policy.authoring.lint": (
         "LintReport",
@@ -184,8 +188,10 @@ __all__ += [
 
 # Lint and proofs.
 __all__ += [
+    "FilesBeside",
     "LintReport",
     "check_bundle",
+    "check_files_beside",
     "solver_is_installed",
 ]
 
@@ -197,7 +203,6 @@ __all__ += [
     "MutationReport",
     "RuleCoverage",
     "TechniqueResult",
-    "case_facts",
     "mutate_cases",
     "run_case_files",
     "run_plain_cases",

@@ -15,7 +15,7 @@ from streams.model.types import Record
 from streams.operations.behaviour.history_calls import START_MS, calls_of, count_of
 from streams.operations.behaviour.history_file import CALLS_MAX, HISTORIES_SUFFIX, History, read_histories
 from streams.operations.behaviour.watch_run import NEVER_MS, Raised, Timed, WatchRun
-from streams.policy.errors import Finding, Findings, Location
+from streams.policy.errors import BundleError, Finding, Findings, Location
 from streams.policy.language.bundle import DETECTORS_SUFFIX, load_detector_files
 from streams.policy.language.globs import GlobSet
 from streams.ports import Outgoing
@@ -89,15 +89,8 @@ def run_histories(directory: Path, codec: Codec) -> HistoryReport:
         BundleError: the declarations of detectors are wrong.
         BundleReadError: the files can't be read.
     """
-    root = Path(directory)
-    if not any(root.rglob(f"*{DETECTORS_SUFFIX}")):
-        return HistoryReport(findings=_without_detectors(root))
-    files, findings = parse_behaviour(load_detector_files(root)), Findings()
-    histories = read_histories(root, files.packs, findings)
-    for history in histories:
-        if (count := count_of(history)) > CALLS_MAX:
-            message = f"the history has {count} calls: at most {CALLS_MAX} are run"
-            findings.error("too_large", history.location, message)
+    root, findings = Path(directory), Findings()
+    files, histories = _read(root, findings)
     if findings.has_errors:
         return HistoryReport(findings=findings.sorted())
     results = tuple(run_history(history, files, codec) for history in histories)
@@ -106,12 +99,38 @@ def run_histories(directory: Path, codec: Codec) -> HistoryReport:
     return HistoryReport(results, findings.sorted())
 
 
-def _without_detectors(root: Path) -> tuple[Finding, ...]:
+def check_behaviour(directory: Path) -> tuple[Finding, ...]:
+    """Find errors in the declarations of detectors and in the histories below a directory. Nothing is run. Blocking.
+
+    Raises:
+        BundleReadError: the files can't be read.
+    """
     findings = Findings()
-    for path in sorted(root.rglob(f"*{HISTORIES_SUFFIX}")):
-        at = Location(path.relative_to(root).as_posix(), 1, 1)
-        findings.error("missing_pack", at, f"there are histories, and no file `*{DETECTORS_SUFFIX}` that they test")
+    try:
+        _read(Path(directory), findings)
+    except BundleError as error:
+        return error.findings
     return findings.sorted()
+
+
+def _read(root: Path, findings: Findings) -> tuple[BehaviourFiles, tuple[History, ...]]:
+    """Return what a directory declares, and its histories; report errors in histories to `findings`.
+
+    Raises:
+        BundleError, BundleReadError: see `run_histories`.
+    """
+    if not any(root.rglob(f"*{DETECTORS_SUFFIX}")):
+        for path in sorted(root.rglob(f"*{HISTORIES_SUFFIX}")):
+            at = Location(path.relative_to(root).as_posix(), 1, 1)
+            findings.error("missing_pack", at, f"there are histories, and no file `*{DETECTORS_SUFFIX}` that they test")
+        return parse_behaviour({}), ()
+    files = parse_behaviour(load_detector_files(root))
+    histories = read_histories(root, files.packs, findings)
+    for history in histories:
+        if (count := count_of(history)) > CALLS_MAX:
+            message = f"the history has {count} calls: at most {CALLS_MAX} are run"
+            findings.error("too_large", history.location, message)
+    return files, histories
 
 
 def run_history(history: History, files: BehaviourFiles, codec: Codec) -> HistoryResult:

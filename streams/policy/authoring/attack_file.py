@@ -136,7 +136,7 @@ def run_attacks(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findin
         findings: receives errors of the files, techniques that are not caught often enough, and innocent calls with
             another verdict than expected.
     """
-    corpora = tuple(_read_corpora(root, ruleset, fixtures, findings))
+    corpora = tuple(read_corpora(root, ruleset, fixtures, findings))
     keepers = _keepers(ruleset)
     results = tuple(
         _judge(ruleset, technique, keepers.get(corpus.pack, frozenset()))
@@ -207,7 +207,8 @@ def _count_lost(ruleset: CompiledRuleset, group: InnocentCalls, findings: Findin
     return lost
 
 
-def _read_corpora(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings) -> Iterator[Corpus]:
+def read_corpora(root: Path, ruleset: CompiledRuleset, fixtures: Fixtures, findings: Findings) -> Iterator[Corpus]:
+    """Yield what each attack file below a directory contains, and report errors to `findings`. Blocking."""
     packs = {pack.name for pack in ruleset.bundle.packs}
     for path, node in read_files(root, ATTACKS_SUFFIX, findings):
         yield _FileReader(root / path, node, fixtures, findings).corpus(packs)

@@ -21,7 +21,6 @@ from streams.policy.authoring.located_files import read_files
 from streams.policy.authoring.possible_facts import is_always_supplied
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import load_bundle
-from streams.policy.language.fact_types import Facts
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, to_python
 from streams.policy.language.paths import split_path
 from streams.policy.language.tool_types import ToolTypes
@@ -152,22 +151,6 @@ def run_plain_cases(directory: Path) -> tuple[tuple[CaseResult, ...], tuple[Find
     root = Path(directory)
     ruleset, findings = compile_bundle(load_bundle(root)), Findings()
     return run_cases(ruleset, read_cases(root, ruleset, findings)), findings.sorted()
-
-
-def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
-    """Return the facts of every readable case below a directory of rules. Blocking.
-
-    Args:
-        directory: the directory that contains `bundle.yaml`.
-        tools: see `compile_bundle`.
-
-    Raises:
-        BundleError: the bundle is rejected.
-        BundleReadError: its files can't be read.
-    """
-    root = Path(directory)
-    ruleset = compile_bundle(load_bundle(root), tools)
-    return tuple(case.facts for case in read_cases(root, ruleset, Findings()))
 
 
 def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:

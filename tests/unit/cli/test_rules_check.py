@@ -64,6 +64,23 @@ histories:
     then: [{agents: [bot], days: 0, at: "09:00", session: calm, tools: [a.b], count: 3}]
     alerts: {}
 """
+CORRELATION = """\
+rules:
+  - {name: stuck, title: Stuck, detection: {selection: {signal.loop|gte: 1}, condition: selection}}
+correlations:
+  - title: Often stuck
+    name: often_stuck
+    correlation: {type: event_count, rules: [stuck], group-by: [session.id], timespan: 10m, condition: {gte: 2}}
+"""
+ATTACKS = """
+attacks: p.rules.yaml
+base: ../fixtures/base.json
+techniques:
+  - {technique: taint, idea: a book, set: {session.tainted: true}, vary: session.risk, values: [0, 1]}
+innocent:
+  - {name: calm, expect: allow, vary: session.risk, values: [0]}
+unclaimed: [Everything else.]
+"""
 CASES = """
 tests: p.rules.yaml
 base: ../fixtures/base.json
@@ -200,6 +217,51 @@ class TestCheck:
         assert result.status == 1
         assert not {"\x1b", "\x85"} & set(result.out)
 
+    @pytest.mark.parametrize(
+        ("name", "text", "line", "key", "typed"),
+        [
+            ("p/loops.detectors.yaml", LOOP, 4, "threshold", "tresholt"),
+            ("p/loops.detectors.yaml", LOOP + CORRELATION, 10, "timespan", "timspan"),
+            ("p/loops.histories.yaml", HISTORIES, 6, "session", "sezion"),
+            ("p/p.tests.yaml", CASES, 5, "verdict", "verdikt"),
+            ("p/p.scenarios.yaml", SCENARIOS, 6, "verdict", "verdikt"),
+            ("p/p.attacks.yaml", ATTACKS, 5, "idea", "idee"),
+        ],
+    )
+    def test_errors_in_the_files_beside_the_rules_have_their_place(
+        self, stoplog: Stoplog, home: Path, *, name: str, text: str, line: int, key: str, typed: str
+    ) -> None:
+        lay(home)
+        (home / "p" / "loops.detectors.yaml").write_text(LOOP)
+        (home / name).write_text(text)
+        sound = stoplog("rules", "check", ".")
+        assert (sound.status, of_kind(sound, "finding")) == (0, [])
+        (home / name).write_text(text.replace(f"{key}:", f"{typed}:", 1))
+        result = stoplog("rules", "check", ".")
+        assert result.status == 1
+        (finding,) = (each for each in of_kind(result, "finding") if each["code"] == "unknown_key")
+        assert (finding["severity"], finding["file"], finding["line"]) == ("error", name, line)
+        assert finding["hint"] == f"did you mean `{key}`?"
+        (summary,) = of_kind(result, "summary")
+        assert summary["accepted"] is True
+        assert summary["errors"] >= 1
+        shown = stoplog("rules", "check", ".", "--no-json").out.splitlines()
+        (at,) = (number for number, told in enumerate(shown) if told.endswith("[unknown_key]"))
+        assert shown[at].startswith(f"{name}:{line}:")
+        assert f"{typed}:" in shown[at + 1]
+        assert shown[-1].startswith("errors in files beside the rules: ")
+
+    def test_a_directory_of_detectors_alone(self, stoplog: Stoplog, tmp_path: Path) -> None:
+        detectors = tmp_path / "loops.detectors.yaml"
+        detectors.write_text(LOOP)
+        assert stoplog("rules", "check", str(tmp_path), "--no-json").out == "accepted, no findings\n"
+        detectors.write_text(LOOP.replace("threshold:", "tresholt:"))
+        result = stoplog("rules", "check", str(tmp_path))
+        assert result.status == 1
+        assert {(each["line"], each["hint"]) for each in of_kind(result, "finding")} >= {
+            (4, "did you mean `threshold`?")
+        }
+
     def test_a_directory_without_rules(self, stoplog: Stoplog, home: Path) -> None:
         result = stoplog("rules", "check", str(home))
         assert result.status == 1
@@ -210,15 +272,6 @@ DENY = '  - {id: D-1, effect: deny, match: {tools: ["*"]}, when: session.tainted
 DENY_CASES = """\
   - {name: tainted, set: {session.tainted: true}, expect: {verdict: deny, rules: [P-1, D-1]}}
   - {name: unknown, unset: [session.tainted], expect: {verdict: deny, rules: [P-1], errors: [D-1]}}
-"""
-ATTACKS = """
-attacks: p.rules.yaml
-base: ../fixtures/base.json
-techniques:
-  - {technique: taint, idea: a book, set: {session.tainted: true}, vary: session.risk, values: [0, 1]}
-innocent:
-  - {name: calm, expect: allow, vary: session.risk, values: [0]}
-unclaimed: [Everything else.]
 """
 
 
