@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -16,9 +17,10 @@ from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.operations.known_names import look_up
+from streams.operations.known_names import is_maybe_short, look_up
 from streams.operations.operator import Operator
 from streams.operations.stops import (
+    RevocationTargetError,
     UntilError,
     meant_target,
     release_stop,
@@ -29,6 +31,8 @@ from streams.operations.stops import (
 )
 from streams.ports import LogError
 from streams.wiring.operators import open_operator
+
+_Read = TypeVar("_Read")
 
 kill_app = make_app()
 release_app = make_app()
@@ -130,6 +134,9 @@ def kill(
     why: WhyOption,
     target: Target,
     until: UntilOption = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Stop a session of exactly this id, though the ids of others begin with it.")
+    ] = False,
     name: ByOption = None,
     connection: Connection,
     output: Output,
@@ -138,19 +145,24 @@ def kill(
 
     Gates deny all calls concerned, executors reject verdicts that were already given, and pending calls are denied for
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
+
+    A name need not be on the log. But the beginning of a session's id, as lists show it, is rejected, because it would
+    stop nothing.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
     with open_operator(settings, name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
         full_name = meant_target(operator, kind, stated)
+        if not exact and is_maybe_short(kind, full_name):
+            _check_whole(operator, full_name, why, connection)
         written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
         screen = output.screen()
         _tell(operator, written, screen)
         signed = "" if settings.release.allow_unsigned else " --key FILE"
         undo = connection.command(f"release {_target_option(kind, written.id)}{signed} --why TEXT")
         screen.say(f"to undo: {undo}")
-        # Only now: nothing may come before a stop.
+        # Only now: nothing that can wait may come before a stop.
         _check_end(operator, written)
         _warn_if_unknown(operator, written, connection)
 
@@ -237,6 +249,27 @@ def _target_option(kind: RevocationKind, target: str) -> str:
     return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {quote(target)}"
 
 
+def _check_whole(operator: Operator, target: str, why: str, connection: Connection) -> None:
+    """Check that a session's name is not the beginning of ids of sessions on the log. A log that can't be read prevents
+    no stop.
+
+    Raises:
+        RevocationTargetError: it is.
+    """
+    kind = RevocationKind.SESSION
+    try:
+        unknown = look_up(operator, kind, target)
+    except (StoplogError, LogError):
+        return  # The warning about it comes after the stop.
+    if unknown is None or not unknown.begun:
+        return
+    begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
+    raise RevocationTargetError(
+        f"nothing is stopped: no session `{printable(target)}` is on the {operator.log.name}, and {begun} with it. "
+        f"Give the whole id, or `--exact` if this is one:{_steps(kind, unknown.near, why, connection)}"
+    )
+
+
 def _check_end(operator: Operator, written: Revocation) -> None:
     """Check that a stop with an end is in force by the log's time, which gates and executors go by.
 
@@ -245,38 +278,46 @@ def _check_end(operator: Operator, written: Revocation) -> None:
     Raises:
         UntilError: it has ended already.
     """
-    if written.until is None:
+    until_ms = written.until
+    if until_ms is None:
         return
-    try:
-        now_ms = stored_ms(operator, written)
-    except (StoplogError, LogError) as error:
-        _warn(f"whether the stop is in force could not be checked: {error}")
-        return
+    now_ms = _read_after("whether the stop is in force", lambda: stored_ms(operator, written))
     if now_ms is None:
         return
     clocks = f"the {operator.log.name} says that it is {format_instant(now_ms)}: set the clock of this machine"
-    if written.until <= now_ms:
-        raise UntilError(f"nothing is stopped: the stop ends at {format_instant(written.until)}, and {clocks}")
+    if until_ms <= now_ms:
+        raise UntilError(f"nothing is stopped: the stop ends at {format_instant(until_ms)}, and {clocks}")
     if now_ms - written.effective_at > CLOCK_BEHIND_MS_MAX:
-        _warn(f"the stop ends at {format_instant(written.until)}, and {clocks}")
+        _warn(f"the stop ends at {format_instant(until_ms)}, and {clocks}")
 
 
 def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connection) -> None:
     """Warn on standard error if the log knows nothing of the name, and say what else may be meant."""
     kind, target = written.kind, written.id
-    try:
-        unknown = look_up(operator, kind, target)
-    except (StoplogError, LogError) as error:
-        _warn(f"whether there is a {_noun(kind)} `{printable(target)}` could not be checked: {error}")
-        return
+    what = f"{_noun(kind)} `{printable(target)}`"
+    unknown = _read_after(f"whether there is a {what}", lambda: look_up(operator, kind, target))
     if unknown is None:
         return
-    what = f"{_noun(kind)} `{printable(target)}`"
     text = f"no {what} is on the {operator.log.name}; the stop is in force for when there is one"
     if unknown.near:
-        steps = (f"kill {_target_option(kind, name)} --why {quote(written.reason)}" for name in unknown.near)
-        text += ". If you meant another one:" + "".join(f"\n  {printable(connection.command(step))}" for step in steps)
+        text += f". If you meant another one:{_steps(kind, unknown.near, written.reason, connection)}"
     _warn(text)
+
+
+def _steps(kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:
+    """Return the commands that stop other names instead, each in a line."""
+    steps = (f"kill {_target_option(kind, name)} --why {quote(why)}" for name in names)
+    return "".join(f"\n  {printable(connection.command(step))}" for step in steps)
+
+
+def _read_after(what: str, read: Callable[[], _Read | None]) -> _Read | None:
+    """Return what is read after a stop, and warn that `what` could not be checked if the log can't be read: the stop is
+    on the log nevertheless."""
+    try:
+        return read()
+    except (StoplogError, LogError) as error:
+        _warn(f"{what} could not be checked: {error}")
+        return None
 
 
 def _noun(kind: RevocationKind) -> str:

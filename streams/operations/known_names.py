@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ NAMES_MAX = 200_000
 
 _NEARNESS_MIN = 0.6
 _SEPARATOR = "|"
+_WHOLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 _TOPICS: dict[RevocationKind, Topic] = {
     RevocationKind.SESSION: SESSION,
@@ -40,11 +42,11 @@ class Unknown(NamedTuple):
 
     Attributes:
         near: names that are on the log and look like it, the nearest first.
-        topic: where names of its kind are.
+        begun: how many names on the log begin with it.
     """
 
     near: tuple[str, ...]
-    topic: str
+    begun: int
 
 
 def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | None:
@@ -74,7 +76,19 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     is_long = len(own) >= PREFIX_CHARS_MIN
     begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
     near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
-    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], topic.name)
+    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], len(begun))
+
+
+def is_maybe_short(kind: RevocationKind, target: str) -> bool:
+    """Return whether a name may be the beginning of an id, as lists of sessions show it.
+
+    Ids that stoplog makes end with a UUID, and one that does is whole.
+
+    Args:
+        target: see `look_up`.
+    """
+    own = target.partition(_SEPARATOR)[2]
+    return kind is RevocationKind.SESSION and len(own) >= PREFIX_CHARS_MIN and _WHOLE.search(own) is None
 
 
 def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:
