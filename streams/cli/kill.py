@@ -50,7 +50,11 @@ UntilOption = Annotated[
 CLOCK_BEHIND_MS_MAX = 10_000
 """How far the clock of this machine may be behind the log's until a stop with an end comes with a warning."""
 
-_OPTIONS = {RevocationKind.ALL: "--all", RevocationKind.SUBJECT: "--user"}
+_OPTIONS = {
+    RevocationKind.ALL: "--all",
+    RevocationKind.SUBJECT: "--user",
+    RevocationKind.RULESET: "--rules",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,15 @@ class Target(OptionGroup):
             "--delegation", metavar="UID", help="A grant and all that were delegated from it.", rich_help_panel=_TARGET
         ),
     ] = None
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            "--rules",
+            metavar="DIGEST",
+            help="A published version of the rules: it decides nothing, and what it has allowed is refused.",
+            rich_help_panel=_TARGET,
+        ),
+    ] = None
     everything: Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=_TARGET)] = False
 
     def chosen(self) -> tuple[RevocationKind, str]:
@@ -118,6 +131,7 @@ class Target(OptionGroup):
             RevocationKind.MODEL: self.model,
             RevocationKind.TENANT: self.tenant,
             RevocationKind.DELEGATION: self.delegation,
+            RevocationKind.RULESET: self.rules,
             RevocationKind.ALL: "*" if self.everything else None,
         }
         given = [(kind, stated) for kind, stated in options.items() if stated is not None]
@@ -141,7 +155,7 @@ def kill(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Stop a session, agent, user, tool, model, tenant, grant or everything, at once and everywhere.
+    """Stop a session, agent, user, tool, model, tenant, grant, rules or everything, at once and everywhere.
 
     Gates deny all calls concerned, executors reject verdicts that were already given, and pending calls are denied for
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
@@ -321,7 +335,8 @@ def _read_after(what: str, read: Callable[[], _Read | None]) -> _Read | None:
 
 
 def _noun(kind: RevocationKind) -> str:
-    return {RevocationKind.SUBJECT: "user", RevocationKind.DELEGATION: "grant"}.get(kind, kind.value.lower())
+    names = {RevocationKind.SUBJECT: "user", RevocationKind.DELEGATION: "grant", RevocationKind.RULESET: "rules"}
+    return names.get(kind, kind.value.lower())
 
 
 def _warn(text: str) -> None:

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     REVOKED_TOOL = "revoked_tool"
     REVOKED_MODEL = "revoked_model"
     REVOKED_TENANT = "revoked_tenant"
+    REVOKED_RULESET = "revoked_ruleset"
     REVOKED_ALL = "revoked_all"
     PROOF_MISSING = "proof_missing"
     PROOF_UNSUPPORTED = "proof_unsupported"
@@ -137,6 +138,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.REVOKED_TOOL: "the tool has been revoked",
     Reason.REVOKED_MODEL: "the model has been revoked",
     Reason.REVOKED_TENANT: "the tenant has been revoked",
+    Reason.REVOKED_RULESET: "the version of the rules that judges the session has been revoked",
     Reason.REVOKED_ALL: "everything has been revoked",
     Reason.PROOF_MISSING: "the intent carries no proof of who made it",
     Reason.PROOF_UNSUPPORTED: "the kind of the intent's proof is not accepted for this session",
@@ -382,7 +384,7 @@ REFUSAL_TEXTS: dict[Refusal, str] = {
     Refusal.NOT_MINE: "the verdict is for another executor",
     Refusal.VERDICT_EXPIRED: "the verdict has expired",
     Refusal.ARGS_DIGEST_MISMATCH: "the arguments are not those that were judged",
-    Refusal.REVOKED: "the call's session, agent, subject, tool, model or tenant has been revoked since",
+    Refusal.REVOKED: "the call's session, agent, subject, tool, model or tenant, or its rules, have been revoked since",
     Refusal.REVOCATIONS_STALE: "the executor cannot tell whether the call has been revoked",
     Refusal.ALREADY_USED: "the verdict has been used before",
     Refusal.UNKNOWN_OBLIGATION: "the verdict has an obligation that this executor cannot meet",

@@ -33,7 +33,8 @@ class Revocation(Record, frozen=True, kw_only=True):
     """A stop or a release of what its key (`kind:id`) names.
 
     `id` is scoped by kind: a session `tenant|session_id`, an agent or subject `tenant|sub`, a tool
-    `server_id/name`, a model `provider/name`, a delegation its uid, a tenant its uid, all `*`.
+    `server_id/name`, a model `provider/name`, a delegation its uid, a tenant its uid, a version of the rules its digest
+    (64 digits of lower-case hex), all `*`.
     A release lifts the stops of its key that stand before the offset `lifts_before`; `proof` is the signature of who
     releases (`streams.model.release_signature`).
     """

@@ -44,6 +44,7 @@ _ENDS_BY_ITSELF = frozenset({RevocationKind.SESSION, RevocationKind.DELEGATION})
 TIDIED_MIN = 10_000
 """With fewer entries, expired ones are not searched for."""
 
+_RULES_NAME = re.compile("[0-9a-f]{64}")
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
@@ -69,6 +70,7 @@ _REASONS: dict[RevocationKind, Reason] = {
     RevocationKind.TOOL: Reason.REVOKED_TOOL,
     RevocationKind.MODEL: Reason.REVOKED_MODEL,
     RevocationKind.TENANT: Reason.REVOKED_TENANT,
+    RevocationKind.RULESET: Reason.REVOKED_RULESET,
     RevocationKind.ALL: Reason.REVOKED_ALL,
     # A kind that this version does not know may mean anything, so it stops everything.
     RevocationKind.UNKNOWN: Reason.REVOKED_ALL,
@@ -81,6 +83,7 @@ class Call(Record, frozen=True, kw_only=True):
     Attributes:
         ancestor_session_ids: the sessions that its session descends from.
         ancestor_actors: the agents that delegated the grants of its session.
+        ruleset_digest: the rules that have decided about it; None if none have yet.
     """
 
     tenant_uid: str
@@ -92,6 +95,7 @@ class Call(Record, frozen=True, kw_only=True):
     model: Model | None = None
     ancestor_session_ids: tuple[str, ...] = ()
     ancestor_actors: tuple[str, ...] = ()
+    ruleset_digest: bytes | None = None
 
 
 class ReleaseCheck(Protocol):
@@ -252,12 +256,28 @@ class RevocationSet:
             for ancestor in call.ancestor_session_ids:
                 if now_ms < sessions.get(session_target(call.tenant_uid, ancestor), _NEVER):
                     return Reason.SESSION_PARENT_ENDED
-        if _any_in_force(self._until[RevocationKind.UNKNOWN], now_ms):
+        if _any_in_force(self._until[RevocationKind.UNKNOWN], now_ms) or self._stops_any_rules(now_ms):
             return Reason.REVOKED_ALL
         if call.model is None and _any_in_force(self._until[RevocationKind.MODEL], now_ms):
             # It may be this model: a call must not escape a revocation by not naming its model.
             return Reason.REVOKED_MODEL
         return None
+
+    def stops_rules(self, digest: bytes, now_ms: int) -> bool:
+        """Return whether a version of the rules may decide nothing.
+
+        Args:
+            digest: that of its files, which its verdicts record.
+        """
+        stops = self._until[RevocationKind.RULESET]
+        return bool(stops) and now_ms < stops.get(digest.hex(), _NEVER)
+
+    def _stops_any_rules(self, now_ms: int) -> bool:
+        """Return whether rules are stopped by something else than a digest. It may mean any rules, so it means all."""
+        stops = self._until[RevocationKind.RULESET]
+        return bool(stops) and any(
+            now_ms < until_ms and _RULES_NAME.fullmatch(target) is None for target, until_ms in stops.items()
+        )
 
     def stopped_until(self, kind: RevocationKind, target: str) -> int | None:
         """Return until when a key's newest entry stops what it names; None if there is none, or it is a release."""
@@ -461,6 +481,10 @@ def _agents(call: Call) -> tuple[str, ...]:
     return (own, *[principal_target(call.tenant_uid, actor) for actor in call.ancestor_actors])
 
 
+def _rules(call: Call) -> tuple[str, ...]:
+    return () if call.ruleset_digest is None else (call.ruleset_digest.hex(),)
+
+
 def _models(call: Call) -> tuple[str, ...]:
     return () if call.model is None else (model_target(call.model).casefold(),)
 
@@ -474,5 +498,6 @@ _NAMES: tuple[tuple[RevocationKind, Callable[[Call], tuple[str, ...]]], ...] = (
     (RevocationKind.TOOL, lambda call: (tool_target(call.tool), f"{call.tool.server_id}/{EVERYTHING}")),
     (RevocationKind.MODEL, _models),
     (RevocationKind.DELEGATION, lambda call: call.delegation_uids),
+    (RevocationKind.RULESET, _rules),
 )
 """The names by which an entry of each kind stops a call, the widest kind first."""

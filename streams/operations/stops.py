@@ -29,6 +29,7 @@ RELEASE_TRIES_MAX = 5
 _SCOPED = frozenset({RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -70,7 +71,7 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
 
     Args:
         stated: a session, agent or subject, with or without the tenant (`acme|s-1`); a tool as `server/name`, or
-            `server/*`; a model as `provider/name`; a tenant; a grant; anything for all.
+            `server/*`; a model as `provider/name`; a tenant; a grant; rules by their digest; anything for all.
         tenant_uid: the tenant where none is stated.
 
     Raises:
@@ -93,6 +94,10 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
         raise RevocationTargetError(f"model `{stated}` is not of the form `provider/name`")
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):
         raise RevocationTargetError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
+    if kind is RevocationKind.RULESET and _DIGEST.fullmatch(stated) is None:
+        raise RevocationTargetError(
+            f"`{stated[:80]}` is not the digest of rules: 64 hexadecimal digits, as `stoplog rules status --json` shows"
+        )
     return stated
 
 

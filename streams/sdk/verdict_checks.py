@@ -292,4 +292,5 @@ def stoppable(verdict: Verdict) -> Call:
         model=verdict.model,
         ancestor_session_ids=verdict.ancestor_session_ids,
         ancestor_actors=verdict.ancestor_actors,
+        ruleset_digest=verdict.ruleset_digest,
     )

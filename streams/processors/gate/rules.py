@@ -64,6 +64,8 @@ def evaluate_rules(
     ruleset, tool = control.ruleset_for(case.asked.session_key), case.tool
     if ruleset is None or tool is None:
         return Ruling(deny(Reason.NO_RULESET), None, {})
+    if control.revocations.stops_rules(ruleset.digest, case.asked.now_ms):
+        return Ruling(deny(Reason.REVOKED_RULESET), None, {})
     plan = ruleset.plan(tool.facts)
     if not PROVENANCE_FACTS.isdisjoint(plan.needs):
         questions = carried.questions(case, state)

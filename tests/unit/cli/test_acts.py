@@ -107,6 +107,7 @@ class TestKill:
             (("--model", "lab/m"), "MODEL", "lab/m"),
             (("--tenant", "acme"), "TENANT", "acme"),
             (("--delegation", "d-1"), "DELEGATION", "d-1"),
+            (("--rules", "ab" * 32), "RULESET", "ab" * 32),
             (("--all",), "ALL", "*"),
         ],
     )
@@ -161,7 +162,8 @@ class TestKill:
         assert "give exactly one of --session" in result.err
 
     @pytest.mark.parametrize(
-        ("option", "value"), [("--tool", "send"), ("--tool", "/send"), ("--session", " "), ("--model", "m")]
+        ("option", "value"),
+        [("--tool", "send"), ("--tool", "/send"), ("--session", " "), ("--model", "m"), ("--rules", "default")],
     )
     def test_a_name_that_is_none(self, deployed: Stoplog, option: str, value: str) -> None:
         result = deployed("kill", option, value, "--why", "x")

@@ -25,7 +25,7 @@ NAMES: dict[RevocationKind, list[str]] = {
     RevocationKind.MODEL: ["Lab/M", "lab/n"],
     RevocationKind.DELEGATION: ["g-0", "g-1", "g-9"],
     RevocationKind.UNKNOWN: ["something"],
-    RevocationKind.RULESET: ["default"],
+    RevocationKind.RULESET: ["ab" * 32, "cd" * 32, "default"],
 }
 STOPPED_BY: dict[RevocationKind, tuple[set[str], Reason]] = {
     RevocationKind.ALL: ({"*", "whatever"}, Reason.REVOKED_ALL),
@@ -36,6 +36,7 @@ STOPPED_BY: dict[RevocationKind, tuple[set[str], Reason]] = {
     RevocationKind.TOOL: ({"mail/send", "mail/*"}, Reason.REVOKED_TOOL),
     RevocationKind.MODEL: ({"Lab/M"}, Reason.REVOKED_MODEL),
     RevocationKind.DELEGATION: ({"g-0", "g-1"}, Reason.REVOKED_DELEGATION),
+    RevocationKind.RULESET: ({"ab" * 32}, Reason.REVOKED_RULESET),
 }
 CALL = Call(
     tenant_uid="acme",
@@ -47,6 +48,7 @@ CALL = Call(
     model=Model(ai_provider="LAB", name="m"),
     ancestor_session_ids=("s-0",),
     ancestor_actors=("planner", "helper"),
+    ruleset_digest=bytes.fromhex("ab" * 32),
 )
 
 
@@ -79,7 +81,7 @@ def expected(said: list[Revocation], named_model: bool) -> Reason | None:
             return reason
     if (RevocationKind.SESSION, "acme|s-0") in live:
         return Reason.SESSION_PARENT_ENDED
-    if any(kind is RevocationKind.UNKNOWN for kind, _ in live):
+    if any(kind is RevocationKind.UNKNOWN for kind, _ in live) or (RevocationKind.RULESET, "default") in live:
         return Reason.REVOKED_ALL
     if not named_model and any(kind is RevocationKind.MODEL for kind, _ in live):
         return Reason.REVOKED_MODEL

@@ -20,7 +20,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, DELEGATION, REVOCATION, RULESET, SESSION
 from streams.model.types import Actor, Model, Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.policy import CompiledRuleset, Facts, PolicyResult
+from streams.policy import CompiledRuleset, Facts, PolicyResult, bundle_from_files
 from streams.ports import RetriableLogError
 from streams.processors.settings import GateSettings
 from tests.kit import (
@@ -219,6 +219,20 @@ def its_model_is_revoked() -> Verdict:
     bench = GateBench()
     revoke(bench, RevocationKind.MODEL, "example/large-1")
     return bench.judge(model=Model(ai_provider="example", name="large-1"))
+
+
+@case(Reason.REVOKED_RULESET)
+def the_rules_in_force_are_revoked() -> Verdict:
+    bench = GateBench()
+    revoke(bench, RevocationKind.RULESET, bundle_from_files(BUNDLE_FILES).digest.hex())
+    return bench.judge()
+
+
+@case(Reason.REVOKED_ALL)
+def rules_are_revoked_by_a_name_that_may_mean_any() -> Verdict:
+    bench = GateBench()
+    revoke(bench, RevocationKind.RULESET, "default")
+    return bench.judge()
 
 
 @case(Reason.REVOKED_TENANT)
@@ -543,6 +557,7 @@ def test_what_is_revoked_elsewhere_does_not_matter_here() -> None:
         (RevocationKind.DELEGATION, "g-9"),
         (RevocationKind.TENANT, "globex"),
         (RevocationKind.MODEL, "example/large-1"),
+        (RevocationKind.RULESET, "ab" * 32),
     ):
         revoke(bench, kind, target)
     other = Model(ai_provider="example", name="small-1")
@@ -554,6 +569,14 @@ def test_not_naming_a_model_is_no_way_past_its_revocation() -> None:
     revoke(bench, RevocationKind.MODEL, "example/large-1")
     assert bench.judge(model=None).reason == Reason.REVOKED_MODEL
     assert bench.judge(model=Model(ai_provider="Example", name="LARGE-1")).reason == Reason.REVOKED_MODEL
+
+
+def test_other_rules_decide_while_some_are_revoked() -> None:
+    bench = GateBench()
+    revoke(bench, RevocationKind.RULESET, bundle_from_files(BUNDLE_FILES).digest.hex())
+    later = {**BUNDLE_FILES, "bundle.yaml": BUNDLE_FILES["bundle.yaml"].replace('"1"', '"2"')}
+    bench.driver.pipe(RULESET.name, b"default", ruleset(later, serial=2))
+    assert bench.judge().outcome is Outcome.ALLOW
 
 
 def test_rules_come_back_with_a_later_bundle() -> None:

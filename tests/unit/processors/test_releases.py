@@ -44,7 +44,7 @@ LASTING = [
     (RevocationKind.TOOL, "files/write"),
     (RevocationKind.MODEL, "other/model"),
     (RevocationKind.TENANT, "other"),
-    (RevocationKind.RULESET, "r-1"),
+    (RevocationKind.RULESET, "ab" * 32),
     ALL,
 ]
 """Stops without an end of everything that does not end by itself."""

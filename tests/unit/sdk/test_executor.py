@@ -397,6 +397,19 @@ def test_what_is_taken_back_does_not_run_even_if_its_verdict_is_older(
     assert (outcome.refusal, calls) == (Refusal.REVOKED, [])
 
 
+def test_what_rules_have_allowed_does_not_run_once_they_are_stopped(
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tokens: DevTokenService
+) -> None:
+    calls: Calls = []
+    executor = executor_with(transport, store, revocations, calls.append)
+    stopped, others = (make_verdict(ruleset_digest=bytes([number]) * 32) for number in (1, 2))
+    tokens.revoke(RevocationKind.RULESET, (bytes([1]) * 32).hex(), "permits too much")
+    assert revocations.confirm(CONFIRM_MS)
+    outcome = run(executor, stopped)
+    assert (outcome.refusal, "revoked_ruleset" in outcome.text, calls) == (Refusal.REVOKED, True, [])
+    assert run(executor, others).ran
+
+
 def test_a_record_of_the_topic_is_executed_or_unreadable(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
