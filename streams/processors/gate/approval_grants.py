@@ -35,6 +35,7 @@ from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet, principal_target
 from streams.model.types import same_person
 from streams.model.verdict import Outcome
+from streams.policy.ext.emails import is_email_address
 from streams.policy.results import ApprovalSettings
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
@@ -342,8 +343,15 @@ def _store(session_key: bytes, grants: tuple[ApprovalGrantRow, ...], state: Stat
 def _compiled(tools: Sequence[ToolGrant]) -> list[GrantedTool]:
     """Compile the tools of a grant, each of which must be named: approvals don't reach beyond what was asked.
 
+    A pattern of addresses admits one address, as rules read it: what a person writes as `*@corp.example` must not admit
+    a list of addresses that ends so.
+
     Raises:
         GrantError: a bound is not understood.
     """
     room = Room()
-    return [compile_tool(tool, room) for tool in tools if ANYTHING not in (tool.server_id, tool.name)]
+    return [compile_tool(tool, room, _is_bare_address) for tool in tools if ANYTHING not in (tool.server_id, tool.name)]
+
+
+def _is_bare_address(text: str) -> bool:
+    return "<" not in text and is_email_address(text)

@@ -583,6 +583,40 @@ class TestGrants:
         assert bench.verdict().outcome is Outcome.ALLOW
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
 
+    @pytest.mark.parametrize(
+        "to",
+        [
+            "eve@evil.example,x@corp.example",
+            "eve@evil.example; x@corp.example",
+            "eve@evil.example x@corp.example",
+            "eve@evil.example@corp.example",
+            "<eve@evil.example> x@corp.example",
+            '"eve@evil.example"@corp.example',
+            "@corp.example",
+        ],
+    )
+    def test_a_pattern_of_addresses_admits_one_address(self, to: str) -> None:
+        bench, _ = self.granted(mail_grant(TO_CORP))
+        assert self.outcome(bench, to) is Outcome.REQUIRE_APPROVAL
+        assert self.outcome(bench, "o'neil+x@corp.example") is Outcome.ALLOW
+
+    def test_a_pattern_of_addresses_among_others_admits_one_address(self) -> None:
+        parts = '[{"type":"EXACT","value":"a,b@corp.example"},{"type":"WILDCARD","value":"*@corp.example"}]'
+        bench, _ = self.granted(mail_grant(bound("/to", ConstraintType.ANY, parts)))
+        assert self.outcome(bench, "a,b@corp.example") is Outcome.ALLOW
+        assert self.outcome(bench, "a,c@corp.example") is Outcome.REQUIRE_APPROVAL
+
+    @pytest.mark.parametrize(
+        ("pattern", "to"),
+        [("git@forge.example:corp/*", "git@forge.example:corp/a"), ("tool@1.*", "tool@1.2"), ("*a*", "a, b@c")],
+    )
+    def test_other_patterns_admit_any_text_of_their_form(self, pattern: str, to: str) -> None:
+        bench = GateBench()
+        ask(bench, to)
+        answer(bench, requests(bench)[0], grant=mail_grant(bound("/to", ConstraintType.WILDCARD, f'"{pattern}"')))
+        bench.verdicts()
+        assert self.outcome(bench, to) is Outcome.ALLOW
+
     def test_calls_that_wait_already_are_decided_with_it(self) -> None:
         bench = GateBench()
         first, inside, outside = ask(bench, "a@corp.example", "b@corp.example", "c@elsewhere.example")
