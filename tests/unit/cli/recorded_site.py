@@ -15,6 +15,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import CATALOG, INTENT, REPORT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import Verdict
+from streams.operations.topics.decoded import decoded
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing
 from streams.ports.open_log import Log
@@ -119,3 +120,12 @@ def configure(patch: pytest.MonkeyPatch, folder: Path) -> None:
         patch.setenv(f"STOPLOG_{section}__ALLOW_UNSIGNED", "true")
     patch.setenv("STOPLOG_TOPICS__PARTITIONS", "3")
     patch.setenv("STOPLOG_GATE__REQUIRE_DELEGATION", "false")
+
+
+def records_of(topic: str) -> list[object]:
+    """What is on a topic of the log that the settings name."""
+    site = Site()
+    try:
+        return [decoded(site.codec, each) for each in read_to_end(site.log, (topic,), site.clock)]
+    finally:
+        site.log.close()

@@ -31,8 +31,7 @@ from streams.wiring.contents import build_sealer, open_rewrapper
 from tests.answering import answering
 from tests.ministack import REGION, MiniStack, running_ministack, without_own_credentials
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
-from tests.unit.cli.test_audit_content import records_of
+from tests.unit.cli.recorded_site import configure, make_site, records_of
 
 ED25519 = ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY")
 SIGNER = ("kms:GetPublicKey", "kms:Sign")

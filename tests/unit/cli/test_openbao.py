@@ -21,8 +21,7 @@ from streams.services.gate.settings import SealSection
 from streams.wiring.contents import build_sealer, build_unwrapper
 from tests.openbao import NoOpenBaoError, OpenBao, running_openbao
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
-from tests.unit.cli.test_audit_content import records_of
+from tests.unit.cli.recorded_site import configure, make_site, records_of
 
 PLACE = ContentPlace("acme", "s-1", "e-1", "arguments")
 

@@ -19,10 +19,9 @@ from streams.model.topics import APPROVAL_REQUEST, REPORT, SESSION, VERDICT
 from streams.model.verdict import Outcome, Verdict
 from streams.wiring.settings import load_settings
 from tests.kit import MAIL_SEND, WEB_FETCH
-from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import Site
-from tests.unit.cli.test_audit_content import erasing, records_of
+from tests.unit.cli.content.captured_site import erasing, make_captured_site
+from tests.unit.cli.recorded_site import Site, records_of
 
 ERASED, LATER = "while-asked@example.com", "after-it@example.com"
 
@@ -72,17 +71,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("held")
     with pytest.MonkeyPatch.context() as patch:
         return make_captured_site(folder, lambda: HeldSite(folder, patch))
-
-
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return copied(recorded, tmp_path / "site")
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure_content(monkeypatch, folder)
-    return stoplog
 
 
 def intent_to(address: str) -> str:

@@ -14,28 +14,12 @@ from streams.model.types import Header
 from streams.model.verdict import Verdict
 from streams.operations.contents.erased import erasure_of_session
 from streams.operations.contents.orders import GivenOrder
-from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.test_audit_content import erasing, records_of
+from tests.unit.cli.content.captured_site import erasing
+from tests.unit.cli.recorded_site import records_of
 
 ADDRESS, ALLOWED = "x@outside.example", "a@example.com"
 ERASED = "by ann: request of the user"
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_captured_site(tmp_path_factory.mktemp("captured"))
-
-
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return copied(recorded, tmp_path / "site")
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure_content(monkeypatch, folder)
-    return stoplog
 
 
 def sent(session_id: str) -> str:

@@ -23,21 +23,11 @@ from streams.operations.signing_keys import make_content_key_file
 from streams.sdk.errors import PublishError
 from streams.sdk.key_files import load_key_file
 from streams.wiring.contents import ATTEMPTS_MAX
-from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.test_audit_content import erasing, reading, records_of, write
+from tests.unit.cli.content.captured_site import configure_content, erasing, reading, write
+from tests.unit.cli.recorded_site import records_of
 
 Placed = Sequence[tuple[int, bytes, Record, Header]]
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_captured_site(tmp_path_factory.mktemp("captured"))
-
-
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return copied(recorded, tmp_path / "site")
 
 
 @pytest.fixture

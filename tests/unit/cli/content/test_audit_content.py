@@ -21,54 +21,16 @@ from streams.model.content import (
     key_name,
     order_key,
 )
-from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER, Topic
-from streams.model.types import Header, Record
+from streams.model.topics import AUDIT, AUDIT_REPORTED, CONTENT_KEY, CONTENT_ORDER
+from streams.model.types import Header
 from streams.operations.contents import erasing as erasing_module
 from streams.operations.contents import orders as orders_module
 from streams.operations.operator import Operator
 from streams.operations.timeline import entries
-from streams.operations.topics.decoded import decoded
-from streams.operations.topics.reader import read_to_end
-from streams.ports import Outgoing
-from tests.unit.cli.captured_site import configure_content, copied, make_captured_site
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.recorded_site import Site
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_captured_site(tmp_path_factory.mktemp("captured"))
-
-
-@pytest.fixture
-def folder(recorded: Path, tmp_path: Path) -> Path:
-    return copied(recorded, tmp_path / "site")
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure_content(monkeypatch, folder)
-    return stoplog
-
-
-def reading(folder: Path, session: str = "s-0") -> tuple[str, ...]:
-    key = str(folder / "acme.pem")
-    return ("audit", "read", session, "--key", key, "--why", "ticket 7", "--as", "ben", "--json")
-
-
-def erasing(folder: Path, *whose: str) -> tuple[str, ...]:
-    key = str(folder / "ann.pem")
-    return ("audit", "erase", *whose, "--key", key, "--why", "request of the user", "--as", "ann", "--json")
-
-
-def records_of(topic: str) -> list[object]:
-    site = Site()
-    try:
-        return [decoded(site.codec, each) for each in read_to_end(site.log, (topic,), site.clock)]
-    finally:
-        site.log.close()
+from tests.unit.cli.content.captured_site import erasing, reading, write
+from tests.unit.cli.recorded_site import records_of
 
 
 class TestRead:
@@ -399,16 +361,6 @@ def order(kind: OrderKind, **fields: Any) -> ContentOrder:
     return ContentOrder(
         header=header, kind=kind, scope=ContentScope.SESSION, id="s-0", reason="forged", ordered_by="ann", **fields
     )
-
-
-def write(topic: Topic, key: bytes, record: Record | bytes | None) -> None:
-    site = Site()
-    session_key = key.rpartition(b"/")[0] or key
-    partition = 0 if topic is CONTENT_ORDER else partition_for(session_key, site.settings.topics.partitions)
-    value = site.codec.encode(topic.name, record) if isinstance(record, Record) else record
-    site.publisher.publish(Outgoing(topic.name, partition, key, value))
-    site.publisher.flush(60_000)
-    site.log.close()
 
 
 @pytest.mark.parametrize(
