@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from streams.cli.styled import Text
+from streams.cli.tables import column_widths, stacked
 from streams.cli.text import ascii_json, printable
 from streams.codec.json_lines import json_line
 
@@ -23,10 +24,7 @@ PLAIN_WIDTH_CHARS = 160
 WHOLE_WIDTH_CHARS = 4_096
 """The longest line of a table whose rows stay in one piece."""
 
-NAMING_COLUMNS = 2
 _STEPS_PER_UPDATE = 50
-NAME_WIDTH_MAX = 64
-
 
 OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
 
@@ -129,11 +127,10 @@ class Screen:
         self,
         columns: Sequence[str],
         rows: Iterable[Sequence[str | Text]],
-        title: str | None = None,
         *,
         whole: bool = False,
     ) -> None:
-        """Write a table for a person.
+        """Write a table for a person. Where the terminal is too narrow for it, each cell has a line of its own.
 
         Args:
             whole: write each row as one line, also where that is longer than the terminal is wide.
@@ -142,16 +139,19 @@ class Screen:
             return
         from rich.table import Table  # noqa: PLC0415 - for a person
 
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
         lines = [[(cell if isinstance(cell, Text) else Text(printable(cell))).rich() for cell in row] for row in rows]
-        for number, name in enumerate(columns):
-            # Names and ids stay in one piece, so that they can be copied.
-            words = [line[number] for line in lines if number < NAMING_COLUMNS and number < len(line)]
-            width = max((word.cell_len for word in words if " " not in word.plain), default=0)
-            table.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH_MAX) or None)
+        console = _console(WHOLE_WIDTH_CHARS) if whole else self.console
+        widths = column_widths(columns, lines, console.width)
+        if widths is None:
+            for text in stacked(columns, lines):
+                console.print(text, soft_wrap=True)
+            return
+        table = Table(box=None, pad_edge=False, header_style=STRONG, show_header=any(columns))
+        for name, width in zip(columns, widths, strict=True):
+            table.add_column(name, overflow="fold", width=width)
         for line in lines:
             table.add_row(*line)
-        (_console(WHOLE_WIDTH_CHARS) if whole else self.console).print(table)
+        console.print(table)
 
 
 def _console(width_chars: int | None) -> Console:

@@ -1,0 +1,85 @@
+"""Tables on terminals of different widths: nothing is cut off, and what names a thing can be copied."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from streams.cli.screen import Screen
+
+COLUMNS = ("entry", "version", "state", "status", "owner", "signed by")
+ENTRY = "git/git_create_branch@b3a561726c4a4f3f15cbd93e87279c11b4da5493"
+ROWS = ((ENTRY, "1", "approved", "in force", "-", "operator@example.com"), (f"{ENTRY[:-1]}4", "2", "open", "", "-", ""))
+
+
+def shown(
+    monkeypatch: pytest.MonkeyPatch, width: int, columns: tuple[str, ...], rows: Sequence[Sequence[str]]
+) -> list[str]:
+    """What a terminal of this width shows of a table, line by line."""
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    try:
+        with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+            monkeypatch.setattr(sys, "stdout", terminal)
+            Screen(as_json=False).table(columns, rows)
+            monkeypatch.undo()
+        written = b""
+        with suppress(OSError):  # what a terminal says whose other end is closed, once all is read
+            while part := os.read(ours, 65_536):
+                written += part
+        return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).splitlines()]
+    finally:
+        os.close(ours)
+
+
+def test_on_a_wide_terminal_a_row_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(monkeypatch, 140, COLUMNS, ROWS)
+    assert [line.split() for line in lines] == [
+        ["entry", "version", "state", "status", "owner", "signed", "by"],
+        [ENTRY, "1", "approved", "in", "force", "-", "operator@example.com"],
+        [f"{ENTRY[:-1]}4", "2", "open", "-"],
+    ]
+
+
+def test_a_column_that_is_squeezed_is_folded_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(monkeypatch, 122, COLUMNS, ROWS)
+    assert max(map(len, lines)) <= 122
+    assert lines[1].split()[:3] == [ENTRY, "1", "approved"]
+    assert "operator@example.com" in "".join(line.split()[-1] for line in lines[1:4])
+
+
+def test_where_the_columns_have_no_room_each_cell_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(monkeypatch, 80, COLUMNS, ROWS) == [
+        f"entry      {ENTRY}",
+        "version    1",
+        "state      approved",
+        "status     in force",
+        "signed by  operator@example.com",
+        "",
+        f"entry      {ENTRY[:-1]}4",
+        "version    2",
+        "state      open",
+    ]
+
+
+def test_a_long_name_of_somebody_else_does_not_hide_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"/inputSchema/properties/{'a' * 200}\x1b[2J"
+    rows = [("high", name, "tells the model to ignore its instructions", "ignore all earlier instructions")]
+    lines = shown(monkeypatch, 80, ("concern", "where", "what", "text"), rows)
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for word in ("tells", "model", "ignore", "instructions"):
+        assert word in text
+    assert "\x1b" not in text
+
+
+def test_a_table_without_names_of_columns_begins_with_its_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("agent", "office-assistant"), ("alert", "afdc2ea2-0aa7-8a62-af2d-7ec20c7f3d0e")]
+    assert shown(monkeypatch, 80, ("", ""), rows) == [f"agent  {rows[0][1]}", f"alert  {rows[1][1]}"]
