@@ -24,13 +24,13 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
+from streams.cli.stretches import end_ms
 from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
 from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import grant_of, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, find_questions, open_questions
 from streams.operations.operator import Operator
-from streams.operations.stops import until_instant
 from streams.wiring.operators import open_operator
 
 app = make_app("List the questions to people, show, approve and deny them, and see what people have granted.")
@@ -114,14 +114,14 @@ class Granting(OptionGroup):
         """Return the grant that the options state; None if they state none.
 
         Raises:
-            typer.BadParameter: options are missing.
-            ApprovalError, UntilError: an option has no valid value.
+            typer.BadParameter: options are missing, or `--until` has no valid value.
+            ApprovalError: another option has no valid value.
         """
         if self.scope is None:
             if self.match or self.times is not None or self.until is not None:
                 raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
             return None
-        until_ms = None if self.until is None else until_instant(self.until, now_ms)
+        until_ms = end_ms(self.until, now_ms)
         matches = [parse_match(text) for text in self.match or ()]
         return grant_of(calls, GrantScope[self.scope.name], matches, uses_max=self.times, until_ms=until_ms)
 

@@ -82,10 +82,10 @@ class Whose(OptionGroup):
         """Return whose content is meant; None if nothing is stated.
 
         Raises:
-            BadParameter: a session and a subject are stated.
+            BadParameter: a session and a user are stated.
         """
         if self.session is not None and self.subject is not None:
-            raise typer.BadParameter("give a session or a subject, not both")
+            raise typer.BadParameter("give `--session` or `--user`, not both")
         tenant_uid = self.tenant or operator.deployment.tenant_uid
         if self.session is not None:
             return Target(ContentScope.SESSION, *tenant_and_name(self.session, tenant_uid))

@@ -129,8 +129,10 @@ def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: lis
     keys = {each.name: each for each in before.keys}
     for text in add:
         name, separator, public = text.partition("=")
-        if not separator or not name or name in keys:
-            raise typer.BadParameter(f"`{text}` is not NAME=KEY with a name that the list does not have yet")
+        if not separator or not name:
+            raise typer.BadParameter(f"write NAME=KEY, such as `gates=ed25519:...`; found `{text}`", param_hint="--add")
+        if name in keys:
+            raise typer.BadParameter(f"the list has a key `{name}` already; give the new one another name")
         keys[name] = ListedKey(name=name, key=public)
     for name in (*retire, *revoke):
         if name not in keys:

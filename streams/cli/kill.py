@@ -13,6 +13,7 @@ from streams.cli.apps import make_app
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
 from streams.cli.screen import OK, Screen
+from streams.cli.stretches import end_ms
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
@@ -26,7 +27,6 @@ from streams.operations.stops import (
     release_stop,
     stopped_until,
     stored_ms,
-    until_instant,
     write_revocation,
 )
 from streams.ports import LogError
@@ -166,7 +166,7 @@ def kill(
     kind, stated = target.chosen()
     settings = connection.settings()
     with open_operator(settings, name) as operator:
-        until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
+        until_ms = end_ms(until, operator.clock.now_ms())
         full_name = meant_target(operator, kind, stated)
         if not exact and is_maybe_short(kind, full_name):
             _check_whole(operator, full_name, why, connection)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.apps import Group, make_app
+from streams.cli.misuse import told
 from streams.cli.text import printable
 from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
@@ -31,8 +31,6 @@ MISUSED = 2
 
 INTERRUPTED = 130
 
-_BREAKS = re.compile(r"\n?\t")
-_QUOTED = re.compile(r"(?<!\w)'([^'`]*)'")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 SETTINGS_VARIABLE = "STOPLOG_SETTINGS"
@@ -247,11 +245,8 @@ def _drop_output() -> None:
 
 def _message(error: Exception) -> tuple[str | None, int]:
     """Return the message for a person, and the exit status. No message: the error is a bug in stoplog."""
-    usage = getattr(error, "format_message", None)  # typer's errors have no public base class
-    if usage is not None:
-        context = getattr(error, "ctx", None)
-        hint = f"\nRun `{context.command_path} --help` for help." if context is not None else ""
-        return printable(f"{_without_wording_of_libraries(usage())}{hint}", lines=True), MISUSED
+    if (misuse := told(error)) is not None:
+        return printable(misuse, lines=True), MISUSED
     from streams.policy.errors import PolicyError  # noqa: PLC0415 - only when there is an error to look at
 
     if isinstance(error, SettingsError):
@@ -264,19 +259,6 @@ def _message(error: Exception) -> tuple[str | None, int]:
         # Of a file that is open already, the error has no name.
         return f"a file can't be written: {error.strerror}; make room on its disk", FAILED
     return None, FAILED
-
-
-def _without_wording_of_libraries(text: str) -> str:
-    """Return what is wrong with a command line, worded as all other errors are: in one line, the input in backticks.
-
-    typer lists choices one below the other, behind tabs, quotes the input, and writes a sentence, which begins with
-    `Invalid value` even where our own text says all; what it says of a value may quote pydantic's kinds of errors.
-    """
-    text = _BREAKS.sub(" ", text).replace(": Value error, ", ": ").replace(": Input should be ", ": it must be ")
-    text = _QUOTED.sub(r"`\1`", text.removeprefix("Invalid value: "))
-    # The first letter of an acronym stays as it is.
-    first = text[:1] if text[1:2].isupper() else text[:1].lower()
-    return f"{first}{text[1:].removesuffix('.')}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The options that choose a stretch of time."""
+"""The options that choose a stretch of time, and those that say when something ends."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def _instant(text: str | None, option: str) -> int | None:
         return None if text is None else parse_instant(text)
     except MalformedError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def end_ms(text: str | None, now_ms: int) -> int | None:
+    """Return the instant that `--until` names; None if it names none.
+
+    Raises:
+        BadParameter: the text is neither an instant nor a duration, or the instant is not in the future.
+    """
+    from streams.operations.stops import UntilError, until_instant  # noqa: PLC0415 - see above
+
+    try:
+        return None if text is None else until_instant(text, now_ms)
+    except UntilError as error:
+        raise typer.BadParameter(str(error), param_hint="--until") from None

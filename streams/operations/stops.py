@@ -43,7 +43,7 @@ class ReleaseError(StoplogError):
 
 
 class UntilError(StoplogError):
-    """The end of a stop is invalid."""
+    """The end of a stop, or of what a person has granted, is invalid."""
 
 
 def until_instant(text: str, now_ms: int) -> int:
@@ -62,7 +62,7 @@ def until_instant(text: str, now_ms: int) -> int:
             text = f"`{text[:40]}` is neither an instant such as `2026-01-31T09:00:00Z` nor a duration such as `30m`"
             raise UntilError(text) from None
     if until_ms <= now_ms:
-        raise UntilError(f"`{text[:40]}` is not in the future, so nothing would be stopped")
+        raise UntilError(f"`{text[:40]}` is not in the future")
     return until_ms
 
 

@@ -93,7 +93,7 @@ def test_the_passphrase_of_the_holder_s_key_is_asked_for(stoplog: Stoplog, monke
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--add", "nothing"], "is not NAME=KEY"),
+        (["--add", "nothing"], "write NAME=KEY, such as"),
         (["--add", "a=ed25519:x"], "is not a public key"),
         (["--retire", "a"], "the list has no key `a`"),
         ([], "0 keys of seals are named"),

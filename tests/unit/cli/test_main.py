@@ -71,6 +71,32 @@ def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> Non
 @pytest.mark.parametrize(
     ("args", "told"),
     [
+        (("session", "show", "--session", "s-1"), "write SESSION without `--session`: `stoplog session show SESSION`"),
+        (("explain", "--intent", "i-1"), "write INTENT without `--intent`: `stoplog explain INTENT`"),
+        (("alerts", "ack", "--alert=a"), "write ALERT without `--alert`: `stoplog alerts ack ALERT`"),
+        (("resume", "--session", "s-1"), "no such command `resume`. Did you mean `release`?"),
+        (("behaviour", "mailer"), "no such command `mailer`; the commands of `stoplog behaviour` are `show`"),
+        (("session",), "missing command; the commands of `stoplog session` are `show`, `list`"),
+        (("nothing",), "no such command `nothing`"),
+        (
+            ("kill", "--all", "--why", "x", "--until", "soon"),
+            "invalid value for --until: `soon` is neither",
+        ),
+    ],
+)
+def test_who_mistakes_how_a_command_is_written_learns_how_it_is(
+    stoplog: Stoplog, args: tuple[str, ...], told: str
+) -> None:
+    stoplog("topics", "apply")
+    result = stoplog(*args)
+    assert result.status == 2
+    assert result.err.startswith(f"error: {told}")
+    assert " --help` for help.\n" in result.err
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
         (("tail",), "missing argument `SUBJECT`. Choose from: verdicts, audit, alerts, ocsf, "),
         (("tail", "nothing"), "invalid value for `SUBJECT`: `nothing` is not one of `verdicts`, `audit`, "),
         (("tail", "alerts", "--no-follw"), "no such option: --no-follw"),
