@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.cli.styled import Text
 from streams.cli.tables import column_widths, stacked
-from streams.cli.text import ascii_json, printable
+from streams.cli.text import ascii_json, harmless_json, printable
 from streams.codec.json_lines import json_line
 
 if TYPE_CHECKING:
@@ -90,10 +90,8 @@ class Screen:
     def line(self, text: str) -> None:
         """Write a line that is JSON already."""
         if self.as_json:
-            if sys.stdout.isatty():
-                text = ascii_json(text)
-            # A lone surrogate must not end the command.
-            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            shown = ascii_json(text) if sys.stdout.isatty() else harmless_json(text)
+            sys.stdout.buffer.write(shown.encode() + b"\n")
             sys.stdout.buffer.flush()
 
     def say(self, text: str = "", style: str = "", *, lines: bool = False) -> None:

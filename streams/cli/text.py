@@ -42,6 +42,17 @@ def ascii_json(line: str) -> str:
     return _NOT_PRINTABLE_ASCII.sub(_as_json_escapes, line)
 
 
+def harmless_json(line: str) -> str:
+    """Return the same JSON with control, direction and other invisible characters escaped.
+
+    What a program reads often ends on a terminal, behind `head` or `grep`. JSON itself escapes only the characters
+    below U+0020, and terminals obey U+009B as they obey an escape sequence.
+    """
+    if line.isprintable():
+        return line
+    return "".join(each if _is_safe(each, False) else _json_escape(each) for each in line)
+
+
 def _is_safe(character: str, lines: bool) -> bool:
     if character == "\n":
         return lines
@@ -56,5 +67,9 @@ def _escaped(character: str) -> str:
 
 
 def _as_json_escapes(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")
+    return _json_escape(found[0])
+
+
+def _json_escape(text: str) -> str:
+    units = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,4 +1,4 @@
-"""JSON lines: for a program as they are, for a terminal without anything that moves its cursor."""
+"""JSON lines: with nothing that moves the cursor of a terminal, on which a program's input often ends."""
 
 from __future__ import annotations
 
@@ -47,12 +47,18 @@ def test_on_a_terminal_all_but_printable_ascii_is_escaped(monkeypatch: pytest.Mo
     assert json.loads(text) == HOSTILE
 
 
-def test_for_a_program_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_for_a_program_text_stays_text_and_what_no_terminal_may_get_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with (tmp_path / "out").open("w", encoding="utf-8") as file:
         monkeypatch.setattr(sys, "stdout", file)
-        Screen(as_json=True).record({"é": "\u202e"})
+        Screen(as_json=True).record(HOSTILE)
+        Screen(as_json=True).record({"text": "é 中 \U0001f600"})
         monkeypatch.undo()
-    assert (tmp_path / "out").read_bytes() == '{"é":"\u202e"}\n'.encode()
+    hostile, honest = (tmp_path / "out").read_text("utf-8").splitlines()
+    assert json.loads(hostile) == HOSTILE
+    assert all(character.isprintable() for character in hostile)
+    assert honest == '{"text":"é 中 \U0001f600"}'
 
 
 def test_a_name_with_a_line_end_writes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
