@@ -37,6 +37,9 @@ from streams.policy.errors import Findings
 from streams.wiring.settings import load_settings
 from streams.wiring.trials import plan_trial
 
+FAULTS_SHOWN_MAX = 20
+"""The bad lines of a history that are shown one by one: a wrong file has nothing else."""
+
 _REPEATED = frozenset({AuditEventType.VERDICT, AuditEventType.DEAD_LETTER})
 
 
@@ -91,7 +94,8 @@ def run_trial(trial: Trial, screen: Screen) -> None:
         closing.enter_context(refusal_recorded(screen))
         file = None if trial.out is None else closing.enter_context(trial.out.open("w", encoding="utf-8", newline="\n"))
         lines = read_lines(plan, report)
-        screen.rich(heading(screen.width_chars))
+        if lines:
+            screen.rich(heading(screen.width_chars))
         for step in run_steps(lines, plan, report, observer.compile):
             for tried in step.written:
                 _tell(screen, tried, file, trial.explaining)
@@ -143,8 +147,11 @@ def _tell(screen: Screen, tried: Tried, file: TextIO | None, explaining: str) ->
 
 
 def _tell_faults(report: TryReport) -> None:
-    for fault in report.faults:
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {printable(str(fault))}", err=True)
+    error = typer.style("error:", fg="red", bold=True)
+    for fault in report.faults[:FAULTS_SHOWN_MAX]:
+        typer.echo(f"{error} {printable(str(fault))}", err=True)
+    if (more := len(report.faults) - FAULTS_SHOWN_MAX) > 0:
+        typer.echo(f"{error} {many(more, 'further bad line')}", err=True)
 
 
 def _says_nothing(tried: Tried) -> bool:

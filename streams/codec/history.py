@@ -194,7 +194,7 @@ def iter_numbered(
             lines = iter(lambda: stream.readline(LINE_BYTES_MAX + 1), b"")
             yield from _iter_lines(lines, name, root_key, on_error, deployment, Contents(catalog))
     except OSError as error:
-        raise HistoryError(name, 0, f"cannot be read: {error.strerror}") from None
+        raise HistoryError(name, 0, f"can't be read: {error.strerror}") from None
 
 
 def _iter_lines(
@@ -298,6 +298,9 @@ def _load(text: str) -> object:
     """Parse JSON, and reject what parsers read differently. Integers are exact, whatever their size."""
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        # The error counts lines, too, but here a line is a text of its own, so each is on "line 1".
+        raise JsonFormError(f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} (column {error.colno})") from None
     except ValueError as error:
         raise JsonFormError(f"is not JSON: {error}") from None
 

@@ -98,6 +98,17 @@ def test_bad_lines_are_told_with_their_numbers_and_the_rest_is_run(stoplog: Stop
     assert len(result.records) == len((HISTORIES / "garbage.out.jsonl").read_text().splitlines())
 
 
+def test_a_file_of_another_kind_fills_no_screen(stoplog: Stoplog, home: Path) -> None:
+    (home / "notes.md").write_text("no record\n" * 5_000)
+    errors = stoplog("try", "notes.md").err.splitlines()
+    assert errors[0] == "error: notes.md:1: is not JSON: expecting value (column 1)"
+    assert errors[19:] == [
+        "error: notes.md:20: is not JSON: expecting value (column 1)",
+        "error: 4,980 further bad lines",
+        "error: notes.md: has no record that can be processed",
+    ]
+
+
 def test_a_record_that_no_topic_takes_is_a_bad_line(stoplog: Stoplog, home: Path) -> None:
     huge = intent(args={"repo_path": "x" * 1_100_000, "revision": "HEAD"})
     result = stoplog("try", write(home / "h.jsonl", opened(), huge, intent(START_MS + 2_000)), *CATALOG, *RULES)
@@ -136,7 +147,7 @@ def test_a_truncated_line_is_told_also_where_it_is_the_only_one(stoplog: Stoplog
 def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:
     result = stoplog("try", "none.jsonl")
     assert result.status == 1
-    assert result.err.startswith("error: none.jsonl: cannot be read: No such file")
+    assert result.err.startswith("error: none.jsonl: can't be read: No such file")
     assert stoplog("try", "none.jsonl", "--no-json").out == "", "not even the head of a table"
 
 
