@@ -14,7 +14,7 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature, WhyOption
 from streams.cli.screen import OK, Screen
 from streams.cli.stretches import end_ms
-from streams.cli.text import printable
+from streams.cli.text import label, printable
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -340,4 +340,4 @@ def _noun(kind: RevocationKind) -> str:
 
 
 def _warn(text: str) -> None:
-    typer.echo(f"{typer.style('warning:', fg='yellow', bold=True)} {printable(text, lines=True)}", err=True)
+    typer.echo(f"{label('warning', 'yellow')} {printable(text, lines=True)}", err=True)

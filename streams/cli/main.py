@@ -19,7 +19,7 @@ import typer
 
 from streams.cli.apps import Group, make_app
 from streams.cli.misuse import told
-from streams.cli.text import printable
+from streams.cli.text import label, printable
 from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
 
@@ -229,7 +229,7 @@ def run(args: Sequence[str]) -> int:
         text, status = _message(error)
         if text is None:
             raise
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {text}", err=True)
+        typer.echo(f"{label('error', 'red')} {text}", err=True)
         try:
             sys.stdout.flush()
         except OSError:

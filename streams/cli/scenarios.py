@@ -11,7 +11,7 @@ import typer
 from streams.cli.findings import many
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, Screen
 from streams.cli.styled import Text
-from streams.cli.text import printable
+from streams.cli.text import label, printable
 
 if TYPE_CHECKING:
     from streams.operations.scenarios.expectations import ComparedLine
@@ -73,7 +73,7 @@ def tell_differences(lines: Iterable[ComparedLine], history: Path) -> None:
 
     Standard output has the records, as lines of a history.
     """
-    failed = typer.style("failed:", fg="red", bold=True)
+    failed = label("failed", "red")
     for line in lines:
         at = f"{history}:{line.line_no}" if line.line_no else str(history)
         where = str(line.expected.location) if line.expected is not None else at

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+
+import typer
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 _UNITS = (("day", "d", 86_400), ("hour", "h", 3_600), ("minute", "min", 60))
@@ -19,6 +22,14 @@ def printable(text: str, *, lines: bool = False) -> str:
     if text.isprintable():
         return text
     return "".join(character if _is_safe(character, lines) else _escaped(character) for character in text)
+
+
+def label(word: str, color: str) -> str:
+    """Return a word that begins a line on standard error, in bold, and in a color unless nobody wants colors.
+
+    Whoever writes it leaves out both if standard error is not a terminal.
+    """
+    return typer.style(f"{word}:", fg=None if os.environ.get("NO_COLOR") else color, bold=True)
 
 
 def short(text: str, chars_max: int) -> str:

@@ -16,7 +16,7 @@ from streams.cli.main import FAILED
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.scenarios import tell_differences
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.cli.text import printable
+from streams.cli.text import label, printable
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetGrant, BudgetRequest
@@ -147,7 +147,7 @@ def _tell(screen: Screen, tried: Tried, file: TextIO | None, explaining: str) ->
 
 
 def _tell_faults(report: TryReport) -> None:
-    error = typer.style("error:", fg="red", bold=True)
+    error = label("error", "red")
     for fault in report.faults[:FAULTS_SHOWN_MAX]:
         typer.echo(f"{error} {printable(str(fault))}", err=True)
     if (more := len(report.faults) - FAULTS_SHOWN_MAX) > 0:

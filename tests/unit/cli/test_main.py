@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pty
 import subprocess
 import sys
 from importlib import import_module
@@ -199,6 +200,19 @@ def test_what_an_attacker_wrote_does_not_reach_the_terminal(stoplog: Stoplog) ->
     result = stoplog("topics", "check", "--state-dir", "x\x1b[31m\u202ey")
     assert "x\\x1b[31m\\u202ey" in result.err
     assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize(("no_color", "begins"), [("", "\x1b[31m\x1b[1merror:"), ("1", "\x1b[1merror:")])
+def test_an_error_has_no_color_where_nobody_wants_colors(no_color: str, begins: str) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "wb") as terminal:
+            command = [sys.executable, "-m", "streams.cli", "topcs"]
+            done = subprocess.run(command, stderr=terminal, env={**os.environ, "NO_COLOR": no_color}, check=False)
+        assert done.returncode == 2
+        assert os.read(ours, 4_096).decode().startswith(begins)
+    finally:
+        os.close(ours)
 
 
 def test_a_reader_that_goes_away_ends_a_command_quietly(stoplog: Stoplog) -> None:
