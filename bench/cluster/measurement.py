@@ -12,6 +12,7 @@ from bench.cluster.deployment import AGENTS, EXECUTORS, Deployment, Run, deploye
 from bench.cluster.faults import FAULTS
 from bench.cluster.load import loading
 from bench.cluster.reading import Arrival, Observer, Stored
+from bench.cluster.stillness import Noted, busy_share, noted_of, stood_still_ms, watching_machine
 from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, stored_again, verify
 from bench.world import PARTITIONS
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, REPORT, VERDICT
@@ -57,7 +58,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         names: of FAULTS.
         run: how this run differs from a usual one.
     """
-    with deployed(SESSIONS, run) as deployment:
+    with deployed(SESSIONS, run) as deployment, watching_machine() as machine:
         for name in EXECUTORS:
             deployment.start_executor(name)
         intents_seen = Observer(deployment.topics, INTENT.name, "intent")
@@ -70,6 +71,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
             windows = [_window("none", deployment, seen), *(_try(name, deployment, seen, ended) for name in names)]
             proposed = load.end()["intents"]
             ended += [f"{each} before the end" for each in deployment.ended()]
+        noted = noted_of(machine.end())
         drained_s = _drain(
             lambda: len({each.record.fields["intent_id"] for each in list(observer.arrivals)}) >= proposed
         )
@@ -110,7 +112,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
             {"fault": each.fault, "count": len(each.found), "some": [str(name) for name in each.found[:NAMED_MAX]]}
             for each in findings
         ],
-        "cases": [_case(window, observed, made_ms) for window in windows],
+        "cases": [{**_case(window, observed, made_ms), **_machine(window, noted)} for window in windows],
     }
 
 
@@ -207,6 +209,16 @@ def _case(window: dict[str, Any], observed: _Observed, made_ms: Mapping[str, flo
         "silent_s_max_led": max((silent_s[number] for number in led), default=None),
         "silent_s_max_others": max((silent_s[number] for number in others), default=None),
         "verdicts": reasons(observed.verdicts, begin_ms, end_ms),
+    }
+
+
+def _machine(window: Mapping[str, Any], noted: Noted) -> dict[str, Any]:
+    """How the machine fared within a window: for how long it stood still, and how much of it was used."""
+    begin_ms, end_ms = window["begin_ms"], window["end_ms"]
+    busy = busy_share(noted, begin_ms, end_ms)
+    return {
+        "machine_stood_still_s": round(stood_still_ms(noted, begin_ms, end_ms) / 1_000, 2),
+        "machine_busy": None if busy is None else round(busy, 2),
     }
 
 

@@ -110,7 +110,8 @@ def cluster_table(result: Result) -> str:
         f"{_calls_text(result)}"
         "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
         " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
-        " could be read.\n\n"
+        " could be read. The machine stood still: the longest time by which a process that slept for 1 ms went on late;"
+        " in such a time nothing here went on. Processors used: by everything on the machine, on average.\n\n"
     ) + table(
         (
             "fault",
@@ -118,6 +119,8 @@ def cluster_table(result: Result) -> str:
             "led by them s",
             "others s",
             "the log itself s",
+            "the machine stood still s",
+            "processors used %",
             *(f"{number} s" for number in range(result["partitions"])),
             "verdicts",
         ),
@@ -128,12 +131,22 @@ def cluster_table(result: Result) -> str:
                 tenths(case["silent_s_max_led"]),
                 tenths(case["silent_s_max_others"]),
                 tenths(max(case["log_silent_s"])),
+                _hundredths(case.get("machine_stood_still_s")),
+                _percent(case.get("machine_busy")),
                 *(f"{silent:.1f}" for silent in case["silent_s"]),
                 ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
             )
             for case in result["cases"]
         ],
     )
+
+
+def _hundredths(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else whole(share * 100)
 
 
 def _calls_text(result: Result) -> str:
