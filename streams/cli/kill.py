@@ -148,9 +148,6 @@ def kill(
     why: WhyOption,
     target: Target,
     until: UntilOption = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Stop a session of exactly this id, though the ids of others begin with it.")
-    ] = False,
     name: ByOption = None,
     connection: Connection,
     output: Output,
@@ -160,25 +157,23 @@ def kill(
     Gates deny all calls concerned, executors reject verdicts that were already given, and pending calls are denied for
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
 
-    A name need not be on the log. But the beginning of a session's id, as lists show it, is rejected, because it would
-    stop nothing.
+    A name need not be on the log. But the beginning of a session's id, as lists show it, stops nothing: the exit status
+    is 1 then, and the command with the whole id is shown.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
     with open_operator(settings, name) as operator:
         until_ms = end_ms(until, operator.clock.now_ms())
         full_name = meant_target(operator, kind, stated)
-        if not exact and is_maybe_short(kind, full_name):
-            _check_whole(operator, full_name, why, connection)
         written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
         screen = output.screen()
         _tell(operator, written, screen)
         signed = "" if settings.release.allow_unsigned else " --key FILE"
         undo = connection.command(f"release {_target_option(kind, written.id)}{signed} --why TEXT")
         screen.say(f"to undo: {undo}")
-        # Only now: nothing that can wait may come before a stop.
+        # Only now: nothing may come before a stop.
         _check_end(operator, written)
-        _warn_if_unknown(operator, written, connection)
+        _check_name(operator, written, connection)
 
 
 @release_app.command()
@@ -263,27 +258,6 @@ def _target_option(kind: RevocationKind, target: str) -> str:
     return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {quote(target)}"
 
 
-def _check_whole(operator: Operator, target: str, why: str, connection: Connection) -> None:
-    """Check that a session's name is not the beginning of ids of sessions on the log. A log that can't be read prevents
-    no stop.
-
-    Raises:
-        RevocationTargetError: it is.
-    """
-    kind = RevocationKind.SESSION
-    try:
-        unknown = look_up(operator, kind, target)
-    except (StoplogError, LogError):
-        return  # The warning about it comes after the stop.
-    if unknown is None or not unknown.begun:
-        return
-    begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
-    raise RevocationTargetError(
-        f"nothing is stopped: no session `{printable(target)}` is on the {operator.log.name}, and {begun} with it. "
-        f"Give the whole id, or `--exact` if this is one:{_steps(kind, unknown.near, why, connection)}"
-    )
-
-
 def _check_end(operator: Operator, written: Revocation) -> None:
     """Check that a stop with an end is in force by the log's time, which gates and executors go by.
 
@@ -305,17 +279,24 @@ def _check_end(operator: Operator, written: Revocation) -> None:
         _warn(f"the stop ends at {format_instant(until_ms)}, and {clocks}")
 
 
-def _warn_if_unknown(operator: Operator, written: Revocation, connection: Connection) -> None:
-    """Warn on standard error if the log knows nothing of the name, and say what else may be meant."""
+def _check_name(operator: Operator, written: Revocation, connection: Connection) -> None:
+    """Warn on standard error if the log knows nothing of the name, and say what else may be meant.
+
+    Raises:
+        RevocationTargetError: it is the beginning of ids of sessions, so what was meant is not stopped.
+    """
     kind, target = written.kind, written.id
     what = f"{_noun(kind)} `{printable(target)}`"
     unknown = _read_after(f"whether there is a {what}", lambda: look_up(operator, kind, target))
     if unknown is None:
         return
-    text = f"no {what} is on the {operator.log.name}; the stop is in force for when there is one"
-    if unknown.near:
-        text += f". If you meant another one:{_steps(kind, unknown.near, written.reason, connection)}"
-    _warn(text)
+    missing = f"no {what} is on the {operator.log.name}"
+    steps = _steps(kind, unknown.near, written.reason, connection)
+    if unknown.begun and is_maybe_short(kind, target):
+        begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
+        raise RevocationTargetError(f"no session is stopped: {missing}, and {begun} with it. Give the whole id:{steps}")
+    other = f". If you meant another one:{steps}" if unknown.near else ""
+    _warn(f"{missing}; the stop is in force for when there is one{other}")
 
 
 def _steps(kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:
