@@ -49,12 +49,12 @@ from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
+from streams.processors.watch.long_names import NAME_CHARS_MAX, with_short_names
 from streams.processors.watch.new_agents import admitted
 from streams.processors.watch.prompts import with_steady_prompt
 
 GRID_MS = 500
 JUDGED_PER_STEP_MAX = 500
-NAME_CHARS_MAX = 512
 RISK_GRID_MS = 5_000
 """How often a risk that has risen is published at most. Baselines are published less often."""
 _OF_AGENT = ("agent.id",)
@@ -107,7 +107,7 @@ class Watch(ReportingProcessor):
         """Keep one decision until it is its turn, or take note of an alert that somebody has closed.
 
         Raises:
-            RecordError: it is none of this topic, or has names that are too long.
+            RecordError: it is none of this topic, or the name of agent, session or tenant is too long.
         """
         del topic
         if isinstance(record, AlertStatus):
@@ -120,10 +120,11 @@ class Watch(ReportingProcessor):
         if record.scope is not _AGENT and record.scope is not _DELEGATION:
             raise RecordError(DeadLetterReason.RECORD_INVALID, f"the scope `{record.scope}` is not known")
         header = record.header
-        longest = max(len(record.act.sub), len(record.session_id), len(header.tenant_uid))
+        longest = max(len(record.act.sub), len(record.session_id), len(header.tenant_uid), len(record.cohort))
         if longest > NAME_CHARS_MAX:
             text = f"a name has {longest} characters: the limit is {NAME_CHARS_MAX}"
             raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+        record = with_short_names(record)
         time_ms = max(0, header.time)
         waiting_key, row = behaviour_waiting_key(time_ms, header.id), _encode(record)
         state.put(waiting_key, row)

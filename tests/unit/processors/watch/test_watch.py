@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from random import Random  # noqa: TID251 - a seeded order of arrival
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -39,6 +40,7 @@ from streams.ports import Outgoing
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
+from streams.processors.watch.long_names import NAME_CHARS_MAX
 from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX
 from streams.processors.watch.watch import Watch
 from streams.topology import KEYING, WATCH
@@ -341,6 +343,29 @@ def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> Non
         bench.driver.pipe(BEHAVIOUR.name, b"acme|agents mailer", bad, START_MS)
     letters = [read.record for read in bench.driver.read(AUDIT_REPORTED.name)]
     assert [letter.reason for letter in letters if isinstance(letter, AuditEvent)] == ["record_invalid"] * 2
+
+
+def test_long_names_are_kept_short_and_stay_different() -> None:
+    bench = Bench(partitions=1)
+    bench.decide(sent(START_MS))
+    (event,) = bench.events()
+    long = "n" * 3_000
+    for number in range(4):
+        tool = replace(event.tool, name=f"{long}{number % 2}", server_id=long)
+        header = replace(event.header, id=str(UUID(int=number)), time=START_MS + number)
+        act = replace(event.act, iss=long, instance_uid=long)
+        names = dict.fromkeys(("sub", "epoch", "root_uid", "destination", "object", "owner"), long)
+        bench.driver.pipe(
+            BEHAVIOUR.name, b"acme|agents mailer", replace(event, header=header, act=act, tool=tool, **names), START_MS
+        )
+    bench.settle(2 * HOUR_MS)
+    published = [read.record for read in bench.driver.read(BASELINE.name) if read.record.epoch.startswith("nnn")]
+    profile = msgspec.msgpack.decode(published[-1].state, type=Profile)
+    assert len(published[-1].epoch) <= NAME_CHARS_MAX
+    assert [count for _, count in profile.tools] == [2, 2], "both tools were seen, and told apart"
+    assert all(len(name) <= 2 * NAME_CHARS_MAX + 1 for name, _ in profile.tools)
+    written = bench.driver.log.written_since([WATCH_CHANGELOG.name, BASELINE.name, ALERT.name], -1)
+    assert long.encode()[:1_000] not in b"".join((each.key or b"") + (each.value or b"") for _, each in written)
 
 
 def test_the_records_of_a_fleet_have_the_features_that_the_declarations_look_for() -> None:
