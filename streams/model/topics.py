@@ -78,8 +78,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         compacted_within_ms: after which time at the latest a record is gone that a newer one of its key replaces; None
             leaves that to the brokers, which may take any time.
         retention_ms: how long records are kept; None keeps them forever.
-        outlives_erasure: whether it has calls in plain text, or wrapped keys of captured content. An erasure is
-            complete when these are gone.
+        outlives_erasure: whether it has calls or the purposes of sessions in plain text, or wrapped keys of captured
+            content. An erasure is complete when these are gone.
         placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
             two partitions would otherwise each give a final verdict for one intent.
@@ -179,6 +179,7 @@ SESSION = Topic(
     # Whoever looks into an alert must see whose session it is, what it may do and what it has read. Arguments of calls
     # are not among that: those are in intents and verdicts.
     readers=(Role.GATE, Role.AUDITOR, Role.SOC),
+    outlives_erasure=True,
     dead_letters=True,
     keyed_input=True,
     note="session life: when it begins and ends, and what it may do",
@@ -205,6 +206,7 @@ DELEGATION = Topic(
     writers=(Role.TOKEN_SERVICE,),
     # A reviewer must see which rules and grants an approval makes effective.
     readers=(Role.GATE, Role.CATALOG_REVIEW, Role.SOC),
+    outlives_erasure=True,
     dead_letters=True,
     keyed_input=True,
     note="grants with their complete chain, keyed to the session that receives them",

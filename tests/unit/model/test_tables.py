@@ -92,10 +92,15 @@ def test_what_outlives_an_erasure_is_gone_in_time() -> None:
     assert gone_after_hours == {
         # Seven days of retention, and a day of which a segment may be.
         "agent.intent.v1": 192,
+        # Purposes, which can be in the user's own words.
+        "agent.session.v1": 192,
+        "agent.delegation.v1": 192,
         "agent.report.v1": 192,
         "agent.verdict.v1": 192,
         "agent.approval.request.v1": 192,
         "agent.intent.v1.dlq": 192,
+        "agent.session.v1.dlq": 192,
+        "agent.delegation.v1.dlq": 192,
         "agent.report.v1.dlq": 192,
         "stoplog.gate.changelog": 24,
         "stoplog.keying.changelog": 24,
