@@ -99,7 +99,7 @@ class McpServer:
                 self._told(f"needs `{error.name}`, which is not installed: run `pip install 'stoplog[mcp]'`")
             ) from None
         except Exception as error:
-            raise McpServerError(self._told(f"can't be started: {error}")) from error
+            raise McpServerError(self._told(self._why_not(error))) from error
         except BaseException:
             # Ctrl-C: nobody else knows of the server yet.
             self.close()
@@ -206,6 +206,10 @@ class McpServer:
             raise
         except Exception as error:
             raise McpServerError(self._told(f"failed: {error}")) from error
+
+    def _why_not(self, error: Exception) -> str:
+        """Return that the server can't be used, and why."""
+        return f"can't be started: {error}"
 
     def _told(self, what: str) -> str:
         return f"MCP server `{self.server_id}` {what}{self._log_tail()}"
@@ -316,6 +320,8 @@ class McpServerProcess(McpServer):
     ) -> None:
         """Start the server; see `McpServer`."""
 
+        self._command = command
+
         def connect(log: ServerLog) -> Any:
             from streams.sdk.mcp_stdio import stdio_transport  # noqa: PLC0415 - as `Client`
 
@@ -323,6 +329,12 @@ class McpServerProcess(McpServer):
             return stdio_transport(started, env=env or {}, cwd=cwd, log=log, answer_bytes_max=answer_bytes_max)
 
         super().__init__(server_id, connect, answer_bytes_max=answer_bytes_max, log_path=log_path, entropy=entropy)
+
+    def _why_not(self, error: Exception) -> str:
+        """Return that the server can't be used, and why."""
+        if isinstance(error, FileNotFoundError):
+            return f"can't be started: there is no program `{self._command}`"
+        return f"can't be started by `{self._command}`: {error}"
 
 
 class McpServerUrl(McpServer):
@@ -348,6 +360,7 @@ class McpServerUrl(McpServer):
             McpServerError: see `McpServer`; also if the address is not protected by TLS.
         """
         _check_url(server_id, url)
+        self._url = url
 
         def connect(_log: ServerLog) -> Any:
             import httpx2  # noqa: PLC0415 - as `Client`
@@ -358,6 +371,10 @@ class McpServerUrl(McpServer):
             return http_transport(url, headers=headers or {}, timeout=timeout, answer_bytes_max=answer_bytes_max)
 
         super().__init__(server_id, connect, answer_bytes_max=answer_bytes_max, entropy=entropy)
+
+    def _why_not(self, error: Exception) -> str:
+        """Return that the server can't be used, and why."""
+        return f"can't be reached at `{self._url}`: {error}"
 
 
 def _check_url(server_id: str, url: str) -> None:

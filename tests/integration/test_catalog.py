@@ -367,7 +367,7 @@ def test_over_streamable_http(office: Office) -> None:
     assert office.imported(SEND).record["finding"] == "already_proposed"
     gone = office.run("catalog", "import", "mail", "--url", url, "--as", "carol")
     assert gone.status == 1
-    assert "can't be started" in gone.err
+    assert "can't be reached at `http" in gone.err
     assert "by `https`" in office.run("catalog", "import", "mail", "--url", "http://example.com", "--as", "carol").err
 
 
