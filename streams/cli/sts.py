@@ -71,10 +71,10 @@ def serve(
                 screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
                 screen.say(f"token service `{section.issuer}` serves at {address}:{number}, on the {opened.name}", OK)
                 if dev_issuer:
-                    screen.say(
-                        f"development only: {section.issuer}/dev/token issues any token to anybody on this machine",
-                        WARN,
-                    )
+                    # In the issuer, the port is 0 if any free one was asked for.
+                    host = f"[{address}]" if ":" in address else address
+                    url = f"{section.issuer.partition('://')[0]}://{host}:{number}/dev/token"
+                    screen.say(f"development only: {url} issues any token to anybody on this machine", WARN)
 
             serve_http(running.application, section, tell)
     screen.record({"event": "stopped"})

@@ -136,8 +136,9 @@ class KeyRing:
                 coming = next(key for key in keys if key.state is KeyState.NEXT)
                 left_ms = coming.since_ms + wait_ms - now
                 if left_ms > 0 and not force:
+                    minutes = -(-left_ms // 60_000)
                     raise KeyRingError(
-                        f"key `{coming.kid}` must be published for another {left_ms} ms, so that all clients have it "
+                        f"key `{coming.kid}` must be published for another {minutes} min, so that all clients have it "
                         "before it is used; wait, or rotate now with `--now`; if keys have leaked, replace all of them "
                         "with `--compromised`"
                     )

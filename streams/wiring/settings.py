@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -81,6 +81,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "traces": ("streams.services.metrics", "TracesSection"),
 }
 """The sections: the module and the name of the class of each."""
+
+_Section = TypeVar("_Section", bound=BaseModel)
 
 
 def section_class(name: str) -> type[BaseModel]:
@@ -231,10 +233,8 @@ class Settings(BaseModel):
             SettingsError: the service may not listen on that address with these settings.
         """
         changed = {"host": host or self.approvals.host, "port": self.approvals.port if port is None else port}
-        try:
-            return type(self.approvals).model_validate({**self.approvals.model_dump(exclude_unset=True), **changed})
-        except ValidationError as error:
-            raise SettingsError(f"section `[approvals]` of the settings: {error.errors()[0]['msg']}") from None
+        fields = {**self.approvals.model_dump(exclude_unset=True), **changed}
+        return _validated("approvals", type(self.approvals), fields)
 
     def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
         """Return the settings of the security event service, with another address.
@@ -243,10 +243,7 @@ class Settings(BaseModel):
             SettingsError: the service may not listen on that address with these settings.
         """
         changed = {"host": host or self.ssf.host, "port": self.ssf.port if port is None else port}
-        try:
-            return type(self.ssf).model_validate({**self.ssf.model_dump(), **changed})
-        except ValidationError as error:
-            raise SettingsError(f"section `[ssf]` of the settings: {error.errors()[0]['msg']}") from None
+        return _validated("ssf", type(self.ssf), {**self.ssf.model_dump(), **changed})
 
     def sts_at(self, host: str | None, port: int | None) -> StsSection:
         """Return the settings of the token service, with another address, from which a missing issuer is derived.
@@ -258,11 +255,24 @@ class Settings(BaseModel):
         if "issuer" not in self.sts.model_fields_set:
             scheme = "http" if self.sts.tls_key is None else "https"
             changed["issuer"] = f"{scheme}://{changed['host']}:{changed['port']}"
-        try:
-            return type(self.sts).model_validate({**self.sts.model_dump(), **changed})
-        except ValidationError as error:
-            text = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise SettingsError(f"section `[sts]` of the settings: {text}") from None
+        return _validated("sts", type(self.sts), {**self.sts.model_dump(), **changed})
+
+
+def _validated(name: str, kind: type[_Section], fields: dict[str, object]) -> _Section:
+    """Return a section of the settings with these fields.
+
+    Raises:
+        SettingsError: they are not valid.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join((name, *map(str, fault["loc"])))
+        text = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:
+            raise SettingsError(f"section `[{name}]` of the settings: {text}") from None
+        raise SettingsError(f"setting `{where}`: {text[:1].lower()}{text[1:]}, got `{fault['input']}`") from None
 
 
 def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:

@@ -188,6 +188,13 @@ def test_settings_that_can_not_be_understood_are_a_misuse(stoplog: Stoplog, home
     assert "did you mean `bootstrap`?" in result.err
 
 
+@pytest.mark.parametrize("service", ["sts", "ssf", "approvals"])
+def test_an_option_that_is_no_valid_setting_is_named(stoplog: Stoplog, service: str) -> None:
+    result = stoplog(service, *(["serve"] if service == "approvals" else []), "--port", "99999")
+    assert result.status == 2
+    assert result.err.startswith(f"error: setting `{service}.port`: input should be less than or equal to 65535, got")
+
+
 def test_a_settings_file_can_be_named(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOPLOG_SETTINGS", "")  # restored afterwards
     (home / "mine.toml").write_text('state_dir = "elsewhere"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -494,6 +495,21 @@ def test_the_command(tmp_path: Path) -> None:
         rest, _ = served.communicate(timeout=WAIT_S)
     assert served.returncode == 0
     assert '"stopped"' in rest
+
+
+def test_the_address_of_development_has_the_port_that_was_free(tmp_path: Path) -> None:
+    for arguments in (("keys", "new"), ("topics", "apply")):
+        assert done(*arguments, home=tmp_path) == 0
+    served = run("sts", "--dev-issuer", "--port", "0", "--no-json", home=tmp_path)
+    assert served.stdout is not None
+    try:
+        served.stdout.readline()
+        (url,) = re.findall(r"http://\S+/dev/token", served.stdout.readline())
+        asked = httpx2.get(url, params={"kind": "users", "sub": "alice"}, trust_env=False, timeout=WAIT_S)
+        assert asked.json()["token"]
+    finally:
+        served.send_signal(signal.SIGTERM)
+        served.communicate(timeout=WAIT_S)
 
 
 def published(http: httpx2.Client) -> set[str]:
