@@ -129,8 +129,8 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
         screen.record({"sink": name, "accepted": fault is None, "fault": "" if fault is None else fault.text})
         screen.say(f"{name}: {'accepted' if fault is None else fault.text}", OK if fault is None else FAIL)
     if not settings.desk.sink_names:
-        screen.say("the settings have no sinks: add one, such as `[desk.slack.NAME]`", WARN)
-    if failed:
+        screen.say("the settings have no sinks: add one, such as `[desk.slack.NAME]`", FAIL)
+    if failed or not settings.desk.sink_names:
         raise typer.Exit(FAILED)
 
 

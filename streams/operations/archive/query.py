@@ -66,7 +66,8 @@ def ask(folder: Path, sql: str) -> Answer:
     """
     paths = [str(file.path(folder)) for file in files_in(folder)]
     if not paths:
-        raise QueryError(f"there is no archive in `{folder}`; write one with `stoplog audit export {folder}`")
+        what = f"the archive `{folder}` has no record yet" if folder.is_dir() else f"there is no archive in `{folder}`"
+        raise QueryError(f"{what}; `stoplog audit export {folder}` adds what is on the log")
     connection = duckdb.connect(":memory:")
     try:
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)

@@ -179,7 +179,7 @@ def _joined(spaced: str) -> str:
 def _hidden(text: _Text, raw: str) -> Iterator[TextFinding]:
     for hidden in hidden_in(raw):
         spelled = f": they spell `{hidden.spelled}`" if hidden.spelled.strip() else ""
-        yield _finding("hidden", _HIGH, text, raw, f"contains {hidden.chars_count} {hidden.kind}{spelled}")
+        yield _finding("hidden", _HIGH, text, raw, f"contains {hidden.kind} ({hidden.chars_count}){spelled}")
     spelled_out = spelled_by_tags(raw)
     if spelled_out:
         yield from _phrases(text, spelled_out)

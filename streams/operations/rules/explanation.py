@@ -377,9 +377,13 @@ def _verdicts_on(intent_id: str | None, records: Sequence[Record | None]) -> tup
 def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, where: str) -> Numbered:
     """Return the first record of the intent that is meant; a redelivered intent has several."""
     found: dict[str, Numbered] = {}
+    others: dict[str, Numbered] = {}
     for each in lines:
         record = each.line.record
-        if not isinstance(record, Intent) or (line_no is not None and each.line_no != line_no):
+        if not isinstance(record, Intent):
+            continue
+        others.setdefault(record.intent_id, each)
+        if line_no is not None and each.line_no != line_no:
             continue
         if intent is None or record.intent_id.startswith(intent) or record.intent_id == named_uuid(intent):
             found.setdefault(record.intent_id, each)
@@ -389,9 +393,16 @@ def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, 
         return next(iter(found.values()))
     asked = f"`{intent}`" if intent is not None else f"in line {line_no}" if line_no is not None else ""
     if not found:
-        raise ExplainError(" ".join(f"{where} has no intent {asked}".split()))
-    listed = "\n".join(_listed(each) for each in list(found.values())[:INTENTS_LISTED_MAX])
-    raise ExplainError(f"{where} has {len(found)} such intents; choose one with `--intent`:\n{listed}")
+        nothing = " ".join(f"{where} has no intent {asked}".split())
+        raise ExplainError(f"{nothing}; it has:\n{_all_listed(others)}" if others else nothing)
+    raise ExplainError(f"{where} has {len(found)} such intents; choose one with `--intent`:\n{_all_listed(found)}")
+
+
+def _all_listed(intents: Mapping[str, Numbered]) -> str:
+    lines = [_listed(each) for each in list(intents.values())[:INTENTS_LISTED_MAX]]
+    if len(intents) > len(lines):
+        lines.append(f"  and {len(intents) - len(lines)} more")
+    return "\n".join(lines)
 
 
 def _listed(each: Numbered) -> str:

@@ -6,7 +6,7 @@ The topics are read from their beginning, but only records that contain the id a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -131,8 +131,7 @@ def meant_session(log: Log, clock: Clock, stated: str) -> str:
         if any(name.startswith(stated) for name in names):
             begun[key] = None
     if len(begun) > 1:
-        listed = "\n".join(f"  session {key}" for key in sorted(begun)[:LISTED_MAX])
-        raise IdError(f"`{stated}` stands for {len(begun)} things on the {log.name}; give more of the id:\n{listed}")
+        raise _ambiguous(log, stated, sorted(f"  session {key}" for key in begun))
     return next(iter(begun), stated)
 
 
@@ -180,8 +179,15 @@ def _chosen(log: Log, owners: Iterable[Owner], stated: str, tenant_uid: str) -> 
         return own[0]
     if len(found) <= 1:
         return next(iter(found.values()), None)
-    listed = "\n".join(sorted(_listed(owner) for owner in list(found.values())[:LISTED_MAX]))
-    raise IdError(f"`{stated}` stands for {len(found)} things on the {log.name}; give more of the id:\n{listed}")
+    raise _ambiguous(log, stated, sorted(_listed(owner) for owner in found.values()))
+
+
+def _ambiguous(log: Log, stated: str, meanings: Sequence[str]) -> IdError:
+    shown = list(meanings[:LISTED_MAX])
+    if len(meanings) > len(shown):
+        shown.append(f"  and {len(meanings) - len(shown)} more")
+    listed = "\n".join(shown)
+    return IdError(f"`{stated}` stands for {len(meanings)} things on the {log.name}; give more of the id:\n{listed}")
 
 
 def _names(owner: Owner) -> tuple[str, str]:

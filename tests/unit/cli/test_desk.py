@@ -92,6 +92,12 @@ def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog,
     assert [json.loads(line)["kind"] for line in (configured / "alerts.jsonl").read_text().splitlines()] == ["test"] * 2
 
 
+def test_a_test_without_sinks_is_no_success(stoplog: Stoplog) -> None:
+    tested = stoplog("desk", "test", "--no-json")
+    assert tested.status == 1
+    assert "the settings have no sinks" in tested.out
+
+
 def test_a_test_leaves_no_incident_open_at_the_pager(stoplog: Stoplog, configured: Path) -> None:
     with web(202) as receiver:
         key = configured / "key"

@@ -159,7 +159,9 @@ class TestHistory:
         assert result.status == 1
         assert "has 9 such intents; choose one with `--intent`" in result.err
         assert "mail/forward_all at 2025-11-25T09:00:04.000Z" in result.err
-        assert "has no intent `nobody`" in stoplog("rules", "explain", *HISTORY, "--intent", "nobody").err
+        unknown = stoplog("rules", "explain", *HISTORY, "--intent", "nobody").err
+        assert "has no intent `nobody`; it has:\n" in unknown
+        assert unknown.count(" at 2025-11-25T09:00:") == 9
         assert "has no intent in line 4" in stoplog("rules", "explain", *HISTORY, "--line", "4").err
 
     def test_an_intent_that_the_rules_never_saw(self, stoplog: Stoplog) -> None:

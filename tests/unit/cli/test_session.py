@@ -366,6 +366,16 @@ class TestList:
         assert ambiguous.status == 1
         assert all(f"session default|{name}" in ambiguous.err for name in names)
 
+    def test_of_many_meanings_of_a_short_id_it_says_how_many_are_not_listed(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        for number in range(23):
+            writer.open(f"s-01a21e95-{number:02}")
+        for command in (("tail", "sessions", "--no-follow", "--session"), ("session", "show")):
+            first, *listed = deployed(*command, "s-01a21e95").err.splitlines()
+            assert "stands for 23 things" in first
+            assert (len(listed), listed[-1]) == (21, "  and 3 more")
+
     def test_a_stop_of_a_short_id_fails_and_names_the_session(self, deployed: Stoplog, writer: Writer) -> None:
         writer.open("s-01a21e95-9f90-7b29-ac00-2b3954153c0d")
         failed = deployed("kill", "--session", "s-01a21e95-9f", "--why", "x")

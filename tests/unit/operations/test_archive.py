@@ -190,5 +190,7 @@ class TestQuery:
         assert "Did you mean" not in str(caught.value)
 
     def test_without_an_archive_it_says_how_to_make_one(self, tmp_path: Path) -> None:
-        with pytest.raises(QueryError, match="stoplog audit export"):
+        with pytest.raises(QueryError, match="has no record yet; `stoplog audit export"):
             ask(tmp_path, "select 1")
+        with pytest.raises(QueryError, match=r"there is no archive in `.*/none`; `stoplog audit export"):
+            ask(tmp_path / "none", "select 1")
