@@ -22,8 +22,8 @@ These options stand before the command:
 
 {first}
 
-These options belong to the commands that print tables, or that read or write the log. The tables of these
-commands leave them out.
+Commands that print tables, or that read or write the log, also take the options of this table. It is not repeated for
+each of them.
 
 """
 _PIPE = r"\|"
