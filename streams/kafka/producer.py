@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.deadline import StuckError, TimedCalls, require_few_stuck
 from streams.kafka.errors import error_of, is_gone, transaction_error
+from streams.kafka.lost_brokers import BrokerWatch
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import LOGGER, NO_SETTINGS, Settings, client_settings
@@ -44,6 +46,7 @@ CLOSE_S_MAX = 5.0
 KNOWN_S_MAX = 3.0
 QUEUE_PAUSE_S = 0.02
 REASON_S_MAX = 1.0
+LISTED_S_MAX = 2.0
 
 GATHERING_MS = 100
 """How long records wait for further ones in a producer that gathers. A transaction of half a second is otherwise sent
@@ -102,6 +105,9 @@ class KafkaProducer:
         self._offsets_s_max = min(missed_s, OFFSETS_S_MAX)
         self._client = Producer(self._settings)
         self._calls = TimedCalls(self._thread_name)
+        self._brokers = BrokerWatch()
+        # Brokers are asked for with one topic, which may be described, because a cluster may have thousands.
+        self._topic: str | None = None
         self._open = False
         self._step_failed = False
         self._is_left_open = False
@@ -165,7 +171,8 @@ class KafkaProducer:
         """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
 
         Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds, or as long as the deployment's `session.timeout.ms` if
-        that is shorter. If there is no answer, a new client takes over (see `_go_on`), in a hurry only in `begin`.
+        that is shorter; less once the cluster has dropped a broker (see `streams.kafka.lost_brokers`). If there is no
+        answer, a new client takes over (see `_go_on`), in a hurry only in `begin`.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
@@ -182,6 +189,8 @@ class KafkaProducer:
         def call(timeout_s: float) -> None:
             client.send_offsets_to_transaction(positions, group, timeout_s)
 
+        if positions:
+            self._topic = positions[0].topic
         try:
             self._persist("commit offsets", call, self._offsets_s_max, with_offsets=True)
         except (RetriableLogError, UnansweredError) as error:
@@ -368,15 +377,20 @@ class KafkaProducer:
             persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), allowed_s)
 
         def left_s() -> float:
-            return self._until_s(begun_s, duration_s_max) + LATE_S_MAX - time.monotonic()
+            limit_s = self._until_s(begun_s, duration_s_max) + LATE_S_MAX - time.monotonic()
+            # Asked while any step waits: the offsets of the next transaction may be what waits in vain.
+            without_broker_s = self._brokers.left_s()
+            return min(limit_s, without_broker_s) if with_offsets and without_broker_s is not None else limit_s
 
         self._step_failed = True
+        self._brokers.begin(None if self._topic is None else partial(_listed, self._client, self._topic))
         try:
             self._calls.call(attempt, left_s)
         except StuckError as error:
             raise self._unanswered(f"can't {doing} (producer `{self._id}`): {error}") from error
         finally:
             is_over = True
+            self._brokers.end(are_offsets=with_offsets)
         self._step_failed = False
 
     @property
@@ -405,3 +419,7 @@ class KafkaProducer:
 
     def _error(self, error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
         return transaction_error(error, f"{doing} (producer `{self._id}`)", with_offsets=with_offsets)
+
+
+def _listed(client: Producer, topic: str) -> frozenset[int]:
+    return frozenset(client.list_topics(topic, LISTED_S_MAX).brokers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka import producer as producer_module
+from streams.kafka.lost_brokers import FOUND_S_MAX, SLOW_S
 from streams.kafka.producer import OFFSETS_S_MAX, KafkaProducer
 from streams.kafka.settings import NO_SETTINGS, Settings
 from streams.kafka.timeouts import HURRIED_S_MAX
@@ -20,6 +22,8 @@ AT = TopicPartition("letters", 0)
 GROUP: Any = object()
 # Far longer than a hurry in these tests, far shorter than the steps' own limits.
 HUNG_S_MAX = 10.0
+# Until a producer knows which brokers there are.
+SETTLED_S = 0.2
 # Less than what lies between two of the limits.
 STARTED_S_MAX = 5.0
 
@@ -48,6 +52,7 @@ class Client:
     offsets: list[Callable[[float], None]]
     inits: list[Callable[[float], None]]
     ends: Callable[[float], None]
+    brokers: frozenset[int]
 
     def __init__(self, _settings: object) -> None:
         self.calls: list[str] = []
@@ -84,6 +89,9 @@ class Client:
 
     def flush(self, _timeout_s: float) -> None: ...
 
+    def list_topics(self, _topic: str | None, _timeout_s: float) -> SimpleNamespace:
+        return SimpleNamespace(brokers=dict.fromkeys(self.brokers))
+
     def purge(self) -> None:
         self.calls.append("purge")
 
@@ -99,6 +107,7 @@ def _time_out(_timeout_s: float) -> None:
 def patient_clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     """Those that producers make, which wait for as long as in a deployment."""
     Client.made, Client.offsets, Client.inits, Client.ends = [], [], [], staticmethod(_answer)
+    Client.brokers = frozenset({1, 2, 3})
     monkeypatch.setattr(producer_module, "Producer", Client)
     return Client.made
 
@@ -159,6 +168,35 @@ def test_a_call_that_never_returns_is_left_with_its_client(clients: list[Client]
     producer.close()
     assert clients[0].calls == ["init", "begin", "offsets"]
     assert clients[1].calls == ["init", "begin", "offsets", "commit", "purge"]
+
+
+def test_a_call_that_waits_for_a_broker_which_the_cluster_has_dropped_is_left_soon(
+    patient_clients: list[Client],
+) -> None:
+    released = threading.Event()
+
+    def hang(_timeout_s: float) -> None:
+        Client.brokers = frozenset({1, 3})
+        released.wait(60)
+        raise Timeout
+
+    Client.offsets = [_answer]
+    producer = begun()
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.commit()
+    time.sleep(SETTLED_S)
+    patient_clients[0]._offsets = hang
+    producer.begin()
+    begun_s = time.monotonic()
+    with pytest.raises(AbortableTransactionError, match=r"has not returned.*a new client has ended the transaction"):
+        producer.send_offsets({AT: 1}, GROUP)
+    assert SLOW_S + FOUND_S_MAX <= time.monotonic() - begun_s < OFFSETS_S_MAX / 2
+    producer.begin()
+    producer.send_offsets({AT: 1}, GROUP)
+    producer.commit()
+    producer.close()
+    released.set()
+    assert len(patient_clients) == 2
 
 
 def test_brokers_that_do_not_answer_the_new_client_either_end_the_producer(
