@@ -42,6 +42,7 @@ class ServedGate:
             "RULES__ALLOW_UNSIGNED": "true",
             "CATALOG__ALLOW_UNSIGNED": "true",
             **{f"ENGINE__{name.upper()}": value for name, value in engine.items()},
+            **{f"GATE__{name.upper()}": value for name, value in world.settings.get("gate", {}).items()},
         }
         for name in ("bootstrap", "group"):
             if name in world.settings:

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, GATES_AS_RECOMMENDED, REPLICATION, Run
+from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, CONTROLLERS, GATES_AS_RECOMMENDED, REPLICATION, Run
 from bench.cluster.faults import FAULTS, QUICK
-from bench.cluster.measurement import RATE, measure
+from bench.cluster.measurement import RATE, VERDICT_LIFE_S, measure
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 from bench.tables.faults import cluster_table, nodes_text
@@ -22,6 +22,13 @@ def main() -> int:
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
     parser.add_argument("--rate", type=int, default=RATE, help=f"intents a second (default: {RATE})")
+    parser.add_argument(
+        "--verdict-life",
+        type=int,
+        default=VERDICT_LIFE_S,
+        metavar="S",
+        help=f"for how long allowed calls may be run, in seconds (default: {VERDICT_LIFE_S})",
+    )
     parser.add_argument("--broker", action="append", default=[], metavar="NAME=VALUE", help="a setting of the brokers")
     parser.add_argument("--gate", action="append", default=[], metavar="NAME=VALUE", help="one of the gates' clients")
     parser.add_argument(
@@ -30,9 +37,9 @@ def main() -> int:
     parser.add_argument(
         "--controllers",
         type=int,
-        default=0,
+        default=CONTROLLERS,
         metavar="N",
-        help="how many nodes are controllers only (default: 0, every broker is one)",
+        help=f"how many nodes are controllers only (default: {CONTROLLERS}); 0: every broker is one",
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what gates and executors have logged")
@@ -48,16 +55,17 @@ def main() -> int:
     run = Run(
         rate=options.rate,
         broker_settings={**BROKERS_AS_RECOMMENDED, **_parsed(options.broker)},
-        gate_settings={**GATES_AS_RECOMMENDED, **_parsed(options.gate)},
+        gate_settings={**(GATES_AS_RECOMMENDED if options.controllers else {}), **_parsed(options.gate)},
         logs=options.logs,
         quick=options.quick,
         brokers=options.brokers,
         controllers=options.controllers,
+        verdict_life_s=options.verdict_life,
     )
     names = options.faults or (QUICK if options.quick else tuple(FAULTS))
     result = measure(names, run)
-    # A run with other nodes doesn't replace the one with the usual three.
-    name = "cluster" if (options.brokers, options.controllers) == (NODES, 0) else "cluster_layout"
+    # A run with other nodes doesn't replace the one with the recommended ones.
+    name = "cluster" if (options.brokers, options.controllers) == (NODES, CONTROLLERS) else "cluster_layout"
     save(name, result, machine, quick=options.quick, folder=options.out)
     print(cluster_table(result))
     print(json.dumps(result["findings"]))

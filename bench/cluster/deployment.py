@@ -52,7 +52,9 @@ BROKERS_AS_RECOMMENDED = {
     "broker.heartbeat.interval.ms": "500",
     "transaction.max.timeout.ms": "15000",
 }
+# Where the brokers are controllers, too, the death of the active one takes longer than this session: then the default.
 GATES_AS_RECOMMENDED = {"session.timeout.ms": "6000"}
+CONTROLLERS = 3
 REPLICATION = 3
 GATE_NAMES = ("gate-1", "gate-2")
 METADATA_S_MAX = 5.0
@@ -71,6 +73,7 @@ class Run:
 
     Attributes:
         rate: intents a second.
+        verdict_life_s: how long an allowed call may be run; None: as long as gates let it by default.
         broker_settings: of the brokers, instead of Kafka's defaults.
         gate_settings: of the gates' clients, in librdkafka's names.
         logs: a folder that keeps what gates and executors have logged, and what has run.
@@ -86,6 +89,7 @@ class Run:
     quick: bool
     brokers: int = NODES
     controllers: int = 0
+    verdict_life_s: int | None = None
 
 
 class Deployment:
@@ -217,7 +221,8 @@ def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
                 controllers=run.controllers,
             )
         )
-        deployment = Deployment(cluster, _open_world(cluster, folder, stack.callback), run.gate_settings)
+        world = _open_world(cluster, folder, stack.callback, run.verdict_life_s)
+        deployment = Deployment(cluster, world, run.gate_settings)
         stack.callback(_keep_logs, folder, run.logs)
         stack.callback(_end_all, deployment)
         for name in GATE_NAMES:
@@ -226,7 +231,9 @@ def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
         yield deployment
 
 
-def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable[[], None]], Any]) -> World:
+def _open_world(
+    cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable[[], None]], Any], verdict_life_s: int | None
+) -> World:
     settings: dict[str, Any] = {
         "log": "kafka",
         "bootstrap": cluster.bootstrap,
@@ -236,6 +243,7 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
         "group": GROUP,
         "rules": {"allow_unsigned": True},
         "catalog": {"allow_unsigned": True},
+        "gate": {} if verdict_life_s is None else {"verdict_ttl_ms": verdict_life_s * 1_000},
         "topics": {
             "partitions": PARTITIONS,
             "replication": REPLICATION,

@@ -5,21 +5,30 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from bench.cluster.calls import runs_as_arrivals, verify_calls
 from bench.cluster.deployment import AGENTS, EXECUTORS, Deployment, Run, deployed
+from bench.cluster.expiry import expired_calls
 from bench.cluster.faults import FAULTS
 from bench.cluster.load import loading
-from bench.cluster.reading import Arrival, Observer, Stored
+from bench.cluster.reading import Arrival, Observer, Stored, instant_ms
 from bench.cluster.stillness import Noted, busy_share, noted_of, stood_still_ms, watching_machine
 from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, stored_again, verify
 from bench.world import PARTITIONS
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, REPORT, VERDICT
 
-RATE = 60
+# Two cores carry it. With twice as much, brokers, gates and executors use all of them without any fault, and verdicts
+# are seconds apart.
+RATE = 30
+# Longer than any fault silences gates, so that every allowed call has to run. With the 30 s that gates have by default,
+# verdicts expire before they can be read if a quorum is lost for longer: that is meant, and says nothing of executors.
+VERDICT_LIFE_S = 900
 SESSIONS = 300
 STEADY_S = 4.0
+# Brokers that have just started compile themselves under the first load, and need all processors for it.
+WARM_S = 20.0
 AFTER_S = 6.0
 DRAIN_S_MAX = 180.0
 # An intent that could be read for longer than this and has no verdict is one that waits.
@@ -65,7 +74,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         observer = Observer(deployment.topics, VERDICT.name, "verdict")
         settled_seen = Observer(deployment.topics, AUDIT_REPORTED.name, "audit_event")
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
-            time.sleep(STEADY_S)
+            time.sleep(STEADY_S if run.quick else WARM_S)
             seen = Seen(intents_seen, observer)
             ended: list[str] = []
             windows = [_window("none", deployment, seen), *(_try(name, deployment, seen, ended) for name in names)]
@@ -95,6 +104,7 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         findings.append(Finding("an intent that was lost", [f"{proposed} sent, {len(topics.intents) - again} stored"]))
     return {
         "rate_per_s": run.rate,
+        "verdict_life_s": run.verdict_life_s,
         "sessions": SESSIONS,
         "partitions": PARTITIONS,
         "executors": len(EXECUTORS),
@@ -112,7 +122,15 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
             {"fault": each.fault, "count": len(each.found), "some": [str(name) for name in each.found[:NAMED_MAX]]}
             for each in findings
         ],
-        "cases": [{**_case(window, observed, made_ms), **_machine(window, noted)} for window in windows],
+        "cases": [
+            {
+                **_case(window, observed, made_ms),
+                **_machine(window, noted),
+                "expired": expired_calls(observed.verdicts, topics.settled, window["begin_ms"], until_ms)._asdict(),
+            }
+            # What waited is decided after the window, before the next fault begins.
+            for window, until_ms in zip(windows, [*(each["begin_ms"] for each in windows[1:]), inf], strict=True)
+        ],
     }
 
 
@@ -220,8 +238,3 @@ def _machine(window: Mapping[str, Any], noted: Noted) -> dict[str, Any]:
         "machine_stood_still_s": round(stood_still_ms(noted, begin_ms, end_ms) / 1_000, 2),
         "machine_busy": None if busy is None else round(busy, 2),
     }
-
-
-def instant_ms(instant: Any) -> float:
-    """Milliseconds since the epoch; the decoder reads Avro's timestamps as `datetime`."""
-    return instant.timestamp() * 1_000 if hasattr(instant, "timestamp") else float(instant)

@@ -151,3 +151,8 @@ def _schema(name: str) -> Any:
     # The version that everybody here writes: that of this checkout.
     (path,) = SCHEMAS.glob(f"{name}.v*.avsc")
     return fastavro.schema.load_schema(str(path))
+
+
+def instant_ms(instant: Any) -> float:
+    """Milliseconds since the epoch; the decoder reads Avro's timestamps as `datetime`."""
+    return instant.timestamp() * 1_000 if hasattr(instant, "timestamp") else float(instant)

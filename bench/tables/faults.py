@@ -102,16 +102,20 @@ def cluster_table(result: Result) -> str:
     broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
     gates = "".join(f", `{name}={value}`" for name, value in result["gate_settings"].items())
     findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
+    life = f", verdicts that live for {result['verdict_life_s']} s" if result.get("verdict_life_s") else ""
     return (
         f"{nodes.capitalize()} (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
-        f" {whole(result['executors'])} executors, {whole(result['rate_per_s'])} intents/s. Of"
-        f" {whole(result['intents'])} intents every one has exactly one final verdict and one audit record of it, in"
+        f" {whole(result['executors'])} executors, {whole(result['rate_per_s'])} intents/s{life}."
+        f" Of {whole(result['intents'])} intents every one has exactly one final verdict and one audit record of it, in"
         f" the order of its session{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
         f"{_calls_text(result)}"
         "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
         " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
         " could be read. The machine stood still: the longest time by which a process that slept for 1 ms went on late;"
-        " in such a time nothing here went on. Processors used: by everything on the machine, on average.\n\n"
+        " in such a time nothing here went on. Processors used: by everything on the machine, on average."
+        " Expired unread: allowed calls whose verdicts had less than 1 s left once they could be read, because the log"
+        " or the gates stood still for too long; no executor could have run them. Expired in time: those that a faster"
+        " one could have.\n\n"
     ) + table(
         (
             "fault",
@@ -123,6 +127,8 @@ def cluster_table(result: Result) -> str:
             "processors used %",
             *(f"{number} s" for number in range(result["partitions"])),
             "verdicts",
+            "expired unread",
+            "expired in time",
         ),
         [
             (
@@ -135,6 +141,7 @@ def cluster_table(result: Result) -> str:
                 _percent(case.get("machine_busy")),
                 *(f"{silent:.1f}" for silent in case["silent_s"]),
                 ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
+                *(case.get("expired", {}).get(name, "") for name in ("unread", "in_time")),
             )
             for case in result["cases"]
         ],
