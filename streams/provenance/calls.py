@@ -51,7 +51,7 @@ _INCLUDING = listed(
 """Verbs that put something into a text, whatever else the sentence says."""
 _WRITING = listed(
     "add adding put give giving name naming hold contain state write use say tell advise refer end ends begin start "
-    "close"
+    "close ask inform notify remind urge keep leave"
 )
 """Verbs that do so where the sentence speaks of a text, or of those who read it."""
 _TEXTS = listed(
