@@ -320,6 +320,12 @@ OWNER = Struct(
             "if they don't say it",
             optional=True,
         ),
+        _bool(
+            "unread",
+            "the call acts on a record of a kind that has owners, as a tool of the server shows (`output_owners`), and "
+            "the session has read nothing that holds it; missing if it does not",
+            optional=True,
+        ),
     ),
 )
 

@@ -37,6 +37,7 @@ from streams.model.report_keys import REPORT_KEYS_NAME, report_keys_in
 from streams.model.topics import CATALOG
 from streams.model.types import ToolRef
 from streams.policy.cel.values import DistinctTexts
+from streams.processors.control.owned_things import owned_things
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.control.tool_uses import ToolUses
 
@@ -177,6 +178,15 @@ class Catalog:
     _events: list[CatalogEvent] = field(default_factory=list)
     _memory: bytes | None = None
     _facts: dict[str, Any] | None = None
+    _owned_things: dict[str, frozenset[str]] | None = None
+
+    @property
+    def owned_things(self) -> dict[str, frozenset[str]]:
+        """What has owners, by server id (`streams.processors.control.owned_things`). Do not change it."""
+        if self._owned_things is None:
+            entries = (tool.entry for tool in self.tools.values())
+            self._owned_things = owned_things(each for each in entries if each.state in CALLABLE_STATES)
+        return self._owned_things
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -203,7 +213,7 @@ class Catalog:
         """
         name = (entry.server_id, entry.name)
         expected_key = entry_key(entry)
-        self._facts = None
+        self._facts = self._owned_things = None
         if key != expected_key:
             self._block_tool(name)
             shown = key[:80].decode("utf-8", "replace")
@@ -273,7 +283,7 @@ class Catalog:
 
     def recall(self, memory: bytes) -> None:
         """Merge what a partition that was taken over has remembered."""
-        self._facts = None
+        self._facts = self._owned_things = None
         tools = {_mark(name): name for name in (*self.tools, *self.servers)}
         for mark, floor in _decode_floors(memory):
             own = self._floors.get(mark)
@@ -381,7 +391,7 @@ class Catalog:
             self._recalled.discard(mark)
 
     def _block_tool(self, name: ToolName) -> None:
-        self._facts = None
+        self._facts = self._owned_things = None
         self._entries(name).pop(name, None)
         mark = _mark(name)
         floor = self._floors.get(mark)

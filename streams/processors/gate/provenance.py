@@ -49,6 +49,7 @@ _UNTRUSTED = Label(integrity=Integrity.UNTRUSTED)
 replace = msgspec.structs.replace
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _ALLOW = Outcome.ALLOW
+_NO_THINGS: frozenset[str] = frozenset()
 
 
 class ProvenanceKeeper:
@@ -164,6 +165,7 @@ class ProvenanceKeeper:
                 state,
                 asked=asked,
                 stated=stated,
+                owned=self._control.catalog.owned_things.get(case.tool.entry.server_id, _NO_THINGS),
                 row=case.seen,
                 label=case.label(),
             )

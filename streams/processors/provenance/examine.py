@@ -63,6 +63,7 @@ def examine(
     *,
     asked: frozenset[str],
     stated: StatedOwners | None = None,
+    owned: frozenset[str] = frozenset(),
     row: ProvenanceRow | None = None,
     label: Label | None = None,
 ) -> Examined:
@@ -77,6 +78,7 @@ def examine(
         state: the partition's state.
         asked: the facts that rules read. What only `owner` or `flow` tells is left out if that is not one of them.
         stated: what operators' systems say about whose the records are; None if they say nothing.
+        owned: the things that have owners, as other tools of the server show.
         row: what the session has read as a whole; None if that is not known yet.
         label: the join of what it has read or may have read; None if that is not known yet.
     """
@@ -107,7 +109,11 @@ def examine(
     for argument in arguments:
         are_all = are_all and argument.complete
     is_complete = are_all and len(values) <= ORIGINS_MAX and len(urls) <= ORIGINS_MAX
-    owners = _owners(values, args, use, session.identity.sub, stated) if "owner" in asked else NO_OWNERS
+    owners = NO_OWNERS
+    if "owner" in asked:
+        owners = _owners(values, args, use, session.identity.sub, stated)
+        if owned and not use.is_read and owners.age_ms is None and _is_unread(values, use, owned):
+            owners = replace(owners, is_unread=True)
     pieces = tuple(_pieces(urls, tracer)) if urls else ()
     told = tuple(values[:ORIGINS_MAX])
     contents: dict[int, ContentRow | None] = {}
@@ -428,6 +434,23 @@ def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: 
     if stated is None:
         return Owners(is_subject, other)
     return Owners(is_subject, other, stated.age_ms, stated.is_unclear)
+
+
+_SHOWN = Seen.TRUSTED | Seen.FIELD | Seen.SUBJECT
+
+
+def _is_unread(values: Iterable[Value], use: ToolUse, owned: frozenset[str]) -> bool:
+    """Return whether a call acts on a record of a kind that has owners, and no record that was read holds it.
+
+    Text that others wrote does not show whose it is.
+    """
+    return any(
+        value.is_sink
+        and not value.traced.flags & _SHOWN
+        and _names_record(value, use)
+        and _thing_of(value, use) in owned
+        for value in values
+    )
 
 
 _NAMES_NO_RECORD = frozenset({ArgumentRole.CONTENT, ArgumentRole.AMOUNT, ArgumentRole.TIME, ArgumentRole.DESTINATION})

@@ -48,12 +48,14 @@ class Owners(msgspec.Struct, frozen=True, gc=False):
         is_other: whether one names somebody else, or the call is about a record of somebody else.
         age_ms: the time since operators' systems last knew whose it is; None if they don't say it.
         is_unclear: whether they may say it, but what they say can't be read.
+        is_unread: whether the call acts on a record of a kind that has owners, of which nobody has shown whose it is.
     """
 
     is_subject: bool
     is_other: bool
     age_ms: int | None = None
     is_unclear: bool = False
+    is_unread: bool = False
 
 
 NO_OWNERS = Owners(is_subject=False, is_other=False)

@@ -157,6 +157,8 @@ def owner_facts(examined: Examined) -> dict[str, Any]:
     }
     if owners.age_ms is not None:
         facts["age_ms"] = owners.age_ms
+    if owners.is_unread:
+        facts["unread"] = True
     return facts
 
 

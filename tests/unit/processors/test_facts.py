@@ -29,6 +29,11 @@ PAGES = tool_entry(
 )  # fmt: skip
 
 
+BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
+BOOKING = tool_entry("desk", "booking", read_only=True, output_owners=("customer",), schema=BOOKED)
+RETURN = tool_entry("desk", "return", sink_args=("/booking",), schema=BOOKED)
+
+
 def presence() -> Iterator[tuple[str, str]]:
     """Every field of the schema, and a condition that holds if the gate supplies it."""
     for field in FACTS:
@@ -81,6 +86,13 @@ def payment(bench: GateBench) -> Verdict:
     return bench.judge(PAY, {"amount": 5})
 
 
+def unread_booking(bench: GateBench) -> Verdict:
+    """Judge an act on a booking that the session has not read."""
+    bench.publish(BOOKING)
+    bench.publish(RETURN)
+    return bench.judge(RETURN, {"booking": "B-20002"})
+
+
 def test_a_gate_supplies_every_fact() -> None:
     bench = GateBench(with_rules=False, with_session=False)
     conditions = dict(presence())
@@ -121,4 +133,5 @@ def test_a_gate_supplies_every_fact() -> None:
     # A host that differs by one slip from one that was read.
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
+    fired |= {hit.rule_id for hit in unread_booking(bench).rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []
