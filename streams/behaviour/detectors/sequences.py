@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_once
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, Sketch, compared, learned, usual_limit
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
@@ -24,6 +24,15 @@ ODD_COLD_FACTOR = 2.0
 ODD_DAYS_MIN = 5.0
 PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
+WAITING_SHARE = 0.5
+"""What repeats count for whose pauses grow: whoever waits, or tries again politely, asks ever less often."""
+WAITING_MIN = 6
+WAITING_FACTOR = 1.5
+"""How often something must have been called, and how many times as long as the first third of its pauses the last
+third must be, for them to grow."""
+ONWARD_SHARE = 0.5
+"""What a stretch counts for in which no call is like one before it: whoever reads a list page by page gets somewhere,
+and whoever is stuck comes back to what it had."""
 STAY_MAX = 0.995
 CONTEXT_TOOLS_MAX = 32
 SURPRISE_BITS_MAX = 12.0
@@ -71,13 +80,15 @@ class Loop(Keyed):
         count = repeats(ring.calls)
         if count < self.faint:
             return Scored((ring, rows[1]), noted=count)
-        found = compared(float(count), self.declaration, rows[1:], LOOP_COLD_FACTOR)
+        # What is excused counts for less in what is learned as well.
+        counted = count * WAITING_SHARE if is_waiting(ring) else float(count)
+        found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
         kept = (ring, rows[1])
         if found.score < self.faint:
-            return Scored(kept, noted=count)
-        return Scored(kept, found.score, {"count": count, "usual": found.usual}, count)
+            return Scored(kept, noted=counted)
+        return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peak of the day."""
@@ -104,11 +115,48 @@ def repeats(calls: tuple[int, ...]) -> int:
     return best
 
 
+def is_waiting(lately: Lately) -> bool:
+    """Return whether the pauses between the calls that are equal to the last one grow."""
+    at = [time for call, time in zip(lately.calls, lately.times, strict=True) if call == lately.calls[-1]]
+    if len(at) < WAITING_MIN:
+        return False
+    third = (len(at) - 1) // 3
+    return at[-1] - at[-1 - third] >= WAITING_FACTOR * max(at[third] - at[0], 1)
+
+
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long a session has been calling one tool."""
 
     tool: int = 0
     count: int = 0
+
+
+class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How long a session has been calling one tool, and the calls of the stretch but for the first.
+
+    Once that a call has come again (`is_back`), nobody asks for the calls any more.
+    """
+
+    tool: int = 0
+    count: int = 0
+    seen: Sketch = Sketch()
+    is_back: bool = False
+
+    @property
+    def length(self) -> float:
+        """How many calls it counts for."""
+        return self.count if self.is_back else self.count * ONWARD_SHARE
+
+    def after(self, tool: int, call: str) -> Onward:
+        """Return it with one more call; `call` is empty if it has no digest."""
+        if tool != self.tool:
+            return Onward(tool, 1)
+        if self.is_back:
+            return Onward(tool, self.count + 1, is_back=True)
+        digest = digest_once(call)
+        if not call or digest in self.seen.digests:
+            return Onward(tool, self.count + 1, is_back=True)
+        return Onward(tool, self.count + 1, self.seen.with_digest(digest))
 
 
 class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -120,9 +168,12 @@ class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LoopRun(Keyed):
-    """One tool without end, where peers go on to another one. Paging is a long stretch that peers know."""
+    """One tool without end, where peers go on to another one. Paging is a long stretch that peers know.
 
-    row_types = (Stretch, Stays)
+    A stretch that goes on, each call being another one, may be twice as long.
+    """
+
+    row_types = (Onward, Stays)
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the stretch, and of the peers' stretches of this tool."""
@@ -131,16 +182,15 @@ class LoopRun(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
         it, stays, tool = self.declaration, rows[1] or Stays(), digest_of(activity.tool)
-        before = rows[0] or Stretch()
-        stretch = Stretch(tool, before.count + 1 if before.tool == tool else 1)
+        stretch = (rows[0] or Onward()).after(tool, activity.call)
         kept = (stretch, stays)
         if stays.calls < it.min_support or stretch.count == 1:
             return Scored(kept)
         stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX)
-        score = -(stretch.count - 1) * log10(max(stay, 1e-3))
+        score = -(stretch.length - 1.0) * log10(max(stay, 1e-3))
         if stays.peak.past.weight >= PEAK_DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
-            score = min(score, it.threshold * stretch.count / usual_limit(stays.peak, it.deviations))
+            score = min(score, it.threshold * stretch.length / usual_limit(stays.peak, it.deviations))
         return Scored(kept, score, {"count": stretch.count, "stay": stay}) if score >= self.faint else Scored(kept)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:

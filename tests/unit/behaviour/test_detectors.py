@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from math import exp
 from random import Random  # noqa: TID251 - usual amounts are drawn from a seed
 
@@ -75,7 +76,7 @@ CASES: tuple[tuple[Declaration, list[Activity]], ...] = (
     (declared("loop", 10, key=("session.id",), peer=("agent.id",), min_support=5), spaced(20, call="same")),
     (
         declared("loop_run", 18, key=("session.id",), peer=("agent.type",), min_support=100),
-        spaced(60, tool="docs.read", call=lambda at: f"page-{at}"),
+        spaced(60, tool="docs.read", call=lambda at: f"page-{at % 7}"),
     ),
     (
         declared("seq_surprise", 15, key=("session.id",), peer=("agent.type",), min_support=100, allowance=0.5),
@@ -540,6 +541,44 @@ def test_whoever_asks_the_same_with_pauses_is_in_no_loop(every_ms: int, wanted: 
     rows, watch = Rows(), watcher(it)
     observe_all(watch, rows, mixed(20))
     assert names_found(observe_all(watch, rows, spaced(40, every_ms, call="same"))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pauses_s", "wanted"),
+    [
+        # As a client tries again that waits twice as long each time, up to two minutes.
+        ([2, 4, 8, 16, 32, 64, 100, 100, 100, 100, 100, 100], []),
+        ([50] * 12, ["loop"]),
+        # Longer pauses with chance, and no longer at the end.
+        ([40, 90, 30, 60, 80, 20, 70, 50, 60, 30, 90, 40], ["loop"]),
+        # Pauses that grow excuse twice as many calls, and no more.
+        ([2] * 12 + [4] * 30, ["loop"]),
+    ],
+)
+def test_whoever_asks_ever_less_often_may_ask_twice_as_often(pauses_s: list[int], wanted: list[str]) -> None:
+    it = declared("loop", 10, key=("session.id",), peer=("agent.id",), min_support=5, window_ms=15 * 60_000)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    times = accumulate(pauses_s, initial=0)
+    calls = [activity(AFTER_MS + at * 1_000, session="asks", call="same") for at in times]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("count", "different", "wanted"),
+    [(30, 30, []), (30, 7, ["loop_run"]), (30, 0, ["loop_run"]), (60, 60, ["loop_run"])],
+)
+def test_whoever_gets_on_with_each_call_may_use_one_tool_for_longer(
+    count: int, different: int, wanted: list[str]
+) -> None:
+    it = declared("loop_run", 9, key=("session.id",), peer=("agent.type",), min_support=100)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    pages = [f"page-{at % different}" if different else "" for at in range(count)]
+    calls = [
+        activity(AFTER_MS + at * 5_000, session="pages", tool="docs.read", call=page) for at, page in enumerate(pages)
+    ]
+    assert names_found(observe_all(watch, rows, calls)) == wanted
 
 
 def sent(time_ms: int, place: str, size_bytes: int, agent: str = "bot") -> Activity:
