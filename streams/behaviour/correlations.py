@@ -16,7 +16,7 @@ tell an order.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from math import ceil
 from operator import attrgetter, eq, ge, gt, le, lt, ne
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, digest_of, row_key
+from streams.behaviour.activity import ATTRIBUTES, FIELDS, MEASURES, Activity, digest_of, digest_once, row_key
 
 MATCHES_MAX = 256
 RULES_MAX = 16
@@ -155,6 +155,10 @@ def holds(test: FieldTest, seen: Seen) -> bool:
     return any(_matches(test.how, text, str(wanted).lower()) for wanted in test.values)
 
 
+_Matched = list[tuple[Correlation, list[int]]]
+"""Correlations with the numbers of those of their rules that select an activity."""
+
+
 class Selectors:
     """The rules of all correlations. Finds those that select an activity without looking at most of them.
 
@@ -183,10 +187,13 @@ class Selectors:
         # Attributes instead of the texts that are made of them: equal ones make equal texts.
         self._read = attrgetter("outcome", *(ATTRIBUTES[field] for field in fields if field in ATTRIBUTES))
         self._made = tuple(FIELDS[field] for field in fields if field not in ATTRIBUTES)
-        self._known: dict[Any, tuple[tuple[int, int], ...]] = {}
+        self._known: dict[Any, tuple[tuple[tuple[int, int], ...], _Matched]] = {}
 
-    def matched(self, seen: Seen) -> list[tuple[Correlation, list[int]]]:
-        """Return the correlations of which a rule selects the activity, in order, with the numbers of these rules."""
+    def matched(self, seen: Seen) -> _Matched:
+        """Return the correlations of which a rule selects the activity, in order, with the numbers of these rules.
+
+        Nobody changes what is returned: it is remembered.
+        """
         activity = seen.activity
         texts = self._read(activity)
         if self._made:
@@ -195,16 +202,22 @@ class Selectors:
         if known is None:
             if len(self._known) >= TEXTS_REMEMBERED_MAX:
                 self._known.clear()
-            known = self._known[texts] = tuple(self._selecting(self._by_text, seen))
-        found = [*known]
+            by_text = tuple(self._selecting(self._by_text, seen))
+            known = self._known[texts] = by_text, self._in_order(by_text)
+        if not (self._asked or seen.scores):
+            # As of almost all activities.
+            return known[1]
+        found = [*known[0]]
         if self._asked:
             found += self._selecting(self._asked, seen)
         for score in seen.scores:
             asking = self._by_score.get(score)
             if asking is not None:
                 found += self._selecting(asking, seen)
-        if not found:
-            return []
+        return self._in_order(found)
+
+    def _in_order(self, found: Iterable[tuple[int, int]]) -> _Matched:
+        """Return the correlations of some rules, in order, with the numbers of these rules."""
         numbers: dict[int, list[int]] = {}
         for at, number in sorted(found):
             numbers.setdefault(at, []).append(number)
@@ -269,7 +282,7 @@ def observed(correlation: Correlation, row: Matches | None, seen: Seen, matched:
     value = _value(correlation, seen)
     if value is None:
         return row, False
-    event, time_ms = digest_of(seen.activity.event_id), seen.activity.time_ms
+    event, time_ms = digest_once(seen.activity.event_id), seen.activity.time_ms
     if any(match.event == event for match in row.found):
         return row, False
     found = list(row.found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from math import exp, isfinite, log, log2, sqrt
+from math import pow as power
 from typing import TypeGuard, TypeVar
 
 import msgspec
@@ -111,7 +112,7 @@ def within(tether: Tether | None, level: float, spread: float) -> tuple[float, f
 
 def decay(dt_ms: int, half_life_ms: int) -> float:
     """Return what is left of 1 after `dt_ms`; a negative difference counts as zero."""
-    return 1.0 if dt_ms <= 0 else float(0.5 ** (dt_ms / half_life_ms))
+    return 1.0 if dt_ms <= 0 else power(0.5, dt_ms / half_life_ms)
 
 
 def updated_mean(stat: Mean, value: float, now_ms: int, half_life_ms: int, sd_min: float = 0.0) -> Mean:

@@ -8,7 +8,9 @@ state is rows of bytes, no detector holds any, and one page per term bounds what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +26,9 @@ WHOLE_FROM = 1_000
 """Numbers from which on a sentence has no use for decimals."""
 FAINT = 0.25
 """Scores below this share of the threshold are not reported."""
+TEMPLATES_MAX = 256
+"""Sentences whose parts are remembered: those of a hundred declarations are some."""
+_NAMED = re.compile(r"\{([^{}]*)\}")
 
 
 class Signal(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -132,15 +137,25 @@ def learns(detector: Detector) -> bool:
 
 def explained(template: str, activity: Activity, words: Mapping[str, object]) -> str:
     """Return a sentence, with `{field}` and `{word}` replaced by their values in short."""
-    text = template
-    for name, value in words.items():
-        shown = _number(value) if isinstance(value, float) else str(value)
-        text = text.replace("{" + name + "}", _clipped(shown))
-    if "{" in text:
-        for name, field in FIELDS.items():
-            if "{" + name + "}" in text:
-                text = text.replace("{" + name + "}", _clipped(field(activity) or "unknown"))
-    return text
+    parts = [*_parts_of(template)]
+    for at in range(1, len(parts), 2):
+        parts[at] = _shown(parts[at], activity, words)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=TEMPLATES_MAX)
+def _parts_of(template: str) -> tuple[str, ...]:
+    """Return the parts of a sentence: plain text and names in turn."""
+    return tuple(_NAMED.split(template))
+
+
+def _shown(name: str, activity: Activity, words: Mapping[str, object]) -> str:
+    """Return what stands in a sentence for a name; the name itself if it is none of a word and none of a field."""
+    if name in words:
+        value = words[name]
+        return _clipped(_number(value) if isinstance(value, float) else str(value))
+    field = FIELDS.get(name)
+    return "{" + name + "}" if field is None else _clipped(field(activity) or "unknown")
 
 
 def _number(value: float) -> str:
