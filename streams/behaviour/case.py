@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from streams.behaviour.activity import Activity
 from streams.behaviour.growth import GROWTH, Growth, bits_of, counts_sessions, counts_terms, growth_on
-from streams.behaviour.pages import Layout, OpenRows, Shape, Slot
+from streams.behaviour.pages import Layout, OpenRows, Slot
 
 PATTERNS_MAX = 1_024
-"""For how many combinations of detectors or pages it is remembered where their rows stand."""
+"""For how many combinations of detectors or pages it is remembered what they are."""
 
 
-@dataclass(slots=True)
-class Case:
-    """An activity, with the rows of its pages.
+class Case(msgspec.Struct, gc=False):
+    """An activity, with its pages.
 
-    `keys` are those of the pages in the order of the layout's shapes, `flat` has the rows of all of them. Where a
-    required field has no value, there is no page: None, and a bit in `missing`. `changed` has a bit for each page that
-    has changed. `matched_count` counts new groups of correlations.
+    `keys` are those of the pages in the order of the layout's shapes. Where a required field has no value, there is no
+    page: None, and a bit in `missing`. `changed` has a bit for each page that has changed. `matched_count` counts new
+    groups of correlations.
     """
 
     activity: Activity
     events: tuple[str, ...]
     rows: OpenRows
     keys: tuple[bytes | None, ...]
-    flat: list[Any]
+    pages: list[list[Any]]
     missing: int
     changed: int = 0
     matched_count: int = 0
 
     def put(self, slot: Slot, row: object) -> None:
         """Set a row of a page."""
-        self.flat[slot.position] = row
+        self.pages[slot.shape][slot.number] = row
         self.changed |= 1 << slot.shape
 
+    def row(self, slot: Slot) -> Any:
+        """Return a row of a page."""
+        return self.pages[slot.shape][slot.number]
 
-class _Span(NamedTuple):
-    """Where the rows of a page stand among those of all pages, and whether new pages of its shape are counted."""
+
+class _Changed(NamedTuple):
+    """A shape whose page has changed, and whether new pages of it are counted."""
 
     number: int
-    shape: Shape
-    start: int
-    end: int
+    page_type: type
     is_term: bool
     is_session: bool
 
@@ -56,14 +58,14 @@ class Counted:
         layout: the pages; one of its places is `GROWTH`.
         """
         self._layout = layout
-        self._spans: dict[int, tuple[_Span, ...]] = {}
+        self._changed: dict[int, tuple[_Changed, ...]] = {}
         self._growth = layout.slot(GROWTH)
         self._terms = bits_of(layout, counts_terms)
         self._sessions = bits_of(layout, counts_sessions)
 
     def growth(self, case: Case) -> Growth:
         """Return what the agent has added on the day of its activity."""
-        return growth_on(case.flat[self._growth.position], case.activity.time_ms)
+        return growth_on(case.row(self._growth), case.activity.time_ms)
 
     def is_too_much(self, case: Case, growth: Growth) -> bool:
         """Return whether the activity brings something new that is not remembered any more today."""
@@ -74,11 +76,10 @@ class Counted:
         return any(full >> number & 1 and key in created for number, key in enumerate(case.keys))
 
     def keep(self, case: Case, growth: Growth) -> None:
-        """Put back the pages that have changed, new ones only as far as the agent may add some."""
-        rows, flat, keys, created = case.rows, case.flat, case.keys, case.rows.created
-        open_rows, changed = rows.rows, rows.changed
+        """Keep the pages that have changed, new ones only as far as the agent may add some."""
+        rows, keys, created, changed = case.rows, case.keys, case.rows.created, case.rows.changed
         terms = sessions = 0
-        for number, shape, start, end, is_term, is_session in self._spans.get(case.changed) or self._of(case.changed):
+        for number, page_type, is_term, is_session in self._known(case.changed):
             key = keys[number]
             if key is None:
                 continue
@@ -89,28 +90,24 @@ class Counted:
                 terms += is_term
                 sessions += is_session
                 created.discard(key)
-            if shape.shared:
-                rows.store_page(key, shape, flat[start:end])
-            else:
-                # As `store_page` does; it would be called for ten pages of each decision.
-                open_rows[key] = flat[start:end]
-                changed[key] = shape.page_type
+            changed[key] = page_type
         terms += case.matched_count
         if terms or sessions:
-            # Its page may be stored for the second time: what was added is known when all pages are.
+            # Its page may have been noted before: what was added is known when all pages are.
             at = self._growth
-            start, end = self._layout.spans[at.shape]
-            flat[at.position] = Growth(growth.day, growth.terms + terms, growth.sessions + sessions)
-            rows.store_page(keys[at.shape] or b"", self._layout.shapes[at.shape], flat[start:end])
+            case.put(at, Growth(growth.day, growth.terms + terms, growth.sessions + sessions))
+            changed[keys[at.shape] or b""] = self._layout.shapes[at.shape].page_type
 
-    def _of(self, changed: int) -> tuple[_Span, ...]:
-        """Return the spans of the pages with these bits, and remember them: few combinations occur again and again."""
-        if len(self._spans) >= PATTERNS_MAX:
-            self._spans.clear()
-        pairs = zip(self._layout.shapes, self._layout.spans, strict=True)
-        made = self._spans[changed] = tuple(
-            _Span(number, shape, start, end, bool(self._terms >> number & 1), bool(self._sessions >> number & 1))
-            for number, (shape, (start, end)) in enumerate(pairs)
+    def _known(self, changed: int) -> tuple[_Changed, ...]:
+        """Return the shapes with these bits, and remember them: few combinations occur again and again."""
+        known = self._changed.get(changed)
+        if known is not None:
+            return known
+        if len(self._changed) >= PATTERNS_MAX:
+            self._changed.clear()
+        made = self._changed[changed] = tuple(
+            _Changed(number, shape.page_type, bool(self._terms >> number & 1), bool(self._sessions >> number & 1))
+            for number, shape in enumerate(self._layout.shapes)
             if changed >> number & 1
         )
         return made

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -100,12 +99,10 @@ class Slot(NamedTuple):
     Attributes:
         shape: the index of its shape.
         number: which row of its page it is.
-        position: where the row stands when the rows of all pages of an activity stand in one list.
     """
 
     shape: int
     number: int
-    position: int
 
 
 class Shape:
@@ -115,15 +112,10 @@ class Shape:
         fields: the fields.
         name: what the keys of the pages begin with.
         page_type: the class of the pages as they are written.
-        blank: a page that there is not.
-        shared: which of the rows are of this shape, if another one has the others of the same pages: one requires the
-            fields, one does not. Empty if all are.
+        blank: a page that there is not. Nobody changes it.
     """
 
-    def __init__(
-        self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool, shared: tuple[int, ...] = ()
-    ) -> None:
-        self.shared = shared
+    def __init__(self, fields: tuple[str, ...], suffix: str, page_type: type, *, is_required: bool) -> None:
         self.fields, self.name, self.page_type = fields, page_name(fields, suffix), page_type
         self.blank: list[Any] = [None] * len(msgspec.structs.fields(page_type))
         self._is_required = is_required
@@ -134,7 +126,7 @@ class Shape:
         values = [value(activity) for value in self._values]
         if self._is_required and None in values:
             return None
-        return row_key(self.name, tuple(value or "" for value in values))
+        return row_key(self.name, tuple([value or "" for value in values]))
 
 
 class _Keys:
@@ -174,8 +166,7 @@ class Layout:
     """The pages that some places need, and where in them each place is.
 
     Attributes:
-        shapes: the kinds of pages.
-        spans: where the rows of each shape begin and end in the list of the rows of all pages.
+        shapes: the kinds of pages. Two of them have the same pages if some places require the fields and some do not.
     """
 
     def __init__(self, places: Iterable[tuple[Place, type]], suffix: str = "") -> None:
@@ -184,34 +175,23 @@ class Layout:
         suffix: ends the names of the pages, where two layouts share a view.
         """
         slots: dict[tuple[str, ...], dict[str, type]] = {}
-        asked: dict[tuple[tuple[str, ...], bool], set[str]] = {}
+        asked: dict[tuple[tuple[str, ...], bool], None] = {}
         for place, row_type in places:
             slots.setdefault(place.fields, {})[place.slot] = row_type
-            asked.setdefault(_shape_of(place), set()).add(place.slot)
+            asked[_shape_of(place)] = None
         types = {fields: _page_type(page_name(fields, suffix), rows) for fields, rows in slots.items()}
         self._numbers = {
             (fields, slot): number for fields, rows in slots.items() for number, slot in enumerate(sorted(rows))
         }
         self._indexes = {each: number for number, each in enumerate(asked)}
         self.shapes = tuple(
-            Shape(fields, suffix, types[fields], is_required=is_required, shared=self._shared(fields, of_shape, slots))
-            for (fields, is_required), of_shape in asked.items()
+            Shape(fields, suffix, types[fields], is_required=is_required) for fields, is_required in asked
         )
-        offsets = (0, *accumulate(len(shape.blank) for shape in self.shapes))
-        self.spans = tuple(pairwise(offsets))
         self._groups, self._in_order = _grouped(self.shapes)
-
-    def _shared(
-        self, fields: tuple[str, ...], of_shape: set[str], slots: Mapping[tuple[str, ...], Mapping[str, type]]
-    ) -> tuple[int, ...]:
-        if len(of_shape) == len(slots[fields]):
-            return ()
-        return tuple(sorted(self._numbers[fields, slot] for slot in of_shape))
 
     def slot(self, place: Place) -> Slot:
         """Return where a place is."""
-        shape, number = self._indexes[_shape_of(place)], self._numbers[place.fields, place.slot]
-        return Slot(shape, number, self.spans[shape][0] + number)
+        return Slot(self._indexes[_shape_of(place)], self._numbers[place.fields, place.slot])
 
     def keys_and_missing(self, activity: Activity) -> tuple[tuple[bytes | None, ...], int]:
         """Return the keys of the pages of an activity, in the order of the shapes, and which shapes have no page.
@@ -309,7 +289,7 @@ class OpenRows:
         changed: the keys of the rows that have to be written, in the order in which they were changed; of pages the
             class that they are written as.
         created: the keys of the pages that there are not yet.
-        rows: what has been read and set so far. To be read alone.
+        rows: what has been read and set so far.
     """
 
     def __init__(self, view: RowView, remembered: RememberedRows) -> None:
@@ -332,12 +312,16 @@ class OpenRows:
         return known
 
     def page(self, key: bytes, shape: Shape) -> list[Any]:
-        """Return the rows of a page, to be read alone; those of an empty one if there is none."""
+        """Return the rows of a page; those of an empty one if there is none.
+
+        Whoever judges a decision changes them in place, and notes the page in `changed`. They are nobody else's: what
+        is remembered is forgotten when it is taken, and a decision that fails takes its step along.
+        """
         page: list[Any] | None = self.rows.get(key)
         if page is None:
             found = self._fetched(key, shape.page_type)
             if found is None:
-                page = shape.blank
+                page = [*shape.blank]
                 self.created.add(key)
             else:
                 # What is remembered is a page as it was when it was open.
@@ -354,18 +338,8 @@ class OpenRows:
         known = self._remembered.take(key, found)
         return _decoder(row_type)(found) if known is None else known
 
-    def store_page(self, key: bytes, shape: Shape, page: list[Any]) -> None:
-        """Set a page, or the rows of it that are of this shape."""
-        if shape.shared:
-            whole = [*self.page(key, shape)]
-            for number in shape.shared:
-                whole[number] = page[number]
-            page = whole
-        self.rows[key] = page
-        self.changed[key] = shape.page_type
-
     def forget(self, key: bytes) -> None:
-        """Leave a page that there is not yet as it was: empty."""
+        """Leave a page that there is not yet as it was: empty. What was changed in it is forgotten."""
         self.rows.pop(key, None)
 
     def store(self, key: bytes, row: object) -> None:

@@ -14,9 +14,7 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, compress
-from operator import is_not
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -42,8 +40,9 @@ from streams.behaviour.findings import (
 )
 from streams.behaviour.growth import GROWTH, Growth, counts_terms
 from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, RowView, page_name
-from streams.behaviour.plans import Concerned, Plans
-from streams.behaviour.signals import Detector, Signal, explained
+from streams.behaviour.plans import Plans
+from streams.behaviour.signals import Detector, Scored, Signal, explained
+from streams.behaviour.straight import Plan
 from streams.model.alert_status import with_status
 
 SEEN_MAX = 64
@@ -202,7 +201,8 @@ class Watcher:
         # it turns out that nothing may be learned.
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
         concerned = self._plans.concerned_by(case.activity, case.missing)
-        signals, learned = self._score(concerned, case, is_taught=is_taught)
+        scored, learned = (concerned.learning if is_taught else concerned.scoring)(case.pages, case.activity)
+        signals = tuple([self._signal(each, case) for each in scored]) if scored else ()
         found: list[Finding] = []
         risks = _NO_RISKS
         if signals:
@@ -227,8 +227,8 @@ class Watcher:
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
             if is_taught:
-                _, learned = self._score(concerned, case, is_taught=False)
-        self._put_back(concerned, case, learned)
+                _, learned = concerned.scoring(case.pages, case.activity)
+        case.changed |= concerned.write(case.pages, learned)
         seen = (*tail.seen, event)[-SEEN_MAX:]
         case.put(self._tail, SessionTail(activity.tool, tail.previous_tool, seen, case.events, held_until_ms))
         self._counted.keep(case, grown)
@@ -311,46 +311,18 @@ class Watcher:
             shape.blank if key is None else known.get(key) or page(key, shape)
             for key, shape in zip(keys, self._layout.shapes, strict=True)
         ]
-        flat = [*chain.from_iterable(pages)]
-        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, flat, missing)
+        return Case(activity, (*tail.events, activity.event_id)[-EVENTS_MAX:], rows, keys, pages, missing)
 
-    def _score(self, concerned: Concerned, case: Case, *, is_taught: bool) -> tuple[tuple[Signal, ...], list[Any]]:
-        """Let detectors score, and learn.
-
-        Args:
-            concerned: the detectors.
-            case: the activity; unchanged.
-            is_taught: whether they learn from it.
-
-        Returns:
-            The signals that are not faint, and the rows of the detectors after the activity, one after the other.
-        """
-        signals: list[Signal] = []
-        rows: list[Any] = []
-        activity, flat = case.activity, case.flat
-        for it, faint, score, learn, rows_of, _, _, _ in concerned.plans:
-            scored = score(rows_of(flat), activity)
-            if is_taught and learn is not None:
-                rows += learn(scored.rows, activity, scored.noted)
-            else:
-                rows += scored.rows
-            if scored.score >= faint:
-                text = explained(it.explain, activity, scored.words)
-                signals.append(Signal(it.name, scored.score, scored.score / it.threshold, text))
-        return tuple(signals), rows
-
-    def _put_back(self, concerned: Concerned, case: Case, rows: list[Any]) -> None:
-        """Put the rows of the detectors that an activity concerns back, all at once."""
-        before = case.flat
-        case.flat = [*concerned.put_back(rows + before)]
-        # A bit for each page with a row that is another one.
-        case.changed |= sum({*compress(concerned.page_bits, map(is_not, rows, concerned.rows_of(before)))})
+    def _signal(self, found: tuple[Plan, Scored], case: Case) -> Signal:
+        it, scored = found[0].declaration, found[1]
+        text = explained(it.explain, case.activity, scored.words)
+        return Signal(it.name, scored.score, scored.score / it.threshold, text)
 
     def _risk(self, case: Case, signals: tuple[Signal, ...]) -> _Risks:
         """Add signals to the risk of agent and session."""
         found, scores, risen, activity = [], {}, [], case.activity
         for it, slot in self._risks:
-            row = accumulated(case.flat[slot.position], signals, activity.time_ms, it.half_life_ms)
+            row = accumulated(case.row(slot), signals, activity.time_ms, it.half_life_ms)
             case.put(slot, row)
             risk = risk_of(row, activity.time_ms, it.half_life_ms, it.allowance, self._incidents)
             scores[f"risk.{it.name}"] = risk.total

@@ -168,14 +168,12 @@ def test_a_page_of_places_that_require_a_field_and_that_do_not_keeps_the_rows_of
     layout = Layout([(own, int), (peers, int)])
     rows, calls = Rows(), activity(START_MS, owner="ann")
     open_rows = OpenRows(rows, RememberedRows())
+    shapes = {place: layout.shapes[layout.slot(place).shape] for place in (own, peers)}
+    pages = {place: open_rows.page(shape.key(calls) or b"", shape) for place, shape in shapes.items()}
     for place, value in ((own, 7), (peers, 8)):
-        shape = layout.shapes[layout.slot(place).shape]
-        key = shape.key(calls) or b""
-        page = [*open_rows.page(key, shape)]
-        page[layout.slot(place).number] = value
-        # As a case that has read both before it writes the first.
-        page[1 - layout.slot(place).number] = None
-        open_rows.store_page(key, shape, page)
+        # As a case that has read both before it changes the first.
+        pages[place][layout.slot(place).number] = value
+        open_rows.changed[shapes[place].key(calls) or b""] = shapes[place].page_type
     open_rows.close()
     assert [msgspec.msgpack.decode(row) for row in rows.values()] == [{"it": 7, "it~": 8}]
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 
 import pytest
 
+from simulation.fleet.fleet import Plan, make_fleet
 from streams.behaviour.activity import FIELDS, MEASURES, Activity
 from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.registry import DETECTORS
-from streams.behaviour.pages import Layout
+from streams.behaviour.pages import Layout, OpenRows, RememberedRows
 from streams.behaviour.plans import Plans
 from streams.behaviour.presence import ALLOWED, BITS, presence_of
-from tests.unit.behaviour.kit import START_MS, activity, declared
+from streams.behaviour.signals import Scored
+from streams.behaviour.straight import Plan as Planned
+from tests.unit.behaviour.kit import START_MS, Rows, activity, declared
 from tests.unit.processors.watch.test_watch import SHIPPED
 
 ALL = activity(
@@ -114,3 +118,60 @@ def test_a_detector_of_some_tools_is_left_out_of_all_others() -> None:
         set(),
         set(),
     ]
+
+
+@pytest.mark.parametrize("is_taught", [True, False])
+def test_detectors_in_one_function_do_what_each_does_by_itself(*, is_taught: bool) -> None:
+    """Over a fleet with attacks: what they find, their rows, and which pages change."""
+    declarations = [it for it in SHIPPED.declared.by_scope()[0].detectors if it.kind != "risk"]
+    detectors = [DETECTORS[it.kind](it) for it in declarations]
+    layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
+    plans, rows, found_count = Plans(detectors, layout), OpenRows(Rows(), RememberedRows()), 0
+    for planned in make_fleet(3, Plan(agents_count=4, days_count=6, quiet_days_count=2, attacks_each=1)):
+        each = planned.activity
+        keys, missing = layout.keys_and_missing(each)
+        pages = [
+            shape.blank if key is None else rows.page(key, shape)
+            for key, shape in zip(keys, layout.shapes, strict=True)
+        ]
+        before = [[*page] for page in pages]
+        concerned = plans.concerned_by(each, missing)
+        found, after = (concerned.learning if is_taught else concerned.scoring)(pages, each)
+        expected = [_one_by_one(plan, before, each, is_taught=is_taught) for plan in concerned.plans]
+        assert pages == before
+        assert found == tuple(
+            (plan, scored)
+            for plan, (scored, _) in zip(concerned.plans, expected, strict=True)
+            if scored.score >= plan.faint
+        )
+        assert after == tuple(row for _, its in expected for row in its)
+        changed = concerned.write(pages, after)
+        slots = [slot for plan in concerned.plans for slot in plan.slots]
+        assert [pages[slot.shape][slot.number] for slot in slots] == [*after]
+        assert {at for at, page in enumerate(pages) if page != before[at]} <= {
+            at for at in range(len(pages)) if changed >> at & 1
+        }
+        found_count += len(found)
+    assert found_count > 20
+
+
+def _one_by_one(
+    it: Planned, pages: list[list[object]], each: Activity, *, is_taught: bool
+) -> tuple[Scored, tuple[object, ...]]:
+    """What a detector finds, and its rows afterwards."""
+    scored = it.score(tuple(pages[slot.shape][slot.number] for slot in it.slots), each)
+    if not is_taught or it.learn is None:
+        return scored, tuple(scored.rows)
+    return scored, tuple(it.learn(scored.rows, each, scored.noted))
+
+
+def test_few_functions_are_made_however_many_kinds_of_activities_there_are() -> None:
+    """Whoever chooses what a call has chooses its kind, and functions take milliseconds to be made."""
+    detectors = [DETECTORS[it.kind](it) for it in (declared("ceiling", 1.0, limit=9), declared("loop", 5.0))]
+    layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
+    plans, made = Plans(detectors, layout), set()
+    for count in range(len(LACKING) + 1):
+        for fields in combinations(sorted(LACKING), count):
+            each = without(*fields)
+            made.add(id(plans.concerned_by(each, layout.keys_and_missing(each)[1])))
+    assert len(made) == 2
