@@ -31,6 +31,17 @@ class LogKind(StrEnum):
     EMBEDDED = "embedded"
 
 
+def _reason(why: str) -> str:
+    """Return the reason.
+
+    Raises:
+        BadParameter: it is empty: then the record would not say why somebody has read, erased or stopped something.
+    """
+    if not why.strip():
+        raise typer.BadParameter("a reason must not be empty")
+    return why
+
+
 StateDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -46,7 +57,9 @@ ByOption = Annotated[
         "--as", metavar="NAME", help="Your name, which is recorded. By default your user name on this machine."
     ),
 ]
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
+WhyOption = Annotated[
+    str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=_reason)
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 BundleOption = Annotated[
     str | None,

@@ -83,7 +83,10 @@ def _show(screen: Screen, found: Reach) -> None:
         for tool in found.tools
         for way in tool.ways
     ]
-    screen.table(("tool", "arguments", "calls", "chain of grants", "session", "expires"), rows)
+    if rows:
+        screen.table(("tool", "arguments", "calls", "chain of grants", "session", "expires"), rows)
+    else:
+        screen.say("no grant in force lets this agent call a tool for this user", WARN)
     dead = [
         (short(grant.uid, _BOUND_CHARS_MAX), short(grant.session_id, _BOUND_CHARS_MAX), short(grant.text, 200))
         for grant in found.dead

@@ -115,6 +115,25 @@ def test_a_mistake_in_a_choice_is_reported_in_one_line_without_the_words_of_libr
     assert hint == f"Run `stoplog {args[0]} --help` for help."
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("kill", "--all"),
+        ("release", "--all"),
+        ("alerts", "close", "a"),
+        ("audit", "read", "s-1"),
+        ("audit", "erase", "--session", "s-1"),
+    ],
+)
+@pytest.mark.parametrize("why", ["", "  "])
+def test_a_reason_that_is_recorded_is_not_empty(stoplog: Stoplog, args: tuple[str, ...], why: str) -> None:
+    stoplog("topics", "apply")
+    result = stoplog(*args, "--why", why)
+    assert result.status == 2
+    assert result.err.startswith("error: invalid value for `--why`: a reason must not be empty\n")
+    assert stoplog("tail", "revocations", "--no-follow").records == []
+
+
 def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:
     result = stoplog("topics", "check")
     assert result.status == 1

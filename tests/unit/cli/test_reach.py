@@ -127,6 +127,7 @@ def test_sessions_without_a_grant_are_unbounded_where_they_are_accepted(deployme
     (said,) = deployment.reach()
     assert said == {"sessions_without_grant": "accepted", "unbounded": ["tools", "arguments", "calls", "amount"]}
     told = " ".join(deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout.split())
+    assert told.startswith("no grant in force lets this agent call a tool for this user")
     assert "sessions without a grant are not limited by this" in told
 
 

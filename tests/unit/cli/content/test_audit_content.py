@@ -63,8 +63,8 @@ class TestRead:
 
     def test_needs_a_reason(self, site: Stoplog, folder: Path) -> None:
         result = site("audit", "read", "s-0", "--key", str(folder / "acme.pem"), "--why", " ")
-        assert result.status == 1
-        assert "say why" in result.err
+        assert result.status == 2
+        assert "a reason must not be empty" in result.err
 
     def test_nothing_is_on_the_log_in_clear_but_calls(self, site: Stoplog) -> None:
         held = [each for each in records_of(AUDIT.name) if isinstance(each, AuditEvent) and each.sensitive is not None]

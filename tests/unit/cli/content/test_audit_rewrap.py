@@ -85,7 +85,7 @@ def test_it_is_on_the_record_with_its_reason(site: Stoplog, folder: Path) -> Non
     assert told.reason_text.startswith("2 keys, to be wrapped with rsa:")
     assert told.reason_text.endswith(": new key of the year")
     refused = site("audit", "rewrap", "--key", str(folder / "old.pem"), "--why", " ")
-    assert "say why" in refused.err
+    assert "a reason must not be empty" in refused.err
 
 
 def test_a_tenant_without_keys_is_told_so_and_not_what_to_destroy(site: Stoplog, folder: Path) -> None:
