@@ -116,7 +116,9 @@ def client_settings(
     for name, value in extra.items():
         known = _ALIASES.get(name, name)
         if known in fixed and fixed[known] != value:
-            raise ValueError(f"the Kafka setting `{name}` can't be changed: correctness depends on its value")
+            if known == "bootstrap.servers":
+                raise ValueError(f"`{name}` can't be given here: name the brokers in the setting `bootstrap`")
+            raise ValueError(f"`{name}` can't be changed: correctness depends on its value")
     aliased = {_ALIASES.get(name, name) for name in extra}
     kept = {name: value for name, value in {**COMMON_DEFAULTS, **defaults}.items() if name not in aliased}
     # Without a logger of ours librdkafka writes to standard error, which belongs to the commands.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -306,7 +307,7 @@ def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return what the environment states: each section as a mapping.
 
     Raises:
-        ValueError: a variable of several values is not JSON.
+        SettingsError: a variable of several values is not JSON.
     """
     if not _are_stated(environment):
         return {}
@@ -322,7 +323,15 @@ def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
     )
-    return source()
+    try:
+        return source()
+    except ValueError as error:
+        # The error names the field; its cause says what is wrong with the JSON.
+        named = re.search(r'field "(\w+)"', str(error))
+        if named is None:
+            raise
+        variable = f"{ENV_PREFIX}{named[1].upper()}"
+        raise SettingsError(f"environment variable `{variable}` is not JSON: {error.__cause__}") from None
 
 
 def _are_stated(environment: Mapping[str, str]) -> bool:

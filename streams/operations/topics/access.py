@@ -211,7 +211,8 @@ def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, pri
     if existing is None:
         trouble = Trouble(
             "the log has no authorizer, so anybody who can connect may read and write everything",
-            "set `authorizer.class.name` on the brokers, or leave the setting `topics.principals` empty",
+            "set `authorizer.class.name` on the brokers, or leave the settings `topics.principals` and "
+            "`topics.tenants` empty",
         )
         return Plan((), (trouble,))
     there = set(existing)

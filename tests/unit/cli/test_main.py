@@ -214,6 +214,25 @@ def test_an_option_that_is_no_valid_setting_is_named(stoplog: Stoplog, service: 
     assert result.err.startswith(f"error: setting `{service}.port`: input should be less than or equal to 65535, got")
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ('{"security.protcol": "SSL"}', "setting `kafka`: no such configuration property: `security.protcol`"),
+        ('{"security.protocol": "FOO"}', "setting `kafka`: invalid value `FOO` for configuration property"),
+        ('{"bootstrap.servers": "x:1"}', "setting `kafka`: `bootstrap.servers` can't be given here: name the brokers"),
+        ("no json", "environment variable `STOPLOG_KAFKA` is not JSON: Expecting value"),
+    ],
+)
+@pytest.mark.parametrize("command", ["session list", "topics check", "tail alerts"])
+def test_a_setting_of_kafka_that_is_not_valid_is_named(
+    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, command: str, stated: str, told: str
+) -> None:
+    monkeypatch.setenv("STOPLOG_KAFKA", stated)
+    result = stoplog(*command.split(), "--bootstrap", "127.0.0.1:1")
+    assert result.status == 2
+    assert result.err.startswith(f"error: {told}")
+
+
 def test_a_settings_file_can_be_named(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOPLOG_SETTINGS", "")  # restored afterwards
     (home / "mine.toml").write_text('state_dir = "elsewhere"')
