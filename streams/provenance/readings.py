@@ -60,12 +60,15 @@ _SIGN = re.compile(
 )
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@:/+#$,-]|=(?![0-9A-F]{2}))+\Z")
 _PROSE = re.compile(
-    r"(?:(?!(?=[dhpsuDHPSU])(?i:dot|punkt|punto|slash|underscore|hyphen)\b)"
-    r"(?:[a-z]{2,}+(?:['-][a-z]++)*+|[A-Z][A-Za-z]{1,10}+|[aAI](?= [A-Za-z]{2}))"
-    r"(?:[,;!?]|[.:](?![^ \n]))?(?: |\n{1,2}|\Z))++\Z"
+    r"[a-z ]*+(?:(?:[A-Z](?<![^ \n].)[A-Za-z]{0,10}+(?![A-Za-z-])|[,;!?.:](?<=[A-Za-z].)(?![^ \n])"
+    r"|'(?<=[A-Za-z].)(?=[a-z])|-(?<=[a-z].)(?=[a-z])|\n)[a-z ]*+)*+\Z"
 )
-"""Words of letters between single spaces. None can be a code, a spelled sign, or a letter of a spaced spelling. One set
-of first letters is looked at before six words are."""
+"""Words of letters, and signs of sentences behind them. None of the words can be a code: one that is long enough has no
+capital. Runs of small letters and spaces are skipped at once, and only what is between them is looked at closely."""
+_SPELLING_WORDS = (" dot ", " punkt ", " punto ", " slash ", " underscore ", " hyphen ")
+_AS_WORDS = bytes(code if code == ord(" ") else ord("x") for code in range(256))
+_AS_HEX = bytes(ord("x") if chr(code) in "0123456789abcdefABCDEF :" else ord(".") for code in range(256))
+_HEX_RUN = "x" * CODE_CHARS_MIN
 _CODE = re.compile(r"[A-Za-z0-9+/_-]{12}")
 _SOME_HEX = re.compile(r"[0-9a-fA-F :]{12}")
 _SOME_SPACED = re.compile(r" \S \S \S ")
@@ -110,7 +113,15 @@ def is_ordinary(word: str) -> bool:
 
 def is_prose(text: str) -> bool:
     """Return whether a text certainly has no reading, and no value in it has a shape: both take longer to find out."""
-    return len(text) <= _SHORT_CHARS_MAX and _PROSE.match(text) is not None and _SOME_HEX.search(text) is None
+    if len(text) > _SHORT_CHARS_MAX or "  " in text or _PROSE.match(text) is None:
+        return False
+    lowered = text.lower()
+    for word in _SPELLING_WORDS:
+        if word in lowered:
+            return False
+    signs = text.encode()
+    # A search for a piece of text is many times as fast as one for what has its form.
+    return " x x " not in signs.translate(_AS_WORDS).decode() and _HEX_RUN not in signs.translate(_AS_HEX).decode()
 
 
 def undisguised(text: str) -> str:

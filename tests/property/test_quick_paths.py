@@ -129,6 +129,7 @@ _SPOKEN = st.sampled_from(
     [
         "a", "I", "A", "be", "cafe", "deed", "added", "fade", "The", "invoice", "Confirmation", "confirmation", "it's",
         "well-known", "dot", "Dot", "at", "slash", "hyphen", "kim", "moc", "e", "v", "dots", "AbCdEfGhIjK", "o'clock",
+        "I'm", "McDonald", "punkt", "x-y",
     ]
 )  # fmt: skip
 _SPACES = st.sampled_from(
@@ -142,27 +143,42 @@ _SPACES = st.sampled_from(
 @example(text="a b c d e f g")
 @example(text="Confirmation")
 @example(text="See moc.live there.")
+@example(text="a  b  c  d  e  f  g")
+@example(text="The-well-known-letters")
 def test_prose_has_no_values_and_no_readings(text: str) -> None:
     if readings.is_prose(text):
         assert list(readings.readings_of(text)) == []
         assert shapes.shapes_in(text, loose=True) == ([], True)
 
 
-_SLOW_PROSE = re.compile(readings._PROSE.pattern.replace("(?=[dhpsuDHPSU])", ""))
-
-
-@given(text=st.lists(st.tuples(_SPOKEN, _SPACES).map("".join), max_size=12).map("".join))
-@example(text="Underscore")
-@example(text="send unto")
-@example(text="\u017flash")
-def test_what_is_prose_does_not_follow_from_the_first_letters_alone(text: str) -> None:
-    assert _SLOW_PROSE.pattern != readings._PROSE.pattern
-    assert bool(readings._PROSE.match(text)) == bool(_SLOW_PROSE.match(text))
-
-
-@pytest.mark.parametrize("text", ["The invoice is attached, and the total is as agreed.", "Hello Kim,\n\nI saw a cat."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The invoice is attached, and the total is as agreed.",
+        "Hello Kim,\n\nI saw a cat.",
+        "I'm sorry: it's a well-known one.",
+        "See the dots of Underscores; a slashed hyphenation is none.",
+    ],
+)
 def test_what_people_write_is_known_as_prose(text: str) -> None:
     assert readings.is_prose(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kim dot lee",
+        "Kim DOT lee",
+        "see a b then",
+        "Confirmation",
+        "ask Ab-cdefghijkl",
+        "a cab faded in",
+        "Hi.there",
+        "\u017flash",
+    ],
+)
+def test_what_may_be_a_disguise_is_no_prose(text: str) -> None:
+    assert not readings.is_prose(text)
 
 
 @given(text=st.one_of(st.text(max_size=12), st.text(alphabet="aB1_ '-.", max_size=12)))
@@ -265,7 +281,11 @@ def test_the_parts_of_a_text_end_where_they_can(text: str) -> None:
     assert origins._PART.findall(text) == patient.findall(text)
 
 
-@given(key=st.binary(max_size=70), kind=st.sampled_from(["text", "id"]), value=st.text(st.characters(), max_size=20))
+@given(
+    key=st.binary(max_size=70),
+    kind=st.sampled_from(["text", "id"]),
+    value=st.text(st.characters(), max_size=20),
+)
 @example(key=b"k" * 32, kind="text", value="\ud800")
 def test_a_digest_of_a_value_is_an_hmac(key: bytes, kind: str, value: str) -> None:
     message = f"{kind}\x00{value}".encode("utf-8", "surrogatepass")
