@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
+from streams.provenance.acts import ActKind
 from streams.provenance.places import Place, places_of, words_of
 from streams.provenance.pointers import unescaped
 from streams.provenance.words import listed
@@ -54,6 +55,8 @@ _OWNERS = listed(
     "customer client user owner patient member account mailbox employee subscriber guest student passenger cardholder "
     "holder resident person username userid tenant citizen applicant borrower policyholder"
 )
+_MEMBERS = listed("user username userid member guest person")
+"""Those of the owners whom an act can make members, or give access: `invite_user`, `add_member`."""
 _OWNERSHIP_ENDS = listed("id uid uuid no number ref reference email mail username name login key")
 _NOT_OWNERS = listed("to from new target recipient receiver destination cc bcc other by author sender")
 _SETTINGS = listed("action mode operation op type kind format lang language locale currency unit status")
@@ -163,11 +166,19 @@ def propose_kind_arg(input_schema: object) -> str | None:
     return None
 
 
-def propose_owner_args(input_schema: object, *, reads: bool) -> tuple[str, ...]:
-    """Return the paths of arguments that seem to say whose data or account a call is about."""
+def propose_owner_args(input_schema: object, *, reads: bool, kind: str = "") -> tuple[str, ...]:
+    """Return the paths of arguments that seem to say whose data or account a call is about.
+
+    Args:
+        input_schema: the tool's JSON Schema.
+        reads: whether the tool only reads.
+        kind: the kind of act. Whom a tool gives access to, or makes a member, owns nothing yet.
+    """
     roles = {} if reads else propose_roles(input_schema, reads=False)
-    named = [place.path for place in places_of(input_schema) if _names_owner(place.names)]
-    return tuple(path for path in named if roles.get(path) is not ArgumentRole.DESTINATION)
+    named = [place for place in places_of(input_schema) if _names_owner(place.names)]
+    if kind == ActKind.SHARE:
+        named = [place for place in named if _MEMBERS.isdisjoint(words_of(place.names[0])[-2:])]
+    return tuple(place.path for place in named if roles.get(place.path) is not ArgumentRole.DESTINATION)
 
 
 def propose_output_owners(output_schema: object) -> tuple[str, ...]:

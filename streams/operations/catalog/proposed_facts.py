@@ -82,12 +82,13 @@ def _filled(entry: ToolCatalogEntry, proposed: Mapping[str, Any]) -> ToolCatalog
 
 def _proposals(entry: ToolCatalogEntry, others: Sequence[ToolCatalogEntry]) -> dict[str, Any]:
     undoing, undoing_args = _undoing(entry, others)
+    kind = _proposed_kind(entry)
     return {
         "sink_args": possible_sinks(entry),
-        "kind": _proposed_kind(entry),
+        "kind": kind,
         "kind_arg": propose_kind_arg(_schema_of(entry)),
         "arg_roles": _role_uses(entry),
-        "owner_args": propose_owner_args(_schema_of(entry), reads=_seems_to_read(entry)),
+        "owner_args": propose_owner_args(_schema_of(entry), reads=_seems_to_read(entry), kind=kind or ""),
         "output_owners": propose_output_owners(_output_schema_of(entry)),
         # A schema of results says that they are JSON; a text that says so would be the server's word.
         "content_type": None if _output_schema_of(entry) is None else _JSON,

@@ -87,7 +87,8 @@ class ToolUses:
     def owner_args(self) -> Paths:
         """The places of arguments that say whose data or account a call is about."""
         entry = self._entry
-        return Paths(entry.owner_args or propose_owner_args(self._schema, reads=entry.read_only))
+        proposed = propose_owner_args(self._schema, reads=entry.read_only, kind=self.kind)
+        return Paths(entry.owner_args or proposed)
 
     def is_output_owner(self, pointer: str) -> bool:
         """Return whether the field of a result at a pointer says whose data the result is."""

@@ -125,6 +125,12 @@ def test_names_that_say_nothing_of_an_owner(name: str) -> None:
     assert not seems_owner(f"/{name}")
 
 
+def test_whom_an_act_makes_a_member_owns_nothing_yet() -> None:
+    invites = schema(user=TEXT, user_email=TEXT, account_id=TEXT)
+    assert propose_owner_args(invites, reads=False, kind="share") == ("/account_id",)
+    assert propose_owner_args(schema(user=TEXT), reads=False, kind="change") == ("/user",)
+
+
 def test_a_member_of_an_owner_names_it() -> None:
     assert seems_owner("/orders/0/customer/id")
     assert not seems_owner("/orders/0/customer/0/street")
