@@ -321,9 +321,12 @@ def _holds(pattern: re.Pattern[str], text: str, count: int) -> bool:
 def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReader, *, decoded: bool) -> None:
     """Add what is quoted, what is written with capitals, and sequences of words that matter."""
     starts = frozenset([sentence.start for sentence in reader.sentences] or (0,))
-    for spans in (quoted(text), names(text, starts)):
+    for is_quoted, spans in ((True, quoted(text)), (False, names(text, starts))):
         for place, span in spans:
             reader.add_words(place, without_stop_words(span))
+            if is_quoted and collected.by_user:
+                # Who quotes a title means all of it: "The new plan" is not the record that is called "New plan".
+                reader.add_words(place, span)
         if reader.is_done:
             return
     if collected.by_user:

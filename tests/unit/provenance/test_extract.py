@@ -185,6 +185,13 @@ def test_the_values_of_a_query_are_values() -> None:
     assert _values(extraction, AtomKind.NUMBER) == ["order:17"]
 
 
+@pytest.mark.parametrize("marks", ["'{}'", '"{}"'])
+def test_a_title_that_the_user_quotes_is_found_as_a_whole(marks: str) -> None:
+    title = "The new plan for you"
+    message = f"Delete the mail {marks.format(title)}, please."
+    assert _whole(extract_content(json.dumps({"subject": title}))) & _all(extract_message(message))
+
+
 def test_words_of_the_user_are_found_in_sequence() -> None:
     argument = extract_arguments({"title": "Dinner with Kim"})
 
