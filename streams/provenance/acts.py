@@ -94,6 +94,7 @@ class ActKind(StrEnum):
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 _ANY_WORD = re.compile(r"[^\W\d_]+|[.,!?;\n]")
+_ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"]+")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
@@ -186,6 +187,10 @@ _VALUE_IN_DATA = re.compile(
     # "She wrote the address in her mail", "he left it on the ticket"
     r"\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|gave|left|mentioned|stated|named|noted) (?:it|the|his|her|their|a|an|all)"
     r" (?:[\w'-]+ ){0,4}(?:in|on)\b"
+    # "Her address that's on her website", "the number given in his letter", "the IBAN (found on the page)"
+    r"|\b(?:e-?mails?|address(?:es)?|numbers?|ibans?|accounts?|phone)\W{1,2}"
+    r"(?:(?:that|which)(?:'s| is| are) (?:\w+ )?|(?:as )?(?:found|given|listed|shown|stated|named|written) )(?:in|on) "
+    r"(?:the|that|this|his|her|its|their)\b"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )
@@ -228,9 +233,19 @@ def request_kinds(text: str) -> frozenset[str]:
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
     elif kinds and _VALUE_IN_DATA.search(lowered) is not None:
         kinds.add(FILL)
-    if not LINK_WORDS.isdisjoint(_WORD.findall(lowered)):
+    if _speaks_of_links(lowered):
         kinds.add(FOLLOW)
     return frozenset(kinds)
+
+
+def _speaks_of_links(lowered: str) -> bool:
+    """Return whether a request in lower case speaks of something that is opened by its address.
+
+    Who names the address of a page speaks of that one: "read the page www.shop.example" asks for no other, but "... and
+    the article that it links to" does.
+    """
+    spoken = sum(word in LINK_WORDS for word in _WORD.findall(_ADDRESS.sub(" ", lowered)))
+    return spoken > len(_ADDRESS.findall(lowered))
 
 
 def asked_kinds(lowered: str) -> frozenset[str]:

@@ -88,6 +88,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\b(?:talk|speak|chat) (?:to|with) (?:a |an |the |your |some)?"
             r"(?:human|person|body|one|bot|machine|manager|supervisor|representative|agent|colleague)\b"
             r"|\b(?:real|actual|live) (?:person|human|agent|people)\b|\b(?:somebody|someone|anybody|anyone) there\b"
+            r"|\b(?:want|need|get|get me|transfer me to|connect me (?:to|with)|put me through to) "
+            r"(?:a|an|the|some|your) (?:\w+ )?(?:human|representative|supervisor|manager)\b"
             r"|\bhuman being\b|\bnot? (?:a )?(?:bot|robot|machine)\b",
             "send",
         ),
