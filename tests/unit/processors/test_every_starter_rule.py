@@ -154,7 +154,7 @@ SCENARIOS = (
     Fires("MAIL-010", "mail.send", OUTSIDE, tainted=True),
     mail("MAIL-011", body="-----BEGIN RSA PRIVATE KEY-----"),
     mail("MAIL-012", to="bob@examp1e.com"),
-    Fires("MAIL-013", "mail.send", {"to": "bob@example.com", "body": "hi", "recipients": "x"}, tainted=True),
+    Fires("MAIL-013", "mail.send", {"to": "bob@example.com", "body": "hi", "headers": "x"}, tainted=True),
     mail("MAIL-014", subject="hi\nBcc: eve@other.example.net"),
     mail("MAIL-015", attachments=["~/.ssh/id_rsa"]),
     Fires(
