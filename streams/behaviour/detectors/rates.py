@@ -35,12 +35,6 @@ PRIOR_SPREAD = 0.6
 """How much the logarithms of the peaks of days differ before much is known of an agent, and how many days that counts
 as: few days that happen to be alike say little about the next."""
 COUNT_MIN = 0.1
-KNOWN_DAYS = 4
-KNOWN_SINCE_DAYS = 7
-"""On how many days, and since how many days, something must have gone to a place for it to be well known."""
-KNOWN_SHARE = 0.25
-"""What a byte counts for that goes to a well-known place. Whoever takes data away needs a place of his own, and to make
-it well known takes him a week in which nothing of it alerts."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,63 +57,11 @@ EMPTY = Bucket()
 
 
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Sums that fade: of everything, and of what was learned from.
-
-    In `weighed` and `good_weighed`, what goes to well-known places counts for less. Rows of earlier versions lack them.
-    """
+    """A sum that fades: of everything, and of what was learned from."""
 
     total: float = 0.0
     good: float = 0.0
     at_ms: int = 0
-    weighed: float | None = None
-    good_weighed: float | None = None
-
-    @property
-    def counted(self) -> float:
-        """What all of it counts for."""
-        return self.total if self.weighed is None else self.weighed
-
-    @property
-    def good_counted(self) -> float:
-        """What that counts for which was learned from."""
-        return self.good if self.good_weighed is None else self.good_weighed
-
-    def after(self, amount: float, weighed: float, now_ms: int, half_life_ms: int) -> Volume:
-        """Return it with one more amount, and with what that counts for."""
-        left = decay(now_ms - self.at_ms, half_life_ms)
-        return Volume(
-            self.total * left + amount,
-            self.good * left,
-            max(self.at_ms, now_ms),
-            self.counted * left + weighed,
-            self.good_counted * left,
-        )
-
-    def learning(self, amount: float, weighed: float) -> Volume:
-        """Return it after learning from an amount that it has already had."""
-        return Volume(self.total, self.good + amount, self.at_ms, self.weighed, self.good_counted + weighed)
-
-    def without_alerts(self) -> Volume:
-        """Return it without what was not learned from."""
-        return Volume(self.good, self.good, self.at_ms, self.good_weighed, self.good_weighed)
-
-
-class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """On how many days something was learned of a destination, and the first and the last of them."""
-
-    days: int = 0
-    first: int = 0
-    last: int = -1
-
-    def after(self, day: int) -> Known:
-        """Return it after a day."""
-        if day <= self.last:
-            return self
-        return Known(self.days + 1, self.first if self.days else day, day)
-
-    def is_well(self, day: int) -> bool:
-        """Return whether the destination is well known on a day."""
-        return self.days >= KNOWN_DAYS and day - self.first >= KNOWN_SINCE_DAYS
 
 
 class Ceiling(Keyed):
@@ -240,25 +182,14 @@ def with_prior(spread: float, days: float) -> float:
 
 
 class Egress(Keyed):
-    """Volume that leaves: a fading sum beside the highest sums of earlier days.
+    """Volume that leaves: a fading sum beside the highest sums of earlier days."""
 
-    What goes to places that the agent or its peers have long known counts for less than what goes anywhere else.
-    """
-
-    row_types = (Volume, Peak, Peak, Known, Known)
+    row_types = (Volume, Peak, Peak)
     needs = DESTINATION | ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the sum, of the peaks of the agent and of its peers, and of the days of the place."""
-        # Without declared peers, nobody else's acquaintance counts.
-        together = self.peers if self.declaration.peer else self.own
-        return (
-            self.own(),
-            self.own(part="peak"),
-            self.peers(),
-            self.own("dest.domain", part="known"),
-            together("dest.domain", part="known to peers"),
-        )
+        """Return the places of the sum, and of the peaks of the agent and of its peers."""
+        return (self.own(), self.own(part="peak"), self.peers())
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
@@ -267,32 +198,28 @@ class Egress(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how many deviations the sum lies above the usual peak of a day."""
         it, now_ms = self.declaration, activity.time_ms
-        before, own, peers, *known = rows
-        amount = self._amount(activity)
-        weighed = amount * KNOWN_SHARE if _is_well_known(known, now_ms) else amount
-        volume = (before or Volume()).after(amount, weighed, now_ms, it.half_life_ms)
-        for peak in (own, peers):
+        volume = rows[0] or Volume()
+        left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
+        volume = Volume(volume.total * left + amount, volume.good * left, max(volume.at_ms, now_ms))
+        kept = (volume, rows[1], rows[2])
+        for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
                 mean, spread = usual_peak(peak, SD_MIN)
-                z = (log1p(volume.counted) - mean) / with_prior(spread, peak.past.weight)
+                z = (log1p(volume.total) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
-                    volume = volume.without_alerts()
-                return Scored((volume, *rows[1:]), z, words, (amount, weighed))
-        return Scored((volume, *rows[1:]), noted=(amount, weighed))
+                    kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])
+                return Scored(kept, z, words, amount)
+        return Scored(kept, noted=amount)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
-        """Return the rows with the peaks of the day, and with one more day on which the destination is known."""
-        before, own, peers, *known = rows
-        volume, day = before.learning(*noted), activity.time_ms // DAY_MS
-        own = learned(own, volume.good, activity.time_ms, self.declaration)
-        peers = learned(peers, volume.good, activity.time_ms, self.declaration)
-        return (volume, own, peers, *[(each or Known()).after(day) for each in known])
-
-
-def _is_well_known(known: list[Known | None], now_ms: int) -> bool:
-    return any(each is not None and each.is_well(now_ms // DAY_MS) for each in known)
+        """Return the rows with the peaks of the day."""
+        volume, own, peer = rows
+        good = volume.good + noted
+        own = learned(own, good, activity.time_ms, self.declaration)
+        peer = learned(peer, good, activity.time_ms, self.declaration)
+        return (Volume(volume.total, good, volume.at_ms), own, peer)
 
 
 class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):

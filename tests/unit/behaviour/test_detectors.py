@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from math import exp
 from random import Random  # noqa: TID251 - usual amounts are drawn from a seed
@@ -579,47 +579,6 @@ def test_whoever_gets_on_with_each_call_may_use_one_tool_for_longer(
         activity(AFTER_MS + at * 5_000, session="pages", tool="docs.read", call=page) for at, page in enumerate(pages)
     ]
     assert names_found(observe_all(watch, rows, calls)) == wanted
-
-
-def sent(time_ms: int, place: str, size_bytes: int, agent: str = "bot") -> Activity:
-    """Return a mail of an agent."""
-    return activity(
-        time_ms, agent=agent, session=f"sends {time_ms}", tool="mail.send", destination=place, size_bytes=size_bytes
-    )
-
-
-@pytest.mark.parametrize("agent", ["bot", "newcomer"])
-@pytest.mark.parametrize(
-    ("place", "size_bytes", "wanted"),
-    [
-        ("partner.example", 16_000, []),
-        ("new.example", 16_000, ["egress"]),
-        # A place that is well known is no excuse for anything.
-        ("partner.example", 100_000, ["egress"]),
-    ],
-)
-def test_more_may_go_to_a_place_that_the_agent_or_its_peers_have_long_known(
-    agent: str, place: str, size_bytes: int, wanted: list[str]
-) -> None:
-    it = declared("egress", 3.5, peer=("agent.type",), value="call.bytes", half_life_ms=HOUR_MS, min_support=5)
-    rows, watch = Rows(), watcher(it)
-    for day in range(20):
-        at_ms = START_MS + day * DAY_MS + 9 * HOUR_MS
-        assert names_found(observe_all(watch, rows, [sent(at_ms, "partner.example", 2_000)])) == []
-    assert names_found(observe_all(watch, rows, [sent(AFTER_MS, place, size_bytes, agent)])) == wanted
-
-
-@pytest.mark.parametrize("days", [range(17, 20), range(15, 20), [0, 19]])
-def test_a_place_is_well_known_after_some_days_and_a_week(days: Iterable[int]) -> None:
-    """Neither many calls on few days, nor two days that lie far apart, make it so."""
-    it = declared("egress", 3.5, value="call.bytes", half_life_ms=HOUR_MS, min_support=5)
-    rows, watch = Rows(), watcher(it)
-    for day in range(20):
-        at_ms = START_MS + day * DAY_MS + 9 * HOUR_MS
-        calls = [sent(at_ms, "partner.example", 2_000)]
-        calls += [sent(at_ms + part, "lately.example", 10) for part in range(1, 9) if day in days]
-        assert names_found(observe_all(watch, rows, calls)) == []
-    assert names_found(observe_all(watch, rows, [sent(AFTER_MS, "lately.example", 16_000)])) == ["egress"]
 
 
 def odd_session(day: int, steps: int) -> list[Activity]:
