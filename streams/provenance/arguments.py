@@ -48,7 +48,8 @@ class Argument(msgspec.Struct, gc=False):
     text: str = ""
     _is_word: bool = False
     is_usual: bool = False
-    _field: str = ""
+    _name: str = ""
+    _around: str = ""
     _shapes: list[Shape] | None = None
 
     def parts(self) -> list[Found]:
@@ -90,7 +91,7 @@ class Argument(msgspec.Struct, gc=False):
 
     def _own_shapes(self) -> list[Shape]:
         if self._shapes is None:
-            self._shapes = self._shapes_of(self.text, self._field)
+            self._shapes = self._shapes_of(self.text, field_name(self._name, self._around))
         return self._shapes
 
     def _shapes_of(self, text: str, field: str) -> list[Shape]:
@@ -131,27 +132,27 @@ def _read_text(value: str, pointer: str, name: str, around: str) -> Argument:
         name: that of the innermost field around it.
         around: what an `id` names; empty if that is not known.
     """
-    usual = usual_reading(value)
+    usual = None if " " in value else usual_reading(value)
     if usual is None:
-        return _read_unusual(value, pointer, field_name(name, around))
+        return _read_unusual(value, pointer, name, around)
     # What names such a value says nothing about it, as it says what a number is.
     kind, reading = usual
     wholes = [Found(kind, reading, pointer, True)] if reading else []
     return Argument(value, pointer, wholes, True, value, len(value) <= TEXT_CHARS_MAX, value[:1] != "/")
 
 
-def _read_unusual(value: str, pointer: str, field: str) -> Argument:
+def _read_unusual(value: str, pointer: str, name: str, around: str) -> Argument:
     text = value if value.isascii() else typeset_plainly(value)
     stripped = text.strip(AROUND)
     if not stripped and (not text or text.isspace()):
         return Argument(value, pointer, [])
     is_short = len(text) <= TEXT_CHARS_MAX
     is_word = is_short and " " not in text and _SPACE.search(text) is None
-    argument = Argument(value, pointer, [], True, text, is_word, False, field)
+    argument = Argument(value, pointer, [], True, text, is_word, False, name, around)
     first = 0 if stripped is text else text.find(stripped)
     last = first + len(stripped)
     # An address behind a display name ends with a sign that is stripped.
-    mailbox = None if is_word or stripped is text else mailbox_in(text, stripped)
+    mailbox = None if is_word or ">" not in text else mailbox_in(text, stripped)
     if mailbox is not None:
         # The name says nothing about where a mail goes: all of the value is its address.
         first += mailbox.start(1)
@@ -170,6 +171,9 @@ def _read_number(value: int | float, pointer: str, field: str, *, is_field: bool
         readings = [(shape.kind, shape.value) for shape in shapes]
     else:
         are_all = True
+    if len(readings) == 1:
+        ((kind, reading),) = readings
+        return Argument(value, pointer, [Found(kind, reading, pointer, is_field)], are_all)
     wholes = [Found(kind, reading, pointer, is_field) for kind, reading in dict.fromkeys(readings)]
     return Argument(value, pointer, wholes, are_all)
 
@@ -223,7 +227,7 @@ def extract_part(text: str) -> list[Found]:
 
 def extract_unusual(text: str) -> list[Found]:
     """Return the readings of all of a part that has no `usual_reading`."""
-    return _read_unusual(text, "", "").wholes
+    return _read_unusual(text, "", "", "").wholes
 
 
 def usual_reading(text: str) -> tuple[AtomKind, str] | None:

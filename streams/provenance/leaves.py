@@ -8,7 +8,6 @@ as a whole. An operator who states the type takes that from it, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -96,25 +95,28 @@ def flat_fields(value: dict[str, Any]) -> Iterable[tuple[str, tuple[str, Any]]] 
     """
     if len(value) > _FLAT_MAX or not _SINGLE.issuperset(map(type, value.values())):
         return None
-    try:
-        names = "/".join(value)
-    except TypeError:
-        return None
-    pointers = _flat_pointers(names, len(value)) if len(names) <= _FLAT_CHARS_MAX else None
+    names = tuple(value)
+    pointers = _FLAT_POINTERS.get(names) or _flat_pointers(names)
     return None if pointers is None else zip(pointers, value.items(), strict=True)
 
 
-@lru_cache(maxsize=_FLAT_CACHED_MAX)
-def _flat_pointers(joined: str, count: int) -> tuple[str, ...] | None:
-    """Return the pointers of the members of an object; None if one of their names is not a plain one.
+_FLAT_POINTERS: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""The pointers of the members of objects, by the names of these: calls of a tool have the same ones again and again."""
 
-    Args:
-        joined: the names, with a slash between them.
-        count: how many there are; with a slash in a name, there seem to be more.
-    """
-    names = joined.split("/") if count else []
-    are_plain = all(name.isidentifier() and not name[0].isupper() and len(name) <= NAME_CHARS_MAX for name in names)
-    return tuple(f"/{name}" for name in names) if are_plain and len(names) == count else None
+
+def _flat_pointers(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the pointers of the members of an object; None if one of their names is not a plain one, or too long."""
+    chars = 0
+    for name in names:
+        if not isinstance(name, str) or len(name) > NAME_CHARS_MAX or not name.isidentifier() or name[0].isupper():
+            return None
+        chars += len(name) + 1
+    if chars > _FLAT_CHARS_MAX:
+        return None
+    if len(_FLAT_POINTERS) >= _FLAT_CACHED_MAX:
+        _FLAT_POINTERS.clear()
+    pointers = _FLAT_POINTERS[names] = tuple([f"/{name}" for name in names])
+    return pointers
 
 
 def _step(path: str, step: str) -> str:

@@ -32,7 +32,7 @@ OTHER_PATH = 0xFF
 
 _ENTRY = Struct(">8sHBBH")
 ENTRY_BYTES = _ENTRY.size
-_new, _unpack_from = tuple.__new__, _ENTRY.unpack_from
+_new, unpack_from = tuple.__new__, _ENTRY.unpack_from
 _Packed = tuple[bytes, int, int, int, int]
 
 
@@ -108,7 +108,7 @@ def find(row: bytes | None, digest: bytes) -> Entry | None:
     while at >= 0:
         if at % ENTRY_BYTES == 0:
             # `Entry(...)` is a function of Python that does the same, and takes three times as long.
-            return _new(Entry, _unpack_from(row, at))
+            return _new(Entry, unpack_from(row, at))
         at = row.find(digest, at + 1)
     return None
 

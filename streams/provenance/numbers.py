@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.provenance.found import AtomKind
-from streams.provenance.words import STOP_WORDS, UNTYPED, listed, names_an_id, plain_case, thing_of
+from streams.provenance.words import STOP_WORDS, UNTYPED, listed, names_an_id, thing_of
 
 _BEFORE_CHARS_MAX = 64
 _LONG_DIGITS_MIN = 7
@@ -298,4 +298,4 @@ def plain_number(value: int | float) -> str:
     """Return a number of JSON as its exact decimal form."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
-    return plain_case(repr(value))
+    return repr(value)

@@ -46,6 +46,8 @@ _UPWARDS = re.compile(r"(^|[/\\])\.\.([/\\]|$)")
 """Leads out of the folder that the user has named, by parts that are too short to prove anything."""
 _VALUE_FOLLOWS = re.compile(r"[?&;][^?&;=#]{1,64}=(?=.)")
 _PART = re.compile(r"[^\W_]++(?:[.@_-][^\W_]++)*+")
+_ASCII_PART = re.compile(r"[A-Za-z0-9]++(?:[.@_-][A-Za-z0-9]++)*+")
+"""Finds the same in ASCII, where a sign is looked up in a set instead of asking what it is."""
 replace = msgspec.structs.replace
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
@@ -138,7 +140,7 @@ def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool 
     short = ""
     # Not `set[str]()`: to make that type costs more than to look for a part.
     parts: set[str] = set()
-    for match in _PART.finditer(text):
+    for match in (_ASCII_PART if text.isascii() else _PART).finditer(text):
         part = match[0]
         if len(part) <= PROVES_NOTHING_CHARS:
             if is_accused and part.isalpha():
@@ -149,7 +151,9 @@ def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool 
             if part == text or not is_named(part):
                 return False
             parts.add(part)
-    return 0 < len(parts) <= PARTS_MAX and sum(map(str.isdigit, short)) <= SHORT_DIGITS_MAX
+    if not 0 < len(parts) <= PARTS_MAX:
+        return False
+    return len(short) <= SHORT_DIGITS_MAX or sum(map(str.isdigit, short)) <= SHORT_DIGITS_MAX
 
 
 def built_on(wholes: Iterable[Found], look: Look) -> Traced | None:

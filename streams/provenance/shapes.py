@@ -55,10 +55,10 @@ _NO_SIGN = rf"[^{_BORDER}{_SURE_SIGNS}.:]*+"
 _SIGN_IN_TOKEN = re.compile(rf"{_NO_SIGN}(?:[.:](?!\w){_NO_SIGN})*+[{_SURE_SIGNS}.:]")
 _URL = re.compile(rf"[^\s\"'<>\[\]{{}}|`]{{1,{TOKEN_CHARS_MAX}}}")
 _USUAL_ADDRESS = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
-    r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9])\Z"
+    r"[A-Za-z0-9][A-Za-z0-9._+-]{0,61}+(?<=[A-Za-z0-9])"
+    r"@(?:(?:[A-Za-z0-9-]{1,63}+\.){1,8}+[A-Za-z]{2,63}|[A-Za-z0-9-]{2,63}+(?<=[A-Za-z0-9]))\Z"
 )
-"""A text that is an address of a usual form and nothing else."""
+"""A text that is an address of a usual form and nothing else. No part of it has a place to go back to."""
 _USUAL_ID = re.compile(r"([A-Za-z]{3,8})[-_]?([0-9]{1,11})\Z")
 """A text of letters and digits that make an id, and of nothing else."""
 _USUAL_PATH = re.compile(r"(?:/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,60}[A-Za-z0-9])?){1,16}\Z")

@@ -181,6 +181,28 @@ def test_what_may_be_a_disguise_is_no_prose(text: str) -> None:
     assert not readings.is_prose(text)
 
 
+@given(text=st.text(alphabet="aZ0.@-_+", max_size=12))
+@example(text=f"a{'b' * 61}@shop")
+@example(text=f"a{'b' * 62}@shop")
+@example(text=f"a@{'b' * 63}")
+@example(text=f"a@{'b' * 64}")
+@example(text=f"a@{'b.' * 8}com")
+@example(text=f"a@{'b.' * 9}com")
+@example(text=f"a@{'b' * 63}.{'c' * 64}")
+def test_a_usual_address_is_found_without_going_back(text: str) -> None:
+    patient = re.compile(
+        r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,60}[A-Za-z0-9])?"
+        r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}|[A-Za-z0-9-]{1,62}[A-Za-z0-9])\Z"
+    )
+    assert bool(shapes._USUAL_ADDRESS.match(text)) == bool(patient.match(text))
+
+
+@given(text=st.one_of(st.text(max_size=20), st.text(alphabet="aZ09_.@- ,", max_size=20)))
+def test_parts_of_ascii_are_those_of_any_text(text: str) -> None:
+    if text.isascii():
+        assert origins._ASCII_PART.findall(text) == origins._PART.findall(text)
+
+
 @given(text=st.one_of(st.text(max_size=12), st.text(alphabet="aB1_ '-.", max_size=12)))
 def test_the_canonical_form_of_ascii_is_that_of_any_text(text: str) -> None:
     joined = "".join(words.WORD.findall(words.plain_case(text)))
@@ -283,7 +305,7 @@ def test_the_parts_of_a_text_end_where_they_can(text: str) -> None:
 
 @given(
     key=st.binary(max_size=70),
-    kind=st.sampled_from(["text", "id"]),
+    kind=st.sampled_from(["text", "id", "later"]),
     value=st.text(st.characters(), max_size=20),
 )
 @example(key=b"k" * 32, kind="text", value="\ud800")

@@ -117,9 +117,10 @@ def examine(
     pieces = tuple(_pieces(urls, tracer)) if urls else ()
     told = tuple(values[:ORIGINS_MAX])
     contents: dict[int, ContentRow | None] = {}
-    for entry in (*[value.traced.entry for value in told], *[piece.entry for piece in pieces]):
-        if entry is not None and entry.event not in contents:
-            contents[entry.event] = read_content(session_key, entry.event, state)
+    for seen in (*[value.traced for value in told], *pieces) if pieces else [value.traced for value in told]:
+        entry = seen.entry
+        if entry is not None and (number := entry.event) not in contents:
+            contents[number] = read_content(session_key, number, state)
     kind = use.tool.uses.kind_of(args)
     return Examined(
         row,
@@ -176,6 +177,8 @@ class _Tracer:
         is_full: whether the session had no room for some of what it has seen.
         subject: the session's subject.
     """
+
+    __slots__ = ("_comparison", "_is_full", "_limits", "_missing", "_subject", "_targets", "look")
 
     def __init__(
         self,
@@ -291,7 +294,7 @@ def _values(
     values: list[Value] = []
     opened: list[tuple[Argument, bool]] = []
     for argument in arguments:
-        is_exact = is_said = False
+        is_exact = False
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
             value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)
@@ -299,16 +302,38 @@ def _values(
             traced, is_shaped = value.traced, value.is_shaped
             is_exact = is_shaped
             if traced.origin is _USER:
-                # Not so an address that is made of what he has said.
-                is_exact, is_said = True, not is_shaped or (argument.is_usual and traced.flags & _SAID != 0)
+                # What he has said as a whole is not an address that the agent has put together.
+                if not is_shaped or (argument.is_usual and traced.flags & _SAID):
+                    continue
+                is_exact = True
             if is_shaped and urls is not None and traced.entry is None:
                 # The name of a mailbox that nothing has shown can carry data.
                 urls.update(((each.kind, each.value), None) for each in argument.wholes if each.kind is _MAILBOX)
-        # What the user has said as a whole is not an address that the agent has put together.
-        asks_urls = urls is not None and not is_said
-        if argument.text and (not is_exact or (asks_urls and argument.may_hold_addresses)):
+        if argument.text and (not is_exact or (urls is not None and argument.may_hold_addresses)):
             opened.append((argument, is_exact))
-    found = 0
+    if opened:
+        values += _opened_values(opened, use, tracer, urls, told=ORIGINS_MAX - len(values))
+    return values
+
+
+def _opened_values(
+    opened: Iterable[tuple[Argument, bool]],
+    use: ToolUse,
+    tracer: _Tracer,
+    urls: dict[tuple[AtomKind, str], None] | None,
+    *,
+    told: int,
+) -> list[Value]:
+    """Return the values inside of leaves; of one that is known as a whole, only the addresses are taken.
+
+    Args:
+        opened: the leaves, and whether each is known as a whole.
+        use: the tool.
+        tracer: traces them.
+        urls: takes addresses, as for `_values`.
+        told: how many values a fact will hold.
+    """
+    values: list[Value] = []
     for argument, is_exact in opened:
         parts = argument.parts()
         if urls is not None:
@@ -317,9 +342,8 @@ def _values(
                     urls[each.kind, each.value] = None
         if is_exact or not parts:
             continue
-        values += _inner(argument, parts, use, tracer, told=ORIGINS_MAX - len(values))
-        found += len(parts)
-        if found >= PARTS_MAX:
+        values += _inner(argument, parts, use, tracer, told=told - len(values))
+        if len(values) >= PARTS_MAX:
             argument.complete = False
             break
     return values
@@ -343,19 +367,24 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.places.get(pointer) or use.place_of(pointer)
-    is_shaped = has_number = False
+    is_shaped = has_amount = has_number = False
     for each in founds:
         kind = each.kind
         if kind is _WORDS:
             continue
         if kind in SHAPED:
             is_shaped = True
-        elif kind is _AMOUNT or kind is _NUMBER:
+        elif kind is _AMOUNT:
+            has_amount = True
+        elif kind is _NUMBER:
             has_number = True
+    if has_amount and is_sink:
+        # In a sink, the same amount proves nothing.
+        founds = [each for each in founds if each.kind is not _AMOUNT]
     if has_number:
-        founds = _numbers_as_named(founds, use, is_sink=is_sink)
-        if role is _AMOUNTS:
-            founds += [Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]
+        founds = [*founds, *_numbers_as_named(founds, use)]
+    if has_amount and role is _AMOUNTS:
+        founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
     traced = trace(founds, tracer.look)
     if traced.origin is not _USER:
         traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told)
@@ -373,19 +402,13 @@ def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:
         yield from hosts_written_otherwise(str(argument.value))
 
 
-def _numbers_as_named(founds: list[Found], use: ToolUse, *, is_sink: bool) -> list[Found]:
-    """Return the readings of a leaf with what its number may name besides what its argument says, in a list of its own.
-
-    `order 17` is the `number` of `get_order`. A number that names a thing is found by its thing: in a sink, the same
-    amount proves nothing.
-    """
-    named = [each for each in founds if each.kind is not _AMOUNT] if is_sink else list(founds)
-    own = (f"{use.thing}:", f"{UNTYPED}:")
+def _numbers_as_named(founds: Iterable[Found], use: ToolUse) -> Iterable[Found]:
+    """Yield what the number of a leaf may name besides what its argument says: `17` of `get_order` is `order 17`."""
     for each in founds:
-        if each.kind is _NUMBER and each.value.startswith(own):
+        if each.kind is _NUMBER and each.value.startswith(use.own_numbers):
             digits = each.value.partition(":")[2]
-            named += [Found(_NUMBER, f"{thing}:{digits}", each.path, whole_field=True) for thing in use.things]
-    return named
+            for thing in use.things:
+                yield Found(_NUMBER, f"{thing}:{digits}", each.path, whole_field=True)
 
 
 def _pieces(urls: Iterable[tuple[AtomKind, str]], tracer: _Tracer) -> Iterable[Traced]:
@@ -410,6 +433,8 @@ def _owners(values: Iterable[Value], args: Any, use: ToolUse, sub: str, stated: 
     if stated is None and not has_owner_args:
         # Of most values, nothing says whose they are.
         values = [value for value in values if value.traced.flags & _OWNED]
+        if not values:
+            return NO_OWNERS
     for value in values:
         flags = value.traced.flags
         names_owner = has_owner_args and not value.is_part and owner_args.cover(value.pointer)

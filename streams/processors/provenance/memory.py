@@ -48,6 +48,7 @@ from streams.provenance.memory import (
     ATOMS_MAX,
     BUCKETS,
     DIGEST_BYTES,
+    ENTRY_BYTES,
     EVENTS_MAX,
     LATER_EVENT,
     OTHER_PATH,
@@ -59,6 +60,7 @@ from streams.provenance.memory import (
     entries_of,
     find,
     merge,
+    unpack_from,
 )
 from streams.provenance.pointers import steps_of
 from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, ScopedArgument, derive_scopes
@@ -71,6 +73,9 @@ _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
 SUBJECTS_CACHED_MAX = 4_096
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
+_new = tuple.__new__
+_KEPT = slice(DIGEST_BYTES)
+"""Made once, and not for each digest."""
 _BUCKET_ENDS = tuple(atoms_bucket_key(b"", bucket) for bucket in range(BUCKETS))
 """What the keys of buckets end with."""
 
@@ -124,6 +129,7 @@ class Memory:
         self._session_key = session_key
         self._digest = digester(key)
         self._state = state
+        self._get = state.get
         self._prefix = atoms_row_prefix(session_key)
         self._rows: dict[int, bytes | None] = {}
         self._looked: dict[tuple[str, str], Entry | None] = {}
@@ -138,13 +144,24 @@ class Memory:
         asked, looked = (kind, value), self._looked
         if asked in looked:
             return looked[asked]
-        digest = self._digest(kind, value)[:DIGEST_BYTES]
+        digest = self._digest(kind, value)[_KEPT]
         bucket, rows = digest[0] % BUCKETS, self._rows
         if bucket in rows:
             row = rows[bucket]
         else:
-            row = rows[bucket] = self._state.get(self._prefix + _BUCKET_ENDS[bucket])
-        entry = looked[asked] = None if row is None else find(row, digest)
+            row = rows[bucket] = self._get(self._prefix + _BUCKET_ENDS[bucket])
+        if row is None:
+            entry = None
+        else:
+            # As `find`, without a call where it is not in the row, or is found at once.
+            at = row.find(digest)
+            if at < 0:
+                entry = None
+            elif at % ENTRY_BYTES:
+                entry = find(row, digest)
+            else:
+                entry = _new(Entry, unpack_from(row, at))
+        looked[asked] = entry
         return entry
 
     def find(self, digest: bytes) -> Entry | None:

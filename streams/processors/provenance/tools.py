@@ -11,7 +11,7 @@ from streams.processors.control.catalog import CatalogTool
 from streams.provenance.act_words import forms_of
 from streams.provenance.acts import possible_kinds, words_of_name
 from streams.provenance.pointers import unescaped
-from streams.provenance.words import STOP_WORDS, singular, text_value, thing_of
+from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of
 
 TOOLS_CACHED_MAX = 10_000
 THINGS_MAX = 12
@@ -31,6 +31,7 @@ class ToolUse:
         name: its full name as scopes state it: `SERVER/NAME`.
         thing: what an argument that is only called `id` or `number` names.
         things: what it may name as well: the words of the tool's name, and of the beginning of its description.
+        own_numbers: what a number begins with in canonical form that is only called `id` or `number`, or by the thing.
         own_words: what the tool does in its own words, as the user would say it: the first words of its name and of its
             description with their forms with `-ing`, in canonical form.
         places: what `place_of` has returned so far, by pointer.
@@ -41,8 +42,8 @@ class ToolUse:
     """
 
     __slots__ = (
-        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_words", "places", "states_owners", "thing",
-        "things", "tool",
+        "_kinds", "has_owners", "is_outward", "is_read", "name", "own_numbers", "own_words", "places", "states_owners",
+        "thing", "things", "tool",
     )  # fmt: skip
 
     def __init__(self, tool: CatalogTool) -> None:
@@ -52,6 +53,7 @@ class ToolUse:
         self.name = "/".join(tool.full_name)
         self.places: dict[str, tuple[ArgumentRole, bool]] = {}
         self.thing = thing_of(entry.name)
+        self.own_numbers = (f"{self.thing}:", f"{UNTYPED}:")
         begins = _SENTENCE_END.split((entry.description or "")[:_DESCRIPTION_CHARS_MAX].strip(), maxsplit=1)[0]
         named = words_of_name(entry.name)
         words = [*named, *_WORD.findall(begins.lower())]
