@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -21,6 +22,7 @@ from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.private_file import open_private, write_private
 from streams.operations.root_key import load_root_key
 from streams.operations.scenarios.expectations import (
     ComparedLine,
@@ -92,7 +94,7 @@ def run_trial(trial: Trial, screen: Screen) -> None:
         # Also if it ends early: a bad line can be the reason why there is nothing to run.
         closing.callback(_tell_faults, report)
         closing.enter_context(refusal_recorded(screen))
-        file = None if trial.out is None else closing.enter_context(trial.out.open("w", encoding="utf-8", newline="\n"))
+        file = None if trial.out is None else closing.enter_context(_opened(trial.out))
         lines = read_lines(plan, report)
         if lines:
             screen.rich(heading(screen.width_chars))
@@ -106,11 +108,16 @@ def run_trial(trial: Trial, screen: Screen) -> None:
             items += [item] if (item := expectation_of(step, happened)) is not None else []
     _summarise(screen, report, counts, trial.approve)
     if trial.write_expect is not None:
-        trial.write_expect.write_text(expectations_text(trial.history.name, items), "utf-8")
+        write_private(trial.write_expect, expectations_text(trial.history.name, items))
     if expected is not None and _differs(screen, [*compared, *comparison.missed()], trial.history):
         raise typer.Exit(FAILED)
     if report.faults:
         raise typer.Exit(FAILED)
+
+
+def _opened(path: Path) -> TextIOWrapper:
+    """Open the file of what is written: verdicts have the arguments of calls."""
+    return TextIOWrapper(open_private(path), encoding="utf-8", newline="\n")
 
 
 def _read_expected(screen: Screen, path: Path) -> tuple[ExpectedLine, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BufferedWriter
 from pathlib import Path
 
 _MODE = 0o600
@@ -18,6 +19,14 @@ def write_private(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: it can't be written.
     """
-    data = content.encode() if isinstance(content, str) else content
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:
-        file.write(data)
+    with open_private(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def open_private(path: Path) -> BufferedWriter:
+    """Open a file for `write_private`, for the caller to write and to close. Blocking.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb")

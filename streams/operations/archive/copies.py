@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from streams.operations.archive.export import ArchiveError, Exported, refuse_hidden
-from streams.operations.archive.files import COPIES, ArchiveFile, files_in
+from streams.operations.archive.files import COPIES, MODES, ArchiveFile, files_in
 from streams.operations.archive.writer import ParquetWriter, read_batches, write_whole
 from streams.operations.topics.reader import hidden_topics
 from streams.operations.verify.run import CHECKED, REPORTED, LogSource, TopicEnds
@@ -65,7 +65,7 @@ def copy_topics(log: Log, clock: Clock, folder: Path) -> Exported:
     writer.add_new(log, clock, ends)
     kept = [_End(place.topic, place.partition, reach.stable[place], end) for place, end in ends.items()]
     text = msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
-    write_whole(folder / COPIES / ENDS_FILE, lambda stream: stream.write(text))
+    write_whole(folder / COPIES / ENDS_FILE, lambda stream: stream.write(text), MODES[COPIES])
     return Exported(writer.records_count, writer.files_count, 0, writer.gone)
 
 

@@ -14,7 +14,7 @@ from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import AUDIT, AUDIT_REPORTED
-from streams.operations.archive.files import COPIES, TABLE, covered_in, files_in, mergeable
+from streams.operations.archive.files import COPIES, MODES, TABLE, covered_in, files_in, mergeable
 from streams.operations.archive.rows import COLUMNS, row_of
 from streams.operations.archive.writer import ParquetWriter, merge_files
 from streams.operations.topics.reader import hidden_topics, partitions_of
@@ -89,7 +89,7 @@ def _compact(folder: Path, dataset: str, schema: pa.Schema | None) -> int:
     removed = 0
     for run in mergeable(files_in(folder, dataset)):
         merged = run[0]._replace(end=run[-1].end)
-        merge_files([file.path(folder) for file in run], merged.path(folder), schema)
+        merge_files([file.path(folder) for file in run], merged.path(folder), MODES[dataset], schema)
     for file in covered_in(folder, dataset):
         file.path(folder).unlink(missing_ok=True)
         removed += 1

@@ -26,6 +26,11 @@ TABLE = "audit"
 
 COPIES = "copies"
 """The dataset of the topics that prove the record, byte for byte."""
+
+MODES = {TABLE: 0o666, COPIES: 0o600}
+"""The modes of new files, before the umask. Copies have the arguments of calls in plain text, as verdicts do, and
+captured content; the table has neither, and other accounts may query it."""
+
 _OFFSET_DIGITS = 20
 _NAME = re.compile(r"(?P<topic>[\w.-]+)\+(?P<partition>\d+)\+(?P<first>\d{20})\+(?P<end>\d{20})\.parquet")
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})")

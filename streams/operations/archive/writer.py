@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streams.operations.archive.files import ArchiveFile, ends_of, files_in
+from streams.operations.archive.files import MODES, ArchiveFile, ends_of, files_in
 from streams.operations.archive.rows import day_of
 from streams.operations.topics.reader import read_places
 from streams.ports import Clock, Received, TopicPartition
@@ -84,14 +84,15 @@ class ParquetWriter(ABC):
             self._write_file(ArchiveFile(place, day, at, end, self._dataset), rows)
 
     def _write_file(self, file: ArchiveFile, rows: Sequence[dict[str, Any]]) -> None:
-        write_table(file.path(self._folder), pa.Table.from_pylist(list(rows), schema=self._schema))
+        table = pa.Table.from_pylist(list(rows), schema=self._schema)
+        write_table(file.path(self._folder), table, MODES[self._dataset])
         self.records_count += len(rows)
         self.files_count += 1
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Path, table: pa.Table, mode: int) -> None:
     """Write a Parquet file that appears under its name once it is complete and on the disk."""
-    write_whole(path, lambda stream: pq.write_table(table, stream, compression="zstd"))
+    write_whole(path, lambda stream: pq.write_table(table, stream, compression="zstd"), mode)
 
 
 def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -102,12 +103,13 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
             yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=columns)
 
 
-def merge_files(paths: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+def merge_files(paths: Sequence[Path], path: Path, mode: int, schema: pa.Schema | None = None) -> None:
     """Write the rows of some Parquet files to another one, of which no more than a row group is in memory.
 
     Args:
         paths: the files, of which there is at least one, in the order of their rows.
         path: the file that is written. It appears once it is complete.
+        mode: see `write_whole`.
         schema: its columns; those that a file lacks are null there. By default those of the first file.
     """
     columns = pq.read_schema(paths[0]) if schema is None else schema
@@ -117,7 +119,7 @@ def merge_files(paths: Sequence[Path], path: Path, schema: pa.Schema | None = No
             for group in _row_groups(paths, columns):
                 writer.write_table(group)
 
-    write_whole(path, write)
+    write_whole(path, write, mode)
 
 
 def _row_groups(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -149,11 +151,19 @@ def _bytes_of(received: Received) -> int:
     return len(received.key or b"") + len(received.value or b"") + headers
 
 
-def write_whole(path: Path, write: Callable[[BufferedWriter], object]) -> None:
-    """Write a file that appears under its name, in place of an earlier one, once it is complete and on the disk."""
+def write_whole(path: Path, write: Callable[[BufferedWriter], object], mode: int) -> None:
+    """Write a file that appears under its name, in place of an earlier one, once it is complete and on the disk.
+
+    Args:
+        path: where.
+        write: writes the content.
+        mode: who may read it, before the umask.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{path.name}.part")
-    with hidden.open("wb") as stream:
+    # A file that an earlier run has left would keep its mode.
+    hidden.unlink(missing_ok=True)
+    with os.fdopen(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
         write(stream)
         stream.flush()
         os.fsync(stream.fileno())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,21 @@ def test_it_names_the_whole_path_of_a_key_that_is_missing(site: Stoplog, monkeyp
     result = site("audit", "verify")
     assert result.status == 1
     assert "(there is no root key at `nowhere; not here.key`)" in result.err
+
+
+@pytest.mark.parametrize("options", [(), ("--compact",)])
+def test_a_copy_has_arguments_and_is_its_owners_alone(site: Stoplog, home: Path, options: tuple[str, ...]) -> None:
+    old_mask = os.umask(0o022)
+    try:
+        assert site("audit", "export", "archive", "--raw", *options).status == 0
+    finally:
+        os.umask(old_mask)
+    modes: dict[str, set[int]] = {}
+    for path in (home / "archive").rglob("*.*"):
+        if path.is_file():
+            modes.setdefault(path.relative_to(home / "archive").parts[0], set()).add(stat.S_IMODE(path.stat().st_mode))
+    # The table has no arguments, and others may query it.
+    assert modes == {"copies": {0o600}, "audit": {0o644}}
 
 
 def test_a_copy_is_checked_without_the_log(site: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

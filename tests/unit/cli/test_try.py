@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shlex
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,15 @@ def test_outputs_go_to_a_file_instead(stoplog: Stoplog, home: Path) -> None:
     again = stoplog("try", "out.jsonl", *CATALOG, *RULES)
     assert again.status == 1
     assert "has no record that can be processed" in again.err
+
+
+def test_what_it_writes_is_its_owners_alone(stoplog: Stoplog, home: Path) -> None:
+    old_mask = os.umask(0o022)
+    try:
+        stoplog("try", history("hijacked"), *CATALOG, *RULES, "--out", "out.jsonl", "--write-expect", "expect.yaml")
+    finally:
+        os.umask(old_mask)
+    assert {stat.S_IMODE((home / name).stat().st_mode) for name in ("out.jsonl", "expect.yaml")} == {0o600}
 
 
 def test_a_person_sees_a_line_for_each_and_a_summary(stoplog: Stoplog) -> None:

@@ -111,7 +111,7 @@ def test_a_column_that_an_older_file_lacks_is_null_there(tmp_path: Path) -> None
     pq.write_table(pa.table({"b": pa.array([1, 2], pa.int64())}), tmp_path / "old")
     pq.write_table(pa.table({"a": ["x"], "b": pa.array([3], pa.int64())}), tmp_path / "new")
     schema = pa.schema([("a", pa.string()), ("b", pa.int64())])
-    merge_files([tmp_path / "old", tmp_path / "new"], tmp_path / "merged", schema)
+    merge_files([tmp_path / "old", tmp_path / "new"], tmp_path / "merged", 0o600, schema)
     merged = pq.read_table(tmp_path / "merged")
     assert merged.schema.names == ["a", "b"]
     assert merged.to_pylist() == [{"a": None, "b": 1}, {"a": None, "b": 2}, {"a": "x", "b": 3}]
