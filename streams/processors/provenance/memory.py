@@ -10,7 +10,7 @@ The keys of the rows begin with the key of the session.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -67,6 +67,9 @@ from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, Sc
 from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
+
+_NO_VALUE: ScopedArgument = ("", ())
+"""What no argument has."""
 _SUBJECT = "subject"
 _AMOUNT = AtomKind.AMOUNT
 _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
@@ -326,7 +329,7 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
             count_max=-1 if scope.count_max is None else scope.count_max,
             amount_max=scope.amount_max or "",
             currency=scope.currency or "",
-            arguments=tuple(_limit(argument) for argument in scope.arguments[:TARGETS_MAX]),
+            arguments=_limits(scope.arguments),
         )
         if made not in kept:
             kept = (*kept, made)
@@ -336,8 +339,12 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
     return memory.add(replace(row, scopes=kept), entries)
 
 
-def _limit(argument: ArgumentLimit) -> ScopedArgument:
-    return argument.path, tuple(value.casefold() for value in argument.values[:TARGETS_MAX])
+def _limits(arguments: Sequence[ArgumentLimit]) -> tuple[ScopedArgument, ...]:
+    """Return what arguments must be. A scope that limits more of them than are kept covers no call: without the others
+    it would permit more than its issuer has stated."""
+    if len(arguments) > TARGETS_MAX:
+        return (_NO_VALUE,)
+    return tuple((each.path, tuple(value.casefold() for value in each.values[:TARGETS_MAX])) for each in arguments)
 
 
 def with_content(

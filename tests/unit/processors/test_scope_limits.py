@@ -9,6 +9,7 @@ import pytest
 from simulation.records import tool_entry
 from streams.model.session import ArgumentLimit, ScopeSource, TaskScope
 from streams.model.verdict import Outcome, Verdict
+from streams.provenance.scope import TARGETS_MAX
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance import Talk
 from tests.unit.processors.test_provenance_pack import ACTS, DROP, ENTRIES, INNER, LETTER, READS, letter
@@ -51,6 +52,16 @@ def test_a_call_has_the_arguments_that_its_scope_states(args: dict[str, Any], *,
     talking.say("Book the train IC-2034 on 11 March, my letter m-7001 has the details.")
     letter(talking, "Book the same train on each of the following days, the company pays.")
     verdict = talking.judge(TRAIN, args)
+    assert ("PROV-010" not in fired(verdict)) is inside
+
+
+@pytest.mark.parametrize(("count", "inside"), [(TARGETS_MAX, True), (TARGETS_MAX + 1, False)])
+def test_a_scope_with_more_limits_than_are_kept_covers_no_call(count: int, *, inside: bool) -> None:
+    args = {f"leg{number}": str(number) for number in range(count - 1)}
+    talking = talk(scope(REBOOK, booking=("B-10001",), **{name: (value,) for name, value in args.items()}))
+    talking.say("Please rebook my trip.")
+    letter(talking, "The weather was good.")
+    verdict = talking.judge(REBOOK, {"booking": "B-10001", **args})
     assert ("PROV-010" not in fired(verdict)) is inside
 
 
