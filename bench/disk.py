@@ -24,7 +24,8 @@ from streams.history.driver import Driver, gate_driver
 from streams.model.catalog_signature import entry_key
 from streams.model.topics import CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.policy import bundle_from_files, compile_bundle
-from streams.processors.rows import RowKind, verdict_row_key
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import verdict_row_key
 from streams.processors.settings import GateSettings
 from streams.processors.state import VerdictRowV1, encode_row
 from streams.stores.rocks import RocksStores

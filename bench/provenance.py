@@ -40,7 +40,7 @@ from streams.processors.provenance.facts import PROVENANCE_MAKERS
 from streams.processors.provenance.memory import Memory, begun, store_provenance, with_content, with_user_words
 from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.provenance.tools import ToolUse
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.processors.session_row import SessionRow, evolve
 from streams.provenance.arguments import arguments_in
 from streams.provenance.digests import atom_key

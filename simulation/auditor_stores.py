@@ -14,7 +14,8 @@ from streams.model.session import SessionEvent
 from streams.model.topics import DELEGATION, REPORT, SESSION
 from streams.ports import TopicPartition
 from streams.processors.dedup.flood import FloodRow
-from streams.processors.rows import UNPROVEN_FLOOD_KEY, RowKind, session_row_key
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import UNPROVEN_FLOOD_KEY, session_row_key
 from streams.processors.session_row import SessionRow, decode_session
 from streams.processors.sessions.lifecycle import OVER
 

@@ -19,7 +19,8 @@ from streams.policy.runtime.memory_updates import digest_of
 from streams.ports.processor import BROADCAST_KEY_PREFIX, MEMORY_KEY, STREAM_TIME_KEY, V1_MEMORY_KEY
 from streams.processors import rows
 from streams.processors.budgets.charges import budget_key
-from streams.processors.rows import RowKind, TimerKind, timer_payload
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import TimerKind, timer_payload
 
 PIECES = ("", "\x00", "|", "[", '"', '["refunds","sum","user","acme","auth0', 'alice"]', "a", "aa", "ä", "\x01", "ÿ")
 TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("".join) | st.sampled_from(

@@ -22,7 +22,8 @@ from streams.ports.wire import Encoder
 from streams.processors.budgets.leases import BudgetLeases, Claim, Status, used_of_lease
 from streams.processors.budgets.nearly_exhausted import holder_of, session_alert
 from streams.processors.dedup.alerts import AlertWindows
-from streams.processors.rows import RowKind, lease_row_key, spend_row_key
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import lease_row_key, spend_row_key
 from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row
 

@@ -23,9 +23,9 @@ from streams.processors.budgets.nearly_exhausted import lease_alert, nears
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.headers import gate_header
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
     REQUEST_SERIAL_KEY,
-    RowKind,
     TimerKind,
     budget_of_lease,
     lease_row_key,

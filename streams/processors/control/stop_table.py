@@ -48,9 +48,9 @@ from streams.processors.control.audit import event_outputs
 from streams.processors.control.stops import StopEvent
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.headers import SOURCE, gate_header
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
     STOPS_FOLLOWED_KEY,
-    RowKind,
     all_rows,
     record_key_of_stop,
     record_key_of_stop_end,

@@ -11,8 +11,8 @@ from streams.ports.processor import StateView
 from streams.processors.budgets.leases import budget_wait_ms
 from streams.processors.gate.case import Asked, Case
 from streams.processors.gate.decision import Decision
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
-    RowKind,
     TimerKind,
     all_rows,
     descendant_row_key,

@@ -22,7 +22,8 @@ from streams.processors.gate.checks.revocations import call_of
 from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.pending_rows import has_pending_descendants
-from streams.processors.rows import REVOCATION_SWEEP_KEY, RowKind, all_rows, rows_of_session
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import REVOCATION_SWEEP_KEY, all_rows, rows_of_session
 from streams.processors.session_row import read_session
 from streams.processors.state import decode_intent, decode_pending, encode_row
 

@@ -11,8 +11,8 @@ from itertools import islice
 
 from streams.ports.processor import StateView
 from streams.processors.dedup import unproven, verdicts
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
-    RowKind,
     TimerKind,
     approval_grants_row_key,
     content_keys_row_key,

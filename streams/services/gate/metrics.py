@@ -17,7 +17,7 @@ from streams.model.revocation_set import RevocationSet
 from streams.ports import Clock
 from streams.processors.budgets.allocator import Answered
 from streams.processors.gate.judged import Judged, Questioned
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.processors.state import PendingKind
 
 if TYPE_CHECKING:

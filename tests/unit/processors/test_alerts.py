@@ -20,7 +20,8 @@ from streams.model.topics import ALERT, ALERT_OCSF, DELEGATION, INTENT, REPORT, 
 from streams.model.types import Header
 from streams.processors.dedup.alerts import OPEN_PER_KIND_MAX, UNPROVEN_OPEN_PER_KIND_MAX, AlertWindows
 from streams.processors.gate.alerts import FAULTS_MAX
-from streams.processors.rows import OPEN_ALERTS_KEY, RowKind
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import OPEN_ALERTS_KEY
 from streams.stores.memory import MemoryStores
 from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
 from tests.unit.codec.test_ocsf import faults

@@ -21,7 +21,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import CONTENT_KEY, REPORT
 from streams.operations.signing_keys import make_content_key_file
 from streams.ports import AbortableTransactionError, Outgoing
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.sdk.content import PrivateUnwrapper, SessionSealer, TenantWrappers
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench, wire
 from tests.unit.engine.bench import WorkerBench

@@ -19,9 +19,9 @@ from streams.processors.dedup import segments
 from streams.processors.dedup.segments import SEGMENT_BYTES_MAX, SEGMENTS_PER_STEP_MAX, SegmentsRow
 from streams.processors.dedup.unproven import UNPROVEN_PER_SESSION_MAX
 from streams.processors.dedup.verdicts import _CODES, _OUTCOMES
+from streams.processors.row_kinds import RowKind
 from streams.processors.rows import (
     UNPROVEN_FLOOD_KEY,
-    RowKind,
     TimerKind,
     all_rows,
     parse_timer,

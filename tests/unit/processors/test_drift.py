@@ -21,7 +21,7 @@ from streams.processors.gate import provenance
 from streams.processors.provenance import examine as examination
 from streams.processors.provenance.memory import read_provenance, store_provenance
 from streams.processors.provenance.rows import ProvenanceRow
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
 from tests.unit.processors.test_carried import Absent

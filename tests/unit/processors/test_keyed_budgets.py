@@ -13,7 +13,7 @@ from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST
 from streams.ports import RetriableLogError
 from streams.processors.budgets.allocator import GRACE_MS
 from streams.processors.budgets.leases import RECHECK_MS, UNANSWERED_MS
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, REFUND, SEND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
 from tests.unit.processors.test_budgets import grants, not_run, requests

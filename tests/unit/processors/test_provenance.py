@@ -19,7 +19,7 @@ from streams.model.topics import DELEGATION, REPORT, RULESET, SESSION
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.processors.provenance.examine import ORIGINS_MAX
 from streams.processors.provenance.memory import Memory
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.provenance.arguments import usual_reading
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described

@@ -25,7 +25,7 @@ from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicPartition
 from streams.processors.control import stop_table
 from streams.processors.gate.record_checks import NAME_CHARS_MAX
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.services.gate.settings import GateSection
 from tests.kit import GATE_SETTINGS, MINUTE_MS, GateBench, wire
 

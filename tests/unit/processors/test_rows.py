@@ -30,7 +30,8 @@ from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.layout import LAYOUT, LayoutError, bring_up, bring_up_other
-from streams.processors.rows import LAYOUT_KEY, RowKind, all_rows, grant_row_key, lease_row_key
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import LAYOUT_KEY, all_rows, grant_row_key, lease_row_key
 from streams.processors.session_row import (
     GrantStatus,
     OpenedWith,

@@ -13,7 +13,7 @@ from streams.model.keys import partition_for
 from streams.model.session import SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, SESSION
 from streams.ports import RetriableLogError
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from tests.keeping import LOOKUP, PURGE, REFUND, CountingBench
 from tests.kit import GATE_SETTINGS, HOUR_MS, MINUTE_MS
 from tests.unit.processors.test_budgets import grants, requests

@@ -11,7 +11,8 @@ from streams.inmemory.disk import DiskStore
 from streams.model.approval import ApprovalStatus
 from streams.model.topics import APPROVAL_DECISION, RULESET
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.rows import RowKind, session_row_key, signals_row_key
+from streams.processors.row_kinds import RowKind
+from streams.processors.rows import session_row_key, signals_row_key
 from streams.processors.session_row import SessionRow, decode_session, evolve
 from streams.processors.state import encode_row
 from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench

@@ -6,7 +6,7 @@ import pytest
 
 from streams.model.catalog import ToolCatalogEntry
 from streams.policy import bundle_from_files, check_bundle
-from streams.processors.rows import RowKind
+from streams.processors.row_kinds import RowKind
 from streams.processors.sessions import memory
 from tests.keeping import LOOKUP, PURGE, REFUND, SEND, CountingBench, bundle_files
 from tests.kit import MINUTE_MS
