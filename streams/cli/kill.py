@@ -157,8 +157,8 @@ def kill(
     Gates deny all calls concerned, executors reject verdicts that were already given, and pending calls are denied for
     good. A session, agent or user without a tenant belongs to the tenant of the settings.
 
-    A name need not be on the log. But the beginning of a session's id, as lists show it, stops nothing: the exit status
-    is 1 then, and the command with the whole id is shown.
+    A name need not be on the log. But if it is only the beginning of a session's id, as lists show it, the exit status
+    is 1, and the command with the whole id is shown.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
@@ -283,7 +283,7 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
     """Warn on standard error if the log knows nothing of the name, and say what else may be meant.
 
     Raises:
-        RevocationTargetError: it is the beginning of ids of sessions, so what was meant is not stopped.
+        RevocationTargetError: the log does not know it, and it is the beginning of ids of sessions.
     """
     kind, target = written.kind, written.id
     what = f"{_noun(kind)} `{printable(target)}`"
@@ -294,7 +294,10 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
     steps = _steps(kind, unknown.near, written.reason, connection)
     if unknown.begun and is_maybe_short(kind, target):
         begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
-        raise RevocationTargetError(f"no session is stopped: {missing}, and {begun} with it. Give the whole id:{steps}")
+        raise RevocationTargetError(
+            f"the stop of exactly `{printable(target)}` is recorded, but {missing}, and {begun} with it. "
+            f"If you meant one of these:{steps}"
+        )
     other = f". If you meant another one:{steps}" if unknown.near else ""
     _warn(f"{missing}; the stop is in force for when there is one{other}")
 

@@ -42,7 +42,7 @@ class Unknown(NamedTuple):
 
     Attributes:
         near: names that are on the log and look like it, the nearest first.
-        begun: how many names on the log begin with it.
+        begun: how many names of its tenant on the log begin with it.
     """
 
     near: tuple[str, ...]
@@ -76,7 +76,9 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     is_long = len(own) >= PREFIX_CHARS_MIN
     begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
     near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
-    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], len(begun))
+    return Unknown(
+        tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], sum(name.startswith(target) for name in begun)
+    )
 
 
 def is_maybe_short(kind: RevocationKind, target: str) -> bool:

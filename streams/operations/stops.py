@@ -96,7 +96,8 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
         raise RevocationTargetError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
     if kind is RevocationKind.RULESET and _DIGEST.fullmatch(stated) is None:
         raise RevocationTargetError(
-            f"`{stated[:80]}` is not the digest of rules: 64 hexadecimal digits, as `stoplog rules status --json` shows"
+            f"`{stated[:80]}` is not the digest of rules, which has 64 lower-case hexadecimal digits "
+            "(`stoplog rules status --json` shows it)"
         )
     return stated
 

@@ -382,7 +382,7 @@ class TestList:
         assert failed.status == 1
         # Nothing comes before a stop: it is on the log.
         assert failed.records[0]["id"] == "default|s-01a21e95-9f"
-        assert "no session is stopped: no session `default|s-01a21e95-9f` is on the embedded log" in failed.err
+        assert "the stop of exactly `default|s-01a21e95-9f` is recorded, but no session" in failed.err
         assert deployed("session", "list").records[0]["state"] == "established"
         command = failed.err.splitlines()[-1]
         stopped = deployed(*shlex.split(command)[1:])
