@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -43,6 +44,12 @@ def answered_watch(cluster: Cluster) -> BrokerWatch:
     await_(lambda: cluster.asked_count == 1)
     time.sleep(0.05)
     return watch
+
+
+def answer_offsets(watch: BrokerWatch, cluster: Cluster) -> None:
+    """Let a quick step commit offsets."""
+    watch.begin(cluster.listed)
+    watch.end(are_offsets=True)
 
 
 def await_(is_done: Callable[[], bool]) -> None:
@@ -152,3 +159,74 @@ def test_nobody_is_asked_where_steps_are_quick() -> None:
         assert watch.left_s() is None
         watch.end(are_offsets=True)
     assert cluster.asked_count == 1
+
+
+def test_a_broker_that_was_removed_long_before_a_slow_step_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_brokers, "REFRESH_S", 0.1)
+    cluster = Cluster(1, 2, 3)
+    watch = answered_watch(cluster)
+    cluster.brokers = frozenset({1, 3})
+    for _ in range(50):
+        answer_offsets(watch, cluster)
+        time.sleep(0.005)
+    watch.begin(cluster.listed)
+    assert set(looks(watch)) == {None}
+    cluster.brokers = frozenset({1})
+    await_(lambda: watch.left_s() is not None)
+
+
+def test_what_is_learned_after_quick_offsets_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_brokers, "REFRESH_S", 0.0)
+    cluster = Cluster(1, 2, 3)
+    watch = answered_watch(cluster)
+    cluster.brokers = frozenset({1, 3})
+    answer_offsets(watch, cluster)
+    await_(lambda: cluster.asked_count == 2)
+    time.sleep(0.05)
+    watch.begin(cluster.listed)
+    assert set(looks(watch)) == {None}
+
+
+def test_brokers_are_asked_for_now_and_then_where_steps_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_brokers, "REFRESH_S", 0.1)
+    cluster = Cluster(1, 2, 3)
+    watch = answered_watch(cluster)
+    asked_count, until_s = cluster.asked_count, time.monotonic() + 0.5
+    while time.monotonic() < until_s:
+        answer_offsets(watch, cluster)
+        time.sleep(0.005)
+    assert 1 <= cluster.asked_count - asked_count <= 5
+
+
+def test_brokers_that_were_known_long_before_a_slow_step_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_brokers, "KNOWN_S_MAX", 0.1)
+    cluster = Cluster(1, 2, 3)
+    watch = answered_watch(cluster)
+    cluster.brokers = frozenset({1, 3})
+    time.sleep(0.1)
+    watch.begin(cluster.listed)
+    assert set(looks(watch)) == {None}
+    cluster.brokers = frozenset({1})
+    await_(lambda: watch.left_s() is not None)
+
+
+def test_an_answer_that_comes_after_offsets_were_answered_says_nothing_of_the_next_ones() -> None:
+    cluster = Cluster(1, 2, 3)
+    watch = answered_watch(cluster)
+    is_asked, may_answer, has_answered = threading.Event(), threading.Event(), threading.Event()
+
+    def listed_late() -> frozenset[int]:
+        is_asked.set()
+        assert may_answer.wait(SOON_S)
+        has_answered.set()
+        return frozenset({1, 3})
+
+    watch.begin(listed_late)
+    await_(lambda: watch.left_s() is None and is_asked.is_set())
+    watch.end(are_offsets=True)
+    may_answer.set()
+    assert has_answered.wait(SOON_S)
+    time.sleep(0.05)
+    cluster.brokers = frozenset({1, 3})
+    watch.begin(cluster.listed)
+    assert set(looks(watch)) == {None}
