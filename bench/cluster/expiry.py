@@ -1,4 +1,4 @@
-"""Says of the allowed calls that expired whether a faster executor could have run them. Pure.
+"""Says of the allowed calls that expired whether a faster executor could well have run them. Pure.
 
 A verdict's life begins when its intent is stored. Where gates stand still for longer than that, as long as a quorum is
 lost, a verdict has expired before anybody can read it, and no executor can save it. What could be read in time and
@@ -21,7 +21,7 @@ class Expired(NamedTuple):
     """How many allowed calls expired.
 
     Attributes:
-        unread: less than RUN_MS was left once their verdicts could be read.
+        unread: less than RUN_MS was left once their verdicts could be read: hardly any executor could have run them.
         in_time: more was left.
         left_s_max: how much was left of one of these, at the longest, in seconds; 0.0 without any.
     """

@@ -114,8 +114,8 @@ def cluster_table(result: Result) -> str:
         " could be read. The machine stood still: the longest time by which a process that slept for 1 ms went on late;"
         " in such a time nothing here went on. Processors used: by everything on the machine, on average."
         " Expired unread: allowed calls whose verdicts had less than 1 s left once they could be read, because the log"
-        " or the gates stood still for too long; no executor could have run them. Expired in time: those that a faster"
-        " one could have.\n\n"
+        " or the gates stood still for too long; hardly any executor could have run them. Expired in time: those that a"
+        " faster one could have.\n\n"
     ) + table(
         (
             "fault",
