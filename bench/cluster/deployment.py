@@ -88,7 +88,7 @@ class Run:
     logs: Path | None
     quick: bool
     brokers: int = NODES
-    controllers: int = 0
+    controllers: int = CONTROLLERS
     verdict_life_s: int | None = None
 
 

@@ -1,5 +1,5 @@
 """A broker of three dies under load: gates wait for the cluster and go on. `python -m bench.cluster` has the other
-faults."""
+faults, and the layout that the guide recommends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def decided(verdicts: Observer) -> int:
 # Alone: three brokers, two gates and their load need both cores, and what other tests wait for would come too late.
 @pytest.mark.timed
 def test_a_dead_broker_costs_no_more_than_the_time_until_it_is_missed(tmp_path: Path) -> None:
-    run = Run(rate=RATE, broker_settings={}, gate_settings={}, logs=tmp_path, quick=True)
+    # Brokers that are controllers, too, with Kafka's defaults, which a cluster has that follows no recommendation; the
+    # broker that is killed is not the active controller. Controllers of their own would also be three more processes.
+    run = Run(rate=RATE, broker_settings={}, gate_settings={}, logs=tmp_path, quick=True, controllers=0)
     with deployed(SESSIONS, run) as deployment:
         verdicts_seen = Observer(deployment.topics, VERDICT.name, "verdict")
         intents_seen = Observer(deployment.topics, INTENT.name, "intent")
