@@ -11,12 +11,13 @@ name that says nothing has the role UNKNOWN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
+from streams.provenance.act_words import FORMS, TOOL_VERBS
 from streams.provenance.acts import ActKind
 from streams.provenance.places import Place, places_of, words_of
 from streams.provenance.pointers import unescaped
@@ -57,6 +58,16 @@ _OWNERS = listed(
 )
 _MEMBERS = listed("user username userid member guest person")
 """Those of the owners whom an act can make members, or give access: `invite_user`, `add_member`."""
+_ADDRESSES_OF_PERSONS = listed("email mail")
+_GIVING = listed("from by author sender owner")
+_SAY_NOBODY = frozenset({ArgumentRole.TIME, ArgumentRole.AMOUNT, ArgumentRole.CONTENT, ArgumentRole.SELECTOR})
+_GIVEN_ACCESS = (
+    listed("user username userid"),
+    listed("member person"),
+    listed("guest invitee"),
+    listed("to with whom recipient receiver grantee attendee participant collaborator reader viewer editor"),
+)
+"""Words for whoever can get access. A later row says more plainly than an earlier one that it is who gets it."""
 _OWNERSHIP_ENDS = listed("id uid uuid no number ref reference email mail username name login key")
 _NOT_OWNERS = listed("to from new target recipient receiver destination cc bcc other by author sender")
 _SETTINGS = listed("action mode operation op type kind format lang language locale currency unit status")
@@ -166,19 +177,61 @@ def propose_kind_arg(input_schema: object) -> str | None:
     return None
 
 
-def propose_owner_args(input_schema: object, *, reads: bool, kind: str = "") -> tuple[str, ...]:
+def propose_owner_args(input_schema: object, *, reads: bool, kind: str = "", tool: str = "") -> tuple[str, ...]:
     """Return the paths of arguments that seem to say whose data or account a call is about.
 
     Args:
         input_schema: the tool's JSON Schema.
         reads: whether the tool only reads.
         kind: the kind of act. Whom a tool gives access to, or makes a member, owns nothing yet.
+        tool: the tool's name. Whom `invite_user` names is who is invited, even if it takes a mail address as well.
     """
     roles = {} if reads else propose_roles(input_schema, reads=False)
-    named = [place for place in places_of(input_schema) if _names_owner(place.names)]
+    places = places_of(input_schema)
+    named = [place for place in places if _names_owner(place.names)]
     if kind == ActKind.SHARE:
-        named = [place for place in named if _MEMBERS.isdisjoint(words_of(place.names[0])[-2:])]
+        named = [place for place in named if not _joins(place, places, roles, tool)]
     return tuple(place.path for place in named if roles.get(place.path) is not ArgumentRole.DESTINATION)
+
+
+def _joins(named: Place, places: Iterable[Place], roles: Mapping[str, ArgumentRole], tool: str) -> bool:
+    """Return whether the owner that an argument of an act of sharing names is who gets access, and owns nothing yet.
+
+    He is, unless another argument says so more plainly: `user_id` beside `email` says whose calendar is shared.
+    """
+    words = words_of(named.names[0])[-2:]
+    if _MEMBERS.isdisjoint(words):
+        return False
+    return _acts_on_member(tool) or all(_access_row(words) >= _access_given(place, roles) for place in places)
+
+
+def _access_given(place: Place, roles: Mapping[str, ArgumentRole]) -> int:
+    """Return how plainly an argument says who gets access: a row of `_GIVEN_ACCESS`, or -1 if it does not."""
+    words = words_of(place.names[0])
+    if len(place.names) > 1 and words and words[-1] in _OWNERSHIP_ENDS:
+        words += words_of(place.names[1])
+    is_said = place.schema.get("type") != "boolean" and not isinstance(place.schema.get("enum"), list)
+    if not is_said or roles.get(place.path) in _SAY_NOBODY or _GIVING.intersection(words):
+        return -1
+    row = _access_row(words)
+    if row < 0 and _OWNERS.isdisjoint(words) and _ADDRESSES_OF_PERSONS.intersection(words[-2:]):
+        return len(_GIVEN_ACCESS) - 1
+    return row
+
+
+def _access_row(words: Iterable[str]) -> int:
+    """Return the last row of `_GIVEN_ACCESS` that has one of the words; -1 if none has."""
+    return max((row for row, each in enumerate(_GIVEN_ACCESS) if each.intersection(words)), default=-1)
+
+
+def _acts_on_member(tool: str) -> bool:
+    """Return whether the verb of a tool's name has a member as its object: `invite_user`, `add_user_to_group`."""
+    words = words_of(tool)
+    return any(
+        word in _MEMBERS and words[place + 1 : place + 2] in ((), ("to",), ("from",), ("into",), ("in",))
+        for place, word in enumerate(words)
+        if place and FORMS.get(words[place - 1], words[place - 1]) in TOOL_VERBS
+    )
 
 
 def propose_output_owners(output_schema: object) -> tuple[str, ...]:

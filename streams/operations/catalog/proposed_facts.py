@@ -88,7 +88,9 @@ def _proposals(entry: ToolCatalogEntry, others: Sequence[ToolCatalogEntry]) -> d
         "kind": kind,
         "kind_arg": propose_kind_arg(_schema_of(entry)),
         "arg_roles": _role_uses(entry),
-        "owner_args": propose_owner_args(_schema_of(entry), reads=_seems_to_read(entry), kind=kind or ""),
+        "owner_args": propose_owner_args(
+            _schema_of(entry), reads=_seems_to_read(entry), kind=kind or "", tool=entry.name
+        ),
         "output_owners": propose_output_owners(_output_schema_of(entry)),
         # A schema of results says that they are JSON; a text that says so would be the server's word.
         "content_type": None if _output_schema_of(entry) is None else _JSON,

@@ -87,7 +87,7 @@ class ToolUses:
     def owner_args(self) -> Paths:
         """The places of arguments that say whose data or account a call is about."""
         entry = self._entry
-        proposed = propose_owner_args(self._schema, reads=entry.read_only, kind=self.kind)
+        proposed = propose_owner_args(self._schema, reads=entry.read_only, kind=self.kind, tool=entry.name)
         return Paths(entry.owner_args or proposed)
 
     def is_output_owner(self, pointer: str) -> bool:

@@ -131,6 +131,44 @@ def test_whom_an_act_makes_a_member_owns_nothing_yet() -> None:
     assert propose_owner_args(schema(user=TEXT), reads=False, kind="change") == ("/user",)
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "owners"),
+    [
+        ("share_calendar", ("user_id", "email"), ("/user_id",)),
+        ("share_calendar", ("userId", "emailAddress"), ("/userId",)),
+        ("share_file", ("user_id", "file_id", "share_with"), ("/user_id",)),
+        ("share_file", ("user_id", "to_user"), ("/user_id",)),
+        ("share_file", ("user_id", "viewers"), ("/user_id",)),
+        ("share_file", ("username", "recipient_id"), ("/username",)),
+        ("share_trip", ("user_id", "guest_id"), ("/user_id",)),
+        ("share_trip", ("member_id", "email"), ("/member_id",)),
+        ("add_calendar_member", ("user_id", "member_id"), ("/user_id",)),
+        ("share_user_calendar", ("user_id", "email"), ("/user_id",)),
+        ("share_calendar", ("user_id", "calendar_id"), ()),
+        ("share_calendar", ("user_id", "from_email", "valid_until"), ()),
+        ("add_to_channel", ("user", "channel"), ()),
+        ("invite", ("username", "user_email"), ()),
+        ("invite_user", ("user_id", "email"), ()),
+        ("addUserToGroup", ("user_id", "group", "email"), ()),
+    ],
+)
+def test_a_member_owns_what_is_shared_with_somebody_else(
+    tool: str, arguments: tuple[str, ...], owners: tuple[str, ...]
+) -> None:
+    arguments_schema = schema(**dict.fromkeys(arguments, TEXT))
+    assert propose_owner_args(arguments_schema, reads=False, kind="share", tool=tool) == owners
+
+
+def test_who_is_told_by_a_switch_gets_no_access() -> None:
+    switched = schema(user_id=TEXT, send_email={"type": "boolean"})
+    assert propose_owner_args(switched, reads=False, kind="share") == ()
+
+
+def test_members_of_a_list_of_recipients_get_access() -> None:
+    shared = schema(user_id=TEXT, recipients={"type": "array", "items": schema(id=TEXT)})
+    assert propose_owner_args(shared, reads=False, kind="share") == ("/user_id",)
+
+
 def test_a_member_of_an_owner_names_it() -> None:
     assert seems_owner("/orders/0/customer/id")
     assert not seems_owner("/orders/0/customer/0/street")
