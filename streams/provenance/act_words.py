@@ -213,16 +213,19 @@ for _kinds, _texts in _PHRASES.items():
         _parts = tuple(_text.split())
         PHRASES.setdefault(_parts[0], []).append((_parts, frozenset(_kinds)))
 
-_LINK_WORDS = (
-    "link links url urls website websites webpage webpages page pages site sites article articles blog "
-    "picture pictures photo photos image images screenshot screenshots video videos scan scans "
-    "attachment attachments attached"
+_LINK_WORDS_SINGULAR = (
+    "link url website webpage page site article blog picture photo image screenshot video scan attachment"
+)
+_LINK_WORDS_PLURAL = (
+    "links urls websites webpages pages sites articles pictures photos images screenshots videos scans attachments"
 )
 _MESSAGE_NOUNS = "mails emails messages texts posts tweets comments reviews answers replies"
 MESSAGE_NOUNS = frozenset(_MESSAGE_NOUNS.split())
 """What people read: as a verb, none of these forms asks for an act."""
 
-LINK_WORDS = frozenset(_LINK_WORDS.split())
+LINK_WORDS_SINGULAR = frozenset(_LINK_WORDS_SINGULAR.split())
+LINK_WORDS_PLURAL = frozenset(_LINK_WORDS_PLURAL.split())
+LINK_WORDS = LINK_WORDS_SINGULAR | LINK_WORDS_PLURAL | {"attached"}
 """Words with which a user speaks of something that is opened by its address."""
 
 DELEGATING_PHRASES = (

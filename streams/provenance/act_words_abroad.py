@@ -130,7 +130,9 @@ NEGATIONS_ABROAD = listed(
     "nicht nichts kein keine keinen keiner niemals ohne ne pas jamais sans rien no nunca sin nada nao sem non senza "
     "mai niente nessun nessuno"
 )
-NOUNS_ABROAD = listed("reserva compra commande modifica copia marca paga buchung zahlung ueberweisung bestell")
+NOUNS_ABROAD = listed(
+    "reserva compra commande modifica copia marca paga buchung zahlung ueberweisung bestell informe reporte poste"
+)
 """Words that are nouns as well: behind one of `DETERMINERS_ABROAD` they ask for nothing."""
 DETERMINERS_ABROAD = listed(
     "a o la le el il lo die der das una un uma um une eine mi mis su tu meu minha meine deine seine unsere ma mon sa "

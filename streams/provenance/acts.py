@@ -25,6 +25,8 @@ from streams.provenance.act_words import (
     FORMS,
     GENERIC_VERBS,
     LINK_WORDS,
+    LINK_WORDS_PLURAL,
+    LINK_WORDS_SINGULAR,
     OBJECT_KINDS,
     PHRASES,
     READING_NOUNS,
@@ -95,6 +97,15 @@ class ActKind(StrEnum):
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|[0-9]+|[.!?;\n]")
 _ANY_WORD = re.compile(r"[^\W\d_]+|[.,!?;\n]")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"]+")
+_BEFORE_ADDRESS = r"[\s:(\[<'\"]"
+_ITS_ADDRESS = rf"(?:{_BEFORE_ADDRESS}{{1,3}}(?:at|under|unter))?{_BEFORE_ADDRESS}{{1,4}}\0"
+_NAMED_PAGE = re.compile(
+    # "The page https://shop.example", "the site (at www.shop.example)"
+    rf"\b(?:{'|'.join(sorted(LINK_WORDS_SINGULAR))}){_ITS_ADDRESS}"
+    # "The pages https://a.example and https://b.example"; a comma after an address counts as part of it.
+    rf"|\b(?:{'|'.join(sorted(LINK_WORDS_PLURAL))}){_ITS_ADDRESS}(?:\s{{1,3}}(?:(?:and|or|und|et|y|e|o)\s{{1,3}})?\0)+"
+)
+"""Words for pages with the addresses of just these pages behind them, where a NUL stands for an address."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
@@ -179,7 +190,20 @@ _POINTS_TO_DATA = re.compile(
 )
 """Sentences that say that a value stands in data that the user speaks of, or that data say what is needed."""
 
-
+_THAT_STANDS = (
+    r"\W{1,2}"
+    r"(?:(?:that|which)(?:'s| is| are) (?:\w+ )?|(?:as )?(?:found|given|listed|shown|stated|named|written) )(?:in|on) "
+)
+_DETERMINED = (
+    r"(?:the|that|this|my|our|his|her|its|their|[a-z]+'s) "
+    r"(?:(?!(?:in|on|at|by|per|from|for|see|to|of|with|and|or)\b)[\w'-]+ ){0,2}"
+)
+_PAGE = r"(?:(?:web|home)[ -]?)?(?:pages?|sites?|profile|blog|card)\b"
+_CONTENT = (
+    rf"(?:{_PAGE}|(?:letter|e-?mail|mail|message|invoice|bill|receipt|reminder|ticket|issue|note|file|document"
+    r"|attachment|form|contract|sheet|list|report|record|post|comment|review)s?\b)"
+)
+"""What can hold a value that the user leaves to it."""
 _VALUE_IN_DATA = re.compile(
     # "The text is in /hr/easter.txt", "the address is in ticket T-5540"
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on) (?:\w+ )?"
@@ -187,10 +211,10 @@ _VALUE_IN_DATA = re.compile(
     # "She wrote the address in her mail", "he left it on the ticket"
     r"\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|gave|left|mentioned|stated|named|noted) (?:it|the|his|her|their|a|an|all)"
     r" (?:[\w'-]+ ){0,4}(?:in|on)\b"
-    # "Her address that's on her website", "the number given in his letter", "the IBAN (found on the page)"
-    r"|\b(?:e-?mails?|address(?:es)?|numbers?|ibans?|accounts?|phone)\W{1,2}"
-    r"(?:(?:that|which)(?:'s| is| are) (?:\w+ )?|(?:as )?(?:found|given|listed|shown|stated|named|written) )(?:in|on) "
-    r"(?:the|that|this|his|her|its|their)\b"
+    # "Her address that's on her website", "the number given in his letter", "the IBAN (found on the page)". Not "the
+    # account that's in her name": a content has to follow. Mails stand in drafts, while an address stands on a page.
+    rf"|\b(?:address(?:es)?|number|ibans?|account|phone){_THAT_STANDS}{_DETERMINED}{_CONTENT}"
+    rf"|\b(?:his|her|their|whose|[a-z]+'s) (?:own )?e-?mail{_THAT_STANDS}{_DETERMINED}{_PAGE}"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )
@@ -242,10 +266,10 @@ def _speaks_of_links(lowered: str) -> bool:
     """Return whether a request in lower case speaks of something that is opened by its address.
 
     Who names the address of a page speaks of that one: "read the page www.shop.example" asks for no other, but "... and
-    the article that it links to" does.
+    the article that it links to" does, and so does "the pages linked from www.shop.example".
     """
-    spoken = sum(word in LINK_WORDS for word in _WORD.findall(_ADDRESS.sub(" ", lowered)))
-    return spoken > len(_ADDRESS.findall(lowered))
+    without = _NAMED_PAGE.sub(" ", _ADDRESS.sub(" \0", lowered.replace("\0", " ")))
+    return not LINK_WORDS.isdisjoint(_WORD.findall(without))
 
 
 def asked_kinds(lowered: str) -> frozenset[str]:

@@ -21,6 +21,12 @@ _WISH = (
     r"\b(?:wants?|needs?|i'd like|we'd like|would like|prefer|can (?:i|we) (?:have|get)|could (?:i|we) (?:have|get))"
 )
 """How people begin to say what they would like to have."""
+_WISH_ENDS = (
+    r"(?:$|(?=\s*[.,!?;\n])|(?=\s+(?:please|pls|plz|now|here|today|asap|immediately|instead|but|because|at once"
+    r"|right (?:now|away)|on the (?:phone|line)"
+    r"|(?:to|who can|that can) (?:talk|speak|chat|call|help|assist|look|take over|deal|handle))\b))"
+)
+"""What follows a person whom somebody wants to speak to; whose number or report is wanted has other words there."""
 _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     (re.compile(pattern), frozenset(kinds.split()))
     for pattern, kinds in (
@@ -89,7 +95,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?:human|person|body|one|bot|machine|manager|supervisor|representative|agent|colleague)\b"
             r"|\b(?:real|actual|live) (?:person|human|agent|people)\b|\b(?:somebody|someone|anybody|anyone) there\b"
             r"|\b(?:want|need|get|get me|transfer me to|connect me (?:to|with)|put me through to) "
-            r"(?:a|an|the|some|your) (?:\w+ )?(?:human|representative|supervisor|manager)\b"
+            rf"(?:a|an|the|some|your) (?:\w+ )?(?:human|representative|supervisor|manager){_WISH_ENDS}"
             r"|\bhuman being\b|\bnot? (?:a )?(?:bot|robot|machine)\b",
             "send",
         ),
