@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 DEPTH_MAX = 64
 """How deep values are followed; what lies deeper is one value at that depth."""
+PLACES_CACHED_MAX = 4_096
+"""Paths that are kept compiled. It is far more than the limits of one session, so that none is slow for another."""
 
 Value = TypeVar("Value")
 
@@ -86,6 +89,12 @@ class Paths:
     def cover(self, pointer: str) -> bool:
         """Return whether a path is the place that `pointer` names, or holds it."""
         return self._match(pointer) is not None
+
+
+@lru_cache(maxsize=PLACES_CACHED_MAX)
+def place_at(path: str) -> Paths:
+    """Return what tells which places a path covers that is not of a catalog entry. It is kept for the next call."""
+    return Paths((path,))
 
 
 def _compiled(paths: tuple[str, ...]) -> re.Pattern[str]:

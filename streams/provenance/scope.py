@@ -24,6 +24,8 @@ Deriver = Callable[[str], tuple[TaskScope, ...]]
 SCOPES_MAX = 64
 """Scopes that are kept of a session. Of more, the weightiest are kept, then the latest: so the session may do less."""
 TARGETS_MAX = 64
+LIMITED_VALUES_MAX = 1_024
+"""Values that the scopes of a session may state for single arguments. Each costs every intent of the session."""
 _TOOL = "tool"
 _KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FILL, FOLLOW}
 REQUEST_KINDS = tuple(sorted(_KINDS))

@@ -31,7 +31,7 @@ from streams.processors.provenance.memory import (
     with_user_words,
 )
 from streams.processors.provenance.owners import StatedOwners
-from streams.processors.provenance.requested import is_requested
+from streams.processors.provenance.requested import is_requested, limits_reads
 from streams.processors.provenance.rows import SELECTED_MAX, ProvenanceRow
 from streams.processors.provenance.tools import ToolUseCache
 from streams.processors.session_row import SessionRow
@@ -205,16 +205,32 @@ def _with_both(row: ProvenanceRow, opened: ProvenanceRow) -> ProvenanceRow:
 
 def _with_allowed(row: ProvenanceRow, examined: Examined, intent_id: str) -> ProvenanceRow:
     """Return the row with an allowed call: with its act, or with the read whose result the user has pointed at."""
+    if counted := _counted_as(examined):
+        row = replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})
     if not examined.use.is_read:
-        tool = examined.use.name
-        is_limited = any(scope.count_max >= 0 and tool in scope.tools for scope in row.scopes)
-        counted = (examined.kind, tool) if is_limited else (examined.kind,)
         if row.agreed_acts and not is_requested(examined):
             row = replace(row, agreed_acts=row.agreed_acts - 1)
-        return replace(row, acts={**row.acts, **{name: row.acts.get(name, 0) + 1 for name in counted}})
+        return row
     if examined.is_selected_by_user and len(row.selected) < SELECTED_MAX:
         return replace(row, selected=(*row.selected, intent_id))
     return row
+
+
+def _counted_as(examined: Examined) -> tuple[str, ...]:
+    """Return what an allowed call counts as: its kind, and its tool if a scope limits how often that is called.
+
+    A read counts only for the scopes that limit reads, because others permit any number of them.
+    """
+    use = examined.use
+    # A dictionary keeps its order, which the stored row has as well.
+    names = {} if use.is_read else {examined.kind: None}
+    for scope in examined.row.scopes:
+        if scope.count_max >= 0 and (not use.is_read or limits_reads(scope, examined)):
+            if not scope.tools:
+                names[examined.kind] = None
+            elif use.name in scope.tools:
+                names[use.name] = None
+    return tuple(names)
 
 
 def _with_purpose(row: ProvenanceRow, event: SessionEvent, memory: Memory) -> ProvenanceRow:

@@ -41,7 +41,8 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
-from streams.provenance.pointers import Paths, unescaped
+from streams.provenance.pointers import place_at, unescaped
+from streams.provenance.scope import ScopedArgument
 from streams.provenance.words import TEXT_CHARS_MAX, UNTYPED, thing_of
 
 replace = msgspec.structs.replace
@@ -92,12 +93,12 @@ def examine(
     if awaits and missing is NOWHERE:
         missing = AWAITED
     targets = _NO_TARGETS
-    limits: list[tuple[Paths, tuple[str, ...]]] = []
+    limits: list[ScopedArgument] = []
     for scope in row.scopes:
         if scope.targets:
             targets = targets.union(scope.targets)
         if scope.arguments and (not scope.tools or use.name in scope.tools):
-            limits += [(Paths((path,)), values) for path, values in scope.arguments]
+            limits += scope.arguments
     only = memory.values_of_subject_only(row, session.identity.sub)
     look = memory.look if only is None else _look_for(only, memory.look)
     is_full = row.atoms_count >= ATOMS_MAX
@@ -185,7 +186,7 @@ class _Tracer:
         look: Look,
         missing: Traced,
         targets: frozenset[str],
-        limits: Sequence[tuple[Paths, tuple[str, ...]]],
+        limits: Sequence[ScopedArgument],
         *,
         is_full: bool,
         subject: str,
@@ -232,7 +233,9 @@ class _Tracer:
 
     def _is_in_scope(self, pointer: str, value: str) -> bool:
         """Return whether a scope names a value, for all sinks or for this argument."""
-        return value in self._targets or any(value in values and path.cover(pointer) for path, values in self._limits)
+        return value in self._targets or any(
+            value in values and place_at(path).cover(pointer) for path, values in self._limits
+        )
 
     def _is_of_parts(self, value: object, seen: Traced) -> bool:
         """Return whether a value of which nobody knows a good source consists of what the user has named."""

@@ -63,7 +63,15 @@ from streams.provenance.memory import (
     unpack_from,
 )
 from streams.provenance.pointers import steps_of
-from streams.provenance.scope import SCOPES_MAX, SOURCES, TARGETS_MAX, Scope, ScopedArgument, derive_scopes
+from streams.provenance.scope import (
+    LIMITED_VALUES_MAX,
+    SCOPES_MAX,
+    SOURCES,
+    TARGETS_MAX,
+    Scope,
+    ScopedArgument,
+    derive_scopes,
+)
 from streams.provenance.uses import seems_owner
 
 replace = msgspec.structs.replace
@@ -329,20 +337,40 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
             count_max=-1 if scope.count_max is None else scope.count_max,
             amount_max=scope.amount_max or "",
             currency=scope.currency or "",
-            arguments=_limits(scope.arguments),
+            arguments=_limits(scope.arguments, is_derived=source is ScopeSource.DERIVED),
         )
         if made not in kept:
             kept = (*kept, made)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
-    return memory.add(replace(row, scopes=kept), entries)
+    return memory.add(replace(row, scopes=_within_values(kept)), entries)
 
 
-def _limits(arguments: Sequence[ArgumentLimit]) -> tuple[ScopedArgument, ...]:
+def _within_values(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """Return the scopes of a session with no more values of arguments than every intent can be compared with.
+
+    Those of the weightiest are kept, then the earliest. A scope for which there is no room covers no call: without its
+    limits it would permit more.
+    """
+    if not any(scope.arguments for scope in scopes):
+        return scopes
+    room = LIMITED_VALUES_MAX
+    made = list(scopes)
+    for number in sorted(range(len(scopes)), key=lambda number: -scopes[number].source):
+        count = sum(max(1, len(values)) for _, values in scopes[number].arguments)
+        if count <= room:
+            room -= count
+        else:
+            made[number] = replace(scopes[number], arguments=(_NO_VALUE,))
+    return tuple(dict.fromkeys(made))
+
+
+def _limits(arguments: Sequence[ArgumentLimit], *, is_derived: bool) -> tuple[ScopedArgument, ...]:
     """Return what arguments must be. A scope that limits more of them than are kept covers no call: without the others
-    it would permit more than its issuer has stated."""
-    if len(arguments) > TARGETS_MAX:
+    it would permit more than its issuer has stated. So does a derived one that limits any: nothing derives limits, and
+    an agent could write so many that each of its calls is slow."""
+    if len(arguments) > TARGETS_MAX or (is_derived and arguments):
         return (_NO_VALUE,)
     return tuple((each.path, tuple(value.casefold() for value in each.values[:TARGETS_MAX])) for each in arguments)
 

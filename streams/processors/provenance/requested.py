@@ -11,7 +11,7 @@ from streams.processors.provenance.tools import leaf_at
 from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind
 from streams.provenance.agreed import AGREE
 from streams.provenance.memory import Seen
-from streams.provenance.pointers import Paths, leaves
+from streams.provenance.pointers import leaves, place_at
 from streams.provenance.scope import Scope, ScopedArgument
 
 
@@ -79,7 +79,21 @@ def _asks_for(scope: Scope, examined: Examined) -> bool:
     """
     if scope.kind or not examined.row.has_message:
         return True
-    return bool(scope.targets or scope.arguments) and not examined.use.tool.uses.has_several_kinds
+    return not examined.use.tool.uses.has_several_kinds and _describes(scope, examined)
+
+
+def _describes(scope: Scope, examined: Examined) -> bool:
+    """Return whether a scope says where a call goes or what it acts on: all of its sinks.
+
+    Of a tool without sinks nobody knows which arguments say that, so its scope must say all of them. Limits of other
+    arguments, such as a format, are no more than that: a scope that permits less must not ask for more.
+    """
+    sinks = examined.use.tool.uses.sinks
+    pointers = [pointer for pointer, _ in leaves(examined.args) if not sinks or sinks.cover(pointer)]
+    if not pointers or (scope.targets and sinks):
+        return bool(pointers)
+    places = [place_at(path) for path, _ in scope.arguments]
+    return all(any(place.cover(pointer) for place in places) for pointer in pointers)
 
 
 def covers(scope: Scope, examined: Examined) -> bool:
@@ -117,14 +131,19 @@ def _has_value(limit: ScopedArgument, examined: Examined) -> bool:
     What a call leaves out is whatever the server takes instead, which nobody has stated.
     """
     path, values = limit
-    place = Paths((path,))
+    place = place_at(path)
     found = [value for pointer, value in leaves(examined.args) if place.cover(pointer)]
     return bool(found) and all(str(value).casefold() in values for value in found)
 
 
 def limits_reads(scope: Scope, examined: Examined) -> bool:
-    """Return whether a scope says which reads are inside: by their kind, or by the arguments of the very tool."""
-    return scope.kind == ActKind.READ or (bool(scope.arguments) and examined.use.name in scope.tools)
+    """Return whether a scope says which reads are inside: by their kind, or by the arguments of the tool, or of any.
+
+    What an act of some kind must have as arguments says nothing of reads.
+    """
+    if scope.kind == ActKind.READ:
+        return True
+    return bool(scope.arguments) and (examined.use.name in scope.tools if scope.tools else not scope.kind)
 
 
 def _is_within(scope: Scope, examined: Examined) -> bool:
