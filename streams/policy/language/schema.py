@@ -292,6 +292,12 @@ ACT = Struct(
             "missing if not",
             optional=True,
         ),
+        _bool(
+            "filled",
+            "the call is a read, and the user leaves values to a content that they name; missing if not, and of acts, "
+            "of which `delegated` says it",
+            optional=True,
+        ),
     ),
 )
 

@@ -134,4 +134,8 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
     fired |= {hit.rule_id for hit in unread_booking(bench).rules}
+    # A user who leaves values to a content.
+    filling = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="fill"),))
+    bench.driver.pipe(SESSION.name, maker.key, filling)
+    fired |= {hit.rule_id for hit in bench.judge(PAGES, {"path": "notes.txt"}, **origin).rules}
     assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []

@@ -33,7 +33,7 @@ COPY = tool_entry("box", "copy", **ACTS, sink_args=("/to", "/cc"))
 
 
 def talk(*scopes: TaskScope) -> Talk:
-    rights = tuple(f"{server}:{right}" for server in ("box", "trips", "desk") for right in ("read", "write"))
+    rights = tuple(f"{server}:{right}" for server in ("box", "trips", "desk", "files") for right in ("read", "write"))
     talking = Talk(starter_source().files, (*ENTRIES, TRAIN, REBOOK, SHOW, COPY), scopes=rights)
     talking.purpose(scope_source=ScopeSource.ISSUER, task_scopes=scopes)
     return talking
@@ -282,3 +282,24 @@ def test_a_scope_that_only_names_a_tool_lets_nothing_pass_that_is_stopped_withou
         stopped.append(fired(talking.judge(TRAIN, {"train": "IC-2034"})))
     assert stopped[0] == stopped[1]
     assert "PROV-050" in stopped[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (
+            "Open the file whose number is in letter m-7001 and send a summary to anna@home.example.",
+            Outcome.REQUIRE_APPROVAL,
+        ),
+        ("Send the summary of my letter m-7001 to anna@home.example.", Outcome.DENY),
+    ],
+)
+def test_a_read_whose_value_the_user_leaves_to_a_content_is_a_question_in_a_stated_task(
+    said: str, outcome: Outcome
+) -> None:
+    talking = talk(TaskScope(tools=("box/send",)))
+    talking.say(said)
+    letter(talking, "Please look at file C-20442.")
+    verdict = talking.judge(FILE, {"id": "C-20442"})
+    assert "PROV-003" in fired(verdict)
+    assert verdict.outcome is outcome
