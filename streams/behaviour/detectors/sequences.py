@@ -10,7 +10,15 @@ from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, Activity, digest_of, digest_once
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, Sketch, compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import (
+    SHARED_BY,
+    SHARED_SHARE,
+    SKETCH_MAX,
+    Sketch,
+    compared,
+    learned,
+    usual_limit,
+)
 from streams.behaviour.epochs import changed_parts
 from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
 from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
@@ -26,13 +34,19 @@ PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
 WAITING_SHARE = 0.5
 """What repeats count for whose pauses grow: whoever waits, or tries again politely, asks ever less often."""
+KEPT_MAX = int(RING_MAX / WAITING_SHARE)
+"""How many calls are kept. Repeats that count for less are counted among all of them: among the last `RING_MAX` alone,
+whoever lets the pauses grow a little forever would never reach a limit above their share of it."""
 WAITING_MIN = 6
 WAITING_FACTOR = 1.5
 """How often something must have been called, and how many times as long as the first third of its pauses the last
 third must be, for them to grow."""
 ONWARD_SHARE = 0.5
-"""What a stretch counts for in which no call is like one before it: whoever reads a list page by page gets somewhere,
-and whoever is stuck comes back to what it had."""
+"""What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
+somewhere, and whoever is stuck comes back to what it had."""
+ONWARD_MAX = SKETCH_MAX + 1
+"""How many calls of a stretch may count for less. The calls up to here are remembered, so nobody knows whether a later
+one is like another later one."""
 STAY_MAX = 0.995
 CONTEXT_TOOLS_MAX = 32
 SURPRISE_BITS_MAX = 12.0
@@ -56,7 +70,7 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def after(self, call: int, now_ms: int, window_ms: int) -> Lately:
         """Return it with one more call, and without those that are older than the window."""
-        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - RING_MAX)
+        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - KEPT_MAX)
         # Rows of earlier versions have no times.
         times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
         while first < len(times) and now_s - times[first] > window_ms // 1_000:
@@ -77,11 +91,14 @@ class Loop(Keyed):
         """Return how often the call, or a cycle that ends with it, has occurred."""
         before = rows[0] or Lately()
         ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms)
-        count = repeats(ring.calls)
+        count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, rows[1]), noted=count)
-        # What is excused counts for less in what is learned as well.
-        counted = count * WAITING_SHARE if is_waiting(ring) else float(count)
+        counted = float(count)
+        if is_waiting(ring):
+            # What is excused counts for less in what is learned as well, and never for more than what is not excused.
+            count = repeats(ring.calls)
+            counted = min(counted, count * WAITING_SHARE)
         found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
@@ -116,8 +133,9 @@ def repeats(calls: tuple[int, ...]) -> int:
 
 
 def is_waiting(lately: Lately) -> bool:
-    """Return whether the pauses between the calls that are equal to the last one grow."""
-    at = [time for call, time in zip(lately.calls, lately.times, strict=True) if call == lately.calls[-1]]
+    """Return whether the pauses between the last calls that are equal to the last one grow."""
+    calls, times = lately.calls[-RING_MAX:], lately.times[-RING_MAX:]
+    at = [time for call, time in zip(calls, times, strict=True) if call == calls[-1]]
     if len(at) < WAITING_MIN:
         return False
     third = (len(at) - 1) // 3
@@ -134,7 +152,8 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How long a session has been calling one tool, and the calls of the stretch but for the first.
 
-    Once that a call has come again (`is_back`), nobody asks for the calls any more.
+    Once that a call has come again (`is_back`), nobody asks for the calls any more. No more are kept than a sketch
+    holds exactly, and calls beyond them count in full.
     """
 
     tool: int = 0
@@ -145,18 +164,20 @@ class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def length(self) -> float:
         """How many calls it counts for."""
-        return self.count if self.is_back else self.count * ONWARD_SHARE
+        return self.count if self.is_back else self.count - (1.0 - ONWARD_SHARE) * min(self.count, ONWARD_MAX)
 
     def after(self, tool: int, call: str) -> Onward:
         """Return it with one more call; `call` is empty if it has no digest."""
         if tool != self.tool:
             return Onward(tool, 1)
-        if self.is_back:
+        kept = len(self.seen.digests)
+        # Rows of earlier versions have no calls, so nobody knows whether one of them has come again.
+        if self.is_back or not call or kept < min(self.count - 1, SKETCH_MAX):
             return Onward(tool, self.count + 1, is_back=True)
         digest = digest_once(call)
-        if not call or digest in self.seen.digests:
+        if digest in self.seen.digests:
             return Onward(tool, self.count + 1, is_back=True)
-        return Onward(tool, self.count + 1, self.seen.with_digest(digest))
+        return Onward(tool, self.count + 1, self.seen if kept == SKETCH_MAX else self.seen.with_digest(digest))
 
 
 class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -170,7 +191,7 @@ class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class LoopRun(Keyed):
     """One tool without end, where peers go on to another one. Paging is a long stretch that peers know.
 
-    A stretch that goes on, each call being another one, may be twice as long.
+    In a stretch that goes on, each call being another one, the first `ONWARD_MAX` calls count for less.
     """
 
     row_types = (Onward, Stays)
