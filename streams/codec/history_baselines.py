@@ -11,6 +11,7 @@ import msgspec
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.detectors.amounts import PRIOR_SPREAD
 from streams.behaviour.estimators import Mean, Median, Peak
+from streams.behaviour.names import short_name
 from streams.behaviour.profiles import HOURS_PER_DAY, Extraction, Profile, RiskPoint
 from streams.codec.jsonform import JsonFormError
 
@@ -116,7 +117,7 @@ def _profile(usual: _Usual, agent: str, epoch: str, time_ms: int) -> Profile:
         ),
         cohort=usual.agent_type,
         risks=tuple(
-            RiskPoint(user, percent / 100, time_ms, HOUR_MS)
+            RiskPoint(short_name(user), percent / 100, time_ms, HOUR_MS)
             for user, percent in sorted({"": usual.risk, **usual.user_risks}.items())
             if percent
         ),

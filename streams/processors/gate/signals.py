@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
 from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
+from streams.behaviour.names import short_name, short_tool
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Signal
 from streams.ports.processor import StateView
@@ -84,9 +85,11 @@ def _beside_baseline(
         destination, amount = found.get("destination"), found.get("amount")
         place = destination if isinstance(destination, str) else None
         number = amount if isinstance(amount, float) else None
-        unusual = compared(usual, tool, place, number, now_ms, hour_calls)
+        # The watch has learned, and publishes, long names in a shorter form. Destinations are never that long.
+        ref = asked.intent.tool
+        unusual = compared(usual, short_tool(ref.server_id, ref.name), place, number, now_ms, hour_calls)
         told = texts_of(unusual, usual, agent, tool, place)
-    risks = baselines.risks.of(tenant, agent, user, now_ms)
+    risks = baselines.risks.of(tenant, agent, short_name(user), now_ms)
     if any(risks):
         unusual = replace(unusual, agent_risk=risks[0], user_risk=risks[1], peers_risk=risks[2])
         told += risk_texts_of(unusual, agent, user)

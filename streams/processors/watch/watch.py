@@ -19,6 +19,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, row_key
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
+from streams.behaviour.names import NAME_CHARS_MAX
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
@@ -49,7 +50,7 @@ from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
-from streams.processors.watch.long_names import NAME_CHARS_MAX, with_short_names
+from streams.processors.watch.long_names import with_short_names
 from streams.processors.watch.new_agents import admitted
 from streams.processors.watch.prompts import with_steady_prompt
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS
+from streams.behaviour.names import short_name
 from streams.behaviour.profiles import Profile
 from streams.behaviour.usual import compared, usual_of
 from streams.codec.history import HistoryError, format_line, parse_line
@@ -67,6 +68,13 @@ def test_risks_are_said_in_percent_of_an_alert() -> None:
     held.offer(b"acme|assistant/", read(LINE | {"value": {"usual": said}}), NOON_MS)
     assert held.risks.of("acme", "assistant", "alice", NOON_MS) == (120, 80, 0)
     assert held.risks.of("acme", "assistant", "alice", NOON_MS + HOUR_MS) == (60, 40, 0)
+
+
+def test_a_long_name_of_a_user_is_held_as_a_watch_publishes_it() -> None:
+    held, user = Baselines(), "u" * 600
+    said = {"calls": 5, "user_risks": {user: 80}}
+    held.offer(b"acme|assistant/", read(LINE | {"value": {"usual": said}}), NOON_MS)
+    assert held.risks.of("acme", "assistant", short_name(user), NOON_MS) == (0, 80, 0)
 
 
 @pytest.mark.parametrize(("hours", "worked"), [([22, 6], {22, 23, 0, 1, 2, 3, 4, 5}), ([0, 24], set(range(24)))])

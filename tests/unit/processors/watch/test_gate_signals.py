@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from simulation.records import SessionMaker, ruleset
+from simulation.records import SessionMaker, ruleset, tool_entry
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.profiles import Profile
 from streams.model.control import Baseline
@@ -132,3 +132,39 @@ def test_what_was_denied_teaches_nothing(deployment: Deployment) -> None:
         assert deployment.judge(WEB_FETCH, {"url": f"u{number}"}, session=maker).outcome is Outcome.DENY
     deployment.wait(2 * HOUR_MS)
     assert deployment.judge(WEB_FETCH, {"url": "u"}, session=deployment.begin()).outcome is Outcome.DENY
+
+
+def test_a_user_with_a_long_name_is_at_risk_like_any_other(deployment: Deployment) -> None:
+    """The watch shortens long names; gates know them all the same."""
+    alice, bob = "a" * 600 + "lice", "a" * 600 + "bob"
+
+    def begun(agent: str, user: str) -> SessionMaker:
+        deployment.sessions += 1
+        maker = SessionMaker(f"s-{deployment.sessions}", act=agent, sub=user)
+        deployment.establish(maker)
+        return maker
+
+    looping = begun("assistant", alice)
+    for _ in range(60):
+        deployment.wait(1_000)
+        verdict = deployment.judge(FILES_READ, {"path": "same.txt"}, session=looping)
+        if verdict.outcome is Outcome.DENY:
+            break
+    assert (verdict.outcome, verdict.reason_text) == (Outcome.DENY, "the user is at risk")
+    assert deployment.judge(session=begun("clerk", alice)).outcome is Outcome.DENY
+    assert deployment.judge(session=begun("clerk", bob)).outcome is Outcome.ALLOW
+
+
+def test_a_tool_with_a_long_name_that_the_agent_knows_is_not_new_to_it() -> None:
+    made = Deployment()
+    known, new = (tool_entry("n" * 600, f"{'n' * 600}{letter}") for letter in "kn")
+    for tool in (known, new):
+        made.publish(tool)
+    for _ in range(DAYS):
+        maker = made.begin()
+        for _ in range(CALLS_PER_DAY):
+            made.wait(60_000)
+            assert made.judge(known, {}, session=maker).outcome is Outcome.ALLOW
+        made.wait(DAY_MS - CALLS_PER_DAY * 60_000)
+    later = made.begin()
+    assert [made.judge(tool, {}, session=later).outcome for tool in (known, new)] == [Outcome.ALLOW, Outcome.DENY]

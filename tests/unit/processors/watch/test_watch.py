@@ -13,6 +13,7 @@ import pytest
 from simulation.fleet.fleet import Plan, make_fleet
 from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from streams.behaviour.names import NAME_CHARS_MAX
 from streams.behaviour.profiles import Profile
 from streams.codec.avro import Codec
 from streams.codec.ocsf import detection_finding
@@ -40,7 +41,6 @@ from streams.ports import Outgoing
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
-from streams.processors.watch.long_names import NAME_CHARS_MAX
 from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX
 from streams.processors.watch.watch import Watch
 from streams.topology import KEYING, WATCH
