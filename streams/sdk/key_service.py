@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from streams.audit.content import ContentError
 from streams.audit.signatures import PublicKey
-from streams.sdk.protected import is_protected
+from streams.sdk.protected import is_protected, shown_url
 
 TOLD_CHARS_MAX = 500
 """Of a service's reasons, which go to logs."""
@@ -41,6 +40,4 @@ def require_encryption(address: str) -> None:
             return
     except ValueError as error:
         raise ContentError(f"the address of the key service can't be one: {error}") from None
-    place = urlsplit(address)
-    # An address can have a password in it.
-    raise ContentError(f"`{place.scheme}://{place.hostname}`: keys would cross a network unencrypted; use https")
+    raise ContentError(f"`{shown_url(address)}`: keys would cross a network unencrypted; use https")

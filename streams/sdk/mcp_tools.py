@@ -20,7 +20,7 @@ from streams.model.definition import definition_digests
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
-from streams.sdk.protected import is_protected
+from streams.sdk.protected import is_protected, shown_url, without_secrets
 from streams.sdk.server_log import ServerLog
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
@@ -205,11 +205,15 @@ class McpServer:
         except McpServerError:
             raise
         except Exception as error:
-            raise McpServerError(self._told(f"failed: {error}")) from error
+            raise McpServerError(self._told(f"failed: {self._text_of(error)}")) from error
 
     def _why_not(self, error: Exception) -> str:
         """Return that the server can't be used, and why."""
         return f"can't be started: {error}"
+
+    def _text_of(self, error: Exception) -> str:
+        """Return what an error says."""
+        return str(error)
 
     def _told(self, what: str) -> str:
         return f"MCP server `{self.server_id}` {what}{self._log_tail()}"
@@ -332,8 +336,10 @@ class McpServerProcess(McpServer):
 
     def _why_not(self, error: Exception) -> str:
         """Return that the server can't be used, and why."""
-        if isinstance(error, FileNotFoundError):
-            return f"can't be started: there is no program `{self._command}`"
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            # The directory to start in, or that of the log, may be what is missing.
+            what = f"program `{self._command}`" if str(error.filename) == self._command else f"`{error.filename}`"
+            return f"can't be started: there is no {what}"
         return f"can't be started by `{self._command}`: {error}"
 
 
@@ -374,13 +380,22 @@ class McpServerUrl(McpServer):
 
     def _why_not(self, error: Exception) -> str:
         """Return that the server can't be used, and why."""
-        return f"can't be reached at `{self._url}`: {error}"
+        return f"can't be reached at `{shown_url(self._url)}`: {self._text_of(error)}"
+
+    def _text_of(self, error: Exception) -> str:
+        """Return what an error says. Those of the HTTP client repeat the address, which may have a password in it."""
+        return without_secrets(str(error), self._url)
 
 
 def _check_url(server_id: str, url: str) -> None:
     """Reject an address whose traffic others could change on the way."""
-    if not is_protected(url):
-        raise McpServerError(f"MCP server `{server_id}` must be reached by `https`, not at `{url}`")
+    try:
+        if is_protected(url):
+            return
+    except ValueError:
+        # It says what is wrong in the words of the address, which may have a password in it.
+        raise McpServerError(f"MCP server `{server_id}`: its address is not a URL") from None
+    raise McpServerError(f"MCP server `{server_id}` must be reached by `https`, not at `{shown_url(url)}`")
 
 
 class McpTool:

@@ -25,7 +25,7 @@ from streams.model.types import Actor, Header, SubProfile
 from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import TokenServiceError
-from streams.sdk.protected import is_protected
+from streams.sdk.protected import is_protected, shown_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -117,7 +117,9 @@ class StsClient:
         import httpx2  # noqa: PLC0415 - likewise
 
         if not is_protected(url):
-            raise TokenServiceError(f"`{url}`: tokens and session keys would cross a network unencrypted; use https")
+            raise TokenServiceError(
+                f"`{shown_url(url)}`: tokens and session keys would cross a network unencrypted; use https"
+            )
         self._url = url.rstrip("/")
         self._entropy = entropy
         self._http: httpx2.Client = httpx2.Client(

@@ -52,6 +52,31 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
         McpServerUrl("web", f"http://127.0.0.1:{free_port()}/mcp")
 
 
+def test_an_error_repeats_no_secret_of_the_address() -> None:
+    place = f"127.0.0.1:{free_port()}"
+    for address in (
+        f"http://me:s3cret@{place}/mcp?api_key=s3cret#s3cret",
+        "http://me:s3cret@example.com:8080/mcp?api_key=s3cret",
+        "http://me:s3cret@example.com:s3cret/mcp",
+        "http://me:s3cret@[bad/mcp",
+        "http:/me:s3cret@example.com/mcp",
+        "me:s3cret@example.com/mcp?s3cret",
+    ):
+        with pytest.raises(McpServerError) as raised:
+            McpServerUrl("web", address)
+        assert "s3cret" not in str(raised.value)
+    with pytest.raises(McpServerError, match=r"not at `http://example\.com:8080/mcp`"):
+        McpServerUrl("web", "http://me:s3cret@example.com:8080/mcp?api_key=s3cret")
+
+
+def test_an_error_of_the_client_repeats_no_secret_of_the_address(url: str) -> None:
+    wrong = url.removesuffix("/mcp") + "/elsewhere"
+    with pytest.raises(McpServerError) as raised:
+        McpServerUrl("web", f"{wrong}?api_key=s3cret")
+    assert f"can't be reached at `{wrong}`: " in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("address", ["http://example.com/mcp", "ftp://127.0.0.1/mcp", "file:///etc/passwd", "mcp", ""])
 def test_only_what_nobody_can_change_on_the_way_is_asked(address: str) -> None:
     with pytest.raises(McpServerError, match="must be reached by `https`"):

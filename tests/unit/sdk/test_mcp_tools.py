@@ -154,6 +154,13 @@ def test_a_server_that_can_not_be_started_is_an_error(tmp_path: Path) -> None:
         McpServerProcess("mute", sys.executable, ["-c", "pass"])
 
 
+def test_a_directory_that_is_missing_is_not_taken_for_the_program(tmp_path: Path) -> None:
+    with pytest.raises(McpServerError, match=r"can't be started: there is no `.*/nowhere`$"):
+        McpServerProcess("none", sys.executable, ["-c", "pass"], cwd=tmp_path / "nowhere")
+    with pytest.raises(McpServerError, match=r"can't be started: there is no `.*/nowhere/server\.log`$"):
+        McpServerProcess("none", sys.executable, ["-c", "pass"], log_path=tmp_path / "nowhere" / "server.log")
+
+
 def test_a_closed_server_answers_nothing(server: McpServerProcess) -> None:
     server.close()
     server.close()

@@ -112,6 +112,12 @@ def test_no_secret_crosses_a_network_unencrypted(url: str) -> None:
         StsClient(url)
 
 
+def test_an_address_is_refused_without_repeating_its_password() -> None:
+    with pytest.raises(TokenServiceError, match=r"^`http://sts\.example/a`: ") as raised:
+        StsClient("http://me:s3cret@sts.example/a?key=s3cret")
+    assert "s3cret" not in str(raised.value)
+
+
 def test_a_session_with_a_key_is_handed_on_otherwise() -> None:
     credential = SessionCredential(
         tenant_uid=TENANT, session_id="s-1", secret=b"", sub="alice", act=ACTOR, expires_ms=1
