@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -326,12 +325,15 @@ def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
     try:
         return source()
     except ValueError as error:
-        # The error names the field; its cause says what is wrong with the JSON.
-        named = re.search(r'field "(\w+)"', str(error))
-        if named is None:
-            raise
-        variable = f"{ENV_PREFIX}{named[1].upper()}"
-        raise SettingsError(f"environment variable `{variable}` is not JSON: {error.__cause__}") from None
+        wrong = error
+    # The error names a section, of which several variables may be set. The one that fails alone is it.
+    for name, text in environment.items():
+        source.env_vars = {name.lower(): text}
+        try:
+            source()
+        except ValueError as error:
+            raise SettingsError(f"environment variable `{name}` is not JSON: {error.__cause__}") from None
+    raise wrong
 
 
 def _are_stated(environment: Mapping[str, str]) -> bool:

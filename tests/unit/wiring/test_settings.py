@@ -136,6 +136,16 @@ def test_a_section_of_the_environment_is_merged_into_that_of_the_file(
     assert topics.quotas == {"agent": 1, "executor": 7}
 
 
+@pytest.mark.parametrize("name", ["STOPLOG_TOPICS__PRINCIPALS", "STOPLOG_TOPICS", "stoplog_topics__quotas"])
+def test_the_variable_that_is_not_json_is_named(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # A text may begin like a list.
+    monkeypatch.setenv("STOPLOG_TOPICS__PREFIX", "[bad")
+    monkeypatch.setenv(name, "[bad")
+    assert fault().startswith(f"environment variable `{name}` is not JSON: Expecting value")
+
+
 def test_a_section_of_which_nothing_is_stated_has_its_defaults() -> None:
     settings = load_settings()
     for name in SECTIONS:
