@@ -91,7 +91,7 @@ class KafkaProducer:
             extra: further librdkafka settings.
 
         Raises:
-            ValueError: `extra` would change what correctness rests on.
+            ValueError: `extra` would change what correctness rests on, or has a time that is not a number.
             FatalLogError: too many calls of the client library are stuck in this process.
         """
         require_few_stuck()
@@ -101,7 +101,7 @@ class KafkaProducer:
         defaults = {**DEFAULTS, "linger.ms": GATHERING_MS} if gathers else DEFAULTS
         self._settings = client_settings(bootstrap, fixed=fixed, defaults=defaults, extra=extra)
         # Whoever has brokers that miss each other sooner says so by this setting of the group.
-        missed_s = int(extra.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1_000
+        missed_s = float(extra.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1_000
         self._offsets_s_max = min(missed_s, OFFSETS_S_MAX)
         self._client = Producer(self._settings)
         self._calls = TimedCalls(self._thread_name)

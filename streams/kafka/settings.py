@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -60,6 +61,8 @@ _ALIASES: Mapping[str, str] = {
     "delivery.timeout.ms": "message.timeout.ms",
 }
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 COMMON_DEFAULTS: Settings = {
     # A broker that was down for a while is found within a second of its return (10 by default, which is a whole
     # transaction timeout).
@@ -110,7 +113,7 @@ def client_settings(
         A new dictionary for the client's constructor, with our logger.
 
     Raises:
-        ValueError: `extra` would change a fixed setting.
+        ValueError: `extra` would change a fixed setting, or has a time that is not a number.
     """
     fixed = {"bootstrap.servers": bootstrap, **fixed}
     for name, value in extra.items():
@@ -119,6 +122,9 @@ def client_settings(
             if known == "bootstrap.servers":
                 raise ValueError(f"`{name}` can't be given here: name the brokers in the setting `bootstrap`")
             raise ValueError(f"`{name}` can't be changed: correctness depends on its value")
+        # librdkafka reads a number as far as it goes: `6s` would be six milliseconds.
+        if name.endswith(".ms") and isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+            raise ValueError(f"`{name}` must be a number of milliseconds, such as 6000, got `{value}`")
     aliased = {_ALIASES.get(name, name) for name in extra}
     kept = {name: value for name, value in {**COMMON_DEFAULTS, **defaults}.items() if name not in aliased}
     # Without a logger of ours librdkafka writes to standard error, which belongs to the commands.

@@ -10,8 +10,10 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka.admin import AdminClient
 
+from streams.kafka.log import KafkaLog
 from streams.kafka.records import headers_of, received
 from streams.kafka.settings import LOG_KINDS_MAX, OncePerInterval, Settings, client_settings, connection_settings
+from streams.model.errors import SettingsError
 from streams.ports import Received
 
 UNREACHABLE = "127.0.0.1:1"
@@ -37,6 +39,17 @@ class TestClientSettings:
     def test_what_correctness_rests_on_stays(self, extra: Settings) -> None:
         with pytest.raises(ValueError, match=next(iter(extra))):
             client_settings("host:1", fixed={"acks": "all"}, extra=extra)
+
+    @pytest.mark.parametrize("client", ["producer", "consumer"])
+    def test_a_time_that_is_not_a_number_is_named(self, client: str) -> None:
+        log = KafkaLog(UNREACHABLE, extra={"session.timeout.ms": "6s"})
+        told = r"^setting `kafka`: `session\.timeout\.ms` must be a number of milliseconds, such as 6000, got `6s`$"
+        with pytest.raises(SettingsError, match=told):
+            log.producer("gate-1") if client == "producer" else log.consumer("gate", "gate-1")
+
+    def test_a_time_may_be_given_as_a_text(self) -> None:
+        extra: Settings = {"session.timeout.ms": " 6000 ", "linger.ms": "0.5"}
+        KafkaLog(UNREACHABLE, extra=extra).producer("gate-1").close()
 
     def test_another_name_of_a_default_goes_over_it(self) -> None:
         found = client_settings(
