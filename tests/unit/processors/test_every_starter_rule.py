@@ -329,7 +329,8 @@ def test_the_rule_fires(house: House, rules: CompiledRuleset, scenario: Fires) -
 
 
 def test_every_rule_is_among_them(rules: CompiledRuleset) -> None:
-    found = [each.rule for each in SCENARIOS] + list(PROVENANCE_RULES)
+    # No tool of this house states where its mails go, so test_mail_arguments.py has MAIL-017.
+    found = [each.rule for each in SCENARIOS] + [*PROVENANCE_RULES, "MAIL-017"]
     assert sorted(found) == [each.rule.id for each in rules.rules]
 
 
