@@ -210,7 +210,7 @@ def test_shapes_are_schemas() -> None:
         "required": ["mail"],
         "additionalProperties": False,
     }
-    assert domain._schema(tool.args) == {
+    assert domain.schema_of(tool.args) == {
         "type": "object",
         "properties": {
             "do": {"type": "string", "enum": ["make", "undo"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,13 +29,18 @@ def configure_content(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("STOPLOG_CONTENT__OFFICERS", msgspec.json.encode({"ann": public}).decode())
 
 
-def make_captured_site(folder: Path, make: Callable[[], Site] = Site) -> Path:
-    """Make the keys and the log in a folder, and return it."""
+def make_captured_site(folder: Path, make: Callable[[pytest.MonkeyPatch], Site] | None = None) -> Path:
+    """Make the keys and the log in a folder, and return it.
+
+    Args:
+        make: makes another site. It is given the patch to set variables with: those of any other patch would come back
+            when this one is undone.
+    """
     make_content_key_file(folder / "acme.pem")
     (folder / "ann.pub").write_text(str(make_key_file(folder / "ann.pem").public))
     with pytest.MonkeyPatch.context() as patch:
         configure_content(patch, folder)
-        make_site(folder, make)
+        make_site(folder, Site if make is None else partial(make, patch))
     return folder
 
 

@@ -6,6 +6,7 @@ content of the session is erased, and the answer comes.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -69,8 +70,7 @@ class HeldSite(Site):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("held")
-    with pytest.MonkeyPatch.context() as patch:
-        return make_captured_site(folder, lambda: HeldSite(folder, patch))
+    return make_captured_site(folder, partial(HeldSite, folder))
 
 
 def intent_to(address: str) -> str:
