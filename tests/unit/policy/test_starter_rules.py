@@ -48,7 +48,7 @@ def test_no_slip_of_the_pen_would_go_unnoticed() -> None:
 
 
 EXACT = {"MAIL-013"}
-"""It looks at each value of each argument that it does not know: loops within loops, which generated code leaves out."""
+"""It looks at each value of each argument that it does not know: in loops within loops, which are not generated."""
 
 
 @pytest.mark.parametrize("fixture", ["fetch", "file", "git", "lookup", "mail", "refund", "secret"])
