@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     # Loaded where something is shown to a person.
@@ -25,6 +25,20 @@ WORD_CHARS_MAX = 10
 _NOTHING = ("", "-")
 
 
+class _Widths(NamedTuple):
+    """How wide a column is, in characters of the terminal.
+
+    Attributes:
+        least: with its texts wrapped between words.
+        named: with its names in one piece.
+        whole: with nothing wrapped.
+    """
+
+    least: int
+    named: int
+    whole: int
+
+
 def column_widths(columns: Sequence[str], lines: Sequence[Sequence[RichText]], width_chars: int) -> list[int] | None:
     """Return the width of each column, in characters of the terminal.
 
@@ -37,11 +51,12 @@ def column_widths(columns: Sequence[str], lines: Sequence[Sequence[RichText]], w
         The widths, or None if the terminal has not enough room for all columns side by side.
     """
     cells = [[line[number] for line in lines if number < len(line)] for number in range(len(columns))]
+    measured = [_measured(name, of_column) for name, of_column in zip(columns, cells, strict=True)]
     for naming in NAMING_COLUMNS:
-        widths = [_least_width(name, cells[number], number < naming) for number, name in enumerate(columns)]
+        widths = [max(each.least, each.named if number < naming else 0) for number, each in enumerate(measured)]
         room = width_chars - sum(widths) - GAP_CHARS * (len(columns) - 1)
         if room >= 0:
-            return _filled(widths, [_whole_width(name, cells[number]) for number, name in enumerate(columns)], room)
+            return _filled(widths, [each.whole for each in measured], room)
     return None
 
 
@@ -72,20 +87,14 @@ def _filled(widths: list[int], wanted: Sequence[int], room: int) -> list[int]:
     return widths
 
 
-def _least_width(name: str, cells: Sequence[RichText], in_one_piece: bool) -> int:
-    words = [word for text in (name, *(cell.plain for cell in cells)) for word in text.split()]
-    least = min(max(map(_width, words), default=0), WORD_CHARS_MAX)
-    if not in_one_piece:
-        return least
-    names = [cell.cell_len for cell in cells if " " not in cell.plain]
-    return max(least, min(max(names, default=0), NAME_CHARS_MAX))
-
-
-def _whole_width(name: str, cells: Sequence[RichText]) -> int:
-    return max(_width(line) for text in (name, *(cell.plain for cell in cells)) for line in text.split("\n"))
-
-
-def _width(text: str) -> int:
+def _measured(name: str, cells: Sequence[RichText]) -> _Widths:
     from rich.cells import cell_len  # noqa: PLC0415 - for a person
 
-    return cell_len(text)
+    texts = (name, *(cell.plain for cell in cells))
+    words = [word for text in texts for word in text.split()]
+    names = [cell.cell_len for cell in cells if " " not in cell.plain]
+    return _Widths(
+        least=min(max(map(cell_len, words), default=0), WORD_CHARS_MAX),
+        named=min(max(names, default=0), NAME_CHARS_MAX),
+        whole=max(cell_len(line) for text in texts for line in text.split("\n")),
+    )
