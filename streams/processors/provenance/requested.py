@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from streams.model.catalog import ArgumentRole
 from streams.model.money import Money, Unit, limit_of, read_money
 from streams.model.verdict import ValueOrigin
@@ -108,8 +111,10 @@ def covers(scope: Scope, examined: Examined) -> bool:
         return False
     if scope.targets and not _aims_at(scope, examined):
         return False
-    if not all(_has_value(limit, examined) for limit in scope.arguments):
-        return False
+    if scope.arguments:
+        found = list(leaves(examined.args))
+        if not all(_has_value(limit, found) for limit in scope.arguments):
+            return False
     return not scope.amount_max or _is_within(scope, examined)
 
 
@@ -125,15 +130,19 @@ def _aims_at(scope: Scope, examined: Examined) -> bool:
     return all(str(leaf_at(examined.args, pointer)).casefold() in scope.targets for pointer in sinks)
 
 
-def _has_value(limit: ScopedArgument, examined: Examined) -> bool:
+def _has_value(limit: ScopedArgument, found: Iterable[tuple[str, Any]]) -> bool:
     """Return whether a call has an argument that a scope limits, and nothing but the values that it states there.
 
     What a call leaves out is whatever the server takes instead, which nobody has stated.
+
+    Args:
+        limit: the argument, and the values that it may have.
+        found: the places and values of the call's leaves.
     """
     path, values = limit
     place = place_at(path)
-    found = [value for pointer, value in leaves(examined.args) if place.cover(pointer)]
-    return bool(found) and all(str(value).casefold() in values for value in found)
+    limited = [value for pointer, value in found if place.cover(pointer)]
+    return bool(limited) and all(str(value).casefold() in values for value in limited)
 
 
 def limits_reads(scope: Scope, examined: Examined) -> bool:
