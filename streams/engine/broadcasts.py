@@ -62,11 +62,6 @@ class Broadcasts:
         self._remembered: bytes | None = None
 
     @property
-    def reader(self) -> BroadcastReader:
-        """What reads the topics."""
-        return self._reader
-
-    @property
     def is_current(self) -> bool:
         """Whether all that was broadcast until a short time ago has been read."""
         return not self._sink.stale

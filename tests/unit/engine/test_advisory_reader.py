@@ -140,7 +140,7 @@ def test_a_flood_of_records_that_cannot_be_used_leaves_room_to_report_what_is_do
     for _ in range(REPORTS_MAX // BATCH_RECORDS + 1):  # as while a transaction is under way
         broadcasts.poll()
     # From half of all on, nothing that was accepted is reported.
-    assert 0 < len(broadcasts.reader.reports) < REPORTS_MAX // 2
+    assert 0 < len(broadcasts._reader.reports) < REPORTS_MAX // 2
 
 
 def test_a_gate_starts_without_the_topic_and_not_without_its_dead_letters() -> None:

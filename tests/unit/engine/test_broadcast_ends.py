@@ -103,7 +103,7 @@ def test_an_answer_that_is_late_confirms_no_more_than_it_says(
     worker.step()
     reader = worker._broadcasts
     assert reader is not None
-    assert reader.reader.confirmed_ms == asked_ms
+    assert reader.seen().confirmed_ms == asked_ms
     assert not is_stale(worker)
     bench.faults.fail("a", Call.END_OFFSETS, RetriableLogError("no answer"), times=2)
     bench.clock.advance(SETTINGS.control_check_ms + 2)
@@ -127,4 +127,4 @@ def test_a_question_that_fails_is_asked_again(
     assert asked.looks == 3
     reader = worker._broadcasts
     assert reader is not None
-    assert reader.reader.confirmed_ms == bench.clock.monotonic_ms()
+    assert reader.seen().confirmed_ms == bench.clock.monotonic_ms()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka import lost_brokers
 from streams.kafka.lost_brokers import FOUND_S_MAX, QUICK_S_MAX, BrokerWatch
+from tests.waiting import until
 
 SOON_S = 5.0
 
@@ -41,7 +42,7 @@ def answered_watch(cluster: Cluster) -> BrokerWatch:
     watch = BrokerWatch()
     watch.begin(cluster.listed)
     watch.end(are_offsets=True)
-    await_(lambda: cluster.asked_count == 1)
+    until(lambda: cluster.asked_count == 1, timeout_s=SOON_S)
     time.sleep(0.05)
     return watch
 
@@ -50,13 +51,6 @@ def answer_offsets(watch: BrokerWatch, cluster: Cluster) -> None:
     """Let a quick step commit offsets."""
     watch.begin(cluster.listed)
     watch.end(are_offsets=True)
-
-
-def await_(is_done: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + SOON_S
-    while not is_done():
-        assert time.monotonic() < until_s
-        time.sleep(0.005)
 
 
 def looks(watch: BrokerWatch, duration_s: float = 0.3) -> Iterator[float | None]:
@@ -73,7 +67,7 @@ def test_a_step_that_waits_is_given_up_soon_after_a_broker_was_dropped() -> None
     watch.begin(cluster.listed)
     assert set(looks(watch)) == {None}
     cluster.brokers = frozenset({1, 3})
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
     left_s = watch.left_s()
     assert left_s is not None
     assert 0 < left_s <= FOUND_S_MAX
@@ -88,7 +82,7 @@ def test_a_broker_that_was_dropped_before_the_step_waited_counts_as_well() -> No
     watch = answered_watch(cluster)
     cluster.brokers = frozenset({1, 3})
     watch.begin(cluster.listed)
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
 
 
 def test_a_loss_counts_once() -> None:
@@ -96,7 +90,7 @@ def test_a_loss_counts_once() -> None:
     watch = answered_watch(cluster)
     cluster.brokers = frozenset({1, 3})
     watch.begin(cluster.listed)
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
     watch.end(are_offsets=True)
     watch.begin(cluster.listed)
     assert set(looks(watch)) == {None}
@@ -127,7 +121,7 @@ def test_offsets_after_a_step_in_which_a_broker_was_dropped_get_less_time() -> N
     watch = answered_watch(cluster)
     watch.begin(cluster.listed)
     cluster.brokers = frozenset({1, 3})
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
     watch.end(are_offsets=False)
     time.sleep(FOUND_S_MAX)
     watch.begin(cluster.listed)
@@ -148,7 +142,7 @@ def test_after_a_slow_step_a_broker_that_is_dropped_is_noticed_at_once(monkeypat
     monkeypatch.setattr(lost_brokers, "SLOW_S", 60.0)
     cluster.brokers = frozenset({1, 3})
     watch.begin(cluster.listed)
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
 
 
 def test_nobody_is_asked_where_steps_are_quick() -> None:
@@ -172,7 +166,7 @@ def test_a_broker_that_was_removed_long_before_a_slow_step_is_not_lost(monkeypat
     watch.begin(cluster.listed)
     assert set(looks(watch)) == {None}
     cluster.brokers = frozenset({1})
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
 
 
 def test_what_is_learned_after_quick_offsets_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +175,7 @@ def test_what_is_learned_after_quick_offsets_is_no_loss(monkeypatch: pytest.Monk
     watch = answered_watch(cluster)
     cluster.brokers = frozenset({1, 3})
     answer_offsets(watch, cluster)
-    await_(lambda: cluster.asked_count == 2)
+    until(lambda: cluster.asked_count == 2, timeout_s=SOON_S)
     time.sleep(0.05)
     watch.begin(cluster.listed)
     assert set(looks(watch)) == {None}
@@ -207,7 +201,7 @@ def test_brokers_that_were_known_long_before_a_slow_step_are_not_lost(monkeypatc
     watch.begin(cluster.listed)
     assert set(looks(watch)) == {None}
     cluster.brokers = frozenset({1})
-    await_(lambda: watch.left_s() is not None)
+    until(lambda: watch.left_s() is not None, timeout_s=SOON_S)
 
 
 def test_an_answer_that_comes_after_offsets_were_answered_says_nothing_of_the_next_ones() -> None:
@@ -222,7 +216,7 @@ def test_an_answer_that_comes_after_offsets_were_answered_says_nothing_of_the_ne
         return frozenset({1, 3})
 
     watch.begin(listed_late)
-    await_(lambda: watch.left_s() is None and is_asked.is_set())
+    until(lambda: watch.left_s() is None and is_asked.is_set(), timeout_s=SOON_S)
     watch.end(are_offsets=True)
     may_answer.set()
     assert has_answered.wait(SOON_S)

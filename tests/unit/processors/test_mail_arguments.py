@@ -12,9 +12,9 @@ from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.verdict import Outcome
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.test_provenance_pack import READS
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
-READS: dict[str, Any] = {"read_only": True, "destructive": False, "open_world": False, "reversible": True}
 ACTS: dict[str, Any] = {"destructive": False, "open_world": True, "reversible": False, "output_label": PRIVATE}
 LETTER = tool_entry(
     "mail", "read", **READS, output_label=UNTRUSTED, output_labels=(OutputLabel(path="id", label=TRUSTED),)
