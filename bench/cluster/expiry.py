@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench.cluster.reading import Arrival, Stored, instant_ms
+from streams.model.reasons import Refusal
 
-EXPIRED = "verdict_expired"
 RUN_MS = 1_000.0
 """What reading a verdict, checking it and running its call may take on a busy machine."""
 
@@ -40,7 +40,7 @@ def expired_calls(verdicts: Sequence[Arrival], settled: Sequence[Stored], begin_
         begin_ms: since the epoch.
         end_ms: likewise.
     """
-    expired = {each.fields["verdict_id"] for each in settled if each.fields["reason"] == EXPIRED}
+    expired = {each.fields["verdict_id"] for each in settled if each.fields["reason"] == Refusal.VERDICT_EXPIRED}
     left_ms = [
         instant_ms(record.fields["expires_at"]) - at_ms
         for at_ms, record in verdicts

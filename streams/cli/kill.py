@@ -18,7 +18,7 @@ from streams.cli.text import label, printable
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.operations.known_names import is_maybe_short, look_up
+from streams.operations.known_names import look_up
 from streams.operations.operator import Operator
 from streams.operations.stops import (
     RevocationTargetError,
@@ -292,7 +292,7 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
         return
     missing = f"no {what} is on the {operator.log.name}"
     steps = _steps(kind, unknown.near, written.reason, connection)
-    if unknown.begun and is_maybe_short(kind, target):
+    if unknown.begun:
         begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
         raise RevocationTargetError(
             f"the stop of exactly `{printable(target)}` is recorded, but {missing}, and {begun} with it. "

@@ -44,7 +44,8 @@ _ENDS_BY_ITSELF = frozenset({RevocationKind.SESSION, RevocationKind.DELEGATION})
 TIDIED_MIN = 10_000
 """With fewer entries, expired ones are not searched for."""
 
-_RULES_NAME = re.compile("[0-9a-f]{64}")
+RULES_NAME = re.compile("[0-9a-f]{64}")
+"""What a stop of rules names: the digest of their files. Anything else may mean any rules."""
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
@@ -276,7 +277,7 @@ class RevocationSet:
         """Return whether rules are stopped by something else than a digest. It may mean any rules, so it means all."""
         stops = self._until[RevocationKind.RULESET]
         return bool(stops) and any(
-            now_ms < until_ms and _RULES_NAME.fullmatch(target) is None for target, until_ms in stops.items()
+            now_ms < until_ms and RULES_NAME.fullmatch(target) is None for target, until_ms in stops.items()
         )
 
     def stopped_until(self, kind: RevocationKind, target: str) -> int | None:

@@ -42,7 +42,8 @@ class Unknown(NamedTuple):
 
     Attributes:
         near: names that are on the log and look like it, the nearest first.
-        begun: how many names of its tenant on the log begin with it.
+        begun: how many sessions of its tenant a name that lists have shortened may mean; 0 for a whole one, and
+            for names of all other kinds.
     """
 
     near: tuple[str, ...]
@@ -76,21 +77,10 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     is_long = len(own) >= PREFIX_CHARS_MIN
     begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
     near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
-    return Unknown(
-        tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], sum(name.startswith(target) for name in begun)
-    )
-
-
-def is_maybe_short(kind: RevocationKind, target: str) -> bool:
-    """Return whether a name may be the beginning of an id, as lists of sessions show it.
-
-    Ids that stoplog makes end with a UUID, and one that does is whole.
-
-    Args:
-        target: see `look_up`.
-    """
-    own = target.partition(_SEPARATOR)[2]
-    return kind is RevocationKind.SESSION and len(own) >= PREFIX_CHARS_MIN and _WHOLE.search(own) is None
+    # Ids that stoplog makes end with a UUID, and one that does is whole.
+    is_short = kind is RevocationKind.SESSION and _WHOLE.search(own) is None
+    meant_count = sum(name.startswith(target) for name in begun) if is_short else 0
+    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], meant_count)
 
 
 def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:

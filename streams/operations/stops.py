@@ -15,7 +15,7 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import EVERYTHING, RevocationSet
+from streams.model.revocation_set import EVERYTHING, RULES_NAME, RevocationSet
 from streams.model.topics import REVOCATION
 from streams.model.types import Record
 from streams.operations.known_names import is_known
@@ -29,7 +29,6 @@ RELEASE_TRIES_MAX = 5
 _SCOPED = frozenset({RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
 
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DURATION = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhd])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -94,7 +93,7 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
         raise RevocationTargetError(f"model `{stated}` is not of the form `provider/name`")
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):
         raise RevocationTargetError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
-    if kind is RevocationKind.RULESET and _DIGEST.fullmatch(stated) is None:
+    if kind is RevocationKind.RULESET and RULES_NAME.fullmatch(stated) is None:
         raise RevocationTargetError(
             f"`{stated[:80]}` is not the digest of rules, which has 64 lower-case hexadecimal digits "
             "(`stoplog rules status --json` shows it)"

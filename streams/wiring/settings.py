@@ -272,7 +272,7 @@ def _validated(name: str, kind: type[_Section], fields: dict[str, object]) -> _S
         text = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:
             raise SettingsError(f"section `[{name}]` of the settings: {text}") from None
-        raise SettingsError(f"setting `{where}`: {text[:1].lower()}{text[1:]}, got `{fault['input']}`") from None
+        raise SettingsError(f"{_worded(where, text)}, got `{fault['input']}`") from None
 
 
 def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
@@ -371,7 +371,7 @@ def _file_faults(file: Path) -> Iterator[str]:
             continue
         got = "" if fault.path[0] in _SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
         advice = f": {fault.advice}" if fault.advice else ""
-        yield f"{at}: setting `{path}`: {fault.text[:1].lower()}{fault.text[1:]}{got}{advice}"
+        yield f"{at}: {_worded(path, fault.text)}{got}{advice}"
 
 
 def setting_names() -> tuple[str, ...]:
@@ -428,10 +428,14 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             near = _suggestion(path, set(setting_names()))
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
-            text = fault["msg"]
             value = str(fault["input"])[:_VALUE_CHARS_SHOWN]
             got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{value}`"
-            yield f"setting `{path}`: {text[:1].lower()}{text[1:]}{got}"
+            yield f"{_worded(path, fault['msg'])}{got}"
+
+
+def _worded(path: str, text: str) -> str:
+    """Return what is wrong with a setting: its name, and a sentence of pydantic without the capital letter."""
+    return f"setting `{path}`: {text[:1].lower()}{text[1:]}"
 
 
 def _suggestion(name: str, known: set[str]) -> str:

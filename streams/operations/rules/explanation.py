@@ -25,7 +25,7 @@ from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.rules.recorded_answers import RecordedAnswers
 from streams.operations.rules.recorded_session import SessionReader, intent_of
-from streams.operations.topics.lookup import IdError, Owner, find_intent
+from streams.operations.topics.lookup import IdError, Owner, find_intent, first_lines
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Numbered, TryPlan, TryReport, read_lines, run_lines
 from streams.policy import (
     FACT_NAMES,
@@ -45,7 +45,6 @@ from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock
 from streams.ports.open_log import Log
 
-INTENTS_LISTED_MAX = 20
 ANCESTORS_MAX = 8
 """From how many sessions above a session the run has records."""
 
@@ -399,10 +398,7 @@ def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, 
 
 
 def _all_listed(intents: Mapping[str, Numbered]) -> str:
-    lines = [_listed(each) for each in list(intents.values())[:INTENTS_LISTED_MAX]]
-    if len(intents) > len(lines):
-        lines.append(f"  and {len(intents) - len(lines)} more")
-    return "\n".join(lines)
+    return first_lines([_listed(each) for each in intents.values()])
 
 
 def _listed(each: Numbered) -> str:

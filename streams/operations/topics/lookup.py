@@ -183,11 +183,16 @@ def _chosen(log: Log, owners: Iterable[Owner], stated: str, tenant_uid: str) -> 
 
 
 def _ambiguous(log: Log, stated: str, meanings: Sequence[str]) -> IdError:
-    shown = list(meanings[:LISTED_MAX])
-    if len(meanings) > len(shown):
-        shown.append(f"  and {len(meanings) - len(shown)} more")
-    listed = "\n".join(shown)
+    listed = first_lines(meanings)
     return IdError(f"`{stated}` stands for {len(meanings)} things on the {log.name}; give more of the id:\n{listed}")
+
+
+def first_lines(lines: Sequence[str]) -> str:
+    """Return the first lines of a list in an error, and how many there are besides."""
+    shown = list(lines[:LISTED_MAX])
+    if len(lines) > len(shown):
+        shown.append(f"  and {len(lines) - len(shown)} more")
+    return "\n".join(shown)
 
 
 def _names(owner: Owner) -> tuple[str, str]:
