@@ -32,7 +32,7 @@ from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, tool_
 from streams.engine.state import PartitionState
 from streams.model.catalog import OutputLabel
 from streams.model.session import SessionEvent, SessionEventType
-from streams.processors.control.catalog import CatalogTool
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.provenance.examine import examine
 from streams.processors.provenance.examined import Examined

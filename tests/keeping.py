@@ -14,7 +14,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Verdict
 from streams.policy import bundle_from_files, compile_bundle
-from streams.processors.control.catalog import CatalogTool
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.sessions.memory import recall
 from streams.processors.settings import GateSettings

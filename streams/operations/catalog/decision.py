@@ -21,7 +21,7 @@ from streams.operations.catalog.history import CatalogHistory, Listed, ToolName,
 from streams.operations.operator import Operator
 from streams.operations.review.diff import definition_of
 from streams.operations.review.scan import is_serious, scan_tool
-from streams.processors.control.catalog import definition_fault
+from streams.processors.control.entry_checks import definition_fault
 
 DRAFT_FORM = "stoplog catalog entries v1"
 DRAFT_BYTES_MAX = 64_000_000

@@ -17,29 +17,25 @@ calls of the tool are denied.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.audit.report_keys import ServerKeys
 from streams.audit.reviewers import Reviewers
-from streams.audit.signatures import SigningKeyError
-from streams.model.canonical import CanonicalError, canonical, parse_strict, sha256
+from streams.model.canonical import sha256
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id, entry_key, parse_entry_key
-from streams.model.definition import definition_digests
 from streams.model.errors import RecordError
 from streams.model.keys import tool_key
-from streams.model.labels import WORST, Label
 from streams.model.reasons import ControlReason, DeadLetterReason
-from streams.model.report_keys import REPORT_KEYS_NAME, report_keys_in
+from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.topics import CATALOG
-from streams.model.types import ToolRef
 from streams.policy.cel.values import DistinctTexts
+from streams.processors.control.catalog_tool import CatalogTool, ToolName
+from streams.processors.control.entry_checks import usable_keys, usable_schema
 from streams.processors.control.owned_things import owned_things
 from streams.processors.control.schemas import ArgsSchema
-from streams.processors.control.tool_uses import ToolUses
 
 CALLABLE_STATES = GRANTING_STATES
 TOOLS_MAX = 10_000
@@ -48,68 +44,6 @@ BEHIND_MS_MAX = 5_000
 
 _MARK_BYTES = 12
 _encode = msgspec.msgpack.Encoder().encode
-
-ToolName = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class CatalogTool:
-    """Holds a catalog entry with the compiled schema of its arguments.
-
-    Attributes:
-        keys: the keys of a server, if the entry is that of its report keys and is in force.
-    """
-
-    entry: ToolCatalogEntry
-    schema: ArgsSchema
-    keys: ServerKeys | None = None
-
-    @property
-    def full_name(self) -> ToolName:
-        """The server's id and the tool's name."""
-        return self.entry.server_id, self.entry.name
-
-    @cached_property
-    def ref(self) -> ToolRef:
-        """The reference of verdicts to the tool, by which an executor recognises the definition that was judged."""
-        entry = self.entry
-        return ToolRef(
-            server_id=entry.server_id,
-            name=entry.name,
-            definition_digest=entry.definition_digest,
-            catalog_version=entry.catalog_version,
-        )
-
-    @cached_property
-    def uses(self) -> ToolUses:
-        """What the values of its arguments and results are for, compiled once."""
-        return ToolUses(self.entry)
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """The fact `tool`: the same object for every call, by which rules recognise the tool. Do not change it."""
-        entry = self.entry
-        return {
-            "id": f"{entry.server_id}.{entry.name}",
-            "server_id": entry.server_id,
-            "name": entry.name,
-            "version": str(entry.catalog_version),
-            "read_only": entry.read_only,
-            "destructive": entry.destructive,
-            "idempotent": entry.idempotent,
-            "open_world": entry.open_world,
-            "reversible": entry.reversible,
-            "irreversible": not entry.reversible,
-            "external": entry.open_world,
-            "definition_digest": entry.definition_digest.hex(),
-            "sink_args": list(self.uses.sinks.paths),
-            "compensating": entry.compensating_tool is not None,
-        }
-
-    @property
-    def output_label(self) -> Label:
-        """The label of what the tool returns; the worst label if the entry states none."""
-        return self.entry.output_label or WORST
 
 
 class CatalogEvent(NamedTuple):
@@ -184,8 +118,8 @@ class Catalog:
     def owned_things(self) -> dict[str, frozenset[str]]:
         """What has owners, by server id (`streams.processors.control.owned_things`). Do not change it."""
         if self._owned_things is None:
-            entries = (tool.entry for tool in self.tools.values())
-            self._owned_things = owned_things(each for each in entries if each.state in CALLABLE_STATES)
+            tools = self.tools.values()
+            self._owned_things = owned_things(each for each in tools if each.entry.state in CALLABLE_STATES)
         return self._owned_things
 
     @property
@@ -332,7 +266,7 @@ class Catalog:
             return
         mark = _mark(name)
         try:
-            tool = CatalogTool(entry, _usable_schema(entry), _usable_keys(entry))
+            tool = CatalogTool(entry, usable_schema(entry), usable_keys(entry))
         except RecordError:
             self._set_signed(mark, entry)
             self._block_tool(name)
@@ -413,59 +347,3 @@ def _mark(name: ToolName) -> bytes:
 
 def _own_id(entry: ToolCatalogEntry) -> bytes:
     return bytes.fromhex(entry_id(entry))
-
-
-def _usable_schema(entry: ToolCatalogEntry) -> ArgsSchema:
-    """Return the compiled schema of the arguments.
-
-    Raises:
-        RecordError: the schema can't be used, or the entry's parts differ from the definition that it states.
-    """
-    what = f"`{entry.server_id[:80]}/{entry.name[:80]}` is not usable; the tool is blocked"
-    try:
-        fault = definition_fault(entry)
-        schema = ArgsSchema(entry.input_schema_json)
-    except (ValueError, RecursionError) as error:
-        text = f"input schema of {what}: {error}"
-        raise RecordError(DeadLetterReason.CATALOG_INVALID, text) from None
-    if fault is not None:
-        raise RecordError(DeadLetterReason.CATALOG_INVALID, f"the entry of {what}: {fault}")
-    return schema
-
-
-def _usable_keys(entry: ToolCatalogEntry) -> ServerKeys | None:
-    """Return the keys of a server; None if the entry is a tool's.
-
-    Raises:
-        RecordError: the keys can't be used.
-    """
-    if entry.name != REPORT_KEYS_NAME:
-        return None
-    try:
-        return ServerKeys.of(report_keys_in(entry))
-    except (ValueError, SigningKeyError) as error:
-        text = f"the report keys of `{entry.server_id[:80]}` are not usable; none count: {error}"
-        raise RecordError(DeadLetterReason.CATALOG_INVALID, text) from None
-
-
-def definition_fault(entry: ToolCatalogEntry) -> str | None:
-    """Explain how the parts of an entry differ from its own definition; None if they agree, or it has no definition.
-
-    A reviewer reads the description and the schema, but calls are compared by the digest: all must agree.
-    """
-    if entry.definition_json is None:
-        return None
-    try:
-        tool = parse_strict(entry.definition_json)
-        if not isinstance(tool, dict):
-            return "its definition is not an object"
-        digests = definition_digests(tool)
-        # Compared in canonical form, because in Python `True == 1`.
-        schemas_alike = canonical(parse_strict(entry.input_schema_json)) == canonical(tool.get("inputSchema"))
-    except CanonicalError as error:
-        return f"its definition can't be parsed: {error}"
-    if digests != (entry.definition_digest, entry.description_digest, entry.input_schema_digest):
-        return "its digests are not those of its definition"
-    if tool.get("name") != entry.name or tool.get("description") != entry.description or not schemas_alike:
-        return "its name, description or schema is not that of its definition"
-    return None

@@ -7,30 +7,26 @@ server. A tool with several arguments searches, and its arguments may be names o
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from streams.model.catalog import ToolCatalogEntry
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.words import UNTYPED, thing_of
 
 
-def owned_things(entries: Iterable[ToolCatalogEntry]) -> dict[str, frozenset[str]]:
+def owned_things(tools: Iterable[CatalogTool]) -> dict[str, frozenset[str]]:
     """Return the things that have owners, in the singular, by server id."""
     found: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.read_only and entry.output_owners and (thing := _thing_read(entry)):
+    for tool in tools:
+        entry = tool.entry
+        if entry.read_only and entry.output_owners and (thing := _thing_read(tool)):
             found.setdefault(entry.server_id, set()).add(thing)
     return {server_id: frozenset(things) for server_id, things in found.items()}
 
 
-def _thing_read(entry: ToolCatalogEntry) -> str:
+def _thing_read(tool: CatalogTool) -> str:
     """Return what a tool reads one of; empty if it has not exactly one required argument."""
-    try:
-        schema = json.loads(entry.input_schema_json)
-    except (ValueError, RecursionError):
+    required = tool.uses.required
+    if len(required) != 1:
         return ""
-    required = schema.get("required") if isinstance(schema, Mapping) else None
-    if not isinstance(required, list) or len(required) != 1:
-        return ""
-    thing = thing_of(str(required[0]))
-    return thing_of(entry.name) if thing == UNTYPED else thing
+    thing = thing_of(required[0])
+    return thing_of(tool.entry.name) if thing == UNTYPED else thing

@@ -28,7 +28,8 @@ from streams.policy.runtime.ruleset import CompiledRuleset
 from streams.ports import Received
 from streams.processors.control.attributes import Attributes, AttributesEvent
 from streams.processors.control.baselines import Baselines
-from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
+from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
 from streams.processors.control.stops import StopEvent
 
@@ -41,7 +42,7 @@ ControlEvent = RulesEvent | CatalogEvent | StopEvent | AttributesEvent
 _encode = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
 
-__all__ = ["CALLABLE_STATES", "CatalogTool", "ControlEvent", "ControlState"]
+__all__ = ["CALLABLE_STATES", "ControlEvent", "ControlState"]
 
 
 @dataclass

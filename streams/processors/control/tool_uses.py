@@ -83,6 +83,12 @@ class ToolUses:
         """The paths that have a role, and it."""
         return tuple((path, self.role_of(path)) for path in self._roles.paths)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the arguments that a call must have, as its schema says."""
+        required = self._schema.get("required") if isinstance(self._schema, Mapping) else None
+        return tuple(map(str, required)) if isinstance(required, list) else ()
+
     @cached_property
     def owner_args(self) -> Paths:
         """The places of arguments that say whose data or account a call is about."""

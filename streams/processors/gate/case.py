@@ -21,7 +21,7 @@ from streams.model.errors import InvariantError
 from streams.model.intent import Intent
 from streams.model.labels import Label
 from streams.model.proof import has_session_proof, prompt_fingerprint, proof_message, session_secret
-from streams.processors.control.state import CatalogTool
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.gate.observed import Observed
 from streams.processors.provenance.examined import Examined
 from streams.processors.provenance.rows import ProvenanceRow

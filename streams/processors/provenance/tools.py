@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams.model.catalog import ArgumentRole
-from streams.processors.control.catalog import CatalogTool
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.act_words import forms_of
 from streams.provenance.acts import possible_kinds, words_of_name
 from streams.provenance.pointers import unescaped

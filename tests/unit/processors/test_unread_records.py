@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from simulation.records import UNTRUSTED, tool_entry
+from streams.processors.control.catalog_tool import CatalogTool
 from streams.processors.control.owned_things import owned_things
+from streams.processors.control.schemas import ArgsSchema
 from tests.starter import starter_source
 from tests.unit.processors.test_provenance import Talk
 from tests.unit.processors.test_provenance_pack import (
@@ -91,4 +93,5 @@ def _reader(name: str, required: list[str], **fields: Any) -> Any:
     ],
 )
 def test_a_thing_has_owners_where_a_tool_reads_one_by_its_number(entry: Any, things: set[str]) -> None:
-    assert owned_things([entry]) == ({"desk": frozenset(things)} if things else {})
+    tool = CatalogTool(entry, ArgsSchema("{}"))
+    assert owned_things([tool]) == ({"desk": frozenset(things)} if things else {})
