@@ -43,8 +43,6 @@ _UNSEEN = re.compile(
 a pattern expects a match."""
 
 
-_HOST_PATTERN = re.compile(r"""[^\s,;:/\\<>()"\[\]]*[^\s,;:/\\<>()"\[\]0-9]""")
-
 IsAddress = Callable[[str], bool]
 """Whether a text is exactly one mail address."""
 
@@ -110,7 +108,7 @@ class Wildcard(msgspec.Struct, frozen=True):
     """Admits texts of the form of `pattern`: `*` stands for any visible characters, or for none.
 
     Attributes:
-        is_address: if the pattern is one of addresses, what a text must be besides; None if any text is admitted.
+        is_address: what a text must be besides (`streams.delegation.addresses`); None if any text is admitted.
     """
 
     pattern: str
@@ -210,13 +208,12 @@ class Room:
             raise GrantError(Reason.DELEGATION_MALFORMED, f"bounds of more than {PARTS_MAX} parts")
 
 
-def compile_constraint(constraint: ArgumentConstraint, room: Room, is_address: IsAddress | None = None) -> Constraint:
+def compile_constraint(constraint: ArgumentConstraint, room: Room) -> Constraint:
     """Compile a bound.
 
     Args:
         constraint: the bound.
         room: how many parts it may have.
-        is_address: what a text must be that a pattern of addresses admits; None: any text of that form.
 
     Raises:
         GrantError: its type is not known, or its parameter is not valid for its type.
@@ -226,39 +223,28 @@ def compile_constraint(constraint: ArgumentConstraint, room: Room, is_address: I
         if len(text) > PARAMETER_CHARS_MAX:
             raise _refused(f"a parameter of {len(text)} characters, at most {PARAMETER_CHARS_MAX} are accepted")
         parameter = parse_strict(canonical(parse_strict(text)).decode())
-        return _compile(constraint.type.value, parameter, room, NESTING_MAX, is_address)
+        return _compile(constraint.type.value, parameter, room, NESTING_MAX)
     except CanonicalError as error:
         raise _refused(f"a parameter that is not readable: {error}") from None
 
 
-def _compile(kind: str, parameter: object, room: Room, levels: int, is_address: IsAddress | None) -> Constraint:
+def _compile(kind: str, parameter: object, room: Room, levels: int) -> Constraint:
     room.take()
     if levels == 0:
         raise _refused(f"bounds within bounds, deeper than {NESTING_MAX} levels")
     if kind in (ConstraintType.ALL, ConstraintType.ANY):
-        parts = tuple(_part(item, room, levels - 1, is_address) for item in _items(kind, parameter))
+        parts = tuple(_part(item, room, levels - 1) for item in _items(kind, parameter))
         return AllOf(parts) if kind == ConstraintType.ALL else AnyOf(parts)
     maker = _MAKERS.get(kind)
     if maker is None:
         raise _refused(f"a bound of type `{kind[:40]}`")
-    made = maker(kind, parameter)
-    if isinstance(made, Wildcard) and _is_of_addresses(made.pattern):
-        return msgspec.structs.replace(made, is_address=is_address)
-    return made
+    return maker(kind, parameter)
 
 
-def _is_of_addresses(pattern: str) -> bool:
-    """Return whether a pattern is one of mail addresses, as `*@corp.example` and unlike `git@host:*` and `tool@1.*`."""
-    _, at, host = pattern.partition("@")
-    if not at or "@" in host or _HOST_PATTERN.fullmatch(host) is None:
-        return False
-    return host == "*" or any(map(str.isalpha, host))
-
-
-def _part(item: object, room: Room, levels: int, is_address: IsAddress | None) -> Constraint:
+def _part(item: object, room: Room, levels: int) -> Constraint:
     if not isinstance(item, dict) or item.keys() != {"type", "value"} or not isinstance(item["type"], str):
         raise _refused("a part that is not an object of `type` and `value`")
-    return _compile(item["type"], item["value"], room, levels, is_address)
+    return _compile(item["type"], item["value"], room, levels)
 
 
 def _exact(_kind: str, parameter: object) -> Constraint:

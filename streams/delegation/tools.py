@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams.delegation.constraints import AllOf, Constraint, IsAddress, Room, compile_constraint
+from streams.delegation.constraints import AllOf, Constraint, Room, compile_constraint
 from streams.delegation.errors import GrantError
 from streams.delegation.subsumption import Steps, implies
 from streams.model.delegation import ToolGrant
@@ -83,12 +83,11 @@ class GrantedTool:
         return None
 
 
-def compile_tool(tool: ToolGrant, room: Room | None = None, is_address: IsAddress | None = None) -> GrantedTool:
+def compile_tool(tool: ToolGrant, room: Room | None = None) -> GrantedTool:
     """Compile a tool of a grant.
 
     Args:
         room: how many more parts the bounds of the whole grant may have.
-        is_address: see `compile_constraint`.
 
     Raises:
         GrantError: a bound is not understood, a pointer is invalid, or there are too many bounds.
@@ -101,7 +100,7 @@ def compile_tool(tool: ToolGrant, room: Room | None = None, is_address: IsAddres
     bounds: dict[Path, Constraint] = {}
     for constraint in tool.constraints:
         path = parse_pointer(constraint.argument)
-        bound = compile_constraint(constraint, room, is_address)
+        bound = compile_constraint(constraint, room)
         known = bounds.get(path)
         if known is not None:
             bound = AllOf((*known.parts, bound) if isinstance(known, AllOf) else (known, bound))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.delegation.addresses import of_single_addresses
 from streams.delegation.constraints import Room
 from streams.delegation.errors import GrantError
 from streams.delegation.tools import ANYTHING, GrantedTool, compile_tool
@@ -350,7 +351,8 @@ def _compiled(tools: Sequence[ToolGrant]) -> list[GrantedTool]:
         GrantError: a bound is not understood.
     """
     room = Room()
-    return [compile_tool(tool, room, _is_bare_address) for tool in tools if ANYTHING not in (tool.server_id, tool.name)]
+    compiled = [compile_tool(tool, room) for tool in tools if ANYTHING not in (tool.server_id, tool.name)]
+    return [of_single_addresses(tool, _is_bare_address) for tool in compiled]
 
 
 def _is_bare_address(text: str) -> bool:
