@@ -20,15 +20,13 @@ from streams.behaviour.straight import Outcome, Pages, Plan, compiled_scoring, c
 
 
 class Concerned(NamedTuple):
-    """The detectors that an activity concerns.
+    """The detectors that an activity concerns, as functions.
 
     Attributes:
-        plans: the detectors.
         learning: lets them score and learn, `scoring` lets them score alone. Nothing changes by that.
         write: puts their rows into the pages, and returns a bit for each page that has changed.
     """
 
-    plans: tuple[Plan, ...]
     learning: Callable[[Pages, Activity], Outcome]
     scoring: Callable[[Pages, Activity], Outcome]
     write: Callable[[Pages, tuple[Any, ...]], int]
@@ -56,22 +54,31 @@ class Plans:
             missing: a bit for each shape of the layout of which it has no page.
         """
         kind = (presence_of(activity), missing, activity.tool if activity.tool in self._tools else "")
-        return self._concerned.get(kind) or self._concerned_by_all_of(kind)
+        return self._concerned.get(kind) or self._remember(kind, self.chosen_for(activity, missing))
 
-    def _concerned_by_all_of(self, kind: tuple[int, int, str]) -> Concerned:
-        """Return the detectors that this kind of activity concerns, and remember them."""
-        has, missing, tool = kind
-        numbers = tuple(
-            number
-            for number, plan in enumerate(self._plans)
-            if not (missing & plan.shapes or plan.needs & ~has)
+    def chosen_for(self, activity: Activity, missing: int) -> tuple[Plan, ...]:
+        """Return the detectors that an activity concerns, in their order; every detector is asked.
+
+        Args:
+            activity: the activity.
+            missing: see `concerned_by`.
+        """
+        lacks, tool = ~presence_of(activity), activity.tool
+        return tuple(
+            plan
+            for plan in self._plans
+            if not (missing & plan.shapes or plan.needs & lacks)
             and (not plan.declaration.tools or tool in plan.declaration.tools)
         )
-        made = self._of_plans.get(numbers)
+
+    def _remember(self, kind: tuple[int, int, str], plans: tuple[Plan, ...]) -> Concerned:
+        """Return the functions of the detectors that this kind of activity concerns, and remember them."""
+        # The plans live as long as this object, so their ids name them.
+        ids = tuple(map(id, plans))
+        made = self._of_plans.get(ids)
         if made is None:
-            plans = tuple([self._plans[number] for number in numbers])
             learning, scoring = (compiled_scoring(plans, is_taught=is_taught) for is_taught in (True, False))
-            made = self._of_plans[numbers] = Concerned(plans, learning, scoring, compiled_writing(plans))
+            made = self._of_plans[ids] = Concerned(learning, scoring, compiled_writing(plans))
         if len(self._concerned) >= PATTERNS_MAX:
             self._concerned.clear()
         self._concerned[kind] = made

@@ -57,7 +57,7 @@ def concerned(each: Activity, declarations: Iterable[Declaration] = SHIPPED.decl
     detectors = [DETECTORS[it.kind](it) for it in declarations if it.kind != "risk"]
     layout = Layout([pair for it in detectors for pair in zip(it.places, it.row_types, strict=True)])
     _, missing = layout.keys_and_missing(each)
-    return {plan.declaration.name for plan in Plans(detectors, layout).concerned_by(each, missing).plans}
+    return {plan.declaration.name for plan in Plans(detectors, layout).chosen_for(each, missing)}
 
 
 def test_everything_that_an_activity_may_lack_has_a_bit() -> None:
@@ -135,18 +135,16 @@ def test_detectors_in_one_function_do_what_each_does_by_itself(*, is_taught: boo
             for key, shape in zip(keys, layout.shapes, strict=True)
         ]
         before = [[*page] for page in pages]
-        concerned = plans.concerned_by(each, missing)
+        concerned, chosen = plans.concerned_by(each, missing), plans.chosen_for(each, missing)
         found, after = (concerned.learning if is_taught else concerned.scoring)(pages, each)
-        expected = [_one_by_one(plan, before, each, is_taught=is_taught) for plan in concerned.plans]
+        expected = [_one_by_one(plan, before, each, is_taught=is_taught) for plan in chosen]
         assert pages == before
         assert found == tuple(
-            (plan, scored)
-            for plan, (scored, _) in zip(concerned.plans, expected, strict=True)
-            if scored.score >= plan.faint
+            (plan, scored) for plan, (scored, _) in zip(chosen, expected, strict=True) if scored.score >= plan.faint
         )
         assert after == tuple(row for _, its in expected for row in its)
         changed = concerned.write(pages, after)
-        slots = [slot for plan in concerned.plans for slot in plan.slots]
+        slots = [slot for plan in chosen for slot in plan.slots]
         assert [pages[slot.shape][slot.number] for slot in slots] == [*after]
         assert {at for at, page in enumerate(pages) if page != before[at]} <= {
             at for at in range(len(pages)) if changed >> at & 1
