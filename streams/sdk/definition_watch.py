@@ -23,7 +23,7 @@ from streams.model.types import Actor, Header, ToolRef
 from streams.ports import LogError
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError, PublishError
-from streams.sdk.mcp_tools import McpServer
+from streams.sdk.mcp_server import McpServer
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
