@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.terminal import read_to_end
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "rules"
@@ -102,13 +103,6 @@ def lay(home: Path, rules: str = PERMIT, cases: str | None = CASES) -> None:
         (home / "p" / "p.tests.yaml").write_text(cases)
 
 
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4_096)
-    except OSError:
-        return b""  # the command has ended
-
-
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
     return [record for record in result.records if record["kind"] == kind]
 
@@ -166,7 +160,7 @@ class TestCheck:
         environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
         os.close(theirs)
-        shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+        shown = read_to_end(ours).decode()
         written, _ = running.communicate()
         os.close(ours)
         assert running.returncode == 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import sys
 from pathlib import Path
 
 import pytest
 
 from streams.cli.screen import Screen
+from tests.unit.cli.terminal import written_to_terminal
 
 HOSTILE = {
     "c1": "\x9b31m",
@@ -22,27 +21,17 @@ HOSTILE = {
 }
 
 
-def written_to_terminal(monkeypatch: pytest.MonkeyPatch, line: str | None = None) -> bytes:
-    ours, theirs = pty.openpty()
-    try:
-        with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-            monkeypatch.setattr(sys, "stdout", terminal)
-            screen = Screen(as_json=True)
-            if line is None:
-                screen.record(HOSTILE)
-            else:
-                screen.line(line)
-            terminal.flush()
-            written = os.read(ours, 65_536)
-            monkeypatch.undo()
-        return written
-    finally:
-        os.close(ours)
+def write(line: str | None) -> None:
+    screen = Screen(as_json=True)
+    if line is None:
+        screen.record(HOSTILE)
+    else:
+        screen.line(line)
 
 
 @pytest.mark.parametrize("line", [None, json.dumps(HOSTILE, ensure_ascii=False)])
 def test_on_a_terminal_all_but_printable_ascii_is_escaped(monkeypatch: pytest.MonkeyPatch, line: str | None) -> None:
-    text = written_to_terminal(monkeypatch, line).removesuffix(b"\r\n")
+    text = written_to_terminal(monkeypatch, lambda: write(line)).removesuffix(b"\r\n")
     assert all(0x20 <= byte <= 0x7E for byte in text)
     assert json.loads(text) == HOSTILE
 

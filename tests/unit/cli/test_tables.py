@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import pytest
 
 from streams.cli.screen import Screen
+from tests.unit.cli.terminal import written_to_terminal
 
 COLUMNS = ("entry", "version", "state", "status", "owner", "signed by")
 ENTRY = "git/git_create_branch@b3a561726c4a4f3f15cbd93e87279c11b4da5493"
@@ -22,21 +19,10 @@ def shown(
     monkeypatch: pytest.MonkeyPatch, width: int, columns: tuple[str, ...], rows: Sequence[Sequence[str]]
 ) -> list[str]:
     """What a terminal of this width shows of a table, line by line."""
-    ours, theirs = pty.openpty()
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
-    try:
-        with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-            monkeypatch.setattr(sys, "stdout", terminal)
-            Screen(as_json=False).table(columns, rows)
-            monkeypatch.undo()
-        written = b""
-        with suppress(OSError):  # what a terminal says whose other end is closed, once all is read
-            while part := os.read(ours, 65_536):
-                written += part
-        return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).splitlines()]
-    finally:
-        os.close(ours)
+    written = written_to_terminal(monkeypatch, lambda: Screen(as_json=False).table(columns, rows))
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).splitlines()]
 
 
 def test_on_a_wide_terminal_a_row_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
