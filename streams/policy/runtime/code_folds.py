@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.simplify import simplify
@@ -15,10 +14,8 @@ from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident
 from streams.policy.cel.work import SMALL_MAX
 from streams.policy.runtime.code_guards import guard_range
 from streams.policy.runtime.code_symbols import UNSET, UnsupportedNodeError
+from streams.policy.runtime.code_typing import TypedWriter
 from streams.policy.runtime.code_work import LoopBound, bound_of
-
-if TYPE_CHECKING:
-    from streams.policy.runtime.code_writer import Writer
 
 CONSTANT_LOOP_MAX = 1_000
 NESTED_CONSTANT_LOOP_MAX = 16
@@ -39,7 +36,7 @@ class FoldWriter:
         max_range_length: the longest list for which the steps of the current condition are within their bound.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: TypedWriter) -> None:
         self.max_range_length = 0
         self._writer = writer
         self._symbols = writer.symbols

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
@@ -11,17 +11,13 @@ from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr, Ident
 from streams.policy.runtime.code_guards import CLASSES
 from streams.policy.runtime.code_symbols import UNSET
-
-if TYPE_CHECKING:
-    from streams.policy.runtime.code_writer import Writer
-
-ARITHMETIC = {"_+_": "+", "_-_": "-", "_*_": "*"}
+from streams.policy.runtime.code_typing import ARITHMETIC, TypedWriter
 
 _ORDER_OPERATORS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _STRING_TESTS = {"startsWith": "startswith", "endsWith": "endswith"}
 
 
-def write_operator(writer: Writer, node: Call) -> str | None:
+def write_operator(writer: TypedWriter, node: Call) -> str | None:
     """Return plain Python for a call, or None if only the function that implements it is exact."""
     return (
         _comparison(writer, node)
@@ -33,7 +29,7 @@ def write_operator(writer: Writer, node: Call) -> str | None:
     )
 
 
-def _comparison(writer: Writer, node: Call) -> str | None:
+def _comparison(writer: TypedWriter, node: Call) -> str | None:
     if len(node.args) != 2:
         return None
     left, right = node.args
@@ -59,7 +55,7 @@ def _comparison(writer: Writer, node: Call) -> str | None:
     )
 
 
-def _speculative(writer: Writer, node: Call, kind: str, form: str) -> str | None:
+def _speculative(writer: TypedWriter, node: Call, kind: str, form: str) -> str | None:
     """Return plain Python that is guarded by a type test of a dynamic operand; otherwise the function itself is called.
 
     Only outside of loops, because a variable that is assigned in a loop would outlive it.
@@ -98,7 +94,7 @@ def _speculative(writer: Writer, node: Call, kind: str, form: str) -> str | None
     return f"({plain} if {' and '.join(tests)} else {general})"
 
 
-def _arithmetic(writer: Writer, node: Call) -> str | None:
+def _arithmetic(writer: TypedWriter, node: Call) -> str | None:
     sign = ARITHMETIC.get(node.function)
     if sign is None:
         return None
@@ -108,7 +104,7 @@ def _arithmetic(writer: Writer, node: Call) -> str | None:
     return _speculative(writer, node, "int", f"{writer.symbols.constant(checked_int)}({{}} {sign} {{}})")
 
 
-def _membership(writer: Writer, node: Call) -> str | None:
+def _membership(writer: TypedWriter, node: Call) -> str | None:
     if node.function != "@in":
         return None
     element, container = node.args
@@ -127,13 +123,13 @@ def _membership(writer: Writer, node: Call) -> str | None:
     return None
 
 
-def _searched_list(writer: Writer, container: Expr) -> str:
+def _searched_list(writer: TypedWriter, container: Expr) -> str:
     """Return the code of a list in which a text is looked up."""
     code = writer.typed(container, "list")
     return writer.symbols.load_lookup(code) if writer.is_loaded(container) else code
 
 
-def _map_index(writer: Writer, node: Call) -> str | None:
+def _map_index(writer: TypedWriter, node: Call) -> str | None:
     """Return the code of a lookup in a map of facts; a missing key is an error in Python as in CEL."""
     if node.function != "_[_]":
         return None
@@ -143,7 +139,7 @@ def _map_index(writer: Writer, node: Call) -> str | None:
     return f"{writer.raw(container)}[{writer.typed(key, 'string')}]"
 
 
-def _string_call(writer: Writer, node: Call) -> str | None:
+def _string_call(writer: TypedWriter, node: Call) -> str | None:
     if len(node.args) != 2 or node.args[1].type.kind != "string":
         return None
     text, part = node.args
@@ -163,7 +159,7 @@ def _string_call(writer: Writer, node: Call) -> str | None:
     return _speculative(writer, node, "string", form)
 
 
-def _search(writer: Writer, text: Expr, pattern: Const) -> str | None:
+def _search(writer: TypedWriter, text: Expr, pattern: Const) -> str | None:
     """Return the form of a search for a pattern. In loops no variable is shared; see `_speculative`."""
     if pattern.value.__class__ is not str or not is_free_pattern(pattern.value):
         return None
@@ -179,7 +175,7 @@ def _search(writer: Writer, text: Expr, pattern: Const) -> str | None:
     return f"(({name} if {name} is not {symbols.constant(UNSET)} else ({found})) and {one})"
 
 
-def _size_call(writer: Writer, node: Call) -> str | None:
+def _size_call(writer: TypedWriter, node: Call) -> str | None:
     if node.function != "size" or len(node.args) != 1 or node.args[0].type.kind not in ("string", "list"):
         return None
     return f"len({writer.typed(node.args[0], node.args[0].type.kind)})"
