@@ -2,8 +2,8 @@
 
 Names are parts of the rows' keys, of baselines and of alerts, and agents choose many of them. A long one is shortened
 (`streams.behaviour.names`), so a decision is watched whatever it names; gates shorten in the same way what they look up
-in a baseline. The names of agent, session and tenant are not among them: whose decision it is must be exact, so it is
-rejected.
+in a baseline. The names of agent, session and tenant are not among them: whose decision it is must be exact. So they
+are kept as they are, and what is longer than any that gates accept is rejected.
 """
 
 from __future__ import annotations
@@ -12,8 +12,36 @@ import msgspec
 
 from streams.behaviour.names import NAME_CHARS_MAX, short_name
 from streams.model.behaviour import BehaviourEvent
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason
+
+AGENT_CHARS_MAX = 1_024
+"""The longest name of an agent, and of its type, which without a declared one has the agent's name.
+
+INVARIANT: gates decide about no agent with a longer name (`streams.processors.gate.record_checks`), so no agent can
+have a name with which it works and is not watched.
+"""
+SESSION_CHARS_MAX = NAME_CHARS_MAX
+"""The longest id of a session, and the longest tenant: gates accept keys of sessions of so many bytes."""
 
 replace = msgspec.structs.replace
+
+
+def check_whose(event: BehaviourEvent) -> None:
+    """Check the names that say whose decision it is.
+
+    Raises:
+        RecordError: one is longer than those of all decisions of gates.
+    """
+    agent_chars = max(len(event.act.sub), len(event.cohort))
+    session_chars = max(len(event.session_id), len(event.header.tenant_uid))
+    if agent_chars <= AGENT_CHARS_MAX and session_chars <= SESSION_CHARS_MAX:
+        return
+    if agent_chars > AGENT_CHARS_MAX:
+        text = f"the name of an agent has {agent_chars} characters: the limit is {AGENT_CHARS_MAX}"
+    else:
+        text = f"the name of a session or tenant has {session_chars} characters: the limit is {SESSION_CHARS_MAX}"
+    raise RecordError(DeadLetterReason.RECORD_INVALID, text)
 
 
 def with_short_names(event: BehaviourEvent) -> BehaviourEvent:

@@ -19,7 +19,6 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, row_key
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
-from streams.behaviour.names import NAME_CHARS_MAX
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
@@ -50,7 +49,7 @@ from streams.processors.settings import WatchSettings
 from streams.processors.watch.aging_rows import EXPIRY_TIMER, AgingRows, delete_expired
 from streams.processors.watch.alerts import finding_alert, too_many_agents_alert
 from streams.processors.watch.features import SOURCE, activity_of
-from streams.processors.watch.long_names import with_short_names
+from streams.processors.watch.long_names import check_whose, with_short_names
 from streams.processors.watch.new_agents import admitted
 from streams.processors.watch.prompts import with_steady_prompt
 
@@ -121,10 +120,7 @@ class Watch(ReportingProcessor):
         if record.scope is not _AGENT and record.scope is not _DELEGATION:
             raise RecordError(DeadLetterReason.RECORD_INVALID, f"the scope `{record.scope}` is not known")
         header = record.header
-        longest = max(len(record.act.sub), len(record.session_id), len(header.tenant_uid), len(record.cohort))
-        if longest > NAME_CHARS_MAX:
-            text = f"a name has {longest} characters: the limit is {NAME_CHARS_MAX}"
-            raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+        check_whose(record)
         record = with_short_names(record)
         time_ms = max(0, header.time)
         waiting_key, row = behaviour_waiting_key(time_ms, header.id), _encode(record)

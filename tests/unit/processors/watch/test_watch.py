@@ -24,7 +24,7 @@ from streams.model.alert import Alert
 from streams.model.audit import AuditEvent
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
-from streams.model.keys import session_key_of
+from streams.model.keys import baseline_key, session_key_of
 from streams.model.topics import (
     ALERT,
     AUDIT,
@@ -38,6 +38,8 @@ from streams.model.topics import (
 from streams.model.verdict import Verdict, VerdictMode
 from streams.policy.language.bundle import load_detector_files
 from streams.ports import Outgoing
+from streams.processors.control.baselines import Baselines
+from streams.processors.gate.record_checks import NAME_CHARS_MAX as GATES_NAME_CHARS_MAX
 from streams.processors.settings import WatchSettings
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
@@ -339,10 +341,30 @@ def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> Non
     bench = Bench(partitions=1)
     bench.decide(sent(START_MS))
     (event,) = bench.events()
-    for bad in (replace(event, scope=BehaviourScope.UNKNOWN), replace(event, session_id="x" * 1_000)):
+    for bad in (
+        replace(event, scope=BehaviourScope.UNKNOWN),
+        replace(event, session_id="x" * 1_000),
+        replace(event, act=replace(event.act, sub="x" * (GATES_NAME_CHARS_MAX + 1))),
+    ):
         bench.driver.pipe(BEHAVIOUR.name, b"acme|agents mailer", bad, START_MS)
     letters = [read.record for read in bench.driver.read(AUDIT_REPORTED.name)]
-    assert [letter.reason for letter in letters if isinstance(letter, AuditEvent)] == ["record_invalid"] * 2
+    assert [letter.reason for letter in letters if isinstance(letter, AuditEvent)] == ["record_invalid"] * 3
+
+
+@pytest.mark.parametrize("name", ["n" * GATES_NAME_CHARS_MAX, "\U0001f916" * GATES_NAME_CHARS_MAX])
+def test_every_agent_that_gates_decide_about_is_watched_whatever_its_name(name: str) -> None:
+    bench = Bench(partitions=1)
+    for at in range(60):
+        bench.decide(sent(START_MS + at * 1_000, agent=name, tool="crm.read", object=f"record-{at}", destination=None))
+    bench.settle(2 * HOUR_MS)
+    assert bench.driver.read(AUDIT_REPORTED.name) == []
+    assert {each.act.sub for each in bench.alerts() if each.act} == {name}
+    published = [read.record for read in bench.driver.read(BASELINE.name)]
+    assert {each.agent for each in published} == {name}
+    gates = Baselines()
+    for each in published:
+        gates.offer(baseline_key("acme", name, each.epoch), each, START_MS)
+    assert gates.usual_of("acme", name, START_MS) is not None
 
 
 def test_long_names_are_kept_short_and_stay_different() -> None:
