@@ -19,13 +19,13 @@ from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.operations.known_names import look_up
+from streams.operations.meant_stops import Stop, meant_stop
 from streams.operations.operator import Operator
 from streams.operations.stops import (
     RevocationTargetError,
     UntilError,
     meant_target,
     release_stop,
-    stopped_until,
     stored_ms,
     write_revocation,
 )
@@ -191,19 +191,24 @@ def release(
 
     Sign with the key of a releaser (setting `release.releasers`). Calls that were denied in the meantime stay denied,
     and sessions that have ended stay ended.
+
+    The beginning of a session's id, as lists show it, stands for the session if no other one that is stopped has this
+    beginning. If there is neither a stop of the name nor anything else of it on the log, nothing is recorded, and the
+    exit status is 1.
     """
     kind, stated = target.chosen()
     settings = connection.settings()
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
-        full_name = meant_target(operator, kind, stated)
-        until_ms = stopped_until(operator, kind, full_name)
-        was_stopped = until_ms is not None and operator.clock.now_ms() < until_ms
-        written = release_stop(operator, kind, full_name, why, key)
+        stop = meant_stop(operator, kind, stated)
+        if not stop.is_known:
+            signed = "" if settings.release.allow_unsigned else " --key FILE"
+            raise RevocationTargetError(_nothing_of_the_name(operator, kind, stop, why, connection, signed))
+        was_stopped = stop.until_ms is not None and operator.clock.now_ms() < stop.until_ms
+        written = release_stop(operator, kind, stop.target, why, key)
         _tell_of_release(operator, written, output.screen(), was_stopped=was_stopped)
         if not was_stopped:
-            shown = connection.command("tail revocations --no-follow")
-            _warn(f"{_why_nothing_was_released(written, until_ms)}; `{shown}` lists stops")
+            _warn(f"{_why_nothing_was_released(written, stop.until_ms)}; {_list_of_stops(connection)}")
 
 
 def _option(kind: RevocationKind) -> str:
@@ -254,6 +259,21 @@ def _why_nothing_was_released(written: Revocation, until_ms: int | None) -> str:
     return f"no stop of {what} was in force by this name: the last one ended by itself at {format_instant(until_ms)}"
 
 
+def _nothing_of_the_name(
+    operator: Operator, kind: RevocationKind, stop: Stop, why: str, connection: Connection, signed: str
+) -> str:
+    """Return the message about a name of which the log has no stop, and nothing else."""
+    noun, target = _noun(kind), printable(stop.target)
+    text = f"nothing is released: the {operator.log.name} has no stop of {noun} `{target}`, and no {noun} of this name"
+    if not stop.near:
+        return f"{text}; {_list_of_stops(connection)}"
+    return f"{text}. If you meant another one:{_steps(f'release{signed}', kind, stop.near, why, connection)}"
+
+
+def _list_of_stops(connection: Connection) -> str:
+    return f"`{connection.command('tail revocations --no-follow')}` lists stops"
+
+
 def _target_option(kind: RevocationKind, target: str) -> str:
     return "--all" if kind is RevocationKind.ALL else f"{_option(kind)} {quote(target)}"
 
@@ -291,7 +311,7 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
     if unknown is None:
         return
     missing = f"no {what} is on the {operator.log.name}"
-    steps = _steps(kind, unknown.near, written.reason, connection)
+    steps = _steps("kill", kind, unknown.near, written.reason, connection)
     if unknown.begun:
         begun = "the id of one session begins" if unknown.begun == 1 else f"the ids of {unknown.begun} sessions begin"
         raise RevocationTargetError(
@@ -302,9 +322,9 @@ def _check_name(operator: Operator, written: Revocation, connection: Connection)
     _warn(f"{missing}; the stop is in force for when there is one{other}")
 
 
-def _steps(kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:
-    """Return the commands that stop other names instead, each in a line."""
-    steps = (f"kill {_target_option(kind, name)} --why {quote(why)}" for name in names)
+def _steps(command: str, kind: RevocationKind, names: Iterable[str], why: str, connection: Connection) -> str:
+    """Return the commands that stop or release other names instead, each in a line."""
+    steps = (f"{command} {_target_option(kind, name)} --why {quote(why)}" for name in names)
     return "".join(f"\n  {printable(connection.command(step))}" for step in steps)
 
 

@@ -21,8 +21,8 @@ from streams.operations.topics.reader import hidden_topics, read_to_end
 NEAR_MAX = 3
 NAMES_MAX = 200_000
 """How many names are compared at most."""
-
-_NEARNESS_MIN = 0.6
+NEARNESS_MIN = 0.6
+"""How much a name must look like another one to be taken for what was meant; 1 for the same."""
 _SEPARATOR = "|"
 _WHOLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -76,11 +76,21 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     # A stop takes names as they are, so that it stops nothing else; but lists show the beginnings of ids.
     is_long = len(own) >= PREFIX_CHARS_MIN
     begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
-    near = difflib.get_close_matches(target, known, NEAR_MAX, _NEARNESS_MIN)
-    # Ids that stoplog makes end with a UUID, and one that does is whole.
-    is_short = kind is RevocationKind.SESSION and _WHOLE.search(own) is None
-    meant_count = sum(name.startswith(target) for name in begun) if is_short else 0
+    near = difflib.get_close_matches(target, known, NEAR_MAX, NEARNESS_MIN)
+    meant_count = sum(name.startswith(target) for name in begun) if may_be_short(kind, target) else 0
     return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], meant_count)
+
+
+def may_be_short(kind: RevocationKind, target: str) -> bool:
+    """Return whether a name may be the beginning of a session's id, as lists show it.
+
+    Ids that stoplog makes end with a UUID, and one that does is whole.
+
+    Args:
+        target: the `id` of a revocation.
+    """
+    own = target.partition(_SEPARATOR)[2]
+    return kind is RevocationKind.SESSION and len(own) >= PREFIX_CHARS_MIN and _WHOLE.search(own) is None
 
 
 def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:

@@ -187,19 +187,6 @@ def release_stop(operator: Operator, kind: RevocationKind, target: str, why: str
     raise ReleaseError(f"{error}")
 
 
-def stopped_until(operator: Operator, kind: RevocationKind, target: str) -> int | None:
-    """Return until when the stop of exactly this name lasts, or has lasted, in ms since the epoch. Blocking.
-
-    Returns:
-        `FOR_GOOD` for a stop without an end; None if there is no stop on the topic, or it was released.
-
-    Raises:
-        TopicReadError, LogError: the topic can't be read.
-    """
-    found, _ = _read_stops(operator, operator.deployment.release.trusted())
-    return found.stopped_until(kind, target)
-
-
 def _record(
     operator: Operator,
     kind: RevocationKind,
@@ -233,12 +220,19 @@ def _end_of_stops(operator: Operator) -> int:
 
 def _fault_of(operator: Operator, release: Revocation, releasers: Releasers) -> RecordError | None:
     """Return why a release that was written does not count; None if it does."""
-    _, faults = _read_stops(operator, releasers)
+    _, faults = read_stops(operator, releasers)
     return faults.get(release.header.id)
 
 
-def _read_stops(operator: Operator, releasers: Releasers) -> tuple[RevocationSet, dict[str, RecordError]]:
-    """Return the stops on the topic, and why records do not count, by the records' ids."""
+def read_stops(operator: Operator, releasers: Releasers) -> tuple[RevocationSet, dict[str, RecordError]]:
+    """Return the stops on the topic, and why records do not count, by the records' ids. Blocking.
+
+    Args:
+        releasers: whose releases count.
+
+    Raises:
+        TopicReadError, LogError: the topic can't be read.
+    """
     found, faults = RevocationSet(releasers), {}
     for received, record in operator.find(REVOCATION):
         if not isinstance(record, Revocation):

@@ -91,6 +91,7 @@ class TestRelease:
         result = stoplog("release", "--all", "--why", "over", "--key", releaser)
         assert result.status == 1
         assert "may not release that" in result.err
+        stoplog("kill", "--session", "s-1", "--why", "because")
         assert stoplog("release", "--session", "s-1", "--why", "over", "--key", releaser).status == 0
 
 
@@ -125,11 +126,42 @@ class TestKill:
     def test_a_release_of_what_was_never_stopped_says_so(self, deployed: Stoplog) -> None:
         deployed("kill", "--agent", "helper", "--why", "x")
         assert deployed("release", "--agent", "helper", "--why", "x").err == ""
-        for again in (("--agent", "helper"), ("--agent", "halper"), ("--all",)):
+        # Nothing lists all models, so whether there is one of this name is not known.
+        for again in (("--agent", "helper"), ("--model", "lab/m"), ("--all",)):
             result = deployed("release", *again, "--why", "x")
             assert result.status == 0
             assert "was in force by this name" in result.err
             assert "stoplog tail revocations --no-follow" in result.err
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            ("--session", "s-12345678"),
+            ("--agent", "halper"),
+            ("--user", "nobody"),
+            ("--tool", "a/b"),
+            ("--tenant", "t"),
+        ],
+    )
+    def test_a_release_of_a_name_of_which_there_is_nothing_fails(
+        self, deployed: Stoplog, option: tuple[str, str]
+    ) -> None:
+        result = deployed("release", *option, "--why", "x")
+        assert (result.status, result.out) == (1, "")
+        assert "error: nothing is released: the embedded log in " in result.err
+        assert "stoplog tail revocations --no-follow" in result.err
+        assert deployed("tail", "revocations", "--no-follow").records == []
+
+    def test_a_release_of_a_misspelled_name_names_the_stop_that_may_be_meant(self, deployed: Stoplog) -> None:
+        for name in ("helper", "mailer"):
+            deployed("kill", "--agent", name, "--why", "x")
+        deployed("release", "--agent", "mailer", "--why", "x")
+        failed = deployed("release", "--agent", "halper", "--why", "it's over")
+        assert failed.status == 1
+        # What is not stopped can't be meant.
+        (command,) = failed.err.splitlines()[1:]
+        meant = deployed(*shlex.split(command)[1:])
+        assert [(each["id"], each["was_stopped"]) for each in meant.records] == [("default|helper", True)]
 
     def test_a_release_of_a_stop_that_has_ended_by_itself_says_so(self, deployed: Stoplog) -> None:
         (stop,) = deployed("kill", "--agent", "helper", "--why", "x", "--until", "1s").records

@@ -399,6 +399,43 @@ class TestList:
         assert "the ids of 2 sessions begin with it" in failed.err
         assert all(f"kill --session 'default|{name}'" in failed.err for name in names)
 
+    def test_a_release_takes_a_short_id_of_one_stopped_session(self, deployed: Stoplog, writer: Writer) -> None:
+        names = [f"s-01a21e95-9f{end}-7b29-ac00-2b3954153c0d" for end in ("90", "91")]
+        for name in names:
+            writer.open(name)
+            assert deployed("kill", "--session", name, "--why", "x").status == 0
+        ambiguous = deployed("release", "--session", "s-01a21e95-9f", "--why", "x")
+        assert (ambiguous.status, ambiguous.out) == (1, "")
+        assert "the ids of 2 stopped sessions begin with `default|s-01a21e95-9f`" in ambiguous.err
+        assert all(f"  default|{name}" in ambiguous.err for name in names)
+        for stated, name in (("s-01a21e95-9f91", names[1]), ("default|s-01a21e95-9f", names[0])):
+            (released,) = deployed("release", "--session", stated, "--why", "x").records
+            assert (released["id"], released["was_stopped"]) == (f"default|{name}", True)
+        assert {record["state"] for record in deployed("session", "list").records} == {"established"}
+
+    def test_a_release_of_a_short_id_that_was_stopped_as_it_is_releases_that(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        whole = "s-01a21e95-9f90-7b29-ac00-2b3954153c0d"
+        writer.open(whole)
+        for name in (whole, "s-01a21e95-9f"):
+            deployed("kill", "--session", name, "--why", "x")
+        (released,) = deployed("release", "--session", "s-01a21e95-9f", "--why", "x").records
+        assert (released["id"], released["was_stopped"]) == ("default|s-01a21e95-9f", True)
+        assert deployed("session", "list").records[0]["state"] == "stopped"
+
+    def test_a_release_of_a_short_id_of_a_session_that_is_not_stopped_fails(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        whole = "s-01a21e95-9f90-7b29-ac00-2b3954153c0d"
+        writer.open(whole)
+        failed = deployed("release", "--session", "s-01a21e95-9f", "--why", "x")
+        assert (failed.status, failed.out) == (1, "")
+        assert "no stop of session `default|s-01a21e95-9f`, and no session of this name" in failed.err
+        assert deployed("tail", "revocations", "--no-follow").records == []
+        again = deployed("release", "--session", whole, "--why", "x")
+        assert (again.status, [each["was_stopped"] for each in again.records]) == (0, [False])
+
     @pytest.mark.parametrize(
         "stated",
         [
