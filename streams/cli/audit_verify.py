@@ -13,7 +13,7 @@ from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
 from streams.audit.seals import NOTARY_LOG, SealKey, SealKeys, SealKeysError
 from streams.audit.signatures import SigningKeyError
 from streams.cli.findings import many
-from streams.cli.main import FAILED
+from streams.cli.main import FAILED, NOT_PROVEN
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
@@ -68,7 +68,9 @@ def verify(
     ] = None,
     heads: Annotated[
         Path | None,
-        typer.Option("--heads", metavar="FILE", help="Write the heads to this file, if nothing is wrong. Keep it."),
+        typer.Option(
+            "--heads", metavar="FILE", help="Write the heads to this file, unless something is wrong. Keep it."
+        ),
     ] = None,
     archive: Annotated[
         Path | None,
@@ -89,7 +91,8 @@ def verify(
     Reports of executors and agents, and session events, are compared with what gates have read and sealed; a copy
     (`--archive`) does not have them. What others put on the record is compared with what the notaries beside the gates
     have sealed. The first offence of each partition is shown with its topic, partition and offset; the exit status is
-    then 1. Only `--since` shows whether the end of all topics was cut off.
+    then 1. It is 3 if nothing is proven: the log, or a partition with verdicts, has no seal. Only `--since` shows
+    whether the end of all topics was cut off.
     """
     screen, settings = output.screen(), connection.settings()
     trusted = seal_keys(settings, keys, holder)
@@ -108,11 +111,13 @@ def verify(
     _sum_up(screen, report, is_derived=keys is None)
     if report.first is not None:
         raise typer.Exit(FAILED)
-    if heads is not None:
+    if heads is not None and report.seals:
         heads.write_bytes(report.heads().format())
         screen.say(f"wrote the heads to {heads}: keep it where nobody can change it who may write the log", OK)
-    elif since is None:
+    elif heads is None and since is None:
         screen.say("whether the end was cut off shows with --since and the heads that an earlier run has kept", FAINT)
+    if not report.is_proven:
+        raise typer.Exit(NOT_PROVEN)
 
 
 @contextmanager
@@ -204,6 +209,7 @@ def _common_fields(report: PartitionReport) -> dict[str, object]:
     return {
         "seals": report.seals,
         "size": report.size,
+        "unsealed_verdicts": report.unsealed,
         "offence": None
         if offence is None
         else {
@@ -234,7 +240,7 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
     found, others = report.partitions, report.reported
     offences = len({each.partition for each in (*found, *others) if each.offence is not None})
     verdicts, audits = sum(each.verdicts for each in found), sum(each.audits for each in found)
-    seals, inputs = sum(each.seals for each in (*found, *others)), sum(each.inputs for each in found)
+    seals, inputs = report.seals, sum(each.inputs for each in found)
     reported = sum(each.reported for each in others)
     screen.record(
         {
@@ -245,7 +251,9 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
             "reports_not_compared": sum(each.not_compared for each in found),
             "reported_records": reported,
             "seals": seals,
+            "unsealed_verdicts": sum(report.unsealed.values()),
             "offences": offences,
+            "proven": report.is_proven,
             "not_checked": [] if others else [AUDIT_REPORTED.name],
         }
     )
@@ -257,9 +265,13 @@ def _sum_up(screen: Screen, report: LogReport, *, is_derived: bool) -> None:
         bad = f"{offences} of {many(len(found), 'partition')} can't be relied on"
         screen.say(f"{told} are as they were sealed; {bad}", FAIL)
     elif not seals:
-        screen.say("nothing is sealed on this log, so nothing is proven", WARN)
+        screen.say("NOT PROVEN: nothing is sealed on this log, so nobody can tell whether it was changed", WARN)
     else:
         screen.say(f"{told}: nothing was changed, dropped, reordered or forked", OK)
+    if seals and report.unsealed:
+        where = ", ".join(map(str, report.unsealed))
+        text = f"NOT PROVEN: {many(sum(report.unsealed.values()), 'verdict')} on partitions without a seal ({where})"
+        screen.say(f"{text}: nobody can tell whether they were changed", WARN)
     left = sum(each.not_compared for each in found)
     if left:
         screen.say(f"{many(left, 'report', _REPORTS)} could not be compared: their topics are not here", WARN)

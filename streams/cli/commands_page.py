@@ -8,15 +8,17 @@ from typing import Any
 
 import typer
 
-from streams.cli.main import COMMANDS, app
+from streams.cli.main import COMMANDS, STATUSES, app
 from streams.cli.options import LOG_PANEL
 
 _INTRODUCTION = """\
 # Commands
 
-`stoplog COMMAND --help` shows the same on a terminal. The exit status is 0 if all is well, 1 if something is wrong or
-could not be done, and 2 if the command line or the [settings](settings.md) are invalid; `stoplog doctor` reports
-invalid settings as a failed check (1).
+`stoplog COMMAND --help` shows the same on a terminal.
+
+| exit status | meaning |
+| --- | --- |
+{statuses}
 
 These options stand before the command:
 
@@ -37,7 +39,8 @@ def commands_page() -> str:
     shared = dict.fromkeys(row for _, command, context in found for row in _rows(command, context, shared=True))
     top = typer.main.get_command(app)
     first = "\n".join([*_HEAD, *_rows(top, top.make_context("stoplog", [], resilient_parsing=True), shared=False)])
-    parts = [_INTRODUCTION.format(first=first) + "\n".join([*_HEAD, *shared])]
+    statuses = "\n".join(f"| {status} | {meaning} |" for status, meaning in STATUSES.items())
+    parts = [_INTRODUCTION.format(first=first, statuses=statuses) + "\n".join([*_HEAD, *shared])]
     for panel, inside in groupby(found, key=lambda each: COMMANDS[each[0][0]][0]):
         parts += [f"## {panel}", *(_command_text(*each) for each in inside)]
     return "\n\n".join(parts) + "\n"

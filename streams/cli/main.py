@@ -29,7 +29,22 @@ FAILED = 1
 MISUSED = 2
 """Exit status: the command line or the settings are invalid."""
 
+NOT_PROVEN = 3
+"""Exit status: nothing wrong was found, but there was nothing that proves that all is well."""
+
 INTERRUPTED = 130
+"""Exit status: the person has stopped it, or has not confirmed what was asked."""
+
+STATUSES = {
+    0: "All is well.",
+    FAILED: "Something is wrong, or could not be done.",
+    MISUSED: "The command line or the [settings](settings.md) are invalid. Only `stoplog doctor` reports invalid "
+    "settings as a failed check (1).",
+    NOT_PROVEN: "Nothing wrong was found, but nothing proves that all is well either: `stoplog audit verify` has found "
+    "verdicts, or a whole log, without a seal.",
+    INTERRUPTED: "It was interrupted (Ctrl-C), or you did not confirm what it asked.",
+}
+"""What each exit status means, for the reference."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

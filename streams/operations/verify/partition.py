@@ -114,6 +114,7 @@ class PartitionReport:
         inputs: how many reports and session events were compared.
         reported: how many records were compared that others have put on the record.
         not_compared: how many are sealed, and could not be compared, since their topics are not here.
+        unsealed: how many verdicts lie on a partition that has no seal, so that nothing is known of them.
         offence: what is wrong first of all; None if nothing is.
         unknown: what the log alone can't tell, in words.
         head: the newest signed head that was checked; empty if there is none.
@@ -126,6 +127,7 @@ class PartitionReport:
     inputs: int = 0
     reported: int = 0
     not_compared: int = 0
+    unsealed: int = 0
     seals: int = 0
     size: int = 0
     head: str = ""
@@ -355,6 +357,7 @@ class _Check:
         if self._held and self._held[0].offset < ends.verdicts:
             if is_sealed:
                 raise offence_at(OffenceKind.UNSEALED, self._held[0], "no seal follows the verdict")
+            self.report.unsealed = len(self._held)
             self._unknown(f"{len(self._held)} verdicts: nothing is sealed on this partition")
         for topic in (self._audits, *self._inputs.values()):
             topic.end()

@@ -104,6 +104,24 @@ class LogReport:
         found = (*self.partitions, *self.reported)
         return next((each.offence for each in found if each.offence is not None), None)
 
+    @property
+    def seals(self) -> int:
+        """How many seals were checked."""
+        return sum(each.seals for each in (*self.partitions, *self.reported))
+
+    @property
+    def unsealed(self) -> dict[int, int]:
+        """How many verdicts each partition has that has no seal."""
+        return {each.partition: each.unsealed for each in self.partitions if each.unsealed}
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether seals prove that the log is as it was: nothing is wrong, and no partition with verdicts lacks seals.
+
+        A log without a single seal proves nothing, also if it has no records: they may have been deleted.
+        """
+        return self.first is None and self.seals > 0 and not self.unsealed
+
     def heads(self) -> KeptHeads:
         """Return the newest heads that were checked, to be kept elsewhere."""
         gates, notaries = (

@@ -17,7 +17,7 @@ from streams.embedded.file import OFFSET_MASK, PARTITION_SHIFT
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
-from streams.model.topics import AUDIT, AUDIT_REPORTED, AUDIT_SEAL, REPORT
+from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, AUDIT_REPORTED, AUDIT_SEAL, REPORT, SEAL_KEY, VERDICT
 from streams.model.types import Header
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing
@@ -237,6 +237,63 @@ def test_a_log_of_before_there_were_notaries_is_checked_without_them(site: Stopl
     assert result.status == 0, result.out + result.err
     assert "not checked: what others put on the record (`agent.audit.reported.v1`)" in " ".join(result.out.split())
     assert site("audit", "verify", "--json").records[-1]["not_checked"] == [AUDIT_REPORTED.name]
+
+
+def test_a_log_without_a_seal_proves_nothing(site: Stoplog, home: Path, copied: sqlite3.Connection) -> None:
+    """As somebody leaves it who deletes all seals, or a gate that has never sealed."""
+    with copied:
+        for topic in (VERDICT.name, AUDIT_SEAL.name, AUDIT_CHECKPOINT.name):
+            delete_seals(copied, topic)
+    copied.close()
+    result = site("audit", "verify", "--heads", "heads.json", "--no-json")
+    assert result.status == 3
+    assert "NOT PROVEN: nothing is sealed on this log" in " ".join(result.out.split())
+    assert "nothing was changed" not in result.out
+    assert not (home / "heads.json").exists()
+    summary = site("audit", "verify", "--json").records[-1]
+    assert (summary["seals"], summary["offences"], summary["proven"]) == (0, 0, False)
+    assert summary["unsealed_verdicts"] == 8
+    assert site("audit", "verify", "--whole").status == 1, "who knows the log as whole knows that seals are missing"
+
+
+def test_an_empty_log_proves_nothing(stoplog: Stoplog) -> None:
+    stoplog("keys", "new")
+    stoplog("topics", "apply")
+    result = stoplog("audit", "verify", "--json")
+    assert (result.status, result.records[-1]["proven"]) == (3, False)
+
+
+def test_a_partition_without_a_seal_proves_nothing_though_others_have_some(
+    site: Stoplog, home: Path, copied: sqlite3.Connection
+) -> None:
+    partition = partition_for(SessionMaker("s-0", tenant="default").key, 3)
+    assert partition != partition_for(SessionMaker("s-1", tenant="default").key, 3)
+    with copied:
+        for topic in (VERDICT.name, AUDIT_CHECKPOINT.name):
+            delete_seals(copied, topic, partition)
+    copied.close()
+    result = site("audit", "verify", "--heads", "heads.json", "--no-json")
+    assert result.status == 3, result.out
+    told = f"NOT PROVEN: 4 verdicts on partitions without a seal ({partition})"
+    assert told in " ".join(result.out.split())
+    assert str(partition) not in json.loads((home / "heads.json").read_text())["heads"]
+    assert site("audit", "verify", "--json").records[-1]["proven"] is False
+
+
+def delete_seals(log: sqlite3.Connection, topic: str, partition: int | None = None) -> None:
+    """Delete the seals or heads on a topic of an embedded log: of one partition, or of all."""
+    (first,) = log.execute("SELECT first_part FROM topics WHERE name = ?", (topic,)).fetchone()
+    for row, key in keys_of(log, topic):
+        is_seal = topic != VERDICT.name or key == SEAL_KEY
+        if is_seal and partition in (None, (row >> PARTITION_SHIFT) - first):
+            log.execute("DELETE FROM records WHERE id = ?", (row,))
+
+
+def keys_of(log: sqlite3.Connection, topic: str) -> list[tuple[int, bytes]]:
+    """The keys of the records of a topic, by the ids of their rows."""
+    first, count = log.execute("SELECT first_part, partitions FROM topics WHERE name = ?", (topic,)).fetchone()
+    bounds = first << PARTITION_SHIFT, (first + count) << PARTITION_SHIFT
+    return log.execute("SELECT id, key FROM records WHERE id >= ? AND id < ? ORDER BY id", bounds).fetchall()
 
 
 def rows_of(log: sqlite3.Connection, topic: str) -> list[tuple[int, bytes]]:
