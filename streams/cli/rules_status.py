@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import BundleOption, Connection, Output
-from streams.cli.screen import WARN
+from streams.cli.screen import FAIL, WARN
 from streams.codec.instants import format_instant
-from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history
+from streams.model.topics import REVOCATION
+from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history, read_stops_of_rules
 from streams.wiring.operators import open_operator
 
 _SECONDS_CHARS = len("2026-01-01T00:00:00")
@@ -27,35 +29,51 @@ def status(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show which rules are in force, since when and by whom, and the earlier rules that you can return to."""
-    screen = output.screen()
-    with open_operator(connection.settings()) as operator:
+    """Show which rules are in force, since when and by whom, and the earlier rules that you can return to.
+
+    Rules that somebody has stopped (`stoplog kill --rules DIGEST --why TEXT`) are marked.
+    """
+    screen, settings = output.screen(), connection.settings()
+    with open_operator(settings) as operator:
         chosen = name or operator.deployment.bundle_name
-        history = read_history(operator, chosen)
+        history, stops = read_history(operator, chosen), read_stops_of_rules(operator)
         judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
-    rows = []
+        now_ms = operator.clock.now_ms()
+    rows, stopped = [], []
     for standing in reversed(history.standing):
         role = "all" if standing == history.stable else "canary" if standing == history.canary else ""
-        fields = _fields(standing, role, judged.get(standing.bundle.digest))
+        is_stopped = None if stops is None else stops.stops_rules(standing.bundle.digest, now_ms)
+        fields = _fields(standing, role, judged.get(standing.bundle.digest), is_stopped=is_stopped)
         screen.record(fields)
         rows.append(_row(fields))
+        if role and is_stopped:
+            stopped.append(standing.bundle)
     if not rows:
         screen.say(f"no rules of bundle `{chosen}` are published: every intent is denied", WARN)
     else:
         columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
         screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
+    for bundle in stopped:
+        screen.say(f"serial {bundle.serial} is stopped: gates deny every call that it would judge", FAIL)
+        signed = "" if settings.release.allow_unsigned else " --key FILE"
+        steps = [("to end that", f"release --rules {bundle.digest.hex()}{signed} --why TEXT")]
+        tell_steps(screen, connection, [*steps, ("or other rules", "rules publish DIR")])
+    if rows and stops is None:
+        screen.say(f"whether rules are stopped can't be shown: this client may not read `{REVOCATION.name}`", WARN)
     if history.unsigned_count:
         screen.say(
             f"{history.unsigned_count} more lack required signatures: gates with these settings reject them", WARN
         )
 
 
-def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, Any]:
+def _fields(standing: Standing, role: str, judged: Judged | None, *, is_stopped: bool | None) -> dict[str, Any]:
+    """Return a publication for a program; `stopped` is null if this client may not read stops."""
     bundle = standing.bundle
     fields: dict[str, Any] = {
         "bundle": bundle.name,
         "serial": bundle.serial,
         "in_force_for": role,
+        "stopped": is_stopped,
         "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
         "version": bundle.version,
         "digest": bundle.digest.hex(),
@@ -72,9 +90,10 @@ def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, A
 
 def _row(fields: dict[str, Any]) -> tuple[str, ...]:
     role = fields["in_force_for"]
+    share = f"{fields['canary_percent']:g}%" if role == "canary" else role
     return (
         str(fields["serial"]),
-        f"{fields['canary_percent']:g}%" if role == "canary" else role,
+        ", ".join(part for part in (share, "STOPPED" if fields["stopped"] else "") if part),
         fields["version"],
         fields["digest"][:12],
         fields["published"][:_SECONDS_CHARS].replace("T", " "),

@@ -232,6 +232,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
             "published", f"gates reject {len(refused)} records: {_listed(refused[::-1])}", "publish them again"
         )
     yield from _rules(deployment, control)
+    yield from _stopped_rules(deployment, control, clock.now_ms())
     yield _reviewers(deployment.catalog)
     yield _tools(control, clock.now_ms())
     yield _releasers(deployment.release)
@@ -307,6 +308,17 @@ def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
         yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")
 
 
+def _stopped_rules(deployment: Deployment, control: ControlState, now_ms: int) -> Iterator[Finding]:
+    """Yield the rules in force that somebody has stopped: they decide nothing."""
+    rules, unsigned = control.rules, deployment.release.allow_unsigned
+    for each, whose in ((rules.stable, "every session without a canary"), (rules.canary, "the sessions of the canary")):
+        if each is None or each.ruleset is None or not control.revocations.stops_rules(each.digest, now_ms):
+            continue
+        text = f"version {each.ruleset.version}, serial {each.serial}, is stopped: every intent of {whose} is denied"
+        release = f"stoplog release --rules {each.digest.hex()}{'' if unsigned else ' --key FILE'} --why TEXT"
+        yield warned("stopped rules", text, f"publish other rules (`stoplog rules publish DIR`), or run `{release}`")
+
+
 def _reviewers(section: CatalogSection) -> Finding:
     if section.allow_unsigned:
         advice = "name reviewers in `catalog.reviewers`, and remove `catalog.allow_unsigned`"
@@ -363,8 +375,9 @@ def _tools(control: ControlState, now_ms: int) -> Finding:
 
 
 def _kill_switch(control: ControlState, now_ms: int) -> Finding:
-    count = len(control.revocations)
-    text = f"{count} in force" if count else "none in force"
+    counts = {kind: count for kind, count in control.revocations.counts(now_ms).items() if count}
+    kinds = ", ".join(f"{count} of kind {kind.value}" for kind, count in counts.items())
+    text = f"{sum(counts.values())} in force: {kinds}" if counts else "none in force"
     if control.revocations.reason_against(_ANY_CALL, now_ms) is Reason.REVOKED_ALL:
         advice = "to end this, run `stoplog release --all --key FILE --why TEXT`"
         return warned("revocations", f"{text}; one of them stops everything, so every intent is denied", advice)

@@ -11,10 +11,12 @@ from typing import NamedTuple
 from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
-from streams.model.topics import RULESET, VERDICT
+from streams.model.revocation_set import RevocationSet
+from streams.model.topics import REVOCATION, RULESET, VERDICT
 from streams.model.verdict import Verdict
 from streams.operations.operator import Operator
-from streams.operations.topics.reader import TopicReadError, partitions_of
+from streams.operations.stops import read_stops
+from streams.operations.topics.reader import TopicReadError, hidden_topics, partitions_of
 
 COUNT_RECORDS_BACK = 1_000
 COUNT_READ_MS_MAX = 10_000
@@ -115,6 +117,17 @@ def read_history(operator: Operator, name: str) -> RuleHistory:
         # Of two with one serial, gates take the first.
         by_serial.setdefault(record.serial, standing)
     return RuleHistory(tuple(by_serial[serial] for serial in sorted(by_serial)), unsigned_count, highest)
+
+
+def read_stops_of_rules(operator: Operator) -> RevocationSet | None:
+    """Return the stops, with those of rules among them; None if access control hides them from this client. Blocking.
+
+    Raises:
+        TopicReadError, LogError: the topic can't be read.
+    """
+    if hidden_topics(operator.log, (REVOCATION.name,)):
+        return None
+    return read_stops(operator, operator.deployment.release.trusted())[0]
 
 
 class Judged(NamedTuple):

@@ -448,3 +448,29 @@ class TestStatus:
         stoplog("rules", "publish", rules(1), "--key", people["ann"])
         assert "verdicts" not in stoplog("rules", "status", "--counts").records[0]
         assert stoplog("rules", "status", "--counts", "--no-json").status == 0
+
+    def test_rules_that_are_stopped_are_marked_until_they_are_released(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STOPLOG_RELEASE__ALLOW_UNSIGNED", "true")
+        key = ("--key", people["ann"])
+        for version in (1, 2):
+            stoplog("rules", "publish", rules(version), *key)
+        stoplog("rules", "publish", rules(3), *key, "--canary", "10%")
+        assert [each["stopped"] for each in stoplog("rules", "status").records] == [False] * 3
+        assert "stopped" not in stoplog("rules", "status", "--no-json").out.lower()
+        canary, stable, former = stoplog("rules", "status").records
+        for each in (stable, former):
+            stoplog("kill", "--rules", each["digest"], "--why", "permits too much")
+        assert [each["stopped"] for each in stoplog("rules", "status").records] == [False, True, True]
+        shown = stoplog("rules", "status", "--no-json").out
+        assert "all, STOPPED" in shown
+        # What is not in force denies nothing.
+        assert [line for line in shown.splitlines() if "is stopped" in line] == [
+            "serial 2 is stopped: gates deny every call that it would judge"
+        ]
+        (step,) = (line for line in shown.splitlines() if "stoplog release" in line)
+        assert stoplog(*step.partition("stoplog ")[2].split()).records[0]["was_stopped"] is True
+        assert [each["stopped"] for each in stoplog("rules", "status").records] == [False, False, True]
+        stoplog("kill", "--rules", canary["digest"], "--why", "x", "--until", "8h")
+        assert "10%, STOPPED" in stoplog("rules", "status", "--no-json").out

@@ -289,6 +289,28 @@ def test_the_kill_switch_is_seen(deployment: Settings) -> None:
     found = findings()["revocations"]
     assert found.status is Status.WARN
     assert "`stoplog release --all" in found.advice
+    assert found.text.startswith("1 in force: 1 of kind ALL; ")
+
+
+def test_rules_that_are_stopped_are_named_with_what_to_do(deployment: Settings, tmp_path: Path) -> None:
+    shutil.copytree(rules_directory(), tmp_path / "rules")
+    with open_operator(deployment) as operator:
+        stable, _ = publish(operator, draft_directory(operator, tmp_path / "rules", "default"))
+        bundle = tmp_path / "rules" / "bundle.yaml"
+        bundle.write_text(re.sub(r"(?m)^version: .*$", 'version: "999"', bundle.read_text()))
+        canary, _ = publish(operator, draft_directory(operator, tmp_path / "rules", "default", canary_bp=500))
+        assert "stopped rules" not in findings()
+        write_revocation(operator, RevocationKind.RULESET, canary.digest.hex(), RevocationState.REVOKED, "drill")
+        found = findings()
+        assert found["stopped rules"].status is Status.WARN
+        assert (
+            "serial 2, is stopped: every intent of the sessions of the canary is denied" in found["stopped rules"].text
+        )
+        assert f"`stoplog release --rules {canary.digest.hex()} --key FILE --why TEXT`" in found["stopped rules"].advice
+        assert found["revocations"].text == "1 in force: 1 of kind RULESET"
+        write_revocation(operator, RevocationKind.RULESET, stable.digest.hex(), RevocationState.REVOKED, "drill")
+    stopped = [each for each in examine_deployment({}) if each.check == "stopped rules"]
+    assert ["serial 1" in each.text for each in stopped] == [True, False]
 
 
 def test_what_gates_know_of_agents_is_told_with_its_age_and_who_asks_for_it(
