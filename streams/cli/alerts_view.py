@@ -7,9 +7,10 @@ from typing import Any
 
 from streams.cli.options import Connection
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import instant_text
+from streams.cli.session_view import actor_fields, instant_text
 from streams.cli.styled import Text
 from streams.cli.text import age_text, printable, short
+from streams.codec.jsonform import to_json
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState
 from streams.operations.alert_handling import Handled, Incident
@@ -39,27 +40,27 @@ def alert_fields(handled: Handled) -> dict[str, Any]:
     ocsf = OCSF_STATUS[handled.state]
     return {
         "finding_uid": alert.finding_uid,
-        "tenant": alert.header.tenant_uid,
+        "tenant_uid": alert.header.tenant_uid,
         "state": state_name(handled),
         "status_id": ocsf.status_id,
         "status_detail": ocsf.detail,
         "severity": severity_word(alert.severity_id),
         "severity_id": alert.severity_id,
         "confidence_id": alert.confidence_id,
-        "analytic": alert.analytic_uid,
+        "analytic_uid": alert.analytic_uid,
         "title": alert.title,
         "desc": alert.desc,
-        "session": alert.session_id,
-        "agent": None if alert.act is None else alert.act.sub,
-        "user": alert.sub,
-        "intent": alert.intent_id,
+        "session_id": alert.session_id,
+        "act": actor_fields(alert.act),
+        "sub": alert.sub,
+        "intent_id": alert.intent_id,
         "first_seen_ms": alert.first_seen_time,
         "last_seen_ms": alert.last_seen_time,
         "count": alert.count,
         "types": list(alert.types),
-        "attacks": [attack.technique_uid for attack in alert.attacks],
-        "evidence": list(alert.related_event_ids),
-        "documents": [document.name or document.uid for document in alert.documents],
+        "attacks": list(map(to_json, alert.attacks)),
+        "related_event_ids": list(alert.related_event_ids),
+        "documents": list(map(to_json, alert.documents)),
         "suggested_response": list(alert.suggested_response),
         "dedup_key": alert.dedup_key,
         "by": None if status is None else status.by_user,
@@ -73,7 +74,7 @@ def status_fields(handled: Handled) -> dict[str, Any]:
     """Return what was done with an alert for a program."""
     fields = alert_fields(handled)
     return {
-        name: fields[name] for name in ("finding_uid", "tenant", "state", "by", "signed_by", "reason", "changed_ms")
+        name: fields[name] for name in ("finding_uid", "tenant_uid", "state", "by", "signed_by", "reason", "changed_ms")
     }
 
 

@@ -49,7 +49,7 @@ def show(*, entity: EntityArgument, tenant: TenantOption = None, connection: Con
         standing = read_standing(operator, name)
         now_ms = operator.clock.now_ms()
     if standing is None:
-        screen.record({"tenant": name.tenant_uid, "kind": name.kind, "id": name.id, "known": False})
+        screen.record({"tenant_uid": name.tenant_uid, "kind": name.kind, "id": name.id, "known": False})
         screen.say(f"nothing is known of {_shown(name)}: rules that read it deny", WARN)
         raise typer.Exit(FAILED)
     _show(screen, name, standing, now_ms)
@@ -110,7 +110,7 @@ def remove(*, entity: EntityArgument, tenant: TenantOption = None, connection: C
         name = entity_name(entity, tenant or operator.deployment.tenant_uid)
         was_known = remove_entity(operator, name)
         where = operator.log.name
-    screen.record({"tenant": name.tenant_uid, "kind": name.kind, "id": name.id, "removed": was_known})
+    screen.record({"tenant_uid": name.tenant_uid, "kind": name.kind, "id": name.id, "removed": was_known})
     if was_known:
         screen.say(f"{_shown(name)} is removed: recorded on the {where}", OK)
         return
@@ -150,7 +150,7 @@ def import_file(
 
 def _fields(record: EntityAttributes) -> dict[str, object]:
     fields = {
-        "tenant": record.header.tenant_uid,
+        "tenant_uid": record.header.tenant_uid,
         "kind": record.kind,
         "id": record.id,
         "attributes": read_attributes(record.attributes_json),
@@ -165,7 +165,7 @@ def _show(screen: Screen, name: EntityName, standing: Standing, now_ms: int) -> 
     record = standing.record
     screen.record(
         {
-            "tenant": name.tenant_uid,
+            "tenant_uid": name.tenant_uid,
             "kind": name.kind,
             "id": name.id,
             "known": standing.fault is None,

@@ -193,7 +193,7 @@ def erase_content(
             "record": "erasure",
             "orders": list(done.order_ids),
             "keys": done.keys_count,
-            "complete_at": format_instant(done.complete_ms),
+            "complete_ms": done.complete_ms,
         }
     )
     screen.say(f"destroyed {many(done.keys_count, 'key')} of {printable(str(plan.target))}", OK)
@@ -297,12 +297,12 @@ def _hold_fields(hold: GivenOrder) -> dict[str, Any]:
     return {
         "record": "hold",
         "scope": order.scope.value,
-        "tenant": order.header.tenant_uid,
+        "tenant_uid": order.header.tenant_uid,
         "id": order.id,
-        "since": format_instant(order.header.time),
+        "since_ms": order.header.time,
         "by": order.ordered_by,
-        "signer": hold.signer,
-        "why": order.reason,
+        "signed_by": hold.signer,
+        "reason": order.reason,
     }
 
 
@@ -337,12 +337,12 @@ def _shown(screen: Screen, opened: Opened) -> Opened:
 
 def _show_plan(screen: Screen, plan: Plan) -> None:
     for (session_id, sub), count in plan.sessions.items():
-        screen.record({"record": "would erase", "session": session_id, "subject": sub, "keys": count})
+        screen.record({"record": "would_erase", "session_id": session_id, "sub": sub, "keys": count})
     for tenant_uid in plan.namesakes[:_NAMESAKES_SHOWN_MAX]:
-        screen.record({"record": "namesake", "tenant": tenant_uid, "id": plan.target.id})
+        screen.record({"record": "namesake", "tenant_uid": tenant_uid, "id": plan.target.id})
     for held in plan.held:
         key = held.found.key
-        screen.record({**_hold_fields(held.hold), "record": "held", "session": key.session_id, "subject": key.sub})
+        screen.record({**_hold_fields(held.hold), "record": "held", "session_id": key.session_id, "sub": key.sub})
     if screen.as_json:
         return
     sessions = list(plan.sessions.items())

@@ -59,7 +59,7 @@ def prove(
         write_private(out, text)
     except OSError as error:
         raise ReceiptFileError(f"`{out}` can't be written: {error.strerror}") from None
-    screen.record({"record": "receipt", "file": str(out), "intent": owner.intent_id, "key": made.key})
+    screen.record({"record": "receipt", "file": str(out), "intent_id": owner.intent_id, "key": made.key})
     screen.say(f"wrote the receipt of intent {owner.intent_id} to {out}", OK)
     screen.say("it holds the arguments of the call in plain text", WARN)
     screen.say(f"check it anywhere: stoplog audit check-receipt {out} --key {made.key}")
@@ -97,10 +97,11 @@ def check_receipt(
         if own is not None and found["origin"].rpartition("/")[0] != own.rpartition("/")[0]:
             raise ReceiptError(f"it is of the log `{found['origin']}`, and the keys are those of another deployment")
     except ReceiptError as error:
-        screen.record({"record": "receipt", "file": str(file), "holds": False, "because": str(error)})
+        screen.record({"record": "receipt", "file": str(file), "holds": False, "fault": str(error)})
         screen.say(f"the receipt does not hold: {error}", FAIL)
         raise typer.Exit(FAILED) from None
-    screen.record({"record": "receipt", "file": str(file), "holds": True, **_plain(found)})
+    proven = {"audit_event" if name == "record" else name: value for name, value in _plain(found).items()}
+    screen.record({"record": "receipt", "file": str(file), "holds": True, **proven})
     first, *lines = told(found)
     screen.say(first, OK)
     for line in lines:

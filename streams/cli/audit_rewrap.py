@@ -91,9 +91,11 @@ def rewrap_keys(
 
 def _show_plan(screen: Screen, plan: RewrapPlan) -> None:
     for kek, count in plan.keks.items():
-        screen.record({"record": "to wrap", "kek": kek, "keys": count})
+        screen.record({"record": "to_wrap", "kek": kek, "keys": count})
     for found in plan.erased:
-        screen.record({"record": "erased and there again", "session": found.key.session_id, "key": found.key.key.kid})
+        screen.record(
+            {"record": "erased_and_there_again", "session_id": found.key.session_id, "key": found.key.key.kid}
+        )
     if screen.as_json:
         return
     if plan.keys:
@@ -117,7 +119,7 @@ def _show_others(screen: Screen, plan: RewrapPlan, section: ContentSection) -> N
     stated = stated_key(section, plan.tenant_uid)
     others = {tenant: count for tenant, count in plan.others.items() if stated_key(section, tenant) == stated}
     for tenant, count in sorted(others.items()):
-        screen.record({"record": "other tenant", "tenant": tenant, "keys": count})
+        screen.record({"record": "other_tenant", "tenant_uid": tenant, "keys": count})
     for tenant, count in sorted(others.items())[:_TENANTS_SHOWN_MAX]:
         screen.say(
             f"tenant {printable(tenant)} has the same key in `content.keys`, and {many(count, 'key')} to be wrapped "
@@ -132,7 +134,7 @@ def _show_done(screen: Screen, plan: RewrapPlan, done: Rewrapped) -> None:
     screen.record(
         {
             "record": "rewrapped",
-            "tenant": plan.tenant_uid,
+            "tenant_uid": plan.tenant_uid,
             "kek": plan.kek,
             "keys": done.keys_count,
             "destroyed": done.destroyed_count,

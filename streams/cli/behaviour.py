@@ -87,7 +87,7 @@ def show(
     older = [each for each in known[known.index(chosen) + 1 :] if each is not chosen]
     other = (older[0] if older else None) if against is None else _named(known, against, "--against")
     portrait = portrait_of(known, chosen, None if other is chosen else other)
-    screen.record(_fields(portrait))
+    screen.record(_fields(portrait, chosen))
     if html is not None:
         html.write_text(portrait_page(portrait, format_instant(clock.now_ms())), "utf-8")
     if screen.as_json:
@@ -114,10 +114,12 @@ def _named(known: Sequence[Known], text: str, option: str) -> Known:
     raise EpochUnknownError(f"`{option} {text}` names {what} of the agent. Its epochs are: {names}")
 
 
-def _fields(portrait: Portrait) -> dict[str, object]:
+def _fields(portrait: Portrait, chosen: Known) -> dict[str, object]:
     parts = ("tools", "destinations", "amounts", "changes", "epochs")
     lists = {name: [each._asdict() for each in getattr(portrait, name)] for name in parts}
-    return {"record": "behaviour", **portrait._asdict(), **lists}
+    fields = {"record": "behaviour", **portrait._asdict(), **lists, "published_ms": chosen.published_ms}
+    del fields["published"]
+    return fields
 
 
 def _tell(screen: Screen, portrait: Portrait) -> None:

@@ -14,6 +14,7 @@ from streams.cli.catalog_view import (
     change_fields,
     entry_fields,
     finding_fields,
+    instant,
     reach_fields,
     show_diff,
     show_entry,
@@ -155,7 +156,7 @@ def _show_imported(screen: Screen, imported: list[Imported]) -> None:
     for each in imported:
         fields = entry_fields(each.entry)
         screen.record(
-            {key: fields[key] for key in ("tool", "id", "version", "state", "definition_digest")}
+            {key: fields[key] for key in ("tool", "id", "catalog_version", "state", "definition_digest")}
             | {"finding": each.finding.value, "alerts": [alert.analytic_uid for alert in each.alerts]}
             | {"findings": [finding_fields(found) for found in each.findings]}
         )
@@ -309,14 +310,13 @@ def _listed_fields(history: CatalogHistory, listed: Listed, standing: str, now_m
 
 def _row(listed: Listed, standing: str) -> tuple[str | Text, ...]:
     entry = listed.entry
-    fields = entry_fields(entry)
     style = OK if standing == "in force" else FAIL if standing in ("refused", "expired") else WARN
     return (
         listed.reference,
         str(entry.catalog_version),
         Text(entry.state.value.lower(), style=STYLES[entry.state]),
         Text(standing, style=style),
-        (fields["review_expires"] or "-")[:10],
+        (instant(entry.review_expires) or "-")[:10],
         entry.owner or "-",
         ", ".join(listed.signers) or "-",
     )
@@ -390,7 +390,7 @@ def publish(
             screen.record(
                 {
                     "tool": tool,
-                    "version": entry.catalog_version,
+                    "catalog_version": entry.catalog_version,
                     "state": entry.state.value,
                     "definition_digest": entry.definition_digest.hex(),
                     "published": is_new,

@@ -207,7 +207,12 @@ def watch(
         for blocked in watch_reports(operator, follows=follow):
             shown = entry_fields(blocked.entry)
             screen.record(
-                shown | {"act": "blocked", "reported_by": blocked.reported_by, "alert": blocked.alert.header.id}
+                shown
+                | {
+                    "action": "blocked",
+                    "reported_by": blocked.reported_by,
+                    "finding_uid": blocked.alert.finding_uid,
+                }
             )
             screen.say(
                 f"{shown['tool']}: blocked, {blocked.entry.review_note}; reported by {blocked.reported_by}", FAIL
@@ -266,7 +271,7 @@ def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
     """Write what was decided."""
     for entry in entries:
         shown = entry_fields(entry)
-        screen.record(shown | {"signatures": len(entry.signatures), "act": act})
+        screen.record(shown | {"signatures": len(entry.signatures), "action": act})
         screen.say(f"{shown['tool']}@{shown['id']} version {entry.catalog_version}: {act}", OK)
         until = "" if entry.review_expires is None else f", until {format_instant(entry.review_expires)}"
         screen.say(f"  {entry.state.value.lower()} by {entry.reviewed_by}{until}", FAINT)

@@ -49,6 +49,6 @@ def report_keys(
             return
         entry = propose_report_keys(operator, server_id, add or (), remove or ())
     reference = reference_of(entry)
-    screen.record({"proposed": reference, "version": entry.catalog_version})
+    screen.record({"proposed": reference, "catalog_version": entry.catalog_version})
     screen.say(f"proposed: {printable(reference)}", OK)
     screen.say("it counts once it is approved: `stoplog catalog review`", FAINT)

@@ -42,15 +42,15 @@ def entry_fields(entry: ToolCatalogEntry) -> dict[str, Any]:
     return {
         "tool": f"{entry.server_id}/{entry.name}",
         "id": entry_id(entry),
-        "version": entry.catalog_version,
+        "catalog_version": entry.catalog_version,
         "state": entry.state.value,
         "definition_digest": entry.definition_digest.hex(),
         "facts": facts_of(entry),
         "proposed_by": entry.proposed_by,
         "reviewed_by": entry.reviewed_by,
-        "reviewed": instant(entry.reviewed_at),
-        "review_expires": instant(entry.review_expires),
-        "note": entry.review_note,
+        "reviewed_ms": entry.reviewed_at,
+        "review_expires_ms": entry.review_expires,
+        "review_note": entry.review_note,
     }
 
 
@@ -101,8 +101,8 @@ def reach_fields(reach: Reach) -> dict[str, Any]:
         "rules": [rule._asdict() for rule in reach.rules],
         "rules_note": reach.rules_note,
         "holders": [
-            {"agent": each.agent, "user": each.user, "tenant": each.tenant, "grants": each.grants_count}
-            | {"until": instant(each.until_ms)}
+            {"agent": each.agent, "sub": each.user, "tenant_uid": each.tenant, "grants": each.grants_count}
+            | {"until_ms": each.until_ms}
             for each in reach.holders
         ],
         "holders_note": reach.holders_note,

@@ -27,7 +27,37 @@ These options stand before the command:
 Commands that print tables, or that read or write the log, also take the options of this table. It is not repeated for
 each of them.
 
+{shared}
+
+With `--json`, and where standard output is not a terminal, each line is a JSON object. `tail`, `try`, `approvals list`
+and `approvals show` print [records](topics.md) in their [JSON form](history-files.md). What other commands print has
+the records' names for what records have:
+
+{fields}
 """
+
+_FIELDS = {
+    "record": "what the line is, where a command prints lines of several kinds: `finding`, `summary`",
+    "tenant_uid": "the tenant",
+    "session_id": "the session, without its tenant",
+    "sub": "the user for whom the agent acts",
+    "act": 'the agent, as in records: `{"iss": ..., "sub": ...}`. Where only its name is known: `agent`',
+    "tool": "the tool, written `SERVER/TOOL`; only records have it in two parts",
+    "intent_id": "the intent",
+    "verdict_id": "its verdict",
+    "task_id": "the question to people",
+    "finding_uid": "the alert; `analytic_uid` is the rule or detector that it comes from",
+    "delegation_uid": "the grant; `delegation_path` has the grants that it comes from, the first one first",
+    "rule_id": "the rule",
+    "ruleset_digest": "the digest of published rules",
+    "catalog_version": "the version of a catalog entry",
+    "outcome": "the outcome of a call",
+    "reason": "the [code](reasons.md) of a decision, or what a person gave as `--why`; `reason_text` is it in words",
+    "by": "who did it, in their own words; `signed_by` is whose signatures count",
+    "..._ms": "milliseconds: a duration, or an instant since 1970-01-01T00:00:00Z. Records have the instant without "
+    "`_ms`: `evaluated_at`, `effective_at`",
+}
+"""The fields of several commands, each with one name and one meaning."""
 _PIPE = r"\|"
 """How a cell of a table has a pipe."""
 _HEAD = ("| option | value | meaning |", "| --- | --- | --- |")
@@ -40,7 +70,11 @@ def commands_page() -> str:
     top = typer.main.get_command(app)
     first = "\n".join([*_HEAD, *_rows(top, top.make_context("stoplog", [], resilient_parsing=True), shared=False)])
     statuses = "\n".join(f"| {status} | {meaning} |" for status, meaning in STATUSES.items())
-    parts = [_INTRODUCTION.format(first=first, statuses=statuses) + "\n".join([*_HEAD, *shared])]
+    fields = "\n".join(
+        ["| field | meaning |", "| --- | --- |", *(f"| `{name}` | {text} |" for name, text in _FIELDS.items())]
+    )
+    options = "\n".join([*_HEAD, *shared])
+    parts = [_INTRODUCTION.format(first=first, statuses=statuses, shared=options, fields=fields)]
     for panel, inside in groupby(found, key=lambda each: COMMANDS[each[0][0]][0]):
         parts += [f"## {panel}", *(_command_text(*each) for each in inside)]
     return "\n\n".join(parts) + "\n"

@@ -259,13 +259,13 @@ def _show(screen: Screen, found: Containment) -> None:
     view, source = found.shown.view, found.source
     screen.record(
         {
-            "kind": "session",
-            "tenant": view.tenant_uid,
-            "session": view.session_id,
+            "record": "session",
+            "tenant_uid": view.tenant_uid,
+            "session_id": view.session_id,
             "descendants": [each.view.session_id for each in found.others],
             "untrusted": found.was_untrusted,
             "source": None if source is None else source._asdict(),
-            "acts": len(found.acts),
+            "calls": len(found.acts),
             "reads": found.reads,
             "hidden_topics": sorted(found.shown.hidden),
         }
@@ -340,11 +340,11 @@ def _next_steps(found: Containment) -> list[tuple[str, str]]:
 
 def _act_fields(act: Act) -> dict[str, Any]:
     return {
-        "kind": "act",
-        "intent": act.intent_id,
-        "session": act.session_id,
+        "record": "call",
+        "intent_id": act.intent_id,
+        "session_id": act.session_id,
         "tool": act.tool,
-        "judged_ms": act.judged_ms,
+        "evaluated_ms": act.judged_ms,
         "ran": act.ran,
         "args_json": act.args_json,
         "remedy": act.remedy.value,
@@ -358,12 +358,12 @@ def _act_fields(act: Act) -> dict[str, Any]:
 def _proposed_fields(proposed: Proposed, credential: SessionCredential) -> dict[str, Any]:
     outcome = proposed.outcome
     return {
-        "kind": "proposed",
+        "record": "proposed",
         "undoes": proposed.act.intent_id,
-        "session": credential.session_id,
+        "session_id": credential.session_id,
         "tool": proposed.act.undoing_tool,
         "args": dict(proposed.act.undoing),
-        "intent": None if outcome is None else outcome.intent_id,
+        "intent_id": None if outcome is None else outcome.intent_id,
         "outcome": None if outcome is None else outcome.outcome.value,
         "reason": proposed.error if outcome is None else outcome.reason,
     }

@@ -83,7 +83,7 @@ def show_desk(connection: Connection, settings: Settings, output: Output) -> Non
     for name, open_count, aside, oldest_ms in loads:
         oldest = "" if oldest_ms is None else format_instant(oldest_ms)
         note = "" if name in settings.desk.sink_names else "not in the settings any more"
-        screen.record({"sink": name, "waiting": open_count, "set_aside": aside, "oldest": oldest, "note": note})
+        screen.record({"sink": name, "waiting": open_count, "set_aside": aside, "oldest_ms": oldest_ms, "note": note})
         rows.append([name, str(open_count), str(aside), oldest, note])
     screen.table(["sink", "waiting", "set aside", "the oldest since", ""], rows)
     for each in waiting:

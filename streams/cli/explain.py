@@ -13,7 +13,7 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import instant_text
+from streams.cli.session_view import actor_fields, instant_text
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.model.topics import VERDICT
@@ -133,20 +133,20 @@ def _next_steps(story: Story) -> list[tuple[str, str]]:
 def _fields(story: Story) -> dict[str, Any]:
     view = story.shown.view
     return {
-        "intent": story.intent_id,
-        "tenant": view.tenant_uid,
-        "session": view.session_id,
-        "agent": view.act.sub,
-        "user": view.sub,
+        "intent_id": story.intent_id,
+        "tenant_uid": view.tenant_uid,
+        "session_id": view.session_id,
+        "act": actor_fields(view.act),
+        "sub": view.sub,
         "tool": story.tool,
-        "judged_ms": story.judged_ms,
+        "evaluated_ms": story.judged_ms,
         "outcome": story.outcome.value,
         "held": None if story.first is None else story.first.outcome.value,
         "reason": story.reason,
         "reason_text": story.reason_text,
         "story": sentence(story),
         "values": [value._asdict() | {"told": told_origin(value)} for value in story.values],
-        "rules": [{"rule": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
+        "rules": [{"rule_id": hit.rule_id, "effect": hit.effect.value, "reason": hit.reason} for hit in story.rules],
         "ran": story.ran or None,
         "hidden_topics": sorted(story.shown.hidden),
         "erased": None if story.erasure is None else erasure_text(story.erasure),

@@ -64,11 +64,11 @@ def tell_judged(
     result = explanation.result
     screen.record(
         {
-            "kind": "judgement",
-            "time_ms": judged.time_ms,
+            "record": "judgement",
+            "evaluated_ms": judged.time_ms,
             "bundle": explanation.bundle,
             "version": explanation.version,
-            "digest": explanation.digest,
+            "ruleset_digest": explanation.digest,
             "effect": result.effect.value,
             "reason": result.reason.value,
             "reason_text": result.reason_text,
@@ -77,7 +77,7 @@ def tell_judged(
     shown = [each for each in explanation.rules if not only or each.rule_id in only]
     if screen.as_json:
         for each in shown:
-            screen.record({"kind": "rule", **_rule_fields(each)})
+            screen.record({"record": "rule", **_rule_fields(each)})
         return
     when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
     told = f" {result.reason}: {result.reason_text}{when}"
@@ -271,7 +271,7 @@ def _style_of(value: str) -> str:
 
 def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
     return {
-        "rule": rule.rule_id,
+        "rule_id": rule.rule_id,
         "effect": str(rule.effect),
         "mode": rule.mode.value,
         "outcome": rule.outcome.value,

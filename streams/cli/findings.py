@@ -26,7 +26,7 @@ def tell_findings(screen: Screen, findings: Iterable[Finding], root: Path, files
     """
     lines = {path: text.splitlines() for path, text in files.items()}
     for finding in findings:
-        screen.record({"kind": "finding", **finding_fields(finding)})
+        screen.record({"record": "finding", **finding_fields(finding)})
         if not screen.as_json:
             _show(screen, finding, root, lines.get(finding.location.path, []))
 
@@ -38,7 +38,7 @@ def refusal_recorded(screen: Screen) -> Iterator[None]:
         yield
     except BundleError as error:
         for finding in error.findings:
-            screen.record({"kind": "finding", **finding_fields(finding)})
+            screen.record({"record": "finding", **finding_fields(finding)})
         raise
 
 
@@ -50,7 +50,7 @@ def finding_fields(finding: Finding) -> dict[str, object]:
         "file": finding.location.path,
         "line": finding.location.line,
         "column": finding.location.column,
-        "rule": finding.rule_id,
+        "rule_id": finding.rule_id,
         "message": finding.message,
         "hint": finding.hint,
         "example": dict(finding.example),

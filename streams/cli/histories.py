@@ -14,6 +14,7 @@ from streams.codec.instants import format_instant
 if TYPE_CHECKING:
     from streams.operations.behaviour.backtest import AlertChanges
     from streams.operations.behaviour.histories import HistoryReport, HistoryResult
+    from streams.operations.behaviour.watch_run import Raised
 
 _GUTTER = "       = "
 
@@ -26,7 +27,7 @@ def tell_histories(screen: Screen, report: HistoryReport, root: Path, *, verbose
         verbose: whether to show a person all histories, each with the sentences of its alerts.
     """
     for result in report.results:
-        screen.record({"kind": "history", **_fields(result)})
+        screen.record({"record": "history", **_fields(result)})
         if not screen.as_json and (verbose or not result.passed):
             _tell(screen, result, root)
 
@@ -64,6 +65,11 @@ def history_counts(report: HistoryReport) -> dict[str, object]:
     }
 
 
+def _alert_fields(raised: Raised) -> dict[str, object]:
+    fields = {"name": raised.name, "session_id": raised.session, "desc": raised.desc}
+    return {**fields, "time_ms": raised.time_ms} if raised.time_ms else fields
+
+
 def _fields(result: HistoryResult) -> dict[str, object]:
     history = result.history
     return {
@@ -73,7 +79,7 @@ def _fields(result: HistoryResult) -> dict[str, object]:
         "line": history.location.line,
         "passed": result.passed,
         "calls": result.calls_count,
-        "alerts": [each._asdict() for each in result.alerts],
+        "alerts": list(map(_alert_fields, result.alerts)),
         "differences": list(result.differences),
     }
 
@@ -91,7 +97,7 @@ def record_alert_changes(screen: Screen, changes: AlertChanges, count_max: int) 
     """Write the alerts that would come or go as records, and return their counts for the summary."""
     for change, alerts in (("new", changes.new), ("gone", changes.gone)):
         for each in alerts[:count_max]:
-            screen.record({"record": "alert", "change": change, **each._asdict()})
+            screen.record({"record": "alert", "change": change, **_alert_fields(each)})
     return {"alerts_kept": changes.kept_count, "alerts_new": len(changes.new), "alerts_gone": len(changes.gone)}
 
 

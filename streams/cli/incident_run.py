@@ -37,7 +37,8 @@ def run_incident(connection: Connection, output: Output, *, session: str, out: P
             "lines": found.lines_count,
             "intents": found.intents_count,
             "differing": [
-                {"intent": intent_id, "recorded": recorded, "run": run} for intent_id, recorded, run in found.differing
+                {"intent_id": intent_id, "recorded": recorded, "run": run}
+                for intent_id, recorded, run in found.differing
             ],
             "hidden_topics": list(found.hidden),
             "lacks_key": found.lacks_key,

@@ -35,7 +35,12 @@ def run_reach(connection: Connection, output: Output, *, agent: str, user: str, 
             screen.record({"tool": f"{tool.server_id}/{tool.name}", **_fields(way)})
     for grant in found.dead:
         screen.record(
-            {"grant": grant.uid, "session": grant.session_id, "reason": grant.reason.value, "text": grant.text}
+            {
+                "delegation_uid": grant.uid,
+                "session_id": grant.session_id,
+                "reason": grant.reason.value,
+                "reason_text": grant.text,
+            }
         )
     if not gate.require_delegation:
         screen.record({"sessions_without_grant": "accepted", "unbounded": [_TOOLS, *_UNBOUNDED]})
@@ -49,9 +54,9 @@ def run_reach(connection: Connection, output: Output, *, agent: str, user: str, 
 def _fields(way: Way) -> dict[str, object]:
     return {
         "constraints": [{"argument": a, "type": kind, "value_json": value} for a, kind, value in way.bounds],
-        "grant": way.lineage[-1],
-        "lineage": list(way.lineage),
-        "session": way.session_id,
+        "delegation_uid": way.lineage[-1],
+        "delegation_path": list(way.lineage),
+        "session_id": way.session_id,
         "scopes": list(way.scopes),
         "expires_ms": way.expires_ms,
         "may_be_given_on": way.gives_on,

@@ -67,12 +67,12 @@ def _fields(difference: Difference) -> dict[str, object]:
         "record": "difference",
         "kind": difference.kind.value,
         "place": difference.place or None,
-        "tenant": verdict.header.tenant_uid,
-        "session": verdict.session_id,
-        "intent": verdict.intent_id,
+        "tenant_uid": verdict.header.tenant_uid,
+        "session_id": verdict.session_id,
+        "intent_id": verdict.intent_id,
         "outcome": verdict.outcome.value,
         "reason": verdict.reason,
-        "evaluated_at": verdict.evaluated_at,
+        "evaluated_ms": verdict.evaluated_at,
         "fields": told_fields(difference.fields),
     }
 

@@ -107,7 +107,9 @@ def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None,
     for group, count in report.groups.most_common():
         screen.record({"record": "group", **group._asdict(), "count": count})
     for change in report.changes[:changes_max]:
-        fields = {"intent": change.intent_id, "session": change.session, "evaluated_at": change.time_ms}
+        tenant_uid, _, session_id = change.session.partition("|")
+        fields = {"intent_id": change.intent_id, "tenant_uid": tenant_uid, "session_id": session_id}
+        fields |= {"evaluated_ms": change.time_ms}
         screen.record({"record": "change", **fields, **change.group._asdict()})
     counts = {} if alerts is None else record_alert_changes(screen, alerts, changes_max)
     screen.record(

@@ -66,7 +66,7 @@ def run_check(
     failed = Severity.ERROR in severities or (strict and Severity.WARNING in severities)
     screen.record(
         {
-            "kind": "summary",
+            "record": "summary",
             "accepted": report.ok,
             **{f"{severity}s": severities.count(severity) for severity in Severity},
             "tools": None if tools is None else len(tools),

@@ -164,7 +164,7 @@ def _tell_limits(screen: Screen, explained: Explained, *, is_under_own_rules: bo
     """Say where the run can differ from the gate."""
     if explained.hidden:
         topics = ", ".join(explained.hidden)
-        screen.record({"kind": "hidden_topics", "topics": list(explained.hidden)})
+        screen.record({"record": "hidden_topics", "topics": list(explained.hidden)})
         screen.say(f"without the records of topics that this client may not read: {topics}", WARN)
     if explained.lacks_key:
         _tell_unknown(screen, explained)
@@ -182,7 +182,7 @@ def _tell_unknown(screen: Screen, explained: Explained) -> None:
     """Say which facts nobody can know without a key, and what the gate has recorded of them."""
     facts = [f"{name}.{field}" for name, fields in NEEDS_KEY.items() for field in sorted(fields)]
     facts += [name for name, fields in NEEDS_KEY.items() if not fields]
-    screen.record({"kind": "unknown_facts", "facts": facts, "user": explained.intent.sub})
+    screen.record({"record": "unknown_facts", "facts": facts, "sub": explained.intent.sub})
     screen.say()
     screen.say(
         f"not known here: {', '.join(f'`{fact}`' for fact in facts)}. They follow from what the sessions of "
@@ -215,9 +215,9 @@ def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool, is_of_hi
     tool = f"{intent.tool.server_id}/{intent.tool.name}"
     screen.record(
         {
-            "kind": "intent",
-            "intent": intent.intent_id,
-            "session": intent.session_id,
+            "record": "intent",
+            "intent_id": intent.intent_id,
+            "session_id": intent.session_id,
             "tool": tool,
             "place": explained.place,
             "time_ms": explained.time_ms,
@@ -247,12 +247,12 @@ def _tell_intent(screen: Screen, explained: Explained, *, reveal: bool, is_of_hi
 def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool, is_shown: bool = True) -> None:
     screen.record(
         {
-            "kind": "recorded_verdict" if recorded else "verdict",
+            "record": "recorded_verdict" if recorded else "verdict",
             "outcome": verdict.outcome.value,
             "reason": verdict.reason,
             "reason_text": verdict.reason_text,
-            "time_ms": verdict.evaluated_at,
-            "digest": None if verdict.ruleset_digest is None else verdict.ruleset_digest.hex(),
+            "evaluated_ms": verdict.evaluated_at,
+            "ruleset_digest": None if verdict.ruleset_digest is None else verdict.ruleset_digest.hex(),
         }
     )
     if not is_shown:

@@ -33,9 +33,9 @@ def new(
     screen = output.screen()
     made = make_pack(directory, name, tool or f"{name}.use")
     for path in made.written:
-        screen.record({"kind": "file", "file": str(path)})
+        screen.record({"record": "file", "file": str(path)})
         screen.say(f"wrote {path}")
     if made.must_be_listed:
         screen.say(f"add `{name}` to `packs` in {directory / 'bundle.yaml'}", WARN)
-    screen.record({"kind": "summary", "pack": name, "must_be_listed": made.must_be_listed})
+    screen.record({"record": "summary", "pack": name, "must_be_listed": made.must_be_listed})
     screen.say(f"next: change the rules, then run `stoplog rules test {directory}`", OK)

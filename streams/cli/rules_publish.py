@@ -179,7 +179,7 @@ def _examine(screen: Screen, source: BundleSource, directory: Path | None = None
     readiness = examine(source, build_offline_codec(), directory)
     tell_findings(screen, readiness.findings, directory or Path(), source.files)
     for result in readiness.failures:
-        screen.record({"kind": "case", **case_fields(result)})
+        screen.record({"record": "case", **case_fields(result)})
         tell_case(screen, result, directory or Path())
     scenarios = readiness.scenarios
     failed_scenarios = () if scenarios is None else scenarios.failures
@@ -248,7 +248,7 @@ def _tell(
             "bundle": bundle.name,
             "serial": bundle.serial,
             "version": bundle.version,
-            "digest": bundle.digest.hex(),
+            "ruleset_digest": bundle.digest.hex(),
             "action": bundle.action.value,
             "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
             "signed_by": list(signers),

@@ -10,12 +10,11 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import BundleOption, Connection, Output
 from streams.cli.screen import FAIL, WARN
-from streams.codec.instants import format_instant
+from streams.cli.session_view import instant_text
 from streams.model.topics import REVOCATION
 from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history, read_stops_of_rules
 from streams.wiring.operators import open_operator
 
-_SECONDS_CHARS = len("2026-01-01T00:00:00")
 _BP_PER_PERCENT = 100
 
 
@@ -76,8 +75,8 @@ def _fields(standing: Standing, role: str, judged: Judged | None, *, is_stopped:
         "stopped": is_stopped,
         "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
         "version": bundle.version,
-        "digest": bundle.digest.hex(),
-        "published": format_instant(standing.time_ms),
+        "ruleset_digest": bundle.digest.hex(),
+        "published_ms": standing.time_ms,
         "published_by": bundle.published_by,
         "signed_by": list(standing.signers),
         "action": bundle.action.value,
@@ -95,8 +94,8 @@ def _row(fields: dict[str, Any]) -> tuple[str, ...]:
         str(fields["serial"]),
         ", ".join(part for part in (share, "STOPPED" if fields["stopped"] else "") if part),
         fields["version"],
-        fields["digest"][:12],
-        fields["published"][:_SECONDS_CHARS].replace("T", " "),
+        fields["ruleset_digest"][:12],
+        instant_text(fields["published_ms"]),
         fields["published_by"],
         ", ".join(fields["signed_by"]) or "-",
         fields["action"].lower(),

@@ -75,7 +75,7 @@ def run_tests(
         screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
-        screen.record({"kind": "case", **case_fields(result)})
+        screen.record({"record": "case", **case_fields(result)})
         if not result.passed:
             tell_case(screen, result, directory)
     tell_scenarios(screen, scenarios, directory)
@@ -83,7 +83,7 @@ def run_tests(
     findings = (*scenarios.findings, *histories.findings, *report.findings)
     tell_findings(screen, findings, directory, files)
     for counts in report.rules:
-        screen.record({"kind": "rule", **_rule_fields(counts)})
+        screen.record({"record": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
     if lacking:
         columns = ("rule", "fires", "does not fire", "misses a field", "outcomes seen")
@@ -128,7 +128,7 @@ def _summary(
 ) -> dict[str, object]:
     seen, outcomes = _outcomes(report)
     return {
-        "kind": "summary",
+        "record": "summary",
         "passed": _is_sound(report, scenarios, histories, changes),
         "cases": len(report.results),
         "failed": len(report.failures),
@@ -172,7 +172,7 @@ def _told(report: CaseReport, histories: HistoryReport, *, has_rules: bool) -> t
 
 def _tell_attacks(screen: Screen, report: AttackReport) -> None:
     for result in report.techniques:
-        screen.record({"kind": "technique", **_technique_fields(result)})
+        screen.record({"record": "technique", **_technique_fields(result)})
     if report.techniques:
         columns = ("pack", "technique", "attacks", "denied", "need approval", "pass", "caught")
         screen.table(columns, map(_technique_row, report.techniques))
@@ -180,7 +180,7 @@ def _tell_attacks(screen: Screen, report: AttackReport) -> None:
         screen.say(f"{caught}; {many(report.innocent_calls, 'innocent call')}", OK if report.holds else FAIL)
     unclaimed = report.unclaimed or {}
     for pack, sentences in sorted(unclaimed.items()):
-        screen.record({"kind": "unclaimed", "pack": pack, "unclaimed": list(sentences)})
+        screen.record({"record": "unclaimed", "pack": pack, "unclaimed": list(sentences)})
     if unclaimed:
         count = sum(map(len, unclaimed.values()))
         screen.say(f"what the packs do not claim to catch: {many(count, 'sentence')}, see them with --json", FAINT)
@@ -211,7 +211,7 @@ def _technique_row(result: TechniqueResult) -> list[str | Text]:
 
 def _rule_fields(counts: RuleCoverage) -> dict[str, object]:
     return {
-        "rule": counts.rule_id,
+        "rule_id": counts.rule_id,
         "fires": counts.fires,
         "does_not_fire": counts.silent,
         "misses_a_field": counts.missing,
@@ -238,8 +238,8 @@ def _tell_changes(screen: Screen, changes: MutationReport, root: Path) -> None:
         at = mutant.location
         screen.record(
             {
-                "kind": "change",
-                "rule": mutant.rule_id,
+                "record": "change",
+                "rule_id": mutant.rule_id,
                 "file": at.path,
                 "line": at.line,
                 "column": at.column,

@@ -23,7 +23,7 @@ _GUTTER = "       = "
 def tell_scenarios(screen: Screen, report: ScenarioReport, root: Path) -> None:
     """Write every scenario as a record; for a person, those that failed, with each step that did."""
     for result in report.results:
-        screen.record({"kind": "scenario", **_fields(result)})
+        screen.record({"record": "scenario", **_fields(result)})
         for problem in result.problems:
             at = problem.location
             where = printable(f"{root / at.path}:{at.line}:{at.column}: ")

@@ -9,13 +9,15 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
+from streams.codec.jsonform import to_json
 from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation
 from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
+from streams.model.types import Actor
 from streams.model.verdict import Outcome
 from streams.operations.contents.erased import erasure_text
 from streams.operations.sessions.search import Shown
-from streams.operations.sessions.view import Document, LifeState, ProposedCall, SessionView, Standing
+from streams.operations.sessions.view import Document, LifeState, Line, ProposedCall, SessionView, Standing
 
 _ARGS_CHARS_MAX = 400
 _DOCUMENT_CHARS_MAX = 120
@@ -45,16 +47,20 @@ _MISSING = {
 }
 
 
+def actor_fields(act: Actor | None) -> dict[str, object] | None:
+    """Return who acts in the form that records have; None if that is not known."""
+    return to_json(act) if act is not None and act.sub else None
+
+
 def head_fields(view: SessionView, standing: Standing) -> dict[str, Any]:
     """Return what identifies a session, and its state, as JSON."""
     return {
-        "tenant": view.tenant_uid,
-        "session": view.session_id,
+        "tenant_uid": view.tenant_uid,
+        "session_id": view.session_id,
         "state": standing.state.value,
-        "why": standing.why,
-        "agent": view.act.sub,
-        "agent_issuer": view.act.iss,
-        "user": view.sub,
+        "reason_text": standing.why,
+        "act": actor_fields(view.act),
+        "sub": view.sub,
         "opened_ms": view.opened_ms,
         "expires_ms": view.expires_ms,
         "active_ms": view.active_ms,
@@ -76,8 +82,8 @@ def session_fields(shown: Shown, standing: Standing, lines_max: int) -> dict[str
         "changed": view.changed or None,
         "authority": None if authority is None else _authority(authority),
         "grants": [_grant(grant) for grant in view.grants.values()],
-        "read": [line._asdict() for line in view.read[-lines_max:]],
-        "did": [line._asdict() for line in view.did[-lines_max:]],
+        "read": [_line(line) for line in view.read[-lines_max:]],
+        "did": [_line(line) for line in view.did[-lines_max:]],
         "documents": [_document(view, each) for each in _last(view.documents, lines_max)],
         "intents": [_intent(call) for call in _last(view.intents, lines_max)],
         "hidden_topics": sorted(shown.hidden),
@@ -132,9 +138,9 @@ def _time(value_ms: int) -> str:
 
 def _authority(row: AuthorityRow) -> dict[str, Any]:
     return {
-        "grant": row.uid,
+        "delegation_uid": row.uid,
         "scopes": list(row.scopes),
-        "servers": list(row.audience),
+        "audience": list(row.audience),
         "tools": [
             {
                 "tool": f"{server}/{name}",
@@ -156,8 +162,8 @@ def _grant(grant: Delegation) -> dict[str, Any]:
         "hops": [
             {
                 "uid": hop.uid,
-                "from": hop.delegator.sub,
-                "to": hop.act.sub,
+                "delegator": actor_fields(hop.delegator),
+                "act": actor_fields(hop.act),
                 "depth": hop.depth,
                 "scopes": list(hop.scopes),
                 "tools": sorted(
@@ -167,6 +173,16 @@ def _grant(grant: Delegation) -> dict[str, Any]:
             }
             for hop in (*grant.chain, grant)
         ],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "time_ms": line.time_ms,
+        "what": line.what,
+        "tool": line.call,
+        "text": line.text,
+        "label": line.label,
     }
 
 
@@ -180,8 +196,22 @@ def _args_of(view: SessionView, document: Document) -> str | None:
 
 
 def _intent(call: ProposedCall) -> dict[str, Any]:
-    held = None if call.held is None else call.held.value
-    return {**asdict(call), "outcome": call.outcome.value, "held": held, "rules": list(call.rules)}
+    return {
+        "intent_id": call.intent_id,
+        "verdict_id": call.verdict_id,
+        "tool": call.tool,
+        "evaluated_ms": call.judged_ms,
+        "decided_ms": call.decided_ms,
+        "outcome": call.outcome.value,
+        "held": None if call.held is None else call.held.value,
+        "reason": call.reason,
+        "reason_text": call.text,
+        "rules": list(call.rules),
+        "args_json": call.args_json,
+        "label": call.label,
+        "ran": call.ran,
+        "ran_ms": call.ran_ms,
+    }
 
 
 def _show_authority(screen: Screen, view: SessionView) -> None:
@@ -205,12 +235,12 @@ def _show_authority(screen: Screen, view: SessionView) -> None:
 
 
 def _show_grants(screen: Screen, view: SessionView) -> None:
-    hops = [hop for grant in view.grants.values() for hop in _grant(grant)["hops"]]
+    hops = [hop for grant in view.grants.values() for hop in (*grant.chain, grant)]
     if hops:
         screen.say()
         screen.table(
             ("grant", "from", "to", "depth", "expires"),
-            [(hop["uid"], hop["from"], hop["to"], str(hop["depth"]), instant_text(hop["expires_ms"])) for hop in hops],
+            [(hop.uid, hop.delegator.sub, hop.act.sub, str(hop.depth), instant_text(hop.exp)) for hop in hops],
         )
 
 

@@ -49,7 +49,7 @@ def show(*, output: Output) -> None:
             {
                 "topic": topic.shown_name,
                 "key": topic.key,
-                "record": None if topic.record is None else topic.record.__name__,
+                "schema": None if topic.record is None else topic.record.__name__,
                 "spread": topic.spread.value,
                 "writers": [role.value for role in topic.writers],
                 "readers": [role.value for role in topic.readers],

@@ -168,7 +168,7 @@ def test_from_a_listing_to_a_call_that_may_be_made(office: Office) -> None:
     in_force = office.listed()["mail/send_mail"]
     assert (in_force["state"], in_force["callable"], in_force["signed_by"]) == ("APPROVED", True, ["ann"])
     assert in_force["facts"]["destructive"] is False
-    assert in_force["review_expires"] > format_instant(office.now_ms())
+    assert in_force["review_expires_ms"] > office.now_ms()
     assert {each["finding"] for each in office.imported(SEND, LIST).records} == {"same", "already_proposed"}
     assert office.alerts() == []
 
@@ -298,7 +298,7 @@ def test_a_release_that_is_not_in_use_stops_nothing(office: Office) -> None:
     }
     assert review["facts"]["sink_args"] == ["/to", "/cc"]
     assert office.approve(review["reference"]).status == 0
-    assert office.listed()["mail/send_mail"]["version"] == 2
+    assert office.listed()["mail/send_mail"]["catalog_version"] == 2
     assert office.alerts() == []
 
 
@@ -326,7 +326,7 @@ def test_what_was_in_force_when(office: Office) -> None:
 
     def facts_at(at_ms: int) -> list[tuple[int, bool]]:
         shown = office.run("catalog", "show", "mail/send_mail", "--at", format_instant(at_ms)).records
-        return [(each["version"], each["facts"]["read_only"]) for each in shown if each.get("callable")]
+        return [(each["catalog_version"], each["facts"]["read_only"]) for each in shown if each.get("callable")]
 
     assert facts_at(first_ms) == [(1, False)]
     assert facts_at(second_ms) == [(2, True)]
@@ -355,7 +355,7 @@ def test_deprecation_and_the_end_of_a_review(office: Office) -> None:
     shown = office.listed("--expiring", "30")["mail/send_mail"]
     assert (shown["standing"], shown["callable"]) == ("expired", False)
     assert office.approve(ref, "--expires", "never").status == 0
-    assert office.listed()["mail/send_mail"]["review_expires"] is None
+    assert office.listed()["mail/send_mail"]["review_expires_ms"] is None
 
 
 def test_over_streamable_http(office: Office) -> None:

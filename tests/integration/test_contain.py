@@ -292,7 +292,7 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
     with deployment.running() as transport:
         session = hijacked(transport, deployment.tenant).session_id
         head, share, event, send, paint = when_reported(deployment, session, 4)
-        assert (head["acts"], head["reads"], head["source"]["what"]) == (4, 0, "office/read_mail")
+        assert (head["calls"], head["reads"], head["source"]["what"]) == (4, 0, "office/read_mail")
         assert [act["tool"] for act in (share, event, send, paint)] == [
             "office/share",
             "office/create_event",
@@ -306,26 +306,28 @@ def test_what_a_hijacked_session_did_is_listed_and_undone_by_calls_that_are_judg
         text = deployment.screen("contain", session)
         assert "first read untrusted data" in text
         assert "office/unshare" in text
-        assert f"--result {event['intent']}=FILE" in text
+        assert f"--result {event['intent_id']}=FILE" in text
 
         result = Path("result.json")
         result.write_text('{"id": "e-7"}')
         assert deployment.office.shared == {("list", "bob"), ("plan", EVE)}
         lines = deployment.command(
-            "contain", session, "--propose", "--result", f"{event['intent']}={result}", "--as", "ann"
+            "contain", session, "--propose", "--result", f"{event['intent_id']}={result}", "--as", "ann"
         )
-        dropped, unshared = [line for line in lines if line["kind"] == "proposed"]
+        dropped, unshared = [line for line in lines if line["record"] == "proposed"]
         assert (dropped["args"], dropped["outcome"]) == ({"id": "e-7"}, "REQUIRE_APPROVAL")
-        assert (unshared["undoes"], unshared["outcome"]) == (share["intent"], "ALLOW")
-        assert dropped["session"] == unshared["session"] != session
+        assert (unshared["undoes"], unshared["outcome"]) == (share["intent_id"], "ALLOW")
+        assert dropped["session_id"] == unshared["session_id"] != session
 
         until_s = time.monotonic() + READY_MS / 1000
         while ("plan", EVE) in deployment.office.shared and time.monotonic() < until_s:
             time.sleep(0.1)
         assert deployment.office.shared == {("list", "bob")}
         _, again, *_ = deployment.command("contain", session)
-        assert (again["remedy"], again["undone_by"]) == ("undone", unshared["intent"])
-        assert not [line for line in deployment.command("contain", session, "--propose") if line["kind"] == "proposed"]
+        assert (again["remedy"], again["undone_by"]) == ("undone", unshared["intent_id"])
+        assert not [
+            line for line in deployment.command("contain", session, "--propose") if line["record"] == "proposed"
+        ]
 
 
 def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Deployment) -> None:
@@ -334,7 +336,7 @@ def test_without_the_scopes_that_the_session_had_the_rules_deny(deployment: Depl
         session = hijacked(transport, deployment.tenant).session_id
         when_reported(deployment, session, 4)
         lines = deployment.command("contain", session, "--propose", "--scope", "office:read", "--as", "ann")
-        (refused,) = [line for line in lines if line["kind"] == "proposed"]
+        (refused,) = [line for line in lines if line["record"] == "proposed"]
         assert (refused["outcome"], refused["reason"]) == ("DENY", "no_permit")
         assert ("plan", EVE) in deployment.office.shared
 
@@ -382,8 +384,8 @@ def test_the_token_service_opens_the_operator_s_session_where_there_is_no_root_k
                 lines = deployment.command("contain", session, "--propose", *tokens)
             finally:
                 house.close()
-        (unshared,) = [line for line in lines if line["kind"] == "proposed"]
+        (unshared,) = [line for line in lines if line["record"] == "proposed"]
         assert (unshared["tool"], unshared["outcome"]) == ("office/unshare", "ALLOW"), unshared
-        (shown,) = deployment.command("session", "show", unshared["session"])
-        assert (shown["user"], shown["agent"], shown["attended"]) == ("ann", "desk", True)
+        (shown,) = deployment.command("session", "show", unshared["session_id"])
+        assert (shown["sub"], shown["act"]["sub"], shown["attended"]) == ("ann", "desk", True)
         assert shown["authority"]["tools"][0]["tool"] == "office/unshare"

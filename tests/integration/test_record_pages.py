@@ -60,7 +60,9 @@ def run(shell: Shell) -> Run:
 
 def sessions(run: Run) -> dict[str, str]:
     """Return a session of each user, with its tenant."""
-    return {each["user"]: shlex.quote(f"{each['tenant']}|{each['session']}") for each in run(KEEP, "stoplog session")}
+    return {
+        each["sub"]: shlex.quote(f"{each['tenant_uid']}|{each['session_id']}") for each in run(KEEP, "stoplog session")
+    }
 
 
 def denied(run: Run, session: str) -> str:

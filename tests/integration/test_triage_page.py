@@ -104,7 +104,7 @@ def test_from_the_alert_to_its_cause(shell: Shell) -> None:
     )
     assert alert["suggested_response"] == [explain, show, kill]
     # Why: the rule that the alert names, and the part of it that was true.
-    rules = {each["rule"]: each for each in shell.run(explain) if each["kind"] == "rule"}
+    rules = {each["rule_id"]: each for each in shell.run(explain) if each["record"] == "rule"}
     assert rules["PROV-020"]["outcome"] == "true"
     assert '"text": "read.untrusted", "value": "true"' in json.dumps(rules["PROV-020"]["condition"])
     # Where it came from: the file, by name.
@@ -122,7 +122,7 @@ def test_an_alert_is_acknowledged_and_closed(shell: Shell) -> None:
     assert {each["state"] for each in shell.run(listed)} == {"new"}
     shell.run(ack)
     (shown,) = shell.run(show)
-    assert (shown["state"], shown["analytic"], shown["status_id"]) == ("acknowledged", "PROV-020", 2)
+    assert (shown["state"], shown["analytic_uid"], shown["status_id"]) == ("acknowledged", "PROV-020", 2)
     (closed,) = shell.run(close)
     assert (closed["state"], closed["reason"]) == ("resolved", "the document is gone")
     assert finding not in {each["finding_uid"] for each in shell.run(listed)}
@@ -134,7 +134,7 @@ def test_the_screens_behind_it_know_what_the_gate_knew(shell: Shell) -> None:
     tool, _ = shell.run("stoplog catalog show mail/send")
     assert (tool["standing"], tool["callable"]) == ("in force", True)
     session, act = shell.run(f"stoplog contain {alert['session_id']}")
-    assert (session["acts"], session["reads"], act["tool"]) == (1, 3, "mail/send")
+    assert (session["calls"], session["reads"], act["tool"]) == (1, 3, "mail/send")
 
 
 def test_anybody_can_prove_that_the_log_is_whole_and_names_mean_those_of_its_tenant(shell: Shell) -> None:
@@ -143,9 +143,9 @@ def test_anybody_can_prove_that_the_log_is_whole_and_names_mean_those_of_its_ten
     assert verified["verdicts"] > 0
     assert verified["offences"] == 0
     (shown,) = shell.run(f"stoplog session show {alert['session_id']}")
-    assert shown["tenant"] == alert["header"]["tenant_uid"]
+    assert shown["tenant_uid"] == alert["header"]["tenant_uid"]
     (stop,) = shell.run(f"stoplog kill --session {alert['session_id']} --why 'looked at'")
-    assert stop["id"] == f"{shown['tenant']}|{shown['session']}"
+    assert stop["id"] == f"{shown['tenant_uid']}|{shown['session_id']}"
 
 
 def test_every_alert_is_a_valid_event_on_the_topic(shell: Shell) -> None:

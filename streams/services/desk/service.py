@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from streams.audit.alert_handlers import AlertHandlers
-from streams.codec.instants import format_instant
 from streams.desk.desk import Desk
 from streams.desk.routes import Owner
 from streams.desk.rows import State
@@ -159,7 +158,7 @@ def shown(delivery: OpenDelivery) -> dict[str, Any]:
         "message": delivery.uid,
         "sink": delivery.sink,
         "kind": delivery.kind,
-        "made": format_instant(delivery.made_ms),
+        "made_ms": delivery.made_ms,
         "attempts": delivery.attempts,
         "fault": delivery.fault,
         "is_set_aside": delivery.is_set_aside,

@@ -94,7 +94,7 @@ def write(status: AlertStatus) -> None:
 
 def states(result: Result) -> list[tuple[str, str]]:
     assert result.status == 0, result.err
-    return [(line["agent"], line["state"]) for line in result.records]
+    return [(line["act"]["sub"], line["state"]) for line in result.records]
 
 
 def test_new_alerts_come_first_then_the_worst(desk: Stoplog) -> None:
@@ -142,7 +142,11 @@ def test_an_alert_is_shown_with_sentence_evidence_tags_and_commands(desk: Stoplo
     ):
         assert part in text
     (fields,) = desk("alerts", "show", MAILER, "--json").records
-    assert (fields["evidence"], fields["status_id"], fields["analytic"]) == (["e-1", "e-2"], 1, "behaviour/loop")
+    assert (fields["related_event_ids"], fields["status_id"], fields["analytic_uid"]) == (
+        ["e-1", "e-2"],
+        1,
+        "behaviour/loop",
+    )
 
 
 def test_what_was_read_is_shown_by_name_and_never_by_an_id(desk: Stoplog) -> None:
@@ -247,7 +251,7 @@ def raise_(*alerts: Alert) -> None:
 def test_an_incident_that_goes_on_is_one_line_and_handled_as_one(desk: Stoplog) -> None:
     second, third = again(ALERTS[1], 1), again(ALERTS[1], 2)
     raise_(second)
-    line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
+    line = next(each for each in desk("alerts", "list").records if each["act"]["sub"] == "mailer")
     assert (line["finding_uid"], line["incident_count"]) == (second.finding_uid, 9)
     assert line["incident_findings"] == [second.finding_uid, MAILER]
     assert "2 alerts" in desk("alerts", "show", MAILER, "--no-json").out
@@ -262,7 +266,7 @@ def test_an_incident_that_goes_on_is_one_line_and_handled_as_one(desk: Stoplog) 
     assert "mailer" not in dict(states(desk("alerts", "list")))
     raise_(again(ALERTS[1], 3))
     line = desk("alerts", "list").records[0]
-    assert (line["agent"], line["state"], line["incident_count"]) == ("mailer", "new", 2)
+    assert (line["act"]["sub"], line["state"], line["incident_count"]) == ("mailer", "new", 2)
 
 
 def test_of_the_statuses_of_an_incident_the_one_that_was_written_last_counts(
@@ -287,7 +291,7 @@ def test_of_the_statuses_of_an_incident_the_one_that_was_written_last_counts(
         write(signed_status(status, load_key_file(Path("ann.pem")), "prod"))
     third = again(ALERTS[1], 3)
     raise_(third)
-    line = next(each for each in desk("alerts", "list").records if each["agent"] == "mailer")
+    line = next(each for each in desk("alerts", "list").records if each["act"]["sub"] == "mailer")
     assert (line["finding_uid"], line["state"]) == (third.finding_uid, "new")
 
 

@@ -52,7 +52,7 @@ def test_attributes_are_set_changed_shown_and_removed(written: Stoplog) -> None:
     assert written("attributes", "show", "customer/C-1").records[0]["attributes"] == {"vip": True}
 
     assert written("attributes", "remove", "customer/C-1").records == [
-        {"tenant": "acme", "kind": "customer", "id": "C-1", "removed": True}
+        {"tenant_uid": "acme", "kind": "customer", "id": "C-1", "removed": True}
     ]
     shown = written("attributes", "show", "customer/C-1")
     assert (shown.status, shown.records[0]["known"]) == (1, False)

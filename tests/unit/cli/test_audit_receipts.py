@@ -53,11 +53,12 @@ def test_a_receipt_holds_and_says_what_was_decided(site: Stoplog, outcome: str) 
     made = proven(site, outcome)
     result = site("audit", "check-receipt", "receipt.json", "--key", made["key"], "--no-json")
     assert result.status == 0, result.out + result.err
-    assert f"intent     {made['intent']}, session s-0" in result.out
+    assert f"intent     {made['intent_id']}, session s-0" in result.out
     assert "the gate decided " + {"denied": "DENY", "allowed": "ALLOW"}[outcome] in result.out
     (record,) = site("audit", "check-receipt", "receipt.json", "--key", made["key"], "--json").records
     assert record["holds"] is True
-    assert record["verdict"]["intent_id"] == made["intent"]
+    assert record["record"] == "receipt"
+    assert record["verdict"]["intent_id"] == record["audit_event"]["intent_id"] == made["intent_id"]
 
 
 def test_the_key_must_be_trusted(site: Stoplog) -> None:

@@ -76,7 +76,7 @@ def test_a_denied_call_is_explained_by_the_value_that_came_from_untrusted_text(d
     )
     assert [value["name"] for value in told["values"]] == ["to", "subject"]
     assert told["rules"] == [
-        {"rule": "PRV-005", "effect": "DENY", "reason": "a destination stands only in untrusted text"}
+        {"rule_id": "PRV-005", "effect": "DENY", "reason": "a destination stands only in untrusted text"}
     ]
     text = deployed("explain", intent, "--no-json").out
     assert text.startswith("denied: `to` = x@evil.example came only from")

@@ -101,13 +101,13 @@ def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
     deployment.write(CATALOG, *entries)
     deployment.write(DELEGATION, *grants(deployment))
     files, mail, dead = deployment.reach()
-    assert (files["tool"], files["constraints"], files["lineage"]) == ("files/read", [], ["g-1", "g-2"])
+    assert (files["tool"], files["constraints"], files["delegation_path"]) == ("files/read", [], ["g-1", "g-2"])
     assert mail["tool"] == "mail/send"
     assert [bound["argument"] for bound in mail["constraints"]] == ["/to", "/text"]
     assert (files["unbounded"], files["unbounded_arguments"]) == (["arguments", "calls", "amount"], ["*"])
     # The grant names `/text`, but admits any value.
     assert mail["unbounded_arguments"] == ["/text"]
-    assert (dead["grant"], dead["reason"]) == ("g-3", "delegation_expired")
+    assert (dead["delegation_uid"], dead["reason"]) == ("g-3", "delegation_expired")
     table = deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout
     assert "/to wildcard" in table
     assert "g-1 > g-2" in table

@@ -104,7 +104,7 @@ def lay(home: Path, rules: str = PERMIT, cases: str | None = CASES) -> None:
 
 
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["kind"] == kind]
+    return [record for record in result.records if record["record"] == kind]
 
 
 class TestCheck:
@@ -114,8 +114,8 @@ class TestCheck:
         assert (result.status, of_kind(result, "finding")) == (0, [])
         (summary,) = of_kind(result, "summary")
         assert summary == {
-            "kind": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None, "proven": True,
-            "rules_not_proven": 0, "findings_left_out": 0,
+            "record": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None,
+            "proven": True, "rules_not_proven": 0, "findings_left_out": 0,
         }  # fmt: skip
         assert stoplog("rules", "check", ".", "--no-json").out == "accepted, no findings\n"
 
@@ -125,7 +125,7 @@ class TestCheck:
         assert result.status == 1
         (finding,) = of_kind(result, "finding")
         assert (finding["code"], finding["severity"]) == ("unknown_field", "error")
-        assert (finding["file"], finding["line"], finding["rule"]) == ("p/p.rules.yaml", 4, "P-1")
+        assert (finding["file"], finding["line"], finding["rule_id"]) == ("p/p.rules.yaml", 4, "P-1")
         assert finding["hint"] == "did you mean `risk`?"
         shown = stoplog("rules", "check", ".", "--no-json").out.splitlines()
         assert shown[0].startswith(f"p/p.rules.yaml:4:{finding['column']}: error: rule `P-1`: unknown field `rsk`")
@@ -146,7 +146,7 @@ class TestCheck:
         lay(home, PERMIT + deny, None)
         result = stoplog("rules", "check", ".")
         (finding,) = of_kind(result, "finding")
-        assert (finding["code"], finding["rule"]) == ("shadowed", "P-1")
+        assert (finding["code"], finding["rule_id"]) == ("shadowed", "P-1")
         assert int(finding["example"]["session.risk"]) < 3
         assert " = for example session.risk = " in stoplog("rules", "check", ".", "--no-json").out
         without = stoplog("rules", "check", ".", "--no-prove")
@@ -168,7 +168,7 @@ class TestCheck:
         assert re.search(r"proving.*100%", shown)
         # It disappears at the end, and what programs read has nothing of it.
         assert shown.rstrip().endswith("\x1b[2K")
-        assert [json.loads(line)["kind"] for line in written.splitlines()] == ["summary"]
+        assert [json.loads(line)["record"] for line in written.splitlines()] == ["summary"]
 
     def test_it_says_when_the_solver_is_missing(
         self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -276,12 +276,12 @@ class TestTest:
         assert result.status == 0
         (summary,) = of_kind(result, "summary")
         assert summary == {
-            "kind": "summary", "passed": True, "cases": 3, "failed": 0, "rules": 1, "condition_outcomes": 2,
+            "record": "summary", "passed": True, "cases": 3, "failed": 0, "rules": 1, "condition_outcomes": 2,
             "condition_outcomes_seen": 2, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, **NO_SCENARIOS,
             "changes": 2, "changes_unnoticed": 0,
         }  # fmt: skip
         (row,) = of_kind(result, "rule")
-        assert (row["rule"], row["fires"], row["does_not_fire"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
+        assert (row["rule_id"], row["fires"], row["does_not_fire"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
         assert [record["case"] for record in of_kind(result, "case")] == ["calm", "risky", "blank"]
 
     def test_sound_cases(self, stoplog: Stoplog, home: Path) -> None:
@@ -306,7 +306,7 @@ class TestTest:
         assert result.status == 0
         (stuck, calm) = of_kind(result, "history")
         (alert,) = stuck["alerts"]
-        assert (alert["name"], alert["session"], calm["alerts"]) == ("loop", "stuck", [])
+        assert (alert["name"], alert["session_id"], calm["alerts"]) == ("loop", "stuck", [])
         assert of_kind(result, "summary")[0]["history_calls"] == 35
         shown = stoplog("rules", "test", ".", "-v", "--no-json").out
         assert "history `a loop`" in shown
@@ -360,7 +360,7 @@ class TestTest:
         assert result.status == 0, result.out
         assert of_kind(result, "technique") == [
             {
-                "kind": "technique", "pack": "p", "technique": "taint", "attacks": 2, "denied": 2,
+                "record": "technique", "pack": "p", "technique": "taint", "attacks": 2, "denied": 2,
                 "approval_required": 0, "passed": 0, "caught_percent": 100.0,
             }
         ]  # fmt: skip
@@ -370,7 +370,7 @@ class TestTest:
         assert [line.split() for line in shown if "taint" in line] == [["p", "taint", "2", "2", "0", "0", "100%"]]
         assert "2 attacks, 2 caught; 1 innocent call" in shown
         assert "what the packs do not claim to catch: 1 sentence, see them with --json" in shown
-        assert of_kind(result, "unclaimed") == [{"kind": "unclaimed", "pack": "p", "unclaimed": ["Everything else."]}]
+        assert of_kind(result, "unclaimed") == [{"record": "unclaimed", "pack": "p", "unclaimed": ["Everything else."]}]
 
     def test_attacks_that_pass(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)
@@ -401,7 +401,7 @@ class TestTest:
         assert result.status == 0
         (scenario,) = of_kind(result, "scenario")
         assert scenario == {
-            "kind": "scenario", "scenario": "a risk rises", "pack": "p", "file": "p/p.scenarios.yaml", "line": 4,
+            "record": "scenario", "scenario": "a risk rises", "pack": "p", "file": "p/p.scenarios.yaml", "line": 4,
             "passed": True, "steps": 3, "problems": [],
         }  # fmt: skip
         summary = of_kind(result, "summary")[0]
@@ -467,7 +467,7 @@ class TestTest:
         result = stoplog("rules", "test", ".")
         assert (result.status, [record["code"] for record in of_kind(result, "finding")]) == (1, ["unknown_field"])
         assert result.records[-1] == {
-            "kind": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
+            "record": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
             "condition_outcomes_seen": 0, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, **NO_SCENARIOS,
             "changes": None,
             "changes_unnoticed": None,

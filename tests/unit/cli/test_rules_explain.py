@@ -53,7 +53,7 @@ def write_bundle(folder: Path, bundle: str) -> None:
 
 
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["kind"] == kind]
+    return [record for record in result.records if record["record"] == kind]
 
 
 def parts(condition: dict[str, Any]) -> dict[str, str]:
@@ -67,10 +67,10 @@ class TestHistory:
         result = stoplog("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate")
         assert (result.status, result.err) == (0, "")
         (intent,) = of_kind(result, "intent")
-        assert (intent["tool"], intent["session"], intent["place"]) == ("mail/send", "s-2", "line 5")
+        assert (intent["tool"], intent["session_id"], intent["place"]) == ("mail/send", "s-2", "line 5")
         (judgement,) = of_kind(result, "judgement")
         assert (judgement["effect"], judgement["reason"]) == ("DENY", "rule_denied")
-        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
         assert rules["OFF-010"]["outcome"] == "true"
         assert rules["OFF-010"]["place"] == "office/office.rules.yaml:27:5"
         assert parts(rules["OFF-010"]["condition"])["session.tainted"] == "true"
@@ -78,7 +78,7 @@ class TestHistory:
         assert rules["OFF-030"]["condition"]["parts"] == [{"text": "args.body", "value": '"[redacted]"'}]
         assert (rules["OFF-001"]["outcome"], rules["OFF-001"]["condition"]) == ("not for this tool", None)
         (verdict,) = of_kind(result, "verdict")
-        assert (verdict["outcome"], verdict["digest"]) == ("DENY", judgement["digest"])
+        assert (verdict["outcome"], verdict["ruleset_digest"]) == ("DENY", judgement["ruleset_digest"])
 
     def test_what_is_sensitive_is_left_out_unless_asked_for(self, stoplog: Stoplog) -> None:
         asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate")
@@ -141,13 +141,13 @@ class TestHistory:
 
     def test_one_rule_only(self, stoplog: Stoplog) -> None:
         asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "OFF-030")
-        assert [record["rule"] for record in of_kind(stoplog(*asked), "rule")] == ["OFF-030"]
+        assert [record["rule_id"] for record in of_kind(stoplog(*asked), "rule")] == ["OFF-030"]
         assert "OFF-010" not in stoplog(*asked, "--no-json").out
 
     def test_by_line_and_by_the_beginning_of_the_id(self, stoplog: Stoplog) -> None:
         by_line = stoplog("rules", "explain", RULES, *HISTORY, "--line", "5")
         (intent,) = of_kind(by_line, "intent")
-        by_id = stoplog("rules", "explain", RULES, *HISTORY, "--intent", intent["intent"][:6])
+        by_id = stoplog("rules", "explain", RULES, *HISTORY, "--intent", intent["intent_id"][:6])
         assert by_id.out == by_line.out
 
     def test_by_default_the_historys_own_rules_or_the_starter_rules(self, stoplog: Stoplog) -> None:
@@ -238,7 +238,7 @@ class TestLog:
         (judgement,) = of_kind(result, "judgement")
         assert (judgement["bundle"], judgement["effect"]) == ("golden", "ALLOW")
         assert of_kind(result, "recorded_verdict") == []
-        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
         assert rules["OFF-003"]["outcome"] == "true"
 
     def test_attributes_are_those_of_the_time_of_the_call(
@@ -275,12 +275,12 @@ class TestLog:
         with open_operator(settings, "gate") as operator:
             operator.write(VERDICT, [(b"default|s-9", verdict, verdict.header)])
         (recorded,) = of_kind(deployed("rules", "explain", "--intent", "first"), "recorded_verdict")
-        assert (recorded["outcome"], recorded["digest"]) == ("ALLOW", (verdict.ruleset_digest or b"").hex())
+        assert (recorded["outcome"], recorded["ruleset_digest"]) == ("ALLOW", (verdict.ruleset_digest or b"").hex())
         assert "under other rules" not in deployed("rules", "explain", "--intent", "first", "--no-json").out
         write_bundle(home / "other", 'apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
         lines = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()
         (shown,) = [line for line in lines if line.startswith("verdict on the log: ALLOW permitted: ")]
-        assert f", under other rules: {recorded['digest'][:12]}" in shown
+        assert f", under other rules: {recorded['ruleset_digest'][:12]}" in shown
 
     def test_rules_that_have_judged_nothing_are_checked_whole(self, deployed: Stoplog, home: Path) -> None:
         """A gate has rejected them, whatever of them is for the tool of the call."""
@@ -305,7 +305,7 @@ class TestLog:
         result = deployed("rules", "explain", "--intent", "third")
         assert (result.status, result.err) == (0, "")
         (judgement,) = of_kind(result, "judgement")
-        assert (judgement["bundle"], judgement["digest"]) == ("golden", before["digest"])
+        assert (judgement["bundle"], judgement["ruleset_digest"]) == ("golden", before["ruleset_digest"])
         assert judgement["effect"] == "ALLOW"
 
     def test_other_rules_than_those_that_were_published(self, deployed: Stoplog, home: Path) -> None:

@@ -16,7 +16,7 @@ BUNDLE = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n'
 def test_a_new_pack_is_sound_and_its_cases_run(stoplog: Stoplog, home: Path) -> None:
     made = stoplog("rules", "new", "notes", "--tool", "notes.write")
     assert made.status == 0
-    assert [record["file"] for record in made.records if record["kind"] == "file"] == [
+    assert [record["file"] for record in made.records if record["record"] == "file"] == [
         "rules/notes/notes.rules.yaml", "rules/notes/notes.tests.yaml", "rules/notes/notes.scenarios.yaml",
         "rules/fixtures/notes.json", "rules/schema.json", "rules/bundle.yaml",
     ]  # fmt: skip

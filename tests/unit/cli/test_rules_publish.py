@@ -113,7 +113,7 @@ class TestPublish:
         assert (record["serial"], record["signed_by"], record["published"]) == (1, ["ann"], True)
         (shown,) = stoplog("rules", "status").records
         assert (shown["in_force_for"], shown["published_by"], shown["signed_by"]) == ("all", "carol", ["ann"])
-        assert shown["published"].startswith("20")
+        assert shown["published_ms"] > 0
         again = stoplog("rules", "publish", rules(1), "--key", people["ann"])
         assert again.records[0]["published"] is False
         assert "in force already" in stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
@@ -196,7 +196,7 @@ class TestPublish:
         assert result.status == 1
         assert "bundle rejected" in result.err
         assert result.records
-        assert result.records == [r for r in stoplog("rules", "check", folder).records if r["kind"] == "finding"]
+        assert result.records == [r for r in stoplog("rules", "check", folder).records if r["record"] == "finding"]
         assert stoplog("rules", "publish", folder, "--key", people["ann"], "--no-json").out == ""
 
     def test_a_draft_of_refused_rules_says_what_is_wrong(
@@ -225,7 +225,7 @@ class TestPublish:
         result = stoplog("rules", "publish", str(folder), "--key", people["ann"])
         assert result.status == 1
         (case,) = result.records
-        assert (case["kind"], case["case"], case["line"], case["passed"]) == ("case", "any", 4, False)
+        assert (case["record"], case["case"], case["line"], case["passed"]) == ("case", "any", 4, False)
         said = stoplog("rules", "publish", str(folder), "--key", people["ann"], "--no-json")
         assert "p.tests.yaml:4:5: failed: case `any`" in said.out
         assert "not published: 1 of 1 case failed; gates keep the rules that they have" in said.out + said.err
@@ -248,7 +248,7 @@ class TestPublish:
         result = stoplog("rules", "publish", str(folder), "--key", people["ann"])
         assert result.status == 1
         (scenario,) = result.records
-        assert (scenario["kind"], scenario["scenario"], scenario["passed"]) == ("scenario", "one", False)
+        assert (scenario["record"], scenario["scenario"], scenario["passed"]) == ("scenario", "one", False)
         said = stoplog("rules", "publish", str(folder), "--key", people["ann"], "--no-json")
         assert "p.scenarios.yaml:4:13: failed: scenario `one`, step 1 (call a.b)" in said.out
         assert "not published: 1 of 1 scenario failed; gates keep the rules that they have" in said.out + said.err
@@ -461,7 +461,7 @@ class TestStatus:
         assert "stopped" not in stoplog("rules", "status", "--no-json").out.lower()
         canary, stable, former = stoplog("rules", "status").records
         for each in (stable, former):
-            stoplog("kill", "--rules", each["digest"], "--why", "permits too much")
+            stoplog("kill", "--rules", each["ruleset_digest"], "--why", "permits too much")
         assert [each["stopped"] for each in stoplog("rules", "status").records] == [False, True, True]
         shown = stoplog("rules", "status", "--no-json").out
         assert "all, STOPPED" in shown
@@ -472,5 +472,5 @@ class TestStatus:
         (step,) = (line for line in shown.splitlines() if "stoplog release" in line)
         assert stoplog(*step.partition("stoplog ")[2].split()).records[0]["was_stopped"] is True
         assert [each["stopped"] for each in stoplog("rules", "status").records] == [False, False, True]
-        stoplog("kill", "--rules", canary["digest"], "--why", "x", "--until", "8h")
+        stoplog("kill", "--rules", canary["ruleset_digest"], "--why", "x", "--until", "8h")
         assert "10%, STOPPED" in stoplog("rules", "status", "--no-json").out

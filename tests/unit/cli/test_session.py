@@ -103,7 +103,7 @@ class TestShow:
         )
         writer.put(maker, [grant, *verdicts, maker.result(intent, writer.now_ms, label=UNTRUSTED), narrowed])
         (shown,) = deployed("session", "show", "s-1").records
-        assert (shown["state"], shown["agent"], shown["user"]) == ("live", "assistant", "alice")
+        assert (shown["state"], shown["act"]["sub"], shown["sub"]) == ("live", "assistant", "alice")
         assert (shown["scopes"], shown["expires_ms"]) == (["web:read"], writer.now_ms + 60_000)
         assert shown["ancestors"] == ["s-0", "s-00"]
         assert shown["calls"] == {"web/fetch": {"ALLOW": 1, "DENY": 1}}
@@ -111,7 +111,7 @@ class TestShow:
         assert shown["read"][0]["label"] == "untrusted, private"
         assert [line["what"] for line in shown["did"]] == ["ALLOW", "DENY"]
         (listed,) = shown["grants"]
-        assert [(hop["uid"], hop["to"]) for hop in listed["hops"]] == [("g-0", "boss"), ("g-1", "assistant")]
+        assert [(hop["uid"], hop["act"]["sub"]) for hop in listed["hops"]] == [("g-0", "boss"), ("g-1", "assistant")]
         (bounded,) = deployed("session", "show", "default|s-1", "--max", "1").records
         assert [line["what"] for line in bounded["did"]] == ["DENY"]
         text = deployed("session", "show", "s-1", "--no-json").out
@@ -208,7 +208,7 @@ class TestReports:
 class TestStates:
     def state(self, deployed: Stoplog, name: str = "s-1") -> tuple[str, str]:
         (shown,) = deployed("session", "show", name).records
-        return str(shown["state"]), str(shown["why"])
+        return str(shown["state"]), str(shown["reason_text"])
 
     def test_established(self, deployed: Stoplog, writer: Writer) -> None:
         writer.open("s-1")
@@ -301,7 +301,7 @@ class TestList:
         writer.put(ended, [ended.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
 
         def names(*options: str) -> set[str]:
-            return {record["session"] for record in deployed("session", "list", *options).records}
+            return {record["session_id"] for record in deployed("session", "list", *options).records}
 
         assert names() == {"s-1", "s-2", "s-3"}
         assert names("--agent", "helper") == {"s-3"}
@@ -341,7 +341,7 @@ class TestList:
         step = deployed("session", "list", "--no-json").out.splitlines()[-1]
         program, *words = step.partition("stoplog ")[2].split()
         assert (program, words[0]) == ("session", "show")
-        assert [shown["session"] for shown in deployed(program, *words).records] == [
+        assert [shown["session_id"] for shown in deployed(program, *words).records] == [
             "s-01a21e95-9f90-7b29-ac00-2b3954153c0d"
         ]
 

@@ -63,7 +63,7 @@ def alert_of(triage: Triage) -> dict[str, Any]:
 
 
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["kind"] == kind]
+    return [record for record in result.records if record["record"] == kind]
 
 
 def leaves_of(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -88,14 +88,14 @@ class TestExplain:
         result = triage("rules", "explain", "--intent", alert["finding_uid"])
         assert (result.status, result.err) == (0, "")
         (intent,) = of_kind(result, "intent")
-        assert (intent["session"], intent["tool"], intent["agrees"]) == (alert["session_id"], "mail/send", True)
+        assert (intent["session_id"], intent["tool"], intent["agrees"]) == (alert["session_id"], "mail/send", True)
         (recorded,), (again,) = of_kind(result, "recorded_verdict"), of_kind(result, "verdict")
-        assert (recorded["outcome"], recorded["reason"], recorded["digest"]) == (
+        assert (recorded["outcome"], recorded["reason"], recorded["ruleset_digest"]) == (
             again["outcome"],
             again["reason"],
-            again["digest"],
+            again["ruleset_digest"],
         )
-        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
         assert rules["PROV-020"]["outcome"] == "true"
         assert dict(leaves_of(rules["PROV-020"]["condition"]))["read.untrusted"] == "true"
 
@@ -106,9 +106,9 @@ class TestExplain:
         asked = ("rules", "explain", "--intent", alert["finding_uid"])
         result = triage(*asked)
         (unknown,) = of_kind(result, "unknown_facts")
-        assert unknown["user"] == alert["sub"]
+        assert unknown["sub"] == alert["sub"]
         assert {"origins", "owner", "flow", "act.requested"} <= set(unknown["facts"])
-        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        rules = {record["rule_id"]: record for record in of_kind(result, "rule")}
         assert (rules["PROV-020"]["outcome"], rules["MAIL-002"]["outcome"]) == ("error", "true")
         text = " ".join(triage(*asked, "--no-json").out.split())
         (without,) = [part for part in text.split(". ") if "without a value: " in part]
@@ -143,14 +143,14 @@ class TestExplain:
 
         monkeypatch.setattr(PackChecker, "rule", noted)
         asked = ("--intent", alert_of(triage)["finding_uid"])
-        rules = {record["rule"]: record for record in of_kind(triage("rules", "explain", *asked), "rule")}
+        rules = {record["rule_id"]: record for record in of_kind(triage("rules", "explain", *asked), "rule")}
         left_out = rules.keys() - set(compiled)
         assert {"PROV-020", "MAIL-002", "GIT-001"} <= set(compiled)
         assert {"DB-010", "PAY-010", "SH-010"} <= left_out
         assert {rules[rule_id]["outcome"] for rule_id in left_out} == {"not for this tool"}
         compiled.clear()
         shown = of_kind(triage("rules", "explain", str(RULES), *asked), "rule")
-        assert set(compiled) == {record["rule"] for record in shown}
+        assert set(compiled) == {record["rule_id"] for record in shown}
 
     def test_libraries_are_loaded_by_calls_that_need_them(self, triage: Triage, state: Path, tmp_path: Path) -> None:
         """The detectors of keys by long words of which no verdict tells, look-alikes by other letters than ASCII."""
@@ -187,7 +187,7 @@ class TestExplain:
         intent_id = verdict["intent_id"]
         for stated in (verdict["verdict_id"], audit["header"]["id"], intent_id, intent_id[:-4]):
             (found,) = of_kind(triage("rules", "explain", "--intent", stated, "--rule", "PROV-020"), "intent")
-            assert found["intent"] == intent_id
+            assert found["intent_id"] == intent_id
 
     def test_of_a_grant_with_bounds_in_a_sub_session(self, triage: Triage) -> None:
         """Its chain was signed under the deployment's root key; the run proves it again."""
@@ -275,7 +275,7 @@ class TestSession:
         assert "PROV-020" in denied[0]["rules"]
         ran = [each for each in shown["intents"] if each["ran"] == "ran"]
         assert ran
-        assert all(each["ran_ms"] >= each["judged_ms"] > 0 for each in ran)
+        assert all(each["ran_ms"] >= each["evaluated_ms"] > 0 for each in ran)
         read = [json.loads(each["args_json"]).get("revision") for each in shown["documents"]]
         assert "HEAD:docs/vendor-notes.md" in read
         text = triage("session", "show", alert["session_id"], "--no-json").out
@@ -290,29 +290,29 @@ class TestSession:
         intent = shown["intents"][0]
         for stated in (name, name[:-3], f"{tenant}|{name[:-3]}", intent["intent_id"], intent["verdict_id"]):
             (again,) = triage("session", "show", stated).records
-            assert (again["tenant"], again["session"]) == (tenant, name)
+            assert (again["tenant_uid"], again["session_id"]) == (tenant, name)
 
     def test_a_grant_shows_the_session_that_it_is_for(self, triage: Triage) -> None:
         with_grant = [
             shown
             for listed in triage("session", "list").records
-            for shown in triage("session", "show", listed["session"]).records
+            for shown in triage("session", "show", listed["session_id"]).records
             if shown["grants"] and shown["intents"]
         ]
         (shown,) = triage("session", "show", with_grant[0]["grants"][0]["uid"]).records
-        assert shown["session"] == with_grant[0]["session"]
+        assert shown["session_id"] == with_grant[0]["session_id"]
 
     def test_what_it_may_do_is_what_grant_and_credential_have_in_common(self, triage: Triage) -> None:
         (shown,) = [
             shown
             for listed in triage("session", "list", "--agent", "mailer").records
-            for shown in triage("session", "show", listed["session"]).records
+            for shown in triage("session", "show", listed["session_id"]).records
         ]
         conveyed = shown["grants"][0]["hops"][-1]["scopes"]
         assert shown["authority"]["scopes"] == [scope for scope in shown["scopes"] if scope in conveyed]
         (tool,) = [each for each in shown["authority"]["tools"] if each["tool"] == "mail/send"]
         assert tool["constraints"][0]["argument"] == "/to"
-        assert "/to" in triage("session", "show", shown["session"], "--no-json").out
+        assert "/to" in triage("session", "show", shown["session_id"], "--no-json").out
 
     def test_arguments_are_for_those_who_may_read_verdicts(self, triage: Triage, hiding: HidingTopics) -> None:
         alert = alert_of(triage)
@@ -326,7 +326,7 @@ class TestSession:
         text = triage("session", "show", alert["session_id"], "--no-json").out
         assert f"arguments can't be shown: this client may not read `{VERDICT.name}`" in text
         assert "evil.example" not in text
-        (listed,) = [each for each in triage("session", "list").records if each["session"] == alert["session_id"]]
+        (listed,) = [each for each in triage("session", "list").records if each["session_id"] == alert["session_id"]]
         assert listed["calls"] == whole["calls"]
 
     @pytest.mark.parametrize("topic", [SESSION, REPORT, AUDIT, REVOCATION])
@@ -338,12 +338,12 @@ class TestSession:
         assert f"this client may not read `{topic.name}`" in result.out
 
     def test_the_beginning_of_several_ids_names_none(self, triage: Triage) -> None:
-        names = sorted(listed["session"] for listed in triage("session", "list").records)
+        names = sorted(listed["session_id"] for listed in triage("session", "list").records)
         begins = next(a[:10] for a, b in pairwise(names) if a[:10] == b[:10])
         result = triage("session", "show", begins)
         assert result.status == 1
         assert "give more of the id" in result.err
-        assert f"  session {triage('session', 'list').records[0]['tenant']}|" in result.err
+        assert f"  session {triage('session', 'list').records[0]['tenant_uid']}|" in result.err
 
 
 def test_what_a_screen_names_can_be_typed(triage: Triage, stoplog: Stoplog) -> None:
@@ -362,6 +362,81 @@ def test_what_a_screen_names_can_be_typed(triage: Triage, stoplog: Stoplog) -> N
             result = stoplog(*command)
             assert (result.status, result.err) == (0, ""), command
             assert result.out
+
+
+class TestNames:
+    """What commands print has one name for one thing: that of the record, where there is one."""
+
+    FORMER = frozenset(
+        {
+            *("tenant", "session", "user", "subject", "agent_issuer", "intent", "analytic", "evidence", "signer"),
+            *("judged_ms", "evaluated_at", "digest", "rule", "lineage", "why", "note", "acts", "servers"),
+        }
+    )
+
+    @pytest.fixture
+    def printed(self, triage: Triage, tmp_path: Path) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+        """What each command says of the demonstration."""
+        alert = alert_of(triage)
+        session, intent = alert["session_id"], alert["intent_id"]
+        lines = [
+            ("session", "list"),
+            ("session", "show", session),
+            ("alerts", "list"),
+            ("alerts", "show", alert["finding_uid"]),
+            ("explain", intent),
+            ("audit", "session", session),
+            ("audit", "why", intent),
+            ("contain", session),
+            ("rules", "explain", "--intent", intent),
+            ("rules", "status"),
+            ("catalog", "list"),
+            ("catalog", "show", "mail/send"),
+            ("approvals", "grants", "--all"),
+            ("incident", "export", session, "--out", str(tmp_path)),
+        ]
+        return {line[:2]: triage(*line).records for line in lines}
+
+    def test_one_name_and_one_form_for_one_thing(self, printed: dict[tuple[str, ...], list[dict[str, Any]]]) -> None:
+        for command, records in printed.items():
+            fields = [field for record in records for field in fields_of(record)]
+            assert {name for name, _ in fields} & self.FORMER == set(), command
+            assert [(name, value) for name, value in fields if name.endswith("_ms") and not is_instant(value)] == []
+            actors = [value for name, value in fields if name in ("act", "delegator") and value is not None]
+            assert all(isinstance(actor, dict) and {"iss", "sub"} <= actor.keys() for actor in actors), command
+            tools = [value for name, value in fields if name == "tool" and value]
+            assert all(isinstance(tool, str) and "/" in tool for tool in tools), command
+
+    def test_a_name_that_the_record_has_holds_what_the_record_has(
+        self, triage: Triage, printed: dict[tuple[str, ...], list[dict[str, Any]]]
+    ) -> None:
+        alert = alert_of(triage)
+        (shown,) = printed["alerts", "show"]
+        for name in ("finding_uid", "analytic_uid", "session_id", "sub", "act", "intent_id", "related_event_ids"):
+            assert shown[name] == alert[name], name
+        for name in ("title", "desc", "severity_id", "types", "attacks", "documents"):
+            assert shown[name] == alert[name], name
+        (told,) = printed["explain", alert["intent_id"]]
+        (listed,) = [each for each in printed["session", "list"] if each["session_id"] == alert["session_id"]]
+        for each in (told, listed, shown):
+            assert each["tenant_uid"] == alert["header"]["tenant_uid"]
+            assert each["act"]["sub"] == alert["act"]["sub"]
+            assert each["sub"] == alert["sub"]
+
+
+def fields_of(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the fields of a JSON value, and those within it."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name, inner
+            yield from fields_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields_of(inner)
+
+
+def is_instant(value: object) -> bool:
+    return value is None or type(value) is int
 
 
 class TestKill:
@@ -404,7 +479,7 @@ class TestKill:
         grant = next(
             grant["uid"]
             for listed in copied("session", "list").records
-            for shown in copied("session", "show", listed["session"]).records
+            for shown in copied("session", "show", listed["session_id"]).records
             for grant in shown["grants"]
         )
         for option, value in (("--delegation", grant), ("--tool", "git/git_log"), ("--tenant", tenant)):

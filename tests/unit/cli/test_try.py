@@ -169,7 +169,7 @@ def test_rules_that_are_refused_are_told_with_their_place(stoplog: Stoplog, home
     result = stoplog("try", history("honest"), *CATALOG, "--rules", ".")
     assert result.status == 1
     assert "bundle.yaml:2:1: error:" in result.err
-    assert [(r["kind"], r["code"], r["line"]) for r in result.records] == [("finding", "yaml_syntax", 2)]
+    assert [(r["record"], r["code"], r["line"]) for r in result.records] == [("finding", "yaml_syntax", 2)]
     shown = stoplog("try", history("honest"), *CATALOG, "--rules", ".", "--no-json")
     assert "yaml_syntax" not in shown.out
 
@@ -297,10 +297,10 @@ def test_a_recorded_history_can_be_a_scenario_of_the_rules(stoplog: Stoplog, hom
     head = "scenarios:\n  - name: hijacked\n    catalog: catalog.jsonl\n    history: hijacked.jsonl\n"
     path = home / "rules" / "office" / "hijacked.scenarios.yaml"
     path.write_text(head + expected)
-    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["kind"] == "scenario"]
+    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["record"] == "scenario"]
     assert (scenario["passed"], scenario["steps"], scenario["problems"]) == (True, 11, [])
     path.write_text(head + expected.replace("verdict: quarantine", "verdict: deny"))
-    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["kind"] == "scenario"]
+    (scenario,) = [each for each in stoplog("rules", "test", "rules").records if each["record"] == "scenario"]
     assert [problem["step"].partition(" (")[0] for problem in scenario["problems"]] == ["line 13"]
 
 

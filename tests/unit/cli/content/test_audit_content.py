@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.codec.instants import format_instant
 from streams.model.audit import AuditEvent
 from streams.model.content import (
     CONTENT_READ,
@@ -84,15 +85,15 @@ class TestErase:
     def test_a_dry_run_shows_what_would_go(self, site: Stoplog, folder: Path) -> None:
         result = site(*erasing(folder, "--session", "s-0"), "--dry-run")
         assert result.status == 0, result.err
-        assert [(each["record"], each["session"]) for each in result.records] == [("would erase", "s-0")]
+        assert [(each["record"], each["session_id"]) for each in result.records] == [("would_erase", "s-0")]
         assert all(each["text"] for each in site(*reading(folder)).records)
 
     def test_the_wrong_tenant_is_not_taken_for_done(self, site: Stoplog, folder: Path) -> None:
         (found,) = site(*erasing(folder, "--session", "s-0"), "--dry-run").records
-        for whose in (("--session", found["session"]), ("--user", found["subject"])):
+        for whose in (("--session", found["session_id"]), ("--user", found["sub"])):
             result = site(*erasing(folder, *whose, "--tenant", "other"), "--yes")
             assert (result.status, result.err) == (1, "")
-            assert result.records == [{"record": "namesake", "tenant": "default", "id": whose[1]}]
+            assert result.records == [{"record": "namesake", "tenant_uid": "default", "id": whose[1]}]
         assert site(*erasing(folder, "--session", "s-0"), "--dry-run").records == [found]
 
     def test_what_nobody_has_is_nothing_to_erase(self, site: Stoplog, folder: Path) -> None:
@@ -115,7 +116,7 @@ class TestErase:
         monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self: 1_772_611_200_000)
         done = site(*erasing(folder, "--session", "s-0"), "--yes").records[-1]
         # 2026-03-04, the retention of seven days, a segment of a day, and the minutes that brokers take.
-        assert done["complete_at"] == "2026-03-12T08:10:00.000Z"
+        assert format_instant(done["complete_ms"]) == "2026-03-12T08:10:00.000Z"
 
     def test_nothing_of_the_key_is_left_in_the_file(self, site: Stoplog, folder: Path) -> None:
         wrapped = {
@@ -146,7 +147,7 @@ class TestErase:
         assert "captured: encrypted" not in after
 
     def test_by_subject_and_tenant(self, site: Stoplog, folder: Path) -> None:
-        subject = site(*erasing(folder, "--tenant", "default"), "--dry-run").records[0]["subject"]
+        subject = site(*erasing(folder, "--tenant", "default"), "--dry-run").records[0]["sub"]
         other = site(*erasing(folder, "--subject", "nobody"), "--yes")
         assert (other.status, other.records) == (0, [])
         assert site(*erasing(folder, "--subject", subject), "--yes").records[-1]["keys"] == 2
@@ -156,7 +157,7 @@ class TestErase:
         key = ("--key", str(folder / "ann.pem"), "--why", "lawsuit", "--as", "ann", "--json")
         assert site("audit", "hold", "set", "--session", "s-0", *key).status == 0
         (hold,) = site("audit", "hold", "list", "--json").records
-        assert (hold["scope"], hold["id"], hold["signer"], hold["why"]) == ("SESSION", "s-0", "ann", "lawsuit")
+        assert (hold["scope"], hold["id"], hold["signed_by"], hold["reason"]) == ("SESSION", "s-0", "ann", "lawsuit")
         refused = site(*erasing(folder, "--session", "s-0"), "--yes")
         assert refused.status == 1
         assert [each["record"] for each in refused.records] == ["held"]
@@ -308,7 +309,7 @@ class TestAttacks:
         # An erasure drops at once what later records have replaced.
         assert site(*erasing(folder, "--session", "s-1"), "--yes").status == 0
         (hold,) = site("audit", "hold", "list", "--json").records
-        assert (hold["signer"], hold["why"]) == ("ann", "lawsuit")
+        assert (hold["signed_by"], hold["reason"]) == ("ann", "lawsuit")
         assert [each["record"] for each in site(*erasing(folder, "--session", "s-0"), "--yes").records] == ["held"]
 
     def test_the_end_of_a_hold_can_not_be_used_again(self, site: Stoplog, folder: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_tenant_without_keys_is_told_so_and_not_what_to_destroy(site: Stoplog,
 def test_tenants_with_the_same_key_are_named(site: Stoplog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant = next(iter(keys().values())).header.tenant_uid
     (other,) = site(*rewrapping(folder, "--tenant", "nobody", "--dry-run")).records
-    assert other == {"record": "other tenant", "tenant": tenant, "keys": 2}
+    assert other == {"record": "other_tenant", "tenant_uid": tenant, "keys": 2}
     shown = site(*rewrapping(folder, "--tenant", "nobody", "--dry-run", "--no-json"))
     assert f"tenant {tenant} has the same key in `content.keys`, and 2 keys to be wrapped with it" in shown.out
     public = str(folder / "acme.pem.pub")
@@ -111,7 +111,7 @@ def test_tenants_with_the_same_key_are_named(site: Stoplog, folder: Path, monkey
 def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) -> None:
     before = keys()
     (planned,) = site(*rewrapping(folder, "--dry-run")).records
-    assert (planned["record"], planned["keys"]) == ("to wrap", 2)
+    assert (planned["record"], planned["keys"]) == ("to_wrap", 2)
     assert keys() == before
     assert site(*rewrapping(folder)).status == 0
     after = keys()
@@ -125,7 +125,7 @@ def test_a_dry_run_and_a_second_run_change_nothing(site: Stoplog, folder: Path) 
 def test_a_dry_run_needs_no_private_key(site: Stoplog, folder: Path) -> None:
     (folder / "old.pem").unlink()
     (planned,) = site("audit", "rewrap", "--why", "x", "--dry-run", "--json").records
-    assert (planned["record"], planned["keys"]) == ("to wrap", 2)
+    assert (planned["record"], planned["keys"]) == ("to_wrap", 2)
     assert site("audit", "rewrap", "--why", "x", "--json").status == 1
 
 
@@ -240,7 +240,7 @@ class TestErased:
         assert site(*erasing(folder, "--session", "s-0"), "--yes").status == 0
         write(CONTENT_KEY, content_key_key(b"default|s-0", backup.key.kid), backup)
         told = site(*rewrapping(folder)).records
-        assert [each["session"] for each in told if each["record"] == "erased and there again"] == ["s-0"]
+        assert [each["session_id"] for each in told if each["record"] == "erased_and_there_again"] == ["s-0"]
         assert (told[-1]["keys"], told[-1]["destroyed"]) == (1, 1)
         assert set(keys()) == {"s-1"}
 
