@@ -9,6 +9,9 @@ from typing import Protocol, Self
 from streams.model.errors import StoplogError
 from streams.ports.log import Admin, Consumer, Producer, Publisher, Reader, TopicPartition
 
+EMBEDDED_LOG_FILE = "log.sqlite"
+"""The file of an embedded log, in the folder of local state."""
+
 
 class LogMissingError(StoplogError):
     """There is no log where the settings say."""

@@ -22,6 +22,8 @@ from streams.audit.releasers import NOBODY, Releasers
 from streams.model.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streams.audit.report_keys import ReportKey
     from streams.audit.seals import Receipt, SealKeys, SealKeysError
     from streams.audit.signatures import SigningKeyError
@@ -255,31 +257,38 @@ __all__ = [
 
 
 def connect(
-    bootstrap: str,
+    log: str | Path,
     *,
     codec: RecordCodec | None = None,
     topic_prefix: str = "",
     extra: Mapping[str, str | int | bool] | None = None,
     releasers: Releasers = NOBODY,
 ) -> Transport:
-    """Connect to a Kafka cluster.
+    """Connect to a Kafka cluster, or open an embedded log. Agents and executors are the same on both.
 
     Args:
-        bootstrap: the brokers, `host:port`, comma-separated.
+        log: a cluster's brokers as text, `host:port`, comma-separated. Or, as a `Path`, the state folder of gates on
+            this machine that run on an embedded log (their setting `state_dir`). Every process that can open this log
+            can write everything to it, verdicts included: use it for development and tests.
         codec: how records become bytes; by default with the schema ids that this package contains.
-        topic_prefix: what the deployment's topics begin with on this cluster (its setting `topics.prefix`).
-        extra: further librdkafka settings (SASL, TLS, timeouts).
+        topic_prefix: what the deployment's topics begin with on this log (its setting `topics.prefix`).
+        extra: further librdkafka settings (SASL, TLS, timeouts), for a cluster.
         releasers: whose signature releases a stop, for executors: `Releasers.of({"ann": "ed25519:..."})`, with the
             names and keys of the deployment's section `[release]`. By default no release counts.
 
     Returns:
         A transport; its caller closes it.
+
+    Raises:
+        LogMissingError: the folder has no embedded log.
+        LogError: the file of the embedded log can't be opened.
+        SettingsError: there are settings of librdkafka for an embedded log.
     """
     from streams.codec.avro import Codec  # noqa: PLC0415 - only those who connect need it
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise
-    from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
     from streams.sdk.entropy import SYSTEM  # noqa: PLC0415 - see `lazy_names`
+    from streams.sdk.opened_logs import open_log  # noqa: PLC0415 - likewise
     from streams.sdk.transport import Transport  # noqa: PLC0415 - likewise
 
-    log = KafkaLog(bootstrap, topic_prefix=topic_prefix, extra=extra or {})
-    return Transport(log, codec or Codec(CommittedSchemas.load()), SYSTEM, releasers)
+    records = codec or Codec(CommittedSchemas.load())
+    return Transport(open_log(log, topic_prefix, extra or {}), records, SYSTEM, releasers, owns_log=True)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+_MS_PER_S = 1_000
 _RANDOM_BITS = 74
 _MILLIS_MASK = (1 << 48) - 1
 
@@ -33,6 +34,10 @@ class Entropy:
         self.now_ms = now_ms
         self.monotonic_ms = monotonic_ms
         self._random_bytes = random_bytes
+
+    def sleep_ms(self, duration_ms: int) -> None:
+        """Wait for a time of the machine."""
+        time.sleep(duration_ms / _MS_PER_S)
 
     def uuid(self, now_ms: int | None = None) -> str:
         """Return a new UUID, version 7 (RFC 9562): 48 bits of time, 74 random bits.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Protocol, Self, runtime_checkable
 
 from streams.audit.releasers import NOBODY, Releasers
@@ -54,22 +55,33 @@ class Transport:
     """What agents and executors of one process share on a log: codec, clock, publisher, partition counts, inbox.
 
     Thread-safe. Closing it closes its publisher and stops its agents from waiting. The log stays open, and its opener
-    closes it afterwards. Readers, consumers and producers belong to the caller, which closes them.
+    closes it afterwards, unless it is the transport's own. Readers, consumers and producers belong to the caller, which
+    closes them.
     """
 
-    def __init__(self, log: Log, codec: RecordCodec, clock: WallClock, releasers: Releasers = NOBODY) -> None:
+    def __init__(
+        self,
+        log: Log,
+        codec: RecordCodec,
+        clock: WallClock,
+        releasers: Releasers = NOBODY,
+        *,
+        owns_log: bool = False,
+    ) -> None:
         """Take an open log.
 
         Args:
-            log: where records are written and read; `streams.sdk.connect` makes one of a Kafka cluster.
+            log: where records are written and read; `streams.sdk.connect` opens one.
             codec: how records become bytes.
             clock: the wall clock that agents and executors go by.
             releasers: whose signature releases a stop (`[release]` of the settings). By default nobody's, so what is
                 stopped stays stopped.
+            owns_log: whether closing the transport closes the log, because nobody else has it.
         """
         self.codec = codec
         self.releasers = releasers
         self._log = log
+        self._owns_log = owns_log
         self._clock = clock
         self._counts_lock = threading.Lock()
         self._partition_counts: dict[str, int] = {}
@@ -164,15 +176,19 @@ class Transport:
             return self._inbox
 
     def close(self) -> None:
-        """Close the publisher and the inbox. May be called again."""
+        """Close the publisher, the inbox, and a log of its own. May be called again."""
         with self._parts_lock:
             self._closed = True
             inbox, self._inbox = self._inbox, None
             publisher, self._publisher = self._publisher, None
-        if inbox is not None:
-            inbox.close()
-        if publisher is not None:
-            publisher.close()
+            owns_log, self._owns_log = self._owns_log, False
+        with ExitStack() as closing:
+            if owns_log:
+                closing.callback(self._log.close)
+            if publisher is not None:
+                closing.callback(publisher.close)
+            if inbox is not None:
+                closing.callback(inbox.close)
 
     def __enter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streams.model.errors import SettingsError
+from streams.ports.open_log import EMBEDDED_LOG_FILE
 from streams.wiring.settings_file import file_faults
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Settings(BaseModel):
     @property
     def embedded_path(self) -> Path:
         """Return the file of the embedded log."""
-        return self.state_dir / "log.sqlite"
+        return self.state_dir / EMBEDDED_LOG_FILE
 
     @property
     def key_path(self) -> Path:

@@ -16,8 +16,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.codec.avro import Codec
-from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
 from streams.kafka.log import KafkaLog
 from streams.model.audit import AuditEvent, AuditEventType
@@ -31,6 +29,7 @@ from streams.model.topics import TOPICS, VERDICT, Spread, outcome_topic
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Admin, LogError, TopicSpec
+from streams.ports.open_log import EMBEDDED_LOG_FILE
 from streams.sdk import (
     Agent,
     AsyncAgent,
@@ -99,11 +98,11 @@ def transport(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         with connect(bootstrap, topic_prefix=PREFIX) as opened:
             yield opened
         return
-    log = EmbeddedLog(tmp_path_factory.mktemp("sdk") / "sdk.log", clock=WallClock())
-    make_topics(log.admin())
-    with Transport(log, Codec(CommittedSchemas.load()), WallClock()) as opened:
+    folder = tmp_path_factory.mktemp("sdk")
+    with EmbeddedLog(folder / EMBEDDED_LOG_FILE, clock=WallClock()) as log:
+        make_topics(log.admin())
+    with connect(folder) as opened:
         yield opened
-    log.close()
 
 
 @pytest.fixture
@@ -268,19 +267,13 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
 CHILD_HEAD = """
 import sys, threading, time
 from pathlib import Path
-from streams.wiring.clock import SystemClock
-from streams.sdk.transport import Transport
-from streams.codec.avro import Codec
-from streams.codec.schemas import CommittedSchemas
-from streams.embedded import EmbeddedLog
 from streams.sdk import UNPROVEN, Executor, LoopSettings, ReportKey, SingleUseStore, VerdictLoop, connect
 kind, where, folder, server, group = sys.argv[1:]
 if kind == "kafka":
     bootstrap, _, prefix = where.partition(" ")
     transport = connect(bootstrap, topic_prefix=prefix)
 else:
-    log = EmbeddedLog(Path(where), clock=SystemClock())
-    transport = Transport(log, Codec(CommittedSchemas.load()), SystemClock())
+    transport = connect(Path(where))
 """
 
 CHILD = (
@@ -321,7 +314,7 @@ VerdictLoop(executor, transport, group=group, instance="e-1").run(threading.Even
 def place_of(request: pytest.FixtureRequest, transport: Transport) -> tuple[str, str]:
     """What a child process needs to open the same log."""
     if isinstance(transport._log, EmbeddedLog):
-        return "embedded", str(transport._log.path)
+        return "embedded", str(transport._log.path.parent)
     return "kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}"
 
 
