@@ -33,7 +33,7 @@ def blocks(page: str) -> list[Block]:
 
 def file_named(block: Block) -> str | None:
     """The file that a block is the text of: the last that is named before it."""
-    names = re.findall(r"`([\w./-]+\.(?:yaml|jsonl|toml))`", block.before)
+    names = re.findall(r"`([\w./-]+\.(?:yaml|jsonl|json|toml|py))`", block.before)
     return names[-1] if names and block.before.endswith(":") else None
 
 
