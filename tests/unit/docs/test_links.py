@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LESSONS = [page for page in PAGES if page.parent.name in ("tutorial", "how-to")]
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)>\s]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -62,6 +63,14 @@ def test_the_index_lists_every_page_under_its_own_title() -> None:
     }
     wrong = [text for text, target in entries if (title := titles[target]) is None or title[1] != text]
     assert wrong == ["decision records"]
+
+
+@pytest.mark.parametrize("page", LESSONS, ids=lambda page: page.name)
+def test_who_has_done_what_a_page_says_is_told_what_comes_next(page: Path) -> None:
+    _, found, steps = page.read_text("utf-8").partition("\n## Next steps\n")
+    assert found
+    assert len(set(relative_links(steps))) >= 2
+    assert "\n## " not in steps
 
 
 def test_what_is_taken_for_a_link() -> None:
