@@ -35,14 +35,14 @@ from streams.operations.signing_keys import make_key_file
 from streams.ports import Outgoing
 from streams.sdk import Agent, DevTokenService, SessionCredential, Transport, connect, load_root_key
 from streams.sdk.entropy import SYSTEM
-from tests.integration.page_follower import Reader, password_of
+from tests.integration.page_follower import OTHER_TENANT, Reader, password_of
 
 ATTEMPT_MS = 30_000
 """How long the cluster may take to answer an attack. Each connection is encrypted and proves who it is."""
 ATTEMPT_S = ATTEMPT_MS / 1_000
 NO_TOPIC, NO_GROUP = "TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"
 NO_TRANSACTION, NO_CLUSTER = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"
-OWN, FOREIGN = outcome_topic("acme").name, outcome_topic("default").name
+OWN, FOREIGN = outcome_topic("acme").name, outcome_topic(OTHER_TENANT).name
 EVERY_TOPIC = (*(topic.name for topic in TOPICS), OWN, FOREIGN)
 _AUDITED = "dead letter `{}`, and an audit record"
 

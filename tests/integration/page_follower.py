@@ -38,6 +38,9 @@ from tests.integration.page import Command, Fragment, Properties, as_toml, merge
 ADMINISTRATOR = "page-admin"
 """The page's `admin`: no super user, but somebody with the rights that the page names."""
 
+OTHER_TENANT = "globex"
+"""A tenant whose outcomes the page's agents may not read."""
+
 COMMAND_S_MAX = 120
 STOP_S_MAX = 30
 SCRAM_ITERATIONS = 4096
@@ -81,6 +84,7 @@ class Reader:
         text = text.replace("/etc/stoplog/", f"{self.folder}/").replace("/var/lib/stoplog", f"{self.folder}/state")
         text = text.replace("partitions = 24", "partitions = 4").replace("replication = 3", "replication = 1")
         text = text.replace("https://mcp.example.com/mcp", self._mail_server)
+        text = text.replace("stoplog topics apply", f"stoplog topics apply --tenant {OTHER_TENANT}")
         text = _ENTRY_REFERENCE.sub(lambda found: f"{found[1]}@{self._ids[found[1]]}", text)
         text = re.sub(r'(\w+)("?[:=]| =) "ed25519:\.\.\."', self._with_key, text)
         text = text.replace("--add gates=ed25519:...", f"--add gates={self._last_key}")
