@@ -282,7 +282,7 @@ def connect(
     Raises:
         LogMissingError: the folder has no embedded log.
         LogError: the file of the embedded log can't be opened.
-        SettingsError: there are settings of librdkafka for an embedded log.
+        SettingsError: there are settings of librdkafka for an embedded log, or its folder is given as text.
     """
     from streams.codec.avro import Codec  # noqa: PLC0415 - only those who connect need it
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise

@@ -13,6 +13,8 @@ from streams.sdk.entropy import SYSTEM
 def open_log(log: str | Path, topic_prefix: str, extra: Mapping[str, str | int | bool]) -> Log:
     """Open a log; its caller closes it. See `streams.sdk.connect` for the arguments and errors."""
     if isinstance(log, str):
+        if (Path(log) / EMBEDDED_LOG_FILE).is_file():
+            raise SettingsError(f"`{log}` is the folder of an embedded log, and text names brokers: pass a `Path`")
         from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
 
         return KafkaLog(log, topic_prefix=topic_prefix, extra=extra)

@@ -27,6 +27,11 @@ def test_a_folder_without_a_log_is_an_error_and_stays_empty(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_as_text_is_not_taken_for_brokers(log: EmbeddedLog) -> None:
+    with pytest.raises(SettingsError, match="pass a `Path`"):
+        connect(str(log.path.parent))
+
+
 def test_settings_of_kafka_are_refused(log: EmbeddedLog) -> None:
     with pytest.raises(SettingsError, match="leave `extra` out"):
         connect(log.path.parent, extra={"security.protocol": "SASL_SSL"})
