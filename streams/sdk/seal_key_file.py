@@ -75,7 +75,10 @@ class SealKeyFile:
                 text = file.read(LIST_BYTES_MAX + 1)
         except OSError as error:
             raise SealKeysError(f"the list of seal keys `{self._path}` can't be read: {error.strerror}") from None
-        listed = SealKeyList.parse(text)
+        try:
+            listed = SealKeyList.parse(text)
+        except SealKeysError as error:
+            raise SealKeysError(f"`{self._path}`: {error}") from None
         keys = listed.checked(self._holders)
         if listed.serial < self._serial:
             raise SealKeysError(f"list {listed.serial} of seal keys is older than list {self._serial}, which was read")

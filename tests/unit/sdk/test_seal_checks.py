@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -792,6 +793,9 @@ class TestKeyFile:
             file.write_bytes(text)
             with pytest.raises(SealKeysError, match=why):
                 SealKeyFile(file, holders=self.HOLDERS)
+        file.write_bytes(b"{}")
+        with pytest.raises(SealKeysError, match=re.escape(str(file))):
+            SealKeyFile(file, holders=self.HOLDERS)
         with pytest.raises(SealKeysError, match="can't be read"):
             SealKeyFile(tmp_path / "none", holders=None)
 
