@@ -188,7 +188,8 @@ def review(
     screen = output.screen()
     if draft is not None and what:
         raise typer.BadParameter("give entries or `--draft`, not both")
-    with open_operator(connection.settings()) as operator:
+    settings = connection.settings()
+    with open_operator(settings) as operator:
         history = read_catalog_history(operator)
         if draft is not None:
             chosen = [history.as_listed(entry) for entry in read_entries(draft)]
@@ -203,7 +204,7 @@ def review(
         for listed in chosen:
             _review_one(screen, history, reader, listed)
             if draft is None:
-                show_next(screen, listed)
+                show_next(screen, listed, is_signed=not settings.catalog.allow_unsigned)
         if draft is not None:
             show_signing(screen, chosen, draft)
 

@@ -244,11 +244,15 @@ def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
     screen.say()
 
 
-def show_next(screen: Screen, listed: Listed) -> None:
-    """Write the commands that decide on the entry that was shown."""
+def show_next(screen: Screen, listed: Listed, *, is_signed: bool) -> None:
+    """Write the commands that decide on the entry that was shown.
+
+    Args:
+        is_signed: whether a decision counts only with a signature.
+    """
     # The server chose the tool's name, and these lines are pasted into a shell.
-    reference = quote(listed.reference)
+    reference, key = quote(listed.reference), " --key FILE" if is_signed else ""
     screen.say()
-    screen.say(f"    stoplog catalog approve {reference} --key FILE", STRONG)
-    screen.say(f"    stoplog catalog reject {reference} --key FILE --why TEXT", STRONG)
+    screen.say(f"    stoplog catalog approve {reference}{key}", STRONG)
+    screen.say(f"    stoplog catalog reject {reference}{key} --why TEXT", STRONG)
     screen.say()

@@ -104,3 +104,15 @@ def test_a_key_that_others_can_read_is_refused(stoplog: Stoplog, home: Path) -> 
     (home / "mail.pem").chmod(0o644)
     with pytest.raises(SigningKeyError, match="can be read by others"):
         load_report_key(home / "mail.pem")
+
+
+@pytest.mark.parametrize(("settings", "key"), [("", " --key FILE"), ("[catalog]\nallow_unsigned = true\n", "")])
+def test_a_review_shows_the_commands_that_decide_as_they_count(
+    stoplog: Stoplog, home: Path, settings: str, key: str
+) -> None:
+    (home / "stoplog.toml").write_text(settings)
+    assert stoplog("topics", "apply").status == 0
+    proposed = propose(stoplog, "--add", new_key(stoplog, "mail.pem"))
+    lines = [line.strip() for line in stoplog("catalog", "review", "--no-json").out.splitlines()]
+    assert f"stoplog catalog approve {proposed}{key}" in lines
+    assert f"stoplog catalog reject {proposed}{key} --why TEXT" in lines
