@@ -164,7 +164,13 @@ def _seems_to_read(entry: ToolCatalogEntry) -> bool:
 
 
 def _proposed_kind(entry: ToolCatalogEntry) -> str | None:
-    """Return the kind of act that the name says; None where `read_only` will decide, or where nothing is known."""
+    """Return the kind of act that the name says; None where `read_only` will decide, or where nothing is known.
+
+    A name that says `read` is not overruled by a description such as "Return the text": whether the tool reads is for
+    a reviewer to say, and gates assume what the description says as long as nobody has.
+    """
+    if entry.read_only or propose_kind(entry.name) == ActKind.READ:
+        return None
     kind = propose_kind(entry.name, entry.description or "")
     return None if kind in (ActKind.READ, ActKind.OTHER) else kind
 

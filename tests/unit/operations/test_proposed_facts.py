@@ -13,6 +13,7 @@ from streams.operations.catalog.proposed_facts import assumed_facts, strays, wit
 from streams.operations.catalog.stated_facts import FactError, stated_facts
 from streams.operations.review.diff import diff_entries
 from streams.operations.review.permitted_use import what_it_can
+from streams.processors.control.tool_uses import ToolUses
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 
 TEXT = {"type": "string"}
@@ -47,6 +48,21 @@ def test_a_new_tool_has_a_proposal_for_every_fact() -> None:
     assert made.output_owners == ("/owner",)
     assert made.compensating_tool == "delete_event"
     assert made.compensating_args == (CompensatingArgument(path="/event_id", source="/result/event_id"),)
+
+
+RETURNS = {"name": "read", "description": "Return the text of a note.", "inputSchema": schema("note", note=TEXT)}
+
+
+def test_no_kind_is_proposed_that_would_stay_once_a_reviewer_says_that_the_tool_only_reads() -> None:
+    made = proposed(RETURNS)
+    assert made.kind is None
+    assert assumed_facts(made)["kind"] == "change"
+    assert ToolUses(msgspec.structs.replace(made, read_only=True)).kind == "read"
+
+
+def test_a_tool_that_is_stated_to_read_has_no_kind_that_says_otherwise() -> None:
+    made = proposed(CREATE, create_event=ToolFacts(read_only=True))
+    assert (made.kind, ToolUses(made).kind) == (None, "read")
 
 
 def test_no_undoing_call_is_proposed_that_lacks_an_argument() -> None:
