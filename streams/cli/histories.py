@@ -66,7 +66,7 @@ def history_counts(report: HistoryReport) -> dict[str, object]:
 
 
 def _alert_fields(raised: Raised) -> dict[str, object]:
-    fields = {"name": raised.name, "session_id": raised.session, "desc": raised.desc}
+    fields: dict[str, object] = {"name": raised.name, "session_id": raised.session, "desc": raised.desc}
     return {**fields, "time_ms": raised.time_ms} if raised.time_ms else fields
 
 

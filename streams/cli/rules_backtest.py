@@ -108,9 +108,9 @@ def _record(screen: Screen, report: BacktestReport, alerts: AlertChanges | None,
         screen.record({"record": "group", **group._asdict(), "count": count})
     for change in report.changes[:changes_max]:
         tenant_uid, _, session_id = change.session.partition("|")
-        fields = {"intent_id": change.intent_id, "tenant_uid": tenant_uid, "session_id": session_id}
-        fields |= {"evaluated_ms": change.time_ms}
-        screen.record({"record": "change", **fields, **change.group._asdict()})
+        session = {"tenant_uid": tenant_uid, "session_id": session_id}
+        call = {"intent_id": change.intent_id, **session, "evaluated_ms": change.time_ms}
+        screen.record({"record": "change", **call, **change.group._asdict()})
     counts = {} if alerts is None else record_alert_changes(screen, alerts, changes_max)
     screen.record(
         {
