@@ -37,7 +37,8 @@ from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, Co
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret, verify_hmac
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.topics import CATALOG, DELEGATION, INTENT, RULESET, SESSION
 from streams.model.types import Actor, Header, ToolRef
 from streams.policy import compile_bundle

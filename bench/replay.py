@@ -41,7 +41,7 @@ from streams.model.catalog import EntryState
 from streams.model.keys import partition_for
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.topics import CATALOG, INTENT, REPORT, REVOCATION, RULESET, SESSION
 from streams.model.types import Record
 from streams.operations.replay.recorded import RecordedLog

@@ -22,7 +22,7 @@ from streams.inmemory.log import MemoryLog
 from streams.model.catalog import EntryState
 from streams.model.intent import Intent
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, REPORT, REVOCATION, RULESET, SESSION, Topic
 from streams.operations.replay.recorded import RecordedLog

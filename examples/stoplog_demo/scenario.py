@@ -16,7 +16,7 @@ from stoplog_demo.team import run_team
 from stoplog_demo.view import View
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.verdict import Outcome, Verdict
 from streams.sdk.development_tokens import DevTokenService
 from streams.sdk.revocations import RevocationWatch

@@ -12,7 +12,7 @@ from stoplog_demo.view import View
 from streams.model.delegation import ConstraintType
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.types import Actor, SubProfile
 from streams.model.verdict import Outcome, Verdict
 from streams.sdk.credential import SessionCredential

@@ -17,7 +17,8 @@ from streams.delegation.tools import ANYTHING
 from streams.delegation.verification import Standard, verify
 from streams.model.delegation import ArgumentConstraint, ConstraintType, Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.types import Actor, Model, ToolRef
 
 Bounds = tuple[tuple[str, str, str], ...]

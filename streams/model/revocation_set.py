@@ -9,19 +9,25 @@ does not count) is noted as weakened, and a gate writes the stop again (`streams
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
-from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.types import Actor, Model, Record, ToolRef
+from streams.model.revocation_targets import (
+    NAMES_OF_CALLS,
+    RULES_NAME,
+    Call,
+    StopKey,
+    is_key_of,
+    key_of,
+    named_by,
+    session_target,
+    topic_key,
+)
 
-EVERYTHING = "*"
 PAST_KEPT_MS = 86_400_000
 """How long an entry is kept after its end: gates use the time of their partitions, some of which may lag."""
 
@@ -43,12 +49,6 @@ _ENDS_BY_ITSELF = frozenset({RevocationKind.SESSION, RevocationKind.DELEGATION})
 
 TIDIED_MIN = 10_000
 """With fewer entries, expired ones are not searched for."""
-
-RULES_NAME = re.compile("[0-9a-f]{64}")
-"""What a stop of rules names: the digest of their files. Anything else may mean any rules."""
-_KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
-
-_Key = tuple[RevocationKind, str]
 _SHOWN_CHARS_MAX = 120
 FOR_GOOD = 2**63
 """The end of a revocation without an end."""
@@ -76,27 +76,6 @@ _REASONS: dict[RevocationKind, Reason] = {
     # A kind that this version does not know may mean anything, so it stops everything.
     RevocationKind.UNKNOWN: Reason.REVOKED_ALL,
 }
-
-
-class Call(Record, frozen=True, kw_only=True):
-    """What a revocation can name of a call.
-
-    Attributes:
-        ancestor_session_ids: the sessions that its session descends from.
-        ancestor_actors: the agents that delegated the grants of its session.
-        ruleset_digest: the rules that have decided about it; None if none have yet.
-    """
-
-    tenant_uid: str
-    session_id: str
-    sub: str
-    act: Actor
-    delegation_uids: tuple[str, ...] = ()
-    tool: ToolRef
-    model: Model | None = None
-    ancestor_session_ids: tuple[str, ...] = ()
-    ancestor_actors: tuple[str, ...] = ()
-    ruleset_digest: bytes | None = None
 
 
 class ReleaseCheck(Protocol):
@@ -140,14 +119,14 @@ class RevocationSet:
         """
         self._releases = releases if releases is not None and releases.are_asked else None
         self.is_guarded = self._releases is not None
-        self._released: dict[_Key, _Release] = {}
+        self._released: dict[StopKey, _Release] = {}
         self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
-        self._stopped_at: dict[_Key, int] = {}
+        self._stopped_at: dict[StopKey, int] = {}
         self._length = 0
         self._tidied_at = TIDIED_MIN
-        self._changes: deque[tuple[int, _Key]] = deque()
+        self._changes: deque[tuple[int, StopKey]] = deque()
         self._changes_from = 0
-        self.weakened: dict[_Key, int] = {}
+        self.weakened: dict[StopKey, int] = {}
         self.next_offset = 0
 
     def __len__(self) -> int:
@@ -167,7 +146,7 @@ class RevocationSet:
         Raises:
             RecordError: the record is a release that does not count; the stop stays in force.
         """
-        key = _key_of(revocation.kind, revocation.id)
+        key = key_of(revocation.kind, revocation.id)
         if record_key is not None and revocation.kind is RevocationKind.UNKNOWN and is_key_of(record_key, revocation):
             key = named_by(record_key) or key
         if revocation.state is RevocationState.REVOKED:
@@ -246,7 +225,7 @@ class RevocationSet:
         """
         if not self._length:
             return None
-        for kind, names_of in _NAMES:
+        for kind, names_of in NAMES_OF_CALLS:
             entries = self._until[kind]
             if entries:
                 for name in names_of(call):
@@ -282,7 +261,7 @@ class RevocationSet:
 
     def stopped_until(self, kind: RevocationKind, target: str) -> int | None:
         """Return until when a key's newest entry stops what it names; None if there is none, or it is a release."""
-        key = _key_of(kind, target)
+        key = key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
     def is_weakened_by(self, offset: int, record_key: bytes) -> bool:
@@ -290,12 +269,12 @@ class RevocationSet:
         key = named_by(record_key)
         return key is not None and self.weakened.get(key) == offset
 
-    def stops_since(self, offset: int) -> list[_Key] | None:
+    def stops_since(self, offset: int) -> list[StopKey] | None:
         """Return which keys of `changes_since` are stopped."""
         changes = self.changes_since(offset)
         return None if changes is None else [key for key in changes if key[1] in self._until[key[0]]]
 
-    def changes_since(self, offset: int) -> list[_Key] | None:
+    def changes_since(self, offset: int) -> list[StopKey] | None:
         """Return the keys of records from an offset on, oldest first; None if that is too long ago to be known.
 
         The caller sets `next_offset` before a record is applied.
@@ -308,7 +287,7 @@ class RevocationSet:
         """Return how many stops of each kind are in force at an instant. Looks at each stop."""
         return {kind: sum(until_ms > now_ms for until_ms in stops.values()) for kind, stops in self._until.items()}
 
-    def all_keys(self) -> list[_Key]:
+    def all_keys(self) -> list[StopKey]:
         """Return the keys of all entries and releases."""
         stops = [(kind, target) for kind, entries in self._until.items() for target in entries]
         return [*stops, *self._released]
@@ -331,7 +310,7 @@ class RevocationSet:
         """The offset of the record that is applied."""
         return self.next_offset - 1
 
-    def _release(self, key: _Key, release: Revocation, appended_ms: int) -> str | None:
+    def _release(self, key: StopKey, release: Revocation, appended_ms: int) -> str | None:
         self._note(key)
         signer, lifts_before = None, self.next_offset
         if self._releases is not None:
@@ -350,11 +329,11 @@ class RevocationSet:
         self._released[key] = _Release(self._offset, lifts_before, appended_ms)
         return signer
 
-    def _mark_weakened(self, key: _Key) -> None:
+    def _mark_weakened(self, key: StopKey) -> None:
         if key[1] in self._until[key[0]]:
             self.weakened[key] = self._offset
 
-    def _put(self, key: _Key, until_ms: int) -> None:
+    def _put(self, key: StopKey, until_ms: int) -> None:
         self._note(key)
         self._released.pop(key, None)
         kind, target = key
@@ -369,12 +348,12 @@ class RevocationSet:
             self.weakened.pop(key, None)
         entries[target] = until_ms
 
-    def _note(self, key: _Key) -> None:
+    def _note(self, key: StopKey) -> None:
         self._changes.append((self._offset, key))
         if len(self._changes) > CHANGES_KEPT_MAX:
             self._changes_from = self._changes.popleft()[0] + 1
 
-    def _drop(self, key: _Key) -> None:
+    def _drop(self, key: StopKey) -> None:
         kind, target = key
         self._length -= self._until[kind].pop(target, None) is not None
         self._stopped_at.pop(key, None)
@@ -382,70 +361,8 @@ class RevocationSet:
 
     def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
         """Return whether the newest entry of the key is a release that was read at `offset` or later."""
-        release = self._released.get(_key_of(kind, target))
+        release = self._released.get(key_of(kind, target))
         return release is not None and release.offset >= offset
-
-
-def named_by(record_key: bytes) -> tuple[RevocationKind, str] | None:
-    """Return kind and target of a record's key; None if it is not the key of a revocation.
-
-    For a kind that this version does not know, the target is the whole key, so that two such kinds don't interfere.
-    """
-    text = record_key.decode("utf-8", "backslashreplace")
-    name, colon, target = text.partition(":")
-    if not colon or _KIND_NAME.fullmatch(name) is None:
-        return None
-    if name in RevocationKind.__members__:
-        return _key_of(RevocationKind(name), target)
-    return RevocationKind.UNKNOWN, text
-
-
-def is_key_of(record_key: bytes, revocation: Revocation) -> bool:
-    """Return whether a record has the key that belongs to it.
-
-    A record of a kind that this version does not know was read as UNKNOWN; its key still has the kind's name.
-    """
-    own = revocation_key(revocation.kind, revocation.id)
-    if record_key == own:
-        return True
-    entry = named_by(record_key) if revocation.kind is RevocationKind.UNKNOWN else None
-    is_unknown = entry is not None and entry[0] is RevocationKind.UNKNOWN
-    return is_unknown and record_key.partition(b":")[2] == own.partition(b":")[2]
-
-
-def session_target(tenant_uid: str, session_id: str) -> str:
-    """Return the `id` of a session's revocation."""
-    return f"{tenant_uid}|{session_id}"
-
-
-def principal_target(tenant_uid: str, sub: str) -> str:
-    """Return the `id` of an agent's or subject's revocation."""
-    return f"{tenant_uid}|{sub}"
-
-
-def tool_target(tool: ToolRef) -> str:
-    """Return the `id` of a tool's revocation."""
-    return f"{tool.server_id}/{tool.name}"
-
-
-def model_target(model: Model) -> str:
-    """Return the `id` of a model's revocation."""
-    return f"{model.ai_provider}/{model.name}"
-
-
-def _key_of(kind: RevocationKind, target: str) -> _Key:
-    """Return the model's name in one case: agents may write it in any."""
-    if kind is RevocationKind.ALL:
-        return kind, EVERYTHING
-    if kind is RevocationKind.UNKNOWN:
-        return kind, f"{kind.value}:{target}"
-    return kind, target.casefold() if kind is RevocationKind.MODEL else target
-
-
-def topic_key(key: tuple[RevocationKind, str]) -> bytes:
-    """Return the record key of an entry. For a kind that this version does not know, the target is the whole key."""
-    kind, target = key
-    return target.encode() if kind is RevocationKind.UNKNOWN else revocation_key(kind, target)
 
 
 def bounded_end(kind: RevocationKind, until_ms: int) -> int:
@@ -466,39 +383,9 @@ def _end_of(revocation: Revocation, appended_ms: int) -> int:
     return min(LAST_END_MS, max(appended_ms, revocation.effective_at) + STOP_WITHOUT_END_MS)
 
 
-def _shown(key: _Key) -> str:
+def _shown(key: StopKey) -> str:
     return topic_key(key).decode("utf-8", "replace")[:_SHOWN_CHARS_MAX]
 
 
 def _any_in_force(entries: dict[str, int], now_ms: int) -> bool:
     return bool(entries) and any(now_ms < until for until in entries.values())
-
-
-def _agents(call: Call) -> tuple[str, ...]:
-    """Return the agent that acts and those that delegated to it: if one was taken over, so is what it delegated."""
-    own = principal_target(call.tenant_uid, call.act.sub)
-    if not call.ancestor_actors:
-        return (own,)
-    return (own, *[principal_target(call.tenant_uid, actor) for actor in call.ancestor_actors])
-
-
-def _rules(call: Call) -> tuple[str, ...]:
-    return () if call.ruleset_digest is None else (call.ruleset_digest.hex(),)
-
-
-def _models(call: Call) -> tuple[str, ...]:
-    return () if call.model is None else (model_target(call.model).casefold(),)
-
-
-_NAMES: tuple[tuple[RevocationKind, Callable[[Call], tuple[str, ...]]], ...] = (
-    (RevocationKind.ALL, lambda _call: (EVERYTHING,)),
-    (RevocationKind.TENANT, lambda call: (call.tenant_uid,)),
-    (RevocationKind.SESSION, lambda call: (session_target(call.tenant_uid, call.session_id),)),
-    (RevocationKind.AGENT, _agents),
-    (RevocationKind.SUBJECT, lambda call: (principal_target(call.tenant_uid, call.sub),)),
-    (RevocationKind.TOOL, lambda call: (tool_target(call.tool), f"{call.tool.server_id}/{EVERYTHING}")),
-    (RevocationKind.MODEL, _models),
-    (RevocationKind.DELEGATION, lambda call: call.delegation_uids),
-    (RevocationKind.RULESET, _rules),
-)
-"""The names by which an entry of each kind stops a call, the widest kind first."""

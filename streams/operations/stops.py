@@ -15,7 +15,8 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import EVERYTHING, RULES_NAME, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import EVERYTHING, RULES_NAME
 from streams.model.topics import REVOCATION
 from streams.model.types import Record
 from streams.operations.known_names import is_known

@@ -17,7 +17,7 @@ from streams.model.keys import revocation_key
 from streams.model.labels import Label
 from streams.model.proof import proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import EVERYTHING, session_target
+from streams.model.revocation_targets import EVERYTHING, session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record

@@ -21,7 +21,8 @@ from typing import Self
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import Call, RevocationSet, is_key_of, named_by
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call, is_key_of, named_by
 from streams.model.topics import REVOCATION
 from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, TopicPartition

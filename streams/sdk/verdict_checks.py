@@ -13,7 +13,7 @@ from typing import Protocol
 from streams.model.canonical import CanonicalError, canonical_args, sha256
 from streams.model.keys import session_key_of
 from streams.model.reasons import REFUSAL_TEXTS, Reason, Refusal
-from streams.model.revocation_set import Call
+from streams.model.revocation_targets import Call
 from streams.model.verdict import Obligation, Outcome, Verdict, VerdictMode
 from streams.sdk.tools import ToolRunner
 

@@ -23,7 +23,7 @@ from streams.model.canonical import sha256
 from streams.model.keys import session_key_of
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import TOPICS, VERDICT, Spread, outcome_topic
 from streams.model.types import Header, ToolRef

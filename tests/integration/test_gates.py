@@ -14,7 +14,7 @@ from simulation.broker.kafka import KafkaBroker, free_port
 from simulation.records import SessionMaker, revocation
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.topics import GATE_CHANGELOG, INTENT, REVOCATION, SESSION, TOPICS, VERDICT, Spread
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicSpec

@@ -22,7 +22,7 @@ from streams.metrics.declared import METRICS, Exporter
 from streams.metrics.exposition import scraper
 from streams.metrics.registry import Metrics
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.topics import INTENT, REVOCATION, RULESET
 from streams.ports import Outgoing
 from streams.sdk import Executor, SingleUseStore, VerdictLoop

@@ -8,7 +8,7 @@ import pytest
 
 from simulation.records import revocation
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.topics import REVOCATION
 from streams.operations.replay.recorded import RecordedLog
 from streams.operations.replay.run import ReplayKind, Stretch, replay_log

@@ -8,7 +8,8 @@ from contextlib import closing
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.topics import BY_NAME, PER_TENANT, Topic
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks

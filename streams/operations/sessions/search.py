@@ -18,7 +18,8 @@ from streams.model.delegation import Delegation
 from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import RevocationSet, session_target
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import session_target
 from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record

@@ -15,7 +15,8 @@ from streams.delegation.errors import GrantError
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, Record, ToolRef

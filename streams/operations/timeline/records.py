@@ -15,7 +15,7 @@ from streams.model.content import USES_OF_CONTENT, key_name
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
 from streams.model.revocation import Revocation
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import (
     ALERT,

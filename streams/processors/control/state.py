@@ -21,7 +21,8 @@ from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.revocation import Revocation, RevocationState
-from streams.model.revocation_set import RevocationSet, is_key_of
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import is_key_of
 from streams.model.topics import ATTRIBUTES, BASELINE, CATALOG, REVOCATION
 from streams.model.types import Record
 from streams.policy.runtime.ruleset import CompiledRuleset

@@ -32,15 +32,8 @@ import msgspec
 from streams.model.proof import derived_uuid
 from streams.model.reasons import ControlReason
 from streams.model.revocation import Revocation, RevocationKind
-from streams.model.revocation_set import (
-    CHANGES_KEPT_MAX,
-    FOR_GOOD,
-    MISSING,
-    RevocationSet,
-    bounded_end,
-    named_by,
-    topic_key,
-)
+from streams.model.revocation_set import CHANGES_KEPT_MAX, FOR_GOOD, MISSING, RevocationSet, bounded_end
+from streams.model.revocation_targets import named_by, topic_key
 from streams.model.topics import REVOCATION
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder

@@ -33,7 +33,8 @@ from streams.model.delegation import ToolGrant
 from streams.model.intent import Intent
 from streams.model.proof import derived_uuid
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import RevocationSet, principal_target
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import principal_target
 from streams.model.types import same_person
 from streams.model.verdict import Outcome
 from streams.policy.ext.emails import is_email_address

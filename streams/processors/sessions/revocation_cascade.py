@@ -13,7 +13,7 @@ from streams.model.keys import revocation_key
 from streams.model.proof import derived_uuid
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.topics import REVOCATION
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder

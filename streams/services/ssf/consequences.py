@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from streams.identity.jose import is_plain, plain_text
 from streams.identity.user_names import may_be_of_another
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import principal_target, session_target
+from streams.model.revocation_targets import principal_target, session_target
 from streams.services.ssf.errors import RefusedSetError, SetError
 from streams.services.ssf.security_events import SecurityEvents
 

@@ -19,7 +19,7 @@ from streams.identity.single_use import Once
 from streams.model.canonical import sha256
 from streams.model.delegation import GrantBody
 from streams.model.proof import session_secret
-from streams.model.revocation_set import Call
+from streams.model.revocation_targets import Call
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
 from streams.provenance.digests import atom_key

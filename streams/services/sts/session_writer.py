@@ -18,7 +18,7 @@ from streams.model.delegation import GrantBody
 from streams.model.keys import revocation_key, session_key_of
 from streams.model.proof import proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION

@@ -11,7 +11,8 @@ from streams.audit.releasers import Releasers
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import PAST_KEPT_MS, TIDIED_MIN, Call, RevocationSet
+from streams.model.revocation_set import PAST_KEPT_MS, TIDIED_MIN, RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.types import Model, ToolRef
 
 NOW_MS = 1_000

@@ -25,7 +25,8 @@ from streams.model.intent import Intent
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason, Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import RevocationSet
+from streams.model.revocation_targets import Call
 from streams.model.session import SessionEventType
 from streams.model.topics import ALERT, APPROVAL_DECISION, APPROVAL_REQUEST, REVOCATION, RULESET, SESSION
 from streams.model.types import Model, SubProfile

@@ -21,7 +21,7 @@ from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
 from streams.model.canonical import sha256
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import AUDIT_REPORTED, REPORT, TOPICS, VERDICT, Topic
 from streams.model.types import ToolRef

@@ -15,7 +15,7 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import Call, session_target
+from streams.model.revocation_targets import Call, session_target
 from streams.model.topics import REVOCATION
 from streams.model.types import Header
 from streams.ports import OpenTransaction, Outgoing, Reader, Received, RetriableLogError, TopicPartition

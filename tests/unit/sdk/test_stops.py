@@ -13,7 +13,7 @@ import pytest
 from streams.model.audit import AuditEvent
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.verdict import Verdict
 from streams.sdk import (

@@ -10,7 +10,7 @@ import pytest
 
 from streams.model.canonical import sha256
 from streams.model.reasons import Reason, Refusal
-from streams.model.revocation_set import Call
+from streams.model.revocation_targets import Call
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import InclusionProof, Obligation, Outcome, Verdict, VerdictMode
 from streams.sdk.tools import FunctionTool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.model.intent import Intent
-from streams.model.revocation_set import Call
+from streams.model.revocation_targets import Call
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
-from streams.model.revocation_set import session_target
+from streams.model.revocation_targets import session_target
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny

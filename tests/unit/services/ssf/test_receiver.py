@@ -10,7 +10,7 @@ import pytest
 
 from streams.model.proof import is_proven_event, session_writer_key
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.revocation_set import principal_target
+from streams.model.revocation_targets import principal_target
 from streams.model.session import SessionEventType
 from streams.sdk import DevTokenService
 from streams.sdk.transport import Transport
