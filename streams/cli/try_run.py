@@ -31,8 +31,9 @@ from streams.operations.scenarios.expectations import (
     expectations_text,
 )
 from streams.operations.scenarios.observation import Observer
-from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryReport, read_lines, run_steps
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryReport, read_lines, run_steps
 from streams.operations.trial_answers import EVERY_RULE, Answers
+from streams.operations.trial_engine import Tried
 from streams.policy.authoring.scenario import ExpectedLine
 from streams.policy.authoring.scenario_expectations import read_expectations
 from streams.policy.errors import Findings

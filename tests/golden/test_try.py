@@ -20,7 +20,8 @@ import pytest
 
 from streams.codec.history import parse_line
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryReport, run_history
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryReport, run_history
+from streams.operations.trial_engine import Tried
 from streams.wiring.settings import load_settings
 from streams.wiring.trials import plan_trial
 

@@ -14,7 +14,7 @@ from streams.model.reasons import Reason
 from streams.model.verdict import Verdict
 from streams.operations.scenarios.observation import Evaluation
 from streams.operations.topics.tail import DeadLetter
-from streams.operations.trial import Tried
+from streams.operations.trial_engine import Tried
 from streams.policy import EvaluationError
 from streams.policy.authoring.scenario import ExpectedCall, ExpectedStep, ScenarioVerdict
 from streams.processors.budgets.charges import Rows, used

@@ -27,7 +27,6 @@ from streams.operations.scenarios.records import RecordMaker, StepError, catalog
 from streams.operations.trial import (
     DEVELOPMENT_ROOT_KEY,
     SOURCE,
-    Trial,
     TryPlan,
     TryReport,
     bundle_of,
@@ -35,6 +34,7 @@ from streams.operations.trial import (
     read_lines,
     run_steps,
 )
+from streams.operations.trial_engine import Trial
 from streams.policy import CompiledRuleset, Finding, load_bundle
 from streams.policy.authoring.coverage import Observation
 from streams.policy.authoring.scenario import ExpectedStep, Scenario, ScenarioStep, Verb

@@ -10,8 +10,9 @@ import pytest
 
 from streams.model.approval import ApprovalRequest
 from streams.model.verdict import Verdict
-from streams.operations.trial import Tried, TryReport, run_history
+from streams.operations.trial import TryReport, run_history
 from streams.operations.trial_answers import EVERY_RULE
+from streams.operations.trial_engine import Tried
 from streams.wiring.settings import load_settings
 from streams.wiring.trials import plan_trial
 

@@ -13,7 +13,8 @@ from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import Standard, verify
 from streams.model.delegation import Delegation
 from streams.model.verdict import Verdict
-from streams.operations.trial import Tried, TryReport, run_history
+from streams.operations.trial import TryReport, run_history
+from streams.operations.trial_engine import Tried
 from streams.wiring.settings import load_settings
 from streams.wiring.trials import plan_trial
 
