@@ -26,7 +26,8 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate, build_notary
 from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings, load_settings
+from streams.wiring.settings import Settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.shipped import rules_directory
 
 TOPIC_PREFIX = "stoplog-demo."

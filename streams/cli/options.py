@@ -140,7 +140,7 @@ class Connection(OptionGroup):
         Raises:
             SettingsError: see `load_settings`.
         """
-        from streams.wiring.settings import load_settings  # noqa: PLC0415 - see above
+        from streams.wiring.settings_loading import load_settings  # noqa: PLC0415 - see above
 
         return load_settings(self.overrides(**others))
 

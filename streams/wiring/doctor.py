@@ -16,7 +16,8 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.contents import examine_content_keys
 from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings, load_settings, settings_sources
+from streams.wiring.settings import Settings
+from streams.wiring.settings_loading import load_settings, settings_sources
 
 _NO_REGISTRATION = {"auto.register.schemas": "false"}
 

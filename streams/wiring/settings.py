@@ -1,26 +1,18 @@
-"""The settings: one TOML file, overridden by the environment. An unknown setting is an error.
-
-Environment names are `STOPLOG_` and the path of the setting in capitals, with `__` between sections:
-`STOPLOG_BOOTSTRAP`, `STOPLOG_GATE__VERDICT_TTL_MS`. Values of the environment win over the file.
-"""
+"""The settings of all commands, and the classes of their sections."""
 
 from __future__ import annotations
 
-import difflib
-import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streams.model.errors import SettingsError
 from streams.ports.open_log import EMBEDDED_LOG_FILE
-from streams.wiring.settings_file import file_faults
 
 if TYPE_CHECKING:
     # Each is loaded when the section is stated, or read.
@@ -42,24 +34,9 @@ if TYPE_CHECKING:
     from streams.services.ssf.settings import SsfSection
     from streams.services.sts.settings import StsSection
 
-ENV_PREFIX = "STOPLOG_"
-SETTINGS_FILE = "stoplog.toml"
-SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
 
-_VALUE_CHARS_SHOWN = 80
-_SECRETIVE = frozenset({"kafka", "schema_registry"})
+SECRETIVE = frozenset({"kafka", "schema_registry"})
 """Sections whose values are never shown: they can have passwords, under names that only librdkafka knows."""
-
-# The others are read by tests and by what they start, never by the product.
-_NOT_SETTINGS = frozenset(
-    {
-        SETTINGS_FILE_VARIABLE,
-        "STOPLOG_TEST_BOOTSTRAP",
-        "STOPLOG_KAFKA_HOME",
-        "STOPLOG_TEST_REGISTRY",
-        "STOPLOG_REGISTRY_HOME",
-    }
-)
 
 
 SECTIONS: Mapping[str, tuple[str, str]] = {
@@ -188,7 +165,7 @@ class Settings(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
         """Yield what `repr` and `str` show: only the names of settings in sections that can have passwords."""
         for name, value in super().__repr_args__():
-            hidden = name in _SECRETIVE and isinstance(value, dict)
+            hidden = name in SECRETIVE and isinstance(value, dict)
             yield name, dict.fromkeys(value, "...") if hidden else value
 
     @property
@@ -273,120 +250,13 @@ def _validated(name: str, kind: type[_Section], fields: dict[str, object]) -> _S
         text = fault["msg"].removeprefix("Value error, ")
         if not fault["loc"]:
             raise SettingsError(f"section `[{name}]` of the settings: {text}") from None
-        raise SettingsError(f"{_worded(where, text)}, got `{fault['input']}`") from None
-
-
-def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
-    """Read the settings.
-
-    Args:
-        overrides: values with the highest precedence (the command line).
-
-    Raises:
-        SettingsError: a setting is unknown or has an invalid value; names each one and its source.
-    """
-    faults = list(_unknown_variables(os.environ))
-    file = _settings_file()
-    if SETTINGS_FILE_VARIABLE in os.environ and not file.is_file():
-        faults.append(
-            f"the settings file `{file}` does not exist (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)"
-        )
-    faults += _file_faults(file) if file.is_file() else ()
-    if faults:
-        raise SettingsError("; ".join(faults))
-    try:
-        stated = tomllib.loads(file.read_bytes().decode()) if file.is_file() else {}
-        return Settings.model_validate(_merged(_merged(stated, _values_of(os.environ)), overrides or {}))
-    except ValidationError as error:
-        raise SettingsError("; ".join(_faults(error, file))) from None
-    except ValueError as error:
-        raise SettingsError(f"`{file}` can't be read: {error}") from None
-
-
-def _values_of(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the environment states: each section as a mapping.
-
-    Raises:
-        SettingsError: a variable of several values is not JSON.
-    """
-    if not _are_stated(environment):
-        return {}
-    # It takes 20 ms to load, with asyncio and all other sources that the library knows. Most commands need none.
-    from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - see above
-
-    stated = {name.upper().removeprefix(ENV_PREFIX).partition("__")[0].lower() for name in environment}
-    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in Settings.model_fields.items()}
-    fields |= {name: (section_class(name), {}) for name in SECTIONS if name in stated}
-    source = EnvSettingsSource(
-        create_model("Environment", **fields),
-        case_sensitive=False,
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
-    )
-    try:
-        return source()
-    except ValueError as error:
-        wrong = error
-    # The error names a section, of which several variables may be set. The one that fails alone is it.
-    for name, text in environment.items():
-        source.env_vars = {name.lower(): text}
-        try:
-            source()
-        except ValueError as error:
-            raise SettingsError(f"environment variable `{name}` is not JSON: {error.__cause__}") from None
-    raise wrong
-
-
-def _are_stated(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment has variables with our prefix."""
-    return any(name.upper().startswith(ENV_PREFIX) and name.upper() not in _NOT_SETTINGS for name in environment)
-
-
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of both. Those of `over` win; sections are merged setting by setting."""
-    merged = dict(under)
-    for name, value in over.items():
-        beneath = merged.get(name)
-        if isinstance(beneath, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged(beneath, value)
-        else:
-            merged[name] = value
-    return merged
-
-
-def _file_faults(file: Path) -> Iterator[str]:
-    """Yield the faults of the settings file, each with its line.
-
-    Raises:
-        SettingsError: it can't be read, or is not TOML.
-    """
-    try:
-        found = list(file_faults(file, Settings, lambda name: section_class(name) if name in SECTIONS else None))
-    except (ValueError, OSError) as error:
-        raise SettingsError(f"`{file}` can't be read: {error}") from None
-    for fault in found:
-        at = f"`{file}`" if fault.line is None else f"`{file}:{fault.line}`"
-        path = ".".join(map(str, fault.path))
-        if fault.kind == "extra_forbidden":
-            yield f"{at}: setting `{path}` is unknown{_suggestion(path, set(setting_names()))}"
-            continue
-        got = "" if fault.path[0] in _SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
-        advice = f": {fault.advice}" if fault.advice else ""
-        yield f"{at}: {_worded(path, fault.text)}{got}{advice}"
+        raise SettingsError(f"{worded(where, text)}, got `{fault['input']}`") from None
 
 
 def setting_names() -> tuple[str, ...]:
     """Return the dotted paths of all settings."""
     own = tuple(_paths(Settings))
     return (*own, *(path for name in SECTIONS for path in _paths(section_class(name), f"{name}.")))
-
-
-def settings_sources() -> tuple[str, ...]:
-    """Return where the settings come from: the file, if there is one, and the environment variables."""
-    file = _settings_file()
-    named = tuple(name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX))
-    variables = tuple(f"`{name}`" for name in named if name.upper() not in _NOT_SETTINGS)
-    return (f"`{file}`", *variables) if file.is_file() else variables
 
 
 def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -403,42 +273,6 @@ def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
                 yield from _paths(part, f"{prefix}{name}.")
 
 
-def _settings_file() -> Path:
-    return Path(os.environ.get(SETTINGS_FILE_VARIABLE, SETTINGS_FILE))
-
-
-def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield variables with our prefix that set nothing: most likely a misspelling, so the setting has no effect."""
-    if not _are_stated(environment):
-        return
-    known = {ENV_PREFIX + path.upper().replace(".", "__") for path in setting_names()}
-    known |= {ENV_PREFIX + name.upper() for name in (*Settings.model_fields, *SECTIONS)}
-    for name in sorted(environment):
-        upper = name.upper()
-        if not upper.startswith(ENV_PREFIX) or upper in known or upper in _NOT_SETTINGS:
-            continue
-        if any(upper.startswith(f"{ENV_PREFIX}{section}__") for section in ("KAFKA", "SCHEMA_REGISTRY")):
-            continue
-        yield f"environment variable `{name}` is not a setting{_suggestion(upper, known)}"
-
-
-def _faults(error: ValidationError, file: Path) -> Iterator[str]:
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            near = _suggestion(path, set(setting_names()))
-            yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
-        else:
-            value = str(fault["input"])[:_VALUE_CHARS_SHOWN]
-            got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{value}`"
-            yield f"{_worded(path, fault['msg'])}{got}"
-
-
-def _worded(path: str, text: str) -> str:
+def worded(path: str, text: str) -> str:
     """Return what is wrong with a setting: its name, and a sentence of pydantic without the capital letter."""
     return f"setting `{path}`: {text[:1].lower()}{text[1:]}"
-
-
-def _suggestion(name: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""

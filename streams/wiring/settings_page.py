@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from streams.services.section_table import inner_sections, section_table
-from streams.wiring.settings import SECTIONS, SETTINGS_FILE, SETTINGS_FILE_VARIABLE, Settings, section_class
+from streams.wiring.settings import SECTIONS, Settings, section_class
+from streams.wiring.settings_loading import SETTINGS_FILE, SETTINGS_FILE_VARIABLE
 
 _INTRODUCTION = f"""\
 # Settings

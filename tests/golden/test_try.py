@@ -22,7 +22,7 @@ from streams.codec.history import parse_line
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryReport, run_history
 from streams.operations.trial_engine import Tried
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 
 FOLDER = Path(__file__).parent / "try"

@@ -10,7 +10,7 @@ from streams.codec.jsonform import named_uuid
 from streams.model.budget import BudgetOp, BudgetRequest
 from streams.model.verdict import Verdict
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryReport, run_history
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 
 FOLDER = Path(__file__).parent / "try_budgets"

@@ -21,7 +21,7 @@ from streams.model.topics import ALERT_OCSF, CATALOG
 from streams.operations.topics.reader import read_to_end
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.ocsf import faults
 from tests.waiting import until_open
 

@@ -25,7 +25,7 @@ from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]

@@ -36,7 +36,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.unit.services.sts.house import ROOT_KEY, STS, TENANT, House, profile
 
 READY_MS = 60_000

@@ -14,7 +14,8 @@ from streams.kafka.rights import KafkaRights
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import GrantAccess, Step
 from streams.ports import AclSpec
-from streams.wiring.settings import Settings, load_settings
+from streams.wiring.settings import Settings
+from streams.wiring.settings_loading import load_settings
 
 pytestmark = pytest.mark.broker
 

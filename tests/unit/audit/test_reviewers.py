@@ -14,7 +14,8 @@ from streams.audit.reviewers import ANYBODY, NOBODY, Reviewers, ReviewersError
 from streams.audit.signatures import SigningKey
 from streams.model.errors import RecordError, SettingsError
 from streams.model.reasons import DeadLetterReason
-from streams.wiring.settings import Settings, load_settings
+from streams.wiring.settings import Settings
+from streams.wiring.settings_loading import load_settings
 
 replace = msgspec.structs.replace
 ANN, BOB, EVE = SigningKey.made(), SigningKey.made(), SigningKey.made()

@@ -25,7 +25,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.gates import build_budgets, build_gate, build_notary
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, MAIL_SEND, REPORT_KEYS, WEB_FETCH
 
 READY_MS = 60_000

@@ -19,7 +19,7 @@ from streams.model.types import Actor, Header
 from streams.operations.alert_handling import Handled, short_ids
 from streams.sdk.key_files import load_key_file
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
 
 SETTINGS = """

@@ -20,7 +20,7 @@ from streams.model.types import Record
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.operations.operator import Operator
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import BUNDLE_FILES, MAIL_SEND, RULES, GateBench
 from tests.unit.cli.conftest import Stoplog
 

@@ -14,7 +14,7 @@ from streams.model.topics import BASELINE
 from streams.ports import Outgoing
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.operations.behaviour.portraits import AGENT, published
 

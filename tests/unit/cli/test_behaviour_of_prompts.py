@@ -17,7 +17,7 @@ from streams.ports import Outgoing
 from streams.sdk import prompt_digest
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.processors.watch.test_watch import Bench

@@ -35,7 +35,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 from tests.unit.cli.conftest import Result, Stoplog
 

@@ -16,7 +16,7 @@ from streams.operations.operator import Operator
 from streams.operations.rules.publication import KEPT_MAX
 from streams.policy import bundle_from_files
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
 
 HEAD = "apiVersion: rules/v1\nbundle: own\nversion: '{version}'\npacks: [p]\n"

@@ -20,7 +20,7 @@ from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import short_ids
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import WEB_FETCH
 from tests.records import BY_RECORD
 from tests.unit.cli.conftest import Stoplog

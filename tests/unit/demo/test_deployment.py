@@ -12,7 +12,7 @@ from stoplog_demo.command import WhatNext
 from stoplog_demo.deployment import demo_settings, demonstrate, state_dir
 from stoplog_demo.story import StoryView
 
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 
 
 def test_a_terminal_is_left_as_it_was_if_the_log_can_not_be_opened(tmp_path: Path) -> None:

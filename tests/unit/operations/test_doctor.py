@@ -28,7 +28,8 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.doctor import examine_deployment
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import Settings, load_settings
+from streams.wiring.settings import Settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.shipped import rules_directory
 from tests.baselines import baseline, baseline_record_key, settled
 

@@ -18,7 +18,7 @@ from streams.operations.stops import RevocationTargetError, revocation_target
 from streams.ports.open_log import LogMissingError
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.records import ACTOR, DIGEST, HEADER, TOOL, UUID
 
 NOW_MS = 1_000

@@ -35,7 +35,7 @@ from streams.operations.topics.access import PrincipalsError, budgets_group, dec
 from streams.operations.topics.application import principals_of
 from streams.ports import AclSpec
 from streams.topology import KEYING, NOTARY, PROCESSORS, WATCH
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT, REPORT}, Role.EXECUTOR: {REPORT, AUDIT_REPORTED}}

@@ -15,7 +15,7 @@ from streams.model.delegation import Delegation
 from streams.model.verdict import Verdict
 from streams.operations.trial import TryReport, run_history
 from streams.operations.trial_engine import Tried
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
 
 ROOT_KEY = b"a root key of a history, 32 bytes"

@@ -22,7 +22,7 @@ from streams.model.topics import REVOCATION
 from streams.sdk.metrics import SOURCES, STOP_SECONDS, StopMetrics
 from streams.services.gate.metrics import StandbyLag
 from streams.services.metrics import serving_metrics
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import GateBench
 from tests.waiting import WAIT_S
 

@@ -9,7 +9,7 @@ import pytest
 from streams.model.errors import SettingsError
 from streams.ports import TopicSpec
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 
 
 def test_the_setting_decides(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from streams.model.errors import SettingsError
-from streams.wiring.settings import SECTIONS, load_settings, section_class, setting_names, settings_sources
+from streams.wiring.settings import SECTIONS, section_class, setting_names
 from streams.wiring.settings_file import LINES_MAX
+from streams.wiring.settings_loading import load_settings, settings_sources
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +160,7 @@ def test_a_section_of_which_nothing_is_stated_has_its_defaults() -> None:
 def test_only_the_sections_that_are_stated_or_read_are_loaded(in_empty_folder: Path) -> None:
     write(in_empty_folder, "[rules]\nallow_unsigned = true\n")
     code = (
-        "import sys; from streams.wiring.settings import load_settings; settings = load_settings();"
+        "import sys; from streams.wiring.settings_loading import load_settings; settings = load_settings();"
         "assert settings.rules.allow_unsigned and settings.metrics; print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

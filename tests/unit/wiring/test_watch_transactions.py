@@ -19,7 +19,7 @@ from streams.stores.memory import MemoryStores
 from streams.wiring import gates
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from streams.wiring.shipped import rules_directory
 
 

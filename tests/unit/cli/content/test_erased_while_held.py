@@ -18,7 +18,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_REQUEST, REPORT, SESSION, VERDICT
 from streams.model.verdict import Outcome, Verdict
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.kit import MAIL_SEND, WEB_FETCH
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.cli.content.captured_site import erasing, make_captured_site

@@ -11,7 +11,7 @@ from streams.identity.keyring import keys_in
 from streams.operations.doctor.findings import Finding
 from streams.services.sts.examination import examine_sts
 from streams.wiring.doctor import examine_deployment
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 
 ISSUER = "https://sts.example"
 SOURCE = {

@@ -48,7 +48,7 @@ from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.services.sts.store import Claim, Place, StsStore
 from streams.wiring.clock import SystemClock
-from streams.wiring.settings import load_settings
+from streams.wiring.settings_loading import load_settings
 from tests.certificates import make_certificate
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
 from tests.waiting import WAIT_S, until
