@@ -11,7 +11,9 @@ from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.ports.processor import StateView
 from streams.processors.budgets import allocation, allocator, leases
 from streams.processors.budgets.allocation import AllocationRow, Pending
-from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
+from streams.processors.budgets.claims import Claim
+from streams.processors.budgets.lease_row import LeaseRow, decode_lease
+from streams.processors.budgets.leases import BudgetLeases
 from streams.processors.gate import reports
 from streams.processors.rows import effects_row_key, lease_row_key
 from streams.processors.sessions import completion_effects
@@ -44,7 +46,7 @@ def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
     def taken(self: BudgetLeases, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
         found = state.get(lease_row_key(grant.budget_key))
         if found is not None:
-            row = leases._decode(found)
+            row = decode_lease(found)
             asked = row.asked or leases.Asked(grant.serial, now_ms, 0, 0, ())
             row = replace(row, asked=replace(asked, serial=grant.serial))
             state.put(lease_row_key(grant.budget_key), encode_row(row))
@@ -65,21 +67,21 @@ def takes_what_is_given_back_twice(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
     """What is left of a slice is spent in the next window."""
-    of_now = leases._of_now
+    of_now = leases.lease_of_now
 
     def carried(claim: Claim, state: StateView) -> LeaseRow:
         found = state.get(lease_row_key(claim.key))
         row = of_now(claim, state)
-        return row if found is None else replace(row, available=leases._decode(found).available)
+        return row if found is None else replace(row, available=decode_lease(found).available)
 
-    patch.setattr(leases, "_of_now", carried)
+    patch.setattr(leases, "lease_of_now", carried)
     patch.setattr(BudgetLeases, "on_due", lambda _self, _key, _state, _now_ms: [])
 
 
 def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
     """The last unit of a slice is spent twice."""
-    lacking = leases._lacking
-    patch.setattr(leases, "_lacking", lambda claim, row: max(0, lacking(claim, row) - (1 if claim.amount else 0)))
+    lacking = leases.amount_lacking
+    patch.setattr(leases, "amount_lacking", lambda claim, row: max(0, lacking(claim, row) - (1 if claim.amount else 0)))
 
 
 def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
@@ -99,7 +101,7 @@ def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
 
     def given(self: BudgetLeases, charge: ChargeRow, state: StateView, now_ms: int) -> None:
         found = state.get(charge.holder)
-        start_ms = charge.start_ms if found is None else leases._decode(found).start_ms
+        start_ms = charge.start_ms if found is None else decode_lease(found).start_ms
         give_back(self, replace(charge, start_ms=start_ms), state, now_ms)
 
     patch.setattr(BudgetLeases, "give_back", given)

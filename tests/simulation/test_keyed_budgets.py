@@ -10,7 +10,7 @@ import pytest
 
 from streams.model.budget import family_of
 from streams.model.intent import Intent
-from streams.processors.budgets import allocator, charges, leases
+from streams.processors.budgets import allocator, charges, claims, leases
 from streams.processors.budgets.allocation import AllocationRow
 from streams.processors.budgets.lease_row import LeaseRow
 from streams.processors.rows import lease_row_key
@@ -99,7 +99,7 @@ def does_not_keep_the_key_with_the_lease(patch: pytest.MonkeyPatch) -> None:
     def without_key(budget_key: str) -> bytes:
         return lease_row_key(family_of(budget_key) or budget_key)
 
-    for module in (leases, charges):
+    for module in (claims, leases, charges):
         patch.setattr(module, "lease_row_key", without_key)
 
 

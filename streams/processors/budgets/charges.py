@@ -19,7 +19,8 @@ from streams.policy.language.bundle import Budget, MeasureKind, Per
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.budgets.leases import BudgetLeases, Claim, Status, used_of_lease
+from streams.processors.budgets.claims import Claim, used_of_lease
+from streams.processors.budgets.leases import BudgetLeases, Status
 from streams.processors.budgets.nearly_exhausted import holder_of, session_alert
 from streams.processors.dedup.alerts import AlertWindows
 from streams.processors.row_kinds import RowKind

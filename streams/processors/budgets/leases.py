@@ -6,9 +6,7 @@ A lease belongs to one window of broker time and is worth nothing in another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +16,14 @@ from streams.model.topics import BUDGET_REQUEST
 from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
+from streams.processors.budgets.claims import (
+    Claim,
+    amount_lacking,
+    amount_wanted,
+    idle_values,
+    lease_of_now,
+    taken_together,
+)
 from streams.processors.budgets.lease_row import Asked, LeaseRow, decode_lease, spent_row
 from streams.processors.budgets.nearly_exhausted import lease_alert, nears
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
@@ -41,18 +47,9 @@ RESEND_MS = 10_000
 """After how long an unanswered request is sent again, under the same number."""
 WAITING_MAX = 1_024
 """How many intents of a partition wait for one budget at most."""
-FIRST_SHARE_DIVISOR = 32
-"""The first request is for at least this part of the limit: how much will be needed is not known yet."""
-KEYED_SHARE_DIVISOR = 4
-"""The first request for one value of a budget's key is for at least this part of the limit. Calls with one value mostly
-come from few sessions, so few partitions share it; what is not used stays leased until it is recalled."""
-KEYED_MORE_DIVISOR = 2
-"""Further requests of a partition that has spent something of the value are for at least this part."""
 UNANSWERED_MS = 60_000
 """After how long without an answer a value of a budget's key is forgotten that nothing was spent of; intents wait less
 than that. Otherwise values that somebody makes up would fill the state while the allocator is away."""
-LEFT_DIVISOR = 8
-"""Intents that wait get at most this part of what the allocator has left beyond their needs."""
 AHEAD_ROUND_TRIPS = 2
 """How many round trips' use is requested ahead of need. Half a round trip's use is left when it arrives."""
 WAIT_ROUND_TRIPS = 8
@@ -78,23 +75,6 @@ class Status(Enum):
     NO_ROOM = 4
 
 
-class Claim(NamedTuple):
-    """What a call takes of a shared budget in the current window."""
-
-    key: str
-    tenant_uid: str
-    start_ms: int
-    end_ms: int
-    limit: int
-    amount: int
-    targets: tuple[bytes, ...]
-    keys_max: int = 0
-    warn_at: int = 0
-
-
-_decode = decode_lease
-
-
 def move_from_layout_1(state: StateView) -> None:
     """Move the rows of leases from the keys that they had in layout 1 of the rows.
 
@@ -103,7 +83,7 @@ def move_from_layout_1(state: StateView) -> None:
     """
     for key, value in list(state.scan(*_V1_LEASES)):
         try:
-            _decode(value)
+            decode_lease(value)
         except msgspec.DecodeError:
             continue  # a grant
         state.delete(key)
@@ -120,20 +100,20 @@ class BudgetLeases:
 
     def status(self, claim: Claim, state: StateView, now_ms: int) -> Status:
         """Return whether the claim fits."""
-        row = _of_now(claim, state)
-        lacking = _lacking(claim, row)
+        row = lease_of_now(claim, state)
+        lacking = amount_lacking(claim, row)
         if not lacking:
             return Status.ENOUGH
-        if _together(claim, row) > claim.limit:
+        if taken_together(claim, row) > claim.limit:
             return Status.EXHAUSTED
         if now_ms < row.no_room_until_ms:
             return Status.NO_ROOM
-        left = row.left + len(_idle(claim, row))
+        left = row.left + len(idle_values(claim, row))
         return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
 
     def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
         """Take a claim that fits, and request more if little is left."""
-        row = _of_now(claim, state)
+        row = lease_of_now(claim, state)
         targets = row.targets
         if claim.targets:
             targets = dict(targets)
@@ -158,7 +138,7 @@ class BudgetLeases:
 
     def wait(self, claim: Claim, waiting: tuple[bytes, str], state: StateView, now_ms: int) -> list[Output] | None:
         """Let an intent wait for more, which is requested; return None if too many wait already."""
-        row = _of_now(claim, state)
+        row = lease_of_now(claim, state)
         others = with_room(row.waiting, state)
         if others is None:
             return None
@@ -167,7 +147,7 @@ class BudgetLeases:
             row = replace(row, waiting=(*others, waiting), demand=demand, touched_ms=now_ms)
         outputs: list[Output] = []
         if row.asked is None:
-            idle = _idle(claim, row)
+            idle = idle_values(claim, row)
             if idle:
                 # Values that no call uses any longer make room for those of this one.
                 serial = next_serial(state)
@@ -176,8 +156,8 @@ class BudgetLeases:
                 )
                 row = replace(row, targets={target: uses for target, uses in row.targets.items() if target not in idle})
             missing = tuple(target for target in claim.targets if target not in row.targets)
-            need = _lacking(claim, row)
-            want = min(max(need, _wanted(claim, row, state)), row.limit)
+            need = amount_lacking(claim, row)
+            want = min(max(need, amount_wanted(claim, row, state)), row.limit)
             asked = Asked(next_serial(state), now_ms, need, want, missing, now_ms)
             row, output = self._ask(claim.key, row, asked, state.partition)
             outputs.append(output)
@@ -193,7 +173,7 @@ class BudgetLeases:
         found = state.get(key)
         if found is None:
             return
-        row = _decode(found)
+        row = decode_lease(found)
         if row.start_ms != charge.start_ms:
             return
         targets = dict(row.targets)
@@ -212,7 +192,7 @@ class BudgetLeases:
     def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
         """Return what is unused here, because another partition needs it. Answer even if there is nothing."""
         found = state.get(lease_row_key(recall.budget_key))
-        row = None if found is None else _decode(found)
+        row = None if found is None else decode_lease(found)
         if row is None or row.start_ms != recall.window_start:
             tenant_uid = recall.header.tenant_uid
             row = LeaseRow(tenant_uid, recall.window_start, recall.window_end, 0)
@@ -232,7 +212,7 @@ class BudgetLeases:
         found = state.get(lease_row_key(grant.budget_key))
         if found is None:
             return (), self._unwanted(grant, state, now_ms)
-        row = _decode(found)
+        row = decode_lease(found)
         if row.asked is None or row.asked.serial != grant.serial:
             return (), []
         asked, waiting = row.asked, row.waiting
@@ -280,7 +260,7 @@ class BudgetLeases:
         found = state.get(lease_row_key(key))
         if found is None:
             return []
-        row = replace(_decode(found), due_ms=0)
+        row = replace(decode_lease(found), due_ms=0)
         if now_ms >= row.end_ms:
             state.delete(lease_row_key(key))
             return []
@@ -376,75 +356,11 @@ class BudgetLeases:
         return Output(BUDGET_REQUEST, request_key(key), value, request.header)
 
 
-def used_of_lease(claim: Claim, get: Callable[[bytes], bytes | None]) -> int:
-    """Return what calls of this partition have used of the claim's budget and window: an amount, or how many values.
-
-    Args:
-        claim: of the budget; its amount and values count only as far as it was taken.
-        get: returns a row of the partition's state.
-    """
-    found = get(lease_row_key(claim.key))
-    row = None if found is None else _decode(found)
-    if row is None or row.start_ms != claim.start_ms:
-        return 0
-    return sum(1 for uses in row.targets.values() if uses) if claim.targets else row.spent
-
-
 def _holder(charge: ChargeRow) -> bytes:
     """Return the key of the lease that a call was charged to."""
     if charge.holder.startswith(_V1_PREFIX):
         return lease_row_key(charge.holder[len(_V1_PREFIX) :].decode())
     return charge.holder
-
-
-def _of_now(claim: Claim, state: StateView) -> LeaseRow:
-    """Return the row of the current window; of an earlier window only the waiting intents and the timer are kept."""
-    found = state.get(lease_row_key(claim.key))
-    fresh = LeaseRow(
-        claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit, keys_max=claim.keys_max, warn_at=claim.warn_at
-    )
-    if found is None:
-        return fresh
-    row = _decode(found)
-    if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
-        return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
-    if (row.limit, row.keys_max, row.warn_at) == (claim.limit, claim.keys_max, claim.warn_at):
-        return row
-    return replace(row, limit=claim.limit, keys_max=claim.keys_max, warn_at=claim.warn_at)
-
-
-def _idle(claim: Claim, row: LeaseRow) -> tuple[bytes, ...]:
-    """Return the reserved values that neither a call nor the claim uses."""
-    if not claim.targets:
-        return ()
-    return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
-
-
-def _together(claim: Claim, row: LeaseRow) -> int:
-    """Return the sum of the claim and what calls of this partition have taken, wherever else some is spent."""
-    if not claim.targets:
-        return row.spent + claim.amount
-    return len({target for target, uses in row.targets.items() if uses}.union(claim.targets))
-
-
-def _lacking(claim: Claim, row: LeaseRow) -> int:
-    if claim.targets:
-        return sum(target not in row.targets for target in claim.targets)
-    return max(0, claim.amount - row.available)
-
-
-def _wanted(claim: Claim, row: LeaseRow, state: StateView) -> int:
-    """Return what to request for intents that wait: what they need, and what more is needed until the answer comes.
-
-    The second part shrinks with what the allocator has left, so that near the end nobody is given what others wait for.
-    """
-    if claim.targets:
-        return 0
-    if claim.keys_max:
-        return max(row.demand, row.limit // (KEYED_MORE_DIVISOR if row.spent else KEYED_SHARE_DIVISOR))
-    if round_trip_ms(state) is None or not row.span_start_ms:
-        return max(row.demand, row.limit // FIRST_SHARE_DIVISOR)
-    return max(row.demand - row.available, row.behind) + min(row.expected(), row.left // LEFT_DIVISOR)
 
 
 def budget_wait_ms(state: StateView, settings: GateSettings) -> int:
