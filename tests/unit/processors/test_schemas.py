@@ -7,7 +7,8 @@ import json
 import pytest
 
 from streams.model.canonical import CanonicalError, canonical_args
-from streams.processors.control.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX, ArgsSchema
+from streams.processors.control.schema_measure import SUBSCHEMAS_MAX
+from streams.processors.control.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, ArgsSchema
 
 NODE = {
     "$defs": {
