@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import z3
 
-from simulation.fuzz.cel import LISTS, ExpressionMaker, FactsMaker, answer
+from simulation.fuzz.cel import LISTS, answer
+from simulation.fuzz.expressions import ExpressionMaker, FactsMaker
 from streams.policy import Finding, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.authoring.prover import ProofStatus, Prover
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
