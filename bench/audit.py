@@ -23,7 +23,8 @@ from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
-from streams.audit.seals import SealKeys, derived_seal_key, read_leaf
+from streams.audit.seal_keys import SealKeys, derived_seal_key
+from streams.audit.seals import read_leaf
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire

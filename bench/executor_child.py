@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.world import ROOT_KEY
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock

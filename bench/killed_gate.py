@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bench.gate import intent_records, session_records
 from bench.workload import credential
 from bench.world import ROOT_KEY, World
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.engine.worker import Worker
 from streams.model.topics import VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Verdict

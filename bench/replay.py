@@ -30,7 +30,7 @@ from streams.audit.attribute_writers import ANYBODY as WRITTEN_BY_ANYBODY
 from streams.audit.publishers import UNSIGNED
 from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
 from streams.audit.reviewers import ANYBODY
-from streams.audit.seals import derived_seal_key
+from streams.audit.seal_keys import derived_seal_key
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.workload import now_ms
 from bench.world import ROOT_KEY
 from streams.audit.merkle import Frontier, leaf_hash
-from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, derived_seal_key, make_seals
+from streams.audit.seal_keys import derived_seal_key
+from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, make_seals
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
 from streams.model.topics import SEAL, SEAL_KEY, SEALS_AMONG_VERDICTS, VERDICT

@@ -15,7 +15,7 @@ from bench.audit import decided_by_gate, recorded, seal_all
 from simulation.records import ROOT_KEY
 from simulation.vandal import ACTS, TOPICS, Log, Vandal
 from streams.audit.merkle import Frontier
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.codec.wire import CodecWire

@@ -40,7 +40,7 @@ from streams.audit.publishers import UNSIGNED
 from streams.audit.releasers import Releasers
 from streams.audit.report_keys import ReportKey
 from streams.audit.reviewers import ANYBODY
-from streams.audit.seals import derived_seal_key
+from streams.audit.seal_keys import derived_seal_key
 from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker

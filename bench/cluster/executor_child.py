@@ -18,7 +18,7 @@ from bench.child import READY, Child, ending, read_order, say
 from bench.cluster.calls import Ran
 from bench.workload import TEXTS
 from bench.world import ROOT_KEY, World
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import (
     Executor,

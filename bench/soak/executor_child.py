@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.child import READY, Child, ending, read_order, say
 from bench.world import ROOT_KEY, World
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport

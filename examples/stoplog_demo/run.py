@@ -22,7 +22,7 @@ from stoplog_demo.scenario import Result, Scenario
 from stoplog_demo.steps import Check, Summary
 from stoplog_demo.view import View, open_view
 from streams.audit.report_keys import ReportKey
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.model.verdict import Verdict
 from streams.sdk.development_tokens import DevTokenService

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError, with_signature
-from streams.audit.seals import KeyState, SealKey, SealKeys, SealKeysError
+from streams.audit.seal_keys import KeyState, SealKey, SealKeys, SealKeysError
 from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.canonical import canonical
 from streams.model.types import Proof, ProofAlg

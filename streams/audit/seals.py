@@ -21,21 +21,16 @@ log. A signature for each verdict: it costs more than all else that a seal needs
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from streams.audit.merkle import HASH_BYTES, Frontier, MerkleError, Tree, is_included, leaf_hash, root_of
+from streams.audit.merkle import HASH_BYTES, Frontier, MerkleError, root_of
 from streams.audit.notes import Checkpoint, Note, NoteError, Signer, signed_note
-from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.audit import Seal
 from streams.model.errors import StoplogError
-from streams.model.proof import derived_uuid, seal_key_seed
+from streams.model.proof import derived_uuid
 from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION, VERDICT
 from streams.model.types import Header
 from streams.ports import Received
@@ -65,24 +60,11 @@ NOTARY_LOG = "stoplog.notary"
 _READ_DOMAIN = b"\x00stoplog read v1\n"
 _LENGTH_BYTES = 4
 _NO_BYTES = b"\xff" * _LENGTH_BYTES
-
-KEYS_MAX = 64
-RETIRED_RUNS_MS = 3_600_000
-"""How long after a key was retired calls may run by its seals.
-
-INVARIANT: no gate lets a verdict live longer. A seal says itself when it was made, and no signature covers that:
-without this bound, whoever gets hold of a key that was retired long ago could have calls run by seals that are dated
-back.
-"""
 _BATCH = "batch "
 
 
 class SealError(StoplogError):
     """A seal proves nothing; the message says why."""
-
-
-class SealKeysError(StoplogError):
-    """The keys that seals are checked with are invalid."""
 
 
 def origin_of(deployment: str, partition: int, log: str = GATE_LOG) -> str:
@@ -91,15 +73,6 @@ def origin_of(deployment: str, partition: int, log: str = GATE_LOG) -> str:
     INVARIANT: no two logs have the same, so a head of the notary's log never proves a verdict.
     """
     return f"{log}/{quote(deployment, safe='')}/{partition}"
-
-
-def derived_seal_key(root_key: bytes) -> SigningKey:
-    """Return the key that seals are signed with where nobody has made one.
-
-    Every holder of the root key can make it: gates, and the token service. With a key of its own
-    (`stoplog keys seal new`), a gate need not trust the token service with that.
-    """
-    return SigningKey(Ed25519PrivateKey.from_private_bytes(seal_key_seed(root_key)))
 
 
 def read_leaf(record: Received) -> bytes:
@@ -216,7 +189,7 @@ class SealedBatch:
         if not 0 < count <= LEAVES_MAX or len(seal.leaves) != count * HASH_BYTES or head.size != seal.first + count:
             raise SealError(f"the seal has {count} kinds of leaves, {len(seal.leaves)} bytes of them and a wrong size")
         leaves = [seal.leaves[at : at + HASH_BYTES] for at in range(0, len(seal.leaves), HASH_BYTES)]
-        if _batch_root(head) != root_of(leaves):
+        if batch_root(head) != root_of(leaves):
             raise SealError("the seal's leaves are not those of its head")
         return cls(seal, note, head, leaves, before)
 
@@ -241,189 +214,7 @@ class SealedBatch:
         return self.before.appended(self.leaves).root() == self.head.root
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """What proves one verdict, wherever it is handed to: its bytes, and its place in a batch whose head is signed.
-
-    Attributes:
-        value: the value of the verdict's record, as it lies on the topic.
-        key: the record's key.
-        partition: the partition of the record.
-        sealed_ms: the time of the seal, as it says.
-        index: the place of the verdict in the batch.
-        size: how many leaves the batch has.
-        path: the proof that the verdict is in the batch.
-        signed_head: the head of the log after the batch, signed.
-    """
-
-    value: bytes
-    key: bytes | None
-    partition: int
-    sealed_ms: int
-    index: int
-    size: int
-    path: tuple[bytes, ...]
-    signed_head: str
-
-    @classmethod
-    def of(cls, value: bytes, key: bytes | None, batch: SealedBatch, kind: int = VERDICT_LEAF) -> Receipt:
-        """Return the receipt of a verdict of a batch, or of another kind of record.
-
-        Raises:
-            SealError: the batch does not have it.
-        """
-        index = batch.index_of(leaf_hash(value), kind)
-        if index is None:
-            raise SealError("the verdict is not among those that the seal covers")
-        path, seal = tuple(Tree(batch.leaves).inclusion(index)), batch.seal
-        return cls(value, key, seal.partition, seal.header.time, index, len(batch.leaves), path, seal.signed_head)
-
-    def check(self, keys: SealKeys, runs_at_ms: int | None = None) -> None:
-        """Check the receipt. Costs 60 to 80 us.
-
-        Args:
-            keys: those whose seals count.
-            runs_at_ms: see `SealKeys.signer_of`.
-
-        Raises:
-            SealError: it proves nothing.
-        """
-        try:
-            note = Note.parse(self.signed_head)
-            head = Checkpoint.parse(note.text)
-        except NoteError as error:
-            raise SealError(f"the head can't be read: {error}") from None
-        keys.signer_of(note, self.partition, self.sealed_ms, runs_at_ms=runs_at_ms)
-        leaf = leaf_hash(self.value)
-        # The size of the batch is not signed. Whatever it is, the path leads from this leaf to the root that is.
-        if not is_included(leaf, self.index, self.size, self.path, _batch_root(head)):
-            raise SealError("the verdict is not among those that the head covers")
-
-
-class KeyState(StrEnum):
-    """Whether seals of a key count."""
-
-    ACTIVE = "active"
-    RETIRED = "retired"
-    REVOKED = "revoked"
-
-
-class SealKey(msgspec.Struct, frozen=True):
-    """A key that seals are checked with.
-
-    Attributes:
-        name: what people call it.
-        public: the key.
-        state: ACTIVE; RETIRED: seals of before `until_ms` count, and calls run by them for `RETIRED_RUNS_MS` more;
-            REVOKED: none does, whenever it was made.
-        until_ms: of a retired key, the instant from which its seals no longer count.
-    """
-
-    name: str
-    public: PublicKey
-    state: KeyState = KeyState.ACTIVE
-    until_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class SealKeys:
-    """The keys whose seals count, with their states.
-
-    Attributes:
-        keys: by their ids.
-        deployment: the name of the deployment whose seals they are.
-    """
-
-    keys: Mapping[str, SealKey]
-    deployment: str = ""
-    _origins: dict[tuple[int, str], str] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, keys: Mapping[str, str] | Sequence[SealKey], deployment: str = "") -> SealKeys:
-        """Read keys.
-
-        Args:
-            keys: public keys as text by their names, all of them active; or keys with their states.
-            deployment: must be the gates' setting `gate.deployment`.
-
-        Raises:
-            SealKeysError: one is malformed, there are two of the same, none, or too many.
-        """
-        try:
-            listed = (
-                [SealKey(name, PublicKey.parse(text)) for name, text in keys.items()]
-                if isinstance(keys, Mapping)
-                else list(keys)
-            )
-        except SigningKeyError as error:
-            raise SealKeysError(str(error)) from None
-        if not 0 < len(listed) <= KEYS_MAX:
-            raise SealKeysError(f"{len(listed)} keys of seals are named; name 1 to {KEYS_MAX}")
-        found = {key.public.kid: key for key in listed}
-        if len(found) != len(listed):
-            raise SealKeysError("two names have the same key of seals; name each key once")
-        return cls(found, deployment)
-
-    @classmethod
-    def derived(cls, root_key: bytes, deployment: str = "") -> SealKeys:
-        """Return the key of `derived_seal_key` as the only one."""
-        return cls.of([SealKey("derived", derived_seal_key(root_key).public)], deployment)
-
-    def origin(self, partition: int, log: str = GATE_LOG) -> str:
-        """Return the origin of the heads of one of a partition's logs."""
-        origin = self._origins.get((partition, log))
-        if origin is None:
-            origin = self._origins[partition, log] = origin_of(self.deployment, partition, log)
-        return origin
-
-    def signer_of(
-        self, note: Note, partition: int, time_ms: int, log: str = GATE_LOG, *, runs_at_ms: int | None = None
-    ) -> SealKey:
-        """Return the key that has signed a head of a partition.
-
-        Args:
-            note: the signed head.
-            partition: the partition in which it was found.
-            time_ms: when it was made, as it says; compared with the end of retired keys.
-            log: the log whose head it must be.
-            runs_at_ms: the time now, if calls run by what it covers; None if only the record is checked.
-
-        Raises:
-            SealError: no key that counts has signed it.
-        """
-        origin = self.origin(partition, log)
-        if note.text.partition("\n")[0] != origin:
-            found = note.text.partition("\n")[0][:120]
-            raise SealError(f"the head is that of `{found}`, and this is partition `{origin}`")
-        for key in self.keys.values():
-            if not note.is_signed_by(origin, key.public):
-                continue
-            if key.state is KeyState.REVOKED:
-                raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head has been revoked")
-            if key.state is KeyState.RETIRED and (key.until_ms is None or time_ms >= key.until_ms):
-                raise SealError(f"the key `{key.name}` ({key.public.kid}) that signed the head was retired before")
-            if key.until_ms is not None and runs_at_ms is not None and runs_at_ms >= key.until_ms + RETIRED_RUNS_MS:
-                text = f"the key `{key.name}` ({key.public.kid}) that signed the head was retired too long ago"
-                raise SealError(f"{text}: no verdict of its time can be run any more")
-            return key
-        raise SealError("no key that is trusted here has signed the head: is the list of keys up to date?")
-
-    def opened(self, seal: Seal, partition: int, runs_at_ms: int | None = None) -> SealedBatch:
-        """Return what a seal says, once it is found to be signed. Costs 60 to 80 us and a hash for each leaf.
-
-        Args:
-            seal: the seal.
-            partition: the partition in which it was found.
-            runs_at_ms: see `signer_of`.
-
-        Raises:
-            SealError: it proves nothing.
-        """
-        batch = SealedBatch.read(seal)
-        self.signer_of(batch.note, partition, seal.header.time, runs_at_ms=runs_at_ms)
-        return batch
-
-
-def _batch_root(head: Checkpoint) -> bytes:
+def batch_root(head: Checkpoint) -> bytes:
     """Return the root of the batch that a head names; empty if it names none."""
     for line in head.extensions:
         if line.startswith(_BATCH):

@@ -10,7 +10,7 @@ import typer
 
 from streams.audit.receipt_check import FILE_BYTES_MAX, ReceiptError, check, told
 from streams.audit.seal_key_list import SealKeyList
-from streams.audit.seals import KeyState
+from streams.audit.seal_keys import KeyState
 from streams.cli.audit_verify import HolderOption, KeysOption, named_holders, seal_keys
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups

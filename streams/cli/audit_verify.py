@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
-from streams.audit.seals import NOTARY_LOG, SealKey, SealKeys, SealKeysError
+from streams.audit.seal_keys import SealKey, SealKeys, SealKeysError
+from streams.audit.seals import NOTARY_LOG
 from streams.audit.signatures import SigningKeyError
 from streams.cli.findings import many
 from streams.cli.main import FAILED, NOT_PROVEN

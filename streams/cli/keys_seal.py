@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
-from streams.audit.seals import KeyState, SealKeysError
+from streams.audit.seal_keys import KeyState, SealKeysError
 from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, PassphraseOption, load_key

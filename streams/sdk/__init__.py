@@ -24,8 +24,9 @@ from streams.model.lazy_names import lazy_names
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from streams.audit.receipts import Receipt
     from streams.audit.report_keys import ReportKey
-    from streams.audit.seals import Receipt, SealKeys, SealKeysError
+    from streams.audit.seal_keys import SealKeys, SealKeysError
     from streams.audit.signatures import SigningKeyError
     from streams.model.delegation import ConstraintType
     from streams.model.labels import Confidentiality, Integrity, Label
@@ -77,9 +78,9 @@ if TYPE_CHECKING:
     from streams.sdk.verdict_reader import VerdictReader
 
 _NAMES = {
+    "streams.audit.receipts": ("Receipt",),
     "streams.audit.report_keys": ("ReportKey",),
-    "streams.audit.seals": (
-        "Receipt",
+    "streams.audit.seal_keys": (
         "SealKeys",
         "SealKeysError",
     ),

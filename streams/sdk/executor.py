@@ -20,8 +20,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from streams.audit.receipts import Receipt
 from streams.audit.report_keys import ReportKey
-from streams.audit.seals import Receipt, SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.metrics import declared
 from streams.metrics.declared import Exporter
 from streams.metrics.registry import Metrics

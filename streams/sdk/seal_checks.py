@@ -22,7 +22,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from streams.audit.merkle import leaf_hash
-from streams.audit.seals import Receipt, SealedBatch, SealError, SealKeys
+from streams.audit.receipts import Receipt
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import SealedBatch, SealError
 from streams.model.audit import Seal
 from streams.model.errors import RecordError
 from streams.model.topics import SEAL, SEAL_KEY, VERDICT

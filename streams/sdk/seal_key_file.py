@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
-from streams.audit.seals import SealKeys, SealKeysError
+from streams.audit.seal_keys import SealKeys, SealKeysError
 from streams.sdk.entropy import SYSTEM, Entropy
 
 LOOK_EVERY_MS = 1_000

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from streams.audit.seals import Receipt, SealedBatch, SealError
+from streams.audit.receipts import Receipt
+from streams.audit.seals import SealedBatch, SealError
 from streams.model.audit import Seal
 from streams.model.errors import RecordError
 from streams.model.keys import partition_for

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simulation.records import ROOT_KEY
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streams.audit.merkle import Frontier, leaf_hash
-from streams.audit.seals import SealError, SealKeys
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import SealError
 from streams.model.audit import Seal
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, SEAL_KEY, VERDICT
 from streams.operations.topics.reader import read_to_end

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from streams.audit.report_keys import ReportKey
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.cli.main import run
 from streams.model.definition import definition_digests
 from streams.model.errors import StoplogError

@@ -20,7 +20,7 @@ import pytest
 
 from simulation.broker.kafka import KafkaBroker
 from simulation.records import ROOT_KEY, SessionMaker
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, Topic

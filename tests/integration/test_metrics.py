@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from simulation.broker.kafka import free_port
 from simulation.records import ROOT_KEY, SessionMaker, revocation
 from streams.audit.report_keys import ReportKey
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.http.monitor import monitored
 from streams.metrics.declared import METRICS, Exporter

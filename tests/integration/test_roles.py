@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from simulation.broker.kafka import KafkaBroker
 from simulation.records import ROOT_KEY, SessionMaker, agent, report_keys, tool_entry
 from streams.audit.alert_handlers import NOBODY as NOBODY_HANDLES
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key

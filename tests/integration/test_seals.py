@@ -11,7 +11,7 @@ import pytest
 
 from simulation.records import ROOT_KEY
 from streams.audit.report_keys import ReportKey
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.model.verdict import Outcome
 from streams.operations.signing_keys import make_key_file
 from streams.operations.verify.run import LogSource, verify_log, verify_reported

@@ -9,7 +9,7 @@ from simulation.seals import CHAIN_KEY
 from simulation.simulator import DEPLOYMENT, SEALER, Simulation
 from simulation.vandal import READ_TOPICS, TOPICS
 from simulation.workload_session import WorkloadSize
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.inmemory.log import MemoryLog
 from streams.model.topics import VERDICT
 from streams.operations.verify.partition import Ends, Recorded, check_partition

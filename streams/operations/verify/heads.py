@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from streams.audit.notes import Checkpoint, Note, NoteError
-from streams.audit.seals import LEAVES_MAX, SealedBatch, SealError, SealKeys
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import LEAVES_MAX, SealedBatch, SealError
 from streams.codec.avro import Codec
 from streams.model.audit import AuditCheckpoint, Seal
 from streams.model.errors import RecordError

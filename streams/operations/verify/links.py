@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from streams.audit.merkle import Frontier
-from streams.audit.seals import GATE_LOG, SealedBatch, SealError, SealKeys
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import GATE_LOG, SealedBatch, SealError
 from streams.codec.avro import Codec
 from streams.model.audit import Seal
 from streams.model.errors import RecordError

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint
+from streams.audit.seal_keys import SealKeys
 from streams.audit.seals import (
     AUDIT_LEAF,
     GATE_LOG,
@@ -32,7 +33,6 @@ from streams.audit.seals import (
     SESSION_LEAF,
     VERDICT_LEAF,
     SealedBatch,
-    SealKeys,
     read_leaf,
 )
 from streams.codec.avro import Codec

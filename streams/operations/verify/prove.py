@@ -12,7 +12,9 @@ import msgspec
 from streams.audit.content_officers import ContentOfficers
 from streams.audit.merkle import leaf_hash
 from streams.audit.receipt_check import FORMAT
-from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, Receipt, SealedBatch, SealError, SealKey, SealKeys
+from streams.audit.receipts import Receipt
+from streams.audit.seal_keys import SealKey, SealKeys
+from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, SealedBatch, SealError
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, Seal
 from streams.model.errors import RecordError, StoplogError

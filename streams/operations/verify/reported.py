@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint
-from streams.audit.seals import NOTARY_LOG, REPORTED_LEAF, SealedBatch, SealKeys, claims_of, read_leaf
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import NOTARY_LOG, REPORTED_LEAF, SealedBatch, claims_of, read_leaf
 from streams.codec.avro import Codec
 from streams.model.audit import Seal
 from streams.model.topics import AUDIT_SEAL

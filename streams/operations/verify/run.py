@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from streams.audit.notes import Checkpoint, Note, NoteError
-from streams.audit.seals import GATE_LOG, NOTARY_LOG, SealKeys
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import GATE_LOG, NOTARY_LOG
 from streams.codec.avro import Codec
 from streams.model.errors import StoplogError
 from streams.model.topics import AUDIT, AUDIT_CHECKPOINT, AUDIT_REPORTED, AUDIT_SEAL, VERDICT

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from streams.audit.notes import Signer
-from streams.audit.seals import derived_seal_key
+from streams.audit.seal_keys import derived_seal_key
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.audit import RetentionClass

@@ -9,20 +9,8 @@ from hypothesis import strategies as st
 
 from streams.audit.merkle import Frontier, Tree, leaf_hash
 from streams.audit.notes import Note, signed_note
-from streams.audit.seals import (
-    AUDIT_LEAF,
-    LEAVES_MAX,
-    VERDICT_LEAF,
-    KeyState,
-    SealedBatch,
-    SealError,
-    SealKey,
-    SealKeys,
-    SealKeysError,
-    derived_seal_key,
-    make_seals,
-    origin_of,
-)
+from streams.audit.seal_keys import KeyState, SealKey, SealKeys, SealKeysError, derived_seal_key
+from streams.audit.seals import AUDIT_LEAF, LEAVES_MAX, VERDICT_LEAF, SealedBatch, SealError, make_seals, origin_of
 from streams.audit.signatures import SigningKey
 from streams.model.audit import Seal
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.sealed_verdicts import SealedVerdicts
 from bench.world import ROOT_KEY
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.model.topics import VERDICT

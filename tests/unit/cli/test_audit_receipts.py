@@ -15,7 +15,8 @@ import pytest
 
 from streams.audit import receipt_check
 from streams.audit.receipt_check import RECORD_SCHEMAS, VERDICT_SCHEMAS, ReceiptError, check
-from streams.audit.seals import Receipt, SealKeys
+from streams.audit.receipts import Receipt
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKey
 from streams.codec.schemas import CommittedSchemas
 from streams.model.topics import AUDIT, VERDICT

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from simulation.broker.kafka import free_port
 from streams.audit.content import ContentError
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKeyError
 from streams.model.audit import Seal
 from streams.model.content import WRAP_ALG

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams.audit.seal_key_list import SealKeyList
-from streams.audit.seals import KeyState, derived_seal_key
+from streams.audit.seal_keys import KeyState, derived_seal_key
 from streams.operations.signing_keys import load_key_file
 from streams.sdk import SealKeyFile
 from tests.unit.cli.conftest import Stoplog

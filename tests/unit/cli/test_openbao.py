@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from streams.audit.content import ContentError, ContentPlace, decrypt_content
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.audit.signatures import SigningKeyError
 from streams.model.audit import Seal
 from streams.model.topics import VERDICT

@@ -6,7 +6,7 @@ from functools import cache
 
 from simulation.vandal import READ_TOPICS, TOPICS, Log
 from streams.audit.notes import Checkpoint
-from streams.audit.seals import KeyState, SealKey, SealKeys
+from streams.audit.seal_keys import KeyState, SealKey, SealKeys
 from streams.audit.signatures import SigningKey
 from streams.inmemory.faults import Call
 from streams.model.topics import INTENT, REPORT

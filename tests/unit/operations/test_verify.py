@@ -8,7 +8,8 @@ import pytest
 from simulation.vandal import ACTS, Vandal, flipped
 from streams.audit.merkle import Frontier, leaf_hash
 from streams.audit.notes import Checkpoint, Note
-from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, KeyState, SealKeys, make_seals
+from streams.audit.seal_keys import KeyState, SealKeys
+from streams.audit.seals import AUDIT_LEAF, VERDICT_LEAF, make_seals
 from streams.audit.signatures import SigningKey
 from streams.history.workers import create_topics
 from streams.inmemory.admin import MemoryAdmin

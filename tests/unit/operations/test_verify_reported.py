@@ -11,17 +11,8 @@ from msgspec.structs import replace
 from simulation.vandal import Log, Vandal, flipped
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
-from streams.audit.seals import (
-    GATE_LOG,
-    NOTARY_LOG,
-    REPORTED_LEAF,
-    KeyState,
-    SealedBatch,
-    SealKey,
-    SealKeys,
-    make_seals,
-    read_leaf,
-)
+from streams.audit.seal_keys import KeyState, SealKey, SealKeys
+from streams.audit.seals import GATE_LOG, NOTARY_LOG, REPORTED_LEAF, SealedBatch, make_seals, read_leaf
 from streams.audit.signatures import SigningKey
 from streams.inmemory.faults import Call
 from streams.model.audit import Seal

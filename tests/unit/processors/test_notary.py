@@ -6,16 +6,8 @@ import pytest
 
 from streams.audit.merkle import Frontier
 from streams.audit.notes import Checkpoint, Note
-from streams.audit.seals import (
-    LEAVES_MAX,
-    NOTARY_LOG,
-    REPORTED_LEAF,
-    SealedBatch,
-    SealError,
-    SealKeys,
-    origin_of,
-    read_leaf,
-)
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import LEAVES_MAX, NOTARY_LOG, REPORTED_LEAF, SealedBatch, SealError, origin_of, read_leaf
 from streams.audit.signatures import SigningKey, SigningKeyError
 from streams.inmemory.faults import Call
 from streams.model.audit import AuditEvent

@@ -6,7 +6,8 @@ import pytest
 
 from simulation.auditor_heads import check_heads
 from streams.audit.notes import Checkpoint, Note
-from streams.audit.seals import LEAVES_MAX, SealedBatch, SealKeys
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import LEAVES_MAX, SealedBatch
 from streams.audit.signatures import SigningKey, SigningKeyError
 from streams.inmemory.faults import Call
 from streams.model.audit import AuditCheckpoint, Seal

@@ -14,23 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.audit.merkle import leaf_hash
+from streams.audit.receipts import Receipt
 from streams.audit.seal_key_list import ListedKey, SealKeyList
-from streams.audit.seals import (
-    LEAVES_MAX,
-    REPORT_LEAF,
-    RETIRED_RUNS_MS,
-    VERDICT_LEAF,
-    KeyState,
-    Receipt,
-    SealedBatch,
-    SealError,
-    SealKey,
-    SealKeys,
-    SealKeysError,
-    derived_seal_key,
-    make_seals,
-    read_leaf,
-)
+from streams.audit.seal_keys import RETIRED_RUNS_MS, KeyState, SealKey, SealKeys, SealKeysError, derived_seal_key
+from streams.audit.seals import LEAVES_MAX, REPORT_LEAF, VERDICT_LEAF, SealedBatch, SealError, make_seals, read_leaf
 from streams.audit.signatures import SigningKey
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.errors import RecordError

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.audit.seals import SealKeys
+from streams.audit.seal_keys import SealKeys
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
 from streams.model.session import SessionEvent, SessionEventType

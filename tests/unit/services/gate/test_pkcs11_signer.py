@@ -14,7 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from streams.audit.merkle import Frontier, leaf_hash
-from streams.audit.seals import VERDICT_LEAF, SealKeys, make_seals
+from streams.audit.seal_keys import SealKeys
+from streams.audit.seals import VERDICT_LEAF, make_seals
 from streams.audit.signatures import SigningKeyError
 from streams.services.gate.settings import SealSection
 from tests.softhsm import NoAptError, SoftHsm, find_softhsm
