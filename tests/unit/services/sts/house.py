@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ ROOT_KEY = bytes(range(32))
 TENANT = "acme"
 STS = "https://sts.example"
 PARTITIONS = 2
+INVALID = "invalid_request"
 AGENT, SUB_AGENT, STRANGER, WORKER = "assistant", "helper", "stranger", "spiffe://acme.example/worker"
 
 MAIL = {
@@ -248,3 +250,7 @@ class WrappedLog:
 
     def reader(self) -> Reader:
         return self._log.reader()
+
+
+def tools(*listed: dict[str, Any]) -> str:
+    return json.dumps([{"type": "stoplog_tools", "tools": list(listed)}])

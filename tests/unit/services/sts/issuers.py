@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -76,3 +78,17 @@ def public_jwk(algorithm: str, key: Any) -> dict[str, Any]:
     if algorithm == "EdDSA":
         return json.loads(OKPAlgorithm.to_jwk(public))
     return json.loads(RSAAlgorithm.to_jwk(public))
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def by_hand(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
+    signed = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
+    return f"{signed}.{b64(sign(signed.encode()))}"
+
+
+def bare_jwk(key: Any) -> dict[str, Any]:
+    jwk = public_jwk("EdDSA", key)
+    return {name: jwk[name] for name in ("kty", "crv", "x")}

@@ -36,6 +36,7 @@ from streams.services.sts.request import Form, read_request
 from streams.services.sts.service import RunningSts
 from tests.unit.services.sts.house import (
     AGENT,
+    INVALID,
     READ,
     ROOT_KEY,
     STS,
@@ -46,9 +47,8 @@ from tests.unit.services.sts.house import (
     open_house,
     profile,
 )
-from tests.unit.services.sts.issuers import Issuer, now_s
+from tests.unit.services.sts.issuers import Issuer, b64, now_s
 from tests.unit.services.sts.test_exchange import delegated, key_pair
-from tests.unit.services.sts.test_refusals import INVALID, b64
 from tests.waiting import until
 
 AGENTS = "https://agents.example"

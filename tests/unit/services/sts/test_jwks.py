@@ -18,8 +18,7 @@ from streams.identity.errors import KeySetError, TokenError, TokenFault
 from streams.identity.jose import PublicKey, Unverified, take_apart, verified
 from streams.identity.jwks import WAITING_MAX, IssuerKeys, KeyTimes, load_url, usable_keys
 from streams.sdk.entropy import system_monotonic_ms
-from tests.unit.services.sts.issuers import Issuer, public_jwk
-from tests.unit.services.sts.test_refusals import b64
+from tests.unit.services.sts.issuers import Issuer, b64, public_jwk
 
 WAIT_S = 3.0
 """How long keys are waited for that do not come. All who ask have begun by then."""

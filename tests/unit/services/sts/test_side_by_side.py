@@ -27,9 +27,8 @@ from tests.unit.services.sts.house import (
     open_house,
     profile,
 )
-from tests.unit.services.sts.issuers import SYSTEM, Issuer, now_s
+from tests.unit.services.sts.issuers import SYSTEM, Issuer, b64, bare_jwk, by_hand, now_s
 from tests.unit.services.sts.test_attacks import asked, opened
-from tests.unit.services.sts.test_refusals import _public, b64, by_hand
 
 SESSIONS = 20_000
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -38,7 +37,7 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 def proof(**changes: Any) -> str:
     key = Ed25519PrivateKey.generate()
     claims = {"htm": "POST", "htu": f"{STS}/token", "iat": now_s(), "jti": SYSTEM.uuid()} | changes
-    return by_hand({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": _public(key)}, claims, key.sign)
+    return by_hand({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": bare_jwk(key)}, claims, key.sign)
 
 
 class TestForgedProofs:
