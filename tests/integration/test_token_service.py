@@ -19,9 +19,9 @@ from streams.services.sts.session_writer import Ledger, Opening
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
+from tests.unit.services.sts.faults import together
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, House
 from tests.unit.services.sts.test_exchange import holds
-from tests.unit.services.sts.test_running import together
 
 pytestmark = pytest.mark.broker
 
@@ -80,7 +80,7 @@ from pathlib import Path
 from streams.wiring.logs import open_log
 from tests.integration.test_token_service import house_on, settings_of
 from tests.unit.services.sts.house import WrappedLog
-from tests.unit.services.sts.test_running import dying
+from tests.unit.services.sts.faults import dying
 
 settings = settings_of(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
 folder = Path(sys.argv[3]) / "h"

@@ -12,8 +12,8 @@ import pytest
 
 from streams.ports import FatalLogError, Outgoing, Producer
 from streams.services.sts.session_writer import TRANSACTION_SESSIONS_MAX
+from tests.unit.services.sts.faults import together
 from tests.unit.services.sts.house import House, WrappedLog, open_house
-from tests.unit.services.sts.test_running import together
 from tests.waiting import WAIT_S, until
 
 
