@@ -13,10 +13,10 @@ from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
-from streams.sdk import DevTokenService
+from streams.sdk import DevTokenService, RevocationWatch
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT
+from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, watching
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +47,9 @@ def transport(log: EmbeddedLog, codec: Codec) -> Iterator[Transport]:
 @pytest.fixture
 def tokens(transport: Transport) -> DevTokenService:
     return DevTokenService(transport, ROOT_KEY, issuer=ISSUER, tenant_uid=TENANT)
+
+
+@pytest.fixture
+def revocations(transport: Transport) -> Iterator[RevocationWatch]:
+    with watching(transport) as opened:
+        yield opened

@@ -77,12 +77,6 @@ def store(tmp_path: Path) -> Iterator[SingleUseStore]:
         yield opened
 
 
-@pytest.fixture
-def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with watching(transport) as opened:
-        yield opened
-
-
 def tool(function: Callable[[Mapping[str, object]], object]) -> FunctionTool:
     return FunctionTool(function, TOOL.definition_digest)
 

@@ -29,7 +29,7 @@ from streams.ports import (
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, Transport, renewals
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from streams.sdk.verdict_consumer import REPORT_ATTEMPTS_MAX
-from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict, watching
+from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict
 from tests.unit.sdk.test_verdict_consumer import Running, ids, put, reported
 from tests.waiting import until
 
@@ -101,12 +101,6 @@ def failing(transport: Transport) -> Iterator[FailingTransport]:
     opened = FailingTransport(transport._log, transport.codec, transport._clock)
     opened.made, opened.committed_errors = [], []
     with opened:
-        yield opened
-
-
-@pytest.fixture
-def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with watching(transport) as opened:
         yield opened
 
 

@@ -54,7 +54,6 @@ from tests.unit.sdk.hands import (
     key_of,
     make_verdict,
     partition_of,
-    watching,
     write,
     written,
 )
@@ -77,12 +76,6 @@ PRINCIPALS = {
     "a gate of another deployment": SigningKey.made(),
 }
 PARTITION = partition_of(key_of(make_verdict()))
-
-
-@pytest.fixture
-def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with watching(transport) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -42,7 +42,6 @@ from tests.unit.sdk.hands import (
     begun_store,
     key_of,
     make_verdict,
-    watching,
     write,
     written,
 )
@@ -55,12 +54,6 @@ KILLED = session_target(TENANT, "s-1")
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SingleUseStore]:
     with begun_store(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with watching(transport) as opened:
         yield opened
 
 

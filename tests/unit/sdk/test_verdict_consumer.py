@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,26 +34,10 @@ from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 from streams.sdk.uses import End, Use, call_of
-from tests.unit.sdk.hands import (
-    REPORT_KEY,
-    WAIT_S,
-    FailingPublisher,
-    begun_store,
-    key_of,
-    make_verdict,
-    watching,
-    write,
-    written,
-)
+from tests.unit.sdk.hands import REPORT_KEY, WAIT_S, FailingPublisher, begun_store, key_of, make_verdict, write, written
 from tests.waiting import until
 
 GROUP = "executor-mail"
-
-
-@pytest.fixture
-def revocations(transport: Transport) -> Iterator[RevocationWatch]:
-    with watching(transport) as opened:
-        yield opened
 
 
 class Running:
