@@ -7,23 +7,16 @@ that a condition is not well typed or that an id occurs twice.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from typing import Any
+from collections.abc import Mapping
 
-from streams.policy.authoring.attack_file import ATTACK_CHANGES_MAX, CALLS_MAX, TECHNIQUES_MAX, UNCLAIMED_MAX
-from streams.policy.authoring.case_file import CASES_MAX, CHANGES_MAX
-from streams.policy.authoring.expected_verdict import ExpectedVerdict
+from streams.policy.authoring.case_schema import attack_file_schema, case_file_schema
 from streams.policy.authoring.scenario_schema import scenario_schemas
+from streams.policy.authoring.schema_parts import Schema, items_of, named_of, one_of, record_of, ref_to, text_of, whole
 from streams.policy.language import parse, parse_entities, parse_match, parse_memory, yaml_mapping
 from streams.policy.language.bundle import FILES_MAX, Keep, Occasion, Per
 from streams.policy.language.schema import FACTS
-from streams.policy.results import GRANT_SCOPES, Mode, Reason, RuleEffect
+from streams.policy.results import GRANT_SCOPES, Mode, RuleEffect
 
-Schema = dict[str, Any]
-
-_END_OF_TEXT = r"\Z"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCALARS = ["string", "number", "boolean"]
 _FACT_NAMES = ", ".join(field.name for field in FACTS)
@@ -59,16 +52,16 @@ def file_schema() -> Schema:
         "$defs": {
             "bundle": _bundle(),
             "rule_file": _rule_file(),
-            "case_file": _case_file(),
-            "attack_file": _attack_file(),
+            "case_file": case_file_schema(),
+            "attack_file": attack_file_schema(),
             **scenario_schemas(),
             "rule": _rule(),
             "match": _match(),
             "memory": _memory(),
             "budget": _budget(),
             "entity": _entity(),
-            "patterns": _items(
-                {"type": "string", "pattern": _whole(parse_match.GLOB_PATTERN)},
+            "patterns": items_of(
+                {"type": "string", "pattern": whole(parse_match.GLOB_PATTERN)},
                 parse_match.PATTERNS_MAX,
                 "Patterns: `*` is any text, `?` is one character.",
             ),
@@ -76,12 +69,12 @@ def file_schema() -> Schema:
             "expression": {"type": _SCALARS, "description": "An expression in CEL."},
             "duration": {
                 "type": "string",
-                "pattern": _whole(yaml_mapping.DURATION_PATTERN),
+                "pattern": whole(yaml_mapping.DURATION_PATTERN),
                 "description": "A number and a unit (ms, s, m, h or d), such as `30s`.",
             },
-            "lists": _named({"type": "array", "items": {"type": _SCALARS}, "maxItems": yaml_mapping.LIST_ITEMS_MAX},
+            "lists": named_of({"type": "array", "items": {"type": _SCALARS}, "maxItems": yaml_mapping.LIST_ITEMS_MAX},
                             parse.NAME_PATTERN, "Lists of constants of one type. Conditions use them as `lists.NAME`."),
-            "macros": _named({"type": _SCALARS}, parse.NAME_PATTERN,
+            "macros": named_of({"type": _SCALARS}, parse.NAME_PATTERN,
                              "Named expressions. Conditions use them as `macros.NAME`."),
         },
     }  # fmt: skip
@@ -93,62 +86,62 @@ def schema_text() -> str:
 
 
 def _bundle() -> Schema:
-    digest = {"type": "string", "pattern": _whole(parse.DIGEST_PATTERN)}
-    return _record(
+    digest = {"type": "string", "pattern": whole(parse.DIGEST_PATTERN)}
+    return record_of(
         {
             "apiVersion": {"const": parse.API_VERSION},
             "bundle": {
                 "type": "string",
-                "pattern": _whole(parse.NAME_PATTERN),
+                "pattern": whole(parse.NAME_PATTERN),
                 "description": "The name of the bundle, which verdicts record.",
             },
-            "version": {"type": "string", "pattern": _whole(parse.VERSION_PATTERN)},
-            "mode": _one_of(
+            "version": {"type": "string", "pattern": whole(parse.VERSION_PATTERN)},
+            "mode": one_of(
                 (Mode.ENFORCE, Mode.SHADOW),
                 "In mode `shadow` all rules are evaluated and recorded, and none is enforced.",
             ),
-            "description": _text(),
-            "owners": _items(_text(), parse.TAGS_MAX),
-            "packs": _items(
-                {"type": "string", "pattern": _whole(parse.PACK_PATTERN)},
+            "description": text_of(),
+            "owners": items_of(text_of(), parse.TAGS_MAX),
+            "packs": items_of(
+                {"type": "string", "pattern": whole(parse.PACK_PATTERN)},
                 FILES_MAX,
                 "The packs of the bundle. Other folders with rules are errors.",
             ),
             "schema_digest": digest,
             "catalog_digest": digest,
-            "lists": _ref("lists"),
-            "macros": _ref("macros"),
+            "lists": ref_to("lists"),
+            "macros": ref_to("macros"),
         },
         required=("apiVersion", "bundle", "version"),
     )
 
 
 def _rule_file() -> Schema:
-    return _record(
+    return record_of(
         {
             "apiVersion": {"const": parse.API_VERSION},
             "pack": {
                 "type": "string",
-                "pattern": _whole(parse.PACK_PATTERN),
+                "pattern": whole(parse.PACK_PATTERN),
                 "description": "The name of the pack, which is also the name of its folder.",
             },
-            "owner": _text(),
-            "description": _text(),
-            "lists": _ref("lists"),
-            "macros": _ref("macros"),
-            "history": _named(
-                _ref("memory"),
+            "owner": text_of(),
+            "description": text_of(),
+            "lists": ref_to("lists"),
+            "macros": ref_to("macros"),
+            "history": named_of(
+                ref_to("memory"),
                 parse_memory.NAME_PATTERN,
                 "Values that are remembered within a session. Conditions use them as `history.NAME`.",
             ),
-            "budgets": _named(_ref("budget"), parse_memory.NAME_PATTERN, "Limits on what is allowed in total."),
-            "entities": _named(
-                _ref("entity"),
+            "budgets": named_of(ref_to("budget"), parse_memory.NAME_PATTERN, "Limits on what is allowed in total."),
+            "entities": named_of(
+                ref_to("entity"),
                 parse_memory.NAME_PATTERN,
                 "Things outside that calls are about. Conditions use what is known of them as `entities.NAME.FIELD`.",
                 parse_entities.ENTITIES_MAX,
             ),
-            "rules": _items(_ref("rule"), parse.RULES_MAX),
+            "rules": items_of(ref_to("rule"), parse.RULES_MAX),
         },
         required=("apiVersion", "pack", "rules"),
     )
@@ -158,31 +151,31 @@ def _rule() -> Schema:
     properties = {
         "id": {
             "type": "string",
-            "pattern": _whole(parse.RULE_ID_PATTERN),
+            "pattern": whole(parse.RULE_ID_PATTERN),
             "description": "The id of the rule, unique in the bundle.",
         },
-        "version": {"type": "string", "pattern": _whole(parse.VERSION_PATTERN)},
-        "effect": _one_of(RuleEffect, "The effect of the rule if its condition is true."),
-        "mode": _one_of(Mode, "A rule in mode `shadow` is evaluated and recorded, but does not change the outcome."),
-        "match": _ref("match"),
-        "when": _ref("condition"),
-        "reason": _text("One sentence for the people whom the outcome affects."),
-        "explain": _named(
-            _ref("expression"),
+        "version": {"type": "string", "pattern": whole(parse.VERSION_PATTERN)},
+        "effect": one_of(RuleEffect, "The effect of the rule if its condition is true."),
+        "mode": one_of(Mode, "A rule in mode `shadow` is evaluated and recorded, but does not change the outcome."),
+        "match": ref_to("match"),
+        "when": ref_to("condition"),
+        "reason": text_of("One sentence for the people whom the outcome affects."),
+        "explain": named_of(
+            ref_to("expression"),
             parse.NAME_PATTERN,
             "Named expressions whose values the verdict records.",
             parse.EXPLAIN_MAX,
         ),
-        "tags": _items(
-            {"type": "string", "pattern": _whole(parse.TAG_PATTERN)},
+        "tags": items_of(
+            {"type": "string", "pattern": whole(parse.TAG_PATTERN)},
             parse.TAGS_MAX,
             "Tags, such as the ids of OWASP and ATLAS.",
         ),
-        "obligations": _items(_obligation(), parse.OBLIGATIONS_MAX, "Duties of the executor that runs the call."),
+        "obligations": items_of(_obligation(), parse.OBLIGATIONS_MAX, "Duties of the executor that runs the call."),
         "approval": _approval(),
-        "defer": _ref("duration"),
+        "defer": ref_to("duration"),
     }
-    rule = _record(properties, required=("id", "effect", "match", "when", "reason"))
+    rule = record_of(properties, required=("id", "effect", "match", "when", "reason"))
     rule["allOf"] = [
         _goes_with("approval", RuleEffect.REQUIRE_APPROVAL),
         _goes_with("defer", RuleEffect.DEFER),
@@ -204,10 +197,10 @@ def _effect_is(*effects: RuleEffect) -> Schema:
 
 
 def _obligation() -> Schema:
-    return _record(
+    return record_of(
         {
-            "id": {"type": "string", "pattern": _whole(parse.RULE_ID_PATTERN)},
-            "type": {"type": "string", "pattern": _whole(parse.NAME_PATTERN)},
+            "id": {"type": "string", "pattern": whole(parse.RULE_ID_PATTERN)},
+            "type": {"type": "string", "pattern": whole(parse.NAME_PATTERN)},
             "properties": {"type": "object"},
         },
         required=("id", "type"),
@@ -215,15 +208,15 @@ def _obligation() -> Schema:
 
 
 def _approval() -> Schema:
-    bind = _items(
+    bind = items_of(
         {"enum": list(parse.BIND_KNOWN)}, len(parse.BIND_KNOWN), "The parts of the call that an approval is bound to."
     )
     bind["allOf"] = [{"contains": {"const": name}} for name in parse.BIND_ALWAYS]
-    return _record(
+    return record_of(
         {
-            "group": _text("The group whose members are asked."),
+            "group": text_of("The group whose members are asked."),
             "quorum": {"type": "integer", "minimum": 1, "maximum": parse.QUORUM_MAX, "default": 1},
-            "ttl": _ref("duration"),
+            "ttl": ref_to("duration"),
             "bind": bind,
             "grants": {
                 "enum": list(GRANT_SCOPES),
@@ -236,55 +229,53 @@ def _approval() -> Schema:
 
 
 def _match(more: Mapping[str, Schema] | None = None) -> Schema:
-    tool = {"type": "string", "pattern": _whole(parse_match.TOOL_GLOB_PATTERN)}
-    server = {"type": "string", "pattern": _whole(parse_match.SERVER_GLOB_PATTERN)}
+    tool = {"type": "string", "pattern": whole(parse_match.TOOL_GLOB_PATTERN)}
+    server = {"type": "string", "pattern": whole(parse_match.SERVER_GLOB_PATTERN)}
     properties = {
-        "tools": _items(tool, parse_match.PATTERNS_MAX, "Patterns of the form `SERVER.TOOL`, or `*`."),
-        "servers": _items(server, parse_match.PATTERNS_MAX, "Patterns: `*` is any text, `?` is one character."),
-        "tool_version": {"type": "string", "pattern": _whole(parse_match.VERSION_GLOB_PATTERN)},
-        "agents": _ref("patterns"),
-        "tenants": _ref("patterns"),
+        "tools": items_of(tool, parse_match.PATTERNS_MAX, "Patterns of the form `SERVER.TOOL`, or `*`."),
+        "servers": items_of(server, parse_match.PATTERNS_MAX, "Patterns: `*` is any text, `?` is one character."),
+        "tool_version": {"type": "string", "pattern": whole(parse_match.VERSION_GLOB_PATTERN)},
+        "agents": ref_to("patterns"),
+        "tenants": ref_to("patterns"),
         **(more or {}),
     }
-    return _record(properties, required=("tools",))
+    return record_of(properties, required=("tools",))
 
 
 def _memory() -> Schema:
-    certain = _one_of(parse_memory.RESET_OCCASIONS, "The event that resets the memory.")
-    start = _one_of(
-        parse_memory.SINCE_OCCASIONS, "The event with which the memory starts again; `allowed` if left out."
-    )
-    return _record(
+    certain = one_of(parse_memory.RESET_OCCASIONS, "The event that resets the memory.")
+    start = one_of(parse_memory.SINCE_OCCASIONS, "The event with which the memory starts again; `allowed` if left out.")
+    return record_of(
         {
-            "keep": _one_of(
+            "keep": one_of(
                 Keep,
                 "How events are aggregated: `any` (a bool), `count`, `sum`, or `last` (milliseconds since then).",
             ),
-            "on": _one_of(Occasion, "The event of a call that is remembered."),
-            "match": _ref("match"),
-            "when": _ref("condition"),
-            "key": _ref("expression"),
-            "of": _ref("expression"),
-            "within": _ref("duration"),
-            "group": _text(),
-            "per": _one_of(Per, "What shares the memory; each session has its own without it."),
-            "window": _ref("duration"),
-            "fresh": _ref("duration"),
+            "on": one_of(Occasion, "The event of a call that is remembered."),
+            "match": ref_to("match"),
+            "when": ref_to("condition"),
+            "key": ref_to("expression"),
+            "of": ref_to("expression"),
+            "within": ref_to("duration"),
+            "group": text_of(),
+            "per": one_of(Per, "What shares the memory; each session has its own without it."),
+            "window": ref_to("duration"),
+            "fresh": ref_to("duration"),
             "keys_max": _keys_max(),
-            "reset": _match({"on": certain, "when": _ref("condition")}),
-            "since": _match({"on": start, "when": _ref("condition"), "key": _ref("expression")}),
+            "reset": _match({"on": certain, "when": ref_to("condition")}),
+            "since": _match({"on": start, "when": ref_to("condition"), "key": ref_to("expression")}),
         },
         required=("keep", "on"),
     )
 
 
 def _entity() -> Schema:
-    return _record(
+    return record_of(
         {
-            "kind": {"type": "string", "pattern": _whole(parse_memory.NAME_PATTERN)},
-            "key": _ref("expression"),
-            "match": _ref("match"),
-            "fields": _named(
+            "kind": {"type": "string", "pattern": whole(parse_memory.NAME_PATTERN)},
+            "key": ref_to("expression"),
+            "match": ref_to("match"),
+            "fields": named_of(
                 {"enum": list(parse_entities.TYPES)},
                 parse_memory.NAME_PATTERN,
                 "The attributes that conditions can read, with their types.",
@@ -296,16 +287,16 @@ def _entity() -> Schema:
 
 
 def _budget() -> Schema:
-    measured = {kind: _record({kind: _ref("expression")}, required=(kind,)) for kind in ("sum", "distinct")}
-    return _record(
+    measured = {kind: record_of({kind: ref_to("expression")}, required=(kind,)) for kind in ("sum", "distinct")}
+    return record_of(
         {
-            "per": _one_of(Per, "The scope of the budget: what shares one."),
+            "per": one_of(Per, "The scope of the budget: what shares one."),
             "measure": {"anyOf": [{"const": "calls"}, *measured.values()]},
             "limit": {"type": "integer", "minimum": 1, "maximum": parse_memory.LIMIT_MAX},
-            "match": _ref("match"),
-            "when": _ref("condition"),
-            "window": _ref("duration"),
-            "key": _ref("expression"),
+            "match": ref_to("match"),
+            "when": ref_to("condition"),
+            "window": ref_to("duration"),
+            "key": ref_to("expression"),
             "keys_max": _keys_max(),
             "warn_percent": {
                 "type": "integer",
@@ -326,116 +317,3 @@ def _keys_max() -> Schema:
         "default": parse_memory.KEYS_DEFAULT,
         "description": "How many values of `key` may be in use in one window.",
     }
-
-
-def _case_file() -> Schema:
-    ids = {"type": "array", "items": {"type": "string"}}
-    expect = _record(
-        {
-            "verdict": _one_of(ExpectedVerdict, "The verdict of the whole bundle."),
-            "rules": {**ids, "description": "The rules of this pack that must match, and no others."},
-            "errors": {
-                **ids,
-                "description": "The rules of this pack that must be in error, and no others; by default none.",
-            },
-            "reason": _one_of(Reason, "The reason of the verdict."),
-        },
-        required=("verdict",),
-    )
-    case = _record(
-        {
-            "name": _text(),
-            "base": _text("A fixture in JSON, relative to this file's folder."),
-            "set": {
-                "type": "object",
-                "maxProperties": CHANGES_MAX,
-                "description": "Fields to set, by path, and their values.",
-            },
-            "unset": _items(_text(), CHANGES_MAX, "Paths of fields to remove."),
-            "expect": expect,
-        },
-        required=("name", "expect"),
-    )
-    return _record(
-        {
-            "tests": _text("The rule file that is tested, in the same folder."),
-            "base": _text(),
-            "cases": _items(case, CASES_MAX),
-        },
-        required=("tests", "cases"),
-    )
-
-
-def _attack_file() -> Schema:
-    changes = {
-        "type": "object",
-        "maxProperties": ATTACK_CHANGES_MAX,
-        "description": "Fields to set, by path, and their values.",
-    }
-    calls = {
-        "base": _text("A fixture in JSON, relative to this file's folder."),
-        "set": changes,
-        "vary": _text("The path of the field that differs from call to call; `values` has its values."),
-        "values": {"type": "array", "minItems": 1, "maxItems": CALLS_MAX, "description": "One value for each call."},
-        "calls": _items(changes, CALLS_MAX, "The changes of each call, for calls that differ in several fields."),
-    }
-    technique = _record(
-        {"technique": _text("The name of the technique."), "idea": _text("Where the idea is published."), **calls},
-        required=("technique", "idea"),
-    )
-    innocent = _record(
-        {"name": _text(), "expect": _one_of(ExpectedVerdict, "The verdict that all these calls must have."), **calls},
-        required=("name", "expect"),
-    )
-    return _record(
-        {
-            "attacks": _text("The rule file that is attacked, in the same folder."),
-            "base": _text(),
-            "techniques": _items(technique, TECHNIQUES_MAX, "Attacks, by technique."),
-            "innocent": _items(innocent, TECHNIQUES_MAX, "Calls of everyday work."),
-            "unclaimed": _items(_text(), UNCLAIMED_MAX, "Sentences about what the pack doesn't protect against."),
-        },
-        required=("attacks", "techniques", "innocent", "unclaimed"),
-    )
-
-
-def _record(properties: Mapping[str, Schema], required: Iterable[str]) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": dict(properties),
-    }
-
-
-def _named(value: Schema, name: re.Pattern[str], doc: str, count_max: int = parse.NAMES_MAX) -> Schema:
-    return {
-        "type": "object",
-        "description": doc,
-        "propertyNames": {"pattern": _whole(name)},
-        "additionalProperties": value,
-        "maxProperties": count_max,
-    }
-
-
-def _items(item: Schema, count_max: int, doc: str = "") -> Schema:
-    made: Schema = {"type": "array", "items": item, "minItems": 1, "maxItems": count_max}
-    return {**made, "description": doc} if doc else made
-
-
-def _text(doc: str = "") -> Schema:
-    made: Schema = {"type": "string", "minLength": 1, "maxLength": yaml_mapping.TEXT_CHARS_MAX}
-    return {**made, "description": doc} if doc else made
-
-
-def _one_of(choices: Iterable[StrEnum], doc: str) -> Schema:
-    return {"enum": [str(choice) for choice in choices], "description": doc}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _whole(pattern: re.Pattern[str]) -> str:
-    """Return the parser's pattern for JSON Schema, which searches for a pattern unless it is anchored."""
-    return f"^(?:{pattern.pattern.removesuffix(_END_OF_TEXT).replace(_END_OF_TEXT, '$')})$"
