@@ -15,7 +15,7 @@ from streams.model.errors import RecordError
 from streams.model.keys import session_key_of
 from streams.policy.errors import Location
 from streams.policy.language.bundle import Budget, MeasureKind, Per
-from streams.policy.runtime.memory_updates import digest_of
+from streams.policy.runtime.memory_values import digest_of
 from streams.ports.processor import BROADCAST_KEY_PREFIX, MEMORY_KEY, STREAM_TIME_KEY, V1_MEMORY_KEY
 from streams.processors import rows
 from streams.processors.budgets.charges import budget_key

@@ -6,25 +6,28 @@ later, only selects from the updates that were prepared then. A call whose updat
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
-from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion, Reset, Since
-from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, MemoryExpression
+from streams.policy.language.bundle import Keep, Match, Memory, Occasion, Reset, Since
+from streams.policy.language.check_memory import CheckedMemories, CheckedMemory
 from streams.policy.language.fact_types import Facts
-from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
-from streams.policy.results import Reason
+from streams.policy.language.globs import ToolMatcher, caller_matcher
+from streams.policy.runtime.budget_meters import BudgetMeter, Charge
 from streams.policy.runtime.entity_lookups import EntityLookup, lookups_for
+from streams.policy.runtime.memory_values import (
+    MemoryUpdateError,
+    Value,
+    amount_of,
+    digest_of,
+    facts_needed,
+    holds,
+    is_for,
+    program_of,
+)
 
-KEY_BYTES = 16
-AMOUNT_MAX = 2**53 - 1
-TARGETS_PER_CALL_MAX = 100
-BUDGET_KEY_BYTES_MAX = 256
-"""The longest text that may be the key of a budget, in UTF-8."""
 INTEGRITIES = ("untrusted", "trusted")
 CONFIDENTIALITIES = ("public", "private", "user_identity")
 
@@ -37,9 +40,6 @@ ANY_LABEL = (1 << len(_LABELS)) - 1
 _ZEROS: Mapping[Keep, Any] = {Keep.ANY: False, Keep.COUNT: 0, Keep.SUM: 0}
 _LATER = frozenset({Occasion.RAN, Occasion.FAILED})
 _AFTER_DENIAL = frozenset({Occasion.JUDGED, Occasion.DENIED})
-
-Test = Callable[[Facts], bool]
-Value = Callable[[Facts], Any]
 
 
 class MemoryUpdate(NamedTuple):
@@ -60,19 +60,6 @@ class MemoryUpdate(NamedTuple):
     forget: bool = False
 
 
-class Charge(NamedTuple):
-    """Describes what an allowed call takes from a budget: an amount, or values that count once each.
-
-    Attributes:
-        key: digest of the value of the budget's key; empty for a budget without a key.
-    """
-
-    budget: Budget
-    amount: int
-    targets: tuple[bytes, ...] = ()
-    key: bytes = b""
-
-
 class Recall(NamedTuple):
     """Names a memory that the rules of a tool read."""
 
@@ -87,18 +74,6 @@ class Recall(NamedTuple):
             return digest_of(self.key(facts))
         except EvaluationError:
             return None
-
-
-class MemoryUpdateError(EvaluationError):
-    """Reports that the memory updates or budget charges of a call can't be determined."""
-
-    reason = Reason.RULE_ERROR
-
-
-class BudgetKeyError(MemoryUpdateError):
-    """Reports that a call has no valid value for the key of a budget."""
-
-    reason = Reason.BUDGET_KEY_INVALID
 
 
 class ToolPlan:
@@ -117,7 +92,7 @@ class ToolPlan:
     lookups: tuple[EntityLookup, ...] = ()
 
     def __init__(
-        self, recalls: Sequence[Recall], update_rules: Sequence[_UpdateRule], meters: Sequence[_BudgetMeter]
+        self, recalls: Sequence[Recall], update_rules: Sequence[_UpdateRule], meters: Sequence[BudgetMeter]
     ) -> None:
         self.recalls = tuple(recall for recall in recalls if recall.memory.per is None)
         self.shared = tuple(recall for recall in recalls if recall.memory.per is not None)
@@ -179,44 +154,6 @@ def label_index(integrity: str, confidentiality: str) -> int:
     return INTEGRITIES.index(integrity) * len(CONFIDENTIALITIES) + CONFIDENTIALITIES.index(confidentiality)
 
 
-def digest_of(value: Any) -> bytes:
-    """Return a short digest of a text or a whole number; 1 and 1.0 have the same digest, as they are equal in JSON.
-
-    Raises:
-        EvaluationError: `value` is neither.
-    """
-    number = _whole(value)
-    if number is not None:
-        text = f"i{number}"
-    elif isinstance(value, str):
-        text = f"s{value}"
-    else:
-        raise EvaluationError(f"a key must be text or a whole number, found {type(value).__name__}")
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
-
-
-def _whole(value: Any) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
-
-
-def _amount_of(value: Any) -> int:
-    """Return the amount to add, at least 0, so that a sum never decreases."""
-    number = _whole(value)
-    if number is None:
-        found = type(value).__name__
-        raise EvaluationError(f"an amount must be a whole number, found {found}; `money.minor` is `args.amount` as one")
-    return min(max(number, 0), AMOUNT_MAX)
-
-
-def _targets_of(value: Any) -> tuple[bytes, ...]:
-    values = value if isinstance(value, list | tuple) else (value,)
-    if len(values) > TARGETS_PER_CALL_MAX:
-        raise EvaluationError(f"{len(values)} values in one call, at most {TARGETS_PER_CALL_MAX} are counted")
-    return tuple(sorted({digest_of(item) for item in values}))
-
-
 class _UpdateRule:
     """Makes the updates of one memory from the calls of matching tools, or what clears it: a reset or a start.
 
@@ -240,21 +177,21 @@ class _UpdateRule:
         self.on = source.on
         self._forget = clearing is not None
         self._callers = caller_matcher(source.match) if source.match is not None else None
-        self._when = _program(when, constants)
+        self._when = program_of(when, constants)
         self._by_label = when is not None and "label" in when.facts and self.on in _LATER
-        self._key = _program(key, constants)
-        self._of = _program(of, constants)
-        self.needs = _needs(self._callers, when, key, of)
+        self._key = program_of(key, constants)
+        self._of = program_of(of, constants)
+        self.needs = facts_needed(self._callers, when, key, of)
 
     def update(self, facts: Facts) -> MemoryUpdate | None:
         try:
-            if not _is_for(self._callers, facts):
+            if not is_for(self._callers, facts):
                 return None
             labels = self._labels(facts)
             if not labels:
                 return None
             key = digest_of(self._key(facts)) if self._key is not None else b""
-            amount = _amount_of(self._of(facts)) if self._of is not None else 1
+            amount = amount_of(self._of(facts)) if self._of is not None else 1
         except EvaluationError as error:
             if self.on in _AFTER_DENIAL:
                 return MemoryUpdate(self.memory, self.on, ANY_LABEL, b"", None)
@@ -266,57 +203,12 @@ class _UpdateRule:
         if self._when is None:
             return ANY_LABEL
         if not self._by_label:
-            return ANY_LABEL if _holds(self._when, facts) else 0
+            return ANY_LABEL if holds(self._when, facts) else 0
         bits = 0
         for index, label in enumerate(_LABELS):
-            if _holds(self._when, {**facts, "label": label}):
+            if holds(self._when, {**facts, "label": label}):
                 bits |= 1 << index
         return bits
-
-
-class _BudgetMeter:
-    """Makes the charges to one budget from the calls of matching tools."""
-
-    def __init__(self, item: CheckedBudget, constants: Mapping[str, Any]) -> None:
-        self.budget = item.budget
-        self._callers = caller_matcher(item.budget.match) if item.budget.match is not None else None
-        self._when = _program(item.when, constants)
-        self._of = _program(item.of, constants)
-        self._key = _program(item.key, constants)
-        self.needs = _needs(self._callers, item.when, item.of, item.key)
-
-    def charge(self, facts: Facts) -> Charge | None:
-        try:
-            if not _is_for(self._callers, facts):
-                return None
-            if self._when is not None and not _holds(self._when, facts):
-                return None
-            key = b"" if self._key is None else self._key_of(self._key, facts)
-            if self._of is None:
-                return Charge(self.budget, 1, (), key)
-            value = self._of(facts)
-            if self.budget.measure is MeasureKind.DISTINCT:
-                return Charge(self.budget, 0, _targets_of(value), key)
-            return Charge(self.budget, _amount_of(value), (), key)
-        except BudgetKeyError:
-            raise
-        except EvaluationError as error:
-            text = f"budget `{self.budget.name}` can't be charged for this call: {error}"
-            raise MemoryUpdateError(text) from None
-
-    def _key_of(self, key: Value, facts: Facts) -> bytes:
-        """Return the digest of the value of the budget's key.
-
-        Raises:
-            BudgetKeyError: there is none, or it is not text or a whole number, or it is too long.
-        """
-        try:
-            value = key(facts)
-            if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > BUDGET_KEY_BYTES_MAX:
-                raise EvaluationError(f"a key may have {BUDGET_KEY_BYTES_MAX} bytes at most")
-            return digest_of(value)
-        except EvaluationError as error:
-            raise BudgetKeyError(f"the key of budget `{self.budget.name}` is not usable: {error}") from None
 
 
 class Memories:
@@ -340,7 +232,7 @@ class Memories:
             if clearing is not None
         ]
         self._update_rules = [(_tools(rule.match), rule) for rule in rules]
-        self._budget_meters = [(_tools(item.budget.match), _BudgetMeter(item, constants)) for item in checked.budgets]
+        self._budget_meters = [(_tools(item.budget.match), BudgetMeter(item, constants)) for item in checked.budgets]
 
     def with_lookups(self, plan: ToolPlan, tool: tuple[str, str, str], read: frozenset[str] | None) -> ToolPlan:
         """Return the plan with the entities that the calls of a tool are about.
@@ -378,7 +270,7 @@ class Memories:
             read: the names of the memories that the tool's rules read.
         """
         items = [item for item in self._items.values() if not read.isdisjoint((item.memory.name, item.memory.age_name))]
-        recalls = [Recall(item.memory, _program(item.key, self._constants)) for item in items]
+        recalls = [Recall(item.memory, program_of(item.key, self._constants)) for item in items]
         update_rules = [
             rule for tools, rule in self._update_rules if tools is None or tools.matches(server_id, name, version)
         ]
@@ -386,7 +278,7 @@ class Memories:
             meter for tools, meter in self._budget_meters if tools is None or tools.matches(server_id, name, version)
         ]
         keys = (item.key for item in items)
-        return ToolPlan(recalls, update_rules, meters).needing(_needs(None, *keys))
+        return ToolPlan(recalls, update_rules, meters).needing(facts_needed(None, *keys))
 
 
 def _empty_history(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
@@ -397,29 +289,3 @@ def _empty_history(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
 
 def _tools(match: Match | None) -> ToolMatcher | None:
     return None if match is None else ToolMatcher(match)
-
-
-def _program(expression: MemoryExpression | None, constants: Mapping[str, Any]) -> Value | None:
-    return None if expression is None else compile_exact(expression.tree, constants)
-
-
-def _needs(callers: CallerMatcher | None, *expressions: MemoryExpression | None) -> frozenset[str]:
-    read = frozenset[str]().union(*(item.facts for item in expressions if item is not None))
-    return read | {"agent", "tenant"} if callers is not None else read
-
-
-def _is_for(callers: CallerMatcher | None, facts: Facts) -> bool:
-    if callers is None:
-        return True
-    agent, tenant = facts.get("agent"), facts.get("tenant")
-    agent_id = agent.get("id") if isinstance(agent, Mapping) else None
-    if not isinstance(agent_id, str) or not isinstance(tenant, str):
-        raise EvaluationError("agent or tenant is not known")
-    return callers.matches(agent_id, tenant)
-
-
-def _holds(test: Test, facts: Facts) -> bool:
-    value = test(facts)
-    if value is True or value is False:
-        return value
-    raise EvaluationError("condition is not a bool")

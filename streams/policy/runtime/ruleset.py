@@ -29,7 +29,8 @@ from streams.policy.results import Effect, Mode, PolicyResult, RuleEffect
 from streams.policy.runtime.combine import Progress, combine, progress_of
 from streams.policy.runtime.evaluate import Conditions
 from streams.policy.runtime.explain import Explainer
-from streams.policy.runtime.memory_updates import Memories, MemoryUpdateError, ToolPlan
+from streams.policy.runtime.memory_updates import Memories, ToolPlan
+from streams.policy.runtime.memory_values import MemoryUpdateError
 from streams.policy.runtime.partial_evaluation import (
     Reads,
     is_constant_false,

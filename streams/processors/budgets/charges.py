@@ -16,7 +16,7 @@ from streams.model.budget import keyed
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.policy.language.bundle import Budget, MeasureKind, Per
-from streams.policy.runtime.memory_updates import Charge
+from streams.policy.runtime.budget_meters import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.claims import Claim, used_of_lease

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
-from streams.policy.runtime.memory_updates import Charge
+from streams.policy.runtime.budget_meters import Charge
 from streams.ports.processor import StateView
 from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken, holder, told
 from streams.processors.gate.case import Case

@@ -10,7 +10,9 @@ from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
 from streams.policy import results
 from streams.policy.language.schema import READS_BASELINE
-from streams.policy.runtime.memory_updates import Charge, MemoryUpdate, MemoryUpdateError, ToolPlan
+from streams.policy.runtime.budget_meters import Charge
+from streams.policy.runtime.memory_updates import MemoryUpdate, ToolPlan
+from streams.policy.runtime.memory_values import MemoryUpdateError
 from streams.ports.processor import StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate.carried import Carried, Question

@@ -11,7 +11,7 @@ from streams.policy import BundleError, bundle_from_files, check_bundle, compile
 from streams.policy.language.bundle import MeasureKind
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.results import Effect, Reason
-from streams.policy.runtime.memory_updates import MemoryUpdateError, digest_of
+from streams.policy.runtime.memory_values import MemoryUpdateError, digest_of
 from tests.unit.policy.rulefiles import tool
 
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
