@@ -20,8 +20,8 @@ from streams.model.verdict import Verdict
 from streams.sdk import LoopSettings, RevocationWatch, Transport, connect
 from tests.contract.test_sdk import PARTITIONS, make_topics, unique
 from tests.unit.sdk.hands import begun_store, make_verdict
+from tests.unit.sdk.loop_hand import Running, ids, put, reported
 from tests.unit.sdk.test_loop_renewal import numbered
-from tests.unit.sdk.test_verdict_consumer import Running, ids, put, reported
 from tests.waiting import until
 
 pytestmark = pytest.mark.broker

@@ -30,7 +30,7 @@ from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, Transport,
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from streams.sdk.verdict_consumer import REPORT_ATTEMPTS_MAX
 from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict
-from tests.unit.sdk.test_verdict_consumer import Running, ids, put, reported
+from tests.unit.sdk.loop_hand import Running, ids, put, reported
 from tests.waiting import until
 
 

@@ -4,119 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from streams.audit.seal_keys import SealKeys
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
-from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
-from streams.ports import LogError, Outgoing, Publisher
-from streams.sdk import (
-    Executor,
-    ExecutorError,
-    ExecutorSettings,
-    LoopSettings,
-    RevocationWatch,
-    SingleUseError,
-    SingleUseStore,
-    ToolOutcome,
-    VerdictLoop,
-)
+from streams.ports import Outgoing
+from streams.sdk import LoopSettings, RevocationWatch, SingleUseStore
 from streams.sdk.durable_file import DurableFile
-from streams.sdk.seal_checks import UNPROVEN, SealKeySource, Unproven
-from streams.sdk.single_records import outgoing, publish
+from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
-from streams.sdk.uses import End, Use, call_of
-from tests.unit.sdk.hands import REPORT_KEY, WAIT_S, FailingPublisher, begun_store, key_of, make_verdict, write, written
+from streams.sdk.uses import call_of
+from tests.unit.sdk.hands import begun_store, make_verdict, write, written
+from tests.unit.sdk.loop_hand import Running, ids, others, put, put_many, reported
 from tests.waiting import until
-
-GROUP = "executor-mail"
-
-
-class Running:
-    """A loop in a thread; what it raised is kept."""
-
-    def __init__(
-        self,
-        transport: Transport,
-        store: SingleUseStore,
-        revocations: RevocationWatch,
-        function: Callable[[Mapping[str, object]], object],
-        *,
-        group: str = GROUP,
-        instance: str = "e-1",
-        settings: LoopSettings | None = None,
-        tool_timeout_ms: int = 20_000,
-        seal_keys: SealKeys | SealKeySource | Unproven = UNPROVEN,
-    ) -> None:
-        executor = Executor(
-            transport,
-            ["mail"],
-            {"mail/send": function},
-            store,
-            report_keys=REPORT_KEY,
-            seal_keys=seal_keys,
-            revocations=revocations,
-            settings=ExecutorSettings(tool_timeout_ms=tool_timeout_ms),
-        )
-        self.outcomes: list[tuple[Verdict, ToolOutcome]] = []
-        self.error: Exception | None = None
-        self._stop = threading.Event()
-        loop = VerdictLoop(
-            executor,
-            transport,
-            group=group,
-            instance=instance,
-            settings=settings,
-            on_outcome=lambda verdict, outcome: self.outcomes.append((verdict, outcome)),
-        )
-        self.loop = loop
-        self._thread = threading.Thread(target=self._run, args=(loop,), daemon=True)
-        self._thread.start()
-
-    def _run(self, loop: VerdictLoop) -> None:
-        try:
-            loop.run(self._stop)
-        except Exception as error:
-            self.error = error
-
-    @property
-    def ended(self) -> bool:
-        return not self._thread.is_alive()
-
-    def ask_to_stop(self) -> None:
-        self._stop.set()
-
-    def stop(self) -> None:
-        self.ask_to_stop()
-        self._thread.join(WAIT_S)
-        assert self.ended
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
-
-
-def put(transport: Transport, verdict: Verdict) -> Verdict:
-    write(transport, verdict, key_of(verdict))
-    return verdict
-
-
-def reported(transport: Transport) -> list[str | None]:
-    return sorted(str(event.verdict_id) for event in written(transport, SessionEvent))
-
-
-def ids(*verdicts: Verdict) -> list[str]:
-    return sorted(verdict.verdict_id for verdict in verdicts)
 
 
 def test_allowed_calls_run_once_and_are_reported_with_their_places(
@@ -285,161 +192,6 @@ def test_a_second_member_takes_partitions_over_without_running_anything_twice(
     second_store.close()
 
 
-class FailingTransport(Transport):
-    failures = 0
-
-    def open_publisher(self) -> Publisher:
-        return FailingPublisher(super().open_publisher(), [LogError("not this time")] * self.failures)
-
-
-def test_a_report_that_failed_is_made_again_without_running_the_call_again(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
-) -> None:
-    calls: list[Mapping[str, object]] = []
-    failing = FailingTransport(transport._log, transport.codec, transport._clock)
-    failing.failures = 3
-    with (
-        begun_store(tmp_path) as store,
-        Running(failing, store, revocations, calls.append) as running,
-    ):
-        verdict = put(transport, make_verdict())
-        until(lambda: len(running.outcomes) == 1, "it is reported")
-    assert (len(calls), running.error) == (1, None)
-    assert reported(transport) == [verdict.verdict_id]
-    failing.close()
-
-
-def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_start(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
-) -> None:
-    calls: list[Mapping[str, object]] = []
-    failing = FailingTransport(transport._log, transport.codec, transport._clock)
-    failing.failures = 10_000
-    verdict = put(transport, make_verdict())
-    with begun_store(tmp_path) as store:
-        running = Running(failing, store, revocations, calls.append)
-        until(lambda: running.ended, "it has given up")
-        assert isinstance(running.error, ExecutorError)
-        assert reported(transport) == []
-    with (
-        begun_store(tmp_path) as store,
-        Running(transport, store, revocations, calls.append) as running,
-    ):
-        until(lambda: reported(transport) == [verdict.verdict_id], "it is reported")
-        second = put(transport, make_verdict())
-        until(lambda: len(running.outcomes) == 1, "the next one has run")
-    assert len(calls) == 2
-    assert reported(transport) == ids(verdict, second)
-    failing.close()
-
-
-class HeldPublisher:
-    """A publisher whose flushes all fail, the first of them only once it may."""
-
-    def __init__(self, publisher: Publisher, transport: HeldTransport) -> None:
-        self._transport = transport
-        self.close = publisher.close
-
-    def publish(self, record: Outgoing) -> None:
-        """Write nothing."""
-
-    def flush(self, timeout_ms: int) -> None:
-        self._transport.flushes_count += 1
-        self._transport.go_on.wait(20)
-        raise LogError("the log is away")
-
-
-class HeldTransport(Transport):
-    flushes_count = 0
-    go_on: threading.Event
-
-    def open_publisher(self) -> Publisher:
-        return HeldPublisher(super().open_publisher(), self)
-
-
-def test_a_stop_tries_to_report_for_as_long_as_it_may_wait(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
-) -> None:
-    held = HeldTransport(transport._log, transport.codec, transport._clock)
-    held.go_on = threading.Event()
-    with begun_store(tmp_path) as store:
-        running = Running(held, store, revocations, lambda _: "ok", settings=LoopSettings(finish_ms=0))
-        put(transport, make_verdict())
-        until(lambda: held.flushes_count == 1, "it is being reported")
-        running.ask_to_stop()
-        held.go_on.set()
-        running.stop()
-    assert isinstance(running.error, ExecutorError)
-    assert "1 calls could not be reported before the stop" in str(running.error)
-    assert held.flushes_count == 2, "the attempt under way, and one more"
-    held.close()
-
-
-def test_a_store_that_fails_ends_the_loop_before_anything_runs(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
-) -> None:
-    calls: list[Mapping[str, object]] = []
-    store = SingleUseStore(tmp_path / "used", "e-1")
-    running = Running(transport, store, revocations, calls.append)
-    put(transport, make_verdict())
-    until(lambda: len(running.outcomes) == 1, "it runs")
-    store.close()
-    put(transport, make_verdict())
-    until(lambda: running.ended, "it has ended")
-    assert isinstance(running.error, ExecutorError)
-    assert isinstance(running.error.__cause__, SingleUseError)
-    assert len(calls) == 1
-
-
-class SlowPublisher:
-    """A publisher whose flushes last until they may end."""
-
-    def __init__(self, publisher: Publisher, may_end: threading.Event) -> None:
-        self._publisher = publisher
-        self._may_end = may_end
-        self.publish = publisher.publish
-        self.close = publisher.close
-
-    def flush(self, timeout_ms: int) -> None:
-        self._may_end.wait(WAIT_S)
-        self._publisher.flush(timeout_ms)
-
-
-class SlowTransport(Transport):
-    may_store: threading.Event
-
-    def open_publisher(self) -> Publisher:
-        return SlowPublisher(super().open_publisher(), self.may_store)
-
-
-def put_many(transport: Transport, verdicts: list[Verdict]) -> None:
-    publish(transport, [outgoing(transport, VERDICT, key_of(each), each, each.header) for each in verdicts])
-
-
-def others(count: int) -> list[Verdict]:
-    return [make_verdict(session_id=f"s-{n % 40}", tool=ToolRef(server_id="git", name="log")) for n in range(count)]
-
-
-def test_a_log_that_stores_slowly_does_not_slow_reading(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
-) -> None:
-    """A call behind thousands of verdicts, own and others', runs while not one report is stored."""
-    calls: list[Mapping[str, object]] = []
-    slow = SlowTransport(transport._log, transport.codec, transport._clock)
-    slow.may_store = threading.Event()
-    mixed: list[Verdict] = []
-    for number, other in enumerate(others(6_000)):
-        mixed += [make_verdict(session_id=f"s-{number}"), other] if number % 20 == 0 else [other]
-    put_many(transport, mixed)
-    with begun_store(tmp_path) as store, Running(slow, store, revocations, calls.append) as running:
-        until(lambda: len(calls) == 300, "all have run")
-        assert running.outcomes == []
-        slow.may_store.set()
-        until(lambda: len(running.outcomes) == 300, "all are reported")
-    assert running.error is None
-    slow.close()
-
-
 def test_the_bounds_count_own_calls_alone(transport: Transport, revocations: RevocationWatch, tmp_path: Path) -> None:
     """While as many own calls run as may be in flight, others' verdicts are read, and one call that ends makes room."""
     free, begun = threading.Event(), threading.Semaphore(0)
@@ -534,33 +286,3 @@ def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
         assert again.error is None
     assert len(calls) == 30
     assert reported(transport) == ids(*verdicts)
-
-
-def test_when_the_store_fails_what_was_done_before_is_reported_and_the_rest_runs_at_the_next_start(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[Mapping[str, object]] = []
-    verdicts = [make_verdict(session_id=f"s-{number % 10}") for number in range(60)]
-    put_many(transport, verdicts)
-    finish_all = SingleUseStore.finish_all
-
-    def failing(store: SingleUseStore, ends: Sequence[End]) -> list[Use]:
-        if len(calls) > 20:
-            raise SingleUseError("the disk is full")
-        return finish_all(store, ends)
-
-    with begun_store(tmp_path) as store:
-        with monkeypatch.context() as patched:
-            patched.setattr(SingleUseStore, "finish_all", failing)
-            # It does not wait for calls that can't be recorded.
-            settings = LoopSettings(finish_ms=600_000)
-            running = Running(transport, store, revocations, calls.append, settings=settings)
-            until(lambda: running.ended, "it has ended")
-        assert isinstance(running.error, ExecutorError)
-        assert len(reported(transport)) >= 10
-    with begun_store(tmp_path) as store, Running(transport, store, revocations, calls.append):
-        until(lambda: reported(transport) == ids(*verdicts), "all are reported")
-    results = written(transport, SessionEvent)
-    assert len({event.verdict_id for event in results}) == 60
-    # A call whose end was not recorded has run, and never runs again.
-    assert len(calls) == 60
