@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from streams.metrics.health import Health, hanging
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import Consumer, FatalLogError, LogError, Received, RetriableLogError, TopicPartition
+from streams.sdk.assigned_partitions import AssignedPartitions
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
@@ -113,14 +114,12 @@ class VerdictLoop:
         self._settings = settings or LoopSettings()
         self._on_outcome = on_outcome
         self._entropy = entropy
-        self._calls = OwnCalls(executor, self._settings.concurrency, self._is_current)
+        self._assigned = AssignedPartitions()
+        self._calls = OwnCalls(executor, self._settings.concurrency, self._assigned.may_begin)
         self._reports = ReportPublisher(transport.open_publisher, executor.mark_reported)
         # Own calls, as far as can be seen, that wait until there is room. At most one poll's.
         self._backlog: deque[Received] = deque()
         self._stopped_something = threading.Event()
-        self._generation = 0
-        self._progress: dict[TopicPartition, Progress] = {}
-        self._leaving: frozenset[TopicPartition] = frozenset()
         # Once it is to stop, all waits for calls end then.
         self._finish_by_ms: int | None = None
         self._to_report: list[Done] = []
@@ -162,9 +161,10 @@ class VerdictLoop:
     def health(self) -> Health:
         """Return whether the loop turns, and what is missing until it runs calls. May be called in any thread."""
         missing = list(self._executor.waits_for)
-        if not self._progress:
+        partitions = self._assigned.by_place
+        if not partitions:
             missing.append("partitions: the group has assigned none to this instance")
-        faults = {each.seals.fault for each in self._progress.values() if each.seals}
+        faults = {each.seals.fault for each in partitions.values() if each.seals}
         missing += [f"seals that count: {fault}" for fault in sorted(faults) if fault]
         return Health(hanging("executor", self._turned_ms, self._entropy.monotonic_ms()), tuple(missing))
 
@@ -217,7 +217,7 @@ class VerdictLoop:
             _log.warning("closing a consumer that has failed: %s", error)
         finally:
             # What it has not given up by itself: nothing is to be taken for the next one's.
-            self._drop(set(self._progress))
+            self._assigned.drop(set(self._assigned.by_place))
             self._backlog.clear()
 
     # -- AssignmentListener ---------------------------------------------------------------------------------------
@@ -225,20 +225,20 @@ class VerdictLoop:
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`."""
         consumer = self._required(self._consumer)
-        self._generation += 1
+        generation = self._assigned.begin()
         self._paused = False
         self._backlog.clear()
         committed = consumer.committed(list(partitions))
-        self._progress = {
+        self._assigned.by_place = {
             place: Progress(
-                self._generation,
+                generation,
                 fresh=committed.get(place) is None,
                 committed=committed.get(place),
                 seals=self._executor.seals.of(place.partition),
             )
             for place in partitions
         }
-        for progress in self._progress.values():
+        for progress in self._assigned.by_place.values():
             if progress.seals is not None:
                 progress.seals.restart()
 
@@ -249,11 +249,11 @@ class VerdictLoop:
             ExecutorError: a worker can't continue. What was done before is committed.
         """
         # What has not begun is left to the next member.
-        self._leaving = frozenset(partitions)
+        self._assigned.leaving = frozenset(partitions)
         is_reported, failure = self._finish_calls()
         if is_reported:
             self._commit_offsets()
-        self._drop(set(partitions))
+        self._assigned.drop(set(partitions))
         if failure is not None:
             raise failure
 
@@ -290,17 +290,7 @@ class VerdictLoop:
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: offsets can no longer be committed, but reports can."""
-        self._drop(set(partitions))
-
-    def _drop(self, going: set[TopicPartition]) -> None:
-        # A new dictionary, never a changed one: the workers look into it.
-        self._progress = {place: progress for place, progress in self._progress.items() if place not in going}
-        self._leaving = frozenset()
-
-    def _is_current(self, job: Job) -> bool:
-        """Return whether a call may begin here. Called in the workers' threads."""
-        progress = self._progress.get(job.place)
-        return progress is not None and progress.generation == job.generation and job.place not in self._leaving
+        self._assigned.drop(set(partitions))
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
@@ -324,16 +314,17 @@ class VerdictLoop:
                 self._collect(wait_ms=POLL_BUSY_MS)
                 return
             if not self._paused:
-                consumer.pause(list(self._progress))
+                consumer.pause(list(self._assigned.by_place))
                 self._paused = True
         elif self._paused:
-            consumer.resume(list(self._progress))
+            consumer.resume(list(self._assigned.by_place))
             self._paused = False
         busy = len(self._calls) > 0 or bool(self._to_report) or self._reports.is_busy
         records = consumer.poll(POLL_RECORDS_MAX, POLL_BUSY_MS if busy else POLL_IDLE_MS)
         self._polled_ms = self._entropy.monotonic_ms()
+        by_place = self._assigned.by_place
         for received in records:
-            progress = self._progress.get(TopicPartition(received.topic, received.partition))
+            progress = by_place.get(TopicPartition(received.topic, received.partition))
             if progress is None:
                 continue
             progress.seen = received.offset + 1
@@ -345,7 +336,7 @@ class VerdictLoop:
                     self._backlog.append(received)
                 else:
                     progress.seals.hold(received, self._polled_ms)
-        for progress in self._progress.values():
+        for progress in by_place.values():
             if progress.seals:
                 self._refuse_unproven(progress.seals.overdue(self._polled_ms), progress)
 
@@ -392,7 +383,7 @@ class VerdictLoop:
     def _job(self, received: Received) -> Job | None:
         """Return the call in a record; None if it is of no concern here."""
         place = TopicPartition(received.topic, received.partition)
-        progress = self._progress.get(place)
+        progress = self._assigned.by_place.get(place)
         if progress is None:
             return None
         verdict = self._executor.read(received)
@@ -414,8 +405,8 @@ class VerdictLoop:
             ExecutorError: a worker can't continue.
         """
         for done in self._calls.collect(wait_ms):
-            progress = self._progress.get(done.job.place)
-            if progress is not None and progress.generation == done.job.generation and not done.left:
+            progress = self._assigned.of(done.job)
+            if progress is not None and not done.left:
                 progress.open.discard(done.job.offset)
             if done.records:
                 self._to_report.append(done)
@@ -451,7 +442,7 @@ class VerdictLoop:
         return self._take_published(self._reports.take(wait=True))
 
     def _submit(self) -> None:
-        self._reports.submit(Batch(list(self._to_report), self._done_offsets(), self._generation))
+        self._reports.submit(Batch(list(self._to_report), self._assigned.done_offsets(), self._assigned.generation))
 
     def _take_published(self, published: Published | None) -> bool:
         """Process the outcome of a batch; return False if it must be published again."""
@@ -467,18 +458,12 @@ class VerdictLoop:
             self._report_due_ms = self._entropy.monotonic_ms() + RETRY_PAUSE_MS
             return False
         self._failed_count = 0
-        self._note_reported(batch.offsets, batch.generation)
+        self._assigned.note_reported(batch.offsets, batch.generation)
         del self._to_report[: len(batch.done)]
         for done in batch.done:
             if self._on_outcome is not None and done.outcome is not None:
                 self._on_outcome(done.job.verdict, done.outcome)
         return True
-
-    def _note_reported(self, offsets: Mapping[TopicPartition, int], generation: int) -> None:
-        for place, offset in offsets.items():
-            progress = self._progress.get(place)
-            if progress is not None and progress.generation == generation:
-                progress.reported = offset
 
     def _commit_offsets(self) -> None:
         """Commit how far everything is reported; what is not committed is read again, and found to be used.
@@ -487,12 +472,8 @@ class VerdictLoop:
             LogError: the member can't be used any more.
         """
         if not self._to_report and not self._reports.is_busy:
-            self._note_reported(self._done_offsets(), self._generation)
-        due = {
-            place: progress.reported
-            for place, progress in self._progress.items()
-            if progress.reported is not None and progress.reported != progress.committed
-        }
+            self._assigned.note_reported(self._assigned.done_offsets(), self._assigned.generation)
+        due = self._assigned.due_offsets()
         if not due:
             return
         # INVARIANT: a seal below a committed offset is not read again, so its head is kept before.
@@ -502,12 +483,7 @@ class VerdictLoop:
         except RetriableLogError as error:
             _log.warning("offsets could not be committed, trying again: %s", error)
             return
-        for place, offset in due.items():
-            self._progress[place].committed = offset
-
-    def _done_offsets(self) -> dict[TopicPartition, int]:
-        done = {place: progress.done_up_to() for place, progress in self._progress.items()}
-        return {place: offset for place, offset in done.items() if offset is not None}
+        self._assigned.note_committed(due)
 
     def _pause(self) -> None:
         threading.Event().wait(RETRY_PAUSE_MS / 1000)

@@ -275,7 +275,7 @@ def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
         running = Running(transport, store, revocations, call, settings=settings)
         assert begun.wait(20)
         running.ask_to_stop()
-        until(lambda: bool(running.loop._leaving), "nothing more begins")
+        until(lambda: bool(running.loop._assigned.leaving), "nothing more begins")
         free.set()
         running.stop()
         assert running.error is None
