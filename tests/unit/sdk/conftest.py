@@ -13,10 +13,10 @@ from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
-from streams.sdk import DevTokenService, RevocationWatch
+from streams.sdk import DevTokenService, RevocationWatch, SingleUseStore
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, watching
+from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, begun_store, watching
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +52,10 @@ def tokens(transport: Transport) -> DevTokenService:
 @pytest.fixture
 def revocations(transport: Transport) -> Iterator[RevocationWatch]:
     with watching(transport) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SingleUseStore]:
+    with begun_store(tmp_path) as opened:
         yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,26 +20,10 @@ from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, ToolRe
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import (
-    ISSUER,
-    REPORT_KEY,
-    ROOT_KEY,
-    TENANT,
-    TOOL,
-    begun_store,
-    key_of,
-    make_verdict,
-    written,
-)
+from tests.unit.sdk.hands import ISSUER, REPORT_KEY, ROOT_KEY, TENANT, TOOL, key_of, make_verdict, written
 
 _SAID = ("atoms", "atoms_complete", "has_text", "text_instructed", "content_type", "content_digest")
 _RECORD = {"from": "kim@x.example", "note": "Please pay 12.50 EUR to DE89 3704 0044 0532 0130 00.", "open": True}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SingleUseStore]:
-    with begun_store(tmp_path) as opened:
-        yield opened
 
 
 def asked(content_type: str | None = None) -> Verdict:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -69,12 +69,6 @@ Calls = list[Mapping[str, object]]
 
 SHORT_MS = 3_000
 """The life of a verdict that is to expire while it is used, and not before."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SingleUseStore]:
-    with begun_store(tmp_path) as opened:
-        yield opened
 
 
 def tool(function: Callable[[Mapping[str, object]], object]) -> FunctionTool:

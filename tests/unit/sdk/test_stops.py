@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -33,28 +33,11 @@ from streams.sdk.mcp_tools import McpServerProcess, McpTool
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import (
-    CONFIRM_MS,
-    REPORT_KEY,
-    TENANT,
-    TOOL,
-    WAIT_S,
-    begun_store,
-    key_of,
-    make_verdict,
-    write,
-    written,
-)
+from tests.unit.sdk.hands import CONFIRM_MS, REPORT_KEY, TENANT, TOOL, WAIT_S, key_of, make_verdict, write, written
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER
 from tests.waiting import until
 
 KILLED = session_target(TENANT, "s-1")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SingleUseStore]:
-    with begun_store(tmp_path) as opened:
-        yield opened
 
 
 class Calls:
