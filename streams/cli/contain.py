@@ -24,7 +24,7 @@ from streams.cli.text import printable, short
 from streams.delegation.anchors import TrustAnchors
 from streams.model.verdict import Outcome
 from streams.operations.operator import Operator
-from streams.operations.root_key import load_root_key
+from streams.operations.root_key import load_gates_root_key
 from streams.operations.sessions.containment import Act, Containment, Remedy, read_containment
 from streams.operations.sessions.search import SessionMissingError
 from streams.operations.sessions.undoing import (
@@ -212,7 +212,7 @@ def _own_session(
             transport,
             open_own_session(
                 transport,
-                load_root_key(settings.key_path),
+                load_gates_root_key(settings.key_path),
                 operator=operator.name,
                 issuer=issuer,
                 tenant_uid=view.tenant_uid,

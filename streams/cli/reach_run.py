@@ -8,7 +8,7 @@ from streams.cli.styled import Text
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.delegation.effective_reach import Question, Reach, Way
-from streams.operations.root_key import load_root_key
+from streams.operations.root_key import load_gates_root_key
 from streams.operations.sessions.effective_reach import Trusted, read_reach
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -25,7 +25,7 @@ def run_reach(connection: Connection, output: Output, *, agent: str, user: str, 
     screen = output.screen()
     settings = connection.settings()
     question = Question(tenant or settings.tenant, agent, user)
-    gate = settings.gate_settings(load_root_key(settings.key_path))
+    gate = settings.gate_settings(load_gates_root_key(settings.key_path))
     trusted = Trusted(settings.catalog.trusted(), settings.release.trusted())
     codec = build_codec(settings)
     with open_log(settings, create=False) as opened:

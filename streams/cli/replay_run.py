@@ -17,7 +17,7 @@ from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Difference, ReplayKind, ReplayReport, replay_log, told_fields
-from streams.operations.root_key import load_recorded_root_key
+from streams.operations.root_key import load_gates_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 from streams.wiring.replays import setup_replay
@@ -36,7 +36,7 @@ def run_replay(connection: Connection, output: Output, stretch: StretchOptions, 
     """Compare the verdicts, and tell which differ; see `replay`."""
     screen, compared = output.screen(), stretch.stretch()
     settings = connection.settings()
-    setup = setup_replay(settings, load_recorded_root_key(settings.key_path))
+    setup = setup_replay(settings, load_gates_root_key(settings.key_path))
     with open_log(settings, create=False) as opened:
         recorded = RecordedLog(opened, setup.wire, SystemClock(), setup.engine.time_ahead_max_ms)
         report = replay_log(recorded, setup, compared)

@@ -21,7 +21,7 @@ from streams.operations.behaviour.histories import has_only_detectors
 from streams.operations.replay.backtest import BacktestReport, backtest
 from streams.operations.replay.recorded import RecordedLog, told_beheaded
 from streams.operations.replay.run import Stretch
-from streams.operations.root_key import load_recorded_root_key
+from streams.operations.root_key import load_gates_root_key
 from streams.operations.trial import bundle_of
 from streams.policy.language.bundle import DETECTORS_SUFFIX
 from streams.ports.open_log import Log
@@ -64,7 +64,7 @@ def run_backtest(
         return
     with refusal_recorded(screen):
         bundle = bundle_of(directory, settings.gate.bundle_name, 0)
-    setup = setup_replay(settings, load_recorded_root_key(settings.key_path))
+    setup = setup_replay(settings, load_gates_root_key(settings.key_path))
     with open_log(settings, create=False) as opened:
         recorded = RecordedLog(opened, setup.wire, SystemClock(), setup.engine.time_ahead_max_ms)
         report = backtest(recorded, setup, bundle, compared)

@@ -41,8 +41,8 @@ def load_root_key(path: Path) -> bytes:
     return key
 
 
-def load_recorded_root_key(path: Path) -> bytes:
-    """Return the root key in a file, for somebody who judges recorded calls again: with a new one, none comes out.
+def load_gates_root_key(path: Path) -> bytes:
+    """Return the root key in a file, for somebody who needs the one that gates have: a new one would be of no use.
 
     Raises:
         RootKeyError: the file is missing or can't be used; says what to do.
@@ -52,7 +52,7 @@ def load_recorded_root_key(path: Path) -> bytes:
     except RootKeyError as error:
         if path.exists():
             raise
-        raise RootKeyError(error.fault, "copy that of the gates that gave the recorded verdicts") from None
+        raise RootKeyError(error.fault, "copy that of the gates of this log") from None
 
 
 def make_root_key(path: Path) -> bytes:

@@ -148,4 +148,5 @@ def test_what_can_not_be_read_is_left_out_and_told(deployment: Deployment) -> No
 def test_without_a_root_key_nothing_can_be_told(deployment: Deployment) -> None:
     (deployment.folder / ".stoplog" / "root.key").unlink()
     done = deployment.run("reach", "--agent", "writer", "--user", "alice", status=1)
-    assert "create it with `stoplog keys new`" in done.stderr
+    assert "copy that of the gates of this log" in done.stderr
+    assert "keys new" not in done.stderr

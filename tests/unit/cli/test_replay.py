@@ -76,7 +76,7 @@ class TestReplay:
         monkeypatch.setenv("STOPLOG_ROOT_KEY_FILE", "nowhere.key")
         result = site(*command)
         assert result.status == 1
-        assert "there is no root key at `nowhere.key`; copy that of the gates that gave the recorded" in result.err
+        assert "there is no root key at `nowhere.key`; copy that of the gates of this log" in result.err
         assert "keys new" not in result.err
 
     def test_an_instant_that_is_none_is_an_error(self, site: Stoplog) -> None:
