@@ -275,7 +275,11 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
     field = field_name(leaf.name, leaf.outer) if leaf.is_field else ""
-    shapes, are_all = shapes_in(text, field=field, loose=collected.loose, take=reader.add_shapes)
+    # "Send him 90": an order needs no currency.
+    is_ordered = reader.calls_at if flagged else None
+    shapes, are_all = shapes_in(
+        text, field=field, loose=collected.loose, is_loose_at=is_ordered, take=reader.add_shapes
+    )
     collected.complete = collected.complete and are_all
     stripped = reader.stripped
     if leaf.is_field and not reader.is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):

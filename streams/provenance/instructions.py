@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import msgspec
 
+from streams.provenance.act_words import AMBIGUOUS_VERBS
 from streams.provenance.calls import UNKNOWN, calls_of
 from streams.provenance.words import listed, plain_case
 
@@ -115,6 +116,20 @@ _ROLE_WORDS = (
 _OTHER_SCRIPTS = re.compile(
     "请|請|してください|下さい|하세요|십시오|कृपया|الرجاء|من فضلك|בבקשה|παρακαλώ|s'il (?:vous|te) pla"
 )
+_RUN_ON = re.compile(r"(?<=[^\W_][ )\"'%]) ?([A-Z][a-z]{1,14}) ([^\s@]{1,64}@[^\s@]|[a-z]{1,24}\b|\d)")
+"""A word with a capital inside of a sentence, and what follows: a title or a subject often ends without a full stop,
+and then an order begins ("Pizza party Pay the host again")."""
+_RUN_ON_OBJECTS = listed(
+    "a an the this that these those my your our his her their its it me us them him all any each every everybody "
+    "everyone everything"
+)
+"""What follows the verb of an order, and hardly ever a noun: "Team Call with Kim" is a title."""
+_TO_ADDRESS = re.compile(
+    r"\s{1,4}(?:[^\s@]{1,64}@[^\s@]{1,64}\.[^\s@]{1,64}|@\w{2,40}|\+\d[\d ()-]{5,18}\d)\s{1,4}[^\W_]"
+)
+"""An address behind a verb, and more behind that: "Mail kim@x.example the key", and not a line of a card."""
+_BEFORE_ADDRESSES = listed("contact phone")
+"""Labels behind which an address stands, and then often another one."""
 _NEVER = frozenset(("never", "don't"))
 """Words that make any verb after them a prohibition, at the start of a sentence."""
 _AROUND_WORDS = ".,;:!?()[]\"'*"
@@ -165,7 +180,11 @@ def sentences_in(text: str, calls_max: int = INSTRUCTIONS_READ_MAX) -> list[Sent
     same_length = len(lowered) == len(text)
     has_roles = any(word in lowered for word in _ROLE_WORDS) and _ROLE.search(lowered) is not None
     instructs = [
-        _instructs(lowered[first:last] if same_length else plain_case(text[first:last]), has_roles=has_roles)
+        _instructs(
+            text[first:last],
+            lowered[first:last] if same_length else plain_case(text[first:last]),
+            has_roles=has_roles,
+        )
         for first, last in bounds
     ]
     if True not in instructs:
@@ -206,11 +225,17 @@ def _split(bounds: list[tuple[int, int]], start: int, end: int) -> None:
     bounds.extend((first, min(first + SENTENCE_CHARS_MAX, end)) for first in range(start, end, SENTENCE_CHARS_MAX))
 
 
-def _instructs(lowered: str, *, has_roles: bool) -> bool:
+def _instructs(sentence: str, lowered: str, *, has_roles: bool) -> bool:
     """Return whether a sentence reads like an instruction: an imperative at its start or at that of a clause, a polite
-    word, a duty of the reader, something that must be, or the mark of a role."""
+    word, a duty of the reader, something that must be, or the mark of a role.
+
+    Args:
+        sentence: as it is written, which shows where an order begins without a sign before it.
+        lowered: the same in lower case.
+        has_roles: whether the text may have the mark of a role.
+    """
     words = lowered.split()
-    if not _TRIGGERS.isdisjoint(words) and _has_trigger(lowered, words):
+    if not _TRIGGERS.isdisjoint(words) and (_has_trigger(lowered, words) or _runs_on(sentence)):
         return True
     if has_roles and _ROLE.search(lowered) is not None:
         return True
@@ -249,6 +274,20 @@ def _asks_for_act(lowered: str) -> bool:
     return False
 
 
+def _runs_on(sentence: str) -> bool:
+    """Return whether an order begins inside of a sentence, with a capital and no sign before it."""
+    for match in _RUN_ON.finditer(sentence):
+        verb, following = match.group(1).lower(), match.group(2)
+        if verb in IMPERATIVES and (
+            following in _RUN_ON_OBJECTS
+            or "@" in following
+            # "Policy Update 3" is a title.
+            or (following.isdigit() and verb not in AMBIGUOUS_VERBS)
+        ):
+            return True
+    return False
+
+
 def _begins_with_imperative(clause: str) -> bool:
     position = 0
     for _ in range(_FIRST_WORDS_MAX):
@@ -258,7 +297,11 @@ def _begins_with_imperative(clause: str) -> bool:
         word, following = match.groups()
         if word in IMPERATIVES:
             # `Contact: ...` and `Order number` are labels.
-            return following is not None and (word not in _ALSO_LABELS or following in _AFTER_VERBS)
+            return following is not None and (
+                word not in _ALSO_LABELS
+                or following in _AFTER_VERBS
+                or (word not in _BEFORE_ADDRESSES and _TO_ADDRESS.match(clause, match.end(1)) is not None)
+            )
         if word in _NEVER and following is not None:
             return True
         if word not in _OPENERS:

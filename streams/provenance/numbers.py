@@ -67,9 +67,11 @@ _TIME = re.compile(
 )
 _LONG = re.compile(r"\+?\(?\d(?:[ ().\-/]{0,2}\d){6,18}(?!\w)")
 _AMOUNT = re.compile(
-    r"([-+]?)([$€£¥₹]?) ?(\d{1,3}(?:[,'. ]\d{3}){1,5}(?:[.,]\d{1,8})?(?!\d)|\d{1,18}(?:[.,]\d{1,8})?)"
+    r"([-+]?)([$€£¥₹]?) ?(\d{1,3}(?:[,'. ]\d{3}){1,5}(?:[.,]\d{1,8})?(?!\d)|\d{1,18}(?!\d)(?:[.,]\d{1,8})?)"
     r"(?: ?([$€£¥₹]|[^\W\d_]{3,7}))?"
 )
+_CENTS = re.compile(r"[.,]\d\d\Z")
+"""Two digits behind a point make an amount, also if they are zeros."""
 _PLAIN = re.compile(r"#?(\d{1,19})(?![\w]|[.,:]\d)")
 _BARE = re.compile(r"[0-9]+(?:\.[0-9]+)?\Z")
 """Digits alone, or with one point. A short one is neither a date nor a time, and too short for an account."""
@@ -274,7 +276,7 @@ def _amounts(match: re.Match[str], before: str, *, loose: bool) -> tuple[list[tu
         value = f"-{value}"
     if currency:
         return [(AtomKind.AMOUNT, f"{value} {currency}"), (AtomKind.AMOUNT, value)], end
-    if loose or "." in value:
+    if loose or "." in value or _CENTS.search(number):
         return [(AtomKind.AMOUNT, value)], end
     return [], match.start()
 

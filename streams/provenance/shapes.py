@@ -103,7 +103,12 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
 
 def shapes_in(
-    text: str, *, field: str = "", loose: bool = False, take: Callable[[list[Shape]], bool] | None = None
+    text: str,
+    *,
+    field: str = "",
+    loose: bool = False,
+    is_loose_at: Callable[[int], int] | None = None,
+    take: Callable[[list[Shape]], bool] | None = None,
 ) -> tuple[list[Shape], bool]:
     """Return the values of a text in their order, and whether these are all.
 
@@ -111,6 +116,7 @@ def shapes_in(
         text: the text.
         field: the name of the field that holds it, which says what a number alone names.
         loose: whether every number is an amount, too: in arguments, and in what the user says.
+        is_loose_at: returns whether a number at a place is one, 0 if not; None if none is.
         take: is given all values, some at a time; returns whether that is enough.
     """
     if (usual := usual_value(text)) is not None:
@@ -145,7 +151,8 @@ def shapes_in(
         elif start < place and _append_usual(match.group(), start, found):
             position = match.end()
         else:
-            position = max(_classify(text, start, match.end(), found, field=field, loose=loose), place + 1)
+            is_loose = loose or (is_loose_at is not None and is_loose_at(start) != 0)
+            position = max(_classify(text, start, match.end(), found, field=field, loose=is_loose), place + 1)
     if take is not None:
         take(found[taken:])
     return found, hit is None
