@@ -62,6 +62,14 @@ _TEXTS = listed(
     "colleague colleagues guest guests participant participants attendee attendees visitor visitors reviewer reviewers "
     "notice notices announcement announcements newsletter newsletters page pages"
 )
+_NOT_TO_THE_WRITER = r"(?! (?:to )?(?:me|us)\b)[^.:!?\n]{0,48}"
+_DICTATING = re.compile(
+    # "Say to Alice: the form is at www.x.example", but not "Tell us what you think"
+    rf"\b(?:say|tell)\b{_NOT_TO_THE_WRITER}(?:(?<! at):\s|\bthat\b|\")"
+    # "Write to Bob that the code is 1234", but not "Write to the desk: desk@x.example"
+    rf"|\b(?:write|reply|answer|inform|notify|remind)\b{_NOT_TO_THE_WRITER}\bthat\b"
+)
+"""Sentences that say what somebody is to be told. The words themselves follow."""
 
 
 def calls_of(sentence: str) -> int:
@@ -73,7 +81,11 @@ def calls_of(sentence: str) -> int:
     lowered = sentence.lower()
     calls = sum(BITS[kind] for kind in asked_kinds(lowered))
     words = _WORD.findall(lowered)
-    if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
+    if (
+        not _INCLUDING.isdisjoint(words)
+        or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words))
+        or _DICTATING.search(lowered) is not None
+    ):
         calls |= INCLUDE
     if not _READING.isdisjoint(words):
         calls |= BITS[ActKind.READ]
