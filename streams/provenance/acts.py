@@ -52,6 +52,7 @@ from streams.provenance.asked import (
     is_negated,
     is_noun,
     is_past,
+    is_revised,
     opens_to_read,
 )
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
@@ -146,13 +147,21 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
 
     A request for any of them may be a request for the tool: "add an event and invite people" does both.
     """
-    found = {_kind_of_words(words_of_name(name)), _kind_of_words(_first_sentence(description))}
-    words = _first_sentence(description)
+    named, words = words_of_name(name), _first_sentence(description)
+    found = {_kind_of_words(named), _kind_of_words(words)}
+    if _changes_payment(named) or _changes_payment(words):
+        found.add(ActKind.PAY)
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
         if stem in TOOL_VERBS and not is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
             found.add(TOOL_VERBS[stem])
     return frozenset(kind for kind in found if kind not in {None, ActKind.READ})
+
+
+def _changes_payment(words: list[str]) -> bool:
+    """Return whether words speak of changing a payment. A new account for it is as good as a payment."""
+    stems = {FORMS.get(word, word) for word in words}
+    return not stems.isdisjoint(_CHANGING) and any(OBJECT_KINDS.get(stem, ("",))[0] == ActKind.PAY for stem in stems)
 
 
 def _first_sentence(description: str) -> list[str]:
@@ -166,9 +175,9 @@ def kind_of_action(action: str) -> str | None:
 
 
 _POINTS_TO_DATA = re.compile(
-    # "The account is in the letter", but not "What is in the letter?"
+    # "The account is in the letter", but not "What is in the letter?"; what is in the contacts is in no text
     r"\b(?:the|its|his|her|their|my|our|all) (?:\w+ ){1,3}(?:is|are|stands?) (?:\w+ )?(?:in|on)"
-    r" (?:the|that|this|my|his|her|our|their)\b"
+    r" (?:the|that|this|my|his|her|our|their)\b(?! (?:contacts|address ?book|phone ?book)\b)"
     # "Pay the water bill", "settle invoice 12"
     r"|\b(?:pay|settle|transfer|wire|clear)\b[^.!?\n]{0,60}\b(?:bill|invoice|fine|fee|due|reminder|contribution)s?\b"
     # "as in their contract", "as described there", "as he asked"
@@ -245,7 +254,7 @@ def request_kinds(text: str) -> frozenset[str]:
         the acts to them, and with `FOLLOW` where he speaks of links.
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
-    kinds = set(asked_kinds(lowered))
+    kinds = set(asked_kinds(lowered, by_user=True))
     if any(phrase in lowered for phrase in DELEGATING_PHRASES):
         kinds.add(DELEGATE)
     if _REPEATS.search(lowered) is not None:
@@ -272,8 +281,14 @@ def _speaks_of_links(lowered: str) -> bool:
     return not LINK_WORDS.isdisjoint(_WORD.findall(without))
 
 
-def asked_kinds(lowered: str) -> frozenset[str]:
-    """Return the kinds of act that the words of a text in lower case ask for, whoever has written it."""
+def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
+    """Return the kinds of act that the words of a text in lower case ask for, whoever has written it.
+
+    Args:
+        lowered: the text.
+        by_user: whether the user has written it. Then an act that is only changed is not asked for ("adjust my rent
+            payment"); of what others write, the worst is expected.
+    """
     words = _WORD.findall(lowered)
     kinds: set[str] = set()
     for index, word in enumerate(words):
@@ -283,7 +298,7 @@ def asked_kinds(lowered: str) -> frozenset[str]:
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not is_negated(words, index):
             definite, found = ACT_NOUNS[word]
-            if definite or not has_determiner(words, index, DEFINITE):
+            if (definite or not has_determiner(words, index, DEFINITE)) and not (by_user and is_revised(words, index)):
                 kinds |= found
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and not is_negated(words, index):
@@ -377,7 +392,7 @@ def _with_object(verb: str, stems: list[str]) -> str:
         if own <= number < len(after) and noun in _PUBLIC_PLACES and kind in {ActKind.CREATE, ActKind.SEND}:
             return ActKind.POST
         override = OBJECT_KINDS.get(noun)
-        if override is None or verb not in GENERIC_VERBS or kind not in override[1]:
+        if override is None or not _is_decided_by(verb, override):
             continue
         if noun in _PERSONS and number + 1 < own:
             continue  # The thing is what follows: `update_user_address`.
@@ -385,6 +400,12 @@ def _with_object(verb: str, stems: list[str]) -> str:
             continue
         return override[0]
     return kind
+
+
+def _is_decided_by(verb: str, override: tuple[str, frozenset[str]]) -> bool:
+    """Return whether the object of a verb says more than the verb. Who updates a payment pays nothing."""
+    kind, kinds = override
+    return verb in GENERIC_VERBS and TOOL_VERBS.get(verb) in kinds and not (kind == ActKind.PAY and verb in _CHANGING)
 
 
 def _object_kinds(words: list[str]) -> set[str]:
@@ -401,9 +422,9 @@ def _object_kinds(words: list[str]) -> set[str]:
             and stem in TOOL_VERBS
             and not (is_negated(words, index) or is_past(words, index, stem) or opens_to_read(words, index, stem))
         ):
-            verbs.add(TOOL_VERBS[stem])
+            verbs.add(stem)
         override = OBJECT_KINDS.get(stem)
-        if override is not None and verbs.intersection(override[1]):
+        if override is not None and any(_is_decided_by(verb, override) for verb in verbs):
             found.add(override[0])
     return found
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streams.provenance.act_words import AMBIGUOUS_VERBS, IRREGULAR_PASTS, MESSAGE_NOUNS
+from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, IRREGULAR_PASTS, MESSAGE_NOUNS
 from streams.provenance.words import listed
 
 NEGATION_REACH_WORDS = 4
 PASSIVE_REACH_WORDS = 8
+REVISING_REACH_WORDS = 4
 _NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
 _DETERMINER_WORDS = (
     "a an the this that these those my your our his her their its any some all each every no last next latest new old "
@@ -37,6 +38,11 @@ _RELATIVES = frozenset({"who", "which", "that"})
 _SUBJECTS = frozenset({"i", "you", "we", "they", "he", "she", "anybody", "anyone", "somebody", "someone"})
 _NEW_CLAUSES = frozenset({"and", "then", "or", "but", "so", "please", "to", "want", "need"})
 _PREPOSITIONS = frozenset({"of", "for", "about", "by", "to", "from", "and", "then"})
+_REVISING = listed(
+    "adjust amend cancel change check defer delay edit explain extend find list modify pause postpone reschedule "
+    "review see show skip stop suspend track update view"
+)
+"""Verbs of which an act that is there already can be the object, so that nobody asks for one more."""
 STOPS = frozenset(".!?;\n")
 """What ends a clause, as a word."""
 
@@ -125,6 +131,18 @@ def is_past(words: list[str], index: int, stem: str) -> bool:
 def is_noun(words: list[str], index: int, stem: str) -> bool:
     """Return whether a word that can be a noun is used as one."""
     return stem in AMBIGUOUS_VERBS and has_determiner(words, index, _DETERMINERS)
+
+
+def is_revised(words: list[str], index: int) -> bool:
+    """Return whether the noun of an act is what another act changes or looks at: "adjust my rent payment"."""
+    place = index - 1
+    while place > 0 and index - place <= REVISING_REACH_WORDS and words[place] not in DEFINITE:
+        if words[place] in STOPS or words[place] in _PREPOSITIONS:
+            return False
+        place -= 1
+    while place > 0 and words[place] in DEFINITE:
+        place -= 1
+    return place < index - 1 and FORMS.get(words[place], words[place]) in _REVISING
 
 
 def has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:

@@ -26,6 +26,7 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, prop
         ("booking-cancel", "delete"),
         ("send_money", "pay"),
         ("schedule_transaction", "pay"),
+        ("update_scheduled_transaction", "change"),
         ("transfer_funds", "pay"),
         ("transfer_to_human", "send"),
         ("update_password", "secure"),
@@ -219,6 +220,12 @@ def test_action_of_a_managing_tool() -> None:
         ("I'd like to cancle order 4, and retrun the shoes.", {"delete", "change", "pay"}, {"send"}),
         ("Plz udpate the adress.", {"change"}, {"delete"}),
         ("A crate of lunch boxes.", set(), {"create", "run"}),
+        ("Adjust my rent payment to 1150.", {"change"}, {"pay"}),
+        ("Send Luca a mail. His address is in my contacts.", {"send"}, {FILL, DELEGATE}),
+        ("Cancel the last payment.", {"delete"}, {"pay"}),
+        ("Check my payment, and make the last payment of the year.", {"pay"}, {"delete"}),
+        ("Change the day of my payment.", {"change", "pay"}, {"delete"}),
+        ("Update the payment of the rent.", {"change"}, {"pay"}),
     ],
 )
 def test_kinds_of_a_request(text: str, present: set[str], absent: set[str]) -> None:
