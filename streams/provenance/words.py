@@ -43,6 +43,15 @@ _ID_WORDS = listed(
 UNTYPED = "id"
 """The thing of a number that is only called an id."""
 
+_ALIKE = (
+    *("email mail message", "event appointment meeting", "file document doc", "ticket issue case"),
+    *("booking reservation", "transaction payment transfer", "order purchase"),
+)
+THINGS_ALIKE: dict[str, tuple[str, ...]] = {
+    thing: tuple(other for other in things.split() if other != thing) for things in _ALIKE for thing in things.split()
+}
+"""What a thing is called as well: "mail 28" and `email_id` name the same. Systems that have both number them alike."""
+
 
 def plain_case(text: str) -> str:
     """Return the text in one case, with composed characters, and marks of typography as ASCII has them."""

@@ -43,7 +43,7 @@ from streams.provenance.origins import (
 )
 from streams.provenance.pointers import place_at, unescaped
 from streams.provenance.scope import ScopedArgument
-from streams.provenance.words import TEXT_CHARS_MAX, UNTYPED, thing_of
+from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, thing_of
 
 replace = msgspec.structs.replace
 ORIGINS_MAX = 128
@@ -406,12 +406,14 @@ def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:
 
 
 def _numbers_as_named(founds: Iterable[Found], use: ToolUse) -> Iterable[Found]:
-    """Yield what the number of a leaf may name besides what its argument says: `17` of `get_order` is `order 17`."""
+    """Yield what the number of a leaf may name besides what its argument says: `17` of `get_order` is `order 17`, and
+    the `email_id` 28 is that of `mail 28`."""
     for each in founds:
-        if each.kind is _NUMBER and each.value.startswith(use.own_numbers):
-            digits = each.value.partition(":")[2]
-            for thing in use.things:
-                yield Found(_NUMBER, f"{thing}:{digits}", each.path, whole_field=True)
+        if each.kind is _NUMBER:
+            thing, _, digits = each.value.partition(":")
+            things = use.things if each.value.startswith(use.own_numbers) else ()
+            for other in (*things, *THINGS_ALIKE.get(thing, ())):
+                yield Found(_NUMBER, f"{other}:{digits}", each.path, whole_field=True)
 
 
 def _pieces(urls: Iterable[tuple[AtomKind, str]], tracer: _Tracer) -> Iterable[Traced]:
