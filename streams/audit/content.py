@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from streams.model.content import CONTENT_ENC, content_aad
-from streams.model.errors import StoplogError
+from streams.model.errors import FormError, StoplogError
 from streams.model.types import Encrypted
 
 DATA_KEY_BYTES = 32
@@ -22,6 +22,10 @@ TAG_BYTES = 16
 
 class ContentError(StoplogError):
     """Content can't be decrypted: the message says why."""
+
+
+class KekFormError(ContentError, FormError):
+    """The name of a key that wraps others is malformed."""
 
 
 class KeyServiceAwayError(ContentError):

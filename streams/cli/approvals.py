@@ -25,7 +25,7 @@ from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Listening, Output, WhyOption, YesOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
-from streams.model.approval import ApprovalGrant, GrantScope, PendingCall
+from streams.model.approval import USES_MAX, ApprovalGrant, GrantScope, PendingCall
 from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import grant_of, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant
@@ -57,6 +57,7 @@ RevisionOption = Annotated[
     typer.Option(
         "--revision",
         metavar="N",
+        min=0,
         help="Decide only if this is still the revision of the question; `show` and `list --json` have its number. "
         "Without it, calls that have joined the question since are decided, too, unless you are asked to confirm.",
     ),
@@ -96,7 +97,9 @@ class Granting(OptionGroup):
     ] = None
     times: Annotated[
         int | None,
-        typer.Option("--times", metavar="N", help="How many further calls.", rich_help_panel=_GRANT_PANEL),
+        typer.Option(
+            "--times", metavar="N", min=1, max=USES_MAX, help="How many further calls.", rich_help_panel=_GRANT_PANEL
+        ),
     ] = None
     until: Annotated[
         str | None,
@@ -110,16 +113,26 @@ class Granting(OptionGroup):
         ),
     ] = None
 
+    def check(self, now_ms: int) -> None:
+        """Check the form of the options, whatever the question is.
+
+        Raises:
+            typer.BadParameter: options are missing, or `--until` has no valid value.
+            MatchFormError: a bound has not the form of one.
+        """
+        if self.scope is None and (self.match or self.times is not None or self.until is not None):
+            raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
+        end_ms(self.until, now_ms)
+        for text in self.match or ():
+            parse_match(text)
+
     def grant(self, calls: Sequence[PendingCall], now_ms: int) -> ApprovalGrant | None:
         """Return the grant that the options state; None if they state none.
 
         Raises:
-            typer.BadParameter: options are missing, or `--until` has no valid value.
-            ApprovalError: another option has no valid value.
+            ApprovalError: an option has no value that fits the calls.
         """
         if self.scope is None:
-            if self.match or self.times is not None or self.until is not None:
-                raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
             return None
         until_ms = end_ms(self.until, now_ms)
         matches = [parse_match(text) for text in self.match or ()]
@@ -203,6 +216,7 @@ def approve(
     if revision is not None and len(stated) > 1:
         raise typer.BadParameter("--revision is about one question: name one")
     with open_operator(connection.settings(), name) as operator:
+        granting.check(operator.clock.now_ms())
         for question in find_questions(operator, stated):
             if revision is not None:
                 check_revision(question, revision)

@@ -11,7 +11,7 @@ import typer
 from streams.audit.receipt_check import FILE_BYTES_MAX, ReceiptError, check, told
 from streams.audit.seal_key_list import SealKeyList
 from streams.audit.seal_keys import KeyState
-from streams.cli.audit_verify import HolderOption, KeysOption, named_holders, seal_keys
+from streams.cli.audit_verify import HolderOption, KeysOption, checked_public, named_holders, seal_keys
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -84,7 +84,7 @@ def check_receipt(
     `streams/audit/receipt_check.py`.
     """
     screen = output.screen()
-    trusted, own, holders = list(key or []), None, named_holders(keys, holder)
+    trusted, own, holders = [checked_public(each, "--key") for each in key or ()], None, named_holders(keys, holder)
     if keys is not None:
         listed = SealKeyList.parse(_read(keys))
         own = listed.checked(holders).origin(0)

@@ -26,7 +26,7 @@ from streams.cli.catalog_view import (
     standing_of,
 )
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, Output, Signature
+from streams.cli.options import ByOption, Connection, Output, Signature, checked_url
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.styled import Text
 from streams.codec.instants import parse_instant
@@ -92,7 +92,13 @@ def import_(
         ),
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--url", metavar="URL", help="Ask the server at this URL, over streamable HTTP.")
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Ask the server at this URL, over streamable HTTP.",
+            callback=checked_url,
+        ),
     ] = None,
     header: Annotated[
         list[str] | None,

@@ -110,7 +110,7 @@ def approve(
     signatures are required, one person writes a draft (`--out DRAFT`), another signs it (`catalog sign`), and either
     publishes it.
     """
-    facts = parse_facts(fact or ())
+    facts, expires_ms = parse_facts(fact or ()), _expires_ms(expires)
     with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_approval(
@@ -119,7 +119,7 @@ def approve(
                 desk.history.find(reference),
                 facts=facts,
                 note=note,
-                expires_ms=_expires_ms(expires),
+                expires_ms=expires_ms,
                 never_expires=expires == "never",
                 version=version,
                 accepts_findings=accept_findings,

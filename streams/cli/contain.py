@@ -16,7 +16,7 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output
+from streams.cli.options import ByOption, Connection, Output, checked_url
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
 from streams.cli.styled import Text
@@ -91,6 +91,7 @@ class Proposing(OptionGroup):
             "--token-service",
             metavar="URL",
             help="The token service that opens your session. By default the root key in the state folder opens it.",
+            callback=checked_url,
             rich_help_panel=_PROPOSING,
         ),
     ] = None

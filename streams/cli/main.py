@@ -20,7 +20,7 @@ import typer
 from streams.cli.apps import Group, make_app
 from streams.cli.misuse import told
 from streams.cli.text import label, printable
-from streams.model.errors import SettingsError, StoplogError
+from streams.model.errors import FormError, SettingsError, StoplogError
 from streams.ports import LogError, StoreError
 
 FAILED = 1
@@ -264,7 +264,7 @@ def _message(error: Exception) -> tuple[str | None, int]:
         return printable(misuse, lines=True), MISUSED
     from streams.policy.errors import PolicyError  # noqa: PLC0415 - only when there is an error to look at
 
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | FormError):
         return printable(str(error), lines=True), MISUSED
     if isinstance(error, StoplogError | LogError | StoreError | PolicyError):
         return printable(str(error), lines=True), FAILED

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -31,7 +32,7 @@ class LogKind(StrEnum):
     EMBEDDED = "embedded"
 
 
-def _reason(why: str) -> str:
+def checked_reason(why: str) -> str:
     """Return the reason.
 
     Raises:
@@ -40,6 +41,35 @@ def _reason(why: str) -> str:
     if not why.strip():
         raise typer.BadParameter("a reason must not be empty")
     return why
+
+
+def _name(name: str | None) -> str | None:
+    """Return the name.
+
+    Raises:
+        BadParameter: it is empty: then the record would not say who has done something.
+    """
+    if name is not None and not name.strip():
+        raise typer.BadParameter("a name must not be empty")
+    return name
+
+
+def checked_url(text: str | None) -> str | None:
+    """Return the URL.
+
+    Raises:
+        BadParameter: it is not a URL.
+    """
+    if text is None:
+        return None
+    try:
+        place = urlsplit(text)
+        is_url = place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise typer.BadParameter("write a URL, such as `https://host.example/path`")
+    return text
 
 
 StateDirOption = Annotated[
@@ -54,11 +84,14 @@ StateDirOption = Annotated[
 ByOption = Annotated[
     str | None,
     typer.Option(
-        "--as", metavar="NAME", help="Your name, which is recorded. By default your user name on this machine."
+        "--as",
+        metavar="NAME",
+        help="Your name, which is recorded. By default your user name on this machine.",
+        callback=_name,
     ),
 ]
 WhyOption = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=_reason)
+    str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=checked_reason)
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 BundleOption = Annotated[

@@ -60,7 +60,7 @@ def explain(
         ),
     ] = None,
     line: Annotated[
-        int | None, typer.Option("--line", metavar="N", help="The line of the history that has the intent.")
+        int | None, typer.Option("--line", metavar="N", min=1, help="The line of the history that has the intent.")
     ] = None,
     history: Annotated[
         Path | None,

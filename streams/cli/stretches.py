@@ -30,11 +30,14 @@ class StretchOptions(OptionGroup):
         """Return the stretch of time.
 
         Raises:
-            BadParameter: an instant is not one.
+            BadParameter: an instant is not one, or the stretch ends before it begins.
         """
         from streams.operations.replay.run import Stretch  # noqa: PLC0415 - see above
 
-        return Stretch(_instant(self.from_, "--from"), _instant(self.to, "--to"))
+        begin_ms, end_before_ms = _instant(self.from_, "--from"), _instant(self.to, "--to")
+        if begin_ms is not None and end_before_ms is not None and end_before_ms <= begin_ms:
+            raise typer.BadParameter(f"`{self.to}` is not after `--from {self.from_}`", param_hint="--to")
+        return Stretch(begin_ms, end_before_ms)
 
 
 def _instant(text: str | None, option: str) -> int | None:

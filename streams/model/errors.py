@@ -27,6 +27,14 @@ class SettingsError(StoplogError):
     """A setting is unknown or has a value that can't be used."""
 
 
+class FormError(StoplogError):
+    """Something that a person has typed has no valid form, whatever the log and the settings say.
+
+    Operations that take such texts have an error of their own that is also this one: a command line with such a text is
+    as invalid as one with an unknown option.
+    """
+
+
 class RecordError(StoplogError):
     """A record that cannot be read, or violates a rule.
 

@@ -23,7 +23,7 @@ from streams.model.alert_status import (
     alert_status_key,
     with_status,
 )
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
@@ -39,6 +39,10 @@ NAMED_MAX = 5
 
 class AlertHandlingError(StoplogError):
     """The alert is not on the log, it is ambiguous which one is meant, or what was done would not count."""
+
+
+class ReasonFormError(AlertHandlingError, FormError):
+    """The reason is empty or too long."""
 
 
 class Handled(NamedTuple):
@@ -217,7 +221,7 @@ def write_statuses(
         PublishError, LogError: it is not known whether all of it is stored.
     """
     if not why.strip() or len(why) > REASON_CHARS_MAX:
-        raise AlertHandlingError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
+        raise ReasonFormError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
     section, handlers = operator.deployment.alerts, operator.deployment.alerts.trusted()
     handled, records = [], []
     for alert in alerts:

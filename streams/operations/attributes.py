@@ -19,7 +19,7 @@ from streams.model.attributes import (
     read_attributes,
 )
 from streams.model.canonical import CanonicalError, canonical, parse_strict
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import ATTRIBUTES
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import read_to_end
@@ -32,6 +32,10 @@ _MEMBERS = ("kind", "id", "tenant", "attributes", "observed_at")
 
 class AttributesWriteError(StoplogError):
     """Attributes can't be written, or would not count."""
+
+
+class AttributesFormError(AttributesWriteError, FormError):
+    """The name of an entity, an attribute or an instant that a person has typed is malformed."""
 
 
 class EntityName(NamedTuple):
@@ -88,11 +92,11 @@ def entity_name(stated: str, tenant_uid: str) -> EntityName:
     """Return the entity that `KIND/ID` names.
 
     Raises:
-        AttributesWriteError: it names none.
+        AttributesFormError: it names none.
     """
     kind, slash, entity_id = stated.partition("/")
     if not slash:
-        raise AttributesWriteError(f"`{stated}` names no entity: write KIND/ID, such as `customer/C-17`")
+        raise AttributesFormError(f"`{stated}` names no entity: write KIND/ID, such as `customer/C-17`")
     name = EntityName(tenant_uid, kind, entity_id)
     _check_name(name)
     return name
@@ -216,11 +220,11 @@ def value_of(text: str) -> tuple[str, Value | None]:
     """Return name and value of `name=text` or `name:=JSON`.
 
     Raises:
-        AttributesWriteError: it is neither.
+        AttributesFormError: it is neither.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.removesuffix(":"):
-        raise AttributesWriteError(f"`{text}` is not of the form `name=text` or `name:=JSON`")
+        raise AttributesFormError(f"`{text}` is not of the form `name=text` or `name:=JSON`")
     if not name.endswith(":"):
         return name, value
     name = name.removesuffix(":")
@@ -228,19 +232,19 @@ def value_of(text: str) -> tuple[str, Value | None]:
         parsed = parse_strict(value)
         return name, read_attributes(_json_of({name: parsed})).get(name)
     except (CanonicalError, AttributesError) as error:
-        raise AttributesWriteError(f"`{text}`: {error}") from None
+        raise AttributesFormError(f"`{text}`: {error}") from None
 
 
 def observed_instant(text: str) -> int:
     """Return the instant that a text states, in milliseconds since the epoch.
 
     Raises:
-        AttributesWriteError: it is not RFC 3339 with an offset.
+        AttributesFormError: it is not RFC 3339 with an offset.
     """
     try:
         return instant(text, "the instant")
     except JsonFormError as error:
-        raise AttributesWriteError(str(error)) from None
+        raise AttributesFormError(str(error)) from None
 
 
 def _lines(file: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -312,7 +316,7 @@ def _check_name(name: EntityName) -> None:
     try:
         check_entity(*name)
     except AttributesError as error:
-        raise AttributesWriteError(str(error)) from None
+        raise AttributesFormError(str(error)) from None
 
 
 def _json_of(value: object) -> str:

@@ -11,7 +11,7 @@ from streams.audit.releasers import Releasers, signed_release
 from streams.audit.signatures import SigningKey
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -35,7 +35,11 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class RevocationTargetError(StoplogError):
-    """The name of the target is invalid, or ambiguous."""
+    """The name of the target is malformed, unknown or ambiguous."""
+
+
+class TargetFormError(RevocationTargetError, FormError):
+    """The name of the target has not the form of the names of its kind."""
 
 
 class ReleaseError(StoplogError):
@@ -75,12 +79,13 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
         tenant_uid: the tenant where none is stated.
 
     Raises:
-        RevocationTargetError: the name is empty, has the wrong form, or could belong to another tenant.
+        TargetFormError: the name is empty, or has the wrong form.
+        RevocationTargetError: it could belong to another tenant.
     """
     if kind is RevocationKind.ALL:
         return EVERYTHING
     if not stated.strip():
-        raise RevocationTargetError(f"the name of the {kind.value.lower()} is empty")
+        raise TargetFormError(f"the name of the {kind.value.lower()} is empty")
     if kind in _SCOPED:
         tenant, separator, _ = stated.partition(_TENANT_SEPARATOR)
         if separator and tenant != tenant_uid:
@@ -91,11 +96,11 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
             )
         return stated if separator else f"{tenant_uid}{_TENANT_SEPARATOR}{stated}"
     if kind is RevocationKind.MODEL and not all(stated.partition("/")):
-        raise RevocationTargetError(f"model `{stated}` is not of the form `provider/name`")
+        raise TargetFormError(f"model `{stated}` is not of the form `provider/name`")
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):
-        raise RevocationTargetError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
+        raise TargetFormError(f"tool `{stated}` is not of the form `server/name` (or `server/*`)")
     if kind is RevocationKind.RULESET and RULES_NAME.fullmatch(stated) is None:
-        raise RevocationTargetError(
+        raise TargetFormError(
             f"`{stated[:80]}` is not the digest of rules, which has 64 lower-case hexadecimal digits "
             "(`stoplog rules status --json` shows it)"
         )

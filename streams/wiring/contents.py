@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from streams.audit.content import ContentError, KeyServiceAwayError
+from streams.audit.content import ContentError, KekFormError, KeyServiceAwayError
 from streams.audit.signatures import SigningKeyError
 from streams.model.content import ContentField
 from streams.model.types import WrappedKey
@@ -331,13 +331,14 @@ def open_rewrapper(
         is_dry_run: whether nothing is wrapped. Then nothing to unwrap with is needed.
 
     Raises:
-        ContentError: the settings name no key for the tenant, or there is nothing to unwrap with, or `former` has a
-            name that is not one of AWS KMS, or that of another tenant's key.
+        KekFormError: `former` has a name that is not one of AWS KMS.
+        ContentError: the settings name no key for the tenant, or there is nothing to unwrap with, or `former` has the
+            name of another tenant's key.
         SigningKeyError: a file can't be read, or others can read it.
     """
     for each in former:
         if not is_kek(each):
-            raise ContentError(f"`--from` is for keys of AWS KMS, as `--dry-run` names them: not for `{each[:80]}`")
+            raise KekFormError(f"`--from` is for keys of AWS KMS, as `--dry-run` names them: not for `{each[:80]}`")
     stated = stated_key(section, tenant_uid)
     if stated is None:
         raise ContentError(f"setting `content.keys` has no key of tenant `{tenant_uid}`, nor one of all tenants (`*`)")

@@ -15,11 +15,12 @@ from streams.delegation.constraints import PATTERN_CHARS_MAX, STARS_MAX
 from streams.model.approval import GRANTED_TOOLS_MAX, USES_MAX, ApprovalGrant, GrantScope, PendingCall
 from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, ConstraintType, ToolGrant
-from streams.operations.approvals.errors import ApprovalError
+from streams.operations.approvals.errors import ApprovalError, MatchFormError
 from streams.provenance.pointers import escaped, unescaped
 
 _STATED = re.compile(r"(?P<argument>[^=<]+)(?P<operator><=|=)(?P<pattern>.*)", re.DOTALL)
 _ANYTHING = "*"
+_AT_MOST = "<="
 
 
 class Match(NamedTuple):
@@ -34,14 +35,16 @@ def parse_match(text: str) -> Match:
     """Read a bound that a person has written.
 
     Raises:
-        ApprovalError: it is not of the form `ARG=PATTERN` or `ARG<=NUMBER`.
+        MatchFormError: it is not of the form `ARG=PATTERN` or `ARG<=NUMBER`.
     """
     found = _STATED.fullmatch(text)
     if found is None:
-        raise ApprovalError(f"`{text[:80]}` is not of the form `ARG=PATTERN` or `ARG<=NUMBER`")
+        raise MatchFormError(f"`{text[:80]}` is not of the form `ARG=PATTERN` or `ARG<=NUMBER`")
     match = Match(found["argument"].strip(), found["operator"], found["pattern"])
     if match.pattern.count("*") > STARS_MAX or len(match.pattern) > PATTERN_CHARS_MAX:
-        raise ApprovalError(f"`{text[:80]}` has more than {STARS_MAX} stars or {PATTERN_CHARS_MAX} characters")
+        raise MatchFormError(f"`{text[:80]}` has more than {STARS_MAX} stars or {PATTERN_CHARS_MAX} characters")
+    if match.operator == _AT_MOST and _number(match) is None:
+        raise MatchFormError(f"`{text[:80]}`: what follows `{_AT_MOST}` must be a number")
     return match
 
 
@@ -123,7 +126,7 @@ def _part(match: Match, shown: object) -> tuple[ConstraintType, object]:
     Raises:
         ApprovalError: the pattern can't be a value of the argument.
     """
-    if match.operator == "<=":
+    if match.operator == _AT_MOST:
         number = _number(match)
         if number is None or isinstance(shown, bool) or not isinstance(shown, (int, float)):
             raise ApprovalError(f"`{match.argument}<={match.pattern[:40]}`: both must be numbers")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from streams.model.errors import StoplogError
+from streams.model.errors import FormError, StoplogError
 from streams.operations.archive.files import files_in
 
 VIEWS: dict[str, str] = {
@@ -51,6 +51,10 @@ class QueryError(StoplogError):
     """The archive can't be asked, or the query is wrong."""
 
 
+class QueryFormError(QueryError, FormError):
+    """The query is not one query in SQL, whatever the archive has."""
+
+
 class Answer(NamedTuple):
     """The columns of an answer, and its rows one by one."""
 
@@ -62,7 +66,8 @@ def ask(folder: Path, sql: str) -> Answer:
     """Return the answer to one query. The query can read the archive, and nothing else of this machine.
 
     Raises:
-        QueryError: the archive is empty, or the query is wrong or does something else than ask.
+        QueryFormError: it is not SQL, or does something else than ask.
+        QueryError: the archive is empty, or has not what the query asks for.
     """
     paths = [str(file.path(folder)) for file in files_in(folder)]
     if not paths:
@@ -80,12 +85,14 @@ def ask(folder: Path, sql: str) -> Answer:
         connection.execute("set lock_configuration = true")
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in _ASKING:
-            raise QueryError("give one query, which begins with `select`, `with` or `from`")
+            raise QueryFormError("give one query, which begins with `select`, `with` or `from`")
         found = connection.execute(statements[0])
     except duckdb.CatalogException as error:
         # What the library proposes instead of an unknown table is one of its own.
         fault = str(error).partition("\n")[0]
         raise QueryError(f"{fault} An archive has the tables `audit`, {_listed(VIEWS)}") from None
+    except duckdb.ParserException as error:
+        raise QueryFormError(str(error).strip()) from None
     except duckdb.Error as error:
         raise QueryError(str(error).strip()) from None
     return Answer(tuple(column[0] for column in found.description or ()), iter(found.fetchone, None))

@@ -14,7 +14,7 @@ from streams.audit.signatures import SigningKey
 from streams.codec.jsonform import JsonFormError, from_json, to_json
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key, entry_message
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import CATALOG
 from streams.operations.bounded_file import read_bounded
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history, reference_of
@@ -35,6 +35,10 @@ replace = msgspec.structs.replace
 
 class ReviewError(StoplogError):
     """A decision can't be made or published; says why, and what to do."""
+
+
+class ReviewFormError(ReviewError, FormError):
+    """The name of a server, or a key, is malformed."""
 
 
 def draft_approval(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from streams.audit.reviewers import Reviewers
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import ENTRY_ID_CHARS, GRANTING_STATES, entry_id, entry_key
-from streams.model.errors import RecordError, StoplogError
+from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import CATALOG
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import read_to_end
@@ -23,6 +23,10 @@ ToolName = tuple[str, str]
 
 class CatalogQueryError(StoplogError):
     """The entry or tool is not in the catalog."""
+
+
+class CatalogFormError(CatalogQueryError, FormError):
+    """The name of a tool or of an entry is malformed."""
 
 
 class Listed(NamedTuple):
@@ -119,11 +123,12 @@ class CatalogHistory:
         """Return the entry that `server/tool@id` names. The id must be complete: an attacker can match a beginning.
 
         Raises:
+            CatalogFormError: the text is not of that form.
             CatalogQueryError: there is no such entry.
         """
         tool, at, wanted = reference.rpartition("@")
         if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
-            raise CatalogQueryError(
+            raise CatalogFormError(
                 f"`{reference}` is not the name of an entry; write `SERVER/TOOL@ID`, as shown by "
                 "`stoplog catalog list --proposed`"
             )
@@ -168,11 +173,11 @@ def tool_name(text: str) -> ToolName:
     """Split `server/tool`.
 
     Raises:
-        CatalogQueryError: the text is not of that form.
+        CatalogFormError: the text is not of that form.
     """
     server_id, _, name = text.partition("/")
     if not server_id or not name:
-        raise CatalogQueryError(f"`{text}` is not the name of a tool; write `SERVER/TOOL`")
+        raise CatalogFormError(f"`{text}` is not the name of a tool; write `SERVER/TOOL`")
     return server_id, name
 
 

@@ -14,7 +14,7 @@ from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.topics import CATALOG
-from streams.operations.catalog.decision import ReviewError
+from streams.operations.catalog.decision import ReviewFormError
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history
 from streams.operations.catalog.proposed_facts import with_proposed_facts
 from streams.operations.operator import SOURCE, Operator
@@ -72,12 +72,12 @@ def import_tools(
         is_upgrade: whether the listing is of a release that is not in use yet: changed tools are proposed, not blocked.
 
     Raises:
-        ReviewError: the server's name is invalid.
+        ReviewFormError: the server's name is malformed.
         McpServerError: a tool can't be cataloged.
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
     if not server_id or "/" in server_id:
-        raise ReviewError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
+        raise ReviewFormError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
     history = read_catalog_history(operator)
     listed = catalog_entries(
         server_id,

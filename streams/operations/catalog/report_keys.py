@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.audit.report_keys import ServerKeys
-from streams.audit.signatures import SigningKeyError
+from streams.audit.signatures import PublicKey, SigningKeyError
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.report_keys import REPORT_KEYS_MAX, REPORT_KEYS_NAME, report_keys_in
 from streams.model.topics import CATALOG
-from streams.operations.catalog.decision import ReviewError
+from streams.operations.catalog.decision import ReviewError, ReviewFormError
 from streams.operations.catalog.history import CatalogHistory, read_catalog_history
 from streams.operations.operator import Operator
 from streams.sdk.mcp_catalog import report_keys_entry
@@ -32,11 +32,17 @@ def propose_report_keys(
         remove: keys in force.
 
     Raises:
-        ReviewError: the server's name or a key is invalid, a key to be removed is not in force, or no key is left.
+        ReviewFormError: the server's name or a key is malformed.
+        ReviewError: a key to be removed is not in force, or no key is left.
         TopicReadError, PublishError, LogError: the topic can't be read or written.
     """
     if not server_id or "/" in server_id:
-        raise ReviewError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
+        raise ReviewFormError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
+    for key in add:
+        try:
+            PublicKey.parse(key)
+        except SigningKeyError as error:
+            raise ReviewFormError(str(error)) from None
     history = read_catalog_history(operator)
     before = keys_in_force(history, server_id)
     for key in remove:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streams.model.errors import StoplogError
+from streams.model.errors import FormError, StoplogError
 from streams.policy.authoring.case_file import TESTS_SUFFIX
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.scenario_keys import SCENARIOS_SUFFIX
@@ -30,6 +30,10 @@ class ScaffoldError(StoplogError):
     """The pack can't be written."""
 
 
+class ScaffoldFormError(ScaffoldError, FormError):
+    """The name of a pack or of a tool is malformed."""
+
+
 class Scaffold(NamedTuple):
     """The files that were written, and whether the pack must still be added to `bundle.yaml`."""
 
@@ -46,14 +50,15 @@ def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
         tool: `SERVER.TOOL`, which its rules apply to.
 
     Raises:
-        ScaffoldError: a name is invalid, or the pack exists already.
+        ScaffoldFormError: a name is malformed.
+        ScaffoldError: the pack exists already.
     """
     if not _NAME.match(name):
-        raise ScaffoldError(
+        raise ScaffoldFormError(
             f"a pack's name is a letter, followed by letters, digits and `_`, all lower-case; found `{name}`"
         )
     if not _TOOL.match(tool):
-        raise ScaffoldError(f"a tool is written `SERVER.TOOL`, such as `mail.send`; found `{tool}`")
+        raise ScaffoldFormError(f"a tool is written `SERVER.TOOL`, such as `mail.send`; found `{tool}`")
     folder = directory / name
     if folder.exists():
         raise ScaffoldError(f"`{folder}` exists already; choose another name")

@@ -199,7 +199,7 @@ class TestKill:
     )
     def test_a_name_that_is_none(self, deployed: Stoplog, option: str, value: str) -> None:
         result = deployed("kill", option, value, "--why", "x")
-        assert result.status == 1
+        assert result.status == 2
         assert deployed("tail", "revocations", "--no-follow").records == []
 
     @pytest.mark.parametrize(("until", "ahead_ms"), [("30m", 1_800_000), ("2d", 172_800_000)])

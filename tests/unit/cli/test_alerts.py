@@ -180,17 +180,22 @@ def test_a_false_positive_is_signed_and_shown_with_who_and_why(desk: Stoplog) ->
 
 
 @pytest.mark.parametrize(
-    ("args", "fault"),
+    ("args", "status", "fault"),
     [
-        ((MAILER,), "is not signed; sign with `stoplog alerts ack ID --key FILE`"),
-        ((MAILER, "--key", "ben.pem"), "`ben`, who may not handle alerts of tenant `acme` (setting `alerts.tenants`)"),
-        ((MAILER, *SIGNED, "--why", " "), "say why in 1 to 1000 characters"),
-        (("nothing", *SIGNED), "no alert has id `nothing`; see `stoplog alerts list --all`"),
+        ((MAILER,), 1, "is not signed; sign with `stoplog alerts ack ID --key FILE`"),
+        (
+            (MAILER, "--key", "ben.pem"),
+            1,
+            "`ben`, who may not handle alerts of tenant `acme` (setting `alerts.tenants`)",
+        ),
+        ((MAILER, *SIGNED, "--why", " "), 2, "a reason must not be empty"),
+        ((MAILER, *SIGNED, "--why", "x" * 1_001), 2, "say why in 1 to 1000 characters"),
+        (("nothing", *SIGNED), 1, "no alert has id `nothing`; see `stoplog alerts list --all`"),
     ],
 )
-def test_what_would_not_count_is_not_written(desk: Stoplog, args: tuple[str, ...], fault: str) -> None:
+def test_what_would_not_count_is_not_written(desk: Stoplog, args: tuple[str, ...], status: int, fault: str) -> None:
     result = desk("alerts", "ack", *args)
-    assert result.status == 1
+    assert result.status == status
     assert fault in result.err
     with open_operator(load_settings()) as operator:
         assert list(operator.find(ALERT_STATUS)) == []

@@ -190,7 +190,7 @@ def test_without_bounds_only_the_same_call_is_approved_again(office: Office) -> 
         (("--for", "task", "--match", "nonsense"), "is not of the form `ARG=PATTERN`"),
         (("--for", "task", "--match", "cc=*"), "have no argument `cc`; their arguments: ask, to"),
         (("--for", "task", "--match", "to<=5"), "both must be numbers"),
-        (("--for", "task", "--times", "0"), "a grant is for 1 to"),
+        (("--for", "task", "--times", "0"), "invalid value for `--times`: it must be greater than or equal to 1"),
         (("--for", "task", "--until", "2001-01-01T00:00:00Z"), "is not in the future"),
     ],
 )

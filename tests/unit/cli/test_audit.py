@@ -250,3 +250,8 @@ class TestArchive:
         result = site("audit", "query", "select nonsense from calls", "--archive", "archive")
         assert result.status == 1
         assert "nonsense" in result.err
+
+    @pytest.mark.parametrize("query", ["selec tool", "", "select 1; select 2", "drop table audit"])
+    def test_what_is_no_query_is_a_malformed_argument(self, site: Stoplog, query: str) -> None:
+        site("audit", "export", "archive")
+        assert site("audit", "query", query, "--archive", "archive").status == 2
