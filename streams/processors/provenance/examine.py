@@ -115,7 +115,8 @@ def examine(
         owners = _owners(values, args, use, session.identity.sub, stated)
         if owned and not use.is_read and owners.age_ms is None and _is_unread(values, use, owned):
             owners = replace(owners, is_unread=True)
-    pieces = tuple(_pieces(urls, tracer)) if urls else ()
+    # Of a session that has seen nothing but its subject, no piece can be what data have shown.
+    pieces = tuple(_pieces(urls, tracer)) if urls and only is None else ()
     told = tuple(values[:ORIGINS_MAX])
     contents: dict[int, ContentRow | None] = {}
     for seen in (*[value.traced for value in told], *pieces) if pieces else [value.traced for value in told]:

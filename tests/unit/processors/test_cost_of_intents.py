@@ -101,6 +101,21 @@ def test_few_functions_are_called_to_trace_a_call() -> None:
     )
     args = {"to": "anna@home.example", "subject": "Invoice INV-20003", "body": "The invoice is attached."}
     session.judge(SEND, args)
+    calls = _calls_to_trace(lambda: session.judge(SEND, args))
+    assert calls.total() < FUNCTIONS_MAX, calls.most_common()
+
+
+def test_addresses_are_not_taken_apart_in_a_session_that_has_read_nothing() -> None:
+    args = {"to": ["bob@shop.example"], "body": "See https://shop.example/orders/INV-20003?by=carl7.lee8"}
+    session = talk()
+    session.judge(SEND, args)
+    assert "pieces_of" not in _calls_to_trace(lambda: session.judge(SEND, args))
+    session.read(LETTER, {"id": "m-7001"}, {"id": "m-7001", "from": "carl@other.example", "text": "Hello"})
+    assert "pieces_of" in _calls_to_trace(lambda: session.judge(SEND, args))
+
+
+def _calls_to_trace(run: Callable[[], object]) -> Counter[str]:
+    """Return how often each function of provenance is called."""
     calls: Counter[str] = Counter()
 
     def on_call(frame: FrameType, event: str, _arg: Any) -> None:
@@ -110,10 +125,10 @@ def test_few_functions_are_called_to_trace_a_call() -> None:
     before = sys.getprofile()
     sys.setprofile(on_call)
     try:
-        session.judge(SEND, args)
+        run()
     finally:
         sys.setprofile(before)
-    assert calls.total() < FUNCTIONS_MAX, calls.most_common()
+    return calls
 
 
 def test_a_path_of_a_usual_form_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
