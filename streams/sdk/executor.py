@@ -31,22 +31,21 @@ from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, Verdict
-from streams.ports import Headers, LogError, Outgoing, Received
+from streams.ports import Headers, Received
 from streams.ports.content import ContentSealer
 from streams.sdk.attempts import Attempts, Ended
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import ExecutorError, PublishError, ReportError
+from streams.sdk.errors import ExecutorError
 from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
-from streams.sdk.reports import Reporter
+from streams.sdk.own_reports import OwnReports
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.seal_checks import NO_RECEIPT_TEXT, SealGuard, SealKeySource, Unproven
-from streams.sdk.single_records import publish
 from streams.sdk.single_use import SingleUseStore
 from streams.sdk.tools import FunctionTool, ToolRunner
 from streams.sdk.traces import CallTraces
 from streams.sdk.transport import FieldReader, Transport
-from streams.sdk.uses import End, Ending, Use, call_of
+from streams.sdk.uses import Use
 from streams.sdk.verdict_checks import (
     Refused,
     Standard,
@@ -73,6 +72,7 @@ class Executor:
 
     Attributes:
         metrics: what it counts.
+        reports: what it reports of its calls.
         seals: what proves verdicts to it.
     """
 
@@ -119,7 +119,6 @@ class Executor:
         self._fields = transport.codec if isinstance(transport.codec, FieldReader) else None
         self._store = single_use
         self._settings = settings or ExecutorSettings()
-        self._entropy = entropy
         self._owns_revocations = revocations is None
         self._revocations = revocations or RevocationWatch(transport, entropy=entropy)
         self._standard = Standard(
@@ -142,21 +141,29 @@ class Executor:
                 f"there is no report key of {', '.join(missing)}: make one with "
                 "`stoplog keys server new SERVER --out FILE`, and give it in `report_keys`"
             )
-        self._source = source or f"executor/{single_use.owner}"
-        self._reporter = Reporter(transport, self._source, keys)
-        self._traces = CallTraces(traces)
+        source = source or f"executor/{single_use.owner}"
+        call_traces = CallTraces(traces)
         self.seals = SealGuard(seal_keys, transport.codec, single_use.heads(), transport.now_ms)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
         tool_timeout_ms = self._settings.tool_timeout_ms
+        self.reports = OwnReports(
+            transport,
+            single_use,
+            keys,
+            call_traces,
+            entropy,
+            source=source,
+            abandoned_after_ms=tool_timeout_ms + ABANDONED_AFTER_MS,
+        )
         self._attempts = Attempts(
             transport,
             self._standard,
             single_use,
             tool_timeout_ms,
             self.metrics,
-            self._traces,
-            source=self._source,
+            call_traces,
+            source=source,
             content_sealer=content_sealer,
         )
         single_use.begin(transport.now_ms())
@@ -164,7 +171,6 @@ class Executor:
         self._revocations.listen(self._stop_running)
         self._start_lock = threading.Lock()
         self._started = False
-        self._owes_reports = False
 
     def start(self) -> None:
         """Read all revocations, then report what an earlier run has left. Does nothing if already started.
@@ -177,7 +183,7 @@ class Executor:
             if self._started:
                 return
             self._revocations.start()
-            self._check_reports()
+            self.reports.check_topics()
             self.recover()
             self._started = True
 
@@ -207,21 +213,21 @@ class Executor:
     def _execute(self, verdict: Verdict, key: bytes | None, unproven: str | None) -> ToolOutcome:
         """Run `execute` on a verdict. `unproven` says why nothing proves it; None if something does."""
         self.start()
-        if self._owes_reports:
+        if self.reports.are_owed:
             self.recover()
         attempted = self.attempt(verdict, key) if unproven is None else self.refused_as_unproven(verdict, key, unproven)
         if isinstance(attempted, Refused):
-            self._report_refusal(verdict, attempted)
+            self.reports.report_refusal(verdict, attempted)
             return ToolOutcome(
                 verdict_id=verdict.verdict_id, ending=None, refusal=attempted.refusal, text=attempted.text
             )
         use, outcome = attempted
         if outcome.refusal is not None:
-            self._report_later([use])
+            self.reports.report_later([use])
             return outcome
         # The result goes to the agent only once the log has it: the gate must know what the session has read before
         # the agent's next intent comes.
-        self._report([use])
+        self.reports.report([use])
         return outcome
 
     def execute_record(self, received: Received) -> ToolOutcome:
@@ -243,11 +249,7 @@ class Executor:
             SingleUseError: the store can't be read or written.
             ReportError: they can't be reported.
         """
-        uses = self._take_left_over()
-        if uses:
-            self._report(uses)
-        self._owes_reports = False
-        return len(uses)
+        return self.reports.recover()
 
     def close(self) -> None:
         """Stop following revocations, if this executor started that."""
@@ -395,12 +397,6 @@ class Executor:
         self.metrics.set(declared.REPORTS_PENDING, self._store.unreported_count)
         self.metrics.set(declared.STOPS_STALE, self._revocations.is_stale())
 
-    def _check_reports(self) -> None:
-        try:
-            self._reporter.check_topics()
-        except LogError as error:
-            raise ExecutorError(f"this executor could not report its calls: {error}") from error
-
     def _stop_running(self) -> None:
         """Ask the calls that a revocation has stopped to end, where their tools support that."""
         self._running.stop(self._revocations, self._transport.now_ms())
@@ -409,38 +405,6 @@ class Executor:
         if isinstance(attempted, Refused):
             return attempted
         return self._attempts.finish([attempted])[0], attempted.outcome
-
-    def outcome_records(self, use: Use) -> list[Outgoing]:
-        """Return the records that report a call that has ended.
-
-        Raises:
-            LogError: the topics' partitions aren't known.
-        """
-        return self._reporter.outcome(use)
-
-    def refusal_records(self, verdict: Verdict, refused: Refused) -> list[Outgoing]:
-        """Return the records that report a refusal; none if it cannot be assigned to a session.
-
-        Raises:
-            LogError: the topics' partitions aren't known.
-        """
-        now_ms = self._transport.now_ms()
-        if refused.refusal is Refusal.KEY_MISMATCH:
-            # It is not known which of the two sessions it belongs to.
-            _log.warning("verdict `%s` is refused: %s", verdict.verdict_id, refused.text)
-            return []
-        return self._reporter.refusal(verdict, call_of(verdict), refused, self._entropy.uuid(now_ms), now_ms)
-
-    def mark_reported(self, uses: Sequence[Use]) -> None:
-        """Record that the reports of these uses are on the log.
-
-        Raises:
-            SingleUseError: it could not be recorded.
-        """
-        self._store.mark_reported([use.call.verdict_id for use in uses])
-        now_ms = self._transport.now_ms()
-        for use in uses:
-            self._traces.reported(use.call, use.ending, use.ended_ms, now_ms)
 
     def keep_heads(self) -> None:
         """Record the newest heads that seals have shown, so that the log must go on from them after a restart.
@@ -452,40 +416,6 @@ class Executor:
         if heads:
             self._store.keep_heads(heads)
             self.seals.note_kept(heads)
-
-    def _take_left_over(self) -> list[Use]:
-        now_ms = self._transport.now_ms()
-        abandoned_after_ms = self._settings.tool_timeout_ms + ABANDONED_AFTER_MS
-        begun, uses = self._store.left_over(now_ms=now_ms, abandoned_after_ms=abandoned_after_ms)
-        for call in begun:
-            _log.warning("call of verdict `%s` was cut off by a crash; its outcome is unknown", call.verdict_id)
-        cut_off = (End(call=call, ending=Ending.OUTCOME_UNKNOWN, now_ms=now_ms, source=self._source) for call in begun)
-        return uses + self._store.finish_all(list(cut_off))
-
-    def _report(self, uses: Sequence[Use]) -> None:
-        try:
-            publish(self._transport, [record for use in uses for record in self.outcome_records(use)])
-        except (LogError, PublishError) as error:
-            self._store.release([use.call.verdict_id for use in uses])
-            self._owes_reports = True
-            raise ReportError(f"{len(uses)} calls have run but can't be reported: {error}") from error
-        self.mark_reported(uses)
-
-    def _report_later(self, uses: Sequence[Use]) -> None:
-        """Report what nobody waits for; if that fails, it is reported with the next call or at the next start."""
-        try:
-            self._report(uses)
-        except ReportError as error:
-            _log.warning("%s", error)
-
-    def _report_refusal(self, verdict: Verdict, refused: Refused) -> None:
-        """Report a refusal. It holds even if that fails; the failure is logged."""
-        try:
-            publish(self._transport, self.refusal_records(verdict, refused))
-        except (LogError, PublishError) as error:
-            _log.warning(
-                "the refusal of verdict `%s` (%s) could not be reported: %s", verdict.verdict_id, refused.text, error
-            )
 
 
 def _runner(tool: ToolRunner | Callable[[Mapping[str, object]], object]) -> ToolRunner:

@@ -226,12 +226,12 @@ class OwnCalls:
         if not isinstance(attempted, Refused):
             use, outcome = attempted
             ran = outcome if outcome.refusal is None else None
-            return Done(job, self._executor.outcome_records(use), use, ran)
+            return Done(job, self._executor.reports.outcome_records(use), use, ran)
         if attempted.refusal is Refusal.ALREADY_USED:
             # Verdicts are repeated for repeated intents, and read again after a crash.
             _log.debug("verdict `%s` was used before", job.verdict.verdict_id)
             return Done(job)
-        return Done(job, self._executor.refusal_records(job.verdict, attempted))
+        return Done(job, self._executor.reports.refusal_records(job.verdict, attempted))
 
 
 def _failed(jobs: list[Job], error: Exception) -> list[Done]:

@@ -116,7 +116,7 @@ class VerdictLoop:
         self._entropy = entropy
         self._assigned = AssignedPartitions()
         self._calls = OwnCalls(executor, self._settings.concurrency, self._assigned.may_begin)
-        self._reports = ReportPublisher(transport.open_publisher, executor.mark_reported)
+        self._reports = ReportPublisher(transport.open_publisher, executor.reports.mark_reported)
         # Own calls, as far as can be seen, that wait until there is room. At most one poll's.
         self._backlog: deque[Received] = deque()
         self._stopped_something = threading.Event()
@@ -355,7 +355,7 @@ class VerdictLoop:
                 continue
             refused = self._executor.refused_as_unproven(job.verdict, job.key, why)
             _log.error("verdict `%s` at offset %d is refused: %s", job.verdict.verdict_id, job.offset, refused.text)
-            records = self._executor.refusal_records(job.verdict, refused)
+            records = self._executor.reports.refusal_records(job.verdict, refused)
             progress.open.discard(received.offset)
             if records:
                 self._to_report.append(Done(job, records))

@@ -74,7 +74,7 @@ def test_reports_are_pending_until_they_are_on_the_log(
         executor.start()
         verdict = make_verdict()
         with monkeypatch.context() as away:
-            away.setattr("streams.sdk.executor.publish", fails)
+            away.setattr("streams.sdk.own_reports.publish", fails)
             with pytest.raises(ReportError):
                 executor.execute(verdict, key_of(verdict))
             assert pending(metrics) == 1

@@ -14,6 +14,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
+from streams.sdk.own_reports import OwnReports
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
@@ -103,7 +104,7 @@ def test_a_report_that_failed_is_made_up_for(
     verdict = expired()
     with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         with monkeypatch.context() as patch:
-            patch.setattr(Executor, "_report", _failing)
+            patch.setattr(OwnReports, "report", _failing)
             assert run(made, verdict).refusal is Refusal.VERDICT_EXPIRED
         store.release([verdict.verdict_id])
     assert written(transport, SessionEvent) == []
@@ -113,5 +114,5 @@ def test_a_report_that_failed_is_made_up_for(
     assert isinstance(event.tool, ToolRef)
 
 
-def _failing(_self: Executor, _uses: object) -> None:
+def _failing(_self: OwnReports, _uses: object) -> None:
     raise ReportError("no log")
