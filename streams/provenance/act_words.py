@@ -132,7 +132,7 @@ _REQUEST_WORDS = {
         "update change edit modify set rename replace adjust reschedule assign mark toggle merge patch configure "
         "extend "
         "renew reopen archive pin star label tag sort snooze complete resolve approve accept reject decline switch "
-        "sync "
+        "sync push "
         "apply correct fix confirm increase decrease raise lower move postpone shift turn convert undo revert "
         "restore acknowledge ack silence mute pause resume undercut waive promote activate deactivate reactivate defer "
         "delay redirect reroute reissue reverse rectify "
@@ -191,8 +191,17 @@ _PHRASES = {
         "change",
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
-    ("send",): "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch",
-    ("send", "post"): "say hello,say hi,say thanks,say thank,say sorry,say goodbye,say happy",
+    ("send",): (
+        "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch,put me through,"
+        "put us through"
+    ),
+    ("send", "book", "create"): "call me,call us,phone me,ring me",
+    ("book", "create"): "send somebody,send someone",
+    ("secure", "create", "share"): "door code,access code,entry code,gate code",
+    ("send", "post"): (
+        "say hello,say hi,say thanks,say thank,say sorry,say goodbye,say happy,thank them,thank him,thank her,"
+        "thank everybody,thank everyone"
+    ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay",): (
         "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,send the amount"

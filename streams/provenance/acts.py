@@ -224,6 +224,12 @@ _VALUE_IN_DATA = re.compile(
     # account that's in her name": a content has to follow. Mails stand in drafts, while an address stands on a page.
     rf"|\b(?:address(?:es)?|number|ibans?|account|phone){_THAT_STANDS}{_DETERMINED}{_CONTENT}"
     rf"|\b(?:his|her|their|whose|[a-z]+'s) (?:own )?e-?mail{_THAT_STANDS}{_DETERMINED}{_PAGE}"
+    # "The phone number from the note"
+    rf"|\b(?:address(?:es)?|number|ibans?|account|phone|date|amount|price|total|name)s? (?:from|in|on) "
+    rf"{_DETERMINED}{_CONTENT}"
+    # "Noor wrote in CL-501 when she can deliver"
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|said|noted|mentioned|stated) (?:\w+ )?(?:in|on) (?:\S+ ){1,3}"
+    r"(?:when|where|what|how|which|whom?|until)\b"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )

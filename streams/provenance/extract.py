@@ -275,10 +275,9 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
     collected.instructed = collected.instructed or flagged
     collected.has_text = collected.has_text or flagged or not leaf.is_field or _is_free_text(text)
     field = field_name(leaf.name, leaf.outer) if leaf.is_field else ""
-    # "Send him 90": an order needs no currency.
-    is_ordered = reader.calls_at if flagged else None
+    ordered_at = reader.calls_at if flagged else None
     shapes, are_all = shapes_in(
-        text, field=field, loose=collected.loose, is_loose_at=is_ordered, take=reader.add_shapes
+        text, field=field, loose=collected.loose, is_ordered_at=ordered_at, take=reader.add_shapes
     )
     collected.complete = collected.complete and are_all
     stripped = reader.stripped

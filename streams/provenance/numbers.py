@@ -53,14 +53,18 @@ _MONEY_FIELDS = listed(
     "amount price total cost fee sum balance subtotal tax charge payment refund deposit salary budget limit value"
 )
 
+ORDERED = "?"
+"""The thing of a number without a currency in an instruction. No field and no word has this name."""
 _FEW_DIGITS = re.compile(r"\d{1,5}")
 """One more than a year has. To look further would take quadratic time in a text that is one long number."""
 _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"
 )
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{2,4})(?!\w)")
-_DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th|\.)?(?: of)?[ -]([^\W\d_]{3,9})\.?(?:,?[ -](\d{4}))?(?!\w)")
-_DAY_YEAR = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?(?!\w)")
+_YEAR = r"(?:1[89]|2[01])\d\d(?!-\d)"
+"""A year that people write behind a day: "Mar 7, 4150-001 Porto" has none."""
+_DAY_MONTH = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th|\.)?(?: of)?[ -]([^\W\d_]{{3,9}})\.?(?:,?[ -]({_YEAR}))?(?!\w)")
+_DAY_YEAR = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:,? ({_YEAR}))?(?!\w)")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)|(\d{1,2}):(\d{2})(?::\d{2})?(?!\w)",
     re.IGNORECASE,
@@ -91,7 +95,7 @@ class Numeric(NamedTuple):
     parts: tuple[tuple[AtomKind, str], ...] = ()
 
 
-def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -> Numeric | None:
+def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False, ordered: bool = False) -> Numeric | None:
     """Return the number that begins at `start`, or None if none does.
 
     Args:
@@ -99,6 +103,7 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
         start: where a token begins.
         field: the name of the field whose value the text is.
         loose: whether a bare number is an amount, too.
+        ordered: whether it stands in an instruction, so that it may be one: "send him 90". That states no amount.
     """
     if not start and len(text) < _LONG_DIGITS_MIN and _BARE.match(text):
         return _short_at(text, 0, [], field=field, loose=loose)
@@ -112,7 +117,7 @@ def numeric_at(text: str, start: int, *, field: str = "", loose: bool = False) -
     found = _date_at(text, start, before[-1] if before else "") or _long_at(text, start)
     if found is not None:
         return found
-    return _short_at(text, start, before, field=field, loose=loose)
+    return _short_at(text, start, before, field=field, loose=loose, ordered=ordered)
 
 
 def short_number(text: str, field: str) -> Sequence[tuple[AtomKind, str]] | None:
@@ -215,7 +220,9 @@ def _long_at(text: str, start: int) -> Numeric | None:
     return Numeric(tuple(readings), match.start(), match.end())
 
 
-def _short_at(text: str, start: int, before: list[str], *, field: str, loose: bool) -> Numeric | None:
+def _short_at(
+    text: str, start: int, before: list[str], *, field: str, loose: bool, ordered: bool = False
+) -> Numeric | None:
     readings: list[tuple[AtomKind, str]] = []
     end = start
     plain = _PLAIN.match(text, start)
@@ -228,6 +235,8 @@ def _short_at(text: str, start: int, before: list[str], *, field: str, loose: bo
     amount = _AMOUNT.match(text, start)
     if amount is not None and not (field and names_an_id(field)):
         values, amount_end = _amounts(amount, before[-1] if before else "", loose=loose or _is_money(field))
+        if ordered and not values:
+            values, amount_end = [(AtomKind.NUMBER, f"{ORDERED}:{decimal_value(amount.group(3))}")], amount.end(3)
         readings += values
         end = max(end, amount_end)
     if end == start:

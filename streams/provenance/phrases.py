@@ -47,8 +47,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"|larger|cheaper|better|faster|slower|longer|shorter|earlier|later)\b",
             "change book create pay",
         ),
-        # "I'd rather have the red one"
-        (r"\b(?:rather (?:have|take|keep|fly|go|get)|prefer) (?:the|an?|to)\b", "change book"),
+        # "I'd rather have the red one", "I'd rather have it repaired in Porto"
+        (r"\brather (?:have|take|keep|fly|go|get)\b|\bprefer (?:the|an?|to)\b", "change book"),
+        # "Send him my share", "put half of it aside", "move it into my savings"
+        (
+            r"\bsend (?:\S+ ){0,3}(?:my|his|her|their|our|the) (?:share|part|half|rest|difference|remainder)\b"
+            r"|\b(?:put|set|move) (?:[^\s.!?;]+ ){1,10}aside\b|\binto (?:my|our|the) savings\b",
+            "pay",
+        ),
+        # "Give Ife and Marta edit rights"
+        (r"\b(?:give|grant) (?:[^\s.!?;]+ ){1,5}(?:access|rights?|permissions?)\b", "share secure change"),
+        # "It must only be visible to Noor", which does not ask to share it
+        (r"\bvisible (?:only )?(?:to|for)\b", "secure change"),
+        # "Close it and say so in #backend", but not "if the guests say so"
+        (r"\bsay so (?:in|to|on)\b", "send post"),
         # "I want to fly home on Friday", "we need to get to Oslo"
         (
             r"\b(?:want|wanna|need|like|have) (?:to )?"

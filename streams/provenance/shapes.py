@@ -70,7 +70,9 @@ _LOCAL = re.compile(rf"[^\s@:/=?&]{{1,{LOCAL_PART_CHARS_MAX}}}")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){0,8}[\w-]{2,63}")
 _FILE = re.compile(r"(?:^|[/\\])[^/\\]{1,128}\.([a-z0-9]{1,5})\Z")
 _SPACED_ACCOUNT = re.compile(
-    r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z]{4})?(?:[ -]?(?=[A-Za-z]{0,3}\d)[A-Za-z0-9]{2,4}){3,8}(?!\w)"
+    r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z]{4})?(?:[ -]?(?=[A-Za-z]{0,3}\d)[A-Za-z0-9]{2,4}){3,8}"
+    # Written in groups of four, some numbers end with a single digit.
+    r"(?:(?<=[A-Za-z0-9]{4}) \d)?(?!\w)"
 )
 _IBAN = re.compile(r"[a-z]{2}\d{2}[a-z0-9]{11,30}\Z")
 _NOT_ALNUM = re.compile(r"[\W_]+")
@@ -107,7 +109,7 @@ def shapes_in(
     *,
     field: str = "",
     loose: bool = False,
-    is_loose_at: Callable[[int], int] | None = None,
+    is_ordered_at: Callable[[int], int] | None = None,
     take: Callable[[list[Shape]], bool] | None = None,
 ) -> tuple[list[Shape], bool]:
     """Return the values of a text in their order, and whether these are all.
@@ -116,7 +118,7 @@ def shapes_in(
         text: the text.
         field: the name of the field that holds it, which says what a number alone names.
         loose: whether every number is an amount, too: in arguments, and in what the user says.
-        is_loose_at: returns whether a number at a place is one, 0 if not; None if none is.
+        is_ordered_at: returns what the instruction at a place calls for, 0 if there is none; None if nowhere is one.
         take: is given all values, some at a time; returns whether that is enough.
     """
     if (usual := usual_value(text)) is not None:
@@ -151,8 +153,9 @@ def shapes_in(
         elif start < place and _append_usual(match.group(), start, found):
             position = match.end()
         else:
-            is_loose = loose or (is_loose_at is not None and is_loose_at(start) != 0)
-            position = max(_classify(text, start, match.end(), found, field=field, loose=is_loose), place + 1)
+            ordered = is_ordered_at is not None and is_ordered_at(start) != 0
+            end = _classify(text, start, match.end(), found, field=field, loose=loose, ordered=ordered)
+            position = max(end, place + 1)
     if take is not None:
         take(found[taken:])
     return found, hit is None
@@ -220,7 +223,7 @@ def may_begin_at(text: str, start: int) -> bool:
     return _SIGN_IN_TOKEN.match(text, start) is not None
 
 
-def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool) -> int:
+def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str, loose: bool, ordered: bool) -> int:
     """Append the values of the token at `start`, and return where it ends."""
     token = text[start:end]
     scheme = token.find("://")
@@ -237,7 +240,7 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         value = _NOT_ALNUM.sub("", account.group()).lower()
         found.append(Shape(AtomKind.ACCOUNT, value, first, account.end()))
         return account.end()
-    numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose)
+    numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose, ordered=ordered)
     if numeric is not None and numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, first + len(bare)):
         # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
         if not _DIGIT.search(text, numeric.end, first + len(bare)):

@@ -406,9 +406,8 @@ def with_content(
         for atom, digest in contents.atoms
     ]
     accused = any(not entry.flags & Seen.TRUSTED for entry in entries)
-    # In an instruction, each number is an amount: it may be one of days.
     shows_amount = any(
-        atom.kind == _AMOUNT and entry.flags & Seen.POINTED and (atom.whole_field or not atom.instructed)
+        atom.kind == _AMOUNT and entry.flags & Seen.POINTED
         for (atom, _), entry in zip(contents.atoms, entries, strict=True)
     )
     untrusted = label.integrity is not _TRUSTED or accused

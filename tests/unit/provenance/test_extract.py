@@ -312,3 +312,19 @@ def test_a_look_at_one_number_reads_a_bounded_part_of_a_long_one() -> None:
     ends = {name: match.end() for name, each in patterns.items() if (match := each.match("1" * 10_000)) is not None}
     assert of_short_texts < ends.keys()
     assert max(end for name, end in ends.items() if name not in of_short_texts) <= 100
+
+
+def test_an_account_that_ends_with_a_single_digit_is_one_number() -> None:
+    said = {item.value for item in extract_message("Pay to PT50 0002 0123 1234 5678 9015 4. I have 2 more.").found}
+    assert "pt50000201231234567890154" in said
+    german = {item.value for item in extract_message("DE89 3704 0044 0532 0130 00 5 times").found}
+    assert "de89370400440532013000" in german
+
+
+def test_a_postcode_behind_a_street_that_looks_like_a_day_is_no_year() -> None:
+    said = {(item.kind, item.value) for item in extract_message("We moved: Avenida do Mar 7, 4150-001 Porto.").found}
+    (code,) = extract_arguments({"postcode": "4150-001"}).found
+    assert (code.kind, code.value) in said
+    assert (AtomKind.DATE, "2026-03-07") in {
+        (item.kind, item.value) for item in extract_message("We come on March 7, 2026.").found
+    }
