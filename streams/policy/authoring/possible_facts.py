@@ -326,8 +326,15 @@ def _provenance(facts: Mapping[str, Any]) -> Iterator[str]:
 def _flow(facts: Mapping[str, Any]) -> Iterator[str]:
     if _field(facts, "flow", "excluded") is True and _field(facts, "flow", "private") is False:
         yield "`flow.excluded` is true, but nothing private is passed on (`flow.private`)"
+    if _field(facts, "flow", "personal") is True and _field(facts, "flow", "private") is False:
+        yield "`flow.personal` is true, but nothing private is passed on (`flow.private`)"
+    if _field(facts, "flow", "personal") is True and _field(facts, "tool", "open_world") is False:
+        yield "`flow.personal` is true, but the tool does not reach outside (`tool.open_world`)"
     if _field(facts, "flow", "public") is True and _field(facts, "tool", "open_world") is False:
         yield "`flow.public` is true, but the tool does not reach outside (`tool.open_world`)"
+
+
+_NAMING = ("instructed", "decoded", "named", "events")
 
 
 def _origins(origins: Any) -> Iterator[str]:
@@ -341,9 +348,9 @@ def _origins(origins: Any) -> Iterator[str]:
             yield f"{where} is the subject, so its `origin` is `user`"
         if each.get("part") is True and each.get("shaped") is False:
             yield f"{where} is a part of a text, and only parts that are `shaped` are listed"
-        if each.get("origin") == "nowhere" and any(
-            each.get(name) for name in ("instructed", "decoded", "named", "events")
-        ):
+        # An order can call for a number in an argument, and does not state it: that takes a currency.
+        naming = _NAMING if each.get("sink") is True or each.get("part") is True else _NAMING[1:]
+        if each.get("origin") == "nowhere" and any(each.get(name) for name in naming):
             yield f"{where} is nowhere, so no event, text or instruction names it"
 
 

@@ -355,6 +355,12 @@ FLOW = Struct(
         ),
         _bool("public", "everybody may see what the call writes, by the label of the tool's output or as it is a post"),
         _bool("excluded", "the call passes on a value to somebody who is not among its readers"),
+        _bool(
+            "personal",
+            "a text of the call tells somebody else a number that identifies a person (of a passport, a card, a bank "
+            "account), of which the user has not spoken; missing if none does",
+            optional=True,
+        ),
     ),
 )
 

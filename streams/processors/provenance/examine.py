@@ -6,7 +6,7 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,7 @@ from streams.model.labels import Integrity, Label
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
-from streams.processors.provenance.flow import pieces_of
+from streams.processors.provenance.flow import is_passed_on, personal_words, pieces_of
 from streams.processors.provenance.memory import Memory, begun, read_content, read_provenance
 from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
@@ -28,6 +28,7 @@ from streams.provenance.arguments import Argument, arguments_in, extract_part, e
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
+from streams.provenance.numbers import ORDERED
 from streams.provenance.origins import (
     AWAITED,
     NOWHERE,
@@ -138,7 +139,24 @@ def examine(
         pieces,
         kind == _OTHER and any(tracer.has_said(word) for word in use.own_words),
         awaits=awaits,
+        tells_person=asks_for_pieces and _tells_person(told, contents, tracer),
     )
+
+
+def _tells_person(values: Iterable[Value], contents: Mapping[int, ContentRow | None], tracer: _Tracer) -> bool:
+    """Return whether a call writes what identifies a person into a text, of which the user has not spoken."""
+    for value in values:
+        entry = value.traced.entry
+        if value.role is not _CONTENT or value.is_sink or not value.is_shaped or entry is None:
+            continue
+        content = contents.get(entry.event)
+        if content is None or not is_passed_on(value.traced) or content.audience_at(entry.path).is_public:
+            continue
+        for path in content.paths[entry.path : entry.path + 1]:
+            words = personal_words(path)
+            if words and not any(tracer.has_said(word) for word in words):
+                return True
+    return False
 
 
 def _awaits_untrusted(session: SessionRow) -> bool:
@@ -273,6 +291,15 @@ class _Tracer:
         entry = self.look(kind, value) if value else None
         return entry is not None and bool(entry[1] & _SAID)
 
+    def ordered(self, founds: Iterable[Found]) -> Traced:
+        """Return what is known of an amount that nothing states: an order without a currency may call for it."""
+        for each in founds:
+            if each.kind is _AMOUNT:
+                entry = self.look(_NUMBER, f"{ORDERED}:{each.value}")
+                if entry is not None and entry.flags & _INSTRUCTED:
+                    return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
+        return NOWHERE
+
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
         return trace(founds, self.look)
@@ -392,6 +419,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     traced = trace(founds, tracer.look)
     if traced.origin is not _USER:
         traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told)
+        if has_amount and not is_sink and traced is NOWHERE:
+            traced = tracer.ordered(founds)
         if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
             traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return Value(pointer, role, is_sink, False, is_shaped, traced)

@@ -81,6 +81,8 @@ class Examined(msgspec.Struct):
         is_named: whether the user has said what the tool does in the tool's own word, of which the kind is not known.
         drifts: whether the call is an act that nothing calls for; None until somebody asks.
         awaits: whether the result of a read is awaited that others may write.
+        tells_person: whether a text of it holds what identifies a person, of which the user has not spoken; False if no
+            rule asks where data go.
     """
 
     row: ProvenanceRow
@@ -97,6 +99,12 @@ class Examined(msgspec.Struct):
     is_named: bool = False
     drifts: bool | None = None
     awaits: bool = False
+    tells_person: bool = False
+
+    @property
+    def has_sinks(self) -> bool:
+        """Whether one of its arguments says where data go or what is acted on."""
+        return any(value.is_sink for value in self.values)
 
     def content_of(self, traced: Traced) -> ContentRow | None:
         """Return the event that a value was seen in first; None if it was seen in none, or in one that is not kept."""

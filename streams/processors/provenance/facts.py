@@ -56,7 +56,11 @@ def _origin_fact(value: Value, examined: Examined) -> dict[str, Any]:
     }
     if is_instructed:
         is_content = not value.is_sink and (value.is_part or value.role is _CONTENT)
-        fact["calls_for"] = compare(traced.calls_for, examined.kinds, is_content=is_content)
+        calls_for = compare(traced.calls_for, examined.kinds, is_content=is_content)
+        if is_content and not value.is_part and calls_for != Calls.THIS and not examined.has_sinks:
+            # Of a call without a target, what it writes is all that it is about.
+            calls_for = compare(traced.calls_for, examined.kinds, is_content=False)
+        fact["calls_for"] = calls_for
     if flags & Seen.BUILT:
         fact["composed"] = True
     if flags & _RESEMBLES:
@@ -173,11 +177,13 @@ def flow_facts(examined: Examined) -> dict[str, bool]:
     passed_on = [each for each in (*traced, *examined.pieces) if is_passed_on(each)]
     audiences = [each for each in map(examined.audience_of, passed_on) if not each.is_public]
     is_limited = any(each.readers is not None for each in audiences)
-    return {
+    facts = {
         "private": bool(audiences) or not examined.is_complete,
         "public": is_public_place(use, examined.kind),
         "excluded": is_limited and leaves_readers(audiences, _recipients(examined), is_outward=use.is_outward),
     }
+    # What goes to the user himself tells nobody.
+    return {**facts, "personal": True} if examined.tells_person and _recipients(examined) != [] else facts
 
 
 _NO_FLOW = {"private": False, "public": False, "excluded": False}

@@ -28,6 +28,8 @@ from streams.provenance.acts import ActKind
 from streams.provenance.found import Found
 from streams.provenance.memory import OTHER_PATH, Seen
 from streams.provenance.origins import SHAPED, Traced
+from streams.provenance.places import words_of
+from streams.provenance.pointers import steps_of
 
 AUDIENCES_MAX = 16
 """Audiences of one event. The fields of a further one count as private."""
@@ -37,6 +39,11 @@ PIECES_MAX = 32
 """Pieces of an address that are looked at."""
 _PUBLIC = 0
 _NUMBERS = {Confidentiality.PUBLIC: _PUBLIC, Confidentiality.PRIVATE: 1, Confidentiality.USER_IDENTITY: 2}
+_PERSONAL = (
+    *("passport", "iban account bank", "card credit debit cvv cvc", "ssn social security", "licence license driving"),
+    *("birth birthday dob born", "insurance", "visa", "pesel nino bsn cpf"),
+)
+_PERSONAL_WORDS = {word: tuple(words.split()) for words in _PERSONAL for word in words.split()}
 _BETWEEN = re.compile(r"[/?#&=;@:]+")
 
 
@@ -109,6 +116,19 @@ def is_passed_on(traced: Traced) -> bool:
     if traced.origin in (ValueOrigin.USER, ValueOrigin.NOWHERE):
         return False
     return not traced.flags & (Seen.USER | Seen.SUBJECT)
+
+
+def personal_words(path: str) -> tuple[str, ...]:
+    """Return the words with which people speak of what a field holds that identifies a person; none of another field.
+
+    It goes by the name of the field, because a label that only states its integrity says nothing about this.
+
+    Args:
+        path: the JSON pointer of the field.
+    """
+    named = [step for step in steps_of(path) if not step.isdigit()][-1:]
+    words = words_of(named[0]) if named else ()
+    return tuple(said for word in words for said in _PERSONAL_WORDS.get(word, ()))
 
 
 def pieces_of(address: str, extract: Callable[[str], list[Found]]) -> Iterator[list[Found]]:
