@@ -16,6 +16,7 @@ import msgspec
 
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found
+from streams.provenance.groups import in_ascii_letters, joined_groups
 from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
 from streams.provenance.numbers import plain_number
@@ -87,6 +88,13 @@ def extract_message(content: str) -> Extraction:
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     _read_leaf(Leaf(content), collected)
+    if (plain := in_ascii_letters(content)) != content:
+        _read_leaf(Leaf(plain), collected)
+    for joined in joined_groups(content):
+        for shape in shapes_in(joined, loose=True)[0]:
+            if shape.kind in _WHOLE_KINDS and not shape.part:
+                collected.add(shape.kind, shape.value, Leaf(content), whole=False, decoded=False)
+        collected.add(_TEXT, joined.lower(), Leaf(content), whole=False, decoded=False)
     return collected.extraction()
 
 

@@ -17,28 +17,25 @@ _ID_DIGITS_MIN = 5
 _YEAR_DIGITS = 4
 _DAY_DIGITS_MAX = 2
 _NOON = 12
+_LAST_CENTURY_FROM = 30
+"""Two digits from which on a year can be one of the last century."""
 
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            ("jan", "january", "januar", "janvier", "enero"),
-            ("feb", "february", "februar"),
-            ("mar", "march"),
-            ("apr", "april"),
-            ("may",),
-            ("jun", "june", "juni"),
-            ("jul", "july", "juli"),
-            ("aug", "august"),
-            ("sep", "sept", "september"),
-            ("oct", "october", "oktober"),
-            ("nov", "november"),
-            ("dec", "december", "dezember"),
-        ),
-        1,
-    )
-    for name in names
-}
+_MONTH_NAMES = (
+    "jan january januar janvier enero janeiro gennaio januari",
+    "feb february februar février fevrier febrero fevereiro febbraio februari",
+    "mar march märz maerz mars marzo março marco maart",
+    "apr april avril abril aprile",
+    "may mai mayo maio maggio mei",
+    "jun june juni juin junio junho giugno",
+    "jul july juli juillet julio julho luglio",
+    "aug august août aout agosto augustus augusti",
+    "sep sept september septembre septiembre setembro settembre",
+    "oct october oktober octobre octubre outubro ottobre",
+    "nov november novembre noviembre novembro",
+    "dec december dezember décembre decembre diciembre dezembro dicembre",
+)
+"""The names of months in the languages that requests are read in. None of them is a name in one for another month."""
+_MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = listed(
     "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "
@@ -61,9 +58,11 @@ _ISO = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w-])"
 )
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{2,4})(?!\w)")
-_YEAR = r"(?:1[89]|2[01])\d\d(?!-\d)"
-"""A year that people write behind a day: "Mar 7, 4150-001 Porto" has none."""
-_DAY_MONTH = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th|\.)?(?: of)?[ -]([^\W\d_]{{3,9}})\.?(?:,?[ -]({_YEAR}))?(?!\w)")
+_YEAR = r"[12]\d{3}(?![-/]?\d)"
+"""A year, but no postcode: "Avenida do Mar 7, 4150-001 Porto" names no day in March."""
+_DAY_MONTH = re.compile(
+    rf"(\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)?[ -]([^\W\d_]{{3,10}})\.?(?:(?:,| de)?[ -]({_YEAR}))?(?!\w)"
+)
 _DAY_YEAR = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:,? ({_YEAR}))?(?!\w)")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)|(\d{1,2}):(\d{2})(?::\d{2})?(?!\w)",
@@ -153,9 +152,12 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
         first, _, second, third = match.groups()
         if len(first) == _YEAR_DIGITS:
             return _dated(match, [(int(first), int(second), int(third))])
-        year = int(third) if len(third) == _YEAR_DIGITS else 2000 + int(third) if len(third) == 2 else 0
-        days = [(year, int(second), int(first)), (year, int(first), int(second))]
-        return _dated(match, days if first != second else days[:1])
+        days = [
+            day
+            for year in _years(third)
+            for day in dict.fromkeys(((year, int(second), int(first)), (year, int(first), int(second))))
+        ]
+        return _dated(match, days)
     if count > _DAY_DIGITS_MAX:
         return None
     match = _DAY_MONTH.match(text, start)
@@ -166,6 +168,16 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
         if match is not None:
             return _dated(match, [(int(match.group(2) or 0), _MONTHS[before], int(match.group(1)))])
     return _time_at(text, start)
+
+
+def _years(written: str) -> tuple[int, ...]:
+    """Return the years that digits can stand for: with two of them, one of this century, or of birth in the last."""
+    if len(written) == _YEAR_DIGITS:
+        return (int(written),)
+    if len(written) != _DAY_DIGITS_MAX:
+        return (0,)
+    short = int(written)
+    return (2000 + short,) if short < _LAST_CENTURY_FROM else (2000 + short, 1900 + short)
 
 
 def _dated(match: re.Match[str], days: list[tuple[int, int, int]], time: str = "") -> Numeric | None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from streams.provenance.accounts import iban_end
 from streams.provenance.addresses import host_value, is_host, url_parts
 from streams.provenance.found import AtomKind
 from streams.provenance.numbers import Numeric, numeric_at
@@ -235,11 +236,10 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         if bare[0] in "/~" or bare[1:3] in (":\\", ":/"):
             _classify_path(token.rstrip(_TRAILING), start, end, found)
         return _classify_address(bare, first, end, found)
-    account = _SPACED_ACCOUNT.match(text, first)
-    if account is not None and _has_digits(account.group(), _ACCOUNT_DIGITS_MIN):
-        value = _NOT_ALNUM.sub("", account.group()).lower()
-        found.append(Shape(AtomKind.ACCOUNT, value, first, account.end()))
-        return account.end()
+    last = _account_end(text, first)
+    if last:
+        found.append(Shape(AtomKind.ACCOUNT, _NOT_ALNUM.sub("", text[first:last]).lower(), first, last))
+        return last
     numeric = numeric_at(text, first if token[0] not in "-." else start, field=field, loose=loose, ordered=ordered)
     if numeric is not None and numeric.end > first and _AFTER_DIGITS.match(text, numeric.end, first + len(bare)):
         # What ends in letters can be an amount with its unit, too. What ends in digits again has no such reading.
@@ -262,6 +262,15 @@ def _classify(text: str, start: int, end: int, found: list[Shape], *, field: str
         return end
     _classify_id(bare, first, found)
     return end
+
+
+def _account_end(text: str, first: int) -> int:
+    """Return where the number of an account ends that begins with letters and may be in groups; 0 if none does."""
+    last = iban_end(text, first)
+    if last:
+        return last
+    account = _SPACED_ACCOUNT.match(text, first)
+    return account.end() if account is not None and _has_digits(account.group(), _ACCOUNT_DIGITS_MIN) else 0
 
 
 def _append_numeric(numeric: Numeric, found: list[Shape]) -> None:

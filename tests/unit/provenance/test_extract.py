@@ -328,3 +328,50 @@ def test_a_postcode_behind_a_street_that_looks_like_a_day_is_no_year() -> None:
     assert (AtomKind.DATE, "2026-03-07") in {
         (item.kind, item.value) for item in extract_message("We come on March 7, 2026.").found
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "argument"),
+    [
+        # An IBAN ends where the length of its country says, whatever the groups are.
+        ("to PT50 0002 0123 1234 5678 9015 4. Thanks", "PT50000201231234567890154"),
+        ("Pay DE89 3704 0044 0532 0130 00 12 euros", "DE89370400440532013000"),
+        ("MT84 MALT 0110 0001 2345 MTLC AST0 01S", "MT84MALT011000012345MTLCAST001S"),
+        # Postcodes, with what stands beside them.
+        ("Avenida do Mar 7, 4150-001 Porto", "4150-001"),
+        ("Rua Nova 12 4150-001 Porto", "4150-001"),
+        ("Berlin, D-10115", "10115"),
+        ("Box 12, 111 22 Stockholm", "11122"),
+        ("London SW1A 1AA", "SW1A1AA"),
+        ("1016 GV Amsterdam", "1016GV"),
+        # Phone numbers in other groups.
+        ("call 040 / 555 0177", "0405550177"),
+        ("555 0177 is my number", "5550177"),
+        # Days in other words.
+        ("born 19/7/88", "1988-07-19"),
+        ("le 19 juillet 1988", "1988-07-19"),
+        ("el 19 de julio de 1988", "1988-07-19"),
+        # Names on a keyboard without their letters.
+        ("I'm Jürgen Groß", "Juergen Gross"),
+        ("I'm Øyvind Łukasz", "Oyvind Lukasz"),
+    ],
+)
+def test_what_the_user_typed_is_his_however_the_call_writes_it(said: str, argument: str) -> None:
+    assert _whole(extract_arguments({"value": argument})) & _all(extract_message(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "argument"),
+    [
+        ("Avenida do Mar 7, 4150-001 Porto", "4150-07-03"),
+        ("Pay DE89 3704 0044 0532 0130 00 12 euros", "DE8937040044053201300012"),
+        ("at20 people came to the dinner on friday", "at20peoplecametothedi"),
+        ("10 to 20 people", "1020"),
+    ],
+)
+def test_what_stands_beside_each_other_is_no_value(said: str, argument: str) -> None:
+    assert not _whole(extract_arguments({"value": argument})) & _all(extract_message(said))
+
+
+def test_groups_of_others_are_not_joined() -> None:
+    assert (AtomKind.ID, "sw1a1aa") not in _all(extract_content("London SW1A 1AA"))
