@@ -110,10 +110,16 @@ for (_kind, _verbs), _nouns in _OBJECT_KINDS.items():
         OBJECT_KINDS.setdefault(_noun, (_kind, _verbs))
 
 _REQUEST_WORDS = {
-    ("send",): "forward contact fax escalate alert let ask",
+    ("send",): "forward contact fax escalate alert let ask relay ping",
     ("send", "post", "create"): "notify inform tell remind respond hand",
-    ("send", "post"): "send reply message write answer text email mail respond dm",
-    ("post",): "publish tweet announce broadcast blog comment review rate react",
+    # What is said to somebody, by its manner: the classes say-37.7, tell-37.2 and judgment-33 of VerbNet.
+    ("send", "post"): (
+        "send reply message write answer text email mail respond dm congratulate apologize apologise greet warn assure "
+        "reassure"
+    ),
+    ("post",): "tweet announce broadcast blog comment review rate react",
+    # Whoever publishes a page opens it to everybody.
+    ("post", "share"): "publish",
     ("post", "send"): "post",
     ("create",): (
         "create make draft upload generate insert append keep save store copy duplicate register compose log note "
@@ -136,6 +142,8 @@ _REQUEST_WORDS = {
         "apply correct fix confirm increase decrease raise lower move postpone shift turn convert undo revert "
         "restore acknowledge ack silence mute pause resume undercut waive promote activate deactivate reactivate defer "
         "delay redirect reroute reissue reverse rectify "
+        # Near words of `change`, `postpone` and `rewrite` in WordNet.
+        "alter amend revise tweak adjourn shelve prolong shorten reword rephrase rewrite retitle relocate "
         "demote note record"
     ),
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
@@ -143,7 +151,12 @@ _REQUEST_WORDS = {
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
         "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel"
     ),
-    ("pay",): "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward",
+    ("pay",): (
+        "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "
+        "prepay"
+    ),
+    # Who may see something, in either direction.
+    ("share", "secure", "change"): "restrict unrestrict hide unhide unshare expose",
     # Whoever asks for a refund also asks to return the goods.
     ("pay", "change"): "refund reimburse",
     ("share", "send", "change"): "share invite",
@@ -192,26 +205,26 @@ _PHRASES = {
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
     ("send",): (
-        "let know,get back,pass on,hand over,give notice,reach out,check in with,get in touch,put me through,"
-        "put us through"
+        "let know,get back,pass on,hand over,put through,put me through,put us through,give notice,reach out,"
+        "check in with,get in touch"
     ),
     ("send", "book", "create"): "call me,call us,phone me,ring me",
-    ("book", "create"): "send somebody,send someone",
-    ("secure", "create", "share"): "door code,access code,entry code,gate code",
     ("send", "post"): (
-        "say hello,say hi,say thanks,say thank,say sorry,say goodbye,say happy,thank them,thank him,thank her,"
-        "thank everybody,thank everyone"
+        "say yes,say no,write back,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
+        "say sorry,say goodbye,say happy"
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
+    ("pay", "create", "change"): "put aside,set aside,put away,lay aside",
     ("pay",): (
-        "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,send the amount"
+        "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,"
+        "send the amount,chip in,square up"
     ),
     ("book", "pay", "create"): "get me,get us,pick up,order in,stock up,sign me up,get tickets,get a,"
     "table for,tickets for,tickets to,seats for,taxi to,taxi for,taxi from,cab to,cab for,ride to,appointment with",
     # Whoever wants his money back also asks to return the goods.
     ("pay", "change"): "money back",
     ("change",): "instead of,rather than,wrong size,wrong colour,wrong color,turn on,"
-    "move to,change to,switch to,bring forward,push back,put off",
+    "move to,change to,switch to,bring forward,push back,push out,put off,hold over,set back",
     ("run", "create", "change"): "try it,try them,try that,try out",
     ("run", "change"): "roll out,kick off,spin up,bring up,set off",
 }

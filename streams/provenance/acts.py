@@ -49,6 +49,7 @@ from streams.provenance.asked import (
     STOPS,
     has_determiner,
     is_asked,
+    is_in_question,
     is_negated,
     is_noun,
     is_past,
@@ -224,12 +225,15 @@ _VALUE_IN_DATA = re.compile(
     # account that's in her name": a content has to follow. Mails stand in drafts, while an address stands on a page.
     rf"|\b(?:address(?:es)?|number|ibans?|account|phone){_THAT_STANDS}{_DETERMINED}{_CONTENT}"
     rf"|\b(?:his|her|their|whose|[a-z]+'s) (?:own )?e-?mail{_THAT_STANDS}{_DETERMINED}{_PAGE}"
-    # "The phone number from the note"
-    rf"|\b(?:address(?:es)?|number|ibans?|account|phone|date|amount|price|total|name)s? (?:from|in|on) "
+    # "Put the number from the note into the field", "copy the total out of her letter"
+    r"|\b(?:put|set|copy|enter|take|use|fill|change|update|add|write|save|store|record|transfer)"
+    r" (?:the|its|his|her|their|that|all|both) (?:[\w'-]+ ){1,4}(?:from|out of) "
     rf"{_DETERMINED}{_CONTENT}"
-    # "Noor wrote in CL-501 when she can deliver"
-    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|said|noted|mentioned|stated) (?:\w+ )?(?:in|on) (?:\S+ ){1,3}"
-    r"(?:when|where|what|how|which|whom?|until)\b"
+    # "Kim wrote when she can come. Set the date to that." "They sent a new number, put it into the record."
+    r"|\b(?!(?:i|we|you)\b)[a-z]+ (?:wrote|said|told|mentioned|gave|sent|texted|mailed|named|stated|answered|replied)\b"
+    r"[^\n]{1,120}?[.;,!] ?(?:[\w-]+ ){0,3}?"
+    r"(?:(?:set|change|update|move|adjust|make) [^.!?\n]{1,60}?\bto (?:that|this|it)\b"
+    r"|(?:put|enter|write|add|copy|save) (?:it|that|this|them) (?:in|into|to|on)\b)"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )
@@ -307,16 +311,22 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
             if (definite or not has_determiner(words, index, DEFINITE)) and not (by_user and is_revised(words, index)):
                 kinds |= found
         for phrase, implied in PHRASES.get(word, ()):
-            if tuple(words[index : index + len(phrase)]) == phrase and not is_negated(words, index):
+            if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
                 kinds |= implied
     kinds |= _phrase_kinds(lowered, words) | _object_kinds(words)
     kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
     return frozenset(kinds)
 
 
+def _is_wanted(words: list[str], index: int) -> bool:
+    """Return whether a verb of several words is neither denied nor asked about."""
+    return not is_negated(words, index) and not is_in_question(words, index)
+
+
 def _phrase_kinds(lowered: str, words: list[str]) -> set[str]:
     """Return the kinds that phrases imply which are not words in a row."""
-    found = list(gapped_phrases(words))
+    # "Did Kim pay me back?" asks for no payment.
+    found = [each for each in gapped_phrases(words) if not is_in_question(words, each[0])]
     if patterned := list(patterned_phrases(lowered)):
         starts = [match.start() for match in _WORD.finditer(lowered)]
         found += [(bisect_left(starts, place), implied) for place, implied in patterned]

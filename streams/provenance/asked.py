@@ -58,12 +58,12 @@ def is_asked(words: list[str], index: int, stem: str) -> bool:
         return False
     if opens_to_read(words, index, stem) or words[index] in MESSAGE_NOUNS or words[index] in {"asks", "asking"}:
         return False
-    if _is_in_question(words, index):
+    if is_in_question(words, index):
         return False
     return not is_past(words, index, stem) and not _is_progressive(words, index)
 
 
-def _is_in_question(words: list[str], index: int) -> bool:
+def is_in_question(words: list[str], index: int) -> bool:
     """Return whether a verb is in a question about what happens: "did Kim pay?", "who can delete it?", "how to"."""
     before = words[max(0, index - 2) : index]
     if before in (["how", "to"], ["asking", "to"]) or words[max(0, index - 3) : index] in (

@@ -13,7 +13,7 @@ from streams.provenance.act_words import PHRASES
 from streams.provenance.asked import STOPS
 from streams.provenance.words import listed
 
-_PARTICLES = listed("on off up down in out back over away")
+_PARTICLES = listed("on off up down in out back over away through aside forward")
 _OBJECTS = listed("it them that this these those him her us me the my our his their your all both everything a an")
 """Words with which an object between a verb and its particle begins."""
 _GAP_WORDS_MAX = 3
@@ -47,18 +47,47 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"|larger|cheaper|better|faster|slower|longer|shorter|earlier|later)\b",
             "change book create pay",
         ),
-        # "I'd rather have the red one", "I'd rather have it repaired in Porto"
-        (r"\brather (?:have|take|keep|fly|go|get)\b|\bprefer (?:the|an?|to)\b", "change book"),
-        # "Send him my share", "put half of it aside", "move it into my savings"
+        # "I'd rather have the red one"
+        (r"\b(?:rather (?:have|take|keep|fly|go|get)|prefer) (?:the|an?|to)\b", "change book"),
+        # "I'd rather have it repaired in Leeds"
+        (r"\b(?:i|we)(?:'d| would) (?:much )?rather (?:have|get|see) (?:\S+ ){1,4}\w+ed\b", "change book"),
+        # "Push the review to Friday", "move lunch back by an hour", "bring it forward"
         (
-            r"\bsend (?:\S+ ){0,3}(?:my|his|her|their|our|the) (?:share|part|half|rest|difference|remainder)\b"
-            r"|\b(?:put|set|move) (?:[^\s.!?;]+ ){1,10}aside\b|\binto (?:my|our|the) savings\b",
+            r"\b(?:push|pull|bring|move|shift|slide|bump|nudge|put) (?:\S+ ){1,8}"
+            r"(?:(?:to|until|till) (?:the )?(?:today|tonight|tomorrow|noon|next|this|morning|afternoon|evening|"
+            r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d)|by (?:an?|half|one|two|three|\d+) "
+            r"(?:minutes?|hours?|days?|weeks?|months?)|(?:forward|back|ahead|earlier|later)\b)",
+            "change",
+        ),
+        # "Put a tenth of it aside", "send her my share", "give them 20 euros"
+        (r"\b(?:put|set|lay|move)\b[^.!?;\n]{1,80}\baside\b|\binto (?:my|our|the) savings\b", "pay change create"),
+        (
+            r"\b(?:send|give|wire|get) (?:\S+ ){1,3}(?:my|his|her|our|their|the) (?:own )?"
+            r"(?:share|half|cut|contribution|portion)\b(?! (?:of|in) (?:\w+ )?(?:file|report|page|work))",
             "pay",
         ),
-        # "Give Ife and Marta edit rights"
-        (r"\b(?:give|grant) (?:[^\s.!?;]+ ){1,5}(?:access|rights?|permissions?)\b", "share secure change"),
-        # "It must only be visible to Noor", which does not ask to share it
-        (r"\bvisible (?:only )?(?:to|for)\b", "secure change"),
+        (
+            r"\b(?:send|give|lend|loan|hand|slip) (?:\S+ ){0,3}(?:[$€£] ?\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)? ?"
+            r"(?:[$€£]|euros?|dollars?|pounds?|eur|usd|gbp|chf|bucks|quid))(?!\w)",
+            "pay",
+        ),
+        # "Send somebody", "have a plumber come", "get someone to look at it"
+        (
+            r"\b(?:send|get|have) (?:(?:somebody|someone)\b(?! (?:a|an|the|my|our|this|that)\b)"
+            r"|(?:an?|the|your|another) "
+            r"(?:\w+ )?\w+ (?:to )?(?:come|visit|ring|call|look|drop by|stop by|pick|collect|repair|fix|inspect))\b",
+            "book send create",
+        ),
+        # "Make the folder private" asks to share nothing
+        (r"\b(?:make|keep|turn) (?:\S+ ){1,4}(?:private|confidential)\b", "secure change"),
+        # "It must only be visible to Kim", "make the folder public", "give Kim and Lee edit rights"
+        (
+            r"\b(?:be|become|stay|remain|only|just) (?:only |just )?(?:visible|accessible|readable|viewable|editable)"
+            r" (?:only |just )?(?:to|for|by)\b"
+            r"|\b(?:make|keep|turn) (?:\S+ ){1,4}public\b"
+            r"|\b(?:give|grant) (?:\S+ ){1,6}(?:rights?|access|permissions?)\b",
+            "share secure change",
+        ),
         # "Close it and say so in #backend", but not "if the guests say so"
         (r"\bsay so (?:in|to|on)\b", "send post"),
         # "I want to fly home on Friday", "we need to get to Oslo"
@@ -119,7 +148,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"\b(?:(?:needs|wants|asked) (?:to (?:see|view|read|edit|open|get into|look at)|(?:\w+ )?access)"
             r"|they (?:need|want) (?:to (?:see|view|read|edit|open)|(?:\w+ )?access)"
             r"|so (?:that )?(?:he|she|they) can (?:see|view|read|edit|open|get into)"
-            r"|let (?!me\b|us\b|you\b)\w+ (?:see|view|read|edit|open|join|into)"
+            r"|let (?!me\b|us\b|you\b)(?:\w+,? ){1,4}(?:see|view|read|edit|open|join|into|comment)"
             r"|(?:ask(?:s|ed)?|request(?:s|ed)?) (?:\S+ ){0,4}for (?:\w+ )?access)\b",
             "share secure",
         ),
@@ -136,6 +165,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             "post",
         ),
         (r"\b(?:leave|drop) (?:\w+ )?(?:a|an|another|one) (?:[\w-]+ )?(?:message|note|reply)s?\b", "send post create"),
+        # "Thank them for it", but not "thank you"
+        (r"\bthank (?!you\b|god\b|goodness\b)\w+", "send post"),
         # "Sounds good, next step please"
         (r"\b(?:next|following) (?:step|stage|round|phase)\b", "change"),
     )
