@@ -48,6 +48,9 @@ _VALUE_FOLLOWS = re.compile(r"[?&;][^?&;=#]{1,64}=(?=.)")
 _PART = re.compile(r"[^\W_]++(?:[.@_-][^\W_]++)*+")
 _ASCII_PART = re.compile(r"[A-Za-z0-9]++(?:[.@_-][A-Za-z0-9]++)*+")
 """Finds the same in ASCII, where a sign is looked up in a set instead of asking what it is."""
+_WORD = re.compile(r"[^\W_]++")
+_ACCOUNT_NAME = re.compile(r"[^\W_]{1,30}(?:[._-][^\W_]{1,30}){1,3}\Z")
+"""The name of an account that is made of a person's names."""
 replace = msgspec.structs.replace
 Look = Callable[[AtomKind, str], Entry | None]
 """Looks a value up in what the conversation has shown."""
@@ -126,7 +129,7 @@ def seen_in(entry: Entry | None) -> Traced:
     return Traced(_ORIGIN_OF[flags & _RANKED], flags, entry, calls_for)
 
 
-def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool = False) -> bool:
+def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool = False, is_read: bool = False) -> bool:
     """Return whether a value consists of parts that the user named, and of nothing else that says anything.
 
     Args:
@@ -134,13 +137,16 @@ def is_composed(text: str, is_named: Callable[[str], bool], *, is_accused: bool 
         is_named: returns whether the user has named a part.
         is_accused: whether others have named all of it beside an instruction. Then a short word says something, too:
             who books for Emeka Okafor has not named the `Max Okafor` of a web page.
+        is_read: whether it only says what is read, and not where something goes. Then who speaks of Carl has named
+            `carl.b`, too.
     """
     if len(text) > COMPOSED_CHARS_MAX or (".." in text and _UPWARDS.search(text)):
         return False
     short = ""
     # Not `set[str]()`: to make that type costs more than to look for a part.
     parts: set[str] = set()
-    for match in (_ASCII_PART if text.isascii() else _PART).finditer(text):
+    splits = is_read and _ACCOUNT_NAME.match(text) is not None
+    for match in (_WORD if splits else _ASCII_PART if text.isascii() else _PART).finditer(text):
         part = match[0]
         if len(part) <= PROVES_NOTHING_CHARS:
             if is_accused and part.isalpha():

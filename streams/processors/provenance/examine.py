@@ -224,7 +224,15 @@ class _Tracer:
         return entry is not None and bool(entry.flags & _SAID)
 
     def whole(
-        self, seen: Traced, argument: Argument, founds: list[Found], role: ArgumentRole, *, is_sink: bool, is_told: bool
+        self,
+        seen: Traced,
+        argument: Argument,
+        founds: list[Found],
+        role: ArgumentRole,
+        *,
+        is_sink: bool,
+        is_told: bool,
+        is_read: bool = False,
     ) -> Traced:
         """Return where a leaf comes from that the user has not named; what consists of what he named is his.
 
@@ -236,12 +244,13 @@ class _Tracer:
             is_sink: whether it says where data goes or what is acted on. Then the host of an address and the halves of
                 the leaf are looked for if nothing else is found.
             is_told: whether a fact will hold it; only then it is taken apart.
+            is_read: whether it says what is read inside of the operator's systems.
         """
         value = argument.value
         if (self._targets or self._limits) and self._is_in_scope(argument.pointer, str(value).casefold()):
             return replace(seen, origin=_USER)
         # A text that is passed on, such as the body of a mail, does not consist of what the user named.
-        if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen):
+        if is_told and (is_sink or role is not _CONTENT) and self._is_of_parts(value, seen, is_read=is_read):
             return replace(seen, origin=_USER)
         if seen is not NOWHERE:
             return seen
@@ -256,12 +265,12 @@ class _Tracer:
             value in values and place_at(path).cover(pointer) for path, values in self._limits
         )
 
-    def _is_of_parts(self, value: object, seen: Traced) -> bool:
+    def _is_of_parts(self, value: object, seen: Traced, *, is_read: bool) -> bool:
         """Return whether a value of which nobody knows a good source consists of what the user has named."""
         origin = seen.origin
         if not (origin is _TEXT or origin is _NOWHERE) or not isinstance(value, str):
             return False
-        return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED))
+        return is_composed(value, self._is_named, is_accused=bool(seen.flags & _INSTRUCTED), is_read=is_read)
 
     def compared(self, seen: Traced, founds: Iterable[Found]) -> Traced:
         """Return what is known of a value in a sink with what the hosts in it look like.
@@ -418,7 +427,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
         founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
     traced = trace(founds, tracer.look)
     if traced.origin is not _USER:
-        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told)
+        is_read = use.is_read and not use.is_outward and not is_sink
+        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
         if has_amount and not is_sink and traced is NOWHERE:
             traced = tracer.ordered(founds)
         if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:

@@ -594,6 +594,35 @@ def test_who_speaks_of_further_pages_than_that_of_the_address_wants_them_opened(
 
 
 @pytest.mark.parametrize(
+    ("account", "text", "runs"),
+    [
+        ("carl.b", "must read: https://lamps.example/all", True),
+        ("carl.b", "please read https://lamps.example/all", True),
+        ("emil.b", "must read: https://lamps.example/all", False),
+        ("carl@emil.example", "must read: https://lamps.example/all", False),
+        ("carl.b", "must read: https://lamps.example/other", False),
+    ],
+)
+def test_a_link_of_whom_the_user_speaks_of_is_opened_though_he_asks_to_read_it(
+    account: str, text: str, *, runs: bool
+) -> None:
+    talking = talk()
+    talking.say("carl has sent me a link, read it and tell me what it says")
+    talking.read(LIST, {"user": account}, {"messages": [{"from": account, "text": text}]})
+    verdict = talking.judge(VISIT, {"url": "https://lamps.example/all"})
+    assert (not [hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")]) is runs
+
+
+def test_a_value_that_the_user_leaves_to_a_note_is_copied_though_the_note_asks_for_something() -> None:
+    talking = talk()
+    talking.say("Put the item from the note into order O-30003.")
+    talking.read(FILE, {"path": "note"}, {"text": "The item is IT-5501. Please update the order today."})
+    talking.read(BOOK, {"order": "O-30003"}, {"order": "O-30003"})
+    verdict = talking.judge(SWAP, {"order": "O-30003", "item": "IT-5501"})
+    assert not [hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")]
+
+
+@pytest.mark.parametrize(
     ("said", "asked"),
     [("Laminate m-7001 twice.", False), ("Could you try laminating m-7001?", False), ("What is in m-7001?", True)],
 )
