@@ -185,7 +185,10 @@ class Selectors:
                 else:
                     self._asked.append((at, number))
         # Attributes instead of the texts that are made of them: equal ones make equal texts.
-        self._read = attrgetter("outcome", *(ATTRIBUTES[field] for field in fields if field in ATTRIBUTES))
+        # One attribute comes alone, and several as a tuple.
+        self._read: Callable[[Activity], Any] = attrgetter(
+            "outcome", *(ATTRIBUTES[field] for field in fields if field in ATTRIBUTES)
+        )
         self._made = tuple(FIELDS[field] for field in fields if field not in ATTRIBUTES)
         self._known: dict[Any, tuple[tuple[tuple[int, int], ...], _Matched]] = {}
 

@@ -87,7 +87,7 @@ class ArgCusum(ArgMad):
     Other amounts between them are as usual as ever, and mostly many more. So these hardly make the sum smaller.
     """
 
-    row_types = (Run, Median, Median)
+    row_types: tuple[type, ...] = (Run, Median, Median)
 
     def __init__(self, declaration: Declaration) -> None:
         super().__init__(declaration)
