@@ -15,6 +15,15 @@ _NOTE = (
     "on the seeds for calibration."
 )
 
+_INPUT_RECORDS = 2
+"""What the watch reads of a decision: a verdict and an audit record."""
+
+_WHAT_COUNTS = (
+    "Figures of cost count decisions. A decision is one audit event and two input records, a verdict and an audit "
+    "record. The aims are 40 us for a decision in the detectors, and 10,000 audit events in a second of CPU time of "
+    "the watch's process, so they are compared with decisions.\n"
+)
+
 _AIMS = (
     "Stopped: honest calls that would be stopped if each alert quarantined its session; no shipped rule does that. By "
     "rules: honest calls that the shipped shadow rules on behaviour (`shadow_rules`) would stop. "
@@ -51,7 +60,8 @@ def behaviour_table(result: Result) -> str:
             "Attacks found by the detectors, by kind:\n",
             table(("attack", "loud", "stealthy", "minutes to detection"), list(_kinds(result))),
             *_other_fleets(result, columns),
-            f"The detectors take {cost['us_per_event']} us of CPU for an event, in steps of forty (decoding and "
+            _WHAT_COUNTS,
+            f"The detectors take {cost['us_per_event']} us of CPU for a decision, in steps of forty (decoding and "
             f"encoding of rows included); both workers of the watch take {cost['us_per_decision']} us for a decision, "
             f"with codec, state and transactions, on a log in memory. The detectors keep "
             f"{cost['bytes_per_agent']:,} bytes of an agent in {cost['rows_per_agent']:,} rows, its sessions included "
@@ -68,9 +78,14 @@ def _processes(result: Result) -> Iterator[str]:
         yield (
             f"On Kafka, the process of a watch takes {watch['decisions_per_cpu_s']:,} decisions in a second of CPU "
             f"time, {watch['cpu_us_per_decision']} us for each: a verdict and an audit record are read, and what they "
-            f"say is written, read and judged. Rules that ask for signals cost a gate {gate['us_of_signals']} us for "
-            f"an intent, {gate['us_with']} instead of {gate['us_without']}.\n"
+            f"say is written, read and judged. These are {_input_records(watch):,} input records in a second. Rules "
+            f"that ask for signals cost a gate {gate['us_of_signals']} us for an intent, {gate['us_with']} instead of "
+            f"{gate['us_without']}.\n"
         )
+
+
+def _input_records(watch: Mapping[str, Any]) -> int:
+    return _INPUT_RECORDS * int(watch["decisions_per_cpu_s"])
 
 
 def printed(result: Result) -> str:
@@ -85,8 +100,8 @@ def printed(result: Result) -> str:
     lines += [f"{kind:24}{loud:>9}{stealthy:>10}{minutes!s:>10}" for kind, loud, stealthy, minutes in _kinds(result)]
     lines += [
         "",
-        f"{cost['us_per_event']} us an event, {cost['us_per_decision']} us in the whole watch, "
-        f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} events",
+        f"{cost['us_per_event']} us a decision in the detectors, {cost['us_per_decision']} us in the whole watch",
+        f"{cost['bytes_per_agent']:,} bytes an agent, {cost['events']:,} decisions",
         *_processes_printed(result),
         "found: an alert names a session of the attack; odd: odd but honest episodes with an alert, in %;",
         "further: alerts after the first, for each found attack; min: median minutes from first call to alert",
@@ -107,9 +122,10 @@ def _processes_printed(result: Result) -> Iterator[str]:
     found = result["processes"]
     if found is not None:
         yield (
-            f"{found['watch']['decisions_per_cpu_s']:,} decisions a second of CPU on Kafka, "
-            f"{found['gate']['us_of_signals']} us an intent for signals in the gate"
+            f"{found['watch']['decisions_per_cpu_s']:,} decisions ({_input_records(found['watch']):,} input records) "
+            "a second of CPU on Kafka"
         )
+        yield f"{found['gate']['us_of_signals']} us an intent for signals in the gate"
 
 
 def _stopped_attacks(result: Result) -> Iterator[str]:

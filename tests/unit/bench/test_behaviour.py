@@ -214,6 +214,9 @@ def test_tables_show_every_kind_within_a_screen() -> None:
     assert "| a fleet with a name that is too long | 50% | 0% | 0.0 |" in behaviour_table(result)
     assert all(len(line) <= 100 for line in printed(result).splitlines())
     assert "cost a gate 15.0 us for an intent, 165.0 instead of 150.0" in behaviour_table(result)
+    assert "4,000 decisions in a second of CPU time" in behaviour_table(result)
+    assert "These are 8,000 input records in a second." in behaviour_table(result)
+    assert "4,000 decisions (8,000 input records) a second of CPU" in printed(result)
     assert "On Kafka" not in behaviour_table({**result, "processes": None})
 
 
