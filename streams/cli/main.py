@@ -175,9 +175,9 @@ app = make_app(cls=LazyGroup, pretty_exceptions_enable=False, context_settings={
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - reads archives and mail headers
+        from streams.cli.version import version_text  # noqa: PLC0415 - reads archives and mail headers
 
-        typer.echo(f"stoplog {version('stoplog')}")
+        typer.echo(version_text())
         raise typer.Exit
 
 
