@@ -12,7 +12,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
 CHECKS := check-types check-style check-format check-imports check-schemas check-wording
 
-.PHONY: run test lint $(CHECKS) bench bench-injection bench-behaviour kafka cluster soak brokers image sim fuzz docs lock clean help
+.PHONY: run test lint $(CHECKS) bench bench-injection bench-behaviour compiled wheel-compiled kafka cluster soak brokers image sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,14 @@ bench-injection: $(VENV)/.dev  ## How well the rules tell attacks from honest wo
 
 bench-behaviour: $(VENV)/.dev  ## How many attacks the behaviour detectors find; writes bench/results/.
 	$(BIN)/python -m bench.behaviour
+
+compiled: $(VENV)/.dev  ## Compile hot modules in a copy, test it, compare what both write and how fast (needs a C compiler).
+	rm -rf .cache/compiled
+	$(BIN)/python -m scripts.compiled .cache/compiled --test
+	$(BIN)/python -m bench.behaviour.compiled --compiled .cache/compiled
+
+wheel-compiled: $(VENV)/.dev  ## Build a wheel whose hot modules are compiled, for this platform, in dist/ (needs a C compiler).
+	$(BIN)/python -m scripts.compiled --wheel dist
 
 image: $(VENV)/.dev  ## Build the container image without a daemon, and start it (needs root, buildah and debootstrap).
 	$(BIN)/python -m scripts.image

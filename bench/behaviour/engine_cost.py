@@ -27,7 +27,7 @@ QUICK_DECISIONS = 600
 BATCH = 500
 SETTLE_MS = 60_000
 
-_Encoded = tuple[str, bytes, bytes, int]
+Encoded = tuple[str, bytes, bytes, int]
 """Topic, key, value and broker time of a record."""
 
 
@@ -43,7 +43,7 @@ def us_per_decision(fleet: Sequence[Planned], files: BehaviourFiles, decisions: 
         RuntimeError: not every decision has reached the watch, so the figure would say nothing.
     """
     chosen = [planned.activity for planned in fleet[:decisions]]
-    driver, records = _prepared(chosen, files)
+    driver, records = prepared(chosen, files)
     began = time.process_time()
     _play(driver, records)
     spent = time.process_time() - began
@@ -60,13 +60,13 @@ def played(chosen: Sequence[Activity], files: BehaviourFiles) -> Driver:
         chosen: what the decisions are about, in their order.
         files: the declarations.
     """
-    driver, records = _prepared(chosen, files)
+    driver, records = prepared(chosen, files)
     _play(driver, records)
     return driver
 
 
-def _prepared(chosen: Sequence[Activity], files: BehaviourFiles) -> tuple[Driver, list[_Encoded]]:
-    """Return both workers, and the verdicts and audit records of some decisions."""
+def prepared(chosen: Sequence[Activity], files: BehaviourFiles) -> tuple[Driver, list[Encoded]]:
+    """Return both workers, and the verdicts and audit records of some decisions, two for each in their order."""
     # As the watch's process reads.
     wire = CodecWire(Codec(CommittedSchemas.load(), SEEN))
     driver = Driver(
@@ -84,7 +84,13 @@ def _prepared(chosen: Sequence[Activity], files: BehaviourFiles) -> tuple[Driver
     return driver, records
 
 
-def _play(driver: Driver, records: Sequence[_Encoded]) -> None:
+def _play(driver: Driver, records: Sequence[Encoded]) -> None:
+    play_on(driver, records)
+    driver.advance(driver.clock.now_ms() + SETTLE_MS)
+
+
+def play_on(driver: Driver, records: Sequence[Encoded]) -> None:
+    """Let both workers process further records. The last decisions are not judged yet: they wait for their turn."""
     for start in range(0, len(records), BATCH):
         part = records[start : start + BATCH]
         # A batch lies on the log before the workers see it, as behind a worker that lags.
@@ -92,4 +98,3 @@ def _play(driver: Driver, records: Sequence[_Encoded]) -> None:
         for topic, key, value, time_ms in part:
             driver.log.append(Outgoing(topic, 0, key, value), timestamp_ms=time_ms)
         driver.settle()
-    driver.advance(driver.clock.now_ms() + SETTLE_MS)

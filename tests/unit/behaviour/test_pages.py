@@ -106,6 +106,7 @@ def test_what_is_remembered_counts_only_for_the_rows_that_there_are() -> None:
     assert before == rows
 
 
+@pytest.mark.interpreted
 def test_a_decision_that_fails_in_a_step_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     watch, rows, stream = Watcher(DECLARED), Rows(), fleet()[:60]
     for each in stream[:50]:

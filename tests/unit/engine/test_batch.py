@@ -64,6 +64,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class TestEarlyCommits:
+    @pytest.mark.interpreted
     def test_a_transaction_that_gets_old_is_committed_between_records(
         self, slow: Callable[[WorkerBench], None], batches: list[int]
     ) -> None:
