@@ -178,9 +178,13 @@ def main() -> int:
     parser.add_argument("--test", action="store_true", help="run the tests of the compiled modules")
     options = parser.parse_args()
     with TemporaryDirectory() as temporary:
-        folder = make_compiled(options.folder or Path(temporary) / "compiled").resolve()
-        if options.wheel is not None:
-            make_wheel(folder, options.wheel)
+        folder = (options.folder or Path(temporary) / "compiled").resolve()
+        try:
+            make_compiled(folder)
+            if options.wheel is not None:
+                make_wheel(folder, options.wheel)
+        except (BuildError, FileExistsError) as error:
+            parser.error(str(error))
         sys.stdout.write(f"{len(compiled_modules(folder))} modules are compiled\n")
         return 0 if not options.test or passes_tests(folder) else 1
 
