@@ -23,10 +23,11 @@ class Tally:
         honest_count: everyday calls, and `false_count` alerts about them, by name.
         odd_calls_count: calls of odd but honest episodes.
         stopped_count: honest calls, odd ones included, of sessions about which there was an alert before: those that
-            would be stopped if each alert quarantined its session.
+            would be stopped if somebody quarantined each of these sessions. No gate does.
         agent_days: agents times days.
         rules: of the calls that the shipped shadow rules would stop, how many are honest, by rule; `rules_count` how
-            many honest calls those are, and `rules_attacks` of which attacks they would stop a call.
+            many honest calls those are, and `rules_attacks` of which attacks they would stop a call. It is all that
+            behaviour stops.
     """
 
     attacks: dict[tuple[int, str], tuple[str, float, int, int | None]] = field(default_factory=dict)

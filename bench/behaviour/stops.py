@@ -9,16 +9,16 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from streams.behaviour.activity import HOUR_MS, Activity, digest_of
-from streams.behaviour.detectors.sequences import RING_MAX, repeats
+from streams.behaviour.detectors.sequences import RING_MAX, Lately, repeats
 from streams.behaviour.detectors.spread import Places, visited
 from streams.behaviour.profiles import Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.usual import NOT_KNOWN, Unusual, Usual, compared, usual_of
 from streams.behaviour.watcher import Observed
 from streams.policy.language.bundle import load_bundle
-from streams.policy.results import RuleEffect
+from streams.policy.results import RuleEffect, RuleMatch
 from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
 from streams.processors.control.baselines import EPOCHS_MAX
-from streams.processors.gate.signals import RETURN_WINDOW_MS
+from streams.processors.gate.signals import REPEAT_WINDOW_MS, RETURN_WINDOW_MS
 from streams.wiring.shipped import shadow_rules_directory
 
 
@@ -32,19 +32,19 @@ class _Session:
     """What a gate keeps of a session."""
 
     def __init__(self) -> None:
-        self.calls: tuple[int, ...] = ()
+        self.ring = Lately()
         self.places = Places()
         self.hour, self.hour_calls, self.tool, self.run = -1, 0, "", 0
 
     def after(self, activity: Activity) -> dict[str, int]:
         """Return what the session itself says about a call of it."""
-        self.calls = (*self.calls, digest_of(activity.call))[-RING_MAX:]
+        self.ring = self.ring.after(digest_of(activity.call), activity.time_ms, REPEAT_WINDOW_MS, RING_MAX)
         self.run = self.run + 1 if activity.tool == self.tool else 1
         self.tool, hour = activity.tool, activity.time_ms // HOUR_MS
         self.hour, self.hour_calls = hour, self.hour_calls + 1 if hour == self.hour else 1
         if activity.instance:
             self.places, _ = visited(self.places, activity.instance, activity.time_ms, RETURN_WINDOW_MS)
-        return {"repeats": repeats(self.calls), "run": self.run, "returns": self.places.returns}
+        return {"repeats": repeats(self.ring.calls), "run": self.run, "returns": self.places.returns}
 
 
 class Stops:
@@ -56,10 +56,15 @@ class Stops:
         self._profiles: dict[str, dict[str, Profile]] = {}
         self._usual: dict[str, tuple[int, Usual]] = {}
         self._quarantined: set[str] = set()
+        self._asked: set[tuple[str, str, str]] = set()
         self._tools: dict[str, dict[str, Any]] = {}
 
     def stopped_by(self, activity: Activity) -> tuple[str, ...]:
-        """Return the rules that would stop a call, before the watch has seen it."""
+        """Return the rules that would stop a call, before the watch has seen it.
+
+        A rule asks once about a tool of a session: people can approve the further calls of the session with their first
+        answer, and do so if the work is honest.
+        """
         session = self._sessions.setdefault(activity.session, _Session())
         signal = session.after(activity)
         unusual = self._unusual(activity, session.hour_calls)
@@ -68,8 +73,16 @@ class Stops:
         found = self._rules.evaluate(facts).rules
         if any(match.effect is RuleEffect.QUARANTINE for match in found):
             self._quarantined.add(activity.session)
-        names = tuple(match.rule_id for match in found)
+        names = tuple(match.rule_id for match in found if self._stops(match, activity))
         return names or (("quarantined",) if activity.session in self._quarantined else ())
+
+    def _stops(self, match: RuleMatch, activity: Activity) -> bool:
+        """Return whether a rule stops a call, and remember what it has asked about."""
+        question = (activity.session, activity.tool, match.rule_id)
+        is_known = question in self._asked
+        if match.effect is RuleEffect.REQUIRE_APPROVAL:
+            self._asked.add(question)
+        return not is_known
 
     def learn(self, activity: Activity, observed: Observed) -> None:
         """Learn what the watch has learned from a call."""

@@ -54,13 +54,6 @@ STEP_BITS_MAX = 4.0
 """What one call adds at most above what is usual: one step that nobody has taken before does not alert."""
 
 
-class Ring(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Digests of the last calls of a session."""
-
-    calls: tuple[int, ...] = ()
-    spoiled: bool = False
-
-
 class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Digests of the last calls of a session, and when each was made (in seconds)."""
 
@@ -68,9 +61,9 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
     spoiled: bool = False
     times: tuple[int, ...] = ()
 
-    def after(self, call: int, now_ms: int, window_ms: int) -> Lately:
-        """Return it with one more call, and without those that are older than the window."""
-        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - KEPT_MAX)
+    def after(self, call: int, now_ms: int, window_ms: int, calls_max: int) -> Lately:
+        """Return it with one more call, and without those that are too many, or older than the window."""
+        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - calls_max)
         # Rows of earlier versions have no times.
         times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
         while first < len(times) and now_s - times[first] > window_ms // 1_000:
@@ -90,7 +83,7 @@ class Loop(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         before = rows[0] or Lately()
-        ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms)
+        ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms, KEPT_MAX)
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, rows[1]), noted=count)

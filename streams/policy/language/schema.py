@@ -391,7 +391,10 @@ _BASELINE_FIELDS = (
 SIGNAL = Struct(
     "Signal",
     (
-        _int("repeats", "how often this call, or the cycle that it ends, is among the session's last 32 calls"),
+        _int(
+            "repeats",
+            "how often this call, or the cycle that it ends, is among the session's last 32 calls within 10 minutes",
+        ),
         _int("run", "how many calls of this tool the session has made in a row, this one included"),
         _int("returns", "how often the session came back to an instance within 5 minutes after another had used it"),
         *_BASELINE_FIELDS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch
+from streams.behaviour.detectors.sequences import Lately, Stretch
 from streams.behaviour.detectors.spread import Places
 from streams.behaviour.usual import Unusual
 from streams.model.verdict import Signal
@@ -20,7 +20,7 @@ class SignalsRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `hour` is the newest hour, counted since the epoch, and `hour_calls` its calls, as far as rules ask for that.
     """
 
-    ring: Ring = Ring()
+    ring: Lately = Lately()
     stretch: Stretch = Stretch()
     places: Places = Places()
     hour: int = 0
@@ -51,7 +51,7 @@ class Observed(msgspec.Struct, frozen=True):
         """Return what a verdict names."""
         found = []
         if self.repeats >= TOLD_REPEATS:
-            text = f"the same call, or the same few in turn, {self.repeats} times in the last {RING_MAX} of the session"
+            text = f"the same call, or the same few in turn, {self.repeats} times within ten minutes"
             found.append(Signal(name="repeats", score=float(self.repeats), explain=text))
         if self.run >= TOLD_RUN:
             found.append(Signal(name="run", score=float(self.run), explain=f"{self.run} calls of this tool in a row"))

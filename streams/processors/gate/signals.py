@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
-from streams.behaviour.detectors.sequences import RING_MAX, Ring, Stretch, repeats
+from streams.behaviour.detectors.sequences import RING_MAX, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
 from streams.behaviour.names import short_name, short_tool
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of
@@ -30,6 +30,9 @@ from streams.processors.session_row import Behaviour, SessionRow
 SIGNAL_FACT = "signal"
 RETURN_WINDOW_MS = 300_000
 """Within which time a session that comes back to an instance of its agent is in two places."""
+REPEAT_WINDOW_MS = 600_000
+"""Within which time a call counts as a repeat. Whoever looks into an incident asks the same for hours, and a loop is a
+loop by how often it asks in a while: so the watch counts as well."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignalsRow).decode
@@ -49,21 +52,22 @@ def observe(case: Case, state: StateView, control: ControlState | None = None) -
     row = _decode(kept) if kept else _NOTHING
     intent = asked.intent
     tool = f"{intent.tool.server_id}.{intent.tool.name}"
-    calls = (*row.ring.calls, digest_once(f"{tool} {intent.args_digest.hex()}"))[-RING_MAX:]
+    call = digest_once(f"{tool} {intent.args_digest.hex()}")
+    ring = row.ring.after(call, asked.now_ms, REPEAT_WINDOW_MS, RING_MAX)
     called = digest_of(tool)
     run = row.stretch.count + 1 if row.stretch.tool == called else 1
     places = row.places
     if intent.act.instance_uid is not None:
         places, _ = visited(places, intent.act.instance_uid, asked.now_ms, RETURN_WINDOW_MS)
-    after = SignalsRow(Ring(calls), Stretch(called, run), places, row.hour, row.hour_calls)
+    after = SignalsRow(ring, Stretch(called, run), places, row.hour, row.hour_calls)
     if control is None:
-        case.observed = Observed(after, repeats(calls), run, places.returns)
+        case.observed = Observed(after, repeats(ring.calls), run, places.returns)
         return case.observed.facts
     number = asked.now_ms // HOUR_MS
     hour_calls = row.hour_calls + 1 if number == row.hour else 1
     after = replace(after, hour=number, hour_calls=hour_calls)
     unusual, told = _beside_baseline(case, tool, hour_calls, control)
-    case.observed = Observed(after, repeats(calls), run, places.returns, unusual, told)
+    case.observed = Observed(after, repeats(ring.calls), run, places.returns, unusual, told)
     return case.observed.facts
 
 

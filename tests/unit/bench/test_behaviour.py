@@ -151,8 +151,11 @@ def test_shadow_rules_count_the_honest_calls_and_the_attacks_that_they_would_sto
     assert tally.rules_per_10k == 5_000
 
 
-def test_rules_read_what_the_watch_has_learned_of_an_agent() -> None:
-    """A payment is judged by what the watch has published of the agent, which only allowed calls taught."""
+def test_rules_read_what_the_watch_has_learned_of_an_agent_and_ask_once() -> None:
+    """A payment is judged by what the watch has published of the agent, which only allowed calls taught.
+
+    The answer to the first question can approve the further payments of the session.
+    """
     stops = Stops()
     for day in range(10):
         for at in range(30):
@@ -162,6 +165,8 @@ def test_rules_read_what_the_watch_has_learned_of_an_agent() -> None:
             stops.learn(call, Observed(has_learned=True))
     large = activity(START_MS + 11 * DAY_MS, tool="pay.transfer", amount=90_000.0, session="other")
     assert stops.stopped_by(large) == ("BEH-003",)
+    again = activity(START_MS + 11 * DAY_MS + 9_000, tool="pay.transfer", amount=95_000.0, session="other")
+    assert stops.stopped_by(again) == ()
     stops.learn(large, Observed(has_learned=False))
     assert stops.stopped_by(activity(START_MS + 11 * DAY_MS, tool="pay.transfer", amount=120.0, session="third")) == ()
 

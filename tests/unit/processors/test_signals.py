@@ -57,6 +57,35 @@ def test_a_cycle_of_calls_is_a_loop_too() -> None:
     assert outcomes(found)[-1] is Outcome.DENY
 
 
+def test_what_is_asked_every_three_minutes_is_no_loop() -> None:
+    """Somebody looks into an incident: four of the calls are within ten minutes, whenever one looks."""
+    gate = bench(LOOP)
+    for _ in range(12):
+        assert gate.judge().outcome is Outcome.ALLOW
+        gate.wait(3 * MINUTE_MS)
+    for _ in range(3):
+        last = gate.judge()
+    assert last.outcome is Outcome.DENY
+    assert last.signals[0].explain == "the same call, or the same few in turn, 6 times within ten minutes"
+
+
+def test_calls_of_a_row_without_times_count_as_made_now() -> None:
+    """Earlier versions have kept no times."""
+    gate = bench(LOOP)
+    for _ in range(4):
+        gate.judge()
+    row = session_row(gate)
+    (calls, is_spoiled, _), *others = msgspec.msgpack.decode(row.behaviour.signals)
+    earlier = evolve(row, signals=msgspec.msgpack.encode([[calls, is_spoiled], *others]))
+    offset = gate.driver.disk.changelog_offset(0)
+    assert offset is not None
+    DiskStore(gate.driver.disk, 0, gate.driver.disk._tables[0]).apply(
+        {session_row_key(gate.session.key): encode_row(earlier)}, offset
+    )
+    gate.restart()
+    assert gate.judge().outcome is Outcome.DENY
+
+
 def test_other_sessions_and_calls_sent_twice_count_nothing() -> None:
     gate = bench(LOOP)
     other = SessionMaker("s-2")
@@ -142,7 +171,7 @@ def test_what_a_session_keeps_is_bounded_and_only_kept_if_a_rule_reads_it(
         gate.judge(FILES_READ, {"path": f"{number}.txt"})
     kept = session_row(gate).behaviour.signals
     assert bool(kept) is is_kept
-    assert len(kept) < 12 * RING_MAX
+    assert len(kept) < 16 * RING_MAX
     assert apart(gate) == []
     gate.wait(60 * HOUR_MS)
     assert session_row_key(gate.session.key) not in gate.driver.disk.rows(0)
