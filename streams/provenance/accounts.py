@@ -23,7 +23,7 @@ _REMAINDER = 1
 def iban_end(text: str, start: int) -> int:
     """Return where the IBAN ends that begins at a place; 0 if none begins there.
 
-    What follows it is no part of it: in "DE89 3704 0044 0532 0130 00 12 euros", the length of the country says so.
+    What follows does not belong to it: in "DE89 3704 0044 0532 0130 00 12 euros", the length of the country says so.
 
     Args:
         text: the text.
