@@ -40,6 +40,7 @@ _BEHAVIOUR = "behaviour/"
 
 _ALERTING = [(each.name, severity_word(each)) for each in Severity if Severity.LOW <= each <= Severity.CRITICAL]
 SeverityName = StrEnum("SeverityName", _ALERTING)  # type: ignore[misc]  # mypy wants it written out
+_SEVERITIES = ", ".join(f"`{word}`" for _, word in _ALERTING)
 
 
 @takes_groups
@@ -47,7 +48,10 @@ def list_open(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
     severity: Annotated[
-        SeverityName | None, typer.Option("--severity", help="Only those that are as severe as this, or more.")
+        SeverityName | None,
+        typer.Option(
+            "--severity", metavar="LEVEL", help=f"Only those that are as severe as this, or more: {_SEVERITIES}."
+        ),
     ] = None,
     tenant: TenantOption = None,
     count_max: Annotated[

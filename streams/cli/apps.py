@@ -16,6 +16,13 @@ from typer.core import TyperCommand, TyperGroup
 
 MARKUP: Literal["markdown"] = "markdown"
 
+SIGNING_PANEL = "Signing"
+LOG_PANEL = "Where the log is"
+_LAST_PANELS = (SIGNING_PANEL, LOG_PANEL)
+_LAST_OPTIONS = ("--as", "--json", "--help")
+"""What most commands have stands at the end, in this order, so that what a command has of its own comes first."""
+_OPTION = "option"
+
 
 class _Command(TyperCommand):
     """A command."""
@@ -24,6 +31,11 @@ class _Command(TyperCommand):
         """Return the options and arguments, also that for help."""
         return _prepared(super().get_params(ctx))
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with examples at the end."""
+        super().format_help(ctx, formatter)
+        _write_examples(ctx)
+
 
 class Group(TyperGroup):
     """A group of commands."""
@@ -31,6 +43,11 @@ class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options and arguments, also that for help."""
         return _prepared(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with examples at the end."""
+        super().format_help(ctx, formatter)
+        _write_examples(ctx)
 
 
 class _App(typer.Typer):
@@ -94,7 +111,34 @@ def _prepared(params: list[Any]) -> list[Any]:
             param.metavar = ""
         if param.param_type_name == "argument" and not (param.type_descriptor.is_choice and param.show_choices):
             param.display_type_rich = _no_type
-    return params
+    # Arguments keep their order, which means something.
+    return sorted(params, key=_place)
+
+
+def _place(param: Any) -> tuple[int, int]:
+    """Return where an argument or option stands in the help: the section, and the place in it."""
+    if param.param_type_name != _OPTION:
+        return 0, 0
+    panel = param.rich_help_panel
+    if panel is not None:
+        return 2 + (_LAST_PANELS.index(panel) + 1 if panel in _LAST_PANELS else 0), 0
+    last = next((number for number, name in enumerate(_LAST_OPTIONS, start=2) if name in param.opts), None)
+    return 1, last or (0 if param.required else 1)
+
+
+def _write_examples(ctx: Any) -> None:
+    """Write the examples of a command, if it can be run."""
+    from streams.cli.examples import EXAMPLES  # noqa: PLC0415 - for help only
+
+    examples = EXAMPLES.get(ctx.command_path.partition(" ")[2])
+    if examples is None:
+        return
+    from rich.console import Console  # noqa: PLC0415 - for a person
+    from rich.panel import Panel  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    panel = Panel(Text("\n".join(examples)), title="Examples", title_align="left", border_style="dim")
+    Console(highlight=False).print(panel)
 
 
 def _no_type(ctx: Any) -> None:

@@ -72,7 +72,7 @@ def session(
     ],
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the story as a page that needs no other file."),
+        typer.Option("--html", metavar="FILE", help="Write it as a page that needs no other file."),
     ] = None,
     connection: Connection,
     output: Output,

@@ -70,7 +70,8 @@ def check_receipt(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt.")],
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="KEY", help="A public key of gates that you trust.")
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="A public key of gates that you trust. Can be repeated."),
     ] = None,
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="The list of gates' keys that you trust.")

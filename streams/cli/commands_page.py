@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
+from streams.cli.apps import LOG_PANEL
+from streams.cli.examples import EXAMPLES
 from streams.cli.main import COMMANDS, STATUSES, app
-from streams.cli.options import LOG_PANEL
 
 _INTRODUCTION = """\
 # Commands
@@ -98,7 +99,8 @@ def _command_text(words: tuple[str, ...], command: Any, context: Any) -> str:
     usage = " ".join(["stoplog", *words, *arguments])
     rows = [*_rows(command, context, shared=False)]
     paragraphs = [" ".join(each.split()) for each in (command.help or "").split("\n\n")]
-    return "\n\n".join([f"### `{usage}`", *paragraphs, *(["\n".join([*_HEAD, *rows])] if rows else [])])
+    examples = "\n".join(f"    {line}" for line in EXAMPLES[" ".join(words)])
+    return "\n\n".join([f"### `{usage}`", *paragraphs, examples, *(["\n".join([*_HEAD, *rows])] if rows else [])])
 
 
 def _argument(param: Any) -> str:

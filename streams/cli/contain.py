@@ -16,7 +16,7 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output, checked_url
+from streams.cli.options import ByOption, Connection, Output, YesOption, checked_url
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.session_view import instant_text
 from streams.cli.styled import Text
@@ -103,7 +103,7 @@ class Proposing(OptionGroup):
         Path | None,
         typer.Option("--actor-token", metavar="FILE", help="The token of your client.", rich_help_panel=_PROPOSING),
     ] = None
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.", rich_help_panel=_PROPOSING)] = False
+    yes: YesOption = False
 
     def tokens(self) -> tuple[str, str, str] | None:
         """Return the URL of the token service, the subject's token and the actor's; None without a token service.

@@ -71,14 +71,20 @@ def list_seal_keys(
     file: ListFile,
     *,
     add: Annotated[
-        list[str] | None, typer.Option("--add", metavar="NAME=KEY", help="A key whose seals count from now on.")
+        list[str] | None,
+        typer.Option("--add", metavar="NAME=KEY", help="A key whose seals count from now on. Can be repeated."),
     ] = None,
     retire: Annotated[
-        list[str] | None, typer.Option("--retire", metavar="NAME", help="A key that no gate signs with any more.")
+        list[str] | None,
+        typer.Option("--retire", metavar="NAME", help="A key that no gate signs with any more. Can be repeated."),
     ] = None,
     revoke: Annotated[
         list[str] | None,
-        typer.Option("--revoke", metavar="NAME", help="A key that others may have: no seal of it counts any more."),
+        typer.Option(
+            "--revoke",
+            metavar="NAME",
+            help="A key that others may have: no seal of it counts any more. Can be repeated.",
+        ),
     ] = None,
     deployment: Annotated[
         str | None, typer.Option("--deployment", metavar="NAME", help="The gates' setting `gate.deployment`.")

@@ -83,7 +83,7 @@ class Target(OptionGroup):
         str | None,
         typer.Option(
             "--tool",
-            metavar="SERVER/NAME",
+            metavar="SERVER/TOOL",
             help="A tool; `server/*` for all tools of a server.",
             rich_help_panel=_TARGET,
         ),

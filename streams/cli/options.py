@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from streams.cli.apps import LOG_PANEL, SIGNING_PANEL
 from streams.cli.main import given_before
 from streams.cli.option_groups import OptionGroup
 from streams.cli.screen import Screen
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     # Loaded when a command is run, so that its help answers at once.
     from streams.audit.signatures import SigningKey
     from streams.wiring.settings import Settings
-
-LOG_PANEL = "Where the log is"
-_SIGNING_PANEL = "Signing"
 
 
 class LogKind(StrEnum):
@@ -114,7 +112,7 @@ HistoryKeyOption = Annotated[
     Path | None,
     typer.Option("--root-key", metavar="FILE", help="The root key of the deployment that the history is from."),
 ]
-OwnKeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")]
+OwnKeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help="Sign with this private key.")]
 _UNLOCK_HELP = "The passphrase of the key, in the first line of a file. Without it you are asked."
 PassphraseOption = Annotated[Path | None, typer.Option("--passphrase-file", metavar="FILE", help=_UNLOCK_HELP)]
 VaultTokenOption = Annotated[
@@ -224,11 +222,11 @@ class Signature(OptionGroup):
 
     key: Annotated[
         Path | None,
-        typer.Option("--key", metavar="FILE", help="Sign with this private key.", rich_help_panel=_SIGNING_PANEL),
+        typer.Option("--key", metavar="FILE", help="Sign with this private key.", rich_help_panel=SIGNING_PANEL),
     ] = None
     passphrase_file: Annotated[
         Path | None,
-        typer.Option("--passphrase-file", metavar="FILE", help=_UNLOCK_HELP, rich_help_panel=_SIGNING_PANEL),
+        typer.Option("--passphrase-file", metavar="FILE", help=_UNLOCK_HELP, rich_help_panel=SIGNING_PANEL),
     ] = None
 
     def signing_key(self) -> SigningKey | None:
@@ -250,7 +248,7 @@ class SignedDraft(Signature):
             "--out",
             metavar="DRAFT",
             help="Write a draft to this file and publish nothing.",
-            rich_help_panel=_SIGNING_PANEL,
+            rich_help_panel=SIGNING_PANEL,
         ),
     ] = None
 

@@ -54,9 +54,8 @@ def explain(
         str | None,
         typer.Option(
             "--intent",
-            metavar="ID",
-            help="The intent: its id or that of its verdict, event, question or alert, the beginning of one, or "
-            "its name in the history.",
+            metavar="INTENT",
+            help="An intent, or its verdict, alert or question; the beginning is enough. In a history, also its name.",
         ),
     ] = None,
     line: Annotated[

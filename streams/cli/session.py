@@ -89,7 +89,7 @@ def _next_steps(view: SessionView) -> list[tuple[str, str]]:
 def list_(
     *,
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only of this agent.")] = None,
-    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only on behalf of this user.")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only of this user.")] = None,
     state: Annotated[
         State | None, typer.Option("--state", metavar="STATE", help=f"Only in this state: {_STATES}.")
     ] = None,

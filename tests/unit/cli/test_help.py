@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import typer
 
 from streams.cli import main
 from streams.cli.commands_page import commands_page
+from streams.cli.examples import EXAMPLES
 from tests.unit.cli.conftest import Stoplog
 
-COLUMNS = 100
+COLUMNS = (80, 100)
+"""The width of the terminal that nobody has made wider, and a wider one."""
 CLI = Path(main.__file__).parent
 
 
@@ -35,20 +39,112 @@ def test_there_is_a_page_for_each_command() -> None:
     assert ("audit", "hold", "set") in PAGES
 
 
+@pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("words", PAGES, ids=" ".join)
 def test_a_page_is_read_without_markup(
-    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], columns: int
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    monkeypatch.setenv("COLUMNS", str(columns))
     result = stoplog(*words, "--help")
     assert (result.status, result.err) == (0, "")
     assert "`" not in result.out
     lines = result.out.splitlines()
-    assert max(len(line) for line in lines) <= COLUMNS
+    assert max(len(line) for line in lines) <= columns
     # Types of Python are for programmers: an option without a value takes none, and an argument has a name.
     assert re.search(r"<(bool|str|int|path|list|[A-Z])", result.out) is None
     # Choices that do not fit into their column would be cut in the middle of a word.
     assert [line for line in lines if re.search("<[a-z][^>]*$", line)] == []
+
+
+SECTIONS = ("Arguments", "Options", "own", "Signing", "Where the log is", "Commands", "Examples")
+"""The order of the sections of a page; what a command has of its own stands in the middle."""
+
+LAST = ("--as", "--json", "--help")
+"""What most commands have, at the end."""
+
+
+@pytest.mark.parametrize("words", PAGES, ids=" ".join)
+def test_the_sections_of_all_pages_have_one_order(
+    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = stoplog(*words, "--help").out
+    titles = re.findall(r"^╭─ (.*?) ─*╮$", out, re.M)
+    places = [SECTIONS.index(title if title in SECTIONS else "own") for title in titles]
+    if words:
+        assert places == sorted(places), titles
+    options = out.partition("╭─ Options ")[2].partition("╰")[0]
+    found = re.findall(r"^│ (?:[* ]  )?(--[a-z-]+)", options, re.M)
+    assert [name for name in found if name in LAST] == [name for name in LAST if name in found]
+    assert found[-1] == "--help"
+
+
+VARIED = frozenset(
+    [
+        "--add",
+        "--agent",
+        "--all",
+        "--archive",
+        "--catalog",
+        "--dir",
+        "--dry-run",
+        "--from",
+        "--key",
+        "--keys",
+        "--max",
+        "--only",
+        "--out",
+        "--passphrase-file",
+        "--rules",
+        "--session",
+        "--tenant",
+        "--to",
+        "--tool",
+        "--until",
+        "--user",
+        "--verbose",
+    ]
+)
+"""Options that mean something else in another command, so that their help says something else."""
+
+
+def test_an_option_that_means_the_same_has_the_same_words_everywhere() -> None:
+    texts: dict[str, set[tuple[str | None, str]]] = defaultdict(set)
+    for words in PAGES:
+        command = typer.main.get_command(main.app)
+        for name in words:
+            context = command.make_context(name, [], resilient_parsing=True)
+            _, command, _ = command.resolve_command(context, [name])
+        for param in command.params:
+            if param.param_type_name == "option":
+                texts[param.opts[0]].add((param.metavar, param.help))
+    assert {name for name, found in texts.items() if len(found) > 1} == VARIED
+
+
+RUNNABLE = tuple(words for words in PAGES if " ".join(words) in EXAMPLES)
+
+
+def test_every_command_that_can_be_run_has_an_example() -> None:
+    groups = {words[:end] for words in PAGES for end in range(len(words))} - {("desk",), ("sts",)}
+    assert {tuple(name.split()) for name in EXAMPLES} == set(PAGES) - groups
+
+
+@pytest.mark.parametrize("words", RUNNABLE, ids=" ".join)
+def test_an_example_is_a_command_line_that_the_command_takes(
+    stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = stoplog(*words, "--help").out.splitlines()
+    for example in EXAMPLES[" ".join(words)]:
+        assert f"│ {example:<76} │" in lines, "it can be copied from the help"
+        program, *typed = shlex.split(example)
+        assert (program, tuple(typed[: len(words)])) == ("stoplog", words)
+        command, rest = typer.main.get_command(main.app), typed
+        context = command.make_context("stoplog", rest[:1], resilient_parsing=True)
+        for _ in words:
+            name, command, rest = command.resolve_command(context, rest)
+            # It fails if an option or a value is none that the command takes.
+            context = command.make_context(name, list(rest), parent=context)
 
 
 def test_the_reference_has_every_command_that_can_be_run() -> None:
