@@ -25,7 +25,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
         tools: the tools that it watches; empty for all.
         threshold: the score from which on it alerts.
         min_support: how much it must have seen before it alerts.
-        settle_ms: for how long it must have seen it; of `egress`, for how long a destination that is known.
+        settle_ms: for how long it must have seen it.
         window_ms: the width of its windows.
         half_life_ms: how fast accumulated evidence fades.
         history_ms: how long a baseline remembers.
@@ -98,7 +98,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("amount", "usual", "sum"),
             "log likelihood ratio, accumulated",
         ),
-        "egress": Takes(("value", "half_life_ms"), (*_BASELINE, "settle_ms"), ("sum", "usual", "z"), "deviations"),
+        "egress": Takes(("value", "half_life_ms"), _BASELINE, ("sum", "usual", "z"), "deviations"),
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),
         "loop": Takes((), (*_BASELINE, "deviations", "window_ms"), ("count", "usual"), "repeats"),
         "loop_run": Takes((), ("peer", "min_support"), ("count", "stay"), "-log10 p"),

@@ -171,7 +171,7 @@ class Layout:
 
     def __init__(self, places: Iterable[tuple[Place, type]], suffix: str = "") -> None:
         """Args:
-        places: each place with the class of its row. Detectors that keep the same row share a place.
+        places: each place with the class of its row; no two have the same fields and slot.
         suffix: ends the names of the pages, where two layouts share a view.
         """
         slots: dict[tuple[str, ...], dict[str, type]] = {}

@@ -9,7 +9,6 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors import known
 from streams.behaviour.detectors.peaks import SD_MIN, learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
@@ -35,8 +34,6 @@ PRIOR_DAYS = 5.0
 PRIOR_SPREAD = 0.6
 """How much the logarithms of the peaks of days differ before much is known of an agent, and how many days that counts
 as: few days that happen to be alike say little about the next."""
-KNOWN_SHARE = 0.5
-"""What the score counts for where the data goes to a destination that is known for a while."""
 COUNT_MIN = 0.1
 
 
@@ -185,27 +182,14 @@ def with_prior(spread: float, days: float) -> float:
 
 
 class Egress(Keyed):
-    """Volume that leaves: a fading sum beside the highest sums of earlier days.
+    """Volume that leaves: a fading sum beside the highest sums of earlier days."""
 
-    A call scores less if the agent or its peers have called its destination for `settle_ms`, if that is declared.
-    """
-
-    row_types: tuple[type, ...] = (Volume, Peak, Peak)
+    row_types = (Volume, Peak, Peak)
     needs = DESTINATION | ALLOWED
 
-    def __init__(self, declaration: Declaration) -> None:
-        super().__init__(declaration)
-        if declaration.settle_ms:
-            self.row_types = (*self.row_types, *[known.Since] * (1 + bool(declaration.peer)))
-
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the sum, of the peaks of the agent and of its peers, and of what is known."""
-        it, where = self.declaration, "dest.domain"
-        places: tuple[Place, ...] = (self.own(), self.own(part="peak"), self.peers())
-        if not it.settle_ms:
-            return places
-        places = (*places, known.place_of(*it.key, where))
-        return (*places, known.place_of(*it.peer, where, is_required=False)) if it.peer else places
+        """Return the places of the sum, and of the peaks of the agent and of its peers."""
+        return (self.own(), self.own(part="peak"), self.peers())
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
@@ -217,26 +201,25 @@ class Egress(Keyed):
         volume = rows[0] or Volume()
         left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
         volume = Volume(volume.total * left + amount, volume.good * left, max(volume.at_ms, now_ms))
-        kept = (volume, *rows[1:])
+        kept = (volume, rows[1], rows[2])
         for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
                 mean, spread = usual_peak(peak, SD_MIN)
                 z = (log1p(volume.total) - mean) / with_prior(spread, peak.past.weight)
-                if any(known.is_known(since, now_ms, it.settle_ms) for since in rows[3:]):
-                    z *= KNOWN_SHARE
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
-                    kept = (Volume(volume.good, volume.good, volume.at_ms), *rows[1:])
+                    kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])
                 return Scored(kept, z, words, amount)
         return Scored(kept, noted=amount)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
-        (volume, own, peer, *since), it, now_ms = rows, self.declaration, activity.time_ms
+        volume, own, peer = rows
         good = volume.good + noted
-        own, peer = learned(own, good, now_ms, it), learned(peer, good, now_ms, it)
-        return (Volume(volume.total, good, volume.at_ms), own, peer, *[known.noted(each, now_ms) for each in since])
+        own = learned(own, good, activity.time_ms, self.declaration)
+        peer = learned(peer, good, activity.time_ms, self.declaration)
+        return (Volume(volume.total, good, volume.at_ms), own, peer)
 
 
 class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -491,40 +491,6 @@ def test_a_version_does_not_stay_new_where_nothing_is_learned() -> None:
     assert names_found(observe_all(watch, rows, tools)) == ["new_terms"]
 
 
-@pytest.mark.parametrize(
-    ("destination", "agent", "wanted"),
-    [
-        ("d-1.example", "bot", []),
-        ("d-1.example", "other", []),
-        ("elsewhere.example", "bot", ["egress"]),
-        ("late.example", "bot", ["egress"]),
-    ],
-    ids=["its own", "that of a peer", "a new one", "one of three days"],
-)
-def test_as_much_to_a_destination_that_is_known_for_a_week_is_no_alert(
-    destination: str, agent: str, wanted: list[str]
-) -> None:
-    it = declared(
-        "egress",
-        3.5,
-        peer=("agent.type",),
-        value="call.bytes",
-        half_life_ms=HOUR_MS,
-        settle_ms=7 * DAY_MS,
-        min_support=5,
-    )
-    rows, watch = Rows(), watcher(it)
-    observe_all(watch, rows, mixed(20))
-    first_ms = AFTER_MS - 3 * DAY_MS
-    assert not names_found(observe_all(watch, rows, [activity(first_ms, session="m", destination="late.example")]))
-    much = activity(AFTER_MS, agent=agent, session="x", destination=destination, size_bytes=20_000)
-    seen = watch.observe(rows, much)
-    assert names_found([seen]) == wanted
-    # A bounded excuse: far more is an alert, wherever it goes.
-    more = activity(AFTER_MS + DAY_MS, agent=agent, session="y", destination="d-1.example", size_bytes=900_000_000)
-    assert names_found([watch.observe(rows, more)]) == ["egress"]
-
-
 def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:
     leaves = [
         declared("egress", 40, name=name, value="call.bytes", half_life_ms=span_ms, min_support=5)
