@@ -156,14 +156,16 @@ _REQUEST_WORDS = {
         "prepay"
     ),
     # Who may see something, in either direction.
-    ("share", "secure", "change"): "restrict unrestrict hide unhide unshare expose",
+    ("share", "secure", "change"): "unrestrict unhide expose",
     # Whoever asks for a refund also asks to return the goods.
     ("pay", "change"): "refund reimburse",
     ("share", "send", "change"): "share invite",
     ("change", "book", "send"): "ship deliver",
     ("secure", "change"): (
         "freeze unfreeze grant revoke authorize permit block unblock ban lock unlock disable enable reset rotate "
-        "elevate protect unprotect allow trust arm disarm"
+        "elevate protect unprotect allow trust arm disarm restrict "
+        # Who narrows access has not asked to open anything.
+        "hide unshare"
     ),
     (
         "run",

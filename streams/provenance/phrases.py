@@ -78,14 +78,18 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?:\w+ )?\w+ (?:to )?(?:come|visit|ring|call|look|drop by|stop by|pick|collect|repair|fix|inspect))\b",
             "book send create",
         ),
-        # "Make the folder private" asks to share nothing
-        (r"\b(?:make|keep|turn) (?:\S+ ){1,4}(?:private|confidential)\b", "secure change"),
-        # "It must only be visible to Kim", "make the folder public", "give Kim and Lee edit rights"
+        # "It must only be visible to Kim", "keep it private": who narrows access has not asked to open anything.
         (
-            r"\b(?:be|become|stay|remain|only|just) (?:only |just )?(?:visible|accessible|readable|viewable|editable)"
-            r" (?:only |just )?(?:to|for|by)\b"
-            r"|\b(?:make|keep|turn) (?:\S+ ){1,4}public\b"
-            r"|\b(?:give|grant) (?:\S+ ){1,6}(?:rights?|access|permissions?)\b",
+            r"\b(?:only|just) (?:be |become )?(?:visible|accessible|readable|viewable|editable) (?:to|for|by)\b"
+            r"|\b(?:visible|accessible|readable|viewable|editable) (?:only|just) (?:to|for|by)\b"
+            r"|\b(?:make|keep|turn) (?:\S+ ){1,4}(?:private|confidential)\b",
+            "secure change",
+        ),
+        # "It should be visible to Kim", "make the folder public", "give Kim and Lee edit rights"
+        (
+            r"(?<!only )(?<!just )\b(?:be|become|stay|remain) (?:visible|accessible|readable|viewable|editable)"
+            r" (?:to|for|by)\b"
+            r"|\b(?:make|turn) (?:\S+ ){1,4}public\b|\b(?:give|grant) (?:\S+ ){1,6}(?:rights?|access|permissions?)\b",
             "share secure change",
         ),
         # "Close it and say so in #backend", but not "if the guests say so"
@@ -165,6 +169,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             "post",
         ),
         (r"\b(?:leave|drop) (?:\w+ )?(?:a|an|another|one) (?:[\w-]+ )?(?:message|note|reply)s?\b", "send post create"),
+        # "Close it and say so in the group", but not "if the guests say so"
+        (r"(?:^|[,.;:!?\n]\s|\b(?:and|then|please|to|just) )say so\b", "send post"),
         # "Thank them for it", but not "thank you"
         (r"\bthank (?!you\b|god\b|goodness\b)\w+", "send post"),
         # "Sounds good, next step please"
