@@ -58,7 +58,7 @@ def status(
         steps = [("to end that", f"release --rules {bundle.digest.hex()}{signed} --why TEXT")]
         tell_steps(screen, connection, [*steps, ("or other rules", "rules publish DIR")])
     if rows and stops is None:
-        screen.say(f"whether rules are stopped can't be shown: this client may not read `{REVOCATION.name}`", WARN)
+        screen.say(f"whether rules are stopped can't be shown: this client can't read `{REVOCATION.name}`", WARN)
     if history.unsigned_count:
         screen.say(
             f"{history.unsigned_count} more lack required signatures: gates with these settings reject them", WARN

@@ -81,12 +81,11 @@ def calls_of(sentence: str) -> int:
     lowered = sentence.lower()
     calls = sum(BITS[kind] for kind in asked_kinds(lowered))
     words = _WORD.findall(lowered)
-    if (
-        not _INCLUDING.isdisjoint(words)
-        or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words))
-        or _DICTATING.search(lowered) is not None
-    ):
+    if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
         calls |= INCLUDE
+    elif _DICTATING.search(lowered) is not None:
+        # "Say that the account is ..." may be about the words, and about the account that an act is to use.
+        calls = (calls or UNKNOWN) | INCLUDE
     if not _READING.isdisjoint(words):
         calls |= BITS[ActKind.READ]
     return calls or UNKNOWN

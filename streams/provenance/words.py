@@ -43,14 +43,12 @@ _ID_WORDS = listed(
 UNTYPED = "id"
 """The thing of a number that is only called an id."""
 
-_ALIKE = (
-    *("email mail message", "event appointment meeting", "file document doc", "ticket issue case"),
-    *("booking reservation", "transaction payment transfer", "order purchase"),
-)
+_ALIKE = ("email mail message", "event appointment meeting", "file document doc", "booking reservation")
 THINGS_ALIKE: dict[str, tuple[str, ...]] = {
     thing: tuple(other for other in things.split() if other != thing) for things in _ALIKE for thing in things.split()
 }
-"""What a thing is called as well: "mail 28" and `email_id` name the same. Systems that have both number them alike."""
+"""What a thing is called as well: "mail 28" and `email_id` name the same. Only words of which a system hardly has both:
+the payments and transactions of a bank can have numbers of their own."""
 
 
 def plain_case(text: str) -> str:

@@ -278,7 +278,7 @@ def connect(
             names and keys of the deployment's section `[release]`. By default no release counts.
 
     Returns:
-        A transport; its caller closes it.
+        A transport. Its caller closes it after the executors, consumers and watches that use it.
 
     Raises:
         LogMissingError: the folder has no embedded log.

@@ -13,7 +13,7 @@ from streams.sdk.entropy import SYSTEM
 def open_log(log: str | Path, topic_prefix: str, extra: Mapping[str, str | int | bool]) -> Log:
     """Open a log; its caller closes it. See `streams.sdk.connect` for the arguments and errors."""
     if isinstance(log, str):
-        if (Path(log) / EMBEDDED_LOG_FILE).is_file():
+        if _is_state_folder(log):
             raise SettingsError(f"`{log}` is the folder of an embedded log, and text names brokers: pass a `Path`")
         from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
 
@@ -27,3 +27,11 @@ def open_log(log: str | Path, topic_prefix: str, extra: Mapping[str, str | int |
     from streams.embedded.log import EmbeddedLog  # noqa: PLC0415 - loads SQLite
 
     return EmbeddedLog(path, clock=SYSTEM, topic_prefix=topic_prefix)
+
+
+def _is_state_folder(text: str) -> bool:
+    try:
+        return (Path(text) / EMBEDDED_LOG_FILE).is_file()
+    except OSError:
+        # Such as a list of brokers that is longer than a name of a file may be.
+        return False

@@ -17,6 +17,7 @@ from streams.model.verdict import Verdict
 from streams.operations.operator import Operator
 from streams.operations.stops import read_stops
 from streams.operations.topics.reader import TopicReadError, hidden_topics, partitions_of
+from streams.ports.log import LogError
 
 COUNT_RECORDS_BACK = 1_000
 COUNT_READ_MS_MAX = 10_000
@@ -120,14 +121,13 @@ def read_history(operator: Operator, name: str) -> RuleHistory:
 
 
 def read_stops_of_rules(operator: Operator) -> RevocationSet | None:
-    """Return the stops, with those of rules among them; None if access control hides them from this client. Blocking.
-
-    Raises:
-        TopicReadError, LogError: the topic can't be read.
-    """
-    if hidden_topics(operator.log, (REVOCATION.name,)):
+    """Return the stops, with those of rules among them; None if this client can't read them. Blocking."""
+    try:
+        if hidden_topics(operator.log, (REVOCATION.name,)):
+            return None
+        return read_stops(operator, operator.deployment.release.trusted())[0]
+    except (TopicReadError, LogError):
         return None
-    return read_stops(operator, operator.deployment.release.trusted())[0]
 
 
 class Judged(NamedTuple):

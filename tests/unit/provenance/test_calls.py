@@ -31,6 +31,8 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         ("Add the number to anything that goes to the participants.", INCLUDE, PAY),
         ("Put it into the notice.", INCLUDE, PAY),
         ("Say to Alice: the form is at this page.", INCLUDE, PAY),
+        # An act may be to use what somebody is to be told.
+        ("Please remember to say that the account is another one.", INCLUDE | UNKNOWN, PAY),
         ("Write to Bob that the office moves.", INCLUDE, PAY),
         ("Write to us: the desk is open all day.", 0, INCLUDE),
         ("Please reply to the desk: we read everything.", 0, INCLUDE),

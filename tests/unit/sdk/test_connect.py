@@ -32,6 +32,12 @@ def test_a_folder_as_text_is_not_taken_for_brokers(log: EmbeddedLog) -> None:
         connect(str(log.path.parent))
 
 
+def test_many_brokers_are_not_taken_for_a_file() -> None:
+    brokers = ",".join(f"b-{number}.cluster.example.com:9092" for number in range(20))
+    with connect(brokers):
+        pass
+
+
 def test_settings_of_kafka_are_refused(log: EmbeddedLog) -> None:
     with pytest.raises(SettingsError, match="leave `extra` out"):
         connect(log.path.parent, extra={"security.protocol": "SASL_SSL"})
