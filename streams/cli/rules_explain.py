@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +20,7 @@ from streams.cli.screen import FAINT, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable
 from streams.codec.instants import format_instant
+from streams.model.errors import StoplogError
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.operations.root_key import load_root_key
@@ -41,6 +44,11 @@ if TYPE_CHECKING:
     from streams.wiring.settings import Settings
 
 _OF_HISTORIES = "'--root-key' / '--catalog'"
+_RULES_NAMED_MAX = 3
+
+
+class RuleUnknownError(StoplogError):
+    """An option names a rule that is not one of those that judged the intent."""
 
 
 @takes_groups
@@ -98,11 +106,21 @@ def explain(
             raise typer.BadParameter("they are for a history; give one with `--history`", param_hint=_OF_HISTORIES)
         else:
             explained = _explain_logged(settings, intent, directory, reveal=reveal)
+    _check_rules_exist(explained, rule or ())
     _tell_intent(screen, explained, reveal=reveal, is_of_history=history is not None)
     _tell_rules(screen, explained, frozenset(rule or ()), whole=verbose)
     if history is None:
         _tell_limits(screen, explained, is_under_own_rules=directory is None)
         _tell_next(screen, explained, connection, verbose=verbose)
+
+
+def _check_rules_exist(explained: Explained, asked: Sequence[str]) -> None:
+    known = {each.rule_id for judged in explained.judged for each in judged.explanation.rules}
+    unknown = [each for each in asked if each not in known]
+    if known and unknown:
+        meant = get_close_matches(unknown[0], known) or sorted(known)[:_RULES_NAMED_MAX]
+        named = ", ".join(f"`{each}`" for each in meant)
+        raise RuleUnknownError(f"the rules that judged the intent have no `{unknown[0]}`, but for example {named}")
 
 
 def _explain_logged(settings: Settings, intent: str, directory: Path | None, *, reveal: bool) -> Explained:

@@ -144,6 +144,12 @@ class TestHistory:
         assert [record["rule_id"] for record in of_kind(stoplog(*asked), "rule")] == ["OFF-030"]
         assert "OFF-010" not in stoplog(*asked, "--no-json").out
 
+    def test_a_rule_that_there_is_not_is_an_error(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "OFF-03O")
+        assert (result.status, result.out) == (1, "")
+        assert "have no `OFF-03O`, but for example" in result.err
+        assert "`OFF-030`" in result.err
+
     def test_by_line_and_by_the_beginning_of_the_id(self, stoplog: Stoplog) -> None:
         by_line = stoplog("rules", "explain", RULES, *HISTORY, "--line", "5")
         (intent,) = of_kind(by_line, "intent")
