@@ -41,7 +41,7 @@ STATUSES = {
     MISUSED: "The command line or the [settings](settings.md) are invalid. Only `stoplog doctor` reports invalid "
     "settings as a failed check (1).",
     NOT_PROVEN: "Nothing wrong was found, but nothing proves that all is well either: `stoplog audit verify` has found "
-    "verdicts, or a whole log, without a seal.",
+    "verdicts, or a whole log, without a seal, or `stoplog replay` no verdict to compare.",
     INTERRUPTED: "It was interrupted (Ctrl-C), or you did not confirm what it asked.",
 }
 """What each exit status means, for the reference."""

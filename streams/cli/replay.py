@@ -29,7 +29,7 @@ def replay(
 
     A replay begins with the first record of the topics, even if only a stretch of time is compared. It needs the
     settings and the root key of the gates. The exit status is 1 if a verdict differs; the first one is shown field by
-    field. Nothing is written to the log.
+    field. It is 3 if there is no verdict to compare. Nothing is written to the log.
     """
     from streams.cli.replay_run import run_replay  # noqa: PLC0415 - so that the help answers at once
 

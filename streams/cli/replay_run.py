@@ -7,7 +7,7 @@ import json
 import typer
 
 from streams.cli.findings import many
-from streams.cli.main import FAILED
+from streams.cli.main import FAILED, NOT_PROVEN
 from streams.cli.next_steps import tell_steps
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
@@ -49,10 +49,12 @@ def run_replay(connection: Connection, output: Output, stretch: StretchOptions, 
                 "inputs": report.inputs_count,
                 "verdicts": {kind.value: report.counts[kind] for kind in ReplayKind},
                 "beheaded": {topic: sorted(found) for topic, found in sorted(recorded.beheaded.items())},
-                "identical": report.is_same,
+                "identical": report.is_same if report.compared_count else None,
             }
         )
         _tell(screen, report, recorded, differences_max)
+        if not report.compared_count:
+            raise typer.Exit(NOT_PROVEN)
         if not report.is_same:
             first = report.first
             if first is not None and not screen.as_json:
@@ -107,7 +109,7 @@ def _tell(screen: Screen, report: ReplayReport, recorded: RecordedLog, differenc
         if report.counts[kind]:
             style = FAINT if kind is ReplayKind.NOT_YET else FAIL
             screen.say(f"{many(report.counts[kind], 'verdict')} {text}", style)
-    same, compared = report.counts[ReplayKind.SAME], report.counts.total() - report.counts[ReplayKind.NOT_YET]
+    same, compared = report.counts[ReplayKind.SAME], report.compared_count
     told = f"{many(report.inputs_count, 'record')} of {many(report.partitions, 'partition')} replayed"
     if not compared:
         screen.say(f"{told}: no verdict is recorded in this time", WARN)

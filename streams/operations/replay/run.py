@@ -143,6 +143,11 @@ class ReplayReport:
         return not any(self.counts[kind] for kind in _WRONG)
 
     @property
+    def compared_count(self) -> int:
+        """Return how many verdicts were compared. Without any, the log may be whole, and nothing shows that it is."""
+        return self.counts.total() - self.counts[ReplayKind.NOT_YET]
+
+    @property
     def first(self) -> Difference | None:
         """Return the earliest difference."""
         return min(self.wrong(), key=lambda each: each.verdict.evaluated_at, default=None)

@@ -87,6 +87,8 @@ class TestReplay:
     def test_a_stretch_without_verdicts_proves_nothing(self, site: Stoplog) -> None:
         result = site("replay", "--no-json", "--to", "2001-01-01T00:00:00Z")
         assert "no verdict is recorded in this time" in result.out
+        assert result.status == 3
+        assert site("replay", "--to", "2001-01-01T00:00:00Z").records[-1]["identical"] is None
 
 
 class TestBacktest:
