@@ -16,14 +16,13 @@ Everything that an agent or an executor needs is a name of this package, except 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.audit.releasers import NOBODY, Releasers
 from streams.model.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from streams.audit.receipts import Receipt
     from streams.audit.report_keys import ReportKey
     from streams.audit.seal_keys import SealKeys, SealKeysError

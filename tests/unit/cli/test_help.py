@@ -103,6 +103,7 @@ VARIED = frozenset(
         "--until",
         "--user",
         "--verbose",
+        "--version",
     ]
 )
 """Options that mean something else in another command, so that their help says something else."""

@@ -9,6 +9,7 @@ from typing import Any
 from simulation.records import ROOT_KEY, UNTRUSTED, report_keys, ruleset, tool_entry
 from streams.model.attributes import entity_key
 from streams.model.catalog import ArgumentRole, ArgumentUse
+from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.session import ScopeSource, SessionEventType, TaskScope
 from streams.model.topics import ATTRIBUTES, DELEGATION, REPORT, RULESET, SESSION
 from streams.model.types import Model
@@ -32,6 +33,14 @@ PAGES = tool_entry(
 BOOKED = {"type": "object", "properties": {"booking": {"type": "string"}}, "required": ["booking"]}
 BOOKING = tool_entry("desk", "booking", read_only=True, output_owners=("customer",), schema=BOOKED)
 RETURN = tool_entry("desk", "return", sink_args=("/booking",), schema=BOOKED)
+PERSON = tool_entry(
+    "web", "person", read_only=True,
+    output_label=Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE),
+)  # fmt: skip
+TELL = tool_entry(
+    "web", "tell", open_world=True, kind="send", sink_args=("/to",),
+    arg_roles=(ArgumentUse(path="/body", role=ArgumentRole.CONTENT),),
+)  # fmt: skip
 
 
 def presence() -> Iterator[tuple[str, str]]:
@@ -93,6 +102,21 @@ def unread_booking(bench: GateBench) -> Verdict:
     return bench.judge(RETURN, {"booking": "B-20002"})
 
 
+def number_of_a_passport(bench: GateBench) -> Verdict:
+    """Judge a letter that tells somebody the number of a passport, of which the user has not spoken."""
+    bench.publish(PERSON)
+    bench.publish(TELL)
+    maker = bench.session
+    intent = bench.propose(PERSON, {"name": "me"})
+    bench.verdict()
+    event = described(
+        maker.result(intent, bench.now_ms), json.dumps({"passport_number": "LX4471920"}),
+        atom_key(ROOT_KEY, maker.tenant, maker.sub),
+    )  # fmt: skip
+    bench.driver.pipe(REPORT.name, maker.key, maker.proven(event))
+    return bench.judge(TELL, {"to": "anna@home.example", "body": "My passport has the number LX4471920."})
+
+
 def test_a_gate_supplies_every_fact() -> None:
     bench = GateBench(with_rules=False, with_session=False)
     conditions = dict(presence())
@@ -134,6 +158,7 @@ def test_a_gate_supplies_every_fact() -> None:
     fired |= {hit.rule_id for hit in bench.judge(PAGES, {"url": "https://pagess.example/"}, **origin).rules}
     fired |= {hit.rule_id for hit in payment(bench).rules}
     fired |= {hit.rule_id for hit in unread_booking(bench).rules}
+    fired |= {hit.rule_id for hit in number_of_a_passport(bench).rules}
     # A user who leaves values to a content.
     filling = maker.event(SessionEventType.USER_MESSAGE, bench.now_ms, task_scopes=(TaskScope(kind="fill"),))
     bench.driver.pipe(SESSION.name, maker.key, filling)
