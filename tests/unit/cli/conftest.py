@@ -29,6 +29,11 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
+    """Its lines of one kind, as `record` names it."""
+    return [record for record in result.records if record["record"] == kind]
+
+
 Stoplog = Callable[..., Result]
 
 

@@ -11,11 +11,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.conftest import Stoplog, of_kind
 from tests.unit.cli.terminal import read_to_end
 
 ROOT = Path(__file__).parents[3]
@@ -101,10 +100,6 @@ def lay(home: Path, rules: str = PERMIT, cases: str | None = CASES) -> None:
     shutil.copy(SHIPPED / "fixtures" / "refund.json", home / "fixtures" / "base.json")
     if cases is not None:
         (home / "p" / "p.tests.yaml").write_text(cases)
-
-
-def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["record"] == kind]
 
 
 class TestCheck:

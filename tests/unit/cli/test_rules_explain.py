@@ -37,7 +37,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from streams.wiring.trials import plan_trial
-from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.conftest import Stoplog, of_kind
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"
 HISTORY = ("--history", str(HISTORIES / "hijacked.jsonl"), "--catalog", str(HISTORIES / "catalog.jsonl"))
@@ -50,10 +50,6 @@ def write_bundle(folder: Path, bundle: str) -> None:
     (folder / "bundle.yaml").write_text(bundle)
     rule = '{id: IDLE-001, effect: permit, match: {tools: [none.at_all]}, when: "true", reason: idle}'
     (folder / "idle" / "idle.rules.yaml").write_text(f"apiVersion: rules/v1\npack: idle\nrules:\n  - {rule}\n")
-
-
-def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["record"] == kind]
 
 
 def parts(condition: dict[str, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from streams.embedded.admin import EmbeddedAdmin
 from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SESSION, VERDICT
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, PackChecker
-from tests.unit.cli.conftest import Result, Stoplog
+from tests.unit.cli.conftest import Result, Stoplog, of_kind
 from tests.unit.cli.test_loaded_modules import loaded
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -60,10 +60,6 @@ def alert_of(triage: Triage) -> dict[str, Any]:
     (line,) = [line for line in lines if line["value"]["analytic_uid"] == "PROV-020"]
     value: dict[str, Any] = line["value"]
     return value
-
-
-def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
-    return [record for record in result.records if record["record"] == kind]
 
 
 def leaves_of(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
