@@ -14,7 +14,7 @@ from streams.cli.apps import make_app
 from streams.cli.findings import many
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature, WhyOption, checked_reason
+from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature, WhyOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
 from streams.model.alert import Severity, severity_word
@@ -120,9 +120,7 @@ def show(
 def ack(
     *,
     alerts: IdsArgument,
-    why: Annotated[
-        str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=checked_reason)
-    ] = "looking into it",
+    why: WhyOption = "looking into it",
     signature: Signature,
     name: ByOption = None,
     connection: Connection,

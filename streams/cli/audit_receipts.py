@@ -11,10 +11,10 @@ import typer
 from streams.audit.receipt_check import FILE_BYTES_MAX, ReceiptError, check, told
 from streams.audit.seal_key_list import SealKeyList
 from streams.audit.seal_keys import KeyState
-from streams.cli.audit_verify import HolderOption, KeysOption, checked_public, named_holders, seal_keys
+from streams.cli.audit_verify import HolderOption, KeysOption, named_holders, seal_keys
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, Output, checked_public
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.model.errors import StoplogError
 from streams.operations.private_file import write_private

@@ -12,11 +12,11 @@ import typer
 from streams.audit.seal_key_list import LIST_BYTES_MAX, SealKeyList
 from streams.audit.seal_keys import SealKey, SealKeys, SealKeysError
 from streams.audit.seals import NOTARY_LOG
-from streams.audit.signatures import PublicKey, SigningKeyError
+from streams.audit.signatures import SigningKeyError
 from streams.cli.findings import many
 from streams.cli.main import FAILED, NOT_PROVEN
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output
+from streams.cli.options import Connection, Output, checked_public
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.model.topics import AUDIT_REPORTED
 from streams.operations.root_key import RootKeyError, load_root_key
@@ -163,18 +163,6 @@ def named_holders(file: Path | None, holders: list[str] | None) -> dict[str, str
         checked_public(public, "--holder")
         named[name] = public
     return named or None
-
-
-def checked_public(text: str, option: str) -> str:
-    """Return a public key as text.
-
-    Raises:
-        BadParameter: the text is not a public key.
-    """
-    try:
-        return str(PublicKey.parse(text))
-    except SigningKeyError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _own_keys(settings: Settings) -> SealKeys:

@@ -10,10 +10,9 @@ import typer
 
 from streams.audit.seal_key_list import LIST_BYTES_MAX, ListedKey, SealKeyList
 from streams.audit.seal_keys import KeyState, SealKeysError
-from streams.audit.signatures import PublicKey, SigningKeyError
 from streams.cli.apps import make_app
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import Connection, Output, PassphraseOption, load_key
+from streams.cli.options import Connection, Output, PassphraseOption, checked_public, load_key
 from streams.cli.screen import OK, Screen
 from streams.codec.instants import format_instant
 from streams.operations.root_key import load_root_key
@@ -138,10 +137,7 @@ def _changed(before: SealKeyList, add: list[str], retire: list[str], revoke: lis
         name, separator, public = text.partition("=")
         if not separator or not name:
             raise typer.BadParameter(f"write NAME=KEY, such as `gates=ed25519:...`; found `{text}`", param_hint="--add")
-        try:
-            PublicKey.parse(public)
-        except SigningKeyError as error:
-            raise typer.BadParameter(str(error), param_hint="--add") from None
+        checked_public(public, "--add")
         if name in keys:
             raise typer.BadParameter(f"the list has a key `{name}` already; give the new one another name")
         keys[name] = ListedKey(name=name, key=public)

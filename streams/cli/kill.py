@@ -168,8 +168,7 @@ def kill(
         written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
         screen = output.screen()
         _tell(operator, written, screen)
-        signed = "" if settings.release.allow_unsigned else " --key FILE"
-        undo = connection.command(f"release {_target_option(kind, written.id)}{signed} --why TEXT")
+        undo = connection.command(f"release {_target_option(kind, written.id)}{settings.release.key_option} --why TEXT")
         screen.say(f"to undo: {undo}")
         # Only now: nothing may come before a stop.
         _check_end(operator, written)
@@ -202,7 +201,7 @@ def release(
     with open_operator(settings, name) as operator:
         stop = meant_stop(operator, kind, stated)
         if not stop.is_known:
-            signed = "" if settings.release.allow_unsigned else " --key FILE"
+            signed = settings.release.key_option
             raise RevocationTargetError(_nothing_of_the_name(operator, kind, stop, why, connection, signed))
         was_stopped = stop.until_ms is not None and operator.clock.now_ms() < stop.until_ms
         written = release_stop(operator, kind, stop.target, why, key)

@@ -30,7 +30,7 @@ class LogKind(StrEnum):
     EMBEDDED = "embedded"
 
 
-def checked_reason(why: str) -> str:
+def _reason(why: str) -> str:
     """Return the reason.
 
     Raises:
@@ -70,6 +70,20 @@ def checked_url(text: str | None) -> str | None:
     return text
 
 
+def checked_public(text: str, option: str) -> str:
+    """Return a public key as text.
+
+    Raises:
+        BadParameter: the text is not a public key.
+    """
+    from streams.audit.signatures import PublicKey, SigningKeyError  # noqa: PLC0415 - so that help answers at once
+
+    try:
+        return str(PublicKey.parse(text))
+    except SigningKeyError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
 StateDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -89,7 +103,7 @@ ByOption = Annotated[
     ),
 ]
 WhyOption = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=checked_reason)
+    str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.", callback=_reason)
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 BundleOption = Annotated[

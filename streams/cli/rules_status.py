@@ -54,8 +54,8 @@ def status(
         screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
     for bundle in stopped:
         screen.say(f"serial {bundle.serial} is stopped: gates deny every call that it would judge", FAIL)
-        signed = "" if settings.release.allow_unsigned else " --key FILE"
-        steps = [("to end that", f"release --rules {bundle.digest.hex()}{signed} --why TEXT")]
+        release = f"release --rules {bundle.digest.hex()}{settings.release.key_option} --why TEXT"
+        steps = [("to end that", release)]
         tell_steps(screen, connection, [*steps, ("or other rules", "rules publish DIR")])
     if rows and stops is None:
         screen.say(f"whether rules are stopped can't be shown: this client can't read `{REVOCATION.name}`", WARN)

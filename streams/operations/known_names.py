@@ -61,8 +61,7 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     Raises:
         TopicReadError, LogError: the log can't be read.
     """
-    topic = _TOPICS.get(kind)
-    if topic is None or hidden_topics(operator.log, (topic.name,)):
+    if not can_tell(operator, kind):
         return None
     known: dict[str, None] = {}
     for name in _names(operator, kind):
@@ -79,6 +78,12 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     near = difflib.get_close_matches(target, known, NEAR_MAX, NEARNESS_MIN)
     meant_count = sum(name.startswith(target) for name in begun) if may_be_short(kind, target) else 0
     return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], meant_count)
+
+
+def can_tell(operator: Operator, kind: RevocationKind) -> bool:
+    """Return whether this client can list the names of a kind: something does, and access control does not hide it."""
+    topic = _TOPICS.get(kind)
+    return topic is not None and not hidden_topics(operator.log, (topic.name,))
 
 
 def may_be_short(kind: RevocationKind, target: str) -> bool:
@@ -99,10 +104,7 @@ def is_known(operator: Operator, kind: RevocationKind, target: str) -> bool:
     Raises:
         TopicReadError, LogError: see `look_up`.
     """
-    topic = _TOPICS.get(kind)
-    if topic is None or hidden_topics(operator.log, (topic.name,)):
-        return False
-    return any(name == target for name in _names(operator, kind))
+    return can_tell(operator, kind) and any(name == target for name in _names(operator, kind))
 
 
 def _names(operator: Operator, kind: RevocationKind) -> Iterator[str]:

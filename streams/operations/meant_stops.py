@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
-from streams.operations.known_names import NEAR_MAX, NEARNESS_MIN, is_known, look_up, may_be_short
+from streams.operations.known_names import NEAR_MAX, NEARNESS_MIN, can_tell, is_known, may_be_short
 from streams.operations.operator import Operator
 from streams.operations.stops import RevocationTargetError, meant_target, read_stops
 from streams.operations.topics.lookup import first_lines
@@ -59,7 +59,7 @@ def meant_stop(operator: Operator, kind: RevocationKind, stated: str) -> Stop:
     if begun:
         return Stop(begun[0], found.stopped_until(kind, begun[0]))
     near = difflib.get_close_matches(target, stopped, NEAR_MAX, NEARNESS_MIN)
-    return Stop(target, None, look_up(operator, kind, target) is None, tuple(near))
+    return Stop(target, None, not can_tell(operator, kind), tuple(near))
 
 
 def _stopped(found: RevocationSet, kind: RevocationKind, now_ms: int) -> list[str]:

@@ -140,6 +140,11 @@ class ReleaseSection(_Section):
     deployment: str = Field("", max_length=200)
     allow_unsigned: bool = False
 
+    @property
+    def key_option(self) -> str:
+        """Return what a suggested `stoplog release` needs for its signature, with a space before it."""
+        return "" if self.allow_unsigned else " --key FILE"
+
     def trusted(self) -> Releasers:
         """Return the trusted releasers of stops.
 

@@ -28,6 +28,7 @@ from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import BUDGET_GRANT, RULESET
 from streams.model.types import Header, Proof, ProofAlg
 from streams.operations.trial_answers import ROUNDS_MAX, Answers
+from streams.operations.trial_engine import Trial, Tried
 from streams.policy import compile_bundle, load_bundle
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.settings import GateSettings
@@ -37,7 +38,6 @@ from streams.topology import GATE
 if TYPE_CHECKING:
     # Loaded when the watch runs too.
     from streams.processors.watch.behaviour_file import BehaviourFiles
-from streams.operations.trial_engine import Trial, Tried
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
 """The root key of a history's sessions, unless another is named. Everybody knows it."""

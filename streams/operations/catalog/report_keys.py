@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.audit.report_keys import ServerKeys
-from streams.audit.signatures import PublicKey, SigningKeyError
+from streams.audit.signatures import SigningKeyError
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.report_keys import REPORT_KEYS_MAX, REPORT_KEYS_NAME, report_keys_in
@@ -38,11 +38,10 @@ def propose_report_keys(
     """
     if not server_id or "/" in server_id:
         raise ReviewFormError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
-    for key in add:
-        try:
-            PublicKey.parse(key)
-        except SigningKeyError as error:
-            raise ReviewFormError(str(error)) from None
+    try:
+        ServerKeys.of(add)
+    except SigningKeyError as error:
+        raise ReviewFormError(str(error)) from None
     history = read_catalog_history(operator)
     before = keys_in_force(history, server_id)
     for key in remove:

@@ -311,12 +311,12 @@ def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
 
 def _stopped_rules(deployment: Deployment, control: ControlState, now_ms: int) -> Iterator[Finding]:
     """Yield the rules in force that somebody has stopped: they decide nothing."""
-    rules, unsigned = control.rules, deployment.release.allow_unsigned
+    rules, signed = control.rules, deployment.release.key_option
     for each, whose in ((rules.stable, "every session without a canary"), (rules.canary, "the sessions of the canary")):
         if each is None or each.ruleset is None or not control.revocations.stops_rules(each.digest, now_ms):
             continue
         text = f"version {each.ruleset.version}, serial {each.serial}, is stopped: every intent of {whose} is denied"
-        release = f"stoplog release --rules {each.digest.hex()}{'' if unsigned else ' --key FILE'} --why TEXT"
+        release = f"stoplog release --rules {each.digest.hex()}{signed} --why TEXT"
         yield warned("stopped rules", text, f"publish other rules (`stoplog rules publish DIR`), or run `{release}`")
 
 

@@ -17,7 +17,7 @@ from streams.model.types import Actor, SubProfile, ToolRef
 from streams.operations.operator import SOURCE
 from streams.operations.sessions.containment import Act, Remedy
 from streams.provenance.acts import words_of_name
-from streams.provenance.pointers import leaves
+from streams.provenance.pointers import last_name, leaves
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.delegation import tool
@@ -91,14 +91,9 @@ def request_text(acts: Sequence[Act]) -> str:
     """
     return "\n".join(
         f"{' '.join(words_of_name(act.undoing_tool.partition('/')[2]))}: "
-        + ", ".join(f"{_argument_name(pointer)} {value}" for pointer, value in leaves(act.undoing))
+        + ", ".join(f"{' '.join(words_of_name(last_name(pointer)))} {value}" for pointer, value in leaves(act.undoing))
         for act in acts
     )
-
-
-def _argument_name(pointer: str) -> str:
-    names = [step for step in pointer.split("/")[1:] if not step.isdigit()]
-    return " ".join(words_of_name(names[-1])) if names else ""
 
 
 def propose_undoing(
