@@ -212,7 +212,7 @@ _PHRASES = {
     ),
     ("send", "book", "create"): "call me,call us,phone me,ring me",
     ("send", "post"): (
-        "say yes,say no,write back,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
+        "say yes,say no,report back,call back,drop a line,say hello,say hi,say thanks,say thank,"
         "say sorry,say goodbye,say happy"
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",

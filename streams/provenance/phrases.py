@@ -92,8 +92,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"|\b(?:make|turn) (?:\S+ ){1,4}public\b|\b(?:give|grant) (?:\S+ ){1,6}(?:rights?|access|permissions?)\b",
             "share secure change",
         ),
-        # "Close it and say so in #backend", but not "if the guests say so"
-        (r"\bsay so (?:in|to|on)\b", "send post"),
         # "I want to fly home on Friday", "we need to get to Oslo"
         (
             r"\b(?:want|wanna|need|like|have) (?:to )?"
@@ -169,8 +167,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             "post",
         ),
         (r"\b(?:leave|drop) (?:\w+ )?(?:a|an|another|one) (?:[\w-]+ )?(?:message|note|reply)s?\b", "send post create"),
-        # "Close it and say so in the group", but not "if the guests say so"
-        (r"(?:^|[,.;:!?\n]\s|\b(?:and|then|please|to|just) )say so\b", "send post"),
+        # "Close it and say so", "you can say so in #backend", but not "if the guests say so"
+        (r"\bsay so (?:in|to|on)\b|(?:^|[,.;:!?\n]\s|\b(?:and|then|please|to|just) )say so\b", "send post"),
         # "Thank them for it", but not "thank you"
         (r"\bthank (?!you\b|god\b|goodness\b)\w+", "send post"),
         # "Sounds good, next step please"

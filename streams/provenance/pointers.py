@@ -47,6 +47,16 @@ def steps_of(path: str) -> tuple[str, ...]:
     return tuple(normal(path).split("/")[1:])
 
 
+def last_name(pointer: str) -> str:
+    """Return the innermost name on the way to a place, which is `order` for `/order/0`; empty if there is none.
+
+    Args:
+        pointer: the JSON pointer of the place.
+    """
+    names = [step for step in pointer.split("/") if step and not step.isdigit()]
+    return unescaped(names[-1]) if names else ""
+
+
 class PathTable(Generic[Value]):
     """Holds a value for each of some paths, and finds that of the most exact path that covers a place.
 

@@ -20,7 +20,7 @@ from streams.model.catalog import ArgumentRole
 from streams.provenance.act_words import FORMS, TOOL_VERBS
 from streams.provenance.acts import ActKind
 from streams.provenance.places import Place, places_of, words_of
-from streams.provenance.pointers import unescaped
+from streams.provenance.pointers import last_name, unescaped
 from streams.provenance.words import listed
 
 _TIMES = listed(
@@ -255,8 +255,7 @@ def seems_money(pointer: str) -> bool:
     Args:
         pointer: the JSON pointer of the argument.
     """
-    steps = [unescaped(step) for step in pointer.split("/") if step and not step.isdigit()]
-    return bool(steps) and not _MONEY.isdisjoint(words_of(steps[-1]))
+    return not _MONEY.isdisjoint(words_of(last_name(pointer)))
 
 
 def _names_owner(names: tuple[str, ...]) -> bool:

@@ -6,7 +6,7 @@ once for a case, and only if a rule of the tool reads one of these facts.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -42,7 +42,7 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
-from streams.provenance.pointers import place_at, unescaped
+from streams.provenance.pointers import last_name, place_at
 from streams.provenance.scope import ScopedArgument
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, thing_of
 
@@ -125,7 +125,7 @@ def examine(
         if entry is not None and (number := entry.event) not in contents:
             contents[number] = read_content(session_key, number, state)
     kind = use.tool.uses.kind_of(args)
-    return Examined(
+    examined = Examined(
         row,
         is_tainted,
         args,
@@ -139,20 +139,20 @@ def examine(
         pieces,
         kind == _OTHER and any(tracer.has_said(word) for word in use.own_words),
         awaits=awaits,
-        tells_person=asks_for_pieces and _tells_person(told, contents, tracer),
     )
+    examined.tells_person = asks_for_pieces and _tells_person(examined, tracer)
+    return examined
 
 
-def _tells_person(values: Iterable[Value], contents: Mapping[int, ContentRow | None], tracer: _Tracer) -> bool:
+def _tells_person(examined: Examined, tracer: _Tracer) -> bool:
     """Return whether a call writes what identifies a person into a text, of which the user has not spoken."""
-    for value in values:
-        entry = value.traced.entry
-        if value.role is not _CONTENT or value.is_sink or not value.is_shaped or entry is None:
+    for value in examined.values:
+        if value.role is not _CONTENT or value.is_sink or not value.is_shaped or not is_passed_on(value.traced):
             continue
-        content = contents.get(entry.event)
-        if content is None or not is_passed_on(value.traced) or content.audience_at(entry.path).is_public:
+        entry, content = value.traced.entry, examined.content_of(value.traced)
+        if entry is None or content is None or content.audience_at(entry.path).is_public:
             continue
-        for path in content.paths[entry.path : entry.path + 1]:
+        for path in content.paths_at(entry.path):
             words = personal_words(path)
             if words and not any(tracer.has_said(word) for word in words):
                 return True
@@ -533,6 +533,6 @@ def _names_record(value: Value, use: ToolUse) -> bool:
 
 def _thing_of(value: Value, use: ToolUse) -> str:
     """Return what the argument of a value is called: `order` for `/order_ids/0`, and for the `id` of `get_order`."""
-    steps = [step for step in value.pointer.split("/") if step and not step.isdigit()]
-    thing = thing_of(unescaped(steps[-1])) if steps else UNTYPED
+    name = last_name(value.pointer)
+    thing = thing_of(name) if name else UNTYPED
     return use.thing if thing == UNTYPED else thing

@@ -145,8 +145,7 @@ def _argument_origin(value: Value, examined: Examined) -> ArgumentOrigin:
         event_ids: tuple[str, ...] = ()
         paths: tuple[str, ...] = ()
     else:
-        # A path without a number of its own has one that is larger than that of any path: `OTHER_PATH`.
-        event_ids, paths = (content.event_id,), content.paths[entry.path : entry.path + 1]
+        event_ids, paths = (content.event_id,), content.paths_at(entry.path)
     return ArgumentOrigin(
         pointer=value.pointer,
         role=value.role,

@@ -177,13 +177,14 @@ def flow_facts(examined: Examined) -> dict[str, bool]:
     passed_on = [each for each in (*traced, *examined.pieces) if is_passed_on(each)]
     audiences = [each for each in map(examined.audience_of, passed_on) if not each.is_public]
     is_limited = any(each.readers is not None for each in audiences)
+    recipients = _recipients(examined) if is_limited or examined.tells_person else None
     facts = {
         "private": bool(audiences) or not examined.is_complete,
         "public": is_public_place(use, examined.kind),
-        "excluded": is_limited and leaves_readers(audiences, _recipients(examined), is_outward=use.is_outward),
+        "excluded": is_limited and leaves_readers(audiences, recipients, is_outward=use.is_outward),
     }
     # What goes to the user himself tells nobody.
-    return {**facts, "personal": True} if examined.tells_person and _recipients(examined) != [] else facts
+    return {**facts, "personal": True} if examined.tells_person and recipients != [] else facts
 
 
 _NO_FLOW = {"private": False, "public": False, "excluded": False}

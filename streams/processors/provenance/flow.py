@@ -29,7 +29,7 @@ from streams.provenance.found import Found
 from streams.provenance.memory import OTHER_PATH, Seen
 from streams.provenance.origins import SHAPED, Traced
 from streams.provenance.places import words_of
-from streams.provenance.pointers import steps_of
+from streams.provenance.pointers import last_name
 
 AUDIENCES_MAX = 16
 """Audiences of one event. The fields of a further one count as private."""
@@ -126,9 +126,7 @@ def personal_words(path: str) -> tuple[str, ...]:
     Args:
         path: the JSON pointer of the field.
     """
-    named = [step for step in steps_of(path) if not step.isdigit()][-1:]
-    words = words_of(named[0]) if named else ()
-    return tuple(said for word in words for said in _PERSONAL_WORDS.get(word, ()))
+    return tuple(said for word in words_of(last_name(path)) for said in _PERSONAL_WORDS.get(word, ()))
 
 
 def pieces_of(address: str, extract: Callable[[str], list[Found]]) -> Iterator[list[Found]]:

@@ -90,6 +90,10 @@ class ContentRow(msgspec.Struct, frozen=True, array_like=True):
     audiences: tuple[Audience, ...] = ()
     audience_numbers: bytes = b""
 
+    def paths_at(self, path_number: int) -> tuple[str, ...]:
+        """Return the path with a number, alone; none for a field without one, which has the number `OTHER_PATH`."""
+        return self.paths[path_number : path_number + 1]
+
     def audience_at(self, path_number: int) -> Audience:
         """Return who may see the field with the number of a path: of one without a number, as of unlabelled data."""
         if len(self.audiences) == 1 and not self.audience_numbers:
