@@ -65,6 +65,9 @@ FILL = "fill"
 """In the scope of a request: he leaves values of the acts that he names to a content ("pay the bill")."""
 FOLLOW = "follow"
 """In the scope of a request: the user speaks of a link or a page, so the agent may open one that it is shown."""
+REVISE = "revise"
+"""In the scope of a request: the user has a payment changed that there is, and asks for no other one. Tools that change
+payments pay: a new account for one is as good as a payment. So they may be asked for as this, and not as any change."""
 
 DESCRIPTION_CHARS_MAX = 400
 REQUEST_CHARS_MAX = 20_000
@@ -148,10 +151,8 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
 
     A request for any of them may be a request for the tool: "add an event and invite people" does both.
     """
-    named, words = words_of_name(name), _first_sentence(description)
-    found = {_kind_of_words(named), _kind_of_words(words)}
-    if _changes_payment(named) or _changes_payment(words):
-        found.add(ActKind.PAY)
+    words = _first_sentence(description)
+    found = {_kind_of_words(words_of_name(name)), _kind_of_words(words)}
     for index, word in enumerate(words):
         stem = FORMS.get(word, word)
         if stem in TOOL_VERBS and not is_noun(words, index, stem) and (index == 0 or stem not in AMBIGUOUS_VERBS):
@@ -159,8 +160,12 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
     return frozenset(kind for kind in found if kind not in {None, ActKind.READ})
 
 
-def _changes_payment(words: list[str]) -> bool:
-    """Return whether words speak of changing a payment. A new account for it is as good as a payment."""
+def revises_payments(name: str, description: str = "") -> bool:
+    """Return whether a tool's name, or the first sentence of its description, speaks of changing a payment."""
+    return any(map(_revises_payment, (words_of_name(name), _first_sentence(description))))
+
+
+def _revises_payment(words: list[str]) -> bool:
     stems = {FORMS.get(word, word) for word in words}
     return not stems.isdisjoint(_CHANGING) and any(OBJECT_KINDS.get(stem, ("",))[0] == ActKind.PAY for stem in stems)
 
@@ -261,7 +266,7 @@ def request_kinds(text: str) -> frozenset[str]:
 
     Returns:
         Kinds; with `DELEGATE` where the user leaves the choice of acts to data, with `FILL` where he leaves values of
-        the acts to them, and with `FOLLOW` where he speaks of links.
+        the acts to them, with `FOLLOW` where he speaks of links, and with `REVISE` where he has a payment changed.
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
     kinds = set(asked_kinds(lowered, by_user=True))
@@ -308,14 +313,25 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not is_negated(words, index):
             definite, found = ACT_NOUNS[word]
-            if (definite or not has_determiner(words, index, DEFINITE)) and not (by_user and is_revised(words, index)):
-                kinds |= found
+            if definite or not has_determiner(words, index, DEFINITE):
+                kinds |= _revised(found) if by_user and is_revised(words, index) else found
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
                 kinds |= implied
-    kinds |= _phrase_kinds(lowered, words) | _object_kinds(words)
+    kinds |= _phrase_kinds(lowered, words) | _object_kinds(words, by_user=by_user)
     kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
+    if ActKind.CHANGE not in kinds:
+        # "Check my payment" has nothing changed.
+        kinds.discard(REVISE)
     return frozenset(kinds)
+
+
+def _revised(kinds: frozenset[str]) -> frozenset[str]:
+    """Return what is asked for where an act of these kinds is to be changed."""
+    return _REVISED if ActKind.PAY in kinds else frozenset()
+
+
+_REVISED = frozenset((REVISE,))
 
 
 def _is_wanted(words: list[str], index: int) -> bool:
@@ -408,7 +424,7 @@ def _with_object(verb: str, stems: list[str]) -> str:
         if own <= number < len(after) and noun in _PUBLIC_PLACES and kind in {ActKind.CREATE, ActKind.SEND}:
             return ActKind.POST
         override = OBJECT_KINDS.get(noun)
-        if override is None or not _is_decided_by(verb, override):
+        if override is None or verb not in GENERIC_VERBS or kind not in override[1]:
             continue
         if noun in _PERSONS and number + 1 < own:
             continue  # The thing is what follows: `update_user_address`.
@@ -418,13 +434,7 @@ def _with_object(verb: str, stems: list[str]) -> str:
     return kind
 
 
-def _is_decided_by(verb: str, override: tuple[str, frozenset[str]]) -> bool:
-    """Return whether the object of a verb says more than the verb. Who updates a payment pays nothing."""
-    kind, kinds = override
-    return verb in GENERIC_VERBS and TOOL_VERBS.get(verb) in kinds and not (kind == ActKind.PAY and verb in _CHANGING)
-
-
-def _object_kinds(words: list[str]) -> set[str]:
+def _object_kinds(words: list[str], *, by_user: bool) -> set[str]:
     """Find `change my password`: a verb that says little, with a thing that says more, in one sentence."""
     found: set[str] = set()
     verbs: set[str] = set()
@@ -440,8 +450,10 @@ def _object_kinds(words: list[str]) -> set[str]:
         ):
             verbs.add(stem)
         override = OBJECT_KINDS.get(stem)
-        if override is not None and any(_is_decided_by(verb, override) for verb in verbs):
-            found.add(override[0])
+        deciding = () if override is None else [verb for verb in verbs if TOOL_VERBS[verb] in override[1]]
+        if override is not None and deciding:
+            revises = by_user and override[0] == ActKind.PAY and _CHANGING.issuperset(deciding)
+            found.add(REVISE if revises else override[0])
     return found
 
 

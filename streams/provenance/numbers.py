@@ -36,6 +36,11 @@ _MONTH_NAMES = (
 )
 """The names of months in the languages that requests are read in. None of them is a name in one for another month."""
 _MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+_BEFORE_DAYS = listed(
+    "jan january januar janvier enero feb february februar mar march apr april may jun june juni jul july juli "
+    "aug august sep sept september oct october oktober nov november dec december dezember"
+)
+"""Names that also stand before the day. Others hardly do, and some are names of persons: "pay Marco 25 EUR"."""
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = listed(
     "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "
@@ -63,6 +68,10 @@ _YEAR = r"[12]\d{3}(?![-/]?\d)"
 _DAY_MONTH = re.compile(
     rf"(\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)?[ -]([^\W\d_]{{3,10}})\.?(?:(?:,| de)?[ -]({_YEAR}))?(?!\w)"
 )
+_MONEY_FOLLOWS = re.compile(
+    r"[.,]\d| ?[$€£¥₹]| (?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?)(?!\w)", re.IGNORECASE
+)
+"""What makes a number behind the name of a month an amount: "send May 25 EUR"."""
 _DAY_YEAR = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:,? ({_YEAR}))?(?!\w)")
 _TIME = re.compile(
     r"(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})? ?(am|pm|a\.m\.|p\.m\.)(?!\w)|(\d{1,2}):(\d{2})(?::\d{2})?(?!\w)",
@@ -163,9 +172,9 @@ def _date_at(text: str, start: int, before: str) -> Numeric | None:
     match = _DAY_MONTH.match(text, start)
     if match is not None and match.group(2).lower() in _MONTHS:
         return _dated(match, [(int(match.group(3) or 0), _MONTHS[match.group(2).lower()], int(match.group(1)))])
-    if before in _MONTHS:
+    if before in _BEFORE_DAYS:
         match = _DAY_YEAR.match(text, start)
-        if match is not None:
+        if match is not None and _MONEY_FOLLOWS.match(text, match.end()) is None:
             return _dated(match, [(int(match.group(2) or 0), _MONTHS[before], int(match.group(1)))])
     return _time_at(text, start)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, ActKind, request_kinds
+from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE, ActKind, request_kinds
 from streams.provenance.agreed import AGREE, agrees
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
@@ -27,7 +27,7 @@ TARGETS_MAX = 64
 LIMITED_VALUES_MAX = 1_024
 """Values that the scopes of a session may state for single arguments. Each costs every intent of the session."""
 _TOOL = "tool"
-_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FILL, FOLLOW}
+_KINDS = frozenset(kind.value for kind in ActKind) | {DELEGATE, FILL, FOLLOW, REVISE}
 REQUEST_KINDS = tuple(sorted(_KINDS))
 """What a derived scope can ask for. Not `AGREE`, which speaks of what the agent has just said."""
 

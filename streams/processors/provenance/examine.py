@@ -423,9 +423,10 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
         founds = [each for each in founds if each.kind is not _AMOUNT]
     if has_number:
         founds = [*founds, *_numbers_as_named(founds, use)]
-    if has_amount and role is _AMOUNTS:
+    is_sum = has_amount and role is _AMOUNTS
+    if is_sum:
         founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
-    traced = trace(founds, tracer.look)
+    traced = _of_user_only_as_such(trace(founds, tracer.look), founds, tracer) if is_sum else trace(founds, tracer.look)
     if traced.origin is not _USER:
         is_read = use.is_read and not use.is_outward and not is_sink
         traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
@@ -434,6 +435,14 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
         if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
             traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
     return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _of_user_only_as_such(traced: Traced, founds: Iterable[Found], tracer: _Tracer) -> Traced:
+    """Return where an amount comes from: from the user only if an amount of his is meant.
+
+    What he writes in groups ("50-150 EUR") may be one number of something (50150), and states no such amount.
+    """
+    return trace([each for each in founds if each.kind is _AMOUNT], tracer.look) if traced.origin is _USER else traced
 
 
 def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:

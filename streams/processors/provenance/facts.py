@@ -12,7 +12,7 @@ from streams.processors.provenance.examined import Examined, Value, is_pointed
 from streams.processors.provenance.flow import is_passed_on, is_public_place, leaves_readers
 from streams.processors.provenance.requested import covers, is_agreed, is_requested, is_stated, limits_reads
 from streams.processors.provenance.rows import Amounts
-from streams.provenance.acts import DELEGATE, FILL
+from streams.provenance.acts import DELEGATE, FILL, REVISE
 from streams.provenance.calls import Calls, compare
 from streams.provenance.leaves import leaves_of
 from streams.provenance.memory import Seen
@@ -131,7 +131,9 @@ _FILLED = {"filled": True}
 
 def _names_kind(examined: Examined, stated: set[str]) -> bool:
     """Return whether the request names the very kind of an act, not only another one that it may be asked for as."""
-    return not examined.use.is_read and (examined.kind in stated or examined.is_named)
+    if examined.use.is_read:
+        return False
+    return examined.kind in stated or examined.is_named or (REVISE in stated and REVISE in examined.kinds)
 
 
 def scope_facts(examined: Examined) -> dict[str, Any]:

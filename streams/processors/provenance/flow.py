@@ -30,6 +30,7 @@ from streams.provenance.memory import OTHER_PATH, Seen
 from streams.provenance.origins import SHAPED, Traced
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name
+from streams.provenance.words import listed
 
 AUDIENCES_MAX = 16
 """Audiences of one event. The fields of a further one count as private."""
@@ -44,6 +45,8 @@ _PERSONAL = (
     *("birth birthday dob born", "insurance", "visa", "pesel nino bsn cpf"),
 )
 _PERSONAL_WORDS = {word: tuple(words.split()) for words in _PERSONAL for word in words.split()}
+_NUMBER_WORDS = listed("number no nr num id value")
+"""Words of a name that leave to the one around it what is numbered: `/passport/number`."""
 _BETWEEN = re.compile(r"[/?#&=;@:]+")
 
 
@@ -126,7 +129,10 @@ def personal_words(path: str) -> tuple[str, ...]:
     Args:
         path: the JSON pointer of the field.
     """
-    return tuple(said for word in words_of(last_name(path)) for said in _PERSONAL_WORDS.get(word, ()))
+    words = words_of(last_name(path))
+    if not _NUMBER_WORDS.isdisjoint(words):
+        words = (*words_of(last_name(path.rpartition("/")[0])), *words)
+    return tuple(said for word in words for said in _PERSONAL_WORDS.get(word, ()))
 
 
 def pieces_of(address: str, extract: Callable[[str], list[Found]]) -> Iterator[list[Found]]:

@@ -9,7 +9,7 @@ from typing import Any
 from streams.model.catalog import ArgumentRole
 from streams.processors.control.catalog_tool import CatalogTool
 from streams.provenance.act_words import forms_of
-from streams.provenance.acts import possible_kinds, words_of_name
+from streams.provenance.acts import REVISE, ActKind, possible_kinds, revises_payments, words_of_name
 from streams.provenance.pointers import unescaped
 from streams.provenance.words import STOP_WORDS, UNTYPED, singular, text_value, thing_of
 
@@ -63,12 +63,14 @@ class ToolUse:
         self.own_words = tuple(dict.fromkeys(value for form in said if (value := text_value(form))))
         self.states_owners = bool(entry.owner_args or entry.output_owners)
         kinds = possible_kinds(entry.name, entry.description or "")
-        self._kinds = None if entry.kind is not None else kinds | {tool.uses.kind}
+        self._kinds = frozenset((entry.kind,)) if entry.kind is not None else kinds | {tool.uses.kind}
+        if ActKind.PAY in self._kinds and revises_payments(entry.name, entry.description or ""):
+            self._kinds |= {REVISE}
         self.has_owners = self.states_owners or bool(tool.uses.owner_args)
 
     def kinds_of(self, kind: str) -> frozenset[str]:
         """Return the kinds of act that a call of a kind may be asked for as. One that is stated or chosen is alone."""
-        return frozenset((kind,)) if self._kinds is None or kind != self.tool.uses.kind else self._kinds
+        return self._kinds if kind == self.tool.uses.kind else frozenset((kind,))
 
     def place_of(self, pointer: str) -> tuple[ArgumentRole, bool]:
         """Return the role of an argument, and whether it says where data goes or what is acted on."""

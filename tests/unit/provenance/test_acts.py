@@ -26,7 +26,7 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, prop
         ("booking-cancel", "delete"),
         ("send_money", "pay"),
         ("schedule_transaction", "pay"),
-        ("update_scheduled_transaction", "change"),
+        ("update_scheduled_transaction", "pay"),
         ("transfer_funds", "pay"),
         ("transfer_to_human", "send"),
         ("update_password", "secure"),
