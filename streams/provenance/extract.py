@@ -89,6 +89,8 @@ def extract_message(content: str) -> Extraction:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
     _read_leaf(Leaf(content), collected)
     if (plain := in_ascii_letters(content)) != content:
+        # Names are written so, and not whole sentences.
+        collected.gram_words_max = GRAM_WORDS_MAX
         _read_leaf(Leaf(plain), collected)
     for joined in joined_groups(content):
         for shape in shapes_in(joined, loose=True)[0]:
@@ -137,11 +139,15 @@ class _Collected:
         self.has_text = False
         self.instructed = False
         self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
+        self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
         self._found: dict[tuple[AtomKind, str, str], Found] = {}
 
     @property
     def is_full(self) -> bool:
         return len(self._found) >= ATOMS_MAX
+
+    def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
+        return (kind, value, leaf.path) in self._found
 
     def add(self, kind: AtomKind, value: str, leaf: Leaf, *, whole: bool, decoded: bool, calls_for: int = 0) -> None:
         """Add a value. One that is there already joins what the instructions at its places call for."""
@@ -341,7 +347,7 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReade
         if reader.is_done:
             return
     if collected.by_user:
-        _read_grams(text, leaf, collected, USER_GRAM_WORDS_MAX, decoded=decoded)
+        _read_grams(text, leaf, collected, decoded=decoded)
         return
     if collected.in_arguments:
         return
@@ -351,7 +357,7 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReade
     for sentence in reader.sentences:
         if sentence.instructs:
             said = text[sentence.start : sentence.end]
-            _read_grams(said, leaf, collected, GRAM_WORDS_MAX, decoded=decoded, calls_for=sentence.calls_for)
+            _read_grams(said, leaf, collected, decoded=decoded, calls_for=sentence.calls_for)
 
 
 def _read_hidden_words(sentence: str, leaf: Leaf, collected: _Collected, calls_for: int) -> None:
@@ -383,18 +389,18 @@ def _broken(tokens: list[str]) -> Iterator[list[str]]:
         run = [token] if len(token) <= BROKEN_PIECE_CHARS_MAX else []
 
 
-def _read_grams(
-    text: str, leaf: Leaf, collected: _Collected, words_max: int, *, decoded: bool, calls_for: int = 0
-) -> None:
+def _read_grams(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool, calls_for: int = 0) -> None:
     if collected.grams_left <= 0 and not collected.complete:
         return
     # There is a line end in the place of each character of a value.
     for line in filter(None, text.split("\n")):
-        for gram in word_grams(line, words_max, USER_GRAM_WORDS_MAX):
+        for gram in word_grams(line, collected.gram_words_max, USER_GRAM_WORDS_MAX):
             if gram in IMPERATIVES and not collected.by_user:
                 continue
-            if collected.grams_left <= 0:
-                collected.complete = False
-                return
-            collected.grams_left -= 1
+            # What is there already needs no room, such as most of a letter's second reading without its accents.
+            if not collected.has(AtomKind.TEXT, gram, leaf):
+                if collected.grams_left <= 0:
+                    collected.complete = False
+                    return
+                collected.grams_left -= 1
             collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, calls_for=calls_for)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
@@ -211,6 +212,15 @@ def test_words_of_the_user_are_found_in_sequence() -> None:
 )
 def test_a_value_that_the_user_names_is_his(argument: dict[str, Any], message: str) -> None:
     assert _whole(extract_arguments(argument)) & _all(extract_message(message))
+
+
+def test_a_letter_with_accents_has_room_for_its_other_reading() -> None:
+    words = ["".join(letters) for letters in itertools.product("kmpt", "aeou", "lnrs", "aeo")]
+    letter = " ".join(f"grö{word}" if number % 9 == 0 else word for number, word in enumerate(words))
+    extraction = extract_message(f"{letter} Herr Jürgen Groß")
+
+    assert extraction.complete
+    assert _whole(extract_arguments({"name": "Juergen Gross"})) & _all(extraction)
 
 
 def test_an_id_that_begins_with_a_digit_is_no_amount() -> None:
