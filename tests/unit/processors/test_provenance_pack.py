@@ -858,14 +858,23 @@ def test_who_has_a_payment_changed_asks_for_that_and_for_no_other_payment(
     assert ("PROV-050" not in {hit.rule_id for hit in verdict.rules}) is is_asked
 
 
-@pytest.mark.parametrize("record", [{"passport": {"number": "LX4471920"}}, {"card": {"value": "LX4471920"}}])
-def test_a_number_belongs_to_the_name_around_it(record: Mapping[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("record", "is_personal"),
+    [
+        ({"passport": {"number": "LX4471920"}}, True),
+        ({"card": {"value": "LX4471920"}}, True),
+        ({"passport_id": "LX4471920"}, True),
+        ({"card_id": "LX4471920"}, False),
+        ({"account": {"id": "LX4471920"}}, False),
+    ],
+)
+def test_a_number_belongs_to_the_name_around_it(record: Mapping[str, Any], is_personal: bool) -> None:
     session = talk()
     session.say(f"Send a summary of m-7001 to {FRIEND}.")
     letter(session, "The weather was good.")
     session.read(PERSON, {"name": "me"}, record)
     verdict = session.judge(TELL, {"to": FRIEND, "body": "It is LX4471920."})
-    assert "PROV-068" in {hit.rule_id for hit in verdict.rules}
+    assert ("PROV-068" in {hit.rule_id for hit in verdict.rules}) is is_personal
 
 
 def test_an_order_calls_for_a_number_in_any_argument() -> None:
