@@ -7,6 +7,7 @@ has, too, are left out: a request in English must not imply more because of them
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -101,6 +102,30 @@ REQUEST_KINDS_ABROAD: dict[str, frozenset[str]] = {}
 for _kinds, _words in _WORDS.items():
     for _word in _words.split():
         REQUEST_KINDS_ABROAD[_word] = REQUEST_KINDS_ABROAD.get(_word, frozenset()).union(_kinds)
+
+_CLITICS = re.compile(
+    r"(?:(?:se|me|te|nos)(?:lo|la|los|las)|gli?e(?:lo|la|li|le)|(?:me|te|ce)(?:lo|la|li|le)|"
+    r"lo|la|los|las|le|les|me|nos|mi|gli|li|lhe|lhes)\Z"
+)
+_STEM_CHARS_MIN = 4
+
+
+@lru_cache(maxsize=WORDS_CACHED_MAX)
+def kinds_abroad(word: str) -> frozenset[str]:
+    """Return the kinds of act that a word of a request implies, without accents; also with pronouns at its end.
+
+    "Mándaselo a Ana" is the imperative of `mandar` with two of them, "scriverle" the infinitive of `scrivere` with one.
+    """
+    kinds = REQUEST_KINDS_ABROAD.get(word)
+    if kinds is not None:
+        return kinds
+    ending = _CLITICS.search(word)
+    if ending is None or ending.start() < _STEM_CHARS_MIN:
+        return frozenset()
+    stem = word[: ending.start()]
+    forms = (stem, f"{stem}e", f"{stem}r", f"{stem}re")
+    return next((REQUEST_KINDS_ABROAD[form] for form in forms if form in REQUEST_KINDS_ABROAD), frozenset())
+
 
 _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "sag sagen blas blase": {"ab": ("delete", "change"), "bescheid": ("send",)},

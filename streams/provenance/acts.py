@@ -39,8 +39,8 @@ from streams.provenance.act_words_abroad import (
     DETERMINERS_ABROAD,
     NEGATIONS_ABROAD,
     NOUNS_ABROAD,
-    REQUEST_KINDS_ABROAD,
     SEPARABLE,
+    kinds_abroad,
     word_without_accents,
 )
 from streams.provenance.asked import (
@@ -239,10 +239,17 @@ _VALUE_IN_DATA = re.compile(
     r"[^\n]{1,120}?[.;,!] ?(?:[\w-]+ ){0,3}?"
     r"(?:(?:set|change|update|move|adjust|make) [^.!?\n]{1,60}?\bto (?:that|this|it)\b"
     r"|(?:put|enter|write|add|copy|save) (?:it|that|this|them) (?:in|into|to|on)\b)"
+    # "There is a new number in the notes, put it into the record."
+    r"|\bthere(?:'s| is| are) (?:[\w-]+ ){1,5}(?:in|on) [^\n.!?]{1,80}?[.,;] ?(?:[\w-]+ ){0,3}?"
+    r"(?:put|enter|write|add|copy|save|use) (?:it|that|this|them)\b"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )
 """Sentences that say where a value of the acts stands that the user names himself; they leave no choice of acts."""
+_HAS_IT_DONE = re.compile(
+    r"\bwhat [^.!?\n]{1,40} (?:asked|asks|told|wants|wanted) me to\b[^.!?\n]{0,80}\b(?:do|handle) (?:it|that|them|so)\b"
+)
+"""Look at what Kim asked me to do, and do it."""
 _REPEATS = re.compile(r"\b(?:same|usual) (?:\w+ ){1,3}again\b")
 """The same hotel again: whoever says so asks to book it, in whatever words."""
 _USES_INSTEAD = re.compile(
@@ -270,7 +277,7 @@ def request_kinds(text: str) -> frozenset[str]:
     """
     lowered = text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'")
     kinds = set(asked_kinds(lowered, by_user=True))
-    if any(phrase in lowered for phrase in DELEGATING_PHRASES):
+    if any(phrase in lowered for phrase in DELEGATING_PHRASES) or _HAS_IT_DONE.search(lowered) is not None:
         kinds.add(DELEGATE)
     if _REPEATS.search(lowered) is not None:
         kinds |= REQUEST_KINDS["order"]
@@ -353,7 +360,7 @@ def _kinds_abroad(words: list[str]) -> set[str]:
     """Return the kinds that words of other languages than English imply. Their negations stand on either side."""
     found: set[str] = set()
     for index, word in enumerate(words):
-        kinds = REQUEST_KINDS_ABROAD.get(word, frozenset())
+        kinds = kinds_abroad(word)
         particles = SEPARABLE.get(word)
         if particles is not None:
             for later in words[index + 1 : index + 1 + PARTICLE_REACH_WORDS]:
@@ -398,7 +405,10 @@ def _verb_of(words: list[str], stems: list[str]) -> str | None:
             and not words[-1].endswith("ing")
             and (last not in AMBIGUOUS_VERBS or TOOL_VERBS[last] == ActKind.READ)
         )
-        return last if is_verb else stems[0]
+        if is_verb:
+            return last
+        if stems[0] in TOOL_VERBS:
+            return stems[0]
     # A form such as `forwarding` names a thing where another verb begins the name: `set_forwarding`.
     is_named = {stem for word, stem in zip(words[1:], stems[1:], strict=True) if word.endswith("ing")}
     verbs = [verb for verb in verbs if verb == stems[0] or verb not in is_named] or verbs

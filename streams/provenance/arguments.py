@@ -23,7 +23,7 @@ from streams.provenance.numbers import plain_number, short_number
 from streams.provenance.origins import SHAPED
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
 from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_path, usual_value
-from streams.provenance.words import LETTERS_MIN, TEXT_CHARS_MAX, text_value, typeset_plainly
+from streams.provenance.words import LETTERS_MIN, TEXT_CHARS_MAX, short_value, text_value, typeset_plainly
 
 _SPACE = re.compile(r"\s")
 _TEXT, _PATH = AtomKind.TEXT, AtomKind.PATH
@@ -214,6 +214,13 @@ def _nested_arguments(values: Mapping[str, Any], thing: str) -> tuple[list[Argum
         if leaf.is_cut or found >= ATOMS_MAX:
             return arguments, False
     return arguments, True
+
+
+def short_reading(argument: Argument) -> list[Found]:
+    """Return how a leaf reads that is a short name or id, which counts only where somebody or something is named."""
+    value = argument.value
+    short = short_value(value) if isinstance(value, str) else ""
+    return [Found(_TEXT, short, argument.pointer, True)] if short else []
 
 
 def extract_part(text: str) -> list[Found]:

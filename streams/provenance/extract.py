@@ -26,6 +26,9 @@ from streams.provenance.spans import joined_words, names, quoted, without_stop_w
 from streams.provenance.words import (
     TEXT_CHARS_MAX,
     UNTYPED,
+    holds_names,
+    names_an_id,
+    short_value,
     text_value,
     thing_of,
     typeset_plainly,
@@ -203,8 +206,18 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
             whole = shape.start <= first and shape.end >= last and not shape.part
             is_shaped = is_shaped or whole
             collected.add(shape.kind, value, leaf, whole=whole, decoded=False)
-    if not is_shaped and (value := text_value(text)):
+    if not is_shaped and (value := text_value(text) or _named_shortly(text, leaf)):
         collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=False)
+
+
+def _named_shortly(text: str, leaf: Leaf) -> str:
+    """Return the short name or id that a field holds; empty if it holds no such thing."""
+    name = leaf.name or leaf.outer
+    if holds_names(name):
+        return short_value(text)
+    # Codes of countries and languages are letters: an id has a digit.
+    value = short_value(text) if names_an_id(name) else ""
+    return "" if value.isalpha() else value
 
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
@@ -341,8 +354,9 @@ def _read_words(text: str, leaf: Leaf, collected: _Collected, reader: _TextReade
     for is_quoted, spans in ((True, quoted(text)), (False, names(text, starts))):
         for place, span in spans:
             reader.add_words(place, without_stop_words(span))
-            if is_quoted and collected.by_user:
-                # Who quotes a title means all of it: "The new plan" is not the record that is called "New plan".
+            if is_quoted and (collected.by_user or reader.calls_at(place)):
+                # Who quotes a title means all of it: "The new plan" is not the record that is called "New plan". And
+                # who dictates a text wants all of its words: "Post: 'I am leaving'".
                 reader.add_words(place, span)
         if reader.is_done:
             return

@@ -54,7 +54,7 @@ IMPERATIVES = listed(
     "sponsor stake star start state stop store submit subscribe substitute subtract summarise summarize supply "
     "surrender suspend swap switch sync tag take talk tell terminate test text tip top trade transfer transform "
     "translate transmit trigger triple trust try turn tweet unassign undo unfollow unfriend uninstall unlock unmute "
-    "unpin unsubscribe unsuspend update upgrade upload use utilise utilize verify view visit vote wait waive warn "
+    "unpin unsubscribe unsuspend update upgrade upload use utilise utilize verify view visit void vote wait waive warn "
     "watch whitelist wipe wire withdraw write zero"
 )
 _ALSO_LABELS = listed(

@@ -154,6 +154,22 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"|(?:ask(?:s|ed)?|request(?:s|ed)?) (?:\S+ ){0,4}for (?:\w+ )?access)\b",
             "share secure",
         ),
+        # "Find an hour on Tuesday and block it", "block the slot for us"
+        (
+            r"\b(?:hour|slot|time|morning|afternoon|window)s?\b[^.!?\n]{0,80}\bblock (?:it|that|them|out|off)\b"
+            r"|\bblock (?:out |off )?(?:an|a|the|that|this|two|half) (?:[\w-]+ )?"
+            r"(?:hour|slot|time|morning|afternoon|window)s?\b",
+            "book create",
+        ),
+        # "Take the cheapest one", "I'll take the second"
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )take "
+            r"(?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)\b|"
+            r"(?:that|this) one\b|one of (?:them|those)\b)",
+            "book create pay",
+        ),
+        # "Object to it"
+        (r"\b(?:object|i object) to (?:it|this|that|the|these|those|both)\b|\braise an objection\b", "create change"),
         # "Put 4.2 on staging", "it can go live"
         (
             r"\b(?:put|push|move|bring|ship|get|promote) (?:\S+ ){1,4}(?:on|onto|into|in|to) (?:the )?"

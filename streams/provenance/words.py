@@ -27,6 +27,8 @@ CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NAME_PART = re.compile(r"[^\W\d_]+")
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
 """The shortest id: `M-31`."""
+_SHORT_CODE = re.compile(r"(?<![\w-])[A-Za-z]{1,2}[-_]\d{1,2}(?![\w-])")
+"""An id that is even shorter: `SO-1`. Sequences of words don't find it where its letters are such a word."""
 _LETTER = re.compile(r"[^\W\d_]")
 
 STOP_WORDS = listed(
@@ -43,7 +45,7 @@ _ID_WORDS = listed(
 UNTYPED = "id"
 """The thing of a number that is only called an id."""
 
-_ALIKE = ("email mail message", "event appointment meeting", "file document doc", "booking reservation")
+_ALIKE = ("email mail message", "event appointment meeting", "file document doc attachment", "booking reservation")
 THINGS_ALIKE: dict[str, tuple[str, ...]] = {
     thing: tuple(other for other in things.split() if other != thing) for things in _ALIKE for thing in things.split()
 }
@@ -89,6 +91,41 @@ _LOWER = bytes(range(256)).lower()
 _BETWEEN_WORDS = bytes(code for code in range(128) if WORD.match(chr(code)) is None)
 
 
+SHORT_CHARS_MIN = 2
+_CODES = listed("eur usd gbp chf nok sek dkk jpy cad aud pln czk am pm utc cet gmt en de fr es")
+"""Short words of times, money and languages, which name nobody and no place."""
+_HOLDERS = listed(
+    "channel group team room space board project repository repo branch folder directory label tag list account "
+    "user username login member recipient to from cc sender author owner assignee reviewer contact customer person "
+    "participant attendee guest name"
+)
+"""Names of fields whose short values name somebody or some place."""
+
+
+def short_value(text: str) -> str:
+    """Return the canonical form of a short name or id ("Bob", "dev", "SO-1"), which `text_value` has none for.
+
+    It counts only where somebody or something is named: in a sink, in a field that holds such names, in the user's own
+    words, and beside an instruction.
+
+    Returns:
+        Two or three letters and digits, at least one of them a letter; empty for any other text.
+    """
+    words = WORD.findall(plain_case(text)) if len(text) <= TEXT_CHARS_MAX else []
+    joined = "".join(words)
+    if not SHORT_CHARS_MIN <= len(joined) < LETTERS_MIN or joined in _CODES or _LETTER.search(joined) is None:
+        return ""
+    # The first letters of an id are no word: `SO-1`.
+    return joined if not joined.isalpha() or STOP_WORDS.isdisjoint(words) else ""
+
+
+@lru_cache(maxsize=THINGS_CACHED_MAX)
+def holds_names(name: str) -> bool:
+    """Return whether a field's name says that it holds the names of people or places: `channel`, `user_name`."""
+    parts = _parts_of(name)
+    return bool(parts) and (parts[-1] in _HOLDERS or singular(parts[-1]) in _HOLDERS)
+
+
 def says_enough(words: str) -> bool:
     """Return whether a text in canonical form is long enough to say where it comes from."""
     if not words.isascii():
@@ -101,12 +138,18 @@ def says_enough(words: str) -> bool:
 def word_grams(text: str, words_max: int, names_max: int = 0) -> Iterator[str]:
     """Yield the canonical forms of sequences of words that do not begin or end with one of `STOP_WORDS`.
 
+    Short names and ids are among them: where sequences are looked for, somebody says what he wants.
+
     Args:
         text: the text.
         words_max: how many words a sequence has at most.
         names_max: how many it may have if it begins and ends with a capital or a digit, as names and addresses do.
     """
-    words = WORD.findall(typeset_plainly(text))
+    plain = typeset_plainly(text)
+    for match in _SHORT_CODE.finditer(plain):
+        if value := short_value(match[0]):
+            yield value
+    words = WORD.findall(plain)
     lowered = [plain_case(word) for word in words]
     for first, word in enumerate(lowered):
         if word in STOP_WORDS:
@@ -117,7 +160,7 @@ def word_grams(text: str, words_max: int, names_max: int = 0) -> Iterator[str]:
             gram += lowered[place]
             if lowered[place] in STOP_WORDS or (place - first >= words_max and not _begins_name(words[place])):
                 continue
-            if says_enough(gram) and _LETTER.search(gram):
+            if (says_enough(gram) and _LETTER.search(gram)) or short_value(gram):
                 yield gram
 
 

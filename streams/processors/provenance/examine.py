@@ -24,7 +24,14 @@ from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
 from streams.provenance.acts import ActKind
-from streams.provenance.arguments import Argument, arguments_in, extract_part, extract_unusual, usual_reading
+from streams.provenance.arguments import (
+    Argument,
+    arguments_in,
+    extract_part,
+    extract_unusual,
+    short_reading,
+    usual_reading,
+)
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
@@ -42,9 +49,10 @@ from streams.provenance.origins import (
     seen_in,
     trace,
 )
+from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, place_at
 from streams.provenance.scope import ScopedArgument
-from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, thing_of
+from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, thing_of
 
 replace = msgspec.structs.replace
 ORIGINS_MAX = 128
@@ -335,6 +343,8 @@ def _values(
     opened: list[tuple[Argument, bool]] = []
     for argument in arguments:
         is_exact = False
+        if not argument.wholes and use.place_of(argument.pointer)[1]:
+            argument.wholes = short_reading(argument)
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
             value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)
@@ -403,6 +413,10 @@ def _inner(argument: Argument, parts: list[Found], use: ToolUse, tracer: _Tracer
         yield Value(argument.pointer, role, is_sink, True, True, traced)
 
 
+_POSTAL = listed("postcode postal zip zipcode plz")
+"""Words of names whose numbers are those of a place."""
+
+
 def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) -> Value:
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
@@ -418,8 +432,8 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             has_amount = True
         elif kind is _NUMBER:
             has_number = True
-    if has_amount and is_sink:
-        # In a sink, the same amount proves nothing.
+    if has_amount and is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
+        # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
         founds = [each for each in founds if each.kind is not _AMOUNT]
     if has_number:
         founds = [*founds, *_numbers_as_named(founds, use)]

@@ -45,13 +45,21 @@ def is_stated(examined: Examined) -> bool:
     """Return whether the user has said himself where an act goes, or which amount it moves.
 
     Every sink must be his, or a field of a record that he has pointed at. That he names a record is not enough: who
-    asks where his order is does not ask to cancel it. What is only his is: nobody else could want it to be used.
+    asks where his order is does not ask to cancel it. What is only his is: nobody else could want it to be used. Of an act
+    that moves money, he must have said how much, because the address that he is known by is in many calls.
     """
     wholes = [value for value in examined.values if not value.is_part]
     sinks = [value for value in wholes if value.is_sink]
     if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
         return False
-    return any(_says_what(value, examined.use.tool.uses) for value in wholes)
+    uses = examined.use.tool.uses
+    if any(_is_money(value, uses) and value.traced.origin is not ValueOrigin.USER for value in wholes):
+        return False
+    return any(_says_what(value, uses) for value in wholes)
+
+
+def _is_money(value: Value, uses: ToolUses) -> bool:
+    return value.role is ArgumentRole.AMOUNT and not value.is_sink and uses.is_money(value.pointer)
 
 
 def _is_others(value: Value) -> bool:
@@ -68,7 +76,7 @@ def _says_what(value: Value, uses: ToolUses) -> bool:
     if value.traced.origin is not ValueOrigin.USER:
         return False
     if value.role is ArgumentRole.AMOUNT:
-        return not value.is_sink and uses.is_money(value.pointer)
+        return _is_money(value, uses)
     is_place = value.is_sink and value.is_shaped and value.role is ArgumentRole.DESTINATION
     return is_place and not value.traced.flags & _SHOWN
 

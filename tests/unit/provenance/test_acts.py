@@ -27,6 +27,8 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, prop
         ("send_money", "pay"),
         ("schedule_transaction", "pay"),
         ("update_scheduled_transaction", "pay"),
+        ("invoice_mail", "send"),
+        ("report_send_later", "send"),
         ("transfer_funds", "pay"),
         ("transfer_to_human", "send"),
         ("update_password", "secure"),
