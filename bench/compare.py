@@ -1,8 +1,7 @@
 """Compare the gate with that of an earlier commit: `python -m bench.compare REVISION [--now REVISION] [--turns N]`.
 
-The speed of a machine changes by a fifth within minutes, so two runs one after the other measure the machine. Here
-both versions have a log of their own with the same work on it, and take short turns, seconds apart; the result is the
-median of the turns' ratios. Commits run from temporary git worktrees, with their own benchmark code and starter packs.
+Both versions have a log of their own with the same work on it, and take turns (`bench.turns`); the result is the median
+of the turns' ratios. Commits run from temporary git worktrees, with their own benchmark code and starter packs.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import Any
 
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
+from bench.turns import take_turns
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RULES = ("empty", "permit-all", "starter")
@@ -90,13 +90,13 @@ class Arena:
 
 
 def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, Any]:
-    """Measure both versions in turns, with each set of rules; the first turn of each is not counted.
+    """Measure both versions in turns, with each set of rules.
 
     Args:
         revision: the earlier commit.
         now: the later one; None for this checkout as it is.
         kind: which log both run on.
-        turns: of each version.
+        turns: how many turns count.
     """
     # HEAD may be another commit by the end.
     revision, measured = _full(revision), _full(now or "HEAD")
@@ -117,15 +117,11 @@ def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, 
 
 def _case(earlier: Path, later: Path, kind: str, rules: str, turns: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
-        arenas = {}
-        for name, checkout in (("earlier", earlier), ("now", later)):
-            arenas[name] = Arena(checkout, kind, rules, turns + 1)
-            stack.callback(arenas[name].close)
-        found: dict[str, list[dict[str, float]]] = {"earlier": [], "now": []}
-        for turn in range(turns + 1):
-            for name in list(arenas)[:: 1 if turn % 2 else -1]:
-                found[name].append(arenas[name].measure())
-    pairs = list(zip(found["earlier"], found["now"], strict=True))[1:]
+        arenas = [
+            stack.enter_context(contextlib.closing(Arena(checkout, kind, rules, turns + 1)))
+            for checkout in (earlier, later)
+        ]
+        pairs = take_turns(arenas, Arena.measure, turns)
     ratios = sorted(now["cpu_us_per_intent"] / before["cpu_us_per_intent"] for before, now in pairs)
     low, _, high = quantiles(ratios, n=4)
     return {

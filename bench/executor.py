@@ -28,6 +28,7 @@ from bench.latency import measure, quantile, read_to_end
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 from bench.sealed_verdicts import SealedVerdicts
+from bench.turns import take_turns
 from bench.workload import ACT, TENANT, TRACEPARENT, now_ms
 from bench.world import KINDS, PARTITIONS, Kind, World, open_world
 from streams.model.audit import AuditEvent, AuditEventType
@@ -330,20 +331,22 @@ def _executor(world: World, *, calls: int, checkout: Path) -> Iterator[_Executor
 
 def compare(revision: str, kind: Kind, turns: int) -> dict[str, Any]:
     """Measure the executor of an earlier commit and this one in turns."""
-    found: dict[str, list[dict[str, Any]]] = {"earlier": [], "now": []}
     with worktree(revision) as earlier:
         checkouts = {"earlier": earlier, "now": REPOSITORY}
-        for turn in range(turns):
-            for name in list(checkouts)[:: 1 if turn % 2 else -1]:
-                checkout = checkouts[name]
-                found[name].append(
-                    {
-                        "skipped": skipped(kind, PER_TURN.skipped, checkout),
-                        "own": own_calls(kind, PER_TURN.own, checkout),
-                        "rate": at_rate(kind, PER_TURN.rate_s, checkout),
-                    }
-                )
-                print(name, json.dumps(found[name][-1]), flush=True)
+
+        def measure(name: str) -> dict[str, Any]:
+            checkout = checkouts[name]
+            measured = {
+                "skipped": skipped(kind, PER_TURN.skipped, checkout),
+                "own": own_calls(kind, PER_TURN.own, checkout),
+                "rate": at_rate(kind, PER_TURN.rate_s, checkout),
+            }
+            print(name, json.dumps(measured), flush=True)
+            return measured
+
+        # Each part of a turn warms up by itself, so all turns count.
+        pairs = take_turns(list(checkouts), measure, turns, warm_up=0)
+    found = dict(zip(checkouts, zip(*pairs, strict=True), strict=True))
     return {
         "revision": revision,
         "log": kind,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
+from bench.turns import take_turns
 from bench.workload import RULE_SETS, credential, established, intent
 from bench.world import KINDS, ROOT_KEY, Kind, World, open_world
 from streams.model.topics import INTENT, SESSION
@@ -56,21 +57,26 @@ def _median(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def _starter_to_permit_all(kind: Kind, turns: int) -> dict[str, float]:
     """How fast the gate is with the starter packs, as a part of how fast it is with one rule that lets all through.
 
-    In short turns, one after the other seconds apart: what the machine does meanwhile falls out of each turn's ratio.
-    The median of all turns; the first one is not counted.
+    The median of all turns' ratios.
     """
-    runs: dict[str, list[dict[str, float]]] = {"starter": [], "permit-all": []}
+    found = reports_in_turns(kind, ("starter", "permit-all"), turns)
+    pairs = [(_rates(starter), _rates(plain)) for starter, plain in found]
+    return {name: median(starter[name] / plain[name] for starter, plain in pairs) for name in pairs[0][0]}
+
+
+def reports_in_turns(kind: Kind, rule_sets: Sequence[str], turns: int) -> list[tuple[dict[str, Any], ...]]:
+    """Let gates with different rules, on logs of their own, take turns.
+
+    Returns:
+        What the gates have reported in each turn (`run_child`), in the order of `rule_sets`.
+    """
     with ExitStack() as stack:
-        worlds = {rules: stack.enter_context(open_world(kind, rules)) for rules in runs}
-        for world in worlds.values():
+        worlds = [stack.enter_context(open_world(kind, rules)) for rules in rule_sets]
+        for world in worlds:
             open_sessions(world, TURN_SESSIONS)
             # A gate processes whole batches, so each turn processes a few more intents than it counts.
             load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS * 5 // 4)
-        for turn in range(turns + 1):
-            for rules in list(runs)[:: 1 if turn % 2 else -1]:
-                runs[rules].append(_rates(run_child(worlds[rules], count=TURN_COUNTED, warm_up=TURN_WARM_UP)))
-    pairs = list(zip(runs["starter"], runs["permit-all"], strict=True))[1:]
-    return {name: median(starter[name] / plain[name] for starter, plain in pairs) for name in pairs[0][0]}
+        return take_turns(worlds, lambda world: run_child(world, count=TURN_COUNTED, warm_up=TURN_WARM_UP), turns)
 
 
 def _rates(report: dict[str, Any]) -> dict[str, float]:

@@ -6,8 +6,8 @@ has: of that, each half is looked up, too. Extraction of the arguments is part o
 apart; so is what it costs to keep one result. Rows come from a store in memory: a store on disk adds about a
 microsecond for each row that is read.
 
-With a revision, the same intent is examined by the code of that commit, too. Both take short turns in processes of
-their own, and the result is the median of the ratios: the speed of a machine changes more than the code does.
+With a revision, the same intent is examined by the code of that commit, too. Both take turns in processes of their own
+(`bench.turns`), and the result is the median of the ratios: the speed of a machine changes more than the code does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from statistics import median
 from bench.compare import REPOSITORY, worktree
 from bench.machine import describe_machine, forget_settings
 from bench.report import save
+from bench.turns import take_turns
 from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, tool_entry
 from streams.engine.state import PartitionState
 from streams.model.catalog import OutputLabel
@@ -134,23 +135,23 @@ def _measure(revision: str | None) -> None:
     print(f"results read   recipient   at {revision[:10]}, us   now, us   ratio (median of {TURNS} turns)")
     with worktree(revision) as earlier:
         for count, arguments in product(RESULTS, (_ARGUMENTS, _UNKNOWN)):
-            before_us, now_us = _in_turns(earlier, count, arguments["to"])
-            ratio = median(now / before for before, now in zip(before_us, now_us, strict=True))
+            turns = _in_turns(earlier, count, arguments["to"])
+            before_us, now_us = (median(took_us) for took_us in zip(*turns, strict=True))
+            ratio = median(now / before for before, now in turns)
             recipient = "named" if arguments is _ARGUMENTS else "unknown"
-            figures = f"{median(before_us):17.0f}   {median(now_us):7.0f}   {ratio:5.2f}"
+            figures = f"{before_us:17.0f}   {now_us:7.0f}   {ratio:5.2f}"
             print(f"{count:12,}   {recipient:9}   {figures}")
 
 
-def _in_turns(earlier: Path, count: int, recipient: object) -> tuple[list[float], list[float]]:
-    """Return the microseconds of each turn of the earlier code and of this checkout's; the first ones don't count."""
+def _in_turns(earlier: Path, count: int, recipient: object) -> list[tuple[float, ...]]:
+    """Return the microseconds of the earlier code and of this checkout's in each turn."""
     with contextlib.ExitStack() as stack:
         started = [_started(checkout, count, str(recipient)) for checkout in (earlier, REPOSITORY)]
         processes = [stack.enter_context(process) for process in started]
-        turns = [[_turn(process) for process in processes] for _ in range(TURNS + 1)]
+        turns = take_turns(processes, _turn, TURNS)
         for process in processes:
             process.communicate()
-    before_us, now_us = zip(*turns[1:], strict=True)
-    return list(before_us), list(now_us)
+    return turns
 
 
 def _started(checkout: Path, count: int, recipient: str) -> subprocess.Popen[str]:

@@ -1,9 +1,8 @@
 """`python -m bench.behaviour.compiled`: what compiled modules give the watch, and whether it writes the same.
 
 The checkout is copied, and the modules that `pyproject.toml` lists are compiled there (`scripts.compiled`), which needs
-a C compiler. Both versions judge the same fleet in short turns, one after the other: what else the machine does falls
-out of each turn's ratio, and the median of the ratios counts. Then both play two fleets to their ends, and everything
-that they write is compared (`bench.behaviour.outcomes`).
+a C compiler. Both versions judge the same fleet in turns (`bench.turns`), and the median of the ratios counts. Then
+both play two fleets to their ends, and everything that they write is compared (`bench.behaviour.outcomes`).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from bench.child import Child
 from bench.environments import REPOSITORY
+from bench.turns import take_turns
 from scripts.compiled import make_compiled
 
 SEED = 101
@@ -37,22 +37,20 @@ def ratios_of(part: str, compiled: Path, turns: int = TURNS) -> tuple[float, flo
         turns: how many turns of each count.
     """
     order = {"part": part, "seed": SEED, "counts": [WARM_UP, *[COUNTED] * turns]}
-    found: list[tuple[float, ...]] = []
     with ExitStack() as stack:
         children = [
             stack.enter_context(Child("bench.behaviour.turn_child", order, checkout=checkout))
             for checkout in (REPOSITORY, compiled)
         ]
-        for turn in range(turns + 1):
-            took_us: dict[int, float] = {}
-            for number in (0, 1) if turn % 2 else (1, 0):
-                children[number].wait_ready()
-                children[number].begin()
-                took_us[number] = float(children[number].output.readline())
-            found.append((took_us[0], took_us[1]))
-    counted = found[1:]
-    plain, quick = (median(pair[number] for pair in counted) for number in (0, 1))
-    return plain, quick, median(pair[0] / pair[1] for pair in counted)
+        pairs = take_turns(children, _turn_us, turns)
+    plain, quick = (median(took_us) for took_us in zip(*pairs, strict=True))
+    return plain, quick, median(plain_us / quick_us for plain_us, quick_us in pairs)
+
+
+def _turn_us(child: Child) -> float:
+    child.wait_ready()
+    child.begin()
+    return float(child.output.readline())
 
 
 def outcomes_of(checkout: Path, decisions: int = DECISIONS) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from statistics import median
 from typing import Any
 
-from bench.gate import load_intents, open_sessions, run_child
+from bench.gate import reports_in_turns
 from bench.gate_process import ServedGate, served_gate
 from bench.workload import SIGNALS
 from bench.world import PARTITIONS, World, open_world
@@ -27,8 +27,7 @@ IDLE_S = 3.0
 BUSY_SHARE = 0.1
 """A process that uses less than this part of a core has nothing to do."""
 
-TURNS, TURN_SESSIONS = 8, 2_000
-TURN_WARM_UP, TURN_COUNTED = 1_000, 7_000
+TURNS = 8
 
 
 def watch_on_kafka(fleet: Sequence[Planned], decisions: int = DECISIONS) -> dict[str, Any]:
@@ -99,21 +98,10 @@ def _is_read(world: World, group: str, topic: Topic) -> bool:
 def signals_in_gate(turns: int = TURNS) -> dict[str, float]:
     """Return what rules that ask for signals cost a gate, in us of CPU time for each intent.
 
-    Two gates on logs of their own run in short turns, one after the other, with rules that differ only in that. The
-    first turn is not counted; of the others the median counts.
+    Two gates take turns, with rules that differ only in that. The median of all turns counts.
     """
-    spent: dict[str, list[float]] = {"permit-all": [], SIGNALS: []}
-    with ExitStack() as stack:
-        worlds = {rules: stack.enter_context(open_world("embedded", rules)) for rules in spent}
-        for world in worlds.values():
-            open_sessions(world, TURN_SESSIONS)
-            # A gate processes whole batches, so each turn processes a few more intents than it counts.
-            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * (TURN_WARM_UP + TURN_COUNTED) * 5 // 4)
-        for turn in range(turns + 1):
-            for rules in list(spent)[:: 1 if turn % 2 else -1]:
-                report = run_child(worlds[rules], count=TURN_COUNTED, warm_up=TURN_WARM_UP)
-                spent[rules].append(1e6 * report["cpu_s"] / report["records"])
-    pairs = list(zip(spent["permit-all"], spent[SIGNALS], strict=True))[1:]
+    found = reports_in_turns("embedded", ("permit-all", SIGNALS), turns)
+    pairs = [tuple(1e6 * report["cpu_s"] / report["records"] for report in reports) for reports in found]
     return {
         "us_without": round(median(plain for plain, _ in pairs), 1),
         "us_with": round(median(asked for _, asked in pairs), 1),
