@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
+from bench.checkouts import environment_of
 from bench.environments import REPOSITORY
 
 END_S_MAX = 180.0
@@ -46,7 +46,7 @@ class Child:
         program, environment = ["-m", module], None
         if checkout is not None:
             program = [str(REPOSITORY.joinpath(*module.split(".")).with_suffix(".py"))]
-            environment = {**os.environ, "PYTHONPATH": str(checkout)}
+            environment = environment_of(checkout)
         self._process = subprocess.Popen(
             [sys.executable, *program, json.dumps(order)],
             cwd=checkout,

@@ -9,29 +9,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from bench.checkouts import TurnTaker, full_revision, worktree
+from bench.environments import REPOSITORY
 from bench.machine import describe_machine, forget_settings
 from bench.report import RESULTS, save
 from bench.turns import take_turns
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RULES = ("empty", "permit-all", "starter")
 TURNS = 15
 SESSIONS = 1_000
 WARM_UP, COUNTED = 1_000, 6_000
-TURN_S_MAX = 240
 
-# Runs in the checkout that is measured, with that checkout's code: it may use only what both versions have. One line
-# comes in for each turn, and one report goes out.
-_ARENA = f"""
+# What `TurnTaker` runs, in both versions.
+_GATE = f"""
 import json, sys
 from bench.gate import load_intents, open_sessions, run_child
 from bench.world import open_world
@@ -46,49 +41,6 @@ with open_world(kind, rules) as world:
 """
 
 
-class Arena:
-    """One version of the gate with a log of its own, which takes a turn when it is asked to."""
-
-    def __init__(self, checkout: Path, kind: str, rules: str, turns: int) -> None:
-        """Start it; `measure` waits until the log is loaded."""
-        path = os.pathsep.join((str(checkout), str(checkout / "examples")))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _ARENA, kind, rules, str(turns)],
-            cwd=checkout,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if self._line() != "ready":
-            raise RuntimeError(f"the benchmark in `{checkout}` did not start")
-
-    def measure(self) -> dict[str, float]:
-        """Take one turn.
-
-        Returns:
-            CPU in microseconds per intent, and intents per second.
-        """
-        if self._process.stdin is None:
-            raise RuntimeError("the process has no standard input")
-        self._process.stdin.write("turn\n")
-        self._process.stdin.flush()
-        report = json.loads(self._line())
-        return {
-            "cpu_us_per_intent": report["cpu_s"] / report["records"] * 1e6,
-            "intents_per_s": report["records"] / report["wall_s"],
-        }
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=TURN_S_MAX)
-
-    def _line(self) -> str:
-        if self._process.stdout is None:
-            raise RuntimeError("the process has no standard output")
-        return self._process.stdout.readline().strip()
-
-
 def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, Any]:
     """Measure both versions in turns, with each set of rules.
 
@@ -99,7 +51,7 @@ def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, 
         turns: how many turns count.
     """
     # HEAD may be another commit by the end.
-    revision, measured = _full(revision), _full(now or "HEAD")
+    revision, measured = full_revision(revision), full_revision(now or "HEAD")
     now = now and measured
     with contextlib.ExitStack() as stack:
         earlier = stack.enter_context(worktree(revision))
@@ -117,11 +69,11 @@ def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, 
 
 def _case(earlier: Path, later: Path, kind: str, rules: str, turns: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
-        arenas = [
-            stack.enter_context(contextlib.closing(Arena(checkout, kind, rules, turns + 1)))
+        gates = [
+            stack.enter_context(contextlib.closing(TurnTaker(checkout, _GATE, kind, rules, str(turns + 1))))
             for checkout in (earlier, later)
         ]
-        pairs = take_turns(arenas, Arena.measure, turns)
+        pairs = take_turns(gates, _measured, turns)
     ratios = sorted(now["cpu_us_per_intent"] / before["cpu_us_per_intent"] for before, now in pairs)
     low, _, high = quantiles(ratios, n=4)
     return {
@@ -134,25 +86,13 @@ def _case(earlier: Path, later: Path, kind: str, rules: str, turns: int) -> dict
     }
 
 
-@contextlib.contextmanager
-def worktree(revision: str) -> Iterator[Path]:
-    """A checkout of an earlier commit, in a temporary git worktree."""
-    with tempfile.TemporaryDirectory(prefix="stoplog-compare-") as folder:
-        checkout = Path(folder) / "earlier"
-        _git("worktree", "add", "--detach", str(checkout), revision)
-        try:
-            yield checkout
-        finally:
-            _git("worktree", "remove", "--force", str(checkout))
-
-
-def _full(revision: str) -> str:
-    return _git("rev-parse", revision).strip()
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    return done.stdout
+def _measured(gate: TurnTaker) -> dict[str, float]:
+    """Return what an intent of a turn took in us of CPU time, and how many intents there were in a second."""
+    report = json.loads(gate.take_turn())
+    return {
+        "cpu_us_per_intent": report["cpu_s"] / report["records"] * 1e6,
+        "intents_per_s": report["records"] / report["wall_s"],
+    }
 
 
 def main() -> int:

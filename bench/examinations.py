@@ -9,7 +9,6 @@ are the verdicts themselves. A change that is only meant to cost less leaves all
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from typing import Any
 
 import msgspec
 
-from bench.compare import REPOSITORY, worktree
 from bench.injection.cases import read_cases
 from bench.injection.runner import Runner
 from bench.machine import forget_settings
@@ -48,6 +46,10 @@ _VALUES: tuple[object, ...] = (
 
 def main() -> int:
     """Compare, and return 1 if anything differs."""
+    # This file also runs in the earlier checkout, which need not have these.
+    from bench.checkouts import environment_of, worktree  # noqa: PLC0415 - see above
+    from bench.environments import REPOSITORY  # noqa: PLC0415 - likewise
+
     parser = argparse.ArgumentParser(prog="python -m bench.examinations", description=__doc__)
     parser.add_argument("revision", metavar="REVISION", help="the earlier commit")
     parser.add_argument("--cases", type=int, default=1, metavar="N", help="take every N-th case (default: all)")
@@ -58,9 +60,8 @@ def main() -> int:
         written = [folder / name for name in ("earlier", "now")]
         for checkout, path in zip(checkouts, written, strict=True):
             # This file runs in both checkouts, with the code of each.
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(checkout), str(checkout / "examples")))}
             command = [sys.executable, "-P", str(Path(__file__).resolve()), str(path), str(options.cases)]
-            subprocess.run(command, cwd=checkout, env=environment, check=True)
+            subprocess.run(command, cwd=checkout, env=environment_of(checkout), check=True)
         count, different = _compare(*written)
     print(f"{count:,} examinations and verdicts, {different:,} of them different")
     return 1 if different or not count else 0

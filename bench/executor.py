@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.checkouts import worktree
 from bench.child import Child
-from bench.compare import worktree
 from bench.environments import REPOSITORY
 from bench.gate import open_sessions
 from bench.gate_process import served_gate

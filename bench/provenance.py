@@ -16,16 +16,14 @@ import argparse
 import contextlib
 import io
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from statistics import median
 
-from bench.compare import REPOSITORY, worktree
+from bench.checkouts import TurnTaker, worktree
+from bench.environments import REPOSITORY
 from bench.machine import describe_machine, forget_settings
 from bench.report import save
 from bench.turns import take_turns
@@ -71,8 +69,7 @@ _ARGUMENTS: dict[str, object] = {
 }
 _UNKNOWN = _ARGUMENTS | {"to": "unknown.person@other-shop.example"}
 
-
-# Runs in the checkout that is measured, with that checkout's code: it may use only what both versions have.
+# What `TurnTaker` runs, in both versions.
 _TURNS = f"""
 import sys, time
 from simulation.records import TRUSTED, UNTRUSTED
@@ -146,35 +143,11 @@ def _measure(revision: str | None) -> None:
 def _in_turns(earlier: Path, count: int, recipient: object) -> list[tuple[float, ...]]:
     """Return the microseconds of the earlier code and of this checkout's in each turn."""
     with contextlib.ExitStack() as stack:
-        started = [_started(checkout, count, str(recipient)) for checkout in (earlier, REPOSITORY)]
-        processes = [stack.enter_context(process) for process in started]
-        turns = take_turns(processes, _turn, TURNS)
-        for process in processes:
-            process.communicate()
-    return turns
-
-
-def _started(checkout: Path, count: int, recipient: str) -> subprocess.Popen[str]:
-    path = os.pathsep.join((str(checkout), str(checkout / "examples")))
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TURNS, str(count), recipient],
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if process.stdout is None or process.stdout.readline().strip() != "ready":
-        raise RuntimeError(f"the measurement in `{checkout}` did not start")
-    return process
-
-
-def _turn(process: subprocess.Popen[str]) -> float:
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the process has no pipes")
-    process.stdin.write("turn\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+        takers = [
+            stack.enter_context(contextlib.closing(TurnTaker(checkout, _TURNS, str(count), str(recipient))))
+            for checkout in (earlier, REPOSITORY)
+        ]
+        return take_turns(takers, lambda taker: float(taker.take_turn()), TURNS)
 
 
 def _print(count: int) -> None:

@@ -8,7 +8,6 @@ both play two fleets to their ends, and everything that they write is compared (
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bench.checkouts import environment_of
 from bench.child import Child
 from bench.environments import REPOSITORY
 from bench.turns import take_turns
@@ -58,7 +58,7 @@ def outcomes_of(checkout: Path, decisions: int = DECISIONS) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "bench.behaviour.outcomes", "--decisions", str(decisions)],
         cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout)},
+        env=environment_of(checkout),
         stdout=subprocess.PIPE,
         text=True,
         timeout=OUTCOMES_S_MAX,
