@@ -11,6 +11,8 @@ from streams.behaviour.watcher import Declared, Observed, Watcher
 
 START_MS = 1_767_571_200_000
 """A Monday, 00:00 UTC."""
+AFTER_MS = START_MS + 20 * DAY_MS + 9 * HOUR_MS
+"""When work begins on the day after 20 days of usual work."""
 _serials = count()
 
 
@@ -58,3 +60,35 @@ def office_days(days: int, per_day: int = 12, **fields: object) -> Iterator[Acti
         for call in range(per_day):
             time_ms = START_MS + day * DAY_MS + 9 * HOUR_MS + call * 20 * 60_000
             yield activity(time_ms, **{"session": f"day-{day}", **fields})
+
+
+def spaced(count: int, every_ms: int = 5_000, **fields: object) -> list[Activity]:
+    """Return calls at equal distances, in a session of their own."""
+    begin_ms = AFTER_MS + 17 * HOUR_MS if fields.pop("night", False) else AFTER_MS
+    return [activity(begin_ms + at * every_ms, **{"session": "attack", **_of(fields, at)}) for at in range(count)]
+
+
+def _of(fields: dict[str, object], at: int) -> dict[str, object]:
+    return {name: value(at) if callable(value) else value for name, value in fields.items()}
+
+
+def mixed(days: int) -> list[Activity]:
+    """Return usual work with objects, destinations, amounts and tools that take turns."""
+    tools = ("crm.read", "docs.read", "mail.send")
+    return [
+        activity(
+            each.time_ms,
+            session=each.session,
+            tool=tools[at % 3],
+            call=f"call-{at}",
+            object=f"o-{at % 7}",
+            owner="alice",
+            destination=f"d-{at % 3}.example",
+            amount=100.0 + 10 * (at % 5),
+            size_bytes=500 + 10 * (at % 9),
+            root=each.session,
+            instance="one",
+            epoch="v1",
+        )
+        for at, each in enumerate(office_days(days))
+    ]

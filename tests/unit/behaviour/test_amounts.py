@@ -1,0 +1,55 @@
+"""Amounts that creep (`arg_cusum`)."""
+
+from __future__ import annotations
+
+from math import exp
+from random import Random  # noqa: TID251 - usual amounts are drawn from a seed
+
+import pytest
+from msgspec.structs import replace
+
+from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
+from tests.unit.behaviour.kit import AFTER_MS, Rows, activity, declared, names_found, observe_all, office_days, watcher
+
+
+def creeping(days: int, usual_each: int) -> list[Activity]:
+    """Return two payments a day that grow from the usual to nine times of it, and usual ones between them."""
+    rng, found = Random(3), []  # noqa: S311 - a test that has to be repeatable
+    for day in range(days):
+        for at in range(2 + 2 * usual_each):
+            factor = exp(2.2 * (day + 1) / days) if at % (usual_each + 1) == 0 else exp(rng.gauss(0, 0.5))
+            name = "creep" if at % (usual_each + 1) == 0 else "usual"
+            at_ms = AFTER_MS + 2 * DAY_MS + day * DAY_MS + at * 1_200_000
+            found.append(activity(at_ms, session=f"{name} {day} {at}", amount=100.0 * factor))
+    return found
+
+
+@pytest.mark.parametrize("usual_each", [0, 3])
+def test_amounts_that_creep_are_found_between_usual_ones(usual_each: int) -> None:
+    """Three of four payments are as usual as ever: they used to take from the sum what the others had added."""
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, allowance=1, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    assert names_found(observe_all(watch, rows, usual)) == []
+    found = [each for seen in observe_all(watch, rows, creeping(8, usual_each)) for each in seen.findings]
+    assert found
+    assert found[0].activity.session.startswith("creep")
+
+
+def test_once_amounts_are_usual_again_the_next_larger_one_is_no_news() -> None:
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, allowance=1, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    observe_all(watch, rows, [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)])
+    assert names_found(observe_all(watch, rows, creeping(8, 0)))
+    after_ms = AFTER_MS + 11 * DAY_MS
+    usual = [activity(after_ms + at * HOUR_MS, session=f"after {at}", amount=100.0) for at in range(12)]
+    larger = activity(after_ms + 2 * DAY_MS, session="larger", amount=300.0)
+    assert names_found(observe_all(watch, rows, [*usual, larger])) == []
+
+
+def test_amounts_that_creep_are_found_if_nothing_is_said_about_what_is_allowed() -> None:
+    it = declared("arg_cusum", 7, value="call.amount", min_support=30, half_life_ms=3 * DAY_MS)
+    rows, watch, rng = Rows(), watcher(it), Random(4)  # noqa: S311 - likewise
+    usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
+    assert names_found(observe_all(watch, rows, usual)) == []
+    assert names_found(observe_all(watch, rows, creeping(8, 0)))

@@ -1,0 +1,119 @@
+"""Versions that do something else than the one before (`epoch_drift`)."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from streams.behaviour.activity import DAY_MS, Activity
+from tests.unit.behaviour.kit import (
+    AFTER_MS,
+    START_MS,
+    Rows,
+    activity,
+    declared,
+    mixed,
+    names_found,
+    observe_all,
+    watcher,
+)
+
+
+def test_small_changes_of_many_releases_are_compared_one_by_one() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    shares = (0.1, 0.15, 0.2, 0.27, 0.35, 0.45)
+    for day, share in enumerate(shares):
+        calls = [
+            activity(
+                START_MS + day * DAY_MS + at * 20_000,
+                session=f"v{day}",
+                epoch=f"v{day}",
+                tool="a.send" if (at * share) % 1 < share else f"a.read{at % 2}",
+            )
+            for at in range(300)
+        ]
+        assert names_found(observe_all(watch, rows, calls)) == []
+    jump = [
+        activity(START_MS + 9 * DAY_MS + at * 20_000, session="x", epoch="x", tool=("a.read0", "a.wipe")[at % 2])
+        for at in range(60)
+    ]
+    (found,) = [finding for each in observe_all(watch, rows, jump) for finding in each.findings]
+    assert (found.name, found.activity.tool) == ("epoch_drift", "a.wipe")
+
+
+def version(day: int, epoch: str, share: float, count: int = 300, agent: str = "bot") -> list[Activity]:
+    """Return calls of a version, with a share of `a.send`."""
+    return [
+        activity(
+            START_MS + day * DAY_MS + at * 20_000,
+            agent=agent,
+            session=f"{agent} {epoch}",
+            epoch=epoch,
+            tool="a.send" if (at * share) % 1 < share else f"a.read{at % 2}",
+        )
+        for at in range(count)
+    ]
+
+
+def test_a_version_that_does_what_was_reported_of_the_one_before_is_not_reported_again_and_more_of_it_is() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    seen = [
+        names_found(observe_all(watch, rows, version(day, f"v{day}", share)))
+        for day, share in ((0, 0.05), (3, 0.2), (6, 0.2), (9, 0.22), (12, 0.48))
+    ]
+    assert seen == [[], ["epoch_drift"], [], [], ["epoch_drift"]]
+    # People who have heard of it are told again after a month.
+    assert names_found(observe_all(watch, rows, version(60, "v60", 0.48))) == ["epoch_drift"]
+
+
+@pytest.mark.parametrize(("is_same", "wanted"), [(True, ["bot-0"]), (False, ["bot-0", "bot-1"])])
+def test_what_new_versions_of_many_agents_do_alike_is_one_release(*, is_same: bool, wanted: list[str]) -> None:
+    it = declared("epoch_drift", 6, peer=("agent.type",), min_support=60)
+    rows, watch, found = Rows(), watcher(it), []
+    agents = [f"bot-{number}" for number in range(5)]
+    for agent in agents:
+        observe_all(watch, rows, version(0, "v0", 0.05, agent=agent))
+    for agent in agents:
+        epoch = "v3" if is_same else f"v3 of {agent}"
+        found += [agent for _ in names_found(observe_all(watch, rows, version(3, epoch, 0.4, agent=agent)))]
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("every", "wanted"), [(14, []), (3, ["epoch_drift"])])
+def test_a_tool_that_comes_with_a_version_may_take_a_tenth_of_its_calls(every: int, wanted: list[str]) -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.2))
+    calls = version(3, "v3", 0.2)
+    used = [replace(call, tool="a.assist") if at % every == 0 else call for at, call in enumerate(calls)]
+    assert names_found(observe_all(watch, rows, used)) == wanted
+
+
+def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.3))
+    errand = [
+        activity(START_MS + DAY_MS + at, session="x", epoch="v1", tool=("m.send", "a.read0")[at % 2])
+        for at in range(10)
+    ]
+    assert names_found(observe_all(watch, rows, errand)) == []
+
+
+def test_a_release_that_changes_nothing_becomes_the_mature_epoch() -> None:
+    it = declared("epoch_drift", 30, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    later = [
+        activity(AFTER_MS + at * 60_000, session="v2", epoch="v2", tool=("crm.read", "docs.read", "mail.send")[at % 3])
+        for at in range(700)
+    ]
+    assert names_found(observe_all(watch, rows, later)) == []
+    changed = [
+        activity(AFTER_MS + DAY_MS + at * 60_000, session="v3", epoch="v3", tool=("shell.run", "crm.read")[at % 2])
+        for at in range(150)
+    ]
+    found = [finding for each in observe_all(watch, rows, changed) for finding in each.findings]
+    assert [each.name for each in found] == ["epoch_drift"]
