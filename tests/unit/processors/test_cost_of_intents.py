@@ -22,7 +22,8 @@ from streams.processors.session_row import SessionRow
 from streams.provenance import shapes
 from streams.provenance.arguments import arguments_in
 from streams.provenance.found import AtomKind
-from tests.unit.processors.test_provenance_pack import FILE, LETTER, SEND, talk
+from tests.unit.processors.provenance_pack.talks import talk
+from tests.unit.processors.provenance_pack.tools import FILE, LETTER, SEND
 
 LOOKS_MAX = 20
 """Before they were taken out of the functions that every intent comes through, there were 55 here."""

@@ -10,8 +10,8 @@ from simulation.records import tool_entry
 from streams.model.money import limit_of
 from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Outcome
+from tests.unit.processors.provenance_pack.tools import ACTS
 from tests.unit.processors.test_provenance import Talk, fired
-from tests.unit.processors.test_provenance_pack import ACTS
 
 
 def transfer(kind: str | None) -> Any:

@@ -1,0 +1,40 @@
+"""Talks in which the pack `provenance` decides: what the user says, what letters say, and a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.session import ScopeSource, TaskScope
+from streams.model.verdict import Verdict
+from tests.starter import starter_source
+from tests.unit.processors.provenance_pack.tools import ENTRIES, LETTER
+from tests.unit.processors.test_provenance import Talk
+
+
+def letter(talk: Talk, text: str) -> None:
+    talk.read(LETTER, {"id": "m-7001"}, {"id": "m-7001", "from": "carl@other.example", "text": text})
+
+
+def purpose(talk: Talk, **scope: Any) -> None:
+    talk.purpose(scope_source=ScopeSource.ISSUER, task_scopes=(TaskScope(**scope),))
+
+
+Scenario = Callable[[Talk], Verdict]
+
+
+def after_a_letter(said: str, text: str, entry: ToolCatalogEntry, args: Mapping[str, Any]) -> Scenario:
+    """A call after the user has said something, and a letter with a text has been read."""
+
+    def judged(talk: Talk) -> Verdict:
+        talk.say(said)
+        letter(talk, text)
+        return talk.judge(entry, args)
+
+    return judged
+
+
+def talk(*more: ToolCatalogEntry) -> Talk:
+    scopes = tuple(f"{server}:{right}" for server in ("box", "book", "desk", "files") for right in ("read", "write"))
+    return Talk(starter_source().files, (*ENTRIES, *more), scopes=scopes)
