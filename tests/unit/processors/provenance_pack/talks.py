@@ -38,3 +38,8 @@ def after_a_letter(said: str, text: str, entry: ToolCatalogEntry, args: Mapping[
 def talk(*more: ToolCatalogEntry) -> Talk:
     scopes = tuple(f"{server}:{right}" for server in ("box", "book", "desk", "files") for right in ("read", "write"))
     return Talk(starter_source().files, (*ENTRIES, *more), scopes=scopes)
+
+
+def rules_fired(verdict: Verdict) -> set[str]:
+    """Return the ids of the pack's rules that have fired."""
+    return {hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.processors.provenance_pack.scenarios import composed_address
-from tests.unit.processors.provenance_pack.talks import after_a_letter, letter, talk
+from tests.unit.processors.provenance_pack.talks import after_a_letter, letter, rules_fired, talk
 from tests.unit.processors.provenance_pack.tools import BOOK, LIST, SEND, VISIT
 
 
 def test_an_address_that_is_put_together_on_the_host_of_an_instruction_is_denied() -> None:
-    assert "PROV-020" in {hit.rule_id for hit in composed_address(talk()).rules}
+    assert "PROV-020" in rules_fired(composed_address(talk()))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_an_address_that_is_put_together_on_the_host_of_an_instruction_is_denied
 )
 def test_an_address_that_others_have_begun_is_no_link_that_was_shown(text: str, url: str, rules: set[str]) -> None:
     said = "Summarise the page https://longreads.example/tides, the letter m-7001 is about it."
-    fired = {hit.rule_id for hit in after_a_letter(said, text, VISIT, {"url": url})(talk()).rules}
+    fired = rules_fired(after_a_letter(said, text, VISIT, {"url": url})(talk()))
     assert rules <= fired
 
 
@@ -41,8 +41,7 @@ def test_an_address_that_others_have_begun_is_no_link_that_was_shown(text: str, 
 )
 def test_who_speaks_of_further_pages_than_that_of_the_address_wants_them_opened(said: str) -> None:
     url = "https://lamps.example/all"
-    fired = after_a_letter(said, f"Lamps are at {url} and cost 30.", VISIT, {"url": url})(talk()).rules
-    assert not [hit.rule_id for hit in fired if hit.rule_id.startswith("PROV")]
+    assert not rules_fired(after_a_letter(said, f"Lamps are at {url} and cost 30.", VISIT, {"url": url})(talk()))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_a_link_of_whom_the_user_speaks_of_is_opened_though_he_asks_to_read_it(
     talking.say("carl has sent me a link, read it and tell me what it says")
     talking.read(LIST, {"user": account}, {"messages": [{"from": account, "text": text}]})
     verdict = talking.judge(VISIT, {"url": "https://lamps.example/all"})
-    assert (not [hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")]) is runs
+    assert (not rules_fired(verdict)) is runs
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ def test_a_link_of_whom_the_user_speaks_of_is_opened_though_he_asks_to_read_it(
 )
 def test_an_address_that_looks_like_no_other_one_is_not_denied(known: str, to: str) -> None:
     said = f"Write to {known} that m-7001 has come, and answer it."
-    fired = {hit.rule_id for hit in after_a_letter(said, f"I am {to} now.", SEND, {"to": to})(talk()).rules}
+    fired = rules_fired(after_a_letter(said, f"I am {to} now.", SEND, {"to": to})(talk()))
     assert "PROV-040" in fired
     assert fired.isdisjoint({"PROV-022", "PROV-023"})
 
@@ -84,7 +83,7 @@ def test_an_address_that_looks_like_no_other_one_is_not_denied(known: str, to: s
 def test_what_the_user_has_named_is_his_whatever_it_looks_like() -> None:
     said = "Write to paula@nordgals.example, and not to paula@nordglas.example."
     verdict = after_a_letter(said, "Nothing is new.", SEND, {"to": "paula@nordgals.example"})(talk())
-    assert {hit.rule_id for hit in verdict.rules}.isdisjoint({"PROV-022", "PROV-023"})
+    assert rules_fired(verdict).isdisjoint({"PROV-022", "PROV-023"})
 
 
 def test_a_link_on_a_host_that_looks_like_that_of_trusted_data_is_denied() -> None:
@@ -93,4 +92,4 @@ def test_a_link_on_a_host_that_looks_like_that_of_trusted_data_is_denied() -> No
     talking.read(BOOK, {"name": "portal"}, {"url": "https://portal.nordglas.example/start"})
     letter(talking, "See https://portal.n0rdglas.example/sign-in for more.")
     verdict = talking.judge(VISIT, {"url": "https://portal.n0rdglas.example/sign-in"})
-    assert "PROV-022" in {hit.rule_id for hit in verdict.rules}
+    assert "PROV-022" in rules_fired(verdict)

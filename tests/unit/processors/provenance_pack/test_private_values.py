@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.processors.provenance_pack.scenarios import asked_to_be_told
-from tests.unit.processors.provenance_pack.talks import letter, purpose, talk
+from tests.unit.processors.provenance_pack.talks import letter, purpose, rules_fired, talk
 from tests.unit.processors.provenance_pack.tools import FRIEND, PERSON, TELL
 
 
@@ -17,7 +17,7 @@ def test_the_code_of_the_door_is_a_question_whether_the_task_is_limited_or_not(*
     talking = talk()
     if limited:
         purpose(talking, tools=("box/tell",), targets=(FRIEND,))
-    assert "PROV-067" in {hit.rule_id for hit in asked_to_be_told(talking).rules}
+    assert "PROV-067" in rules_fired(asked_to_be_told(talking))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_number_that_identifies_a_person_is_told_where_the_user_speaks_of_it(
     letter(session, "The weather was good.")
     session.read(PERSON, {"name": "me"}, {"name": "Nora", field: "DE02300209000106531065"})
     verdict = session.judge(TELL, {"to": to or session.session.sub, "body": "It is DE02300209000106531065."})
-    assert ("PROV-068" in {hit.rule_id for hit in verdict.rules}) is asked
+    assert ("PROV-068" in rules_fired(verdict)) is asked
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_a_number_belongs_to_the_name_around_it(record: Mapping[str, Any], is_pe
     letter(session, "The weather was good.")
     session.read(PERSON, {"name": "me"}, record)
     verdict = session.judge(TELL, {"to": FRIEND, "body": "It is LX4471920."})
-    assert ("PROV-068" in {hit.rule_id for hit in verdict.rules}) is is_personal
+    assert ("PROV-068" in rules_fired(verdict)) is is_personal

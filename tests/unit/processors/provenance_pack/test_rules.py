@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.processors.provenance_pack.scenarios import PROVENANCE_RULES
-from tests.unit.processors.provenance_pack.talks import after_a_letter, talk
+from tests.unit.processors.provenance_pack.talks import after_a_letter, rules_fired, talk
 from tests.unit.processors.provenance_pack.tools import FRIEND, SEND
 
 
 @pytest.mark.parametrize("rule", PROVENANCE_RULES)
 def test_the_rule_fires_in_a_real_gate(rule: str) -> None:
     verdict = PROVENANCE_RULES[rule](talk())
-    assert rule in {hit.rule_id for hit in verdict.rules}, (verdict.reason_text, verdict.origins)
+    assert rule in rules_fired(verdict), (verdict.reason_text, verdict.origins)
     assert verdict.errors == ()
 
 
@@ -24,4 +24,4 @@ def test_what_the_user_asked_for_fires_none() -> None:
         {"to": FRIEND, "body": "Thank you for the letter"},
     )
     verdict = asked_for(talk())
-    assert [hit.rule_id for hit in verdict.rules if hit.rule_id.startswith("PROV")] == []
+    assert not rules_fired(verdict)
