@@ -10,7 +10,7 @@ from streams.model.verdict import Outcome
 from tests.kit import MINUTE_MS
 from tests.unit.docs.test_cookbook import HEAD, PERMIT, RECIPES
 from tests.unit.processors.provenance_pack.tools import ACTS, LETTER
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 PAY = tool_entry("bank", "pay", **ACTS, sink_args=("/account",))
 UNDONE = tool_entry("bank", "pay_later", **{**ACTS, "reversible": True}, sink_args=("/account",))

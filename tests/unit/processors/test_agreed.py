@@ -17,8 +17,8 @@ from streams.processors.session_row import PENDING_READS_MAX
 from streams.provenance.agreed import AGREE
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.tools import ACTS, BOOK, ENTRIES, EVIL, HAND_OVER, LETTER
+from tests.unit.processors.talk import Talk
 from tests.unit.processors.test_carried import SESSIONS, Office
-from tests.unit.processors.test_provenance import Talk
 
 PERMITS = """
 apiVersion: rules/v1

@@ -12,7 +12,7 @@ from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.verdict import Outcome
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.tools import READS
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 ACTS: dict[str, Any] = {"destructive": False, "open_world": True, "reversible": False, "output_label": PRIVATE}

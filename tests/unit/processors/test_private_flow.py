@@ -17,7 +17,7 @@ from streams.processors.provenance.memory import Memory
 from streams.provenance.memory import EVENTS_MAX, PATHS_MAX
 from tests.kit import BUNDLE
 from tests.unit.processors.provenance_pack.tools import ACTS, INNER, READS
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 STAFF_ONLY = Label(

@@ -11,7 +11,7 @@ from streams.model.money import limit_of
 from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Outcome
 from tests.unit.processors.provenance_pack.tools import ACTS
-from tests.unit.processors.test_provenance import Talk, fired
+from tests.unit.processors.talk import Talk, fired
 
 
 def transfer(kind: str | None) -> Any:

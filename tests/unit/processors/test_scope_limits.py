@@ -14,7 +14,7 @@ from streams.provenance.scope import LIMITED_VALUES_MAX, SCOPES_MAX, TARGETS_MAX
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.talks import letter
 from tests.unit.processors.provenance_pack.tools import ACTS, DROP, ENTRIES, FILE, FRIEND, INNER, LETTER, READS, SEND
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 TRAIN = tool_entry("trips", "book", **ACTS)
 REBOOK = tool_entry("trips", "rebook", **INNER, sink_args=("/booking",))

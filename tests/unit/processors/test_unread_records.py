@@ -13,7 +13,7 @@ from streams.processors.control.schemas import ArgsSchema
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.talks import letter, purpose
 from tests.unit.processors.provenance_pack.tools import ACTS, BOOKED, BOOKING, ENTRIES, INNER, READS, RETURN
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 BOOKING_ID = "B-20002"
 NOTE = tool_entry("desk", "note", **INNER, sink_args=("/booking",), schema=BOOKED)

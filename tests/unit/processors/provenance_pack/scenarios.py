@@ -30,7 +30,7 @@ from tests.unit.processors.provenance_pack.tools import (
     TRAIN,
     VISIT,
 )
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 read_what_text_names = after_a_letter(
     "Summarise my letter m-7001.",

@@ -10,7 +10,7 @@ from streams.model.session import ScopeSource, TaskScope
 from streams.model.verdict import Verdict
 from tests.starter import starter_source
 from tests.unit.processors.provenance_pack.tools import ENTRIES, LETTER
-from tests.unit.processors.test_provenance import Talk
+from tests.unit.processors.talk import Talk
 
 
 def letter(talk: Talk, text: str) -> None:
