@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -27,7 +27,7 @@ from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.model.approval import USES_MAX, ApprovalGrant, GrantScope, PendingCall
 from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
-from streams.operations.approvals.bounds import grant_of, parse_match
+from streams.operations.approvals.bounds import Match, grant_of, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, find_questions, open_questions
 from streams.operations.operator import Operator
@@ -113,30 +113,36 @@ class Granting(OptionGroup):
         ),
     ] = None
 
-    def check(self, now_ms: int) -> None:
-        """Check the form of the options, whatever the question is.
+    def further_calls(self, now_ms: int) -> FurtherCalls | None:
+        """Return which further calls the options state; None if they state none.
 
         Raises:
             typer.BadParameter: options are missing, or `--until` has no valid value.
             MatchFormError: a bound has not the form of one.
         """
-        if self.scope is None and (self.match or self.times is not None or self.until is not None):
-            raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
-        end_ms(self.until, now_ms)
-        for text in self.match or ():
-            parse_match(text)
+        if self.scope is None:
+            if self.match or self.times is not None or self.until is not None:
+                raise typer.BadParameter("--match, --times and --until are about further calls: give --for, too")
+            return None
+        matches = tuple(parse_match(text) for text in self.match or ())
+        return FurtherCalls(GrantScope[self.scope.name], matches, self.times, end_ms(self.until, now_ms))
 
-    def grant(self, calls: Sequence[PendingCall], now_ms: int) -> ApprovalGrant | None:
-        """Return the grant that the options state; None if they state none.
+
+class FurtherCalls(NamedTuple):
+    """Which further calls an approval covers, whatever the question is."""
+
+    scope: GrantScope
+    matches: tuple[Match, ...]
+    uses_max: int | None
+    until_ms: int | None
+
+    def grant(self, calls: Sequence[PendingCall]) -> ApprovalGrant:
+        """Return the grant that goes with the approval of these calls.
 
         Raises:
-            ApprovalError: an option has no value that fits the calls.
+            ApprovalError: a bound does not fit the calls.
         """
-        if self.scope is None:
-            return None
-        until_ms = end_ms(self.until, now_ms)
-        matches = [parse_match(text) for text in self.match or ()]
-        return grant_of(calls, GrantScope[self.scope.name], matches, uses_max=self.times, until_ms=until_ms)
+        return grant_of(calls, self.scope, self.matches, uses_max=self.uses_max, until_ms=self.until_ms)
 
 
 @takes_groups
@@ -216,13 +222,12 @@ def approve(
     if revision is not None and len(stated) > 1:
         raise typer.BadParameter("--revision is about one question: name one")
     with open_operator(connection.settings(), name) as operator:
-        granting.check(operator.clock.now_ms())
+        further = granting.further_calls(operator.clock.now_ms())
         for question in find_questions(operator, stated):
             if revision is not None:
                 check_revision(question, revision)
-            now_ms = operator.clock.now_ms()
-            calls = chosen_calls(question, call or (), now_ms)
-            grant = granting.grant(calls, now_ms) if calls else None
+            calls = chosen_calls(question, call or (), operator.clock.now_ms())
+            grant = further.grant(calls) if further is not None and calls else None
             answer = Answer(True, tuple(group or ()), comment, grant)
             _decide(operator, question, calls, answer, output.screen(), connection, asks=not yes)
 
