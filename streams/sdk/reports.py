@@ -101,28 +101,16 @@ class Reporter:
                 text_instructed=read.instructed,
                 content_type=read.content_type,
             )
-        audit = AuditEvent(
-            header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms, use.source),
-            event_type=AuditEventType.OUTCOME if runs else AuditEventType.REFUSAL,
-            phase=AuditPhase.POST_EXECUTION,
+        audit = self._audit(
+            call,
+            self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms, use.source),
+            AuditEventType.OUTCOME if runs else AuditEventType.REFUSAL,
             outcome=Outcome.ALLOW,
-            session_id=call.session_id,
-            intent_id=call.intent_id,
-            verdict_id=call.verdict_id,
-            sub=call.sub,
-            act=call.act,
-            delegation_path=call.delegation_path,
-            tool=call.tool,
-            ruleset_digest=call.ruleset_digest,
             reason=use.ending.value if use.refusal is None else use.refusal.value,
-            reason_text=use.text or ENDING_TEXTS[use.ending],
-            retention_class=RetentionClass.STANDARD,
+            text=use.text or ENDING_TEXTS[use.ending],
         )
         key = session_key_of(call.tenant_uid, call.session_id)
-        return [
-            outgoing(self._transport, REPORT, key, self._signed(event, call.tool.server_id), event.header),
-            outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header),
-        ]
+        return [outgoing(self._transport, REPORT, key, self._signed(event, call.tool.server_id), event.header), audit]
 
     def refusal(self, verdict: Verdict, call: CallRef, refused: Refused, record_id: str, now_ms: int) -> list[Outgoing]:
         """Return the audit record of an allowed call that was not run.
@@ -130,11 +118,24 @@ class Reporter:
         Raises:
             LogError: the topic's partitions aren't known.
         """
-        audit = AuditEvent(
-            header=self._header(call, record_id, now_ms),
-            event_type=AuditEventType.REFUSAL,
-            phase=AuditPhase.POST_EXECUTION,
+        audit = self._audit(
+            call,
+            self._header(call, record_id, now_ms),
+            AuditEventType.REFUSAL,
             outcome=verdict.outcome,
+            reason=refused.refusal.value,
+            text=refused.text,
+        )
+        return [audit]
+
+    def _audit(
+        self, call: CallRef, header: Header, event_type: AuditEventType, *, outcome: Outcome, reason: str, text: str
+    ) -> Outgoing:
+        event = AuditEvent(
+            header=header,
+            event_type=event_type,
+            phase=AuditPhase.POST_EXECUTION,
+            outcome=outcome,
             session_id=call.session_id,
             intent_id=call.intent_id,
             verdict_id=call.verdict_id,
@@ -143,12 +144,13 @@ class Reporter:
             delegation_path=call.delegation_path,
             tool=call.tool,
             ruleset_digest=call.ruleset_digest,
-            reason=refused.refusal.value,
-            reason_text=refused.text,
+            reason=reason,
+            reason_text=text,
             retention_class=RetentionClass.STANDARD,
         )
-        key = session_key_of(call.tenant_uid, call.session_id)
-        return [outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header)]
+        return outgoing(
+            self._transport, AUDIT_REPORTED, session_key_of(call.tenant_uid, call.session_id), event, header
+        )
 
     def _signed(self, event: SessionEvent, server_id: str) -> SessionEvent:
         key = self._keys.get(server_id)
