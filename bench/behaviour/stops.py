@@ -18,7 +18,8 @@ from streams.policy.language.bundle import load_bundle
 from streams.policy.results import RuleEffect, RuleMatch
 from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
 from streams.processors.control.baselines import EPOCHS_MAX
-from streams.processors.gate.signals import REPEAT_WINDOW_MS, RETURN_WINDOW_MS
+from streams.processors.gate.observed import REPEAT_WINDOW_MS
+from streams.processors.gate.signals import RETURN_WINDOW_MS
 from streams.wiring.shipped import shadow_rules_directory
 
 

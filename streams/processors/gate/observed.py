@@ -9,6 +9,9 @@ from streams.behaviour.detectors.spread import Places
 from streams.behaviour.usual import Unusual
 from streams.model.verdict import Signal
 
+REPEAT_WINDOW_MS, _REPEAT_WINDOW = 600_000, "ten minutes"
+"""Within which time a call counts as a repeat, and how a verdict names that. Whoever looks into an incident asks the
+same for hours, and a loop is a loop by how often it asks in a while: so the watch counts as well."""
 TOLD_REPEATS = 3
 TOLD_RUN = 30
 """From how many repeats, and from how many calls in a row, a verdict names them."""
@@ -51,7 +54,7 @@ class Observed(msgspec.Struct, frozen=True):
         """Return what a verdict names."""
         found = []
         if self.repeats >= TOLD_REPEATS:
-            text = f"the same call, or the same few in turn, {self.repeats} times within ten minutes"
+            text = f"the same call, or the same few in turn, {self.repeats} times within {_REPEAT_WINDOW}"
             found.append(Signal(name="repeats", score=float(self.repeats), explain=text))
         if self.run >= TOLD_RUN:
             found.append(Signal(name="run", score=float(self.run), explain=f"{self.run} calls of this tool in a row"))

@@ -23,16 +23,13 @@ from streams.ports.processor import StateView
 from streams.processors.call_features import extracted
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
-from streams.processors.gate.observed import Observed, SignalsRow
+from streams.processors.gate.observed import REPEAT_WINDOW_MS, Observed, SignalsRow
 from streams.processors.rows import signals_row_key
 from streams.processors.session_row import Behaviour, SessionRow
 
 SIGNAL_FACT = "signal"
 RETURN_WINDOW_MS = 300_000
 """Within which time a session that comes back to an instance of its agent is in two places."""
-REPEAT_WINDOW_MS = 600_000
-"""Within which time a call counts as a repeat. Whoever looks into an incident asks the same for hours, and a loop is a
-loop by how often it asks in a while: so the watch counts as well."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignalsRow).decode
