@@ -210,6 +210,7 @@ class LogConnection:
         self.file = file
         self._raw = raw
         self._in_use = threading.RLock()
+        self._closed = False
 
     def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of one statement."""
@@ -297,9 +298,12 @@ class LogConnection:
             return row
 
     def _translated(self, error: sqlite3.Error) -> LogError:
+        if self._closed:
+            return FatalLogError(f"the log in `{self.file.path}` was closed: close it after the threads that use it")
         return from_sqlite(error, self.file.path, self.file.lock_timeout_ms)
 
     def close(self) -> None:
         """Close the connection, after the statement or the transaction that runs; a second call does nothing."""
         with self._in_use:
+            self._closed = True
             self._raw.close()

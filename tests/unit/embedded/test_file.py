@@ -346,6 +346,16 @@ def test_closing_the_handle_closes_what_it_made(path: Path, clock: ManualClock) 
     log.close()
 
 
+def test_a_call_after_the_log_was_closed_says_what_to_do(path: Path, clock: ManualClock) -> None:
+    log = EmbeddedLog(path, clock=clock)
+    at = create(log, "t")
+    reader = log.reader()
+    reader.assign({at: 0})
+    log.close()
+    with pytest.raises(FatalLogError, match="close it after the threads that use it"):
+        reader.poll(1, 0)
+
+
 # Closes a log 60 times while readers and a writer are within statements. In a process of its own, for a crash ends it.
 CLOSER = """
 import sys, threading, time
