@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -72,7 +72,6 @@ def export_incident(
     *,
     officers: ContentOfficers,
     folder: Path,
-    redact: Callable[[HistoryLine], HistoryLine] = lambda line: line,
 ) -> Exported:
     """Write a session as a history that `stoplog try` runs, with what is expected of it. Blocking.
 
@@ -86,7 +85,6 @@ def export_incident(
         owner: tenant and session.
         officers: whose orders to erase content count.
         folder: where the files go; it is created.
-        redact: changes a record before it is written.
 
     Raises:
         IncidentError: the log has no intent of the session, or content of it was erased, or the files exist already.
@@ -103,8 +101,7 @@ def export_incident(
     recorded = reader.read(session_key_of(tenant_uid, session_id))
     gate = msgspec.structs.replace(plan.gate, root_key=DEVELOPMENT_ROOT_KEY, trust_anchors=TrustAnchors())
     own_plan = replace(plan, gate=gate)
-    digested, lacks_key = _digested_again(reader, recorded, own_plan)
-    lines = [redact(line) for line in digested]
+    lines, lacks_key = _digested_again(reader, recorded, own_plan)
     intents = [line.record for line in lines if isinstance(line.record, Intent)]
     if not intents:
         raise IncidentError(f"session `{tenant_uid}|{session_id}` has no intent that this client may read")

@@ -53,17 +53,15 @@ def grant_of(
     scope: GrantScope,
     matches: Iterable[Match] = (),
     *,
-    rules: tuple[str, ...] = (),
     uses_max: int | None = None,
     until_ms: int | None = None,
 ) -> ApprovalGrant:
-    """Return a grant for further calls like those that were shown.
+    """Return a grant for further calls like those that were shown. It answers all rules that have asked.
 
     Args:
         calls: the calls.
         scope: the task, or the session.
         matches: bounds that replace the values of the calls; several for one argument are alternatives.
-        rules: the rules that the grant answers; empty: all that have asked.
         uses_max: how many calls it approves; None: any number.
         until_ms: when it ends; None: with the session.
 
@@ -87,7 +85,7 @@ def grant_of(
             f"the calls differ in {len(tools)} ways, a grant can have {GRANTED_TOOLS_MAX}: "
             "bound the arguments that differ with `--match`, or approve fewer calls with `--call`"
         )
-    return ApprovalGrant(scope=scope, tools=tuple(tools), rules=rules, uses_max=uses_max, until=until_ms)
+    return ApprovalGrant(scope=scope, tools=tuple(tools), uses_max=uses_max, until=until_ms)
 
 
 def _tool(call: PendingCall, values: dict[str, Any], matches: dict[str, list[Match]]) -> ToolGrant:

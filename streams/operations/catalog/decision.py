@@ -90,13 +90,7 @@ def draft_approval(
 
 
 def draft_decision(
-    operator: Operator,
-    history: CatalogHistory,
-    listed: Listed,
-    state: EntryState,
-    *,
-    note: str | None,
-    version: int | None = None,
+    operator: Operator, history: CatalogHistory, listed: Listed, state: EntryState, *, note: str | None
 ) -> ToolCatalogEntry:
     """Return an unsigned rejection, deprecation or block.
 
@@ -105,7 +99,7 @@ def draft_decision(
     """
     if state is EntryState.DEPRECATED and (listed.entry.state not in GRANTING_STATES or listed.fault):
         raise ReviewError(f"`{listed.reference}` is not approved, so it can't be deprecated")
-    return _decided(operator, history, listed, state, note, version)
+    return _decided(operator, history, listed, state, note)
 
 
 def _decided(
@@ -114,7 +108,7 @@ def _decided(
     listed: Listed,
     state: EntryState,
     note: str | None,
-    version: int | None,
+    version: int | None = None,
 ) -> ToolCatalogEntry:
     return replace(
         listed.entry,

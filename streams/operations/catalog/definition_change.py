@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -30,22 +30,21 @@ class Blocked(NamedTuple):
     reported_by: str
 
 
-def watch_reports(
-    operator: Operator, *, follows: bool, is_over: Callable[[], bool] = lambda: False
-) -> Iterator[Blocked]:
+def watch_reports(operator: Operator, *, follows: bool) -> Iterator[Blocked]:
     """Block tools that are reported to have changed, as the reports arrive. Blocking.
 
     A tool is blocked only if it can be called, if the reported definition is not the approved one, and if nobody has
     approved the tool since the report. So reports of executors can block tools, and can do nothing else.
 
     Args:
-        follows: whether to wait for more reports at the end, until `is_over`. Existing reports are read in any case.
+        follows: whether to wait for more reports at the end, for as long as the caller iterates. Existing reports are
+            read in any case.
 
     Raises:
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
     batches = (
-        follow(operator.log, (AUDIT_REPORTED.name,), from_beginning=True, is_over=is_over)
+        follow(operator.log, (AUDIT_REPORTED.name,), from_beginning=True)
         if follows
         else ([received] for received in read_in_order(operator.log, (AUDIT_REPORTED.name,), operator.clock))
     )

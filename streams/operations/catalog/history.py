@@ -226,10 +226,10 @@ def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:
         return ()
 
 
-def entries_in_force(operator: Operator, at_ms: int | None = None) -> Iterator[ToolCatalogEntry]:
+def entries_in_force(operator: Operator) -> Iterator[ToolCatalogEntry]:
     """Yield the entries that gates apply; see `CatalogHistory.in_force`.
 
     Raises:
         SettingsError, TopicReadError, LogError: see `read_catalog_history`.
     """
-    yield from read_catalog_history(operator, at_ms).in_force.values()
+    yield from read_catalog_history(operator).in_force.values()

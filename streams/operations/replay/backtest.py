@@ -10,7 +10,6 @@ nobody was asked about a call that would need an approval now.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -98,13 +97,7 @@ class _Intent(msgspec.Struct):
     is_same: bool = True
 
 
-def backtest(
-    recorded: RecordedLog,
-    setup: ReplaySetup,
-    bundle: RulesetBundle,
-    stretch: Stretch,
-    tell: Callable[[int, int], None] | None = None,
-) -> BacktestReport:
+def backtest(recorded: RecordedLog, setup: ReplaySetup, bundle: RulesetBundle, stretch: Stretch) -> BacktestReport:
     """Run a bundle over the recorded history of all partitions. Blocking.
 
     Args:
@@ -112,7 +105,6 @@ def backtest(
         setup: the settings of the gates.
         bundle: the rules to try; it needs no signature.
         stretch: which intents to compare, by the instants of their first verdicts.
-        tell: called after each partition, with how many are done and of how many.
 
     Raises:
         TopicReadError, LogError: the log can't be read.
@@ -125,8 +117,6 @@ def backtest(
         for (_, intent_id), intent in intents.items():
             if stretch.takes((intent.recorded or intent.made)[0].evaluated_at):
                 _compare(report, intent_id, intent)
-        if tell is not None:
-            tell(number + 1, recorded.partitions)
     return report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -171,16 +171,13 @@ class Stretch(NamedTuple):
         return (self.from_ms is None or at_ms >= self.from_ms) and (self.to_ms is None or at_ms < self.to_ms)
 
 
-def replay_log(
-    recorded: RecordedLog, setup: ReplaySetup, stretch: Stretch, tell: Callable[[int, int], None] | None = None
-) -> ReplayReport:
+def replay_log(recorded: RecordedLog, setup: ReplaySetup, stretch: Stretch) -> ReplayReport:
     """Replay all partitions from their first records, and compare the verdicts of a stretch of time. Blocking.
 
     Args:
         recorded: the log.
         setup: the settings of the gates.
         stretch: which verdicts to compare.
-        tell: called after each partition, with how many are done and of how many.
 
     Raises:
         TopicReadError, LogError: the log can't be read.
@@ -196,8 +193,6 @@ def replay_log(
             _note(report, each, stretch)
         _excuse(report, before_count, latest_ms)
         report.inputs_count += replay.inputs_count
-        if tell is not None:
-            tell(number + 1, recorded.partitions)
     return report
 
 
