@@ -26,6 +26,8 @@ WINSOR_AFTER = 8.0
 STEP_MIN = 0.02
 """The smallest step of a running median, in units of the spread: how fast an old baseline still follows."""
 SPREAD_MIN = 0.02
+PEAK_SD_MIN = 0.3
+"""Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
 LEVEL_SLACK = 0.3
 LEVEL_RISE_PER_DAY = 0.01
 SPREAD_SLACK = 0.2
@@ -68,12 +70,12 @@ class Median(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Peak(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The highest value of each period: the running period's, and mean and variance of those that are over.
+    """The highest value of each day: that of the last one, and mean and variance of those of the days before.
 
     Values are logarithms: what is normal for a count is a factor, not a difference.
     """
 
-    period: int = -1
+    day: int = -1
     highest: float = 0.0
     past: Mean = Mean()
 
@@ -154,25 +156,25 @@ def deviations(stat: Median, value: float, spread_min: float) -> float:
     return (value - median) / (1.4826 * max(spread, spread_min))
 
 
-def updated_peak(peak: Peak, value: float, now_ms: int, period_ms: int, half_life_ms: int, sd_min: float) -> Peak:
-    """Return the peak with one more value; a period that is over becomes one observation of the past."""
-    period = now_ms // period_ms
-    if period <= peak.period:
-        return peak if value <= peak.highest else Peak(peak.period, value, peak.past)
+def updated_peak(peak: Peak, value: float, now_ms: int, half_life_ms: int) -> Peak:
+    """Return the peak with one more value, a logarithm; a day that is over becomes one observation of the past."""
+    day = now_ms // DAY_MS
+    if day <= peak.day:
+        return peak if value <= peak.highest else Peak(peak.day, value, peak.past)
     past = peak.past
-    if peak.period >= 0:
-        over_ms = peak.period * period_ms
-        past = updated_mean(past, peak.highest, over_ms, half_life_ms, sd_min)
+    if peak.day >= 0:
+        over_ms = peak.day * DAY_MS
+        past = updated_mean(past, peak.highest, over_ms, half_life_ms, PEAK_SD_MIN)
         if past.weight > SETTLED_DAYS:
-            tether = tethered(past.tether, past.mean, max(sqrt(past.var), sd_min), over_ms)
+            tether = tethered(past.tether, past.mean, max(sqrt(past.var), PEAK_SD_MIN), over_ms)
             past = Mean(past.mean, past.var, past.weight, past.at_ms, tether)
-    return Peak(period, value, past)
+    return Peak(day, value, past)
 
 
-def usual_peak(peak: Peak, sd_min: float) -> tuple[float, float]:
-    """Return mean and standard deviation of the peaks of the periods that are over, as far as they count as usual."""
-    mean, spread = within(peak.past.tether, peak.past.mean, max(sqrt(peak.past.var), sd_min))
-    return mean, max(spread, sd_min)
+def usual_peak(peak: Peak) -> tuple[float, float]:
+    """Return mean and standard deviation of the peaks of the days that are over, as far as they count as usual."""
+    mean, spread = within(peak.past.tether, peak.past.mean, max(sqrt(peak.past.var), PEAK_SD_MIN))
+    return mean, max(spread, PEAK_SD_MIN)
 
 
 def count_surprise(count: float, mean: float, var: float) -> float:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
-from streams.behaviour.detectors.peaks import SD_MIN
 from streams.behaviour.estimators import Median, Peak, counted_up, decay, is_number, updated_median, updated_peak
 
 TOOLS_MAX = 64
@@ -125,7 +124,7 @@ def updated_profile(profile: Profile | None, activity: Activity) -> Profile:
         (*it.hours[:hour], it.hours[hour] + 1, *it.hours[hour + 1 :]),
         amounts,
         it.version,
-        busiest=updated_peak(it.busiest, log1p(hour_calls), activity.time_ms, DAY_MS, PEAK_HALF_LIFE_MS, SD_MIN),
+        busiest=updated_peak(it.busiest, log1p(hour_calls), activity.time_ms, PEAK_HALF_LIFE_MS),
         hour=max(number, it.hour),
         hour_calls=hour_calls,
         cohort=activity.cohort,

@@ -19,7 +19,6 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.detectors.amounts import SPREAD_FLOOR
-from streams.behaviour.detectors.peaks import SD_MIN
 from streams.behaviour.estimators import Median, deviations, is_number, new_bits, usual_peak
 from streams.behaviour.profiles import DESTINATIONS_MAX, HOURS_PER_DAY, TOOLS_MAX, Extraction, Profile
 
@@ -105,7 +104,7 @@ def usual_of(profiles: Iterable[Profile]) -> Usual:
                 amounts[tool] = median
         hours = [a + b for a, b in zip(hours, it.hours, strict=True)]
         if it.busiest.past.weight >= PEAK_DAYS_MIN:
-            busiest = max(busiest, expm1(min(usual_peak(it.busiest, SD_MIN)[0], 80.0)))
+            busiest = max(busiest, expm1(min(usual_peak(it.busiest)[0], 80.0)))
         reads = it.reads
     return Usual(calls, last_ms - first_ms, tools, destinations, tuple(hours), amounts, busiest, reads)
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.detectors.peaks import SD_MIN, SHARED_BY, SHARED_SHARE, learned
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
@@ -113,7 +113,7 @@ class NewContact(Keyed):
         if peers is not None and own.past.weight < max(self.declaration.min_support, 1.0):
             peak = peers if peers.past.weight > own.past.weight else own
         days = peak.past.weight
-        mean, spread = usual_peak(peak, SD_MIN)
+        mean, spread = usual_peak(peak)
         if self._value is None:
             mean = (days * mean + PRIOR_DAYS * log1p(PRIOR_COUNT)) / (days + PRIOR_DAYS)
         elif days < 1.0:

@@ -13,8 +13,6 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.estimators import Peak, updated_peak, usual_peak
 from streams.behaviour.signals import FAINT
 
-SD_MIN = 0.3
-"""Standard deviation of the logarithm of a peak at least: days differ by a third without any cause."""
 COLD_FACTOR = 5.0
 """How much more a count has to be where nothing is known of what is usual."""
 SURE_DEVIATIONS = 3.0
@@ -41,7 +39,7 @@ class Compared(NamedTuple):
 
 def usual_limit(peak: Peak, wanted_deviations: float) -> float:
     """Return the count that lies so many standard deviations above the peaks of earlier days."""
-    return _limit(*usual_peak(peak, SD_MIN), wanted_deviations)
+    return _limit(*usual_peak(peak), wanted_deviations)
 
 
 def _limit(mean: float, spread: float, wanted_deviations: float) -> float:
@@ -61,7 +59,7 @@ def compared(
         return Compared(0.0, threshold)
     for peak in peaks:
         if peak is not None and peak.past.weight >= max(declaration.min_support, 1.0):
-            mean, spread = usual_peak(peak, SD_MIN)
+            mean, spread = usual_peak(peak)
             sure = max(cold_factor * threshold, _limit(mean, spread, SURE_DEVIATIONS))
             limit = max(threshold, min(_limit(mean, spread, declaration.deviations), sure))
             return Compared(count * threshold / limit, exp(min(mean, 80.0)) - 1.0)
@@ -71,10 +69,10 @@ def compared(
 def learned(peak: Peak | None, count: float, now_ms: int, declaration: Declaration) -> Peak:
     """Return the peak after another count."""
     value = log1p(count) if count > 0.0 else 0.0
-    if peak is not None and value <= peak.highest and now_ms // DAY_MS <= peak.period:
+    if peak is not None and value <= peak.highest and now_ms // DAY_MS <= peak.day:
         # As almost all counts of a day are.
         return peak
-    return updated_peak(peak or Peak(), value, now_ms, DAY_MS, declaration.history_ms, SD_MIN)
+    return updated_peak(peak or Peak(), value, now_ms, declaration.history_ms)
 
 
 class Sketch(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import SD_MIN, learned
+from streams.behaviour.detectors.peaks import learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
     Mean,
@@ -204,7 +204,7 @@ class Egress(Keyed):
         kept = (volume, rows[1], rows[2])
         for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
-                mean, spread = usual_peak(peak, SD_MIN)
+                mean, spread = usual_peak(peak)
                 z = (log1p(volume.total) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
