@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.model.attributes import entity_key
 from streams.model.errors import RecordError
 from streams.processors.control.attributes import ENTITY_BYTES, UNKNOWN, Attributes
-from tests.unit.processors.test_attributes import TENANT, entity, held
+from tests.unit.processors.entities import TENANT, entity, held
 
 NAMES = ("a", "b", "c", "d")
 STEPS = st.lists(

@@ -17,7 +17,7 @@ from streams.behaviour.presence import ALLOWED, BITS, presence_of
 from streams.behaviour.signals import Scored
 from streams.behaviour.straight import Plan as Planned
 from tests.unit.behaviour.kit import START_MS, Rows, activity, declared
-from tests.unit.processors.watch.test_watch import SHIPPED
+from tests.unit.processors.watch.watch_bench import SHIPPED
 
 ALL = activity(
     START_MS,

@@ -20,7 +20,7 @@ from streams.wiring.logs import open_log
 from streams.wiring.settings_loading import load_settings
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.processors.watch.test_watch import Bench
+from tests.unit.processors.watch.watch_bench import Bench
 
 WAIT_MS = 30_000
 SESSION_CALLS, SESSIONS = 10, 8

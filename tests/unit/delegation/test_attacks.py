@@ -13,11 +13,10 @@ from streams.model.delegation import Budget
 from streams.model.reasons import Reason
 from streams.model.topics import ALERT, DELEGATION
 from streams.model.verdict import Outcome
-from tests.kit import GATE_SETTINGS, GateBench
+from tests.kit import GateBench
 from tests.unit.delegation.attacks import ATTACKS
-from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family
-
-SETTINGS = msgspec.structs.replace(GATE_SETTINGS, trust_anchors=ANCHORS)
+from tests.unit.delegation.denials import SETTINGS
+from tests.unit.delegation.family import FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -11,7 +11,7 @@ from streams.model.topics import ATTRIBUTES
 from streams.operations.rules.recorded_attributes import read_recorded_attributes
 from streams.ports import Outgoing, TopicSpec
 from streams.wiring.codecs import build_offline_codec
-from tests.unit.processors.test_attributes import TENANT, entity
+from tests.unit.processors.entities import TENANT, entity
 
 BEGINS_MS = 1_000
 

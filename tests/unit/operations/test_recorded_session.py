@@ -25,10 +25,11 @@ from streams.operations.rules.recorded_keys import KeysOfVerdicts
 from streams.operations.rules.recorded_session import SessionReader, SessionTooLongError
 from streams.operations.trial import TryPlan
 from streams.policy import Effect, RuleOutcome
+from tests.carrying import MAILS, SEND
 from tests.kit import GATE_SETTINGS
 from tests.recorded_run import MemoryAsLog
-from tests.unit.processors.test_attributes import entity
-from tests.unit.processors.test_carried import EVIL, MAILS, PAY, SEND, WORDS, Office
+from tests.unit.processors.entities import entity
+from tests.unit.processors.office import EVIL, PAY, WORDS, Office
 from tests.unit.sdk.seal_hand import CODEC
 
 RULES = Path(__file__).parents[3] / "rules"

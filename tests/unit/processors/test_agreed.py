@@ -16,9 +16,9 @@ from streams.processors.provenance.rows import AGREED_ACTS_MAX
 from streams.processors.session_row import PENDING_READS_MAX
 from streams.provenance.agreed import AGREE
 from tests.starter import starter_source
+from tests.unit.processors.office import SESSIONS, Office
 from tests.unit.processors.provenance_pack.tools import ACTS, BOOK, ENTRIES, EVIL, HAND_OVER, LETTER
 from tests.unit.processors.talk import Talk
-from tests.unit.processors.test_carried import SESSIONS, Office
 
 PERMITS = """
 apiVersion: rules/v1

@@ -24,10 +24,10 @@ from streams.processors.row_kinds import RowKind
 from streams.processors.rows import OPEN_ALERTS_KEY
 from streams.stores.memory import MemoryStores
 from tests.kit import BUNDLE, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, WEB_FETCH, GateBench, wire
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
 from tests.unit.delegation.attacks import ATTACKS
+from tests.unit.delegation.denials import SETTINGS
 from tests.unit.delegation.family import Family
-from tests.unit.delegation.test_attacks import SETTINGS
 
 ATTACKER = {"to": "attacker@evil.example"}
 WINDOW_MS = GATE_SETTINGS.alert_window_ms

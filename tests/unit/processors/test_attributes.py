@@ -12,13 +12,12 @@ from streams.audit.attribute_writers import AttributeWriters, signed_attributes
 from streams.audit.signatures import SigningKey
 from streams.model.attributes import ATTRIBUTES_BYTES_MAX, EntityAttributes, entity_key
 from streams.model.errors import RecordError
-from streams.model.proof import derived_uuid
 from streams.model.topics import ATTRIBUTES, AUDIT
-from streams.model.types import Header
 from streams.processors.control import attributes
 from streams.processors.control.attributes import UNKNOWN, Attributes
 from tests.keeping import LOOKUP, REFUND, CountingBench
 from tests.kit import MINUTE_MS
+from tests.unit.processors.entities import TENANT, entity, held
 
 RULES = """
 entities:
@@ -30,16 +29,7 @@ rules:
   - {id: C-2, effect: deny, match: {tools: [pay.refund]}, reason: too old, when: 'entities.customer.age_ms > 60000'}
   - {id: C-3, effect: permit, match: {tools: [pay.lookup]}, when: "true", reason: anybody}
 """
-TENANT = "acme"
 GOLD = {"tier": "gold", "limit": 100, "vip": True, "regions": ["eu"]}
-
-
-def entity(
-    entity_id: str, values: Any, *, tenant: str = TENANT, kind: str = "customer", **fields: Any
-) -> EntityAttributes:
-    text = values if isinstance(values, str) else msgspec.json.encode(values).decode()
-    header = Header(id=derived_uuid("attributes", entity_id, text), source="crm", time=1, tenant_uid=tenant)
-    return EntityAttributes(header=header, kind=kind, id=entity_id, attributes_json=text, **fields)
 
 
 def publish(bench: CountingBench, record: EntityAttributes, key: bytes | None = None) -> None:
@@ -213,10 +203,6 @@ def test_what_a_person_sets_is_in_the_audit_log_without_values() -> None:
 
 
 # What is held
-
-
-def held(bytes_max: int = 1_000_000) -> Attributes:
-    return Attributes(AttributeWriters.of({}, allow_unsigned=True), bytes_max)
 
 
 def offer(table: Attributes, record: EntityAttributes) -> None:

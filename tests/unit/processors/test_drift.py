@@ -24,9 +24,9 @@ from streams.processors.provenance.rows import ProvenanceRow
 from streams.processors.row_kinds import RowKind
 from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
+from tests.unit.processors.office import Absent
 from tests.unit.processors.provenance_pack.tools import BOOK, DROP, ENTRIES, EVIL, LETTER, SEND, TRAIN
 from tests.unit.processors.talk import Talk
-from tests.unit.processors.test_carried import Absent
 
 RULES = """
 apiVersion: rules/v1

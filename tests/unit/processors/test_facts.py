@@ -19,7 +19,7 @@ from streams.policy.language.schema import FACTS, reads_baseline
 from streams.provenance.digests import atom_key
 from streams.provenance.events import described
 from tests.kit import GateBench
-from tests.unit.processors.test_attributes import entity
+from tests.unit.processors.entities import entity
 
 PAY = tool_entry(
     "web", "pay", schema={"type": "object", "properties": {"amount": {"type": "number"}}}, output_label=UNTRUSTED

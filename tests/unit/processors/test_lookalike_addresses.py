@@ -14,8 +14,8 @@ from tests.carrying import MAILS, NOTE, NOTES
 from tests.carrying import SEND as MAIL
 from tests.kit import BUNDLE
 from tests.starter import starter_source
+from tests.unit.processors.office import SESSIONS, STAFF, Office, apart
 from tests.unit.processors.talk import Talk
-from tests.unit.processors.test_carried import SESSIONS, STAFF, Office, apart
 
 READS = {"read_only": True, "destructive": False, "open_world": False, "reversible": True}
 LETTER = tool_entry("box", "open", **READS, output_label=UNTRUSTED)

@@ -40,11 +40,11 @@ from streams.ports import Outgoing
 from streams.processors.dead_letters import UNREADABLE_TOLD_FROM
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
 from tests.kit import BUNDLE, GATE_SETTINGS, MAIL_SEND, START_MS, GateBench, NoEnds, wire
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
 from tests.unit.delegation.attacks import ATTACKS
+from tests.unit.delegation.denials import SETTINGS
 from tests.unit.delegation.family import Family
-from tests.unit.delegation.test_attacks import SETTINGS
-from tests.unit.processors.watch.test_watch import QUICK, WIRE, Bench, sent
+from tests.unit.processors.watch.watch_bench import QUICK, WIRE, Bench, sent
 
 WINDOW_MS = GATE_SETTINGS.alert_window_ms
 TIMES = 15

@@ -15,9 +15,9 @@ from streams.model.verdict import Outcome, Verdict
 from streams.processors.control.attributes import Attributes
 from tests.kit import BUNDLE, MINUTE_MS
 from tests.starter import starter_source
+from tests.unit.processors.entities import entity
 from tests.unit.processors.provenance_pack.tools import ACTS, INNER, READS
 from tests.unit.processors.talk import Talk
-from tests.unit.processors.test_attributes import entity
 
 BALANCE = tool_entry("bank", "balance", **READS, output_label=TRUSTED, owner_args=("/iban",))
 ORDER = tool_entry("shop", "get_order", **READS, output_label=TRUSTED)

@@ -28,7 +28,7 @@ from streams.sdk.transport import Transport
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
-from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+from tests.unit.sdk.raw_mcp_server import RAW_SERVER, lists, tool
 from tests.waiting import until
 
 NAME = ("raw", "echo")

@@ -24,8 +24,8 @@ from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, key_of, make_verdict, watching
+from tests.unit.sdk.raw_mcp_server import tool
 from tests.unit.sdk.test_mcp_http import WAIT_S
-from tests.unit.sdk.test_mcp_tools import tool
 from tests.waiting import until_open
 
 BYTES_MAX = 10_000

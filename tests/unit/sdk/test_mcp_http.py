@@ -15,7 +15,7 @@ from simulation.broker.kafka import free_port
 from streams.model.definition import definition_digests
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
-from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+from tests.unit.sdk.raw_mcp_server import RAW_SERVER, lists, tool
 from tests.waiting import until_open
 
 ROOT = Path(__file__).resolve().parents[3]

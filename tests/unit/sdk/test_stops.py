@@ -34,7 +34,7 @@ from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import CONFIRM_MS, REPORT_KEY, TENANT, TOOL, WAIT_S, key_of, make_verdict, write, written
-from tests.unit.sdk.test_mcp_tools import RAW_SERVER
+from tests.unit.sdk.raw_mcp_server import RAW_SERVER
 from tests.waiting import until
 
 KILLED = session_target(TENANT, "s-1")

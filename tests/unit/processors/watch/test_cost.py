@@ -21,7 +21,7 @@ from streams.processors.watch.keying import Keying
 from streams.processors.watch.seen import SEEN
 from streams.stores.memory import MemoryStores
 from tests.unit.behaviour.kit import START_MS, Rows, activity
-from tests.unit.processors.watch.test_watch import SHIPPED
+from tests.unit.processors.watch.watch_bench import SHIPPED
 
 COUNTED = 200
 DETECTORS_CALLS_MAX = 330

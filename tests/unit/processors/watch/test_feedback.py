@@ -29,7 +29,7 @@ from streams.processors.watch.behaviour_file import BehaviourFiles
 from streams.processors.watch.keying import Keying
 from tests.ocsf import faults
 from tests.unit.behaviour.kit import START_MS, Rows
-from tests.unit.processors.watch.test_watch import QUICK, SHIPPED, WIRE, Bench, sent
+from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED, WIRE, Bench, sent
 
 ANN, BEN = SigningKey.made(), SigningKey.made()
 HANDLERS = AlertHandlers.of(

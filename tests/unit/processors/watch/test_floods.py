@@ -12,7 +12,7 @@ from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.model.alert import Alert
 from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX
 from tests.unit.behaviour.kit import START_MS
-from tests.unit.processors.watch.test_watch import SHIPPED, Bench, loop_of, sent, watch_rows
+from tests.unit.processors.watch.watch_bench import SHIPPED, Bench, loop_of, sent, watch_rows
 
 AGENTS = 4
 DAYS = 8

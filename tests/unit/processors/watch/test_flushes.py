@@ -13,7 +13,7 @@ from streams.processors.watch.watch import Watch
 from streams.topology import WATCH
 from tests.unit.behaviour.kit import START_MS
 from tests.unit.processors.watch.test_floods import flood, usual_days
-from tests.unit.processors.watch.test_watch import QUICK, SHIPPED, WIRE, Bench, loop_of
+from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED, WIRE, Bench, loop_of
 
 SMALL = Plan(agents_count=5, days_count=4, quiet_days_count=1, odd_per_agent_day=0.2, attacks_each=1)
 DECISIONS = 700

@@ -17,7 +17,7 @@ from streams.operations.behaviour.watch_run import watch_processors
 from streams.operations.replay.run import ReplayKind, ReplayReport, Stretch, replay_log
 from tests.kit import FILES_READ, MAIL_SEND, WEB_FETCH, GateBench, wire
 from tests.recorded_run import bundle_files, recorded_by, setup
-from tests.unit.processors.watch.test_watch import SHIPPED
+from tests.unit.processors.watch.watch_bench import SHIPPED
 
 DAYS = 10
 CALLS_PER_DAY = 30

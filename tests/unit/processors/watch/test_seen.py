@@ -28,7 +28,7 @@ from streams.processors.watch.features import behaviour_of
 from streams.processors.watch.keying import Keying
 from streams.processors.watch.seen import SEEN, SeenVerdict
 from streams.topology import KEYING
-from tests.unit.processors.watch.test_watch import QUICK, SHIPPED
+from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED
 
 WHOLE = Codec(CommittedSchemas.load())
 IN_PART = WHOLE.reading(SEEN)

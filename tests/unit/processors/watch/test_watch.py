@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from random import Random  # noqa: TID251 - a seeded order of arrival
 from uuid import UUID
 
@@ -15,14 +14,9 @@ from simulation.fleet.records import audit_of, verdict_of
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.names import NAME_CHARS_MAX
 from streams.behaviour.profiles import Profile
-from streams.codec.avro import Codec
 from streams.codec.ocsf import detection_finding
-from streams.codec.schemas import CommittedSchemas
-from streams.codec.wire import CodecWire
-from streams.history.driver import Driver
-from streams.model.alert import Alert
 from streams.model.audit import AuditEvent
-from streams.model.behaviour import BehaviourEvent, BehaviourScope
+from streams.model.behaviour import BehaviourScope
 from streams.model.control import Baseline
 from streams.model.keys import baseline_key, session_key_of
 from streams.model.topics import (
@@ -36,68 +30,16 @@ from streams.model.topics import (
     WATCH_CHANGELOG,
 )
 from streams.model.verdict import Verdict, VerdictMode
-from streams.policy.language.bundle import load_detector_files
 from streams.ports import Outgoing
 from streams.processors.control.baselines import Baselines
 from streams.processors.gate.record_checks import NAME_CHARS_MAX as GATES_NAME_CHARS_MAX
-from streams.processors.settings import WatchSettings
-from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import JOIN_WAIT_MS, Keying
 from streams.processors.watch.new_agents import AGENTS_PER_DAY_MAX
-from streams.processors.watch.watch import Watch
-from streams.topology import KEYING, WATCH
-from tests.unit.behaviour.kit import START_MS, activity
-from tests.unit.codec.test_ocsf import faults
+from tests.ocsf import faults
+from tests.unit.behaviour.kit import START_MS
+from tests.unit.processors.watch.watch_bench import QUICK, WIRE, Bench, loop_of, sent, watch_rows
 
-RULES = Path(__file__).parents[4] / "rules"
-SHIPPED = parse_behaviour(load_detector_files(RULES))
-WIRE = CodecWire(Codec(CommittedSchemas.load()))
-QUICK = WatchSettings(grace_ms=2_000, publish_ms=HOUR_MS)
 replace = msgspec.structs.replace
-
-
-class Bench:
-    """Keying and watch on one log."""
-
-    def __init__(self, files: BehaviourFiles = SHIPPED, partitions: int = 2, start_ms: int = START_MS) -> None:
-        self.files = files
-        self.driver = Driver(
-            spec=KEYING,
-            processor=Keying(WIRE, files.features, QUICK),
-            wire=WIRE,
-            start_ms=start_ms,
-            partitions=partitions,
-            beside={WATCH: Watch(WIRE, files.declared, QUICK)},
-        )
-
-    def decide(self, each: Activity, *, audit: bool = True, verdict: bool = True, at_ms: int | None = None) -> None:
-        key = session_key_of(each.tenant, each.session)
-        time_ms = each.time_ms if at_ms is None else at_ms
-        if verdict:
-            self.driver.pipe(VERDICT.name, key, verdict_of(each), time_ms)
-        if audit:
-            self.driver.pipe(AUDIT.name, key, audit_of(each), time_ms)
-
-    def settle(self, ms: int = 10_000) -> None:
-        self.driver.advance(self.driver.clock.now_ms() + ms)
-
-    def events(self) -> list[BehaviourEvent]:
-        return [read.record for read in self.driver.read(BEHAVIOUR.name)]
-
-    def alerts(self) -> list[Alert]:
-        return [read.record for read in self.driver.read(ALERT.name)]
-
-
-def sent(time_ms: int, **fields: object) -> Activity:
-    given = {
-        "tool": "mail.send",
-        "agent": "mailer",
-        "destination": "known.example",
-        "user": "u",
-        "root": "g-1",
-        "depth": 1,
-    }
-    return activity(time_ms, **{**given, **fields})
 
 
 def test_a_decision_is_written_once_for_its_agent_with_the_features_of_its_call() -> None:
@@ -170,13 +112,6 @@ def test_a_delegated_decision_is_also_written_for_its_delegation() -> None:
     assert len({event.header.id for event in events}) == 2
     keys = {record.key for _, record in bench.driver.log.written_since([BEHAVIOUR.name], -1)}
     assert keys == {b"acme|agents mailer", b"acme|grant g-7"}
-
-
-def loop_of(count: int, session: str = "loop", start_ms: int = START_MS) -> list[Activity]:
-    calls = [
-        sent(start_ms + at * 1_000, session=session, call="same", event_id=f"{session}-{at}") for at in range(count)
-    ]
-    return [replace(call, size_bytes=0) for call in calls]
 
 
 def test_a_loop_is_one_alert_with_evidence_and_a_way_to_stop_it() -> None:
@@ -327,14 +262,6 @@ def test_rows_of_sessions_are_deleted_days_after_their_end_and_those_of_agents_s
     left = {key[1:].partition(b"\x00")[0] for key in watch_rows(bench)}
     assert not of_sessions & left
     assert {b"@profile", b"agent.id", b"agent.id+tool.name", b"agent.id+dest.domain"} <= left
-
-
-def watch_rows(bench: Bench) -> list[bytes]:
-    """The keys of the rows of behaviour that there are now."""
-    rows: dict[bytes, bytes | None] = {}
-    for _, record in bench.driver.log.written_since([WATCH_CHANGELOG.name], -1):
-        rows[record.key or b""] = record.value
-    return [key for key, row in rows.items() if row and key[:1] == b"W"]
 
 
 def test_a_record_with_an_unknown_scope_or_a_long_name_is_a_dead_letter() -> None:
