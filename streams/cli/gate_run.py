@@ -19,7 +19,7 @@ from streams.services.gate.transaction_watch import TransactionWatch, watching_t
 from streams.services.metrics import exporting_traces, serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_budgets, build_gate, build_notary
+from streams.wiring.gates import build_budgets, build_gate, build_notary, sole_process
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -43,6 +43,7 @@ def run_gate(settings: Settings, output: Output, *, resets_time: bool) -> None:
     metrics = Metrics(Exporter.GATE)
     with (
         open_log(settings, create=False) as opened,
+        sole_process(settings, "gate"),
         exporting_traces(settings.traces, "stoplog-gate", settings.instance) as traces,
     ):
         tell = () if traces is None else (GateTraces(traces),)

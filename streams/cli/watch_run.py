@@ -16,7 +16,7 @@ from streams.services.gate.turns import long_turns
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
-from streams.wiring.gates import build_keying, build_watch, read_behaviour
+from streams.wiring.gates import build_keying, build_watch, read_behaviour, sole_process
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -39,7 +39,7 @@ def run_watch(settings: Settings, output: Output, *, rules: Path | None) -> None
     files = read_behaviour(settings, rules)
     counts = (len(files.declared.detectors), len(files.declared.correlations))
     codec, metrics = build_codec(settings), Metrics(Exporter.GATE)
-    with open_log(settings, create=False) as opened:
+    with open_log(settings, create=False) as opened, sole_process(settings, "watch"):
         runner = GateRunner(
             lambda: build_watch(settings, opened, codec, files, metrics=metrics),
             SystemClock(),

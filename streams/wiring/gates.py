@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ from streams.processors.watch.seen import SEEN
 from streams.processors.watch.watch import Watch
 from streams.services.gate.compiler import ChildCompiler
 from streams.services.gate.metrics import budgets_meter, gate_meter, plain_meter
+from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE, KEYING, NOTARY, WATCH, ProcessorSpec
@@ -298,6 +300,35 @@ def _build(
         partition_counts=partition_counts,
         resets_time=part.resets_time,
     )
+
+
+@contextmanager
+def sole_process(settings: Settings, kind: str) -> Iterator[None]:
+    """Keep other processes from running this instance with this state folder.
+
+    The group takes the newer of two members of one name, and the state folder is the older one's: both would end with
+    an error, and nobody would decide.
+
+    Args:
+        settings: the settings.
+        kind: what runs: `gate` or `watch`.
+
+    Raises:
+        StoreError: another process runs it already, or the state folder can't be used.
+    """
+    path = settings.state_dir / kind / f"{settings.instance}.lock"
+    try:
+        make_private(path.parent)
+        file = lock_file(path)
+    except OSError as error:
+        raise StoreError(f"can't use `{path}`: {error}") from error
+    if file is None:
+        raise StoreError(
+            f"{kind} `{settings.instance}` runs already with the state folder `{settings.state_dir}`: end that one "
+            "first, or give this one a name of its own (`--instance NAME`)"
+        )
+    with file:
+        yield
 
 
 def _rocks_stores(settings: Settings, kind: str) -> RocksStores:

@@ -14,7 +14,6 @@ findings are grouped by when they are read again, so that some messages have oth
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from streams.desk.rows import Finding, Incident, Series, State
 from streams.ports import TopicPartition
 from streams.services.desk.errors import DeskError
 from streams.services.sqlite_file import connect
+from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 
 FAULT_CHARS_MAX = 300
@@ -441,11 +441,7 @@ def _answers(connection: sqlite3.Connection, statement: str, values: tuple[Any, 
 
 
 def _locked(path: Path) -> TextIO:
-    """Return an open file that no other process has locked."""
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise DeskError(f"another desk runs in `{path.parent}`: give each its own state folder") from None
+    file = lock_file(path)
+    if file is None:
+        raise DeskError(f"another desk runs in `{path.parent}`: give each its own state folder")
     return file
