@@ -215,6 +215,7 @@ class Restorer:
         self._stores = stores
         self._reader: Reader | None = None
         self._restoring: dict[int, _Restoring] = {}
+        self._untold: dict[int, Restored] = {}
 
     def start(self, partitions: list[int]) -> None:
         """Open the partitions' stores and begin to restore them. What they had must be committed already.
@@ -251,6 +252,7 @@ class Restorer:
         done = {partition: self._finish(partition) for partition in list(self._restoring) if self._is_done(partition)}
         if not self._restoring:
             self._close_reader()
+            self._tell()
         return done
 
     @property
@@ -272,6 +274,7 @@ class Restorer:
             restoring.store.close()
         self._restoring.clear()
         self._close_reader()
+        self._tell()
 
     def _apply_batch(self, reader: Reader, timeout_ms: int) -> None:
         rows = rows_by_partition(reader.poll(RESTORE_BATCH_RECORDS, timeout_ms))
@@ -290,16 +293,26 @@ class Restorer:
         restoring = self._restoring.pop(partition)
         duration_ms = self._clock.monotonic_ms() - self._began_ms
         restored = Restored(restoring.from_standby, restoring.offset, restoring.records, duration_ms)
-        _log.info(
-            "partition %d is restored%s: %d records of `%s` from offset %d on, in %d ms",
-            partition,
-            " from a standby" if restored.from_standby else "",
-            restored.records,
-            self._changelog,
-            restored.offset,
-            duration_ms,
-        )
+        self._untold[partition] = restored
         return restoring.store, restored
+
+    def _tell(self) -> None:
+        """Log in one line what was restored since the last one, unless all local stores were up to date.
+
+        A gate has three changelogs, each with up to hundreds of partitions.
+        """
+        untold, self._untold = self._untold, {}
+        if not any(each.records or each.from_standby for each in untold.values()):
+            return
+        _log.info(
+            "restored the state of partitions %s from `%s` in %d ms (records read: %d, standbys used: %d)",
+            ", ".join(map(str, sorted(untold))),
+            self._changelog,
+            max(each.duration_ms for each in untold.values()),
+            sum(each.records for each in untold.values()),
+            sum(each.from_standby for each in untold.values()),
+            extra={"fields": {"restored": {str(number): each._asdict() for number, each in untold.items()}}},
+        )
 
     def _open(self, partition: int, end: int) -> _Restoring:
         """Take the partition's standby, or the store that was kept of it, or open it."""

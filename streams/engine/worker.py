@@ -245,7 +245,7 @@ class Worker:
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit what was done, then forget all partitions: revocation is eager."""
-        _log.info("%d partitions are revoked", len(partitions))
+        _log.info("gives up partitions %s, with their state on `%s`", _numbers(partitions), self._spec.changelog.name)
         self._transaction.hurry()
         try:
             if not self._failed:
@@ -257,7 +257,8 @@ class Worker:
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Abort what was done: another member owns the partitions already, so nothing of it may become visible."""
-        _log.warning("partitions are lost: %s", ", ".join(f"{p.topic}/{p.partition}" for p in partitions))
+        numbers = _numbers(partitions)
+        _log.warning("partitions are lost: %s, with their state on `%s`", numbers, self._spec.changelog.name)
         self._transaction.hurry()
         self._abort_in_a_hurry()
         self._forget_assignment()
@@ -493,3 +494,7 @@ class Worker:
         self._with_input.clear()
         self._left_count = 0
         self._batch.forget()
+
+
+def _numbers(partitions: Sequence[TopicPartition]) -> str:
+    return ", ".join(map(str, sorted({partition.partition for partition in partitions})))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 from collections import Counter
@@ -25,11 +24,6 @@ pytestmark = pytest.mark.broker
 SESSIONS = 600
 # As low as a broker allows by default.
 QUICK = json.dumps({"session.timeout.ms": 6_000})
-RESTORED = re.compile(
-    r"partition (\d+) is restored( from a standby)?: (\d+) records of `[^`]*"
-    + re.escape(GATE_CHANGELOG.name)
-    + r"` from offset (\d+) on"
-)
 
 
 class Restored(NamedTuple):
@@ -49,8 +43,13 @@ def deployment(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Deployment]:
 
 def restored(gate: GateProcess) -> dict[int, Restored]:
     """How the gate has restored each partition, the last time."""
-    found = RESTORED.findall(gate.log_text())
-    return {int(number): Restored(bool(warm), int(records), int(offset)) for number, warm, records, offset in found}
+    found: dict[int, Restored] = {}
+    for line in gate.log_text().splitlines():
+        logged = json.loads(line) if line.startswith("{") else {}
+        if GATE_CHANGELOG.name in logged.get("text", ""):
+            for number, how in logged.get("restored", {}).items():
+                found[int(number)] = Restored(how["from_standby"], how["records"], how["offset"])
+    return found
 
 
 def two_gates(deployment: Deployment, standbys: int) -> tuple[GateProcess, GateProcess, list[int]]:

@@ -68,6 +68,11 @@ def test_a_killed_gate_does_not_hold_up_the_next_one(gate: subprocess.Popen[str]
         next_one.communicate(timeout=END_S_MAX)
 
 
+@pytest.mark.usefixtures("gate")
+def test_a_gate_on_an_empty_log_tells_of_no_partition_that_it_was_restored(home: Path) -> None:
+    assert "partition" not in log_of(home)
+
+
 def log_of(home: Path) -> str:
     """What the last gate that was started has logged."""
     return (home / "gate.log").read_text()
