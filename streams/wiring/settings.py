@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from streams.model.errors import SettingsError
@@ -60,6 +61,9 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
 }
 """The sections: the module and the name of the class of each."""
 
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What Kafka accepts in the name of a member, and what can't lead out of the state folder."""
+
 _Section = TypeVar("_Section", bound=BaseModel)
 
 
@@ -80,6 +84,14 @@ def _details(error: ValidationError, *within: str) -> Iterator[InitErrorDetails]
         yield InitErrorDetails(type=again, loc=(*within, *fault["loc"]), input=fault["input"])
 
 
+def _checked_instance(name: str) -> str:
+    if _INSTANCE.fullmatch(name) is None:
+        raise PydanticCustomError(
+            "instance", "input should be at most 100 letters, digits, `.`, `_` and `-`, the first a letter or a digit"
+        )
+    return name
+
+
 class Settings(BaseModel):
     """What all commands read.
 
@@ -92,7 +104,8 @@ class Settings(BaseModel):
         state_dir: the folder of local state, the embedded log and single-use records.
         root_key_file: the file of the root key, from which session keys are derived; by default `root.key` in
             `state_dir`. Only gates and the token service may have it.
-        instance: this gate's stable name; its transactional id and its group membership depend on it.
+        instance: this gate's stable name: letters, digits, `.`, `_` and `-`. Its transactional id, its group membership
+            and the folder of its state are named by it.
         group: the consumer group of the gates that share the partitions.
         tenant: the tenant where a command, a token or a record names none.
     """
@@ -106,7 +119,7 @@ class Settings(BaseModel):
     schema_registry: dict[str, str] = {}
     state_dir: Path = Path(".stoplog")
     root_key_file: Path | None = None
-    instance: str = "gate-1"
+    instance: Annotated[str, AfterValidator(_checked_instance)] = "gate-1"
     group: str = "stoplog-gate"
     tenant: str = "default"
 

@@ -289,6 +289,13 @@ class TestTrustAnchors:
         ("[gate]\nverdict_ttl_ms = 1.5", "`stoplog.toml:2`: setting `gate.verdict_ttl_ms`: input should be"),
         ("[gate]\nverdict_ttl_ms = true", "`stoplog.toml:2`: setting `gate.verdict_ttl_ms`: input should be"),
         ("instance = 7", "`stoplog.toml:1`: setting `instance`: input should be a valid string, got `7`: write a text"),
+        (
+            'instance = "gate 1"',
+            "`stoplog.toml:1`: setting `instance`: input should be at most 100 letters, digits, `.`, `_` and `-`, the "
+            "first a letter or a digit, got `gate 1`",
+        ),
+        ('instance = "../gate-1"', "`stoplog.toml:1`: setting `instance`: input should be at most 100 letters, "),
+        ('instance = ""', "`stoplog.toml:1`: setting `instance`: input should be at most 100 letters, "),
         ("state_dir = 7", "`stoplog.toml:1`: setting `state_dir`: "),
         ('log = "kafca"', "`stoplog.toml:1`: setting `log`: input should be 'kafka' or 'embedded', got `kafca`"),
         ('group = "g"\n\n[foo]\nx = 1', "`stoplog.toml:3`: setting `foo` is unknown"),
