@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from shlex import quote
 from typing import Annotated, TypeVar
@@ -33,6 +34,11 @@ from streams.ports import LogError
 from streams.wiring.operators import open_operator
 
 _Read = TypeVar("_Read")
+
+
+class StopUnconfirmedError(StoplogError):
+    """The log has not confirmed a stop."""
+
 
 kill_app = make_app()
 release_app = make_app()
@@ -162,10 +168,12 @@ def kill(
     """
     kind, stated = target.chosen()
     settings = connection.settings()
-    with open_operator(settings, name) as operator:
-        until_ms = end_ms(until, operator.clock.now_ms())
-        full_name = meant_target(operator, kind, stated)
-        written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
+    with ExitStack() as opened:
+        with _unless_confirmed():
+            operator = opened.enter_context(open_operator(settings, name))
+            until_ms = end_ms(until, operator.clock.now_ms())
+            full_name = meant_target(operator, kind, stated)
+            written = write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms)
         screen = output.screen()
         _tell(operator, written, screen)
         undo = connection.command(f"release {_target_option(kind, written.id)}{settings.release.key_option} --why TEXT")
@@ -208,6 +216,22 @@ def release(
         _tell_of_release(operator, written, output.screen(), was_stopped=was_stopped)
         if not was_stopped:
             _warn(f"{_why_nothing_was_released(written, stop.until_ms)}; {_list_of_stops(connection)}")
+
+
+@contextmanager
+def _unless_confirmed() -> Iterator[None]:
+    """Say of an error of the log first what it means for the stop: whether it was stored, nobody knows.
+
+    Raises:
+        StopUnconfirmedError: the log did not confirm the stop.
+    """
+    try:
+        yield
+    except LogError as error:
+        raise StopUnconfirmedError(
+            f"the stop is not confirmed, so take it that nothing is stopped: {error}. Run the command again until it "
+            "says that the stop is recorded"
+        ) from error
 
 
 def _option(kind: RevocationKind) -> str:

@@ -18,7 +18,7 @@ from streams.cli.session_list import show_list
 from streams.cli.session_view import head_fields, session_fields, show_view
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import Filter, SessionMissingError, list_sessions, show_session
-from streams.operations.sessions.view import LifeState, SessionView
+from streams.operations.sessions.view import LifeState, SessionView, Standing
 from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -28,6 +28,8 @@ app = make_app("Show one session, or list all sessions.")
 
 State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # type: ignore[misc]  # mypy wants it written out
 _STATES = ", ".join(f"`{state}`" for state in LifeState)
+_OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
+"""The states in which nothing is left to stop: no session comes out of them."""
 
 
 @app.command()
@@ -66,10 +68,10 @@ def show(
     if not screen.as_json:
         show_view(screen, shown, standing, lines_max)
         screen.say()
-        tell_steps(screen, connection, _next_steps(view))
+        tell_steps(screen, connection, _next_steps(view, standing))
 
 
-def _next_steps(view: SessionView) -> list[tuple[str, str]]:
+def _next_steps(view: SessionView, standing: Standing) -> list[tuple[str, str]]:
     denied = [call for call in view.intents.values() if call.outcome is not Outcome.ALLOW]
     named = shlex.quote(f"{view.tenant_uid}|{view.session_id}")
     steps: list[tuple[str, str]] = []
@@ -77,11 +79,10 @@ def _next_steps(view: SessionView) -> list[tuple[str, str]]:
         asked = (denied or list(view.intents.values()))[-1]
         what = "why the last one was not allowed" if denied else "why the last one was allowed"
         steps.append((what, f"rules explain --intent {asked.intent_id}"))
-    return [
-        *steps,
-        ("every record of the session", f"tail audit --session {named} --no-follow"),
-        ("stop the session", f"kill --session {named} --why TEXT"),
-    ]
+    steps.append(("every record of the session", f"tail audit --session {named} --no-follow"))
+    if standing.state not in _OVER:
+        steps.append(("stop the session", f"kill --session {named} --why TEXT"))
+    return steps
 
 
 @app.command("list")

@@ -41,7 +41,8 @@ class Unknown(NamedTuple):
     """A name that is not on the log.
 
     Attributes:
-        near: names that are on the log and look like it, the nearest first.
+        near: names that are on the log and begin with it, if it may be a short one; otherwise those that look like it,
+            the nearest first.
         begun: how many sessions of its tenant a name that lists have shortened may mean; 0 for a whole one, and
             for names of all other kinds.
     """
@@ -75,9 +76,12 @@ def look_up(operator: Operator, kind: RevocationKind, target: str) -> Unknown | 
     # A stop takes names as they are, so that it stops nothing else; but lists show the beginnings of ids.
     is_long = len(own) >= PREFIX_CHARS_MIN
     begun = [name for name in known if is_long and name.partition(_SEPARATOR)[2].startswith(own)]
+    meant = [name for name in begun if name.startswith(target)] if may_be_short(kind, target) else []
+    if meant:
+        # Ids that were made at about the same time look alike: one that does not begin like this is not meant.
+        return Unknown(tuple(meant[:NEAR_MAX]), len(meant))
     near = difflib.get_close_matches(target, known, NEAR_MAX, NEARNESS_MIN)
-    meant_count = sum(name.startswith(target) for name in begun) if may_be_short(kind, target) else 0
-    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], meant_count)
+    return Unknown(tuple(dict.fromkeys((*same, *begun, *near)))[:NEAR_MAX], 0)
 
 
 def can_tell(operator: Operator, kind: RevocationKind) -> bool:

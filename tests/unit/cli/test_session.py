@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -389,6 +390,30 @@ class TestList:
         assert (stopped.status, stopped.err) == (0, "")
         assert stopped.records[0]["id"] == "default|s-01a21e95-9f90-7b29-ac00-2b3954153c0d"
         assert deployed("session", "list").records[0]["state"] == "stopped"
+
+    def test_a_stop_of_a_short_id_names_no_session_that_begins_otherwise(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        writer.open("s-01a21e95-9f90-7b29-ac00-2b3954153c0d")
+        writer.open("s-01a21e95-9ad0-7b29-ac00-2b3954153c0d")
+        failed = deployed("kill", "--session", "s-01a21e95-9f", "--why", "x")
+        assert "the id of one session begins with it" in failed.err
+        assert "s-01a21e95-9ad0" not in failed.err
+
+    def test_a_stop_that_the_log_does_not_take_is_told_as_not_confirmed(self, deployed: Stoplog) -> None:
+        Path(".stoplog/log.sqlite").write_bytes(b"no log" * 1_000)
+        failed = deployed("kill", "--all", "--why", "x")
+        assert (failed.status, failed.out) == (1, "")
+        assert failed.err.startswith("error: the stop is not confirmed, so take it that nothing is stopped: ")
+
+    def test_only_a_session_that_is_not_over_is_said_to_be_stopped_by_a_command(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        writer.open("s-live")
+        ended = writer.open("s-ended")
+        writer.put(ended, [ended.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+        assert "stoplog kill --session" in deployed("session", "show", "s-live", "--no-json").out
+        assert "stoplog kill --session" not in deployed("session", "show", "s-ended", "--no-json").out
 
     def test_a_short_id_of_several_sessions_names_them(self, deployed: Stoplog, writer: Writer) -> None:
         names = [f"s-01a21e95-9f{end}-7b29-ac00-2b3954153c0d" for end in ("90", "91")]
