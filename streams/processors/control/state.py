@@ -36,6 +36,9 @@ from streams.processors.control.stops import StopEvent
 
 _log = logging.getLogger(__name__)
 
+_PUBLISH = "stoplog rules publish DIR"
+_IMPORT = "stoplog catalog import SERVER -- COMMAND"
+
 _WITH_CATALOG = b"\x01"
 """First byte of a memory that includes the catalog's. A memory of the rules alone is an array."""
 
@@ -103,6 +106,11 @@ class ControlState:
     def settle(self) -> list[ControlEvent]:
         """Decide on everything that was read, once all topics have been read to their end. Blocks."""
         self.rules.settle()
+        if self.rules.in_force(b"") is None:
+            text = "no rules of bundle `%s` are in force: every call is denied until some are published (`%s`)"
+            _log.info(text, self.rules.name, _PUBLISH)
+        if not self.tools:
+            _log.info("no tool is in the catalog: every call is denied until tools are approved (`%s`)", _IMPORT)
         return self.take_events()
 
     def memory(self) -> bytes | None:

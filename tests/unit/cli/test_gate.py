@@ -69,8 +69,13 @@ def test_a_killed_gate_does_not_hold_up_the_next_one(gate: subprocess.Popen[str]
 
 
 @pytest.mark.usefixtures("gate")
-def test_a_gate_on_an_empty_log_tells_of_no_partition_that_it_was_restored(home: Path) -> None:
-    assert "partition" not in log_of(home)
+def test_a_gate_on_an_empty_log_tells_what_is_missing_and_nothing_else(home: Path) -> None:
+    texts = [json.loads(line)["text"] for line in log_of(home).splitlines()]
+    assert [text.partition(":")[0] for text in texts] == [
+        "no rules of bundle `default` are in force",
+        "no tool is in the catalog",
+    ]
+    assert all("every call is denied until" in text for text in texts)
 
 
 def log_of(home: Path) -> str:
