@@ -15,7 +15,7 @@ from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
 from streams.operations.catalog.history import CatalogHistory, Listed
-from streams.operations.catalog.proposed_facts import assumed_facts, strays
+from streams.operations.catalog.proposed_facts import assumed_facts, possible_sinks, strays
 from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of
 from streams.operations.review.phrases import Concern
 from streams.operations.review.scan import TextFinding
@@ -164,6 +164,8 @@ def _doubt(entry: ToolCatalogEntry, name: str) -> str:
     claims = claims_of(entry)
     if name in claims:
         return f"the server claims {str(claims[name]).lower()}; check whether that is true"
+    if name == "sink_args" and not entry.sink_args and not entry.read_only and (possible := possible_sinks(entry)):
+        return f"no argument says where data goes, or what is acted on; check {', '.join(possible)}"
     gone = strays(entry, name)
     return f"no argument of its schema: {', '.join(gone)}" if gone else ""
 

@@ -37,3 +37,15 @@ def test_facts_are_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     show_facts(Screen(as_json=False), msgspec.structs.replace(entry, sink_args=("/to", "/cc"), output_labels=()))
     rows = rows_of(capsys.readouterr().out)
     assert (rows["sink_args"], rows["output_labels"]) == ("/to; /cc", "none")
+
+
+def test_a_tool_that_acts_and_has_no_sinks_is_shown_with_the_arguments_to_check(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    schema = {"type": "object", "properties": {"to": {"type": "string"}, "urgent": {"type": "boolean"}}}
+    acts = msgspec.structs.replace(tool_entry("mail", "send", schema=schema), read_only=False, sink_args=())
+    show_facts(Screen(as_json=False), acts)
+    assert "no argument says where data goes, or what is acted on; check /to" in capsys.readouterr().out
+    for settled in (msgspec.structs.replace(acts, sink_args=("/to",)), msgspec.structs.replace(acts, read_only=True)):
+        show_facts(Screen(as_json=False), settled)
+        assert "check /to" not in capsys.readouterr().out
