@@ -24,6 +24,7 @@ from streams.model.revocation_targets import (
     is_key_of,
     key_of,
     named_by,
+    person_target,
     session_target,
     topic_key,
 )
@@ -121,6 +122,7 @@ class RevocationSet:
         self.is_guarded = self._releases is not None
         self._released: dict[StopKey, _Release] = {}
         self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
+        self._spellings: dict[str, set[str]] = {}
         self._stopped_at: dict[StopKey, int] = {}
         self._length = 0
         self._tidied_at = TIDIED_MIN
@@ -264,6 +266,17 @@ class RevocationSet:
         key = key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
+    def person_stopped_until(self, target: str) -> int | None:
+        """Return until when a person is stopped, whose name may be spelled in another way in the stop; None if never.
+
+        Args:
+            target: the `id` of a subject's revocation.
+        """
+        if not self._spellings:
+            return None
+        stops = self._until[RevocationKind.SUBJECT]
+        return max((stops[spelling] for spelling in self._spellings.get(person_target(target), ())), default=None)
+
     def is_weakened_by(self, offset: int, record_key: bytes) -> bool:
         """Return whether a stop in force was not shortened, released or deleted by the record at an offset."""
         key = named_by(record_key)
@@ -340,6 +353,8 @@ class RevocationSet:
         entries = self._until[kind]
         before_ms = entries.get(target)
         self._length += before_ms is None
+        if kind is RevocationKind.SUBJECT and before_ms is None:
+            self._spellings.setdefault(person_target(target), set()).add(target)
         if self.is_guarded:
             self._stopped_at[key] = self._offset
             if before_ms is not None and before_ms > until_ms:
@@ -355,9 +370,18 @@ class RevocationSet:
 
     def _drop(self, key: StopKey) -> None:
         kind, target = key
-        self._length -= self._until[kind].pop(target, None) is not None
+        is_there = self._until[kind].pop(target, None) is not None
+        self._length -= is_there
+        if is_there and kind is RevocationKind.SUBJECT:
+            self._forget_spelling(target)
         self._stopped_at.pop(key, None)
         self.weakened.pop(key, None)
+
+    def _forget_spelling(self, target: str) -> None:
+        person = person_target(target)
+        self._spellings[person].discard(target)
+        if not self._spellings[person]:
+            del self._spellings[person]
 
     def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
         """Return whether the newest entry of the key is a release that was read at `offset` or later."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from streams.model.keys import revocation_key
 from streams.model.revocation import Revocation, RevocationKind
-from streams.model.types import Actor, Model, Record, ToolRef
+from streams.model.types import Actor, Model, Record, ToolRef, same_person
 
 EVERYTHING = "*"
 
@@ -76,6 +76,12 @@ def session_target(tenant_uid: str, session_id: str) -> str:
 def principal_target(tenant_uid: str, sub: str) -> str:
     """Return the `id` of an agent's or subject's revocation."""
     return f"{tenant_uid}|{sub}"
+
+
+def person_target(target: str) -> str:
+    """Return the `id` of a subject's revocation in the form in which names of people are compared."""
+    tenant_uid, separator, sub = target.partition("|")
+    return f"{tenant_uid}{separator}{same_person(sub)}"
 
 
 def tool_target(tool: ToolRef) -> str:

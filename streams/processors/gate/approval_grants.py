@@ -187,7 +187,7 @@ def is_over(grant: ApprovalGrantRow, tenant_uid: str, revocations: RevocationSet
 
 
 def is_stopped(name: str, tenant_uid: str, revocations: RevocationSet, now_ms: int) -> bool:
-    """Return whether a person is stopped as a subject, in whichever spelling of the name.
+    """Return whether a person is stopped as a subject, however the name is spelled here and in the stop.
 
     Args:
         name: the name as it is stated.
@@ -195,11 +195,8 @@ def is_stopped(name: str, tenant_uid: str, revocations: RevocationSet, now_ms: i
         revocations: those in force.
         now_ms: stream time.
     """
-    for spelling in {name, same_person(name)}:
-        until_ms = revocations.stopped_until(RevocationKind.SUBJECT, principal_target(tenant_uid, spelling))
-        if until_ms is not None and now_ms < until_ms:
-            return True
-    return False
+    until_ms = revocations.person_stopped_until(principal_target(tenant_uid, name))
+    return until_ms is not None and now_ms < until_ms
 
 
 def spend(session_key: bytes, used: Sequence[ApprovalGrantRow], state: StateView) -> tuple[ApprovalGrantRow, ...]:

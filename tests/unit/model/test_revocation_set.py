@@ -117,6 +117,30 @@ def test_its_length_is_that_of_what_is_in_it(said: list[Revocation]) -> None:
     assert revoked.reason_against(CALL, NOW_MS) is None
 
 
+SPELLINGS = ("acme|lena", "acme|Lena", "acme| LENA", "acme|\uff2cena\u200b", "acme|liam", "other|Lena")
+
+
+@given(st.lists(st.tuples(st.sampled_from(SPELLINGS), st.sampled_from(["stop", "release", "delete"])), max_size=8))
+def test_a_person_is_stopped_until_no_stop_in_any_spelling_of_the_name_is_left(said: list[tuple[str, str]]) -> None:
+    revoked, ends = RevocationSet(), dict[str, int]()
+    for end_ms, (target, what) in enumerate(said, NOW_MS):
+        if what == "stop":
+            revoked.apply(revocation(RevocationKind.SUBJECT, target, time_ms=0, until_ms=end_ms)[1])
+            ends[target] = end_ms
+            continue
+        if what == "release":
+            revoked.apply(
+                revocation(RevocationKind.SUBJECT, target, time_ms=0, state=RevocationState.RELEASED)[1],
+            )
+        else:
+            revoked.forget(revocation_key(RevocationKind.SUBJECT, target))
+        ends.pop(target, None)
+    lena = [end_ms for target, end_ms in ends.items() if target in SPELLINGS[:4]]
+    for spelling in SPELLINGS[:4]:
+        assert revoked.person_stopped_until(spelling) == max(lena, default=None)
+    assert revoked.person_stopped_until("other|lena") == ends.get("other|Lena")
+
+
 def test_kinds_of_a_later_version_do_not_release_each_other() -> None:
     """They are all read as the same kind; their records' keys tell them apart."""
     revoked = RevocationSet()

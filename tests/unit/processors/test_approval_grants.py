@@ -114,7 +114,7 @@ class TestGrants:
         bench.driver.pipe(REVOCATION.name, *revocation(kind, target, time_ms=bench.now_ms))
         assert self.outcome(bench, "a") is Outcome.REQUIRE_APPROVAL
 
-    @pytest.mark.parametrize("name", ["Lena", "liam"])
+    @pytest.mark.parametrize("name", ["Lena", "lena", "LENA", "liam", "Liam"])
     def test_it_ends_with_each_of_its_approvers(self, name: str) -> None:
         bench = GateBench()
         leads = {"ask": "leads"}

@@ -327,13 +327,25 @@ class TestBinding:
         answer(bench, request, "lena")
         assert bench.verdict().outcome is Outcome.ALLOW
 
-    @pytest.mark.parametrize("name", ["lena", "Lena"])
-    def test_somebody_who_is_stopped_approves_nothing(self, name: str) -> None:
+    @pytest.mark.parametrize(
+        ("stopped", "name"),
+        [
+            ("lena", "lena"),
+            ("lena", "Lena"),
+            ("Lena", "lena"),
+            ("Lena", "LENA"),
+            (" lena", "lena"),
+            ("l\u00e9na", "le\u0301na"),
+            ("le\u0301na", "L\u00c9NA"),
+            ("\uff2cena", "lena\u200b"),
+        ],
+    )
+    def test_somebody_who_is_stopped_approves_nothing(self, stopped: str, name: str) -> None:
         bench = GateBench()
         ask(bench, "a")
         (request,) = requests(bench)
         bench.verdicts()
-        stop_person(bench, "lena")
+        stop_person(bench, stopped)
         answer(bench, request, name)
         assert bench.dead_letters(APPROVAL_DECISION.name) == NOT_VALID
         assert bench.verdicts() == []
