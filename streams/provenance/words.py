@@ -97,7 +97,8 @@ _CODES = listed("eur usd gbp chf nok sek dkk jpy cad aud pln czk am pm utc cet g
 _HOLDERS = listed(
     "channel group team room space board project repository repo branch folder directory label tag list account "
     "user username login member recipient to from cc sender author owner assignee reviewer contact customer person "
-    "participant attendee guest name"
+    "participant attendee guest name origin destination airport station stop place location site store city town "
+    "state province region country"
 )
 """Names of fields whose short values name somebody or some place."""
 
