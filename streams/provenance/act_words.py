@@ -217,7 +217,6 @@ _PHRASES = {
     ),
     ("share", "secure", "send"): "give access,give him,give her,give them,let in,open up",
     ("pay", "create", "change"): "put aside,set aside,put away,lay aside",
-    ("pay", "send", "change"): "send back",
     ("pay",): (
         "give back,pay back,pay out,send money,settle up,top up,send half,send the rest,send the money,"
         "send the amount,chip in,square up"

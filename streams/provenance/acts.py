@@ -70,6 +70,8 @@ REVISE = "revise"
 payments pay: a new account for one is as good as a payment. So they may be asked for as this, and not as any change."""
 
 DESCRIPTION_CHARS_MAX = 400
+ID_LETTERS_MAX = 3
+ID_DIGITS_MIN = 3
 REQUEST_CHARS_MAX = 20_000
 PARTICLE_REACH_WORDS = 16
 
@@ -320,7 +322,7 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
                 kinds |= REQUEST_KINDS[stem]
         elif word in ACT_NOUNS and not is_negated(words, index):
             definite, found = ACT_NOUNS[word]
-            if definite or not has_determiner(words, index, DEFINITE):
+            if definite or not (has_determiner(words, index, DEFINITE) or (by_user and _has_number(words, index))):
                 kinds |= _revised(found) if by_user and is_revised(words, index) else found
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
@@ -331,6 +333,14 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         # "Check my payment" has nothing changed.
         kinds.discard(REVISE)
     return frozenset(kinds)
+
+
+def _has_number(words: list[str], index: int) -> bool:
+    """Return whether a noun names one thing by its number: "booking rs-70112" asks for no booking."""
+    after = words[index + 1 : index + 3]
+    if after and after[0].isalpha() and len(after[0]) <= ID_LETTERS_MAX:
+        after = after[1:]
+    return bool(after) and after[0].isdigit() and len(after[0]) >= ID_DIGITS_MIN
 
 
 def _revised(kinds: frozenset[str]) -> frozenset[str]:

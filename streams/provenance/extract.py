@@ -213,12 +213,8 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
 def _named_shortly(text: str, leaf: Leaf) -> str:
     """Return the short name or id that a field holds; empty if it holds no such thing."""
     name = leaf.name or leaf.outer
-    if not name or holds_names(name):
-        # Items of a list without a name are names as well: `["Bo", "Gia"]`.
-        return short_value(text)
-    # Codes of countries and languages are letters: an id has a digit.
-    value = short_value(text) if names_an_id(name) else ""
-    return "" if value.isalpha() else value
+    # Items of a list without a name are names as well: `["Bo", "Gia"]`.
+    return short_value(text) if not name or holds_names(name) or names_an_id(name) else ""
 
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:

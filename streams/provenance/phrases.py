@@ -161,10 +161,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?:hour|slot|time|morning|afternoon|window)s?\b",
             "book create",
         ),
+        # "Send one of them back to him"
+        (r"\bsend (?:[\w-]+ ){1,5}back\b", "pay send change"),
         # "Take the cheapest one", "I'll take the second"
         (
             r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )take "
-            r"(?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)\b|"
+            r"(?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)"
+            r"(?= one\b| option\b|[,.;!]|\s*\Z)|"
             r"(?:that|this) one\b|one of (?:them|those)\b)",
             "book create pay",
         ),
