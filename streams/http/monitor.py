@@ -14,7 +14,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,6 +26,7 @@ LOOPBACK = "127.0.0.1"
 REQUESTS_MAX = 16
 """How many requests are answered at once; further ones are closed."""
 REQUEST_S_MAX = 5.0
+"""The time for a whole request, however little of it arrives at a time, and for its answer."""
 _JSON = "application/json"
 
 Scrape = Callable[[str], tuple[bytes, str]]
@@ -101,9 +102,32 @@ def monitored(
         thread.join()
 
 
+class _TimelyHandler(BaseHTTPRequestHandler):
+    """Handles a request that arrives within a time.
+
+    `timeout` bounds the wait for the next byte alone: a few clients that send one now and then would keep all probes
+    away, and whatever restarts processes by their probes would end this one.
+    """
+
+    timeout = REQUEST_S_MAX
+
+    def setup(self) -> None:
+        super().setup()
+        self._late = threading.Timer(REQUEST_S_MAX, self._read_no_more)
+        self._late.daemon = True
+        self._late.start()
+
+    def finish(self) -> None:
+        self._late.cancel()
+        super().finish()
+
+    def _read_no_more(self) -> None:
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RD)
+
+
 def _handler(probe: Probe, scrape: Scrape | None, views: Mapping[str, View]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = REQUEST_S_MAX
+    class Handler(_TimelyHandler):
         server_version = "stoplog"
         sys_version = ""
 

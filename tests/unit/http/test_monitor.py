@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from streams.http.monitor import REQUESTS_MAX, MonitorError, monitored
+from streams.http.monitor import REQUEST_S_MAX, REQUESTS_MAX, MonitorError, monitored
 from streams.metrics.health import Health
 from tests.waiting import WAIT_S, until
 
@@ -72,6 +72,23 @@ def test_clients_that_say_nothing_take_no_more_than_their_room() -> None:
             silent.connect(("127.0.0.1", port))
         until(lambda: not is_answered(port), "the silent ones hold all places")
         until(lambda: is_answered(port), "their time is over")
+
+
+def test_clients_that_go_on_saying_a_little_take_no_more_than_their_room_either() -> None:
+    with monitored(":0") as port, ExitStack() as opened:
+        slow = [
+            opened.enter_context(closing(socket.create_connection(("127.0.0.1", port)))) for _ in range(REQUESTS_MAX)
+        ]
+
+        def is_answered_beside_them() -> bool:
+            for each in slow:
+                # A client whose time is over may be told so.
+                with suppress(OSError):
+                    each.sendall(b"G")
+            return is_answered(port)
+
+        until(lambda: not is_answered_beside_them(), "the slow ones hold all places")
+        until(is_answered_beside_them, "their time is over", 3 * REQUEST_S_MAX)
 
 
 def is_answered(port: int) -> bool:
