@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import ClassVar
 
-import httpx2
-
 from streams.ports import Reader, Received, TopicPartition
 from streams.sdk.transport import Transport
+from streams.services.posting import Poster
 from streams.services.retrying import RetryingThread
 
 SEND_TIMEOUT_S = 10.0
@@ -68,7 +67,7 @@ class Sender(RetryingThread):
         """Return the receiver's position in every partition."""
 
     @abstractmethod
-    def _sent(self, received: Received, client: httpx2.Client) -> bool:
+    def _sent(self, received: Received, poster: Poster) -> bool:
         """Send a record until it need not be sent any more. Return False if the thread is stopped before."""
 
     @abstractmethod
@@ -88,19 +87,19 @@ class Sender(RetryingThread):
         return self._backoff.take_ms()
 
     def _run(self) -> None:
-        with httpx2.Client(timeout=SEND_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            self._client = client
+        with closing(Poster(SEND_TIMEOUT_S)) as poster:
+            self._poster = poster
             super()._run()
 
     def _work(self) -> None:
         with closing(self._transport.reader()) as reader:
-            self._follow(reader, self._client)
+            self._follow(reader, self._poster)
 
-    def _follow(self, reader: Reader, client: httpx2.Client) -> None:
+    def _follow(self, reader: Reader, poster: Poster) -> None:
         reader.assign(self._positions())
         while not self._stop.is_set():
             for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
-                if not self._sent(received, client):
+                if not self._sent(received, poster):
                     return
                 self._note(received)
             self._looked(reader)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,10 +19,13 @@ from typing import NamedTuple
 import httpx2
 
 from streams.desk.messages import Message
+from streams.services.posting import Poster
 
 RETRY_AFTER_MS_MAX = 3_600_000
 SECONDS_DIGITS_MAX = 8
 SYSLOG_ANSWER_BYTES_MAX = 4_096
+TIMEOUT_S_MIN = 0.001
+"""With 0, a socket would not wait at all."""
 FILE_MODE = 0o600
 _MS_PER_S = 1_000
 _NEVER = frozenset({400, 413, 415, 422})
@@ -62,34 +66,32 @@ class Request(NamedTuple):
 
 
 class HttpSink(Sink):
-    """Posts JSON. It follows no redirects, so that signatures and tokens reach nobody else, and uses no proxy."""
+    """Posts JSON."""
 
     def __init__(self, url: str, request_of: Callable[[Message], Request], timeout_ms: int) -> None:
         """Args:
         url: where to post.
         request_of: makes the request for a message.
-        timeout_ms: how long connecting may take, and how long the answer.
+        timeout_ms: how long connecting may take, and how long the whole answer.
         """
         self._url = url
         self._request_of = request_of
-        self._client = httpx2.Client(timeout=timeout_ms / _MS_PER_S, follow_redirects=False, trust_env=False)
+        self._poster = Poster(timeout_ms / _MS_PER_S)
 
     def send(self, message: Message) -> Fault | None:
         """Send a message; the status alone says whether it is accepted, and the body is not read."""
         request = self._request_of(message)
         headers = {**request.headers, "content-type": "application/json"}
         try:
-            with self._client.stream("POST", self._url, content=request.body, headers=headers) as response:
-                if response.is_success:
-                    return None
-                return _http_fault(response.status_code, response.headers.get("retry-after", ""))
+            answer = self._poster.post(self._url, request.body, headers)
         except httpx2.HTTPError as error:
             # Its text can have the URL.
             return Fault(f"no answer ({type(error).__name__})")
+        return None if answer.is_success else _http_fault(answer.status, answer.headers.get("retry-after", ""))
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._poster.close()
 
 
 class SyslogSink(Sink):
@@ -142,8 +144,11 @@ class SyslogSink(Sink):
             return None
         connection.shutdown(socket.SHUT_WR)
         read_bytes = 0
+        ends_s = time.monotonic() + self._timeout_s
         while answer := connection.recv(SYSLOG_ANSWER_BYTES_MAX):
             read_bytes += len(answer)
+            # The receiver has the whole of the time once, not for each byte that it sends.
+            connection.settimeout(max(TIMEOUT_S_MIN, ends_s - time.monotonic()))
             if read_bytes > SYSLOG_ANSWER_BYTES_MAX:
                 return Fault("the receiver answers instead of closing the connection: is it one of syslog?")
         return None

@@ -22,6 +22,7 @@ from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
+from streams.services.posting import Poster
 from streams.services.sending import Backoff, Sender
 from streams.services.ssf.consequences import CAEP
 from streams.services.ssf.errors import SsfError
@@ -86,9 +87,9 @@ class Push(Sender):
         self.position = self._store.told(self._name) or 0
         return {_PLACE: self.position}
 
-    def _sent(self, received: Received, client: httpx2.Client) -> bool:
+    def _sent(self, received: Received, poster: Poster) -> bool:
         token = self._token(received)
-        return token is None or self._push(token, received.offset, client)
+        return token is None or self._push(token, received.offset, poster)
 
     def _note(self, received: Received) -> None:
         self._store.note_told(self._name, received.offset + 1)
@@ -98,10 +99,10 @@ class Push(Sender):
         # Past what stands on the topic without a record, such as the ends of transactions.
         self.position = reader.position(_PLACE)
 
-    def _push(self, token: str, offset: int, client: httpx2.Client) -> bool:
+    def _push(self, token: str, offset: int, poster: Poster) -> bool:
         """Push until the event is accepted, or rejected for good. Return False if the thread is stopped before."""
         while not self._stop.is_set():
-            fault = self._attempt(token, client)
+            fault = self._attempt(token, poster)
             result = "accepted" if fault is None else "rejected" if fault == _NEVER else "failed"
             self._metrics.add(declared.EVENTS_PUSHED, self._name, result)
             if fault is None:
@@ -117,22 +118,21 @@ class Push(Sender):
             self._pause(pause_ms)
         return False
 
-    def _attempt(self, token: str, client: httpx2.Client) -> str | None:
+    def _attempt(self, token: str, poster: Poster) -> str | None:
         """Push once. Return why the event was not accepted; None if it was."""
         headers = {"content-type": "application/secevent+jwt", "accept": "application/json"}
         if self._bearer is not None:
             headers["authorization"] = f"Bearer {self._bearer}"
         try:
-            with client.stream("POST", self._section.url, content=token.encode(), headers=headers) as response:
-                if response.status_code == httpx2.codes.ACCEPTED:
-                    return None
-                answer = _bounded(response)
+            answer = poster.post(self._section.url, token.encode(), headers, ANSWER_BYTES_MAX)
         except httpx2.HTTPError as error:
             return str(error) or type(error).__name__
-        if response.status_code == httpx2.codes.BAD_REQUEST and b'"invalid_request"' in answer:
+        if answer.status == httpx2.codes.ACCEPTED:
+            return None
+        if answer.status == httpx2.codes.BAD_REQUEST and b'"invalid_request"' in answer.body:
             # RFC 8935 2.4: the receiver can't read the event, and never will.
             return _NEVER
-        return f"it answered {response.status_code}: {answer[:200].decode('utf-8', 'replace')}"
+        return f"it answered {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}"
 
     def _token(self, received: Received) -> str | None:
         """Return the signed event of a record; None if the receiver does not get it."""
@@ -210,12 +210,3 @@ def _subject(record: Revocation) -> Mapping[str, Any]:
         return opaque(f"{record.kind.value.lower()}:{record.id}")
     part = {RevocationKind.SESSION: "session", RevocationKind.SUBJECT: "user"}.get(record.kind, "application")
     return {"format": "complex", part: opaque(name), "tenant": opaque(tenant)}
-
-
-def _bounded(response: httpx2.Response) -> bytes:
-    got = bytearray()
-    for part in response.iter_bytes():
-        got += part
-        if len(got) > ANSWER_BYTES_MAX:
-            break
-    return bytes(got[:ANSWER_BYTES_MAX])

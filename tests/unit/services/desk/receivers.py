@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any, NamedTuple
 
 WAIT_S = 30.0
+SLOW_S = 0.2
+"""Between two bytes of a receiver that is slow."""
 RESET = struct.pack("ii", 1, 0)
 """Of SO_LINGER: to close is to reset the connection."""
 
@@ -26,7 +30,7 @@ class Post(NamedTuple):
 
 
 class Web:
-    """An HTTP server. `script` says how the next requests fail: a status, `timeout`, `closed`, `redirect`."""
+    """An HTTP server. `script` says how the next requests fail: a status, `timeout`, `slow`, `closed`, `redirect`."""
 
     def __init__(self, accepted_status: int = 200) -> None:
         self.script: list[int | str] = []
@@ -48,9 +52,8 @@ class Web:
                     web.redirected += 1
                     return self._answer(200)
                 step = web.script.pop(0) if web.script else web.accepted_status
-                if step == "timeout":
-                    web._released.wait(WAIT_S)
-                    return None
+                if step in ("timeout", "slow"):
+                    return stall(self.wfile, web._released, WAIT_S if step == "timeout" else SLOW_S)
                 if step == "closed":
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     self.connection.close()
@@ -90,6 +93,15 @@ class Web:
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def stall(wfile: BufferedIOBase, released: threading.Event, pause_s: float) -> None:
+    """Answer a byte after each pause, until the client has had enough."""
+    with suppress(OSError):
+        for byte in itertools.chain(b"HTTP/1.1 200 OK\r\nX: ", itertools.repeat(ord("a"))):
+            if released.wait(pause_s):
+                return
+            wfile.write(bytes((byte,)))
 
 
 class Syslog:

@@ -33,7 +33,7 @@ from tests.unit.services.desk.receivers import Syslog, syslog, web
 from tests.waiting import until
 
 HTTP_KINDS = ("webhooks", "slack", "pagerduty", "splunk")
-HTTP_FAULTS: tuple[int | str, ...] = (500, "timeout", "closed", 429, "redirect", 401)
+HTTP_FAULTS: tuple[int | str, ...] = (500, "timeout", "slow", "closed", 429, "redirect", 401)
 COUNT = 5
 KEY = "pagerduty-key-1234567890"
 TOKEN = "splunk-token-0987654321"
@@ -69,7 +69,7 @@ def five(transport: Transport) -> None:
 
 def patience(fault: int | str) -> dict[str, Any]:
     """How long a receiver with this fault is waited for."""
-    return IMPATIENT if fault == "timeout" else {}
+    return IMPATIENT if fault in ("timeout", "slow") else {}
 
 
 @contextmanager
