@@ -108,7 +108,11 @@ class McpServer(ABC):
         Raises:
             McpServerError: the server doesn't answer, or lists too much.
         """
-        tools = self._ask(self._list_tools(), REQUEST_TIMEOUT_MS)
+        try:
+            tools = self._ask(self._list_tools(), REQUEST_TIMEOUT_MS)
+        except TimeoutError as error:
+            # Nothing was done at the server, so its callers need not tell this from a server that is gone.
+            raise McpServerError(str(error)) from None
         digests: dict[str, bytes] = {}
         for tool in tools:
             name = tool.get("name")

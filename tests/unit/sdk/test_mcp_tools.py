@@ -74,6 +74,20 @@ def test_a_name_that_is_listed_twice_is_an_error(server: McpServerProcess, tmp_p
         server.list_tools()
 
 
+def test_a_listing_that_never_comes_is_an_error_of_the_server(
+    server: McpServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What can't be parsed, such as a schema of 400 levels, is dropped by the client: no answer ever comes.
+    deep: dict[str, object] = {}
+    for _ in range(400):
+        deep = {"properties": {"a": deep}}
+    lists(tmp_path, tool("deep", inputSchema={"type": "object", **deep}))
+    monkeypatch.setattr("streams.sdk.mcp_server.REQUEST_TIMEOUT_MS", 1_000)
+    for ask in (server.list_tools, server.tools, lambda: server.definition_digest("deep")):
+        with pytest.raises(McpServerError, match="has not answered after 1000 ms"):
+            ask()
+
+
 def test_calls_are_answered_or_fail(server: McpServerProcess) -> None:
     assert server.call("echo", {"a": [1]})["content"] == [{"type": "text", "text": '{"a": [1]}'}]
     tools = server.tools()
