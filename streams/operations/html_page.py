@@ -1,12 +1,16 @@
 """Makes pages that need nothing else: no script, no font, no request.
 
 What stands on them was written by agents, tools and strangers, so the pages' own policy forbids scripts and requests.
-Whoever makes a page escapes every text.
+Whoever makes a page shows every text with `as_html`.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from html import escape
+
+_KEPT = frozenset("\n\t")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #666; --good: #1a7f37; --held: #9a6700; --bad: #cf222e; }
@@ -22,11 +26,30 @@ footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line);
 """What all pages share. Each colour of text is readable on the background of its scheme."""
 
 
+def as_html(text: str) -> str:
+    """Return a text as HTML, in which nothing of it has a meaning.
+
+    Characters that turn round or hide what stands beside them are shown by their numbers, as terminals show them:
+    otherwise a name could make the line that it stands on read like another one.
+    """
+    if not text.isprintable():
+        text = "".join(each if _is_seen(each) else _escaped(each) for each in text)
+    return escape(text)
+
+
+def _is_seen(char: str) -> bool:
+    return char in _KEPT or unicodedata.category(char) not in _UNSEEN
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
 def html_page(title: str, style: str, body: str) -> str:
     """Return a page.
 
     Args:
-        title: of the window, and the heading; escaped here.
+        title: of the window, and the heading; as it is.
         style: the page's own style sheet, behind the one that all pages share.
         body: what follows the heading, as HTML: its texts are escaped already.
     """
@@ -34,6 +57,6 @@ def html_page(title: str, style: str, body: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_STYLE}\n{style}\n</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<title>{as_html(title)}</title>\n<style>\n{_STYLE}\n{style}\n</style>\n</head>\n<body>\n"
+        f"<h1>{as_html(title)}</h1>\n{body}\n</body>\n</html>\n"
     )

@@ -4,10 +4,9 @@ escaped. Bars are widths of boxes: they are read aloud as the numbers beside the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from streams.operations.behaviour.portrait import Bar, Portrait, share_text
-from streams.operations.html_page import html_page
+from streams.operations.html_page import as_html, html_page
 
 _STYLE = """
 :root { --bar: #3b82c4; }
@@ -55,26 +54,26 @@ def portrait_page(portrait: Portrait, made: str) -> str:
         _section("Epochs", _epochs(portrait), ""),
     ]
     body = (
-        f'<p>{escape(portrait.epoch)}</p>\n<p class="faint">learned from {escape(portrait.learned)}</p>\n'
+        f'<p>{as_html(portrait.epoch)}</p>\n<p class="faint">learned from {as_html(portrait.learned)}</p>\n'
         + "\n".join(parts)
-        + f"\n<footer><p>Published by the watch at {escape(portrait.published)}, drawn at {escape(made)}. Only allowed "
-        "calls of sessions without an alert are learned.</p></footer>"
+        + f"\n<footer><p>Published by the watch at {as_html(portrait.published)}, drawn at {as_html(made)}. Only "
+        "allowed calls of sessions without an alert are learned.</p></footer>"
     )
     return html_page(f"What is usual for {portrait.agent}", _STYLE, body)
 
 
 def _section(title: str, body: str, empty: str) -> str:
-    shown = body or f'<p class="faint">{escape(empty)}</p>'
-    return f"<h2>{escape(title)}</h2>\n{shown}"
+    shown = body or f'<p class="faint">{as_html(empty)}</p>'
+    return f"<h2>{as_html(title)}</h2>\n{shown}"
 
 
 def _changes(portrait: Portrait) -> str:
     if not portrait.since:
         return '<div class="changes none"><p class="faint">There is no other epoch to compare with.</p></div>'
-    lines = "".join(f"<li>{escape(change.text)}</li>" for change in portrait.changes)
+    lines = "".join(f"<li>{as_html(change.text)}</li>" for change in portrait.changes)
     body = f"<ul>{lines}</ul>" if lines else "<p>It behaves as before, as far as chance can tell.</p>"
     heading = portrait.heading[0].upper() + portrait.heading[1:]
-    return f'<div class="changes{"" if lines else " none"}"><h2>{escape(heading)}</h2>{body}</div>'
+    return f'<div class="changes{"" if lines else " none"}"><h2>{as_html(heading)}</h2>{body}</div>'
 
 
 def _bars(bars: Iterable[Bar]) -> str:
@@ -84,9 +83,9 @@ def _bars(bars: Iterable[Bar]) -> str:
     for bar in bars:
         was = "" if not bar.before else f'<b style="left:{100 * bar.before / widest:.1f}%"></b>'
         rows.append(
-            f'<div class="row"><div class="name">{escape(bar.name)}</div>'
+            f'<div class="row"><div class="name">{as_html(bar.name)}</div>'
             f'<div class="track"><i style="width:{100 * bar.share / widest:.1f}%"></i>{was}</div>'
-            f'<div class="share">{escape(share_text(bar))}</div></div>'
+            f'<div class="share">{as_html(share_text(bar))}</div></div>'
         )
     legend = '<p class="faint">The line is the share before.</p>' if any(bar.before for bar in bars) else ""
     return f'<div class="bars">{"".join(rows)}</div>{legend}' if rows else ""
@@ -115,8 +114,8 @@ def _epochs(portrait: Portrait) -> str:
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    lines = ["".join(f"<td>{as_html(cell)}</td>" for cell in row) for row in rows]
     if not lines:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head = "".join(f"<th>{as_html(name)}</th>" for name in heads)
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

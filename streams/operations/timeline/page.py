@@ -4,10 +4,9 @@ text is escaped."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from streams.codec.instants import format_instant
-from streams.operations.html_page import html_page
+from streams.operations.html_page import as_html, html_page
 from streams.operations.timeline.entries import Entry, Tone, Who
 
 _CHARS_OPEN_MAX = 600
@@ -49,11 +48,11 @@ def page_of(
         entries: the timeline.
         notes: what the reader must know of the page: what is missing, when it was made.
     """
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in head if text)
+    rows = "".join(f"<dt>{as_html(name)}</dt><dd>{as_html(text)}</dd>" for name, text in head if text)
     lines = "\n".join(_lines(entries))
-    told = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    told = "".join(f"<p>{as_html(note)}</p>" for note in notes)
     body = (
-        f'<p class="state">{escape(state)}</p>\n<dl class="head">{rows}</dl>\n'
+        f'<p class="state">{as_html(state)}</p>\n<dl class="head">{rows}</dl>\n'
         f"<ol>\n{lines}\n</ol>\n<footer>{told}</footer>"
     )
     return html_page(title, _STYLE, body)
@@ -65,29 +64,29 @@ def _lines(entries: Iterable[Entry]) -> Iterable[str]:
         date, _, time = format_instant(entry.time_ms).rstrip("Z").partition("T")
         if date != day:
             day = date
-            yield f'<li class="day">{escape(date)}, UTC</li>'
+            yield f'<li class="day">{as_html(date)}, UTC</li>'
         yield _line(entry, time)
 
 
 def _line(entry: Entry, time: str) -> str:
     who = entry.who.value if not entry.name else entry.name
     kind = (
-        "" if not entry.name or entry.who in (Who.GATE,) else f' <span class="name">({escape(entry.who.value)})</span>'
+        "" if not entry.name or entry.who in (Who.GATE,) else f' <span class="name">({as_html(entry.who.value)})</span>'
     )
     tone = "" if entry.tone is Tone.PLAIN else f' class="{entry.tone.value}"'
     details = "".join(_detail(name, text) for name, text in entry.details)
     more = f'<dl class="more">{details}</dl>' if details else ""
-    intent = "" if entry.intent_id is None else f"intent {escape(entry.intent_id)}, "
+    intent = "" if entry.intent_id is None else f"intent {as_html(entry.intent_id)}, "
     return (
-        f'<li{tone}><span class="time">{escape(time)}</span><span class="who">{escape(who)}{kind}</span>'
-        f'<span class="what">{escape(entry.what)}</span>{more}'
-        f'<div class="place">{intent}{escape(entry.place)}</div></li>'
+        f'<li{tone}><span class="time">{as_html(time)}</span><span class="who">{as_html(who)}{kind}</span>'
+        f'<span class="what">{as_html(entry.what)}</span>{more}'
+        f'<div class="place">{intent}{as_html(entry.place)}</div></li>'
     )
 
 
 def _detail(name: str, text: str) -> str:
-    shown = f"<pre>{escape(text)}</pre>" if name == "arguments" or len(text) > _CHARS_OPEN_MAX else escape(text)
+    shown = f"<pre>{as_html(text)}</pre>" if name == "arguments" or len(text) > _CHARS_OPEN_MAX else as_html(text)
     if len(text) > _CHARS_OPEN_MAX:
         begun = f"{text[:_CHARS_FOLDED]}… ({len(text):,} characters)"
-        shown = f"<details><summary>{escape(begun)}</summary>{shown}</details>"
-    return f"<dt>{escape(name)}</dt><dd>{shown}</dd>"
+        shown = f"<details><summary>{as_html(begun)}</summary>{shown}</details>"
+    return f"<dt>{as_html(name)}</dt><dd>{shown}</dd>"

@@ -186,6 +186,13 @@ class TestPage:
         assert page.loads == []
         assert page.text.count("<script>alert(1)</script>") == 10
 
+    def test_no_text_of_others_turns_round_or_hides_what_stands_beside_it(self) -> None:
+        hostile = "invoice\u202egpj.exe\u2066\u200b\x9b\U000e0041\u2028"
+        entry = Entry(0, Who.TOOL, hostile, hostile, Tone.BAD, (("arguments", f"{hostile}\n\t"),), None, "", hostile)
+        page = page_of(hostile, hostile, [("tool", hostile)], [entry], [hostile])
+        assert page.count(r"invoice\u202egpj.exe\u2066\u200b\u009b\U000e0041\u2028") == 9
+        assert {each for each in page if not each.isprintable()} == {"\n", "\t"}
+
     def test_of_a_long_detail_the_beginning_is_shown(self) -> None:
         rules = "R-7 (deny): somebody outside would get it; " + "x" * 700
         entry = Entry(0, Who.GATE, "", "denied", Tone.BAD, (("rules", rules),), None, "", "")
