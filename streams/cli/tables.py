@@ -19,8 +19,9 @@ Where there is not enough room for two, only the first one's do.
 """
 
 NAME_CHARS_MAX = 64
-WORD_CHARS_MAX = 10
-"""What a column has room for at least: its longest word, up to this. Narrower columns are hard to read."""
+WORD_CHARS_MAX = 12
+"""What a column has room for at least: its longest word, up to this. Narrower columns are hard to read, and could break
+the digest of rules in two."""
 
 _NOTHING = ("", "-")
 

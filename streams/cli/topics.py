@@ -140,6 +140,8 @@ def apply(
     with open_log(settings) as opened, closing(opened.admin()) as admin:
         plan = make_plan(settings.topics, settings.group, admin, tenants)
         carry_out(plan, admin, settings.topics.replication, tell)
+        if plan.steps:
+            screen.say(f"all of this was done on the {opened.name}", OK)
         _tell_troubles(screen, plan)
         _tell_replication(screen, settings)
         if settings.log == "kafka":

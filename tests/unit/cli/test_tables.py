@@ -41,6 +41,14 @@ def test_a_column_that_is_squeezed_is_folded_and_not_cut(monkeypatch: pytest.Mon
     assert "operator@example.com" in "".join(line.split()[-1] for line in lines[1:4])
 
 
+def test_the_digest_of_rules_stays_in_one_piece_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
+    rows = [("3", "all", "1", "456bb57f5948", "2026-11-29 07:01:36", "root", "-", "rollback")]
+    lines = shown(monkeypatch, 80, columns, rows)
+    assert max(map(len, lines)) <= 80
+    assert any("456bb57f5948" in line.split() for line in lines)
+
+
 def test_where_the_columns_have_no_room_each_cell_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, 80, COLUMNS, ROWS) == [
         f"entry      {ENTRY}",

@@ -25,6 +25,12 @@ def test_apply_makes_every_topic_says_each_and_can_be_repeated(stoplog: Stoplog)
     assert stoplog("topics", "check").status == 0
 
 
+def test_apply_says_on_which_log_it_has_made_the_topics(stoplog: Stoplog) -> None:
+    assert stoplog("topics", "apply", "--no-json").out.splitlines()[-1] == (
+        "all of this was done on the embedded log in .stoplog/log.sqlite"
+    )
+
+
 def test_check_says_what_differs_and_apply_mends_what_it_can(stoplog: Stoplog, home: Path) -> None:
     (home / ".stoplog").mkdir()
     log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=SystemClock())
