@@ -205,8 +205,9 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
         (rule.outcome.upper(), _STYLES[rule.outcome]),
         " ",
         (rule.rule_id, STRONG),
-        printable(f" {rule.effect}{_mode_of(rule)}: {rule.reason} "),
-        (printable(rule.place), FAINT),
+        printable(f" {rule.effect}{_mode_of(rule)}: {rule.reason}"),
+        # On a line of its own, it can be copied, and a terminal can open it.
+        (f"\n{printable(rule.place)}", FAINT),
     )
     from rich.tree import Tree  # noqa: PLC0415 - for a person
 

@@ -88,14 +88,15 @@ class TestHistory:
         assert shown[0].startswith("mail/send by helper for bob, session s-2, line 5, 2025-11-25T09:00:03")
         assert shown[3].startswith("rules: DENY rule_denied: the session has read untrusted data")
         at = next(index for index, line in enumerate(shown) if line.startswith("TRUE OFF-010 deny: "))
-        assert shown[at + 1 : at + 6] == [
+        assert shown[at + 1 : at + 7] == [
+            "office/office.rules.yaml:27:5",
             "└── all of = true",
             "    ├── session.tainted = true",
             '    └── !(args.to.substring(args.to.indexOf("@") + 1) in lists.office.own_domains) = true',
             '        ├── args.to.substring(args.to.indexOf("@") + 1) = "[redacted]"',
             '        └── lists.office.own_domains = ["example.com"]',
         ]
-        assert shown[at + 7 : at + 11] == [
+        assert shown[at + 8 : at + 12] == [
             "rules that matched as well, and weigh less",
             "OFF-003  permit: sending for a user who holds mail:send",
             "",
