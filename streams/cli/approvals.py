@@ -26,7 +26,7 @@ from streams.cli.options import ByOption, Connection, Listening, Output, WhyOpti
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.model.approval import USES_MAX, ApprovalGrant, GrantScope, PendingCall
-from streams.operations.approvals.answers import Answer, check_revision, chosen_calls, write_decision
+from streams.operations.approvals.answers import Answer, check_answer, check_revision, chosen_calls, write_decision
 from streams.operations.approvals.bounds import Match, grant_of, parse_match
 from streams.operations.approvals.grants import list_grants, revoke_grant
 from streams.operations.approvals.questions import Question, find_questions, open_questions
@@ -159,16 +159,15 @@ def list_open(
         now_ms = operator.clock.now_ms()
     list_questions(screen, questions, now_ms)
     if not questions:
-        screen.say("no question waits for an answer", OK)
+        screen.say("people were asked nothing" if everything else "no question waits for an answer", OK)
         return
     if not questions[0].is_known:
         screen.say("verdicts can't be read here, so some of these may be decided already", WARN)
-    first = questions[0].request.task_id[:QUESTION_CHARS]
-    steps = (
-        ("everything about one", f"approvals show {first}"),
-        ("approve", f"approvals approve {first}{_groups(questions[0])}"),
-        ("deny", f"approvals deny {first}{_groups(questions[0])}"),
-    )
+    steps = [("everything about one", f"approvals show {questions[0].request.task_id[:QUESTION_CHARS]}")]
+    waiting = next((each for each in questions if each.waiting(now_ms)), None)
+    if waiting is not None:
+        named = f"{waiting.request.task_id[:QUESTION_CHARS]}{_groups(waiting)}"
+        steps += [("approve", f"approvals approve {named}"), ("deny", f"approvals deny {named}")]
     screen.say()
     tell_steps(screen, connection, steps)
 
@@ -304,6 +303,8 @@ def _decide(
     *,
     asks: bool,
 ) -> None:
+    # Before anybody reads the question and confirms: `write_decision` would reject the answer only then.
+    check_answer(question, operator.name, answer.groups, operator.clock.now_ms())
     if not screen.as_json:
         show_question(screen, question, operator.clock.now_ms())
         screen.say()

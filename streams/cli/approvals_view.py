@@ -79,7 +79,7 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
                 request.task_id[:QUESTION_CHARS],
                 f"{request.tool.server_id}/{request.tool.name}",
                 str(len(waiting)),
-                duration(max((call.expires_at for call in waiting), default=now_ms) - now_ms) if waiting else "over",
+                duration(max(call.expires_at for call in waiting) - now_ms) if waiting else _end_of(question),
                 request.sub,
                 ", ".join(request.eligible_approvers) or "anybody",
                 request.reason_text,
@@ -87,6 +87,12 @@ def list_questions(screen: Screen, questions: Sequence[Question], now_ms: int) -
         )
     if rows:
         screen.table(("question", "call", "waiting", "time left", "for", "asked", "why"), rows)
+
+
+def _end_of(question: Question) -> str:
+    """Return how a question ended that waits no more: by verdicts on its calls, or because its time was over."""
+    outcomes = sorted({outcome.value for outcome in question.outcomes.values()})
+    return f"decided: {', '.join(outcomes)}" if outcomes else "over"
 
 
 def show_question(screen: Screen, question: Question, now_ms: int) -> None:

@@ -52,7 +52,8 @@ def check_answer(question: Question, approver: str, groups: Sequence[str], now_m
         raise ApprovalError(f"`{approver}` may not decide on their own call")
     if request.eligible_approvers and not set(groups) & set(request.eligible_approvers):
         wanted = ", ".join(request.eligible_approvers)
-        raise ApprovalError(f"only members of {wanted} may decide; name your group with `--group`")
+        own = f", and you have named {', '.join(groups)}" if groups else ""
+        raise ApprovalError(f"only members of {wanted} may decide{own}; name your group with `--group`")
 
 
 def check_revision(question: Question, revision: int) -> None:

@@ -252,6 +252,25 @@ def test_nobody_decides_on_their_own_call_and_only_members_do(office: Office) ->
         assert text in result.err
 
 
+def test_an_answer_that_would_not_count_is_rejected_before_anybody_confirms_it(office: Office) -> None:
+    office.ask(ONE)
+    rejected = office.run("approvals", "approve", task_of(office), "--as", "lena", "--group", "cooks", "--no-json")
+    assert (rejected.status, rejected.out) == (1, "")
+    assert rejected.err.startswith("error: only members of leads may decide, and you have named cooks; name your group")
+
+
+def test_of_a_question_that_is_decided_the_list_has_the_outcome_and_no_command_to_answer_it(office: Office) -> None:
+    assert office.text("list", "--all").splitlines() == ["people were asked nothing"]
+    office.ask(ONE)
+    assert "stoplog approvals deny" in office.text("list", "--all")
+    office.run("approvals", "approve", task_of(office), *LENA)
+    office.decided()
+    shown = office.text("list", "--all")
+    assert "decided: ALLOW" in shown
+    assert "stoplog approvals show" in shown
+    assert "stoplog approvals approve" not in shown
+
+
 def test_numbers_are_bounded_from_above(office: Office) -> None:
     entry = tool_entry("mail", "send")
     office.bench.publish(replace(entry, catalog_version=2))
