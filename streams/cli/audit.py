@@ -206,6 +206,7 @@ def export(
     if copied is not None:
         told = many(copied.records_count, "record")
         screen.say(f"{told} copied byte for byte; check them with `stoplog audit verify --archive {folder}`", OK)
+    screen.say(f"ask it in SQL: stoplog audit query 'describe calls' --archive {shlex.quote(str(folder))}")
 
 
 @app.command()

@@ -113,11 +113,13 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
     """Send a test message to sinks; PagerDuty gets its end, too, so that no incident stays open there.
 
     Raises:
-        DeskError: there is no such sink, or a secret can't be read.
+        DeskError: there is no such sink, or none at all, or a secret can't be read.
         Exit: a sink has not accepted the message.
     """
     screen, clock = output.screen(), SystemClock()
     _check_known(names, settings.desk.sink_names)
+    if not settings.desk.sink_names:
+        raise DeskError("the settings have no sinks: add one, such as `[desk.slack.NAME]`")
     failed = False
     for name, sink in build_sinks(settings.desk, clock.now_ms, names or None).items():
         message = _test_message(clock.now_ms())
@@ -128,9 +130,7 @@ def test_sinks(settings: Settings, names: Sequence[str], output: Output) -> None
         failed = failed or fault is not None
         screen.record({"sink": name, "accepted": fault is None, "fault": "" if fault is None else fault.text})
         screen.say(f"{name}: {'accepted' if fault is None else fault.text}", OK if fault is None else FAIL)
-    if not settings.desk.sink_names:
-        screen.say("the settings have no sinks: add one, such as `[desk.slack.NAME]`", FAIL)
-    if failed or not settings.desk.sink_names:
+    if failed:
         raise typer.Exit(FAILED)
 
 

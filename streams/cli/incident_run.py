@@ -49,8 +49,8 @@ def run_incident(connection: Connection, output: Output, *, session: str, out: P
         screen.say(f"records of `{topic}` are missing: this client may not read it", WARN)
     if found.lacks_key:
         screen.say(
-            "rules that ask where values come from may decide otherwise in this history: no verdict that this client "
-            "may read has the key of the user's values",
+            "rules about where values come from may decide otherwise in this history: the key with which values are "
+            "compared is in no verdict that this client may read",
             WARN,
         )
     for intent_id, recorded, run in found.differing:

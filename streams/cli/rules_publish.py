@@ -84,6 +84,8 @@ def publish(
     """
     screen = output.screen()
     share_bp = _share(canary)
+    if not what.exists():
+        raise PublicationError(f"`{what}` is neither a folder of rules nor a draft: there is nothing of this name")
     with refusal_recorded(screen), open_operator(connection.settings(), by) as operator:
         if what.is_dir():
             chosen = name or operator.deployment.bundle_name

@@ -93,9 +93,10 @@ def test_a_test_says_what_each_sink_answers_and_fails_with_one(stoplog: Stoplog,
 
 
 def test_a_test_without_sinks_is_no_success(stoplog: Stoplog) -> None:
-    tested = stoplog("desk", "test", "--no-json")
-    assert tested.status == 1
-    assert "the settings have no sinks" in tested.out
+    for form in ("--json", "--no-json"):
+        tested = stoplog("desk", "test", form)
+        assert (tested.status, tested.out) == (1, "")
+        assert tested.err.startswith("error: the settings have no sinks: add one")
 
 
 def test_a_test_leaves_no_incident_open_at_the_pager(stoplog: Stoplog, configured: Path) -> None:

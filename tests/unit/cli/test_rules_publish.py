@@ -185,7 +185,7 @@ class TestPublish:
                 result = stoplog("rules", *command)
                 assert result.status == 1
                 assert "`draft.json` is not a draft" in result.err
-        assert "can't be read" in stoplog("rules", "publish", "none.json").err
+        assert "`none` is neither a folder of rules nor a draft" in stoplog("rules", "publish", "none").err
 
     def test_refused_rules_are_not_published(
         self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
