@@ -100,13 +100,14 @@ def session(
     screen.say(f"{_title(shown)} is {_state(standing)}", STRONG)
     screen.table(("", ""), [row for row in _head(shown) if row[1]])
     screen.say()
-    for entry in entries:
-        _tell(screen, entry)
-    screen.say()
+    if html is None:
+        for entry in entries:
+            _tell(screen, entry)
+        screen.say()
     for note in _notes(records):
         screen.say(note, WARN)
     if html is not None:
-        screen.say(f"wrote {html}", OK)
+        screen.say(f"wrote {many(len(entries), 'entry', 'entries')} to {html}", OK)
     last = next((entry.intent_id for entry in reversed(entries) if entry.tone is Tone.BAD and entry.intent_id), None)
     named = shlex.quote(f"{owner.tenant_uid}|{owner.session_id}")
     steps = [] if last is None else [("what led to the last call that was stopped", f"audit why {last}")]

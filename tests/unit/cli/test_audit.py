@@ -167,7 +167,10 @@ class Page(HTMLParser):
 
 class TestPage:
     def test_needs_no_other_file(self, site: Stoplog, home: Path) -> None:
-        assert site("audit", "session", "s-0", "--html", "story.html", "--no-json").status == 0
+        written = site("audit", "session", "s-0", "--html", "story.html", "--no-json")
+        assert written.status == 0
+        assert re.search(r"^wrote \d+ entries to story\.html$", written.out, re.MULTILINE)
+        assert "denied mail/send" not in written.out, "the story is in the file"
         page = Page((home / "story.html").read_text("utf-8"))
         assert (page.open, page.loads) == ([], [])
         for part in (
