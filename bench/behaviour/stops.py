@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from streams.behaviour.activity import HOUR_MS, Activity, digest_of
-from streams.behaviour.detectors.sequences import RING_MAX, Lately, repeats
+from streams.behaviour.detectors.loops import RING_MAX, Lately, repeats
 from streams.behaviour.detectors.spread import Places, visited
 from streams.behaviour.profiles import Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.usual import NOT_KNOWN, Unusual, Usual, compared, usual_of

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.behaviour.activity import Activity
+from streams.behaviour.detectors.loops import repeats
 from streams.behaviour.detectors.rates import OVERDISPERSION, times_below
 from streams.behaviour.detectors.registry import DETECTORS
-from streams.behaviour.detectors.sequences import repeats
 from streams.behaviour.estimators import count_of, count_surprise, counted_up
 from streams.behaviour.pages import Layout, OpenRows, RememberedRows
 from streams.behaviour.watcher import Watcher

@@ -9,10 +9,12 @@ from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.amounts import ArgCusum, ArgMad
 from streams.behaviour.detectors.contacts import NewContact
 from streams.behaviour.detectors.hours import OffHours
+from streams.behaviour.detectors.loops import Loop, LoopRun
+from streams.behaviour.detectors.orders import SeqSurprise
 from streams.behaviour.detectors.rates import Ceiling, DestDaily, Egress, RateNb
-from streams.behaviour.detectors.sequences import EpochDrift, Loop, LoopRun, SeqSurprise
 from streams.behaviour.detectors.spread import CrossOwner, DelegVelocity, FanOut, TwoPlaces
 from streams.behaviour.detectors.terms import NewTerms, NovelCusum
+from streams.behaviour.detectors.versions import EpochDrift
 from streams.behaviour.signals import Detector
 
 RISK = "risk"

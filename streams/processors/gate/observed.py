@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.behaviour.detectors.sequences import Lately, Stretch
+from streams.behaviour.detectors.loops import Lately, Stretch
 from streams.behaviour.detectors.spread import Places
 from streams.behaviour.usual import Unusual
 from streams.model.verdict import Signal

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import HOUR_MS, digest_of, digest_once
-from streams.behaviour.detectors.sequences import RING_MAX, Stretch, repeats
+from streams.behaviour.detectors.loops import RING_MAX, Stretch, repeats
 from streams.behaviour.detectors.spread import visited
 from streams.behaviour.names import short_name, short_tool
 from streams.behaviour.usual import NOT_KNOWN, Unusual, compared, risk_texts_of, texts_of

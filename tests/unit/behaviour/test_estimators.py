@@ -6,8 +6,8 @@ from math import exp, lgamma, log, log10
 
 import pytest
 
+from streams.behaviour.detectors.loops import repeats
 from streams.behaviour.detectors.peaks import SKETCH_MAX, Sketch
-from streams.behaviour.detectors.sequences import repeats
 from streams.behaviour.estimators import (
     Mean,
     Median,

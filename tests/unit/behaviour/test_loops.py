@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from streams.behaviour.activity import DAY_MS
-from streams.behaviour.detectors.sequences import Onward, Stretch
+from streams.behaviour.detectors.loops import Onward, Stretch
 from tests.unit.behaviour.kit import (
     AFTER_MS,
     START_MS,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker, ruleset
-from streams.behaviour.detectors.sequences import RING_MAX
+from streams.behaviour.detectors.loops import RING_MAX
 from streams.inmemory.disk import DiskStore
 from streams.model.approval import ApprovalStatus
 from streams.model.topics import APPROVAL_DECISION, RULESET

@@ -1,0 +1,198 @@
+"""Loops: the same call, or the same few calls in turn, again and again, and one tool without end."""
+
+from __future__ import annotations
+
+from math import log10
+from typing import Any
+
+import msgspec
+
+from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.detectors.peaks import SKETCH_MAX, Sketch, compared, learned, usual_limit
+from streams.behaviour.estimators import Peak
+from streams.behaviour.pages import Place
+from streams.behaviour.presence import CALL
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+RING_MAX = 32
+LOOP_COLD_FACTOR = 2.5
+"""As for other counts, where nothing is known, but within what the ring of last calls can show."""
+PEAK_DAYS_MIN = 3.0
+CYCLE_MAX = 4
+WAITING_SHARE = 0.5
+"""What repeats count for whose pauses grow: whoever waits, or tries again politely, asks ever less often."""
+KEPT_MAX = int(RING_MAX / WAITING_SHARE)
+"""How many calls are kept. Repeats that count for less are counted among all of them: among the last `RING_MAX` alone,
+whoever lets the pauses grow a little forever would never reach a limit above their share of it."""
+WAITING_MIN = 6
+WAITING_FACTOR = 1.5
+"""How often something must have been called, and how many times as long as the first third of its pauses the last
+third must be, for them to grow."""
+ONWARD_SHARE = 0.5
+"""What the calls of a stretch count for of which none is like one before it: whoever reads a list page by page gets
+somewhere, and whoever is stuck comes back to what it had."""
+ONWARD_MAX = SKETCH_MAX + 1
+"""How many calls of a stretch may count for less. The calls up to here are remembered, so nobody knows whether a later
+one is like another later one."""
+STAY_MAX = 0.995
+
+
+class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Digests of the last calls of a session, and when each was made (in seconds)."""
+
+    calls: tuple[int, ...] = ()
+    spoiled: bool = False
+    times: tuple[int, ...] = ()
+
+    def after(self, call: int, now_ms: int, window_ms: int, calls_max: int) -> Lately:
+        """Return it with one more call, and without those that are too many, or older than the window."""
+        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - calls_max)
+        # Rows of earlier versions have no times.
+        times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
+        while first < len(times) and now_s - times[first] > window_ms // 1_000:
+            first += 1
+        return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s))
+
+
+class Loop(Keyed):
+    """The same call, or the same few calls in turn, again and again, within a window.
+
+    Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
+    """
+
+    row_types = (Lately, Peak)
+    needs = CALL
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return how often the call, or a cycle that ends with it, has occurred."""
+        before = rows[0] or Lately()
+        ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms, KEPT_MAX)
+        count = repeats(ring.calls[-RING_MAX:])
+        if count < self.faint:
+            return Scored((ring, rows[1]), noted=count)
+        counted = float(count)
+        if is_waiting(ring):
+            # What is excused counts for less in what is learned as well, and never for more than what is not excused.
+            count = repeats(ring.calls)
+            counted = min(counted, count * WAITING_SHARE)
+        found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
+        if found.score >= self.declaration.threshold:
+            ring = Lately(ring.calls, True, ring.times)
+        kept = (ring, rows[1])
+        if found.score < self.faint:
+            return Scored(kept, noted=counted)
+        return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with the peak of the day."""
+        ring, peak = rows
+        if ring.spoiled:
+            return rows
+        return (ring, learned(peak, float(noted), activity.time_ms, self.declaration))
+
+
+def repeats(calls: tuple[int, ...]) -> int:
+    """Return how often the last call is among the calls, or the cycle that they end with if that is more."""
+    last = calls[-1]
+    best = calls.count(last)
+    if best == 1:
+        # As of most calls. A cycle that ends with it would have it twice.
+        return 1
+    for length in range(2, CYCLE_MAX + 1):
+        if len(calls) < 2 * length or calls[-1 - length] != last:
+            continue
+        cycle, end, count = calls[-length:], len(calls) - length, 1
+        while end >= length and calls[end - length : end] == cycle:
+            count, end = count + 1, end - length
+        best = max(best, count)
+    return best
+
+
+def is_waiting(lately: Lately) -> bool:
+    """Return whether the pauses between the last calls that are equal to the last one grow."""
+    calls, times = lately.calls[-RING_MAX:], lately.times[-RING_MAX:]
+    at = [time for call, time in zip(calls, times, strict=True) if call == calls[-1]]
+    if len(at) < WAITING_MIN:
+        return False
+    third = (len(at) - 1) // 3
+    return at[-1] - at[-1 - third] >= WAITING_FACTOR * max(at[third] - at[0], 1)
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How long a session has been calling one tool."""
+
+    tool: int = 0
+    count: int = 0
+
+
+class Onward(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How long a session has been calling one tool, and the calls of the stretch but for the first.
+
+    Once that a call has come again (`is_back`), nobody asks for the calls any more. No more are kept than a sketch
+    holds exactly, and calls beyond them count in full.
+    """
+
+    tool: int = 0
+    count: int = 0
+    seen: Sketch = Sketch()
+    is_back: bool = False
+
+    @property
+    def length(self) -> float:
+        """How many calls it counts for."""
+        return self.count if self.is_back else self.count - (1.0 - ONWARD_SHARE) * min(self.count, ONWARD_MAX)
+
+    def after(self, tool: int, call: str) -> Onward:
+        """Return it with one more call; `call` is empty if it has no digest."""
+        if tool != self.tool:
+            return Onward(tool, 1)
+        kept = len(self.seen.digests)
+        # Rows of earlier versions have no calls, so nobody knows whether one of them has come again.
+        if self.is_back or not call or kept < min(self.count - 1, SKETCH_MAX):
+            return Onward(tool, self.count + 1, is_back=True)
+        digest = digest_once(call)
+        if digest in self.seen.digests:
+            return Onward(tool, self.count + 1, is_back=True)
+        return Onward(tool, self.count + 1, self.seen if kept == SKETCH_MAX else self.seen.with_digest(digest))
+
+
+class Stays(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often peers call a tool, how often they begin to, and the longest stretches of each day."""
+
+    calls: int = 0
+    starts: int = 0
+    peak: Peak = Peak()
+
+
+class LoopRun(Keyed):
+    """One tool without end, where peers go on to another one. Paging is a long stretch that peers know.
+
+    In a stretch that goes on, each call being another one, the first `ONWARD_MAX` calls count for less.
+    """
+
+    row_types = (Onward, Stays)
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the stretch, and of the peers' stretches of this tool."""
+        return (self.own(), self.peers("tool.name"))
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return -log10 of the probability of a stretch of this length, 0 within the usual stretches of a day."""
+        it, stays, tool = self.declaration, rows[1] or Stays(), digest_of(activity.tool)
+        stretch = (rows[0] or Onward()).after(tool, activity.call)
+        kept = (stretch, stays)
+        if stays.calls < it.min_support or stretch.count == 1:
+            return Scored(kept)
+        stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX)
+        score = -(stretch.length - 1.0) * log10(max(stay, 1e-3))
+        if stays.peak.past.weight >= PEAK_DAYS_MIN:
+            # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
+            score = min(score, it.threshold * stretch.length / usual_limit(stays.peak, it.deviations))
+        return Scored(kept, score, {"count": stretch.count, "stay": stay}) if score >= self.faint else Scored(kept)
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with one more call of the tool."""
+        del noted
+        stretch, stays = rows
+        peak = learned(stays.peak, float(stretch.count), activity.time_ms, self.declaration)
+        return (stretch, Stays(stays.calls + 1, stays.starts + (stretch.count == 1), peak))

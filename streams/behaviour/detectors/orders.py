@@ -1,0 +1,112 @@
+"""An order of calls that peers never take."""
+
+from __future__ import annotations
+
+from math import log2
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.declarations import Declaration
+from streams.behaviour.detectors.peaks import compared, learned
+from streams.behaviour.estimators import Mean, Peak, count_of, counted_up, decay, updated_mean
+from streams.behaviour.pages import BEFORE_TOOL, PREVIOUS_TOOL, Place
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+ODD_COLD_FACTOR = 2.0
+ODD_DAYS_MIN = 5.0
+CONTEXT_TOOLS_MAX = 32
+SURPRISE_BITS_MAX = 12.0
+STEP_BITS_MAX = 4.0
+"""What one call adds at most above what is usual: one step that nobody has taken before does not alert."""
+
+
+class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which tools followed: digests and counts, sorted by digest."""
+
+    follow: tuple[tuple[int, int], ...] = ()
+    total: int = 0
+
+
+def after(context: Context | None, tool: int) -> Context:
+    """Return a context with one more call of `tool`; the rarest tool makes room for a new one."""
+    if context is None:
+        return Context(((tool, 1),), 1)
+    follow = counted_up(context.follow, tool, CONTEXT_TOOLS_MAX)
+    is_full = len(follow) == CONTEXT_TOOLS_MAX
+    return Context(follow, sum(count for _, count in follow) if is_full else context.total + 1)
+
+
+class Oddness(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Evidence that a session takes an odd order, and when it was last added to."""
+
+    total: float = 0.0
+    at_ms: int = 0
+
+
+def surprise_bits(contexts: tuple[Context | None, ...], tool: int) -> float:
+    """Return the bits of a call after its contexts, the longest first (PPM with escape C, Moffat 1990)."""
+    bits = 0.0
+    for context in contexts:
+        if context is None or not context.total:
+            continue
+        count, kinds = count_of(context.follow, tool), len(context.follow)
+        room = context.total + kinds
+        if count:
+            return bits + log2(room / count)
+        bits += log2(room / kinds)
+    return bits + log2(CONTEXT_TOOLS_MAX)
+
+
+class SeqSurprise(Keyed):
+    """An order of calls that peers do not take, beside the oddest sessions of usual days.
+
+    Some kinds of work take the same steps in the same order, and others hardly ever. So the evidence about a session
+    must also lie above that about the oddest session of usual days, of any agent of the type.
+    """
+
+    row_types = (Oddness, Context, Context, Context, Mean, Peak)
+
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        # Support is of calls; the oddest sessions are of days.
+        self._beside_days = replace(declaration, min_support=ODD_DAYS_MIN)
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the session's evidence, and of contexts, surprise and oddest sessions of the peers."""
+        return (
+            self.own(),
+            self.peers(BEFORE_TOOL, PREVIOUS_TOOL),
+            self.peers(PREVIOUS_TOOL),
+            self.peers(),
+            self.peers(part="usual"),
+            self.peers(part="peak"),
+        )
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the accumulated surprise of the session above what is usual."""
+        it, usual = self.declaration, rows[4] or Mean()
+        odd = rows[0] or Oddness()
+        left = odd.total * decay(activity.time_ms - odd.at_ms, it.half_life_ms)
+        bits = min(surprise_bits(rows[1:4], digest_of(activity.tool)), SURPRISE_BITS_MAX)
+        total = left
+        if usual.weight >= it.min_support:
+            total = max(0.0, left + min(bits - usual.mean - usual.var**0.5 - it.allowance, STEP_BITS_MAX))
+        kept = (Oddness(total, max(odd.at_ms, activity.time_ms)), *rows[1:])
+        found = compared(total, self._beside_days, rows[5:], ODD_COLD_FACTOR)
+        if found.score < self.faint:
+            return Scored(kept, noted=(bits, total))
+        words = {"bits": bits, "sum": total, "usual": found.usual}
+        return Scored(kept, found.score, words, (bits, total))
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with one more call after its contexts."""
+        (bits, total), it, tool = noted, self.declaration, digest_of(activity.tool)
+        odd, third, second, first, usual, peak = rows
+        usual = usual or Mean()
+        if usual.weight >= it.min_support:
+            peak = learned(peak, total, activity.time_ms, it)
+        usual = updated_mean(usual, bits, activity.time_ms, it.history_ms, 1.0)
+        return (odd, after(third, tool), after(second, tool), after(first, tool), usual, peak)

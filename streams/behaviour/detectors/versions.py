@@ -1,0 +1,203 @@
+"""New versions of agents: which tools they call far more often than the version before."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any
+
+import msgspec
+
+from streams.behaviour.activity import DAY_MS, Activity, digest_of
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
+from streams.behaviour.epochs import changed_parts
+from streams.behaviour.estimators import count_of, counted_up
+from streams.behaviour.pages import Place
+from streams.behaviour.presence import EPOCH
+from streams.behaviour.signals import Keyed, Rows, Scored
+
+PROBATION_CALLS = 600
+CALLS_MIN = 6
+"""How often a new version must have called a tool: what a session or two did is an errand, and no other behaviour."""
+SHIFTS_MAX = 16
+SHARED_MS = 7 * DAY_MS
+"""Within which time new versions of several agents are one release."""
+TOLD_MS = 30 * DAY_MS
+TOLD_MAX = 8
+TOLERATED_FACTOR = 1.8
+TOLERATED_SHARE = 0.01
+"""How much more often a new version may call a tool, as a factor of its odds and beside it: each release changes a
+little of everything."""
+BROUGHT_SHARE = 0.1
+"""The share that a tool may have which no call of the version before was of: it came with the new one."""
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A tool of which was reported that a new version calls it more often: its digest, its share then, and when."""
+
+    tool: int
+    share: float
+    at_ms: int
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
+
+    `told` is what was reported of later epochs beside this one, sorted by time. Nothing reads `evidence` any more. It
+    keeps its place for the rows of earlier versions.
+    """
+
+    epoch: str = ""
+    counts: tuple[tuple[int, int], ...] = ()
+    total: int = 0
+    evidence: float = 0.0
+    is_reported: bool = False
+    told: tuple[Told, ...] = ()
+
+    def share(self, tool: int, kinds: int) -> float:
+        """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
+        return (count_of(self.counts, tool) + 0.5) / (self.total + 0.5 * kinds)
+
+    def after(self, tool: int, count_max: int) -> Kept:
+        """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
+        counts = self.counts
+        if len(counts) < count_max or count_of(counts, tool):
+            counts = counted_up(counts, tool, count_max)
+        return Kept(self.epoch, counts, self.total + 1, is_reported=self.is_reported, told=self.told)
+
+    def told_share(self, tool: int, now_ms: int) -> float:
+        """Return the largest share of a tool in a later version that people have lately heard of; 0 if in none."""
+        return max((it.share for it in self.told if it.tool == tool and now_ms - it.at_ms < TOLD_MS), default=0.0)
+
+    def telling(self, tool: int, share: float, now_ms: int) -> Kept:
+        """Return it after a report of a tool in a later version."""
+        told = (*self.told, Told(tool, share, now_ms))[-TOLD_MAX:]
+        return Kept(self.epoch, self.counts, self.total, is_reported=self.is_reported, told=told)
+
+
+class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which agent has begun to call which tool far more often, when, and in which version (digests)."""
+
+    agent: int
+    tool: int
+    at_ms: int
+    epoch: int
+
+
+class Shifts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What new versions of agents of one type have lately begun to call far more often, sorted by time."""
+
+    found: tuple[Shift, ...] = ()
+
+    def has_like(self, shift: Shift) -> bool:
+        """Return whether others have lately done the same: one in the same version, or several in any."""
+        lately = [it for it in self.found if it.tool == shift.tool and shift.at_ms - it.at_ms < SHARED_MS]
+        others = {it.agent: it.epoch for it in lately if it.agent != shift.agent}
+        return shift.epoch in others.values() or len(others) >= SHARED_BY
+
+    def after(self, shift: Shift) -> Shifts:
+        """Return it with one more."""
+        return Shifts((*self.found, shift)[-SHIFTS_MAX:])
+
+
+def tolerated(before: float, *, is_brought: bool = False) -> float:
+    """Return the largest share of a tool in a new version that nobody has to hear of.
+
+    Args:
+        before: its share before.
+        is_brought: whether it came with the new version.
+    """
+    if is_brought:
+        return max(before, BROUGHT_SHARE)
+    if before >= 1.0:
+        return 1.0
+    odds = TOLERATED_FACTOR * before / (1.0 - before)
+    return odds / (1.0 + odds) + TOLERATED_SHARE
+
+
+def excess(now: float, most: float) -> float:
+    """Return how far a share lies above the most that is tolerated: the divergence of the two, in nats; 0 below it."""
+    if now <= most:
+        return 0.0
+    rest = (1.0 - now) * log((1.0 - now) / (1.0 - most)) if now < 1.0 else 0.0
+    return now * log(now / most) + rest
+
+
+class EpochDrift(Keyed):
+    """A new version of an agent that calls a tool far more often than the version before.
+
+    **Idea.** The score is a likelihood ratio (Wilks 1938) of the tool's share in the new version and of the largest
+    share that would still be tolerated. It grows with the number of calls only if the change is a large one. What is
+    compared with is the newest version before it that has made enough calls, whether it has passed its probation or
+    not: releases follow each other, and small changes add up. A version that does what was reported of the one before
+    it is not reported again: releases go on from where the last one was. And one version of many agents of a type is
+    one release, which is reported once; of versions that differ and do alike, the first two are.
+
+    **Rejected.** A ratio of the two distributions as a whole: it grows with any change, and each release is one.
+    """
+
+    row_types = (Kept, Kept, Kept, Shifts)
+    needs = EPOCH
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the mature epoch, of the activity's, of the newest that is not mature, and of peers."""
+        peers = self.peers() if self.declaration.peer else self.own(part="peers")
+        return (self.own(), self.own("agent.epoch"), self.own(part="newest"), peers)
+
+    def score(self, rows: Rows, activity: Activity) -> Scored:
+        """Return the likelihood ratio of the tool's share in the epoch and of the largest that is tolerated."""
+        it, mature = self.declaration, self._mature(rows, activity)
+        epoch = rows[1] or Kept(activity.epoch)
+        kept = (mature, epoch, rows[2], rows[3])
+        is_comparable = mature.epoch not in ("", activity.epoch) and mature.total >= it.min_support
+        if not is_comparable or epoch.is_reported or epoch.total >= PROBATION_CALLS:
+            return Scored(kept)
+        if activity.tool == activity.previous_tool:
+            # Calls in a row are one choice of a tool: a page of a list says nothing about another behaviour.
+            return Scored(kept)
+        tool, total = digest_of(activity.tool), epoch.total + 1
+        count = count_of(epoch.counts, tool) + 1
+        if count < CALLS_MIN:
+            return Scored(kept)
+        before, now = mature.share(tool, len(mature.counts) + 1), count / total
+        known = max(before, mature.told_share(tool, activity.time_ms)) if mature.told else before
+        is_brought = not count_of(mature.counts, tool) and known == before
+        evidence = total * excess(now, tolerated(known, is_brought=is_brought))
+        if evidence < self.faint:
+            # Nobody reads the words of what is too faint for a signal.
+            return Scored(kept, evidence)
+        if evidence >= it.threshold:
+            # An epoch is reported once. What people then do about it is up to them.
+            now_ms, shifts = activity.time_ms, rows[3] or Shifts()
+            shift = Shift(digest_of(activity.agent), tool, now_ms, digest_of(activity.epoch))
+            is_shared = bool(it.peer) and shifts.has_like(shift)
+            epoch = Kept(epoch.epoch, epoch.counts, epoch.total, is_reported=not is_shared)
+            # What was reported is nothing to compare the next version with, beyond what was told.
+            newest = rows[2] if is_shared else None
+            kept = (mature.telling(tool, now, now_ms), epoch, newest, shifts.after(shift))
+            evidence = SHARED_SHARE * it.threshold if is_shared else evidence
+        change = changed_parts(mature.epoch, epoch.epoch)
+        words = {"sum": evidence, "times": now / before, "before": mature.epoch, "change": change}
+        return Scored(kept, evidence, words)
+
+    def _mature(self, rows: Rows, activity: Activity) -> Kept:
+        """Return what an epoch is compared with: a new one with the newest before it that has made enough calls."""
+        mature: Kept = rows[0] or Kept()
+        newest: Kept | None = rows[2]
+        is_new = rows[1] is None and activity.epoch != mature.epoch
+        if is_new and newest is not None and not newest.is_reported and newest.total >= self.declaration.min_support:
+            return Kept(newest.epoch, newest.counts, newest.total, told=mature.told)
+        return mature
+
+    def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
+        """Return the rows with one more call; an epoch that has passed its probation becomes the mature one."""
+        del noted
+        it, (mature, epoch, newest, shifts), tool = self.declaration, rows, digest_of(activity.tool)
+        if activity.tool == activity.previous_tool:
+            return rows
+        if mature.epoch in ("", activity.epoch):
+            mature = Kept(activity.epoch, mature.counts, mature.total, told=mature.told)
+            return (mature.after(tool, it.count_max), epoch, newest, shifts)
+        epoch = epoch.after(tool, it.count_max)
+        if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
+            return (epoch, epoch, None, shifts)
+        return (mature, epoch, epoch, shifts)
