@@ -247,9 +247,8 @@ _UNHURRIED = frozenset({"watch", "keying"})
 class _Part(NamedTuple):
     """What differs between the workers: topics, processor, group, kind, what counts, and how the engine runs.
 
-    The kind names the folder of the stores and, of all but gates, ends the transactional id.
-
-    `resets_time` is the operator's wish, which is the same for both.
+    The kind names the folder of the stores and, of all but gates, ends the transactional id. `resets_time` says whether
+    stream times that are far ahead are set back to now.
     """
 
     spec: ProcessorSpec
