@@ -83,8 +83,8 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         if name not in _LISTING_MEMBERS:
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
     server_id, tools, facts, reviewed_by, proposed_by, keys = (listing.get(name) for name in _LISTING_MEMBERS)
-    if not isinstance(server_id, str) or not server_id or "/" in server_id:
-        _refuse(path, "`server_id` must be your name for the server, without `/`")
+    if not isinstance(server_id, str):
+        _refuse(path, "`server_id` must be your name for the server")
     if isinstance(tools, dict):  # the whole result of `tools/list`
         tools = tools.get("tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
