@@ -99,7 +99,9 @@ def backfill(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     pace_ms = rng.randint(1_500, 6_000)
     for at in range(rng.randint(60, 400)):
         call = agent.call(session, tool, start_ms + at * pace_ms)
-        found.append(replace(call, object=f"{agent.role.name}-all-{at}" if call.object else None, outcome="ALLOW"))
+        thing = f"{agent.role.name}-all-{at}"
+        # Each call is about another record, whatever names it.
+        found.append(replace(call, object=thing if call.object else None, call=f"{tool}/{thing}", outcome="ALLOW"))
     return found
 
 
