@@ -34,7 +34,8 @@ SESSION_LATCH_MS = DAY_MS
 BROAD_LATCH_MS = 6 * HOUR_MS
 """How long after any alert about an agent those that only say "more than usual" are quiet: the incident explains it."""
 BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
-NEW_TERMS = "new_terms"
+ABOUT_TERMS = frozenset({"new_terms", "new_contact"})
+"""Kinds whose findings are about one term, which is as new to the agent when it comes again."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
     {"egress": "egress", "new_contact": "egress", "fan_out": "fan_out", "rate_nb": "rate_nb"}
 )
@@ -206,9 +207,10 @@ def latched(
 def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:
     """Return when that was reported which keeps a finding quiet; None if nothing does.
 
-    The keys are those of the latches of its session, of its incident, and of all that is broad, in this order.
+    The keys are those of the latches of its session, of its term if it is about one, of its incident, and of all that
+    is broad, in this order.
     """
-    session, *_, own, broad = keys if len(keys) > 2 else (b"", *keys)
+    session, *_, broad = keys if len(keys) > 2 else (b"", *keys)
     asked = keys if finding.kind in BROAD else keys[:-1]
     for key in asked:
         latch = known[key]
@@ -217,7 +219,7 @@ def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, 
         if key != broad and _rank(finding) > latch.severity:
             continue
         is_stronger = finding.share >= NEWS_FACTOR * latch.share
-        if key == own and is_stronger and now_ms - latch.reported_ms > EXPLAINED_MS:
+        if key not in (session, broad) and is_stronger and now_ms - latch.reported_ms > EXPLAINED_MS:
             continue
         # Whoever looks at a session sees all of it.
         return now_ms if key == session else latch.reported_ms
@@ -275,7 +277,7 @@ def latches_of(
     if kind == growth.KIND:
         return [(row_key(latch, (tenant, growth.KIND, agent)), LATCH_MS)]
     found = [(row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS)]
-    if kind == NEW_TERMS and alike:
+    if kind in ABOUT_TERMS and alike:
         found.append((row_key(latch, (tenant, "term", alike.hex())), TERM_MS))
     return [*found, (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS)]
 

@@ -46,29 +46,37 @@ class Met(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Surprised(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Agents (digests, sorted) whose calls to a new term surprised, learned from or not."""
+    """Agents (digests, sorted) whose calls to a new term surprised, learned from or not.
+
+    `since_ms` is when the first call was that was learned from, of any agent of the type.
+    """
 
     agents: tuple[int, ...] = ()
+    since_ms: int = 0
 
 
 class NewContact(Keyed):
     """More calls, or a larger measure of them, to a new term than new terms usually get.
 
     A new service that many agents begin to use is found with the first of them. From the third on, it is new for the
-    work, and not for the agent: that stays below an alert.
+    work, and not for the agent: that stays below an alert. A place that others of the type have dealt with for as long
+    as it takes to settle is new to the agent alone, and surprises nobody. What goes there is learned as ever. And a sum
+    of a measure that is no larger than the largest call of a usual day, to whomever, stays below an alert: one letter
+    with an attachment is everyday work, whoever gets it.
     """
 
-    row_types = (Meeting, Met, Met, Surprised)
+    row_types = (Meeting, Met, Met, Surprised, Peak)
     keys_have_term = True
     needs = ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the term, of the peaks of the agent and of its peers, and of peers that surprised."""
+        """Return the places of the term, of the peaks of the agent and of its peers, of peers that surprised, and of
+        the largest calls."""
         it = self.declaration
         # Whichever tool they use, it is the same service.
         who = tuple(field for field in it.peer or it.key if field != "tool.name")
         together = Place((*who, it.term or ""), f"{it.name}~surprised", is_required=False)
-        return (self.own(it.term or ""), self.own(part="peak"), self.peers(), together)
+        return (self.own(it.term or ""), self.own(part="peak"), self.peers(), together, self.own(part="largest"))
 
     def _amount(self, activity: Activity) -> float:
         if self._value is None:
@@ -89,6 +97,8 @@ class NewContact(Keyed):
         amount = self._amount(activity)
         meeting = Meeting(before.since_ms, before.total + amount, before.good)
         kept = (meeting, *rows[1:])
+        if self._is_known(rows[3], before.since_ms):
+            return Scored(kept, noted=amount)
         found = self._usual(met.peak, None if rows[2] is None else rows[2].peak)
         if found is None:
             return Scored(kept, noted=amount)
@@ -97,6 +107,8 @@ class NewContact(Keyed):
         if z < self.faint:
             return Scored(kept, noted=amount)
         words = {"sum": meeting.total, "usual": exp(min(usual, 80.0)) - 1.0, "z": z}
+        if z >= it.threshold and self._is_one_call(rows[4], meeting.total):
+            return Scored(kept, SHARED_SHARE * it.threshold, words, amount)
         if z < it.threshold or not it.peer:
             return Scored(kept, z, words, amount)
         surprised, agent = rows[3] or Surprised(), digest_of(activity.agent)
@@ -104,8 +116,20 @@ class NewContact(Keyed):
         if len(others) >= SHARED_BY:
             z = SHARED_SHARE * it.threshold
         if agent not in surprised.agents:
-            surprised = Surprised(tuple(sorted((*others, agent)))[:SURPRISED_MAX])
-        return Scored((*kept[:3], surprised), z, words, amount)
+            surprised = Surprised(tuple(sorted((*others, agent)))[:SURPRISED_MAX], surprised.since_ms)
+        return Scored((*kept[:3], surprised, rows[4]), z, words, amount)
+
+    def _is_one_call(self, largest: Peak | None, total: float) -> bool:
+        """Return whether a sum is no larger than the largest call of a usual day."""
+        if self._value is None or largest is None or largest.past.weight < max(self.declaration.min_support, 1.0):
+            return False
+        return log1p(total) <= usual_peak(largest, SD_MIN)[0]
+
+    def _is_known(self, together: Surprised | None, since_ms: int) -> bool:
+        """Return whether the type had dealt with the term for long when the agent met it."""
+        if together is None or not self.declaration.peer or not self.declaration.settle_ms:
+            return False
+        return bool(together.since_ms) and since_ms - together.since_ms >= self.declaration.settle_ms
 
     def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float] | None:
         """Return mean and standard deviation of the logarithm of what new terms get; None if nothing is known of it."""
@@ -123,10 +147,15 @@ class NewContact(Keyed):
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the sums of the day."""
-        it, now_ms, (meeting, met, peers, surprised) = self.declaration, activity.time_ms, rows
+        it, now_ms, (meeting, met, peers, surprised, largest) = self.declaration, activity.time_ms, rows
         met = met or Met(now_ms)
+        if self._value is not None:
+            largest = learned(largest, self._amount(activity), now_ms, it)
+        surprised = surprised or Surprised()
+        if not surprised.since_ms:
+            surprised = Surprised(surprised.agents, now_ms)
         if noted is None:
-            return (meeting or Meeting(now_ms), met, peers, surprised)
+            return (meeting or Meeting(now_ms), met, peers, surprised, largest)
         meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted)
         peers = peers or Met(now_ms)
         return (
@@ -134,4 +163,5 @@ class NewContact(Keyed):
             Met(met.since_ms, learned(met.peak, meeting.good, now_ms, it)),
             Met(peers.since_ms, learned(peers.peak, meeting.good, now_ms, it)),
             surprised,
+            largest,
         )

@@ -136,3 +136,34 @@ def test_a_new_service_that_many_agents_begin_to_use_is_found_with_the_first_of_
         ).findings
     ]
     assert found == ["bot-0", "bot-1"]
+
+
+@pytest.mark.parametrize(("day", "wanted"), [(10, []), (18, ["new_contact"])])
+def test_a_place_that_a_peer_has_dealt_with_for_a_week_is_not_new(day: int, wanted: list[str]) -> None:
+    watch, rows = watcher(contact()), Rows()
+    other = [
+        replace(each, agent="bot-2", session=f"bot-2 {each.session}", event_id=f"2 {each.event_id}")
+        for each in usual(21)
+    ]
+    observe_all(watch, rows, usual(21))
+    observe_all(watch, rows, other)
+    observe_all(watch, rows, [at(day, 300, "drop.example", agent="bot-2")])
+    assert names_found(observe_all(watch, rows, leak(4))) == wanted
+
+
+def test_one_letter_as_large_as_the_largest_of_usual_days_may_go_to_anybody() -> None:
+    watch, rows = watcher(contact(value="call.bytes")), Rows()
+    attached = [at(day, 300, "known-1.example", 60_000) for day in range(21)]
+    observe_all(watch, rows, sorted([*usual(21), *attached], key=lambda each: each.time_ms))
+    assert names_found(observe_all(watch, rows, [at(21, 200, "customer.example", 58_000)])) == []
+    # A second one is more than a letter.
+    assert names_found(observe_all(watch, rows, [at(21, 230, "customer.example", 58_000)])) == ["new_contact"]
+
+
+def test_the_same_new_place_is_no_news_for_a_month_unless_much_more_goes_there() -> None:
+    watch, rows = watcher(contact()), Rows()
+    observe_all(watch, rows, usual(21))
+    assert names_found(observe_all(watch, rows, leak(3))) == ["new_contact"]
+    assert names_found(observe_all(watch, rows, [at(28, mail, "drop.example") for mail in range(10)])) == []
+    much = [at(29, 300, "drop.example", session=f"m-{mail}") for mail in range(900)]
+    assert names_found(observe_all(watch, rows, much)) == ["new_contact"]
