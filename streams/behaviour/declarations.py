@@ -98,7 +98,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("amount", "usual", "sum"),
             "log likelihood ratio, accumulated",
         ),
-        "egress": Takes(("value", "half_life_ms"), _BASELINE, ("sum", "usual", "z"), "deviations"),
+        "egress": Takes(
+            ("value", "half_life_ms"), (*_BASELINE, "term", "settle_ms"), ("sum", "usual", "z"), "deviations"
+        ),
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),
         "loop": Takes((), (*_BASELINE, "deviations", "window_ms"), ("count", "usual"), "repeats"),
         "loop_run": Takes((), ("peer", "min_support"), ("count", "stay"), "-log10 p"),

@@ -35,6 +35,10 @@ PRIOR_SPREAD = 0.6
 """How much the logarithms of the peaks of days differ before much is known of an agent, and how many days that counts
 as: few days that happen to be alike say little about the next."""
 COUNT_MIN = 0.1
+KNOWN_SHARE = 0.5
+LETTERS_MAX = 8.0
+"""What data counts for that goes to a place which agents of the type have sent something to for long, and of how many
+calls within about a half-life: a few large letters are a delivery, and a flood of calls is not."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -57,11 +61,23 @@ EMPTY = Bucket()
 
 
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A sum that fades: of everything, and of what was learned from."""
+    """A sum that fades: of everything, and of what was learned from.
+
+    `known` and `known_good` are what of these went to known places in a few `letters`, which fade as well.
+    """
 
     total: float = 0.0
     good: float = 0.0
     at_ms: int = 0
+    known: float = 0.0
+    known_good: float = 0.0
+    letters: float = 0.0
+
+
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When agents of a type first sent something to a place that was learned from."""
+
+    since_ms: int = 0
 
 
 class Ceiling(Keyed):
@@ -182,14 +198,27 @@ def with_prior(spread: float, days: float) -> float:
 
 
 class Egress(Keyed):
-    """Volume that leaves: a fading sum beside the highest sums of earlier days."""
+    """Volume that leaves: a fading sum beside the highest sums of earlier days.
 
-    row_types = (Volume, Peak, Peak)
+    If places are distinguished (`term`), a few calls to those that agents of the type have sent something to for
+    `settle_ms` count for `KNOWN_SHARE`. What is usual is learned in full, so that what goes elsewhere weighs no more.
+    """
+
+    row_types = (Volume, Peak, Peak, Known)
     needs = DESTINATION | ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the sum, and of the peaks of the agent and of its peers."""
-        return (self.own(), self.own(part="peak"), self.peers())
+        """Return the places of the sum, of the peaks of the agent and of its peers, and of the destination."""
+        term = self.declaration.term
+        return (
+            self.own(),
+            self.own(part="peak"),
+            self.peers(),
+            self.peers(term, part="known") if term else self.peers(part="known"),
+        )
+
+    def _is_known(self, known: Known | None, now_ms: int) -> bool:
+        return known is not None and 0 < known.since_ms <= now_ms - self.declaration.settle_ms
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
@@ -200,26 +229,43 @@ class Egress(Keyed):
         it, now_ms = self.declaration, activity.time_ms
         volume = rows[0] or Volume()
         left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
-        volume = Volume(volume.total * left + amount, volume.good * left, max(volume.at_ms, now_ms))
-        kept = (volume, rows[1], rows[2])
+        letters, known = volume.letters * left, 0.0
+        if self._is_known(rows[3], now_ms):
+            known = amount if letters < LETTERS_MAX else 0.0
+            letters += 1.0
+        volume = Volume(
+            volume.total * left + amount,
+            volume.good * left,
+            max(volume.at_ms, now_ms),
+            volume.known * left + known,
+            volume.known_good * left,
+            letters,
+        )
+        kept = (volume, *rows[1:])
         for peak in (rows[1], rows[2]):
             if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
                 mean, spread = usual_peak(peak)
-                z = (log1p(volume.total) - mean) / with_prior(spread, peak.past.weight)
+                counted = volume.total - (1.0 - KNOWN_SHARE) * volume.known
+                z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
                 words = {"sum": volume.total, "usual": exp(min(mean, 80.0)), "z": z}
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
-                    kept = (Volume(volume.good, volume.good, volume.at_ms), rows[1], rows[2])
-                return Scored(kept, z, words, amount)
-        return Scored(kept, noted=amount)
+                    good, known_good = volume.good, volume.known_good
+                    kept = (Volume(good, good, volume.at_ms, known_good, known_good, letters), *rows[1:])
+                return Scored(kept, z, words, (amount, known))
+        return Scored(kept, noted=(amount, known))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
-        volume, own, peer = rows
-        good = volume.good + noted
+        volume, own, peer, known = rows
+        good = volume.good + noted[0]
         own = learned(own, good, activity.time_ms, self.declaration)
         peer = learned(peer, good, activity.time_ms, self.declaration)
-        return (Volume(volume.total, good, volume.at_ms), own, peer)
+        known_good = volume.known_good + noted[1]
+        volume = Volume(volume.total, good, volume.at_ms, volume.known, known_good, volume.letters)
+        if known is None and self.declaration.term:
+            known = Known(activity.time_ms)
+        return (volume, own, peer, known)
 
 
 class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -48,6 +48,38 @@ def test_risk_fades() -> None:
     assert not later.findings
 
 
+@pytest.mark.parametrize(
+    ("place", "size", "wanted"),
+    [("d-1.example", 14_000, []), ("drop.example", 14_000, ["egress"]), ("d-1.example", 28_000, ["egress"])],
+)
+def test_data_counts_for_half_where_agents_of_the_type_have_sent_something_for_long(
+    place: str, size: int, wanted: list[str]
+) -> None:
+    it = declared(
+        "egress", 3.5, peer=("agent.type",), term="dest.domain", value="call.bytes", settle_ms=7 * DAY_MS,
+        half_life_ms=HOUR_MS, min_support=5,
+    )  # fmt: skip
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, mixed(20))
+    books = activity(AFTER_MS, session="books", destination=place, size_bytes=size)
+    assert names_found([watch.observe(rows, books)]) == wanted
+
+
+def test_a_flood_of_calls_to_known_places_counts_in_full() -> None:
+    found = []
+    for term in ("dest.domain", None):
+        it = declared(
+            "egress", 3.5, peer=("agent.type",), term=term, value="call.bytes", settle_ms=7 * DAY_MS,
+            half_life_ms=HOUR_MS, min_support=5,
+        )  # fmt: skip
+        rows, watch = Rows(), watcher(it)
+        observe_all(watch, rows, mixed(20))
+        flood = observe_all(watch, rows, spaced(60, destination="d-1.example", size_bytes=600))
+        found.append(next(at for at, each in enumerate(flood) if each.findings))
+    # Eight calls count for half, and no more.
+    assert found[1] < found[0] <= found[1] + 4
+
+
 def test_much_that_leaves_in_an_hour_and_in_a_day_is_one_thing_and_not_two() -> None:
     leaves = [
         declared("egress", 40, name=name, value="call.bytes", half_life_ms=span_ms, min_support=5)
