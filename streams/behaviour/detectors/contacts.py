@@ -123,7 +123,7 @@ class NewContact(Keyed):
         """Return whether a sum is no larger than the largest call of a usual day."""
         if self._value is None or largest is None or largest.past.weight < max(self.declaration.min_support, 1.0):
             return False
-        return log1p(total) <= usual_peak(largest, SD_MIN)[0]
+        return log1p(total) <= usual_peak(largest)[0]
 
     def _is_known(self, together: Surprised | None, since_ms: int) -> bool:
         """Return whether the type had dealt with the term for long when the agent met it."""

@@ -15,6 +15,8 @@ from streams.behaviour.pages import Place
 from streams.behaviour.presence import EPOCH
 from streams.behaviour.signals import Keyed, Rows, Scored
 
+replace = msgspec.structs.replace
+
 PROBATION_CALLS = 600
 CALLS_MIN = 6
 """How often a new version must have called a tool: what a session or two did is an errand, and no other behaviour."""
@@ -42,8 +44,9 @@ class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often each tool was called in an epoch: digests and counts, sorted by digest; and whether it was reported.
 
-    `told` is what was reported of later epochs beside this one, sorted by time. Nothing reads `evidence` any more. It
-    keeps its place for the rows of earlier versions.
+    `told` is what was reported of later epochs beside this one, sorted by time. `former` are the shares of the tools in
+    the epoch before, of an epoch that others are compared with. Nothing reads `evidence` any more. It keeps its place
+    for the rows of earlier versions.
     """
 
     epoch: str = ""
@@ -52,17 +55,27 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     evidence: float = 0.0
     is_reported: bool = False
     told: tuple[Told, ...] = ()
+    former: tuple[tuple[int, float], ...] = ()
 
     def share(self, tool: int, kinds: int) -> float:
         """Return the share of a tool (the estimator of Krichevsky and Trofimov)."""
         return (count_of(self.counts, tool) + 0.5) / (self.total + 0.5 * kinds)
+
+    def former_share(self, tool: int) -> float:
+        """Return the share of a tool in the version before; 0 if it had none."""
+        return next((share for it, share in self.former if it == tool), 0.0)
+
+    def after_version(self, before: Kept) -> Kept:
+        """Return it as the version that others are compared with from now on, after another one."""
+        former = tuple((tool, count / before.total) for tool, count in before.counts)
+        return replace(self, former=former)
 
     def after(self, tool: int, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
         counts = self.counts
         if len(counts) < count_max or count_of(counts, tool):
             counts = counted_up(counts, tool, count_max)
-        return Kept(self.epoch, counts, self.total + 1, is_reported=self.is_reported, told=self.told)
+        return Kept(self.epoch, counts, self.total + 1, 0.0, self.is_reported, self.told, self.former)
 
     def told_share(self, tool: int, now_ms: int) -> float:
         """Return the largest share of a tool in a later version that people have lately heard of; 0 if in none."""
@@ -71,7 +84,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def telling(self, tool: int, share: float, now_ms: int) -> Kept:
         """Return it after a report of a tool in a later version."""
         told = (*self.told, Told(tool, share, now_ms))[-TOLD_MAX:]
-        return Kept(self.epoch, self.counts, self.total, is_reported=self.is_reported, told=told)
+        return replace(self, told=told)
 
 
 class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -159,7 +172,9 @@ class EpochDrift(Keyed):
         if count < CALLS_MIN:
             return Scored(kept)
         before, now = mature.share(tool, len(mature.counts) + 1), count / total
-        known = max(before, mature.told_share(tool, activity.time_ms)) if mature.told else before
+        known = max(before, mature.former_share(tool))
+        if mature.told:
+            known = max(known, mature.told_share(tool, activity.time_ms))
         is_brought = not count_of(mature.counts, tool) and known == before
         evidence = total * excess(now, tolerated(known, is_brought=is_brought))
         if evidence < self.faint:
@@ -185,7 +200,7 @@ class EpochDrift(Keyed):
         newest: Kept | None = rows[2]
         is_new = rows[1] is None and activity.epoch != mature.epoch
         if is_new and newest is not None and not newest.is_reported and newest.total >= self.declaration.min_support:
-            return Kept(newest.epoch, newest.counts, newest.total, told=mature.told)
+            return replace(newest, told=mature.told).after_version(mature)
         return mature
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
@@ -195,9 +210,9 @@ class EpochDrift(Keyed):
         if activity.tool == activity.previous_tool:
             return rows
         if mature.epoch in ("", activity.epoch):
-            mature = Kept(activity.epoch, mature.counts, mature.total, told=mature.told)
+            mature = mature if mature.epoch else Kept(activity.epoch)
             return (mature.after(tool, it.count_max), epoch, newest, shifts)
         epoch = epoch.after(tool, it.count_max)
         if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
-            return (epoch, epoch, None, shifts)
+            return (epoch.after_version(mature), epoch, None, shifts)
         return (mature, epoch, epoch, shifts)

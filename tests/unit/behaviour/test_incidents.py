@@ -14,6 +14,7 @@ from tests.unit.behaviour.kit import (
     mixed,
     names_found,
     observe_all,
+    spaced,
     watcher,
 )
 

@@ -68,6 +68,19 @@ def test_a_version_that_does_what_was_reported_of_the_one_before_is_not_reported
     assert names_found(observe_all(watch, rows, version(60, "v60", 0.48))) == ["epoch_drift"]
 
 
+def test_a_version_that_does_again_what_the_one_before_the_last_did_is_not_reported() -> None:
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    shares = ((0, 0.4), (3, 0.15), (6, 0.4), (9, 0.4))
+    seen = [names_found(observe_all(watch, rows, version(day, f"v{day}", share))) for day, share in shares]
+    assert seen == [[], [], [], []]
+    # It is the last but one, and not any that ever was.
+    rows, watch = Rows(), watcher(it)
+    shares = ((0, 0.4), (3, 0.15), (6, 0.15), (9, 0.4))
+    seen = [names_found(observe_all(watch, rows, version(day, f"v{day}", share))) for day, share in shares]
+    assert seen == [[], [], [], ["epoch_drift"]]
+
+
 @pytest.mark.parametrize(("is_same", "wanted"), [(True, ["bot-0"]), (False, ["bot-0", "bot-1"])])
 def test_what_new_versions_of_many_agents_do_alike_is_one_release(*, is_same: bool, wanted: list[str]) -> None:
     it = declared("epoch_drift", 6, peer=("agent.type",), min_support=60)
