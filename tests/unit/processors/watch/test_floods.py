@@ -138,7 +138,7 @@ def test_who_uses_up_the_sessions_of_a_day_is_still_found_by_what_is_counted_by_
     ]
     for calls in (probes, [*crowd, *probes]):
         _, alerts = watched(calls)
-        assert "behaviour/patient_probing" in {each.analytic_uid for each in alerts}
+        assert "behaviour/wide_probing" in {each.analytic_uid for each in alerts}
 
 
 @pytest.mark.parametrize("outcome", ["ALLOW", "DENY"])
