@@ -142,8 +142,8 @@ class Watcher:
         """Args:
         declared: the detectors and correlations.
         suffix: ends the names of its rows, where two watchers share a view.
-        whose: the field that tells incidents apart, beside the session. A storm of many agents is one incident of
-            its root.
+        whose: the field that tells incidents apart, beside the session. What is found of a delegation is an
+            incident of its root in any case: a storm of many agents is one.
         """
         self._latch = f"@latch{suffix}"
         self._reported, self._bar = f"@reported{suffix}", f"@bar{suffix}"
@@ -165,6 +165,8 @@ class Watcher:
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
         self._selectors = correlations.Selectors(declared.correlations)
         self._declarations = {each.declaration.name: each.declaration for each in detectors}
+        rooted = {each.name for each in declared.detectors if _ROOT in each.key}
+        self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
@@ -221,7 +223,7 @@ class Watcher:
         quiet_count = lowered_count = 0
         if found:
             found, lowered_count = above_bars(rows, activity, found)
-            whose = correlations.value_text(self._whose, activity)
+            whose = {each.name: self._whose_is(each.name, activity) for each in found}
             reported, quiet_count = latched(rows, activity, found, self._latch, whose)
         may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
         if found:
@@ -246,7 +248,7 @@ class Watcher:
             finding_uid: the alert's finding.
         """
         it = finding.activity
-        whose = correlations.value_text(self._whose, it)
+        whose = self._whose_is(finding.name, it)
         row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose)
         rows.store(row_key(self._reported, (it.tenant, finding_uid)), row)
 
@@ -283,6 +285,10 @@ class Watcher:
         bar = raised(rows.load(reported.alike, Bar), reported, time_ms)
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
+
+    def _whose_is(self, name: str, activity: Activity) -> str:
+        """Return whose incident a finding is: that of a root, or what this watcher tells apart by."""
+        return correlations.value_text(_ROOT if name in self._of_roots else self._whose, activity)
 
     def _kind_of(self, name: str) -> str:
         """Return the kind of what has found something; that of correlations and risk makes no difference to latches."""
