@@ -88,7 +88,10 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
         "rate_nb": Takes(("window_ms",), _BASELINE, ("count", "usual", "times"), "-log10 p"),
         "new_terms": Takes(("term",), (*_BASELINE, "settle_ms", "count_max"), ("bits", "peers", "seen"), "bits"),
         "novel_cusum": Takes(
-            ("term",), (*_BASELINE, "count_max", "half_life_ms", "allowance"), ("bits", "sum"), "bits, accumulated"
+            ("term",),
+            (*_BASELINE, "settle_ms", "count_max", "half_life_ms", "allowance"),
+            ("bits", "sum"),
+            "bits, accumulated",
         ),
         "fan_out": Takes(("term", "window_ms"), (*_BASELINE, "deviations"), ("count", "usual"), "different terms"),
         "arg_mad": Takes(("value",), _BASELINE, ("amount", "usual", "z"), "deviations"),

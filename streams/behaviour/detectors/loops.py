@@ -19,6 +19,8 @@ LOOP_COLD_FACTOR = 2.5
 """As for other counts, where nothing is known, but within what the ring of last calls can show."""
 PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
+_OF_TYPE = {"agent.id": "agent.type"}
+"""What an agent has in common with its peers."""
 WAITING_SHARE = 0.5
 """What repeats count for whose pauses grow: whoever waits, or tries again politely, asks ever less often."""
 KEPT_MAX = int(RING_MAX / WAITING_SHARE)
@@ -60,8 +62,16 @@ class Loop(Keyed):
     Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
     """
 
-    row_types = (Lately, Peak)
+    row_types = (Lately, Peak, Peak)
     needs = CALL
+
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the session's calls, and of the peaks of its agent and of the agent's type.
+
+        Whoever is new, or new to a tool, waits as its peers do.
+        """
+        of_type = tuple(_OF_TYPE.get(field, field) for field in self.declaration.peer)
+        return (self.own(), self.peers(), Place(of_type, f"{self.declaration.name}~type", is_required=False))
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
@@ -69,7 +79,7 @@ class Loop(Keyed):
         ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms, KEPT_MAX)
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
-            return Scored((ring, rows[1]), noted=count)
+            return Scored((ring, *rows[1:]), noted=count)
         counted = float(count)
         if is_waiting(ring):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
@@ -78,17 +88,18 @@ class Loop(Keyed):
         found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
-        kept = (ring, rows[1])
+        kept = (ring, *rows[1:])
         if found.score < self.faint:
             return Scored(kept, noted=counted)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
-        """Return the rows with the peak of the day."""
-        ring, peak = rows
+        """Return the rows with the peaks of the day."""
+        ring, peak, of_type = rows
         if ring.spoiled:
             return rows
-        return (ring, learned(peak, float(noted), activity.time_ms, self.declaration))
+        it, now_ms, count = self.declaration, activity.time_ms, float(noted)
+        return (ring, learned(peak, count, now_ms, it), learned(of_type, count, now_ms, it))
 
 
 def repeats(calls: tuple[int, ...]) -> int:

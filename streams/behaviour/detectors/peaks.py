@@ -21,6 +21,10 @@ SHARED_BY = 2
 """How many others of its kind must have done the same surprising thing before it is the work's, and not the agent's."""
 SHARED_SHARE = 0.75
 """The share of the threshold that it then has at most."""
+DAYS_MIN = 3.0
+DAYS_DEVIATIONS = 3.0
+"""How many days must be known before a score is compared with their highest values, and how many deviations above these
+a value has to be."""
 SKETCH_MAX = 64
 _DIGEST_MAX = 2.0**63
 
@@ -64,6 +68,22 @@ def compared(
             limit = max(threshold, min(_limit(mean, spread, declaration.deviations), sure))
             return Compared(count * threshold / limit, exp(min(mean, 80.0)) - 1.0)
     return Compared(count / cold_factor, threshold)
+
+
+def beside_days(score: float, value: float, peaks: Iterable[Peak | None], declaration: Declaration) -> float:
+    """Return a score that reaches its threshold only if the value also leaves the highest values of usual days.
+
+    Args:
+        score: what is said of the value without them.
+        value: a count, of which the peaks have the highest of each day.
+        peaks: those of the agent and of its peers; the first of which enough days are known is asked. If none is, the
+            score is 0.
+        declaration: whose threshold it is.
+    """
+    for peak in peaks:
+        if peak is not None and peak.past.weight >= DAYS_MIN:
+            return min(score, declaration.threshold * value / max(usual_limit(peak, DAYS_DEVIATIONS), 1.0))
+    return 0.0
 
 
 def learned(peak: Peak | None, count: float, now_ms: int, declaration: Declaration) -> Peak:

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import learned
+from streams.behaviour.detectors.peaks import beside_days, learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
     Mean,
@@ -151,24 +151,32 @@ def usual_rate(past: Mean) -> tuple[float, float]:
 
 
 class RateNb(Keyed):
-    """A spike: more events in a window than the windows before explain."""
+    """A spike: more events in a window than the windows before explain, and than the fullest windows of usual days.
 
-    row_types = (Bucket, Bucket)
+    Some agents do all their work of a day in one window, and little in the others. The windows before don't explain it,
+    and the days before do. Until some days of the agent or of its peers are known, nothing is a spike: ceilings hold.
+    """
+
+    row_types = (Bucket, Bucket, Peak, Peak)
 
     def __init__(self, declaration: Declaration) -> None:
         super().__init__(declaration)
         # Most counts are far from surprising: to see that takes no logarithm.
         self._times = 0.999 * times_below(self.faint)
 
+    def make_places(self) -> tuple[Place, ...]:
+        """Return the places of the windows, and of the fullest ones of days, each of the agent and of its peers."""
+        return (self.own(), self.peers(), self.own(part="peak"), self.peers(part="peak"))
+
     def score(self, rows: Rows, activity: Activity) -> Scored:
-        """Return -log10 of the probability of the count so far."""
+        """Return -log10 of the probability of the count so far, below the threshold within what usual days have."""
         it = self.declaration
         own, index = rows[0], activity.time_ms // it.window_ms
         if own is None or index > own.index:
             own = rolled(own, index, it.window_ms, it.history_ms)
         past, count = own.past, own.count + 1
         peer = EMPTY if rows[1] is None else rows[1]
-        kept = (Bucket(own.index, count, own.good, past), peer)
+        kept = (Bucket(own.index, count, own.good, past), peer, rows[2], rows[3])
         if past.weight < it.min_support:
             past = peer.past
             if past.weight < it.min_support:
@@ -176,20 +184,23 @@ class RateNb(Keyed):
         level = past.mean if past.tether is None else min(past.mean, exp(past.tether.level))
         if count < self._times * level:
             return Scored(kept)
-        score = surprise_of(count, past)
+        score = beside_days(surprise_of(count, past), count, rows[2:], it)
+        if score < self.faint:
+            return Scored(kept)
         usual = max(past.mean, 1e-3)
         return Scored(kept, score, {"count": count, "usual": usual, "times": count / usual})
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more event that may be learned from."""
         del noted
-        own, peer = rows
+        it, (own, peer, peak, peer_peak) = self.declaration, rows
         own = Bucket(own.index, own.count, own.good + 1, own.past)
         if own.good == 1 and own.past.weight:
             # The peers learn what their members usually do, once in each window of each member.
-            past = updated_mean(peer.past, own.past.mean, activity.time_ms, self.declaration.history_ms, 1.0)
+            past = updated_mean(peer.past, own.past.mean, activity.time_ms, it.history_ms, 1.0)
             peer = Bucket(peer.index, peer.count, peer.good, past)
-        return (own, peer)
+        good = float(own.good)
+        return (own, peer, learned(peak, good, activity.time_ms, it), learned(peer_peak, good, activity.time_ms, it))
 
 
 def with_prior(spread: float, days: float) -> float:

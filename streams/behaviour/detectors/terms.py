@@ -187,37 +187,54 @@ class NewTerms(Keyed):
         return (own, term, peers, peer_term)
 
 
-class NovelCusum(Keyed):
-    """A sweep: one new term after the other, where known ones are usual."""
+class Since(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When something was first observed."""
 
-    row_types = (Run, Totals, Term)
+    at_ms: int = 0
+
+
+class NovelCusum(Keyed):
+    """A sweep: one new term after the other, where known ones are usual.
+
+    Until somebody has been watched for `settle_ms`, with whatever tool, nobody knows which are: a job that comes once a
+    week is new for a week.
+    """
+
+    row_types = (Run, Totals, Term, Since)
     keys_have_term = True
 
     def make_places(self) -> tuple[Place, ...]:
-        """Return the places of the run, of the totals and of the term."""
-        return (self.own(), self.own(part="all"), self.own(self.declaration.term or ""))
+        """Return the places of the run, of the totals, of the term, and of since when somebody is watched."""
+        who = tuple(field for field in self.declaration.key if field != "tool.name")
+        return (
+            self.own(),
+            self.own(part="all"),
+            self.own(self.declaration.term or ""),
+            Place(who, f"{self.declaration.name}.since"),
+        )
 
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades)."""
-        it, (run, totals, term) = self.declaration, rows
-        run, totals = run or Run(), totals or Totals()
+        it, (run, totals, term, since) = self.declaration, rows
+        run, totals, since = run or Run(), totals or Totals(), since or Since(activity.time_ms)
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         bits = 0.0
+        is_settled = totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms
         if is_known(term, activity.time_ms, it.history_ms):
             total = max(0.0, left - KNOWN_BITS)
-        elif totals.total < it.min_support or (term is None and totals.distinct >= it.count_max):
+        elif not is_settled or (term is None and totals.distinct >= it.count_max):
             total = left
         else:
             bits = min(new_bits(totals.once, totals.total), STEP_BITS_MAX)
             total = max(0.0, left + bits - it.allowance)
         run = Run(total, max(run.at_ms, activity.time_ms))
         # What is known adds nothing, even while a run has not faded yet.
-        kept = (run, rows[1], term)
+        kept = (run, rows[1], term, since)
         return Scored(kept, total, {"bits": bits, "sum": total}) if bits else Scored(kept)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with one more observation of the term."""
         del noted
-        it, (run, totals, term) = self.declaration, rows
+        it, (run, totals, term, since) = self.declaration, rows
         totals, term = counted(totals, term, activity, it.history_ms, it.count_max)
-        return (run, totals, term)
+        return (run, totals, term, since)

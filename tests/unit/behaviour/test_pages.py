@@ -86,10 +86,11 @@ def test_another_declaration_leaves_what_was_learned_and_one_that_is_gone_takes_
     outlier = activity(START_MS + 22 * DAY_MS, amount=90_000.0, session="x")
     assert names_found([Watcher(Declared((SPIKE, AMOUNT))).observe(Rows(rows), outlier)]) == ["amount"]
     both = msgspec.msgpack.decode(next(row for key, row in rows.items() if key.startswith(b"agent.id\x00")))
-    assert msgspec.msgpack.decode(page).keys() < both.keys() == {"amount", "spike", "@growth"}
+    assert msgspec.msgpack.decode(page).keys() < both.keys() == {"amount", "spike", "spike.peak", "@growth"}
     observe_all(Watcher(Declared((SPIKE,))), rows, [outlier])
     assert msgspec.msgpack.decode(rows[next(key for key in rows if key.startswith(b"agent.id\x00"))]).keys() == {
         "spike",
+        "spike.peak",
         "@growth",
     }
 
