@@ -105,7 +105,7 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
             ("value", "half_life_ms"), (*_BASELINE, "term", "settle_ms"), ("sum", "usual", "z"), "deviations"
         ),
         "dest_daily": Takes(("term",), (*_BASELINE, "count_max"), ("count", "usual", "days"), "-log10 p"),
-        "loop": Takes((), (*_BASELINE, "deviations", "window_ms"), ("count", "usual"), "repeats"),
+        "loop": Takes((), (*_BASELINE, "term", "deviations", "window_ms"), ("count", "usual"), "repeats"),
         "loop_run": Takes((), ("peer", "min_support"), ("count", "stay"), "-log10 p"),
         "seq_surprise": Takes(
             (), (*_BASELINE, "allowance", "half_life_ms", "deviations"), ("bits", "sum", "usual"), "bits, accumulated"

@@ -37,10 +37,10 @@ BROAD = frozenset({"ceiling", "rate_nb", "seq_surprise", RISK, growth.KIND})
 ABOUT_TERMS = frozenset({"new_terms", "new_contact"})
 """Kinds whose findings are about one term, which is as new to the agent when it comes again."""
 INCIDENTS: Mapping[str, str] = MappingProxyType(
-    {"egress": "egress", "new_contact": "egress", "fan_out": "fan_out", "rate_nb": "rate_nb"}
+    {"egress": "egress", "new_contact": "egress", "fan_out": "fan_out", "rate_nb": "rate_nb", "loop": "loop"}
 )
 """Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
-widths, or find that data leaves, by how much there is and by where it goes."""
+widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to."""
 SEVERITIES = ("low", "medium", "high", "critical")
 WORST_SEVERITY = len(SEVERITIES) - 1
 

@@ -60,10 +60,15 @@ class Loop(Keyed):
     """The same call, or the same few calls in turn, again and again, within a window.
 
     Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
+    With a `term`, calls of a tool about the same are the same, whatever else their arguments are: whoever is stuck may
+    ask a little differently each time. So does whoever looks into something: nothing is said where no days are known.
     """
 
     row_types = (Lately, Peak, Peak)
-    needs = CALL
+
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        self.needs = BITS.get(declaration.term, 0) if declaration.term else CALL
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the session's calls, and of the peaks of its agent and of the agent's type.
@@ -76,7 +81,8 @@ class Loop(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         before = rows[0] or Lately()
-        ring = before.after(digest_once(activity.call), activity.time_ms, self.declaration.window_ms, KEPT_MAX)
+        call = digest_of(f"{activity.tool} {self._term(activity)}") if self._term else digest_once(activity.call)
+        ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX)
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, *rows[1:]), noted=count)
@@ -86,12 +92,18 @@ class Loop(Keyed):
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
         found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
+        if self._term and not self._has_days(rows):
+            return Scored((ring, *rows[1:]), noted=counted)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
         kept = (ring, *rows[1:])
         if found.score < self.faint:
             return Scored(kept, noted=counted)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
+
+    def _has_days(self, rows: Rows) -> bool:
+        days_min = max(self.declaration.min_support, 1.0)
+        return any(peak is not None and peak.past.weight >= days_min for peak in rows[1:])
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from bench.behaviour.judges import Detectors
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
@@ -77,6 +78,24 @@ def test_a_new_agent_may_ask_as_often_as_its_peers_do(cohort: str, wanted: list[
 
 def _fields(each: Activity, **others: object) -> dict[str, object]:
     return {"agent": each.agent, "session": each.session, "tool": each.tool, "call": each.call, **others}
+
+
+@pytest.mark.parametrize(("days", "wanted"), [(10, ["loop"]), (0, [])], ids=["usual days are known", "a new agent"])
+def test_who_comes_back_to_one_record_with_other_arguments_is_stuck(days: int, wanted: list[str]) -> None:
+    rows, watch = Rows(), watcher(replace(LOOP, term="object.id"))
+    for day in range(days):
+        reads = [
+            activity(START_MS + day * DAY_MS + at * MINUTE_MS, call=f"{day} {at}", object=f"o-{at}") for at in range(9)
+        ]
+        observe_all(watch, rows, reads)
+    begin_ms, tools = START_MS + 11 * DAY_MS, ("crm.read", "crm.search", "crm.update")
+    stuck = [
+        activity(begin_ms + at * 8_000, session="stuck", tool=tools[at % 3], call=f"call {at}", object="case-77")
+        for at in range(60)
+    ]
+    assert names_found(observe_all(watch, rows, stuck)) == wanted
+    listed = [replace(each, object=f"case-{at}", session="list", event_id=f"l-{at}") for at, each in enumerate(stuck)]
+    assert names_found(observe_all(watch, rows, listed)) == []
 
 
 def opened(day: int, names: Iterator[str] | list[str], tool: str = "db.extract") -> list[Activity]:
