@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SKETCH_MAX, Sketch, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
-from streams.behaviour.presence import CALL
+from streams.behaviour.presence import BITS, CALL
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 RING_MAX = 32
