@@ -53,11 +53,11 @@ from streams.provenance.asked import (
     is_negated,
     is_noun,
     is_past,
-    is_revised,
     opens_to_read,
+    revising_verb,
 )
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
-from streams.provenance.words import CAMEL, listed
+from streams.provenance.words import CAMEL, STOP_WORDS, listed
 
 DELEGATE = "delegate"
 """In the scope of a request: the user leaves the choice of acts to a content ("do what the note says")."""
@@ -168,8 +168,9 @@ def revises_payments(name: str, description: str = "") -> bool:
 
 
 def _revises_payment(words: list[str]) -> bool:
-    stems = {FORMS.get(word, word) for word in words}
-    return not stems.isdisjoint(_CHANGING) and any(OBJECT_KINDS.get(stem, ("",))[0] == ActKind.PAY for stem in stems)
+    stems = [FORMS.get(word, word) for word in words]
+    is_change = bool(stems) and stems[0] in _CHANGING and stems[0] != "set"
+    return is_change and any(OBJECT_KINDS.get(stem, ("",))[0] == ActKind.PAY for stem in stems)
 
 
 def _first_sentence(description: str) -> list[str]:
@@ -243,13 +244,15 @@ _VALUE_IN_DATA = re.compile(
     r"|(?:put|enter|write|add|copy|save) (?:it|that|this|them) (?:in|into|to|on)\b)"
     # "There is a new number in the notes, put it into the record."
     r"|\bthere(?:'s| is| are) (?:[\w-]+ ){1,5}(?:in|on) [^\n.!?]{1,80}?[.,;] ?(?:[\w-]+ ){0,3}?"
-    r"(?:put|enter|write|add|copy|save|use) (?:it|that|this|them)\b"
+    r"(?:(?:put|enter|write|add|copy|save) (?:it|that|this|them) (?:in|into|on)\b"
+    r"|use (?:it|that|this|them)\b(?! to\b))"
     # "See his mail for when he comes"
     r"|\bsee (?:the|his|her|its|their|my|our|this|that) (?:[\w-]+ ){1,4}for\b"
 )
 """Sentences that say where a value of the acts stands that the user names himself; they leave no choice of acts."""
 _HAS_IT_DONE = re.compile(
-    r"\bwhat [^.!?\n]{1,40} (?:asked|asks|told|wants|wanted) me to\b[^.!?\n]{0,80}\b(?:do|handle) (?:it|that|them|so)\b"
+    r"\bwhat [^.!?\n]{1,40} (?:asked|asks|told|wants|wanted) me to(?: do)?(?: in [^.,!?\n]{1,40})?,? "
+    r"(?:and|then|and then) (?:please |just )?(?:do|handle) (?:it|that|them|so)\b(?!\s*\?)"
 )
 """Look at what Kim asked me to do, and do it."""
 _REPEATS = re.compile(r"\b(?:same|usual) (?:\w+ ){1,3}again\b")
@@ -323,32 +326,35 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
         elif word in ACT_NOUNS and not is_negated(words, index):
             definite, found = ACT_NOUNS[word]
             if definite or not (has_determiner(words, index, DEFINITE) or (by_user and _has_number(words, index))):
-                kinds |= _revised(found) if by_user and is_revised(words, index) else found
+                verb = revising_verb(words, index) if by_user else None
+                kinds |= found if verb is None else _revised(found, verb)
         for phrase, implied in PHRASES.get(word, ()):
             if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
                 kinds |= implied
     kinds |= _phrase_kinds(lowered, words) | _object_kinds(words, by_user=by_user)
     kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
-    if ActKind.CHANGE not in kinds:
-        # "Check my payment" has nothing changed.
-        kinds.discard(REVISE)
+    if by_user and ActKind.CHANGE in kinds and not _PAID_REGULARLY.isdisjoint(words):
+        kinds.add(REVISE)
     return frozenset(kinds)
 
 
 def _has_number(words: list[str], index: int) -> bool:
     """Return whether a noun names one thing by its number: "booking rs-70112" asks for no booking."""
     after = words[index + 1 : index + 3]
-    if after and after[0].isalpha() and len(after[0]) <= ID_LETTERS_MAX:
+    if after and after[0].isalpha() and len(after[0]) <= ID_LETTERS_MAX and after[0] not in STOP_WORDS:
         after = after[1:]
     return bool(after) and after[0].isdigit() and len(after[0]) >= ID_DIGITS_MIN
 
 
-def _revised(kinds: frozenset[str]) -> frozenset[str]:
-    """Return what is asked for where an act of these kinds is to be changed."""
-    return _REVISED if ActKind.PAY in kinds else frozenset()
+def _revised(kinds: frozenset[str], verb: str) -> frozenset[str]:
+    """Return what is asked for where a verb changes, or looks at, an act of these kinds that there is."""
+    changes = verb in REQUEST_KINDS and ActKind.CHANGE in REQUEST_KINDS[verb]
+    return _REVISED if changes and ActKind.PAY in kinds else frozenset()
 
 
 _REVISED = frozenset((REVISE,))
+_PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")
+"""What somebody who has it changed has a payment changed: "raise my rent to 1200"."""
 
 
 def _is_wanted(words: list[str], index: int) -> bool:
@@ -359,10 +365,11 @@ def _is_wanted(words: list[str], index: int) -> bool:
 def _phrase_kinds(lowered: str, words: list[str]) -> set[str]:
     """Return the kinds that phrases imply which are not words in a row."""
     # "Did Kim pay me back?" asks for no payment.
-    found = [each for each in gapped_phrases(words) if not is_in_question(words, each[0])]
+    found = list(gapped_phrases(words))
     if patterned := list(patterned_phrases(lowered)):
         starts = [match.start() for match in _WORD.finditer(lowered)]
         found += [(bisect_left(starts, place), implied) for place, implied in patterned]
+    found = [each for each in found if not is_in_question(words, each[0])]
     return {kind for index, implied in found if not is_negated(words, index) for kind in implied}
 
 

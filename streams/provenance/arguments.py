@@ -17,13 +17,21 @@ from typing import Any
 import msgspec
 
 from streams.provenance.extract import AROUND, ATOMS_MAX, field_name, mailbox_in
-from streams.provenance.found import AtomKind, Found
+from streams.provenance.found import AtomKind, Found, kind_of_words
 from streams.provenance.leaves import SAYS_NOTHING, Leaf, flat_fields, leaves_of
 from streams.provenance.numbers import plain_number, short_number
-from streams.provenance.origins import SHAPED
+from streams.provenance.origins import SHAPED, Look
+from streams.provenance.pointers import last_name
 from streams.provenance.readings import is_ordinary, is_prose, readings_of
 from streams.provenance.shapes import Shape, may_begin_at, shapes_in, usual_path, usual_value
-from streams.provenance.words import LETTERS_MIN, TEXT_CHARS_MAX, short_value, text_value, typeset_plainly
+from streams.provenance.words import (
+    LETTERS_MIN,
+    TEXT_CHARS_MAX,
+    named_shortly,
+    short_value,
+    text_value,
+    typeset_plainly,
+)
 
 _SPACE = re.compile(r"\s")
 _TEXT, _PATH = AtomKind.TEXT, AtomKind.PATH
@@ -216,11 +224,18 @@ def _nested_arguments(values: Mapping[str, Any], thing: str) -> tuple[list[Argum
     return arguments, True
 
 
-def short_reading(argument: Argument) -> list[Found]:
-    """Return how a leaf reads that is a short name or id, which counts only where somebody or something is named."""
-    value = argument.value
+def short_reading(argument: Argument, look: Look) -> list[Found]:
+    """Return how a leaf reads that is a short name or id. It counts only where somebody or something is named.
+
+    What nothing has shown is missed only under a name that short values are kept of: a `size` may be in any record.
+    """
+    value, name = argument.value, last_name(argument.pointer)
     short = short_value(value) if isinstance(value, str) else ""
-    return [Found(_TEXT, short, argument.pointer, True)] if short else []
+    if not short:
+        return []
+    kind = kind_of_words(short)
+    is_known = look(kind, short) is not None or bool(named_shortly(short, name))
+    return [Found(kind, short, argument.pointer, True)] if is_known else []
 
 
 def extract_part(text: str) -> list[Found]:

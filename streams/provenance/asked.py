@@ -133,16 +133,18 @@ def is_noun(words: list[str], index: int, stem: str) -> bool:
     return stem in AMBIGUOUS_VERBS and has_determiner(words, index, _DETERMINERS)
 
 
-def is_revised(words: list[str], index: int) -> bool:
-    """Return whether the noun of an act is what another act changes or looks at: "adjust my rent payment"."""
+def revising_verb(words: list[str], index: int) -> str | None:
+    """Return the verb that changes, or looks at, the act whose noun this is ("adjust my rent payment"); None if none
+    does."""
     place = index - 1
     while place > 0 and index - place <= REVISING_REACH_WORDS and words[place] not in DEFINITE:
         if words[place] in STOPS or words[place] in _PREPOSITIONS:
-            return False
+            return None
         place -= 1
     while place > 0 and words[place] in DEFINITE:
         place -= 1
-    return place < index - 1 and FORMS.get(words[place], words[place]) in _REVISING
+    verb = FORMS.get(words[place], words[place]) if place < index - 1 else ""
+    return verb if verb in _REVISING else None
 
 
 def has_determiner(words: list[str], index: int, determiners: Iterable[str]) -> bool:

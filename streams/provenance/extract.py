@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from streams.provenance.formats import content_leaves
-from streams.provenance.found import AtomKind, Extraction, Found
+from streams.provenance.found import AtomKind, Extraction, Found, kind_of_words
 from streams.provenance.groups import in_ascii_letters, joined_groups
 from streams.provenance.instructions import IMPERATIVES, INSTRUCTIONS_READ_MAX, sentences_in
 from streams.provenance.leaves import Leaf, leaves_of
@@ -26,9 +26,7 @@ from streams.provenance.spans import joined_words, names, quoted, without_stop_w
 from streams.provenance.words import (
     TEXT_CHARS_MAX,
     UNTYPED,
-    holds_names,
-    names_an_id,
-    short_value,
+    named_shortly,
     text_value,
     thing_of,
     typeset_plainly,
@@ -42,6 +40,10 @@ ATOMS_MAX = 2_048
 """How many values of a content are kept."""
 GRAMS_MAX = 1_536
 """How many of them may be sequences of words."""
+GRAM_LOOKS_MAX = 16 * ATOMS_MAX
+"""How many of them are looked at, those that are kept already among them."""
+SHORTS_MAX = 256
+"""How many short names are kept. Further ones are not missed: a list of codes must not push out what matters."""
 USER_GRAM_WORDS_MAX = 6
 GRAM_WORDS_MAX = 3
 _WORDS_OF_TEXT_MIN = 7
@@ -141,6 +143,8 @@ class _Collected:
         self.complete = True
         self.has_text = False
         self.instructed = False
+        self.looks_left = GRAM_LOOKS_MAX
+        self.shorts_left = SHORTS_MAX
         self.grams_left = ATOMS_MAX if by_user else GRAMS_MAX
         self.gram_words_max = USER_GRAM_WORDS_MAX if by_user else GRAM_WORDS_MAX
         self._found: dict[tuple[AtomKind, str, str], Found] = {}
@@ -157,6 +161,10 @@ class _Collected:
         key = (kind, value, leaf.path)
         known = self._found.get(key)
         if known is None:
+            if kind is AtomKind.SHORT:
+                if self.shorts_left <= 0:
+                    return
+                self.shorts_left -= 1
             if len(self._found) >= ATOMS_MAX:
                 self.complete = False
                 return
@@ -206,15 +214,8 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
             whole = shape.start <= first and shape.end >= last and not shape.part
             is_shaped = is_shaped or whole
             collected.add(shape.kind, value, leaf, whole=whole, decoded=False)
-    if not is_shaped and (value := text_value(text) or _named_shortly(text, leaf)):
-        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=False)
-
-
-def _named_shortly(text: str, leaf: Leaf) -> str:
-    """Return the short name or id that a field holds; empty if it holds no such thing."""
-    name = leaf.name or leaf.outer
-    # Items of a list without a name are names as well: `["Bo", "Gia"]`.
-    return short_value(text) if not name or holds_names(name) or names_an_id(name) else ""
+    if not is_shaped and (value := text_value(text) or named_shortly(text, leaf.name or leaf.outer)):
+        collected.add(kind_of_words(value), value, leaf, whole=True, decoded=False)
 
 
 def _read_number(leaf: Leaf, collected: _Collected) -> None:
@@ -288,6 +289,16 @@ class _TextReader:
             collected, leaf, decoded = self._collected, self._leaf, self._decoded
             collected.add(AtomKind.TEXT, value, leaf, whole=False, decoded=decoded, calls_for=calls_for)
 
+    def add_whole(self) -> None:
+        """Add all of a field that has no shape."""
+        collected, leaf = self._collected, self._leaf
+        value = text_value(self.stripped) or (
+            "" if collected.by_user else named_shortly(self.stripped, leaf.name or leaf.outer)
+        )
+        if value:
+            kind = kind_of_words(value)
+            collected.add(kind, value, leaf, whole=True, decoded=self._decoded, calls_for=self.called)
+
     def calls_at(self, place: int) -> int:
         """Return what the sentence at a place, and those beside it, call for."""
         return self.sentences[max(0, bisect_right(self._starts, place) - 1)].calls_for if self.sentences else 0
@@ -304,9 +315,8 @@ def _read_text(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool = 
         text, field=field, loose=collected.loose, is_ordered_at=ordered_at, take=reader.add_shapes
     )
     collected.complete = collected.complete and are_all
-    stripped = reader.stripped
-    if leaf.is_field and not reader.is_shaped and len(text) <= TEXT_CHARS_MAX and (value := text_value(stripped)):
-        collected.add(AtomKind.TEXT, value, leaf, whole=True, decoded=decoded, calls_for=reader.called)
+    if leaf.is_field and not reader.is_shaped and len(text) <= TEXT_CHARS_MAX:
+        reader.add_whole()
     if with_words and not reader.is_done:
         _read_words(_without_shapes(text, shapes), leaf, collected, reader, decoded=decoded)
         if not collected.by_user:
@@ -408,10 +418,15 @@ def _read_grams(text: str, leaf: Leaf, collected: _Collected, *, decoded: bool, 
         for gram in word_grams(line, collected.gram_words_max, USER_GRAM_WORDS_MAX):
             if gram in IMPERATIVES and not collected.by_user:
                 continue
+            collected.looks_left -= 1
+            if collected.looks_left < 0:
+                collected.complete = False
+                return
             # What is there already needs no room, such as most of a letter's second reading without its accents.
-            if not collected.has(AtomKind.TEXT, gram, leaf):
+            kind = kind_of_words(gram)
+            if not collected.has(kind, gram, leaf):
                 if collected.grams_left <= 0:
                     collected.complete = False
                     return
                 collected.grams_left -= 1
-            collected.add(AtomKind.TEXT, gram, leaf, whole=False, decoded=decoded, calls_for=calls_for)
+            collected.add(kind, gram, leaf, whole=False, decoded=decoded, calls_for=calls_for)

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from streams.provenance.words import LETTERS_MIN
+
 
 class AtomKind(StrEnum):
     """The kind of a value. Values of different kinds never match, even if they are spelled alike."""
@@ -28,6 +30,8 @@ class AtomKind(StrEnum):
     DATE = "date"
     TEXT = "text"
     """A whole field, or a few words in a row, that have no other kind."""
+    SHORT = "short"
+    """A name of two or three letters, where somebody or something is named: `dev`, `Bob`."""
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -70,3 +74,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False):
     complete: bool = True
     has_text: bool = False
     instructed: bool = False
+
+
+def kind_of_words(words: str) -> AtomKind:
+    """Return the kind of words in canonical form that have no shape."""
+    return AtomKind.SHORT if len(words) < LETTERS_MIN and words.isalpha() and words.isascii() else AtomKind.TEXT

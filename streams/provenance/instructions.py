@@ -61,7 +61,7 @@ _ALSO_LABELS = listed(
     "act address bill book call charge check contact count credit deposit display dock double email end exchange "
     "extract feature file fire flag gift help hire hold invoice lease lift link list mail note offer order phone pin "
     "play point post record register rent report request review ring roll scale set show silence star start tag test "
-    "text tip top trade triple view zero"
+    "text tip top trade triple view void zero"
 )
 """Imperatives that are as often the name of a field, or begin one."""
 _AFTER_VERBS = listed(

@@ -36,11 +36,8 @@ _MONTH_NAMES = (
 )
 """The names of months in the languages that requests are read in. None of them is a name in one for another month."""
 _MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-_BEFORE_DAYS = listed(
-    "jan january januar janvier enero feb february februar mar march apr april may jun june juni jul july juli "
-    "aug august sep sept september oct october oktober nov november dec december dezember"
-)
-"""Names that also stand before the day. Others hardly do, and some are names of persons: "pay Marco 25 EUR"."""
+_BEFORE_DAYS = frozenset(_MONTHS) - {"marco"}
+"""Names that also stand before the day. One is a name of persons: "pay Marco 25"."""
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = listed(
     "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "
@@ -69,7 +66,7 @@ _DAY_MONTH = re.compile(
     rf"(\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)?[ -]([^\W\d_]{{3,10}})\.?(?:(?:,| de)?[ -]({_YEAR}))?(?!\w)"
 )
 _MONEY_FOLLOWS = re.compile(
-    r"[.,]\d| ?[$€£¥₹]| (?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?)(?!\w)", re.IGNORECASE
+    r"\.\d|(?:,\d{1,2})?(?: ?[$€£¥₹]| (?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?)(?!\w))", re.IGNORECASE
 )
 """What makes a number behind the name of a month an amount: "send May 25 EUR"."""
 _DAY_YEAR = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:,? ({_YEAR}))?(?!\w)")

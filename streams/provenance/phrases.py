@@ -156,23 +156,32 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         ),
         # "Find an hour on Tuesday and block it", "block the slot for us"
         (
-            r"\b(?:hour|slot|time|morning|afternoon|window)s?\b[^.!?\n]{0,80}\bblock (?:it|that|them|out|off)\b"
+            r"\b(?:hour|slot|time|morning|afternoon|window)s?\b[^.!?\n]{0,80}\b(?:and|then|please) "
+            r"(?P<verb>block (?:it|that|them|out|off)\b)"
             r"|\bblock (?:out |off )?(?:an|a|the|that|this|two|half) (?:[\w-]+ )?"
             r"(?:hour|slot|time|morning|afternoon|window)s?\b",
             "book create",
         ),
         # "Send one of them back to him"
-        (r"\bsend (?:[\w-]+ ){1,5}back\b", "pay send change"),
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:please|and|then|to|just|can you|could you) )"
+            r"(?P<verb>send (?:it|them|this|that|these|those|"
+            r"(?:one|some|all|both|half|two) of (?:it|them|those|these)) back\b)",
+            "pay send change",
+        ),
         # "Take the cheapest one", "I'll take the second"
         (
-            r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )take "
-            r"(?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)"
-            r"(?= one\b| option\b|[,.;!]|\s*\Z)|"
-            r"(?:that|this) one\b|one of (?:them|those)\b)",
+            r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )"
+            r"(?P<verb>take (?:the (?:cheapest|cheaper|best|first|second|third|last|other|earlier|later|bigger|smaller)"
+            r"(?= one\b| option\b|\s*[.!]?\s*\Z)|(?:that|this) one\b|one of (?:them|those)(?=\s*[.!]?\s*\Z)))",
             "book create pay",
         ),
         # "Object to it"
-        (r"\b(?:object|i object) to (?:it|this|that|the|these|those|both)\b|\braise an objection\b", "create change"),
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:i|we|please|and|then|to|just) )"
+            r"(?P<verb>object to (?:it|this|that|the|these|those|both)\b)|\braise an objection\b",
+            "create change",
+        ),
         # "Put 4.2 on staging", "it can go live"
         (
             r"\b(?:put|push|move|bring|ship|get|promote) (?:\S+ ){1,4}(?:on|onto|into|in|to) (?:the )?"
@@ -219,4 +228,4 @@ def patterned_phrases(lowered: str) -> Iterator[tuple[int, frozenset[str]]]:
     """Yield the places, in characters, and kinds of the other phrases in a text in lower case."""
     for pattern, kinds in _PATTERNS:
         for match in pattern.finditer(lowered):
-            yield match.start(), kinds
+            yield match.start("verb" if match.re.groups and match["verb"] else 0), kinds

@@ -27,7 +27,9 @@ CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NAME_PART = re.compile(r"[^\W\d_]+")
 _SHORT_ID = re.compile(r"[a-z]\d{2}\Z")
 """The shortest id: `M-31`."""
-_SHORT_CODE = re.compile(r"(?<![\w-])[A-Za-z]{1,2}[-_]\d{1,2}(?![\w-])")
+_SHORT_CODE = re.compile(
+    r"(?<![\w-])(?:(?:[A-Za-z]{1,2}[-_]|[A-Z]{1,2} )\d{1,2}|\d{1,2}(?:[-_][A-Za-z]{1,2}| [A-Z]{1,2}))(?![\w-])"
+)
 """An id that is even shorter: `SO-1`. Sequences of words don't find it where its letters are such a word."""
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -45,12 +47,14 @@ _ID_WORDS = listed(
 UNTYPED = "id"
 """The thing of a number that is only called an id."""
 
-_ALIKE = ("email mail message", "event appointment meeting", "file document doc attachment", "booking reservation")
+_ALIKE = ("email mail message", "event appointment meeting", "file document doc", "booking reservation")
 THINGS_ALIKE: dict[str, tuple[str, ...]] = {
     thing: tuple(other for other in things.split() if other != thing) for things in _ALIKE for thing in things.split()
 }
+THINGS_ALIKE["attachment"] = ("file", "document", "doc")
 """What a thing is called as well: "mail 28" and `email_id` name the same. Only words of which a system hardly has both:
-the payments and transactions of a bank can have numbers of their own."""
+the payments and transactions of a bank can have numbers of their own. What is attached to a mail is a file, but
+"attachment 2" is no file of a store."""
 
 
 def plain_case(text: str) -> str:
@@ -125,6 +129,16 @@ def holds_names(name: str) -> bool:
     """Return whether a field's name says that it holds the names of people or places: `channel`, `user_name`."""
     parts = _parts_of(name)
     return bool(parts) and (parts[-1] in _HOLDERS or singular(parts[-1]) in _HOLDERS)
+
+
+def named_shortly(text: str, name: str) -> str:
+    """Return the short name or id that a field holds; empty if it holds no such thing.
+
+    Args:
+        text: the field.
+        name: its name, or that around it. Items of a list without a name are names as well: `["Bo", "Gia"]`.
+    """
+    return short_value(text) if not name or holds_names(name) or names_an_id(name) else ""
 
 
 def says_enough(words: str) -> bool:

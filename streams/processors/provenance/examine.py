@@ -344,7 +344,7 @@ def _values(
     for argument in arguments:
         is_exact = False
         if not argument.wholes and use.place_of(argument.pointer)[1]:
-            argument.wholes = short_reading(argument)
+            argument.wholes = short_reading(argument, tracer.look)
         if argument.wholes:
             # Of the values that no fact will hold, only what they say of owners counts: taking them apart adds nothing.
             value = _whole(argument, use, tracer, is_told=len(values) < ORIGINS_MAX)

@@ -47,7 +47,7 @@ _PERSONAL = (
 _PERSONAL_WORDS = {word: tuple(words.split()) for words in _PERSONAL for word in words.split()}
 _NUMBER_WORDS = listed("number no nr num id value")
 """Words of a name that leave to the one around it what is numbered: `/passport/number`."""
-_RECORDS = listed("account bank card credit debit insurance")
+_RECORDS = listed("account bank card credit debit")
 """What has an id of its own in a system: `card_id` is not the number on the card."""
 _BETWEEN = re.compile(r"[/?#&=;@:]+")
 
@@ -134,7 +134,7 @@ def personal_words(path: str) -> tuple[str, ...]:
     words = words_of(last_name(path))
     if not _NUMBER_WORDS.isdisjoint(words):
         words = (*words_of(last_name(path.rpartition("/")[0])), *words)
-    others = _RECORDS if "id" in words else ()
+    others = _RECORDS if words[-1:] == ("id",) else ()
     return tuple(said for word in words if word not in others for said in _PERSONAL_WORDS.get(word, ()))
 
 

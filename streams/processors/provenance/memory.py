@@ -475,7 +475,8 @@ class _Content:
                 continue
             self._fields.add((steps[:-1], digest))
             known = memory.find(digest)
-            if known is not None and known.flags & Seen.USER:
+            # That he says "new" points at no record with such a state.
+            if known is not None and known.flags & Seen.USER and atom.kind != AtomKind.SHORT:
                 self._pointed.add(steps[:-1])
             if self._is_owner(atom.path):
                 name = steps[-1]

@@ -53,9 +53,14 @@ def is_stated(examined: Examined) -> bool:
     if not sinks or not all(is_pointed(value.traced) and not _is_others(value) for value in sinks):
         return False
     uses = examined.use.tool.uses
-    if any(_is_money(value, uses) and value.traced.origin is not ValueOrigin.USER for value in wholes):
+    if any(_is_money(value, uses) and not _is_his_or_none(value, examined) for value in wholes):
         return False
     return any(_says_what(value, uses) for value in wholes)
+
+
+def _is_his_or_none(value: Value, examined: Examined) -> bool:
+    """Return whether the user has named an amount, or it is none: `fee: 0`."""
+    return value.traced.origin is ValueOrigin.USER or not str(leaf_at(examined.args, value.pointer)).strip("0.")
 
 
 def _is_money(value: Value, uses: ToolUses) -> bool:

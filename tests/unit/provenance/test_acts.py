@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, propose_kind, request_kinds
+from streams.provenance.acts import (
+    DELEGATE,
+    FILL,
+    FOLLOW,
+    REVISE,
+    kind_of_action,
+    propose_kind,
+    request_kinds,
+    revises_payments,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,20 @@ from streams.provenance.acts import DELEGATE, FILL, FOLLOW, kind_of_action, prop
 )
 def test_kind_of_a_name(name: str, kind: str) -> None:
     assert propose_kind(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "revises"),
+    [
+        ("update_payment", "", True),
+        ("edit_transaction", "", True),
+        ("send_money", "Send money to an account from the one that is set as default.", False),
+        ("set_up_transfer", "Set up a transfer.", False),
+        ("pay", "Pay a bill, or change a payment.", False),
+    ],
+)
+def test_a_tool_changes_payments_only_if_it_begins_with_that(name: str, description: str, revises: bool) -> None:
+    assert revises_payments(name, description) is revises
 
 
 def test_description_speaks_where_the_name_does_not() -> None:
@@ -292,14 +315,24 @@ def test_action_of_a_managing_tool() -> None:
         ("Send one of them back to him.", {"pay", "send"}, {"delete"}),
         ("Can you bring the car to my house? Booking rs-70112.", set(), {"book", "pay"}),
         ("Booking for two on 12 May, please.", {"book"}, {"delete"}),
+        ("Did Kim send it back?", set(), {"pay"}),
+        ("Send the signed form back to Kim.", {"send"}, {"pay"}),
         ("Find an hour on Tuesday and block it.", {"book", "create"}, {"delete"}),
+        ("Since this morning Kim said not to block it.", set(), {"book", "create"}),
         ("Block an hour for us on Tuesday.", {"book", "create"}, {"delete"}),
         ("Block the card, please.", {"secure"}, {"book", "create"}),
         ("I don't know this payment. Object to it.", {"create"}, {"book"}),
+        ("Did anyone object to this?", set(), {"create"}),
         ("ok, take the cheapest one", {"book"}, {"delete"}),
+        ("Take one of them and translate it.", set(), {"book", "pay"}),
         ("Take the second exit to the lake.", set(), {"book", "pay"}),
         ("Look at what Mina asked me to do, and do it.", {DELEGATE}, {"delete"}),
         ("What did Mina ask me to do?", set(), {DELEGATE}),
+        ("Tell Anna what Carl asked me to sign, but don't do it.", {"send"}, {DELEGATE}),
+        ("There is a bug in the export. Write that to Anna.", {"send"}, {FILL, DELEGATE}),
+        ("Check my payment, and change my address.", {"change"}, {REVISE, "pay"}),
+        ("Raise my rent to 1200.", {"change", REVISE}, {"pay"}),
+        ("Reservation for 120 people, please.", {"book"}, {"delete"}),
         ("There's a new number in the notes of deal 5513, put it into the contact.", {"change", FILL}, {DELEGATE}),
     ],
 )
