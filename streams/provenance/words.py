@@ -54,7 +54,7 @@ THINGS_ALIKE: dict[str, tuple[str, ...]] = {
 THINGS_ALIKE["attachment"] = ("file", "document", "doc")
 """What a thing is called as well: "mail 28" and `email_id` name the same. Only words of which a system hardly has both:
 the payments and transactions of a bank can have numbers of their own. What is attached to a mail is a file, but
-"attachment 2" is no file of a store."""
+"attachment 2" does not name a file of a store."""
 
 
 def plain_case(text: str) -> str:

@@ -59,7 +59,7 @@ def is_stated(examined: Examined) -> bool:
 
 
 def _is_his_or_none(value: Value, examined: Examined) -> bool:
-    """Return whether the user has named an amount, or it is none: `fee: 0`."""
+    """Return whether the user has named an amount, or that nothing is moved: `fee: 0`."""
     return value.traced.origin is ValueOrigin.USER or not str(leaf_at(examined.args, value.pointer)).strip("0.")
 
 
