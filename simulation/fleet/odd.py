@@ -100,7 +100,7 @@ def backfill(agent: Agent, rng: Random, start_ms: int) -> list[Activity]:
     for at in range(rng.randint(60, 400)):
         call = agent.call(session, tool, start_ms + at * pace_ms)
         thing = f"{agent.role.name}-all-{at}"
-        # Each call is about another record, whatever names it.
+        # Each call has arguments of its own, even if the tool names no object.
         found.append(replace(call, object=thing if call.object else None, call=f"{tool}/{thing}", outcome="ALLOW"))
     return found
 

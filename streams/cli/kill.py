@@ -30,7 +30,9 @@ from streams.operations.stops import (
     stored_ms,
     write_revocation,
 )
+from streams.operations.topics.reader import TopicReadError
 from streams.ports import LogError
+from streams.sdk.errors import PublishError
 from streams.wiring.operators import open_operator
 
 _Read = TypeVar("_Read")
@@ -169,7 +171,7 @@ def kill(
     kind, stated = target.chosen()
     settings = connection.settings()
     with ExitStack() as opened:
-        with _unless_confirmed():
+        with _failing_as_unconfirmed():
             operator = opened.enter_context(open_operator(settings, name))
             until_ms = end_ms(until, operator.clock.now_ms())
             full_name = meant_target(operator, kind, stated)
@@ -219,15 +221,15 @@ def release(
 
 
 @contextmanager
-def _unless_confirmed() -> Iterator[None]:
-    """Say of an error of the log first what it means for the stop: whether it was stored, nobody knows.
+def _failing_as_unconfirmed() -> Iterator[None]:
+    """Turn an error of the log into one that first says what it means: nobody knows whether the stop was stored.
 
     Raises:
         StopUnconfirmedError: the log did not confirm the stop.
     """
     try:
         yield
-    except LogError as error:
+    except (LogError, PublishError, TopicReadError) as error:
         raise StopUnconfirmedError(
             f"the stop is not confirmed, so take it that nothing is stopped: {error}. Run the command again until it "
             "says that the stop is recorded"

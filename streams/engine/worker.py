@@ -245,7 +245,7 @@ class Worker:
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit what was done, then forget all partitions: revocation is eager."""
-        _log.info("gives up partitions %s, with their state on `%s`", _numbers(partitions), self._spec.changelog.name)
+        _log.info("partitions %s are revoked (changelog `%s`)", _numbers(partitions), self._spec.changelog.name)
         self._transaction.hurry()
         try:
             if not self._failed:
@@ -257,8 +257,8 @@ class Worker:
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Abort what was done: another member owns the partitions already, so nothing of it may become visible."""
-        numbers = _numbers(partitions)
-        _log.warning("partitions are lost: %s, with their state on `%s`", numbers, self._spec.changelog.name)
+        name = self._spec.changelog.name
+        _log.warning("partitions %s are lost to another member (changelog `%s`)", _numbers(partitions), name)
         self._transaction.hurry()
         self._abort_in_a_hurry()
         self._forget_assignment()

@@ -66,8 +66,9 @@ FILL = "fill"
 FOLLOW = "follow"
 """In the scope of a request: the user speaks of a link or a page, so the agent may open one that it is shown."""
 REVISE = "revise"
-"""In the scope of a request: the user has a payment changed that there is, and asks for no other one. Tools that change
-payments pay: a new account for one is as good as a payment. So they may be asked for as this, and not as any change."""
+"""In the scope of a request: the user wants an existing payment changed, and no new one. Tools that change payments are
+of kind `pay`, because a new account for one is as good as a payment; a request for any other change does not ask for
+them."""
 
 DESCRIPTION_CHARS_MAX = 400
 ID_LETTERS_MAX = 3
@@ -164,10 +165,11 @@ def possible_kinds(name: str, description: str = "") -> frozenset[str]:
 
 def revises_payments(name: str, description: str = "") -> bool:
     """Return whether a tool's name, or the first sentence of its description, speaks of changing a payment."""
-    return any(map(_revises_payment, (words_of_name(name), _first_sentence(description))))
+    return any(map(_speaks_of_revising, (words_of_name(name), _first_sentence(description))))
 
 
-def _revises_payment(words: list[str]) -> bool:
+def _speaks_of_revising(words: list[str]) -> bool:
+    # Not "set up a transfer".
     stems = [FORMS.get(word, word) for word in words]
     is_change = bool(stems) and stems[0] in _CHANGING and stems[0] != "set"
     return is_change and any(OBJECT_KINDS.get(stem, ("",))[0] == ActKind.PAY for stem in stems)
@@ -347,12 +349,12 @@ def _has_number(words: list[str], index: int) -> bool:
 
 
 def _revised(kinds: frozenset[str], verb: str) -> frozenset[str]:
-    """Return what is asked for where a verb changes, or looks at, an act of these kinds that there is."""
-    changes = verb in REQUEST_KINDS and ActKind.CHANGE in REQUEST_KINDS[verb]
-    return _REVISED if changes and ActKind.PAY in kinds else frozenset()
+    """Return what a user asks for whose verb changes, or looks at, an existing act of these kinds: `REVISE` of a
+    payment, otherwise nothing."""
+    changes = ActKind.CHANGE in REQUEST_KINDS.get(verb, frozenset())
+    return frozenset((REVISE,)) if changes and ActKind.PAY in kinds else frozenset()
 
 
-_REVISED = frozenset((REVISE,))
 _PAID_REGULARLY = listed("rent debit debits instalment instalments installment installments mortgage premium")
 """What somebody who has it changed has a payment changed: "raise my rent to 1200"."""
 

@@ -37,7 +37,7 @@ _MONTH_NAMES = (
 """The names of months in the languages that requests are read in. None of them is a name in one for another month."""
 _MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
 _BEFORE_DAYS = frozenset(_MONTHS) - {"marco"}
-"""Names that also stand before the day. One is a name of persons: "pay Marco 25"."""
+"""Names that also stand before the day ("May 25"), but not `marco`, which names people, too: "pay Marco 25"."""
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = listed(
     "aed ars aud bdt bgn brl cad chf clp cny cop czk dkk egp eur gbp hkd huf idr ils inr jpy kes krw kwd mad "

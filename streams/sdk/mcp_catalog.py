@@ -41,10 +41,15 @@ class ToolFacts:
     compensating_args: tuple[CompensatingArgument, ...] = ()
 
 
-TOOL_NAME_CHARS_MAX = 128
-"""The longest name of a tool, as the specification of MCP (2025-11-25, server/tools) has it."""
-_NAME_CHARS_SHOWN = 40
 _BETWEEN_NAMES = frozenset("./")
+
+
+def is_server_name(server_id: str) -> bool:
+    """Return whether an operator may give a server this name: one that is not empty, and without `.` and `/`.
+
+    Rules name tools as `server.tool`, and commands as `server/tool`: a rule about `mail.eu.*` would match nothing.
+    """
+    return bool(server_id) and _BETWEEN_NAMES.isdisjoint(server_id)
 
 
 def catalog_entries(
@@ -68,12 +73,8 @@ def catalog_entries(
         proposed_by: the person who had the tools listed.
 
     Raises:
-        McpServerError: the server's name has a dot or a slash; or a tool has no name or a longer one than
-            `TOOL_NAME_CHARS_MAX`, no input schema, or no canonical form; or it has the name of report keys.
+        McpServerError: a tool has no name, no input schema, or no canonical form; or it has the name of report keys.
     """
-    if not server_id or not _BETWEEN_NAMES.isdisjoint(server_id):
-        # Rules name tools as `server.tool`, commands as `server/tool`: a rule about `mail.eu.*` would match nothing.
-        raise McpServerError(f"`{server_id}` can't be the name of a server: give it one without `.` and `/`")
     entries: list[ToolCatalogEntry] = []
     for tool in tools:
         name = tool.get("name")
@@ -142,12 +143,6 @@ def _entry(
         raise McpServerError(f"tool `{server_id}/{name}` can't be cataloged: {error}") from error
     if not isinstance(name, str) or not name:
         raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
-    if len(name) > TOOL_NAME_CHARS_MAX:
-        shown = f"{name[:_NAME_CHARS_SHOWN]}..."
-        raise McpServerError(
-            f"MCP server `{server_id}` lists a tool `{shown}` whose name has {len(name):,} characters; "
-            f"{TOOL_NAME_CHARS_MAX} are allowed"
-        )
     return ToolCatalogEntry(
         header=header,
         server_id=server_id,

@@ -30,7 +30,7 @@ class Posted(NamedTuple):
 
 class Poster:
     """Posts, over connections that stay open. It follows no redirects, so that signatures and tokens reach nobody else,
-    and uses no proxy. Used by one thread."""
+    and uses no proxy. Only one thread posts; another one may close it."""
 
     def __init__(self, timeout_s: float) -> None:
         """Args:

@@ -315,7 +315,7 @@ def sole_process(settings: Settings, kind: str) -> Iterator[None]:
     Raises:
         StoreError: another process runs it already, or the state folder can't be used.
     """
-    path = settings.state_dir / kind / f"{settings.instance}.lock"
+    path = settings.state_dir / kind / f".{settings.instance}.lock"
     try:
         make_private(path.parent)
         file = lock_file(path)

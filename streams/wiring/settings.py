@@ -104,8 +104,8 @@ class Settings(BaseModel):
         state_dir: the folder of local state, the embedded log and single-use records.
         root_key_file: the file of the root key, from which session keys are derived; by default `root.key` in
             `state_dir`. Only gates and the token service may have it.
-        instance: this gate's stable name: letters, digits, `.`, `_` and `-`. Its transactional id, its group membership
-            and the folder of its state are named by it.
+        instance: this gate's stable name: at most 100 letters, digits, `.`, `_` and `-`. Its transactional id, its
+            group membership and the folder of its state are named by it.
         group: the consumer group of the gates that share the partitions.
         tenant: the tenant where a command, a token or a record names none.
     """

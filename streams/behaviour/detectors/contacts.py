@@ -59,8 +59,8 @@ class NewContact(Keyed):
     """More calls, or a larger measure of them, to a new term than new terms usually get.
 
     A new service that many agents begin to use is found with the first of them. From the third on, it is new for the
-    work, and not for the agent: that stays below an alert. A place that others of the type have dealt with for as long
-    as it takes to settle is new to the agent alone, and surprises nobody. What goes there is learned as ever. And a sum
+    work, and not for the agent: that stays below an alert. A place that agents of the type have dealt with for as
+    long as it takes to settle, with whatever tool, surprises nobody. What goes there is learned as ever. And a sum
     of a measure that is no larger than the largest call of a usual day, to whomever, stays below an alert: one letter
     with an attachment is everyday work, whoever gets it.
     """

@@ -92,7 +92,7 @@ class Loop(Keyed):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
-        found = compared(counted, self.declaration, rows[1:], LOOP_COLD_FACTOR)
+        found = compared(counted, self.declaration, self._peaks(rows), LOOP_COLD_FACTOR)
         if self._term and not self._has_days(rows):
             return Scored((ring, *rows[1:]), noted=counted)
         if found.score >= self.declaration.threshold:
@@ -102,9 +102,13 @@ class Loop(Keyed):
             return Scored(kept, noted=counted)
         return Scored(kept, found.score, {"count": count, "usual": found.usual}, counted)
 
+    def _peaks(self, rows: Rows) -> Rows:
+        """Return the peaks to compare with: without peers, only its own."""
+        return rows[1:] if self.declaration.peer else rows[1:2]
+
     def _has_days(self, rows: Rows) -> bool:
         days_min = max(self.declaration.min_support, 1.0)
-        return any(peak is not None and peak.past.weight >= days_min for peak in rows[1:])
+        return any(peak is not None and peak.past.weight >= days_min for peak in self._peaks(rows))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""

@@ -229,7 +229,8 @@ class Egress(Keyed):
         )
 
     def _is_known(self, known: Known | None, now_ms: int) -> bool:
-        return known is not None and 0 < known.since_ms <= now_ms - self.declaration.settle_ms
+        settle_ms = self.declaration.settle_ms
+        return known is not None and settle_ms > 0 and 0 < known.since_ms <= now_ms - settle_ms
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None

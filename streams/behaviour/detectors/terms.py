@@ -216,7 +216,9 @@ class NovelCusum(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return the evidence of a sweep (a one-sided CUSUM, Page 1954, that fades)."""
         it, (run, totals, term, since) = self.declaration, rows
-        run, totals, since = run or Run(), totals or Totals(), since or Since(activity.time_ms)
+        run, totals = run or Run(), totals or Totals()
+        # Rows of earlier versions only say since when the tool is.
+        since = since or Since(totals.since_ms or activity.time_ms)
         left = run.total * decay(activity.time_ms - run.at_ms, it.half_life_ms)
         bits = 0.0
         is_settled = totals.total >= it.min_support and activity.time_ms - since.at_ms >= it.settle_ms

@@ -1,4 +1,4 @@
-"""New versions of agents: which tools they call far more often than the version before."""
+"""New versions of agents: which tools they call far more often than the last two versions did."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOLERATED_SHARE = 0.01
 """How much more often a new version may call a tool, as a factor of its odds and beside it: each release changes a
 little of everything."""
 BROUGHT_SHARE = 0.1
-"""The share that a tool may have which no call of the version before was of: it came with the new one."""
+"""The share that a new version may have of a tool that neither of the last two versions called."""
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -65,8 +65,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return the share of a tool in the version before; 0 if it had none."""
         return next((share for it, share in self.former if it == tool), 0.0)
 
-    def after_version(self, before: Kept) -> Kept:
-        """Return it as the version that others are compared with from now on, after another one."""
+    def with_former(self, before: Kept) -> Kept:
+        """Return it with the shares of the version before it."""
         former = tuple((tool, count / before.total) for tool, count in before.counts)
         return replace(self, former=former)
 
@@ -136,13 +136,14 @@ def excess(now: float, most: float) -> float:
 
 
 class EpochDrift(Keyed):
-    """A new version of an agent that calls a tool far more often than the version before.
+    """A new version of an agent that calls a tool far more often than the two versions before it.
 
     **Idea.** The score is a likelihood ratio (Wilks 1938) of the tool's share in the new version and of the largest
     share that would still be tolerated. It grows with the number of calls only if the change is a large one. What is
     compared with is the newest version before it that has made enough calls, whether it has passed its probation or
     not: releases follow each other, and small changes add up. A version that does what was reported of the one before
-    it is not reported again: releases go on from where the last one was. And one version of many agents of a type is
+    it is not reported again: releases go on from where the last one was. Nor is a version that goes back to what the
+    last but one did: the one between may have been withdrawn. And one version of many agents of a type is
     one release, which is reported once; of versions that differ and do alike, the first two are.
 
     **Rejected.** A ratio of the two distributions as a whole: it grows with any change, and each release is one.
@@ -200,7 +201,7 @@ class EpochDrift(Keyed):
         newest: Kept | None = rows[2]
         is_new = rows[1] is None and activity.epoch != mature.epoch
         if is_new and newest is not None and not newest.is_reported and newest.total >= self.declaration.min_support:
-            return replace(newest, told=mature.told).after_version(mature)
+            return replace(newest, told=mature.told).with_former(mature)
         return mature
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
@@ -214,5 +215,5 @@ class EpochDrift(Keyed):
             return (mature.after(tool, it.count_max), epoch, newest, shifts)
         epoch = epoch.after(tool, it.count_max)
         if epoch.total >= PROBATION_CALLS and not epoch.is_reported:
-            return (epoch.after_version(mature), epoch, None, shifts)
+            return (epoch.with_former(mature), epoch, None, shifts)
         return (mature, epoch, epoch, shifts)

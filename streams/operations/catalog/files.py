@@ -21,7 +21,7 @@ from streams.operations.bounded_file import read_bounded
 from streams.operations.catalog.stated_facts import FACT_NAMES, FactError, stated_facts
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, is_server_name, report_keys_entry
 
 FILE_BYTES_MAX = 32_000_000
 
@@ -83,8 +83,8 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         if name not in _LISTING_MEMBERS:
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
     server_id, tools, facts, reviewed_by, proposed_by, keys = (listing.get(name) for name in _LISTING_MEMBERS)
-    if not isinstance(server_id, str):
-        _refuse(path, "`server_id` must be your name for the server")
+    if not isinstance(server_id, str) or not is_server_name(server_id):
+        _refuse(path, "`server_id` must be your name for the server, without `.` and `/`")
     if isinstance(tools, dict):  # the whole result of `tools/list`
         tools = tools.get("tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):

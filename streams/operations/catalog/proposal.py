@@ -21,7 +21,7 @@ from streams.operations.operator import SOURCE, Operator
 from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entries
 from streams.operations.review.names import Likeness, shadows_of
 from streams.operations.review.scan import TextFinding, is_serious, scan_tool
-from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, is_server_name
 
 _PARTS_SHOWN_MAX = 6
 replace = msgspec.structs.replace
@@ -76,9 +76,10 @@ def import_tools(
         McpServerError: a tool can't be cataloged.
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
-    if not server_id or "/" in server_id:
-        raise ReviewFormError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
     history = read_catalog_history(operator)
+    if not is_server_name(server_id) and not any(name[0] == server_id for name in history.tools()):
+        # Of a server that is there under such a name, changes must still be found.
+        raise ReviewFormError(f"`{server_id}` can't be the name of a server: give it one without `.` and `/`")
     listed = catalog_entries(
         server_id,
         tools,

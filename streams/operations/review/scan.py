@@ -75,6 +75,10 @@ class _Text(NamedTuple):
     is_key: bool
 
 
+TOOL_NAME_CHARS_MAX = 128
+"""The longest name of a tool, as the specification of MCP (2025-11-25, server/tools) has it."""
+
+
 def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> tuple[TextFinding, ...]:
     """Return the findings in a tool's texts, the most severe first.
 
@@ -91,6 +95,9 @@ def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> 
             break
         for each in _scan_text(text, names):
             found.setdefault((each.kind, each.pointer), each)
+    if (chars := len(str(tool.get("name", "")))) > TOOL_NAME_CHARS_MAX:
+        meaning = f"the name has {chars:,} characters, and MCP allows {TOOL_NAME_CHARS_MAX}"
+        found["long_name", "/name"] = TextFinding("long_name", _HIGH, "/name", "", meaning)
     if "inputSchema" in tool:
         for kind, concern, meaning in schema_faults(tool):
             found[kind, POINTER] = TextFinding(kind, concern, POINTER, "", meaning)

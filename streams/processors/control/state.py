@@ -109,8 +109,8 @@ class ControlState:
         if self.rules.in_force(b"") is None:
             text = "no rules of bundle `%s` are in force: every call is denied until some are published (`%s`)"
             _log.info(text, self.rules.name, _PUBLISH)
-        if not self.tools:
-            _log.info("no tool is in the catalog: every call is denied until tools are approved (`%s`)", _IMPORT)
+        if not any(tool.entry.state in CALLABLE_STATES for tool in self.tools.values()):
+            _log.info("no tool of the catalog is approved: every call is denied until one is (`%s`)", _IMPORT)
         return self.take_events()
 
     def memory(self) -> bytes | None:

@@ -421,6 +421,31 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.places.get(pointer) or use.place_of(pointer)
+    is_shaped, has_amount, has_number = _readings(founds)
+    if has_amount and is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
+        # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
+        founds = [each for each in founds if each.kind is not _AMOUNT]
+    if has_number:
+        founds = [*founds, *_numbers_as_named(founds, use)]
+    is_sum = has_amount and role is _AMOUNTS
+    if is_sum:
+        founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
+    traced = trace(founds, tracer.look)
+    if is_sum and traced.origin is _USER:
+        # "50-150 EUR" may also be read as one number (50150), but it states no such amount.
+        traced = trace([each for each in founds if each.kind is _AMOUNT], tracer.look)
+    if traced.origin is not _USER:
+        is_read = use.is_read and not use.is_outward and not is_sink
+        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
+        if has_amount and not is_sink and traced is NOWHERE:
+            traced = tracer.ordered(founds)
+        if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
+            traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
+    return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _readings(founds: Iterable[Found]) -> tuple[bool, bool, bool]:
+    """Return whether a leaf can be read as the value of a machine, as an amount, and as a number of something."""
     is_shaped = has_amount = has_number = False
     for each in founds:
         kind = each.kind
@@ -432,31 +457,7 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             has_amount = True
         elif kind is _NUMBER:
             has_number = True
-    if has_amount and is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
-        # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
-        founds = [each for each in founds if each.kind is not _AMOUNT]
-    if has_number:
-        founds = [*founds, *_numbers_as_named(founds, use)]
-    is_sum = has_amount and role is _AMOUNTS
-    if is_sum:
-        founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
-    traced = _of_user_only_as_such(trace(founds, tracer.look), founds, tracer) if is_sum else trace(founds, tracer.look)
-    if traced.origin is not _USER:
-        is_read = use.is_read and not use.is_outward and not is_sink
-        traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
-        if has_amount and not is_sink and traced is NOWHERE:
-            traced = tracer.ordered(founds)
-        if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
-            traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
-    return Value(pointer, role, is_sink, False, is_shaped, traced)
-
-
-def _of_user_only_as_such(traced: Traced, founds: Iterable[Found], tracer: _Tracer) -> Traced:
-    """Return where an amount comes from: from the user only if an amount of his is meant.
-
-    What he writes in groups ("50-150 EUR") may be one number of something (50150), and states no such amount.
-    """
-    return trace([each for each in founds if each.kind is _AMOUNT], tracer.look) if traced.origin is _USER else traced
+    return is_shaped, has_amount, has_number
 
 
 def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:

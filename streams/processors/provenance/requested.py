@@ -45,8 +45,8 @@ def is_stated(examined: Examined) -> bool:
     """Return whether the user has said himself where an act goes, or which amount it moves.
 
     Every sink must be his, or a field of a record that he has pointed at. That he names a record is not enough: who
-    asks where his order is does not ask to cancel it. What is only his is: nobody else could want it to be used. Of an
-    act that moves money, he must have said how much, because the address that he is known by is in many calls.
+    asks where his order is does not ask to cancel it. What is only his is: nobody else could want it to be used. An act
+    that moves money needs the amount from him: an address may only say who he is.
     """
     wholes = [value for value in examined.values if not value.is_part]
     sinks = [value for value in wholes if value.is_sink]

@@ -72,12 +72,8 @@ def test_a_new_agent_may_ask_as_often_as_its_peers_do(cohort: str, wanted: list[
     rows, watch = Rows(), watcher(LOOP)
     for day in range(10):
         assert names_found(observe_all(watch, rows, poll("known", day, 24))) == []
-    asked = [activity(each.time_ms, **_fields(each, cohort=cohort)) for each in poll("new one", 11, 28)]
+    asked = [replace(each, cohort=cohort) for each in poll("new one", 11, 28)]
     assert names_found(observe_all(watch, rows, asked)) == wanted
-
-
-def _fields(each: Activity, **others: object) -> dict[str, object]:
-    return {"agent": each.agent, "session": each.session, "tool": each.tool, "call": each.call, **others}
 
 
 @pytest.mark.parametrize(("days", "wanted"), [(10, ["loop"]), (0, [])], ids=["usual days are known", "a new agent"])

@@ -73,7 +73,7 @@ def test_a_gate_on_an_empty_log_tells_what_is_missing_and_nothing_else(home: Pat
     texts = [json.loads(line)["text"] for line in log_of(home).splitlines()]
     assert [text.partition(":")[0] for text in texts] == [
         "no rules of bundle `default` are in force",
-        "no tool is in the catalog",
+        "no tool of the catalog is approved",
     ]
     assert all("every call is denied until" in text for text in texts)
 

@@ -47,6 +47,7 @@ MALFORMED = [
     ("attributes", "set", "customer/C-1", "tier=gold", "--observed", "yesterday"),
     # Tools.
     ("catalog", "import", "a/b", "--file", "tools.json"),
+    ("catalog", "import", "mail.eu", "--file", "tools.json"),
     ("catalog", "import", "", "--file", "tools.json"),
     ("catalog", "import", "mail", "--url", "nonsense"),
     ("catalog", "import", "mail", "--url", "ftp://host"),

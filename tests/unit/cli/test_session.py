@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.operations.sessions.search import short_ids
+from streams.operations.topics.reader import TopicReadError
+from streams.sdk.errors import PublishError
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.kit import WEB_FETCH
@@ -404,6 +407,16 @@ class TestList:
         Path(".stoplog/log.sqlite").write_bytes(b"no log" * 1_000)
         failed = deployed("kill", "--all", "--why", "x")
         assert (failed.status, failed.out) == (1, "")
+        assert failed.err.startswith("error: the stop is not confirmed, so take it that nothing is stopped: ")
+
+    @pytest.mark.parametrize("error", [PublishError("not known to be stored"), TopicReadError("no answer")])
+    def test_a_stop_that_is_not_known_to_be_stored_is_told_as_not_confirmed(
+        self, deployed: Stoplog, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        # The embedded log confirms or fails at once; a cluster may leave it open.
+        monkeypatch.setattr("streams.cli.kill.write_revocation", Mock(side_effect=error))
+        failed = deployed("kill", "--all", "--why", "x")
+        assert failed.status == 1
         assert failed.err.startswith("error: the stop is not confirmed, so take it that nothing is stopped: ")
 
     def test_only_a_session_that_is_not_over_is_said_to_be_stopped_by_a_command(

@@ -85,9 +85,9 @@ def test_a_history_gives_its_entries(tmp_path: Path) -> None:
     [
         (listing(tool=[]), "`tool` is not a member of a listing; did you mean `tools`?"),
         (listing(server_id=3), "`server_id` must be"),
-        (listing(server_id=""), "can't be the name of a server"),
-        (listing(server_id="a/b"), "can't be the name of a server"),
-        (listing(server_id="mail.eu"), "can't be the name of a server"),
+        (listing(server_id=""), "`server_id` must be"),
+        (listing(server_id="a/b"), "`server_id` must be"),
+        (listing(server_id="mail.eu"), "`server_id` must be"),
         (listing(tools="all"), "`tools` of `mail` must be the list"),
         (listing(tools=[1]), "`tools` of `mail` must be the list"),
         (listing(reviewed_by=3), "`reviewed_by` must be text"),

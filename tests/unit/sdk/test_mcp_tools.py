@@ -203,15 +203,3 @@ def test_only_what_the_operator_has_facts_on_and_has_reviewed_becomes_callable()
 def test_a_tool_that_can_not_be_cataloged_is_an_error(bad: dict[str, object]) -> None:
     with pytest.raises(McpServerError):
         catalog_entries("mail", [bad], {}, now_ms=5, source="review", tenant_uid=TENANT)
-
-
-@pytest.mark.parametrize("server_id", ["mail.eu", "github.com/tools", "a/b", ""])
-def test_a_server_whose_name_rules_would_take_apart_is_not_cataloged(server_id: str) -> None:
-    with pytest.raises(McpServerError, match=r"give it one without `\.` and `/`"):
-        catalog_entries(server_id, [{"name": "send", "inputSchema": {}}], {}, now_ms=5, source="r", tenant_uid=TENANT)
-
-
-def test_a_tool_with_a_name_that_fills_screens_is_not_cataloged() -> None:
-    tools = [{"name": "x" * 10_000, "inputSchema": {}}]
-    with pytest.raises(McpServerError, match=r"`x{40}\.\.\.` whose name has 10,000 characters; 128 are allowed"):
-        catalog_entries("mail", tools, {}, now_ms=5, source="r", tenant_uid=TENANT)

@@ -69,12 +69,15 @@ def test_an_amount_without_a_currency_is_one_in_an_instruction(text: str, amount
     assert "PROV-092" not in rules_fired(session.judge(REFUND, {"order": "O-30003", "amount": 91}))
 
 
-@pytest.mark.parametrize("text", ["Please send Marco 90 EUR of O-30003.", "Please refund May 90.50 EUR for O-30003."])
-def test_an_amount_behind_a_name_is_no_day(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("Please refund Marco 90 EUR of O-30003.", 90), ("Please refund May 90.50 EUR for O-30003.", 90.5)],
+)
+def test_an_amount_behind_a_name_is_no_day(text: str, amount: float) -> None:
     session = talk()
     session.say("Refund order O-30003, the lamp is broken. What does m-7001 say?")
-    letter(session, text.replace("send", "refund"))
-    verdict = session.judge(REFUND, {"order": "O-30003", "amount": 90.5 if "90.5" in text else 90})
+    letter(session, text)
+    verdict = session.judge(REFUND, {"order": "O-30003", "amount": amount})
     assert "PROV-092" in rules_fired(verdict), verdict.origins
 
 
