@@ -263,7 +263,8 @@ def _short_at(
 
 
 def _is_money(field: str) -> bool:
-    return bool(field) and thing_of(field) in _MONEY_FIELDS
+    thing = thing_of(field) if field else ""
+    return thing in _MONEY_FIELDS or thing in _CURRENCIES
 
 
 def _things(text: str, start: int, before: list[str], field: str, *, loose: bool) -> list[str]:

@@ -214,6 +214,13 @@ def test_a_value_that_the_user_names_is_his(argument: dict[str, Any], message: s
     assert _whole(extract_arguments(argument)) & _all(extract_message(message))
 
 
+@pytest.mark.parametrize("name", ["amount", "nok", "price_eur", "euros"])
+def test_a_number_under_the_name_of_money_is_an_amount(name: str) -> None:
+    rows = f"name,{name}\nA. Lund,450\nB. Moe,600\n"
+    assert (AtomKind.AMOUNT, "450") in _whole(extract_content(rows))
+    assert (AtomKind.AMOUNT, "450") not in _all(extract_content(rows.replace(name, "seats")))
+
+
 def test_a_letter_with_accents_has_room_for_its_other_reading() -> None:
     words = ["".join(letters) for letters in itertools.product("kmpt", "aeou", "lnrs", "aeo")]
     letter = " ".join(f"grö{word}" if number % 9 == 0 else word for number, word in enumerate(words))
