@@ -153,6 +153,10 @@ class _Collected:
     def is_full(self) -> bool:
         return len(self._found) >= ATOMS_MAX
 
+    def short_name(self, text: str, leaf: Leaf) -> str:
+        """Return the short name or id that a field of a content holds; of arguments, `short_reading` has it."""
+        return "" if self.loose else named_shortly(text, leaf.name or leaf.outer)
+
     def has(self, kind: AtomKind, value: str, leaf: Leaf) -> bool:
         return (kind, value, leaf.path) in self._found
 
@@ -214,7 +218,7 @@ def _read_word(text: str, leaf: Leaf, collected: _Collected) -> None:
             whole = shape.start <= first and shape.end >= last and not shape.part
             is_shaped = is_shaped or whole
             collected.add(shape.kind, value, leaf, whole=whole, decoded=False)
-    if not is_shaped and (value := text_value(text) or named_shortly(text, leaf.name or leaf.outer)):
+    if not is_shaped and (value := text_value(text) or collected.short_name(text, leaf)):
         collected.add(kind_of_words(value), value, leaf, whole=True, decoded=False)
 
 
@@ -292,9 +296,7 @@ class _TextReader:
     def add_whole(self) -> None:
         """Add all of a field that has no shape."""
         collected, leaf = self._collected, self._leaf
-        value = text_value(self.stripped) or (
-            "" if collected.by_user else named_shortly(self.stripped, leaf.name or leaf.outer)
-        )
+        value = text_value(self.stripped) or collected.short_name(self.stripped, leaf)
         if value:
             kind = kind_of_words(value)
             collected.add(kind, value, leaf, whole=True, decoded=self._decoded, calls_for=self.called)

@@ -421,17 +421,21 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     """Return a leaf as a value, with its origin."""
     pointer, founds = argument.pointer, argument.wholes
     role, is_sink = use.places.get(pointer) or use.place_of(pointer)
-    is_shaped, has_amount, has_number = _readings(founds)
-    if has_amount and is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
-        # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
-        founds = [each for each in founds if each.kind is not _AMOUNT]
-    if has_number:
-        founds = [*founds, *_numbers_as_named(founds, use)]
-    is_sum = has_amount and role is _AMOUNTS
-    if is_sum:
-        founds = [*founds, *[Found(_AMOUNT, f"-{each.value}", each.path) for each in founds if each.kind is _AMOUNT]]
+    is_shaped = has_amount = has_number = False
+    for each in founds:
+        kind = each.kind
+        if kind is _WORDS:
+            continue
+        if kind in SHAPED:
+            is_shaped = True
+        elif kind is _AMOUNT:
+            has_amount = True
+        elif kind is _NUMBER:
+            has_number = True
+    if has_amount or has_number:
+        founds = _as_numbers(founds, use, pointer, role, is_sink=is_sink)
     traced = trace(founds, tracer.look)
-    if is_sum and traced.origin is _USER:
+    if has_amount and role is _AMOUNTS and traced.origin is _USER:
         # "50-150 EUR" may also be read as one number (50150), but it states no such amount.
         traced = trace([each for each in founds if each.kind is _AMOUNT], tracer.look)
     if traced.origin is not _USER:
@@ -444,20 +448,18 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     return Value(pointer, role, is_sink, False, is_shaped, traced)
 
 
-def _readings(founds: Iterable[Found]) -> tuple[bool, bool, bool]:
-    """Return whether a leaf can be read as the value of a machine, as an amount, and as a number of something."""
-    is_shaped = has_amount = has_number = False
-    for each in founds:
-        kind = each.kind
-        if kind is _WORDS:
-            continue
-        if kind in SHAPED:
-            is_shaped = True
-        elif kind is _AMOUNT:
-            has_amount = True
-        elif kind is _NUMBER:
-            has_number = True
-    return is_shaped, has_amount, has_number
+def _as_numbers(
+    founds: Iterable[Found], use: ToolUse, pointer: str, role: ArgumentRole, *, is_sink: bool
+) -> list[Found]:
+    """Return how a leaf reads that holds a number: under which names it may be known, and as which amount."""
+    readings = list(founds)
+    if is_sink and _POSTAL.isdisjoint(words_of(last_name(pointer))):
+        # In a sink, the same amount proves nothing, but "9006 Tromsø" has no amount in it.
+        readings = [each for each in readings if each.kind is not _AMOUNT]
+    readings += [*_numbers_as_named(readings, use)]
+    if role is _AMOUNTS:
+        readings += [Found(_AMOUNT, f"-{each.value}", each.path) for each in readings if each.kind is _AMOUNT]
+    return readings
 
 
 def _hosted(argument: Argument, *, is_shaped: bool) -> Iterable[Found]:
