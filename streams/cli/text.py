@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 
 import typer
 
+from streams.operations.visible import code_point, visible
+
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 _UNITS = (("day", "d", 86_400), ("hour", "h", 3_600), ("minute", "min", 60))
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -19,9 +19,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     Args:
         lines: whether to keep line ends.
     """
-    if text.isprintable():
-        return text
-    return "".join(character if _is_safe(character, lines) else _escaped(character) for character in text)
+    return visible(text, _escaped, "\n" if lines else "")
 
 
 def label(word: str, color: str) -> str:
@@ -59,22 +57,12 @@ def harmless_json(line: str) -> str:
     What a program reads often ends on a terminal, behind `head` or `grep`. JSON itself escapes only the characters
     below U+0020, and terminals obey U+009B as they obey an escape sequence.
     """
-    if line.isprintable():
-        return line
-    return "".join(each if _is_safe(each, False) else _json_escape(each) for each in line)
-
-
-def _is_safe(character: str, lines: bool) -> bool:
-    if character == "\n":
-        return lines
-    return unicodedata.category(character) not in _UNSAFE
+    return visible(line, _json_escape)
 
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return f"\\x{code:02x}" if code < 0x100 else code_point(character)
 
 
 def _as_json_escapes(found: re.Match[str]) -> str:

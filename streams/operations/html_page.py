@@ -6,11 +6,9 @@ Whoever makes a page shows every text with `as_html`.
 
 from __future__ import annotations
 
-import unicodedata
 from html import escape
 
-_KEPT = frozenset("\n\t")
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from streams.operations.visible import code_point, visible
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #666; --good: #1a7f37; --held: #9a6700; --bad: #cf222e; }
@@ -29,20 +27,10 @@ footer { margin-top: 2rem; font-size: .85rem; border-top: 1px solid var(--line);
 def as_html(text: str) -> str:
     """Return a text as HTML, in which nothing of it has a meaning.
 
-    Characters that turn round or hide what stands beside them are shown by their numbers, as terminals show them:
-    otherwise a name could make the line that it stands on read like another one.
+    Characters that turn round or hide what stands beside them are shown by their numbers: otherwise a name could make
+    the line that it stands on read like another one.
     """
-    if not text.isprintable():
-        text = "".join(each if _is_seen(each) else _escaped(each) for each in text)
-    return escape(text)
-
-
-def _is_seen(char: str) -> bool:
-    return char in _KEPT or unicodedata.category(char) not in _UNSEEN
-
-
-def _escaped(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+    return escape(visible(text, code_point, "\n\t"))
 
 
 def html_page(title: str, style: str, body: str) -> str:
