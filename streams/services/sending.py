@@ -67,7 +67,7 @@ class Sender(RetryingThread):
         """Return the receiver's position in every partition."""
 
     @abstractmethod
-    def _sent(self, received: Received, poster: Poster) -> bool:
+    def _sent(self, received: Received) -> bool:
         """Send a record until it need not be sent any more. Return False if the thread is stopped before."""
 
     @abstractmethod
@@ -93,13 +93,13 @@ class Sender(RetryingThread):
 
     def _work(self) -> None:
         with closing(self._transport.reader()) as reader:
-            self._follow(reader, self._poster)
+            self._follow(reader)
 
-    def _follow(self, reader: Reader, poster: Poster) -> None:
+    def _follow(self, reader: Reader) -> None:
         reader.assign(self._positions())
         while not self._stop.is_set():
             for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
-                if not self._sent(received, poster):
+                if not self._sent(received):
                     return
                 self._note(received)
             self._looked(reader)

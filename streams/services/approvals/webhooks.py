@@ -29,7 +29,6 @@ from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
 from streams.services.approvals.signing import signed_headers
 from streams.services.approvals.store import SentStore
-from streams.services.posting import Poster
 from streams.services.sending import Backoff, Sender
 
 ASKED = "approval.requested"
@@ -109,7 +108,7 @@ class Webhook(Sender):
         # Questions expire: they do not wait longer than needed for a log that is back.
         return self._backoff.first_ms if is_known else self._backoff.longest_ms
 
-    def _sent(self, received: Received, poster: Poster) -> bool:
+    def _sent(self, received: Received) -> bool:
         request = self._request(received)
         if request is None:
             return True
@@ -122,7 +121,7 @@ class Webhook(Sender):
             if request.expires_at <= self._transport.now_ms():
                 self._count(self._name, "expired")
                 return True
-            fault = self._attempt(request.header.id, body, poster)
+            fault = self._attempt(request.header.id, body)
             if fault is None:
                 self._count(self._name, "accepted")
                 return True
@@ -140,11 +139,11 @@ class Webhook(Sender):
             self._pause(pause_ms)
         return False
 
-    def _attempt(self, message_id: str, body: bytes, poster: Poster) -> int | str | None:
+    def _attempt(self, message_id: str, body: bytes) -> int | str | None:
         """Send once. Return the status or the error; None if the message was accepted."""
         headers = signed_headers(self._secret, message_id, self._transport.now_ms(), body)
         try:
-            answer = poster.post(self._section.url, body, {**headers, "content-type": "application/json"})
+            answer = self._poster.post(self._section.url, body, {**headers, "content-type": "application/json"})
         except httpx2.HTTPError as error:
             return str(error) or type(error).__name__
         return None if answer.is_success else answer.status

@@ -22,7 +22,6 @@ from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
-from streams.services.posting import Poster
 from streams.services.sending import Backoff, Sender
 from streams.services.ssf.consequences import CAEP
 from streams.services.ssf.errors import SsfError
@@ -87,9 +86,9 @@ class Push(Sender):
         self.position = self._store.told(self._name) or 0
         return {_PLACE: self.position}
 
-    def _sent(self, received: Received, poster: Poster) -> bool:
+    def _sent(self, received: Received) -> bool:
         token = self._token(received)
-        return token is None or self._push(token, received.offset, poster)
+        return token is None or self._push(token, received.offset)
 
     def _note(self, received: Received) -> None:
         self._store.note_told(self._name, received.offset + 1)
@@ -99,10 +98,10 @@ class Push(Sender):
         # Past what stands on the topic without a record, such as the ends of transactions.
         self.position = reader.position(_PLACE)
 
-    def _push(self, token: str, offset: int, poster: Poster) -> bool:
+    def _push(self, token: str, offset: int) -> bool:
         """Push until the event is accepted, or rejected for good. Return False if the thread is stopped before."""
         while not self._stop.is_set():
-            fault = self._attempt(token, poster)
+            fault = self._attempt(token)
             result = "accepted" if fault is None else "rejected" if fault == _NEVER else "failed"
             self._metrics.add(declared.EVENTS_PUSHED, self._name, result)
             if fault is None:
@@ -118,13 +117,13 @@ class Push(Sender):
             self._pause(pause_ms)
         return False
 
-    def _attempt(self, token: str, poster: Poster) -> str | None:
+    def _attempt(self, token: str) -> str | None:
         """Push once. Return why the event was not accepted; None if it was."""
         headers = {"content-type": "application/secevent+jwt", "accept": "application/json"}
         if self._bearer is not None:
             headers["authorization"] = f"Bearer {self._bearer}"
         try:
-            answer = poster.post(self._section.url, token.encode(), headers, ANSWER_BYTES_MAX)
+            answer = self._poster.post(self._section.url, token.encode(), headers, ANSWER_BYTES_MAX)
         except httpx2.HTTPError as error:
             return str(error) or type(error).__name__
         if answer.status == httpx2.codes.ACCEPTED:
