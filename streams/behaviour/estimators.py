@@ -69,6 +69,12 @@ class Median(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tether: Tether | None = None
 
 
+class Since(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When something was first observed."""
+
+    at_ms: int = 0
+
+
 class Peak(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The highest value of each day: that of the last one, and mean and variance of those of the days before.
 

@@ -172,15 +172,15 @@ def above_bars(rows: OpenRows, activity: Activity, found: list[Finding]) -> tupl
 
 
 def latched(
-    rows: OpenRows, activity: Activity, found: Sequence[Finding], latch: str, whose: Mapping[str, str]
+    rows: OpenRows, activity: Activity, found: Sequence[Finding], latch: str, owners: Mapping[str, str]
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
-    The worst finding speaks for the activity, and of those the strongest. Incidents are distinguished by `whose` they
-    are (of each name: an agent's, or those of the root of a delegation) and what they are about, and by session. Both
-    are quiet about what is no worse than what was reported of them. Some hours after the report, an incident that has
-    become much stronger is news in another session, and what it was not about is no longer hidden by it, unless that
-    only says "more than usual".
+    The worst finding speaks for the activity; of several, the strongest. An incident is distinguished by its owner
+    (`owners` has that of each finding's name: an agent, or the root of a delegation), by what it is about, and by
+    session. Incidents and sessions are quiet about what is no worse than what was reported of them. Some hours after
+    the report, an incident that has become much stronger is news in another session, and what it was not about is no
+    longer hidden by it, unless that only says "more than usual".
     """
     ordered = sorted(found, key=lambda it: (it.kind not in BROAD, _rank(it), it.share, it.name), reverse=True)
     now_ms = activity.time_ms
@@ -189,9 +189,9 @@ def latched(
         if each is not ordered[0] and each.kind in BROAD:
             # It adds up what is known.
             break
-        whom = whose[each.name]
-        broad = (row_key(latch, (activity.tenant, "agent", whom)), BROAD_LATCH_MS)
-        latches = [*latches_of(latch, who, whom, each.name, each.kind, each.alike), broad]
+        owner = owners[each.name]
+        broad = (row_key(latch, (activity.tenant, "agent", owner)), BROAD_LATCH_MS)
+        latches = [*latches_of(latch, who, owner, each.name, each.kind, each.alike), broad]
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
         since_ms = _quiet_since(each, [key for key, _ in latches], known, now_ms)
         if since_ms is None:

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from streams.behaviour.activity import Activity, digest_of
-from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, learned
+from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE, has_days, learned
 from streams.behaviour.detectors.rates import PRIOR_DAYS, with_prior
 from streams.behaviour.estimators import Peak, is_number, usual_peak
 from streams.behaviour.pages import Place
@@ -121,7 +121,7 @@ class NewContact(Keyed):
 
     def _is_one_call(self, largest: Peak | None, total: float) -> bool:
         """Return whether a sum is no larger than the largest call of a usual day."""
-        if self._value is None or largest is None or largest.past.weight < max(self.declaration.min_support, 1.0):
+        if self._value is None or largest is None or not has_days(largest, self.declaration):
             return False
         return log1p(total) <= usual_peak(largest)[0]
 
@@ -134,7 +134,7 @@ class NewContact(Keyed):
     def _usual(self, own: Peak, peers: Peak | None) -> tuple[float, float] | None:
         """Return mean and standard deviation of the logarithm of what new terms get; None if nothing is known of it."""
         peak = own
-        if peers is not None and own.past.weight < max(self.declaration.min_support, 1.0):
+        if peers is not None and not has_days(own, self.declaration):
             peak = peers if peers.past.weight > own.past.weight else own
         days = peak.past.weight
         mean, spread = usual_peak(peak)

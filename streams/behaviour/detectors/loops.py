@@ -9,7 +9,7 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import SKETCH_MAX, Sketch, compared, learned, usual_limit
+from streams.behaviour.detectors.peaks import DAYS_MIN, SKETCH_MAX, Sketch, compared, has_days, learned, usual_limit
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, CALL
@@ -18,7 +18,6 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 RING_MAX = 32
 LOOP_COLD_FACTOR = 2.5
 """As for other counts, where nothing is known, but within what the ring of last calls can show."""
-PEAK_DAYS_MIN = 3.0
 CYCLE_MAX = 4
 _OF_TYPE = {"agent.id": "agent.type"}
 """What an agent has in common with its peers."""
@@ -92,9 +91,10 @@ class Loop(Keyed):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
-        found = compared(counted, self.declaration, self._peaks(rows), LOOP_COLD_FACTOR)
-        if self._term and not self._has_days(rows):
+        peaks = self._peaks(rows)
+        if self._term and not any(peak is not None and has_days(peak, self.declaration) for peak in peaks):
             return Scored((ring, *rows[1:]), noted=counted)
+        found = compared(counted, self.declaration, peaks, LOOP_COLD_FACTOR)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
         kept = (ring, *rows[1:])
@@ -105,10 +105,6 @@ class Loop(Keyed):
     def _peaks(self, rows: Rows) -> Rows:
         """Return the peaks to compare with: without peers, only its own."""
         return rows[1:] if self.declaration.peer else rows[1:2]
-
-    def _has_days(self, rows: Rows) -> bool:
-        days_min = max(self.declaration.min_support, 1.0)
-        return any(peak is not None and peak.past.weight >= days_min for peak in self._peaks(rows))
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""
@@ -213,7 +209,7 @@ class LoopRun(Keyed):
             return Scored(kept)
         stay = min(1.0 - (stays.starts + 1.0) / (stays.calls + 2.0), STAY_MAX)
         score = -(stretch.length - 1.0) * log10(max(stay, 1e-3))
-        if stays.peak.past.weight >= PEAK_DAYS_MIN:
+        if stays.peak.past.weight >= DAYS_MIN:
             # A stretch must also be longer than the longest ones of usual days, which are longer than chance explains.
             score = min(score, it.threshold * stretch.length / usual_limit(stays.peak, it.deviations))
         return Scored(kept, score, {"count": stretch.count, "stay": stay}) if score >= self.faint else Scored(kept)

@@ -41,6 +41,11 @@ class Compared(NamedTuple):
     usual: float
 
 
+def has_days(peak: Peak, declaration: Declaration) -> bool:
+    """Return whether enough days of a peak are known to compare with."""
+    return peak.past.weight >= max(declaration.min_support, 1.0)
+
+
 def usual_limit(peak: Peak, wanted_deviations: float) -> float:
     """Return the count that lies so many standard deviations above the peaks of earlier days."""
     return _limit(*usual_peak(peak), wanted_deviations)
@@ -62,7 +67,7 @@ def compared(
     if count < FAINT * threshold:
         return Compared(0.0, threshold)
     for peak in peaks:
-        if peak is not None and peak.past.weight >= max(declaration.min_support, 1.0):
+        if peak is not None and has_days(peak, declaration):
             mean, spread = usual_peak(peak)
             sure = max(cold_factor * threshold, _limit(mean, spread, SURE_DEVIATIONS))
             limit = max(threshold, min(_limit(mean, spread, declaration.deviations), sure))

@@ -9,11 +9,12 @@ import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import beside_days, learned
+from streams.behaviour.detectors.peaks import beside_days, has_days, learned
 from streams.behaviour.estimators import (
     SETTLED_WINDOWS,
     Mean,
     Peak,
+    Since,
     count_surprise,
     decay,
     is_number,
@@ -36,9 +37,9 @@ PRIOR_SPREAD = 0.6
 as: few days that happen to be alike say little about the next."""
 COUNT_MIN = 0.1
 KNOWN_SHARE = 0.5
-LETTERS_MAX = 8.0
-"""What data counts for that goes to a place which agents of the type have sent something to for long, and of how many
-calls within about a half-life: a few large letters are a delivery, and a flood of calls is not."""
+"""What data counts for that goes to a place which agents of the type have long sent something to."""
+KNOWN_CALLS_MAX = 8.0
+"""How many calls within about a half-life count so: a few large ones are a delivery, many are a flood."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,7 +64,7 @@ EMPTY = Bucket()
 class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A sum that fades: of everything, and of what was learned from.
 
-    `known` and `known_good` are what of these went to known places in a few `letters`, which fade as well.
+    `known` and `known_good` are what of these went to known places in a few `known_calls`, which fade as well.
     """
 
     total: float = 0.0
@@ -71,13 +72,7 @@ class Volume(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at_ms: int = 0
     known: float = 0.0
     known_good: float = 0.0
-    letters: float = 0.0
-
-
-class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """When agents of a type first sent something to a place that was learned from."""
-
-    since_ms: int = 0
+    known_calls: float = 0.0
 
 
 class Ceiling(Keyed):
@@ -215,7 +210,7 @@ class Egress(Keyed):
     `settle_ms` count for `KNOWN_SHARE`. What is usual is learned in full, so that what goes elsewhere weighs no more.
     """
 
-    row_types = (Volume, Peak, Peak, Known)
+    row_types = (Volume, Peak, Peak, Since)
     needs = DESTINATION | ALLOWED
 
     def make_places(self) -> tuple[Place, ...]:
@@ -228,9 +223,9 @@ class Egress(Keyed):
             self.peers(term, part="known") if term else self.peers(part="known"),
         )
 
-    def _is_known(self, known: Known | None, now_ms: int) -> bool:
+    def _is_known(self, known: Since | None, now_ms: int) -> bool:
         settle_ms = self.declaration.settle_ms
-        return known is not None and settle_ms > 0 and 0 < known.since_ms <= now_ms - settle_ms
+        return known is not None and settle_ms > 0 and 0 < known.at_ms <= now_ms - settle_ms
 
     def _amount(self, activity: Activity) -> float:
         value = self._value(activity) if self._value is not None else None
@@ -241,21 +236,21 @@ class Egress(Keyed):
         it, now_ms = self.declaration, activity.time_ms
         volume = rows[0] or Volume()
         left, amount = decay(now_ms - volume.at_ms, it.half_life_ms), self._amount(activity)
-        letters, known = volume.letters * left, 0.0
+        known_calls, known = volume.known_calls * left, 0.0
         if self._is_known(rows[3], now_ms):
-            known = amount if letters < LETTERS_MAX else 0.0
-            letters += 1.0
+            known = amount if known_calls < KNOWN_CALLS_MAX else 0.0
+            known_calls += 1.0
         volume = Volume(
             volume.total * left + amount,
             volume.good * left,
             max(volume.at_ms, now_ms),
             volume.known * left + known,
             volume.known_good * left,
-            letters,
+            known_calls,
         )
         kept = (volume, *rows[1:])
         for peak in (rows[1], rows[2]):
-            if peak is not None and peak.past.weight >= max(it.min_support, 1.0):
+            if peak is not None and has_days(peak, it):
                 mean, spread = usual_peak(peak)
                 counted = volume.total - (1.0 - KNOWN_SHARE) * volume.known
                 z = (log1p(counted) - mean) / with_prior(spread, peak.past.weight)
@@ -263,7 +258,7 @@ class Egress(Keyed):
                 if z >= it.threshold:
                     # What was reported is not counted again, or the honest calls that follow would be blamed for it.
                     good, known_good = volume.good, volume.known_good
-                    kept = (Volume(good, good, volume.at_ms, known_good, known_good, letters), *rows[1:])
+                    kept = (Volume(good, good, volume.at_ms, known_good, known_good, known_calls), *rows[1:])
                 return Scored(kept, z, words, (amount, known))
         return Scored(kept, noted=(amount, known))
 
@@ -274,9 +269,9 @@ class Egress(Keyed):
         own = learned(own, good, activity.time_ms, self.declaration)
         peer = learned(peer, good, activity.time_ms, self.declaration)
         known_good = volume.known_good + noted[1]
-        volume = Volume(volume.total, good, volume.at_ms, volume.known, known_good, volume.letters)
+        volume = Volume(volume.total, good, volume.at_ms, volume.known, known_good, volume.known_calls)
         if known is None and self.declaration.term:
-            known = Known(activity.time_ms)
+            known = Since(activity.time_ms)
         return (volume, own, peer, known)
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from streams.behaviour.activity import Activity, digest_of
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
-from streams.behaviour.estimators import decay, new_bits
+from streams.behaviour.estimators import Since, decay, new_bits
 from streams.behaviour.pages import Place
 from streams.behaviour.signals import Keyed, Rows, Scored
 
@@ -185,12 +185,6 @@ class NewTerms(Keyed):
                 knowers = tuple(sorted((*peer_term.knowers, agent)))
                 peer_term = replace(peer_term, knowers=knowers)
         return (own, term, peers, peer_term)
-
-
-class Since(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """When something was first observed."""
-
-    at_ms: int = 0
 
 
 class NovelCusum(Keyed):
