@@ -7,7 +7,7 @@ import re
 
 import typer
 
-from streams.operations.visible import code_point, visible
+from streams.model.visible import code_point, visible
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 _UNITS = (("day", "d", 86_400), ("hour", "h", 3_600), ("minute", "min", 60))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from streams.operations.visible import code_point, visible
+from streams.model.visible import code_point, visible
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #666; --good: #1a7f37; --held: #9a6700; --bad: #cf222e; }
