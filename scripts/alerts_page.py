@@ -61,8 +61,9 @@ def alerts_page() -> str:
         "## A flood is one alert\n\nThe first occurrence of a finding is written at once. For `gate.alert_window_ms` "
         "(1 minute), further occurrences with the same dedup key are only counted. At the end, a second record says "
         "how often the finding occurred; there is none if it occurred once. The next occurrence is a new finding with "
-        "the same dedup key. Of each reason, a partition has at most 256 findings at once (32 if nobody has proven who "
-        'caused them); all others count for a common one, whose dedup key is `[reason, "common", partition]`. The '
+        "the same dedup key. Of each reason, a partition has at most 256 findings of a tenant at once, and 1,024 of "
+        "all tenants (32 if nobody has proven who caused them); all others count for a common one, whose dedup key is "
+        '`[reason, "common", partition]`. The '
         "audit records are complete in any case. [ADR 0047](../adr/0047-a-flood-is-one-alert.md) says why.\n\nThe "
         "dedup key is a JSON list that begins with the reason. Its other parts have this order:",
         table_of(

@@ -138,10 +138,10 @@ class RowKind(Kind, Enum):
     OPEN_ALERTS = Kind(
         b"A",
         "nothing",
-        "how many alerts of each kind have an open window",
+        "how many alerts of each kind, and of each kind and tenant, have an open window",
         "",
         "streams.processors.dedup.alerts",
-        "one of a partition, with an entry for each kind",
+        "one of a partition, with an entry for each kind, and for each kind and tenant",
     )
     DESCENDANT = Kind(
         b"d",

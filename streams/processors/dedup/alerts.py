@@ -10,9 +10,10 @@ finding. So a finding that never ends costs two records in each window.
 Windows are stream time and rows of the partition, so what is written follows from the log alone.
 
 **Bounds.** Whoever can write intents chooses names of sessions, and with them keys of findings. So of each kind of
-finding (its reason), `OPEN_PER_KIND_MAX` are open at once on a partition; of those that nobody has proven,
-`UNPROVEN_OPEN_PER_KIND_MAX`. Every further one counts for a common finding of its kind, which names no session. Kinds
-are codes of reasons, of which there are some dozens. What is counted there is in the audit records one by one.
+finding (its reason), `OPEN_PER_KIND_MAX` are open at once on a partition, and `OPEN_PER_TENANT_MAX` of one tenant, so
+that no tenant can hide what others are to be told; of those that nobody has proven, `UNPROVEN_OPEN_PER_KIND_MAX`.
+Every further one counts for a common finding of its kind, which names no session. Kinds are codes of reasons, of which
+there are some dozens. What is counted there is in the audit records one by one.
 
 **Rejected.** A record for each occurrence, with the key for readers to group by: the flood reaches every reader, and
 pushes other findings out of the topic. A count in memory: it is lost with the gate, and two gates that read the same
@@ -36,9 +37,12 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.rows import OPEN_ALERTS_KEY, TimerKind, alert_row_key, timer_payload
 
-OPEN_PER_KIND_MAX = 256
+OPEN_PER_KIND_MAX = 1_024
+OPEN_PER_TENANT_MAX = 256
 UNPROVEN_OPEN_PER_KIND_MAX = 32
 _DIGEST_BYTES = 16
+_SIGN = "\0"
+"""Between a kind and a tenant. No name of a kind has it."""
 
 
 class AlertRow(msgspec.Struct, frozen=True, array_like=True):
@@ -118,8 +122,8 @@ class AlertWindows:
             return written.outputs
         kind = json.loads(alert.dedup_key)[0]
         opened = _open_of(state)
-        if opened.get(kind, 0) < (OPEN_PER_KIND_MAX if is_proven else UNPROVEN_OPEN_PER_KIND_MAX):
-            state.put(OPEN_ALERTS_KEY, _encode(opened | {kind: opened.get(kind, 0) + 1}))
+        if _has_room(opened, kind, alert.header.tenant_uid, is_proven=is_proven):
+            _put_open(state, opened, kind, alert.header.tenant_uid, 1)
             return written + self._open(alert, kind, state, now_ms, told_from)
         common = _common(alert, kind, state.partition)
         before = self._ended(common, state, now_ms)
@@ -196,15 +200,9 @@ class AlertWindows:
 
     def _close(self, digest: bytes, row: AlertRow, state: StateView, now_ms: int) -> list[Output]:
         state.delete(alert_row_key(digest))
-        if row.kind:
-            opened = _open_of(state)
-            left = opened.get(row.kind, 0) - 1
-            others = {kind: count for kind, count in opened.items() if kind != row.kind}
-            if left > 0 or others:
-                state.put(OPEN_ALERTS_KEY, _encode(others | ({row.kind: left} if left > 0 else {})))
-            else:
-                state.delete(OPEN_ALERTS_KEY)
         alert = _decode_alert(row.alert)
+        if row.kind:
+            _put_open(state, _open_of(state), row.kind, alert.header.tenant_uid, -1)
         if row.count <= alert.count or row.count < row.told_from:
             return []
         made_id = derived_uuid("alert update", alert.finding_uid, str(row.start_ms))
@@ -244,9 +242,38 @@ def _common(alert: Alert, kind: str, partition: int) -> Alert:
     )
 
 
+def _has_room(opened: dict[str, int], kind: str, tenant_uid: str, *, is_proven: bool) -> bool:
+    """Return whether a further finding of a kind may have an alert of its own."""
+    if not is_proven:
+        return opened.get(kind, 0) < UNPROVEN_OPEN_PER_KIND_MAX
+    is_within = opened.get(_of_tenant(kind, tenant_uid), 0) < OPEN_PER_TENANT_MAX
+    return is_within and opened.get(kind, 0) < OPEN_PER_KIND_MAX
+
+
 def _open_of(state: StateView) -> dict[str, int]:
+    """Return how many findings are open: of each kind, and of each kind and tenant.
+
+    Earlier versions have left the counts of tenants as they were. Without any of a kind, there is none of a tenant.
+    """
     found = state.get(OPEN_ALERTS_KEY)
-    return {} if found is None else _decode_open(found)
+    counts = {} if found is None else _decode_open(found)
+    return {name: count for name, count in counts.items() if name.partition(_SIGN)[0] in counts}
+
+
+def _put_open(state: StateView, opened: dict[str, int], kind: str, tenant_uid: str, more: int) -> None:
+    """Count the findings that are open, with `more` of a kind and tenant."""
+    counts = dict(opened)
+    for name in (kind, _of_tenant(kind, tenant_uid)):
+        counts[name] = counts.get(name, 0) + more
+    left = {name: count for name, count in counts.items() if count > 0}
+    if left:
+        state.put(OPEN_ALERTS_KEY, _encode(left))
+    else:
+        state.delete(OPEN_ALERTS_KEY)
+
+
+def _of_tenant(kind: str, tenant_uid: str) -> str:
+    return f"{kind}{_SIGN}{tenant_uid}"
 
 
 def _digest(dedup_key: str) -> bytes:
