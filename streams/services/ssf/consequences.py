@@ -6,6 +6,7 @@ new credential) have no effect: an event never permits anything.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ NAME_CHARS_MAX = 1_024
 REASON_CHARS_MAX = 500
 _LEVELS = ("LOW", "MEDIUM", "HIGH")
 _HARMLESS_CHANGES = frozenset({"create"})
+_log = logging.getLogger(__name__)
 _USER_FORMATS = {"iss_sub": "sub", "opaque": "id", "email": "email", "account": "uri"}
 
 
@@ -48,20 +50,34 @@ class Risk(NamedTuple):
     event_type: str
 
 
-def acts_of(read: SecurityEvents, default_tenant: str) -> Iterator[Stop | Risk]:
-    """Yield the effects of a token's events.
+def acts_of(read: SecurityEvents, default_tenant: str) -> list[Stop | Risk]:
+    """Return the effects of a token's events.
+
+    An event whose subject can't be used is left out if another one has an effect: providers do not send a token again
+    that was refused, so its stops would be lost.
 
     Raises:
         RefusedSetError: the subject of an event with an effect is missing, or of an unknown form.
     """
+    acts: list[Stop | Risk] = []
+    refusals: list[RefusedSetError] = []
     for event_type, event in read.events.items():
         if event_type not in EVENT_TYPES:
             continue
         if event_type == CREDENTIAL_CHANGE and _is_harmless(event.get("change_type")):
             continue
-        subject = event.get("subject") or read.subject
-        named = _Subject.of(subject, read, default_tenant)
-        yield from named.stops(_reason(event_type, event)) if event_type != RISK_LEVEL_CHANGE else _risks(named, event)
+        try:
+            named = _Subject.of(event.get("subject") or read.subject, read, default_tenant)
+        except RefusedSetError as error:
+            refusals.append(error)
+            continue
+        is_risk = event_type == RISK_LEVEL_CHANGE
+        acts += _risks(named, event) if is_risk else named.stops(_reason(event_type, event))
+    if refusals and not acts:
+        raise refusals[0]
+    for refusal in refusals:
+        _log.warning("one of several events of `%s` has no effect: %s", read.transmitter.name, refusal)
+    return acts
 
 
 def _risks(named: _Subject, event: Mapping[str, Any]) -> Iterator[Stop | Risk]:
@@ -131,13 +147,15 @@ def _identifier(subject: object, issuer: str | None = None, *, known: bool = Tru
 
     Args:
         issuer: the issuer whose users are accepted.
-        known: whether the identifier must have a known format.
+        known: whether the identifier must have a known format, and a name that can be used.
     """
-    if not isinstance(subject, dict) or (not known and str(subject.get("format")) not in _USER_FORMATS):
+    if not isinstance(subject, dict):
         return None
     field = _USER_FORMATS.get(str(subject.get("format")))
     name = None if field is None else subject.get(field)
     if not isinstance(name, str) or not name or len(name) > NAME_CHARS_MAX or not is_plain(name):
+        if not known:
+            return None
         # The token service opens no session for such a name.
         raise RefusedSetError(SetError.INVALID_REQUEST, "the subject of an event has an unknown format")
     if issuer is not None and subject.get("format") == "iss_sub" and subject.get("iss") != issuer:

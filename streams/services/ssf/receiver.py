@@ -77,7 +77,7 @@ class Receiver:
         with self._lock:
             if self._store.has_seen(issuer, read.jti):
                 return False
-            acts = list(acts_of(read, self._tenant_uid))
+            acts = acts_of(read, self._tenant_uid)
             self._catch_up(acts)
             try:
                 publish(self._transport, [record for act in acts if (record := self._record(act, read))])

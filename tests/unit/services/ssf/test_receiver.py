@@ -55,6 +55,28 @@ class TestWhatEventsLeadTo:
         assert (of_user.kind, of_user.id) == (RevocationKind.SUBJECT, "acme|alice")
         assert of_user.until is not None
 
+    @pytest.mark.parametrize("name", ["x" * 1_025, "", "line\nend", None])
+    def test_a_name_of_the_session_that_can_not_be_used_keeps_no_user_from_being_stopped(
+        self, open_service: Open, name: str | None
+    ) -> None:
+        service = open_service()
+        session = {"format": "opaque", "id": name}
+        told = service.token(sub_id={"format": "complex", "session": session, "user": USER})
+        assert service.push(told).status_code == 202
+        (stop,) = service.revocations()
+        assert (stop.kind, stop.id) == (RevocationKind.SUBJECT, "acme|alice")
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_an_event_that_can_not_be_used_keeps_no_other_from_taking_effect(
+        self, open_service: Open, is_first: bool
+    ) -> None:
+        service = open_service()
+        unusable = (f"{CAEP}credential-change", {"subject": {"format": "did", "url": "did:example:1"}})
+        stop = (f"{CAEP}session-revoked", {"subject": USER})
+        events = dict([unusable, stop] if is_first else [stop, unusable])
+        assert service.push(service.token(sub_id=None, events=events)).status_code == 202
+        assert [each.id for each in service.revocations()] == ["acme|alice"]
+
     def test_a_stop_for_a_while_does_not_keep_one_for_good_away(
         self, open_service: Open, tokens: DevTokenService
     ) -> None:
