@@ -9,7 +9,14 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio
 import httpx2
+
+STREAMS_PAUSE_S = 0.25
+"""The least time between two requests for a stream of events, whatever pause the server asks for."""
+
+STREAMS_WAITING_MAX = 32
+"""How many such requests may wait for their turn; further ones fail, and what they were for is given up."""
 
 _PLAIN = "identity"
 
@@ -34,11 +41,43 @@ async def http_transport(
 
     # An answer is not compressed: a few bytes could otherwise become very many.
     asked = {**headers, "accept-encoding": _PLAIN}
+    hooks: Any = {"request": [_Turns().take], "response": [bound]}
     async with (
-        httpx2.AsyncClient(headers=asked, timeout=timeout, event_hooks={"response": [bound]}) as http,
+        httpx2.AsyncClient(headers=asked, timeout=timeout, event_hooks=hooks) as http,
         streamable_http_client(url, http_client=http, max_sse_event_size=answer_bytes_max) as streams,
     ):
         yield streams
+
+
+class _Turns:
+    """Has requests for streams of events wait for one another.
+
+    A server that ends such a stream says how soon it is asked again, and the package `mcp` does as it says, also for a
+    call that the executor has given up. So a server could keep the executor busy with nothing but its own streams.
+    """
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+        self._waiting_count = 0
+
+    async def take(self, request: httpx2.Request) -> None:
+        """Wait for the turn of a request.
+
+        Raises:
+            RequestError: too many are waiting.
+        """
+        if request.method != "GET":
+            return
+        if self._waiting_count >= STREAMS_WAITING_MAX:
+            raise httpx2.RequestError("the server ends too many streams of events without an answer", request=request)
+        now_s = anyio.current_time()
+        turn_s = max(now_s, self._next_s)
+        self._next_s = turn_s + STREAMS_PAUSE_S
+        self._waiting_count += 1
+        try:
+            await anyio.sleep(turn_s - now_s)
+        finally:
+            self._waiting_count -= 1
 
 
 class _BoundedBody(httpx2.AsyncByteStream):

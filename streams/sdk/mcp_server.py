@@ -244,10 +244,12 @@ class McpServer(ABC):
     async def _serve(self) -> None:
         from mcp import Client  # noqa: PLC0415 - heavy, and only MCP servers need it
 
+        from streams.sdk.server_requests import bounded_requests  # noqa: PLC0415 - as `Client`
+
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         with ServerLog(self._log_path) as log:
-            async with Client(self._connect(log), message_handler=self._on_message) as client:
+            async with Client(bounded_requests(self._connect(log)), message_handler=self._on_message) as client:
                 self._session = client.session
                 self._ready.set_result(None)
                 await self._stop.wait()

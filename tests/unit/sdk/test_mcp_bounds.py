@@ -58,6 +58,15 @@ for line in sys.stdin:
         result = {"content": []}
     elif method == "tools/call" and params["name"] == "mute":
         continue
+    elif method == "tools/call" and params["name"] == "nag":
+        # It asks and asks, and reads an answer only afterwards, if at all.
+        for number in range(params["arguments"]["times"]):
+            asked = {"jsonrpc": "2.0", "id": "%d %s" % (number, "x" * params["arguments"]["bytes"]), "method": "ping"}
+            sys.stdout.write(json.dumps(asked) + "\n"); sys.stdout.flush()
+            open(os.path.join(sys.argv[1], "asked"), "w").write(str(number + 1))
+        answers = [json.loads(sys.stdin.readline()) for _ in range(params["arguments"]["times"])]
+        answered = len({each["id"] for each in answers if "result" in each})
+        result = {"content": [], "structuredContent": {"answered": answered}}
     elif method == "tools/call":
         result = {"content": [{"type": "text", "text": "x" * params["arguments"]["bytes"]}]}
     else:
@@ -73,8 +82,16 @@ import gzip, http.server, json, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *args): pass
-    def do_GET(self): self.send_error(405)
-    do_DELETE = do_GET
+    gets = 0
+    def do_GET(self):
+        Handler.gets += 1
+        self.interrupted()
+    def do_DELETE(self): self.send_error(405)
+    def interrupted(self):
+        # A stream of events that ends without an answer, and is to be asked for again at once.
+        data = b"id: 1\nretry: 0\ndata: \n\n"
+        self.send_response(200); self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(data))); self.end_headers(); self.wfile.write(data)
     def part(self, data):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
     def do_POST(self):
@@ -88,7 +105,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                       "serverInfo": {"name": "web", "version": "1"}}
         elif method == "tools/call":
             kind = params["arguments"]["kind"]
-            result = {"content": [{"type": "text", "text": "x" * params["arguments"].get("bytes", 1)}]}
+            if kind == "interrupted":
+                self.interrupted()
+                return
+            text = str(Handler.gets) if kind == "gets" else "x" * params["arguments"].get("bytes", 1)
+            result = {"content": [{"type": "text", "text": text}]}
             if kind.startswith("endless"):
                 events = kind == "endless events"
                 self.send_response(200)
@@ -242,6 +263,18 @@ def test_a_listing_is_bounded_over_all_its_pages(server: McpServerProcess, tmp_p
         server.list_tools()
 
 
+def test_no_more_is_held_of_a_server_that_asks_and_reads_no_answer(server: McpServerProcess, tmp_path: Path) -> None:
+    # What is asked and its answer fill a pipe soon, so that the server can't go on unless somebody reads.
+    with pytest.raises(TimeoutError):
+        server.call("nag", {"times": 1_000, "bytes": BYTES_MAX // 2}, timeout_ms=3_000)
+    assert int((tmp_path / "asked").read_text()) < 100
+
+
+def test_a_server_may_ask_for_much_at_once(server: McpServerProcess) -> None:
+    assert server.call("nag", {"times": 100, "bytes": 10})["structuredContent"] == {"answered": 100}
+    assert server.call("say", {"bytes": 2})["content"] == [{"type": "text", "text": "xx"}]
+
+
 def test_a_server_ends_with_what_it_has_started(tmp_path: Path) -> None:
     # It ignores the end of its input, and so does its child.
     script = (
@@ -283,3 +316,13 @@ def test_a_body_that_is_too_long_ends_its_call(url: str, arguments: dict[str, ob
             server.call("say", arguments)
         answer = server.call("say", {"kind": "plain", "bytes": 5})
     assert answer["content"] == [{"type": "text", "text": "xxxxx"}]
+
+
+def test_a_server_can_not_have_itself_asked_again_without_a_pause(url: str) -> None:
+    with McpServerUrl("web", url) as server:
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                server.call("say", {"kind": "interrupted"}, timeout_ms=300)
+        time.sleep(1)
+        gets = int(server.call("say", {"kind": "gets"})["content"][0]["text"])
+    assert 0 < gets < 20
