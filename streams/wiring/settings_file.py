@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 LINES_MAX = 2_000
 """In files with more lines, faults are reported without their line: to find it takes longer with each line."""
 
+_TOO_DEEP = "it is nested too deeply"
 _FROM_ELSEWHERE = frozenset({"missing", "value_error", "assertion_error"})
 """Faults that the environment or the command line can still mend, since they concern several settings together."""
 
@@ -63,15 +64,22 @@ def file_faults(
         OSError: it can't be read.
     """
     text = file.read_bytes().decode()
-    values = tomllib.loads(text)
+    try:
+        values = tomllib.loads(text)
+        stated = json.dumps(values, default=str)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     # Strict, and from JSON, where a text may stand for a path and a list for a tuple.
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in settings.model_fields.items()}
     fields |= {name: (kind, {}) for name in values if (kind := section(name)) is not None}
     whole = create_model("SettingsFile", __config__=ConfigDict(extra="forbid", strict=True), **fields)
     try:
-        whole.model_validate_json(json.dumps(values, default=str), strict=True)
+        whole.model_validate_json(stated, strict=True)
     except ValidationError as error:
         for fault in error.errors():
+            if fault["type"] == "json_invalid":
+                # The library nests less deeply than the parser of TOML.
+                raise ValueError(_TOO_DEEP) from None
             if fault["type"] not in _FROM_ELSEWHERE:
                 line, path = _line_of(text, fault["loc"]), fault["loc"]
                 yield FileFault(path, line, fault["type"], fault["msg"], fault["input"], _ADVICE.get(fault["type"], ""))

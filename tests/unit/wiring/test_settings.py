@@ -193,6 +193,16 @@ def test_a_file_that_is_no_toml_is_an_error_that_names_it(in_empty_folder: Path,
     assert "`stoplog.toml` can't be read" in fault()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"x = {'[' * 300}{']' * 300}", f"x = {'[' * 5_000}{']' * 5_000}", f"{'.'.join('x' * 300)} = 1"],
+    ids=["300 lists", "5,000 lists", "300 tables"],
+)
+def test_a_file_that_is_nested_too_deeply_is_an_error_that_names_it(in_empty_folder: Path, text: str) -> None:
+    write(in_empty_folder, text)
+    assert fault() == "`stoplog.toml` can't be read: it is nested too deeply"
+
+
 def test_sources_are_told_apart(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings_sources() == ()
     write(in_empty_folder, 'instance = "a"')
