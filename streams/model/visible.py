@@ -1,7 +1,7 @@
 """Shows characters that move a reader's cursor, turn text round or hide it by their numbers.
 
-What terminals and pages show was written by agents, tools and strangers. What counts as visible is decided here alone;
-how the others are written depends on who reads them.
+What terminals and pages show was written by agents, tools and strangers. What counts as visible is decided here alone,
+also for the paths that rules read; how the others are written depends on who reads them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ def visible(text: str, escaped: Callable[[str], str], kept: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(each if each in kept or _is_seen(each) else escaped(each) for each in text)
+    return "".join(each if each in kept or is_seen(each) else escaped(each) for each in text)
 
 
-def _is_seen(character: str) -> bool:
+def is_seen(character: str) -> bool:
+    """Return whether a reader sees a character, or the room it takes, where it stands."""
     return unicodedata.category(character) not in _UNSEEN
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from streams.model.visible import is_seen
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.strings import matches as matches_regex
 from streams.policy.cel.values import ExtensionValue, TypeValue
@@ -83,7 +84,7 @@ def _refuse_tricks(text: str) -> None:
     if _EXPANDED.match(text):
         raise EvaluationError("path begins with `~`, or contains text that a shell would expand")
     for character in text:
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        if not is_seen(character):
             raise EvaluationError("path has an invisible character")
         if not character.isascii() and _STRUCTURE & set(unicodedata.normalize("NFKC", character)):
             raise EvaluationError("path has a character that looks like a separator or a dot")
