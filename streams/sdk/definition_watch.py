@@ -33,6 +33,13 @@ POLL_MS = 60_000
 LOOK_PAUSE_MS = 500
 """The least time between two looks, however often a server announces changes."""
 
+PAUSES_PER_LOOK = 9
+"""How many times as long as a look the pause after it is.
+
+To digest a listing of 8 MB can take seconds, so a server that announces changes without end would take the processor
+from everything else that the executor does.
+"""
+
 REPORTS_PER_SERVER_MAX = 200
 REPORTS_EVERY_MS = 3_600_000
 NAME_CHARS_MAX = 1_024
@@ -153,12 +160,14 @@ class DefinitionWatch:
             self._woken.clear()
             if self._stopping.is_set():
                 return
+            began_ms = self._entropy.monotonic_ms()
             try:
                 self.look()
             except Exception as error:
                 # Whatever a server sends, it must not end the watch.
                 _log.warning("the tools of the MCP servers can't be watched: %s", error)
-            self._stopping.wait(LOOK_PAUSE_MS / 1000)
+            took_ms = self._entropy.monotonic_ms() - began_ms
+            self._stopping.wait(max(LOOK_PAUSE_MS, PAUSES_PER_LOOK * took_ms) / 1000)
 
     def _report(self, server_id: str, changed: Mapping[str, bytes]) -> None:
         records = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,32 @@ def test_a_server_that_says_so_is_looked_at_at_once(
         server.call("echo", {})
         until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT_REPORTED)))
     assert len(list(watch_reports(operator, follows=False))) == 1
+
+
+def test_a_server_that_always_says_so_does_not_take_the_processor(operator: Operator, tmp_path: Path) -> None:
+    # It takes a while to digest so many numbers, and after each listing the server says that it has changed.
+    numbers = [[0.1] * 1_000 for _ in range(20)]
+    lists(tmp_path, *(tool(f"t{number}", annotations={"numbers": numbers}) for number in range(4)))
+    script = RAW_SERVER.replace(
+        "        result = json.loads(open",
+        "        open(os.path.join(folder, 'asked'), 'a').write('x')\n"
+        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n'
+        "        result = json.loads(open",
+    )
+    with (
+        McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as running,
+        watched(operator, running) as watch,
+    ):
+        began_s = time.monotonic()
+        watch.look()
+        look_s = time.monotonic() - began_s
+        window_s = max(3.0, 6 * look_s)
+        asked = tmp_path / "asked"
+        before = len(asked.read_text())
+        time.sleep(window_s)
+        looks = len(asked.read_text()) - before
+    # One may be under way at each end.
+    assert looks <= 2 + window_s / (9 * look_s)
 
 
 @pytest.mark.usefixtures("approved")
