@@ -67,7 +67,7 @@ class SealKeyList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise SealKeysError(f"the list of seal keys has more than {LIST_BYTES_MAX} bytes")
         try:
             return msgspec.json.decode(text, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise SealKeysError(f"the list of seal keys is malformed: {error}") from None
 
     def format(self) -> bytes:

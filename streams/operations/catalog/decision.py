@@ -215,7 +215,7 @@ def read_entries(path: Path) -> list[ToolCatalogEntry]:
                 "`stoplog catalog approve SERVER/TOOL@ID --out FILE`"
             )
         entries = [from_json(ToolCatalogEntry, each, "entry") for each in listed]
-    except (msgspec.DecodeError, JsonFormError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError, JsonFormError) as error:
         raise ReviewError(f"`{path}` is not a draft: {error}") from None
     for entry in entries:
         fault = definition_fault(entry)

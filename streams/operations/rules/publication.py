@@ -245,5 +245,5 @@ def read_draft(path: Path) -> RulesetBundle:
                 f"`{path}` is not a draft of this version; write one with `stoplog rules publish DIR --out FILE`"
             )
         return from_json(RulesetBundle, draft.get("publication"), "publication")
-    except (msgspec.DecodeError, JsonFormError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError, JsonFormError) as error:
         raise PublicationError(f"`{path}` is not a draft: {error}") from None

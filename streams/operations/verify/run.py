@@ -62,7 +62,7 @@ class KeptHeads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise KeptHeadsError(f"the file of heads has more than {HEADS_BYTES_MAX} bytes")
         try:
             return msgspec.json.decode(text, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise KeptHeadsError(f"the file of heads is malformed: {error}") from None
 
     def format(self) -> bytes:

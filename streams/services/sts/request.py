@@ -240,7 +240,7 @@ def _grant(form: Form) -> GrantBody | None:
         return None
     try:
         grant = msgspec.json.decode(raw, type=GrantBody)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise refuse(TokenReason.GRANT_INVALID, "grant is not a grant in JSON") from None
     said = (grant.purpose or "", *grant.audience, *grant.scopes, *grant.may_act)
     if not all(is_plain(text) for text in said):

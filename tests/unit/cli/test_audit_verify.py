@@ -101,6 +101,14 @@ def test_a_log_is_as_it_was_written(site: Stoplog) -> None:
     assert summary["not_checked"] == []
 
 
+@pytest.mark.parametrize("content", [b'{"\xff": 1}', b'{"heads": {"0": "\xff"}}', b'{"x": ' + b"[" * 50_000])
+def test_heads_that_nobody_can_read_are_an_error(site: Stoplog, home: Path, content: bytes) -> None:
+    (home / "strange.json").write_bytes(content)
+    result = site("audit", "verify", "--since", "strange.json")
+    assert result.status == 1
+    assert "the file of heads is malformed" in result.err
+
+
 def test_heads_that_were_kept_are_compared(site: Stoplog, home: Path) -> None:
     assert site("audit", "verify", "--heads", "heads.json").status == 0
     assert site("audit", "verify", "--since", "heads.json").status == 0

@@ -106,6 +106,13 @@ def test_a_list_is_not_written_with_a_mistake(stoplog: Stoplog, arguments: list[
     assert not Path("list.json").exists()
 
 
+def test_a_list_that_nobody_can_read_is_an_error(stoplog: Stoplog) -> None:
+    Path("keys.json").write_bytes(b'{"keys": [{"name": "\xff"}]}')
+    result = stoplog("keys", "seal", "list", "keys.json")
+    assert result.status == 1
+    assert "malformed" in result.err
+
+
 def test_the_key_that_signs_is_shown(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
     made(stoplog, "new")
     derived = derived_seal_key(Path(".stoplog/root.key").read_bytes()).public

@@ -179,8 +179,9 @@ class TestPublish:
         assert "which has been published since" in result.err
 
     def test_what_is_no_draft_is_told(self, stoplog: Stoplog, home: Path, people: dict[str, str]) -> None:
-        for content in ("", "[]", "{}", '{"form": "stoplog rules publication v1"}', '{"form": 1, "publication": {}}'):
-            (home / "draft.json").write_text(content)
+        forms = (b"", b"[]", b"{}", b'{"form": "stoplog rules publication v1"}', b'{"form": 1, "publication": {}}')
+        for content in (*forms, b'{"form": "\xff"}', b"[" * 100_000):
+            (home / "draft.json").write_bytes(content)
             for command in (("sign", "draft.json", "--key", people["ann"]), ("publish", "draft.json")):
                 result = stoplog("rules", *command)
                 assert result.status == 1

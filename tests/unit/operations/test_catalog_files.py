@@ -12,6 +12,7 @@ from streams.codec.history import HistoryError
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.definition import definition_digests
 from streams.model.labels import Integrity
+from streams.operations.catalog.decision import ReviewError, read_entries
 from streams.operations.catalog.files import CatalogFileError, read_catalog
 
 NOW_MS = 1_764_061_200_000
@@ -116,3 +117,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: object, told: str) -> N
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CatalogFileError, match=r"`.*none\.json` can't be read: No such file or directory"):
         read_catalog(tmp_path / "none.json", NOW_MS, "tests", "acme")
+
+
+@pytest.mark.parametrize("content", [b'{"form": "\xff"}', b"[" * 100_000])
+def test_a_draft_that_nobody_can_read_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "draft.json"
+    path.write_bytes(content)
+    with pytest.raises(ReviewError, match="is not a draft"):
+        read_entries(path)

@@ -12,7 +12,7 @@ import pytest
 from streams.model.token_reasons import TOKEN_TEXTS, TokenReason
 from streams.sdk.token_exchange import ACCESS_TOKEN, ID_JAG, JWT, TXN_TOKEN
 from tests.unit.services.sts.house import AGENT, INVALID, STRANGER, House, tools
-from tests.unit.services.sts.issuers import now_s
+from tests.unit.services.sts.issuers import b64, now_s
 
 
 class TestAgents:
@@ -203,6 +203,8 @@ class TestRequests:
             ({"subject_proof": "!"}, (INVALID, "request_malformed")),
             ({"subject_proof": "AAAA"}, (INVALID, "request_malformed")),
             ({"grant": "AAAA"}, (INVALID, "grant_invalid")),
+            ({"grant": b64(b'{"op": "GRANT", "tenant_uid": "\xff"}')}, (INVALID, "grant_invalid")),
+            ({"grant": b64(b'{"x": ' + b"[" * 50_000)}, (INVALID, "grant_invalid")),
             ({"audience": [f"s{number}" for number in range(70)]}, (INVALID, "request_malformed")),
         ],
     )
