@@ -12,6 +12,8 @@ from typing import Any
 import anyio
 import httpx2
 
+from streams.sdk.mcp_http_calls import CallsUnderWay
+
 STREAMS_PAUSE_S = 0.25
 """The least time between two requests for a stream of events, whatever pause the server asks for."""
 
@@ -41,7 +43,8 @@ async def http_transport(
 
     # An answer is not compressed: a few bytes could otherwise become very many.
     asked = {**headers, "accept-encoding": _PLAIN}
-    hooks: Any = {"request": [_Turns().take], "response": [bound]}
+    calls = CallsUnderWay()
+    hooks: Any = {"request": [calls.before, _Turns().take], "response": [bound, calls.after]}
     async with (
         httpx2.AsyncClient(headers=asked, timeout=timeout, event_hooks=hooks) as http,
         streamable_http_client(url, http_client=http, max_sse_event_size=answer_bytes_max) as streams,

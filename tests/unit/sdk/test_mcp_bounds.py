@@ -29,6 +29,9 @@ from tests.unit.sdk.test_mcp_http import WAIT_S
 from tests.waiting import until_open
 
 BYTES_MAX = 10_000
+CONNECTIONS_MAX = 100
+"""How many connections a client of HTTP has."""
+
 TOO_MUCH = f"sent a message of more than {BYTES_MAX} bytes"
 
 # Answers `say` with as many bytes as it is asked for, and `endless` with a message that does not end.
@@ -78,7 +81,7 @@ for line in sys.stdin:
 
 # The same over HTTP: `kind` says how a call is answered.
 HTTP_SERVER = r"""
-import gzip, http.server, json, sys
+import gzip, http.server, json, sys, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *args): pass
@@ -105,6 +108,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                       "serverInfo": {"name": "web", "version": "1"}}
         elif method == "tools/call":
             kind = params["arguments"]["kind"]
+            if kind == "silent":
+                # It never answers, but keeps the stream of events open.
+                self.send_response(200); self.send_header("content-type", "text/event-stream")
+                self.send_header("transfer-encoding", "chunked"); self.end_headers()
+                self.part(b"id: 7\ndata: \n\n")
+                while True:
+                    self.part(b": still there\n\n"); time.sleep(0.2)
             if kind == "interrupted":
                 self.interrupted()
                 return
@@ -326,3 +336,11 @@ def test_a_server_can_not_have_itself_asked_again_without_a_pause(url: str) -> N
         time.sleep(1)
         gets = int(server.call("say", {"kind": "gets"})["content"][0]["text"])
     assert 0 < gets < 20
+
+
+def test_calls_that_were_given_up_keep_no_connection(url: str) -> None:
+    with McpServerUrl("web", url) as server:
+        for _ in range(CONNECTIONS_MAX + 5):
+            with pytest.raises(TimeoutError):
+                server.call("say", {"kind": "silent"}, timeout_ms=30)
+        assert server.call("say", {"kind": "plain"}, timeout_ms=10_000)["content"] == [{"type": "text", "text": "x"}]

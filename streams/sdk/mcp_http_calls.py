@@ -1,0 +1,79 @@
+"""End what is under way of calls over HTTP that an executor has given up.
+
+When a call has taken too long, the package `mcp` reports that to the server, and goes on reading the answer, which a
+server can keep open for as long as it likes: many send a comment now and then so that nothing between them closes the
+stream. A client has a bounded number of connections. When as many calls had been given up, no call would get one any
+more until the executor is restarted. So the report itself ends the request that it is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+_GIVEN_UP = "notifications/cancelled"
+
+
+class _Call:
+    """A request of the protocol, in the task that sends it and reads its answer."""
+
+    def __init__(self, request_id: object) -> None:
+        self.request_id = request_id
+        self.response: httpx2.Response | None = None
+        self.is_given_up = False
+
+
+class CallsUnderWay:
+    """Knows which requests of the protocol are under way. For one client, in one thread."""
+
+    def __init__(self) -> None:
+        # The package has a task for each request, which also asks again for an answer that was cut off.
+        self._calls: WeakKeyDictionary[asyncio.Task[Any], _Call] = WeakKeyDictionary()
+
+    async def before(self, request: httpx2.Request) -> None:
+        """Note a request, and end the one that it reports as given up.
+
+        Raises:
+            RequestError: it belongs to a call that was given up.
+        """
+        task = asyncio.current_task()
+        message = _message_of(request)
+        if message.get("method") == _GIVEN_UP:
+            await self._end((message.get("params") or {}).get("requestId"))
+        elif task is not None and "id" in message and "method" in message:
+            self._calls[task] = _Call(message["id"])
+        elif task is not None and (call := self._calls.get(task)) is not None and call.is_given_up:
+            raise httpx2.RequestError("the call was given up", request=request)
+
+    async def after(self, response: httpx2.Response) -> None:
+        """Note that an answer begins.
+
+        Raises:
+            RequestError: it is that of a call that was given up.
+        """
+        task = asyncio.current_task()
+        call = None if task is None else self._calls.get(task)
+        if call is None:
+            return
+        if call.is_given_up:
+            await response.aclose()
+            raise httpx2.RequestError("the call was given up", request=response.request)
+        call.response = response
+
+    async def _end(self, request_id: object) -> None:
+        for call in list(self._calls.values()):
+            if call.request_id == request_id:
+                call.is_given_up = True
+                if call.response is not None:
+                    # Whoever reads it gets an error.
+                    await call.response.aclose()
+
+
+def _message_of(request: httpx2.Request) -> dict[str, Any]:
+    """Return the message that is posted; empty for other requests."""
+    message = json.loads(request.content) if request.method == "POST" and request.content else {}
+    return message if isinstance(message, dict) else {}
