@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -323,21 +323,30 @@ class DeskStore:
                 (old_ms, PURGED_MAX),
             )
 
-    def next_delivery(self, sink: str) -> NextDelivery | None:
+    def next_delivery(self, sink: str, without: Collection[str] = ()) -> NextDelivery | None:
         """Return the next message for a sink; None if there is none. What this version can't read is set aside.
+
+        Args:
+            sink: the sink.
+            without: incidents whose messages are left out.
 
         Raises:
             DeskError: the file can't be used.
         """
         statement = (
-            "SELECT number, attempts, body FROM deliveries WHERE sink = ? AND is_set_aside = 0 ORDER BY number LIMIT 1"
+            "SELECT number, attempts, body FROM deliveries "
+            "WHERE sink = ? AND is_set_aside = 0 AND number > ? ORDER BY number LIMIT 1"
         )
-        while found := self._sent(statement, (sink,)):
-            ((number, attempts, body),) = found
+        last = 0
+        while found := self._sent(statement, (sink, last)):
+            ((last, attempts, body),) = found
             try:
-                return NextDelivery(number, attempts, _message(body))
+                message = _message(body)
             except msgspec.DecodeError as error:
-                self.note_fault(number, f"it is of another version of stoplog: {error}", sets_aside=True)
+                self.note_fault(last, f"it is of another version of stoplog: {error}", sets_aside=True)
+                continue
+            if message.incident not in without:
+                return NextDelivery(last, attempts, message)
         return None
 
     def note_delivered(self, number: int) -> None:

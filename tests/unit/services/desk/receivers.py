@@ -30,10 +30,14 @@ class Post(NamedTuple):
 
 
 class Web:
-    """An HTTP server. `script` says how the next requests fail: a status, `timeout`, `slow`, `closed`, `redirect`."""
+    """An HTTP server. `script` says how the next requests fail: a status, `timeout`, `slow`, `closed`, `redirect`.
+
+    A firewall before it refuses each body that has `forbidden` in it.
+    """
 
     def __init__(self, accepted_status: int = 200) -> None:
         self.script: list[int | str] = []
+        self.forbidden = b""
         self.posts: list[Post] = []
         self.attempts = 0
         self.attempt_times: list[float] = []
@@ -51,7 +55,7 @@ class Web:
                 if self.path == "/elsewhere":
                     web.redirected += 1
                     return self._answer(200)
-                step = web.script.pop(0) if web.script else web.accepted_status
+                step = web._step(body)
                 if step in ("timeout", "slow"):
                     return stall(self.wfile, web._released, WAIT_S if step == "timeout" else SLOW_S)
                 if step == "closed":
@@ -88,6 +92,12 @@ class Web:
         self._server = Quiet(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def _step(self, body: bytes) -> int | str:
+        """Return how a request is answered."""
+        if self.forbidden and self.forbidden in body:
+            return 403
+        return self.script.pop(0) if self.script else self.accepted_status
 
     def close(self) -> None:
         self._released.set()

@@ -36,7 +36,8 @@ from streams.services.metrics import MetricsSection, serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_offline_codec
 from tests.unit.desk.alerts import again, alert
-from tests.unit.services.desk.conftest import PARTITIONS, running, section, send
+from tests.unit.services.desk.conftest import PARTITIONS, WHSEC, running, section, send
+from tests.unit.services.desk.receivers import web
 from tests.waiting import until
 
 Private = Callable[[str, str], str]
@@ -91,6 +92,26 @@ def test_what_was_not_delivered_is_after_a_restart(transport: Transport, tmp_pat
     with running(to_file(tmp_path), transport, tmp_path):
         until(lambda: len(lines(blocked)) == 20, "all are delivered")
     assert len({each["id"] for each in lines(blocked)}) == 20
+
+
+def test_a_message_that_a_receiver_never_takes_holds_up_no_other_incident(
+    transport: Transport, tmp_path: Path, private: Private
+) -> None:
+    secret = private("whsec", WHSEC)
+    with web() as receiver:
+        hook = section({"webhooks": {"hook": {"url": receiver.url, "secret_file": secret}}}, ["hook"])
+        receiver.forbidden = b"../../etc/passwd"
+        send(transport, alert(1, title="tool call denied: ../../etc/passwd"))
+        with running(hook, transport, tmp_path) as desk:
+            until(lambda: receiver.attempts > 0, "it is tried")
+            send(transport, *(alert(number, analytic_uid=f"rule-{number}") for number in range(2, 12)), again(1, 10))
+            until(lambda: len(receiver.posts) == 10, "the others are delivered")
+            assert desk.metrics.value(DESK_DELIVERIES, "hook", "set_aside") in (None, 0)
+            receiver.forbidden = b""
+            until(lambda: len(receiver.posts) == 12, "and so is that incident, once it is taken")
+    told = [json.loads(post.body)["data"] for post in receiver.posts]
+    assert len({each["id"] for each in told}) == 12
+    assert [each["kind"] for each in told if each["analytic"] == "loop"] == ["new", "update"]
 
 
 def test_a_lost_state_costs_a_second_delivery_and_no_alert(transport: Transport, tmp_path: Path) -> None:
