@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 LINES_MAX = 2_000
 """In files with more lines, faults are reported without their line: to find it takes longer with each line."""
 
+FAULTS_MAX = 50
+"""How many faults are reported with their line."""
+
 _TOO_DEEP = "it is nested too deeply"
 _FROM_ELSEWHERE = frozenset({"missing", "value_error", "assertion_error"})
 """Faults that the environment or the command line can still mend, since they concern several settings together."""
@@ -76,35 +79,42 @@ def file_faults(
     try:
         whole.model_validate_json(stated, strict=True)
     except ValidationError as error:
-        for fault in error.errors():
-            if fault["type"] == "json_invalid":
-                # The library nests less deeply than the parser of TOML.
-                raise ValueError(_TOO_DEEP) from None
-            if fault["type"] not in _FROM_ELSEWHERE:
-                line, path = _line_of(text, fault["loc"]), fault["loc"]
-                yield FileFault(path, line, fault["type"], fault["msg"], fault["input"], _ADVICE.get(fault["type"], ""))
+        faults = [fault for fault in error.errors() if fault["type"] not in _FROM_ELSEWHERE]
+        if any(fault["type"] == "json_invalid" for fault in faults):
+            # The library nests less deeply than the parser of TOML.
+            raise ValueError(_TOO_DEEP) from None
+        lines = _lines_of(text, [fault["loc"] for fault in faults[:FAULTS_MAX]])
+        for fault in faults:
+            path, advice = fault["loc"], _ADVICE.get(fault["type"], "")
+            yield FileFault(path, lines.get(path), fault["type"], fault["msg"], fault["input"], advice)
 
 
-def _line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """Return the line of the statement that sets a path, or as much of it as the file has.
+def _lines_of(text: str, paths: Sequence[tuple[str | int, ...]]) -> dict[tuple[str | int, ...], int]:
+    """Return the lines of the statements that set paths, or as much of each as the file has.
 
-    The parser knows no places, so ever longer beginnings of the file are parsed: the first one that has the path ends
-    with its statement.
+    The parser knows no places, so ever longer beginnings of the file are parsed, once for all paths: the first one that
+    has a path ends with its statement.
     """
     lines = text.splitlines(keepends=True)
     if len(lines) > LINES_MAX:
-        return None
-    wanted = _reach(tomllib.loads(text), path)
+        return {}
+    whole = tomllib.loads(text)
+    missing = {path: reached for path in paths if (reached := _reach(whole, path))}
+    found: dict[tuple[str | int, ...], int] = {}
     start = 1
     for count in range(1, len(lines) + 1):
+        if not missing:
+            break
         try:
             values = tomllib.loads("".join(lines[:count]))
         except tomllib.TOMLDecodeError:
             continue
-        if wanted and _reach(values, path) == wanted:
-            return start
+        here = [path for path, reached in missing.items() if _reach(values, path) == reached]
+        for path in here:
+            found[path] = start
+            del missing[path]
         start = count + 1
-    return None
+    return found
 
 
 def _reach(values: object, path: Sequence[str | int]) -> int:

@@ -17,7 +17,7 @@ from pydantic import ValidationError, create_model
 
 from streams.model.errors import SettingsError
 from streams.wiring.settings import SECRETIVE, SECTIONS, Settings, section_class, setting_names, worded
-from streams.wiring.settings_file import file_faults
+from streams.wiring.settings_file import FAULTS_MAX, file_faults
 
 ENV_PREFIX = "STOPLOG_"
 SETTINGS_FILE = "stoplog.toml"
@@ -125,7 +125,7 @@ def _file_faults(file: Path) -> Iterator[str]:
         found = list(file_faults(file, Settings, lambda name: section_class(name) if name in SECTIONS else None))
     except (ValueError, OSError) as error:
         raise SettingsError(f"`{file}` can't be read: {error}") from None
-    for fault in found:
+    for fault in found[:FAULTS_MAX]:
         at = f"`{file}`" if fault.line is None else f"`{file}:{fault.line}`"
         path = ".".join(map(str, fault.path))
         if fault.kind == "extra_forbidden":
@@ -134,6 +134,8 @@ def _file_faults(file: Path) -> Iterator[str]:
         got = "" if fault.path[0] in SECRETIVE else f", got `{str(fault.value)[:_VALUE_CHARS_SHOWN]}`"
         advice = f": {fault.advice}" if fault.advice else ""
         yield f"{at}: {worded(path, fault.text)}{got}{advice}"
+    if len(found) > FAULTS_MAX:
+        yield f"and {len(found) - FAULTS_MAX} more"
 
 
 def settings_sources() -> tuple[str, ...]:

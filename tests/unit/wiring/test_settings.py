@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,16 @@ def test_a_file_that_is_no_toml_is_an_error_that_names_it(in_empty_folder: Path,
 def test_a_file_that_is_nested_too_deeply_is_an_error_that_names_it(in_empty_folder: Path, text: str) -> None:
     write(in_empty_folder, text)
     assert fault() == "`stoplog.toml` can't be read: it is nested too deeply"
+
+
+def test_a_file_of_something_else_is_an_error_at_once(in_empty_folder: Path) -> None:
+    write(in_empty_folder, "".join(f"key{number} = 1\n" for number in range(1_500)))
+    began_s = time.process_time()
+    faults = fault().split("; ")
+    assert time.process_time() - began_s < 20
+    assert len(faults) < 120
+    assert faults[0].startswith("`stoplog.toml:1`: setting `key0` is unknown")
+    assert faults[-1] == "and 1450 more"
 
 
 def test_sources_are_told_apart(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
