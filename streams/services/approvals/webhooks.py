@@ -6,13 +6,19 @@ new webhook gets all questions that are still open.
 
 A question that further calls have joined is sent again, under the same `task_id` with a higher `revision`: the receiver
 replaces what it shows.
+
+A receiver may work, and still refuse one question again and again: a firewall before it finds an attack in the
+arguments of a call, which an agent chooses. So a question that has failed `STUCK_AFTER` times is put aside, and tried
+again between others until it is accepted or can't be answered any more. The position stays before it, so that a restart
+forgets none.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import httpx2
 import orjson
@@ -23,7 +29,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import RecordError
 from streams.model.topics import APPROVAL_REQUEST
 from streams.operations.approvals.questions import calls_of
-from streams.ports import LogError, Received, TopicPartition
+from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.transport import Transport
 from streams.services.approvals.errors import ApprovalServiceError
 from streams.services.approvals.settings import WebhookSection
@@ -34,9 +40,14 @@ from streams.services.sending import Backoff, Sender
 ASKED = "approval.requested"
 _NEVER = frozenset({400, 413, 415, 422})
 """Answers after which the same message will never be accepted: its receiver can't read it."""
+STUCK_AFTER = 5
+"""After how many failures a question is put aside."""
+STUCK_MAX = 100
+"""How many questions are put aside; with that many, the receiver is taken for one that does not work."""
 ANSWERABLE_S_MAX = 5.0
 """How long a question waits until this service takes its answer."""
 
+_MS_PER_S = 1_000
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +65,15 @@ def message_of(request: ApprovalRequest, key: bytes, answer_url: str) -> dict[st
             **to_json(request),
         },
     }
+
+
+class _Asked(NamedTuple):
+    """A question that is sent, and where it stands."""
+
+    partition: int
+    offset: int
+    request: ApprovalRequest
+    body: bytes
 
 
 class Webhook(Sender):
@@ -95,6 +115,9 @@ class Webhook(Sender):
         self._store = store
         self._await_answerable = await_answerable
         self._count = count
+        self._read: dict[int, int] = {}
+        self._stuck: dict[str, _Asked] = {}
+        self._retry_s = 0.0
 
     def _positions(self) -> Mapping[TopicPartition, int]:
         sent = self._store.sent(self._name)
@@ -102,7 +125,26 @@ class Webhook(Sender):
         return {TopicPartition(APPROVAL_REQUEST.name, number): sent.get(number, 0) for number in partitions}
 
     def _note(self, received: Received) -> None:
-        self._store.note_sent(self._name, received.partition, received.offset + 1)
+        self._read[received.partition] = received.offset + 1
+        self._note_position(received.partition)
+
+    def _note_position(self, partition: int) -> None:
+        """Remember up to where all questions of a partition are done."""
+        waiting = (asked.offset for asked in self._stuck.values() if asked.partition == partition)
+        self._store.note_sent(self._name, partition, min((self._read[partition], *waiting)))
+
+    def _looked(self, reader: Reader) -> None:
+        """Try questions again that were put aside, until one fails again."""
+        del reader
+        while self._stuck and time.monotonic() >= self._retry_s and not self._stop.is_set():
+            task_id, asked = next(iter(self._stuck.items()))
+            if not self._is_done(asked):
+                # To the end, so that the next one has its turn.
+                self._stuck[task_id] = self._stuck.pop(task_id)
+                self._retry_s = time.monotonic() + self._backoff.longest_ms / _MS_PER_S
+                return
+            del self._stuck[task_id]
+            self._note_position(asked.partition)
 
     def _delay_ms(self, *, is_known: bool) -> int:
         # Questions expire: they do not wait longer than needed for a log that is back.
@@ -113,30 +155,44 @@ class Webhook(Sender):
         if request is None:
             return True
         body = orjson.dumps(message_of(request, received.key or b"", self._answer_url))
+        # This form of the question replaces an earlier one.
+        self._stuck.pop(request.task_id, None)
         self._backoff.reset()
         if request.expires_at > self._transport.now_ms():
             # A bot may answer at once. After the wait, the question is sent anyway: it can be answered elsewhere, too.
             self._await_answerable(received, ANSWERABLE_S_MAX)
+        return self._is_settled(_Asked(received.partition, received.offset, request, body))
+
+    def _is_settled(self, asked: _Asked) -> bool:
+        """Send a question until it is done or put aside. Return False if the thread is stopped before."""
+        failures = 0
         while not self._stop.is_set():
-            if request.expires_at <= self._transport.now_ms():
-                self._count(self._name, "expired")
+            if self._is_done(asked):
                 return True
-            fault = self._attempt(request.header.id, body)
-            if fault is None:
-                self._count(self._name, "accepted")
+            failures += 1
+            if failures >= STUCK_AFTER and len(self._stuck) < STUCK_MAX:
+                self._stuck[asked.request.task_id] = asked
                 return True
-            if fault in _NEVER:
-                self._count(self._name, "rejected")
-                text = "`%s` can't read question `%s` (status %s): it is not sent again"
-                _log.error(text, self._name, request.task_id, fault)
-                return True
-            self._count(self._name, "failed")
-            pause_ms = self._backoff.take_ms()
-            _log.warning(
-                "question `%s` could not be sent to `%s`, retrying in %d ms: %s",
-                request.task_id, self._name, pause_ms, fault,
-            )  # fmt: skip
-            self._pause(pause_ms)
+            self._pause(self._backoff.take_ms())
+        return False
+
+    def _is_done(self, asked: _Asked) -> bool:
+        """Send a question once, if it can still be answered. Return whether it need not be sent again."""
+        request = asked.request
+        if request.expires_at <= self._transport.now_ms():
+            self._count(self._name, "expired")
+            return True
+        fault = self._attempt(request.header.id, asked.body)
+        if fault is None:
+            self._count(self._name, "accepted")
+            return True
+        if fault in _NEVER:
+            self._count(self._name, "rejected")
+            text = "`%s` can't read question `%s` (status %s): it is not sent again"
+            _log.error(text, self._name, request.task_id, fault)
+            return True
+        self._count(self._name, "failed")
+        _log.warning("question `%s` could not be sent to `%s`, trying again: %s", request.task_id, self._name, fault)
         return False
 
     def _attempt(self, message_id: str, body: bytes) -> int | str | None:

@@ -244,6 +244,32 @@ class TestWebhooks:
         counted = [running.metrics.value(QUESTIONS_SENT, "chat", each) for each in ("rejected", "accepted", "failed")]
         assert counted == [1, 1, 0]
 
+    def test_a_question_that_the_receiver_never_takes_holds_up_no_other(
+        self, desk: Desk, opened: Open, chat: Other
+    ) -> None:
+        chat.forbidden = b"../../etc/passwd"
+        running = opened(desk.section(chat.url))
+        others = [SessionMaker(f"s-{number}") for number in range(2, 6)]
+        for session in others:
+            desk.bench.establish(session)
+        desk.ask("../../etc/passwd")
+        for session in others:
+            desk.bench.propose(MAIL_SEND, ONE, session)
+        desk.carry()
+        until(lambda: len(chat.tokens) == 4, "the others are accepted")
+        running.close()
+        # A restart forgets none that was put aside.
+        chat.forbidden = b""
+        opened(desk.section(chat.url))
+        until(lambda: b"../../etc/passwd" in "".join(chat.tokens).encode(), "and it is, once it is taken")
+
+    def test_a_question_that_was_put_aside_is_tried_again(self, desk: Desk, opened: Open, chat: Other) -> None:
+        chat.answers = [(403, b"")] * 8
+        opened(desk.section(chat.url))
+        desk.ask("ann")
+        until(lambda: len(chat.tokens) == 1, "it is accepted in the end")
+        assert len(chat.headers) == 9
+
 
 class TestAnswers:
     def test_a_signed_answer_of_a_person_decides(self, desk: Desk, opened: Open) -> None:

@@ -42,9 +42,13 @@ DAY_MS = 86_400_000
 
 
 class Other:
-    """Somebody who is pushed events to; `answers` are the statuses of the next ones, 202 when there are no more."""
+    """Somebody who is pushed events to; `answers` are the statuses of the next ones, 202 when there are no more.
+
+    A firewall refuses each body that has `forbidden` in it.
+    """
 
     def __init__(self) -> None:
+        self.forbidden = b""
         self.tokens: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.answers: list[tuple[int, bytes]] = []
@@ -54,6 +58,8 @@ class Other:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 status, answer = other.answers.pop(0) if other.answers else (202, b"")
+                if other.forbidden and other.forbidden in body:
+                    status = 403
                 other.headers.append({name.lower(): value for name, value in self.headers.items()})
                 if status == 202:
                     other.tokens.append(body.decode())
