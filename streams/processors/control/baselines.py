@@ -23,7 +23,8 @@ from streams.model.reasons import DeadLetterReason
 from streams.processors.control.risks import Risks
 
 AGENTS_MAX = 5_000
-"""Agents whose baselines are held; beyond them, those that were published longest ago are forgotten."""
+"""Agents whose baselines are held. Beyond them, those of the tenant with the most that were published longest ago are
+forgotten: no tenant can have those of others forgotten by naming many agents."""
 EPOCHS_MAX = 4
 """Epochs of an agent that are held, the newest ones."""
 STALE_MS = 45 * DAY_MS
@@ -59,6 +60,7 @@ class Baselines:
     next_offset: int = 0
     risks: Risks = field(default_factory=Risks)
     _held: dict[tuple[str, str], dict[str, _Held]] = field(default_factory=dict)
+    _agents: dict[str, dict[str, None]] = field(default_factory=dict)
     _names: dict[bytes, tuple[str, str, str]] = field(default_factory=dict)
     _usual: dict[tuple[str, str], Usual] = field(default_factory=dict)
 
@@ -106,15 +108,18 @@ class Baselines:
         # The order of insertion is that of the newest snapshots.
         epochs.pop(record.epoch, None)
         epochs[record.epoch] = _Held(record.state, record.header.time, appended_ms)
-        self._held.pop(who, None)
         self._held[who] = epochs
+        agents = self._agents.setdefault(tenant_uid, {})
+        agents.pop(record.agent, None)
+        agents[record.agent] = None
         self._names[key] = (*who, record.epoch)
         self.risks.replace((*who, record.epoch), profile)
         self._usual.pop(who, None)
         if len(epochs) > EPOCHS_MAX:
             self._drop(who, next(iter(epochs)))
         if len(self._held) > AGENTS_MAX:
-            oldest = next(iter(self._held))
+            largest = max(self._agents, key=lambda tenant: len(self._agents[tenant]))
+            oldest = largest, next(iter(self._agents[largest]))
             for epoch in tuple(self._held[oldest]):
                 self._drop(oldest, epoch)
 
@@ -128,6 +133,7 @@ class Baselines:
         """Forget everything, as if nothing had been read."""
         self.next_offset = 0
         self._held.clear()
+        self._agents.clear()
         self._names.clear()
         self._usual.clear()
         self.risks.clear()
@@ -141,6 +147,9 @@ class Baselines:
         self.risks.drop((*who, epoch))
         if not epochs:
             del self._held[who]
+            del self._agents[who[0]][who[1]]
+            if not self._agents[who[0]]:
+                del self._agents[who[0]]
             self.risks.forget_agent(*who)
 
 

@@ -319,6 +319,21 @@ class TestWhatIsHeldIsBounded:
         held.forget(baseline_key("acme", "a-0", EPOCH))
         assert held.count == AGENTS_MAX
 
+    def test_no_tenant_takes_the_room_of_another(self) -> None:
+        held = Baselines()
+
+        def offer(tenant_uid: str, agent: str) -> None:
+            made = baseline(settled(agent=agent), tenant=tenant_uid)
+            held.offer(baseline_key(tenant_uid, agent, EPOCH), made, START_MS)
+
+        offer("quiet", "a-0")
+        for number in range(AGENTS_MAX + 1):
+            offer("noisy", f"a-{number}")
+        assert held.count == AGENTS_MAX
+        assert held.usual_of("quiet", "a-0", START_MS) is not None
+        assert held.usual_of("noisy", "a-1", START_MS) is None
+        assert held.usual_of("noisy", "a-2", START_MS) is not None
+
     def test_the_oldest_epochs_make_room(self) -> None:
         held = Baselines()
         for number in range(EPOCHS_MAX + 3):
