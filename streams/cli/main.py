@@ -20,6 +20,7 @@ import typer
 from streams.cli.apps import Group, make_app
 from streams.cli.misuse import told
 from streams.cli.text import label, printable
+from streams.cli.unlogged import label_warnings
 from streams.model.errors import FormError, SettingsError, StoplogError
 from streams.ports import LogError, StoreError
 
@@ -230,6 +231,7 @@ def run(args: Sequence[str]) -> int:
         from typer._completion_classes import completion_init  # noqa: PLC0415 - typer offers no public name for it
 
         completion_init()
+    label_warnings()
     try:
         status = typer.main.get_command(app)(list(args) or ["--help"], prog_name=_PROGRAM, standalone_mode=False)
     except BrokenPipeError:

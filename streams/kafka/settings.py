@@ -22,7 +22,11 @@ LOG_KINDS_MAX = 256
 
 
 class OncePerInterval(logging.Filter):
-    """Lets each kind of message of a client pass once per LOG_INTERVAL_S."""
+    """Lets a message of the client library pass once per LOG_INTERVAL_S, and words it for a person.
+
+    Each kind of message of a client passes once, and so does each text, however many clients have it: a gate has a
+    dozen of them, and all say at once that the same broker is away.
+    """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         """Start with no messages; `now_s` is a clock for intervals, in seconds."""
@@ -34,17 +38,39 @@ class OncePerInterval(logging.Filter):
         """Return whether the message is to be written; a message that is not librdkafka's always is."""
         if not isinstance(record.args, tuple) or len(record.args) != LIBRARY_ARGUMENTS:
             return True
-        kind, client, text = record.args
-        if kind == UNFIT_KIND and UNFIT_TEXT in str(text):
+        kind, client, library_text = record.args
+        if kind == UNFIT_KIND and UNFIT_TEXT in str(library_text):
             return False
+        text = _for_a_person(str(library_text))
         now_s = self._now_s()
-        if now_s - self._told_s.get((kind, client), -LOG_INTERVAL_S) < LOG_INTERVAL_S:
+        told = (kind, client), (kind, text)
+        if any(now_s - self._told_s.get(key, -LOG_INTERVAL_S) < LOG_INTERVAL_S for key in told):
             return False
-        if len(self._told_s) >= LOG_KINDS_MAX:
+        if len(self._told_s) + len(told) > LOG_KINDS_MAX:
             self._told_s.clear()
-        self._told_s[kind, client] = now_s
+        self._told_s.update(dict.fromkeys(told, now_s))
+        record.msg, record.args = "%s", (text,)
+        # For programs that read the log.
+        record.fields = {"kafka_client": client, "kafka_kind": kind}
         return True
 
+
+def _for_a_person(text: str) -> str:
+    """Return a message of the library without its thread, its state and its own name for the broker's connection.
+
+    `[thrd:b:9/bootstrap]: b:9/bootstrap: Connect failed (after 0ms in state CONNECT)` is `broker b:9: Connect failed`.
+    """
+    found = _OF_A_BROKER.fullmatch(text)
+    if found is None:
+        return f"Kafka client: {_OF_A_THREAD.sub('', text)}"
+    return f"broker {found['broker']}: {found['what']}"
+
+
+_OF_A_THREAD = re.compile(r"\A\[thrd:.*?\]: ")
+_OF_A_BROKER = re.compile(
+    r"\[thrd:.*?\]: (?:\w+://)?(?P<broker>\S+:[0-9]+)/\w+: (?P<what>.*?)(?: \(after [0-9]+ms in state \w+.*\))?",
+    re.DOTALL,
+)
 
 # `[kafka]` has the settings of all clients, so each has some that are not for it. Gates make a client every 10 s.
 UNFIT_KIND, UNFIT_TEXT = "CONFWARN", "will be ignored by this"

@@ -75,6 +75,26 @@ def keying(build: BuildWorker) -> Beside:
     return Beside(build, "worker that brings decisions to the watch", "keying")
 
 
+class _Told:
+    """Remembers the last error that a gate, or what runs beside it, has logged: they share a log, which fails them all.
+
+    A write and a read of one attribute each: threads that do so at once tell an error twice at worst.
+    """
+
+    def __init__(self) -> None:
+        """Remember none."""
+        self._last: tuple[str, str] | None = None
+
+    def text(self, teller: str, error: Exception) -> str:
+        """Return the text of an error; a reference to it if another one has logged the same just before."""
+        text = str(error)
+        last, self._last = self._last, (teller, text)
+        if last is None or last[0] == teller or last[1] != text:
+            return text
+        self._last = last
+        return f"for the same reason as the {last[0]}"
+
+
 class GateRunner:
     """Keeps one gate running. Call `run` in a thread of the caller, or `start` and `stop`, which use a new thread.
 
@@ -113,9 +133,12 @@ class GateRunner:
         self._name = name
         self._worker_name = worker
         self._metrics = metrics
+        self._told = _Told()
         self._beside = [
             GateRunner(each.build, clock, name=each.name, worker=each.worker, metrics=metrics) for each in beside
         ]
+        for other in self._beside:
+            other._told = self._told
         self._stopping = threading.Event()
         self._stop_by_ms: int | None = None
         self._changed = threading.Condition()
@@ -246,7 +269,8 @@ class GateRunner:
                     raise GateFailedError(self._gave_up(error)) from error
                 count = f"restart {renewals.failures_count} of {FAILURES_MAX}"
                 text = count if is_failure else "the log does not answer"
-                _log.warning("%s failed, %s, trying again in %d ms: %s", self._name, text, pause_ms, error)
+                reason = self._told.text(self._name, error)
+                _log.warning("%s failed, %s, trying again in %d ms: %s", self._name, text, pause_ms, reason)
                 self._stopping.wait(pause_ms / _MS_PER_S)
 
     def _run_quietly(self) -> None:

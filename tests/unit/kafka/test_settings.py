@@ -69,8 +69,9 @@ class TestClientSettings:
 
 
 class TestOncePerInterval:
-    def record(self, kind: str, client: str) -> logging.LogRecord:
-        return logging.LogRecord("streams.kafka", logging.ERROR, "", 0, "%s [%s] %s", (kind, client, "text"), None)
+    def record(self, kind: str, client: str, text: str = "") -> logging.LogRecord:
+        text = text or f"text of {client}"
+        return logging.LogRecord("streams.kafka", logging.ERROR, "", 0, "%s [%s] %s", (kind, client, text), None)
 
     def test_a_kind_of_a_client_is_told_once(self) -> None:
         now_s = [0.0]
@@ -82,6 +83,34 @@ class TestOncePerInterval:
         now_s[0] = 10.0
         assert once.filter(self.record("FAIL", "a"))
 
+    def test_what_all_clients_say_is_told_once(self) -> None:
+        once = OncePerInterval(lambda: 0.0)
+        refused = "[thrd:b:9/bootstrap]: b:9/bootstrap: Connect to b:9 failed: refused (after {}ms in state CONNECT)"
+        assert once.filter(self.record("FAIL", "a", refused.format(0)))
+        assert not once.filter(self.record("FAIL", "b", refused.format(7)))
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            (
+                "[thrd:b-1:9/bootstrap]: b-1:9/bootstrap: Connect to ipv4#1.2.3.4:9 failed: refused (after 0ms in "
+                "state CONNECT, 2 identical error(s) suppressed)",
+                "broker b-1:9: Connect to ipv4#1.2.3.4:9 failed: refused",
+            ),
+            (
+                "[thrd:sasl_ssl://[::1]:9093/bootstrap]: sasl_ssl://[::1]:9093/1: SSL handshake failed: unknown ca "
+                "(after 5ms in state SSL_HANDSHAKE)",
+                "broker [::1]:9093: SSL handshake failed: unknown ca",
+            ),
+            ("[thrd:main]: fetch failed (twice)", "Kafka client: fetch failed (twice)"),
+        ],
+    )
+    def test_it_is_worded_for_a_person(self, text: str, told: str) -> None:
+        record = self.record("FAIL", "rdkafka#producer-1", text)
+        assert OncePerInterval(lambda: 0.0).filter(record)
+        assert record.getMessage() == told
+        assert record.__dict__["fields"] == {"kafka_client": "rdkafka#producer-1", "kafka_kind": "FAIL"}
+
     @pytest.mark.parametrize("client_class", [Producer, AdminClient, Consumer])
     def test_settings_for_other_clients_are_no_news(
         self, client_class: Callable[..., Producer | AdminClient | Consumer], caplog: pytest.LogCaptureFixture
@@ -90,11 +119,11 @@ class TestOncePerInterval:
         extra: Settings = {"session.timeout.ms": 6_000, "linger.ms": 5}
         client = client_class(client_settings(UNREACHABLE, fixed={"group.id": "g"}, extra=extra))
         deadline_s = time.monotonic() + SERVED_S_MAX
-        while "FAIL" not in caplog.text and time.monotonic() < deadline_s:
+        while "refused" not in caplog.text and time.monotonic() < deadline_s:
             client.poll(0.05)
         client.poll(0.3)
-        assert "FAIL" in caplog.text
-        assert "CONFWARN" not in caplog.text
+        assert "refused" in caplog.text
+        assert "will be ignored" not in caplog.text
 
     def test_what_it_remembers_is_bounded(self) -> None:
         once = OncePerInterval(lambda: 0.0)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, cast
@@ -219,6 +220,30 @@ class FailingWorker:
     def stop(self) -> None:
         self._closed.append(1)
         raise FatalLogError("a failed client can't leave in good order")
+
+
+class TestOneReason:
+    def test_what_fails_them_all_is_told_in_full_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Two that run beside each other on a log that is away."""
+        clock, fails = Clock(), threading.Barrier(2)
+        away = RetriableLogError("the brokers are away")
+
+        def build() -> Worker:
+            fails.wait()
+            return cast("Worker", FailingWorker(away, clock, NEVER_STARTS, []))
+
+        runner = GateRunner(build, clock, beside=[notary(build)])
+        runner.start()
+        try:
+            _wait_for(lambda: sum("restart 1" in text for text in caplog.messages) == 2)
+        finally:
+            fails.abort()
+            with suppress(threading.BrokenBarrierError):
+                runner.stop()
+        reasons = {text.partition("ms: ")[2] for text in caplog.messages if "restart 1" in text}
+        reasons -= {"for the same reason as the gate", "for the same reason as the notary"}
+        assert reasons == {"the brokers are away"}
+        assert sum("the brokers are away" in text for text in caplog.messages if "restart 1" in text) == 1
 
 
 class TestRestarts:
