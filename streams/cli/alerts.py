@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,9 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, FollowOption, Output, Signature, WhyOption
 from streams.cli.screen import OK, WARN, Screen
 from streams.cli.tail import BeginningOption, MaxOption, SessionOption, TenantOption, print_records
-from streams.model.alert import Severity, severity_word
+from streams.model.alert import Alert, Severity, severity_word
 from streams.model.alert_status import AlertState
+from streams.model.topics import AUDIT, SESSION
 from streams.operations.alert_handling import (
     Handled,
     Handling,
@@ -29,7 +30,16 @@ from streams.operations.alert_handling import (
     write_statuses,
 )
 from streams.operations.operator import Operator
+from streams.operations.sessions.search import SessionMissingError, show_session
+from streams.operations.sessions.view import Standing
+from streams.operations.topics.reader import TopicReadError
+from streams.ports import LogError
+from streams.wiring.codecs import build_codec
 from streams.wiring.operators import open_operator
+
+if TYPE_CHECKING:
+    # Settings are loaded when a command is run, so that its help answers at once.
+    from streams.wiring.settings import Settings
 
 app = make_app("List and show alerts, acknowledge and close them, and print them as they arrive.")
 
@@ -100,9 +110,10 @@ def show(
         handling = read_handling(operator)
         (handled,) = find_alerts(handling, [alert])
         now_ms = operator.clock.now_ms()
+        standing = None if screen.as_json else _standing_of(operator, settings, handled.alert)
     show_alert(screen, handled, handling.incident_of(handled), now_ms)
     _warn(screen, handling)
-    tell_responses(screen, connection, handled.alert)
+    tell_responses(screen, connection, handled.alert, standing)
     if handled.is_closed or screen.as_json:
         return
     uid = short_ids(handling.alerts)[handled.alert.finding_uid]
@@ -114,6 +125,22 @@ def show(
     ]
     screen.say()
     tell_steps(screen, connection, steps if handled.state is AlertState.UNKNOWN else steps[1:])
+
+
+def _standing_of(operator: Operator, settings: Settings, alert: Alert) -> Standing | None:
+    """Return the state of an alert's session; None if there is none, or if this client can't tell it."""
+    if alert.session_id is None:
+        return None
+    log, clock = operator.log, operator.clock
+    trusted, officers = settings.release.trusted(), settings.content.trusted()
+    try:
+        shown = show_session(
+            log, build_codec(settings), alert.header.tenant_uid, alert.session_id, clock, trusted, officers=officers
+        )
+    except (SessionMissingError, TopicReadError, LogError):
+        return None
+    # What access control hides may be that gates have rejected the end of the session.
+    return None if shown.hidden & {AUDIT.name, SESSION.name} else shown.view.standing(shown.revocations, clock.now_ms())
 
 
 @takes_groups

@@ -14,6 +14,7 @@ from streams.codec.jsonform import to_json
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState
 from streams.operations.alert_handling import Handled, Incident
+from streams.operations.sessions.view import LifeState, Standing
 
 EVIDENCE_SHOWN_MAX = 16
 _CONFIDENCES = {CONFIDENCE_MEDIUM: "medium", CONFIDENCE_HIGH: "high"}
@@ -27,6 +28,7 @@ _WHO_CHARS_MAX = 28
 _TITLE_CHARS_MIN = 20
 _GAP_CHARS = 2
 _OWN_NAME = "stoplog"
+_STOP_OF_A_SESSION = "kill --session "
 
 
 def state_name(handled: Handled) -> str:
@@ -121,16 +123,25 @@ def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int
         screen.say(f"{name} {ago} ago by {status.by_user} ({signed}): {status.reason}", style)
 
 
-def tell_responses(screen: Screen, connection: Connection, alert: Alert) -> None:
-    """Write the commands that the alert suggests, each whole, so that it can be copied."""
+def tell_responses(screen: Screen, connection: Connection, alert: Alert, standing: Standing | None) -> None:
+    """Write the commands that the alert suggests, each whole, so that it can be copied.
+
+    Args:
+        standing: the state of its session, which an alert can't foresee; None if that is not known.
+    """
     if not alert.suggested_response:
         return
     screen.say()
     screen.say("suggested response:", FAINT)
+    is_needless = standing is not None and (standing.is_over or standing.state is LifeState.STOPPED)
     for line in alert.suggested_response:
         own, _, command = line.partition(" ")
+        if is_needless and command.startswith(_STOP_OF_A_SESSION):
+            continue
         text = connection.command(command) if own == _OWN_NAME else line
         screen.rich(Text(f"  {printable(text)}", STRONG))
+    if standing is not None and is_needless:
+        screen.say(f"  the session {standing.text()}", FAINT)
 
 
 def _incident_fields(incident: Incident) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from streams.codec.instants import format_instant
 from streams.model.topics import INTENT, VERDICT
 from streams.operations.private_file import write_private
 from streams.operations.sessions.search import Shown, show_session
-from streams.operations.sessions.view import Standing
 from streams.operations.timeline.causes import Cause, causes_of
 from streams.operations.timeline.entries import Entry, Tone, Who, entries_of
 from streams.operations.timeline.page import page_of
@@ -94,10 +93,10 @@ def session(
         screen.record(entry.fields())
     if html is not None:
         notes = [*_notes(records), f"Made at {format_instant(clock.now_ms())} from {many(len(entries), 'record')}."]
-        write_private(html, page_of(_title(shown), _state(standing), _head(shown), entries, notes))
+        write_private(html, page_of(_title(shown), standing.text(), _head(shown), entries, notes))
     if screen.as_json:
         return
-    screen.say(f"{_title(shown)} is {_state(standing)}", STRONG)
+    screen.say(f"{_title(shown)} {standing.text()}", STRONG)
     screen.table(("", ""), [row for row in _head(shown) if row[1]])
     screen.say()
     if html is None:
@@ -256,10 +255,6 @@ def _cell(value: object) -> str:
 
 def _title(shown: Shown) -> str:
     return f"session {shown.view.tenant_uid}|{shown.view.session_id}"
-
-
-def _state(standing: Standing) -> str:
-    return f"{standing.state.value}: {standing.why}" if standing.why else standing.state.value
 
 
 def _head(shown: Shown) -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ from streams.operations.sessions.undoing import (
     propose_undoing,
     undoable,
 )
+from streams.operations.sessions.view import LifeState, Standing
 from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.sdk.credential import SessionCredential
 from streams.sdk.token_exchange import StsClient
@@ -150,12 +151,13 @@ def contain(
     results, tokens = _results(result or ()), proposing.tokens()
     with open_operator(settings, by) as operator:
         found = _read(operator, settings, session, results)
-        _show(screen, found)
+        standing = found.shown.view.standing(found.shown.revocations, operator.clock.now_ms())
+        _show(screen, found, standing)
         chosen = [act for act in undoable(found.acts) if not proposing.only or act.intent_id in proposing.only]
         if not proposing.propose:
             if not screen.as_json:
                 screen.say()
-                tell_steps(screen, connection, _next_steps(found))
+                tell_steps(screen, connection, _next_steps(found, standing))
             return
         if not chosen:
             screen.say("there is nothing to propose", WARN)
@@ -256,13 +258,14 @@ def _propose(
 _WAITING = (Outcome.REQUIRE_APPROVAL, Outcome.DEFER)
 
 
-def _show(screen: Screen, found: Containment) -> None:
+def _show(screen: Screen, found: Containment, standing: Standing) -> None:
     view, source = found.shown.view, found.source
     screen.record(
         {
             "record": "session",
             "tenant_uid": view.tenant_uid,
             "session_id": view.session_id,
+            "state": standing.state.value,
             "descendants": [each.view.session_id for each in found.others],
             "untrusted": found.was_untrusted,
             "source": None if source is None else source._asdict(),
@@ -275,15 +278,15 @@ def _show(screen: Screen, found: Containment) -> None:
         screen.record(_act_fields(act))
     if screen.as_json:
         return
-    name = f"session {view.tenant_uid}|{view.session_id}"
+    screen.say(f"session {view.tenant_uid}|{view.session_id} {standing.text()}", STRONG)
     if not found.was_untrusted:
-        screen.say(f"{name} made no call after it had read untrusted data; there is nothing to undo", OK)
+        screen.say("It made no call after it had read untrusted data; there is nothing to undo.", OK)
         return
     if source is None:
-        screen.say(f"{name} was untrusted before its first call, or what it read is not on the log", STRONG)
+        screen.say("It was untrusted before its first call, or what it read is not on the log.")
     else:
         documents = f" ({', '.join(source.documents)})" if source.documents else ""
-        screen.say(f"{name} first read untrusted data at {instant_text(source.time_ms)}:", STRONG)
+        screen.say(f"It first read untrusted data at {instant_text(source.time_ms)}:")
         call = view.intents.get(source.intent_id or "")
         asked = "" if call is None or call.args_json is None else f" {call.args_json}"
         screen.say(f"  {source.what}{short(f'{asked}{documents}', _ARGS_CHARS_MAX)}")
@@ -327,10 +330,12 @@ def _show_act(screen: Screen, number: int, act: Act) -> None:
     screen.rich(Text(printable(f"               intent {act.intent_id}"), FAINT))
 
 
-def _next_steps(found: Containment) -> list[tuple[str, str]]:
+def _next_steps(found: Containment, standing: Standing) -> list[tuple[str, str]]:
     view = found.shown.view
     named = quote(f"{view.tenant_uid}|{view.session_id}")
-    steps = [("stop it, if it goes on", f"kill --session {named} --why TEXT")]
+    steps: list[tuple[str, str]] = []
+    if not standing.is_over and standing.state is not LifeState.STOPPED:
+        steps.append(("stop it first", f"kill --session {named} --why TEXT"))
     count = len(undoable(found.acts))
     if count:
         steps.append((f"propose {many(count, 'undoing call')}", f"contain {named} --propose"))

@@ -28,8 +28,6 @@ app = make_app("Show one session, or list all sessions.")
 
 State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # type: ignore[misc]  # mypy wants it written out
 _STATES = ", ".join(f"`{state}`" for state in LifeState)
-_OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
-"""The states in which nothing is left to stop: no session comes out of them."""
 
 
 @app.command()
@@ -80,7 +78,7 @@ def _next_steps(view: SessionView, standing: Standing) -> list[tuple[str, str]]:
         what = "why the last one was not allowed" if denied else "why the last one was allowed"
         steps.append((what, f"rules explain --intent {asked.intent_id}"))
     steps.append(("every record of the session", f"tail audit --session {named} --no-follow"))
-    if standing.state not in _OVER:
+    if not standing.is_over:
         steps.append(("stop the session", f"kill --session {named} --why TEXT"))
     return steps
 

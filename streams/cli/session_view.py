@@ -94,11 +94,8 @@ def session_fields(shown: Shown, standing: Standing, lines_max: int) -> dict[str
 def show_view(screen: Screen, shown: Shown, standing: Standing, lines_max: int) -> None:
     """Write a session for a person."""
     view = shown.view
-    why = f": {standing.why}" if standing.why else ""
-    screen.say(
-        f"session {view.tenant_uid}|{view.session_id} is {standing.state.value}{why}",
-        _STYLES.get(standing.state, STRONG),
-    )
+    name = f"session {view.tenant_uid}|{view.session_id}"
+    screen.say(f"{name} {standing.text()}", _STYLES.get(standing.state, STRONG))
     attended = "a person is present" if view.opened is not None and view.opened.attended else "unattended"
     rows = [
         ("agent", f"{view.act.sub} ({view.act.iss})" if view.act.sub else ""),
@@ -284,5 +281,6 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
             )
         )
         screen.rich(Text(f"              intent {printable(call.intent_id)}, the session was then {call.label}", FAINT))
-        if call.args_json is not None:
+        # A verdict of a call that was denied unread, such as by a stop, has none.
+        if call.args_json:
             screen.rich(Text(f"              {short(call.args_json, _ARGS_CHARS_MAX)}"))

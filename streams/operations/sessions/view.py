@@ -46,11 +46,30 @@ class LifeState(StrEnum):
     REVOKED = "revoked"
 
 
+OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
+"""The states in which nothing is left to stop: no session comes out of them."""
+
+_ENDED = REASON_TEXTS[Reason.SESSION_ENDED]
+_SAYS_NO_MORE = frozenset({_ENDED, REASON_TEXTS[Reason.SESSION_REVOKED]})
+"""Reasons that only repeat the state."""
+
+
 class Standing(NamedTuple):
     """A state, and the reason for it."""
 
     state: LifeState
     why: str
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing is left to stop."""
+        return self.state in OVER
+
+    def text(self) -> str:
+        """Return the state as the end of a sentence about the session, such as `is live`, with what explains it."""
+        state = "has ended" if self.state is LifeState.ENDED else f"is {self.state.value}"
+        why = "" if self.why in _SAYS_NO_MORE else self.why.removeprefix(f"{_ENDED}: ")
+        return f"{state}: {why}" if why else state
 
 
 class Line(NamedTuple):

@@ -498,3 +498,40 @@ class TestKill:
         result = copied("kill", "--tool", "no/such", "--why", "x")
         assert (result.status, result.err) == (0, "")
         assert result.records[0]["state"] == "REVOKED"
+
+
+class TestOver:
+    """No screen suggests to stop what has ended, or is stopped."""
+
+    def test_a_session_that_has_ended(self, triage: Triage) -> None:
+        alert = alert_of(triage)
+        for asked in (
+            ("session", "show", alert["session_id"]),
+            ("audit", "session", alert["session_id"]),
+            ("contain", alert["session_id"]),
+        ):
+            text = triage(*asked, "--no-json").out
+            assert text.splitlines()[0].endswith(f"{alert['session_id']} has ended"), text
+            assert "stoplog kill" not in text
+        text = triage("alerts", "show", alert["finding_uid"], "--no-json").out
+        assert "the session has ended" in text
+        assert "stoplog kill" not in text
+        assert "stoplog rules explain" in text
+        (head,) = of_kind(triage("contain", alert["session_id"]), "session")
+        assert head["state"] == "ended"
+
+    def test_a_session_that_is_stopped(self, triage: Triage) -> None:
+        listed = triage("session", "list").records
+        stopped = next(each["session_id"] for each in listed if each["state"] == "stopped")
+        text = triage("contain", stopped, "--no-json").out
+        assert f"{stopped} is stopped: " in text.splitlines()[0]
+        assert "stoplog kill" not in text
+
+    def test_where_nobody_can_tell_the_alert_suggests_what_it_always_does(
+        self, triage: Triage, hiding: HidingTopics
+    ) -> None:
+        """That a session has ended does not count where gates have rejected it, which audit records say."""
+        alert = alert_of(triage)
+        hiding(AUDIT.name)
+        text = triage("alerts", "show", alert["finding_uid"], "--no-json").out
+        assert "stoplog kill --session" in text
