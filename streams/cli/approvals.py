@@ -190,13 +190,15 @@ def show(
         groups = _groups(question)
         prefix = question.request.task_id[:QUESTION_CHARS]
         shown = f"{groups} --revision {question.request.revision}"
-        steps = (
+        session = quote(f"{question.request.header.tenant_uid}|{question.request.session_id}")
+        steps = [
+            ("what it has read and done", f"session show {session}"),
             ("approve these calls", f"approvals approve {prefix}{shown}"),
-            ("the same ones again, too", f"approvals approve {prefix}{shown} --for task --times 3"),
             ("deny them", f"approvals deny {prefix}{groups}"),
-        )
-        may_grant = question.request.widest_grant is not GrantScope.UNKNOWN
-        tell_steps(screen, connection, steps if may_grant else (steps[0], steps[-1]))
+        ]
+        if question.request.widest_grant is not GrantScope.UNKNOWN:
+            steps.insert(2, ("the same ones again, too", f"approvals approve {prefix}{shown} --for task --times 3"))
+        tell_steps(screen, connection, steps)
 
 
 @takes_groups

@@ -13,7 +13,7 @@ from streams.cli.text import printable
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import to_json
 from streams.model.approval import GRANT_PREFIX, ApprovalGrant, GrantScope, PendingCall
-from streams.model.verdict import ArgumentOrigin, ValueOrigin
+from streams.model.verdict import ArgumentOrigin, Origin, ValueOrigin
 from streams.operations.approvals.bounds import tool_words
 from streams.operations.approvals.grants import Granted, GrantState
 from streams.operations.approvals.questions import Question, calls_of
@@ -28,6 +28,13 @@ VALUE_END_CHARS = 120
 QUESTION_CHARS = 13
 """The length of a question's id in a list: enough to tell it from others, and to name it."""
 
+EVENT_CHARS = 8
+"""How much is shown of the id of an input: enough to tell it from the others of its session."""
+
+EVENTS_MAX = 4
+"""How many untrusted inputs are shown by their ids: the newest ones."""
+
+_UNTRUSTED = Origin.UNTRUSTED.value.lower()
 _MS_PER_S = 1_000
 _ORIGINS = {
     ValueOrigin.USER: ("named by the user", OK),
@@ -108,7 +115,7 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
             ("why", request.reason_text),
             ("rules that ask", ", ".join(request.rules) or "-"),
             ("all rules", "; ".join(request.matched_rules) or "-"),
-            ("has read", "; ".join(request.provenance) or "nothing"),
+            ("has read", _read_words(request.provenance)),
             ("has done", "; ".join(request.history) or "nothing"),
             ("who may decide", ", ".join(request.eligible_approvers) or "any person but these two"),
             ("approvals needed", str(request.quorum)),
@@ -120,6 +127,27 @@ def show_question(screen: Screen, question: Question, now_ms: int) -> None:
     for number, call in enumerate(calls, start=1):
         screen.say()
         _show_call(screen, question, call, f"call {number} of {len(calls)}", now_ms, waits=call.intent_id in waiting)
+
+
+def _read_words(provenance: Sequence[str]) -> str:
+    """Return what the session had read: how much, and the ids of what others may have written.
+
+    The ids are as short as where arguments say where they come from.
+
+    Args:
+        provenance: of each input its id and its label, `ID: untrusted`.
+    """
+    if not provenance:
+        return "nothing"
+    by_label: dict[str, list[str]] = {}
+    for each in provenance:
+        event_id, _, label = each.rpartition(": ")
+        by_label.setdefault(label, []).append(event_id[:EVENT_CHARS])
+    parts = [f"{len(ids)} {label}" for label, ids in by_label.items() if label != _UNTRUSTED]
+    if untrusted := by_label.get(_UNTRUSTED):
+        more = ", ..." if len(untrusted) > EVENTS_MAX else ""
+        parts.append(f"{len(untrusted)} {_UNTRUSTED} ({', '.join(untrusted[-EVENTS_MAX:])}{more})")
+    return f"{many(len(provenance), 'input')}: {', '.join(parts)}"
 
 
 def _show_call(screen: Screen, question: Question, call: PendingCall, told: str, now_ms: int, *, waits: bool) -> None:
@@ -178,7 +206,7 @@ def _origin_words(origins: Sequence[ArgumentOrigin], is_known: bool) -> Text:
             words = f"{origin.pointer.partition('/')[2].partition('/')[2]}: {words}"
         words += ", beside an instruction" if origin.instructed else ""
         words += ", only in encoded form" if origin.decoded else ""
-        where = ", ".join([*(event[:8] for event in origin.event_ids), *origin.paths])
+        where = ", ".join([*(event[:EVENT_CHARS] for event in origin.event_ids), *origin.paths])
         parts.append((printable(f"{words} ({where})" if where else words), style))
     return Text("; ").join(Text(words, style=style) for words, style in parts)
 

@@ -15,7 +15,8 @@ from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.revocation import Revocation
-from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REVOCATION, RULESET, VERDICT, Topic
+from streams.model.session import SessionEventType
+from streams.model.topics import APPROVAL_DECISION, APPROVAL_REQUEST, AUDIT, REPORT, REVOCATION, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import ArgumentOrigin, Outcome, ValueOrigin, Verdict
 from streams.operations.operator import Operator
@@ -125,6 +126,18 @@ def test_one_answer_decides_all_calls_that_were_shown(office: Office) -> None:
     result = office.run("approvals", "approve", task, *LENA)
     assert result.status == 1
     assert "is decided: ALLOW" in result.err
+
+
+def test_what_the_session_has_read_is_counted_and_not_a_list_of_ids(office: Office) -> None:
+    events = [office.session.event(SessionEventType.RETRIEVAL, office.bench.now_ms) for _ in range(2)]
+    for event in events:
+        office.bench.driver.pipe(REPORT.name, office.session.key, event)
+    office.ask({**ONE, "to": "ann"})
+    shown = office.text("show", task_of(office)[:13])
+    (read,) = [line.strip() for line in shown.splitlines() if line.strip().startswith("has read")]
+    assert read.split("  ")[-1].strip() == f"2 inputs: 2 untrusted ({', '.join(each.header.id[:8] for each in events)})"
+    assert events[0].header.id not in shown
+    assert "stoplog session show 'acme|s-1'" in shown
 
 
 def test_calls_that_joined_after_the_person_looked_are_not_approved_unseen(office: Office) -> None:
