@@ -32,6 +32,20 @@ _WHY_CHARS_MAX = 400
 _WHY_LINES_MAX = 3
 _INDENT = " " * (_TIME_CHARS + 2)
 
+MIXED = "mixed"
+"""In place of a subject: records of several ones."""
+
+_COLUMNS = {
+    MIXED: ("session", "call, or found by"),
+    "alerts": ("session", "found by"),
+    "ocsf": ("session", "found by"),
+    "revocations": ("name", "kind"),
+    "attributes": ("", "entity"),
+    "checkpoints": ("", "of"),
+    "deadletters": ("session", "reason"),
+}
+"""What the third and the fourth column of a subject are, where they are not a session and its call."""
+
 _OUTCOMES = {
     Outcome.ALLOW: OK,
     Outcome.DENY: FAIL,
@@ -114,13 +128,14 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
     return line
 
 
-def heading(width_chars: int) -> Text:
-    """Return the heading of the lines."""
+def heading(subject: str, width_chars: int) -> Text:
+    """Return the heading of the lines of a subject of `stoplog tail`, or of `MIXED` ones."""
+    of_whom, about = _COLUMNS.get(subject, ("session", "call"))
     columns = (
         ("time (UTC)", _TIME_CHARS + 1),
         ("what", _WHAT_CHARS),
-        ("session", _SESSION_CHARS),
-        ("call", _CALL_CHARS),
+        (of_whom, _session_chars(width_chars)),
+        (about, _CALL_CHARS),
     )
     text = " ".join([*(f"{name:<{chars}}" for name, chars in columns), "why"])
     return Text(text[:width_chars], FAINT)
@@ -197,8 +212,11 @@ def _approval_decision(record: ApprovalDecision) -> Row:
 
 def _revocation(record: Revocation) -> Row:
     style = OK if record.state is RevocationState.RELEASED else FAIL
-    why = f"{record.reason} (by {record.initiating_entity})"
-    return Row(record.state.value, style, record.id, record.kind.value.lower(), why)
+    tenant, _, name = record.id.partition("|")
+    # As other rows do, without the tenant, which would leave no room for the name.
+    where = f", tenant {tenant}" if name else ""
+    why = f"{record.reason} (by {record.initiating_entity}{where})"
+    return Row(record.state.value, style, name or record.id, record.kind.value.lower(), why)
 
 
 def removal_row(key: bytes | None) -> Row:

@@ -93,7 +93,7 @@ def print_records(
     with open_log(settings, create=False) as opened:
         clock = SystemClock()
         wanted = Filter(session=session and meant_session(opened, clock, session), tenant=tenant)
-        screen.rich(heading(screen.width_chars))
+        screen.rich(heading(subject, screen.width_chars))
         records = look(opened, codec, subject, wanted, clock, follows=follows, from_beginning=from_beginning)
         count = 0
         for count, seen in enumerate(records, start=1):

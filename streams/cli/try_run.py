@@ -14,7 +14,7 @@ import typer
 
 from streams.cli.findings import counted, many, refusal_recorded
 from streams.cli.main import FAILED
-from streams.cli.rows import Row, heading, letter_row, line_of, row_of
+from streams.cli.rows import MIXED, Row, heading, letter_row, line_of, row_of
 from streams.cli.scenarios import tell_differences
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.text import label, printable
@@ -98,7 +98,7 @@ def run_trial(trial: Trial, screen: Screen) -> None:
         file = None if trial.out is None else closing.enter_context(_opened(trial.out))
         lines = read_lines(plan, report)
         if lines:
-            screen.rich(heading(screen.width_chars))
+            screen.rich(heading(MIXED, screen.width_chars))
         for step in run_steps(lines, plan, report, observer.compile):
             for tried in step.written:
                 _tell(screen, tried, file, trial.explaining)

@@ -9,12 +9,14 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from simulation.records import header
 from streams.cli.log_output import JsonFormatter, LineFormatter
-from streams.cli.rows import event_row, heading, letter_row, line_of, row_of
+from streams.cli.rows import Row, event_row, heading, letter_row, line_of, row_of
 from streams.codec.ocsf import handled_finding
 from streams.model.alert_status import AlertState, AlertStatus
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import BY_NAME
 from streams.operations.topics.tail import SUBJECTS, DeadLetter
 from tests.records import RECORD_TOPICS, RECORD_TYPES, records
@@ -75,9 +77,38 @@ def test_what_people_do_with_an_alert_has_its_alert_and_who_and_why() -> None:
     assert (row.what, row.call, row.why) == ("OCSF HIGH", "f-1", "resolved: a loop: ann: a release")
 
 
+@pytest.mark.parametrize("subject", SUBJECTS)
 @pytest.mark.parametrize("width_chars", [40, 120, 200])
-def test_the_heading_fits(width_chars: int) -> None:
-    assert len(heading(width_chars).plain) <= width_chars
+def test_the_heading_fits(subject: str, width_chars: int) -> None:
+    assert len(heading(subject, width_chars).plain) <= width_chars
+
+
+@pytest.mark.parametrize("width_chars", [80, 200])
+def test_a_column_stands_under_its_name(width_chars: int) -> None:
+    """The rule of an alert is no call, and the kind of a stop neither."""
+    row = Row("ALERT HIGH", "", "s-1", "PROV-020", "why")
+    line, head = line_of(row, TIME_MS, width_chars).plain, heading("alerts", width_chars).plain
+    assert head.index("found by") == line.index("PROV-020")
+    assert head.index("session") == line.index("s-1")
+    assert heading("revocations", width_chars).plain.split()[-3:] == ["name", "kind", "why"]
+    assert "call" in heading("verdicts", width_chars).plain
+
+
+def test_a_stop_is_shown_by_its_own_name() -> None:
+    """With its tenant before it, the column would have no room for it."""
+    stop = Revocation(
+        header=header("stop", TIME_MS),
+        kind=RevocationKind.SESSION,
+        id="a-long-tenant|s-1",
+        state=RevocationState.REVOKED,
+        reason="a drill",
+        initiating_entity="ann",
+        effective_at=TIME_MS,
+    )
+    row = row_of(stop)
+    assert (row.session, row.call, row.why) == ("s-1", "session", "a drill (by ann, tenant a-long-tenant)")
+    everything = row_of(replace(stop, kind=RevocationKind.ALL, id="*"))
+    assert (everything.session, everything.why) == ("*", "a drill (by ann)")
 
 
 def test_every_subject_names_topics_that_exist() -> None:
