@@ -7,6 +7,7 @@ was rejected: it takes `[sts]` for a style and leaves it out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,7 +103,8 @@ class _CheckedWhenGiven:
 def _prepared(params: list[Any]) -> list[Any]:
     """Return options and arguments after having made them show less in their help, and take less time.
 
-    Typer shows `<bool>` for an option that takes no value, and `<list[str]>` beside the name of an argument.
+    Typer shows `<bool>` for an option that takes no value, `<list[str]>` beside the name of an argument, and `{INTENT}`
+    for an argument that is required.
     """
     for param in params:
         if getattr(param, "_runtime_param", 0) is None:
@@ -111,6 +113,8 @@ def _prepared(params: list[Any]) -> list[Any]:
             param.metavar = ""
         if param.param_type_name == "argument" and not (param.type_descriptor.is_choice and param.show_choices):
             param.display_type_rich = _no_type
+        if param.param_type_name == "argument":
+            param.get_usage_pieces = partial(_usage_as_documented, param)
     # Arguments keep their order, which means something.
     return sorted(params, key=_place)
 
@@ -143,3 +147,8 @@ def _write_examples(ctx: Any) -> None:
 
 def _no_type(ctx: Any) -> None:
     """Return that there is no type to show."""
+
+
+def _usage_as_documented(param: Any, ctx: Any) -> list[str]:
+    """Return how the usage of a command names an argument: as pages and examples do."""
+    return [piece.replace("{", "").replace("}", "") for piece in type(param).get_usage_pieces(param, ctx)]

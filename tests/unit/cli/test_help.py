@@ -52,6 +52,8 @@ def test_a_page_is_read_without_markup(
     assert max(len(line) for line in lines) <= columns
     # Types of Python are for programmers: an option without a value takes none, and an argument has a name.
     assert re.search(r"<(bool|str|int|path|list|[A-Z])", result.out) is None
+    # Pages and examples write `INTENT`.
+    assert "{" not in next(line for line in lines if "Usage:" in line)
     # Choices that do not fit into their column would be cut in the middle of a word.
     assert [line for line in lines if re.search("<[a-z][^>]*$", line)] == []
 
