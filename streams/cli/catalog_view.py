@@ -165,7 +165,10 @@ def _doubt(entry: ToolCatalogEntry, name: str) -> str:
     if name in claims:
         return f"the server claims {str(claims[name]).lower()}; check whether that is true"
     if name == "sink_args" and not entry.sink_args and not entry.read_only and (possible := possible_sinks(entry)):
-        return f"no argument says where data goes, or what is acted on; check {', '.join(possible)}"
+        return (
+            f"rules notice no stranger in {', '.join(possible)}: state those that say where data goes, or what is "
+            """acted on, with --fact 'sink_args=["/..."]'"""
+        )
     gone = strays(entry, name)
     return f"no argument of its schema: {', '.join(gone)}" if gone else ""
 

@@ -45,7 +45,9 @@ def test_a_tool_that_acts_and_has_no_sinks_is_shown_with_the_arguments_to_check(
     schema = {"type": "object", "properties": {"to": {"type": "string"}, "urgent": {"type": "boolean"}}}
     acts = msgspec.structs.replace(tool_entry("mail", "send", schema=schema), read_only=False, sink_args=())
     show_facts(Screen(as_json=False), acts)
-    assert "no argument says where data goes, or what is acted on; check /to" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "rules notice no stranger in /to:" in told
+    assert "--fact 'sink_args=" in told
     for settled in (msgspec.structs.replace(acts, sink_args=("/to",)), msgspec.structs.replace(acts, read_only=True)):
         show_facts(Screen(as_json=False), settled)
-        assert "check /to" not in capsys.readouterr().out
+        assert "stranger" not in capsys.readouterr().out
