@@ -294,7 +294,7 @@ def load_bundle(directory: Path) -> BundleSource:
     paths = [root / BUNDLE_FILE, *sorted(root.rglob(f"*{RULES_SUFFIX}"))]
     _check_names(root)
     if not paths[0].is_file():
-        raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`{_advice_on_bundle(root)}")
+        raise BundleReadError(_without_bundle(root))
     if len(paths) > FILES_MAX:
         raise BundleReadError(f"`{root}` contains {len(paths)} files: the limit is {FILES_MAX}")
     files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}
@@ -304,14 +304,17 @@ def load_bundle(directory: Path) -> BundleSource:
     return bundle_from_files(files)
 
 
-def _advice_on_bundle(root: Path) -> str:
-    """Return what to do about a folder that is none of a bundle: a pack has the lists and macros of its bundle only."""
+def _without_bundle(root: Path) -> str:
+    """Return what to do about a path that is not the folder of a bundle, of which a pack needs lists and macros."""
+    missing = f"`{root}` contains no `{BUNDLE_FILE}`"
+    if not root.exists():
+        return f"there is no folder `{root}`: name the one that contains `{BUNDLE_FILE}`"
     if not root.is_dir():
-        return ": it is a file; name the folder that it is in" if root.exists() else ": there is no such folder"
+        return f"`{root}` is a file: name the folder that contains `{BUNDLE_FILE}`"
     above = next((each for each in root.resolve().parents if (each / BUNDLE_FILE).is_file()), None)
     if above is not None:
-        return f"; it is a part of the bundle `{above}`: name that folder"
-    return "; `stoplog rules new PACK` begins one"
+        return f"{missing}; it is a part of the bundle `{above}`: name that folder"
+    return f"{missing}; `stoplog rules new PACK` begins one"
 
 
 def load_detector_files(directory: Path) -> dict[str, str]:

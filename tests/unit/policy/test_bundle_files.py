@@ -65,10 +65,10 @@ def test_sources_are_immutable() -> None:
 def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BundleReadError, match=r"contains no `bundle\.yaml`"):
         load_bundle(tmp_path)
-    with pytest.raises(BundleReadError, match="there is no such folder"):
+    with pytest.raises(BundleReadError, match=r"there is no folder `.*nowhere`: name the one"):
         load_bundle(tmp_path / "nowhere")
     (tmp_path / "bundle.yaml").write_text(HEAD)
-    with pytest.raises(BundleReadError, match="it is a file; name the folder that it is in"):
+    with pytest.raises(BundleReadError, match="is a file: name the folder that contains"):
         load_bundle(tmp_path / "bundle.yaml")
 
 
