@@ -1,7 +1,7 @@
 """Measures how long an honest session waits for verdicts while another writer floods its partition at full rate.
 
 Kafka runs from Maven artifacts, the gate as in production. The flood is written by a process with a user of its own, so
-that the brokers can hold it back by a quota, as `docs/how-to/run-on-kafka.md` asks for.
+that the brokers can hold it back by a quota, as `docs/how-to/prepare-kafka-for-production.md` asks for.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FLOODER, PASSWORD = "flooder", "flooder-password"
 QUOTA_BYTES_PER_S = TopicsSection().quotas["agent"]
 HONEST_PER_S = 20
 BROKER = {"quota.window.num": "3"}
-"""As `docs/how-to/run-on-kafka.md` recommends."""
+"""As `docs/how-to/prepare-kafka-for-production.md` recommends."""
 
 WARM_UP_S, BEFORE_S, FLOOD_S = 10, 2, 20
 DRAIN_S_MAX, DRAIN_PAUSE_S = 20.0, 0.05

@@ -46,7 +46,7 @@ REST = Servers("executors-of-the-rest", "stoplog-executor-rest", ("git", "pay"))
 # Two of them share a server: a call that one of them has begun must not be run again by the other.
 EXECUTORS = {"mail-1": MAIL, "mail-2": MAIL, "rest-1": REST}
 PASSWORDS = {user: f"{user}-password" for user in (AGENTS, GATES, MAIL.user, REST.user)}
-# As `docs/how-to/run-on-kafka.md` recommends for takeovers within 8 s.
+# As `docs/how-to/prepare-kafka-for-production.md` recommends for takeovers within 8 s.
 BROKERS_AS_RECOMMENDED = {
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",

@@ -1,4 +1,5 @@
-"""`docs/how-to/run-on-kafka.md`, followed step by step with the credentials that it names and nothing more.
+"""`docs/how-to/run-on-kafka.md`, and the page about production after it, followed step by step with the credentials
+that they name and nothing more.
 
 The page is the script: each command runs as it stands there. `STEPS` says what must come of each. A command on the page
 that is not in `STEPS`, or the other way round, fails.
@@ -33,7 +34,7 @@ from tests.waiting import until_open
 
 pytestmark = pytest.mark.broker
 
-PAGE = text_of("run-on-kafka.md")
+PAGE = text_of("run-on-kafka.md") + text_of("prepare-kafka-for-production.md")
 SDK_PAGE = text_of("embed-the-sdk.md")
 THREAD_S_MAX = 30
 ASKED_MAX, SHOWN_S_MAX = 5, 15.0
@@ -108,12 +109,6 @@ STEPS = (
     Step("stoplog keys new", None, r"root\.key"),
     Step("stoplog topics apply", "admin", "allow `User:gate-1` to write topic `agent.verdict.v1`"),
     Step("stoplog topics check", "admin", ""),
-    Step(
-        f"{CONFIGS} --entity-type users --entity-name agents "
-        "--add-config producer_byte_rate=524288,request_percentage=100",
-        "admin",
-        "Completed updating config for user agents",
-    ),
     Step("stoplog keys publisher new --out ann.key", None, "ed25519:"),
     Step("stoplog keys reviewer new --out bob.key", None, "ed25519:"),
     Step("stoplog rules check rules/ && stoplog rules test rules/", None, '"passed":true,"cases":3'),
@@ -130,6 +125,12 @@ STEPS = (
     Step("stoplog gate", "gate-1", "serving", goes_on=True),
     Step("stoplog tail verdicts", "auditors", "", goes_on=True),
     Step("stoplog tail ocsf --json | your-siem-forwarder", "soc", "", goes_on=True),
+    Step(
+        f"{CONFIGS} --entity-type users --entity-name agents "
+        "--add-config producer_byte_rate=524288,request_percentage=100",
+        "admin",
+        "Completed updating config for user agents",
+    ),
 )
 
 
