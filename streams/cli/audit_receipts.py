@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from streams.audit.receipt_check import FILE_BYTES_MAX, ReceiptError, check, told
-from streams.audit.seal_key_list import SealKeyList
 from streams.audit.seal_keys import KeyState
-from streams.cli.audit_verify import HolderOption, KeysOption, named_holders, seal_keys
+from streams.cli.audit_verify import HolderOption, KeysOption, key_list, named_holders, seal_keys
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output, checked_public
@@ -87,7 +86,7 @@ def check_receipt(
     screen = output.screen()
     trusted, own, holders = [checked_public(each, "--key") for each in key or ()], None, named_holders(keys, holder)
     if keys is not None:
-        listed = SealKeyList.parse(_read(keys))
+        listed = key_list(keys)
         own = listed.checked(holders).origin(0)
         # Whether a seal is from before a key was retired, only its time says, and that is not signed.
         trusted += [each.key for each in listed.keys if each.state is not KeyState.REVOKED]

@@ -143,10 +143,21 @@ def seal_keys(settings: Settings, file: Path | None, holders: list[str] | None) 
     named = named_holders(file, holders)
     if file is None:
         return _own_keys(settings)
+    return key_list(file).checked(named)
+
+
+def key_list(file: Path) -> SealKeyList:
+    """Return a list of the gates' keys, of which nothing is checked yet. Blocking.
+
+    Raises:
+        SealKeysError: it can't be read, or is no such list; the message names the file.
+    """
     try:
-        return SealKeyList.parse(_read(file, LIST_BYTES_MAX)).checked(named)
+        return SealKeyList.parse(_read(file, LIST_BYTES_MAX))
     except KeptHeadsError as error:
         raise SealKeysError(str(error)) from None
+    except SealKeysError as error:
+        raise SealKeysError(f"`{file}` can't be used: {error}") from None
 
 
 def named_holders(file: Path | None, holders: list[str] | None) -> dict[str, str] | None:

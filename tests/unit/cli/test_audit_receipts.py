@@ -75,6 +75,9 @@ def test_a_list_of_keys_is_trusted_but_for_revoked_ones(site: Stoplog) -> None:
     made = proven(site)
     assert site("keys", "seal", "list", "keys.json", "--add", f"gates={made['key']}", "--add", spare()).status == 0
     assert site("audit", "check-receipt", "receipt.json", "--keys", "keys.json").status == 0
+    for command in (("audit", "check-receipt", "receipt.json"), ("audit", "verify")):
+        wrong = site(*command, "--keys", "receipt.json")
+        assert (wrong.status, wrong.err.partition(": the list")[0]) == (1, "error: `receipt.json` can't be used")
     assert site("keys", "seal", "list", "keys.json", "--revoke", "gates").status == 0
     assert site("audit", "check-receipt", "receipt.json", "--keys", "keys.json").status == 1
 
