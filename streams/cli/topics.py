@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,8 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.cli.styled import Text
+from streams.cli.text import age_text
+from streams.codec.instants import format_instant
 from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, carry_out, make_plan, quotas_to_set, topics_of
 from streams.operations.topics.plan import Plan, Step, replication_warning
@@ -165,7 +166,8 @@ def time(
     """Show the stream time of each partition. The exit status is 1 if one is far ahead of this machine's clock.
 
     Sessions, approvals and deadlines expire in stream time. Where it is far ahead, everything counts as expired. If the
-    clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back.
+    clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back. Where no input arrives, it stays
+    behind, which is harmless.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -174,13 +176,13 @@ def time(
     for each in times:
         screen.record({**each._asdict(), "far_ahead": each.is_far_ahead})
     screen.table(
-        ("processor", "partition", "stream time", "ahead ms", ""),
+        ("processor", "partition", "stream time (UTC)", "against this clock", ""),
         [
             (
                 each.processor,
                 str(each.partition),
-                _instant(each.stream_time_ms),
-                str(each.ahead_ms),
+                format_instant(each.stream_time_ms)[:19].replace("T", " "),
+                f"{age_text(abs(each.ahead_ms))} {'ahead' if each.ahead_ms > 0 else 'behind'}",
                 Text("far ahead", FAIL) if each.is_far_ahead else "",
             )
             for each in times
@@ -189,10 +191,6 @@ def time(
     if any(each.is_far_ahead for each in times):
         screen.say("check the clocks with `stoplog doctor`, then restart all gates once with `--reset-time`", WARN)
         raise typer.Exit(FAILED)
-
-
-def _instant(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat(" ", "milliseconds")
 
 
 def _tell_quotas(screen: Screen, commands: tuple[str, ...]) -> None:
