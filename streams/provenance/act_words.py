@@ -110,12 +110,12 @@ for (_kind, _verbs), _nouns in _OBJECT_KINDS.items():
         OBJECT_KINDS.setdefault(_noun, (_kind, _verbs))
 
 _REQUEST_WORDS = {
-    ("send",): "forward contact fax escalate alert let ask relay ping",
+    ("send",): "forward contact fax escalate alert let relay ping",
     ("send", "post", "create"): "notify inform tell remind respond hand",
     # What is said to somebody, by its manner: the classes say-37.7, tell-37.2 and judgment-33 of VerbNet.
     ("send", "post"): (
-        "send reply message write answer text email mail respond dm congratulate apologize apologise greet warn assure "
-        "reassure"
+        "send reply message write answer ask text email mail respond dm congratulate apologize apologise greet warn "
+        "assure reassure"
     ),
     ("post",): "tweet announce broadcast blog comment review rate react",
     # Whoever publishes a page opens it to everybody.

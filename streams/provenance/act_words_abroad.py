@@ -97,6 +97,12 @@ _WORDS = {
         "avviare riavvia riavviare installa installare"
     ),
 }
+_WORDS["pay", "send", "change"] = (
+    # To give back: money, goods, or a debit.
+    "zurueckgeben zurueckschicken zuruecksenden zurueckbuchen zurueckholen zurueckzahlen zurueckueberweisen renvoie "
+    "renvoyez renvoyer rends rendez rendre devuelve devuelva devolver devuelvelo devuelvela devolve devolva "
+    "restituisci restituire rimanda rimandare storna stornare"
+)
 REQUEST_KINDS_ABROAD: dict[str, frozenset[str]] = {}
 """The kinds of act that a word of a request implies, by the word without accents."""
 for _kinds, _words in _WORDS.items():
@@ -134,7 +140,13 @@ _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "trag trage tragen": {"ein": ("create", "change"), "aus": ("delete", "change")},
     "fueg fuege fuegen": {"hinzu": ("create", "change", "share", "book")},
     "leit leite leiten": {"weiter": ("send", "post")},
-    "gib gebe geben": {"frei": ("share", "send", "change"), "weiter": ("send",)},
+    "gib gebe geben": {
+        "frei": ("share", "send", "change"),
+        "weiter": ("send",),
+        "zurueck": ("pay", "send", "change"),
+    },
+    "schick schicke sende buch buche bring bringe ueberweis ueberweise": {"zurueck": ("pay", "send", "change")},
+    "pass passe passen": {"an": ("change",)},
     "stell stelle stellen": {"ein": ("change",), "um": ("change",), "ab": ("delete", "change")},
     "mach mache machen": {"aus": ("change",), "an": ("change",), "ab": ("delete", "change")},
     "schalt schalte schalten": {"ein": ("change",), "aus": ("change",), "an": ("change",), "ab": ("change",)},
@@ -142,7 +154,7 @@ _SEPARABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "ruf rufe": {"an": ("send",)},
     "richte": {"ein": ("create", "change")},
     "melde": {"an": ("create", "book"), "ab": ("delete", "change")},
-    "hol hole": {"ab": ("book",)},
+    "hol hole": {"ab": ("book",), "zurueck": ("pay", "change")},
 }
 SEPARABLE: dict[str, dict[str, frozenset[str]]] = {
     verb: {particle: frozenset(kinds) for particle, kinds in particles.items()}

@@ -57,6 +57,7 @@ from streams.provenance.asked import (
     revising_verb,
 )
 from streams.provenance.phrases import gapped_phrases, patterned_phrases
+from streams.provenance.phrases_abroad import TOLD, gives_money, leaves_values, tells_somebody
 from streams.provenance.words import CAMEL, STOP_WORDS, listed
 
 DELEGATE = "delegate"
@@ -293,7 +294,7 @@ def request_kinds(text: str) -> frozenset[str]:
     if _POINTS_TO_DATA.search(lowered) is not None:
         # Where data say what is needed and he names no act ("same for the wiki: whoever asked"), they choose it.
         kinds.add(FILL if kinds or "?" in lowered else DELEGATE)
-    elif kinds and _VALUE_IN_DATA.search(lowered) is not None:
+    elif kinds and (_VALUE_IN_DATA.search(lowered) is not None or leaves_values(_without_accents(lowered))):
         kinds.add(FILL)
     if _speaks_of_links(lowered):
         kinds.add(FOLLOW)
@@ -334,7 +335,10 @@ def asked_kinds(lowered: str, *, by_user: bool = False) -> frozenset[str]:
             if tuple(words[index : index + len(phrase)]) == phrase and _is_wanted(words, index):
                 kinds |= implied
     kinds |= _phrase_kinds(lowered, words) | _object_kinds(words, by_user=by_user)
-    kinds |= _kinds_abroad([word_without_accents(word) for word in _ANY_WORD.findall(lowered)])
+    plain = _without_accents(lowered)
+    kinds |= _kinds_abroad(_ANY_WORD.findall(plain))
+    if gives_money(plain):
+        kinds.add(ActKind.PAY)
     if by_user and ActKind.CHANGE in kinds and not _PAID_REGULARLY.isdisjoint(words):
         kinds.add(REVISE)
     return frozenset(kinds)
@@ -375,6 +379,10 @@ def _phrase_kinds(lowered: str, words: list[str]) -> set[str]:
     return {kind for index, implied in found if not is_negated(words, index) for kind in implied}
 
 
+def _without_accents(lowered: str) -> str:
+    return lowered if lowered.isascii() else _ANY_WORD.sub(lambda match: word_without_accents(match[0]), lowered)
+
+
 def _kinds_abroad(words: list[str]) -> set[str]:
     """Return the kinds that words of other languages than English imply. Their negations stand on either side."""
     found: set[str] = set()
@@ -386,6 +394,8 @@ def _kinds_abroad(words: list[str]) -> set[str]:
                 if later in _STOPS_ABROAD:
                     break
                 kinds |= particles.get(later, frozenset())
+        if tells_somebody(words, index):
+            kinds |= TOLD
         is_named = word in NOUNS_ABROAD and index > 0 and words[index - 1] in DETERMINERS_ABROAD
         if kinds and not is_named and not _is_negated_abroad(words, index):
             found |= kinds

@@ -169,6 +169,29 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
             r"(?:one|some|all|both|half|two) of (?:it|them|those|these)) back\b)",
             "pay send change",
         ),
+        # "Send the last debit back", "send the charger back to them"
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:please|and|then|to|just|can you|could you) )"
+            r"(?P<verb>send (?:the|that|this|my|those|these) (?:[\w-]+ ){1,4}back\b)",
+            "send change",
+        ),
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:please|and|then|to|just|can you|could you) )"
+            r"(?P<verb>send (?:the|that|this|my|those|these) (?:[\w-]+ ){0,2}"
+            r"(?:debit|payment|charge|transfer|money)s? back\b)",
+            "pay",
+        ),
+        # "Post the tickets to me on paper", "have it sent by registered mail"
+        (
+            r"\b(?:post|mail|sen[dt]|ship|deliver) (?:\S+ ){0,10}"
+            r"(?:on paper|by (?:registered |normal )?(?:post|courier|letter)|by registered mail|in the post)\b",
+            "change book send",
+        ),
+        # "Wish them good luck", but not "I wish them well"
+        (
+            r"(?:^|[,.;:!?\n]\s?|\b(?:and|then|please|to|just) )(?P<verb>wish (?!me\b|us\b|i\b|you\b|to\b)\w+)",
+            "send post",
+        ),
         # "Take the cheapest one", "I'll take the second"
         (
             r"(?:^|[,.;:!?\n]\s?|\b(?:i'll|we'll|i will|we will|let's|please|just|then|and|i'd|ok|okay|yes) )"

@@ -1,0 +1,142 @@
+"""What a request asks for in German, French, Spanish, Portuguese and Italian in words that no single verb says.
+
+"Dile que llegaré tarde", "souhaite-leur bon courage" and "chiedi a Rui" ask for words to somebody; "envoie 250 euros"
+asks for a payment; "bezahl die Rechnung" and "según la carta" leave values to a content. Everything is read in lower
+case and without accents. What is English as well is in `streams.provenance.phrases`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from streams.provenance.words import listed
+
+TOLD: frozenset[str] = frozenset(("send", "post"))
+"""What it means to have another person told, asked, thanked, or wished something."""
+_TELLING = listed(
+    "frag gratulier gratuliere erinner erinnere begruesse dis dites rappelle rappelez felicite felicitez remercie "
+    "remerciez signale signalez souhaitez demandez chiedi chiedete ricorda ricordate augura auguri ringrazia "
+    "ringraziate spiega spiegate saluta salutate agradece agradezca felicita felicite pergunte lembre lembra "
+    "agradeca deseje diga digan"
+)
+"""Verbs that ask for words to somebody, unless it is the user himself."""
+_TELLING_WHOM = {
+    "frage fragen": "ihn sie den die das herrn frau beim bei im nach",
+    "bitte": "ihn",
+    "wuensch wuensche wuenschen": "ihm ihr ihnen dem der den allen",
+    "dank danke": "ihm ihr dem der",
+    "bedank bedanke": "dich",
+    "entschuldig entschuldige": "mich",
+    "lass lasse": "ihn sie",
+    "erzaehl erzaehle erklaer erklaere bestaetige": "ihm ihr ihnen dem der den",
+    "dire demande demander souhaite souhaiter rappeler annonce annoncez annoncer explique expliquez confirme confirmez "
+    "propose proposez": "lui leur a au aux",
+    "di decir pregunta pregunte preguntar pide pida pedir recuerda recuerde desea desee": "a al",
+    "diz dizer pergunta perguntar peca deseja confirme": "lhe lhes ao aos",
+    "fai": "sapere",
+    "fa": "sapere",
+}
+_WHOM: dict[str, frozenset[str]] = {
+    verb: listed(whom) for verbs, whom in _TELLING_WHOM.items() for verb in verbs.split()
+}
+"""Words that ask for words to somebody only before one of these."""
+_TELLING_HIM = listed(
+    "dile diles digale digales decirle decirles preguntale preguntales preguntarle preguntarles pidele pideles "
+    "pedirle pedirles recuerdale recuerdales recordarle agradecele agradeceles agradecerle deseale deseales desearle "
+    "felicitalo felicitala felicitalos felicitalas explicale explicales confirmale confirmales digli dille dirgli "
+    "dirle chiedigli chiedile chiedergli chiederle ricordagli ricordale auguragli augurale ringrazialo ringraziala "
+    "ringraziali salutalo salutala salutali spiegagli spiegale confermagli confermale fagli falle"
+)
+"""The same with pronouns at their ends."""
+_HIM_BEFORE = listed("lui leur gli lhe lhes")
+_INFINITIVES = listed("dire demander souhaiter rappeler annoncer expliquer confirmer signaler proposer chiedere dizer")
+"""Infinitives behind one of `_HIM_BEFORE`: "peux-tu lui dire ..."."""
+_ME = listed("mir mich uns moi me m nous mi ci nos")
+_SPEAKING = listed("ich wir je tu t on nous vous te yo eu io lo ti vi le la les die der das der den il elle")
+"""What stands before a verb that is not an order, or before a noun."""
+_CLOSERS = frozenset(".,!?;\n")
+
+_AMOUNT = (
+    r"(?:[$\u20ac\u00a3] ?\d[\d.,']*|\d[\d.,']* ?(?:[$\u20ac\u00a3]|euros?\b|eur\b|usd\b|gbp\b|chf\b|dollars?\b|"
+    r"dolares\b|dolari\b|dollari\b|franken\b|francs?\b|franchi\b|francos\b|reais\b|pesos\b|pfund\b|livres\b|libras\b|"
+    r"sterline\b))"
+)
+_NOT_OF = r"(?!(?:de|du|des|von|vom|ueber|di|del|della|do|da|por|per|sur|sobre|pas|nicht|kein|keine|nao|non|no)\b)"
+_GIVES_MONEY = re.compile(
+    r"(?P<before>(?:[^\W\d_]+ ){0,2})"
+    r"\b(?:schick|schicke|schicken|sende|senden|gib|geben|leih|leihe|envoie|envoyez|envoyer|donne|donnez|donner|prete"
+    r"|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|da|dale|dar|pasa|pasale|passa|presta|invia"
+    r"|inviare|inviagli|mandare|dai|dare|dagli|dalle) "
+    rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
+)
+_DENIED = listed("nicht ne n no nao non nunca jamais mai")
+
+_LETTERS = (
+    r"(?:schreiben|brief|mail|e-?mail|nachricht|rechnung|notiz|datei|liste|vertrag|anhang|dokument|mahnung"
+    r"|lettre|courrier|courriel|message|facture|note|fichier|contrat|document|piece jointe"
+    r"|carta|correo|mensaje|factura|nota|archivo|lista|contrato|documento"
+    r"|mensagem|fatura|ficheiro|arquivo|anexo|email"
+    r"|lettera|messaggio|fattura|bolletta|contratto|allegato)"
+)
+_BILLS = (
+    r"(?:rechnung|mahnung|gebuehr|beitrag|strafzettel|facture|amende|cotisation|echeance|factura|multa|cuota|recibo"
+    r"|fatura|conta|boleto|fattura|bolletta|rata|bill|invoice|fine|reminder|scan|letter|lettre|brief|carta|lettera)"
+)
+_PAYING = (
+    r"(?:bezahl|bezahle|bezahlen|begleich|begleiche|begleichen|ueberweis|ueberweise|paie|paye|payez|payer|regle|reglez"
+    r"|regler|paga|pague|pagar|pagare|paghi|salda|saldare|liquida)"
+)
+_LEFT_TO_CONTENT = re.compile(
+    # "Bezahl die Rechnung vom Zahnarzt", "paga mi factura"
+    rf"\b{_PAYING} (?:[^\W\d_]+[ ']){{1,3}}{_BILLS}(?:en|s)?\b"
+    # "There's a bill in my mail, pay it", "Im Tresor liegt eine Rechnung. Bezahl sie", "une facture, paie-la"
+    rf"|\b{_BILLS}(?:en|s)?\b[^\n]{{1,120}}?\b(?:(?:pay|settle) (?:it|that|this|them|both)\b(?! back)"
+    rf"|{_PAYING}[ -](?:sie|ihn|es|das|la|le|les|a|o)\b|(?:paga|pague|salda)(?:la|lo|las|los|le)\b)"
+    # "Das, was im Schreiben steht", "wie in der Mail angegeben", "laut Vertrag"
+    rf"|\b(?:was|wie) (?:es |sie |er )?(?:im|in|auf|aus)\b[^.!?\n]{{1,40}}\b(?:steht|stehen|angegeben|beschrieben"
+    rf"|genannt)\b|\b(?:laut|gemaess) (?:[^\W\d_]+ ){{0,2}}{_LETTERS}\b"
+    # "Ce qui est écrit dans la lettre", "comme indiqué sur la facture", "selon son courrier"
+    r"|\b(?:ce qui est|comme|tel que) (?:[^\W\d_]+ )?(?:ecrit|indique|marque|demande|precise|prevu)e?s? (?:dans|sur)\b"
+    rf"|\b(?:selon|suivant|d'apres) (?:[^\W\d_]+[ ']){{0,2}}{_LETTERS}\b"
+    # "Lo que dice la carta", "como indica su correo", "según la factura"
+    rf"|\b(?:lo que|como|o que|conforme|quello che|come) (?:dice|pone|indica|pide|diz|consta|esta|pede|chiede|indicato"
+    rf"|scritto)\b (?:[^\W\d_]+[ ']){{0,4}}{_LETTERS}\b"
+    rf"|\b(?:segun|segundo|de acordo com|secondo|conforme) (?:[^\W\d_]+[ ']){{0,2}}{_LETTERS}\b"
+)
+
+
+def tells_somebody(words: Sequence[str], index: int) -> bool:
+    """Return whether a word asks for words to somebody else than the user.
+
+    Args:
+        words: of a text, in lower case and without accents, with its stops.
+        index: the place of the word.
+    """
+    word = words[index]
+    before = words[index - 1] if index else ""
+    after = words[index + 1] if index + 1 < len(words) else ""
+    if word in _TELLING_HIM or (word in _INFINITIVES and before in _HIM_BEFORE):
+        return True
+    if not after or after in _CLOSERS or before in _SPEAKING:
+        return False
+    whom = _WHOM.get(word)
+    return after in whom if whom is not None else word in _TELLING and after not in _ME
+
+
+def gives_money(plain: str) -> bool:
+    """Return whether a text has somebody given an amount of money: "envoie 250 euros à Maman".
+
+    Args:
+        plain: the text, in lower case and without accents.
+    """
+    return any(_DENIED.isdisjoint(match["before"].split()) for match in _GIVES_MONEY.finditer(plain))
+
+
+def leaves_values(plain: str) -> bool:
+    """Return whether a request leaves values to a content: a bill that it has paid, a letter that says how.
+
+    Args:
+        plain: the request, in lower case and without accents.
+    """
+    return _LEFT_TO_CONTENT.search(plain) is not None
