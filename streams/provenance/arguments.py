@@ -28,6 +28,7 @@ from streams.provenance.words import (
     LETTERS_MIN,
     TEXT_CHARS_MAX,
     named_shortly,
+    names_a_country,
     short_value,
     text_value,
     typeset_plainly,
@@ -228,13 +229,14 @@ def short_reading(argument: Argument, look: Look) -> list[Found]:
     """Return how a leaf reads that is a short name or id. It counts only where somebody or something is named.
 
     What nothing has shown is missed only under a name that short values are kept of: a `size` may be in any record.
+    The code of a country is not missed: whoever dictates an address leaves it out, and it alone moves nothing.
     """
     value, name = argument.value, last_name(argument.pointer)
     short = short_value(value) if isinstance(value, str) else ""
     if not short:
         return []
     kind = kind_of_words(short)
-    is_known = look(kind, short) is not None or bool(named_shortly(short, name))
+    is_known = look(kind, short) is not None or (bool(named_shortly(short, name)) and not names_a_country(name))
     return [Found(kind, short, argument.pointer, True)] if is_known else []
 
 

@@ -140,6 +140,11 @@ def named_shortly(text: str, name: str) -> str:
     return short_value(text) if not name or holds_names(name) or names_an_id(name) else ""
 
 
+def names_a_country(name: str) -> bool:
+    """Return whether a field's name says that it holds a country, whose code the rest of an address implies."""
+    return "country" in _parts_of(name)
+
+
 def says_enough(words: str) -> bool:
     """Return whether a text in canonical form is long enough to say where it comes from."""
     if not words.isascii():
