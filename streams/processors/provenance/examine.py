@@ -51,6 +51,7 @@ from streams.provenance.origins import (
 )
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, place_at
+from streams.provenance.postal import assembled
 from streams.provenance.scope import ScopedArgument
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, thing_of
 
@@ -264,7 +265,7 @@ class _Tracer:
             return seen
         built = built_on(founds, self.look) if is_sink else None
         if built is None and is_sink and is_told and isinstance(value, str):
-            built = joined(value, self._part)
+            built = assembled(value, self.look) or joined(value, self._part)
         return self._missing if built is None else built
 
     def _is_in_scope(self, pointer: str, value: str) -> bool:
