@@ -29,7 +29,7 @@ from streams.sdk.transport import Transport
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
-from tests.unit.sdk.raw_mcp_server import RAW_SERVER, lists, tool
+from tests.unit.sdk.raw_mcp_server import command_of, lists, tool
 from tests.waiting import until
 
 NAME = ("raw", "echo")
@@ -56,12 +56,7 @@ def operator(tmp_path: Path, key: SigningKey) -> Iterator[Operator]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[McpServerProcess]:
     lists(tmp_path, tool("echo"), tool("other"))
-    script = RAW_SERVER.replace(
-        '    elif method == "tools/call":\n',
-        '    elif method == "tools/call":\n'
-        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n',
-    )
-    with McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as running:
+    with McpServerProcess("raw", sys.executable, command_of(tmp_path)) as running:
         yield running
 
 
@@ -120,7 +115,7 @@ def test_a_server_that_says_so_is_looked_at_at_once(
 ) -> None:
     with watched(operator, server):
         lists(tmp_path, tool("echo", description="now something else"), tool("other"))
-        server.call("echo", {})
+        server.call("tell_changed", {})
         until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT_REPORTED)))
     assert len(list(watch_reports(operator, follows=False))) == 1
 
@@ -129,24 +124,19 @@ def test_a_server_that_always_says_so_does_not_take_the_processor(operator: Oper
     # It takes a while to digest so many numbers, and after each listing the server says that it has changed.
     numbers = [[0.1] * 1_000 for _ in range(20)]
     lists(tmp_path, *(tool(f"t{number}", annotations={"numbers": numbers}) for number in range(4)))
-    script = RAW_SERVER.replace(
-        "        result = json.loads(open",
-        "        open(os.path.join(folder, 'asked'), 'a').write('x')\n"
-        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n'
-        "        result = json.loads(open",
-    )
+    listings = tmp_path / "listings"
+    listings.touch()
     with (
-        McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as running,
+        McpServerProcess("raw", sys.executable, command_of(tmp_path)) as running,
         watched(operator, running) as watch,
     ):
         began_s = time.monotonic()
         watch.look()
         look_s = time.monotonic() - began_s
         window_s = max(3.0, 6 * look_s)
-        asked = tmp_path / "asked"
-        before = len(asked.read_text())
+        before = len(listings.read_text())
         time.sleep(window_s)
-        looks = len(asked.read_text()) - before
+        looks = len(listings.read_text()) - before
     # One may be under way at each end.
     assert looks <= 2 + window_s / (9 * look_s)
 

@@ -15,7 +15,7 @@ from simulation.broker.kafka import free_port
 from streams.model.definition import definition_digests
 from streams.sdk.errors import McpServerError
 from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
-from tests.unit.sdk.raw_mcp_server import RAW_SERVER, lists, tool
+from tests.unit.sdk.raw_mcp_server import command_of, lists, tool
 from tests.waiting import until_open
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,15 +86,10 @@ def test_only_what_nobody_can_change_on_the_way_is_asked(address: str) -> None:
 def test_a_server_that_says_its_tools_have_changed_is_asked_again(tmp_path: Path) -> None:
     lists(tmp_path, tool("echo"))
     told = threading.Event()
-    script = RAW_SERVER.replace(
-        '    elif method == "tools/call":\n',
-        '    elif method == "tools/call":\n'
-        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n',
-    )
-    with McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as server:
+    with McpServerProcess("raw", sys.executable, command_of(tmp_path)) as server:
         server.on_tools_changed = told.set
         before = server.definition_digest("echo")
         lists(tmp_path, tool("echo", description="now something else"))
-        server.call("echo", {})
+        server.call("tell_changed", {})
         assert told.wait(WAIT_S)
         assert server.definition_digest("echo") != before

@@ -21,11 +21,9 @@ from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict, watching
-from tests.unit.sdk.raw_mcp_server import RAW_SERVER, lists, tool
+from tests.unit.sdk.raw_mcp_server import SLOW_S, command_of, lists, lists_pages, tool
 
 ROOT = Path(__file__).resolve().parents[3]
-SLOW_S = 60.0
-"""How long the tool `slow` takes."""
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[McpServerProcess]:
     with McpServerProcess(
         "raw",
         sys.executable,
-        ["-c", RAW_SERVER, str(tmp_path)],
+        command_of(tmp_path),
         env={"GIVEN": "yes"},
         log_path=tmp_path / "server.log",
     ) as running:
@@ -49,7 +47,7 @@ def test_tools_come_whole_as_they_were_on_the_wire(server: McpServerProcess, tmp
 
 def test_lists_on_several_pages_are_one_list(server: McpServerProcess, tmp_path: Path) -> None:
     pages = [{"tools": [tool("a")], "nextCursor": "1"}, {"tools": [tool("b")], "nextCursor": "2"}, {"tools": []}]
-    (tmp_path / "tools.json").write_text(json.dumps(pages))
+    lists_pages(tmp_path, *pages)
     assert [each["name"] for each in server.list_tools()] == ["a", "b"]
 
 
@@ -63,7 +61,7 @@ def test_of_what_a_server_writes_without_end_only_the_last_words_are_read(
 
 
 def test_pages_without_end_are_an_error(server: McpServerProcess, tmp_path: Path) -> None:
-    (tmp_path / "tools.json").write_text(json.dumps([{"tools": [], "nextCursor": "0"}]))
+    lists_pages(tmp_path, {"tools": [], "nextCursor": "0"})
     with pytest.raises(McpServerError, match="more than 100 pages"):
         server.list_tools()
 
@@ -100,7 +98,7 @@ def test_the_servers_environment_holds_nothing_of_ours_but_what_it_needs(
     server: McpServerProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("STOPLOG_SECRET", "must not be seen")
-    with McpServerProcess("raw", sys.executable, ["-c", RAW_SERVER, str(tmp_path)], env={"GIVEN": "yes"}) as fresh:
+    with McpServerProcess("raw", sys.executable, command_of(tmp_path), env={"GIVEN": "yes"}) as fresh:
         environment = json.loads(fresh.call("environment", {})["content"][0]["text"])
     assert environment["GIVEN"] == "yes"
     assert set(environment) <= {"GIVEN", "HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LC_CTYPE", "PWD"}

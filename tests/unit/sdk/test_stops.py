@@ -34,7 +34,7 @@ from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import CONFIRM_MS, REPORT_KEY, TENANT, TOOL, WAIT_S, key_of, make_verdict, write, written
-from tests.unit.sdk.raw_mcp_server import RAW_SERVER
+from tests.unit.sdk.raw_mcp_server import command_of
 from tests.waiting import until
 
 KILLED = session_target(TENANT, "s-1")
@@ -333,7 +333,7 @@ class TestLatency:
 
 def test_a_call_to_an_mcp_server_ends_early(tmp_path: Path) -> None:
     cancellation = Cancellation()
-    with McpServerProcess("raw", sys.executable, ["-c", RAW_SERVER, str(tmp_path)]) as server:
+    with McpServerProcess("raw", sys.executable, command_of(tmp_path)) as server:
         timer = threading.Timer(0.3, cancellation.set)
         timer.start()
         with pytest.raises(ToolCancelledError):
