@@ -1,4 +1,7 @@
-"""`stoplog catalog`: import the tools that servers list, compare them, decide on them, and show what is in force."""
+"""`stoplog catalog`: review the tools that wait for a decision, and show what is in force.
+
+The commands that bring entries into the catalog are in `catalog_import`, those that decide in `catalog_decide`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli import catalog_decide, catalog_keys
+from streams.cli import catalog_decide, catalog_import, catalog_keys
 from streams.cli.apps import make_app
 from streams.cli.catalog_view import (
     STYLES,
@@ -26,15 +29,13 @@ from streams.cli.catalog_view import (
     standing_of,
 )
 from streams.cli.option_groups import takes_groups
-from streams.cli.options import ByOption, Connection, Output, Signature, checked_url
-from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.cli.options import Connection, Output
+from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.cli.styled import Text
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
-from streams.model.catalog import EntryState
 from streams.model.report_keys import REPORT_KEYS_NAME
-from streams.operations.catalog.decision import is_draft, publish_decisions, read_entries
-from streams.operations.catalog.files import read_catalog, read_facts, read_listing
+from streams.operations.catalog.decision import read_entries
 from streams.operations.catalog.history import (
     CatalogHistory,
     CatalogQueryError,
@@ -42,12 +43,8 @@ from streams.operations.catalog.history import (
     read_catalog_history,
     tool_name,
 )
-from streams.operations.catalog.proposal import Finding, Imported, import_tools
-from streams.operations.catalog.publication import publish_entries
-from streams.operations.operator import SOURCE
 from streams.operations.review.diff import definition_of, diff_entries
 from streams.operations.review.scan import is_serious, scan_tool
-from streams.sdk.mcp_catalog import ToolFacts
 from streams.wiring.operators import open_operator
 
 if TYPE_CHECKING:
@@ -55,16 +52,6 @@ if TYPE_CHECKING:
     from streams.operations.review.permitted_use import ReachReader
 
 _DAY_MS = 86_400_000
-_FOUND_SOMETHING = 1
-_FINDING_STYLES = {
-    Finding.NEW: WARN,
-    Finding.SAME: FAINT,
-    Finding.ALREADY_PROPOSED: WARN,
-    Finding.FACTS_CHANGED: WARN,
-    Finding.UPGRADE: WARN,
-    Finding.CHANGED: FAIL,
-    Finding.GONE: WARN,
-}
 
 app = make_app("Review which tools may be called: import, compare, approve.")
 AtOption = Annotated[
@@ -80,100 +67,7 @@ def _catalog() -> None:
     """Review which tools may be called: import, compare, approve."""
 
 
-@app.command("import")
-@takes_groups
-def import_(
-    *,
-    server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="COMMAND", help="After `--`: start the server with this command, and ask it over stdio."
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            metavar="URL",
-            help="Ask the server at this URL, over streamable HTTP.",
-            callback=checked_url,
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--header",
-            metavar="NAME=VARIABLE",
-            help="A header to send, with the value of this environment variable. Can be repeated.",
-        ),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env", metavar="VARIABLE", help="Pass this environment variable to the command. Can be repeated."
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("--file", metavar="FILE", help="Read what `tools/list` returned, as JSON, from a file."),
-    ] = None,
-    facts: Annotated[
-        Path | None, typer.Option("--facts", metavar="FILE", help="Your facts about the tools: JSON by tool name.")
-    ] = None,
-    upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="The release is not in use yet: changed tools are not blocked.")
-    ] = False,
-    by: ByOption = None,
-    connection: Connection,
-    output: Output,
-) -> None:
-    """Propose the tools that a server lists. They can't be called until they are approved.
-
-    A tool whose definition differs from the approved one is blocked at once, and an alert is sent. The exit status is 1
-    if a tool was blocked, or if a text of a tool contains instructions to the model.
-    """
-    screen = output.screen()
-    if sum(source is not None and source != [] for source in (command, url, file)) != 1:
-        raise typer.BadParameter("give exactly one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
-    stated: dict[str, ToolFacts] = {}
-    from streams.operations.catalog.mcp_list import (  # noqa: PLC0415 - only this command asks servers
-        list_from_command,
-        list_from_url,
-    )
-
-    if command:
-        tools = list_from_command(server_id, command, env or ())
-    elif url is not None:
-        tools = list_from_url(server_id, url, _pairs(header or (), "--header"))
-    elif file is not None:
-        tools, stated = read_listing(file, server_id)
-    if facts is not None:
-        stated = stated | read_facts(facts, server_id, tools)
-    with open_operator(connection.settings(), by) as operator:
-        imported = import_tools(operator, server_id, tools, stated, is_upgrade=upgrade)
-    _show_imported(screen, imported)
-    if any(each.finding is Finding.CHANGED or is_serious(each.findings) for each in imported):
-        raise typer.Exit(_FOUND_SOMETHING)
-
-
-def _show_imported(screen: Screen, imported: list[Imported]) -> None:
-    rows = []
-    for each in imported:
-        fields = entry_fields(each.entry)
-        screen.record(
-            {key: fields[key] for key in ("tool", "id", "catalog_version", "state", "definition_digest")}
-            | {"finding": each.finding.value, "alerts": [alert.analytic_uid for alert in each.alerts]}
-            | {"findings": [finding_fields(found) for found in each.findings]}
-        )
-        alerts = ", ".join(alert.analytic_uid for alert in each.alerts)
-        reference = f"{fields['tool']}@{fields['id']}"
-        finding = Text(each.finding.value.replace("_", " "), style=_FINDING_STYLES[each.finding])
-        state = Text(each.entry.state.value.lower(), style=STYLES[each.entry.state])
-        rows.append((reference, state, finding, str(len(each.findings)), Text(alerts, style=FAIL)))
-    screen.table(("entry", "state", "change", "findings", "alerts"), rows)
-    if any(each.entry.state in (EntryState.PROPOSED, EntryState.BLOCKED) for each in imported):
-        screen.say("next: `stoplog catalog review`", FAINT)
+app.command("import")(catalog_import.import_)
 
 
 @app.command()
@@ -365,49 +259,6 @@ def show(
             show_reach(screen, reach)
 
 
-@app.command()
-@takes_groups
-def publish(
-    *,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A signed draft, a history, or JSON of listed tools with facts.")
-    ],
-    signing: Signature,
-    by: ByOption = None,
-    connection: Connection,
-    output: Output,
-) -> None:
-    """Publish the decisions of a draft, or the entries of a file.
-
-    FILE is a draft of `approve --out`; or a history with catalog_entry lines; or JSON: {"server_id": "mail", "tools":
-    [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann", "proposed_by": "bea"}. In
-    such JSON, a tool with facts is approved if reviewed_by is given; every other tool is only proposed. Gates that
-    require signatures require them for these entries, too.
-    """
-    screen = output.screen()
-    with open_operator(connection.settings(), by) as operator:
-        if is_draft(file):
-            catalog_decide.tell(screen, publish_decisions(operator, read_entries(file)), "published")
-            return
-        entries = read_catalog(file, operator.clock.now_ms(), SOURCE, operator.deployment.tenant_uid)
-        signing_key = signing.signing_key()
-        rows = []
-        for entry, is_new in publish_entries(operator, entries, signing_key):
-            tool = f"{entry.server_id}/{entry.name}"
-            screen.record(
-                {
-                    "tool": tool,
-                    "catalog_version": entry.catalog_version,
-                    "state": entry.state.value,
-                    "definition_digest": entry.definition_digest.hex(),
-                    "published": is_new,
-                }
-            )
-            state = Text(entry.state.value.lower(), style=STYLES[entry.state])
-            rows.append((tool, str(entry.catalog_version), state, "published" if is_new else "unchanged"))
-        screen.table(("tool", "version", "state", "result"), rows)
-
-
 def _instant(text: str | None) -> int | None:
     if text is None:
         return None
@@ -417,18 +268,9 @@ def _instant(text: str | None) -> int | None:
         raise typer.BadParameter(str(error)) from None
 
 
-def _pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise typer.BadParameter(f"`{text}` is not of the form NAME=VARIABLE, which `{option}` needs")
-        pairs[name] = value
-    return pairs
-
-
 # Behind the others, so that the help lists commands in the order in which they are used.
-for _decide in (
+for _command in (
+    catalog_import.publish,
     catalog_decide.approve,
     catalog_decide.reject,
     catalog_decide.deprecate,
@@ -437,4 +279,4 @@ for _decide in (
     catalog_decide.watch,
     catalog_keys.report_keys,
 ):
-    app.command()(_decide)
+    app.command()(_command)
