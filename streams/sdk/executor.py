@@ -230,15 +230,6 @@ class Executor:
         self.reports.report([use])
         return outcome
 
-    def execute_record(self, received: Received) -> ToolOutcome:
-        """Run `execute` on a record of the verdict topic. It has no receipt: only an executor with `UNPROVEN` runs it.
-
-        Raises:
-            ReportError, SingleUseError, ExecutorError: see `execute`.
-        """
-        verdict = self.read(received)
-        return _UNREADABLE if verdict is None else self.execute(verdict, received.key)
-
     def recover(self) -> int:
         """Report what earlier runs have left: ends that were not reported, and calls whose end is not known.
 

@@ -226,7 +226,7 @@ def test_what_rules_have_allowed_does_not_run_once_they_are_stopped(
     assert run(executor, others).ran
 
 
-def test_a_record_of_the_topic_is_executed_or_unreadable(
+def test_a_record_of_the_topic_is_read_or_unreadable(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     executor = executor_with(transport, store, revocations, lambda args: "ok")
@@ -241,9 +241,11 @@ def test_a_record_of_the_topic_is_executed_or_unreadable(
         (received.value or b"")[:-1],
         (received.value or b"") + b"x",
     ):
-        assert executor.execute_record(received._replace(value=value)).refusal is Refusal.UNREADABLE
-    assert executor.execute_record(received._replace(key=None)).refusal is Refusal.KEY_MISMATCH
-    assert executor.execute_record(received).ending is Ending.DONE
+        assert executor.read(received._replace(value=value)) is None
+    read = executor.read(received)
+    assert read == verdict
+    assert executor.execute(read, None).refusal is Refusal.KEY_MISMATCH
+    assert executor.execute(read, received.key).ending is Ending.DONE
 
 
 def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
