@@ -139,12 +139,6 @@ def key_hash(name: str, key: PublicKey) -> bytes:
     return sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:_KEY_HASH_BYTES]
 
 
-def verifier_key(name: str, key: PublicKey) -> str:
-    """Return a name and its key in one text, as tools for signed notes take them (`vkey`)."""
-    _check_name(name)
-    return f"{name}+{key_hash(name, key).hex()}+{base64.b64encode(_ED25519 + key.raw).decode()}"
-
-
 class Checkpoint(msgspec.Struct, frozen=True):
     """The head of a log.
 
