@@ -108,8 +108,7 @@ class Executor:
             source: the name of this executor in its reports, as a URI reference.
             metrics: where it counts; by default in metrics of its own. Executors of one process can share them.
             traces: where spans of sampled calls are exported; the caller closes it. None exports nothing.
-            content_sealer: encrypts results for the record (`SessionSealer`), where gates capture `results`. None
-                captures none.
+            content_sealer: encrypts results that gates capture for the record (`SessionSealer`). None captures none.
 
         Raises:
             ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
@@ -121,46 +120,22 @@ class Executor:
         self._settings = settings or ExecutorSettings()
         self._owns_revocations = revocations is None
         self._revocations = revocations or RevocationWatch(transport, entropy=entropy)
-        self._standard = Standard(
-            server_ids=frozenset(server_ids),
-            tools={name: _runner(tool) for name, tool in tools.items()},
-            revocations=self._revocations,
-            audiences=frozenset(self._settings.audiences),
-            obligations=self._settings.obligations,
-            clock_skew_ms=self._settings.clock_skew_ms,
-        )
-        for name in tools:
-            if name.partition("/")[0] not in self._standard.server_ids:
-                raise ExecutorError(
-                    f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}"
-                )
-        keys = dict.fromkeys(server_ids, report_keys) if isinstance(report_keys, ReportKey) else dict(report_keys)
-        missing = sorted(self._standard.server_ids - keys.keys())
-        if missing:
-            raise ExecutorError(
-                f"there is no report key of {', '.join(missing)}: make one with "
-                "`stoplog keys server new SERVER --out FILE`, and give it in `report_keys`"
-            )
+        self._standard = _standard_of(server_ids, tools, self._revocations, self._settings)
+        keys = _keys_of(server_ids, report_keys)
         source = source or f"executor/{single_use.owner}"
         call_traces = CallTraces(traces)
         self.seals = SealGuard(seal_keys, transport.codec, single_use.heads(), transport.now_ms)
         self.metrics = metrics or Metrics(Exporter.EXECUTOR)
         self.metrics.before_scrape(self._look)
-        tool_timeout_ms = self._settings.tool_timeout_ms
+        abandoned_after_ms = self._settings.tool_timeout_ms + ABANDONED_AFTER_MS
         self.reports = OwnReports(
-            transport,
-            single_use,
-            keys,
-            call_traces,
-            entropy,
-            source=source,
-            abandoned_after_ms=tool_timeout_ms + ABANDONED_AFTER_MS,
+            transport, single_use, keys, call_traces, entropy, source=source, abandoned_after_ms=abandoned_after_ms
         )
         self._attempts = Attempts(
             transport,
             self._standard,
             single_use,
-            tool_timeout_ms,
+            self._settings.tool_timeout_ms,
             self.metrics,
             call_traces,
             source=source,
@@ -407,6 +382,46 @@ class Executor:
         if heads:
             self._store.keep_heads(heads)
             self.seals.note_kept(heads)
+
+
+def _standard_of(
+    server_ids: Sequence[str],
+    tools: Mapping[str, ToolRunner | Callable[[Mapping[str, object]], object]],
+    revocations: RevocationWatch,
+    settings: ExecutorSettings,
+) -> Standard:
+    """Return what an executor checks verdicts with.
+
+    Raises:
+        ExecutorError: a tool does not belong to any of the servers.
+    """
+    for name in tools:
+        if name.partition("/")[0] not in server_ids:
+            raise ExecutorError(f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}")
+    return Standard(
+        server_ids=frozenset(server_ids),
+        tools={name: _runner(tool) for name, tool in tools.items()},
+        revocations=revocations,
+        audiences=frozenset(settings.audiences),
+        obligations=settings.obligations,
+        clock_skew_ms=settings.clock_skew_ms,
+    )
+
+
+def _keys_of(server_ids: Sequence[str], keys: ReportKey | Mapping[str, ReportKey]) -> dict[str, ReportKey]:
+    """Return the report key of each server.
+
+    Raises:
+        ExecutorError: a server has none.
+    """
+    by_server = dict.fromkeys(server_ids, keys) if isinstance(keys, ReportKey) else dict(keys)
+    missing = sorted(set(server_ids) - by_server.keys())
+    if missing:
+        raise ExecutorError(
+            f"there is no report key of {', '.join(missing)}: make one with "
+            "`stoplog keys server new SERVER --out FILE`, and give it in `report_keys`"
+        )
+    return by_server
 
 
 def _runner(tool: ToolRunner | Callable[[Mapping[str, object]], object]) -> ToolRunner:
