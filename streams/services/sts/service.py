@@ -93,18 +93,8 @@ class RunningSts(Running):
             opened.callback(revocations.close)
             revocations.start()
             ledger.check_topics()
-
-            def report(text: str) -> None:
-                ledger.refused(Refusal(TokenReason.CLAIM_UNREADABLE, text, tenant_uid))
-
-            used = UsedTokens(
-                transport,
-                store,
-                service=name,
-                issuer=section.issuer,
-                tenant_uid=tenant_uid,
-                entropy=entropy,
-                report=report,
+            used = _used_tokens(
+                transport, store, ledger, service=name, issuer=section.issuer, tenant_uid=tenant_uid, entropy=entropy
             )
             opened.callback(used.close)
             used.start()
@@ -159,6 +149,32 @@ def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
             "`behind_tls_proxy`"
         )
     return DevIssuer(section.issuer, entropy)
+
+
+def _used_tokens(
+    transport: Transport,
+    store: StsStore,
+    ledger: Ledger,
+    *,
+    service: str,
+    issuer: str,
+    tenant_uid: str,
+    entropy: Entropy,
+) -> UsedTokens:
+    """Return the memory of used tokens, not started. It records in the ledger that a claim can't be read."""
+
+    def report(text: str) -> None:
+        ledger.refused(Refusal(TokenReason.CLAIM_UNREADABLE, text, tenant_uid))
+
+    return UsedTokens(
+        transport,
+        store,
+        service=service,
+        issuer=issuer,
+        tenant_uid=tenant_uid,
+        entropy=entropy,
+        report=report,
+    )
 
 
 def _sources(
