@@ -14,9 +14,10 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService, RevocationWatch, SingleUseStore
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, begun_store, watching
+from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT, TransportOf, begun_store, watching
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,11 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 def transport(log: EmbeddedLog, codec: Codec) -> Iterator[Transport]:
     with Transport(log, codec, SystemClock(), ANYBODY) as opened:
         yield opened
+
+
+@pytest.fixture
+def transport_of(log: EmbeddedLog, codec: Codec) -> TransportOf:
+    return lambda kind, clock=SYSTEM: kind(log, codec, clock)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from streams.ports import LogError, Outgoing, Publisher, Received, TopicPartitio
 from streams.sdk import RevocationWatch, SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
+from streams.sdk.transport import WallClock
 from tests.records import BY_RECORD
 
 TENANT = "acme"
@@ -49,6 +50,13 @@ TOPIC_OF = {**BY_RECORD, AuditEvent: AUDIT_REPORTED}
 """Where the SDK, and the hand for the gate, write each record; reports are on a topic of their own."""
 
 _R = TypeVar("_R", bound=Record)
+_T = TypeVar("_T", bound=Transport)
+
+
+class TransportOf(Protocol):
+    """Makes one more transport of a test's log, of a kind that the test needs. Whoever asks for it closes it."""
+
+    def __call__(self, kind: type[_T], clock: WallClock = SYSTEM) -> _T: ...
 
 
 def make_verdict(**changes: object) -> Verdict:

@@ -44,6 +44,7 @@ from tests.unit.sdk.hands import (
     TENANT,
     TOOL,
     GateHand,
+    TransportOf,
     make_verdict,
     outcome_of,
     partition_of,
@@ -392,43 +393,45 @@ class FlakyTransport(Transport):
         return super().reader()
 
 
-def flaky(transport: Transport, **attributes: int) -> FlakyTransport:
-    made = FlakyTransport(transport._log, transport.codec, transport._clock)
+def flaky(transport_of: TransportOf, **attributes: int) -> FlakyTransport:
+    made = transport_of(FlakyTransport)
     for name, value in attributes.items():
         setattr(made, name, value)
     return made
 
 
 def test_a_publish_of_unknown_outcome_is_repeated_a_few_times(
-    transport: Transport, credential: SessionCredential
+    transport: Transport, transport_of: TransportOf, credential: SessionCredential
 ) -> None:
     with (
-        flaky(transport, failures=2) as twice,
+        flaky(transport_of, failures=2) as twice,
         GateHand(transport, lambda intent: [verdict_on(intent)]) as gate,
         Agent(twice, credential) as agent,
     ):
         assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
     assert len({intent.intent_id for intent in gate.intents}) == 1
-    with flaky(transport, failures=3) as often, Agent(often, credential) as agent, pytest.raises(PublishError):
+    with flaky(transport_of, failures=3) as often, Agent(often, credential) as agent, pytest.raises(PublishError):
         agent.propose("mail/send", ARGS)
 
 
-def test_a_reader_that_fails_for_a_while_is_opened_again(transport: Transport, credential: SessionCredential) -> None:
+def test_a_reader_that_fails_for_a_while_is_opened_again(
+    transport: Transport, transport_of: TransportOf, credential: SessionCredential
+) -> None:
     with (
-        flaky(transport, reader_failures=2) as shaky,
+        flaky(transport_of, reader_failures=2) as shaky,
         GateHand(transport, lambda intent: [verdict_on(intent)]),
         Agent(shaky, credential) as agent,
     ):
         assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
 
 
-def test_a_reader_that_keeps_failing_is_told(transport: Transport, credential: SessionCredential) -> None:
-    with flaky(transport, reader_failures=10_000) as lost, pytest.raises(OutcomeReadError, match="no connection"):
+def test_a_reader_that_keeps_failing_is_told(transport_of: TransportOf, credential: SessionCredential) -> None:
+    with flaky(transport_of, reader_failures=10_000) as lost, pytest.raises(OutcomeReadError, match="no connection"):
         Agent(lost, credential)
 
 
-def test_closing_the_transport_ends_the_waiting(transport: Transport, credential: SessionCredential) -> None:
-    closing = flaky(transport)
+def test_closing_the_transport_ends_the_waiting(transport_of: TransportOf, credential: SessionCredential) -> None:
+    closing = flaky(transport_of)
     agent = Agent(closing, credential)
     timer = threading.Timer(0.2, closing.close)
     timer.start()

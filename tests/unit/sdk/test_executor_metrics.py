@@ -12,6 +12,7 @@ from streams.metrics import declared
 from streams.metrics.declared import RUN_ENDINGS, Exporter
 from streams.metrics.registry import Metrics
 from streams.sdk import Ending, Executor, LoopSettings, RevocationWatch, SingleUseStore, ToolResult, VerdictLoop
+from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.errors import PublishError, ReportError
 from streams.sdk.seal_checks import UNPROVEN
 from streams.sdk.transport import Transport
@@ -83,8 +84,9 @@ def test_reports_are_pending_until_they_are_on_the_log(
 
 
 def test_a_loop_is_ready_once_it_has_partitions_and_knows_all_stops(transport: Transport, tmp_path: Path) -> None:
-    metrics, stop = Metrics(Exporter.EXECUTOR), threading.Event()
-    with begun_store(tmp_path) as store, RevocationWatch(transport, stale_after_ms=600_000) as watch:
+    metrics, stop, ahead_ms = Metrics(Exporter.EXECUTOR), threading.Event(), [0]
+    entropy = Entropy(monotonic_ms=lambda: system_monotonic_ms() + ahead_ms[0])
+    with begun_store(tmp_path) as store, RevocationWatch(transport, stale_after_ms=600_000, entropy=entropy) as watch:
         executor = executor_on(transport, store, watch, metrics)
         loop = VerdictLoop(
             executor, transport, group="executor-mail", instance="e-1", settings=LoopSettings(concurrency=2)
@@ -102,7 +104,7 @@ def test_a_loop_is_ready_once_it_has_partitions_and_knows_all_stops(transport: T
         until(lambda: metrics.value(declared.CALLS, "done") == 1, "the call has run")
         until(lambda: pending(metrics) == 0, "it is reported")
         watch.close()
-        watch._stale_after_ms = 0
+        ahead_ms[0] = 600_001
         until(lambda: loop.health().waits_for[0].startswith("the log"), "it knows that it may miss a stop")
         metrics.collect()
         assert metrics.value(declared.STOPS_STALE) == 1

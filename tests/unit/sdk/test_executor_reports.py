@@ -40,6 +40,7 @@ from tests.unit.sdk.executor_hand import Calls, executor_with, run
 from tests.unit.sdk.hands import (
     REPORT_KEY,
     TOOL,
+    TransportOf,
     begun_store,
     make_verdict,
     raw_records,
@@ -200,10 +201,10 @@ class BreakableTransport(Transport):
 
 
 def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
-    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, transport_of: TransportOf, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
-    breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
+    breakable = transport_of(BreakableTransport)
     executor = executor_with(breakable, store, revocations, calls.append)
     executor.start()
     breakable.broken = True
@@ -221,9 +222,9 @@ def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
 
 
 def test_a_refusal_that_can_not_be_reported_stays_one(
-    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
+    transport_of: TransportOf, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
-    breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
+    breakable = transport_of(BreakableTransport)
     executor = executor_with(breakable, store, revocations, lambda args: "ok")
     executor.start()
     breakable.broken = True

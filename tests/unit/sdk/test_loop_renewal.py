@@ -29,7 +29,7 @@ from streams.ports import (
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, Transport, renewals
 from streams.sdk.renewals import FAILURES_MAX, HEALTHY_MS, PAUSE_FIRST_MS, PAUSE_MS_MAX, Renewals
 from streams.sdk.verdict_consumer import REPORT_ATTEMPTS_MAX
-from tests.unit.sdk.hands import FailingPublisher, begun_store, make_verdict
+from tests.unit.sdk.hands import FailingPublisher, TransportOf, begun_store, make_verdict
 from tests.unit.sdk.loop_hand import Running, ids, put, reported
 from tests.waiting import until
 
@@ -97,8 +97,8 @@ class FailingTransport(Transport):
 
 
 @pytest.fixture
-def failing(transport: Transport) -> Iterator[FailingTransport]:
-    opened = FailingTransport(transport._log, transport.codec, transport._clock)
+def failing(transport_of: TransportOf) -> Iterator[FailingTransport]:
+    opened = transport_of(FailingTransport)
     opened.made, opened.committed_errors = [], []
     with opened:
         yield opened

@@ -14,7 +14,7 @@ from streams.ports import LogError, Outgoing, Publisher
 from streams.sdk import ExecutorError, LoopSettings, RevocationWatch, SingleUseError, SingleUseStore
 from streams.sdk.transport import Transport
 from streams.sdk.uses import End, Use
-from tests.unit.sdk.hands import WAIT_S, FailingPublisher, begun_store, make_verdict, written
+from tests.unit.sdk.hands import WAIT_S, FailingPublisher, TransportOf, begun_store, make_verdict, written
 from tests.unit.sdk.loop_hand import Running, ids, others, put, put_many, reported
 from tests.waiting import until
 
@@ -27,10 +27,10 @@ class FailingTransport(Transport):
 
 
 def test_a_report_that_failed_is_made_again_without_running_the_call_again(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, transport_of: TransportOf, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
-    failing = FailingTransport(transport._log, transport.codec, transport._clock)
+    failing = transport_of(FailingTransport)
     failing.failures = 3
     with (
         begun_store(tmp_path) as store,
@@ -44,10 +44,10 @@ def test_a_report_that_failed_is_made_again_without_running_the_call_again(
 
 
 def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_start(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, transport_of: TransportOf, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
-    failing = FailingTransport(transport._log, transport.codec, transport._clock)
+    failing = transport_of(FailingTransport)
     failing.failures = 10_000
     verdict = put(transport, make_verdict())
     with begun_store(tmp_path) as store:
@@ -92,9 +92,9 @@ class HeldTransport(Transport):
 
 
 def test_a_stop_tries_to_report_for_as_long_as_it_may_wait(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, transport_of: TransportOf, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
-    held = HeldTransport(transport._log, transport.codec, transport._clock)
+    held = transport_of(HeldTransport)
     held.go_on = threading.Event()
     with begun_store(tmp_path) as store:
         running = Running(held, store, revocations, lambda _: "ok", settings=LoopSettings(finish_ms=0))
@@ -147,11 +147,11 @@ class SlowTransport(Transport):
 
 
 def test_a_log_that_stores_slowly_does_not_slow_reading(
-    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, transport_of: TransportOf, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     """A call behind thousands of verdicts, own and others', runs while not one report is stored."""
     calls: list[Mapping[str, object]] = []
-    slow = SlowTransport(transport._log, transport.codec, transport._clock)
+    slow = transport_of(SlowTransport)
     slow.may_store = threading.Event()
     mixed: list[Verdict] = []
     for number, other in enumerate(others(6_000)):

@@ -19,7 +19,7 @@ from streams.sdk.tools import FunctionTool
 from streams.sdk.transport import Transport
 from streams.sdk.uses import call_of
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, begun_store, key_of, make_verdict, raw_records
+from tests.unit.sdk.hands import LIFE_MS, REPORT_KEY, TOOL, TransportOf, begun_store, key_of, make_verdict, raw_records
 
 LATER_MS = ExecutorSettings().tool_timeout_ms + ABANDONED_AFTER_MS + 60_000
 
@@ -81,7 +81,14 @@ def traced(verdict: Verdict) -> Verdict:
 @pytest.mark.parametrize("source", [None, "https://mail.example/executor"])
 @pytest.mark.parametrize("heir", ["e-1", "e-2"], ids=["restarted", "another"])
 def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(
-    transport: Transport, tmp_path: Path, heir: str, source: str | None, expired_ms: int, tool: object
+    transport: Transport,
+    transport_of: TransportOf,
+    tmp_path: Path,
+    *,
+    heir: str,
+    source: str | None,
+    expired_ms: int,
+    tool: object,
 ) -> None:
     verdict = traced(make_verdict())
     verdict = replace(
@@ -90,7 +97,7 @@ def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(
     runner = FunctionTool(tool, TOOL.definition_digest)
     with (
         begun_store(tmp_path) as store,
-        UnconfirmedTransport(transport._log, transport.codec, SystemClock()) as unconfirmed,
+        transport_of(UnconfirmedTransport) as unconfirmed,
         executor(unconfirmed, store, runner, source) as first,
     ):
         try:
@@ -99,7 +106,7 @@ def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(
             assert not expired_ms
     assert store.unreported_count == 1
     with (
-        Transport(transport._log, transport.codec, LaterClock()) as later,
+        transport_of(Transport, LaterClock()) as later,
         SingleUseStore(tmp_path / "used", heir) as store,
         executor(later, store, source=source and f"{source}-{heir}"),
     ):
@@ -110,14 +117,14 @@ def test_a_report_that_was_not_confirmed_is_repeated_in_the_same_bytes(
 
 
 def test_what_another_executor_has_found_unknown_is_reported_as_that_by_all(
-    transport: Transport, tmp_path: Path
+    transport: Transport, transport_of: TransportOf, tmp_path: Path
 ) -> None:
     verdict = make_verdict()
     with begun_store(tmp_path) as store:
         store.claim(call_of(verdict), now_ms=SystemClock().now_ms(), expires_ms=verdict.expires_at)
     with (
         SingleUseStore(tmp_path / "used", "e-2") as store,
-        UnconfirmedTransport(transport._log, transport.codec, LaterClock()) as unconfirmed,
+        transport_of(UnconfirmedTransport, LaterClock()) as unconfirmed,
         pytest.raises(ExecutorError, match="can't be reported"),
         executor(unconfirmed, store),
     ):

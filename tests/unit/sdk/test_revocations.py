@@ -24,7 +24,7 @@ from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import ACTOR, CONFIRM_MS, ISSUER, ROOT_KEY, TENANT, TOOL, write
+from tests.unit.sdk.hands import ACTOR, CONFIRM_MS, ISSUER, ROOT_KEY, TENANT, TOOL, TransportOf, write
 from tests.waiting import until
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
@@ -179,8 +179,8 @@ class CuttableTransport(Transport):
         return CuttableReader(super().reader(), self.line)
 
 
-def test_what_can_not_be_confirmed_turns_stale_and_recovers(transport: Transport, tokens: DevTokenService) -> None:
-    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+def test_what_can_not_be_confirmed_turns_stale_and_recovers(transport_of: TransportOf, tokens: DevTokenService) -> None:
+    cuttable = transport_of(CuttableTransport)
     cuttable.line = Line()
     with RevocationWatch(cuttable, stale_after_ms=3_000) as watch:
         assert not watch.is_stale()
@@ -193,11 +193,11 @@ def test_what_can_not_be_confirmed_turns_stale_and_recovers(transport: Transport
         assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
 
 
-def test_a_pause_of_the_whole_process_is_stale_at_once(transport: Transport) -> None:
+def test_a_pause_of_the_whole_process_is_stale_at_once(transport_of: TransportOf) -> None:
     """After a suspend the first check comes before the following thread has asked again."""
     ahead_ms = [0]
     entropy = Entropy(monotonic_ms=lambda: system_monotonic_ms() + ahead_ms[0])
-    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+    cuttable = transport_of(CuttableTransport)
     cuttable.line = Line()
     with RevocationWatch(cuttable, entropy=entropy) as watch:
         assert not watch.is_stale()
@@ -206,8 +206,8 @@ def test_a_pause_of_the_whole_process_is_stale_at_once(transport: Transport) -> 
         assert watch.is_stale()
 
 
-def test_a_start_that_can_not_read_to_the_end_is_an_error(transport: Transport) -> None:
-    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+def test_a_start_that_can_not_read_to_the_end_is_an_error(transport_of: TransportOf) -> None:
+    cuttable = transport_of(CuttableTransport)
     cuttable.line = Line(cut=True)
     watch = RevocationWatch(cuttable)
     with pytest.raises(ExecutorError, match="could not be read to its end"):

@@ -12,7 +12,7 @@ from streams.ports import Outgoing, Publisher
 from streams.sdk.errors import PublishError
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import raw_records
+from tests.unit.sdk.hands import WAIT_S, TransportOf, raw_records
 
 REFUSED = Outgoing("no.such.topic", 0, b"acme|s-1", b"refused")
 STORED = Outgoing(AUDIT_REPORTED.name, 0, b"acme|s-2", b"stored")
@@ -44,8 +44,8 @@ class InterruptedTransport(Transport):
 
 
 @pytest.fixture
-def shared(transport: Transport) -> Iterator[InterruptedTransport]:
-    with InterruptedTransport(transport._log, transport.codec, transport._clock) as made:
+def shared(transport_of: TransportOf) -> Iterator[InterruptedTransport]:
+    with transport_of(InterruptedTransport) as made:
         yield made
 
 
@@ -83,5 +83,20 @@ def test_a_failure_of_earlier_records_says_nothing_of_later_ones(shared: Interru
 
 
 def test_a_writer_waits_for_the_flush_of_another_no_longer_than_for_its_own(shared: InterruptedTransport) -> None:
-    with shared._flush_lock, pytest.raises(PublishError, match="not stored after 10 ms"):
+    shared.publisher()
+    assert shared.interrupted is not None
+    flush, is_flushing, may_end = shared.interrupted.flush, threading.Event(), threading.Event()
+
+    def held(timeout_ms: int) -> None:
+        is_flushing.set()
+        assert may_end.wait(WAIT_S)
+        flush(timeout_ms)
+
+    shared.interrupted.flush = held
+    other = threading.Thread(target=publish, args=(shared, [STORED]))
+    other.start()
+    assert is_flushing.wait(WAIT_S)
+    with pytest.raises(PublishError, match="not stored after 10 ms"):
         publish(shared, [STORED], timeout_ms=10)
+    may_end.set()
+    other.join()
