@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -47,7 +47,7 @@ from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from streams.wiring.settings_loading import load_settings
-from tests.waiting import until
+from tests.waiting import WAIT_S, until
 
 READY_MS = 60_000
 ROOT_KEY = bytes(range(64))
@@ -97,7 +97,7 @@ class TestOnTheEmbeddedLog:
             usurper = log.consumer(settings.group, settings.instance)
             usurper.subscribe(["agent.intent.v1"], _Listener())
             usurper.poll(1, 0)
-            _wait_for(lambda: "restart 1 of" in caplog.text)
+            until(lambda: "restart 1 of" in caplog.text)
             usurper.close()
         assert runner.wait_ready(READY_MS) == [0, 1, 2]
         runner.stop()
@@ -119,10 +119,10 @@ class TestOnTheEmbeddedLog:
         first.start()
         first.wait_ready(READY_MS)
         second.start()
-        _wait_for(lambda: told["a"][-1:] == [[2]] and told["b"][-1:] == [[0, 1]])
+        until(lambda: told["a"][-1:] == [[2]] and told["b"][-1:] == [[0, 1]])
         # A standby is warm before it has read all that there is.
-        _wait_for(lambda: first.standby_lags == {2: 0})
-        _wait_for(lambda: second.standby_lags == {0: 0, 1: 0})
+        until(lambda: first.standby_lags == {2: 0})
+        until(lambda: second.standby_lags == {0: 0, 1: 0})
         second.stop()
         first.stop()
         assert first.standby_lags == {}
@@ -141,7 +141,7 @@ class TestOnTheEmbeddedLog:
         codec = build_codec(settings)
 
         def refuse() -> Worker:
-            _wait_for(lambda: "stoplog budget allocator" in _threads())
+            until(lambda: "stoplog budget allocator" in _threads())
             raise StartRefusedError(("no topic",))
 
         beside = [allocator(lambda: build_budgets(settings, log, codec))]
@@ -447,14 +447,6 @@ def _raise(error: Exception) -> Worker:
     raise error
 
 
-def _wait_for(is_so: object, timeout_s: float = 60.0) -> None:
-    clock = SystemClock()
-    deadline_ms = clock.monotonic_ms() + int(timeout_s * 1000)
-    while not is_so():
-        assert clock.monotonic_ms() < deadline_ms
-        clock.sleep_ms(20)
-
-
 class TestHealth:
     def test_it_is_ready_once_nothing_is_missing_and_lives_while_it_turns(self) -> None:
         clock, worker = Clock(), _Idle()
@@ -471,23 +463,25 @@ class TestHealth:
         assert not runner.health().is_live
         assert runner.health().hangs == "the gate has not turned for 120 s"
 
-    def test_a_budget_allocator_that_hangs_makes_the_gate_unhealthy(self) -> None:
-        clock = Clock()
-        runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=[allocator(lambda: cast("Worker", _Idle()))])
-        (beside,) = runner._beside
-        runner._turned_ms, beside._turned_ms = LIVE_MS_MAX, 0
-        clock.ms = LIVE_MS_MAX
-        assert runner.health().hangs == "the budget allocator has not turned for 120 s"
-
-    def test_a_notary_that_hangs_makes_the_gate_unhealthy_and_one_that_fails_ends_it(self) -> None:
-        clock = Clock()
+    @pytest.mark.parametrize(
+        ("hangs", "others", "name"), [(allocator, notary, "budget allocator"), (notary, allocator, "notary")]
+    )
+    def test_a_worker_beside_the_gate_that_hangs_makes_it_unhealthy(
+        self, hangs: Callable[..., Beside], others: Callable[..., Beside], name: str
+    ) -> None:
+        clock, waiting = Clock(), Waiting()
         idle = cast("Worker", _Idle())
-        runner = GateRunner(lambda: idle, clock, beside=[allocator(lambda: idle), notary(lambda: idle)])
-        budgets, sealing = runner._beside
-        runner._turned_ms = budgets._turned_ms = clock.ms = LIVE_MS_MAX
-        sealing._turned_ms = 0
-        assert runner.health().hangs == "the notary has not turned for 120 s"
+        beside = [others(lambda: idle), hangs(lambda: cast("Worker", waiting))]
+        runner = GateRunner(lambda: cast("Worker", _Idle()), clock, beside=beside)
+        runner.start()
+        assert waiting.is_waiting.wait(WAIT_S)
+        assert runner.health().is_live
+        clock.ms = LIVE_MS_MAX
+        # The others turn, and so are not late for long.
+        until(lambda: runner.health().hangs == f"the {name} has not turned for 120 s")
+        runner.stop()
 
+    def test_a_notary_that_fails_ends_the_gate(self) -> None:
         def refused() -> Worker:
             raise ValueError("no notary")
 
