@@ -92,6 +92,16 @@ def exchange_proof(secret: bytes, form: Iterable[tuple[str, str]], jkt: str | No
     return hmac.digest(secret, _encode((_PROOF_DOMAIN, jkt or "", said)), "sha256")
 
 
+def dpop_proof(key: Ed25519Key, url: str, entropy: Entropy) -> str:
+    """Return the proof of a key for one POST request to a URL of the service (RFC 9449)."""
+    now_ms = entropy.now_ms()
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public)}
+    header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}
+    claims = {"htm": "POST", "htu": url, "iat": now_ms // _MS_PER_S, "jti": entropy.uuid(now_ms)}
+    signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
+    return f"{signed}.{_base64url(key.prove(signed.encode()).value)}"
+
+
 class StsClient:
     """A client of one token service. Thread-safe; its calls block. Close it after use."""
 
@@ -253,16 +263,7 @@ class StsClient:
         return _session(members, header, key)
 
     def _proof(self, path: str, key: Ed25519Key | None) -> dict[str, str]:
-        return {} if key is None else {"DPoP": self._dpop(key, f"{self._url}{path}")}
-
-    def _dpop(self, key: Ed25519Key, url: str) -> str:
-        """Return the proof of a key for a request (RFC 9449)."""
-        now_ms = self._entropy.now_ms()
-        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public)}
-        header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}
-        claims = {"htm": "POST", "htu": url, "iat": now_ms // _MS_PER_S, "jti": self._entropy.uuid(now_ms)}
-        signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
-        return f"{signed}.{_base64url(key.prove(signed.encode()).value)}"
+        return {} if key is None else {"DPoP": dpop_proof(key, f"{self._url}{path}", self._entropy)}
 
     def _post(self, path: str, form: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
         import httpx2  # noqa: PLC0415 - loaded by the constructor

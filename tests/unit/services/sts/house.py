@@ -14,6 +14,7 @@ import httpx2
 from streams.audit.releasers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.delegation.keys import Ed25519Key
 from streams.embedded.log import EmbeddedLog
 from streams.http.server import Server, listen, uvicorn_config
 from streams.model.audit import AuditEvent
@@ -23,7 +24,8 @@ from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
-from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient, dpop_proof
 from streams.sdk.transport import Transport
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
@@ -58,6 +60,13 @@ def profile(issuer: str, sub: str, **changes: Any) -> dict[str, Any]:
         "max_depth": 2,
         "ttl_ms": 300_000,
     } | changes
+
+
+class _ClientThroughProxy(StsClient):
+    """Proves keys to the issuer: the service is known to others under another URL than the one that this reaches."""
+
+    def _proof(self, path: str, key: Ed25519Key | None) -> dict[str, str]:
+        return {} if key is None else {"DPoP": dpop_proof(key, f"{STS}{path}", SYSTEM)}
 
 
 class House:
@@ -124,7 +133,7 @@ class House:
         return self.folder / f"{name}.json"
 
     def client(self) -> StsClient:
-        return StsClient(self.url)
+        return _ClientThroughProxy(self.url)
 
     def form(self, **changes: Any) -> dict[str, Any]:
         """A request that is granted; None leaves a parameter out."""

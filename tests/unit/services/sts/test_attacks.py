@@ -20,12 +20,14 @@ from streams.identity.jose import take_apart
 from streams.model.delegation import GrantBody
 from streams.model.types import Actor, SubProfile
 from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.token_exchange import (
     ACCESS_TOKEN,
     TXN_TOKEN,
     SessionToken,
     TokenRefusedError,
     _session,
+    dpop_proof,
     exchange_proof,
 )
 from streams.services.sts import store
@@ -255,8 +257,7 @@ class TestProofsOfSessions:
     def test_with_the_key_of_another(self, house: House) -> None:
         parent, key, other = opened(house), key_pair(), key_pair()
         form = self.form(house, parent)
-        with house.client() as sts:
-            dpop = [sts._dpop(key, f"{STS}/token") for _ in range(2)]
+        dpop = [dpop_proof(key, f"{STS}/token", SYSTEM) for _ in range(2)]
         for jkt in (None, other.jkt):
             response = house.post(**form, subject_proof=self.proof(parent, form, jkt), headers={"DPoP": dpop[0]})
             assert response.json()["reason"] == "proof_invalid"
@@ -342,9 +343,6 @@ def test_a_grant_for_an_agent_with_a_key_that_was_not_shown(house: House) -> Non
 
 def test_a_session_with_a_key_is_given_back_with_it(tmp_path: Path) -> None:
     with open_house(tmp_path, agents={"assistant": profile(AGENTS, AGENT, bound=True)}) as house, house.client() as sts:
-        # The service is known to others under another URL than the one that this client reaches it at.
-        make = sts._dpop
-        sts._dpop = lambda own, url: make(own, url.replace(house.url, STS))
         session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key_pair())
         credential = session.credential
         for key in (None, key_pair()):
@@ -359,8 +357,7 @@ def test_a_session_with_a_key_is_given_back_with_it(tmp_path: Path) -> None:
 
 def test_an_assertion_that_is_bound_to_a_key_counts_with_it_alone(house: House) -> None:
     key = key_pair()
-    with house.client() as sts:
-        proof = sts._dpop(key, f"{STS}/introspect")
+    proof = dpop_proof(key, f"{STS}/introspect", SYSTEM)
     for headers, status in (({}, 400), ({"DPoP": proof}, 200)):
         assertion = house.agents.token(AGENT, cnf={"jkt": key.jkt})
         form = {"token": "a.b.c", "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}

@@ -165,8 +165,6 @@ def test_an_agent_with_a_svid(house: House) -> None:
 def test_an_agent_with_a_key_of_its_own_gets_no_secret(house: House) -> None:
     key = key_pair()
     with house.client() as sts:
-        # The service is known to others under another URL than the one that this client reaches it at.
-        sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")
         session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key)
     assert session.credential.secret == b""
     assert session.credential.signing_key is key
@@ -203,7 +201,6 @@ class TestHandingOn:
     def test_by_who_holds_the_session(self, house: House) -> None:
         key, other = key_pair(), key_pair()
         with house.client() as sts:
-            sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")
             for parent_key, child_key in ((None, None), (key, None), (key, other), (None, other)):
                 parent = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=parent_key)
                 act = Actor(iss=house.agents.issuer, sub=SUB_AGENT, sub_profile=SubProfile.AI_AGENT)

@@ -155,7 +155,6 @@ class TestHandingOn:
     def test_a_session_that_has_a_key_needs_its_signature(self, house: House) -> None:
         key = key_pair()
         with house.client() as sts:
-            sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")
             bound = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key)
         assert self.handed(house, bound, subject_proof=b64(bytes(32))) == (INVALID, "proof_missing")
 

@@ -76,7 +76,6 @@ class Deployment:
 @pytest.fixture
 def deployment(house: House) -> Iterator[Deployment]:
     with house.client() as sts:
-        sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")
         yield Deployment(house, sts)
 
 
