@@ -91,18 +91,18 @@ class Endpoints:
         traceparent = request.headers.get("traceparent", "")
         answer = self._service.exchange(
             asked,
-            dpop=_only(request, "dpop"),
+            dpop=_dpop(request),
             url=f"{self._issuer}/token",
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         )
         return answer.members
 
     def _revoke(self, form: Form, request: Request) -> Mapping[str, Any]:
-        revoke(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/revoke")
+        revoke(self._service, form, dpop=_dpop(request), url=f"{self._issuer}/revoke")
         return {}
 
     def _introspect(self, form: Form, request: Request) -> Mapping[str, Any]:
-        return show(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/introspect")
+        return show(self._service, form, dpop=_dpop(request), url=f"{self._issuer}/introspect")
 
     def _answering(self, endpoint: str, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that handles forms with a function. The function blocks, so it runs in a thread."""
@@ -219,9 +219,9 @@ async def _form(request: Request) -> Form:
         raise refuse(TokenReason.REQUEST_MALFORMED, str(error)) from None
 
 
-def _only(request: Request, name: str) -> str | None:
-    """Return the value of a header that must not be repeated; None if it is missing."""
-    values = request.headers.getlist(name)
+def _dpop(request: Request) -> str | None:
+    """Return the proof of a key (RFC 9449); None if there is none."""
+    values = request.headers.getlist("dpop")
     if len(values) > 1:
-        raise refuse(TokenReason.PROOF_INVALID, f"the header {name} is repeated")
+        raise refuse(TokenReason.PROOF_INVALID, "the header dpop is repeated")
     return values[0] if values else None
