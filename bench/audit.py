@@ -72,7 +72,7 @@ class Decided(NamedTuple):
 
 
 def decided_by_gate(wire: CodecWire, count: int) -> list[Decided]:
-    """What a gate seals of so many calls."""
+    """Return what a gate seals of so many calls."""
     rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
     control = ControlState(rules, Catalog(ANYBODY), stale=False)
     control.apply(CATALOG.name, entry_key(TOOL), TOOL, 1, START_MS)
@@ -106,7 +106,7 @@ def best_us(act: Callable[[], object], count: int) -> float:
 
 
 def old_log() -> Frontier:
-    """The frontier of a log of `LOG_RECORDS`."""
+    """Return the frontier of a log of `LOG_RECORDS`."""
     return Frontier(LOG_RECORDS, bytes(32 * LOG_RECORDS.bit_count()))
 
 
@@ -143,7 +143,7 @@ def read_all(codec: Codec, batches: list[tuple[list[Received], Received]], keys:
 
 
 def received(batches: list[Batch], own_every: int) -> list[tuple[list[Received], Received]]:
-    """The batches as an executor reads them that every so many verdicts concern."""
+    """Return the batches as an executor reads them that every so many verdicts concern."""
     found, offset = [], 0
     for part, _, seal in batches:
         verdicts = [each for each in part if each.topic == VERDICT.name]
@@ -158,7 +158,7 @@ def received(batches: list[Batch], own_every: int) -> list[tuple[list[Received],
 
 
 def recorded(codec: Codec, batches: list[Batch]) -> Recorded:
-    """The batches as an auditor reads them, with the heads that go with their seals."""
+    """Return the batches as an auditor reads them, with the heads that go with their seals."""
     found: dict[str, list[Received]] = {VERDICT.name: [], AUDIT.name: [], AUDIT_CHECKPOINT.name: []}
 
     def add(topic: str, key: bytes | None, value: bytes | None) -> None:

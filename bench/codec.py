@@ -159,7 +159,7 @@ SAMPLES: dict[str, Record] = {
 
 
 def us_per_call(call: Callable[[], object]) -> float:
-    """The best of `RUNS` runs of `CALLS` calls."""
+    """Return the best of `RUNS` runs of `CALLS` calls."""
     best = float("inf")
     for _ in range(RUNS):
         before = time.process_time()

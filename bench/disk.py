@@ -101,7 +101,7 @@ def _bytes_of(rows: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def _stored_bytes(rows: Rows) -> int:
-    """The size of a compacted store with these rows."""
+    """Return the size of a compacted store with these rows."""
     with TemporaryDirectory(prefix="stoplog-bench-") as scratch:
         store = RocksStores(Path(scratch) / "stores").open(0)
         store.apply(rows, 0)

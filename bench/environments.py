@@ -13,7 +13,7 @@ INSTALL_S_MAX = 300
 
 
 def python_of(name: str, requirements: Path) -> Path:
-    """The Python of an environment under .cache, which is made where there is none for these requirements.
+    """Return the Python of an environment under .cache, which is made where there is none for these requirements.
 
     Args:
         name: of the environment.

@@ -222,7 +222,7 @@ def gate_at_rate(kind: Kind, duration_s: int) -> dict[str, float]:
 
 
 def _memory(report: dict[str, Any]) -> dict[str, float]:
-    """The memory after a quarter of the time, and at the end: a flat one does not grow between them."""
+    """Return the memory after a quarter of the time, and at the end: a flat one does not grow between them."""
     samples = report["rss_kb"]
     return {"rss_mb_at_quarter": samples[len(samples) // 4] / 1024, "rss_mb_at_end": samples[-1] / 1024}
 
@@ -235,7 +235,7 @@ def _mixed(world: World, count: int, own_every: int) -> Iterator[Outgoing]:
 
 
 def _committed(sealed: SealedVerdicts, verdicts: Iterator[Outgoing]) -> Iterator[Outgoing]:
-    """The verdicts of a busy gate, with their seals."""
+    """Yield the verdicts of a busy gate, with their seals."""
     return itertools.chain.from_iterable(sealed.transactions(verdicts, COMMITTED))
 
 
@@ -249,7 +249,7 @@ def _paced(transactions: Iterator[list[Outgoing]], rate: float) -> Iterator[Outg
 
 
 def _one_per_partition(world: World, first: int) -> list[Outgoing]:
-    """An own call on each partition."""
+    """Return an own call on each partition."""
     found: dict[int, Outgoing] = {}
     candidate = 0
     while len(found) < PARTITIONS:
@@ -262,7 +262,7 @@ def _one_per_partition(world: World, first: int) -> list[Outgoing]:
 
 
 def _verdict(world: World, number: int, server_id: str, life_ms: int, session_id: str | None = None) -> Outgoing:
-    """An ALLOW as a gate makes it."""
+    """Return an ALLOW as a gate makes it."""
     at_ms = now_ms()
     session_id = session_id or f"s-{number % SESSIONS}"
     args = canonical({"number": number, "to": ["bob@example.com"], "subject": "Your refund", "body": _BODY})

@@ -189,7 +189,7 @@ class _Honest:
 
 @contextlib.contextmanager
 def _flooding(world: World, flood: str, rate: int, duration_s: int) -> Iterator[Child]:
-    """A flooder that is ready when this is entered; the caller lets it begin."""
+    """Yield a flooder that is ready; the caller lets it begin."""
     broker = world.broker
     client = {
         "bootstrap.servers": "" if broker is None else broker.bootstrap_for_users,
@@ -212,7 +212,7 @@ def _flooding(world: World, flood: str, rate: int, duration_s: int) -> Iterator[
 
 
 def flood_records(world: World, flood: str) -> list[Outgoing]:
-    """The records of a flood, which are written again and again.
+    """Return the records of a flood, which are written again and again.
 
     Args:
         world: the log's.

@@ -49,13 +49,13 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 
 def _median(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The median of each figure; the stages are of the run that measured them."""
+    """Return the median of each figure; the stages are of the run that measured them."""
     figures = {name: median(run[name] for run in runs) for name in runs[0] if name != "stages_us"}
     return {**figures, "stages_us": runs[0]["stages_us"]}
 
 
 def _starter_to_permit_all(kind: Kind, turns: int) -> dict[str, float]:
-    """How fast the gate is with the starter packs, as a part of how fast it is with one rule that lets all through.
+    """Return the speed of the gate with the starter packs as a part of that with one rule that lets all through.
 
     The median of all turns' ratios.
     """
@@ -116,7 +116,7 @@ def load_intents(world: World, sessions: int, first: int, end: int) -> None:
 
 
 def session_records(world: World, sessions: Iterable[SessionCredential]) -> Iterator[Outgoing]:
-    """The records that open the sessions."""
+    """Yield the records that open the sessions."""
     for session in sessions:
         event = established(ROOT_KEY, session)
         yield world.outgoing(SESSION, session.key, event, event.header)

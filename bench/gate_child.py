@@ -109,7 +109,7 @@ class _Usage:
         self.switches = usage.ru_nivcsw
 
     def since(self, before: _Usage) -> dict[str, float]:
-        """What was used since then."""
+        """Return what was used since then."""
         return {
             "wall_s": self.wall_s - before.wall_s,
             "cpu_s": self.cpu_s - before.cpu_s,

@@ -103,7 +103,7 @@ class ServedGate:
         return partitions
 
     def cpu_s(self) -> float:
-        """What all of its threads have used so far."""
+        """Return what all of its threads have used so far."""
         fields = _stat(self.pid)
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -147,7 +147,7 @@ class ServedGate:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name, which may hold anything."""
+    """Return the fields of /proc/PID/stat behind the name, which may hold anything."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 

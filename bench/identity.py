@@ -144,7 +144,7 @@ def _decoded(stored: bytes) -> AuthorityRow:
 
 
 def _chain(kind: str, hops: int) -> tuple[Delegation, SessionMaker]:
-    """A root and so many hops, each of them under an Ed25519 key of its giver's, or its session's."""
+    """Return a root and so many hops, each of them under an Ed25519 key of its giver's, or its session's."""
     makers = [SessionMaker(f"s-{number}", act=f"agent-{number}") for number in range(hops + 1)]
     own = [Ed25519Key.of(Ed25519PrivateKey.from_private_bytes(bytes([number + 1]) * 32)) for number in range(hops + 1)]
     is_signed = kind == "ed25519"
@@ -176,7 +176,7 @@ def _proofs(rounds: int) -> dict[str, float]:
 
 
 def _gate(intents: int) -> list[dict[str, Any]]:
-    """The whole gate, an intent: without a grant, with one of three hops, and with one that is bound to a key."""
+    """Return what the whole gate takes for an intent: without a grant, with three hops, and with a bound key."""
     wire = CodecWire(Codec(CommittedSchemas.load()))
     cases = [("no grant", None), ("3 hops, hmac", "hmac"), ("3 hops, ed25519", "ed25519")]
     measured: list[dict[str, Any]] = []
@@ -221,8 +221,10 @@ def _gate_us(wire: CodecWire, kind: str | None, intents: int) -> float:
 
 
 def _revocations(count: int) -> dict[str, Any]:
-    """A set of so many entries: what it takes of memory and of time, and what asking it takes, beside an empty and a
-    small one."""
+    """Return what a set of so many entries takes of memory and of time, and what asking it takes.
+
+    An empty and a small set are beside it.
+    """
     call = Call(
         tenant_uid="acme",
         session_id="s-1",

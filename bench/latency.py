@@ -70,7 +70,7 @@ def _case(kind: Kind, rate: int, interval_ms: int, latencies_ms: list[float], cp
 
 
 def quantile(ordered: list[float], share: float) -> float:
-    """The value below which that share of them lies."""
+    """Return the value below which that share of them lies."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
@@ -109,7 +109,7 @@ def measure(world: World, *, first: int, count: int, rate: int) -> list[float]:
 
 
 def read_to_end(world: World, topic: Topic, begins: dict[TopicPartition, int]) -> list[Received]:
-    """All that has come to the topic since `begins`, without seals."""
+    """Return all that has come to the topic since `begins`, without seals."""
     reader = world.log.reader()
     reader.assign(begins)
     ends = world.ends(topic)

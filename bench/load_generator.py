@@ -32,7 +32,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def loading(world: World, *, sessions: int, first: int, count: int, rate: int) -> Iterator[Child]:
-    """A loader that has begun when this is entered, and has ended when it is left."""
+    """Yield a loader that has begun, and end it."""
     order = {
         "settings": world.settings,
         "folder": str(world.folder),

@@ -174,7 +174,7 @@ def _credential(number: int) -> SessionCredential:
 
 
 def _sizes(world: World) -> tuple[int, int]:
-    """The bytes of the log, and of the gate's state."""
+    """Return the bytes of the log, and of the gate's state."""
     state = Path(world.settings["state_dir"])
     inside = sum(path.stat().st_size for path in (state / "gate").rglob("*") if path.is_file())
     whole = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())

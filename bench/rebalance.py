@@ -41,7 +41,7 @@ def _wait_shared(first: ServedGate, second: ServedGate) -> None:
 
 
 def _measure(world: World, event: str, second: ServedGate | None, after_s: int) -> dict[str, Any]:
-    """The longest wait of an intent, by partition, around the event."""
+    """Return the longest wait of an intent, by partition, around the event."""
     gates = [] if second is None else [second]
 
     def happen() -> None:

@@ -78,17 +78,17 @@ AGENTS = ("support-refunds", "billing-bot")
 
 
 def effect_of(number: int) -> str:
-    """What a rule does."""
+    """Return what a rule does."""
     return "permit" if number % 10 == 0 else "deny"
 
 
 def tool_of(number: int) -> str:
-    """Which tool a rule is for."""
+    """Return which tool a rule is for."""
     return TOOL if number < APPLICABLE else f"pay.t{1 + number % 300}"
 
 
 def make_bundle(count: int) -> BundleSource:
-    """A bundle of `count` rules, up to 30 of them for the tool `pay.t0` and the others for other tools."""
+    """Return a bundle of `count` rules, up to 30 of them for the tool `pay.t0` and the others for other tools."""
     rules = []
     for number in range(count):
         condition = CONDITIONS[number % len(CONDITIONS)].replace("{n}", str(number + 1))
@@ -102,7 +102,7 @@ def make_bundle(count: int) -> BundleSource:
 
 
 def library_judge(ruleset: CompiledRuleset) -> Callable[[], list[bool]]:
-    """The library's own evaluation of the rules that apply to the tool."""
+    """Return the library's own evaluation of the rules that apply to the tool."""
     config = cel.NewEnvConfigFromYaml("extensions:\n  - name: strings\n")
     names = {**dict.fromkeys(FACT_NAMES, cel.Type.DYN), "lists.p.agents": cel.Type.List(cel.Type.STRING)}
     env = cel.NewEnv(config=config, variables=names)
@@ -128,7 +128,7 @@ def per_call_us(call: Callable[[], Any], calls: int, rounds: int) -> float:
 
 
 def engines(count: int, answer: str, rounds: int) -> list[dict[str, Any]]:
-    """What a judgement costs other engines with as many rules, after each has come to the same answer."""
+    """Return what a judgement costs other engines with as many rules, after each has come to the same answer."""
     order = {
         "rules": [
             {

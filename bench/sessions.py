@@ -119,7 +119,7 @@ def _settle(folder: Path) -> None:
 
 
 def session_rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The rows that a session leaves in the state of its partition."""
+    """Yield the rows that a session leaves in the state of its partition."""
     opened_ms = now_ms()
     # Spread over what is left of their lives, and none of them due while it is measured.
     due_ms = opened_ms + SESSION_TTL_MS // 2 + number % (SESSION_TTL_MS // 2)

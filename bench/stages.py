@@ -65,7 +65,7 @@ class Stages:
         self._at_ns = now_ns
 
     def _cost_ns(self) -> tuple[float, float]:
-        """What one wrapped call costs its own stage, and that of its caller."""
+        """Return what one wrapped call costs its own stage, and that of its caller."""
         probe = Stages()
         call = probe._timed(int, "probe")
         probe.reset()

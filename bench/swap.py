@@ -138,7 +138,7 @@ class World:
         settle_heap()  # as `stoplog gate` does
 
     def step(self) -> Step:
-        """A small batch of intents, and the step that judges it."""
+        """Return a small batch of intents, and the step that judges it."""
         time.sleep(PACE_S)
         for key, value in itertools.islice(self._intents, BATCH):
             self.publisher.publish(Outgoing(INTENT.name, partition_for(key, PARTITIONS), key, value))
@@ -166,7 +166,7 @@ class World:
 
 
 def made_bundle(count: int, serial: int, version: int) -> RulesetBundle:
-    """A publication of so many rules."""
+    """Return a publication of so many rules."""
     files = dict(make_bundle(count).files)
     files["bundle.yaml"] = files["bundle.yaml"].replace('version: "1"', f'version: "{version}"')
     return publication(

@@ -82,7 +82,7 @@ class _Written:
         self.records = self.bytes = 0
 
     def count(self, records: Iterator[Outgoing]) -> Iterator[Outgoing]:
-        """The same records."""
+        """Yield the same records."""
         for record in records:
             self.records += 1
             self.bytes += len(record.key or b"") + len(record.value or b"")
@@ -90,7 +90,7 @@ class _Written:
 
 
 def _changelog(sessions: int) -> Iterator[Outgoing]:
-    """What gates would have written about the sessions."""
+    """Yield what gates would have written about the sessions."""
     topic = GATE.changelog.name
     for number in range(sessions):
         key = session_key_of(TENANT, f"s-20251125-{number:07d}")

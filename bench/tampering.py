@@ -31,7 +31,7 @@ CHANGED = (*TOPICS, REPORT.name)
 
 
 def checked(log: Log, keys: SealKeys, codec: Codec) -> PartitionReport:
-    """What is wrong with a log."""
+    """Return what is wrong with a log."""
     verdicts, audits, heads, reports = ((lambda found=log[name]: iter(found)) for name in CHANGED)
     given = Recorded(0, verdicts, audits, heads, Ends(END, END, END), {REPORT.name: reports}, {REPORT.name: END})
     return check_partition(given, keys, codec, is_whole=True)

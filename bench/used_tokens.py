@@ -92,7 +92,7 @@ def _file_alone(folder: Path, count: int) -> tuple[list[float], float]:
 
 
 def _timed(work: Callable[[int], None], count: int, threads: int) -> tuple[list[float], float]:
-    """The times in ms, in ascending order, and how many there were in a second."""
+    """Return the times in ms, in ascending order, and how many there were in a second."""
 
     def once(number: int) -> float:
         began_ns = time.perf_counter_ns()

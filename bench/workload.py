@@ -102,7 +102,7 @@ _OUTPUT = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRI
 
 
 def now_ms() -> int:
-    """The wall clock."""
+    """Return the wall clock."""
     return time.time_ns() // 1_000_000
 
 
@@ -111,7 +111,7 @@ def _header(name: str, time_ms: int) -> Header:
 
 
 def catalog_records(root_key: bytes) -> Iterator[ToolCatalogEntry]:
-    """The tools, and the keys that their servers report with, approved."""
+    """Yield the tools, and the keys that their servers report with, approved."""
     made_ms = now_ms()
     for server_id in sorted({server_id for server_id, _ in _TOOLS}):
         key = str(ReportKey.derived(root_key, server_id).public)
@@ -142,7 +142,7 @@ def _definition(server_id: str, name: str) -> bytes:
 
 
 def bundle_record(rules: str) -> RulesetBundle:
-    """A bundle by name: `empty` (no rule, so everything is denied at the end), `permit-all`, `starter`, or `SIGNALS`.
+    """Return a bundle by name: `empty` (no rule, so everything is denied), `permit-all`, `starter`, or `SIGNALS`.
 
     Raises:
         ValueError: there is none of that name.
@@ -170,7 +170,7 @@ def bundle_record(rules: str) -> RulesetBundle:
 
 
 def credential(root_key: bytes, number: int) -> SessionCredential:
-    """The credential of the session of that number."""
+    """Return the credential of the session of that number."""
     session_id = f"s-20251125-{number:07d}"
     return SessionCredential(
         tenant_uid=TENANT,
@@ -184,12 +184,12 @@ def credential(root_key: bytes, number: int) -> SessionCredential:
 
 
 def established(root_key: bytes, session: SessionCredential) -> SessionEvent:
-    """The event that opens the session."""
+    """Return the event that opens the session."""
     return _session_event(root_key, session, "open", SessionEventType.SESSION_ESTABLISHED, 0)
 
 
 def ended(root_key: bytes, session: SessionCredential) -> SessionEvent:
-    """The event that ends the session."""
+    """Return the event that ends the session."""
     return _session_event(root_key, session, "end", SessionEventType.SESSION_ENDED, 1)
 
 
@@ -210,7 +210,7 @@ def _session_event(
 
 
 def intent(session: SessionCredential, number: int, *, marked: bool = False) -> Intent:
-    """An intent as the SDK makes it; the tools take turns.
+    """Return an intent as the SDK makes it; the tools take turns.
 
     Args:
         session: whose it is.

@@ -42,11 +42,11 @@ class World:
     broker: KafkaBroker | None
 
     def gate_settings(self, engine: dict[str, int]) -> dict[str, Any]:
-        """The settings of a gate, as a child process is given them."""
+        """Return the settings of a gate, as a child process is given them."""
         return {**self.settings, "engine": engine}
 
     def outgoing(self, topic: Topic, key: bytes, record: Record, header: Header) -> Outgoing:
-        """A record on its way."""
+        """Return a record on its way."""
         partition = 0 if topic.spread is Spread.BROADCAST else partition_for(key, PARTITIONS)
         return Outgoing(topic.name, partition, key, self.codec.encode(topic.name, record), event_headers(topic, header))
 
@@ -62,7 +62,7 @@ class World:
         return count
 
     def ends(self, topic: Topic) -> dict[TopicPartition, int]:
-        """Where the topic's partitions end now."""
+        """Return where the topic's partitions end now."""
         reader = self.log.reader()
         count = 1 if topic.spread is Spread.BROADCAST else PARTITIONS
         found = reader.end_offsets([TopicPartition(topic.name, number) for number in range(count)])
@@ -74,7 +74,7 @@ class World:
 def open_world(
     kind: Kind, rules: str, properties: Mapping[str, str] | None = None, *, users: Mapping[str, str] | None = None
 ) -> Iterator[World]:
-    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it.
+    """Yield a fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it.
 
     Args:
         kind: the log's.
@@ -107,7 +107,7 @@ def open_world(
 
 
 def reopen(order: Mapping[str, Any]) -> World:
-    """A world in a child process, which has its `settings` and `folder` in its order. The broker stays the parent's."""
+    """Return the world of a child process from its order: `settings` and `folder`. The broker stays the parent's."""
     settings = Settings(**order["settings"])
     return World(
         settings.log, Path(order["folder"]), order["settings"], open_log(settings), build_codec(settings), None

@@ -111,7 +111,7 @@ def _line(text: str, position: int) -> int:
 
 
 def _phrase(lowered: str, start: int, rules: Rules) -> tuple[str, str]:
-    """The phrase that begins there, and what to write instead."""
+    """Return the phrase that begins there, and what to write instead."""
     found = ((pattern.match(lowered, start), advice) for pattern, advice in rules.advice)
     return next((match[0], advice) for match, advice in found if match is not None)
 

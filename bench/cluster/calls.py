@@ -133,7 +133,7 @@ def _allowed(verdicts: Iterable[Stored]) -> dict[str, Stored]:
 
 
 def _by_verdict(reports: Sequence[Stored]) -> dict[str, list[Stored]]:
-    """The reports of the ends of calls. What else sessions report names no verdict."""
+    """Return the reports of the ends of calls. What else sessions report names no verdict."""
     found: defaultdict[str, list[Stored]] = defaultdict(list)
     for each in reports:
         if each.fields["type"] in (RAN_REPORT, NOT_RUN_REPORT):
@@ -142,7 +142,7 @@ def _by_verdict(reports: Sequence[Stored]) -> dict[str, list[Stored]]:
 
 
 def _differing(reports: Sequence[Stored]) -> list[str]:
-    """The fields in which reports of the same call are not the same; those of the header as `header.time`."""
+    """Return the fields in which reports of the same call are not the same; those of the header as `header.time`."""
     flat = [_flat(each.fields) for each in reports]
     return sorted(name for name in set().union(*flat) if any(each.get(name) != flat[0].get(name) for each in flat))
 
@@ -153,7 +153,7 @@ def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ends(settled: Sequence[Stored]) -> dict[str, str]:
-    """How each call ended, by verdict. That it was used before says nothing of how."""
+    """Return how each call ended, by verdict. That it was used before says nothing of how."""
     found: dict[str, str] = {}
     for each in settled:
         fields = each.fields
@@ -167,7 +167,7 @@ def _has(told: Mapping[str, Sequence[Stored]], verdict: Mapping[str, Any], kind:
 
 
 def _is_as_judged(ran: Ran, proposed: Mapping[str, Any] | None, verdict: Mapping[str, Any]) -> bool:
-    """Whether a call ran with the tool and the arguments that the agent stated and the gate judged."""
+    """Return whether a call ran with the tool and the arguments that the agent stated and the gate judged."""
     text = json.dumps(ran.args, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).digest()
     return (

@@ -106,7 +106,7 @@ class Deployment:
         self._admin = AdminClient({"bootstrap.servers": cluster.bootstrap, **cluster.client_settings()})
 
     def world_of(self, user: str) -> World:
-        """The world as a user sees it, who may do what the access lists say."""
+        """Return the world as a user sees it, who may do what the access lists say."""
         kafka = {**self.cluster.client_settings(user), **(self._gate_settings if user == GATES else {})}
         settings = {**self.world.settings, "kafka": kafka}
         return dataclasses.replace(self.world, settings=settings)
@@ -141,7 +141,7 @@ class Deployment:
         return gates + [name for name, executor in self.executors.items() if not executor.running]
 
     def leaders(self) -> dict[str, list[int]]:
-        """The leading node (0, 1, ...; -1: none) of each partition of the topics that an intent touches."""
+        """Return the leading node (0, 1, ...; -1: none) of each partition of the topics that an intent touches."""
         metadata = self._known_metadata()
         return {
             topic.name: [
@@ -151,7 +151,7 @@ class Deployment:
         }
 
     def roles(self) -> dict[str, int]:
-        """Which nodes coordinate: the cluster, the gates' group, and each gate's transactions."""
+        """Return which nodes coordinate: the cluster, the gates' group, and each gate's transactions."""
         metadata = self._known_metadata()
         return {
             "controller": self.cluster.active_controller(),
@@ -203,7 +203,7 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
-    """A cluster with everything on it and gates that serve, ended afterwards.
+    """Yield a cluster with everything on it and gates that serve, ended afterwards.
 
     Args:
         sessions: how many are open.
@@ -293,7 +293,7 @@ def _keep_logs(folder: Path, logs: Path | None) -> None:
 
 
 def _coordinator(metadata: ClusterMetadata, topic: str, name: str) -> int:
-    """The node that leads the partition which a group or a transactional id belongs to; -1 while there is none."""
+    """Return the node that leads the partition of a group or a transactional id; -1 while there is none."""
     if topic not in metadata.topics:
         return -1
     partitions = metadata.topics[topic].partitions

@@ -36,7 +36,7 @@ def _one(role: str) -> Callable[[Deployment], tuple[int, ...]]:
 
 
 def _plain(deployment: Deployment) -> tuple[int, ...]:
-    """A node that is not the active controller, and coordinates least."""
+    """Return a node that is not the active controller, and coordinates least."""
     roles = deployment.roles()
     others = [node for node in range(deployment.cluster.brokers) if node != roles["controller"]]
     return (min(others, key=list(roles.values()).count),)

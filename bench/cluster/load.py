@@ -44,7 +44,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def loading(world: World, *, sessions: int, rate: int) -> Iterator[Child]:
-    """A load that has begun when this is entered; the caller ends it, and is told how many `intents` it has made."""
+    """Yield a load that has begun; the caller ends it, and is told how many `intents` it has made."""
     kafka = {**world.settings["kafka"], "message.timeout.ms": MESSAGE_TIMEOUT_MS}
     order = {
         "settings": {**world.settings, "kafka": kafka},

@@ -211,8 +211,11 @@ def _read(deployment: Deployment) -> _Topics:
 
 
 def _case(window: dict[str, Any], observed: _Observed, made_ms: Mapping[str, float]) -> dict[str, Any]:
-    """What happened within a window. `log_silent_s` tells for how long no intent could be read: a log that does not
-    even hand on intents can't hand on verdicts. `calls_silent_s` tells for how long no allowed call had its effect."""
+    """Return what happened within a window.
+
+    `log_silent_s` tells for how long no intent could be read: a log that does not even hand on intents can't hand on
+    verdicts. `calls_silent_s` tells for how long no allowed call had its effect.
+    """
     begin_ms, end_ms, led = window["begin_ms"], window["end_ms"], window["led"]
     log_silent_s, silent_s, calls_silent_s = (
         [round(each / 1_000, 1) for each in silences(arrivals, made_ms, PARTITIONS, begin_ms, end_ms)]
@@ -231,7 +234,7 @@ def _case(window: dict[str, Any], observed: _Observed, made_ms: Mapping[str, flo
 
 
 def _machine(window: Mapping[str, Any], noted: Noted) -> dict[str, Any]:
-    """How the machine fared within a window: for how long it stood still, and how much of it was used."""
+    """Return how the machine fared within a window: for how long it stood still, and how much of it was used."""
     begin_ms, end_ms = window["begin_ms"], window["end_ms"]
     busy = busy_share(noted, begin_ms, end_ms)
     return {

@@ -99,7 +99,7 @@ def _look_busy(busy: list[Busy], told: threading.Event) -> None:
 
 @contextlib.contextmanager
 def watching_machine() -> Iterator[Child]:
-    """A child that has begun to note; the caller ends it, and reads its report with `noted_of`."""
+    """Yield a child that has begun to note; the caller ends it, and reads its report with `noted_of`."""
     with Child("bench.cluster.stillness", {}) as child:
         child.wait_ready()
         yield child

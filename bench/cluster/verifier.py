@@ -56,7 +56,7 @@ def verify(intents: Sequence[Stored], verdicts: Sequence[Stored], audit: Sequenc
 def silences(
     arrivals: Sequence[Arrival], made_ms: Mapping[str, float], partitions: int, begin_ms: float, end_ms: float
 ) -> list[float]:
-    """The longest time in which verdicts were waited for and none came, by partition, in ms.
+    """Return the longest time in which verdicts were waited for and none came, by partition, in ms.
 
     A partition without intents is not silent. An intent waits from the moment in which its agent made it, so that what
     an agent can't write to a partition without a leader counts, too.
@@ -133,7 +133,7 @@ def _different(final: Mapping[str, list[Stored]], recorded: Mapping[str, list[St
 
 
 def _is_record_of(record: Stored, verdict: Stored) -> bool:
-    """Whether an audit record reports exactly this verdict, byte by byte, on its partition."""
+    """Return whether an audit record reports exactly this verdict, byte by byte, on its partition."""
     told, given = record.fields, verdict.fields
     return (
         told["verdict_digest"] == hashlib.sha256(verdict.value).digest()

@@ -78,7 +78,7 @@ def _work(executor: Executor, transport: Transport, stop: threading.Event) -> No
 
 @contextlib.contextmanager
 def executing(world: World) -> Iterator[Child]:
-    """An executor that works when this is entered; the caller ends it, and is told how many `calls` it has run."""
+    """Yield an executor that works; the caller ends it, and is told how many `calls` it has run."""
     order = {"settings": world.settings, "single_use": str(world.folder / "used")}
     with Child("bench.soak.executor_child", order) as child:
         child.wait_ready()

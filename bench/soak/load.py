@@ -82,7 +82,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def loading(world: World, *, rate: int) -> Iterator[Child]:
-    """A load that has begun when this is entered.
+    """Yield a load that has begun.
 
     The caller ends it, and is told how many `sessions` and `intents` it has put on the log.
     """

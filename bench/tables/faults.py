@@ -66,7 +66,7 @@ def takeover_table(result: Result) -> str:
 
 
 def _longest(case: Result, *, moved: bool) -> float:
-    """The longest silence of the partitions that the event moves, or of the others."""
+    """Return the longest silence of the partitions that the event moves, or of the others."""
     waits = case["silence_by_partition_s"].items()
     longest: float = max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
     return longest
@@ -97,7 +97,7 @@ def nodes_text(brokers: int, controllers: int) -> str:
 
 
 def cluster_table(result: Result) -> str:
-    """What the faults on a cluster did, in words and a table."""
+    """Return what the faults on a cluster did, in words and a table."""
     nodes = nodes_text(result.get("brokers", 3), result.get("controllers", 0))
     broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
     gates = "".join(f", `{name}={value}`" for name, value in result["gate_settings"].items())
@@ -157,7 +157,7 @@ def _percent(share: float | None) -> str:
 
 
 def _calls_text(result: Result) -> str:
-    """What came of the allowed calls. That one ran twice, or not as it was judged, would be a finding."""
+    """Return what came of the allowed calls. That one ran twice, or not as it was judged, would be a finding."""
     calls = result["calls"]
     not_run = ", ".join(f"{whole(count)} `{reason}`" for reason, count in calls["not_run"].items())
     return (

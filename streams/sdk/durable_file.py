@@ -43,12 +43,12 @@ class _Change(Generic[_Result]):
         self.made = True
 
     def fail(self, error: BaseException) -> None:
-        """It isn't made, or not for certain."""
+        """Record why the change isn't made, or not for certain."""
         self.made = True
         self.error = SingleUseError(str(error))
 
     def result(self) -> _Result:
-        """What it returned."""
+        """Return what the change returned."""
         (outcome,) = self._outcome
         return outcome
 

@@ -33,7 +33,7 @@ def _lookalike(args: tuple[Any, ...]) -> int:
 
 
 def _names(args: tuple[Any, ...]) -> int:
-    """The names of a list are read."""
+    """Return what reading the names of lists costs."""
     return UNITS_PER_NAME * sum(len(arg) for arg in args if arg.__class__ in LISTS)
 
 
