@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from streams.embedded import EmbeddedLog
+from streams.inmemory.log import MemoryLog
 from streams.ports import (
     Admin,
     Consumer,
@@ -107,6 +109,32 @@ class Names:
 
     def unique(self, name: str) -> str:
         return f"{name}-{next(self._numbers)}"
+
+
+class LocalLogUnderTest(Names):
+    """`LogUnderTest` on a log without brokers, which has one kind of consumer."""
+
+    def __init__(self, log: EmbeddedLog | MemoryLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def admin(self) -> Admin:
+        return self._log.admin()
+
+    def consumer(self, group: str, instance: str) -> Consumer:
+        return self._log.consumer(group, instance)
+
+    def named_consumer(self, group: str, instance: str) -> Consumer:
+        return self._log.consumer(group, instance)
+
+    def producer(self, transactional_id: str) -> Producer:
+        return self._log.producer(transactional_id)
+
+    def publisher(self) -> Publisher:
+        return self._log.publisher()
+
+    def reader(self) -> Reader:
+        return self._log.reader()
 
 
 def make_topic(log: LogUnderTest, name: str, partitions: int, config: Mapping[str, str] | None = None) -> str:
