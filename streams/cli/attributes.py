@@ -14,6 +14,7 @@ from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.cli.stretches import instant_ms
 from streams.cli.text import age_text, printable
 from streams.model.attributes import EntityAttributes, Value, read_attributes
 from streams.operations.attributes import (
@@ -21,7 +22,6 @@ from streams.operations.attributes import (
     Standing,
     entity_name,
     import_entities,
-    observed_instant,
     read_import,
     read_standing,
     remove_entity,
@@ -87,11 +87,11 @@ def put(
     Sign with the key of a writer (setting `attributes.writers`), unless the settings need no signature.
     """
     changes: dict[str, Value | None] = dict(map(value_of, attributes))
+    observed_ms = instant_ms(observed, "--observed")
     settings = connection.settings()
     key = signature.signing_key()
     with open_operator(settings, name) as operator:
         named = entity_name(entity, tenant or operator.deployment.tenant_uid)
-        observed_ms = None if observed is None else observed_instant(observed)
         record = set_attributes(
             operator, named, changes, replaces_all=only, observed_ms=observed_ms, reason=why, key=key
         )

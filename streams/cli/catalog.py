@@ -31,9 +31,8 @@ from streams.cli.catalog_view import (
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
+from streams.cli.stretches import instant_ms
 from streams.cli.styled import Text
-from streams.codec.instants import parse_instant
-from streams.codec.varints import MalformedError
 from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.operations.catalog.decision import read_entries
 from streams.operations.catalog.history import (
@@ -175,7 +174,7 @@ def list_(
 ) -> None:
     """List the tools: the entry that gates apply for each, and the entries that wait for a decision."""
     screen = output.screen()
-    at_ms = _instant(at)
+    at_ms = instant_ms(at, "--at")
     with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
@@ -234,7 +233,7 @@ def show(
 ) -> None:
     """Show a tool: all its entries, the one in force now or at a given time, and what it permits."""
     screen = output.screen()
-    at_ms = _instant(at)
+    at_ms = instant_ms(at, "--at")
     name = tool_name(tool)
     with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator, at_ms)
@@ -257,15 +256,6 @@ def show(
             reach = ReachReader(operator).of(in_force)
             screen.record({"tool": tool, "permits": reach_fields(reach)})
             show_reach(screen, reach)
-
-
-def _instant(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_instant(text)
-    except MalformedError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 # Behind the others, so that the help lists commands in the order in which they are used.

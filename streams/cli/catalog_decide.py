@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,8 @@ from streams.cli.options import (
     load_key,
 )
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.codec.instants import format_instant, parse_instant
-from streams.codec.varints import MalformedError
+from streams.cli.stretches import instant_ms
+from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.errors import RecordError
 from streams.operations.catalog.decision import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     # Settings are loaded when a command is run, so that its help answers at once.
     from streams.wiring.settings import Settings
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 ReferencesArgument = Annotated[
     list[str],
@@ -338,7 +340,4 @@ def _newest(history: CatalogHistory, tool: str) -> Listed:
 def _expires_ms(text: str | None) -> int | None:
     if text is None or text == "never":
         return None
-    try:
-        return parse_instant(text if "T" in text else f"{text}T00:00:00Z")
-    except MalformedError as error:
-        raise typer.BadParameter(str(error)) from None
+    return instant_ms(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text, "--expires")

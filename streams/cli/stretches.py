@@ -1,4 +1,4 @@
-"""The options that choose a stretch of time, and those that say when something ends."""
+"""The options that name instants: a stretch of time, one instant, and when something ends."""
 
 from __future__ import annotations
 
@@ -34,13 +34,18 @@ class StretchOptions(OptionGroup):
         """
         from streams.operations.replay.run import Stretch  # noqa: PLC0415 - see above
 
-        begin_ms, end_before_ms = _instant(self.from_, "--from"), _instant(self.to, "--to")
+        begin_ms, end_before_ms = instant_ms(self.from_, "--from"), instant_ms(self.to, "--to")
         if begin_ms is not None and end_before_ms is not None and end_before_ms <= begin_ms:
             raise typer.BadParameter(f"`{self.to}` is not after `--from {self.from_}`", param_hint="--to")
         return Stretch(begin_ms, end_before_ms)
 
 
-def _instant(text: str | None, option: str) -> int | None:
+def instant_ms(text: str | None, option: str) -> int | None:
+    """Return the instant that an option names; None if it names none.
+
+    Raises:
+        BadParameter: the text is not an instant.
+    """
     try:
         return None if text is None else parse_instant(text)
     except MalformedError as error:

@@ -235,18 +235,6 @@ def value_of(text: str) -> tuple[str, Value | None]:
         raise AttributesFormError(f"`{text}`: {error}") from None
 
 
-def observed_instant(text: str) -> int:
-    """Return the instant that a text states, in milliseconds since the epoch.
-
-    Raises:
-        AttributesFormError: it is not RFC 3339 with an offset.
-    """
-    try:
-        return instant(text, "the instant")
-    except JsonFormError as error:
-        raise AttributesFormError(str(error)) from None
-
-
 def _lines(file: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     yield from enumerate(file, start=1)
 

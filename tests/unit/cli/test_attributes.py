@@ -106,7 +106,11 @@ def test_for_a_person_it_is_a_few_lines(written: Stoplog) -> None:
         (("customer/C-1", "limit:=1.5", *SIGNED), 2, "`limit:=1.5`: attribute `limit` must be text, a whole number"),
         (("customer/C-1", "limit:=x", *SIGNED), 2, "`limit:=x`: not JSON"),
         (("customer/C-1", f"note={'x' * 9000}", *SIGNED), 1, "at most 8192 are accepted"),
-        (("customer/C-1", "tier=gold", "--observed", "yesterday", *SIGNED), 2, "the instant"),
+        (
+            ("customer/C-1", "tier=gold", "--observed", "yesterday", *SIGNED),
+            2,
+            "--observed: `yesterday` is not",
+        ),
     ],
 )
 def test_what_would_not_count_is_not_written(written: Stoplog, args: tuple[str, ...], status: int, fault: str) -> None:

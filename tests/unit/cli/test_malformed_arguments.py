@@ -124,6 +124,24 @@ def test_a_malformed_argument_ends_with_status_2_and_changes_nothing(
     assert stoplog("tail", "revocations", "--no-follow").records == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("catalog", "list", "--at", "noon"),
+        ("catalog", "show", "mail/send", "--at", "noon"),
+        ("catalog", "approve", f"mail/send@{'0' * 40}", "--expires", "noon"),
+        ("attributes", "set", "customer/C-1", "tier=gold", *WHY, "--observed", "noon"),
+        ("replay", "--from", "noon"),
+        ("replay", "--to", "noon"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_instant_is_told_with_its_option(stoplog: Stoplog, line: tuple[str, ...]) -> None:
+    told = stoplog(*line).err
+    assert line[-2] in told, told
+    assert "`noon` is not an RFC 3339 date-time such as `2025-11-25T09:00:00Z`" in told, told
+
+
 def test_what_is_well_formed_and_not_there_ends_with_status_1(stoplog: Stoplog) -> None:
     assert stoplog("topics", "apply").status == 0
     for line in (
