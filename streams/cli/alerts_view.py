@@ -7,9 +7,10 @@ from typing import Any
 
 from streams.cli.options import Connection
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import actor_fields, instant_text
+from streams.cli.session_view import actor_fields
 from streams.cli.styled import Text
 from streams.cli.text import age_text, printable, short
+from streams.codec.instants import instant_text
 from streams.codec.jsonform import to_json
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState

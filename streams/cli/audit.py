@@ -20,10 +20,9 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import instant_text
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
-from streams.codec.instants import format_instant
+from streams.codec.instants import format_instant, instant_text, time_text
 from streams.model.topics import INTENT, VERDICT
 from streams.operations.private_file import write_private
 from streams.operations.sessions.search import Shown, show_session
@@ -281,7 +280,7 @@ def _notes(records: SessionRecords) -> list[str]:
 
 
 def _tell(screen: Screen, entry: Entry) -> None:
-    time = format_instant(entry.time_ms)[11:23]
+    time = time_text(entry.time_ms)
     screen.rich(
         Text.assemble(
             (f"{time}  ", FAINT), (f"{_name(entry)} ", _STYLES[entry.tone]), short(entry.what, _DETAIL_CHARS_MAX)
@@ -301,7 +300,7 @@ def _name(entry: Entry) -> str:
 def _told(cause: Cause) -> Text:
     entry = cause.entry
     because = f"{cause.because}: " if cause.because else ""
-    time = format_instant(entry.time_ms)[11:23]
+    time = time_text(entry.time_ms)
     text = Text.assemble(
         (because, FAINT),
         (f"{_name(entry)} ", _STYLES[entry.tone]),

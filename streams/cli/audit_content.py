@@ -26,7 +26,7 @@ from streams.cli.options import (
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
-from streams.codec.instants import format_instant
+from streams.codec.instants import format_instant, instant_text
 from streams.model.content import ContentScope
 from streams.operations.contents.erasing import Plan, erase, plan_erasure, plan_expired
 from streams.operations.contents.orders import GivenOrder, Target, lift_hold, read_orders, set_hold
@@ -256,7 +256,7 @@ def list_(*, connection: Connection, output: Output) -> None:
     rows = [
         (
             printable(str(hold.target)),
-            format_instant(hold.order.header.time)[:19].replace("T", " "),
+            instant_text(hold.order.header.time),
             printable(hold.signer or f"{hold.order.ordered_by} (not signed)"),
             short(hold.order.reason, 60),
         )
@@ -325,7 +325,7 @@ def _shown(screen: Screen, opened: Opened) -> Opened:
         return opened
     fields, event = opened.fields(), opened.captured.event
     about = f" of {fields['tool']}" if fields["tool"] else ""
-    time = format_instant(event.header.time)[:19].replace("T", " ")
+    time = instant_text(event.header.time)
     screen.rich(Text.assemble((f"{time}  ", FAINT), (f"{opened.captured.field.replace('_', ' ')}{about}", STRONG)))
     if opened.text is not None:
         screen.say(printable(opened.text), lines=True)

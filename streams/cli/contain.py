@@ -18,9 +18,9 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import OptionGroup, takes_groups
 from streams.cli.options import ByOption, Connection, Output, YesOption, checked_url
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import instant_text
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
+from streams.codec.instants import instant_text
 from streams.delegation.anchors import TrustAnchors
 from streams.model.verdict import Outcome
 from streams.operations.operator import Operator

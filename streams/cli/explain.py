@@ -13,9 +13,10 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.session_view import actor_fields, instant_text
+from streams.cli.session_view import actor_fields
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
+from streams.codec.instants import instant_text
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, ValueOrigin
 from streams.operations.contents.erased import erasure_text

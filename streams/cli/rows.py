@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
-from streams.codec.instants import format_instant
+from streams.codec.instants import time_text
 from streams.model.alert import Alert, Severity, severity_word
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.attributes import EntityAttributes
@@ -107,7 +107,7 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
     """Return the text of a row: one line, and further lines if the reason is long."""
     session_chars = _session_chars(width_chars)
     line = Text.assemble(
-        (f"{format_instant(time_ms)[11 : 11 + _TIME_CHARS]:<{_TIME_CHARS}}  ", FAINT),
+        (f"{time_text(time_ms)}  ", FAINT),
         (f"{short(row.what, _WHAT_CHARS):<{_WHAT_CHARS}} ", row.style),
         f"{short(row.session, session_chars):<{session_chars}} ",
         (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),

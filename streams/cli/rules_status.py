@@ -10,7 +10,7 @@ from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import BundleOption, Connection, Output
 from streams.cli.screen import FAIL, WARN
-from streams.cli.session_view import instant_text
+from streams.codec.instants import instant_text
 from streams.model.topics import REVOCATION
 from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history, read_stops_of_rules
 from streams.wiring.operators import open_operator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.cli.screen import Screen
-from streams.cli.session_view import instant_text
 from streams.cli.text import age_text, short
+from streams.codec.instants import instant_text
 from streams.operations.sessions.search import Listed
 
 _GAP_CHARS = 2

@@ -8,7 +8,7 @@ from typing import Any
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import printable, short
-from streams.codec.instants import format_instant
+from streams.codec.instants import instant_text, time_text
 from streams.codec.jsonform import to_json
 from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation
@@ -120,17 +120,8 @@ def show_view(screen: Screen, shown: Shown, standing: Standing, lines_max: int) 
     _show_intents(screen, view, lines_max)
 
 
-def instant_text(value_ms: int) -> str:
-    """Return an instant for a person, to the second; empty for none."""
-    return format_instant(value_ms)[:19].replace("T", " ") if value_ms else ""
-
-
 def _last(lines: dict[Any, Any], count: int) -> list[Any]:
     return list(lines.values())[-count:]
-
-
-def _time(value_ms: int) -> str:
-    return format_instant(value_ms)[11:23]
 
 
 def _authority(row: AuthorityRow) -> dict[str, Any]:
@@ -253,7 +244,7 @@ def _show_documents(screen: Screen, view: SessionView, lines_max: int) -> None:
         label = f"  {document.label}" if document.label else ""
         screen.rich(
             Text.assemble(
-                (f"{_time(document.first_ms)}  ", FAINT),
+                (f"{time_text(document.first_ms)}  ", FAINT),
                 (printable(document.how), STRONG),
                 printable(f"{times}  {name}"),
                 (printable(label), FAINT),
@@ -271,10 +262,10 @@ def _show_intents(screen: Screen, view: SessionView, lines_max: int) -> None:
     for call in calls:
         held = "" if call.held is None else f"{call.held.value} then "
         rules = f" ({', '.join(call.rules)})" if call.rules else ""
-        ran = f"; {call.ran} at {_time(call.ran_ms)}" if call.ran else ""
+        ran = f"; {call.ran} at {time_text(call.ran_ms)}" if call.ran else ""
         screen.rich(
             Text.assemble(
-                (f"{_time(call.judged_ms)}  ", FAINT),
+                (f"{time_text(call.judged_ms)}  ", FAINT),
                 (f"{held}{call.outcome.value}", _OUTCOMES[call.outcome]),
                 (printable(f"  {call.tool}"), STRONG),
                 printable(f"  {call.reason}: {call.text}{rules}{ran}"),

@@ -32,6 +32,16 @@ def format_instant(value_ms: int) -> str:
     return f"{_date(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}.{millisecond:03d}Z"
 
 
+def instant_text(value_ms: int) -> str:
+    """Return an instant for a person, to the second: `2025-11-25 09:00:00`; empty for none."""
+    return format_instant(value_ms)[:19].replace("T", " ") if value_ms else ""
+
+
+def time_text(value_ms: int) -> str:
+    """Return the time of day of an instant for a person, to the millisecond: `09:00:00.123`."""
+    return format_instant(value_ms)[11:23]
+
+
 @lru_cache(maxsize=DAYS_CACHED_MAX)
 def _date(day: int) -> str:
     """Return the date of a day since 1970."""

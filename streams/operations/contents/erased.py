@@ -65,12 +65,12 @@ def captured_of(event: AuditEvent) -> tuple[str, str] | None:
 
 def erasure_text(given: GivenOrder) -> str:
     """Return an erasure in words."""
-    from streams.codec.instants import format_instant  # noqa: PLC0415 - only what is erased needs it
+    from streams.codec.instants import instant_text  # noqa: PLC0415 - only what is erased needs it
 
     order = given.order
     by = given.signer or order.ordered_by
     doubt = "" if given.fault is None else f" (the order does not count: {given.fault})"
-    return f"erased on {format_instant(order.header.time)[:19].replace('T', ' ')} by {by}: {order.reason}{doubt}"
+    return f"erased on {instant_text(order.header.time)} by {by}: {order.reason}{doubt}"
 
 
 def erasure_of_session(
