@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from streams.cli.main import run
+from tests.unit.cli.recorded_site import configure, make_site
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,18 @@ def stoplog(home: Path, capfdbinary: pytest.CaptureFixture[bytes], logging_as_it
         return Result(status, out.decode(), err.decode())
 
     return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a site whose gate has decided calls: recorded once for a module, and not changed."""
+    made = tmp_path_factory.mktemp("site")
+    make_site(made)
+    return made
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
+    """Runs a command line on the recorded site."""
+    configure(monkeypatch, folder)
+    return stoplog

@@ -21,22 +21,9 @@ from streams.operations.timeline.entries import Entry, Tone, Who
 from streams.operations.timeline.page import page_of
 from streams.processors.audit import dead_letter_event
 from tests.unit.cli.conftest import Result, Stoplog
-from tests.unit.cli.recorded_site import Site, configure, make_site
+from tests.unit.cli.recorded_site import Site, configure
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("site")
-    make_site(made)
-    return made
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure(monkeypatch, folder)
-    return stoplog
 
 
 def denied(site: Stoplog) -> str:

@@ -21,22 +21,8 @@ from streams.audit.signatures import SigningKey
 from streams.codec.schemas import CommittedSchemas
 from streams.model.topics import AUDIT, VERDICT
 from tests.unit.cli.conftest import Result, Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
 
 Change = Callable[[dict[str, Any]], object]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("site")
-    make_site(made)
-    return made
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure(monkeypatch, folder)
-    return stoplog
 
 
 def intent_of(site: Stoplog, outcome: str) -> str:

@@ -71,12 +71,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure(monkeypatch, folder)
-    return stoplog
-
-
-@pytest.fixture
 def copied(site: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path) -> sqlite3.Connection:
     """A copy of the embedded log, which the command then reads."""
     shutil.copytree(folder / "state", tmp_path / "copy" / "state")

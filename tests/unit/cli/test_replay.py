@@ -8,7 +8,6 @@ import pytest
 
 from tests.kit import BUNDLE, RULES
 from tests.unit.cli.conftest import Result, Stoplog
-from tests.unit.cli.recorded_site import configure, make_site
 
 EAGER = """\
 apiVersion: behaviour/v1
@@ -16,19 +15,6 @@ pack: eager
 detectors:
   - {name: eager, detector: ceiling, key: [agent.id], limit: 2, window: 1h, threshold: 1, explain: "{count} calls"}
 """
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("site")
-    make_site(made)
-    return made
-
-
-@pytest.fixture
-def site(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Stoplog:
-    configure(monkeypatch, folder)
-    return stoplog
 
 
 def groups_of(result: Result) -> list[tuple[object, ...]]:
