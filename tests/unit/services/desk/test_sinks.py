@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -236,10 +237,11 @@ def test_a_message_on_which_the_desk_fails_is_set_aside_and_the_next_goes_on(
 
 
 def test_a_message_of_another_version_is_set_aside_and_the_next_goes_on(tmp_path: Path) -> None:
+    with closing(DeskStore(tmp_path)) as store, store.transaction():
+        store.add([Delivery("it", message()), Delivery("it", replace(message(), uid="other"))])
+    with closing(sqlite3.connect(tmp_path / "desk.sqlite")) as file, file:
+        file.execute("UPDATE deliveries SET body = x'81a161' WHERE number = 1")
     with closing(DeskStore(tmp_path)) as store:
-        with store.transaction():
-            store.add([Delivery("it", message()), Delivery("it", replace(message(), uid="other"))])
-        store._sending.execute("UPDATE deliveries SET body = x'81a161' WHERE number = 1")
         found = store.next_delivery("it")
         assert found is not None
         assert (found.number, found.message.uid) == (2, "other")
