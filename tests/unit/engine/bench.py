@@ -42,10 +42,20 @@ class Failing(NoFaults):
 
     def __init__(self) -> None:
         self._planned: list[tuple[str, Call, LogError, int]] = []
-        self.after_call: Callable[[str, Call], None] = lambda client, call: None
+        self._after_call: Callable[[str, Call], None] = lambda client, call: None
 
     def fail(self, client: str, call: Call, error: LogError, *, skip: int = 0, times: int = 1) -> None:
         self._planned += [(client, call, error, skip)] * times
+
+    def once_after(self, client: str, call: Call, act: Callable[[], object]) -> None:
+        """Have something happen once, right after the next such call."""
+
+        def happen(called: str, made: Call) -> None:
+            if (called, made) == (client, call):
+                self._after_call = lambda client, call: None
+                act()
+
+        self._after_call = happen
 
     def before(self, client: str, call: Call) -> None:
         for index, (name, planned, error, skip) in enumerate(self._planned):
@@ -57,7 +67,7 @@ class Failing(NoFaults):
                 raise error
 
     def after(self, client: str, call: Call) -> None:
-        self.after_call(client, call)
+        self._after_call(client, call)
 
 
 class WorkerBench:

@@ -10,7 +10,7 @@ import pytest
 
 from simulation.records import SessionMaker
 from streams.engine.changelog import STORE_AGE_MS_MAX
-from streams.engine.worker import WorkerGaveUpError
+from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.inmemory.faults import Call
 from streams.model.topics import (
     CATALOG,
@@ -171,15 +171,9 @@ class TestFailures:
         worker = bench.start()
         bench.settle(worker)
         bench.propose(maker)
-
-        def interrupt(client: str, call: Call) -> None:
-            if call is Call.SEND:
-                raise KeyboardInterrupt
-
-        bench.faults.after_call = interrupt
+        bench.faults.once_after("a", Call.SEND, _raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             bench.settle(worker)
-        bench.faults.after_call = lambda client, call: None
         worker.stop()
         assert bench.verdicts() == []
         bench.settle(bench.start())
@@ -190,7 +184,7 @@ class TestFailures:
         worker = bench.start()
         bench.settle(worker)
         bench.propose(maker)
-        bench.faults.after_call = _once(Call.COMMIT, FatalLogError("no answer"))
+        bench.faults.once_after("a", Call.COMMIT, _raising(FatalLogError("no answer")))
         with pytest.raises(FatalLogError, match="no answer"):
             bench.settle(worker)
         assert bench.verdicts() == ["permitted"]
@@ -343,14 +337,7 @@ class TestOwnership:
         bench.propose(maker)
         while not first.step():
             pass
-
-        def lose(client: str, call: Call) -> None:
-            if (client, call) == ("a", Call.POLL):
-                bench.faults.after_call = lambda client, call: None
-                bench.log.put_out(GATE.name, "a")
-                bench.settle(bench.start("b"))
-
-        bench.faults.after_call = lose
+        bench.faults.once_after("a", Call.POLL, lambda: _hand_over(bench))
         with pytest.raises(FencedError):
             bench.settle(first)
         first.stop()
@@ -363,14 +350,7 @@ class TestOwnership:
         bench.propose(maker)  # parked
         bench.settle(first)
         bench.clock.advance(60_000)
-
-        def lose(client: str, call: Call) -> None:
-            if (client, call) == ("a", Call.POLL):
-                bench.faults.after_call = lambda client, call: None
-                bench.log.put_out(GATE.name, "a")
-                bench.settle(bench.start("b"))
-
-        bench.faults.after_call = lose
+        bench.faults.once_after("a", Call.POLL, lambda: _hand_over(bench))
         with pytest.raises(FencedError):
             bench.settle(first)
         first.stop()
@@ -384,17 +364,18 @@ class TestOwnership:
         bench.propose(maker)
         first.step()
 
-        def stand_still(client: str, call: Call) -> None:
-            if (client, call) == ("a", Call.SEND_OFFSETS):
-                bench.faults.after_call = lambda client, call: None
-                bench.log.put_out(GATE.name, "a")
-                second = bench.start("b")
-                for _ in range(20):
-                    second.step()
-                assert second.restoring
+        def stand_still() -> None:
+            bench.log.put_out(GATE.name, "a")
+            second = bench.start("b")
+            for _ in range(20):
+                second.step()
+            assert second.restoring
+            stood_still.append(second)
 
-        bench.faults.after_call = stand_still
+        stood_still: list[Worker] = []
+        bench.faults.once_after("a", Call.SEND_OFFSETS, stand_still)
         first.step()
+        assert len(stood_still) == 1
         assert bench.verdicts() == ["permitted"]
         second = bench.start("b")
         bench.settle(second)
@@ -473,13 +454,14 @@ class TestControlReports:
         assert bench.verdicts() == ["tool_unknown"]
 
 
-def _once(call: Call, error: LogError) -> Callable[[str, Call], None]:
-    raised = False
-
-    def fail(client: str, made: Call) -> None:
-        nonlocal raised
-        if made is call and not raised:
-            raised = True
-            raise error
+def _raising(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
 
     return fail
+
+
+def _hand_over(bench: WorkerBench) -> None:
+    """Put the worker `a` out of its group, and have a new owner do all that there is to do."""
+    bench.log.put_out(GATE.name, "a")
+    bench.settle(bench.start("b"))
