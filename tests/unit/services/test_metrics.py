@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import urllib.error
 import urllib.request
 from importlib.metadata import version
@@ -93,7 +94,10 @@ def test_health_is_served_beside_the_metrics_and_on_loopback_without_a_host() ->
 
 
 def test_nothing_is_served_where_nobody_asks_for_it() -> None:
-    with serving_metrics(load_settings().metrics):
+    before = set(threading.enumerate())
+    with serving_metrics(load_settings().metrics) as port:
+        assert port is None
+        assert set(threading.enumerate()) == before
         stop_after(1)
 
 
