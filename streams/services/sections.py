@@ -113,13 +113,8 @@ def check_protected(name: str, place: str) -> None:
         raise ValueError(f"`{name}` is `{place}`: plain HTTP is not protected against tampering; use https")
 
 
-def check_url(name: str, place: str) -> None:
-    """Raise a ValueError if a value is not a URL, or is plain HTTP off loopback.
-
-    Args:
-        name: the name of the setting.
-        place: its value.
-    """
-    check_protected(name, place)
+def check_url(place: str) -> None:
+    """Raise a ValueError if the value of a setting `url` is not a URL, or is plain HTTP off loopback."""
+    check_protected("url", place)
     if urlsplit(place).scheme not in HTTP_SCHEMES:
-        raise ValueError(f"`{name}` is `{place}`: it must be a URL")
+        raise ValueError(f"`url` is `{place}`: it must be a URL")

@@ -30,7 +30,7 @@ class WebhookSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_url("url", self.url)
+        check_url(self.url)
         return self
 
 

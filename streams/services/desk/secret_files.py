@@ -36,7 +36,7 @@ def read_url(path: Path) -> str:
     """
     url = read_token(path)
     try:
-        check_url("url", url)
+        check_url(url)
     except ValueError:
         # The URL is the secret: the message does not repeat it.
         raise DeskError(f"`{path}` has no URL with `https` (or `http` on loopback) in its first line") from None

@@ -136,7 +136,7 @@ class WebhookSinkSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_url("url", self.url)
+        check_url(self.url)
         return self
 
 
@@ -165,7 +165,7 @@ class PagerdutySection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_url("url", self.url)
+        check_url(self.url)
         return self
 
 
@@ -186,7 +186,7 @@ class SplunkSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_url("url", self.url)
+        check_url(self.url)
         return self
 
 

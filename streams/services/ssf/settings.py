@@ -47,7 +47,7 @@ class ReceiverSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_url("url", self.url)
+        check_url(self.url)
         return self
 
 
