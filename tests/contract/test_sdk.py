@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -90,18 +91,35 @@ def make_topics(admin: Admin) -> None:
     admin.close()
 
 
+class Place(NamedTuple):
+    """A log, and what a child process needs to open the same one."""
+
+    log: EmbeddedLog | KafkaLog
+    kind: str
+    where: str
+
+
 @pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
-def transport(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if request.param == "kafka":
         bootstrap = request.getfixturevalue("kafka_bootstrap")
-        make_topics(KafkaLog(bootstrap, topic_prefix=PREFIX).admin())
-        with connect(bootstrap, topic_prefix=PREFIX) as opened:
-            yield opened
-        return
-    folder = tmp_path_factory.mktemp("sdk")
-    with EmbeddedLog(folder / EMBEDDED_LOG_FILE, clock=WallClock()) as log:
-        make_topics(log.admin())
-    with connect(folder) as opened:
+        made = Place(KafkaLog(bootstrap, topic_prefix=PREFIX), "kafka", f"{bootstrap} {PREFIX}")
+    else:
+        folder = tmp_path_factory.mktemp("sdk")
+        made = Place(EmbeddedLog(folder / EMBEDDED_LOG_FILE, clock=WallClock()), "embedded", str(folder))
+    with made.log:
+        make_topics(made.log.admin())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def transport(place: Place) -> Iterator[Transport]:
+    if place.kind == "kafka":
+        bootstrap, prefix = place.where.split(" ")
+        opened = connect(bootstrap, topic_prefix=prefix)
+    else:
+        opened = connect(Path(place.where))
+    with opened:
         yield opened
 
 
@@ -111,8 +129,8 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def tokens(transport: Transport, tenant: str) -> DevTokenService:
-    admin = transport._log.admin()
+def tokens(place: Place, transport: Transport, tenant: str) -> DevTokenService:
+    admin = place.log.admin()
     topic = outcome_topic(tenant)
     admin.create([TopicSpec(topic.name, PARTITIONS, topic.config())], replication=1)
     admin.close()
@@ -311,18 +329,10 @@ VerdictLoop(executor, transport, group=group, instance="e-1").run(threading.Even
 )
 
 
-def place_of(request: pytest.FixtureRequest, transport: Transport) -> tuple[str, str]:
-    """What a child process needs to open the same log."""
-    if isinstance(transport._log, EmbeddedLog):
-        return "embedded", str(transport._log.path.parent)
-    return "kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}"
-
-
 def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
-    request: pytest.FixtureRequest, transport: Transport, tenant: str, tmp_path: Path
+    place: Place, transport: Transport, tenant: str, tmp_path: Path
 ) -> None:
     group = unique("executor")
-    kind, where = place_of(request, transport)
     verdicts = []
     begun_store(tmp_path).close()
     for number in range(3):
@@ -342,7 +352,9 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
             )
         )
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, kind, where, str(tmp_path), tenant, group], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", CHILD, place.kind, place.where, str(tmp_path), tenant, group],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == b"running\n"
@@ -378,11 +390,10 @@ CONCURRENCY = 8
 
 
 def test_kill_9_in_the_middle_of_batches_neither_loses_nor_doubles_a_call(
-    request: pytest.FixtureRequest, transport: Transport, tenant: str, tmp_path: Path
+    place: Place, transport: Transport, tenant: str, tmp_path: Path
 ) -> None:
     """Calls of many sessions, among verdicts of another server, in an executor that is killed again and again."""
     group = unique("executor")
-    kind, where = place_of(request, transport)
     begun_store(tmp_path).close()
     verdicts, records = [], []
     for number in range(BUSY_CALLS):
@@ -407,7 +418,7 @@ def test_kill_9_in_the_middle_of_batches_neither_loses_nor_doubles_a_call(
 
     for count in KILLED_AT:
         child = subprocess.Popen(
-            [sys.executable, "-c", BUSY_CHILD, kind, where, str(tmp_path), tenant, group], cwd=ROOT
+            [sys.executable, "-c", BUSY_CHILD, place.kind, place.where, str(tmp_path), tenant, group], cwd=ROOT
         )
         until(lambda: len(ran()) >= count, f"{count} have run", WAIT_S)  # noqa: B023 - called in this turn only
         os.kill(child.pid, signal.SIGKILL)
