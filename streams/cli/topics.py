@@ -166,8 +166,8 @@ def time(
     """Show the stream time of each partition. The exit status is 1 if one is far ahead of this machine's clock.
 
     Sessions, approvals and deadlines expire in stream time. Where it is far ahead, everything counts as expired. If the
-    clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back. Where no input arrives, it stays
-    behind, which is harmless.
+    clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back. Where no input arrives, it
+    stays behind, which is harmless.
     """
     screen = output.screen()
     settings = connection.settings()

@@ -1,8 +1,8 @@
 """An MCP server over streamable HTTP whose answers are too long: `python raw_mcp_web_server.py PORT`.
 
-The argument `kind` of a call says how it is answered: `plain`, `compressed`, `endless`, `endless events`, `silent` (with a
-stream of events that never has the answer), `interrupted` (with one that ends before it and is to be asked for again at
-once) or `gets` (with how often that was done); `bytes` how long its text is.
+The argument `kind` of a call says how it is answered: `plain`, `compressed`, `endless`, `endless events`, `silent` (by
+a stream of events that never has the answer), `interrupted` (by one that ends before it and is to be asked for again
+at once) or `gets` (by how often that was done); `bytes` how long its text is.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class TestOneReason:
         runner = GateRunner(build, clock, beside=[notary(build)])
         runner.start()
         try:
-            _wait_for(lambda: sum("restart 1" in text for text in caplog.messages) == 2)
+            until(lambda: sum("restart 1" in text for text in caplog.messages) == 2)
         finally:
             fails.abort()
             with suppress(threading.BrokenBarrierError):
