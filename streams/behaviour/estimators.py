@@ -34,6 +34,11 @@ SPREAD_SLACK = 0.2
 SPREAD_RISE_PER_DAY = 0.005
 """How far a level (a logarithm) and the logarithm of its spread may rise: at once, and in a day. In 30 days, that is a
 factor of 1.8 of the level and of 1.4 of the spread, whoever feeds them."""
+LEVEL_FALL_PER_DAY = 0.1
+SPREAD_FALL_PER_DAY = 0.05
+"""How far what is usual falls in a day with work. If it fell at once, a wave of equal payments or a week of holidays
+would make the usual work after it unusual for months, since it rises so slowly."""
+_SPREAD_LEAST = exp(-SPREAD_SLACK)
 SETTLED_DAYS = 10.0
 """Days after which what is usual is tethered."""
 SETTLED_COUNT = 60
@@ -90,7 +95,7 @@ def tethered(tether: Tether | None, level: float, spread: float, now_ms: int) ->
     """Return how high a level and its spread may be taken for usual.
 
     What is usual rises by a bounded amount in a day, however it is fed. A little slack above the current level lets it
-    follow chance. It falls at once, which nobody gains by.
+    follow chance. It falls slowly, too.
 
     Args:
         tether: what it was before; None at first.
@@ -105,17 +110,29 @@ def tethered(tether: Tether | None, level: float, spread: float, now_ms: int) ->
     at_ms, days = tether.at_ms, 0.0
     if now_ms > at_ms:
         at_ms, days = now_ms, (now_ms - at_ms) / DAY_MS
-    level_max, spread_max = tether.level + LEVEL_RISE_PER_DAY * days, tether.log_spread + SPREAD_RISE_PER_DAY * days
-    # Comparisons instead of `min`, here and below: these are called for every decision, and calls are what they cost.
-    level = level if level < level_max else level_max
-    return Tether(level, log_spread if log_spread < spread_max else spread_max, at_ms)
+    fallen_days = days if days < 1.0 else 1.0
+    return Tether(
+        _moved(tether.level, level, LEVEL_FALL_PER_DAY * fallen_days, LEVEL_RISE_PER_DAY * days),
+        _moved(tether.log_spread, log_spread, SPREAD_FALL_PER_DAY * fallen_days, SPREAD_RISE_PER_DAY * days),
+        at_ms,
+    )
+
+
+def _moved(old: float, new: float, fall: float, rise: float) -> float:
+    """Return the new value, as far as it may be from the old one."""
+    # Comparisons instead of `min` and `max`: this is called for every decision, and calls are what it costs.
+    if new < old:
+        return new if new > old - fall else old - fall
+    return new if new < old + rise else old + rise
 
 
 def within(tether: Tether | None, level: float, spread: float) -> tuple[float, float]:
-    """Return level and spread as far as they may be taken for usual."""
+    """Return level and spread as far as they count as usual: at most the tether, at least that without its slack."""
     if tether is None:
         return level, spread
-    return min(level, tether.level), min(spread, exp(tether.log_spread))
+    least, most = tether.level - LEVEL_SLACK, exp(tether.log_spread)
+    level = tether.level if level > tether.level else least if level < least else level
+    return level, min(max(spread, most * _SPREAD_LEAST), most)
 
 
 def decay(dt_ms: int, half_life_ms: int) -> float:

@@ -53,3 +53,22 @@ def test_amounts_that_creep_are_found_if_nothing_is_said_about_what_is_allowed()
     usual = [replace(each, amount=100.0 * exp(rng.gauss(0, 0.5))) for each in office_days(20)]
     assert names_found(observe_all(watch, rows, usual)) == []
     assert names_found(observe_all(watch, rows, creeping(8, 0)))
+
+
+def test_after_a_wave_of_equal_amounts_usual_ones_are_no_outliers() -> None:
+    """The wave lowered what counted as the usual spread, and that rose again by half a percent a day only."""
+    it = declared("arg_mad", 4.2, value="call.amount", min_support=30)
+    rows, watch, rng = Rows(), watcher(it), Random(6)  # noqa: S311 - likewise
+
+    def paid(days: int, begin_ms: int) -> list[Activity]:
+        at_ms = begin_ms - AFTER_MS
+        days_of = [replace(each, time_ms=each.time_ms + at_ms, session=f"{begin_ms}") for each in office_days(days)]
+        return [replace(each, amount=100.0 * exp(rng.gauss(0, 0.6))) for each in days_of]
+
+    assert names_found(observe_all(watch, rows, paid(20, AFTER_MS))) == []
+    wave_ms = AFTER_MS + 20 * DAY_MS
+    wave = [activity(wave_ms + at * 60_000, session="wave", amount=100.0 + at % 7) for at in range(90)]
+    assert names_found(observe_all(watch, rows, wave)) == []
+    assert names_found(observe_all(watch, rows, paid(20, wave_ms + DAY_MS))) == []
+    outlier = activity(wave_ms + 22 * DAY_MS, session="outlier", amount=6_000.0)
+    assert names_found(observe_all(watch, rows, [outlier])) == ["arg_mad"]
