@@ -40,20 +40,29 @@ STAY_MAX = 0.995
 
 
 class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Digests of the last calls of a session, and when each was made (in seconds)."""
+    """Digests of the last calls of a session, and when each was made (in seconds).
+
+    If `calls` says only what each call was about, `wholes` has the digests of the calls as a whole, and 0 for one that
+    came after a call of another tool.
+    """
 
     calls: tuple[int, ...] = ()
     spoiled: bool = False
     times: tuple[int, ...] = ()
+    wholes: tuple[int, ...] = ()
 
-    def after(self, call: int, now_ms: int, window_ms: int, calls_max: int) -> Lately:
+    def after(self, call: int, now_ms: int, window_ms: int, calls_max: int, whole: int | None = None) -> Lately:
         """Return it with one more call, and without those that are too many, or older than the window."""
         now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - calls_max)
-        # Rows of earlier versions have no times.
+        # Rows of earlier versions have no times, and no whole calls.
         times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
         while first < len(times) and now_s - times[first] > window_ms // 1_000:
             first += 1
-        return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s))
+        wholes: tuple[int, ...] = ()
+        if whole is not None:
+            known = self.wholes if len(self.wholes) == len(self.calls) else (0,) * len(self.calls)
+            wholes = (*known[first:], whole)
+        return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s), wholes)
 
 
 class Loop(Keyed):
@@ -61,7 +70,8 @@ class Loop(Keyed):
 
     Whoever waits for something asks again and again as well, with pauses that grow. What costs is how often in a while.
     With a `term`, calls of a tool about the same are the same, whatever else their arguments are: whoever is stuck may
-    ask a little differently each time. So does whoever looks into something: nothing is said where no days are known.
+    ask a little differently each time. So does whoever looks into something, or reads a list page by page: nothing is
+    said where no days are known, nor as long as such calls follow on each other and none has come again.
     """
 
     row_types = (Lately, Peak, Peak)
@@ -81,8 +91,11 @@ class Loop(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         before = rows[0] or Lately()
-        call = digest_of(f"{activity.tool} {self._term(activity)}") if self._term else digest_once(activity.call)
-        ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX)
+        call, whole = digest_once(activity.call), None
+        if self._term:
+            whole = call if activity.previous_tool == activity.tool else 0
+            call = digest_of(f"{activity.tool} {self._term(activity)}")
+        ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX, whole)
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, *rows[1:]), noted=count)
@@ -91,6 +104,8 @@ class Loop(Keyed):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
+        if goes_on(ring):
+            return Scored((ring, *rows[1:]), noted=0.0)
         peaks = self._peaks(rows)
         if self._term and not any(peak is not None and has_days(peak, self.declaration) for peak in peaks):
             return Scored((ring, *rows[1:]), noted=counted)
@@ -140,6 +155,17 @@ def is_waiting(lately: Lately) -> bool:
         return False
     third = (len(at) - 1) // 3
     return at[-1] - at[-1 - third] >= WAITING_FACTOR * max(at[third] - at[0], 1)
+
+
+def goes_on(lately: Lately) -> bool:
+    """Return whether the calls about the same as the last one are all different, with no other tool between them.
+
+    Whoever reads a list page by page makes such calls. Whoever goes round in a circle uses others in between.
+    """
+    if not lately.wholes:
+        return False
+    about = [whole for call, whole in zip(lately.calls, lately.wholes, strict=True) if call == lately.calls[-1]]
+    return len(set(about)) == len(about)
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):

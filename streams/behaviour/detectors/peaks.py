@@ -25,6 +25,8 @@ DAYS_MIN = 3.0
 DAYS_DEVIATIONS = 3.0
 """How many days must be known before a score is compared with their highest values, and how many deviations above these
 a value has to be."""
+NOT_KNOWN = "not known"
+"""Stands in sentences for what is usual, where nothing is known of it."""
 SKETCH_MAX = 64
 _DIGEST_MAX = 2.0**63
 
@@ -34,11 +36,11 @@ class Compared(NamedTuple):
 
     Attributes:
         score: the count, scaled so that it reaches the threshold where it leaves what is usual.
-        usual: the highest count of a usual day; the threshold if nothing is known.
+        usual: the highest count of a usual day; `NOT_KNOWN` if too few days are known.
     """
 
     score: float
-    usual: float
+    usual: float | str
 
 
 def has_days(peak: Peak, declaration: Declaration) -> bool:
@@ -65,14 +67,14 @@ def compared(
     """
     threshold = declaration.threshold
     if count < FAINT * threshold:
-        return Compared(0.0, threshold)
+        return Compared(0.0, NOT_KNOWN)
     for peak in peaks:
         if peak is not None and has_days(peak, declaration):
             mean, spread = usual_peak(peak)
             sure = max(cold_factor * threshold, _limit(mean, spread, SURE_DEVIATIONS))
             limit = max(threshold, min(_limit(mean, spread, declaration.deviations), sure))
             return Compared(count * threshold / limit, exp(min(mean, 80.0)) - 1.0)
-    return Compared(count / cold_factor, threshold)
+    return Compared(count / cold_factor, NOT_KNOWN)
 
 
 def beside_days(score: float, value: float, peaks: Iterable[Peak | None], declaration: Declaration) -> float:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.activity import HOUR_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import Sketch, compared, learned
+from streams.behaviour.detectors.peaks import Sketch, compared, has_days, learned
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
@@ -19,6 +19,9 @@ ADDING_MAX = 8
 """Sessions of which is known how much they have added to a window."""
 BLAMED_FROM = 3
 """How many values a session has to add to a window before it is to blame for it, if others have filled it."""
+COLD_WINDOW_MS = HOUR_MS
+"""The longest window that is compared where no days are known: very many objects at once are worth a look wherever they
+are, and so many in a quarter of a day are a day's work."""
 DEPTH_FREE = 2
 DEPTH_WEIGHT = 2
 
@@ -79,7 +82,7 @@ class FanOut(Keyed):
         """
         seen_count = window.seen.count()
         count = seen_count + more
-        if count < self.faint:
+        if count < self.faint or not self._is_comparable(rows[1:]):
             return Scored((window, rows[1], rows[2]), noted=seen_count)
         found = compared(count, self.declaration, rows[1:])
         if found.score >= self.declaration.threshold:
@@ -89,6 +92,10 @@ class FanOut(Keyed):
             return Scored(kept, noted=seen_count)
         score = found.score if is_to_blame else min(found.score, self.faint)
         return Scored(kept, score, {"count": count, "usual": found.usual}, seen_count)
+
+    def _is_comparable(self, peaks: Rows) -> bool:
+        it = self.declaration
+        return it.window_ms <= COLD_WINDOW_MS or any(peak is not None and has_days(peak, it) for peak in peaks)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""

@@ -94,6 +94,30 @@ def test_who_comes_back_to_one_record_with_other_arguments_is_stuck(days: int, w
     assert names_found(observe_all(watch, rows, listed)) == []
 
 
+@pytest.mark.parametrize(("between", "wanted"), [(0, []), (1, ["loop"])], ids=["in a row", "in turn with reads"])
+def test_who_reads_a_list_page_by_page_gets_on(between: int, wanted: list[str]) -> None:
+    rows, watch = Rows(), watcher(replace(LOOP, term="object.id"))
+    for day in range(10):
+        begin_ms = START_MS + day * DAY_MS
+        searches = [activity(begin_ms + at * MINUTE_MS, tool="crm.search", object=f"list-{at}") for at in range(9)]
+        observe_all(watch, rows, searches)
+    asked: list[Activity] = []
+    for at in range(60):
+        at_ms = START_MS + 11 * DAY_MS + at * 8_000
+        asked.append(activity(at_ms, session="pages", tool="crm.search", call=f"page {at}", object="orders"))
+        asked += [activity(at_ms + 4_000, session="pages", call=f"read {at}", object=f"o-{at}")] * between
+    assert names_found(observe_all(watch, rows, asked)) == wanted
+
+
+@pytest.mark.parametrize(("window_ms", "wanted"), [(10 * MINUTE_MS, ["fan_out"]), (6 * HOUR_MS, [])])
+def test_many_objects_of_which_no_days_are_known_alert_within_minutes_only(window_ms: int, wanted: list[str]) -> None:
+    it = declared("fan_out", 8, term="object.id", window_ms=window_ms, min_support=5, explain="{count} beside {usual}")
+    read = [activity(START_MS + at * 5_000, object=f"o-{at}") for at in range(100)]
+    found = observe_all(watcher(it), Rows(), read)
+    assert names_found(found) == wanted
+    assert {each.explain for seen in found for each in seen.findings} <= {"40 beside not known"}
+
+
 def opened(day: int, names: Iterator[str] | list[str], tool: str = "db.extract") -> list[Activity]:
     """Return a job that opens one object after the other."""
     begin_ms = START_MS + day * DAY_MS + 2 * HOUR_MS
