@@ -48,7 +48,10 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
     """
     faults = list(_unknown_variables(os.environ))
     file = _settings_file()
-    if SETTINGS_FILE_VARIABLE in os.environ and not file.is_file():
+    named = os.environ.get(SETTINGS_FILE_VARIABLE)
+    if named == "":
+        faults.append(f"`{SETTINGS_FILE_VARIABLE}` is empty: set it to the path of the settings file, or unset it")
+    elif named is not None and not file.is_file():
         faults.append(
             f"the settings file `{file}` does not exist (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)"
         )

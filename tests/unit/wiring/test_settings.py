@@ -179,6 +179,8 @@ def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None
 def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOPLOG_SETTINGS", "elsewhere.toml")
     assert "the settings file `elsewhere.toml` does not exist" in fault()
+    monkeypatch.setenv("STOPLOG_SETTINGS", "")
+    assert fault().startswith("`STOPLOG_SETTINGS` is empty")
 
 
 def test_a_file_that_is_named_is_read(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
