@@ -100,9 +100,17 @@ def list_alerts(screen: Screen, incidents: Sequence[Incident], ids: dict[str, st
     for (handled, _), row in zip(incidents, rows, strict=True):
         style = FAIL if handled.alert.severity_id >= Severity.HIGH and not handled.is_closed else WARN
         style = FAINT if handled.is_closed else style
-        title = short(row[-1], max(_TITLE_CHARS_MIN, left))
+        title = _fitting(row[-1], handled.alert, max(_TITLE_CHARS_MIN, left))
         cells.append([Text(row[0], style), Text(row[1], _STATES[handled.state][1]), *row[2:-1], title])
     screen.table(head, cells)
+
+
+def _fitting(title: str, alert: Alert, chars_max: int) -> str:
+    """Return a title as far as it fits. Its tool, which stands at the end, comes first where that would be cut off."""
+    tool = "" if alert.tool is None else printable(f"{alert.tool.server_id}/{alert.tool.name}")
+    if tool and len(title) > chars_max and title.endswith(f": {tool}"):
+        title = f"{tool}: {title.removesuffix(f': {tool}')}"
+    return short(title, chars_max)
 
 
 def show_alert(screen: Screen, handled: Handled, incident: Incident, now_ms: int) -> None:

@@ -18,6 +18,7 @@ from streams.model.topics import AUDIT, CATALOG, INTENT, REPORT, REVOCATION, SES
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, PackChecker
 from tests.unit.cli.conftest import Result, Stoplog, of_kind
+from tests.unit.cli.terminal import written_to_terminal
 from tests.unit.cli.test_loaded_modules import loaded
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -535,3 +536,19 @@ class TestOver:
         hiding(AUDIT.name)
         text = triage("alerts", "show", alert["finding_uid"], "--no-json").out
         assert "stoplog kill --session" in text
+
+
+def test_a_narrow_list_of_alerts_names_the_tool(triage: Triage, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a title is cut off; what was called is what tells one alert from another."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    asked = ("alerts", "list", "--no-json", "--state-dir", str(state))
+    lines = written_to_terminal(monkeypatch, lambda: assert_success(run(asked))).decode().splitlines()
+    (line,) = [line for line in lines if "office-assistant" in line]
+    assert len(line) <= 80
+    assert "mail/send: tool call" in line
+    assert "tool call denied by a rule: mail/send" in triage("alerts", "list", "--no-json").out
+
+
+def assert_success(status: int) -> None:
+    assert status == 0
