@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple, Protocol
 
+from simulation.fleet.announced import Notice
 from streams.behaviour.activity import DAY_MS, HOUR_MS, Activity
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.watcher import Declared, Observed, Watcher
@@ -38,8 +40,13 @@ class Detectors:
         observed: what came of the last activity.
     """
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: Declared, notices: Sequence[Notice] = ()) -> None:
+        """Args:
+        declared: the detectors and correlations.
+        notices: what is announced, in order of time.
+        """
         self.observed = Observed()
+        self._notices = deque(notices)
         self._watcher = Watcher(declared)
         self._rows, self._remembered = Rows(), RememberedRows()
         self._open = OpenRows(self._rows, self._remembered)
@@ -51,6 +58,9 @@ class Detectors:
         if self._judged % STEP == 0:
             self._open.close()
             self._open = OpenRows(self._rows, self._remembered)
+        while self._notices and self._notices[0].time_ms <= activity.time_ms:
+            it = self._notices.popleft()
+            self._watcher.announce(self._open, it.tenant, it.uid, it.announced, it.time_ms)
         self.observed = self._watcher.judge(self._open, activity)
         return tuple(finding.name for finding in self.observed.findings)
 

@@ -15,6 +15,7 @@ from bench.behaviour.processes import signals_in_gate, watch_on_kafka
 from bench.behaviour.stops import Stops
 from simulation.bureau.bureau import SIZE, Size, make_bureau
 from simulation.fleet.agents import Planned
+from simulation.fleet.announced import notices_of
 from simulation.fleet.fleet import PLAN, Plan, make_fleet
 from simulation.fleet.habits import HABITS, OFFICE
 from streams.policy.language.bundle import load_detector_files
@@ -34,6 +35,13 @@ Z_LIMITS = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0)
 
 BUREAUS: Mapping[str, Size] = MappingProxyType({"bureau": SIZE, "bureau, new nights": Size(has_new_nights=True)})
 """Fleets of the second generator."""
+
+ANNOUNCED_SHARE = 0.7
+"""How many of the batches that somebody has ordered are announced, in the fleets in which any are."""
+ANNOUNCED: Mapping[str, str] = MappingProxyType(
+    {"more odd work, announced": "more odd work", "bureau, announced": "bureau"}
+)
+"""Names of these fleets, and which fleets they are."""
 
 QUICK_PLAN = Plan(agents_count=12, days_count=10, quiet_days_count=5, attacks_each=1)
 
@@ -100,13 +108,16 @@ def _other_fleets(files: BehaviourFiles, plan: Plan, seeds: Sequence[int], *, qu
         name: partial(make_fleet, plan=its_plan) for name, its_plan in plans.items()
     }
     makers |= {name: partial(make_bureau, size=size) for name, size in BUREAUS.items()}
+    makers |= {name: makers[of] for name, of in ANNOUNCED.items()}
     if quick:
         makers = dict(list(makers.items())[:1])
     found = {}
     for name, make in makers.items():
         tally = Tally()
         for seed in seeds:
-            judge_fleet(Detectors(files.declared), seed, make(seed), tally, Stops())
+            fleet = make(seed)
+            notices = notices_of(fleet, ANNOUNCED_SHARE, seed) if name in ANNOUNCED else ()
+            judge_fleet(Detectors(files.declared, notices), seed, fleet, tally, Stops())
         found[name] = _figures(tally) | _rules(tally)
     return found
 

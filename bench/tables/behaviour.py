@@ -147,7 +147,8 @@ def _other_fleets(result: Result, columns: Sequence[str]) -> Iterator[str]:
         seeds = ", ".join(map(str, result["others_on"]))
         yield (
             f"Fleets that are unlike those for calibration (seeds {seeds}). The habits are those of "
-            "`simulation/fleet/habits.py`; `bureau` is a second generator (`simulation/bureau`).\n"
+            "`simulation/fleet/habits.py`; `bureau` is a second generator (`simulation/bureau`). In those that are "
+            "called announced, operators announce 70% of the batches (`simulation/fleet/announced.py`).\n"
         )
         yield table(("fleet", *columns[1:-1]), [row[:-1] for row in _others(result)])
 

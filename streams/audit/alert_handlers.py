@@ -10,17 +10,23 @@ written again within that time (`streams.model.alert_status.with_status`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import msgspec
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError
 from streams.audit.signatures import SigningKey
 from streams.model.alert_status import (
+    AHEAD_MS_MAX,
+    ANNOUNCED_CALLS_MAX,
+    ANNOUNCED_MS_MAX,
+    ANNOUNCED_NAMES_MAX,
     REASON_CHARS_MAX,
     AlertState,
     AlertStatus,
     alert_status_key,
     alert_status_message,
+    announcement_key,
 )
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
@@ -28,6 +34,7 @@ from streams.model.types import Proof, ProofAlg
 
 STATUS_AGE_MAX_MS = 900_000
 """How far the time of a status may be from the broker's when it is written."""
+DAY_MS = 86_400_000
 NAME_CHARS_MAX = 512
 """How long the name of a person, a finding or a session in a status may be, and the title of the alert."""
 
@@ -143,6 +150,37 @@ def _check_form(status: AlertStatus, key: bytes | None) -> None:
         raise RecordError(DeadLetterReason.RECORD_INVALID, "a name or the reason of a status is too long")
     if status.status is AlertState.UNKNOWN:
         raise RecordError(DeadLetterReason.RECORD_INVALID, f"the status `{status.status}` is not known")
+    if status.announced is not None or status.status is AlertState.ANNOUNCED:
+        _check_announced(status)
+
+
+def _check_announced(status: AlertStatus) -> None:
+    """Raises:
+    RecordError: an announcement is not one, or is not within its bounds.
+    """
+    it, tenant_uid = status.announced, status.header.tenant_uid
+    if it is None or status.status not in (AlertState.ANNOUNCED, AlertState.RESOLVED):
+        raise _unbounded("what is announced, and that it is announced or withdrawn, belong together")
+    if status.dedup_key != announcement_key(tenant_uid, it.agent):
+        raise _unbounded("its key is not that of its agent")
+    if not it.agent or not it.tools or not all((*it.tools, *it.destinations)):
+        raise _unbounded("it names no agent or no tool, or one without a name")
+    if any(len(name) > NAME_CHARS_MAX for name in (it.agent, *it.tools, *it.destinations)):
+        raise _unbounded(f"a name has more than {NAME_CHARS_MAX} characters")
+    if max(len(it.tools), len(it.destinations)) > ANNOUNCED_NAMES_MAX:
+        raise _unbounded(f"it names more than {ANNOUNCED_NAMES_MAX} tools or destinations")
+    if not 0 < it.calls_max <= ANNOUNCED_CALLS_MAX:
+        raise _unbounded(f"it is about {it.calls_max} calls: 1 to {ANNOUNCED_CALLS_MAX} can be announced")
+    if it.amount_max is not None and not 0 < it.amount_max < inf:
+        raise _unbounded(f"`{it.amount_max}` is not an amount")
+    if not 0 < it.until_time - it.from_time <= ANNOUNCED_MS_MAX:
+        raise _unbounded(f"it does not end after it begins, or takes more than {ANNOUNCED_MS_MAX // DAY_MS} days")
+    if it.from_time > status.header.time + AHEAD_MS_MAX:
+        raise _unbounded(f"it begins more than {AHEAD_MS_MAX // DAY_MS} days from now")
+
+
+def _unbounded(text: str) -> RecordError:
+    return RecordError(DeadLetterReason.RECORD_INVALID, f"the announcement does not count: {text}")
 
 
 def _unproven(text: str) -> RecordError:

@@ -14,12 +14,19 @@ busy hour.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.behaviour import correlations, growth
 from streams.behaviour.activity import DAY_MS, LEARNABLE, Activity, digest_once, row_key
+from streams.behaviour.announced import (
+    EXPECTED,
+    Expected,
+    counted_off,
+    with_announcement,
+    without_announcement,
+)
 from streams.behaviour.case import Case, Counted
 from streams.behaviour.correlations import Correlation, Matches, Seen
 from streams.behaviour.declarations import Declaration
@@ -43,7 +50,9 @@ from streams.behaviour.pages import Layout, OpenRows, Place, RememberedRows, Row
 from streams.behaviour.plans import Plans
 from streams.behaviour.signals import Detector, Scored, Signal, explained
 from streams.behaviour.straight import Plan
-from streams.model.alert_status import with_status
+from streams.model.alert_status import Announced, with_status
+
+replace = msgspec.structs.replace
 
 SEEN_MAX = 64
 """Events of a session that are remembered, to tell those that arrive twice."""
@@ -101,6 +110,7 @@ class Observed(NamedTuple):
         has_learned: whether baselines learned from the activity.
         is_full: whether the agent has brought so much today that nothing further is remembered.
         is_repeated: whether the activity was known; then nothing has changed.
+        is_announced: whether the activity was announced; then it was not judged.
         risks: the risks that the activity has raised.
     """
 
@@ -112,10 +122,12 @@ class Observed(NamedTuple):
     is_full: bool = False
     is_repeated: bool = False
     risks: tuple[RaisedRisk, ...] = ()
+    is_announced: bool = False
 
 
 _USUAL = Observed(has_learned=True)
 """What is observed of almost all activities."""
+_ANNOUNCED = Observed(is_announced=True)
 
 
 class SessionTail(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -155,11 +167,12 @@ class Watcher:
         places: list[tuple[Place, type]] = [
             (_TAIL, SessionTail),
             (GROWTH, Growth),
+            (EXPECTED, Expected),
             *((place, RiskRow) for _, place in risks),
         ]
         places += [pair for each in detectors for pair in zip(each.places, each.row_types, strict=True)]
         layout = self._layout = Layout(places, suffix)
-        self._tail = layout.slot(_TAIL)
+        self._tail, self._expected = layout.slot(_TAIL), layout.slot(EXPECTED)
         self._counted = Counted(layout)
         self._plans = Plans(detectors, layout)
         self._risks = tuple((each, layout.slot(place)) for each, place in risks)
@@ -199,6 +212,14 @@ class Watcher:
         if event in tail.seen:
             return Observed(is_repeated=True)
         case = self._case(rows, activity, tail)
+        expected: Expected | None = case.row(self._expected)
+        left = None if expected is None else counted_off(expected, activity)
+        if left is not None:
+            case.put(self._expected, left)
+            # To detectors, it is as if there had been no such call. That it comes again is to be noticed.
+            case.put(self._tail, replace(tail, seen=(*tail.seen, event)[-SEEN_MAX:]))
+            self._counted.keep(case, self._counted.growth(case))
+            return _ANNOUNCED
         # Almost always nothing is found. So detectors learn as soon as they have scored, and score once more if
         # it turns out that nothing may be learned.
         is_taught = activity.outcome == LEARNABLE and activity.time_ms >= tail.held_until_ms
@@ -273,7 +294,7 @@ class Watcher:
         said = None if reported is None else with_status(reported.said, status_id)
         if reported is None or said is None:
             return None
-        rows.store(its_key, msgspec.structs.replace(reported, said=said))
+        rows.store(its_key, replace(reported, said=said))
         who = (tenant, reported.agent, reported.session)
         kind = self._kind_of(reported.name)
         for key, _ in latches_of(self._latch, who, reported.whose, reported.name, kind, reported.alike):
@@ -285,6 +306,34 @@ class Watcher:
         bar = raised(rows.load(reported.alike, Bar), reported, time_ms)
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
+
+    def announce(self, rows: OpenRows, tenant: str, uid: str, announced: Announced, time_ms: int) -> None:
+        """Expect what somebody has announced of an agent.
+
+        Args:
+            rows: the open rows of the partition; changed.
+            tenant: the tenant of the agent.
+            uid: the id of the announcement.
+            announced: what is announced.
+            time_ms: when it is announced.
+        """
+        page, key = self._agent_page(rows, tenant, announced.agent)
+        page[self._expected.number] = with_announcement(page[self._expected.number], uid, announced, time_ms)
+        rows.changed[key] = self._layout.shapes[self._expected.shape].page_type
+
+    def withdraw(self, rows: OpenRows, tenant: str, uid: str, agent: str, time_ms: int) -> None:
+        """Expect nothing more of what was announced with this id. Likewise."""
+        page, key = self._agent_page(rows, tenant, agent)
+        page[self._expected.number] = without_announcement(page[self._expected.number], uid, time_ms)
+        rows.changed[key] = self._layout.shapes[self._expected.shape].page_type
+
+    def _agent_page(self, rows: OpenRows, tenant: str, agent: str) -> tuple[list[Any], bytes]:
+        shape = self._layout.shapes[self._expected.shape]
+        # As the shape would make it of an activity.
+        key = row_key(shape.name, (tenant, agent))
+        page = rows.page(key, shape)
+        rows.created.discard(key)
+        return page, key
 
     def _whose_is(self, name: str, activity: Activity) -> str:
         """Return whose incident a finding is: that of a root, or what this watcher tells apart by."""
@@ -310,7 +359,7 @@ class Watcher:
         return tail or SessionTail()
 
     def _case(self, rows: OpenRows, activity: Activity, tail: SessionTail) -> Case:
-        activity = msgspec.structs.replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
+        activity = replace(activity, previous_tool=tail.previous_tool, before_tool=tail.before_tool)
         keys, missing = self._layout.keys_and_missing(activity)
         known, page = rows.rows, rows.page
         pages = [

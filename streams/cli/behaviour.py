@@ -1,4 +1,4 @@
-"""`stoplog behaviour`: show what is usual for an agent, and what has changed."""
+"""`stoplog behaviour`: show what is usual for an agent, what has changed, and what is announced of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.apps import make_app
+from streams.cli.behaviour_announce import announce, announced, announced_of, tell_announced, withdraw
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -18,15 +19,14 @@ from streams.cli.styled import Text
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.errors import StoplogError
+from streams.operations.behaviour.announcements import read_announcements
 from streams.operations.behaviour.baselines import Known, read_baselines
 from streams.operations.behaviour.portrait import Bar, Epoch, Portrait, epoch_text, portrait_of, share_text
 from streams.operations.behaviour.portrait_page import portrait_page
 from streams.operations.topics.lookup import tenant_and_name
-from streams.wiring.clock import SystemClock
-from streams.wiring.codecs import build_codec
-from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 
-app = make_app("Show what is usual for an agent, and what has changed.")
+app = make_app("Show what is usual for an agent and what has changed, and announce work that would look unusual.")
 
 BAR_CHARS = 24
 NAME_CHARS_MAX = 36
@@ -41,7 +41,7 @@ class EpochUnknownError(StoplogError):
 
 @app.callback()
 def behaviour() -> None:
-    """Show what is usual for an agent, and what has changed."""
+    """Show what is usual for an agent and what has changed, and announce work that would look unusual."""
 
 
 @app.command()
@@ -79,19 +79,22 @@ def show(
     An epoch is one version of the agent: its model, toolset, system prompt and the version that it states. The command
     reads what the watch has published, with the rights of the role `soc`; that is as old as `watch.publish_ms` says.
     """
-    screen, settings, clock = output.screen(), connection.settings(), SystemClock()
+    screen, settings = output.screen(), connection.settings()
     tenant, name = tenant_and_name(agent, settings.tenant)
-    with open_log(settings, create=False) as opened:
-        known = read_baselines(opened, build_codec(settings), clock, tenant, name)
+    with open_operator(settings) as operator:
+        known = read_baselines(operator.log, operator.codec, operator.clock, tenant, name)
+        expected = announced_of(read_announcements(operator) or (), tenant, name)
+        now_ms = operator.clock.now_ms()
     chosen = known[0] if epoch is None else _named(known, epoch, "--epoch")
     older = [each for each in known[known.index(chosen) + 1 :] if each is not chosen]
     other = (older[0] if older else None) if against is None else _named(known, against, "--against")
     portrait = portrait_of(known, chosen, None if other is chosen else other)
-    screen.record(_fields(portrait, chosen))
+    screen.record({**_fields(portrait, chosen), "announced": [each.uid for each in expected]})
     if html is not None:
-        html.write_text(portrait_page(portrait, format_instant(clock.now_ms())), "utf-8")
+        html.write_text(portrait_page(portrait, format_instant(now_ms)), "utf-8")
     if screen.as_json:
         return
+    tell_announced(screen, expected)
     _tell(screen, portrait)
     if html is not None:
         screen.say(f"wrote {html}", OK)
@@ -186,3 +189,8 @@ def _clock(hours: Sequence[int]) -> str:
     highest = max(hours) or 1
     levels = [0 if not count else max(1, round(count / highest * (len(_LEVELS) - 1))) for count in hours]
     return "".join(_LEVELS[level] * 2 for level in levels)
+
+
+app.command()(announce)
+app.command()(announced)
+app.command()(withdraw)

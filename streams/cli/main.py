@@ -72,7 +72,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
     "explain": (_WATCH, "Tell why a call was allowed or not, and where its values come from."),
     "session": (_WATCH, "Show one session, or list all sessions."),
-    "behaviour": (_WATCH, "Show what is usual for an agent, and what changed with its model, tools or prompt."),
+    "behaviour": (
+        _WATCH,
+        "Show what is usual for an agent and what has changed, and announce work that would look unusual.",
+    ),
     "audit": (_WATCH, "Read the audit log: the story of a session, the causes of a call, and whether it is whole."),
     "replay": (_WATCH, "Make the recorded verdicts again, and report which are the same byte for byte."),
     "incident": (_WATCH, "Make a recorded session into a regression test."),

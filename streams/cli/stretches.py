@@ -52,8 +52,8 @@ def instant_ms(text: str | None, option: str) -> int | None:
         raise typer.BadParameter(str(error), param_hint=option) from None
 
 
-def end_ms(text: str | None, now_ms: int) -> int | None:
-    """Return the instant that `--until` names; None if it names none.
+def end_ms(text: str | None, now_ms: int, option: str = "--until") -> int | None:
+    """Return the instant that `--until`, or another option, names; None if it names none.
 
     Raises:
         BadParameter: the text is neither an instant nor a duration, or the instant is not in the future.
@@ -63,4 +63,4 @@ def end_ms(text: str | None, now_ms: int) -> int | None:
     try:
         return None if text is None else until_instant(text, now_ms)
     except UntilError as error:
-        raise typer.BadParameter(str(error), param_hint="--until") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None

@@ -4,6 +4,9 @@ A status is a record of its own, because an alert is on the log for good, and it
 newest one of a finding counts, if it is signed by somebody who may handle alerts (`streams.audit.alert_handlers`).
 Whoever can write the topic can write a signed one again, so one that has come before is not newer
 (`with_status`). The order is that of the log: clocks of people may be wrong.
+
+Work can be announced, too: then somebody says beforehand what alerts would be about (`Announced`), with a record of the
+same kind. So who counts, how it is signed and how it reaches the watch is the same.
 """
 
 from __future__ import annotations
@@ -14,22 +17,37 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.model.types import Header, Proof, Record
+from streams.model.types import Header, Millis, Proof, Record
 
 REASON_CHARS_MAX = 1_000
 STATUSES_MAX = 64
 """How many statuses of a finding are told from those that come again. Only what counts takes room."""
+ANNOUNCED_ANALYTIC = "behaviour/announced"
+"""Begins the `dedup_key` of an announcement, where that of an alert begins with its analytic."""
+ANNOUNCED_MS_MAX = 7 * 86_400_000
+"""How long announced work may take."""
+AHEAD_MS_MAX = 30 * 86_400_000
+"""How long beforehand it may be announced."""
+ANNOUNCED_CALLS_MAX = 100_000
+ANNOUNCED_NAMES_MAX = 16
+"""How many tools, and how many destinations, an announcement may name."""
+ANYWHERE = "*"
+"""As a destination: any, such as those of a mailing."""
 _DOMAIN = "stoplog alert status v1"
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class AlertState(StrEnum):
-    """What somebody has done with an alert. A reader that does not know a state takes the alert for an open one."""
+    """What somebody has done with an alert. A reader that does not know a state takes the alert for an open one.
+
+    ANNOUNCED is about work, of which there is no alert. RESOLVED withdraws it.
+    """
 
     UNKNOWN = "UNKNOWN"
     ACKNOWLEDGED = "ACKNOWLEDGED"
     RESOLVED = "RESOLVED"
     FALSE_POSITIVE = "FALSE_POSITIVE"
+    ANNOUNCED = "ANNOUNCED"
 
 
 CLOSED = frozenset({AlertState.RESOLVED, AlertState.FALSE_POSITIVE})
@@ -52,6 +70,27 @@ OCSF_STATUS: dict[AlertState, OcsfStatus] = {
 }
 
 
+class Announced(Record, frozen=True, kw_only=True):
+    """Work of one agent that somebody has announced.
+
+    Attributes:
+        agent: the agent.
+        tools: the tools, as `server.name`.
+        destinations: where data may go, or `ANYWHERE`; calls that have no destination need none.
+        from_time, until_time: when, in ms. It ends before `until_time`.
+        calls_max: how many calls.
+        amount_max: how much each of them may move; None if they move nothing.
+    """
+
+    agent: str
+    tools: tuple[str, ...]
+    destinations: tuple[str, ...] = ()
+    from_time: Millis
+    until_time: Millis
+    calls_max: int
+    amount_max: float | None = None
+
+
 class AlertStatus(Record, frozen=True, kw_only=True):
     """A change of what people have done with an alert.
 
@@ -63,6 +102,7 @@ class AlertStatus(Record, frozen=True, kw_only=True):
         by_user: who has changed it, in their own words; the signature proves more.
         proof: the signature.
         title, severity_id: the alert's, for tools that get only the change; empty and 0 before stoplog wrote them.
+        announced: of an announcement, what is announced, also where it is withdrawn; then `finding_uid` is its id.
     """
 
     header: Header
@@ -75,6 +115,20 @@ class AlertStatus(Record, frozen=True, kw_only=True):
     proof: Proof | None = None
     title: str = ""
     severity_id: int = 0
+    announced: Announced | None = None
+
+
+def announced_text(it: Announced) -> str:
+    """Return what is announced, in words."""
+    places = f" to {', '.join(it.destinations)}" if it.destinations else ""
+    calls = "1 call" if it.calls_max == 1 else f"up to {it.calls_max:,} calls"
+    amounts = "" if it.amount_max is None else f", each of at most {it.amount_max:,.14g}"
+    return f"{it.agent}: {calls} of {', '.join(it.tools)}{places}{amounts}"
+
+
+def announcement_key(tenant_uid: str, agent: str) -> str:
+    """Return the `dedup_key` of the announcements about an agent, in the form of incidents of an agent."""
+    return json.dumps([ANNOUNCED_ANALYTIC, tenant_uid, agent, ""])
 
 
 def alert_status_key(tenant_uid: str, finding_uid: str) -> bytes:
@@ -104,7 +158,8 @@ def alert_status_message(status: AlertStatus, deployment: str) -> bytes:
     said = (status.finding_uid, status.status.value, status.dedup_key, status.session_id, status.by_user, status.reason)
     # Left out where they are not known, so that what was signed before they were written keeps its signature.
     shown = (status.title, status.severity_id) if status.title or status.severity_id else ()
-    return _encode((_DOMAIN, deployment, header.tenant_uid, header.id, header.time, *said, *shown))
+    announced = (msgspec.structs.astuple(status.announced),) if status.announced is not None else ()
+    return _encode((_DOMAIN, deployment, header.tenant_uid, header.id, header.time, *said, *shown, *announced))
 
 
 def incident_parts(dedup_key: str) -> tuple[str, ...]:

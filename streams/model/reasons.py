@@ -294,6 +294,8 @@ class ControlReason(StrEnum):
     ALERT_RESOLVED = "alert_resolved"
     ALERT_FALSE_POSITIVE = "alert_false_positive"
     ALERTS_LOWERED = "alerts_lowered"
+    WORK_ANNOUNCED = "work_announced"
+    ANNOUNCEMENT_WITHDRAWN = "announcement_withdrawn"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -320,6 +322,8 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.ALERT_RESOLVED: "a person has resolved an alert",
     ControlReason.ALERT_FALSE_POSITIVE: "a person has closed an alert as a false positive",
     ControlReason.ALERTS_LOWERED: "similar behaviour of this agent alerts only if its score is higher, until a time",
+    ControlReason.WORK_ANNOUNCED: "a person has announced work of an agent, about which the watch raises no alert",
+    ControlReason.ANNOUNCEMENT_WITHDRAWN: "a person has withdrawn what was announced of an agent",
 }
 
 

@@ -438,7 +438,7 @@ ALERT_STATUS = Topic(
     retention_ms=None,
     dead_letters=True,
     keyed_input=True,
-    note="what people have done with alerts: acknowledged, resolved, false positive; signed",
+    note="what people have done with alerts: acknowledged, resolved, false positive; and announced work; signed",
 )
 BUDGET_REQUEST = Topic(
     name="agent.budget.request.v1",
@@ -519,7 +519,7 @@ FEEDBACK = Topic(
     writers=(Role.WATCH,),
     readers=(Role.WATCH,),
     placed_by_key=True,
-    note="alerts about behaviour that people have closed; they lie among the decisions",
+    note="alerts about behaviour that people have closed, and announced work; they lie among the decisions",
 )
 KEYING_CHANGELOG = _changelog(
     "stoplog.keying.changelog",

@@ -22,7 +22,7 @@ import msgspec
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
 from streams.behaviour.epochs import epoch_of
 from streams.behaviour.pages import RememberedRows
-from streams.model.alert_status import CLOSED, AlertState, AlertStatus, incident_parts
+from streams.model.alert_status import CLOSED, AlertState, AlertStatus, announced_text, incident_parts
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
 from streams.model.proof import derived_uuid
@@ -51,6 +51,7 @@ _REASONS = {
     AlertState.ACKNOWLEDGED: ControlReason.ALERT_ACKNOWLEDGED,
     AlertState.RESOLVED: ControlReason.ALERT_RESOLVED,
     AlertState.FALSE_POSITIVE: ControlReason.ALERT_FALSE_POSITIVE,
+    AlertState.ANNOUNCED: ControlReason.WORK_ANNOUNCED,
 }
 
 
@@ -144,16 +145,22 @@ class Keying(ReportingProcessor):
         return [] if event is None else self._written(event, half.version or other.version)
 
     def _handled(self, key: bytes | None, status: AlertStatus, received_ms: int) -> list[Output]:
-        """Return the audit record of a status that counts, the same as OCSF, and the status for the agents."""
+        """Return the audit record of a status that counts, the same as OCSF, and the status for the agents.
+
+        An announcement is not about an alert, so it has no finding in OCSF.
+        """
         signer = self._handlers.check(status, key, received_ms)
-        reason = _REASONS[status.status]
+        is_announcement, reason = status.announced is not None, _REASONS[status.status]
+        if is_announcement and status.status in CLOSED:
+            reason = ControlReason.ANNOUNCEMENT_WITHDRAWN
         signed = f"signed by {signer}" if signer else "not signed"
-        text = f"{CONTROL_TEXTS[reason]}: {status.by_user}, {signed}: {status.reason}"
+        about = "" if status.announced is None else f" ({announced_text(status.announced)})"
+        text = f"{CONTROL_TEXTS[reason]}{about}: {status.by_user}, {signed}: {status.reason}"
         event_id = derived_uuid("alert status", status.header.id)
         event = alert_status_event(status, event_id, SOURCE, received_ms, reason=reason.value, text=text)
         recorded = audit_output(self._encoder, key, event, AUDIT_REPORTED)
         proven = replace(status, by_user=signer or status.by_user)
-        return [recorded, self._told(proven), *self._fed_back(proven)]
+        return [recorded, *([] if is_announcement else [self._told(proven)]), *self._fed_back(proven)]
 
     def _told(self, status: AlertStatus) -> Output:
         """Return the change of the alert's finding for the tools of a SOC."""
@@ -161,9 +168,12 @@ class Keying(ReportingProcessor):
         return Output(ALERT_OCSF, status.dedup_key.encode(), value, status.header)
 
     def _fed_back(self, status: AlertStatus) -> list[Output]:
-        """Return a status for the watch, if it closes an alert about behaviour."""
-        about = incident_parts(status.dedup_key)
-        if status.status not in CLOSED or len(about) < _INCIDENT_PARTS or not about[0].startswith(PREFIX):
+        """Return a status for the watch, if it closes an alert about behaviour, or is an announcement."""
+        about, concerns_watch = (
+            incident_parts(status.dedup_key),
+            status.status in CLOSED or status.announced is not None,
+        )
+        if not concerns_watch or len(about) < _INCIDENT_PARTS or not about[0].startswith(PREFIX):
             return []
         tenant_uid, agent, root = status.header.tenant_uid, about[2], about[_INCIDENT_PARTS:]
         cohort = self._features.cohort_of(agent) or agent

@@ -22,7 +22,7 @@ from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
 from streams.behaviour.watcher import Declared, RaisedRisk, Watcher
-from streams.model.alert_status import CLOSED, AlertState, AlertStatus
+from streams.model.alert_status import CLOSED, AlertState, AlertStatus, Announced
 from streams.model.behaviour import BehaviourEvent, BehaviourScope
 from streams.model.control import Baseline
 from streams.model.errors import RecordError
@@ -67,6 +67,7 @@ _RISK_OF: Mapping[tuple[str, ...], Callable[[Activity], str]] = {
 # Each look at a member of an enumeration costs as much as a call, and so does its hash (ADR 0094).
 _AGENT, _DELEGATION = BehaviourScope.AGENT, BehaviourScope.DELEGATION
 _LOWERED = ControlReason.ALERTS_LOWERED
+_ANNOUNCED = AlertState.ANNOUNCED
 _BEHAVIOUR_TIMER = timer_payload(TimerKind.BEHAVIOUR, b"")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
@@ -178,7 +179,10 @@ class Watch(ReportingProcessor):
         return outputs
 
     def _closed(self, key: bytes | None, status: AlertStatus, rows: OpenRows, received_ms: int) -> list[Output]:
-        """Take note of a closed alert; return the audit record of what is reported less often from now on."""
+        """Take note of a closed alert, or of announced work; return the audit record of what is reported less often."""
+        if status.announced is not None:
+            self._expect(status, status.announced, rows)
+            return []
         if status.status not in CLOSED:
             return []
         is_false, tenant = status.status is AlertState.FALSE_POSITIVE, status.header.tenant_uid
@@ -193,6 +197,13 @@ class Watch(ReportingProcessor):
             event = alert_status_event(status, event_id, SOURCE, received_ms, reason=_LOWERED.value, text=text)
             return [audit_output(self._encoder, key, event, AUDIT_REPORTED)]
         return []
+
+    def _expect(self, status: AlertStatus, it: Announced, rows: OpenRows) -> None:
+        tenant, uid, time_ms = status.header.tenant_uid, status.finding_uid, status.header.time
+        if status.status is _ANNOUNCED:
+            self._of_agents.announce(rows, tenant, uid, it, time_ms)
+        else:
+            self._of_agents.withdraw(rows, tenant, uid, it.agent, time_ms)
 
     def _ended(self, status: AlertStatus, state: StateView, now_ms: int) -> list[Output]:
         """End the window of a closed alert: what is found from now on is not counted with it, but a new alert."""

@@ -272,6 +272,9 @@ class Intake(RetryingThread):
             return self._desk.on_alert(self._store, record, now_ms)
         if isinstance(record, AlertStatus):
             self._handlers.check(record, received.key, received.timestamp_ms)
+            if record.announced is not None:
+                # It is about no alert.
+                return []
             return self._desk.on_status(self._store, _change_of(record, received.timestamp_ms), now_ms)
         return []
 

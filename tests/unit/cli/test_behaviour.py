@@ -124,3 +124,15 @@ def test_the_page_needs_nothing_else_and_escapes_what_strangers_have_named(stopl
     assert "x<b>parcel</b>.example" in page.text
     assert "Since the model changed from example/model-1 to example/model-2" in page.text
     assert "default-src 'none'" in written
+
+
+@pytest.mark.usefixtures("site")
+def test_it_shows_what_is_announced_of_the_agent(stoplog: Stoplog, home: Path) -> None:
+    with (home / "stoplog.toml").open("a") as settings:
+        settings.write("\n[alerts]\nallow_unsigned = true\n")
+    work = ("--tool", "crm.delete", "--calls", "50", "--until", "2h", "--why", "CHG-881")
+    made = stoplog("behaviour", "announce", f"acme|{AGENT}", "acme|another", *work)
+    assert made.status == 0, made.err
+    text = shown(stoplog)
+    assert f"{AGENT}: up to 50 calls of crm.delete" in text
+    assert "another" not in text

@@ -21,7 +21,7 @@ from streams.desk.rows import Series, State, StatusChange
 from streams.embedded.log import EmbeddedLog
 from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
 from streams.metrics.health import LIVE_MS_MAX
-from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
+from streams.model.alert_status import AlertState, AlertStatus, Announced, alert_status_key, announcement_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
 from streams.model.types import Header
@@ -475,6 +475,32 @@ def test_what_a_handler_has_signed_ends_the_escalation_and_nothing_else_does(
         ("rule-1", "ben", "acknowledged: looking")
     ]
     assert "a status does not count" in caplog.text
+
+
+def test_announced_work_is_about_no_incident(transport: Transport, tmp_path: Path) -> None:
+    ben = SigningKey.made()
+    out = tmp_path / "out.jsonl"
+    given = section({"files": {"it": {"path": str(out)}}}, [], routes=[{"name": "all", "sinks": ["it"]}])
+    now_ms = transport.now_ms()
+    header = Header(id=SYSTEM.uuid(now_ms), source="stoplog", time=now_ms, tenant_uid="acme")
+    work = Announced(agent="etl", tools=("s3.delete",), from_time=now_ms, until_time=now_ms + 1_000, calls_max=9)
+    status = AlertStatus(
+        header=header,
+        finding_uid="announcement-1",
+        status=AlertState.ANNOUNCED,
+        dedup_key=announcement_key("acme", "etl"),
+        by_user="ben",
+        reason="CHG-881",
+        announced=work,
+    )
+    with running(given, transport, tmp_path, AlertHandlers.of({"ben": str(ben.public)})) as desk:
+        signed, key = signed_status(status, ben, ""), alert_status_key("acme", "announcement-1")
+        transport.store([outgoing(transport, ALERT_STATUS, key, signed, header)], 5_000)
+        until(lambda: desk.metrics.value(DESK_ALERTS, "taken") == 1, "the announcement is read")
+        send(transport, alert(1, analytic_uid="rule-1"))
+        until(lambda: len(lines(out)) == 1, "the desk goes on")
+        assert desk.metrics.value(DESK_ALERTS, "unproven") == 0
+    assert [each["analytic"] for each in lines(out)] == ["rule-1"]
 
 
 def test_what_is_written_last_counts_also_if_the_clock_of_somebody_else_is_fast(

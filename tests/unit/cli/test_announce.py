@@ -1,0 +1,85 @@
+"""`stoplog behaviour announce`, `announced` and `withdraw`, on an embedded log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.model.alert_status import AlertState, AlertStatus
+from streams.model.topics import ALERT_STATUS
+from streams.wiring.operators import open_operator
+from streams.wiring.settings_loading import load_settings
+from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.test_alerts import SETTINGS
+
+SIGNED = ("--key", "ann.pem", "--as", "Ann")
+WORK = ("--tool", "s3.delete_object", "--to", "archive.example", "--calls", "200", "--until", "8h", "--why", "CHG-881")
+
+
+@pytest.fixture
+def site(stoplog: Stoplog, home: Path) -> Stoplog:
+    """A log, and two people who handle alerts; Ben those of another tenant."""
+    keys = {}
+    for name in ("ann", "ben"):
+        (made,) = stoplog("keys", "handler", "new", "--out", f"{name}.pem", "--json").records
+        keys[name] = made["public_key"]
+    (home / "stoplog.toml").write_text(SETTINGS.format(**keys))
+    assert stoplog("topics", "apply").status == 0
+    return stoplog
+
+
+def written() -> list[AlertStatus]:
+    with open_operator(load_settings()) as operator:
+        return [record for _, record in operator.find(ALERT_STATUS) if isinstance(record, AlertStatus)]
+
+
+def test_what_is_announced_is_listed_until_it_is_withdrawn(site: Stoplog) -> None:
+    assert "nothing is announced" in site("behaviour", "announced", "--no-json").out
+    made = site("behaviour", "announce", "etl-3", "etl-4", *WORK, *SIGNED)
+    assert made.status == 0, made.err
+    assert [(each["agent"], each["signer"], each["calls_max"]) for each in made.records] == [
+        ("etl-3", "ann", 200),
+        ("etl-4", "ann", 200),
+    ]
+    listed = site("behaviour", "announced", "etl-3").records
+    assert listed == [made.records[0]]
+    text = site("behaviour", "announced", "--no-json").out
+    assert "etl-4: up to 200 calls of s3.delete_object to archive.example" in text
+    assert "Ann, signed by ann: CHG-881" in text
+    ended = site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "done early", *SIGNED)
+    assert ended.status == 0, ended.err
+    assert [each["agent"] for each in site("behaviour", "announced").records] == ["etl-4"]
+    assert [each.status for each in written()][-1] is AlertState.RESOLVED
+    again = site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "once more", *SIGNED)
+    assert again.status != 0
+    assert "nothing that is announced has id" in again.err
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (("--until", "9d"), "more than 7 days"),
+        (("--from", "40d", "--until", "41d"), "more than 30 days from now"),
+        (("--why", " "), "--why"),
+        (("--key", "ben.pem"), "may not handle alerts of tenant"),
+    ],
+)
+def test_what_would_not_count_is_not_stored(site: Stoplog, changed: tuple[str, ...], says: str) -> None:
+    result = site("behaviour", "announce", "etl-3", *WORK, *SIGNED, *changed)
+    assert result.status != 0
+    assert says in " ".join(result.err.split())
+    assert written() == []
+
+
+def test_without_a_key_nothing_is_stored(site: Stoplog) -> None:
+    result = site("behaviour", "announce", "etl-3", *WORK)
+    assert result.status != 0
+    assert written() == []
+
+
+def test_alerts_have_nothing_to_do_with_it(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", *WORK, *SIGNED).status == 0
+    listed = site("alerts", "list", "--all", "--no-json")
+    assert "there is no alert" in listed.out
+    assert "not counted" not in listed.out + listed.err
