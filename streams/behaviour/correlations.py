@@ -45,6 +45,14 @@ class CorrelationType(StrEnum):
     VALUE_PERCENTILE = "value_percentile"
 
 
+class Incident(StrEnum):
+    """What a correlation finds together with others: one of the incidents of detectors, or of correlations alone."""
+
+    EGRESS = "egress"
+    FAN_OUT = "fan_out"
+    PROBING = "probing"
+
+
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq, "neq": ne}
 )
@@ -79,6 +87,7 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
         percentile: which percentile, of 100.
         conditions: comparisons that must all hold.
         latch_ms: how long the correlation is quiet about a group after it has fired.
+        incident: the incident that it finds together with others, if it is not one of its own.
     """
 
     name: str
@@ -91,6 +100,7 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
     percentile: float = 50.0
     conditions: tuple[tuple[str, float], ...] = ()
     latch_ms: int = 0
+    incident: str = ""
     severity: str = "medium"
     tags: tuple[str, ...] = ()
 

@@ -86,7 +86,9 @@ KINDS: Mapping[str, Takes] = MappingProxyType(
     {
         "ceiling": Takes(("limit", "window_ms"), (), ("count", "limit"), "allowance used, 1 is all of it"),
         "rate_nb": Takes(("window_ms",), _BASELINE, ("count", "usual", "times"), "-log10 p"),
-        "new_terms": Takes(("term",), (*_BASELINE, "settle_ms", "count_max"), ("bits", "peers", "seen"), "bits"),
+        "new_terms": Takes(
+            ("term",), (*_BASELINE, "settle_ms", "count_max", "value"), ("bits", "peers", "seen"), "bits"
+        ),
         "novel_cusum": Takes(
             ("term",),
             (*_BASELINE, "settle_ms", "count_max", "half_life_ms", "allowance"),

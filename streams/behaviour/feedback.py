@@ -66,6 +66,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
         share: how strong it was, as a share of the threshold.
         whose: what tells its incident apart: the agent, or the root of the delegation.
         said: the ids of the statuses that have closed it.
+        about: the key of the latch of what it was about.
     """
 
     time_ms: int
@@ -76,6 +77,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     share: float
     whose: str
     said: tuple[str, ...] = ()
+    about: bytes = b""
 
 
 def alike_key(prefix: str, it: Declaration, activity: Activity, *, tells_terms_apart: bool) -> bytes:

@@ -41,6 +41,10 @@ INCIDENTS: Mapping[str, str] = MappingProxyType(
 )
 """Kinds of which several detectors find one incident, and its name: they look at the same with windows of different
 widths, find that data leaves, by how much there is and by where it goes, or what a session comes back to."""
+OF_NO_TOOL = BROAD | {"two_places", "deleg_velocity"}
+"""Kinds whose findings are not about what a tool was used for."""
+REASONS = frozenset({"epoch_drift"})
+"""Kinds whose findings explain what else is found of a tool, and are explained by none of it."""
 SEVERITIES = ("low", "medium", "high", "critical")
 WORST_SEVERITY = len(SEVERITIES) - 1
 
@@ -68,6 +72,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     activity: Activity
     events: tuple[str, ...]
     alike: bytes = b""
+    incident: str = ""
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -154,6 +159,7 @@ def correlated(
         activity=activity,
         events=events,
         alike=alike,
+        incident=it.incident,
     )
 
 
@@ -178,7 +184,8 @@ def latched(
 
     The worst finding speaks for the activity; of several, the strongest. An incident is distinguished by its owner
     (`owners` has that of each finding's name: an agent, or the root of a delegation), by what it is about, and by
-    session. Incidents and sessions are quiet about what is no worse than what was reported of them. Some hours after
+    session. Incidents, sessions and, for some hours, what an agent does with a tool for a destination are quiet about
+    what is no worse than what was reported of them. Some hours after
     the report, an incident that has become much stronger is news in another session, and what it was not about is no
     longer hidden by it, unless that only says "more than usual".
     """
@@ -191,9 +198,12 @@ def latched(
             break
         owner = owners[each.name]
         broad = (row_key(latch, (activity.tenant, "agent", owner)), BROAD_LATCH_MS)
-        latches = [*latches_of(latch, who, owner, each.name, each.kind, each.alike), broad]
+        named = each.incident or incident_of(each.name, each.kind)
+        about = about_key(latch, each)
+        latches = [*latches_of(latch, who, (owner, named), each.kind, each.alike, about), broad]
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}
-        since_ms = _quiet_since(each, [key for key, _ in latches], known, now_ms)
+        asked = [key for key, _ in latches if key != about or each.kind not in REASONS]
+        since_ms = _quiet_since(each, asked, known, now_ms)
         if since_ms is None:
             _report(rows, each, latches, known, now_ms)
             return (each,), len(found) - 1
@@ -207,8 +217,8 @@ def latched(
 def _quiet_since(finding: Finding, keys: Sequence[bytes], known: Mapping[bytes, Latch], now_ms: int) -> int | None:
     """Return when that was reported which keeps a finding quiet; None if nothing does.
 
-    The keys are those of the latches of its session, of its term if it is about one, of its incident, and of all that
-    is broad, in this order.
+    The keys are those of the latches of its session, of what it is about, of its term if it is about one, of its
+    incident, and of all that is broad, in this order.
     """
     session, *_, broad = keys if len(keys) > 2 else (b"", *keys)
     asked = keys if finding.kind in BROAD else keys[:-1]
@@ -257,7 +267,7 @@ def _go_on(rows: OpenRows, key: bytes, now_ms: int, most_ms: int) -> None:
 
 
 def latches_of(
-    latch: str, who: tuple[str, str, str], whose: str, name: str, kind: str, alike: bytes
+    latch: str, who: tuple[str, str, str], incident: tuple[str, str], kind: str, alike: bytes, about: bytes
 ) -> list[tuple[bytes, int]]:
     """Return the keys of the latches of a finding, each with how long it is quiet, in ms.
 
@@ -267,19 +277,34 @@ def latches_of(
     Args:
         latch: the name of the rows with latches.
         who: the tenant, the agent and the session that the finding is about.
-        whose: what tells its incident apart: the agent, or the root of the delegation.
-        name: the detector or correlation.
-        kind: its kind.
+        incident: whose incident it is (the agent, or the root of the delegation), and what tells it apart from others
+            of these.
+        kind: the kind of what has found it.
         alike: what tells the same finding apart from others of the incident. The same new term is quiet for 30
             days: it was not learned, so it is as new as on the first day.
+        about: the key of the latch of what it is about, see `about_key`.
     """
     tenant, agent, session = who
     if kind == growth.KIND:
         return [(row_key(latch, (tenant, growth.KIND, agent)), LATCH_MS)]
     found = [(row_key(latch, (tenant, "session", session)), SESSION_LATCH_MS)]
+    if about:
+        found.append((about, EXPLAINED_MS))
     if kind in ABOUT_TERMS and alike:
         found.append((row_key(latch, (tenant, "term", alike.hex())), TERM_MS))
-    return [*found, (row_key(latch, (tenant, "agent", whose, incident_of(name, kind))), LATCH_MS)]
+    return [*found, (row_key(latch, (tenant, "agent", *incident)), LATCH_MS)]
+
+
+def about_key(latch: str, finding: Finding) -> bytes:
+    """Return the key of the latch of what a finding is about: what an agent does with a tool, for a destination.
+
+    Whoever looks into one finding about that sees the others of the same hours, whichever detectors have made them.
+    It is empty for findings that are not about a tool.
+    """
+    if finding.kind in OF_NO_TOOL:
+        return b""
+    it = finding.activity
+    return row_key(latch, (it.tenant, "about", it.agent, it.tool, it.destination or ""))
 
 
 def incident_of(name: str, kind: str) -> str:

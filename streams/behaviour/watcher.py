@@ -37,6 +37,7 @@ from streams.behaviour.findings import (
     SESSION_LATCH_MS,
     Finding,
     Latch,
+    about_key,
     above_bars,
     correlated,
     finding_of,
@@ -181,6 +182,7 @@ class Watcher:
         rooted = {each.name for each in declared.detectors if _ROOT in each.key}
         self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
+        self._joined = {each.name: each.incident for each in declared.correlations if each.incident}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
         self._remembered = RememberedRows()
@@ -212,7 +214,8 @@ class Watcher:
         if event in tail.seen:
             return Observed(is_repeated=True)
         case = self._case(rows, activity, tail)
-        expected: Expected | None = case.row(self._expected)
+        # As `case.row` would read it: every decision asks.
+        expected: Expected | None = case.pages[self._expected.shape][self._expected.number]
         left = None if expected is None else counted_off(expected, activity)
         if left is not None:
             case.put(self._expected, left)
@@ -270,7 +273,8 @@ class Watcher:
         """
         it = finding.activity
         whose = self._whose_is(finding.name, it)
-        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose)
+        about = about_key(self._latch, finding)
+        row = Reported(it.time_ms, it.agent, it.session, finding.name, finding.alike, finding.share, whose, about=about)
         rows.store(row_key(self._reported, (it.tenant, finding_uid)), row)
 
     def close(
@@ -297,7 +301,8 @@ class Watcher:
         rows.store(its_key, replace(reported, said=said))
         who = (tenant, reported.agent, reported.session)
         kind = self._kind_of(reported.name)
-        for key, _ in latches_of(self._latch, who, reported.whose, reported.name, kind, reported.alike):
+        incident = self._joined.get(reported.name) or incident_of(reported.name, kind)
+        for key, _ in latches_of(self._latch, who, (reported.whose, incident), kind, reported.alike, reported.about):
             latch = rows.load(key, Latch)
             if latch is not None and latch.reported_ms <= reported.time_ms:
                 rows.store(key, Latch())

@@ -28,14 +28,20 @@ from streams.behaviour.signals import Keyed, Rows, Scored
 
 PRIOR_COUNT = 2.0
 SURPRISED_MAX = 16
+LETTER_DEVIATIONS = 2.0
+"""How many standard deviations above the largest calls of usual days a single call to a new term may lie."""
 
 
 class Meeting(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """When a term was met first, and how much has gone to it: of everything, and of what was learned from."""
+    """When a term was met first, and how much has gone to it: of everything, and of what was learned from.
+
+    `largest` is the largest measure of one call to it.
+    """
 
     since_ms: int = 0
     total: float = 0.0
     good: float = 0.0
+    largest: float = 0.0
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -62,7 +68,8 @@ class NewContact(Keyed):
     work, and not for the agent: that stays below an alert. A place that agents of the type have dealt with for as
     long as it takes to settle, with whatever tool, surprises nobody. What goes there is learned as ever. And a sum
     of a measure that is no larger than the largest call of a usual day, to whomever, stays below an alert: one letter
-    with an attachment is everyday work, whoever gets it.
+    with an attachment is everyday work, whoever gets it. So is one that is larger, but not larger than such
+    calls ever are; then what else has gone to the term decides.
     """
 
     row_types = (Meeting, Met, Met, Surprised, Peak)
@@ -95,7 +102,8 @@ class NewContact(Keyed):
             # Of what is known, nothing more is counted.
             return Scored(rows if rows[0] is not None else (before, *rows[1:]))
         amount = self._amount(activity)
-        meeting = Meeting(before.since_ms, before.total + amount, before.good)
+        largest = amount if amount > before.largest else before.largest
+        meeting = Meeting(before.since_ms, before.total + amount, before.good, largest)
         kept = (meeting, *rows[1:])
         if self._is_known(rows[3], before.since_ms):
             return Scored(kept, noted=amount)
@@ -107,7 +115,7 @@ class NewContact(Keyed):
         if z < self.faint:
             return Scored(kept, noted=amount)
         words = {"sum": meeting.total, "usual": exp(min(usual, 80.0)) - 1.0, "z": z}
-        if z >= it.threshold and self._is_one_call(rows[4], meeting.total):
+        if z >= it.threshold and self._is_one_letter(rows[4], meeting, usual + it.threshold * spread):
             return Scored(kept, SHARED_SHARE * it.threshold, words, amount)
         if z < it.threshold or not it.peer:
             return Scored(kept, z, words, amount)
@@ -119,11 +127,21 @@ class NewContact(Keyed):
             surprised = Surprised(tuple(sorted((*others, agent)))[:SURPRISED_MAX], surprised.since_ms)
         return Scored((*kept[:3], surprised, rows[4]), z, words, amount)
 
-    def _is_one_call(self, largest: Peak | None, total: float) -> bool:
-        """Return whether a sum is no larger than the largest call of a usual day."""
+    def _is_one_letter(self, largest: Peak | None, meeting: Meeting, limit: float) -> bool:
+        """Return whether a sum is no larger than the largest call of a usual day, or is so because of one such call.
+
+        Args:
+            largest: the largest calls of earlier days.
+            meeting: the sum, and the largest call of it.
+            limit: the logarithm of the sum from which on it is reported.
+        """
         if self._value is None or largest is None or not has_days(largest, self.declaration):
             return False
-        return log1p(total) <= usual_peak(largest)[0]
+        mean, spread = usual_peak(largest)
+        if log1p(meeting.total) <= mean:
+            return True
+        is_usual = log1p(meeting.largest) <= mean + LETTER_DEVIATIONS * spread
+        return is_usual and log1p(meeting.total - meeting.largest) < min(limit, mean)
 
     def _is_known(self, together: Surprised | None, since_ms: int) -> bool:
         """Return whether the type had dealt with the term for long when the agent met it."""
@@ -156,7 +174,7 @@ class NewContact(Keyed):
             surprised = Surprised(surprised.agents, now_ms)
         if noted is None:
             return (meeting or Meeting(now_ms), met, peers, surprised, largest)
-        meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted)
+        meeting = Meeting(meeting.since_ms, meeting.total, meeting.good + noted, meeting.largest)
         peers = peers or Met(now_ms)
         return (
             meeting,

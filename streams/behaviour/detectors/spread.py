@@ -44,7 +44,10 @@ _NOTHING = Sketch()
 
 
 class FanOut(Keyed):
-    """More different terms in a window than is usual for this agent and tool."""
+    """More different terms in a window than is usual for this agent and tool.
+
+    What is done in many hours may be anything where no days are known: then only short windows say something.
+    """
 
     row_types = (Window, Peak, Peak)
 

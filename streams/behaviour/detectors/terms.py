@@ -12,9 +12,11 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.behaviour.activity import Activity, digest_of
+from streams.behaviour.declarations import Declaration
 from streams.behaviour.detectors.peaks import SHARED_BY, SHARED_SHARE
 from streams.behaviour.estimators import Since, decay, new_bits
 from streams.behaviour.pages import Place
+from streams.behaviour.presence import BITS
 from streams.behaviour.signals import Keyed, Rows, Scored
 
 KNOWERS_MAX = 16
@@ -132,6 +134,11 @@ class NewTerms(Keyed):
 
     row_types = (Totals, Term, Totals, Term)
     keys_have_term = True
+
+    def __init__(self, declaration: Declaration) -> None:
+        super().__init__(declaration)
+        # With a measure, it is about the calls that have it: whom an agent pays, and not whom it reads about.
+        self.needs |= BITS.get(declaration.value or "", 0)
 
     def make_places(self) -> tuple[Place, ...]:
         """Return the places of the totals and of the term, of the agent and of its peers."""

@@ -31,6 +31,8 @@ TOLERATED_SHARE = 0.01
 little of everything."""
 BROUGHT_SHARE = 0.1
 """The share that a new version may have of a tool that neither of the last two versions called."""
+MISSED_CALLS = 4.0
+"""How often a version should have called a tool by now that it has not called: then it has another one instead."""
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -69,6 +71,16 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Return it with the shares of the version before it."""
         former = tuple((tool, count / before.total) for tool, count in before.counts)
         return replace(self, former=former)
+
+    def replaced_share(self, later: Kept) -> float:
+        """Return the share of the tool that a later version has ceased to call; 0 if it calls all, or lacks several."""
+        per_call = later.total / max(self.total, 1)
+        gone = [
+            count
+            for tool, count in self.counts
+            if count * per_call >= MISSED_CALLS and not count_of(later.counts, tool)
+        ]
+        return gone[0] / self.total if len(gone) == 1 else 0.0
 
     def after(self, tool: int, count_max: int) -> Kept:
         """Return it with one more call; a tool beyond `count_max` counts in the total alone."""
@@ -178,6 +190,12 @@ class EpochDrift(Keyed):
             known = max(known, mature.told_share(tool, activity.time_ms))
         is_brought = not count_of(mature.counts, tool) and known == before
         evidence = total * excess(now, tolerated(known, is_brought=is_brought))
+        if is_brought and evidence >= self.faint:
+            # A tool that takes the place of another one is as usual as that was.
+            succeeded = mature.replaced_share(epoch)
+            if succeeded > known:
+                most = max(tolerated(succeeded), tolerated(known, is_brought=True))
+                evidence = total * excess(now, most)
         if evidence < self.faint:
             # Nobody reads the words of what is too faint for a signal.
             return Scored(kept, evidence)

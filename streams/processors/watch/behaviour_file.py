@@ -22,6 +22,7 @@ from streams.behaviour.correlations import (
     Correlation,
     CorrelationType,
     FieldTest,
+    Incident,
     Selection,
 )
 from streams.behaviour.declarations import KINDS, PARAMETERS, Declaration
@@ -332,11 +333,12 @@ class _Parser:
         body = MappingReader(
             inner,
             "`correlation`",
-            ("type!", "rules!", "group-by!", "timespan!", "condition", "x-latch"),
+            ("type!", "rules!", "group-by!", "timespan!", "condition", "x-latch", "x-incident"),
             self._findings,
         )
         kind, span_ms = body.choice("type", CorrelationType), body.duration_ms("timespan", SPAN_MS_MAX)
         latch_ms = body.duration_ms("x-latch", SPAN_MS_MAX)
+        incident = body.choice("x-incident", Incident)
         rules, groups = self._named(body), self._fields(body, "group-by")
         if name is None or title is None or kind is None or span_ms is None or not rules:
             return
@@ -354,6 +356,7 @@ class _Parser:
                 percentile=percentile,
                 conditions=conditions,
                 latch_ms=span_ms if latch_ms is None else latch_ms,
+                incident="" if incident is None else incident.value,
                 severity=level.value,
                 tags=tags,
             )

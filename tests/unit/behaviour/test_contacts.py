@@ -160,6 +160,17 @@ def test_one_letter_as_large_as_the_largest_of_usual_days_may_go_to_anybody() ->
     assert names_found(observe_all(watch, rows, [at(21, 230, "customer.example", 58_000)])) == ["new_contact"]
 
 
+def test_one_letter_may_be_a_little_larger_than_the_largest_ones_and_what_follows_counts_without_it() -> None:
+    watch, rows = watcher(contact(value="call.bytes")), Rows()
+    attached = [at(day, 300, "known-1.example", 60_000 if day % 2 else 20_000) for day in range(21)]
+    observe_all(watch, rows, sorted([*usual(21), *attached], key=lambda each: each.time_ms))
+    assert names_found(observe_all(watch, rows, [at(21, 200, "customer.example", 90_000)])) == []
+    assert names_found(observe_all(watch, rows, [at(22, 200, "customer.example")])) == []
+    # A second one is more than a letter, and so is one that is far larger.
+    assert names_found(observe_all(watch, rows, [at(23, 200, "customer.example", 90_000)])) == ["new_contact"]
+    assert names_found(observe_all(watch, rows, [at(25, 200, "other.example", 900_000)])) == ["new_contact"]
+
+
 def test_the_same_new_place_is_no_news_for_a_month_unless_much_more_goes_there() -> None:
     watch, rows = watcher(contact()), Rows()
     observe_all(watch, rows, usual(21))

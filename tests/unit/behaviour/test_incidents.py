@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from tests.unit.behaviour.kit import (
@@ -122,6 +123,27 @@ def test_an_incident_is_one_alert_while_it_goes_on_and_others_are_counted() -> N
     # It goes on every day, a little later each time: that is no news, until a week has passed.
     days = [activity(AFTER_MS + day * 25 * HOUR_MS, session=f"day-{day}", amount=90_000.0) for day in range(1, 8)]
     assert [names_found([each]) for each in observe_all(watch, rows, days)] == [[]] * 6 + [["arg_mad"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [({}, []), ({"tool": "crm.merge"}, ["fan"]), ({"agent": "other"}, ["fan"]), ({"hours": 8}, ["fan"])],
+)
+def test_what_is_found_about_one_tool_within_some_hours_is_one_incident(
+    changes: dict[str, object], wanted: list[str]
+) -> None:
+    """Whoever looks into an amount of a tool sees how many things the tool was used for, in whichever session."""
+    amount = declared("arg_mad", 3.9, name="amount", value="call.amount", min_support=30, tools=("crm.read",))
+    fan = declared(
+        "fan_out", 8, name="fan", key=("agent.id", "tool.name"), term="object.id", window_ms=600_000, min_support=5
+    )
+    rows, watch = Rows(), watcher(amount, fan)
+    observe_all(watch, rows, [replace(each, tool="crm.read", destination=None) for each in mixed(20)])
+    assert names_found([watch.observe(rows, activity(AFTER_MS, session="a", amount=1e9))]) == ["amount"]
+    given = dict(changes)
+    begin_ms = AFTER_MS + int(str(given.pop("hours", 1))) * HOUR_MS
+    many = [activity(begin_ms + at * 1_000, session="b", object=f"o-{at}", **given) for at in range(60)]
+    assert names_found(observe_all(watch, rows, many)) == wanted
 
 
 def test_an_incident_that_comes_back_after_some_days_is_another_alert() -> None:

@@ -104,6 +104,21 @@ def test_a_tool_that_comes_with_a_version_may_take_a_tenth_of_its_calls(every: i
     assert names_found(observe_all(watch, rows, used)) == wanted
 
 
+@pytest.mark.parametrize(("gone", "wanted"), [("a.send", []), ("a.wipe", ["epoch_drift"])])
+def test_a_tool_that_takes_the_place_of_another_one_is_as_usual_as_that_was(gone: str, wanted: list[str]) -> None:
+    """If the tool before is still called as often, the new one does something else."""
+    it = declared("epoch_drift", 6, min_support=60)
+    rows, watch = Rows(), watcher(it)
+    observe_all(watch, rows, version(0, "v0", 0.3))
+    after = [
+        replace(call, tool="a.send_v2")
+        if (call.tool == "a.send" if gone == "a.send" else at % 10 in (0, 3, 6))
+        else call
+        for at, call in enumerate(version(3, "v3", 0.3))
+    ]
+    assert names_found(observe_all(watch, rows, after)) == wanted
+
+
 def test_an_errand_is_no_other_behaviour_of_a_version() -> None:
     it = declared("epoch_drift", 6, min_support=60)
     rows, watch = Rows(), watcher(it)
