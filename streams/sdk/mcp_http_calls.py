@@ -9,6 +9,7 @@ more until the executor is restarted. So the report itself ends the request that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -50,27 +51,35 @@ class CallsUnderWay:
             raise httpx2.RequestError("the call was given up", request=request)
 
     async def after(self, response: httpx2.Response) -> None:
-        """Note that an answer begins.
+        """Note that an answer begins, and close that of a call that was given up before.
 
-        Raises:
-            RequestError: it is that of a call that was given up.
+        INVARIANT: it raises nothing. An error of a request, other than one of its closed answer, ends the session.
         """
         task = asyncio.current_task()
         call = None if task is None else self._calls.get(task)
         if call is None:
             return
-        if call.is_given_up:
-            await response.aclose()
-            raise httpx2.RequestError("the call was given up", request=response.request)
         call.response = response
+        if call.is_given_up:
+            await _close(response)
 
     async def _end(self, request_id: object) -> None:
         for call in list(self._calls.values()):
             if call.request_id == request_id:
                 call.is_given_up = True
-                if call.response is not None:
-                    # Whoever reads it gets an error.
-                    await call.response.aclose()
+                # Only the reader of a stream of events takes any error for its end. Other answers have an end.
+                if call.response is not None and _is_events(call.response):
+                    await _close(call.response)
+
+
+async def _close(response: httpx2.Response) -> None:
+    """Close an answer; whoever reads it gets an error, and whoever has asked for this gets none."""
+    with contextlib.suppress(Exception):
+        await response.aclose()
+
+
+def _is_events(response: httpx2.Response) -> bool:
+    return bool(response.headers.get("content-type", "").lower().startswith("text/event-stream"))
 
 
 def _message_of(request: httpx2.Request) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The argument `kind` of a call says how it is answered: `plain`, `compressed`, `endless`, `endless events`, `silent` (by
 a stream of events that never has the answer), `interrupted` (by one that ends before it and is to be asked for again
-at once) or `gets` (by how often that was done); `bytes` how long its text is.
+at once) or `gets` (by how often that was done), `late` or `late` and another kind (once the call was given up); `bytes`
+how long its text is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+LATE_S = 0.5
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -38,6 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         args = message.get("params", {}).get("arguments", {})
         kind = args.get("kind", "plain")
+        if kind.startswith("late"):
+            time.sleep(LATE_S)
+            kind = kind.removeprefix("late ")
         if kind == "silent":
             self._stay_silent()
         if kind == "interrupted":

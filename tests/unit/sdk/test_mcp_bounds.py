@@ -220,3 +220,13 @@ def test_calls_that_were_given_up_keep_no_connection(url: str) -> None:
             with pytest.raises(TimeoutError):
                 server.call("say", {"kind": "silent"}, timeout_ms=30)
         assert server.call("say", {"kind": "plain"}, timeout_ms=10_000)["content"] == [{"type": "text", "text": "x"}]
+
+
+@pytest.mark.parametrize("kind", ["late plain", "late silent", "late interrupted"])
+def test_a_call_that_was_given_up_before_its_answer_began_ends_no_session(url: str, kind: str) -> None:
+    with McpServerUrl("web", url) as server:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                server.call("say", {"kind": kind}, timeout_ms=50)
+        time.sleep(1)
+        assert server.call("say", {"kind": "plain"}, timeout_ms=10_000)["content"] == [{"type": "text", "text": "x"}]
