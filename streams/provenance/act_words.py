@@ -149,7 +149,7 @@ _REQUEST_WORDS = {
     ("change", "book", "pay"): "exchange swap upgrade downgrade return rebook",
     ("delete", "change"): (
         "delete remove cancel drop clear erase purge destroy close end terminate unsubscribe discard trash wipe empty "
-        "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel"
+        "unassign kick leave void detach uninstall abort stop kill cease fire dismiss sack expel deactivate"
     ),
     ("pay",): (
         "pay transfer charge wire donate tip deposit bill credit spend invest settle compensate redeem reward remit "
@@ -206,8 +206,10 @@ _PHRASES = {
         "change",
     ): "set up,sign up,put in,put into,put on,enter into,fill in,fill out,keep as,write down,note down",
     ("delete", "change"): "get rid,take off,take out,take down,call off,opt out,sign off,shut down,turn off,throw away",
+    # Who gives notice for a contract ends it.
+    ("send", "delete", "change"): "give notice,gives notice,giving notice",
     ("send",): (
-        "let know,get back,pass on,hand over,put through,put me through,put us through,give notice,reach out,"
+        "let know,get back,pass on,hand over,put through,put me through,put us through,reach out,"
         "check in with,get in touch"
     ),
     ("send", "book", "create"): "call me,call us,phone me,ring me",

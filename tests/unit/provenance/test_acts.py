@@ -335,6 +335,8 @@ def test_action_of_a_managing_tool() -> None:
         ("Reservation for 120 people, please.", {"book"}, {"delete"}),
         ("There's a new number in the notes of deal 5513, put it into the contact.", {"change", FILL}, {DELEGATE}),
         ("Ask in T-5540 which browser they use.", {"post", "send"}, {"pay"}),
+        ("Give notice for my flat to the end of March.", {"delete", "send"}, {"pay"}),
+        ("Deactivate the account of Kim.", {"delete", "change"}, {"pay"}),
         ("What did Kim ask in T-5540?", set(), {"post", "pay"}),
         ("Send the last debit back.", {"pay", "change"}, {"delete"}),
         ("Did they send the last debit back?", set(), {"pay"}),
