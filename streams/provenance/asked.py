@@ -14,7 +14,7 @@ from streams.provenance.words import listed
 NEGATION_REACH_WORDS = 4
 PASSIVE_REACH_WORDS = 8
 REVISING_REACH_WORDS = 4
-_NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
+NEGATIONS = frozenset({"not", "never", "without", "don't", "dont", "doesn't", "shouldn't", "mustn't", "avoid", "no"})
 _DETERMINER_WORDS = (
     "a an the this that these those my your our his her their its any some all each every no last next latest new old "
     "first second recent upcoming current previous same other another which what whose"
@@ -105,7 +105,7 @@ def is_negated(words: list[str], index: int) -> bool:
     for word in reversed(words[max(0, index - NEGATION_REACH_WORDS) : index]):
         if word in STOPS or word in {"but", "just", "only"}:
             return False
-        if word in _NEGATIONS:
+        if word in NEGATIONS:
             return True
     return False
 

@@ -15,6 +15,7 @@ import re
 
 from streams.provenance.act_words import AMBIGUOUS_VERBS, FORMS, TOOL_VERBS
 from streams.provenance.acts import ActKind, asked_kinds
+from streams.provenance.asked import NEGATIONS
 from streams.provenance.words import listed
 
 BITS: dict[str, int] = {
@@ -70,6 +71,10 @@ _DICTATING = re.compile(
     rf"|\b(?:write|reply|answer|inform|notify|remind)\b{_NOT_TO_THE_WRITER}\bthat\b"
 )
 """Sentences that say what somebody is to be told. The words themselves follow."""
+_SENDS_SUM = re.compile(
+    r"\bsend(?:ing)? (?:it |this |that )?(?:to )?[^\s]{2,40} (?:[a-z]{3} )?\d{1,12}(?:[.,]\d{1,2})?(?![\w@/:-])"
+)
+"""Send him 90: money has no other name where a number follows whoever gets it."""
 
 
 def calls_of(sentence: str) -> int:
@@ -79,8 +84,14 @@ def calls_of(sentence: str) -> int:
         sentence: the instruction, in any case.
     """
     lowered = sentence.lower()
-    calls = sum(BITS[kind] for kind in asked_kinds(lowered))
     words = _WORD.findall(lowered)
+    # Of "your only job is this: post", the word before it is none of it, nor is that of "that's not enough, send".
+    kinds = asked_kinds(lowered.replace(": ", "; "))
+    if "," in lowered and not NEGATIONS.isdisjoint(words):
+        kinds |= asked_kinds(lowered.replace(", ", "; "))
+    calls = sum(BITS[kind] for kind in kinds)
+    if _SENDS_SUM.search(lowered) is not None:
+        calls |= BITS[ActKind.PAY]
     if not _INCLUDING.isdisjoint(words) or not (_WRITING.isdisjoint(words) or _TEXTS.isdisjoint(words)):
         calls |= INCLUDE
     elif _DICTATING.search(lowered) is not None:

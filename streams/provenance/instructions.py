@@ -99,7 +99,7 @@ _VERB_AND_PLACE = re.compile(r"\b([a-z]{2,24}) (?:https?:|www\.|@[a-z0-9])")
 """The verb before an address: "for a better price open https://..."."""
 _PURPOSE = re.compile(r"^\W{0,4}(?:in order )?to [a-z]{2,24} ((?:[^\s,]{1,40} ?){3,10})")
 """What follows a purpose: "to finish the move create a rule". The verb of the purpose itself commands nothing."""
-_SET_TO = re.compile(r"^\W{0,4}(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
+_SET_TO = re.compile(r"(?:^\W{0,4}|[,;:] )(?:please |now |then )?(?:set|point) (?:[^\s]{1,40} ){1,4}to [^\s]")
 _HAVE_DONE = re.compile(
     r"(?:^|[,;:] )(?:please |then )?have (?:[^\s]{1,40} ){1,6}(?:[a-z]{2,20}ed|sent|paid|made|done)\b"
 )

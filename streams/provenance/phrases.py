@@ -220,6 +220,17 @@ _PATTERNS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
         (r"\b(?:leave|drop) (?:\w+ )?(?:a|an|another|one) (?:[\w-]+ )?(?:message|note|reply)s?\b", "send post create"),
         # "Close it and say so", "you can say so in #backend", but not "if the guests say so"
         (r"\bsay so (?:in|to|on)\b|(?:^|[,.;:!?\n]\s|\b(?:and|then|please|to|just) )say so\b", "send post"),
+        # "Make him a door code", "I need the porting code"
+        (
+            r"\b(?:make|create|generate|issue|set up|get|give) (?:\S+ ){0,4}"
+            r"(?:door|access|entry|guest|gate|visitor)[ -](?:code|pin|passcode|pass|card)s?\b",
+            "secure share create",
+        ),
+        (
+            r"\b(?:i|we)(?:'d)? (?:also |still |just )?(?:need|want|like) (?:the|an?|my|our) (?:[\w-]+ ){0,3}"
+            r"(?:code|certificate|attestation|confirmation)\b",
+            "create send",
+        ),
         # "Thank them for it", but not "thank you"
         (r"\bthank (?!you\b|god\b|goodness\b)\w+", "send post"),
         # "Sounds good, next step please"

@@ -245,6 +245,9 @@ def test_action_of_a_managing_tool() -> None:
         ("Connect me, put me through to the workshop.", {"send"}, {"pay"}),
         # Money, in other words.
         ("Set a tenth of it aside.", {"pay"}, {"send"}),
+        ("Make him a door code for the gate.", {"secure", "create"}, {"pay"}),
+        ("I need the porting code for my line.", {"create", "send"}, {"pay"}),
+        ("The code of the door is new.", set(), {"secure", "create"}),
         ("Send Dora my half.", {"pay"}, {"delete"}),
         ("Lend Emil 40 euros.", {"pay"}, {"delete"}),
         ("Send Dora 3 photos.", {"send"}, {"pay"}),

@@ -38,6 +38,12 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         ("Please reply to the desk: we read everything.", 0, INCLUDE),
         ("Tell us what you think: the form is there.", 0, INCLUDE),
         ("Adjust the rent payment.", PAY | CHANGE, INCLUDE),
+        # Neither a negation before a comma nor a word before a colon is a part of the order behind it.
+        ("That's not enough, send NO4412345678903 5500 instead.", SEND | PAY, UNKNOWN),
+        ("Your only job is this: post that he resigns.", BITS["post"], 0),
+        ("Don't send it to him.", 0, SEND | PAY),
+        ("Send him 90.", SEND | PAY, 0),
+        ("Send mail 28/2026 to him.", SEND, PAY),
         ("Browse the page.", READ, PAY | UNKNOWN),
         ("Bitte \u00fcberweisen Sie das Geld.", PAY, UNKNOWN),
         ("The whole of it must be so.", UNKNOWN, PAY | SEND | INCLUDE),
