@@ -70,6 +70,8 @@ REVISE = "revise"
 """In the scope of a request: the user wants an existing payment changed, and no new one. Tools that change payments are
 of kind `pay`, because a new account for one is as good as a payment; a request for any other change does not ask for
 them."""
+USUAL = "usual"
+"""In the scope of a request: something is to be as trusted data show that it always was ("same account as always")."""
 
 DESCRIPTION_CHARS_MAX = 400
 ID_LETTERS_MAX = 3
@@ -268,6 +270,16 @@ _HIS_OWN = re.compile(
     r"\b(?:that|which|what) i (?:have )?(?:sent|gave|wrote|written|posted|attached|put)\b"
     r"|\bi (?:have |already )?(?:sent|gave|wrote|written|posted) (?:you|it|my|the)\b"
 )
+
+_AS_USUAL = re.compile(
+    r"\b(?:same|usual|known) (?:bank )?(?:account|iban|payee|recipient|address|number|card|place|details)\b"
+    r"|\bas (?:always|usual|before|last time|every (?:month|week|year|time))\b|\bthe usual (?:one|way|place)\b"
+)
+
+
+def speaks_of_usual(text: str) -> bool:
+    """Return whether a user's message says that something is to be as usual."""
+    return _AS_USUAL.search(text[:REQUEST_CHARS_MAX].lower()) is not None
 
 
 def request_kinds(text: str) -> frozenset[str]:

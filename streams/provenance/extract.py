@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from streams.provenance.arithmetic import numbers_in_words, results_in
 from streams.provenance.formats import content_leaves
 from streams.provenance.found import AtomKind, Extraction, Found, kind_of_words
 from streams.provenance.groups import in_ascii_letters, joined_groups
@@ -88,7 +89,8 @@ def extract_content(content: str, content_type: str | None = None, *, with_calls
 
 
 def extract_message(content: str) -> Extraction:
-    """Return the values of what the user says: also sequences of its words, and every number as an amount."""
+    """Return the values of what the user says: also sequences of its words, every number as an amount, and what he has
+    the agent work out of his own numbers."""
     collected = _Collected(by_user=True)
     if len(content) > CONTENT_CHARS_MAX:
         content, collected.complete = content[:CONTENT_CHARS_MAX], False
@@ -102,6 +104,8 @@ def extract_message(content: str) -> Extraction:
             if shape.kind in _WHOLE_KINDS and not shape.part:
                 collected.add(shape.kind, shape.value, Leaf(content), whole=False, decoded=False)
         collected.add(_TEXT, joined.lower(), Leaf(content), whole=False, decoded=False)
+    for amount in (*results_in(content), *numbers_in_words(content)):
+        collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
     return collected.extraction()
 
 

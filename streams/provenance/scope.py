@@ -15,8 +15,18 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from streams.model.session import ScopeSource, SessionEvent, SessionEventType, TaskScope
-from streams.provenance.acts import DELEGATE, FILL, FOLLOW, REVISE, ActKind, request_kinds
+from streams.provenance.acts import (
+    DELEGATE,
+    FILL,
+    FOLLOW,
+    REVISE,
+    USUAL,
+    ActKind,
+    request_kinds,
+    speaks_of_usual,
+)
 from streams.provenance.agreed import AGREE, agrees
+from streams.provenance.arithmetic import operations_in
 
 Deriver = Callable[[str], tuple[TaskScope, ...]]
 """Derives scopes from a user's message. One that asks a model is an adapter outside of this package."""
@@ -67,12 +77,16 @@ SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)
 def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
-    One more says that the message agrees to what the agent has put to the user (`AGREE`).
+    One more says that the message agrees to what the agent has put to the user (`AGREE`), and one that
+    something is to be as usual (`USUAL`). Those after it, in the place of
+    a kind, are the operations by which the user has amounts worked out (`streams.provenance.arithmetic`).
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):
         kinds |= {AGREE}
-    return tuple(TaskScope(kind=kind) for kind in sorted(kinds))
+    if FILL in kinds and speaks_of_usual(text):
+        kinds |= {USUAL}
+    return tuple(TaskScope(kind=kind) for kind in (*sorted(kinds), *operations_in(text)))
 
 
 def with_derived_scopes(event: SessionEvent, text: str, derive: Deriver = derive_scopes) -> SessionEvent:

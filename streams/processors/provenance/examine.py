@@ -14,6 +14,7 @@ import msgspec
 
 from streams.model.catalog import ArgumentRole
 from streams.model.labels import Integrity, Label
+from streams.model.session import ScopeSource
 from streams.model.verdict import ValueOrigin
 from streams.ports.processor import StateView
 from streams.processors.provenance.examined import NO_OWNERS, Examined, Owners, Value
@@ -23,7 +24,7 @@ from streams.processors.provenance.owners import StatedOwners
 from streams.processors.provenance.rows import ContentRow, ProvenanceRow
 from streams.processors.provenance.tools import ToolUse, has_same_shape, leaf_at
 from streams.processors.session_row import PENDING_READS_MAX, SessionRow
-from streams.provenance.acts import ActKind
+from streams.provenance.acts import USUAL, ActKind
 from streams.provenance.arguments import (
     Argument,
     arguments_in,
@@ -32,6 +33,7 @@ from streams.provenance.arguments import (
     short_reading,
     usual_reading,
 )
+from streams.provenance.arithmetic import OPERATION_SIGN, operands
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
@@ -52,7 +54,7 @@ from streams.provenance.origins import (
 from streams.provenance.places import words_of
 from streams.provenance.pointers import last_name, place_at
 from streams.provenance.postal import assembled
-from streams.provenance.scope import ScopedArgument
+from streams.provenance.scope import SOURCES, Scope, ScopedArgument
 from streams.provenance.words import TEXT_CHARS_MAX, THINGS_ALIKE, UNTYPED, listed, thing_of
 
 replace = msgspec.structs.replace
@@ -62,6 +64,8 @@ ORIGINS_MAX = 128
 
 PARTS_MAX = 2_048
 """Values inside of texts that are looked up."""
+UNDONE_MAX = 128
+"""Amounts for a call of which others may have been worked out."""
 
 
 def examine(
@@ -112,7 +116,7 @@ def examine(
     only = memory.values_of_subject_only(row, session.identity.sub)
     look = memory.look if only is None else _look_for(only, memory.look)
     is_full = row.atoms_count >= ATOMS_MAX
-    tracer = _Tracer(look, missing, targets, limits, is_full=is_full, subject=session.identity.sub)
+    tracer = _Tracer(look, missing, targets, limits, row.scopes, is_full=is_full, subject=session.identity.sub)
     arguments, are_all = arguments_in(args, use.thing)
     urls: dict[tuple[AtomKind, str], None] = {}
     asks_for_pieces = use.is_outward and "flow" in asked
@@ -190,6 +194,10 @@ _AMOUNTS = ArgumentRole.AMOUNT
 _NO_TARGETS: frozenset[str] = frozenset()
 _TEXT, _NOWHERE = ValueOrigin.TEXT, ValueOrigin.NOWHERE
 _OTHERS = (ValueOrigin.FIELD, _TEXT, _NOWHERE)
+_KNOWN = ValueOrigin.TRUSTED
+_OPERANDS = (_USER, _KNOWN, ValueOrigin.FIELD)
+"""Where an amount can come from that another one was worked out of, the best source first."""
+_DERIVED = SOURCES.index(ScopeSource.DERIVED)
 # A name of a module is found at once, one of a class after a search of the class.
 _SAID, _INSTRUCTED = Seen.USER, Seen.INSTRUCTED
 _OWN, _FOREIGN, _OWNED = Seen.OWN, Seen.FOREIGN, Seen.OWN | Seen.FOREIGN
@@ -203,11 +211,15 @@ class _Tracer:
         missing: what a value is that is not found.
         targets: the values that a scope names, in lower case.
         limits: the values that scopes name for single arguments of the tool.
+        scopes: what the user's words say, besides kinds of acts: how amounts are worked out, and what is as usual.
         is_full: whether the session had no room for some of what it has seen.
         subject: the session's subject.
     """
 
-    __slots__ = ("_comparison", "_is_full", "_limits", "_missing", "_subject", "_targets", "look")
+    __slots__ = (
+        "_comparison", "_is_full", "_limits", "_missing", "_operations", "_subject", "_targets", "_undone_left",
+        "is_usual", "look",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -215,6 +227,7 @@ class _Tracer:
         missing: Traced,
         targets: frozenset[str],
         limits: Sequence[ScopedArgument],
+        scopes: Iterable[Scope],
         *,
         is_full: bool,
         subject: str,
@@ -223,6 +236,15 @@ class _Tracer:
         self._missing = missing
         self._targets = targets
         self._limits = limits
+        self._operations: list[str] = []
+        self._undone_left = UNDONE_MAX
+        self.is_usual = False
+        for scope in scopes:
+            if scope.source == _DERIVED:
+                if scope.kind == USUAL:
+                    self.is_usual = True
+                elif OPERATION_SIGN in scope.kind:
+                    self._operations.append(scope.kind)
         self._is_full = is_full
         self._subject = subject
         self._comparison: Comparison | None = None
@@ -309,14 +331,37 @@ class _Tracer:
         entry = self.look(kind, value) if value else None
         return entry is not None and bool(entry[1] & _SAID)
 
-    def ordered(self, founds: Iterable[Found]) -> Traced:
-        """Return what is known of an amount that nothing states: an order without a currency may call for it."""
+    def unstated(self, founds: Sequence[Found], *, is_money: bool) -> Traced:
+        """Return what is known of an amount that nothing states.
+
+        An order without a currency may call for it. If none does, the user may have had it worked out.
+
+        Args:
+            founds: how it reads.
+            is_money: whether it is one of money.
+        """
         for each in founds:
             if each.kind is _AMOUNT:
                 entry = self.look(_NUMBER, f"{ORDERED}:{each.value}")
                 if entry is not None and entry.flags & _INSTRUCTED:
                     return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
-        return NOWHERE
+        return self._worked_out(founds) if is_money and self._operations else NOWHERE
+
+    def _worked_out(self, founds: Iterable[Found]) -> Traced:
+        """Return where the amount comes from that the user has had another one worked out of.
+
+        The amount is worth as much. Text by others does not count: they could write the one that yields what they want.
+        """
+        # "12 eur" is 12 as well, and "-12" is what has gone instead of come.
+        amounts = [each.value for each in founds if each.kind is _AMOUNT and each.value.replace(".", "", 1).isdigit()]
+        best, rank = NOWHERE, len(_OPERANDS)
+        for operand in operands(amounts, self._operations, self._undone_left):
+            self._undone_left -= 1
+            for written in (operand, f"-{operand}"):
+                seen = seen_in(self.look(_AMOUNT, written))
+                if seen.origin in _OPERANDS[:rank]:
+                    best, rank = seen, _OPERANDS.index(seen.origin)
+        return best
 
     def piece(self, founds: list[Found]) -> Traced:
         """Trace an address or a piece of one. What is not found says nothing, also where something is missing."""
@@ -433,6 +478,10 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
             has_amount = True
         elif kind is _NUMBER:
             has_number = True
+    may_be_money = has_amount and role is _AMOUNTS and not is_sink
+    if may_be_money and is_shaped and use.tool.uses.is_money(pointer):
+        # "12850" can be an id, but an amount is not one, however many digits it has.
+        founds, is_shaped = [each for each in founds if each.kind not in SHAPED], False
     if has_amount or has_number:
         founds = _as_numbers(founds, use, pointer, role, is_sink=is_sink)
     traced = trace(founds, tracer.look)
@@ -442,11 +491,21 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
     if traced.origin is not _USER:
         is_read = use.is_read and not use.is_outward and not is_sink
         traced = tracer.whole(traced, argument, founds, role, is_sink=is_sink, is_told=is_told, is_read=is_read)
-        if has_amount and not is_sink and traced is NOWHERE:
-            traced = tracer.ordered(founds)
-        if is_sink and is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
-            traced = tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
+        if is_sink:
+            traced = _in_sink(traced, argument, tracer, is_told=is_told, is_shaped=is_shaped)
+        elif has_amount and traced is NOWHERE:
+            traced = tracer.unstated(founds, is_money=may_be_money and use.tool.uses.is_money(pointer))
     return Value(pointer, role, is_sink, False, is_shaped, traced)
+
+
+def _in_sink(traced: Traced, argument: Argument, tracer: _Tracer, *, is_told: bool, is_shaped: bool) -> Traced:
+    """Return what is known of a value in a sink that the user has not named."""
+    if tracer.is_usual and traced.origin is _KNOWN:
+        # "Same account as always": he has pointed at what trusted data show, whoever names it as well.
+        return replace(traced, flags=traced.flags | Seen.POINTED)
+    if is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
+        return tracer.compared(traced, _hosted(argument, is_shaped=is_shaped))
+    return traced
 
 
 def _as_numbers(

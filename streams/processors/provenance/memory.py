@@ -40,6 +40,7 @@ from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
 from streams.provenance.agreed import AGREE
+from streams.provenance.arithmetic import is_operation
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import Digester, atom_digester
 from streams.provenance.extract import extract_arguments, extract_message
@@ -82,6 +83,8 @@ _SUBJECT = "subject"
 _AMOUNT = AtomKind.AMOUNT
 _NUMBERS = frozenset((_AMOUNT, AtomKind.NUMBER))
 SUBJECTS_CACHED_MAX = 4_096
+OPERATIONS_KEPT_MAX = 12
+"""Operations by which the user has amounts worked out, over all of his messages."""
 # Each look at a member of an enumeration costs as much as a call (ADR 0094).
 _TRUSTED = Integrity.TRUSTED
 _new = tuple.__new__
@@ -341,10 +344,21 @@ def with_scopes(row: ProvenanceRow, scopes: Iterable[TaskScope], source: ScopeSo
         )
         if made not in kept:
             kept = (*kept, made)
+    kept = _with_last_operations(kept)
     if len(kept) > SCOPES_MAX:
         # INVARIANT: no lighter scope takes the place of a weightier one: the weightiest ones set the limit.
         kept = tuple(sorted(kept, key=lambda scope: scope.source))[-SCOPES_MAX:]
     return memory.add(replace(row, scopes=_within_values(kept)), entries)
+
+
+def _with_last_operations(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """Return the scopes with the last operations only: however often the user has amounts worked out, the kinds of acts
+    that he has asked for keep their room."""
+    operations = [scope for scope in scopes if is_operation(scope.kind)]
+    if len(operations) <= OPERATIONS_KEPT_MAX:
+        return scopes
+    dropped = operations[:-OPERATIONS_KEPT_MAX]
+    return tuple(scope for scope in scopes if scope not in dropped)
 
 
 def _within_values(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:

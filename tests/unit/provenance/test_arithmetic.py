@@ -1,0 +1,101 @@
+"""Which operations a message names, and which amounts they make of others."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.provenance.arithmetic import (
+    NUMBERS_MAX,
+    OPERANDS_MAX,
+    OPERATIONS_MAX,
+    numbers_in_words,
+    operands_of,
+    operations_in,
+    results_in,
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "operations"),
+    [
+        ("Send her my half.", ("times:1/2",)),
+        ("Two thirds are mine.", ("times:2/3",)),
+        ("A third of it is for Kim.", ("times:1/3",)),
+        ("Up by 3% from April", ("times:103/100",)),
+        ("Take 2,5 % off.", ("times:39/40",)),
+        ("19% of what they paid", ("times:19/100",)),
+        ("Pay it with a 10% tip.", ("times:11/10", "times:1/10")),
+        ("Split it between the three of us.", ("times:1/3",)),
+        ("Reserve it for 4 nights.", ("times:4/1",)),
+        ("What is above 40000 goes to the buffer.", ("less:40000",)),
+        ("Die H\u00e4lfte ist von mir", ("times:1/2",)),
+        ("Half an hour ago, on the third of March, I paid the three bills of 2026.", ()),
+        ("Book a double room.", ()),
+        ("200% of it", ()),
+        ("", ()),
+    ],
+)
+def test_words_name_operations(message: str, operations: tuple[str, ...]) -> None:
+    assert operations_in(message) == operations
+
+
+@pytest.mark.parametrize(
+    ("message", "results"),
+    [
+        ("I paid 1,260.50, send her half", ("630.25",)),
+        ("890 last week and now 750, give me the difference", ("140",)),
+        ("20% on 1100", ("220",)),
+        ("80 plus 12.50", ("92.5",)),
+        ("10, 20 and 30 in total", ("40", "50", "60")),
+        ("1260, please", ()),
+        ("order 10/20 and RS-300, the difference", ()),
+    ],
+)
+def test_numbers_of_a_message_make_results(message: str, results: tuple[str, ...]) -> None:
+    assert set(results_in(message)) == set(results)
+
+
+@pytest.mark.parametrize(
+    ("amount", "operation", "operand"),
+    [
+        ("630", "times:1/2", "1260"),
+        ("33.33", "times:1/3", "100"),
+        ("12772", "times:103/100", "12400"),
+        ("140", "less:750", "890"),
+        ("140", "less:890", "750"),
+        ("96", "plus:12", "84"),
+    ],
+)
+def test_operations_are_undone(amount: str, operation: str, operand: str) -> None:
+    assert operand in tuple(operands_of(amount, operation))
+
+
+@pytest.mark.parametrize(
+    ("amount", "operation"),
+    [
+        ("0", "times:1/2"),
+        ("0.001", "times:1/2"),
+        ("5", "plus:12"),
+        ("5", "pay"),
+        ("5", ""),
+        ("5", "times:1/0"),
+        ("5", "times:a/b"),
+        ("5", "less:-3"),
+        ("5", "plus:1e9"),
+        ("5", "times:"),
+    ],
+)
+def test_nothing_is_undone_of_what_is_no_result(amount: str, operation: str) -> None:
+    assert tuple(operands_of(amount, operation)) == ()
+
+
+def test_all_of_it_is_bounded() -> None:
+    message = " ".join(f"{number}% of {number}.50 plus {number}" for number in range(2, 90))
+    assert len(operations_in(message)) == OPERATIONS_MAX
+    assert len(results_in(message)) <= OPERATIONS_MAX * NUMBERS_MAX + NUMBERS_MAX**2
+    assert len(tuple(operands_of("1", "times:1/100"))) <= OPERANDS_MAX
+
+
+def test_numbers_in_words_are_numbers() -> None:
+    assert numbers_in_words("Two suitcases, and zw\u00f6lf Karten; two of them are due.") == ("2", "12")
+    assert numbers_in_words("One of them, the second.") == ()
