@@ -33,6 +33,11 @@ class Place(NamedTuple):
     schema: Mapping[str, Any]
     is_required: bool
 
+    @property
+    def name(self) -> str:
+        """Return the innermost name; empty for the members of an object that has none but free names."""
+        return self.names[0] if self.names else ""
+
 
 def places_of(schema: object) -> tuple[Place, ...]:
     """Return the places of plain values, in the order of the schema; at most `PLACES_MAX`. Never raises."""

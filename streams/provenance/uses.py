@@ -98,7 +98,7 @@ def propose_roles(input_schema: object, *, reads: bool) -> dict[str, ArgumentRol
     roles = {place.path: _role(place, reads=reads) for place in places}
     if ArgumentRole.AMOUNT in roles.values():
         # A call that moves an amount moves it to the account that it names, unless that is where it comes from.
-        roles |= {place.path: ArgumentRole.DESTINATION for place in places if _is_payee_account(place.names[0])}
+        roles |= {place.path: ArgumentRole.DESTINATION for place in places if _is_payee_account(place.name)}
     return {path: role for path, role in roles.items() if role is not ArgumentRole.UNKNOWN}
 
 
@@ -171,7 +171,7 @@ def propose_kind_arg(input_schema: object) -> str | None:
     for place in places_of(input_schema):
         if len(place.names) != 1 or not isinstance(place.schema.get("enum"), list):
             continue
-        words = words_of(place.names[0])
+        words = words_of(place.name)
         if words and words[-1] in ("action", "operation", "op", "verb", "command", "method", "act"):
             return place.path
     return None
@@ -199,7 +199,7 @@ def _joins(named: Place, places: Iterable[Place], roles: Mapping[str, ArgumentRo
 
     He is, unless another argument says so more plainly: `user_id` beside `email` says whose calendar is shared.
     """
-    words = words_of(named.names[0])[-2:]
+    words = words_of(named.name)[-2:]
     if _MEMBERS.isdisjoint(words):
         return False
     return _acts_on_member(tool) or all(_access_row(words) >= _access_given(place, roles) for place in places)
@@ -207,7 +207,7 @@ def _joins(named: Place, places: Iterable[Place], roles: Mapping[str, ArgumentRo
 
 def _access_given(place: Place, roles: Mapping[str, ArgumentRole]) -> int:
     """Return how plainly an argument says who gets access: a row of `_GIVEN_ACCESS`, or -1 if it does not."""
-    words = words_of(place.names[0])
+    words = words_of(place.name)
     if len(place.names) > 1 and words and words[-1] in _OWNERSHIP_ENDS:
         words += words_of(place.names[1])
     is_said = place.schema.get("type") != "boolean" and not isinstance(place.schema.get("enum"), list)
@@ -286,7 +286,7 @@ def _role(place: Place, *, reads: bool) -> ArgumentRole:
         return ArgumentRole.UNKNOWN
     if shape in _TIME_FORMATS:
         return ArgumentRole.TIME
-    words = words_of(place.names[0])
+    words = words_of(place.name)
     if isinstance(place.schema.get("enum"), list) or (words and words[-1] in _SETTINGS):
         return ArgumentRole.SELECTOR if reads and "enum" not in place.schema else ArgumentRole.UNKNOWN
     if shape in _PLACE_FORMATS or (shape in _MAIL_FORMATS and not reads):

@@ -95,6 +95,14 @@ def test_odd_schemas_have_few_places_and_raise_nothing(odd: object) -> None:
     assert len(places_of(odd)) <= 1
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_members_with_free_names_have_roles_and_owners_by_their_schema_alone(*, reads: bool) -> None:
+    """Servers list such tools: `{"additionalProperties": {"type": "string"}}` says that any names are taken."""
+    free = {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}}
+    assert propose_roles(free, reads=reads) == {"/*": ArgumentRole.DESTINATION}
+    assert propose_owner_args(free, reads=reads) == ()
+
+
 def test_a_schema_that_contains_itself_ends() -> None:
     tree: dict[str, Any] = schema(name=TEXT, left={"$ref": "#"}, right={"$ref": "#"})
     assert 0 < len(places_of(tree)) <= 400
