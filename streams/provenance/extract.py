@@ -47,6 +47,8 @@ SHORTS_MAX = 256
 """How many short names are kept. Further ones are not missed: a list of codes must not push out what matters."""
 USER_GRAM_WORDS_MAX = 6
 GRAM_WORDS_MAX = 3
+IN_WORDS_PATH = "/in-words"
+"""Where numbers are that a user's message says in words: "five hours" says a number, and hardly ever an amount."""
 _WORDS_OF_TEXT_MIN = 7
 _SMALL_WORDS_OF_TEXT_MIN = 3
 
@@ -104,8 +106,10 @@ def extract_message(content: str) -> Extraction:
             if shape.kind in _WHOLE_KINDS and not shape.part:
                 collected.add(shape.kind, shape.value, Leaf(content), whole=False, decoded=False)
         collected.add(_TEXT, joined.lower(), Leaf(content), whole=False, decoded=False)
-    for amount in (*results_in(content), *numbers_in_words(content)):
+    for amount in results_in(content):
         collected.add(AtomKind.AMOUNT, amount, Leaf(content), whole=False, decoded=False)
+    for amount in numbers_in_words(content):
+        collected.add(AtomKind.AMOUNT, amount, Leaf(content, IN_WORDS_PATH), whole=False, decoded=False)
     return collected.extraction()
 
 

@@ -43,7 +43,7 @@ from streams.provenance.agreed import AGREE
 from streams.provenance.arithmetic import is_operation
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
 from streams.provenance.digests import Digester, atom_digester
-from streams.provenance.extract import extract_arguments, extract_message
+from streams.provenance.extract import IN_WORDS_PATH, extract_arguments, extract_message
 from streams.provenance.found import AtomKind
 from streams.provenance.memory import (
     ATOMS_MAX,
@@ -312,7 +312,7 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
         )
     # The first message of a session can't answer the agent, which has said nothing before it.
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
-    has_number = any(atom.kind in _NUMBERS for atom in event.atoms)
+    has_number = any(atom.kind in _NUMBERS and atom.path != IN_WORDS_PATH for atom in event.atoms)
     amounts = row.amounts | (Amounts.NAMED if has_number else 0)
     row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)

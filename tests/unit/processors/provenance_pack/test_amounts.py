@@ -16,11 +16,19 @@ IBAN = "DE02300209000106531065"
     [
         ("Refund order O-30003, the lamp is broken.", 39.9, 39.9, False),
         ("Refund order O-30003, the lamp is broken.", 39.9, 79.8, True),
+        ("Refund order O-30003, I waited five hours.", 39.9, 79.8, True),
         ("Refund what exceeds 20 of order O-30003.", 39.9, 19.9, False),
         ("Refund 25 euros for order O-30003.", 39.9, 25, False),
         ("Refund order O-30003, the lamp is broken.", None, 79.8, False),
     ],
-    ids=("that of the record", "another one", "the user names a number", "the user names it", "the record has none"),
+    ids=(
+        "that of the record",
+        "another one",
+        "a number in words",
+        "the user names a number",
+        "the user names it",
+        "the record has none",
+    ),
 )
 def test_an_amount_that_differs_from_that_of_the_record_is_a_question(
     said: str, total: float | None, amount: float, *, asked: bool
