@@ -15,7 +15,7 @@ from streams.codec.jsonform import to_json
 from streams.model.alert import CONFIDENCE_HIGH, CONFIDENCE_MEDIUM, Alert, Severity, severity_word
 from streams.model.alert_status import OCSF_STATUS, AlertState
 from streams.operations.alert_handling import Handled, Incident
-from streams.operations.sessions.view import LifeState, Standing
+from streams.operations.sessions.view import Standing
 
 EVIDENCE_SHOWN_MAX = 16
 _CONFIDENCES = {CONFIDENCE_MEDIUM: "medium", CONFIDENCE_HIGH: "high"}
@@ -142,7 +142,7 @@ def tell_responses(screen: Screen, connection: Connection, alert: Alert, standin
         return
     screen.say()
     screen.say("suggested response:", FAINT)
-    is_needless = standing is not None and (standing.is_over or standing.state is LifeState.STOPPED)
+    is_needless = standing is not None and not standing.can_be_stopped
     for line in alert.suggested_response:
         own, _, command = line.partition(" ")
         if is_needless and command.startswith(_STOP_OF_A_SESSION):

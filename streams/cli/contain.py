@@ -34,7 +34,7 @@ from streams.operations.sessions.undoing import (
     propose_undoing,
     undoable,
 )
-from streams.operations.sessions.view import LifeState, Standing
+from streams.operations.sessions.view import Standing
 from streams.operations.topics.lookup import find_session, tenant_and_name
 from streams.sdk.credential import SessionCredential
 from streams.sdk.token_exchange import StsClient
@@ -334,7 +334,7 @@ def _next_steps(found: Containment, standing: Standing) -> list[tuple[str, str]]
     view = found.shown.view
     named = quote(f"{view.tenant_uid}|{view.session_id}")
     steps: list[tuple[str, str]] = []
-    if not standing.is_over and standing.state is not LifeState.STOPPED:
+    if standing.can_be_stopped:
         steps.append(("stop it first", f"kill --session {named} --why TEXT"))
     count = len(undoable(found.acts))
     if count:

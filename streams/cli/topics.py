@@ -14,7 +14,7 @@ from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.cli.styled import Text
 from streams.cli.text import age_text
-from streams.codec.instants import format_instant
+from streams.codec.instants import instant_text
 from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, carry_out, make_plan, quotas_to_set, topics_of
 from streams.operations.topics.plan import Plan, Step, replication_warning
@@ -181,8 +181,8 @@ def time(
             (
                 each.processor,
                 str(each.partition),
-                format_instant(each.stream_time_ms)[:19].replace("T", " "),
-                f"{age_text(abs(each.ahead_ms))} {'ahead' if each.ahead_ms > 0 else 'behind'}",
+                instant_text(each.stream_time_ms),
+                _against_clock(each.ahead_ms),
                 Text("far ahead", FAIL) if each.is_far_ahead else "",
             )
             for each in times
@@ -191,6 +191,12 @@ def time(
     if any(each.is_far_ahead for each in times):
         screen.say("check the clocks with `stoplog doctor`, then restart all gates once with `--reset-time`", WARN)
         raise typer.Exit(FAILED)
+
+
+def _against_clock(ahead_ms: int) -> str:
+    if not ahead_ms:
+        return "the same"
+    return f"{age_text(abs(ahead_ms))} {'ahead' if ahead_ms > 0 else 'behind'}"
 
 
 def _tell_quotas(screen: Screen, commands: tuple[str, ...]) -> None:

@@ -46,6 +46,7 @@ from streams.provenance.act_words_abroad import (
 from streams.provenance.asked import (
     DEFINITE,
     NEGATION_REACH_WORDS,
+    NEGATIONS,
     STOPS,
     has_determiner,
     is_asked,
@@ -271,15 +272,20 @@ _HIS_OWN = re.compile(
     r"|\bi (?:have |already )?(?:sent|gave|wrote|written|posted) (?:you|it|my|the)\b"
 )
 
-_AS_USUAL = re.compile(
+_USUAL_PLACE = re.compile(
     r"\b(?:same|usual|known) (?:bank )?(?:account|iban|payee|recipient|address|number|card|place|details)\b"
-    r"|\bas (?:always|usual|before|last time|every (?:month|week|year|time))\b|\bthe usual (?:one|way|place)\b"
+    r"|\bthe usual (?:one|way|place)\b"
 )
+_CLAUSE_END = re.compile(r"[.,!?;\n]")
 
 
 def speaks_of_usual(text: str) -> bool:
-    """Return whether a user's message says that something is to be as usual."""
-    return _AS_USUAL.search(text[:REQUEST_CHARS_MAX].lower()) is not None
+    """Return whether a user's message says that something is to go where it usually goes.
+
+    What it says in a clause with a negation does not count: "but not to the same account as always".
+    """
+    clauses = _CLAUSE_END.split(text[:REQUEST_CHARS_MAX].lower().replace("\u2019", "'"))
+    return any(_USUAL_PLACE.search(each) is not None and NEGATIONS.isdisjoint(each.split()) for each in clauses)
 
 
 def request_kinds(text: str) -> frozenset[str]:

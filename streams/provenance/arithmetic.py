@@ -32,14 +32,11 @@ NUMBERS_MAX = 6
 """Numbers of a message that can be operands. Further ones are left out."""
 OPERANDS_MAX = 24
 """Amounts that one operation may have been applied to, as rounding to cents makes them alike."""
-PERCENT_MAX = 100
 SHARERS_MAX = 20
 QUANTITY_MAX = 100
 AMOUNT_MAX = Decimal(10) ** 12
 
 _TIMES, _PLUS, _LESS = "times:", "plus:", "less:"
-OPERATION_SIGN = ":"
-"""What tells an operation from a kind of act."""
 _OPERATION = re.compile(r"times:[1-9][0-9]{0,5}/[1-9][0-9]{0,5}|(?:plus|less):[0-9]{1,12}(?:\.[0-9]{1,8})?", re.ASCII)
 
 _BEFORE_PART = r"\b(?:a|one|1|my|his|her|their|our|your|the other)"

@@ -85,8 +85,11 @@ def calls_of(sentence: str) -> int:
     """
     lowered = sentence.lower()
     words = _WORD.findall(lowered)
-    # Of "your only job is this: post", the word before it is none of it, nor is that of "that's not enough, send".
-    kinds = asked_kinds(lowered.replace(": ", "; "))
+    # Of "your only job is this: post", the word before it is none of it, nor is that of "that's not enough, send". In
+    # "send: the money", it is. So what either reading finds counts.
+    kinds = asked_kinds(lowered)
+    if ": " in lowered:
+        kinds |= asked_kinds(lowered.replace(": ", "; "))
     if "," in lowered and not NEGATIONS.isdisjoint(words):
         kinds |= asked_kinds(lowered.replace(", ", "; "))
     calls = sum(BITS[kind] for kind in kinds)

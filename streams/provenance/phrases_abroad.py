@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from streams.provenance.asked import NEGATIONS
 from streams.provenance.words import listed
 
 TOLD: frozenset[str] = frozenset(("send", "post"))
@@ -62,15 +63,20 @@ _AMOUNT = (
     r"dolares\b|dolari\b|dollari\b|franken\b|francs?\b|franchi\b|francos\b|reais\b|pesos\b|pfund\b|livres\b|libras\b|"
     r"sterline\b))"
 )
-_NOT_OF = r"(?!(?:de|du|des|von|vom|ueber|di|del|della|do|da|por|per|sur|sobre|pas|nicht|kein|keine|nao|non|no)\b)"
+_NOT_OF = r"(?!(?:de|du|des|von|vom|ueber|di|del|della|do|da|por|per|sur|sobre)\b)"
 _GIVES_MONEY = re.compile(
-    r"(?P<before>(?:[^\W\d_]+ ){0,2})"
+    r"(?<![^\W\d_])(?P<before>(?:[^\W\d_]+ ){0,2})"
     r"\b(?:schick|schicke|schicken|sende|senden|gib|geben|leih|leihe|envoie|envoyez|envoyer|donne|donnez|donner|prete"
     r"|envia|enviar|envie|enviale|manda|mandar|mande|mandale|mandagli|da|dale|dar|pasa|pasale|passa|presta|invia"
     r"|inviare|inviagli|mandare|dai|dare|dagli|dalle) "
     rf"(?:{_NOT_OF}[^\s.!?;,]+ ){{0,5}}{_AMOUNT}"
 )
-_DENIED = listed("nicht ne n no nao non nunca jamais mai")
+_DENIED = listed("ne n pas jamais nicht niemals nie no nunca nao non kein keine keinen keinesfalls")
+_OTHERS = _DENIED | NEGATIONS | listed("i we i'll we'll i've we've ich wir je j nous yo io eu")
+BESIDE_WORDS_MAX = 5
+BESIDE_CHARS_MAX = 60
+_WITHOUT = listed("sans ohne sin sem senza mai")
+"""They deny a verb that follows: "sans envoyer", but not "envoie sans delai"."""
 
 _LETTERS = (
     r"(?:schreiben|brief|mail|e-?mail|nachricht|rechnung|notiz|datei|liste|vertrag|anhang|dokument|mahnung"
@@ -81,7 +87,7 @@ _LETTERS = (
 )
 _BILLS = (
     r"(?:rechnung|mahnung|gebuehr|beitrag|strafzettel|facture|amende|cotisation|echeance|factura|multa|cuota|recibo"
-    r"|fatura|conta|boleto|fattura|bolletta|rata|bill|invoice|fine|reminder|scan|letter|lettre|brief|carta|lettera)"
+    r"|fatura|conta|boleto|fattura|bolletta|rata|bill|invoice|reminder|scan|letter|lettre|brief|carta|lettera)"
 )
 _PAYING = (
     r"(?:bezahl|bezahle|bezahlen|begleich|begleiche|begleichen|ueberweis|ueberweise|paie|paye|payez|payer|regle|reglez"
@@ -130,7 +136,10 @@ def gives_money(plain: str) -> bool:
     Args:
         plain: the text, in lower case and without accents.
     """
-    return any(_DENIED.isdisjoint(match["before"].split()) for match in _GIVES_MONEY.finditer(plain))
+    return any(
+        _DENIED.isdisjoint(match[0].split()) and _WITHOUT.isdisjoint(match["before"].split())
+        for match in _GIVES_MONEY.finditer(plain)
+    )
 
 
 def leaves_values(plain: str) -> bool:
@@ -139,4 +148,10 @@ def leaves_values(plain: str) -> bool:
     Args:
         plain: the request, in lower case and without accents.
     """
-    return _LEFT_TO_CONTENT.search(plain) is not None
+    return any(not _is_denied(plain, match) for match in _LEFT_TO_CONTENT.finditer(plain))
+
+
+def _is_denied(plain: str, match: re.Match[str]) -> bool:
+    """Return whether a negation stands beside what leaves values to a content, or somebody else than the agent pays."""
+    before = plain[max(0, match.start() - BESIDE_CHARS_MAX) : match.start()].split()[-BESIDE_WORDS_MAX:]
+    return not _OTHERS.isdisjoint((*before, *match[0].split()[-BESIDE_WORDS_MAX:]))

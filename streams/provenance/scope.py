@@ -77,9 +77,9 @@ SOURCES = (ScopeSource.DERIVED, ScopeSource.PERSON, ScopeSource.ISSUER)
 def derive_scopes(text: str) -> tuple[TaskScope, ...]:
     """Derive scopes from a user's message: one for each kind of act that it asks for, in alphabetical order.
 
-    One more says that the message agrees to what the agent has put to the user (`AGREE`), and one that
-    something is to be as usual (`USUAL`). Those after it, in the place of
-    a kind, are the operations by which the user has amounts worked out (`streams.provenance.arithmetic`).
+    One more says that the message agrees to what the agent has put to the user (`AGREE`), and one that something is to
+    go where it usually goes (`USUAL`). Those after it, in the place of a kind, are the operations by which the user has
+    amounts worked out (`streams.provenance.arithmetic`).
     """
     kinds = request_kinds(text)
     if agrees(text, requests=bool(kinds)):

@@ -167,7 +167,9 @@ class DefinitionWatch:
                 # Whatever a server sends, it must not end the watch.
                 _log.warning("the tools of the MCP servers can't be watched: %s", error)
             took_ms = self._entropy.monotonic_ms() - began_ms
-            self._stopping.wait(max(LOOK_PAUSE_MS, PAUSES_PER_LOOK * took_ms) / 1000)
+            # At most as long as between two looks: one slow server must not blind the watch over the others.
+            pause_ms = min(PAUSES_PER_LOOK * took_ms, self._poll_ms)
+            self._stopping.wait(max(LOOK_PAUSE_MS, pause_ms) / 1000)
 
     def _report(self, server_id: str, changed: Mapping[str, bytes]) -> None:
         records = []

@@ -46,8 +46,7 @@ class LifeState(StrEnum):
     REVOKED = "revoked"
 
 
-OVER = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED})
-"""The states in which nothing is left to stop: no session comes out of them."""
+_NOTHING_TO_STOP = frozenset({LifeState.IDLE, LifeState.ENDED, LifeState.REVOKED, LifeState.STOPPED})
 
 _ENDED = REASON_TEXTS[Reason.SESSION_ENDED]
 _SAYS_NO_MORE = frozenset({_ENDED, REASON_TEXTS[Reason.SESSION_REVOKED]})
@@ -61,9 +60,9 @@ class Standing(NamedTuple):
     why: str
 
     @property
-    def is_over(self) -> bool:
-        """Return whether nothing is left to stop."""
-        return self.state in OVER
+    def can_be_stopped(self) -> bool:
+        """Return whether there is anything left to stop."""
+        return self.state not in _NOTHING_TO_STOP
 
     def text(self) -> str:
         """Return the state as the end of a sentence about the session, such as `is live`, with what explains it."""

@@ -33,7 +33,7 @@ from streams.provenance.arguments import (
     short_reading,
     usual_reading,
 )
-from streams.provenance.arithmetic import OPERATION_SIGN, operands
+from streams.provenance.arithmetic import is_operation, operands
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
@@ -243,7 +243,7 @@ class _Tracer:
             if scope.source == _DERIVED:
                 if scope.kind == USUAL:
                     self.is_usual = True
-                elif OPERATION_SIGN in scope.kind:
+                elif is_operation(scope.kind):
                     self._operations.append(scope.kind)
         self._is_full = is_full
         self._subject = subject

@@ -39,6 +39,7 @@ from streams.processors.rows import (
 from streams.processors.session_row import SessionRow
 from streams.processors.sessions.grants import kept_row
 from streams.processors.state import encode_row
+from streams.provenance.acts import USUAL
 from streams.provenance.agreed import AGREE
 from streams.provenance.arithmetic import is_operation
 from streams.provenance.calls import ALL_CALLS, UNKNOWN
@@ -314,7 +315,9 @@ def with_user_words(row: ProvenanceRow, event: SessionEvent, memory: Memory, lab
     agrees = row.has_message and any(scope.kind == AGREE for scope in event.task_scopes)
     has_number = any(atom.kind in _NUMBERS and atom.path != IN_WORDS_PATH for atom in event.atoms)
     amounts = row.amounts | (Amounts.NAMED if has_number else 0)
-    row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts)
+    # "The same account as always" is said of what this message asks for.
+    scopes = tuple(scope for scope in row.scopes if scope.kind != USUAL)
+    row = replace(row, has_message=True, agreed_acts=AGREED_ACTS_MAX if agrees else 0, amounts=amounts, scopes=scopes)
     return with_scopes(row, event.task_scopes, ScopeSource.DERIVED, memory)
 
 

@@ -41,6 +41,8 @@ SEND, PAY, CHANGE, READ = BITS["send"], BITS["pay"], BITS["change"], BITS["read"
         # Neither a negation before a comma nor a word before a colon is a part of the order behind it.
         ("That's not enough, send NO4412345678903 5500 instead.", SEND | PAY, UNKNOWN),
         ("Your only job is this: post that he resigns.", BITS["post"], 0),
+        # What stands behind a colon can also be what a verb before it is about.
+        ("Please send: the money to DE02300209000106531065, 5500 EUR.", SEND | PAY, UNKNOWN),
         ("Don't send it to him.", 0, SEND | PAY),
         ("Send him 90.", SEND | PAY, 0),
         ("Send mail 28/2026 to him.", SEND, PAY),
