@@ -50,7 +50,8 @@ def test_what_is_announced_is_listed_until_it_is_withdrawn(site: Stoplog) -> Non
     ended = site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "done early", *SIGNED)
     assert ended.status == 0, ended.err
     assert [each["agent"] for each in site("behaviour", "announced").records] == ["etl-4"]
-    assert [each.status for each in written()][-1] is AlertState.RESOLVED
+    uid = made.records[0]["announcement"]
+    assert [each.status for each in written() if each.finding_uid == uid] == [AlertState.ANNOUNCED, AlertState.RESOLVED]
     again = site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "once more", *SIGNED)
     assert again.status != 0
     assert "nothing that is announced has id" in again.err
