@@ -83,7 +83,7 @@ def list_open(
         and each.face.alert.severity_id >= least
         and (tenant is None or each.face.alert.header.tenant_uid == tenant)
     ]
-    shown, ids = chosen[:count_max], short_ids(handling.alerts)
+    shown, ids = chosen[:count_max], _short_ids(handling)
     list_alerts(screen, shown, ids, now_ms)
     _warn(screen, handling)
     if not chosen:
@@ -116,7 +116,7 @@ def show(
     tell_responses(screen, connection, handled.alert, standing)
     if handled.is_closed or screen.as_json:
         return
-    uid = short_ids(handling.alerts)[handled.alert.finding_uid]
+    uid = _short_ids(handling)[handled.alert.finding_uid]
     key = "" if settings.alerts.allow_unsigned else " --key FILE"
     steps = [
         ("you look after it", f"alerts ack {uid}{key}"),
@@ -125,6 +125,10 @@ def show(
     ]
     screen.say()
     tell_steps(screen, connection, steps if handled.state is AlertState.UNKNOWN else steps[1:])
+
+
+def _short_ids(handling: Handling) -> dict[str, str]:
+    return short_ids(each.alert.finding_uid for each in handling.alerts)
 
 
 def _standing_of(operator: Operator, settings: Settings, alert: Alert) -> Standing | None:

@@ -83,18 +83,19 @@ def show(
     tenant, name = tenant_and_name(agent, settings.tenant)
     with open_operator(settings) as operator:
         known = read_baselines(operator.log, operator.codec, operator.clock, tenant, name)
-        expected = announced_of(read_announcements(operator) or (), tenant, name)
+        announced_by_all = read_announcements(operator) or ()
         now_ms = operator.clock.now_ms()
     chosen = known[0] if epoch is None else _named(known, epoch, "--epoch")
     older = [each for each in known[known.index(chosen) + 1 :] if each is not chosen]
     other = (older[0] if older else None) if against is None else _named(known, against, "--against")
+    expected = announced_of(announced_by_all, tenant, name)
     portrait = portrait_of(known, chosen, None if other is chosen else other)
     screen.record({**_fields(portrait, chosen), "announced": [each.uid for each in expected]})
     if html is not None:
         html.write_text(portrait_page(portrait, format_instant(now_ms)), "utf-8")
     if screen.as_json:
         return
-    tell_announced(screen, expected)
+    tell_announced(screen, expected, announced_by_all)
     _tell(screen, portrait)
     if html is not None:
         screen.say(f"wrote {html}", OK)

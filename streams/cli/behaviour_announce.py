@@ -15,7 +15,7 @@ from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.codec.instants import format_instant
 from streams.model.alert_status import ANNOUNCED_CALLS_MAX, Announced, announced_text
-from streams.operations.alert_handling import ID_CHARS_MIN
+from streams.operations.alert_handling import short_ids
 from streams.operations.behaviour.announcements import (
     Announcement,
     find_announcement,
@@ -91,8 +91,8 @@ def announce(
         now_ms = operator.clock.now_ms()
         from_ms, until_ms = end_ms(begins, now_ms, "--from") or now_ms, end_ms(until, now_ms) or now_ms
         announced = []
-        for agent in agents:
-            tenant, its_name = tenant_and_name(agent, settings.tenant)
+        # An agent that is named twice gets its number of calls once.
+        for tenant, its_name in dict.fromkeys(tenant_and_name(agent, settings.tenant) for agent in agents):
             it = Announced(
                 agent=its_name,
                 tools=tuple(sorted(set(tools))),
@@ -108,8 +108,7 @@ def announce(
     for each in made:
         screen.record(_fields(each))
         screen.say(f"announced {_line(each)}, recorded on the {where}", OK)
-    short = made[0].uid
-    tell_steps(screen, connection, [("end it at once", f"behaviour withdraw {short} --why TEXT")])
+        tell_steps(screen, connection, [("end it at once", f"behaviour withdraw {each.uid} --why TEXT")])
 
 
 @takes_groups
@@ -124,13 +123,12 @@ def announced(
     """List what is announced and neither over nor withdrawn."""
     screen, settings = output.screen(), connection.settings()
     with open_operator(settings) as operator:
-        found = read_announcements(operator)
-    if found is None:
+        known = read_announcements(operator)
+    if known is None:
         screen.say(_UNREADABLE, WARN)
         return
-    if agent is not None:
-        found = announced_of(found, *tenant_and_name(agent, settings.tenant))
-    tell_announced(screen, found)
+    found = known if agent is None else announced_of(known, *tenant_and_name(agent, settings.tenant))
+    tell_announced(screen, found, known)
     for each in found:
         screen.record(_fields(each))
     if not found:
@@ -167,13 +165,20 @@ def announced_of(known: Sequence[Announcement], tenant_uid: str, agent: str) -> 
     return [each for each in known if each.tenant_uid == tenant_uid and each.announced.agent == agent]
 
 
-def tell_announced(screen: Screen, found: Sequence[Announcement]) -> None:
-    """Say what is announced, in a line each."""
+def tell_announced(screen: Screen, found: Sequence[Announcement], known: Sequence[Announcement]) -> None:
+    """Say what is announced, in a line each.
+
+    Args:
+        screen: where.
+        found: what to show.
+        known: all that is announced, so that each id shown is enough for `withdraw`.
+    """
+    ids = short_ids(each.uid for each in known)
     if found:
         screen.say(f"announced ({many(len(found), 'announcement')}); the watch raises no alert about it:", WARN)
     for each in found:
         by = f"{each.by_user}, {'not signed' if each.signer is None else f'signed by {each.signer}'}"
-        screen.say(f"  {each.uid[:ID_CHARS_MIN]}  {_line(each)} ({by}: {each.reason})")
+        screen.say(f"  {ids[each.uid]}  {_line(each)} ({by}: {each.reason})")
 
 
 def _line(it: Announcement) -> str:

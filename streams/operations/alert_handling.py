@@ -33,8 +33,9 @@ IncidentKey = tuple[str, str]
 _Finding = tuple[str, str]
 _Status = tuple[AlertStatus, str | None]
 ID_CHARS_MIN = 8
-"""How much of an id is shown at least; more if that is needed to tell alerts apart."""
+"""How much of an id is shown at least; more if that is needed to tell alerts, or announcements, apart."""
 NAMED_MAX = 5
+"""How many ids an error names at most."""
 
 
 class AlertHandlingError(StoplogError):
@@ -250,12 +251,12 @@ def write_statuses(
     return handled
 
 
-def short_ids(alerts: Sequence[Handled]) -> dict[str, str]:
-    """Return for each alert the shortest beginning of its id that no other one has."""
-    ids = sorted({each.alert.finding_uid for each in alerts})
+def short_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Return for each id its shortest beginning, of at least `ID_CHARS_MIN` characters, that no other one has."""
+    ordered = sorted(set(ids))
     shown = {}
-    for at, uid in enumerate(ids):
-        near = [ids[other] for other in (at - 1, at + 1) if 0 <= other < len(ids)]
+    for at, uid in enumerate(ordered):
+        near = [ordered[other] for other in (at - 1, at + 1) if 0 <= other < len(ordered)]
         length = max([ID_CHARS_MIN, *(_common(uid, other) + 1 for other in near)])
         shown[uid] = uid[:length]
     return shown

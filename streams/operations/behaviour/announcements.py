@@ -24,7 +24,7 @@ from streams.model.alert_status import (
 )
 from streams.model.errors import RecordError
 from streams.model.topics import ALERT_STATUS
-from streams.operations.alert_handling import AlertHandlingError, ReasonFormError
+from streams.operations.alert_handling import NAMED_MAX, AlertHandlingError, ReasonFormError
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
 
@@ -119,7 +119,9 @@ def find_announcement(known: Sequence[Announcement], stated: str) -> Announcemen
     if len(meant) == 1:
         return meant[0]
     if meant:
-        raise AlertHandlingError(f"{len(meant)} announcements have ids that begin with `{stated}`; give more of it")
+        several = f"{len(meant)} announcements have ids that begin with `{stated}`"
+        named = ", ".join(sorted(each.uid for each in meant)[:NAMED_MAX])
+        raise AlertHandlingError(f"{several}; give more of it: {named}")
     raise AlertHandlingError(f"nothing that is announced has id `{stated}`; see `stoplog behaviour announced`")
 
 

@@ -16,7 +16,7 @@ from streams.model.atlas import techniques_in
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS
 from streams.model.types import Actor, Header
-from streams.operations.alert_handling import Handled, short_ids
+from streams.operations.alert_handling import short_ids
 from streams.sdk.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
@@ -376,11 +376,8 @@ def test_following_is_the_same_as_tail(desk: Stoplog) -> None:
 
 
 def test_ids_are_as_long_as_is_needed_to_tell_alerts_apart() -> None:
-    def named(uid: str) -> Handled:
-        return Handled(msgspec.structs.replace(ALERTS[0], finding_uid=uid))
-
     uids = ("aaaaaaaa-aaaa-1", "aaaaaaaa-aaab-1", "bbbbbbbb-0000-1")
-    assert short_ids([named(uid) for uid in uids]) == {
+    assert short_ids(uids) == {
         uids[0]: "aaaaaaaa-aaaa",
         uids[1]: "aaaaaaaa-aaab",
         uids[2]: "bbbbbbbb",

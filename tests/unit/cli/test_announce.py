@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def site(stoplog: Stoplog, home: Path) -> Stoplog:
 def written() -> list[AlertStatus]:
     with open_operator(load_settings()) as operator:
         return [record for _, record in operator.find(ALERT_STATUS) if isinstance(record, AlertStatus)]
+
+
+def shown_ids(text: str) -> list[str]:
+    """Return the ids that a list of announcements for people begins its lines with."""
+    return re.findall(r"^  (\S+)  etl-\d: ", text, re.MULTILINE)
+
+
+def offered_ids(text: str) -> list[str]:
+    """Return the ids in the commands that are offered to withdraw something."""
+    return re.findall(r"stoplog behaviour withdraw (\S+) ", text)
 
 
 def test_what_is_announced_is_listed_until_it_is_withdrawn(site: Stoplog) -> None:
@@ -84,3 +95,45 @@ def test_alerts_have_nothing_to_do_with_it(site: Stoplog) -> None:
     listed = site("alerts", "list", "--all", "--no-json")
     assert "there is no alert" in listed.out
     assert "not counted" not in listed.out + listed.err
+
+
+def test_what_is_announced_together_can_be_withdrawn_from_the_screen(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", "etl-4", "etl-5", *WORK, *SIGNED).status == 0
+    ids = shown_ids(site("behaviour", "announced", "--no-json").out)
+    assert len(set(ids)) == 3
+    for uid in ids:
+        ended = site("behaviour", "withdraw", uid, "--why", "done early", *SIGNED)
+        assert ended.status == 0, ended.err
+    assert "nothing is announced" in site("behaviour", "announced", "--no-json").out
+
+
+def test_an_id_in_the_list_of_one_agent_is_told_from_those_of_others(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", "etl-4", *WORK, *SIGNED).status == 0
+    (uid,) = shown_ids(site("behaviour", "announced", "etl-4", "--no-json").out)
+    ended = site("behaviour", "withdraw", uid, "--why", "done early", *SIGNED)
+    assert ended.status == 0, ended.err
+    assert [each["agent"] for each in ended.records] == ["etl-4"]
+
+
+def test_an_id_that_several_begin_with_is_answered_with_their_ids(site: Stoplog) -> None:
+    made = site("behaviour", "announce", "etl-3", "etl-4", *WORK, *SIGNED).records
+    ids = sorted(each["announcement"] for each in made)
+    start = next(at for at, (one, other) in enumerate(zip(*ids, strict=True)) if one != other)
+    result = site("behaviour", "withdraw", ids[0][:start], "--why", "done early", *SIGNED)
+    assert result.status != 0
+    says = " ".join(result.err.split())
+    assert f"2 announcements have ids that begin with `{ids[0][:start]}`; give more of it: {', '.join(ids)}" in says
+    assert len(site("behaviour", "announced").records) == 2
+
+
+def test_each_announcement_comes_with_the_command_that_ends_it(site: Stoplog) -> None:
+    made = site("behaviour", "announce", "etl-3", "etl-4", "--no-json", *WORK, *SIGNED)
+    ids = {each["agent"]: each["announcement"] for each in site("behaviour", "announced").records}
+    assert offered_ids(made.out) == [ids["etl-3"], ids["etl-4"]]
+
+
+def test_an_agent_that_is_named_twice_is_announced_once(site: Stoplog) -> None:
+    made = site("behaviour", "announce", "etl-3", "etl-4", "etl-3", "acme|etl-3", *WORK, *SIGNED)
+    assert made.status == 0, made.err
+    assert [each["agent"] for each in made.records] == ["etl-3", "etl-4"]
+    assert sorted(each.announced.agent for each in written() if each.announced is not None) == ["etl-3", "etl-4"]
