@@ -7,8 +7,8 @@ was acknowledged stays so when it goes on; one that was closed is new when it oc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -27,11 +27,13 @@ from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
+from streams.ports import Received
 
 IncidentKey = tuple[str, str]
 """A tenant and a `dedup_key`."""
 _Finding = tuple[str, str]
 _Status = tuple[AlertStatus, str | None]
+_T = TypeVar("_T")
 ID_CHARS_MIN = 8
 """How much of an id is shown at least; more if that is needed to tell alerts, or announcements, apart."""
 NAMED_MAX = 5
@@ -125,6 +127,47 @@ class Handling(NamedTuple):
         return self.by_key[_incident(handled.alert)]
 
 
+class CountedStatuses:
+    """The statuses that count: those that somebody entitled has signed, without those that are written again.
+
+    Attributes:
+        rejected_count: how many of those that were read do not count.
+    """
+
+    def __init__(self, operator: Operator, *, announced_only: bool = False) -> None:
+        """Read nothing yet.
+
+        Args:
+            operator: who reads them, and may read `ALERT_STATUS`.
+            announced_only: skip what is not about announcements, unchecked: to check signatures takes time.
+        """
+        self._operator, self._announced_only = operator, announced_only
+        self.rejected_count = 0
+
+    def __iter__(self) -> Iterator[tuple[Received, AlertStatus, str | None]]:
+        """Yield each with its signer, those of one finding in the order of the log. Blocking.
+
+        Raises:
+            SettingsError: the handlers in the settings are invalid.
+            TopicReadError, LogError: the topic can't be read.
+        """
+        handlers = self._operator.deployment.alerts.trusted()
+        said: dict[_Finding, tuple[str, ...]] = {}
+        for received, record in self._operator.find(ALERT_STATUS):
+            if not isinstance(record, AlertStatus) or (self._announced_only and record.announced is None):
+                continue
+            try:
+                signer = handlers.check(record, received.key, received.timestamp_ms)
+            except RecordError:
+                self.rejected_count += 1
+                continue
+            finding = (record.header.tenant_uid, record.finding_uid)
+            ids = with_status(said.get(finding, ()), record.header.id)
+            if ids is not None:
+                said[finding] = ids
+                yield received, record, signer
+
+
 def read_handling(operator: Operator) -> Handling:
     """Return the alerts on the log, each with what people have done with it. Blocking.
 
@@ -138,30 +181,19 @@ def read_handling(operator: Operator) -> Handling:
             newest[record.header.tenant_uid, record.finding_uid] = record
     if hidden_topics(operator.log, (ALERT_STATUS.name,)):
         return Handling(_incidents(Handled(alert) for alert in newest.values()), is_known=False)
-    handlers, rejected_count = operator.deployment.alerts.trusted(), 0
+    statuses = CountedStatuses(operator)
     done: dict[_Finding, _Status] = {}
     last: dict[IncidentKey, _Status] = {}
     last_ms: dict[IncidentKey, int] = {}
-    said: dict[_Finding, tuple[str, ...]] = {}
-    for received, record in operator.find(ALERT_STATUS):
-        if not isinstance(record, AlertStatus):
-            continue
-        tenant_uid = record.header.tenant_uid
-        try:
-            status = (record, handlers.check(record, received.key, received.timestamp_ms))
-        except RecordError:
-            rejected_count += 1
-            continue
-        finding = (tenant_uid, record.finding_uid)
-        ids = with_status(said.get(finding, ()), record.header.id)
-        if ids is None:
-            continue
-        said[finding], done[finding] = ids, status
+    for received, record, signer in statuses:
+        tenant_uid, status = record.header.tenant_uid, (record, signer)
+        done[tenant_uid, record.finding_uid] = status
         incident = (tenant_uid, record.dedup_key)
         # By the clock of the log: those of people may be wrong.
         if last_ms.get(incident, 0) <= received.timestamp_ms:
             last[incident], last_ms[incident] = status, received.timestamp_ms
-    return Handling(_incidents(_handled(alert, done.get(key), last) for key, alert in newest.items()), rejected_count)
+    handled = [_handled(alert, done.get(key), last) for key, alert in newest.items()]
+    return Handling(_incidents(handled), statuses.rejected_count)
 
 
 def find_alerts(handling: Handling, stated: Iterable[str]) -> list[Handled]:
@@ -174,16 +206,32 @@ def find_alerts(handling: Handling, stated: Iterable[str]) -> list[Handled]:
     Raises:
         AlertHandlingError: no alert has such an id, or several have.
     """
+    known = [(each.alert.finding_uid, each) for each in handling.alerts]
     found: dict[str, Handled] = {}
     for text in stated:
-        meant = [each for each in handling.alerts if text and each.alert.finding_uid.startswith(text)]
-        if not meant:
+        meant = only_meant(known, text, "alerts")
+        if meant is None:
             raise AlertHandlingError(f"no alert has id `{text}`; see `stoplog alerts list --all`")
-        if len(meant) > 1:
-            named = ", ".join(sorted(each.alert.finding_uid for each in meant)[:NAMED_MAX])
-            raise AlertHandlingError(f"{len(meant)} alerts have ids that begin with `{text}`; give more of it: {named}")
-        found[meant[0].alert.finding_uid] = meant[0]
+        found[meant.alert.finding_uid] = meant
     return list(found.values())
+
+
+def only_meant(known: Iterable[tuple[str, _T]], stated: str, kind: str) -> _T | None:
+    """Return what a beginning of an id means; None if no id begins with it.
+
+    Args:
+        known: what may be meant, each with its id.
+        stated: the id, or the beginning of it. An empty one means nothing.
+        kind: what they are, in the plural.
+
+    Raises:
+        AlertHandlingError: several ids begin with it.
+    """
+    meant = [(uid, each) for uid, each in known if stated and uid.startswith(stated)]
+    if len(meant) > 1:
+        named = ", ".join(sorted(uid for uid, _ in meant)[:NAMED_MAX])
+        raise AlertHandlingError(f"{len(meant)} {kind} have ids that begin with `{stated}`; give more of it: {named}")
+    return meant[0][1] if meant else None
 
 
 def alerts_to_change(handling: Handling, meant: Iterable[Handled], state: AlertState) -> list[list[Alert]]:
@@ -221,34 +269,66 @@ def write_statuses(
         AlertHandlingError: it would not count; nothing is stored.
         PublishError, LogError: it is not known whether all of it is stored.
     """
-    if not why.strip() or len(why) > REASON_CHARS_MAX:
-        raise ReasonFormError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
-    section, handlers = operator.deployment.alerts, operator.deployment.alerts.trusted()
-    handled, records = [], []
-    for alert in alerts:
-        # An alert about the deployment itself belongs to no tenant.
-        header = msgspec.structs.replace(operator.header(), tenant_uid=alert.header.tenant_uid)
-        status = AlertStatus(
-            header=header,
+    reason = checked_reason(why)
+    statuses = [
+        AlertStatus(
+            # An alert about the deployment itself belongs to no tenant.
+            header=msgspec.structs.replace(operator.header(), tenant_uid=alert.header.tenant_uid),
             finding_uid=alert.finding_uid,
             status=state,
             dedup_key=alert.dedup_key,
             session_id=alert.session_id,
             by_user=operator.name,
-            reason=why,
+            reason=reason,
             title=alert.title[:NAME_CHARS_MAX],
             severity_id=alert.severity_id,
         )
-        if key is not None:
-            status = signed_status(status, key, section.deployment)
-        record_key = alert_status_key(header.tenant_uid, alert.finding_uid)
+        for alert in alerts
+    ]
+    stored = sign_and_store(operator, statuses, key)
+    return [Handled(alert, *status) for alert, status in zip(alerts, stored, strict=True)]
+
+
+def checked_reason(why: str) -> str:
+    """Return a reason that can be recorded.
+
+    Raises:
+        ReasonFormError: it is empty or too long.
+    """
+    if not why.strip() or len(why) > REASON_CHARS_MAX:
+        raise ReasonFormError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
+    return why
+
+
+def sign_and_store(
+    operator: Operator, statuses: Iterable[AlertStatus], key: SigningKey | None
+) -> list[tuple[AlertStatus, str | None]]:
+    """Store statuses, after a check that all of them will count; they are on the log when this returns.
+
+    Args:
+        operator: the person.
+        statuses: what was done, not signed yet.
+        key: the key of a handler; None where nobody is asked for a signature.
+
+    Returns:
+        The statuses as they are stored, each with its signer.
+
+    Raises:
+        AlertHandlingError: one would not count; nothing is stored.
+        PublishError, LogError: it is not known whether all of it is stored.
+    """
+    section, handlers = operator.deployment.alerts, operator.deployment.alerts.trusted()
+    stored, records = [], []
+    for each in statuses:
+        status = each if key is None else signed_status(each, key, section.deployment)
+        record_key = alert_status_key(status.header.tenant_uid, status.finding_uid)
         try:
-            handled.append(Handled(alert, status, handlers.check(status, record_key, header.time)))
+            stored.append((status, handlers.check(status, record_key, status.header.time)))
         except RecordError as error:
             raise AlertHandlingError(f"nothing is stored: {error}") from None
-        records.append((record_key, status, header))
+        records.append((record_key, status, status.header))
     operator.write(ALERT_STATUS, records)
-    return handled
+    return stored
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:

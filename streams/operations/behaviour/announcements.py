@@ -11,20 +11,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.audit.alert_handlers import signed_status
 from streams.audit.signatures import SigningKey
-from streams.model.alert_status import (
-    REASON_CHARS_MAX,
-    AlertState,
-    AlertStatus,
-    Announced,
-    alert_status_key,
-    announcement_key,
-    with_status,
-)
-from streams.model.errors import RecordError
+from streams.model.alert_status import AlertState, AlertStatus, Announced, announcement_key
 from streams.model.topics import ALERT_STATUS
-from streams.operations.alert_handling import NAMED_MAX, AlertHandlingError, ReasonFormError
+from streams.operations.alert_handling import (
+    AlertHandlingError,
+    CountedStatuses,
+    checked_reason,
+    only_meant,
+    sign_and_store,
+)
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import hidden_topics
 
@@ -61,7 +57,7 @@ def write_announcements(
         PublishError, LogError: it is not known whether all of it is stored.
     """
     made = [_status(operator, tenant_uid, it, AlertState.ANNOUNCED, why) for tenant_uid, it in announced]
-    return _written(operator, made, key)
+    return _stored(operator, made, key)
 
 
 def withdraw_announcement(
@@ -70,7 +66,7 @@ def withdraw_announcement(
     """Store that an announcement has ended. Likewise."""
     uid, it = announcement.uid, announcement.announced
     status = _status(operator, announcement.tenant_uid, it, AlertState.RESOLVED, why)
-    (written,) = _written(operator, [msgspec.structs.replace(status, finding_uid=uid)], key)
+    (written,) = _stored(operator, [msgspec.structs.replace(status, finding_uid=uid)], key)
     return written
 
 
@@ -84,23 +80,13 @@ def read_announcements(operator: Operator) -> list[Announcement] | None:
     """
     if hidden_topics(operator.log, (ALERT_STATUS.name,)):
         return None
-    handlers, now_ms = operator.deployment.alerts.trusted(), operator.clock.now_ms()
+    now_ms = operator.clock.now_ms()
     found: dict[tuple[str, str], Announcement | None] = {}
-    said: dict[tuple[str, str], tuple[str, ...]] = {}
-    for received, record in operator.find(ALERT_STATUS):
-        if not isinstance(record, AlertStatus) or record.announced is None:
-            continue
-        try:
-            signer = handlers.check(record, received.key, received.timestamp_ms)
-        except RecordError:
-            continue
-        named = (record.header.tenant_uid, record.finding_uid)
-        ids = with_status(said.get(named, ()), record.header.id)
-        if ids is None:
-            continue
-        said[named] = ids
-        is_open = record.status is AlertState.ANNOUNCED and record.announced.until_time > now_ms
-        found[named] = _announcement(record, record.announced, signer) if is_open else None
+    for _, record, signer in CountedStatuses(operator, announced_only=True):
+        if (it := record.announced) is not None:
+            is_open = record.status is AlertState.ANNOUNCED and it.until_time > now_ms
+            named = (record.header.tenant_uid, record.finding_uid)
+            found[named] = _announcement(record, it, signer) if is_open else None
     lasting = [each for each in found.values() if each is not None]
     return sorted(lasting, key=lambda each: (each.announced.until_time, each.uid))
 
@@ -115,19 +101,13 @@ def find_announcement(known: Sequence[Announcement], stated: str) -> Announcemen
     Raises:
         AlertHandlingError: none has such an id, or several have.
     """
-    meant = [each for each in known if stated and each.uid.startswith(stated)]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        several = f"{len(meant)} announcements have ids that begin with `{stated}`"
-        named = ", ".join(sorted(each.uid for each in meant)[:NAMED_MAX])
-        raise AlertHandlingError(f"{several}; give more of it: {named}")
-    raise AlertHandlingError(f"nothing that is announced has id `{stated}`; see `stoplog behaviour announced`")
+    meant = only_meant([(each.uid, each) for each in known], stated, "announcements")
+    if meant is None:
+        raise AlertHandlingError(f"nothing that is announced has id `{stated}`; see `stoplog behaviour announced`")
+    return meant
 
 
 def _status(operator: Operator, tenant_uid: str, it: Announced, state: AlertState, why: str) -> AlertStatus:
-    if not why.strip() or len(why) > REASON_CHARS_MAX:
-        raise ReasonFormError(f"say why in 1 to {REASON_CHARS_MAX} characters (`--why`)")
     header = msgspec.structs.replace(operator.header(), tenant_uid=tenant_uid)
     return AlertStatus(
         header=header,
@@ -135,26 +115,16 @@ def _status(operator: Operator, tenant_uid: str, it: Announced, state: AlertStat
         status=state,
         dedup_key=announcement_key(tenant_uid, it.agent),
         by_user=operator.name,
-        reason=why,
+        reason=checked_reason(why),
         announced=it,
     )
 
 
-def _written(operator: Operator, statuses: Sequence[AlertStatus], key: SigningKey | None) -> list[Announcement]:
-    section, handlers = operator.deployment.alerts, operator.deployment.alerts.trusted()
-    written, records = [], []
-    for each in statuses:
-        status = each if key is None else signed_status(each, key, section.deployment)
-        record_key = alert_status_key(status.header.tenant_uid, status.finding_uid)
-        try:
-            signer = handlers.check(status, record_key, status.header.time)
-        except RecordError as error:
-            raise AlertHandlingError(f"nothing is stored: {error}") from None
-        if status.announced is not None:
-            written.append(_announcement(status, status.announced, signer))
-        records.append((record_key, status, status.header))
-    operator.write(ALERT_STATUS, records)
-    return written
+def _stored(operator: Operator, statuses: Sequence[AlertStatus], key: SigningKey | None) -> list[Announcement]:
+    stored = sign_and_store(operator, statuses, key)
+    return [
+        _announcement(status, status.announced, signer) for status, signer in stored if status.announced is not None
+    ]
 
 
 def _announcement(status: AlertStatus, it: Announced, signer: str | None) -> Announcement:

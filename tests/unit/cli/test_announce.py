@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streams.model.alert_status import AlertState, AlertStatus
@@ -12,7 +13,7 @@ from streams.model.topics import ALERT_STATUS
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.test_alerts import SETTINGS
+from tests.unit.cli.test_alerts import SETTINGS, write
 
 SIGNED = ("--key", "ann.pem", "--as", "Ann")
 WORK = ("--tool", "s3.delete_object", "--to", "archive.example", "--calls", "200", "--until", "8h", "--why", "CHG-881")
@@ -137,3 +138,19 @@ def test_an_agent_that_is_named_twice_is_announced_once(site: Stoplog) -> None:
     assert made.status == 0, made.err
     assert [each["agent"] for each in made.records] == ["etl-3", "etl-4"]
     assert sorted(each.announced.agent for each in written() if each.announced is not None) == ["etl-3", "etl-4"]
+
+
+def test_what_nobody_entitled_has_signed_is_not_listed(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", *WORK, *SIGNED).status == 0
+    (signed,) = written()
+    write(msgspec.structs.replace(signed, finding_uid="forged", proof=None))
+    write(msgspec.structs.replace(signed, finding_uid="forged"))
+    assert [each["announcement"] for each in site("behaviour", "announced").records] == [signed.finding_uid]
+
+
+def test_an_announcement_that_is_written_again_stays_withdrawn(site: Stoplog) -> None:
+    assert site("behaviour", "announce", "etl-3", *WORK, *SIGNED).status == 0
+    (signed,) = written()
+    assert site("behaviour", "withdraw", signed.finding_uid, "--why", "done early", *SIGNED).status == 0
+    write(signed)
+    assert "nothing is announced" in site("behaviour", "announced", "--no-json").out
