@@ -22,6 +22,7 @@ from streams.model.alert_status import (
     ANNOUNCED_MS_MAX,
     ANNOUNCED_NAMES_MAX,
     REASON_CHARS_MAX,
+    STATUS_AGE_MAX_MS,
     AlertState,
     AlertStatus,
     alert_status_key,
@@ -32,8 +33,6 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Proof, ProofAlg
 
-STATUS_AGE_MAX_MS = 900_000
-"""How far the time of a status may be from the broker's when it is written."""
 DAY_MS = 86_400_000
 NAME_CHARS_MAX = 512
 """How long the name of a person, a finding or a session in a status may be, and the title of the alert."""

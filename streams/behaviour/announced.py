@@ -7,27 +7,30 @@ to windows, sums and risk either, and what the agent does beside it and after it
 What is announced is narrow: one agent, its tools, where data may go, from when until when, how many calls, and how much
 each of them may move. A call that differs in any of it is judged as ever, as is one that was denied.
 
+Whoever can write the topic can write a signed announcement again for a while. So one that was withdrawn or is used up
+is remembered until it would have ended, and what is known is not announced a second time.
+
 **Rejected.** To name detectors: who orders work knows what will be called, and not what could be found. To quieten the
 findings and let the calls count: the same work would alert at the first call after the announcement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from streams.behaviour.activity import LEARNABLE, Activity
 from streams.behaviour.pages import Place
-from streams.model.alert_status import ANYWHERE, Announced
+from streams.model.alert_status import ANYWHERE, STATUS_AGE_MAX_MS, Announced
 
 EXPECTED = Place(("agent.id",), "@announced")
-KEPT_MAX = 16
-"""How many announcements about an agent are kept; of more, those that end last."""
+KEPT_MAX = 32
+"""How many announcements about an agent are remembered. There is no room for more than that."""
+REPEATED_MS_MAX = 2 * STATUS_AGE_MAX_MS
+"""How long an announcement can be written again after it was signed, by the clock of whoever signs the next one."""
 
 
 class Expectation(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An announcement, and how many calls are left of it."""
+    """An announcement, and how many calls are left of it: none if it was withdrawn. `made_ms` is when it was signed."""
 
     uid: str
     tools: tuple[str, ...]
@@ -36,6 +39,7 @@ class Expectation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     until_ms: int
     left_count: int
     amount_max: float | None = None
+    made_ms: int = 0
 
     def covers(self, activity: Activity) -> bool:
         """Return whether a call is one of those that were announced."""
@@ -59,21 +63,29 @@ class Expected(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def with_announcement(expected: Expected | None, uid: str, it: Announced, now_ms: int) -> Expected | None:
-    """Return what is announced with one more announcement, and without those that have ended; None if none is left.
+    """Return what is announced with one more announcement, without those that have ended; None if there is no room.
 
     Args:
         expected: what was announced before.
-        uid: the id of the announcement. One with this id is replaced.
+        uid: the id of the announcement. One that is known stays as it is, whatever is left of it.
         it: what is announced.
-        now_ms: when.
+        now_ms: when, as it was signed.
     """
-    made = Expectation(uid, it.tools, it.destinations, it.from_time, it.until_time, it.calls_max, it.amount_max)
-    return _kept([*_others(expected, uid), made], now_ms)
+    kept = _lasting(expected, now_ms)
+    if any(each.uid == uid for each in kept):
+        return Expected(kept)
+    if len(kept) >= KEPT_MAX:
+        kept = tuple(each for each in kept if each.left_count or each.made_ms >= now_ms - REPEATED_MS_MAX)
+    if len(kept) >= KEPT_MAX:
+        return None
+    made = Expectation(uid, it.tools, it.destinations, it.from_time, it.until_time, it.calls_max, it.amount_max, now_ms)
+    return Expected(tuple(sorted((*kept, made), key=lambda each: (each.until_ms, each.uid))))
 
 
 def without_announcement(expected: Expected | None, uid: str, now_ms: int) -> Expected | None:
-    """Return what is announced without one of the announcements; None if none is left."""
-    return _kept(_others(expected, uid), now_ms)
+    """Return what is announced after one of the announcements was withdrawn; None if none is left."""
+    kept = tuple(_withdrawn(each) if each.uid == uid else each for each in _lasting(expected, now_ms))
+    return Expected(kept) if kept else None
 
 
 def counted_off(expected: Expected, activity: Activity) -> Expected | None:
@@ -85,10 +97,11 @@ def counted_off(expected: Expected, activity: Activity) -> Expected | None:
     return None
 
 
-def _others(expected: Expected | None, uid: str) -> list[Expectation]:
-    return [] if expected is None else [each for each in expected.announced if each.uid != uid]
+def _withdrawn(it: Expectation) -> Expectation:
+    return msgspec.structs.replace(it, tools=(), destinations=(), left_count=0)
 
 
-def _kept(found: Iterable[Expectation], now_ms: int) -> Expected | None:
-    lasting = sorted((each for each in found if each.until_ms > now_ms), key=lambda each: (each.until_ms, each.uid))
-    return Expected(tuple(lasting[-KEPT_MAX:])) if lasting else None
+def _lasting(expected: Expected | None, now_ms: int) -> tuple[Expectation, ...]:
+    """Return those that have not ended, whatever is left of them. The clocks of those who sign may be wrong."""
+    known = () if expected is None else expected.announced
+    return tuple(each for each in known if each.until_ms > now_ms - STATUS_AGE_MAX_MS)

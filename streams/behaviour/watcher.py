@@ -312,8 +312,8 @@ class Watcher:
         rows.store(reported.alike, bar)
         return Closed(reported, bar)
 
-    def announce(self, rows: OpenRows, tenant: str, uid: str, announced: Announced, time_ms: int) -> None:
-        """Expect what somebody has announced of an agent.
+    def announce(self, rows: OpenRows, tenant: str, uid: str, announced: Announced, time_ms: int) -> bool:
+        """Expect what somebody has announced of an agent. An announcement that comes again changes nothing.
 
         Args:
             rows: the open rows of the partition; changed.
@@ -321,10 +321,17 @@ class Watcher:
             uid: the id of the announcement.
             announced: what is announced.
             time_ms: when it is announced.
+
+        Returns:
+            Whether there was room for it. Otherwise nothing has changed.
         """
         page, key = self._agent_page(rows, tenant, announced.agent)
-        page[self._expected.number] = with_announcement(page[self._expected.number], uid, announced, time_ms)
+        expected = with_announcement(page[self._expected.number], uid, announced, time_ms)
+        if expected is None:
+            return False
+        page[self._expected.number] = expected
         rows.changed[key] = self._layout.shapes[self._expected.shape].page_type
+        return True
 
     def withdraw(self, rows: OpenRows, tenant: str, uid: str, agent: str, time_ms: int) -> None:
         """Expect nothing more of what was announced with this id. Likewise."""

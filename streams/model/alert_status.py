@@ -20,6 +20,8 @@ import msgspec
 from streams.model.types import Header, Millis, Proof, Record
 
 REASON_CHARS_MAX = 1_000
+STATUS_AGE_MAX_MS = 900_000
+"""How far the time of a status may be from the broker's when it is written."""
 STATUSES_MAX = 64
 """How many statuses of a finding are told from those that come again. Only what counts takes room."""
 ANNOUNCED_ANALYTIC = "behaviour/announced"

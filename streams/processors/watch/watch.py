@@ -18,6 +18,7 @@ from itertools import islice
 import msgspec
 
 from streams.behaviour.activity import DAY_MS, Activity, row_key
+from streams.behaviour.announced import KEPT_MAX
 from streams.behaviour.feedback import LOWERED_MS, Bar, Reported
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.profiles import Extraction, Profile, RiskPoint, updated_profile, with_risk
@@ -108,7 +109,8 @@ class Watch(ReportingProcessor):
         """Keep one decision until it is its turn, or take note of an alert that somebody has closed.
 
         Raises:
-            RecordError: it is none of this topic, or the name of agent, session or tenant is too long.
+            RecordError: it is none of this topic, the name of agent, session or tenant is too long, or there is no room
+            for what is announced.
         """
         del topic
         if isinstance(record, AlertStatus):
@@ -199,11 +201,15 @@ class Watch(ReportingProcessor):
         return []
 
     def _expect(self, status: AlertStatus, it: Announced, rows: OpenRows) -> None:
+        """Raises:
+        RecordError: so much is announced of the agent that there is no room for more.
+        """
         tenant, uid, time_ms = status.header.tenant_uid, status.finding_uid, status.header.time
-        if status.status is _ANNOUNCED:
-            self._of_agents.announce(rows, tenant, uid, it, time_ms)
-        else:
+        if status.status is not _ANNOUNCED:
             self._of_agents.withdraw(rows, tenant, uid, it.agent, time_ms)
+        elif not self._of_agents.announce(rows, tenant, uid, it, time_ms):
+            text = f"announcement `{uid}` does not count: {KEPT_MAX} others about its agent are remembered"
+            raise RecordError(DeadLetterReason.RECORD_INVALID, text)
 
     def _ended(self, status: AlertStatus, state: StateView, now_ms: int) -> list[Output]:
         """End the window of a closed alert: what is found from now on is not counted with it, but a new alert."""

@@ -10,23 +10,25 @@ from msgspec.structs import replace
 from streams.audit.alert_handlers import signed_status
 from streams.audit.signatures import SigningKey
 from streams.behaviour.activity import DAY_MS, HOUR_MS
+from streams.behaviour.announced import KEPT_MAX, REPEATED_MS_MAX, Expected, with_announcement, without_announcement
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
 from streams.model.alert_status import (
     AHEAD_MS_MAX,
     ANNOUNCED_MS_MAX,
     ANYWHERE,
+    STATUS_AGE_MAX_MS,
     AlertState,
     AlertStatus,
     Announced,
     announcement_key,
 )
 from streams.model.proof import derived_uuid
-from streams.model.topics import ALERT_STATUS
+from streams.model.topics import ALERT_STATUS, BEHAVIOUR
 from streams.model.types import Header
 from tests.unit.behaviour.kit import START_MS, Rows, activity, mixed
 from tests.unit.processors.watch.test_feedback import ANN, BEN, HONEST, WIDE, Desk, names
-from tests.unit.processors.watch.watch_bench import SHIPPED
+from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED
 
 HOURS = 4 * HOUR_MS
 
@@ -95,6 +97,56 @@ def test_it_is_withdrawn_at_once_and_can_be_announced_again() -> None:
     desk.settle(2 * DAY_MS)
     desk.write(announced(desk))
     assert desk.sweep(HONEST, "s-2") == []
+
+
+def test_an_announcement_that_is_written_again_after_its_withdrawal_stays_withdrawn() -> None:
+    """Whoever may write the topic can write what Ann has signed again."""
+    desk = Desk()
+    status = announced(desk)
+    desk.write(status)
+    assert status.announced is not None
+    desk.write(status_of(status.announced, desk.driver.clock.now_ms(), AlertState.RESOLVED, status.finding_uid))
+    desk.write(status)
+    assert desk.driver.clock.now_ms() - status.header.time < STATUS_AGE_MAX_MS
+    assert names(desk.sweep(HONEST, "s-1")) == [WIDE]
+
+
+def test_an_announcement_that_is_written_again_has_no_more_calls() -> None:
+    desk = Desk()
+    status = announced(desk, calls_max=HONEST)
+    desk.write(status)
+    desk.call(HONEST, "s-1")
+    desk.settle(2 * QUICK.grace_ms)
+    desk.now_ms = desk.driver.clock.now_ms()
+    assert desk.alerts() == []
+    assert desk.now_ms - status.header.time < STATUS_AGE_MAX_MS
+    desk.write(status)
+    assert names(desk.sweep(HONEST, "s-2")) == [WIDE]
+
+
+def test_what_is_withdrawn_is_forgotten_for_others_only_when_it_cannot_be_written_again() -> None:
+    it = Announced(agent="bot", tools=("x.y",), from_time=START_MS, until_time=START_MS + HOURS, calls_max=1)
+    expected: Expected | None = None
+    for at in range(KEPT_MAX):
+        expected = with_announcement(expected, f"a-{at}", it, START_MS)
+        expected = without_announcement(expected, f"a-{at}", START_MS)
+    assert with_announcement(expected, "a-new", it, START_MS + REPEATED_MS_MAX) is None
+    again = with_announcement(expected, "a-0", it, START_MS + REPEATED_MS_MAX)
+    assert again is not None
+    assert {each.left_count for each in again.announced} == {0}
+    later = with_announcement(expected, "a-new", it, START_MS + REPEATED_MS_MAX + 1)
+    assert later is not None
+    assert [each.uid for each in later.announced] == ["a-new"]
+
+
+def test_what_there_is_no_room_for_is_a_dead_letter_and_what_was_announced_before_is_kept() -> None:
+    desk = Desk()
+    for at in range(KEPT_MAX + 1):
+        desk.write(announced(desk, tools=("crm.read" if at == 0 else f"x.y{at}",)))
+    (letter,) = [record for _, record in desk.driver.log.written_since([BEHAVIOUR.dlq], -1)]
+    assert letter.value is not None
+    assert [each.reason for each in desk.audits()][-1] == "record_invalid"
+    assert desk.sweep(HONEST, "s-1") == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.audit.alert_handlers import ANYBODY, NOBODY, STATUS_AGE_MAX_MS, AlertHandlers, signed_status
+from streams.audit.alert_handlers import ANYBODY, NOBODY, AlertHandlers, signed_status
 from streams.audit.signatures import SigningKey
 from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.declarations import Declaration
@@ -20,7 +20,7 @@ from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
 from streams.codec.ocsf import detection_finding
 from streams.model.alert import Alert
-from streams.model.alert_status import AlertState, AlertStatus, alert_status_key
+from streams.model.alert_status import STATUS_AGE_MAX_MS, AlertState, AlertStatus, alert_status_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_OCSF, ALERT_STATUS, AUDIT_REPORTED, BEHAVIOUR, WATCH_CHANGELOG
