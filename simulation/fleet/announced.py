@@ -26,7 +26,8 @@ def notices_of(fleet: Sequence[Planned], share: float, seed: int) -> list[Notice
     """Return what is announced of a fleet's work, in order of time.
 
     Who orders a batch knows the agent, its tools, where data goes and about how much it is. So an announcement is made
-    some hours before, for more calls than there will be, and for longer than they take.
+    some hours before, for more calls than there will be, and for longer than they take. What goes somewhere, what moves
+    an amount, and what does neither are announced apart.
 
     Args:
         fleet: what it does, in order of time.
@@ -44,17 +45,28 @@ def notices_of(fleet: Sequence[Planned], share: float, seed: int) -> list[Notice
             continue
         first, last = calls[0].activity, calls[-1].activity
         begin_ms = first.time_ms // HOUR_MS * HOUR_MS
-        it = Announced(
-            agent=agent,
-            tools=tuple(sorted({each.activity.tool for each in calls})),
-            destinations=_places(calls),
-            from_time=begin_ms,
-            until_time=max(last.time_ms, begin_ms) + rng.randint(1, 6) * HOUR_MS,
-            calls_max=round(len(calls) * rng.uniform(1.1, 2.0)),
-            amount_max=max((each.activity.amount for each in calls if each.activity.amount), default=None),
-        )
-        found.append(Notice(begin_ms - rng.randint(1, 20) * HOUR_MS, f"notice-{episode}", first.tenant, it))
+        until_ms = max(last.time_ms, begin_ms) + rng.randint(1, 6) * HOUR_MS
+        reserve, made_ms = rng.uniform(1.1, 2.0), begin_ms - rng.randint(1, 20) * HOUR_MS
+        for number, alike in enumerate(_alike(calls)):
+            it = Announced(
+                agent=agent,
+                tools=tuple(sorted({each.activity.tool for each in alike})),
+                destinations=_places(alike),
+                from_time=begin_ms,
+                until_time=until_ms,
+                calls_max=round(len(alike) * reserve),
+                amount_max=max((abs(each.activity.amount) for each in alike if each.activity.amount), default=None),
+            )
+            found.append(Notice(made_ms, f"notice-{episode}-{number}", first.tenant, it))
     return sorted(found, key=lambda each: (each.time_ms, each.uid))
+
+
+def _alike(calls: Sequence[Planned]) -> list[list[Planned]]:
+    """Return the calls of a batch by whether they have a destination, and by whether they move an amount."""
+    found: dict[tuple[bool, bool], list[Planned]] = {}
+    for each in calls:
+        found.setdefault((bool(each.activity.destination), bool(each.activity.amount)), []).append(each)
+    return list(found.values())
 
 
 def _places(calls: Sequence[Planned]) -> tuple[str, ...]:

@@ -42,18 +42,28 @@ class Expectation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     made_ms: int = 0
 
     def covers(self, activity: Activity) -> bool:
-        """Return whether a call is one of those that were announced."""
+        """Return whether a call is one of those that were announced.
+
+        What is announced to go somewhere goes there, and what is to move an amount has one. A call of which neither
+        can be read is none of these: nobody knows where it goes.
+        """
         return (
             activity.tool in self.tools
             and self.from_ms <= activity.time_ms < self.until_ms
             and activity.outcome == LEARNABLE
-            and (activity.amount is None or (self.amount_max is not None and abs(activity.amount) <= self.amount_max))
-            and (
-                activity.destination is None
-                or activity.destination in self.destinations
-                or ANYWHERE in self.destinations
-            )
+            and self._may_go_to(activity.destination)
+            and self._may_move(activity.amount)
         )
+
+    def _may_go_to(self, place: str | None) -> bool:
+        if not self.destinations:
+            return place is None
+        return ANYWHERE in self.destinations or place in self.destinations
+
+    def _may_move(self, amount: float | None) -> bool:
+        if self.amount_max is None:
+            return amount is None
+        return amount is not None and abs(amount) <= self.amount_max
 
 
 class Expected(msgspec.Struct, frozen=True, array_like=True, gc=False):

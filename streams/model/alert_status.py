@@ -78,10 +78,10 @@ class Announced(Record, frozen=True, kw_only=True):
     Attributes:
         agent: the agent.
         tools: the tools, as `server.name`.
-        destinations: where data may go, or `ANYWHERE`; calls that have no destination need none.
+        destinations: where each call goes, or `ANYWHERE`; none if they have no destination.
         from_time, until_time: when, in ms. It ends before `until_time`.
         calls_max: how many calls.
-        amount_max: how much each of them may move; None if they move nothing.
+        amount_max: how much each of them may move, and each moves something; None if they move nothing.
     """
 
     agent: str

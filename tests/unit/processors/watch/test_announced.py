@@ -153,12 +153,15 @@ def test_what_there_is_no_room_for_is_a_dead_letter_and_what_was_announced_befor
     "calls",
     [
         {"destination": "elsewhere.example"},
+        {"destination": None},
         {"amount": 120.0},
+        {"amount": None},
         {"outcome": "DENY"},
     ],
 )
 def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
-    """Calls to another place, calls that move money and denied calls are none of those that were announced."""
+    """Calls to another place, or to none that can be read, are none of those that were announced. Nor are calls that
+    move more, or no amount that can be read, and denied ones."""
     watch, rows = Watcher(SHIPPED.declared), Rows()
     opened = OpenRows(rows, RememberedRows())
     it = Announced(
@@ -172,7 +175,7 @@ def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
     )
     watch.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
-    usual: dict[str, object] = {"tool": "files.put", "destination": "archive.example"}
+    usual: dict[str, object] = {"tool": "files.put", "destination": "archive.example", "amount": 119.0}
 
     def found(session: str, **fields: object) -> list[str]:
         given = {**usual, **fields}
@@ -185,7 +188,7 @@ def test_calls_that_differ_are_judged(calls: dict[str, object]) -> None:
         return [finding.name for each in made for finding in each.findings]
 
     assert found("as-announced") == []
-    assert found("as-announced, too", amount=119.0) == []
+    assert found("as-announced, too", amount=-1.0) == []
     assert found("otherwise", **calls) != []
 
 
@@ -196,8 +199,22 @@ def test_a_mailing_may_go_anywhere() -> None:
     it = Announced(agent="bot", tools=("mail.send",), destinations=(ANYWHERE,), calls_max=10, **span)
     watch.announce(opened, "acme", "a-1", it, START_MS)
     opened.close()
-    calls = [activity(START_MS + at, tool="mail.send", destination=f"lead-{at}.example") for at in range(12)]
+    places = [None, *(f"lead-{at}.example" for at in range(11))]
+    calls = [activity(START_MS + at, tool="mail.send", destination=place) for at, place in enumerate(places)]
     assert [watch.observe(rows, each).is_announced for each in calls] == [True] * 10 + [False] * 2
+
+
+def test_what_was_announced_without_a_place_and_an_amount_has_none() -> None:
+    watch, rows = Watcher(SHIPPED.declared), Rows()
+    opened = OpenRows(rows, RememberedRows())
+    span = {"from_time": START_MS, "until_time": START_MS + HOURS}
+    watch.announce(opened, "acme", "a-1", Announced(agent="bot", tools=("x.y",), calls_max=10, **span), START_MS)
+    opened.close()
+    calls = [
+        activity(START_MS + at, tool="x.y", event_id=f"e-{at}", **fields)
+        for at, fields in enumerate(({}, {"destination": "lead.example"}, {"amount": 1.0}))
+    ]
+    assert [watch.observe(rows, each).is_announced for each in calls] == [True, False, False]
 
 
 def test_nothing_is_learned_from_it_and_a_call_that_comes_twice_counts_once() -> None:
