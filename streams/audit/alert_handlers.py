@@ -28,6 +28,7 @@ from streams.model.alert_status import (
     alert_status_key,
     alert_status_message,
     announcement_key,
+    announcement_uid,
 )
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
@@ -162,6 +163,10 @@ def _check_announced(status: AlertStatus) -> None:
         raise _unbounded("what is announced, and that it is announced or withdrawn, belong together")
     if status.dedup_key != announcement_key(tenant_uid, it.agent):
         raise _unbounded("its key is not that of its agent")
+    is_new = status.status is AlertState.ANNOUNCED
+    made_id = status.header.id if is_new else status.finding_uid
+    if status.finding_uid != announcement_uid(made_id, tenant_uid, it.agent):
+        raise _unbounded(f"its id is not that of an announcement about agent `{it.agent[:80]}`")
     if not it.agent or not it.tools or not all((*it.tools, *it.destinations)):
         raise _unbounded("it names no agent or no tool, or one without a name")
     if any(len(name) > NAME_CHARS_MAX for name in (it.agent, *it.tools, *it.destinations)):
@@ -174,6 +179,8 @@ def _check_announced(status: AlertStatus) -> None:
         raise _unbounded(f"`{it.amount_max}` is not an amount")
     if not 0 < it.until_time - it.from_time <= ANNOUNCED_MS_MAX:
         raise _unbounded(f"it does not end after it begins, or takes more than {ANNOUNCED_MS_MAX // DAY_MS} days")
+    if is_new and (it.from_time < status.header.time - STATUS_AGE_MAX_MS or it.until_time <= status.header.time):
+        raise _unbounded("it begins or ends in the past; what has been judged stays judged")
     if it.from_time > status.header.time + AHEAD_MS_MAX:
         raise _unbounded(f"it begins more than {AHEAD_MS_MAX // DAY_MS} days from now")
 

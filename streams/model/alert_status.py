@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.model.proof import derived_uuid
 from streams.model.types import Header, Millis, Proof, Record
 
 REASON_CHARS_MAX = 1_000
@@ -33,8 +34,12 @@ AHEAD_MS_MAX = 30 * 86_400_000
 ANNOUNCED_CALLS_MAX = 100_000
 ANNOUNCED_NAMES_MAX = 16
 """How many tools, and how many destinations, an announcement may name."""
+ANNOUNCED_OPEN_MAX = 16
+"""How many announcements about one agent may be open at a time."""
 ANYWHERE = "*"
 """As a destination: any, such as those of a mailing."""
+_AGENT_DIGITS = 12
+"""How many digits at the end of an announcement's id are of its agent: the last group of a UUID."""
 _DOMAIN = "stoplog alert status v1"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -131,6 +136,17 @@ def announced_text(it: Announced) -> str:
 def announcement_key(tenant_uid: str, agent: str) -> str:
     """Return the `dedup_key` of the announcements about an agent, in the form of incidents of an agent."""
     return json.dumps([ANNOUNCED_ANALYTIC, tenant_uid, agent, ""])
+
+
+def announcement_uid(made_id: str, tenant_uid: str, agent: str) -> str:
+    """Return the id of an announcement. Its end is of the agent, so that nothing about another agent can have this id.
+
+    Args:
+        made_id: the id in the header of the announcement, or the id of an announcement, which stays as it is.
+        tenant_uid: the tenant of the agent.
+        agent: the agent.
+    """
+    return made_id[:-_AGENT_DIGITS] + derived_uuid("announced agent", tenant_uid, agent)[-_AGENT_DIGITS:]
 
 
 def alert_status_key(tenant_uid: str, finding_uid: str) -> bytes:

@@ -6,13 +6,21 @@ was false may say so beforehand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from streams.audit.signatures import SigningKey
-from streams.model.alert_status import AlertState, AlertStatus, Announced, announcement_key
+from streams.model.alert_status import (
+    ANNOUNCED_OPEN_MAX,
+    AlertState,
+    AlertStatus,
+    Announced,
+    announcement_key,
+    announcement_uid,
+)
 from streams.model.topics import ALERT_STATUS
 from streams.operations.alert_handling import (
     AlertHandlingError,
@@ -53,9 +61,10 @@ def write_announcements(
         key: the key of a handler; None where nobody is asked for a signature.
 
     Raises:
-        AlertHandlingError: it would not count; nothing is stored.
+        AlertHandlingError: it would not count, or too much is announced of an agent; nothing is stored.
         PublishError, LogError: it is not known whether all of it is stored.
     """
+    _check_room(read_announcements(operator) or (), announced)
     made = [_status(operator, tenant_uid, it, AlertState.ANNOUNCED, why) for tenant_uid, it in announced]
     return _stored(operator, made, key)
 
@@ -107,11 +116,23 @@ def find_announcement(known: Sequence[Announcement], stated: str) -> Announcemen
     return meant
 
 
+def _check_room(known: Sequence[Announcement], announced: Sequence[tuple[str, Announced]]) -> None:
+    """Raises:
+    AlertHandlingError: more is announced of an agent than may be open at a time.
+    """
+    agents = [(each.tenant_uid, each.announced.agent) for each in known]
+    agents += [(tenant_uid, it.agent) for tenant_uid, it in announced]
+    for (_, agent), number in Counter(agents).items():
+        if number > ANNOUNCED_OPEN_MAX:
+            text = f"nothing is stored: at most {ANNOUNCED_OPEN_MAX} announcements about `{agent}` can be open"
+            raise AlertHandlingError(f"{text}; see `stoplog behaviour announced`, and withdraw what is done")
+
+
 def _status(operator: Operator, tenant_uid: str, it: Announced, state: AlertState, why: str) -> AlertStatus:
     header = msgspec.structs.replace(operator.header(), tenant_uid=tenant_uid)
     return AlertStatus(
         header=header,
-        finding_uid=header.id,
+        finding_uid=announcement_uid(header.id, tenant_uid, it.agent),
         status=state,
         dedup_key=announcement_key(tenant_uid, it.agent),
         by_user=operator.name,

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.model.alert_status import AlertState, AlertStatus
+from streams.model.alert_status import ANNOUNCED_OPEN_MAX, AlertState, AlertStatus
 from streams.model.topics import ALERT_STATUS
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
@@ -154,3 +154,15 @@ def test_an_announcement_that_is_written_again_stays_withdrawn(site: Stoplog) ->
     assert site("behaviour", "withdraw", signed.finding_uid, "--why", "done early", *SIGNED).status == 0
     write(signed)
     assert "nothing is announced" in site("behaviour", "announced", "--no-json").out
+
+
+def test_no_more_is_announced_of_an_agent_than_the_watch_remembers(site: Stoplog) -> None:
+    for _ in range(ANNOUNCED_OPEN_MAX):
+        made = site("behaviour", "announce", "etl-3", *WORK, *SIGNED)
+        assert made.status == 0, made.err
+    refused = site("behaviour", "announce", "etl-4", "etl-3", *WORK, *SIGNED)
+    assert refused.status != 0
+    assert f"at most {ANNOUNCED_OPEN_MAX} announcements about `etl-3` can be open" in " ".join(refused.err.split())
+    assert len(written()) == ANNOUNCED_OPEN_MAX
+    site("behaviour", "withdraw", made.records[0]["announcement"], "--why", "done", *SIGNED)
+    assert site("behaviour", "announce", "etl-4", "etl-3", *WORK, *SIGNED).status == 0

@@ -22,6 +22,7 @@ from streams.model.alert_status import (
     AlertStatus,
     Announced,
     announcement_key,
+    announcement_uid,
 )
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS, BEHAVIOUR
@@ -48,7 +49,7 @@ def status_of(
     made_id = derived_uuid("announced", it.agent, str(now_ms), state.value)
     status = AlertStatus(
         header=Header(id=made_id, source="stoplog-cli", time=now_ms, tenant_uid="acme"),
-        finding_uid=uid or made_id,
+        finding_uid=uid or announcement_uid(made_id, "acme", it.agent),
         status=state,
         dedup_key=announcement_key("acme", it.agent),
         by_user="Ann",
@@ -122,6 +123,17 @@ def test_an_announcement_that_is_written_again_has_no_more_calls() -> None:
     assert desk.now_ms - status.header.time < STATUS_AGE_MAX_MS
     desk.write(status)
     assert names(desk.sweep(HONEST, "s-2")) == [WIDE]
+
+
+def test_a_withdrawal_that_names_another_agent_does_not_count() -> None:
+    desk = Desk()
+    status = announced(desk)
+    desk.write(status)
+    assert status.announced is not None
+    other = replace(status.announced, agent="bob")
+    desk.write(status_of(other, desk.driver.clock.now_ms(), AlertState.RESOLVED, status.finding_uid))
+    assert [each.reason for each in desk.audits()] == ["work_announced", "record_invalid"]
+    assert desk.sweep(HONEST, "s-1") == []
 
 
 def test_what_is_withdrawn_is_forgotten_for_others_only_when_it_cannot_be_written_again() -> None:
@@ -295,6 +307,9 @@ NOW_MS = START_MS + 1_000
         with_more(calls_max=1_000),
         with_more(tools=("crm.read", "crm.delete")),
         signed_with(agent="other"),
+        signed_with(from_time=START_MS - STATUS_AGE_MAX_MS - 1),
+        signed_with(from_time=START_MS - 1_000, until_time=START_MS),
+        lambda status: signed_status(replace(status, finding_uid=status.header.id), ANN, "prod"),
         signed_with(tools=()),
         signed_with(calls_max=0),
         signed_with(amount_max=float("inf")),

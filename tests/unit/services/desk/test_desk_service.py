@@ -21,7 +21,14 @@ from streams.desk.rows import Series, State, StatusChange
 from streams.embedded.log import EmbeddedLog
 from streams.metrics.declared import DESK_ALERTS, DESK_DELIVERIES, DESK_INCIDENTS, DESK_WAITING
 from streams.metrics.health import LIVE_MS_MAX
-from streams.model.alert_status import AlertState, AlertStatus, Announced, alert_status_key, announcement_key
+from streams.model.alert_status import (
+    AlertState,
+    AlertStatus,
+    Announced,
+    alert_status_key,
+    announcement_key,
+    announcement_uid,
+)
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.topics import ALERT, ALERT_STATUS, AUDIT_REPORTED, BY_NAME
 from streams.model.types import Header
@@ -484,9 +491,10 @@ def test_announced_work_is_about_no_incident(transport: Transport, tmp_path: Pat
     now_ms = transport.now_ms()
     header = Header(id=SYSTEM.uuid(now_ms), source="stoplog", time=now_ms, tenant_uid="acme")
     work = Announced(agent="etl", tools=("s3.delete",), from_time=now_ms, until_time=now_ms + 1_000, calls_max=9)
+    uid = announcement_uid(header.id, "acme", "etl")
     status = AlertStatus(
         header=header,
-        finding_uid="announcement-1",
+        finding_uid=uid,
         status=AlertState.ANNOUNCED,
         dedup_key=announcement_key("acme", "etl"),
         by_user="ben",
@@ -494,7 +502,7 @@ def test_announced_work_is_about_no_incident(transport: Transport, tmp_path: Pat
         announced=work,
     )
     with running(given, transport, tmp_path, AlertHandlers.of({"ben": str(ben.public)})) as desk:
-        signed, key = signed_status(status, ben, ""), alert_status_key("acme", "announcement-1")
+        signed, key = signed_status(status, ben, ""), alert_status_key("acme", uid)
         transport.store([outgoing(transport, ALERT_STATUS, key, signed, header)], 5_000)
         until(lambda: desk.metrics.value(DESK_ALERTS, "taken") == 1, "the announcement is read")
         send(transport, alert(1, analytic_uid="rule-1"))
