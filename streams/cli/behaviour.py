@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.apps import make_app
-from streams.cli.behaviour_announce import announce, announced, announced_of, tell_announced, withdraw
+from streams.cli.behaviour_announce import UNREADABLE, announce, announced, announced_of, tell_announced, withdraw
 from streams.cli.next_steps import tell_steps
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
@@ -83,19 +83,22 @@ def show(
     tenant, name = tenant_and_name(agent, settings.tenant)
     with open_operator(settings) as operator:
         known = read_baselines(operator.log, operator.codec, operator.clock, tenant, name)
-        announced_by_all = read_announcements(operator) or ()
+        announced_by_all = read_announcements(operator)
         now_ms = operator.clock.now_ms()
     chosen = known[0] if epoch is None else _named(known, epoch, "--epoch")
     older = [each for each in known[known.index(chosen) + 1 :] if each is not chosen]
     other = (older[0] if older else None) if against is None else _named(known, against, "--against")
-    expected = announced_of(announced_by_all, tenant, name)
+    expected = None if announced_by_all is None else announced_of(announced_by_all, tenant, name)
     portrait = portrait_of(known, chosen, None if other is chosen else other)
-    screen.record({**_fields(portrait, chosen), "announced": [each.uid for each in expected]})
+    its_ids = None if expected is None else [each.uid for each in expected]
+    screen.record({**_fields(portrait, chosen), "announced": its_ids})
     if html is not None:
         html.write_text(portrait_page(portrait, format_instant(now_ms)), "utf-8")
     if screen.as_json:
         return
-    tell_announced(screen, expected, announced_by_all)
+    if expected is None:
+        screen.say(UNREADABLE, WARN)
+    tell_announced(screen, expected or (), announced_by_all or ())
     _tell(screen, portrait)
     if html is not None:
         screen.say(f"wrote {html}", OK)

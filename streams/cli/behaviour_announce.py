@@ -26,7 +26,7 @@ from streams.operations.behaviour.announcements import (
 from streams.operations.topics.lookup import tenant_and_name
 from streams.wiring.operators import open_operator
 
-_UNREADABLE = "what is announced can't be read here"
+UNREADABLE = "what is announced can't be read here"
 
 
 @takes_groups
@@ -125,7 +125,7 @@ def announced(
     with open_operator(settings) as operator:
         known = read_announcements(operator)
     if known is None:
-        screen.say(_UNREADABLE, WARN)
+        screen.say(UNREADABLE, WARN)
         return
     found = known if agent is None else announced_of(known, *tenant_and_name(agent, settings.tenant))
     tell_announced(screen, found, known)
@@ -152,7 +152,7 @@ def withdraw(
     with open_operator(connection.settings(), name) as operator:
         known = read_announcements(operator)
         if known is None:
-            screen.say(_UNREADABLE, WARN)
+            screen.say(UNREADABLE, WARN)
             raise typer.Exit(1)
         ended = withdraw_announcement(operator, find_announcement(known, announcement), why, key)
         where = operator.log.name

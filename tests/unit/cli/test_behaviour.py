@@ -15,7 +15,7 @@ from streams.ports import Outgoing
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings_loading import load_settings
-from tests.unit.cli.conftest import Stoplog
+from tests.unit.cli.conftest import Result, Stoplog
 from tests.unit.operations.behaviour.portraits import AGENT, published
 
 WAIT_MS = 30_000
@@ -136,3 +136,15 @@ def test_it_shows_what_is_announced_of_the_agent(stoplog: Stoplog, home: Path) -
     text = shown(stoplog)
     assert f"{AGENT}: up to 50 calls of crm.delete" in text
     assert "another" not in text
+
+
+@pytest.mark.usefixtures("site")
+def test_it_says_so_if_what_is_announced_cannot_be_read(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked() -> Result:
+        return stoplog("behaviour", "show", f"acme|{AGENT}", "--json")
+
+    assert [each["announced"] for each in asked().records] == [[]]
+    hidden = "streams.operations.behaviour.announcements.hidden_topics"
+    monkeypatch.setattr(hidden, lambda _log, names: list(names))
+    assert [each["announced"] for each in asked().records] == [None]
+    assert "what is announced can't be read here" in shown(stoplog)
