@@ -223,6 +223,15 @@ BUDGET_SPENT = Metric(
     SHARE_BUCKETS,
 )
 
+ANNOUNCED_CALLS = Metric(
+    "stoplog_announced_calls_total",
+    Kind.COUNTER,
+    "",
+    "Calls that the watch has not judged because somebody had announced them. Those of an aborted transaction count "
+    "again.",
+    _GATE,
+)
+
 # What a gate's workers do.
 RECORDS = Metric(
     "stoplog_records_total",

@@ -12,6 +12,7 @@ same kind. So who counts, how it is signed and how it reaches the watch is the s
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ ANYWHERE = "*"
 _AGENT_DIGITS = 12
 """How many digits at the end of an announcement's id are of its agent: the last group of a UUID."""
 _DOMAIN = "stoplog alert status v1"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -131,6 +133,14 @@ def announced_text(it: Announced) -> str:
     calls = "1 call" if it.calls_max == 1 else f"up to {it.calls_max:,} calls"
     amounts = "" if it.amount_max is None else f", each of at most {it.amount_max:,.14g}"
     return f"{it.agent}: {calls} of {', '.join(it.tools)}{places}{amounts}"
+
+
+def span_text(it: Announced) -> str:
+    """Return from when until when something is announced, in words, to the second."""
+    begins, ends = (
+        (_EPOCH + timedelta(milliseconds=each)).strftime("%Y-%m-%dT%H:%M:%SZ") for each in (it.from_time, it.until_time)
+    )
+    return f"{begins} to {ends}"
 
 
 def announcement_key(tenant_uid: str, agent: str) -> str:

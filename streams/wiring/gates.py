@@ -36,9 +36,9 @@ from streams.processors.seals import Seals
 from streams.processors.watch.behaviour_file import BehaviourFiles, parse_behaviour
 from streams.processors.watch.keying import Keying
 from streams.processors.watch.seen import SEEN
-from streams.processors.watch.watch import Watch
+from streams.processors.watch.watch import CoveredCalls, Watch
 from streams.services.gate.compiler import ChildCompiler
-from streams.services.gate.metrics import budgets_meter, gate_meter, plain_meter
+from streams.services.gate.metrics import budgets_meter, gate_meter, plain_meter, watch_meter
 from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
@@ -197,10 +197,11 @@ def build_watch(
         LogError: the log can't be reached.
     """
     wire = CodecWire(codec)
-    group, meter = watch_group(settings.group), plain_meter(metrics or Metrics(Exporter.GATE), "watch")
+    covered = CoveredCalls()
+    group, meter = watch_group(settings.group), watch_meter(metrics or Metrics(Exporter.GATE), covered)
 
     def processor() -> Processor:
-        return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions)
+        return Watch(wire, files.declared, settings.watch.for_watch(), files.features.extractions, covered)
 
     engine = settings.watch.for_engine(settings.engine.for_engine())
     part = _Part(WATCH, processor, group, "watch", False, meter, engine)

@@ -22,7 +22,7 @@ import msgspec
 from streams.audit.alert_handlers import NOBODY, AlertHandlers
 from streams.behaviour.epochs import epoch_of
 from streams.behaviour.pages import RememberedRows
-from streams.model.alert_status import CLOSED, AlertState, AlertStatus, announced_text, incident_parts
+from streams.model.alert_status import CLOSED, AlertState, AlertStatus, announced_text, incident_parts, span_text
 from streams.model.audit import AuditEvent, AuditEventType, Seal
 from streams.model.behaviour import BehaviourEvent, BehaviourScope, cohort_key, delegation_key
 from streams.model.proof import derived_uuid
@@ -154,7 +154,9 @@ class Keying(ReportingProcessor):
         if is_announcement and status.status in CLOSED:
             reason = ControlReason.ANNOUNCEMENT_WITHDRAWN
         signed = f"signed by {signer}" if signer else "not signed"
-        about = "" if status.announced is None else f" ({announced_text(status.announced)})"
+        about = (
+            "" if status.announced is None else f" ({announced_text(status.announced)}, {span_text(status.announced)})"
+        )
         text = f"{CONTROL_TEXTS[reason]}{about}: {status.by_user}, {signed}: {status.reason}"
         event_id = derived_uuid("alert status", status.header.id)
         event = alert_status_event(status, event_id, SOURCE, received_ms, reason=reason.value, text=text)

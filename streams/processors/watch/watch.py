@@ -75,18 +75,42 @@ _decode = msgspec.msgpack.Decoder(BehaviourEvent).decode
 replace = msgspec.structs.replace
 
 
+class CoveredCalls:
+    """Counts calls that were not judged because they had been announced. For the watch's thread."""
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        self._count = 0
+
+    def add(self) -> None:
+        """Count a call. No record is written of it, so it counts before its transaction is committed."""
+        self._count += 1
+
+    def taken(self) -> int:
+        """Return how many calls there were since the last time."""
+        count, self._count = self._count, 0
+        return count
+
+
 class Watch(ReportingProcessor):
     """Judges decisions in order, and learns from them. All memory is in the state views."""
 
     def __init__(
-        self, encoder: Encoder, declared: Declared, settings: WatchSettings, extractions: tuple[Extraction, ...] = ()
+        self,
+        encoder: Encoder,
+        declared: Declared,
+        settings: WatchSettings,
+        extractions: tuple[Extraction, ...] = (),
+        covered: CoveredCalls | None = None,
     ) -> None:
         """Args:
         encoder: what encodes records.
         declared: the detectors and correlations.
         settings: how long to wait, and how often to publish.
         extractions: where features are found in arguments. It is published with baselines, for whoever reads them.
+        covered: counts announced calls.
         """
+        self._covered = covered or CoveredCalls()
         self._reads = tuple(each for each in extractions if each.feature in PUBLISHED_FEATURES)
         self._windows = AlertWindows(encoder, settings.alert_window_ms)
         super().__init__(Reporter(encoder, AUDIT_REPORTED, SOURCE), self._windows)
@@ -170,6 +194,8 @@ class Watch(ReportingProcessor):
         is_of_agent = event.scope is _AGENT
         watcher = self._of_agents if is_of_agent else self._of_delegations
         observed = watcher.judge(rows, activity)
+        if observed.is_announced:
+            self._covered.add()
         if observed.has_learned and is_of_agent:
             self._learn_profile(activity, rows, state, now_ms, may_add=not observed.is_full)
         if observed.risks and is_of_agent:

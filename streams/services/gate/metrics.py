@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from streams.processors.budgets.allocator import Answered
 from streams.processors.gate.judged import Judged, Questioned
 from streams.processors.row_kinds import RowKind
 from streams.processors.state import PendingKind
+from streams.processors.watch.watch import CoveredCalls
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -63,8 +65,25 @@ def budgets_meter(metrics: Metrics) -> WorkerMeter:
     return WorkerMeter(metrics, "budgets", count_notes=lambda notes, _now_ms: count_answers(metrics, notes))
 
 
+def watch_meter(
+    metrics: Metrics, covered: CoveredCalls, timer_ns: Callable[[], int] = time.perf_counter_ns
+) -> WorkerMeter:
+    """Return what counts for the worker of the watch.
+
+    Args:
+        metrics: the metrics of the process.
+        covered: the announced calls that the watch has not judged.
+        timer_ns: a clock that never goes back, in ns.
+    """
+
+    def look() -> None:
+        metrics.add(declared.ANNOUNCED_CALLS, amount=covered.taken())
+
+    return WorkerMeter(metrics, "watch", look=look, timer_ns=timer_ns)
+
+
 def plain_meter(metrics: Metrics, worker: str) -> WorkerMeter:
-    """Return what counts for a worker without figures of its own: `watch`, `keying` or `notary`."""
+    """Return what counts for a worker without figures of its own: `keying` or `notary`."""
     return WorkerMeter(metrics, worker, count_notes=lambda _notes, _now_ms: None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from msgspec.structs import replace
@@ -13,6 +14,10 @@ from streams.behaviour.activity import DAY_MS, HOUR_MS
 from streams.behaviour.announced import KEPT_MAX, REPEATED_MS_MAX, Expected, with_announcement, without_announcement
 from streams.behaviour.pages import OpenRows, RememberedRows
 from streams.behaviour.watcher import Declared, Watcher
+from streams.engine.worker_meter import LOOK_NS
+from streams.history.driver import Driver
+from streams.metrics.declared import ANNOUNCED_CALLS, Exporter
+from streams.metrics.registry import Metrics
 from streams.model.alert_status import (
     AHEAD_MS_MAX,
     ANNOUNCED_MS_MAX,
@@ -27,9 +32,13 @@ from streams.model.alert_status import (
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS, BEHAVIOUR
 from streams.model.types import Header
+from streams.processors.watch.keying import Keying
+from streams.processors.watch.watch import CoveredCalls, Watch
+from streams.services.gate.metrics import watch_meter
+from streams.topology import KEYING, WATCH
 from tests.unit.behaviour.kit import START_MS, Rows, activity, mixed
-from tests.unit.processors.watch.test_feedback import ANN, BEN, HONEST, WIDE, Desk, names
-from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED
+from tests.unit.processors.watch.test_feedback import ANN, BEN, HANDLERS, HONEST, WIDE, Desk, names
+from tests.unit.processors.watch.watch_bench import QUICK, SHIPPED, WIRE
 
 HOURS = 4 * HOUR_MS
 
@@ -263,12 +272,29 @@ def test_it_is_on_the_record_and_a_siem_hears_of_no_finding() -> None:
     assert (event.reason, event.act and event.act.sub) == ("work_announced", "Ann")
     assert event.reason_text == (
         "a person has announced work of an agent, about which the watch raises no alert (clerk: up to 100 calls of "
-        "crm.read to archive.example): Ann, signed by ann: all records have a new form, CHG-881"
+        "crm.read to archive.example, 2026-01-05T00:00:00Z to 2026-01-05T04:00:00Z): "
+        "Ann, signed by ann: all records have a new form, CHG-881"
     )
     assert status.announced is not None
     desk.write(status_of(status.announced, desk.driver.clock.now_ms(), AlertState.RESOLVED, status.finding_uid))
     assert [each.reason for each in desk.audits()] == ["announcement_withdrawn"]
     assert desk.told() == []
+
+
+def test_calls_that_were_not_judged_are_counted() -> None:
+    desk, metrics, covered, ticks_ns = Desk(), Metrics(Exporter.GATE), CoveredCalls(), count(0, LOOK_NS)
+    desk.driver = Driver(
+        spec=KEYING,
+        processor=Keying(WIRE, desk.files.features, QUICK, HANDLERS),
+        wire=WIRE,
+        start_ms=START_MS,
+        partitions=2,
+        beside={WATCH: Watch(WIRE, desk.files.declared, QUICK, covered=covered)},
+        meters={WATCH: watch_meter(metrics, covered, lambda: next(ticks_ns))},
+    )
+    desk.write(announced(desk, calls_max=7))
+    assert desk.sweep(9, "s-1") == []
+    assert metrics.value(ANNOUNCED_CALLS) == 7
 
 
 def unsigned(status: AlertStatus) -> AlertStatus:
