@@ -44,7 +44,7 @@ def announce(
             "--to",
             metavar="DOMAIN",
             help="Where data may go, as alerts name it; `*` for anywhere, as of a mailing. Repeat it for several. "
-            "Calls to other places are judged.",
+            "Calls to other places, and those whose place can't be read, are judged.",
         ),
     ] = None,
     calls: Annotated[
@@ -56,7 +56,8 @@ def announce(
         typer.Option(
             "--amount",
             metavar="AMOUNT",
-            help="How much each call may move at most. Without it, calls that move an amount are judged.",
+            help="How much each call may move at most; calls without an amount are judged then. Without this option, "
+            "calls that move an amount are judged.",
         ),
     ] = None,
     begins: Annotated[
