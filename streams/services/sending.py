@@ -22,6 +22,8 @@ from streams.services.retrying import RetryingThread
 SEND_TIMEOUT_S = 10.0
 POLL_MS = 500
 POLL_RECORDS_MAX = 100
+DOUBLED_MAX = 30
+"""How often a pause is doubled at most. Every pause has come to the longest by then."""
 
 
 class Backoff:
@@ -36,6 +38,10 @@ class Backoff:
         """Return the next pause, which doubles each time, up to the longest."""
         pause_ms, self._next_ms = self._next_ms, min(self._next_ms * 2, self.longest_ms)
         return pause_ms
+
+    def after_ms(self, failures: int) -> int:
+        """Return the pause that follows so many others, for what counts its own failures. It changes nothing."""
+        return min(self.first_ms << min(failures, DOUBLED_MAX), self.longest_ms)
 
     def reset(self) -> None:
         """Start again with the first pause, after a success."""

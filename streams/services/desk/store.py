@@ -323,12 +323,15 @@ class DeskStore:
                 (old_ms, PURGED_MAX),
             )
 
-    def next_delivery(self, sink: str, without: Collection[str] = ()) -> NextDelivery | None:
+    def next_delivery(
+        self, sink: str, without: Collection[str] = (), attempts_below: int | None = None
+    ) -> NextDelivery | None:
         """Return the next message for a sink; None if there is none. What this version can't read is set aside.
 
         Args:
             sink: the sink.
             without: incidents whose messages are left out.
+            attempts_below: leaves out incidents whose next message was tried so often; None leaves out none.
 
         Raises:
             DeskError: the file can't be used.
@@ -338,6 +341,7 @@ class DeskStore:
             "WHERE sink = ? AND is_set_aside = 0 AND number > ? ORDER BY number LIMIT 1"
         )
         last = 0
+        left_out = set(without)
         while found := self._sent(statement, (sink, last)):
             ((last, attempts, body),) = found
             try:
@@ -345,8 +349,12 @@ class DeskStore:
             except msgspec.DecodeError as error:
                 self.note_fault(last, f"it is of another version of stoplog: {error}", sets_aside=True)
                 continue
-            if message.incident not in without:
+            if message.incident in left_out:
+                continue
+            if attempts_below is None or attempts < attempts_below:
                 return NextDelivery(last, attempts, message)
+            # Its later messages do not overtake it.
+            left_out.add(message.incident)
         return None
 
     def note_delivered(self, number: int) -> None:

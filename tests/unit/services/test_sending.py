@@ -77,6 +77,12 @@ def test_pauses_double_up_to_the_longest_until_something_succeeds() -> None:
     assert backoff.take_ms() == 20
 
 
+def test_what_counts_its_own_failures_waits_as_long_as_what_does_not() -> None:
+    backoff = Backoff(20, 100)
+    assert [backoff.after_ms(failures) for failures in (0, 1, 2, 3, 4, 1_000_000)] == [20, 40, 80, 100, 100, 100]
+    assert backoff.take_ms() == 20
+
+
 @pytest.mark.parametrize(
     ("fault", "pauses_ms"),
     [
