@@ -11,6 +11,13 @@ A receiver may work, and still refuse one question again and again: a firewall b
 arguments of a call, which an agent chooses. So a question that has failed `STUCK_AFTER` times is put aside, and tried
 again between others until it is accepted or can't be answered any more. The position stays before it, so that a restart
 forgets none.
+
+The receiver may also be down. So until something is accepted again, each attempt of a newer question comes after one of
+a question that was put aside: once the receiver works, it gets these first.
+
+**Rejected.** What the couriers of the desk do, which put a message aside only if another one is accepted, or if there
+is none. They look ahead in a table. A topic is read once and in order, and what was read ahead would have to be kept,
+just as questions are that were put aside.
 """
 
 from __future__ import annotations
@@ -118,6 +125,7 @@ class Webhook(Sender):
         self._read: dict[int, int] = {}
         self._stuck: dict[str, _Asked] = {}
         self._retry_s = 0.0
+        self._may_be_down = False
 
     def _positions(self) -> Mapping[TopicPartition, int]:
         sent = self._store.sent(self._name)
@@ -134,9 +142,14 @@ class Webhook(Sender):
         self._store.note_sent(self._name, partition, min((self._read[partition], *waiting)))
 
     def _looked(self, reader: Reader) -> None:
-        """Try questions again that were put aside, until one fails again."""
+        """Try questions again that were put aside, now and then."""
         del reader
-        while self._stuck and time.monotonic() >= self._retry_s and not self._stop.is_set():
+        if time.monotonic() >= self._retry_s:
+            self._retry_stuck()
+
+    def _retry_stuck(self) -> None:
+        """Try questions again that were put aside, until one fails again."""
+        while self._stuck and not self._stop.is_set():
             task_id, asked = next(iter(self._stuck.items()))
             if not self._is_done(asked):
                 # To the end, so that the next one has its turn.
@@ -167,11 +180,14 @@ class Webhook(Sender):
         """Send a question until it is done or put aside. Return False if the thread is stopped before."""
         failures = 0
         while not self._stop.is_set():
+            if self._may_be_down:
+                self._retry_stuck()
             if self._is_done(asked):
                 return True
             failures += 1
             if failures >= STUCK_AFTER and len(self._stuck) < STUCK_MAX:
                 self._stuck[asked.request.task_id] = asked
+                self._may_be_down = True
                 return True
             self._pause(self._backoff.take_ms())
         return False
@@ -183,6 +199,8 @@ class Webhook(Sender):
             self._count(self._name, "expired")
             return True
         fault = self._attempt(request.header.id, asked.body)
+        if fault is None or fault in _NEVER:
+            self._may_be_down = False
         if fault is None:
             self._count(self._name, "accepted")
             return True

@@ -270,6 +270,23 @@ class TestWebhooks:
         until(lambda: len(chat.tokens) == 1, "it is accepted in the end")
         assert len(chat.headers) == 9
 
+    def test_a_receiver_that_was_down_gets_the_newest_question_last(
+        self, desk: Desk, opened: Open, chat: Other
+    ) -> None:
+        # Five attempts of the first, five of the second, and two of the third, with one of an older one before each.
+        chat.answers = [(503, b"")] * (5 + 10 + 4)
+        for session in (others := [SessionMaker(f"s-{number}") for number in range(2, 5)]):
+            desk.bench.establish(session)
+        for session in others:
+            desk.bench.propose(MAIL_SEND, ONE, session)
+        desk.carry()
+        opened(desk.section(chat.url, retry_max_ms=60_000))
+        until(lambda: len(chat.tokens) == 3, "all are accepted")
+        tried = [headers[ID] for headers in chat.headers]
+        newest = list(dict.fromkeys(tried))[-1]
+        assert tried.index(newest) == 5 + 10 + 1
+        assert [each == newest for each in tried[-3:]] == [False, False, True]
+
 
 class TestAnswers:
     def test_a_signed_answer_of_a_person_decides(self, desk: Desk, opened: Open) -> None:
