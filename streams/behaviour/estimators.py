@@ -111,19 +111,12 @@ def tethered(tether: Tether | None, level: float, spread: float, now_ms: int) ->
     if now_ms > at_ms:
         at_ms, days = now_ms, (now_ms - at_ms) / DAY_MS
     fallen_days = days if days < 1.0 else 1.0
-    return Tether(
-        _moved(tether.level, level, LEVEL_FALL_PER_DAY * fallen_days, LEVEL_RISE_PER_DAY * days),
-        _moved(tether.log_spread, log_spread, SPREAD_FALL_PER_DAY * fallen_days, SPREAD_RISE_PER_DAY * days),
-        at_ms,
-    )
-
-
-def _moved(old: float, new: float, fall: float, rise: float) -> float:
-    """Return the new value, as far as it may be from the old one."""
-    # Comparisons instead of `min` and `max`: this is called for every decision, and calls are what it costs.
-    if new < old:
-        return new if new > old - fall else old - fall
-    return new if new < old + rise else old + rise
+    # Comparisons instead of `min`, here and below: these are called for every decision, and calls are what they cost.
+    least, most = tether.level - LEVEL_FALL_PER_DAY * fallen_days, tether.level + LEVEL_RISE_PER_DAY * days
+    level = least if level < least else most if level > most else level
+    old = tether.log_spread
+    least, most = old - SPREAD_FALL_PER_DAY * fallen_days, old + SPREAD_RISE_PER_DAY * days
+    return Tether(level, least if log_spread < least else most if log_spread > most else log_spread, at_ms)
 
 
 def within(tether: Tether | None, level: float, spread: float) -> tuple[float, float]:
@@ -132,7 +125,8 @@ def within(tether: Tether | None, level: float, spread: float) -> tuple[float, f
         return level, spread
     least, most = tether.level - LEVEL_SLACK, exp(tether.log_spread)
     level = tether.level if level > tether.level else least if level < least else level
-    return level, min(max(spread, most * _SPREAD_LEAST), most)
+    least = most * _SPREAD_LEAST
+    return level, most if spread > most else least if spread < least else spread
 
 
 def decay(dt_ms: int, half_life_ms: int) -> float:

@@ -53,14 +53,15 @@ class Lately(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def after(self, call: int, now_ms: int, window_ms: int, calls_max: int, whole: int | None = None) -> Lately:
         """Return it with one more call, and without those that are too many, or older than the window."""
-        now_s, first = now_ms // 1_000, max(0, len(self.calls) + 1 - calls_max)
+        now_s, kept = now_ms // 1_000, len(self.calls)
+        first = kept + 1 - calls_max if kept >= calls_max else 0
         # Rows of earlier versions have no times, and no whole calls.
-        times = self.times if len(self.times) == len(self.calls) else (now_s,) * len(self.calls)
+        times = self.times if len(self.times) == kept else (now_s,) * kept
         while first < len(times) and now_s - times[first] > window_ms // 1_000:
             first += 1
         wholes: tuple[int, ...] = ()
         if whole is not None:
-            known = self.wholes if len(self.wholes) == len(self.calls) else (0,) * len(self.calls)
+            known = self.wholes if len(self.wholes) == kept else (0,) * kept
             wholes = (*known[first:], whole)
         return Lately((*self.calls[first:], call), self.spoiled, (*times[first:], now_s), wholes)
 
@@ -91,10 +92,12 @@ class Loop(Keyed):
     def score(self, rows: Rows, activity: Activity) -> Scored:
         """Return how often the call, or a cycle that ends with it, has occurred."""
         before = rows[0] or Lately()
-        call, whole = digest_once(activity.call), None
+        whole = None
         if self._term:
-            whole = call if activity.previous_tool == activity.tool else 0
             call = digest_of(f"{activity.tool} {self._term(activity)}")
+            whole = digest_once(activity.call) if activity.previous_tool == activity.tool else 0
+        else:
+            call = digest_once(activity.call)
         ring = before.after(call, activity.time_ms, self.declaration.window_ms, KEPT_MAX, whole)
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:

@@ -75,7 +75,7 @@ def test_calls_of_a_row_without_times_count_as_made_now() -> None:
     for _ in range(4):
         gate.judge()
     row = session_row(gate)
-    (calls, is_spoiled, _), *others = msgspec.msgpack.decode(row.behaviour.signals)
+    (calls, is_spoiled, *_), *others = msgspec.msgpack.decode(row.behaviour.signals)
     earlier = evolve(row, signals=msgspec.msgpack.encode([[calls, is_spoiled], *others]))
     offset = gate.driver.disk.changelog_offset(0)
     assert offset is not None
