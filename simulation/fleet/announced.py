@@ -45,7 +45,7 @@ def notices_of(fleet: Sequence[Planned], share: float, seed: int) -> list[Notice
             continue
         first, last = calls[0].activity, calls[-1].activity
         begin_ms = first.time_ms // HOUR_MS * HOUR_MS
-        until_ms = max(last.time_ms, begin_ms) + rng.randint(1, 6) * HOUR_MS
+        until_ms = last.time_ms + rng.randint(1, 6) * HOUR_MS
         reserve, made_ms = rng.uniform(1.1, 2.0), begin_ms - rng.randint(1, 20) * HOUR_MS
         for number, alike in enumerate(_alike(calls)):
             it = Announced(

@@ -72,7 +72,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     activity: Activity
     events: tuple[str, ...]
     alike: bytes = b""
-    incident: str = ""
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -159,7 +158,6 @@ def correlated(
         activity=activity,
         events=events,
         alike=alike,
-        incident=it.incident,
     )
 
 
@@ -178,16 +176,21 @@ def above_bars(rows: OpenRows, activity: Activity, found: list[Finding]) -> tupl
 
 
 def latched(
-    rows: OpenRows, activity: Activity, found: Sequence[Finding], latch: str, owners: Mapping[str, str]
+    rows: OpenRows,
+    activity: Activity,
+    found: Sequence[Finding],
+    latch: str,
+    owners: Mapping[str, str],
+    incidents: Mapping[str, str],
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings whose incident is not known yet, at most one; and how many others there were.
 
     The worst finding speaks for the activity; of several, the strongest. An incident is distinguished by its owner
-    (`owners` has that of each finding's name: an agent, or the root of a delegation), by what it is about, and by
-    session. Incidents, sessions and, for some hours, what an agent does with a tool for a destination are quiet about
-    what is no worse than what was reported of them. Some hours after
-    the report, an incident that has become much stronger is news in another session, and what it was not about is no
-    longer hidden by it, unless that only says "more than usual".
+    (`owners` has that of each finding's name: an agent, or the root of a delegation), by its name (`incidents` has that
+    of each finding's name, where the two differ), and by session. Incidents, sessions and, for some hours, what an
+    agent does with a tool for a destination are quiet about what is no worse than what was reported of them. Some hours
+    after the report, an incident that has become much stronger is news in another session, and what it was not about is
+    no longer hidden by it, unless that only says "more than usual".
     """
     ordered = sorted(found, key=lambda it: (it.kind not in BROAD, _rank(it), it.share, it.name), reverse=True)
     now_ms = activity.time_ms
@@ -198,7 +201,7 @@ def latched(
             break
         owner = owners[each.name]
         broad = (row_key(latch, (activity.tenant, "agent", owner)), BROAD_LATCH_MS)
-        named = each.incident or incident_of(each.name, each.kind)
+        named = incidents.get(each.name, each.name)
         about = about_key(latch, each)
         latches = [*latches_of(latch, who, (owner, named), each.kind, each.alike, about), broad]
         known = {key: rows.load(key, Latch) or Latch() for key, _ in latches}

@@ -182,7 +182,7 @@ class Watcher:
         rooted = {each.name for each in declared.detectors if _ROOT in each.key}
         self._of_roots = rooted | {each.name for each in declared.correlations if _ROOT in each.group_by}
         self._incidents = {name: incident_of(name, it.kind) for name, it in self._declarations.items()}
-        self._joined = {each.name: each.incident for each in declared.correlations if each.incident}
+        self._incidents |= {each.name: each.incident or each.name for each in declared.correlations}
         self._with_terms = frozenset(each.declaration.name for each in detectors if each.keys_have_term)
         self._scored = {name: f"signal.{name}" for name in self._declarations}
         self._remembered = RememberedRows()
@@ -248,7 +248,7 @@ class Watcher:
         if found:
             found, lowered_count = above_bars(rows, activity, found)
             whose = {each.name: self._whose_is(each.name, activity) for each in found}
-            reported, quiet_count = latched(rows, activity, found, self._latch, whose)
+            reported, quiet_count = latched(rows, activity, found, self._latch, whose, self._incidents)
         may_learn, held_until_ms = is_taught and not found, tail.held_until_ms
         if found:
             held_until_ms = max(held_until_ms, activity.time_ms + SESSION_LATCH_MS)
@@ -301,7 +301,7 @@ class Watcher:
         rows.store(its_key, replace(reported, said=said))
         who = (tenant, reported.agent, reported.session)
         kind = self._kind_of(reported.name)
-        incident = self._joined.get(reported.name) or incident_of(reported.name, kind)
+        incident = self._incidents.get(reported.name, reported.name)
         for key, _ in latches_of(self._latch, who, (reported.whose, incident), kind, reported.alike, reported.about):
             latch = rows.load(key, Latch)
             if latch is not None and latch.reported_ms <= reported.time_ms:
@@ -329,14 +329,16 @@ class Watcher:
         expected = with_announcement(page[self._expected.number], uid, announced, time_ms)
         if expected is None:
             return False
-        page[self._expected.number] = expected
-        rows.changed[key] = self._layout.shapes[self._expected.shape].page_type
+        self._put_expected(rows, page, key, expected)
         return True
 
     def withdraw(self, rows: OpenRows, tenant: str, uid: str, agent: str, time_ms: int) -> None:
         """Expect nothing more of what was announced with this id. Likewise."""
         page, key = self._agent_page(rows, tenant, agent)
-        page[self._expected.number] = without_announcement(page[self._expected.number], uid, time_ms)
+        self._put_expected(rows, page, key, without_announcement(page[self._expected.number], uid, time_ms))
+
+    def _put_expected(self, rows: OpenRows, page: list[Any], key: bytes, expected: Expected | None) -> None:
+        page[self._expected.number] = expected
         rows.changed[key] = self._layout.shapes[self._expected.shape].page_type
 
     def _agent_page(self, rows: OpenRows, tenant: str, agent: str) -> tuple[list[Any], bytes]:

@@ -68,8 +68,8 @@ class NewContact(Keyed):
     work, and not for the agent: that stays below an alert. A place that agents of the type have dealt with for as
     long as it takes to settle, with whatever tool, surprises nobody. What goes there is learned as ever. And a sum
     of a measure that is no larger than the largest call of a usual day, to whomever, stays below an alert: one letter
-    with an attachment is everyday work, whoever gets it. So is one that is larger, but not larger than such
-    calls ever are; then what else has gone to the term decides.
+    with an attachment is everyday work, whoever gets it. So is one that is larger, but not larger than such calls ever
+    are; then what else has gone to the term decides.
     """
 
     row_types = (Meeting, Met, Met, Surprised, Peak)

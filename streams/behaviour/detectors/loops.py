@@ -9,7 +9,7 @@ import msgspec
 
 from streams.behaviour.activity import Activity, digest_of, digest_once
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import DAYS_MIN, SKETCH_MAX, Sketch, compared, has_days, learned, usual_limit
+from streams.behaviour.detectors.peaks import DAYS_MIN, NOT_KNOWN, SKETCH_MAX, Sketch, compared, learned, usual_limit
 from streams.behaviour.estimators import Peak
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, CALL
@@ -102,17 +102,16 @@ class Loop(Keyed):
         count = repeats(ring.calls[-RING_MAX:])
         if count < self.faint:
             return Scored((ring, *rows[1:]), noted=count)
+        if goes_on(ring):
+            return Scored((ring, *rows[1:]), noted=0.0)
         counted = float(count)
         if is_waiting(ring):
             # What is excused counts for less in what is learned as well, and never for more than what is not excused.
             count = repeats(ring.calls)
             counted = min(counted, count * WAITING_SHARE)
-        if goes_on(ring):
-            return Scored((ring, *rows[1:]), noted=0.0)
-        peaks = self._peaks(rows)
-        if self._term and not any(peak is not None and has_days(peak, self.declaration) for peak in peaks):
+        found = compared(counted, self.declaration, self._peaks(rows), LOOP_COLD_FACTOR)
+        if self._term and found.usual is NOT_KNOWN:
             return Scored((ring, *rows[1:]), noted=counted)
-        found = compared(counted, self.declaration, peaks, LOOP_COLD_FACTOR)
         if found.score >= self.declaration.threshold:
             ring = Lately(ring.calls, True, ring.times)
         kept = (ring, *rows[1:])

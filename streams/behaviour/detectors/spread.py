@@ -8,7 +8,7 @@ import msgspec
 
 from streams.behaviour.activity import HOUR_MS, Activity, digest_of
 from streams.behaviour.declarations import Declaration
-from streams.behaviour.detectors.peaks import Sketch, compared, has_days, learned
+from streams.behaviour.detectors.peaks import NOT_KNOWN, Sketch, compared, learned
 from streams.behaviour.estimators import Peak, count_of, counted_up
 from streams.behaviour.pages import Place
 from streams.behaviour.presence import BITS, INSTANCE, OWNER, ROOT
@@ -85,9 +85,11 @@ class FanOut(Keyed):
         """
         seen_count = window.seen.count()
         count = seen_count + more
-        if count < self.faint or not self._is_comparable(rows[1:]):
+        if count < self.faint:
             return Scored((window, rows[1], rows[2]), noted=seen_count)
         found = compared(count, self.declaration, rows[1:])
+        if found.usual is NOT_KNOWN and self.declaration.window_ms > COLD_WINDOW_MS:
+            return Scored((window, rows[1], rows[2]), noted=seen_count)
         if found.score >= self.declaration.threshold:
             window = Window(window.index, window.seen, True, window.added)
         kept = (window, rows[1], rows[2])
@@ -95,10 +97,6 @@ class FanOut(Keyed):
             return Scored(kept, noted=seen_count)
         score = found.score if is_to_blame else min(found.score, self.faint)
         return Scored(kept, score, {"count": count, "usual": found.usual}, seen_count)
-
-    def _is_comparable(self, peaks: Rows) -> bool:
-        it = self.declaration
-        return it.window_ms <= COLD_WINDOW_MS or any(peak is not None and has_days(peak, it) for peak in peaks)
 
     def learn(self, rows: Rows, activity: Activity, noted: Any) -> Rows:
         """Return the rows with the peaks of the day."""

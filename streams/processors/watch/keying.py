@@ -154,9 +154,8 @@ class Keying(ReportingProcessor):
         if is_announcement and status.status in CLOSED:
             reason = ControlReason.ANNOUNCEMENT_WITHDRAWN
         signed = f"signed by {signer}" if signer else "not signed"
-        about = (
-            "" if status.announced is None else f" ({announced_text(status.announced)}, {span_text(status.announced)})"
-        )
+        it = status.announced
+        about = "" if it is None else f" ({announced_text(it)}, {span_text(it)})"
         text = f"{CONTROL_TEXTS[reason]}{about}: {status.by_user}, {signed}: {status.reason}"
         event_id = derived_uuid("alert status", status.header.id)
         event = alert_status_event(status, event_id, SOURCE, received_ms, reason=reason.value, text=text)
@@ -171,10 +170,8 @@ class Keying(ReportingProcessor):
 
     def _fed_back(self, status: AlertStatus) -> list[Output]:
         """Return a status for the watch, if it closes an alert about behaviour, or is an announcement."""
-        about, concerns_watch = (
-            incident_parts(status.dedup_key),
-            status.status in CLOSED or status.announced is not None,
-        )
+        about = incident_parts(status.dedup_key)
+        concerns_watch = status.status in CLOSED or status.announced is not None
         if not concerns_watch or len(about) < _INCIDENT_PARTS or not about[0].startswith(PREFIX):
             return []
         tenant_uid, agent, root = status.header.tenant_uid, about[2], about[_INCIDENT_PARTS:]
