@@ -33,7 +33,7 @@ from streams.provenance.arguments import (
     short_reading,
     usual_reading,
 )
-from streams.provenance.arithmetic import is_operation, operands
+from streams.provenance.arithmetic import operands
 from streams.provenance.found import AtomKind, Found
 from streams.provenance.lookalikes import HOSTED, Comparison, hosts_written_otherwise
 from streams.provenance.memory import ATOMS_MAX, Seen
@@ -217,9 +217,16 @@ class _Tracer:
     """
 
     __slots__ = (
-        "_comparison", "_is_full", "_limits", "_missing", "_operations", "_subject", "_targets", "_undone_left",
-        "is_usual", "look",
-    )  # fmt: skip
+        "_comparison",
+        "_is_full",
+        "_limits",
+        "_missing",
+        "_scopes",
+        "_subject",
+        "_targets",
+        "_undone_left",
+        "look",
+    )
 
     def __init__(
         self,
@@ -227,7 +234,7 @@ class _Tracer:
         missing: Traced,
         targets: frozenset[str],
         limits: Sequence[ScopedArgument],
-        scopes: Iterable[Scope],
+        scopes: Sequence[Scope],
         *,
         is_full: bool,
         subject: str,
@@ -236,15 +243,8 @@ class _Tracer:
         self._missing = missing
         self._targets = targets
         self._limits = limits
-        self._operations: list[str] = []
+        self._scopes = scopes
         self._undone_left = UNDONE_MAX
-        self.is_usual = False
-        for scope in scopes:
-            if scope.source == _DERIVED:
-                if scope.kind == USUAL:
-                    self.is_usual = True
-                elif is_operation(scope.kind):
-                    self._operations.append(scope.kind)
         self._is_full = is_full
         self._subject = subject
         self._comparison: Comparison | None = None
@@ -345,7 +345,12 @@ class _Tracer:
                 entry = self.look(_NUMBER, f"{ORDERED}:{each.value}")
                 if entry is not None and entry.flags & _INSTRUCTED:
                     return Traced(_NOWHERE, _INSTRUCTED, None, entry.calls_for)
-        return self._worked_out(founds) if is_money and self._operations else NOWHERE
+        return self._worked_out(founds) if is_money else NOWHERE
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the user has something go where it usually goes."""
+        return any(scope.kind == USUAL and scope.source == _DERIVED for scope in self._scopes)
 
     def _worked_out(self, founds: Iterable[Found]) -> Traced:
         """Return where the amount comes from that the user has had another one worked out of.
@@ -354,8 +359,10 @@ class _Tracer:
         """
         # "12 eur" is 12 as well, and "-12" is what has gone instead of come.
         amounts = [each.value for each in founds if each.kind is _AMOUNT and each.value.replace(".", "", 1).isdigit()]
+        said = [scope.kind for scope in self._scopes if scope.source == _DERIVED]
         best, rank = NOWHERE, len(_OPERANDS)
-        for operand in operands(amounts, self._operations, self._undone_left):
+        # Of what the user's words say, `operands` leaves out kinds of acts.
+        for operand in operands(amounts, said, self._undone_left):
             self._undone_left -= 1
             for written in (operand, f"-{operand}"):
                 seen = seen_in(self.look(_AMOUNT, written))
@@ -500,7 +507,7 @@ def _whole(argument: Argument, use: ToolUse, tracer: _Tracer, *, is_told: bool) 
 
 def _in_sink(traced: Traced, argument: Argument, tracer: _Tracer, *, is_told: bool, is_shaped: bool) -> Traced:
     """Return what is known of a value in a sink that the user has not named."""
-    if tracer.is_usual and traced.origin is _KNOWN:
+    if traced.origin is _KNOWN and tracer.is_usual:
         # "Same account as always": he has pointed at what trusted data show, whoever names it as well.
         return replace(traced, flags=traced.flags | Seen.POINTED)
     if is_told and traced.origin in _OTHERS and argument.may_hold_hosts:
