@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ from streams.operations.alert_handling import (
     alerts_to_change,
     find_alerts,
     read_handling,
-    short_ids,
+    short_alert_ids,
     write_statuses,
 )
 from streams.operations.operator import Operator
@@ -34,12 +34,7 @@ from streams.operations.sessions.search import SessionMissingError, show_session
 from streams.operations.sessions.view import Standing
 from streams.operations.topics.reader import TopicReadError
 from streams.ports import LogError
-from streams.wiring.codecs import build_codec
 from streams.wiring.operators import open_operator
-
-if TYPE_CHECKING:
-    # Settings are loaded when a command is run, so that its help answers at once.
-    from streams.wiring.settings import Settings
 
 app = make_app("List and show alerts, acknowledge and close them, and print them as they arrive.")
 
@@ -110,7 +105,7 @@ def show(
         handling = read_handling(operator)
         (handled,) = find_alerts(handling, [alert])
         now_ms = operator.clock.now_ms()
-        standing = None if screen.as_json else _standing_of(operator, settings, handled.alert)
+        standing = None if screen.as_json else _standing_of(operator, handled.alert)
     show_alert(screen, handled, handling.incident_of(handled), now_ms)
     _warn(screen, handling)
     tell_responses(screen, connection, handled.alert, standing)
@@ -128,18 +123,18 @@ def show(
 
 
 def _short_ids(handling: Handling) -> dict[str, str]:
-    return short_ids(each.alert.finding_uid for each in handling.alerts)
+    return short_alert_ids(each.alert.finding_uid for each in handling.alerts)
 
 
-def _standing_of(operator: Operator, settings: Settings, alert: Alert) -> Standing | None:
+def _standing_of(operator: Operator, alert: Alert) -> Standing | None:
     """Return the state of an alert's session; None if there is none, or if this client can't tell it."""
     if alert.session_id is None:
         return None
     log, clock = operator.log, operator.clock
-    trusted, officers = settings.release.trusted(), settings.content.trusted()
+    trusted, officers = operator.deployment.release.trusted(), operator.deployment.content.trusted()
     try:
         shown = show_session(
-            log, build_codec(settings), alert.header.tenant_uid, alert.session_id, clock, trusted, officers=officers
+            log, operator.codec, alert.header.tenant_uid, alert.session_id, clock, trusted, officers=officers
         )
     except (SessionMissingError, TopicReadError, LogError):
         return None

@@ -15,7 +15,7 @@ from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.cli.stretches import end_ms
 from streams.codec.instants import format_instant
 from streams.model.alert_status import ANNOUNCED_CALLS_MAX, Announced, announced_text
-from streams.operations.alert_handling import short_ids
+from streams.operations.alert_handling import short_alert_ids
 from streams.operations.behaviour.announcements import (
     Announcement,
     find_announcement,
@@ -106,10 +106,11 @@ def announce(
             announced.append((tenant, it))
         made = write_announcements(operator, announced, why, key)
         where = operator.log.name
+    signed = "" if settings.alerts.allow_unsigned else " --key FILE"
     for each in made:
         screen.record(_fields(each))
         screen.say(f"announced {_line(each)}, recorded on the {where}", OK)
-        tell_steps(screen, connection, [("end it at once", f"behaviour withdraw {each.uid} --why TEXT")])
+        tell_steps(screen, connection, [("end it at once", f"behaviour withdraw {each.uid} --why TEXT{signed}")])
 
 
 @takes_groups
@@ -174,7 +175,7 @@ def tell_announced(screen: Screen, found: Sequence[Announcement], known: Sequenc
         found: what to show.
         known: all that is announced, so that each id shown is enough for `withdraw`.
     """
-    ids = short_ids(each.uid for each in known)
+    ids = short_alert_ids(each.uid for each in known)
     if found:
         screen.say(f"announced ({many(len(found), 'announcement')}); the watch raises no alert about it:", WARN)
     for each in found:

@@ -26,6 +26,7 @@ from streams.model.alert_status import (
 from streams.model.errors import FormError, RecordError, StoplogError
 from streams.model.topics import ALERT, ALERT_STATUS
 from streams.operations.operator import Operator
+from streams.operations.short_ids import short_ids
 from streams.operations.topics.reader import hidden_topics
 from streams.ports import Received
 
@@ -331,19 +332,9 @@ def sign_and_store(
     return stored
 
 
-def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return for each id its shortest beginning, of at least `ID_CHARS_MIN` characters, that no other one has."""
-    ordered = sorted(set(ids))
-    shown = {}
-    for at, uid in enumerate(ordered):
-        near = [ordered[other] for other in (at - 1, at + 1) if 0 <= other < len(ordered)]
-        length = max([ID_CHARS_MIN, *(_common(uid, other) + 1 for other in near)])
-        shown[uid] = uid[:length]
-    return shown
-
-
-def _common(one: str, other: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+def short_alert_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Return for each id of alerts or announcements a beginning that is enough for commands."""
+    return {uid: short or uid for uid, short in short_ids(set(ids), ID_CHARS_MIN).items()}
 
 
 _ORDER = {AlertState.UNKNOWN: 0, AlertState.ACKNOWLEDGED: 1, AlertState.RESOLVED: 2, AlertState.FALSE_POSITIVE: 2}

@@ -73,9 +73,9 @@ def withdraw_announcement(
     operator: Operator, announcement: Announcement, why: str, key: SigningKey | None
 ) -> Announcement:
     """Store that an announcement has ended. Likewise."""
-    uid, it = announcement.uid, announcement.announced
-    status = _status(operator, announcement.tenant_uid, it, AlertState.RESOLVED, why)
-    (written,) = _stored(operator, [msgspec.structs.replace(status, finding_uid=uid)], key)
+    it = announcement.announced
+    status = _status(operator, announcement.tenant_uid, it, AlertState.RESOLVED, why, announcement.uid)
+    (written,) = _stored(operator, [status], key)
     return written
 
 
@@ -128,11 +128,14 @@ def _check_room(known: Sequence[Announcement], announced: Sequence[tuple[str, An
             raise AlertHandlingError(f"{text}; see `stoplog behaviour announced`, and withdraw what is done")
 
 
-def _status(operator: Operator, tenant_uid: str, it: Announced, state: AlertState, why: str) -> AlertStatus:
+def _status(
+    operator: Operator, tenant_uid: str, it: Announced, state: AlertState, why: str, uid: str = ""
+) -> AlertStatus:
+    """Return a status of an announcement; without a `uid`, of a new one."""
     header = msgspec.structs.replace(operator.header(), tenant_uid=tenant_uid)
     return AlertStatus(
         header=header,
-        finding_uid=announcement_uid(header.id, tenant_uid, it.agent),
+        finding_uid=uid or announcement_uid(header.id, tenant_uid, it.agent),
         status=state,
         dedup_key=announcement_key(tenant_uid, it.agent),
         by_user=operator.name,

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from streams.audit.content_officers import ContentOfficers
 from streams.audit.releasers import Releasers
-from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError, StoplogError
@@ -25,7 +24,8 @@ from streams.model.topics import AUDIT, AUDIT_REPORTED, DELEGATION, REPORT, REVO
 from streams.model.types import Header, Record
 from streams.operations.contents.erased import SessionErasure, read_erasure
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
-from streams.operations.topics.decoded import decoded
+from streams.operations.short_ids import short_ids
+from streams.operations.topics.decoded import Decoder, decoded
 from streams.operations.topics.reader import (
     hidden_topics,
     partitions_of,
@@ -104,7 +104,7 @@ class Shown(NamedTuple):
 
 def show_session(
     log: Log,
-    codec: Codec,
+    codec: Decoder,
     tenant_uid: str,
     session_id: str,
     clock: Clock,
@@ -155,7 +155,7 @@ def _is_of_an_executor(record: Record) -> bool:
     return isinstance(record, AuditEvent) and record.event_type is AuditEventType.REFUSAL
 
 
-def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock, releasers: Releasers) -> Iterator[Listed]:
+def list_sessions(log: Log, codec: Decoder, wanted: Filter, clock: Clock, releasers: Releasers) -> Iterator[Listed]:
     """Yield the sessions that match, the newest first, from the last `SESSIONS_MAX`. Blocking.
 
     Raises:
@@ -193,38 +193,11 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock, releaser
     by_target = {session_target(view.tenant_uid, view.session_id): view for view in views.values()}
     revocations = _revocations(log, codec, clock, releasers, by_target)
     now_ms = clock.now_ms()
-    short = short_ids(view.session_id for view in views.values())
+    short = short_ids((view.session_id for view in views.values()), SHORT_CHARS_MIN)
     for view in sorted(views.values(), key=lambda view: view.opened_ms, reverse=True):
         standing = view.standing(revocations, now_ms)
         if wanted.takes(view, standing):
             yield Listed(view, standing, short[view.session_id] or f"{view.tenant_uid}|{view.session_id}")
-
-
-def short_ids(ids: Iterable[str]) -> dict[str, str | None]:
-    """Return, for each id, its shortest beginning of at least `SHORT_CHARS_MIN` characters that no other id has.
-
-    An id that another one begins with is returned whole: commands prefer a complete id. None for an id that is there
-    several times.
-    """
-    ordered = sorted(ids)
-    short: dict[str, str | None] = {}
-    for before, name, after in zip(("", *ordered), ordered, (*ordered[1:], ""), strict=False):
-        if name in (before, after):
-            short[name] = None
-            continue
-        shared = max(_shared_chars(name, other) for other in (before, after))
-        short[name] = name[: max(SHORT_CHARS_MIN, shared + 1)]
-    return short
-
-
-def _shared_chars(one: str, other: str) -> int:
-    """Return how many characters two texts have in common at their beginning."""
-    count = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        count += 1
-    return count
 
 
 def _records(log: Log, places: list[TopicPartition], clock: Clock, order: Sequence[str]) -> Iterable[Received]:
@@ -268,7 +241,7 @@ def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
 
 
 def _revocations(
-    log: Log, codec: Codec, clock: Clock, releasers: Releasers, views: Mapping[str, SessionView]
+    log: Log, codec: Decoder, clock: Clock, releasers: Releasers, views: Mapping[str, SessionView]
 ) -> RevocationSet:
     """Return the revocations in force, and note in `views` when a session was released."""
     found = RevocationSet(releasers)

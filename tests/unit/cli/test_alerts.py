@@ -16,7 +16,7 @@ from streams.model.atlas import techniques_in
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT_STATUS
 from streams.model.types import Actor, Header
-from streams.operations.alert_handling import short_ids
+from streams.operations.alert_handling import short_alert_ids
 from streams.sdk.key_files import load_key_file
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
@@ -70,15 +70,20 @@ ALERTS = (
 PAGER, MAILER, CLERK = (each.finding_uid for each in ALERTS)
 
 
-@pytest.fixture
-def desk(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
-    """A log with three alerts, and two people who handle alerts."""
+def make_handlers(stoplog: Stoplog, home: Path) -> None:
+    """Make a log, and two people who handle alerts; Ben those of another tenant."""
     keys = {}
     for name in ("ann", "ben"):
         (made,) = stoplog("keys", "handler", "new", "--out", f"{name}.pem", "--json").records
         keys[name] = made["public_key"]
     (home / "stoplog.toml").write_text(SETTINGS.format(**keys))
     assert stoplog("topics", "apply").status == 0
+
+
+@pytest.fixture
+def desk(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
+    """A log with three alerts, and two people who handle alerts."""
+    make_handlers(stoplog, home)
     monkeypatch.setattr("streams.wiring.clock.SystemClock.now_ms", lambda _self: 1_800_000_000_000)
     with open_operator(load_settings()) as operator:
         operator.alert(ALERTS)
@@ -377,7 +382,7 @@ def test_following_is_the_same_as_tail(desk: Stoplog) -> None:
 
 def test_ids_are_as_long_as_is_needed_to_tell_alerts_apart() -> None:
     uids = ("aaaaaaaa-aaaa-1", "aaaaaaaa-aaab-1", "bbbbbbbb-0000-1")
-    assert short_ids(uids) == {
+    assert short_alert_ids(uids) == {
         uids[0]: "aaaaaaaa-aaaa",
         uids[1]: "aaaaaaaa-aaab",
         uids[2]: "bbbbbbbb",

@@ -13,7 +13,7 @@ from streams.model.topics import ALERT_STATUS
 from streams.wiring.operators import open_operator
 from streams.wiring.settings_loading import load_settings
 from tests.unit.cli.conftest import Stoplog
-from tests.unit.cli.test_alerts import SETTINGS, write
+from tests.unit.cli.test_alerts import make_handlers, write
 
 SIGNED = ("--key", "ann.pem", "--as", "Ann")
 WORK = ("--tool", "s3.delete_object", "--to", "archive.example", "--calls", "200", "--until", "8h", "--why", "CHG-881")
@@ -22,12 +22,7 @@ WORK = ("--tool", "s3.delete_object", "--to", "archive.example", "--calls", "200
 @pytest.fixture
 def site(stoplog: Stoplog, home: Path) -> Stoplog:
     """A log, and two people who handle alerts; Ben those of another tenant."""
-    keys = {}
-    for name in ("ann", "ben"):
-        (made,) = stoplog("keys", "handler", "new", "--out", f"{name}.pem", "--json").records
-        keys[name] = made["public_key"]
-    (home / "stoplog.toml").write_text(SETTINGS.format(**keys))
-    assert stoplog("topics", "apply").status == 0
+    make_handlers(stoplog, home)
     return stoplog
 
 
@@ -42,8 +37,8 @@ def shown_ids(text: str) -> list[str]:
 
 
 def offered_ids(text: str) -> list[str]:
-    """Return the ids in the commands that are offered to withdraw something."""
-    return re.findall(r"stoplog behaviour withdraw (\S+) ", text)
+    """Return the ids in the commands that are offered to withdraw something, which have to be signed."""
+    return re.findall(r"stoplog behaviour withdraw (\S+) --why TEXT --key FILE", text)
 
 
 def test_what_is_announced_is_listed_until_it_is_withdrawn(site: Stoplog) -> None:

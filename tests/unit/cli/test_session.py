@@ -20,7 +20,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED, REPORT, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
-from streams.operations.sessions.search import short_ids
+from streams.operations.sessions.search import SHORT_CHARS_MIN
+from streams.operations.short_ids import short_ids
 from streams.operations.topics.reader import TopicReadError
 from streams.sdk.errors import PublishError
 from streams.wiring.operators import open_operator
@@ -511,9 +512,9 @@ class TestList:
     ],
 )
 def test_a_short_id_is_the_beginning_of_one_id_only(ids: set[str], short: dict[str, str]) -> None:
-    assert short_ids(ids) == short
+    assert short_ids(ids, SHORT_CHARS_MIN) == short
 
 
 def test_an_id_of_two_tenants_has_no_short_form() -> None:
     name, other = "a" * 20, "a" * 18 + "bb"
-    assert short_ids([name, other, name]) == {name: None, other: other[:19]}
+    assert short_ids([name, other, name], SHORT_CHARS_MIN) == {name: None, other: other[:19]}
