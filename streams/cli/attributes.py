@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.stretches import instant_ms
 from streams.cli.text import age_text, printable
+from streams.codec.instants import instant_text
 from streams.model.attributes import EntityAttributes, Value, read_attributes
 from streams.operations.attributes import (
     EntityName,
@@ -184,8 +184,7 @@ def _show(screen: Screen, name: EntityName, standing: Standing, now_ms: int) -> 
     if standing.fault is not None:
         screen.say(f"its newest record does not count, so rules that read it deny: {standing.fault}", FAIL)
     _list(screen, standing.attributes)
-    moment = datetime.fromtimestamp(standing.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    screen.say(f"known since {moment} ({age_text(now_ms - standing.since_ms)} ago)", FAINT)
+    screen.say(f"known since {instant_text(standing.since_ms)} UTC ({age_text(now_ms - standing.since_ms)} ago)", FAINT)
     if record is not None:
         by = f"set by {record.set_by}" if record.set_by else f"written by {record.header.source}"
         signed = f", signed by {standing.signer}" if standing.signer else ""

@@ -48,6 +48,7 @@ from streams.provenance.asked import (
     NEGATION_REACH_WORDS,
     NEGATIONS,
     STOPS,
+    STOPS_ABROAD,
     has_determiner,
     is_asked,
     is_in_question,
@@ -121,7 +122,6 @@ _NAMED_PAGE = re.compile(
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _AGAIN = "re"
 _NOT_AGAIN = frozenset({"remark", "remarks", "remarked"})
-_STOPS_ABROAD = STOPS | {","}
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
 
@@ -409,7 +409,7 @@ def _kinds_abroad(words: list[str]) -> set[str]:
         particles = SEPARABLE.get(word)
         if particles is not None:
             for later in words[index + 1 : index + 1 + PARTICLE_REACH_WORDS]:
-                if later in _STOPS_ABROAD:
+                if later in STOPS_ABROAD:
                     break
                 kinds |= particles.get(later, frozenset())
         if tells_somebody(words, index):
@@ -423,7 +423,7 @@ def _kinds_abroad(words: list[str]) -> set[str]:
 def _is_negated_abroad(words: list[str], index: int) -> bool:
     for side in (words[max(0, index - NEGATION_REACH_WORDS) : index][::-1], words[index + 1 :][:NEGATION_REACH_WORDS]):
         for word in side:
-            if word in _STOPS_ABROAD:
+            if word in STOPS_ABROAD:
                 break
             if word in NEGATIONS_ABROAD:
                 return True

@@ -45,6 +45,8 @@ _REVISING = listed(
 """Verbs of which an act that is there already can be the object, so that nobody asks for one more."""
 STOPS = frozenset(".!?;\n")
 """What ends a clause, as a word."""
+STOPS_ABROAD = STOPS | {","}
+"""The same in languages whose commas part clauses."""
 
 
 def is_asked(words: list[str], index: int, stem: str) -> bool:

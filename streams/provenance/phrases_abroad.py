@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from streams.provenance.asked import NEGATIONS
+from streams.provenance.asked import NEGATIONS, STOPS_ABROAD
 from streams.provenance.words import listed
 
 TOLD: frozenset[str] = frozenset(("send", "post"))
@@ -56,7 +56,6 @@ _INFINITIVES = listed("dire demander souhaiter rappeler annoncer expliquer confi
 _ME = listed("mir mich uns moi me m nous mi ci nos")
 _SPEAKING = listed("ich wir je tu t on nous vous te yo eu io lo ti vi le la les die der das der den il elle")
 """What stands before a verb that is not an order, or before a noun."""
-_CLOSERS = frozenset(".,!?;\n")
 
 _AMOUNT = (
     r"(?:[$\u20ac\u00a3] ?\d[\d.,']*|\d[\d.,']* ?(?:[$\u20ac\u00a3]|euros?\b|eur\b|usd\b|gbp\b|chf\b|dollars?\b|"
@@ -124,7 +123,7 @@ def tells_somebody(words: Sequence[str], index: int) -> bool:
     after = words[index + 1] if index + 1 < len(words) else ""
     if word in _TELLING_HIM or (word in _INFINITIVES and before in _HIM_BEFORE):
         return True
-    if not after or after in _CLOSERS or before in _SPEAKING:
+    if not after or after in STOPS_ABROAD or before in _SPEAKING:
         return False
     whom = _WHOM.get(word)
     return after in whom if whom is not None else word in _TELLING and after not in _ME

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from streams.sdk.mcp_http_calls import CallsUnderWay
+from streams.sdk.mcp_http_calls import CallsUnderWay, is_events
 
 STREAMS_PAUSE_S = 0.25
 """The least time between two requests for a stream of events, whatever pause the server asks for."""
@@ -92,7 +92,7 @@ class _BoundedBody(httpx2.AsyncByteStream):
     def __init__(self, response: httpx2.Response, bytes_max: int) -> None:
         self._body = response.stream
         self._encoding = response.headers.get("content-encoding", _PLAIN).strip().lower()
-        self._is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._is_events = is_events(response)
         self._bytes_max = bytes_max
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

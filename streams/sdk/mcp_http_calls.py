@@ -68,7 +68,7 @@ class CallsUnderWay:
             if call.request_id == request_id:
                 call.is_given_up = True
                 # Only the reader of a stream of events takes any error for its end. Other answers have an end.
-                if call.response is not None and _is_events(call.response):
+                if call.response is not None and is_events(call.response):
                     await _close(call.response)
 
 
@@ -78,7 +78,8 @@ async def _close(response: httpx2.Response) -> None:
         await response.aclose()
 
 
-def _is_events(response: httpx2.Response) -> bool:
+def is_events(response: httpx2.Response) -> bool:
+    """Return whether an answer is a stream of events."""
     return bool(response.headers.get("content-type", "").lower().startswith("text/event-stream"))
 
 

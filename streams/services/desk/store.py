@@ -32,6 +32,8 @@ from streams.stores.lock_file import lock_file
 from streams.stores.private_folder import make_private
 
 FAULT_CHARS_MAX = 300
+SCANNED_MAX = 200
+"""Messages that are read at once where the first one is left out."""
 PURGED_MAX = 1_000
 """Rows that one step deletes at most."""
 _LOCK_TIMEOUT_S = 30.0
@@ -338,23 +340,25 @@ class DeskStore:
         """
         statement = (
             "SELECT number, attempts, body FROM deliveries "
-            "WHERE sink = ? AND is_set_aside = 0 AND number > ? ORDER BY number LIMIT 1"
+            "WHERE sink = ? AND is_set_aside = 0 AND number > ? ORDER BY number LIMIT ?"
         )
-        last = 0
         left_out = set(without)
-        while found := self._sent(statement, (sink, last)):
-            ((last, attempts, body),) = found
-            try:
-                message = _message(body)
-            except msgspec.DecodeError as error:
-                self.note_fault(last, f"it is of another version of stoplog: {error}", sets_aside=True)
-                continue
-            if message.incident in left_out:
-                continue
-            if attempts_below is None or attempts < attempts_below:
-                return NextDelivery(last, attempts, message)
-            # Its later messages do not overtake it.
-            left_out.add(message.incident)
+        # Mostly the first message is the one. Where it is not, an incident may have thousands before the next one.
+        last, rows_max = 0, 1
+        while found := self._sent(statement, (sink, last, rows_max)):
+            for last, attempts, body in found:
+                try:
+                    message = _message(body)
+                except msgspec.DecodeError as error:
+                    self.note_fault(last, f"it is of another version of stoplog: {error}", sets_aside=True)
+                    continue
+                if message.incident in left_out:
+                    continue
+                if attempts_below is None or attempts < attempts_below:
+                    return NextDelivery(last, attempts, message)
+                # Its later messages do not overtake it.
+                left_out.add(message.incident)
+            rows_max = SCANNED_MAX
         return None
 
     def note_delivered(self, number: int) -> None:
