@@ -107,7 +107,8 @@ class AlertHandlers(msgspec.Struct, frozen=True):
         """
         _check_form(status, key)
         tenant_uid = status.header.tenant_uid
-        what = f"the status of alert `{status.finding_uid[:80]}`"
+        is_announcement = status.announced is not None
+        what = f"the {'announcement' if is_announcement else 'status of alert'} `{status.finding_uid[:80]}`"
         if abs(appended_ms - status.header.time) > STATUS_AGE_MAX_MS:
             text = f"{what} was made at {status.header.time} and written at {appended_ms}"
             raise _unproven(f"{text}, more than {STATUS_AGE_MAX_MS} ms apart; write it again")
@@ -116,7 +117,8 @@ class AlertHandlers(msgspec.Struct, frozen=True):
         if not self.ring.keys:
             raise _unproven(f"{what} does not count: no handler is configured; name some in `alerts.handlers`")
         if status.proof is None:
-            raise _unproven(f"{what} is not signed; sign with `stoplog alerts ack ID --key FILE`, and `close` likewise")
+            how = "`--key FILE`" if is_announcement else "`stoplog alerts ack ID --key FILE`, and `close` likewise"
+            raise _unproven(f"{what} is not signed; sign with {how}")
         try:
             names = self.ring.signers(alert_status_message(status, self.deployment), (status.proof,))
         except SignatureError as error:

@@ -128,6 +128,12 @@ def test_each_announcement_comes_with_the_command_that_ends_it(site: Stoplog) ->
     assert offered_ids(made.out) == [ids["etl-3"], ids["etl-4"]]
 
 
+def test_an_announcement_that_nobody_has_signed_says_how_to_sign_it(site: Stoplog) -> None:
+    made = site("behaviour", "announce", "etl-3", *WORK)
+    assert made.status == 1
+    assert re.search(r"nothing is stored: the announcement `\S+` is not signed; sign with `--key FILE`", made.err)
+
+
 def test_an_agent_that_is_named_twice_is_announced_once(site: Stoplog) -> None:
     made = site("behaviour", "announce", "etl-3", "etl-4", "etl-3", "acme|etl-3", *WORK, *SIGNED)
     assert made.status == 0, made.err
